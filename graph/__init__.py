@@ -1,0 +1,1 @@
+"""The language of soundstage: ports, stages, messages and graphs. No music, no JAX, no Ray."""

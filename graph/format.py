@@ -1,0 +1,115 @@
+"""The music format: every length, rate and depth, written once."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cached_property
+
+
+@dataclass(frozen=True)
+class Format:
+    """Lengths in seconds, rates in hertz, depths in levels; sample and frame counts are derived.
+
+    The defaults are Magenta RealTime v1's.
+
+    Attributes:
+        chunk_s: seconds of audio a tick makes.
+        context_s: seconds of past the model sees.
+        fade_s: seconds of overlap between two chunks.
+        sample_rate_hz: audio samples per second and channel.
+        frame_rate_hz: codec frames per second.
+        channels: audio channels.
+        codec_levels: RVQ levels generated per frame.
+        context_levels: RVQ levels of the past shown to the encoder.
+        codebook_size: codes per RVQ level, of the codec and of the style.
+        style_dim: width of a style embedding.
+        style_levels: RVQ levels of a quantized style.
+        prompt_style_levels: style levels shown to the encoder, the first of `style_levels`.
+        clip_s: seconds of audio in one clip of an audio prompt.
+        clip_rate_hz: sample rate of audio prompts, which are mono.
+
+    Raises:
+        ValueError: a length is not a whole number of frames or samples, or a depth exceeds the
+            depth it is taken from. All faults are in the one message, separated by "; ".
+    """
+
+    chunk_s: float = 2.0
+    context_s: float = 10.0
+    fade_s: float = 0.04
+    sample_rate_hz: int = 48_000
+    frame_rate_hz: int = 25
+    channels: int = 2
+    codec_levels: int = 16
+    context_levels: int = 4
+    codebook_size: int = 1024
+    style_dim: int = 768
+    style_levels: int = 12
+    prompt_style_levels: int = 6
+    clip_s: float = 10.0
+    clip_rate_hz: int = 16_000
+
+    def __post_init__(self) -> None:
+        faults = self._faults()
+        if faults:
+            raise ValueError("; ".join(faults))
+
+    def _faults(self) -> list[str]:
+        faults = [
+            f"{field.name} must be greater than 0, got {getattr(self, field.name)}"
+            for field in fields(self)
+            if not getattr(self, field.name) > 0
+        ]
+        if faults:
+            return faults
+        for name in ("chunk_s", "context_s", "fade_s"):
+            frames = getattr(self, name) * self.frame_rate_hz
+            if abs(frames - round(frames)) > 1e-6:
+                faults.append(
+                    f"{name} = {getattr(self, name)} is {frames:g} frames at {self.frame_rate_hz} "
+                    "frames/s: choose a whole number of frames"
+                )
+        if self.sample_rate_hz % self.frame_rate_hz:
+            faults.append(
+                f"sample_rate_hz = {self.sample_rate_hz} is not a multiple of frame_rate_hz = "
+                f"{self.frame_rate_hz}"
+            )
+        for less, more in (
+            ("fade_s", "chunk_s"),
+            ("chunk_s", "context_s"),
+            ("context_levels", "codec_levels"),
+            ("prompt_style_levels", "style_levels"),
+        ):
+            if getattr(self, less) > getattr(self, more):
+                faults.append(
+                    f"{less} = {getattr(self, less)} exceeds {more} = {getattr(self, more)}"
+                )
+        return faults
+
+    @property
+    def frame_samples(self) -> int:
+        """Audio samples per codec frame and channel."""
+        return self.sample_rate_hz // self.frame_rate_hz
+
+    @property
+    def fade_frames(self) -> int:
+        """Codec frames of overlap between two chunks."""
+        return round(self.fade_s * self.frame_rate_hz)
+
+    @cached_property
+    def dims(self) -> Mapping[str, int]:
+        """The size of every named dimension of a port."""
+        frame = round(self.chunk_s * self.frame_rate_hz)
+        context_frame = round(self.context_s * self.frame_rate_hz)
+        return {
+            "frame": frame,
+            "context_frame": context_frame,
+            "level": self.codec_levels,
+            "context_level": self.context_levels,
+            "style_dim": self.style_dim,
+            "style_level": self.style_levels,
+            "prompt_token": context_frame * self.context_levels + self.prompt_style_levels,
+            "sample": frame * self.frame_samples,
+            "fade_sample": self.fade_frames * self.frame_samples,
+            "faded_sample": (frame + self.fade_frames) * self.frame_samples,
+            "channel": self.channels,
+            "clip_sample": round(self.clip_s * self.clip_rate_hz),
+        }

@@ -1,0 +1,60 @@
+"""Ports: what may flow between two stages."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+# What a port carries for all rows of a message: an array with a leading row axis, or, for ragged
+# and text ports, one entry a row.
+Tensor: TypeAlias = np.ndarray | list[np.ndarray] | list[str] | list[list[str]]
+
+DTYPES = ("int32", "int64", "uint8", "float32", "float16", "utf8")
+
+
+@dataclass(frozen=True)
+class Port:
+    """What may flow through one named socket, for one stream.
+
+    A value for R streams is an array `[row, *shape]`. A ragged port (its first dimension is
+    spelled "~name" and differs from row to row) carries a list of R arrays; a utf8 port carries
+    a list of R strings, or a list of R lists of strings when ragged.
+
+    Attributes:
+        dtype: one of `DTYPES`. bfloat16 and bool do not cross a port: Arrow refuses the first
+            and cannot read tensors of the second back.
+        shape: dimension names; sizes come from `Format.dims`. Only the first may be "~ragged".
+        kind: what the numbers mean. Ports connect only if kind, dtype and shape are equal.
+        unit: unit or range, for people.
+        minimum: the least value a control on this port may have; None = no bound.
+        maximum: the greatest value a control on this port may have; None = no bound.
+    """
+
+    dtype: str
+    shape: tuple[str, ...]
+    kind: str
+    unit: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.dtype not in DTYPES:
+            raise ValueError(f"a port's dtype is one of {', '.join(DTYPES)}, got {self.dtype!r}")
+        if any(name.startswith("~") for name in self.shape[1:]):
+            raise ValueError(f"only a port's first dimension may be ragged, got {self.shape}")
+        if self.dtype == "utf8" and len(self.shape) - self.ragged:
+            raise ValueError(f"a text port is a scalar or a ragged list, got shape {self.shape}")
+
+    @property
+    def ragged(self) -> bool:
+        """Whether the first dimension differs from row to row."""
+        return bool(self.shape) and self.shape[0].startswith("~")
+
+    @property
+    def fixed_shape(self) -> tuple[str, ...]:
+        """The dimensions whose sizes the format fixes: all but a ragged first one."""
+        return self.shape[1:] if self.ragged else self.shape
+
+    def fits(self, other: "Port") -> bool:
+        """Whether a value of `other` may flow into this port."""
+        return (self.kind, self.dtype, self.shape) == (other.kind, other.dtype, other.shape)

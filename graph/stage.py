@@ -1,0 +1,41 @@
+"""The one interface every step of the pipeline implements."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from graph.format import Format
+from graph.port import Port, Tensor
+
+if TYPE_CHECKING:
+    import jax
+
+
+class Stage(Protocol):
+    """A pure function from named tensors to named tensors.
+
+    The class is the declaration: `inputs`, `outputs` and `Params` are read by `check` before
+    anything is loaded. The instance is ready: weights loaded, functions built. A stage keeps
+    nothing between calls; what must survive is wired as feedback. Every tensor has a leading row
+    axis, one row per stream; rows do not see each other. Inputs are read-only.
+
+    Optional class attributes:
+        Params: a frozen dataclass, filled from `params = {...}`; absent = the stage takes none.
+        refusal: a static method that gets one stream's control values by input name and returns
+            why the stage cannot honour them, or None. The runner asks before it makes a tick, so
+            that a bad request never reaches a running stream.
+
+    Optional instance attributes, read for provenance:
+        weights_digest: SHA-256 of the stage's learned arrays, as hex digits.
+        weights_note: where they come from, for people; says so when they are random.
+    """
+
+    inputs: ClassVar[Mapping[str, Port]]
+    outputs: ClassVar[Mapping[str, Port]]
+
+    def __init__(self, params: Any, format: Format, device: jax.Device) -> None: ...
+
+    def __call__(self, **inputs: Any) -> dict[str, Tensor]:
+        """Computes one tick; the parameters' names are the keys of `inputs`."""
+        ...

@@ -1,0 +1,1 @@
+"""Presets: whole pipeline files that ship with the package, one TOML each."""

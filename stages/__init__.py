@@ -1,0 +1,1 @@
+"""The music: every stage that ships with soundstage. JAX lives here; Arrow and Ray do not."""

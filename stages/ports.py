@@ -1,0 +1,38 @@
+"""The nouns of the system: every port the music's stages speak."""
+
+from graph.port import Port
+
+CODE = "[0, codebook_size)"
+FULL_SCALE = "1.0 = full scale"
+
+# ---- style
+PROMPT_TEXTS = Port("utf8", ("~text",), "text prompt")
+TEXT_WEIGHTS = Port("float32", ("~text",), "text prompt weight", ">= 0", minimum=0.0)
+PROMPT_CLIPS = Port(
+    "float32",
+    ("~clip", "clip_sample"),
+    "mono audio clip",
+    "1.0 = full scale, at clip_rate_hz",
+    minimum=-64.0,
+    maximum=64.0,
+)
+CLIP_WEIGHTS = Port("float32", ("~clip",), "clip weight", ">= 0", minimum=0.0)
+STYLE_EMBEDDING = Port("float32", ("style_dim",), "style embedding")
+STYLE_TOKENS = Port("int32", ("style_level",), "style token", CODE)
+
+# ---- tokens
+CONTEXT = Port("int32", ("context_frame", "level"), "codec token", f"{CODE}, -1 = nothing yet")
+PROMPT = Port("int32", ("prompt_token",), "vocabulary id", "0 = PAD, 1 = MASK, then codes")
+TOKENS = Port("int32", ("frame", "level"), "codec token", CODE)
+
+# ---- audio
+FADED_AUDIO = Port("float32", ("faded_sample", "channel"), "audio", FULL_SCALE)
+AUDIO = Port("float32", ("sample", "channel"), "audio", FULL_SCALE)
+FADE_TAIL = Port("float32", ("fade_sample", "channel"), "audio", FULL_SCALE)
+
+# ---- sampling
+TEMPERATURE = Port("float32", (), "temperature", "[0, 10], 0 = greedy", minimum=0.0, maximum=10.0)
+TOP_K = Port("int32", (), "top k", ">= 0, 0 = no cut", minimum=0)
+GUIDANCE = Port("float32", (), "guidance weight", "[0, 100], 0 = off", minimum=0.0, maximum=100.0)
+SEED = Port("int64", (), "seed", "[0, 2^63)", minimum=0)
+CHUNK = Port("int64", (), "chunk index", ">= 0", minimum=0)
