@@ -1,0 +1,253 @@
+"""Messages: what travels between stages, as one Arrow buffer.
+
+A message is a `pyarrow.RecordBatch`: one column a port, one row a stream, behind two key columns
+that say which stream and which chunk a row belongs to. Reading a buffer copies nothing; what
+comes out is read-only.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import prod
+
+import numpy as np
+import pyarrow as pa
+
+from graph.port import Port, Tensor
+
+# The underscore keeps them apart from ports: a stage may well have an input called "chunk".
+STREAM_KEY = "_stream"
+CHUNK_KEY = "_chunk"
+
+
+class WireError(ValueError):
+    """A value does not fit its port, or a buffer is not the message it should be."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """What one stage said in one tick.
+
+    Attributes:
+        streams: the name of each row's stream.
+        chunks: the index of the chunk each row belongs to.
+        values: by port name, what the port carries (see `Port`); arrays are read-only views.
+    """
+
+    streams: tuple[str, ...]
+    chunks: tuple[int, ...]
+    values: Mapping[str, Tensor]
+
+
+def encode(
+    ports: Mapping[str, Port],
+    values: Mapping[str, Tensor],
+    streams: Sequence[str],
+    chunks: Sequence[int],
+    dims: Mapping[str, int],
+) -> pa.Buffer:
+    """Makes one buffer of a message; self-describing, so that any Arrow reader opens it.
+
+    Args:
+        ports: the port behind each column.
+        values: one value a port, as `Port` describes them.
+        streams: one name a row; at least one.
+        chunks: one chunk index a row.
+        dims: sizes of the ports' dimensions, from `Format.dims`.
+
+    Raises:
+        WireError: a value is missing or unasked for, or its dtype, shape or number of rows does
+            not fit its port.
+    """
+    batch = to_batch(ports, values, streams, chunks, dims)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    return sink.getvalue()
+
+
+def decode(
+    ports: Mapping[str, Port],
+    buffer: pa.Buffer | bytes,
+    dims: Mapping[str, int],
+    only: Iterable[str] | None = None,
+) -> Message:
+    """Reads a message without copying it.
+
+    Args:
+        ports: the ports the message must hold, by column.
+        buffer: what `encode` made.
+        dims: sizes of the ports' dimensions.
+        only: the ports to read; None reads all of `ports`.
+
+    Raises:
+        WireError: the buffer is no message, or a column is missing or of another type or kind.
+    """
+    batch = read_batch(buffer)
+    wanted = ports if only is None else {name: ports[name] for name in only}
+    values = {name: _from_column(batch, name, port, dims) for name, port in wanted.items()}
+    return Message(
+        tuple(batch.column(STREAM_KEY).to_pylist()),
+        tuple(batch.column(CHUNK_KEY).to_pylist()),
+        values,
+    )
+
+
+def read_batch(buffer: pa.Buffer | bytes) -> pa.RecordBatch:
+    """Opens a buffer as the record batch it holds, without copying.
+
+    Raises:
+        WireError: the buffer is no message.
+    """
+    try:
+        with pa.ipc.open_stream(buffer) as reader:
+            batch = reader.read_next_batch()
+    except (pa.ArrowException, StopIteration, OSError) as error:
+        raise WireError(f"this is not a message: {error}") from error
+    if {STREAM_KEY, CHUNK_KEY} - set(batch.schema.names):
+        raise WireError("this is an Arrow record batch but not a message: it has no key columns")
+    return batch
+
+
+def to_batch(
+    ports: Mapping[str, Port],
+    values: Mapping[str, Tensor],
+    streams: Sequence[str],
+    chunks: Sequence[int],
+    dims: Mapping[str, int],
+) -> pa.RecordBatch:
+    """Makes the record batch behind `encode`; arguments and errors are the same."""
+    if not streams:
+        raise WireError("a message needs at least one stream")
+    if len(chunks) != len(streams):
+        raise WireError(f"{len(streams)} streams but {len(chunks)} chunk indices")
+    if set(values) != set(ports):
+        raise WireError(f"expected values for {sorted(ports)}, got {sorted(values)}")
+    columns = [pa.array(list(streams), pa.utf8()), pa.array(list(chunks), pa.int64())]
+    columns += [_to_column(name, ports[name], values[name], len(streams), dims) for name in ports]
+    return pa.RecordBatch.from_arrays(columns, schema=schema(ports, dims))
+
+
+def schema(ports: Mapping[str, Port], dims: Mapping[str, int]) -> pa.Schema:
+    """The Arrow schema of a message with these ports; kind and unit are field metadata."""
+    fields = [pa.field(STREAM_KEY, pa.utf8()), pa.field(CHUNK_KEY, pa.int64())]
+    for name, port in ports.items():
+        metadata = {"kind": port.kind, "unit": port.unit}
+        fields.append(pa.field(name, _type(port, dims), nullable=False, metadata=metadata))
+    return pa.schema(fields)
+
+
+def fixed_shape(port: Port, dims: Mapping[str, int]) -> tuple[int, ...]:
+    """Sizes of a port's dimensions, a ragged first one left out."""
+    return tuple(dims[name] for name in port.fixed_shape)
+
+
+def equal(one: Tensor, other: Tensor) -> bool:
+    """Whether two values of the same port are the same bytes (-0.0 differs from 0.0)."""
+    if one is other:
+        return True
+    if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
+        same_type = one.shape == other.shape and one.dtype == other.dtype
+        return same_type and np.array_equal(_raw(one), _raw(other))
+    if isinstance(one, np.ndarray) or isinstance(other, np.ndarray) or len(one) != len(other):
+        return False
+    return all(
+        equal(a, b) if isinstance(a, np.ndarray) else a == b
+        for a, b in zip(one, other, strict=True)
+    )
+
+
+def _raw(array: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+
+
+def _type(port: Port, dims: Mapping[str, int]) -> pa.DataType:
+    scalar = pa.utf8() if port.dtype == "utf8" else pa.from_numpy_dtype(port.dtype)
+    shape = fixed_shape(port, dims)
+    if not port.ragged:
+        return pa.fixed_shape_tensor(scalar, shape, dim_names=port.shape) if shape else scalar
+    return pa.list_(pa.list_(scalar, prod(shape)) if shape else scalar)
+
+
+def _to_column(
+    name: str, port: Port, value: Tensor, rows: int, dims: Mapping[str, int]
+) -> pa.Array:
+    if port.dtype == "utf8":
+        return _text_column(name, port, value, rows)
+    if port.ragged:
+        return _ragged_column(name, port, value, rows, dims)
+    expected = (rows, *fixed_shape(port, dims))
+    if not isinstance(value, np.ndarray) or value.shape != expected or value.dtype != port.dtype:
+        raise WireError(
+            f"port {name!r} takes {port.dtype} {list(expected)}, got {_describe(value)}"
+        )
+    # A transposed view would silently travel with a permutation, Fortran order not at all.
+    contiguous = np.ascontiguousarray(value)
+    if contiguous.ndim == 1:
+        return pa.array(contiguous)
+    return pa.FixedShapeTensorArray.from_numpy_ndarray(contiguous, dim_names=port.shape)
+
+
+def _text_column(name: str, port: Port, value: Tensor, rows: int) -> pa.Array:
+    wanted = (
+        f"port {name!r} takes {'a list of ' if port.ragged else ''}text for each of {rows} rows"
+    )
+    if isinstance(value, np.ndarray) or len(value) != rows:
+        raise WireError(f"{wanted}, got {_describe(value)}")
+    try:
+        return pa.array(value, pa.list_(pa.utf8()) if port.ragged else pa.utf8())
+    except (pa.ArrowException, TypeError) as error:
+        raise WireError(f"{wanted}: {error}") from error
+
+
+def _ragged_column(
+    name: str, port: Port, value: Tensor, rows: int, dims: Mapping[str, int]
+) -> pa.Array:
+    shape = fixed_shape(port, dims)
+    wanted = f"port {name!r} takes {rows} arrays of {port.dtype} {[port.shape[0], *shape]}"
+    if isinstance(value, np.ndarray) or len(value) != rows:
+        raise WireError(f"{wanted}, got {_describe(value)}")
+    for row in value:
+        fits = isinstance(row, np.ndarray) and row.dtype == port.dtype and row.ndim > 0
+        if not fits or row.shape[1:] != shape:
+            raise WireError(f"{wanted}, got {_describe(row)}")
+    lengths = [len(row) for row in value]
+    offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32))
+    flat = pa.array(np.concatenate([np.asarray(row).reshape(-1) for row in value]))
+    inner = pa.FixedSizeListArray.from_arrays(flat, prod(shape)) if shape else flat
+    return pa.ListArray.from_arrays(offsets, inner)
+
+
+def _from_column(batch: pa.RecordBatch, name: str, port: Port, dims: Mapping[str, int]) -> Tensor:
+    index = batch.schema.get_field_index(name)
+    if index < 0:
+        raise WireError(f"the message has no {name!r}; it has {batch.schema.names}")
+    field, column = batch.schema.field(index), batch.column(index)
+    if field.type != _type(port, dims):
+        raise WireError(f"{name!r} is {field.type}, expected {_type(port, dims)}")
+    kind = (field.metadata or {}).get(b"kind", b"").decode()
+    if kind != port.kind:
+        raise WireError(f"{name!r} carries {kind!r}, expected {port.kind!r}")
+    if port.dtype == "utf8":
+        return column.to_pylist()
+    if port.ragged:
+        return _ragged_rows(column, fixed_shape(port, dims))
+    if not port.shape:
+        return column.to_numpy(zero_copy_only=True)
+    return column.to_numpy_ndarray()
+
+
+def _ragged_rows(column: pa.ListArray, shape: tuple[int, ...]) -> list[np.ndarray]:
+    inner = column.values
+    flat = (inner.values if shape else inner).to_numpy(zero_copy_only=True)
+    values = flat.reshape(-1, *shape)
+    offsets = column.offsets.to_pylist()
+    return [values[a:b] for a, b in pairwise(offsets)]
+
+
+def _describe(value: object) -> str:
+    if isinstance(value, np.ndarray):
+        return f"{value.dtype} {list(value.shape)}"
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
+    return type(value).__name__
