@@ -1,0 +1,311 @@
+"""Reads T5X checkpoints, as a folder or a .tar, without T5X and without TensorFlow.
+
+Source: the Depthformer spec, SPEC.md and SPEC-numerics.md, sections "T5X checkpoint".
+Members of a tar are read where they lie: nothing is unpacked, so no name in an archive can reach
+the disk.
+"""
+
+import itertools
+import json
+import math
+import tarfile
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path, PurePosixPath
+from typing import Any, Protocol
+
+import msgpack
+import numpy as np
+import tensorstore
+
+from stages.array_source import WeightsError, as_float32, bare_name, check_shape
+
+INDEX = "checkpoint"
+TARGET = "target."
+ARRAY_FILE = ".zarray"
+# flax's msgpack extension types of an array and of a NumPy scalar.
+ARRAY_EXTENSION, SCALAR_EXTENSION = 1, 3
+# Far above any index (34 kB at size A) and any real chunk (64 MiB), far below what hurts.
+MOST_INDEX_BYTES = 1 << 30
+MOST_CHUNK_ELEMENTS = 1 << 29
+
+
+class Members(Protocol):
+    """The files of a checkpoint by path relative to it, wherever they lie."""
+
+    def paths(self) -> set[str]:
+        """Every file's path, slashes between parts."""
+        ...
+
+    def read(self, path: str) -> bytes:
+        """One file's bytes."""
+        ...
+
+    def close(self) -> None:
+        """Lets go of the archive."""
+        ...
+
+
+class FolderMembers:
+    """The files of a checkpoint folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def paths(self) -> set[str]:
+        """Every file's path, relative to the folder."""
+        return {
+            path.relative_to(self.folder).as_posix()
+            for path in self.folder.rglob("*")
+            if path.is_file()
+        }
+
+    def read(self, path: str) -> bytes:
+        """One file's bytes."""
+        return (self.folder / path).read_bytes()
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+class TarMembers:
+    """The files of an uncompressed tar archive, read in place.
+
+    Raises:
+        WeightsError: the archive is truncated, or has members that a checkpoint has no use for:
+            links, devices, sparse files, paths that leave the archive, sizes beyond its own.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with ExitStack() as opened:
+            try:
+                self._archive = opened.enter_context(tarfile.open(path, mode="r:"))
+                self._members = self._checked()
+            except (OSError, EOFError, tarfile.TarError) as error:
+                raise WeightsError(f"{path}: no complete tar archive ({error})") from error
+            self._opened = opened.pop_all()
+
+    def _checked(self) -> dict[str, tarfile.TarInfo]:
+        size = self.path.stat().st_size
+        members = {}
+        for member in self._archive:
+            name = PurePosixPath(member.name)
+            if name.is_absolute() or ".." in name.parts:
+                raise WeightsError(f"{self.path}: member {member.name!r} leaves the archive")
+            if member.isdir():
+                continue
+            if not member.isreg() or member.issparse():
+                raise WeightsError(f"{self.path}: member {member.name!r} is no plain file")
+            if member.offset_data + member.size > size:
+                raise WeightsError(f"{self.path}: member {member.name!r} is cut off")
+            members[str(name)] = member
+        return members
+
+    def paths(self) -> set[str]:
+        """Every file's path in the archive."""
+        return set(self._members)
+
+    def read(self, path: str) -> bytes:
+        """One file's bytes."""
+        file = self._archive.extractfile(self._members[path])
+        if file is None:
+            raise WeightsError(f"{self.path}: {path} is no plain file")
+        with file:
+            return file.read()
+
+    def close(self) -> None:
+        """Closes the archive."""
+        self._opened.close()
+
+
+class T5xSource:
+    """The parameters of a T5X checkpoint; optimizer state is left alone.
+
+    Args:
+        path: a folder or a `.tar`, with the checkpoint at its top level or in its only folder.
+
+    Raises:
+        WeightsError: not a T5X checkpoint, damaged, or an array of its index is missing.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.note = path.name
+        self._members: Members = FolderMembers(path) if path.is_dir() else TarMembers(path)
+        try:
+            self._scan()
+        except BaseException:
+            self._members.close()
+            raise
+
+    def _scan(self) -> None:
+        paths = self._members.paths()
+        self._prefix = _checkpoint_folder(paths)
+        if self._prefix is None:
+            raise WeightsError(
+                f"{self.path}: no T5X checkpoint (no file called {INDEX}, no {TARGET}* folders)"
+            )
+        self._chunks: dict[str, set[str]] = {}
+        for path in paths:
+            folder, _, file = path.removeprefix(self._prefix).partition("/")
+            if path.startswith(self._prefix) and folder.startswith(TARGET) and file:
+                self._chunks.setdefault(folder, set()).add(file)
+        self._folders = {_name_of(folder): folder for folder in self._chunks}
+        self._inline: dict[str, np.ndarray] = {}
+        if f"{self._prefix}{INDEX}" in paths:
+            self._read_index()
+        self._arrays = {name: self._metadata(name) for name in self._folders}
+
+    def _read_index(self) -> None:
+        where = f"{self.path}: {INDEX}"
+        content = self._members.read(f"{self._prefix}{INDEX}")
+        try:
+            tree = msgpack.unpackb(
+                content, ext_hook=_extension, strict_map_key=False, max_bin_len=MOST_INDEX_BYTES
+            )
+        except (ValueError, TypeError, msgpack.UnpackException) as error:
+            raise WeightsError(f"{where} is damaged ({error})") from error
+        target = tree.get("optimizer", {}).get("target") if isinstance(tree, dict) else None
+        if not isinstance(target, dict):
+            raise WeightsError(f"{where} has no optimizer/target tree")
+        for name, leaf in _leaves(target, ""):
+            if isinstance(leaf, np.ndarray):
+                self._inline[name] = leaf
+            elif name not in self._folders:
+                raise WeightsError(
+                    f"{where} names {name}, but there is no folder for it; the checkpoint is "
+                    "incomplete: fetch it again"
+                )
+
+    def _metadata(self, name: str) -> "ZarrArray":
+        folder = self._folders[name]
+        where = f"{self.path}: {folder}"
+        if ARRAY_FILE not in self._chunks[folder]:
+            raise WeightsError(f"{where} has no {ARRAY_FILE}; fetch the checkpoint again")
+        return ZarrArray.parse(where, self._members.read(f"{self._prefix}{folder}/{ARRAY_FILE}"))
+
+    def names(self) -> Mapping[str, tuple[int, ...]]:
+        """The shape of every parameter by bare name."""
+        inline = {name: array.shape for name, array in self._inline.items()}
+        return inline | {name: array.shape for name, array in self._arrays.items()}
+
+    def read(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
+        """Reads one array as float32; see `ArraySource.read`."""
+        where = str(self.path)
+        if name in self._arrays:
+            check_shape(where, name, self._arrays[name].shape, shape)
+            return as_float32(where, name, self._read_zarr(name))
+        if name in self._inline:
+            check_shape(where, name, self._inline[name].shape, shape)
+            return as_float32(where, name, self._inline[name])
+        raise WeightsError(f"{where}: no array called {name}")
+
+    def _read_zarr(self, name: str) -> np.ndarray:
+        folder = self._folders[name]
+        where = f"{self.path}: {folder}"
+        keys = self._arrays[name].chunk_keys()
+        # zarr reads a missing chunk as fill values: silently wrong weights.
+        if missing := [key for key in keys if key not in self._chunks[folder]]:
+            raise WeightsError(f"{where} lacks chunk {missing[0]}; fetch the checkpoint again")
+        try:
+            context = tensorstore.Context()
+            store = tensorstore.KvStore.open({"driver": "memory"}, context=context).result()
+            for file in [ARRAY_FILE, *keys]:
+                store[f"a/{file}"] = self._members.read(f"{self._prefix}{folder}/{file}")
+            spec = {"driver": "zarr", "kvstore": {"driver": "memory", "path": "a/"}}
+            array = tensorstore.open(spec, context=context, read=True)
+            return np.asarray(array.result().read().result())
+        except (OSError, ValueError, RuntimeError, tarfile.TarError) as error:
+            raise WeightsError(f"{where} cannot be read ({error})") from error
+
+    def close(self) -> None:
+        """Closes the archive."""
+        self._members.close()
+
+
+class ZarrArray:
+    """What a `.zarray` file says of shape and chunks.
+
+    Attributes:
+        shape: of the array.
+        chunks: of every chunk; those at the upper edges reach over.
+        separator: between the indices in a chunk's file name.
+    """
+
+    def __init__(self, shape: tuple[int, ...], chunks: tuple[int, ...], separator: str) -> None:
+        self.shape = shape
+        self.chunks = chunks
+        self.separator = separator
+
+    @classmethod
+    def parse(cls, where: str, content: bytes) -> "ZarrArray":
+        """Reads a zarr v2 header.
+
+        Raises:
+            WeightsError: it is damaged, or its sizes are absurd.
+        """
+        try:
+            header = json.loads(content)
+            shape = tuple(int(size) for size in header["shape"])
+            chunks = tuple(int(size) for size in header["chunks"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise WeightsError(f"{where}/{ARRAY_FILE} is damaged ({error!r})") from error
+        sane = len(shape) == len(chunks) and min((0, *shape)) >= 0 and min((1, *chunks)) >= 1
+        if not sane or math.prod(chunks) > MOST_CHUNK_ELEMENTS:
+            raise WeightsError(f"{where}: shape {shape} in chunks {chunks} makes no sense")
+        return cls(shape, chunks, header.get("dimension_separator", "."))
+
+    def chunk_keys(self) -> list[str]:
+        """The file name of every chunk of the array."""
+        counts = [-(-size // chunk) for size, chunk in zip(self.shape, self.chunks, strict=True)]
+        if not counts:
+            return ["0"]
+        places = itertools.product(*(range(count) for count in counts))
+        return [self.separator.join(str(index) for index in place) for place in places]
+
+
+def is_t5x(path: Path) -> bool:
+    """Whether a path looks like a T5X checkpoint: any `.tar`, or a folder with one inside."""
+    if path.is_file():
+        return path.suffix == ".tar"
+    return _checkpoint_folder(FolderMembers(path).paths()) is not None
+
+
+def _checkpoint_folder(paths: set[str]) -> str | None:
+    """The prefix of the checkpoint's files: "", or "FOLDER/" if all is under one folder."""
+    tops = {path.split("/")[0] for path in paths}
+    prefixes = [""] + ([f"{tops.pop()}/"] if len(tops) == 1 else [])
+    for prefix in prefixes:
+        if f"{prefix}{INDEX}" in paths or any(
+            path.startswith(f"{prefix}{TARGET}") for path in paths
+        ):
+            return prefix
+    return None
+
+
+def _name_of(folder: str) -> str:
+    return bare_name(folder.replace(".", "/"))
+
+
+def _leaves(tree: dict[Any, Any], prefix: str) -> list[tuple[str, Any]]:
+    """The leaves of the index: arrays, or the zarr specs of arrays beside it."""
+    found = []
+    for key, value in tree.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, dict) and "driver" not in value:
+            found += _leaves(value, f"{name}/")
+        else:
+            found.append((name, value))
+    return found
+
+
+def _extension(code: int, content: bytes) -> np.ndarray | None:
+    """One inline array or scalar of the index, in flax's msgpack encoding."""
+    if code not in (ARRAY_EXTENSION, SCALAR_EXTENSION):
+        return None
+    shape, dtype, values = msgpack.unpackb(content)
+    # Optimizer state may hold any type; only parameters are ever looked at.
+    if dtype not in ("float32", "float16", "bfloat16", "float64", "int32", "int64"):
+        return None
+    return np.frombuffer(values, np.dtype(dtype)).reshape(shape)

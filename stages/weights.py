@@ -1,0 +1,242 @@
+"""Weights: where they are found, and how they get into a network and out of it again."""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import platformdirs
+from flax import nnx
+
+from stages.array_source import ArraySource, WeightsError, bare_name, check_shape
+from stages.random_weights import Initial, RandomSource, default_initial
+from stages.safetensors_files import SafetensorsSource, write_safetensors
+from stages.t5x import T5xSource, is_t5x
+
+__all__ = [
+    "ArraySource",
+    "Loaded",
+    "RandomSource",
+    "WeightsError",
+    "bare_name",
+    "closing_source",
+    "default_initial",
+    "load_module",
+    "models_folder",
+    "open_source",
+    "parameter_arrays",
+    "save_safetensors",
+]
+
+M = TypeVar("M", bound=nnx.Module)
+SHOWN_NAMES = 5
+
+
+@dataclass(frozen=True)
+class Loaded(Generic[M]):
+    """A network with its weights in place.
+
+    Attributes:
+        module: the network.
+        digest: SHA-256, as hex digits, over the sorted published names and float32 bytes.
+        note: where the weights come from, for people.
+    """
+
+    module: M
+    digest: str
+    note: str
+
+
+def models_folder() -> Path:
+    """Where models are looked up by bare name."""
+    return platformdirs.user_data_path("soundstage") / "models"
+
+
+def open_source(text: str) -> ArraySource:
+    """Opens weights by what a user writes.
+
+    Args:
+        text: `random:SEED`; a path to a `.safetensors` file, to a folder of such files, to a T5X
+            checkpoint folder or to a T5X `.tar`; or the bare name of a model in `models_folder()`,
+            found there as NAME.safetensors, NAME.tar or NAME/.
+
+    Raises:
+        WeightsError: there is nothing there, or it is none of these.
+    """
+    if text.startswith("random:"):
+        return _open_random(text)
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", text) and not text.endswith(
+        (".safetensors", ".tar")
+    ):
+        return _open_model(text)
+    return _open_path(Path(text).expanduser())
+
+
+def closing_source(text: str) -> AbstractContextManager[ArraySource]:
+    """`open_source` for a `with` statement, which closes the files at its end."""
+    return closing(open_source(text))
+
+
+def _open_random(text: str) -> RandomSource:
+    seed = text.removeprefix("random:")
+    if not (seed.isascii() and seed.isdigit()):
+        raise WeightsError(f"{text}: write random:SEED with a whole number, such as random:0")
+    return RandomSource(int(seed))
+
+
+def _open_model(name: str) -> ArraySource:
+    folder = models_folder()
+    candidates = [folder / f"{name}.safetensors", folder / f"{name}.tar", folder / name]
+    for path in candidates:
+        if path.exists():
+            return _open_path(path)
+    looked = ", ".join(str(path) for path in candidates)
+    raise WeightsError(
+        f"no weights called {name}: looked for {looked}; put them there, give a path "
+        f"(./{name} for a local one), or use random:0 for random weights (noise, not music: for "
+        "tests)"
+    )
+
+
+def _open_path(path: Path) -> ArraySource:
+    if not path.exists():
+        raise WeightsError(
+            f"{path}: no such file or folder; give a .safetensors file, a folder of them, or a "
+            "T5X checkpoint, or use random:0 for random weights (noise, not music: for tests)"
+        )
+    if path.is_file() and path.suffix == ".safetensors":
+        return SafetensorsSource([path])
+    if path.is_dir() and (files := sorted(path.glob("*.safetensors"))):
+        return SafetensorsSource(files)
+    if is_t5x(path):
+        return T5xSource(path)
+    raise WeightsError(
+        f"{path}: neither a .safetensors file, nor a folder of them, nor a T5X checkpoint "
+        "(a folder or .tar with a file called checkpoint, or target.* folders)"
+    )
+
+
+def load_module(
+    make: Callable[[nnx.Rngs], M],
+    source: ArraySource,
+    published_name: Callable[[str], str],
+    device: jax.Device | None,
+    dtype: jnp.dtype = jnp.float32,
+    *,
+    initial: Initial | None = None,
+    elsewhere: tuple[str, ...] = (),
+) -> Loaded[M]:
+    """Builds a network and streams its weights in, array by array.
+
+    The network is built without values, so that peak memory is the weights plus one array. Its
+    state must be `nnx.Param`s alone.
+
+    Args:
+        make: builds the network; called once, abstractly.
+        source: where the arrays come from; stays open.
+        published_name: turns a parameter's path, attribute names and list indices joined by
+            slashes (`layers/0/mlp/wi_0/kernel`), into its published bare name.
+        device: where the arrays go; None = JAX's default.
+        dtype: the arrays' type there.
+        initial: scaling of random weights instead of `default_initial`; unused for files.
+        elsewhere: beginnings of names in the source that belong to other networks.
+
+    Raises:
+        WeightsError: arrays are missing, left over, of another shape, not finite or unreadable.
+    """
+    if initial is not None and isinstance(source, RandomSource):
+        source = RandomSource(source.seed, initial)
+    abstract = nnx.eval_shape(lambda: make(nnx.Rngs(0)))
+    graph, state = nnx.split(abstract)
+    paths = _paths_by_name(state, published_name)
+    shapes = {name: tuple(leaf.shape) for name, (_, leaf) in paths.items()}
+    _check_complete(source, shapes, elsewhere)
+    digest = hashlib.sha256()
+    flat = {}
+    for name in sorted(paths):
+        path, leaf = paths[name]
+        array = source.read(name, shapes[name])
+        _check_array(source.note, name, array, shapes[name])
+        digest.update(name.encode())
+        digest.update(array.reshape(-1).data)
+        flat[path] = leaf.replace(jax.device_put(array.astype(dtype, copy=False), device))
+    module = nnx.merge(graph, nnx.from_flat_state(flat))
+    return Loaded(module, digest.hexdigest(), source.note)
+
+
+def _paths_by_name(
+    state: nnx.State, published_name: Callable[[str], str]
+) -> dict[str, tuple[tuple, nnx.Variable]]:
+    paths: dict[str, tuple[tuple, nnx.Variable]] = {}
+    for path, leaf in nnx.to_flat_state(state):
+        name = published_name("/".join(str(part) for part in path))
+        if not issubclass(type(leaf), nnx.Param):
+            raise TypeError(f"{path} is a {type(leaf).__name__}: only nnx.Param can be loaded")
+        if name in paths:
+            raise TypeError(f"{path} and {paths[name][0]} share the published name {name}")
+        paths[name] = (path, leaf)
+    return paths
+
+
+def _check_complete(source: ArraySource, wanted: Iterable[str], elsewhere: tuple[str, ...]) -> None:
+    names = source.names()
+    if names is None:
+        return
+    gaps = sorted(set(wanted) - set(names))
+    extra = sorted(name for name in set(names) - set(wanted) if not name.startswith(elsewhere))
+    faults = []
+    if gaps:
+        faults.append(f"lacks {_listed(gaps)}")
+    if extra:
+        faults.append(f"has {_listed(extra)}, which this network does not know")
+    if faults:
+        raise WeightsError(
+            f"{source.note}: {' and '.join(faults)}; use the weights that belong to the network "
+            "and size chosen"
+        )
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(names[:SHOWN_NAMES])
+    more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
+    return f"{len(names)} array{'s' if len(names) > 1 else ''} ({shown}{more})"
+
+
+def _check_array(note: str, name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
+    check_shape(note, name, array.shape, shape)
+    # The least and the greatest value show NaN and infinity without a copy of the array.
+    if array.size and not (np.isfinite(array.min()) and np.isfinite(array.max())):
+        raise WeightsError(f"{note}: {name} holds NaN or infinity; fetch or convert it again")
+
+
+def parameter_arrays(
+    module: nnx.Module, published_name: Callable[[str], str]
+) -> dict[str, np.ndarray]:
+    """The float32 arrays of a network by published name."""
+    paths = _paths_by_name(nnx.state(module), published_name)
+    return {
+        name: np.asarray(jax.device_get(leaf[...])).astype(np.float32)
+        for name, (_, leaf) in paths.items()
+    }
+
+
+def save_safetensors(
+    arrays: Mapping[str, np.ndarray], path: Path, metadata: Mapping[str, str]
+) -> None:
+    """Writes arrays, such as those of `parameter_arrays`, to a safetensors file, atomically.
+
+    Args:
+        arrays: float32, by published name.
+        path: the file; its folder must exist.
+        metadata: strings kept in the file's header.
+
+    Raises:
+        OSError: the folder cannot be written to.
+    """
+    write_safetensors(arrays, path, metadata)
