@@ -1,0 +1,46 @@
+"""Joins chunks without a click."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from graph.format import Format
+from graph.port import Port
+from stages.ports import AUDIO, FADE_TAIL, FADED_AUDIO
+
+if TYPE_CHECKING:
+    import jax
+
+
+class Crossfade:
+    """Fades the end of the previous chunk into the start of this one, at equal power.
+
+    The ramp is a sine without its end point, and the fall is the rise reversed, as the Magenta
+    RealTime paper's code has it: the fall trails the exact partner of the rise by one sample, so
+    the power of a join dips below 1 by at most sin(pi / (2 * fade_sample)).
+
+    Inputs:
+        audio: float32 [row, faded_sample, channel]; begins with the overlap of the chunk before.
+        tail: float32 [row, fade_sample, channel]; the end of the chunk before, zeros at first.
+
+    Outputs:
+        audio: float32 [row, sample, channel]; faded in, its last `fade_sample` samples held back.
+        tail: float32 [row, fade_sample, channel]; what was held back.
+    """
+
+    inputs: ClassVar[dict[str, Port]] = {"audio": FADED_AUDIO, "tail": FADE_TAIL}
+    outputs: ClassVar[dict[str, Port]] = {"audio": AUDIO, "tail": FADE_TAIL}
+
+    def __init__(self, params: None, format: Format, device: jax.Device) -> None:
+        fade_samples = format.dims["fade_sample"]
+        rise = np.sin(np.linspace(0, np.pi / 2, fade_samples, endpoint=False, dtype=np.float32))
+        self.rise = rise[:, None]  # [fade_sample, 1]
+        self.fall = rise[::-1, None]  # [fade_sample, 1]
+
+    def __call__(self, audio: np.ndarray, tail: np.ndarray) -> dict[str, np.ndarray]:
+        """Joins one chunk to the one before."""
+        n = len(self.rise)
+        head = audio[:, :n] * self.rise + tail * self.fall
+        return {"audio": np.concatenate([head, audio[:, n:-n]], axis=1), "tail": audio[:, -n:]}
