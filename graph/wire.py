@@ -149,12 +149,15 @@ def equal(one: Tensor, other: Tensor) -> bool:
     if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
         same_type = one.shape == other.shape and one.dtype == other.dtype
         return same_type and np.array_equal(_raw(one), _raw(other))
-    if isinstance(one, np.ndarray) or isinstance(other, np.ndarray) or len(one) != len(other):
+    if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
         return False
-    return all(
-        equal(a, b) if isinstance(a, np.ndarray) else a == b
-        for a, b in zip(one, other, strict=True)
-    )
+    return len(one) == len(other) and all(map(_same_row, one, other))
+
+
+def _same_row(one: object, other: object) -> bool:
+    if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
+        return equal(one, other)
+    return one == other
 
 
 def _raw(array: np.ndarray) -> np.ndarray:
@@ -208,12 +211,12 @@ def _ragged_column(
     if isinstance(value, np.ndarray) or len(value) != rows:
         raise WireError(f"{wanted}, got {_describe(value)}")
     for row in value:
-        fits = isinstance(row, np.ndarray) and row.dtype == port.dtype and row.ndim > 0
-        if not fits or row.shape[1:] != shape:
+        if not isinstance(row, np.ndarray) or row.dtype != port.dtype or row.shape[1:] != shape:
             raise WireError(f"{wanted}, got {_describe(row)}")
-    lengths = [len(row) for row in value]
+    arrays = [np.asarray(row) for row in value]
+    lengths = [len(array) for array in arrays]
     offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32))
-    flat = pa.array(np.concatenate([np.asarray(row).reshape(-1) for row in value]))
+    flat = pa.array(np.concatenate([array.reshape(-1) for array in arrays]))
     inner = pa.FixedSizeListArray.from_arrays(flat, prod(shape)) if shape else flat
     return pa.ListArray.from_arrays(offsets, inner)
 

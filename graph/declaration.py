@@ -1,0 +1,87 @@
+"""A stage's class: found, imported and read, but not built."""
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from graph.port import Port
+from graph.problem import Problem, suggest
+
+
+def load_class(where: str, use: str, allow: tuple[str, ...]) -> tuple[Any, list[Problem]]:
+    """Imports the class that `use` names.
+
+    Args:
+        where: the stage, for messages.
+        use: "module:Class".
+        allow: prefixes that the module must start with: a data file may not import anything.
+
+    Returns:
+        The class, or None, and what is wrong.
+    """
+    module_name, _, class_name = use.partition(":")
+    if not class_name:
+        cure = 'write "module:Class", e.g. "stages.toy:SineDecode"'
+        return None, [Problem(where, f"use = {use!r} names no class", cure)]
+    if not any(f"{module_name}.".startswith(f"{prefix.rstrip('.')}.") for prefix in allow):
+        cure = f"allow it with --allow {module_name.partition('.')[0]}"
+        return None, [Problem(where, f"{module_name!r} is outside {', '.join(allow)}", cure)]
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        return None, [Problem(where, f"cannot import {module_name!r}: {error}")]
+    cls = getattr(module, class_name, None)
+    if cls is None:
+        cure = suggest(class_name, _stages(module))
+        return None, [Problem(where, f"{module_name} has no class {class_name!r}", cure)]
+    faults = _undeclared(where, use, cls)
+    return (None if faults else cls), faults
+
+
+def make_params(where: str, cls: Any, params: Mapping[str, Any]) -> tuple[Any, list[Problem]]:
+    """Fills a stage's `Params` from the file's `params = {...}`.
+
+    Returns:
+        The instance, or None when the stage takes none, and what is wrong.
+    """
+    declared = getattr(cls, "Params", None)
+    known = [field.name for field in fields(declared)] if declared else []
+    problems = [
+        Problem(f"{where}.params", f"no parameter named {key!r}", suggest(key, known))
+        for key in params
+        if key not in known
+    ]
+    if problems or declared is None:
+        return None, problems
+    try:
+        return TypeAdapter(declared).validate_python(dict(params)), []
+    except ValidationError as error:
+        return None, [
+            Problem(
+                ".".join([where, "params", *map(str, fault["loc"])]),
+                fault["msg"].removeprefix("Value error, "),
+                "add it" if fault["type"] == "missing" else "",
+            )
+            for fault in error.errors(include_url=False)
+        ]
+
+
+def _stages(module: object) -> list[str]:
+    return [name for name, value in vars(module).items() if hasattr(value, "inputs")]
+
+
+def _undeclared(where: str, use: str, cls: Any) -> list[Problem]:
+    faults = []
+    for name in ("inputs", "outputs"):
+        table = getattr(cls, name, None)
+        if not isinstance(table, Mapping) or not all(
+            isinstance(port, Port) for port in table.values()
+        ):
+            faults.append(Problem(where, f"{use} does not declare its {name}", "see graph.stage"))
+    params = getattr(cls, "Params", None)
+    if params is not None and not is_dataclass(params):
+        faults.append(Problem(where, f"{use}.Params is not a dataclass", "see graph.stage"))
+    return faults

@@ -1,0 +1,81 @@
+"""Overrides: what the command line changes in a pipeline file, and nothing else does."""
+
+import tomllib
+from collections.abc import Iterable
+from copy import deepcopy
+from typing import Any
+
+from graph.problem import PipelineError, Problem
+
+_FORMS = "write STAGE.use=, STAGE.params.KEY=, STAGE.inputs.PORT=, format.KEY= or inputs.KEY="
+
+
+def apply(
+    tables: dict[str, Any], settings: Iterable[str] = (), placements: Iterable[str] = ()
+) -> dict[str, Any]:
+    """Applies overrides to a file's tables and returns new ones.
+
+    Args:
+        tables: the parsed file.
+        settings: "sample.params.size=large", "decode.use=stages.toy:SineDecode",
+            "format.chunk_s=1.0", "inputs.temperature=0.9". Values are TOML; what is not TOML is
+            text. Another `use` drops the former class's params: they were written for it.
+        placements: "decode=cpu", "default=gpu:0".
+
+    Raises:
+        PipelineError: with one problem for every override that cannot be read or placed.
+    """
+    tables = deepcopy(tables)
+    problems: list[Problem] = []
+    # `use` first: it empties params, whatever the order on the command line.
+    for text in sorted(settings, key=lambda text: ".use=" not in text):
+        problem = _set(tables, text)
+        if problem:
+            problems.append(problem)
+    for text in placements:
+        stage, equals, device = text.partition("=")
+        if not (stage and equals and device):
+            problems.append(Problem(f"--place {text}", "not a placement", "write STAGE=DEVICE"))
+        elif stage != "default" and stage not in tables.get("stage", {}):
+            problems.append(_no_stage(f"--place {text}", stage, tables))
+        else:
+            tables.setdefault("placement", {})[stage] = device
+    if problems:
+        raise PipelineError(problems)
+    return tables
+
+
+def _set(tables: dict[str, Any], text: str) -> Problem | None:
+    where = f"--set {text}"
+    path, equals, written = text.partition("=")
+    keys = path.split(".")
+    if not equals or len(keys) < 2 or not all(keys):
+        return Problem(where, "not an override", _FORMS)
+    value = _value(written)
+    if keys[0] in ("format", "inputs") and len(keys) == 2:
+        tables.setdefault(keys[0], {})[keys[1]] = value
+        return None
+    stage = tables.get("stage", {}).get(keys[0])
+    if stage is None:
+        return _no_stage(where, keys[0], tables)
+    if keys[1:] == ["use"]:
+        if stage.get("use") != value:
+            stage.pop("params", None)
+        stage["use"] = value
+    elif keys[1] in ("params", "inputs") and len(keys) == 3:
+        stage.setdefault(keys[1], {})[keys[2]] = value
+    else:
+        return Problem(where, f"a stage has no {'.'.join(keys[1:])!r} to set", _FORMS)
+    return None
+
+
+def _no_stage(where: str, stage: str, tables: dict[str, Any]) -> Problem:
+    stages = ", ".join(tables.get("stage", {}))
+    return Problem(where, f"no stage named {stage!r}", f"the stages are {stages}")
+
+
+def _value(written: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {written}")["value"]
+    except tomllib.TOMLDecodeError:
+        return written

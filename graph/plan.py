@@ -1,0 +1,137 @@
+"""A checked graph: what runs, in which order, fed from where."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from graph.format import Format
+from graph.port import Port, Tensor
+from graph.spec import PipelineSpec
+
+CLOCK = {"chunk": Port("int64", (), "chunk index", ">= 0")}
+
+
+@dataclass(frozen=True)
+class FromControl:
+    """An input fed by the player: `in.NAME`."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"in.{self.name}"
+
+
+@dataclass(frozen=True)
+class FromClock:
+    """An input fed by the tick itself: `clock.chunk`."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"clock.{self.name}"
+
+
+@dataclass(frozen=True)
+class FromStage:
+    """An input fed by another stage in the same tick: `STAGE.PORT`."""
+
+    stage: str
+    port: str
+
+    def __str__(self) -> str:
+        return f"{self.stage}.{self.port}"
+
+
+@dataclass(frozen=True)
+class FromPast:
+    """An input fed by what `STAGE.PORT` was in the previous tick; before the first, by `init`."""
+
+    stage: str
+    port: str
+    init: int | float
+
+    def __str__(self) -> str:
+        return f"{self.stage}.{self.port}"
+
+
+Source: TypeAlias = FromControl | FromClock | FromStage | FromPast
+
+
+@dataclass(frozen=True)
+class Node:
+    """One stage of a checked graph.
+
+    Attributes:
+        name: the stage's name in the file.
+        use: "module:Class".
+        cls: the class itself; not built yet.
+        params: an instance of `cls.Params`, or None when the stage takes none.
+        sources: what feeds each input.
+        device: where it runs, as written: "auto", "cpu", "gpu:1", ...
+    """
+
+    name: str
+    use: str
+    cls: Any
+    params: Any
+    sources: Mapping[str, Source]
+    device: str
+
+    @property
+    def inputs(self) -> Mapping[str, Port]:
+        """The stage's input ports."""
+        return self.cls.inputs
+
+    @property
+    def outputs(self) -> Mapping[str, Port]:
+        """The stage's output ports."""
+        return self.cls.outputs
+
+
+@dataclass(frozen=True)
+class Control:
+    """What a player may change between two chunks: the port it feeds, and its default."""
+
+    port: Port
+    default: Tensor | int | float | str
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A checked pipeline; nothing is loaded yet.
+
+    Attributes:
+        spec: the file it came from, overrides applied.
+        format: the music format.
+        nodes: the stages by name, each behind everything it needs in the same tick.
+        outputs: the graph's outputs: name -> the stage port behind it.
+        controls: the player's controls by name.
+        digest: SHA-256 of what the graph computes (see `PipelineSpec.digest`).
+    """
+
+    spec: PipelineSpec
+    format: Format
+    nodes: Mapping[str, Node]
+    outputs: Mapping[str, FromStage]
+    controls: Mapping[str, Control]
+    digest: str
+
+    @property
+    def name(self) -> str:
+        """The pipeline's name."""
+        return self.spec.name
+
+    def port(self, source: FromStage | FromPast) -> Port:
+        """The output port behind a source."""
+        return self.nodes[source.stage].outputs[source.port]
+
+    def feedback(self) -> dict[str, FromPast]:
+        """The ports whose values are the state, by "stage.port", in the graph's order."""
+        past = {
+            str(source): source
+            for node in self.nodes.values()
+            for source in node.sources.values()
+            if isinstance(source, FromPast)
+        }
+        order = list(self.nodes)
+        return dict(sorted(past.items(), key=lambda item: (order.index(item[1].stage), item[0])))

@@ -1,0 +1,152 @@
+"""What a pipeline file says, before anything is known about its stages."""
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from graph.format import Format
+from graph.problem import PipelineError, Problem, suggest
+
+SCHEMA = 1
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
+
+
+class FeedbackSpec(_Table):
+    """An input that reads the previous tick: `{ from = "stage.port", delay = 1, init = 0.0 }`."""
+
+    from_: str = Field(alias="from")
+    delay: Literal[1]
+    init: int | float
+
+
+class StageSpec(_Table):
+    """One `[stage.NAME]` table."""
+
+    use: str
+    params: dict[str, Any] = {}
+    inputs: dict[str, str | FeedbackSpec] = {}
+
+
+class PlacementSpec(_Table):
+    """Where one stage runs: `"gpu:0"` is short for `{ device = "gpu:0" }`."""
+
+    device: str = "auto"
+
+
+class PipelineSpec(_Table):
+    """A whole pipeline file."""
+
+    schema_: Literal[1] = Field(alias="schema")
+    name: str
+    note: str = ""
+    format: dict[str, Any] = {}
+    inputs: dict[str, Any] = {}
+    outputs: dict[str, str]
+    stage: dict[str, StageSpec]
+    placement: dict[str, str | PlacementSpec] = {}
+
+    def placement_of(self, stage: str) -> PlacementSpec:
+        """Where `stage` runs: its own entry, else `default`, else "auto"."""
+        entry = self.placement.get(stage, self.placement.get("default", "auto"))
+        return PlacementSpec(device=entry) if isinstance(entry, str) else entry
+
+    def as_dict(self) -> dict[str, Any]:
+        """The file's contents again, as plain tables that `parse` accepts."""
+        return self.model_dump(by_alias=True, mode="json")
+
+    def digest(self) -> str:
+        """SHA-256 of what the graph computes: its format, stages, wiring and outputs.
+
+        Names, notes, defaults of controls and placement are left out: they change no byte.
+        """
+        identity = self.as_dict()
+        for key in ("name", "note", "inputs", "placement"):
+            del identity[key]
+        return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+
+def parse_toml(text: str, where: str) -> dict[str, Any]:
+    """Reads TOML.
+
+    Args:
+        text: the file's contents.
+        where: the file's name, for messages.
+
+    Raises:
+        PipelineError: the text is not TOML; the message has line and column.
+    """
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise PipelineError([Problem(where, f"not valid TOML: {error}")]) from error
+
+
+def parse(tables: Mapping[str, Any]) -> PipelineSpec:
+    """Turns a file's tables into a spec.
+
+    Raises:
+        PipelineError: with one problem for every key that is unknown, missing or of a wrong type.
+    """
+    try:
+        return PipelineSpec.model_validate(dict(tables))
+    except ValidationError as error:
+        raise PipelineError(_problems(error)) from error
+
+
+def parse_format(table: Mapping[str, Any]) -> tuple[Format | None, list[Problem]]:
+    """Turns the `[format]` table into a `Format`, or says what is wrong with it."""
+    known = list(Format.__dataclass_fields__)
+    problems = [
+        Problem(f"format.{key}", "no such key", suggest(key, known))
+        for key in table
+        if key not in known
+    ]
+    if problems:
+        return None, problems
+    try:
+        return TypeAdapter(Format).validate_python(dict(table)), []
+    except ValidationError as error:
+        for fault in error.errors(include_url=False):
+            where = ".".join(["format", *map(str, fault["loc"])])
+            said = fault["msg"].removeprefix("Value error, ")
+            problems += [Problem(where, part) for part in said.split("; ")]
+        return None, problems
+
+
+def _problems(error: ValidationError) -> list[Problem]:
+    problems: dict[tuple[str, str], Problem] = {}
+    for fault in error.errors(include_url=False):
+        # pydantic also names the branch of a union it tried: not a word of the file
+        path = [str(part) for part in fault["loc"] if str(part) not in _BRANCHES]
+        where = ".".join(path) or "pipeline"
+        kind, what, cure = fault["type"], fault["msg"], ""
+        if kind == "extra_forbidden":
+            what, cure = "no such key", suggest(path[-1], _known_keys(path[:-1]))
+        elif kind == "missing":
+            what, cure = "missing", "add it"
+        elif where == "schema":
+            what, cure = f"schema {fault['input']!r} is not known", f"this version reads {SCHEMA}"
+        elif kind == "string_type" and "FeedbackSpec" not in fault["loc"]:
+            what = f"expected text, got {fault['input']!r}"
+        problems.setdefault((where, what), Problem(where, what, cure))
+    return list(problems.values())
+
+
+_BRANCHES = frozenset({"str", "int", "float", "FeedbackSpec", "PlacementSpec"})
+
+
+def _known_keys(path: list[str]) -> list[str]:
+    if not path:
+        table: type[_Table] = PipelineSpec
+    elif path[0] == "stage":
+        table = StageSpec if len(path) == 2 else FeedbackSpec
+    else:
+        table = PlacementSpec
+    return [field.alias or name for name, field in table.model_fields.items()]

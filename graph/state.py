@@ -1,0 +1,71 @@
+"""State: the values on a graph's feedback edges between two ticks, and nothing else."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from graph.plan import Graph
+from graph.port import Tensor
+from graph.wire import fixed_shape
+
+
+@dataclass(frozen=True)
+class State:
+    """Enough to continue from: what every fed-back port was in the tick before.
+
+    Attributes:
+        streams: one name a row.
+        chunks: per row, the index of the next chunk.
+        values: by "stage.port" (see `Graph.feedback`), one array with a leading row axis.
+    """
+
+    streams: tuple[str, ...]
+    chunks: tuple[int, ...]
+    values: Mapping[str, np.ndarray]
+
+    def pick(self, rows: Sequence[int]) -> "State":
+        """The state of some of the streams, in the order given."""
+        index = list(rows)
+        return State(
+            tuple(self.streams[row] for row in index),
+            tuple(self.chunks[row] for row in index),
+            {name: value[index] for name, value in self.values.items()},
+        )
+
+    def rename(self, streams: Sequence[str]) -> "State":
+        """The same state under other stream names."""
+        if len(streams) != len(self.streams):
+            raise ValueError(f"{len(self.streams)} streams cannot take {len(streams)} names")
+        return State(tuple(streams), self.chunks, self.values)
+
+
+def initial(graph: Graph, streams: Sequence[str]) -> State:
+    """The state before the first chunk: every fed-back port at its `init`."""
+    values = {}
+    for name, source in graph.feedback().items():
+        port = graph.port(source)
+        shape = (len(streams), *fixed_shape(port, graph.format.dims))
+        values[name] = np.full(shape, source.init, port.dtype)
+    return State(tuple(streams), (0,) * len(streams), values)
+
+
+def join(states: Sequence[State]) -> State:
+    """Several states of one graph as one: their rows behind each other."""
+    names = tuple(states[0].values)
+    return State(
+        tuple(stream for state in states for stream in state.streams),
+        tuple(chunk for state in states for chunk in state.chunks),
+        {name: np.concatenate([state.values[name] for state in states]) for name in names},
+    )
+
+
+def stack_controls(graph: Graph, rows: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
+    """Puts each stream's control values (see `control.to_row`) side by side as port values."""
+    stacked: dict[str, Tensor] = {}
+    for name, control in graph.controls.items():
+        values: list[Any] = [row[name] for row in rows]
+        listed = control.port.ragged or control.port.dtype == "utf8"
+        stacked[name] = values if listed else np.stack(values)
+    return stacked

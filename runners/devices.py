@@ -1,0 +1,50 @@
+"""Placement: from what a pipeline file writes to a JAX device."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from graph.problem import Problem
+
+if TYPE_CHECKING:
+    import jax
+
+    from graph.plan import Graph
+
+
+class NoDevice(ValueError):
+    """A device that this machine does not have."""
+
+
+def find_device(written: str) -> jax.Device:
+    """The device behind "auto", "cpu", "cpu:1", "gpu:0", ...
+
+    "auto" is the first accelerator, else the CPU; a bare platform is its device 0.
+
+    Raises:
+        NoDevice: there is no such device here.
+    """
+    import jax
+
+    if written == "auto":
+        return jax.devices()[0]
+    platform, _, index = written.partition(":")
+    try:
+        devices = jax.devices(platform)
+    except RuntimeError as error:
+        raise NoDevice(f"this machine has no {platform}") from error
+    if int(index or 0) >= len(devices):
+        raise NoDevice(f"this machine has {len(devices)} {platform} device(s), counted from 0")
+    return devices[int(index or 0)]
+
+
+def check_devices(graph: Graph) -> list[Problem]:
+    """One problem for every stage whose device this machine does not have."""
+    problems = []
+    for node in graph.nodes.values():
+        try:
+            find_device(node.device)
+        except NoDevice as error:
+            cure = f"use another with --place {node.name}=auto"
+            problems.append(Problem(f"placement.{node.name}", f"{node.device!r}: {error}", cure))
+    return problems

@@ -1,0 +1,82 @@
+"""New files that appear whole or not at all."""
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from runners.errors import OutputError
+
+
+@contextmanager
+def replacing(path: Path | str, expected_bytes: int = 0) -> Iterator[BinaryIO]:
+    """Opens a new file that takes the place of `path` when the block ends well.
+
+    The bytes go to a hidden file in the same folder, so that everything that can be known to fail
+    fails on entry. If the block raises, KeyboardInterrupt included, the hidden file is removed
+    and whatever `path` held stays as it was. A symbolic link stays a link: its target is replaced.
+
+    Args:
+        path: the file to make or to replace.
+        expected_bytes: what the file will hold if that is known; 0 = unknown.
+
+    Yields:
+        The new file, open for reading and writing.
+
+    Raises:
+        OutputError: the folder is missing or refuses new files, `path` is not an ordinary file or
+            is write-protected, or the disk has no room. Other exceptions of the block pass through.
+    """
+    target = _writable(Path(path), expected_bytes)
+    part = target.with_name(f".soundstage-{secrets.token_hex(6)}.part")
+    try:
+        with reporting(path):
+            stream = part.open("xb+")
+        with stream:
+            yield stream
+            with reporting(path):
+                stream.close()
+        with reporting(path):
+            if target.exists():
+                shutil.copymode(target, part)
+            os.replace(part, target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def reporting(path: Path | str) -> Iterator[None]:
+    """Turns the system's refusal to write `path` into one line.
+
+    Raises:
+        OutputError: in place of an OSError of the block.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise OutputError(f"{path}: cannot be written: {reason}") from error
+
+
+def _writable(path: Path, expected_bytes: int) -> Path:
+    with reporting(path):
+        target = path.resolve()
+        folder = target.parent
+        if target.is_dir():
+            raise OutputError(f"{path}: is a folder: give a file name in it")
+        if not folder.is_dir():
+            raise OutputError(f"{path}: there is no folder {path.parent}: make it first")
+        if target.exists() and not target.is_file():
+            raise OutputError(f"{path}: is not an ordinary file: use - for a pipe")
+        if target.exists() and not os.access(target, os.W_OK):
+            raise OutputError(f"{path}: is write-protected: choose another name")
+        room = shutil.disk_usage(folder).free
+    if expected_bytes > room:
+        raise OutputError(
+            f"{path}: needs {expected_bytes / 1e6:.1f} MB and the disk has {room / 1e6:.1f} MB "
+            "left: make room, or write .flac, .ogg or .mp3"
+        )
+    return target

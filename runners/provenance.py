@@ -1,0 +1,167 @@
+"""What made a piece of audio: written into the file's tags, read back by `inspect`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import textwrap
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+SCHEMA = 1
+NOISE = "random weights: noise, not music"
+
+
+@dataclass(frozen=True)
+class TextPrompt:
+    """A prompt in words.
+
+    Attributes:
+        text: the words, in full.
+        weight: its share, relative to the other prompts.
+    """
+
+    text: str
+    weight: float = 1.0
+
+    def __str__(self) -> str:
+        return self.text if self.weight == 1.0 else f"{self.text} ({self.weight:g})"
+
+
+@dataclass(frozen=True)
+class AudioPrompt:
+    """A prompt that was an audio file.
+
+    Attributes:
+        audio: the file's name, without its folder.
+        sha256: hex digest of the file's bytes.
+        weight: its share, relative to the other prompts.
+
+    Raises:
+        ValueError: `audio` names a folder, which would publish how a person's disk is laid out.
+    """
+
+    audio: str
+    sha256: str
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if "/" in self.audio:
+            raise ValueError(f"{self.audio!r} must be a file name without its folder")
+
+    @classmethod
+    def of(cls, path: Path | str, weight: float = 1.0) -> AudioPrompt:
+        """Describes the file at `path`, reading it once for its digest.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        with open(path, "rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        # A file name may hold bytes that are no text; tags may not.
+        name = Path(path).name.encode("utf-8", "replace").decode()
+        return cls(name, digest, weight)
+
+    def __str__(self) -> str:
+        return self.audio if self.weight == 1.0 else f"{self.audio} ({self.weight:g})"
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The learned arrays of one stage.
+
+    Attributes:
+        digest: SHA-256 of the arrays, as hex digits.
+        note: where they come from: a file's name, without its folder, or "random weights, seed 0".
+    """
+
+    digest: str
+    note: str
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Everything needed to make the same audio again, and to say what it is.
+
+    Attributes:
+        version: soundstage's version.
+        pipeline: the preset's name or the pipeline's name; never a path.
+        graph_hash: hex digest of the checked graph.
+        prompts: the prompts in force at the start.
+        seeds: one per stream.
+        controls: the other controls at the start: temperature, top_k, guidance.
+        weights: by stage name; only stages that have weights.
+        chunks: chunks asked for; None = until stopped.
+        random_weights: some stage's weights are random, so this is noise and not music.
+    """
+
+    version: str
+    pipeline: str
+    graph_hash: str
+    prompts: tuple[TextPrompt | AudioPrompt, ...]
+    seeds: tuple[int, ...]
+    controls: Mapping[str, float | int]
+    weights: Mapping[str, Weights]
+    chunks: int | None = None
+    random_weights: bool = False
+
+    @property
+    def title(self) -> str:
+        """The prompts as one printable line of at most 200 characters; says if it is noise."""
+        prompts = " + ".join(map(str, self.prompts)) or self.pipeline
+        printable = "".join(c if c.isprintable() else " " for c in prompts[:2000])
+        line = textwrap.shorten(printable, 150, placeholder="...")
+        if line == "..." and len(printable) > 150:  # one word that no line can hold
+            line = printable[:147] + "..."
+        return f"{line} [{NOISE}]" if self.random_weights else line
+
+    @property
+    def software(self) -> str:
+        """The program and its version."""
+        return f"soundstage {self.version}"
+
+    def to_json(self) -> str:
+        """One line of ASCII: every tag format carries it unharmed, whatever the prompts hold."""
+        return json.dumps({"soundstage": SCHEMA, **asdict(self)}, allow_nan=False)
+
+    def lines(self) -> list[str]:
+        """The record for people, a fact a line."""
+        facts = [f"made by    {self.software}, pipeline {self.pipeline}, graph {self.graph_hash}"]
+        facts += [f"prompt     {_one_line(prompt)}" for prompt in self.prompts]
+        facts.append("seed       " + ", ".join(map(str, self.seeds)))
+        facts += [f"{name:<10} {value:g}" for name, value in self.controls.items()]
+        facts += [
+            f"weights    {stage}: {weights.note} ({weights.digest[:12]})"
+            for stage, weights in self.weights.items()
+        ]
+        if self.chunks is not None:
+            facts.append(f"chunks     {self.chunks}")
+        if self.random_weights:
+            facts.append(f"warning    {NOISE}")
+        return facts
+
+
+def from_comment(comment: str) -> Provenance | None:
+    """Reads the record out of a file's comment tag; None if the comment is somebody else's.
+
+    Raises:
+        ValueError: the record is ours, but damaged or of a newer schema.
+    """
+    from pydantic import TypeAdapter  # late: only `inspect` needs it
+
+    try:
+        record = json.loads(comment)
+    except ValueError:
+        return None
+    if not isinstance(record, dict) or "soundstage" not in record:
+        return None
+    schema = record.pop("soundstage")
+    if schema != SCHEMA:
+        raise ValueError(f"provenance has schema {schema}; this version reads schema {SCHEMA}")
+    return TypeAdapter(Provenance).validate_python(record)
+
+
+def _one_line(prompt: TextPrompt | AudioPrompt) -> str:
+    text = f"{prompt}" if isinstance(prompt, TextPrompt) else f"{prompt}, {prompt.sha256[:12]}"
+    return textwrap.shorten("".join(c if c.isprintable() else " " for c in text), 300)

@@ -1,0 +1,185 @@
+"""WAV files: a header that is right for pipes, tags of any length and more than 4 GB.
+
+libsndfile drops WAV tags beyond a few kilobytes and cannot write to a pipe, hence our own.
+"""
+
+import os
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Literal, get_args
+
+import numpy as np
+
+Encoding = Literal["pcm16", "pcm24", "float32"]
+ENCODINGS: tuple[str, ...] = get_args(Encoding)
+SAMPLE_BYTES: Mapping[str, int] = {"pcm16": 2, "pcm24": 3, "float32": 4}
+
+_UNKNOWN = 0xFFFFFFFF
+# Programs that write to a pipe cannot know the length and claim "a lot": from 2 GB less a page.
+_CLAIMS_A_LOT = 0x7FFFF000
+_LONGEST_TAGS = 1 << 26
+
+
+class WavEncoder:
+    """Writes audio as WAV, or as RF64 where it exceeds 4 GB.
+
+    Args:
+        stream: where the bytes go; it is not closed here.
+        sample_rate_hz: samples per second and channel.
+        channels: audio channels.
+        encoding: "pcm16", "pcm24" or "float32".
+        tags: INFO chunks by four-letter name ("INAM" title, "ICMT" comment, "ISFT" software).
+        total_samples: samples per channel if known; None makes a header that claims "unknown".
+        rewrite_header: correct the header at the end; only for files that can seek.
+    """
+
+    def __init__(
+        self,
+        stream: BinaryIO,
+        sample_rate_hz: int,
+        channels: int,
+        encoding: Encoding,
+        tags: Mapping[str, str],
+        total_samples: int | None,
+        rewrite_header: bool,
+    ) -> None:
+        self._stream = stream
+        self._sample_rate_hz = sample_rate_hz
+        self._channels = channels
+        self._encoding: Encoding = encoding
+        self._info = _info_chunk(tags)
+        self._rewrite_header = rewrite_header
+        self._written_bytes = 0
+        frame_bytes = channels * SAMPLE_BYTES[encoding]
+        stream.write(self._header(None if total_samples is None else total_samples * frame_bytes))
+
+    def write(self, block: np.ndarray) -> None:
+        """Appends float32 [sample, channel]; integer encodings need it within +-1.0."""
+        data = _encoded(block, self._encoding)
+        self._stream.write(data)
+        self._written_bytes += len(data)
+
+    def close(self) -> None:
+        """Pads to a whole word and corrects the header where it can."""
+        if self._written_bytes % 2:
+            self._stream.write(b"\0")
+        if self._rewrite_header:
+            self._stream.seek(0)
+            self._stream.write(self._header(self._written_bytes))
+
+    def _header(self, data_bytes: int | None) -> bytes:
+        width = SAMPLE_BYTES[self._encoding]
+        frame_bytes = self._channels * width
+        is_float = self._encoding == "float32"
+        shape = struct.pack(
+            "<HHIIHH",
+            3 if is_float else 1,
+            self._channels,
+            self._sample_rate_hz,
+            self._sample_rate_hz * frame_bytes,
+            frame_bytes,
+            8 * width,
+        )
+        samples = (data_bytes or 0) // frame_bytes
+        chunks = _chunk(b"fmt ", shape + (b"\0\0" if is_float else b""))
+        if is_float:
+            chunks += _chunk(b"fact", struct.pack("<I", min(samples, _UNKNOWN)))
+        chunks += self._info
+        # RIFF's own 12 bytes less the 8 that its size leaves out, the 36 of JUNK or ds64, data's 8.
+        riff_bytes = 4 + 36 + len(chunks) + 8 + (data_bytes or 0) + (data_bytes or 0) % 2
+        if data_bytes is None or riff_bytes >= _UNKNOWN:
+            name = b"RIFF" if data_bytes is None else b"RF64"
+            sizes = (_UNKNOWN, _UNKNOWN)
+        else:
+            name, sizes = b"RIFF", (riff_bytes, data_bytes)
+        ds64 = struct.pack("<QQQI", riff_bytes, data_bytes or 0, samples, 0)
+        # JUNK keeps the place of ds64, so that the header's length never depends on the audio's.
+        room = _chunk(b"ds64", ds64) if name == b"RF64" else _chunk(b"JUNK", bytes(len(ds64)))
+        head = name + struct.pack("<I", sizes[0]) + b"WAVE" + room
+        return head + chunks + b"data" + struct.pack("<I", sizes[1])
+
+
+@dataclass(frozen=True)
+class WavFacts:
+    """What the chunks of a WAV file say.
+
+    Attributes:
+        tags: INFO chunks by four-letter name.
+        missing_bytes: audio bytes that the header promises and the file lacks.
+    """
+
+    tags: Mapping[str, str]
+    missing_bytes: int
+
+
+def read_facts(path: Path | str) -> WavFacts | None:
+    """Walks the chunks of a WAV or RF64 file without decoding audio; None for other files."""
+    tags: dict[str, str] = {}
+    missing_bytes = 0
+    with open(path, "rb") as stream:
+        if stream.read(4) not in (b"RIFF", b"RF64") or stream.read(8)[4:] != b"WAVE":
+            return None
+        for name, size in _chunks(stream):
+            if name == b"LIST" and size <= _LONGEST_TAGS:
+                tags.update(_info_tags(stream.read(size)))
+            elif name == b"data":
+                missing_bytes = max(0, size - _bytes_left(stream))
+    return WavFacts(tags, missing_bytes)
+
+
+def _chunks(stream: BinaryIO) -> Iterator[tuple[bytes, int]]:
+    data_bytes = None
+    while len(head := stream.read(8)) == 8:
+        name, size = struct.unpack("<4sI", head)
+        start = stream.tell()
+        if name == b"ds64" and len(sizes := stream.read(16)) == 16:
+            data_bytes = struct.unpack("<8xQ", sizes)[0]
+            stream.seek(start)
+        if name == b"data" and size == _UNKNOWN and data_bytes is not None:
+            size = data_bytes
+        elif name == b"data" and size >= _CLAIMS_A_LOT:
+            size = min(size, _bytes_left(stream))
+        yield name, size
+        stream.seek(start + size + size % 2)
+
+
+def _bytes_left(stream: BinaryIO) -> int:
+    return os.fstat(stream.fileno()).st_size - stream.tell()
+
+
+def _encoded(block: np.ndarray, encoding: Encoding) -> bytes:
+    if encoding == "float32":
+        return block.astype("<f4").tobytes()
+    full_scale = 1 << (8 * SAMPLE_BYTES[encoding] - 1)
+    # float64, because float32 cannot hold 24 bits and a sign.
+    scaled = np.rint(block.astype(np.float64) * full_scale)
+    whole = np.minimum(scaled, full_scale - 1).astype("<i4")
+    if encoding == "pcm16":
+        return whole.astype("<i2").tobytes()
+    return whole.reshape(-1, 1).view(np.uint8)[:, :3].tobytes()
+
+
+def _info_chunk(tags: Mapping[str, str]) -> bytes:
+    if not tags:
+        return b""
+    entries = (_chunk(name.encode(), text.encode() + b"\0") for name, text in tags.items())
+    return _chunk(b"LIST", b"INFO" + b"".join(entries))
+
+
+def _info_tags(body: bytes) -> dict[str, str]:
+    tags: dict[str, str] = {}
+    if body[:4] != b"INFO":
+        return tags
+    at = 4
+    while at + 8 <= len(body):
+        name, size = struct.unpack_from("<4sI", body, at)
+        text = body[at + 8 : at + 8 + size].split(b"\0")[0]
+        tags[name.decode("ascii", "replace")] = text.decode("utf-8", "replace")
+        at += 8 + size + size % 2
+    return tags
+
+
+def _chunk(name: bytes, body: bytes) -> bytes:
+    return name + struct.pack("<I", len(body)) + body + b"\0" * (len(body) % 2)
