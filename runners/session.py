@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from graph.control import ControlError, to_row
-from graph.plan import FromControl, Graph, Node
-from graph.problem import suggest
+from graph.control import ControlError
+from graph.plan import Graph
 from graph.state import State, initial
+from runners.controls import complete
+from runners.prompts import PROMPTS, expand_prompts
 from runners.runner import Chunk, Runner, Tick
-from runners.session_file import Saved, read_saved, write_saved
+from runners.session_file import SavedSession, write_session
 
 
 class Session:
@@ -25,7 +26,7 @@ class Session:
     def __init__(
         self,
         runner: Runner,
-        controls: Sequence[Mapping[str, Any]] = ({},),
+        rows: Sequence[Mapping[str, Any]] = ({},),
         *,
         state: State | None = None,
         lookahead: int = 0,
@@ -35,7 +36,8 @@ class Session:
 
         Args:
             runner: what makes the chunks; several sessions may share one.
-            controls: per row, the controls that differ from the pipeline's defaults.
+            rows: per row, the controls that differ from the pipeline's defaults. "prompts" is
+                short for the four prompt controls (see `runners.prompts`).
             state: where to continue; None starts fresh.
             lookahead: chunks made ahead of the one asked for. It lets stages overlap; steering
                 throws what was made ahead away, so a live player keeps it at 0.
@@ -44,14 +46,12 @@ class Session:
         Raises:
             ControlError: a control is unknown, does not fit its port or is refused by a stage.
         """
-        self.runner = runner
-        self.graph: Graph = runner.graph
-        rows = [self._complete(row, {}) for row in controls]
         if not rows:
             raise ControlError("a session needs at least one row")
-        names = tuple(str(row) for row in range(len(rows)))
-        self._rows: list[dict[str, Any]] = rows
-        self._state = state or initial(self.graph, names)
+        self.runner = runner
+        self.graph: Graph = runner.graph
+        self._rows = [self._complete(row, {}) for row in rows]
+        self._state = state or initial(self.graph, [str(row) for row in range(len(rows))])
         if len(self._state.streams) != len(rows):
             raise ControlError(f"the state has {len(self._state.streams)} rows, not {len(rows)}")
         self._lookahead = lookahead
@@ -92,7 +92,7 @@ class Session:
 
         Args:
             row: the row to steer; None steers all.
-            **controls: new values by name.
+            **controls: new values by name; "prompts" is short for the four prompt controls.
 
         Raises:
             ControlError: a value is refused; nothing has changed and the music goes on.
@@ -100,11 +100,10 @@ class Session:
         """
         if row is not None and not 0 <= row < len(self._rows):
             raise IndexError(f"there is no row {row}; the session has {len(self._rows)}")
-        rows = [
+        self._rows = [
             self._complete(controls, old) if row in (None, index) else old
             for index, old in enumerate(self._rows)
         ]
-        self._rows = rows
         self._stop_looking_ahead()
 
     def branch(self, **controls: Any) -> Session:
@@ -119,25 +118,24 @@ class Session:
         return Session(self.runner, rows, state=self._state, lookahead=self._lookahead)
 
     def save(self, path: str | Path) -> None:
-        """Writes the session to a file, atomically.
+        """Writes the session to a file that `resume` opens; whole or not at all.
 
         Raises:
             OSError: the file cannot be written.
         """
-        write_saved(Path(path), Saved(self.graph.spec, self._weights(), self._state, self._rows))
+        write_session(Path(path), self.graph, self.runner.weights(), self._state, self._rows)
 
     @classmethod
     def resume(
-        cls, runner: Runner, path: str | Path, *, lookahead: int = 0, owns_runner: bool = False
+        cls, runner: Runner, saved: SavedSession, *, lookahead: int = 0, owns_runner: bool = False
     ) -> Session:
         """Opens a saved session; the bytes that follow are those it would have made.
 
         Raises:
-            SessionFileError: the file is no session, is damaged, or was made by another graph or
-                with other weights.
+            SessionFileError: it was made by another graph or with other weights.
         """
-        saved = read_saved(Path(path), runner.graph.spec.allow_hint)
-        raise AssertionError(saved)
+        state, rows = saved.restore(runner.graph, runner.weights())
+        return cls(runner, rows, state=state, lookahead=lookahead, owns_runner=owns_runner)
 
     def close(self) -> None:
         """Stops looking ahead; closes the runner if the session owns it."""
@@ -150,3 +148,22 @@ class Session:
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+    def _complete(self, changes: Mapping[str, Any], current: Mapping[str, Any]) -> dict[str, Any]:
+        changes = dict(changes)
+        if PROMPTS in changes:
+            changes |= expand_prompts(changes.pop(PROMPTS), self.graph.format)
+        return complete(self.graph, changes, current)
+
+    def _ticks(self) -> Iterator[Tick]:
+        chunks = self._state.chunks
+        while True:
+            yield Tick(self._state.streams, chunks, tuple(self._rows))
+            chunks = tuple(chunk + 1 for chunk in chunks)
+
+    def _stop_looking_ahead(self) -> None:
+        """Drops chunks made ahead: they were made with the controls of before."""
+        chunks, self._chunks = self._chunks, None
+        close = getattr(chunks, "close", None)
+        if close is not None:
+            close()

@@ -1,0 +1,68 @@
+"""Live controls: what a player asks for, completed and refused before it reaches a stream."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from graph.control import ControlError, to_row
+from graph.plan import FromControl, Graph, Node
+from graph.problem import suggest
+
+
+def complete(
+    graph: Graph, changes: Mapping[str, Any], current: Mapping[str, Any]
+) -> dict[str, Any]:
+    """One row's controls after a change.
+
+    Args:
+        graph: the graph they steer.
+        changes: new values by control name.
+        current: present values; what is in neither is at the pipeline's default.
+
+    Returns:
+        Every control's value, as `graph.control.to_row` makes it.
+
+    Raises:
+        ControlError: a name is unknown, a value does not fit its port, or a stage refuses them.
+    """
+    unknown = [name for name in changes if name not in graph.controls]
+    if unknown:
+        cure = suggest(unknown[0], graph.controls)
+        raise ControlError(f"the pipeline {graph.name!r} has no control {unknown[0]!r}; {cure}")
+    row = {name: control.default for name, control in graph.controls.items()} | dict(current)
+    for name, value in changes.items():
+        row[name] = to_row(name, value, graph.controls[name].port, graph.format.dims)
+    for node in graph.nodes.values():
+        _check_lengths(node, row)
+        _check_refusal(node, row)
+    return row
+
+
+def _fed_by_controls(node: Node) -> dict[str, str]:
+    """Input name -> control name, for the inputs that controls feed."""
+    return {
+        key: source.name for key, source in node.sources.items() if isinstance(source, FromControl)
+    }
+
+
+def _check_lengths(node: Node, row: Mapping[str, Any]) -> None:
+    """Ragged inputs of a stage with the same first dimension have the same length in a row."""
+    first: dict[str, str] = {}
+    for key, control in _fed_by_controls(node).items():
+        port = node.inputs[key]
+        if not port.ragged:
+            continue
+        other = first.setdefault(port.shape[0], control)
+        if len(row[control]) != len(row[other]):
+            raise ControlError(
+                f"{other} has {len(row[other])} entries but {control} has {len(row[control])}: "
+                "give one of each"
+            )
+
+
+def _check_refusal(node: Node, row: Mapping[str, Any]) -> None:
+    refusal = getattr(node.cls, "refusal", None)
+    if refusal is None:
+        return
+    reason = refusal({key: row[control] for key, control in _fed_by_controls(node).items()})
+    if reason:
+        raise ControlError(reason)
