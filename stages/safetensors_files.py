@@ -104,7 +104,7 @@ def write_safetensors(
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     os.close(handle)
     try:
-        whole = {key: np.ascontiguousarray(value) for key, value in arrays.items()}
+        whole = {key: np.asarray(value, order="C") for key, value in arrays.items()}
         save_file(whole, name, dict(metadata))
         os.chmod(name, 0o644)  # mkstemp makes files that only their owner can read
         os.replace(name, path)

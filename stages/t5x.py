@@ -1,8 +1,6 @@
 """Reads T5X checkpoints, as a folder or a .tar, without T5X and without TensorFlow.
 
 Source: the Depthformer spec, SPEC.md and SPEC-numerics.md, sections "T5X checkpoint".
-Members of a tar are read where they lie: nothing is unpacked, so no name in an archive can reach
-the disk.
 """
 
 import itertools
@@ -10,113 +8,22 @@ import json
 import math
 import tarfile
 from collections.abc import Mapping
-from contextlib import ExitStack
-from pathlib import Path, PurePosixPath
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any
 
 import msgpack
 import numpy as np
 import tensorstore
 
 from stages.array_source import WeightsError, as_float32, bare_name, check_shape
+from stages.t5x_members import INDEX, TARGET, FolderMembers, Members, TarMembers
 
-INDEX = "checkpoint"
-TARGET = "target."
 ARRAY_FILE = ".zarray"
 # flax's msgpack extension types of an array and of a NumPy scalar.
 ARRAY_EXTENSION, SCALAR_EXTENSION = 1, 3
 # Far above any index (34 kB at size A) and any real chunk (64 MiB), far below what hurts.
 MOST_INDEX_BYTES = 1 << 30
 MOST_CHUNK_ELEMENTS = 1 << 29
-
-
-class Members(Protocol):
-    """The files of a checkpoint by path relative to it, wherever they lie."""
-
-    def paths(self) -> set[str]:
-        """Every file's path, slashes between parts."""
-        ...
-
-    def read(self, path: str) -> bytes:
-        """One file's bytes."""
-        ...
-
-    def close(self) -> None:
-        """Lets go of the archive."""
-        ...
-
-
-class FolderMembers:
-    """The files of a checkpoint folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def paths(self) -> set[str]:
-        """Every file's path, relative to the folder."""
-        return {
-            path.relative_to(self.folder).as_posix()
-            for path in self.folder.rglob("*")
-            if path.is_file()
-        }
-
-    def read(self, path: str) -> bytes:
-        """One file's bytes."""
-        return (self.folder / path).read_bytes()
-
-    def close(self) -> None:
-        """Nothing to let go of."""
-
-
-class TarMembers:
-    """The files of an uncompressed tar archive, read in place.
-
-    Raises:
-        WeightsError: the archive is truncated, or has members that a checkpoint has no use for:
-            links, devices, sparse files, paths that leave the archive, sizes beyond its own.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        with ExitStack() as opened:
-            try:
-                self._archive = opened.enter_context(tarfile.open(path, mode="r:"))
-                self._members = self._checked()
-            except (OSError, EOFError, tarfile.TarError) as error:
-                raise WeightsError(f"{path}: no complete tar archive ({error})") from error
-            self._opened = opened.pop_all()
-
-    def _checked(self) -> dict[str, tarfile.TarInfo]:
-        size = self.path.stat().st_size
-        members = {}
-        for member in self._archive:
-            name = PurePosixPath(member.name)
-            if name.is_absolute() or ".." in name.parts:
-                raise WeightsError(f"{self.path}: member {member.name!r} leaves the archive")
-            if member.isdir():
-                continue
-            if not member.isreg() or member.issparse():
-                raise WeightsError(f"{self.path}: member {member.name!r} is no plain file")
-            if member.offset_data + member.size > size:
-                raise WeightsError(f"{self.path}: member {member.name!r} is cut off")
-            members[str(name)] = member
-        return members
-
-    def paths(self) -> set[str]:
-        """Every file's path in the archive."""
-        return set(self._members)
-
-    def read(self, path: str) -> bytes:
-        """One file's bytes."""
-        file = self._archive.extractfile(self._members[path])
-        if file is None:
-            raise WeightsError(f"{self.path}: {path} is no plain file")
-        with file:
-            return file.read()
-
-    def close(self) -> None:
-        """Closes the archive."""
-        self._opened.close()
 
 
 class T5xSource:
@@ -273,15 +180,15 @@ def is_t5x(path: Path) -> bool:
 
 
 def _checkpoint_folder(paths: set[str]) -> str | None:
-    """The prefix of the checkpoint's files: "", or "FOLDER/" if all is under one folder."""
-    tops = {path.split("/")[0] for path in paths}
-    prefixes = [""] + ([f"{tops.pop()}/"] if len(tops) == 1 else [])
-    for prefix in prefixes:
-        if f"{prefix}{INDEX}" in paths or any(
-            path.startswith(f"{prefix}{TARGET}") for path in paths
-        ):
-            return prefix
-    return None
+    """The prefix of the checkpoint's files: "", or "FOLDER/" if one folder alone holds one."""
+    prefixes = ["", *sorted({f"{path.split('/')[0]}/" for path in paths if "/" in path})]
+    found = [
+        prefix
+        for prefix in prefixes
+        if f"{prefix}{INDEX}" in paths
+        or any(path.startswith(f"{prefix}{TARGET}") for path in paths)
+    ]
+    return found[0] if len(found) == 1 else None
 
 
 def _name_of(folder: str) -> str:
