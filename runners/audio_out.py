@@ -1,9 +1,6 @@
 """Audio files and pipes: the music is written while it is made, and appears whole or not at all."""
 
-import io
-import os
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -12,14 +9,12 @@ import numpy as np
 
 from runners.errors import OutputError, StageError
 from runners.files import replacing, reporting
-from runners.id3 import id3_tag
+from runners.pipe_out import Pipe, ReaderGone, standard_output
 from runners.provenance import Provenance
 from runners.riff import ENCODINGS, SAMPLE_BYTES, Encoding, WavEncoder
 
 EXTENSIONS = (".wav", ".flac", ".ogg", ".mp3")
 STANDARD_OUTPUT = "-"
-
-_BLOCK_SAMPLES = 65_536  # libsndfile's Vorbis encoder keeps a whole block on the stack
 
 
 class Encoder(Protocol):
@@ -43,13 +38,13 @@ class AudioWriter:
         clipped_samples: samples, over all channels, that were beyond full scale and cut to it.
     """
 
-    def __init__(self, name: str, encoder: Encoder, channels: int, clips: bool) -> None:
+    def __init__(self, name: str, encoder: Encoder, channels: int, encoding: Encoding) -> None:
         self.name = name
         self.samples = 0
         self.clipped_samples = 0
         self._encoder = encoder
         self._channels = channels
-        self._clips = clips
+        self._clips = encoding != "float32"
 
     def write(self, block: np.ndarray) -> None:
         """Appends one block.
@@ -76,17 +71,9 @@ class AudioWriter:
         if self._clips:
             self.clipped_samples += int(np.count_nonzero(np.abs(block) > 1.0))
             block = np.clip(block, -1.0, 1.0)
-        try:
+        with reporting(self.name):
             self._encoder.write(block)
-        except BrokenPipeError as error:
-            raise _ReaderGone from error
-        except OSError as error:
-            raise OutputError(f"{self.name}: cannot be written: {error.strerror}") from error
         self.samples += len(block)
-
-
-class _ReaderGone(Exception):
-    """Whoever read our pipe has closed it."""
 
 
 @contextmanager
@@ -120,34 +107,73 @@ def open_writer(
         OutputError: an unknown extension or encoding, a place that cannot be written to, a disk
             without room for a WAV of `total_samples`, or a terminal instead of a pipe.
     """
-    name = "standard output" if str(path) == STANDARD_OUTPUT else str(path)
-    kind = ".wav" if str(path) == STANDARD_OUTPUT else _kind(path)
-    chosen = _encoding(name, kind, encoding)
-    expected_bytes = (total_samples or 0) * channels * SAMPLE_BYTES[chosen] if kind == ".wav" else 0
     piped = str(path) == STANDARD_OUTPUT
-    with _standard_output() if piped else replacing(path, expected_bytes) as stream:
-        encoder: Encoder
+    name, suffix = ("standard output", ".wav") if piped else (str(path), _suffix(path))
+    chosen = _encoding(name, suffix, encoding)
+    tags = _tags(provenance)
+    encoder: Encoder
+    if piped:
+        with standard_output() as pipe:
+            encoder = _wav_pipe(pipe, sample_rate_hz, channels, chosen, tags, total_samples)
+            with _completed(name, encoder):
+                yield AudioWriter(name, encoder, channels, chosen)
+        return
+    is_wav = suffix == ".wav"
+    expected_bytes = (total_samples or 0) * channels * SAMPLE_BYTES[chosen] if is_wav else 0
+    with replacing(path, expected_bytes) as stream:
         with reporting(name):
-            if kind == ".wav":
-                tags = _tags(provenance, ("INAM", "ISFT", "ICMT"))
+            if is_wav:
                 encoder = WavEncoder(
-                    stream, sample_rate_hz, channels, chosen, tags, total_samples, not piped
+                    stream, sample_rate_hz, channels, chosen, _info(tags), total_samples
                 )
             else:
-                encoder = _LibsndfileEncoder(
-                    stream, kind, sample_rate_hz, channels, chosen, provenance
-                )
-        try:
-            yield AudioWriter(name, encoder, channels, clips=chosen != "float32")
-        except BaseException:
-            with suppress(OSError):
-                encoder.close()
-            raise
-        with reporting(name):
+                encoder = _compressed(stream, suffix, sample_rate_hz, channels, chosen, tags)
+        with _completed(name, encoder):
+            yield AudioWriter(name, encoder, channels, chosen)
+
+
+def _wav_pipe(
+    pipe: Pipe,
+    sample_rate_hz: int,
+    channels: int,
+    encoding: Encoding,
+    tags: Mapping[str, str],
+    total_samples: int | None,
+) -> Encoder:
+    try:
+        with reporting("standard output"):
+            return WavEncoder(pipe, sample_rate_hz, channels, encoding, _info(tags), total_samples)
+    except ReaderGone as error:
+        raise OutputError("standard output: nobody reads it: start the reader first") from error
+
+
+def _compressed(
+    stream: BinaryIO,
+    suffix: str,
+    sample_rate_hz: int,
+    channels: int,
+    encoding: Encoding,
+    tags: Mapping[str, str],
+) -> Encoder:
+    from runners.compressed import CompressedEncoder  # late: WAV needs no libsndfile
+
+    return CompressedEncoder(stream, suffix, sample_rate_hz, channels, encoding, tags)
+
+
+@contextmanager
+def _completed(name: str, encoder: Encoder) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        # The encoder must let go of the file, but the first fault is the one to tell.
+        with suppress(OSError, ReaderGone):
             encoder.close()
+        raise
+    with reporting(name):
+        encoder.close()
 
 
-def _kind(path: Path | str) -> str:
+def _suffix(path: Path | str) -> str:
     suffix = Path(path).suffix.lower()
     if suffix not in EXTENSIONS:
         known = ", ".join(EXTENSIONS)
@@ -155,37 +181,24 @@ def _kind(path: Path | str) -> str:
     return suffix
 
 
-def _encoding(name: str, kind: str, encoding: Encoding | None) -> Encoding:
-    known = {".wav": ENCODINGS, ".flac": ENCODINGS[:2]}.get(kind, ())
+def _encoding(name: str, suffix: str, encoding: Encoding | None) -> Encoding:
+    known = {".wav": ENCODINGS, ".flac": ENCODINGS[:2]}.get(suffix, ())
     if encoding is not None and encoding not in known:
-        choice = "one of " + ", ".join(known) if known else "none: leave it out"
-        raise OutputError(f"{name}: encoding {encoding!r} does not fit {kind}: choose {choice}")
+        choice = "choose " + " or ".join(known) if known else "leave it out"
+        raise OutputError(f"{name}: encoding {encoding!r} does not fit {suffix}: {choice}")
     return encoding or "pcm16"
 
 
-def _tags(provenance: Provenance | None, names: tuple[str, str, str]) -> dict[str, str]:
+def _tags(provenance: Provenance | None) -> dict[str, str]:
     if provenance is None:
         return {}
-    texts = (provenance.title, provenance.software, provenance.to_json())
     return {
-        name: text.encode("utf-8", "replace").decode()
-        for name, text in zip(names, texts, strict=True)
+        "title": provenance.title,
+        "software": provenance.software,
+        "comment": provenance.to_json(),
     }
 
 
-@contextmanager
-def _standard_output() -> Iterator[BinaryIO]:
-    if sys.stdout.isatty():
-        raise OutputError(
-            "standard output is a terminal: send it on with `| player` or `> out.wav`, or give "
-            "--output a file name"
-        )
-    try:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-    except (_ReaderGone, BrokenPipeError) as error:
-        # What Python still holds for the pipe must go somewhere when it exits.
-        with suppress(io.UnsupportedOperation):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if not isinstance(error, _ReaderGone):
-            raise
+def _info(tags: Mapping[str, str]) -> dict[str, str]:
+    names = {"title": "INAM", "software": "ISFT", "comment": "ICMT"}
+    return {names[name]: text for name, text in tags.items()}

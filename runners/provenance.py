@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import textwrap
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -109,11 +108,7 @@ class Provenance:
     @property
     def title(self) -> str:
         """The prompts as one printable line of at most 200 characters; says if it is noise."""
-        prompts = " + ".join(map(str, self.prompts)) or self.pipeline
-        printable = "".join(c if c.isprintable() else " " for c in prompts[:2000])
-        line = textwrap.shorten(printable, 150, placeholder="...")
-        if line == "..." and len(printable) > 150:  # one word that no line can hold
-            line = printable[:147] + "..."
+        line = _shortened(" + ".join(map(str, self.prompts)) or self.pipeline, 150)
         return f"{line} [{NOISE}]" if self.random_weights else line
 
     @property
@@ -163,5 +158,11 @@ def from_comment(comment: str) -> Provenance | None:
 
 
 def _one_line(prompt: TextPrompt | AudioPrompt) -> str:
-    text = f"{prompt}" if isinstance(prompt, TextPrompt) else f"{prompt}, {prompt.sha256[:12]}"
-    return textwrap.shorten("".join(c if c.isprintable() else " " for c in text), 300)
+    digest = f", {prompt.sha256[:12]}" if isinstance(prompt, AudioPrompt) else ""
+    return _shortened(str(prompt), 300) + digest
+
+
+def _shortened(text: str, length: int) -> str:
+    printable = "".join(c if c.isprintable() else " " for c in text)
+    line = " ".join(printable.split())
+    return line if len(line) <= length else line[: length - 3] + "..."

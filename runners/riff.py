@@ -8,7 +8,7 @@ import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal, get_args
+from typing import BinaryIO, Literal, Protocol, get_args
 
 import numpy as np
 
@@ -22,6 +22,22 @@ _CLAIMS_A_LOT = 0x7FFFF000
 _LONGEST_TAGS = 1 << 26
 
 
+class ByteSink(Protocol):
+    """The part of a binary stream that writing a WAV needs."""
+
+    def write(self, data: bytes, /) -> int:
+        """Writes all of `data`."""
+        ...
+
+    def seekable(self) -> bool:
+        """Whether `seek` works."""
+        ...
+
+    def seek(self, offset: int, /) -> int:
+        """Goes to `offset` bytes from the start."""
+        ...
+
+
 class WavEncoder:
     """Writes audio as WAV, or as RF64 where it exceeds 4 GB.
 
@@ -32,25 +48,23 @@ class WavEncoder:
         encoding: "pcm16", "pcm24" or "float32".
         tags: INFO chunks by four-letter name ("INAM" title, "ICMT" comment, "ISFT" software).
         total_samples: samples per channel if known; None makes a header that claims "unknown".
-        rewrite_header: correct the header at the end; only for files that can seek.
+            A stream that can seek gets its header corrected at the end.
     """
 
     def __init__(
         self,
-        stream: BinaryIO,
+        stream: ByteSink,
         sample_rate_hz: int,
         channels: int,
         encoding: Encoding,
         tags: Mapping[str, str],
         total_samples: int | None,
-        rewrite_header: bool,
     ) -> None:
         self._stream = stream
         self._sample_rate_hz = sample_rate_hz
         self._channels = channels
         self._encoding: Encoding = encoding
         self._info = _info_chunk(tags)
-        self._rewrite_header = rewrite_header
         self._written_bytes = 0
         frame_bytes = channels * SAMPLE_BYTES[encoding]
         stream.write(self._header(None if total_samples is None else total_samples * frame_bytes))
@@ -65,7 +79,7 @@ class WavEncoder:
         """Pads to a whole word and corrects the header where it can."""
         if self._written_bytes % 2:
             self._stream.write(b"\0")
-        if self._rewrite_header:
+        if self._stream.seekable():
             self._stream.seek(0)
             self._stream.write(self._header(self._written_bytes))
 
