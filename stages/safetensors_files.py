@@ -2,8 +2,8 @@
 
 import os
 import tempfile
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -31,23 +31,13 @@ class SafetensorsSource:
 
     def __init__(self, paths: list[Path]) -> None:
         self.note = ", ".join(path.name for path in paths)
-        self._files = ExitStack()
         self._places: dict[str, list[tuple[Path, str]]] = {}
         self._shapes: dict[str, tuple[int, ...]] = {}
-        self._open = {path: self._enter(path) for path in paths}
-        for path, file in self._open.items():
-            stored_names = file.keys()
-            for stored in stored_names:
-                self._add(path, stored, tuple(file.get_slice(stored).get_shape()))
-
-    def _enter(self, path: Path) -> safetensors.safe_open:
-        try:
-            return self._files.enter_context(safetensors.safe_open(path, framework="numpy"))
-        except (OSError, safetensors.SafetensorError) as error:
-            self._files.close()
-            raise WeightsError(
-                f"{path}: not a complete safetensors file ({error}); fetch or convert it again"
-            ) from error
+        for path in paths:
+            with _opened(path) as file:
+                stored_names = file.keys()
+                for stored in stored_names:
+                    self._add(path, stored, tuple(file.get_slice(stored).get_shape()))
 
     def _add(self, path: Path, stored: str, shape: tuple[int, ...]) -> None:
         name = bare_name(stored)
@@ -71,21 +61,34 @@ class SafetensorsSource:
             raise WeightsError(f"{self.note}: no array called {name}")
         check_shape(self.note, name, self._shapes[name], shape)
         (path, stored), *others = self._places[name]
-        array = self._get(path, stored)
+        array = _get(path, stored)
         for other, also in others:
-            if not np.array_equal(array, self._get(other, also)):
+            if not np.array_equal(array, _get(other, also)):
                 raise WeightsError(f"{name} differs between {path} and {other}; keep one of them")
         return array
 
-    def _get(self, path: Path, stored: str) -> np.ndarray:
-        try:
-            return as_float32(str(path), stored, self._open[path].get_tensor(stored))
-        except (OSError, TypeError, safetensors.SafetensorError) as error:
-            raise WeightsError(f"{path}: {stored} cannot be read ({error})") from error
-
     def close(self) -> None:
-        """Unmaps the files."""
-        self._files.close()
+        """Nothing to let go of: a file is open only while an array is read."""
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[safetensors.safe_open]:
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            yield file
+    except (OSError, safetensors.SafetensorError) as error:
+        raise WeightsError(
+            f"{path}: not a complete safetensors file ({error}); fetch or convert it again"
+        ) from error
+
+
+def _get(path: Path, stored: str) -> np.ndarray:
+    # Mapped anew for every array: pages of arrays already read would count as memory in use.
+    with _opened(path) as file:
+        try:
+            return as_float32(str(path), stored, file.get_tensor(stored))
+        except TypeError as error:
+            raise WeightsError(f"{path}: {stored} cannot be read ({error})") from error
 
 
 def write_safetensors(
