@@ -1,0 +1,92 @@
+"""Residual vector quantization: an embedding as one code a level, each level refining the last."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+
+def encode(embeddings: jax.Array, codebooks: jax.Array) -> jax.Array:
+    """Picks at every level the code nearest to what the levels before left over.
+
+    The first K levels of a deeper encoding are the encoding by the first K codebooks. Among
+    equally near codes the lowest wins.
+
+    Args:
+        embeddings: float32 [..., dim].
+        codebooks: float32 [level, code, dim].
+
+    Returns:
+        int32 [..., level], in [0, code). Source: the SpectroStream spec, section 7.
+    """
+    levels, _, width = codebooks.shape
+    if embeddings.shape[-1] != width:
+        raise ValueError(f"embeddings of width {embeddings.shape[-1]} need codebooks of that width")
+    residual = embeddings.reshape(-1, width)  # [vector, dim]
+    codes = []
+    for level in range(levels):
+        code = _nearest(residual, codebooks[level])
+        residual = residual - codebooks[level][code]
+        codes.append(code)
+    return jnp.stack(codes, axis=-1).reshape(*embeddings.shape[:-1], levels)
+
+
+def _nearest(residual: jax.Array, codebook: jax.Array) -> jax.Array:
+    # |r|^2 is the same for every code, so it is left out of the distance.
+    products = jnp.matmul(residual, codebook.T, precision=lax.Precision.HIGHEST)
+    distances = jnp.square(codebook).sum(axis=-1)[None, :] - 2.0 * products  # [vector, code]
+    return jnp.argmin(distances, axis=-1).astype(jnp.int32)
+
+
+def decode(codes: jax.Array, codebooks: jax.Array) -> jax.Array:
+    """Adds up the codebook rows of every level, in level order.
+
+    Args:
+        codes: int32 [..., level], in [0, code): `check_codes` proves it. At most as many levels
+            as there are codebooks.
+        codebooks: float32 [level, code, dim].
+
+    Returns:
+        float32 [..., dim]. Source: the SpectroStream spec, section 7.
+
+    Raises:
+        ValueError: there are more levels than codebooks, or none.
+    """
+    levels = codes.shape[-1]
+    check_levels(levels, len(codebooks))
+    total = codebooks[0][codes[..., 0]]
+    for level in range(1, levels):
+        total = total + codebooks[level][codes[..., level]]
+    return total
+
+
+def check_levels(levels: int, most: int) -> None:
+    """Refuses a number of levels that the codebooks cannot serve.
+
+    Raises:
+        ValueError: `levels` is not in [1, most].
+    """
+    if not 1 <= levels <= most:
+        raise ValueError(f"codes have {levels} levels, but the quantizer has 1 to {most}")
+
+
+def check_codes(codes: np.ndarray, codebook_size: int) -> None:
+    """Refuses codes that no codebook holds.
+
+    Args:
+        codes: integers [..., level].
+        codebook_size: codes per level.
+
+    Raises:
+        ValueError: a code is outside [0, codebook_size); names the first one and its place.
+        TypeError: the codes are not integers.
+    """
+    if not np.issubdtype(codes.dtype, np.integer):
+        raise TypeError(f"codes must be integers, got {codes.dtype}")
+    bad = (codes < 0) | (codes >= codebook_size)
+    if bad.any():
+        place = tuple(int(i) for i in np.argwhere(bad)[0])
+        raise ValueError(
+            f"code {int(codes[place])} at {list(place)} is outside [0, {codebook_size}); "
+            f"{int(bad.sum())} of {codes.size} codes are"
+        )

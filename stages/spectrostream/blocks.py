@@ -1,0 +1,242 @@
+"""What the codec's networks are built of: convolutions and residual units.
+
+Arrays are [row, time, bin, channel]. A residual unit and each of its convolutions look back in
+time, never ahead, but for the encoder's strided ones, which look to the end of their own step.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax import lax
+
+from stages.spectrostream.config import UnitShape
+
+# The codec is float32 on every device: without this, GPUs round products to 10 bits.
+PRECISION = lax.Precision.HIGHEST
+
+# Makes a larger map: (x, kernel, stride) -> [row, time * stride, bin * stride, channel].
+Upsample = Callable[[jax.Array, jax.Array, tuple[int, int]], jax.Array]
+
+
+def convolve(
+    x: jax.Array,
+    kernel: jax.Array,
+    stride: tuple[int, int],
+    padding: tuple[tuple[int, int], tuple[int, int]],
+) -> jax.Array:
+    """Correlates over time and bins; `padding` is (before, after) of time, then of bins."""
+    return lax.conv_general_dilated(
+        x, kernel, stride, padding, dimension_numbers=("NHWC", "HWIO", "NHWC"), precision=PRECISION
+    )
+
+
+def unit_taps(stride: tuple[int, int]) -> tuple[int, int]:
+    """Taps, along time and along bins, of the convolution that strides."""
+    return max(3, 2 * stride[0]), max(3, 2 * stride[1])
+
+
+class Conv(nnx.Module):
+    """A convolution that sees the past, and both sides along frequency; zeros beyond the edges.
+
+    Shapes: [row, time, bin, width_in] to [row, ceil(time / stride), bin / stride, width_out].
+    Source: the SpectroStream spec, section 4.
+    """
+
+    def __init__(
+        self,
+        width_in: int,
+        width_out: int,
+        taps: tuple[int, int],
+        stride: tuple[int, int] = (1, 1),
+        *,
+        rngs: nnx.Rngs,
+    ) -> None:
+        self.stride = stride
+        self.kernel, self.bias = _parameters(taps, width_in, width_out, rngs)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Convolves."""
+        (time_taps, bin_taps), (time_stride, bin_stride) = self.kernel.shape[:2], self.stride
+        past = max(time_taps - time_stride, 0)
+        around = max(bin_taps - bin_stride, 0)
+        padding = ((past, time_taps - 1 - past), (around // 2, around - around // 2))
+        return _with_bias(convolve(x, self.kernel[...], self.stride, padding), self.bias)
+
+
+class Pointwise(nnx.Module):
+    """A linear map of the channels, stored as a 1x1 convolution.
+
+    Shapes: [row, time, bin, width_in] to [row, time, bin, width_out].
+    """
+
+    def __init__(self, width_in: int, width_out: int, *, rngs: nnx.Rngs) -> None:
+        self.kernel, self.bias = _parameters((1, 1), width_in, width_out, rngs)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Maps the channels."""
+        mapped = lax.dot_general(
+            x, self.kernel[...][0, 0], (((x.ndim - 1,), (0,)), ((), ())), precision=PRECISION
+        )
+        return _with_bias(mapped, self.bias)
+
+
+class TransposedConv(nnx.Module):
+    """A convolution that makes a larger map: every input step spreads over the taps.
+
+    Shapes: [row, time, bin, width_in] to [row, time * stride, bin * stride, width_out].
+    Source: the SpectroStream spec, section 4, "tconv".
+    """
+
+    def __init__(
+        self, shape: UnitShape, *, upsample: "Upsample", rngs: nnx.Rngs
+    ) -> None:
+        self.stride = shape.stride
+        self.upsample = upsample
+        taps = unit_taps(shape.stride)
+        self.kernel, self.bias = _parameters(taps, shape.width_in, shape.width_out, rngs)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Spreads and adds up."""
+        return _with_bias(self.upsample(x, self.kernel[...], self.stride), self.bias)
+
+
+def upsample_by_phases(x: jax.Array, kernel: jax.Array, stride: tuple[int, int]) -> jax.Array:
+    """Computes a transposed convolution as one ordinary one with a channel block per phase.
+
+    Output step `q * stride + phase` is a plain correlation of the input around q, with every
+    stride-th tap; nothing is multiplied by an inserted zero.
+
+    Args:
+        x: float32 [row, time, bin, in].
+        kernel: float32 [time tap, bin tap, in, out], as published.
+        stride: output steps per input step, along time and along bins.
+
+    Returns:
+        float32 [row, time * stride, bin * stride, out].
+    """
+    rows, times, bins, _ = x.shape
+    time_stride, bin_stride = stride
+    width = kernel.shape[-1]
+    time_plan = _PhasePlan(kernel.shape[0], time_stride, times, crop=0)
+    bin_plan = _PhasePlan(kernel.shape[1], bin_stride, bins, crop=_crop(kernel.shape[1], bin_stride))
+    phases = _phase_kernel(kernel, time_plan, bin_plan)
+    y = convolve(x, phases, (1, 1), (time_plan.padding, bin_plan.padding))
+    y = y.reshape(rows, time_plan.steps, bin_plan.steps, time_stride, bin_stride, width)
+    if time_stride > 1:
+        y = jnp.swapaxes(y, 2, 3)
+    y = y.reshape(rows, time_plan.steps * time_stride, bin_plan.steps * bin_stride, width)
+    return y[
+        :,
+        time_plan.crop : time_plan.crop + times * time_stride,
+        bin_plan.crop : bin_plan.crop + bins * bin_stride,
+    ]
+
+
+def _crop(taps: int, stride: int) -> int:
+    """Output steps cut in front of a frequency axis, so that it is centred."""
+    return taps - 1 - -(-(taps + stride - 2) // 2)
+
+
+class _PhasePlan:
+    """How one axis of a transposed convolution is computed phase by phase.
+
+    Attributes:
+        taps: taps per phase.
+        missing: zeros in front of the kernel's taps that make every phase as long.
+        steps: input positions to correlate at.
+        padding: zeros before and after the input.
+        crop: outputs to cut in front, once the phases are interleaved.
+    """
+
+    def __init__(self, taps: int, stride: int, length: int, crop: int) -> None:
+        self.stride = stride
+        self.taps = -(-taps // stride)
+        self.missing = self.taps * stride - taps
+        skipped, self.crop = divmod(crop, stride)
+        self.steps = -(-(length * stride + self.crop) // stride)
+        self.padding = (self.taps - 1 - skipped, self.steps + skipped - length)
+
+
+def _phase_kernel(kernel: jax.Array, time: _PhasePlan, bin_: _PhasePlan) -> jax.Array:
+    """Kernel [time tap, bin tap, in, time phase * bin phase * out] of the ordinary convolution."""
+    _, _, width_in, width_out = kernel.shape
+    whole = jnp.pad(kernel, ((time.missing, 0), (bin_.missing, 0), (0, 0), (0, 0)))
+    split = whole.reshape(time.taps, time.stride, bin_.taps, bin_.stride, width_in, width_out)
+    by_phase = split[:, ::-1, :, ::-1].transpose(0, 2, 4, 1, 3, 5)
+    return by_phase.reshape(time.taps, bin_.taps, width_in, -1)
+
+
+class EncoderUnit(nnx.Module):
+    """A residual unit that merges `stride` steps into one.
+
+    Shapes: [row, time, bin, width_in] to [row, ceil(time / stride), bin / stride, width_out].
+    Source: the SpectroStream spec, section 4, "Encoder unit".
+    """
+
+    def __init__(self, shape: UnitShape, *, rngs: nnx.Rngs) -> None:
+        width, out, stride = shape.width_in, shape.width_out, shape.stride
+        self.stride = stride
+        self.first = Conv(width, width, (3, 3), rngs=rngs)
+        self.second = Conv(width, out, unit_taps(stride), stride, rngs=rngs)
+        self.shortcut = Pointwise(width, out, rngs=rngs) if shape.projects else None
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Adds the body to the shortcut."""
+        body = self.second(nnx.elu(self.first(nnx.elu(x))))
+        pooled = _mean_pool(x, self.stride)
+        return body + (self.shortcut(pooled) if self.shortcut else pooled)
+
+
+class DecoderUnit(nnx.Module):
+    """A residual unit that makes `stride` steps of one.
+
+    Shapes: [row, time, bin, width_in] to [row, time * stride, bin * stride, width_out].
+    Source: the SpectroStream spec, section 4, "Decoder unit".
+    """
+
+    def __init__(self, shape: UnitShape, *, upsample: Upsample, rngs: nnx.Rngs) -> None:
+        width, out = shape.width_in, shape.width_out
+        self.stride = shape.stride
+        self.first: Conv | TransposedConv
+        if shape.stride == (1, 1):
+            self.first = Conv(width, out, (3, 3), rngs=rngs)
+        else:
+            self.first = TransposedConv(shape, upsample=upsample, rngs=rngs)
+        self.second = Conv(out, out, (3, 3), rngs=rngs)
+        self.shortcut = Pointwise(width, out, rngs=rngs) if shape.projects else None
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Adds the body to the shortcut."""
+        body = self.second(nnx.elu(self.first(nnx.elu(x))))
+        return body + _repeat(self.shortcut(x) if self.shortcut else x, self.stride)
+
+
+def _mean_pool(x: jax.Array, stride: tuple[int, int]) -> jax.Array:
+    """Means over windows of `stride`; a last partial step counts missing ones as zeros."""
+    rows, times, bins, width = x.shape
+    time_stride, bin_stride = stride
+    x = jnp.pad(x, ((0, 0), (0, -times % time_stride), (0, 0), (0, 0)))
+    windows = x.reshape(rows, -1, time_stride, bins // bin_stride, bin_stride, width)
+    return windows.sum(axis=(2, 4)) / (time_stride * bin_stride)
+
+
+def _repeat(x: jax.Array, stride: tuple[int, int]) -> jax.Array:
+    rows, times, bins, width = x.shape
+    time_stride, bin_stride = stride
+    spread = jnp.broadcast_to(
+        x[:, :, None, :, None], (rows, times, time_stride, bins, bin_stride, width)
+    )
+    return spread.reshape(rows, times * time_stride, bins * bin_stride, width)
+
+
+def _parameters(
+    taps: tuple[int, int], width_in: int, width_out: int, rngs: nnx.Rngs
+) -> tuple[nnx.Param, nnx.Param]:
+    kernel = nnx.initializers.lecun_normal()(rngs.params(), (*taps, width_in, width_out))
+    return nnx.Param(kernel), nnx.Param(jnp.zeros(width_out))
+
+
+def _with_bias(x: jax.Array, bias: nnx.Param) -> jax.Array:
+    return x + bias[...][None, None, None, :]

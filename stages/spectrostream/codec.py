@@ -1,0 +1,234 @@
+"""The codec ready for use: weights on a device, functions compiled, NumPy in and out."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from stages import rvq
+from stages.spectrostream.blocks import Upsample, upsample_by_phases
+from stages.spectrostream.config import SpectroStreamConfig
+from stages.spectrostream.network import PARTS, SpectroStream, published_name
+from stages.spectrostream.stft import Stft
+from stages.weights import ArraySource, load_module
+
+
+class Codec:
+    """A codec whose weights are loaded; one program is compiled per function and shape of input.
+
+    Rows do not see each other. A function whose part was not loaded raises LookupError.
+
+    Args:
+        config: the measures.
+        network: the weights.
+        device: where to compute; None = JAX's default.
+    """
+
+    def __init__(
+        self, config: SpectroStreamConfig, network: SpectroStream, device: jax.Device | None = None
+    ) -> None:
+        self.config = config
+        self._device = device
+        self._parts = {
+            name: nnx.split(part) for name in PARTS if (part := getattr(network, name)) is not None
+        }
+        self._stft = Stft(config.window_samples, config.hop_samples, config.fft_samples)
+        self._jit_stft = jax.jit(self._stft.forward)
+        self._jit_istft = jax.jit(self._stft.inverse)
+        self._jit_decode = jax.jit(self._decode, static_argnames="past_lookahead")
+        self._jit_encode = jax.jit(self._encode, static_argnames="levels")
+        self._jit_quantize = jax.jit(self._quantize, static_argnames="levels")
+        self._jit_dequantize = jax.jit(self._dequantize)
+        self._jit_run = jax.jit(self._run, static_argnames="part")
+        self._jit_blocks = jax.jit(self._blocks, static_argnames="part")
+
+    def stft(self, waveform: np.ndarray) -> np.ndarray:
+        """Analyses audio.
+
+        Args:
+            waveform: float32 [row, sample, channel]; one channel is copied to all.
+
+        Returns:
+            float32 [row, stft_frame, bin, feature_channel].
+        """
+        return np.asarray(self._jit_stft(self._with_channels(waveform)))
+
+    def waveform(self, features: np.ndarray) -> np.ndarray:
+        """Rebuilds audio: float32 [row, stft_frame, bin, feature_channel] to
+        [row, stft_frame * hop, channel].
+        """
+        return np.asarray(self._jit_istft(self._put(features)))
+
+    def encode_features(self, features: np.ndarray) -> np.ndarray:
+        """Encodes STFT features to float32 [row, ceil(stft_frame / time_stride), feature]."""
+        state = self._state("encoder")
+        return np.asarray(self._jit_run(state, self._put(features), part="encoder"))
+
+    def decode_features(self, embeddings: np.ndarray) -> np.ndarray:
+        """Decodes embeddings, float32 [row, frame, feature], to STFT features.
+
+        Returns:
+            float32 [row, time_stride * (frame - lookahead), bin, feature_channel].
+        """
+        state = self._state("decoder")
+        return np.asarray(self._jit_run(state, self._put(embeddings), part="decoder"))
+
+    def quantize(self, embeddings: np.ndarray, levels: int | None = None) -> np.ndarray:
+        """Finds the codes of embeddings.
+
+        Args:
+            embeddings: float32 [row, frame, feature].
+            levels: how many of the first levels; None = all.
+
+        Returns:
+            int32 [row, frame, level].
+        """
+        books, levels = self._state("quantizer"), self._levels(levels)
+        return np.asarray(self._jit_quantize(books, self._put(embeddings), levels=levels))
+
+    def dequantize(self, codes: np.ndarray) -> np.ndarray:
+        """Turns codes, int32 [row, frame, level], into embeddings, float32 [row, frame, feature].
+
+        Raises:
+            ValueError: a code is out of range, or there are more levels than the quantizer has.
+        """
+        self._check(codes)
+        return np.asarray(self._jit_dequantize(self._state("quantizer"), self._put(codes)))
+
+    def encode(self, waveform: np.ndarray, levels: int | None = None) -> np.ndarray:
+        """Encodes audio to codes.
+
+        Args:
+            waveform: float32 [row, sample, channel]; one channel is copied to all.
+            levels: how many of the first levels; None = all.
+
+        Returns:
+            int32 [row, ceil(sample / frame_samples), level].
+        """
+        states = self._state("encoder"), self._state("quantizer")
+        audio, levels = self._with_channels(waveform), self._levels(levels)
+        return np.asarray(self._jit_encode(*states, audio, levels=levels))
+
+    def decode(self, codes: np.ndarray, past_lookahead: bool = False) -> np.ndarray:
+        """Decodes codes to audio.
+
+        Args:
+            codes: int32 [row, frame, level]; any number of levels up to the quantizer's.
+            past_lookahead: append the zero embeddings that the decoder's lookahead needs to
+                render the last frames too.
+
+        Returns:
+            float32 [row, sample, channel], `frame_samples` per frame; without `past_lookahead`,
+            the last `decoder_lookahead` frames are not rendered.
+
+        Raises:
+            ValueError: a code is out of range, or there are more levels than the quantizer has.
+        """
+        self._check(codes)
+        states = self._state("quantizer"), self._state("decoder")
+        decoded = self._jit_decode(*states, self._put(codes), past_lookahead=past_lookahead)
+        return np.asarray(decoded)
+
+    def encoder_blocks(self, features: np.ndarray) -> dict[str, np.ndarray]:
+        """The output of every block of the encoder, by published name; see `Encoder.blocks`."""
+        return self._read_blocks("encoder", features)
+
+    def decoder_blocks(self, embeddings: np.ndarray) -> dict[str, np.ndarray]:
+        """The output of every block of the decoder, by published name; see `Decoder.blocks`."""
+        return self._read_blocks("decoder", embeddings)
+
+    def _read_blocks(self, part: str, x: np.ndarray) -> dict[str, np.ndarray]:
+        outputs = self._jit_blocks(self._state(part), self._put(x), part=part)
+        return {name: np.asarray(output) for name, output in outputs.items()}
+
+    def _decode(
+        self, books: nnx.State, weights: nnx.State, codes: jax.Array, past_lookahead: bool
+    ) -> jax.Array:
+        embeddings = self._dequantize(books, codes)
+        if past_lookahead:
+            ahead = self.config.decoder_lookahead
+            embeddings = jnp.pad(embeddings, ((0, 0), (0, ahead), (0, 0)))
+        return self._stft.inverse(self._run(weights, embeddings, "decoder"))
+
+    def _encode(
+        self, weights: nnx.State, books: nnx.State, waveform: jax.Array, levels: int
+    ) -> jax.Array:
+        embeddings = self._run(weights, self._stft.forward(waveform), "encoder")
+        return self._quantize(books, embeddings, levels)
+
+    def _quantize(self, books: nnx.State, embeddings: jax.Array, levels: int) -> jax.Array:
+        return rvq.encode(embeddings, self._merge("quantizer", books).embedding[:levels])
+
+    def _dequantize(self, books: nnx.State, codes: jax.Array) -> jax.Array:
+        return rvq.decode(codes, self._merge("quantizer", books).embedding[...])
+
+    def _run(self, weights: nnx.State, x: jax.Array, part: str) -> jax.Array:
+        return self._merge(part, weights)(x)
+
+    def _blocks(self, weights: nnx.State, x: jax.Array, part: str) -> dict[str, jax.Array]:
+        return dict(self._merge(part, weights).blocks(x))
+
+    def _merge(self, part: str, state: nnx.State) -> nnx.Module:
+        return nnx.merge(self._parts[part][0], state)
+
+    def _state(self, part: str) -> nnx.State:
+        if part not in self._parts:
+            raise LookupError(f"the codec was loaded without its {part}")
+        return self._parts[part][1]
+
+    def _put(self, x: np.ndarray) -> jax.Array:
+        return jax.device_put(x, self._device)
+
+    def _with_channels(self, waveform: np.ndarray) -> jax.Array:
+        if waveform.ndim != 3 or waveform.shape[-1] not in (1, self.config.channels):
+            raise ValueError(
+                f"audio must be [row, sample, channel] with 1 or {self.config.channels} channels, "
+                f"got {waveform.shape}"
+            )
+        shape = (*waveform.shape[:2], self.config.channels)
+        return self._put(np.broadcast_to(waveform, shape).astype(np.float32, copy=False))
+
+    def _check(self, codes: np.ndarray) -> None:
+        if codes.ndim != 3 or 0 in codes.shape:
+            raise ValueError(f"codes must be [row, frame, level], none empty, got {codes.shape}")
+        rvq.check_levels(codes.shape[-1], self.config.levels)
+        rvq.check_codes(codes, self.config.codes)
+
+    def _levels(self, levels: int | None) -> int:
+        levels = self.config.levels if levels is None else levels
+        rvq.check_levels(levels, self.config.levels)
+        return levels
+
+
+def load_codec(
+    config: SpectroStreamConfig,
+    source: ArraySource,
+    device: jax.Device | None = None,
+    parts: tuple[str, ...] = PARTS,
+    *,
+    upsample: Upsample = upsample_by_phases,
+) -> tuple[Codec, str, str]:
+    """Loads a codec, or the parts of it that are needed.
+
+    Args:
+        config: the measures.
+        source: the arrays by published name; those of other parts are left alone.
+        device: where the arrays go; None = JAX's default.
+        parts: which of `PARTS`.
+        upsample: how transposed convolutions are computed.
+
+    Returns:
+        The codec, the SHA-256 of its arrays as hex digits, and where they come from, for people.
+
+    Raises:
+        WeightsError: arrays are missing, left over, or have another shape.
+    """
+    elsewhere = tuple(f"{part}/" for part in PARTS if part not in parts)
+    loaded = load_module(
+        lambda rngs: SpectroStream(config, parts, upsample=upsample, rngs=rngs),
+        source,
+        published_name(config),
+        device,
+        elsewhere=(*elsewhere, "depthformer/"),
+    )
+    return Codec(config, loaded.module, device), loaded.digest, loaded.note

@@ -1,0 +1,97 @@
+"""Embeddings to spectrum."""
+
+from collections.abc import Iterator
+
+import jax
+from flax import nnx
+
+from stages.spectrostream.blocks import (
+    Conv,
+    DecoderUnit,
+    Pointwise,
+    Upsample,
+    upsample_by_phases,
+)
+from stages.spectrostream.config import SpectroStreamConfig, UnitShape
+from stages.spectrostream.groups import apart, join, split
+
+
+class Decoder(nnx.Module):
+    """The network that turns one embedding per code frame into STFT features.
+
+    Args:
+        config: the measures.
+        upsample: how transposed convolutions are computed.
+        rngs: for initial weights.
+
+    Source: the SpectroStream spec, section 6.
+    """
+
+    def __init__(
+        self,
+        config: SpectroStreamConfig,
+        *,
+        upsample: Upsample = upsample_by_phases,
+        rngs: nnx.Rngs,
+    ) -> None:
+        self.splits = config.channel_splits
+        self.joint_levels = config.joint_levels
+        self.bottom_bins = config.bottom_bins
+        self.lookahead_stft_frames = config.decoder_lookahead * config.time_stride
+        width = config.decoder_width
+        taps = (config.decoder_base_kernel,) * 2
+        outputs = config.feature_channels // config.channel_splits
+        still = UnitShape(width, width, (1, 1), projects=False)
+        shapes = config.decoder_units
+        self.input_layer = InputLayer(config.features, config.bottom_bins * width, rngs=rngs)
+        self.input_layers_residual_unit = DecoderUnit(still, upsample=upsample, rngs=rngs)
+        self.units = nnx.List(DecoderUnit(s, upsample=upsample, rngs=rngs) for s in shapes)
+        self.base_conv_last = Conv(shapes[-1].width_out, outputs, taps, rngs=rngs)
+
+    def __call__(self, embeddings: jax.Array) -> jax.Array:
+        """Decodes.
+
+        Args:
+            embeddings: float32 [row, frame, feature].
+
+        Returns:
+            float32 [row, stft_frame, bin, feature_channel]; the lookahead is cut off in front.
+        """
+        *_, (_, parts) = self.blocks(embeddings)
+        features = join(parts.reshape(-1, *parts.shape[-3:]), self.splits)
+        return features[:, self.lookahead_stft_frames :]
+
+    def blocks(self, embeddings: jax.Array) -> Iterator[tuple[str, jax.Array]]:
+        """Yields every block's published name and output, in order.
+
+        The output of a block that runs per group of channels has a leading axis for the groups.
+        """
+        x = self.input_layer(embeddings[:, :, None])
+        yield "input_layer", x
+        x = x.reshape(*x.shape[:2], self.bottom_bins, -1)
+        x = self.input_layers_residual_unit(x)
+        yield "input_layers_residual_unit", x
+        for level, unit in enumerate(self.units):
+            if level == self.joint_levels:
+                x = split(x, self.splits)
+            x = unit(x)
+            yield f"decoder_{level}", apart(x, self.splits) if level >= self.joint_levels else x
+        if self.joint_levels == len(self.units):
+            x = split(x, self.splits)
+        yield "base_conv_last", apart(self.base_conv_last(nnx.elu(x)), self.splits)
+
+
+class InputLayer(nnx.Module):
+    """The decoder's start: a linear map beside a small perceptron.
+
+    Shapes: [row, frame, 1, feature] to [row, frame, 1, bottom_bin * channel].
+    """
+
+    def __init__(self, features: int, width: int, *, rngs: nnx.Rngs) -> None:
+        self.conv1x1_first = Pointwise(features, width, rngs=rngs)
+        self.conv1x1_b1 = Pointwise(features, width, rngs=rngs)
+        self.conv1x1_b2 = Pointwise(width, width, rngs=rngs)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Adds both."""
+        return self.conv1x1_first(x) + self.conv1x1_b2(nnx.elu(self.conv1x1_b1(x)))

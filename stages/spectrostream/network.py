@@ -1,0 +1,87 @@
+"""The codec as one tree of weights, and what its arrays are called in published files."""
+
+import re
+from collections.abc import Callable
+
+from flax import nnx
+
+from stages.spectrostream.blocks import Upsample, unit_taps, upsample_by_phases
+from stages.spectrostream.config import SpectroStreamConfig
+from stages.spectrostream.decoder import Decoder
+from stages.spectrostream.encoder import Encoder
+
+PARTS = ("encoder", "decoder", "quantizer")
+
+
+class Quantizer(nnx.Module):
+    """The codebooks, [level, code, feature]; `stages.rvq` has the functions that use them."""
+
+    def __init__(self, config: SpectroStreamConfig, *, rngs: nnx.Rngs) -> None:
+        shape = (config.levels, config.codes, config.features)
+        self.embedding = nnx.Param(nnx.initializers.normal(1.0)(rngs.params(), shape))
+
+
+class SpectroStream(nnx.Module):
+    """The weights of a codec, or of those of its parts that are needed.
+
+    Args:
+        config: the measures.
+        parts: which of `PARTS` to build; the others are None.
+        upsample: how transposed convolutions are computed.
+        rngs: for initial weights.
+    """
+
+    def __init__(
+        self,
+        config: SpectroStreamConfig,
+        parts: tuple[str, ...] = PARTS,
+        *,
+        upsample: Upsample = upsample_by_phases,
+        rngs: nnx.Rngs,
+    ) -> None:
+        with_decoder = "decoder" in parts
+        self.encoder = Encoder(config, rngs=rngs) if "encoder" in parts else None
+        self.decoder = Decoder(config, upsample=upsample, rngs=rngs) if with_decoder else None
+        self.quantizer = Quantizer(config, rngs=rngs) if "quantizer" in parts else None
+
+
+def published_name(config: SpectroStreamConfig) -> Callable[[str], str]:
+    """Makes the function from parameter paths to published names.
+
+    Args:
+        config: the measures; published names hold taps, which follow from the strides.
+
+    Returns:
+        A function such that "encoder/units/0/second/kernel" gives
+        "encoder/encoder_0/conv2d_3x4_a/conv/kernel". Source: the SpectroStream spec, sections 4,
+        9 and 11.
+    """
+
+    def name(path: str) -> str:
+        path = re.sub(r"^(\w+)/units/(\d+)/", lambda m: f"{m[1]}/{m[1]}_{m[2]}/", path)
+        path = path.replace("decoder/base_conv_last", "decoder/output_layer/base_conv_last")
+        path = re.sub(r"(conv1x1_b[12])", r"shortcut_layer/\1", path)
+        path = path.replace("/shortcut/", "/shortcut_layer/conv1x1/")
+        path = _with_conv_names(config, path)
+        return re.sub(r"/(kernel|bias)$", r"/conv/\1", path)
+
+    return name
+
+
+def _with_conv_names(config: SpectroStreamConfig, path: str) -> str:
+    match = re.fullmatch(r"(encoder|decoder)/(\w+)/(first|second)/(\w+)", path)
+    if not match:
+        return path
+    part, block, conv, leaf = match.groups()
+    index = re.fullmatch(part + r"_(\d+)", block)
+    ratios = config.ratios if part == "encoder" else config.ratios[::-1]
+    stride = ratios[int(index[1])] if index else (1, 1)
+    time_taps, bin_taps = unit_taps(stride)
+    strides_with = "second" if part == "encoder" else "first"
+    if conv != strides_with:
+        called = "conv2d_3x3"
+    elif part == "encoder" or stride == (1, 1):
+        called = f"conv2d_{time_taps}x{bin_taps}_a"
+    else:
+        called = f"conv2dtranspose_{time_taps}x{bin_taps}"
+    return f"{part}/{block}/{called}/{leaf}"
