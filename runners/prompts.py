@@ -14,7 +14,8 @@ from graph.format import Format
 
 PROMPTS = "prompts"
 # "jazz trio:0.5": what stands behind the last colon is a weight if it reads as a number.
-_WEIGHTED = re.compile(r"(?P<prompt>.*):(?P<weight>[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?|[-+]?nan|[-+]?inf)", re.I | re.S)
+_NUMBER = r"[-+]?(?:\d+\.?\d*(?:e[-+]?\d+)?|\.\d+|nan|inf)"
+_WEIGHTED = re.compile(rf"(?P<prompt>.*):(?P<weight>{_NUMBER})", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True)

@@ -91,6 +91,10 @@ class Runner(Protocol):
         """
         ...
 
+    def weights(self) -> dict[str, dict[str, str]]:
+        """Digest and note of every stage that has weights, by stage."""
+        ...
+
     def warm_up(self, streams: int) -> None:
         """Makes and throws away one chunk of default controls, so that everything is compiled."""
         ...

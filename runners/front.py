@@ -1,0 +1,181 @@
+"""The front door's functions: from a preset's name or a file to a session that plays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import Any, Literal
+
+from graph.check import build
+from graph.check import check as check_spec
+from graph.overrides import apply
+from graph.pipeline import read_tables
+from graph.plan import Graph
+from graph.problem import PipelineError, Problem
+from graph.spec import PipelineSpec, parse
+from runners.devices import NoDevice
+from runners.preset import DEFAULT, fill_from_preset, preset_path
+from runners.runner import Runner
+from runners.session import Session
+from runners.session_file import read_session
+
+
+def version() -> str:
+    """The installed version of soundstage; "0+source" when it runs from a bare source tree."""
+    try:
+        return installed_version("soundstage")
+    except PackageNotFoundError:
+        return "0+source"
+
+
+def read_spec(
+    preset: str | None = None,
+    pipeline: str | Path | None = None,
+    settings: Iterable[str] = (),
+    placements: Iterable[str] = (),
+) -> PipelineSpec:
+    """Reads a pipeline and applies overrides; checks no edge yet.
+
+    Args:
+        preset: a pipeline that ships with soundstage, by name. With neither, the default preset.
+        pipeline: a pipeline file. Given both, the file is the graph and the preset gives the
+            `params` of every stage that both have with the same class.
+        settings: overrides such as "decode.use=stages.toy:SineDecode".
+        placements: overrides such as "decode=cpu".
+
+    Raises:
+        PipelineError: the file or preset cannot be read, or an override cannot be applied.
+    """
+    path = Path(pipeline) if pipeline is not None else preset_path(preset or DEFAULT)
+    tables = read_tables(path)
+    if pipeline is not None and preset is not None:
+        tables = fill_from_preset(tables, read_tables(preset_path(preset)))
+    return parse(apply(tables, settings, placements))
+
+
+def load(
+    preset: str | None = None,
+    pipeline: str | Path | None = None,
+    settings: Iterable[str] = (),
+    placements: Iterable[str] = (),
+    allow: Iterable[str] = (),
+) -> Graph:
+    """Reads and checks a pipeline; loads no weights.
+
+    Args:
+        preset: see `read_spec`, as for the other arguments.
+        pipeline: see `read_spec`.
+        settings: see `read_spec`.
+        placements: see `read_spec`.
+        allow: module prefixes, besides "stages.", that `use` may name.
+
+    Raises:
+        PipelineError: with every problem found.
+    """
+    return build(read_spec(preset, pipeline, settings, placements), allow)
+
+
+def check(
+    preset: str | None = None,
+    pipeline: str | Path | None = None,
+    settings: Iterable[str] = (),
+    placements: Iterable[str] = (),
+    allow: Iterable[str] = (),
+) -> tuple[Graph | None, list[Problem]]:
+    """Finds everything that is wrong with a pipeline, warnings included; loads no weights.
+
+    Arguments are those of `load`. Returns the graph, or None when it cannot run.
+    """
+    try:
+        return check_spec(read_spec(preset, pipeline, settings, placements), allow)
+    except PipelineError as error:
+        return None, list(error.problems)
+
+
+def open_runner(graph: Graph, kind: Literal["local"] = "local") -> Runner:
+    """Builds a graph's stages, weights and all, on the devices they are placed on.
+
+    Raises:
+        PipelineError: a stage is placed on a device that is not here, or cannot be built.
+    """
+    if kind != "local":
+        raise ValueError(f"runner {kind!r} is not known; choose 'local'")
+    from runners.local import LocalRunner
+
+    try:
+        return LocalRunner(graph)
+    except NoDevice as error:
+        raise PipelineError([Problem("placement", str(error), "--place STAGE=auto")]) from error
+
+
+def open(
+    preset: str | None = None,
+    pipeline: str | Path | None = None,
+    *,
+    rows: Sequence[Mapping[str, Any]] | None = None,
+    settings: Iterable[str] = (),
+    placements: Iterable[str] = (),
+    allow: Iterable[str] = (),
+    lookahead: int = 0,
+    warm_up: bool = False,
+    **controls: Any,
+) -> Session:
+    """Opens a session: one stream, or one a row.
+
+    Args:
+        preset: a pipeline that ships with soundstage, by name.
+        pipeline: a pipeline file (see `read_spec` for both together).
+        rows: per row, the controls in which it differs from `controls`; None is one row.
+        settings: overrides such as "sample.params.size=large".
+        placements: overrides such as "decode=cpu".
+        allow: module prefixes, besides "stages.", that `use` may name.
+        lookahead: chunks made ahead of the one asked for (see `Session`).
+        warm_up: compile everything now rather than during the first chunk.
+        **controls: controls of every row, e.g. prompts, temperature, top_k, guidance, seed.
+
+    Raises:
+        PipelineError: the pipeline cannot run.
+        ControlError: a control is refused.
+    """
+    graph = load(preset, pipeline, settings, placements, allow)
+    runner = open_runner(graph)
+    try:
+        own = [{**controls, **row} for row in (rows if rows is not None else [{}])]
+        session = Session(runner, own, lookahead=lookahead, owns_runner=True)
+        if warm_up:
+            runner.warm_up(len(own))
+    except BaseException:
+        runner.close()
+        raise
+    return session
+
+
+def resume(
+    path: str | Path,
+    *,
+    placements: Iterable[str] = (),
+    allow: Iterable[str] = (),
+    lookahead: int = 0,
+) -> Session:
+    """Opens a saved session with the pipeline it was made by.
+
+    Args:
+        path: a file that `Session.save` wrote.
+        placements: overrides such as "decode=cpu": where stages run changes no byte.
+        allow: module prefixes, besides "stages.", that `use` may name.
+        lookahead: chunks made ahead of the one asked for (see `Session`).
+
+    Raises:
+        SessionFileError: the file is damaged, or its weights are not these.
+        PipelineError: its pipeline cannot run here.
+    """
+    saved = read_session(Path(path))
+    spec = parse(apply(saved.spec.as_dict(), (), placements))
+    runner = open_runner(build(spec, allow))
+    try:
+        return Session.resume(runner, saved, lookahead=lookahead, owns_runner=True)
+    except BaseException:
+        runner.close()
+        raise
