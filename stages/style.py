@@ -101,11 +101,14 @@ class Embed:
         """Says why one stream's prompts cannot be blended.
 
         Args:
-            values: the stream's value of every input, by name.
+            values: the stream's value of every input that controls feed, by name.
 
         Returns:
-            One sentence for people, or None when all is well.
+            One sentence for people, or None when all is well or when another stage feeds an
+            input, which only a call can look at.
         """
+        if any(name not in values for name in Embed.inputs):
+            return None
         texts, clips = values["texts"], values["clips"]
         weights = {name: np.asarray(values[f"{name}_weights"]) for name in ("text", "clip")}
         for name, prompts in (("text", texts), ("clip", clips)):

@@ -208,6 +208,12 @@ def test_prompts_that_can_be_blended_are_not_refused(good):
     assert Embed.refusal(good) is None
 
 
+def test_what_another_stage_feeds_is_judged_when_called(embed):
+    assert Embed.refusal({"text_weights": [0.0], "clips": NO_CLIPS, "clip_weights": []}) is None
+    with pytest.raises(ValueError, match="all prompt weights are zero"):
+        embedding(embed, ["a"], [0.0])
+
+
 # ---- quantizing
 
 

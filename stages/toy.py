@@ -1,0 +1,205 @@
+"""Small real stages without a network: to swap in, to listen to and to copy from."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from graph.format import Format
+from graph.port import Port
+from stages.depthformer.vocabulary import MASK, NOTHING, Vocabulary, llm_to_rvq
+from stages.ports import (
+    AUDIO,
+    CHUNK,
+    CONTEXT,
+    FADED_AUDIO,
+    GUIDANCE,
+    PROMPT,
+    SEED,
+    TEMPERATURE,
+    TOKENS,
+    TOP_K,
+)
+
+if TYPE_CHECKING:
+    import jax
+
+
+@dataclass(frozen=True)
+class GainParams:
+    """Settings of `Gain`.
+
+    Attributes:
+        gain_db: decibels by which audio gets louder; negative = softer.
+    """
+
+    gain_db: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not -120 <= self.gain_db <= 60:
+            raise ValueError(f"gain_db must lie in [-120, 60], got {self.gain_db}")
+
+
+class Gain:
+    """Makes audio louder or softer."""
+
+    inputs: ClassVar[dict[str, Port]] = {"audio": AUDIO}
+    outputs: ClassVar[dict[str, Port]] = {"audio": AUDIO}
+    Params = GainParams
+
+    def __init__(self, params: GainParams, format: Format, device: jax.Device) -> None:
+        self.factor = np.float32(10 ** (params.gain_db / 20))
+
+    def __call__(self, audio: np.ndarray) -> dict[str, np.ndarray]:
+        """Scales audio, float32 [row, sample, channel]."""
+        return {"audio": audio * self.factor}
+
+
+class SineDecode:
+    """Plays every frame as a chord of sines instead of decoding it: one voice a level.
+
+    A code chooses its voice's harmonic of the frame rate and its loudness; coarse levels are
+    louder than fine ones. As harmonics start and end every frame at phase zero, a frame sounds
+    the same wherever it stands, and frames join without a click.
+
+    Inputs:
+        tokens: int32 [row, frame, level].
+        context: int32 [row, context_frame, level], -1 = nothing yet, which is silent; its last
+            frames are the overlap.
+
+    Outputs:
+        audio: float32 [row, faded_sample, channel], within [-PEAK, PEAK].
+    """
+
+    inputs: ClassVar[dict[str, Port]] = {"tokens": TOKENS, "context": CONTEXT}
+    outputs: ClassVar[dict[str, Port]] = {"audio": FADED_AUDIO}
+
+    PEAK = 0.5
+    LOWEST_HARMONIC = 4
+    HARMONICS = 32
+
+    def __init__(self, params: None, format: Format, device: jax.Device) -> None:
+        self.fade_frames = format.fade_frames
+        self.codebook_size = format.codebook_size
+        phase = np.arange(format.frame_samples) / format.frame_samples
+        cycles = self.LOWEST_HARMONIC + np.arange(self.HARMONICS)[:, None]
+        self.waves = np.sin(2 * np.pi * cycles * phase).astype(np.float32)  # [harmonic, sample]
+        level = np.arange(format.codec_levels)[:, None]
+        channel = np.arange(format.channels)
+        # Levels lean to one channel after the other, so that stereo can be heard.
+        lean = np.where(level % format.channels == channel, 1.0, 0.5)  # [level, channel]
+        share = lean / (1 + level)
+        self.share = (self.PEAK * share / share.sum(axis=0)).astype(np.float32)
+
+    def __call__(self, tokens: np.ndarray, context: np.ndarray) -> dict[str, np.ndarray]:
+        """Renders the overlap and one chunk."""
+        codes = np.concatenate([context[:, -self.fade_frames :], tokens], axis=1)
+        loudness = (1 + codes // self.HARMONICS) / math.ceil(self.codebook_size / self.HARMONICS)
+        loudness = np.where(codes < 0, 0, loudness).astype(np.float32)  # [row, frame, level]
+        voice = loudness[..., None] * self.share  # [row, frame, level, channel]
+        chord = np.zeros((*codes.shape[:2], voice.shape[-1], self.HARMONICS), np.float32)
+        row, frame = np.ogrid[: codes.shape[0], : codes.shape[1]]
+        for level in range(codes.shape[2]):
+            chord[row, frame, :, codes[:, :, level] % self.HARMONICS] += voice[:, :, level]
+        frames = np.moveaxis(chord @ self.waves, 2, 3)  # [row, frame, frame_sample, channel]
+        return {"audio": frames.reshape(len(frames), -1, frames.shape[-1])}
+
+
+class RandomSample:
+    """Makes tokens by a random walk around the style's codes instead of a language model.
+
+    Each level walks on from its last code, when the prompt shows it, and is pulled towards a
+    code of the style: the more guidance, the harder. Temperature scales the steps (0 = only the
+    pull is left) and `top_k` is the longest step there may be.
+
+    Inputs:
+        prompt: int32 [row, prompt_token].
+        unprompted: int32 [row, prompt_token]; not used.
+        temperature: float32 [row].
+        top_k: int32 [row], 0 = no cut.
+        guidance: float32 [row].
+        seed: int64 [row].
+        chunk: int64 [row].
+
+    Outputs:
+        tokens: int32 [row, frame, level]; a function of the row's inputs alone.
+    """
+
+    inputs: ClassVar[dict[str, Port]] = {
+        "prompt": PROMPT,
+        "unprompted": PROMPT,
+        "temperature": TEMPERATURE,
+        "top_k": TOP_K,
+        "guidance": GUIDANCE,
+        "seed": SEED,
+        "chunk": CHUNK,
+    }
+    outputs: ClassVar[dict[str, Port]] = {"tokens": TOKENS}
+
+    STEP = 0.04
+    WEAKEST_PULL = 0.05
+
+    def __init__(self, params: None, format: Format, device: jax.Device) -> None:
+        self.vocabulary = Vocabulary.of(format)
+        self.shape = (format.dims["frame"], format.codec_levels)
+
+    def __call__(
+        self,
+        prompt: np.ndarray,
+        unprompted: np.ndarray,
+        temperature: np.ndarray,
+        top_k: np.ndarray,
+        guidance: np.ndarray,
+        seed: np.ndarray,
+        chunk: np.ndarray,
+    ) -> dict[str, np.ndarray]:
+        """Walks one chunk."""
+        home = self._home(prompt)  # [row, level]
+        position = self._start(prompt, home)  # [row, level]
+        steps = self._steps(temperature, top_k, seed, chunk)  # [row, frame, level]
+        pull = 1 - (1 - self.WEAKEST_PULL) ** (1 + guidance.astype(np.float64))[:, None]
+        tokens = np.empty(steps.shape, np.int32)
+        for frame in range(steps.shape[1]):
+            position = position + pull * (home - position) + steps[:, frame]
+            position = np.clip(position, 0, self.vocabulary.codebook_size - 1)
+            tokens[:, frame] = np.rint(position)
+        return {"tokens": tokens}
+
+    def _home(self, prompt: np.ndarray) -> np.ndarray:
+        """The code that each level is pulled to: the style's codes in turn. [row, level]."""
+        vocabulary = self.vocabulary
+        style = llm_to_rvq(
+            prompt[:, -vocabulary.prompt_style_levels :],
+            vocabulary.codebook_size,
+            vocabulary.style_offset,
+            nothing_id=MASK,
+        )
+        known = np.where(style == NOTHING, vocabulary.codebook_size // 2, style)
+        level = np.arange(vocabulary.codec_levels)
+        return known[:, level % vocabulary.prompt_style_levels].astype(np.float64)
+
+    def _start(self, prompt: np.ndarray, home: np.ndarray) -> np.ndarray:
+        """Where each level walks on from: its last code, or home where none is shown."""
+        vocabulary = self.vocabulary
+        style, shown = vocabulary.prompt_style_levels, vocabulary.context_levels
+        last = vocabulary.codec_codes(prompt[:, -style - shown : -style])  # [row, context_level]
+        start = home.copy()
+        start[:, :shown] = np.where(last == NOTHING, home[:, :shown], last)
+        return start
+
+    def _steps(
+        self, temperature: np.ndarray, top_k: np.ndarray, seed: np.ndarray, chunk: np.ndarray
+    ) -> np.ndarray:
+        """Every step of the walk, by seed and chunk alone. [row, frame, level]."""
+        size = self.vocabulary.codebook_size
+        walks = []
+        for row in range(len(seed)):
+            key = np.array([seed[row], chunk[row]], np.uint64)
+            random = np.random.Generator(np.random.Philox(key=key))
+            steps = random.standard_normal(self.shape) * (self.STEP * size * temperature[row])
+            longest = int(top_k[row]) or size
+            walks.append(np.clip(steps, -longest, longest))
+        return np.stack(walks)

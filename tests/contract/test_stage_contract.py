@@ -1,0 +1,266 @@
+"""What every stage promises, tried on every stage class there is under `stages`.
+
+Run as a script, it prints the digest of every stage's outputs: the fresh process of the test.
+"""
+
+import hashlib
+import importlib
+import inspect
+import json
+import os
+import pkgutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import is_dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import jax
+import numpy as np
+import pytest
+
+import stages
+from graph import wire
+from graph.declaration import make_params
+from graph.format import Format
+from graph.port import Port, Tensor
+from stages.context import Pack
+
+ROOT = Path(__file__).parents[2]
+FORMAT = Format(chunk_s=0.24, context_s=0.48, style_dim=32, clip_s=0.5)
+
+# Settings for the contract: small sizes, random weights. A stage with `Params` must be here.
+PARAMS: dict[str, dict[str, Any]] = {
+    "stages.style:Embed": {"weights": "random:0"},
+    "stages.style:Quantize": {"weights": "random:0"},
+    "stages.toy:Gain": {"gain_db": -6.0},
+}
+
+
+def discover() -> dict[str, type]:
+    """Every stage class by "module:Class", where it is defined."""
+    modules = [
+        importlib.import_module(found.name)
+        for found in pkgutil.walk_packages(stages.__path__, "stages.")
+    ]
+    return {
+        f"{module.__name__}:{name}": cls
+        for module in modules
+        for name, cls in inspect.getmembers(module, inspect.isclass)
+        if cls.__module__ == module.__name__
+        and all(hasattr(cls, part) for part in ("inputs", "outputs", "__call__"))
+    }
+
+
+STAGES = discover()
+each_stage = pytest.mark.parametrize("use", STAGES)
+
+
+@cache
+def build(use: str) -> Any:
+    params, problems = make_params(use, STAGES[use], PARAMS.get(use, {}))
+    assert not problems
+    return STAGES[use](params, FORMAT, jax.devices("cpu")[0])
+
+
+# ---- inputs: of every kind of port, values a stage may meet
+
+
+def code(random: np.random.Generator, port: Port, shape: tuple[int, ...]) -> np.ndarray:
+    codes = random.integers(0, FORMAT.codebook_size, shape)
+    if port.shape[0] == "context_frame":
+        codes[: random.integers(0, shape[0])] = -1
+    return codes
+
+
+def vocabulary_id(random: np.random.Generator, port: Port, shape: tuple[int, ...]) -> np.ndarray:
+    dims = FORMAT.dims
+    context = random.integers(-1, FORMAT.codebook_size, (1, dims["context_frame"], dims["level"]))
+    style = random.integers(0, FORMAT.codebook_size, (1, dims["style_level"]))
+    pack = Pack(None, FORMAT, jax.devices("cpu")[0])
+    return pack(context.astype(np.int32), style.astype(np.int32))["prompt"][0]
+
+
+def unit_vector(random: np.random.Generator, port: Port, shape: tuple[int, ...]) -> np.ndarray:
+    vector = random.standard_normal(shape)
+    return vector / np.linalg.norm(vector)
+
+
+def sound(random: np.random.Generator, port: Port, shape: tuple[int, ...]) -> np.ndarray:
+    return 0.2 * random.standard_normal(shape)
+
+
+def between(low: float, high: float) -> Any:
+    return lambda random, port, shape: np.asarray(random.uniform(low, high, shape))
+
+
+def whole(low: int, high: int) -> Any:
+    return lambda random, port, shape: np.asarray(random.integers(low, high, shape))
+
+
+def words(random: np.random.Generator, port: Port, shape: tuple[int, ...]) -> list[str]:
+    return [str(word) for word in random.choice(["warm pads", "", "JAZZ trio", "Été"], shape)]
+
+
+VALUES = {
+    "text prompt": words,
+    "text prompt weight": between(0.1, 2),
+    "mono audio clip": sound,
+    "clip weight": between(0.1, 2),
+    "style embedding": unit_vector,
+    "style token": whole(0, FORMAT.codebook_size),
+    "codec token": code,
+    "vocabulary id": vocabulary_id,
+    "audio": sound,
+    "temperature": between(0.5, 1.5),
+    "top k": whole(0, 50),
+    "guidance weight": between(0, 6),
+    "seed": whole(0, 2**63 - 1),
+    "chunk index": whole(0, 100),
+}
+
+
+def row_value(name: str, port: Port, seed: int) -> Any:
+    """One stream's value; ragged ports of one row share the length of their first dimension."""
+    fixed = tuple(FORMAT.dims[dimension] for dimension in port.fixed_shape)
+    length = 1 + (seed + crc32(port.shape[0].encode())) % 2 if port.ragged else 0
+    shape = (length, *fixed) if port.ragged else fixed
+    random = np.random.default_rng([seed, crc32(name.encode())])
+    value = VALUES[port.kind](random, port, shape)
+    return value if port.dtype == "utf8" else value.astype(port.dtype)
+
+
+def make_inputs(use: str, seeds: list[int]) -> dict[str, Tensor]:
+    """Inputs with one row a seed, as a runner hands them over: read-only, straight off a wire."""
+    values: dict[str, Tensor] = {}
+    for name, port in STAGES[use].inputs.items():
+        column = [row_value(name, port, seed) for seed in seeds]
+        values[name] = column if port.ragged or port.dtype == "utf8" else np.stack(column)
+    return over_the_wire(STAGES[use].inputs, values, len(seeds))
+
+
+def over_the_wire(
+    ports: Mapping[str, Port], values: Mapping[str, Tensor], rows: int
+) -> dict[str, Tensor]:
+    streams = [f"stream {row}" for row in range(rows)]
+    buffer = wire.encode(ports, values, streams, [0] * rows, FORMAT.dims)
+    return dict(wire.decode(ports, buffer, FORMAT.dims).values)
+
+
+def digest(values: Mapping[str, Tensor]) -> str:
+    sha = hashlib.sha256()
+    for name in sorted(values):
+        for row in values[name]:
+            sha.update(
+                row.tobytes() if isinstance(row, np.ndarray | np.generic) else repr(row).encode()
+            )
+    return sha.hexdigest()
+
+
+# ---- the declaration
+
+
+def test_there_are_stages_to_try():
+    names = {use.partition(":")[2] for use in STAGES}
+    assert {"Embed", "Quantize", "Pack", "Crossfade", "Remember"} <= names
+
+
+def test_every_stage_with_params_is_in_the_table_and_nothing_else_is():
+    assert {use for use, cls in STAGES.items() if hasattr(cls, "Params")} == set(PARAMS)
+
+
+@each_stage
+def test_signature_is_the_input_ports(use):
+    parameters = inspect.signature(STAGES[use].__call__).parameters.values()
+    assert [parameter.name for parameter in parameters] == ["self", *STAGES[use].inputs]
+    assert all(parameter.kind is parameter.POSITIONAL_OR_KEYWORD for parameter in parameters)
+    assert all(parameter.default is parameter.empty for parameter in parameters)
+    build_parameters = list(inspect.signature(STAGES[use]).parameters)
+    assert build_parameters == ["params", "format", "device"]
+
+
+@each_stage
+def test_params_are_a_frozen_dataclass_and_unknown_ones_are_refused(use):
+    params = getattr(STAGES[use], "Params", None)
+    if params is not None:
+        assert is_dataclass(params)
+        assert params.__dataclass_params__.frozen
+    _, problems = make_params(use, STAGES[use], PARAMS.get(use, {}) | {"colour": "red"})
+    assert len(problems) == 1
+    assert "colour" in str(problems[0])
+
+
+@each_stage
+def test_a_stage_with_weights_says_which(use):
+    stage = build(use)
+    if "weights" in PARAMS.get(use, {}):
+        assert len(bytes.fromhex(stage.weights_digest)) == 32
+        assert "random" in stage.weights_note
+    else:
+        assert not hasattr(stage, "weights_digest")
+
+
+# ---- the call
+
+
+@each_stage
+@pytest.mark.parametrize("rows", [1, 3])
+def test_outputs_fit_their_ports_and_survive_the_wire(use, rows):
+    outputs = build(use)(**make_inputs(use, list(range(rows))))
+    arrived = over_the_wire(STAGES[use].outputs, outputs, rows)
+    for name, port in STAGES[use].outputs.items():
+        assert wire.equal(arrived[name], outputs[name])
+        for row in arrived[name]:
+            assert port.dtype == "utf8" or np.all(np.isfinite(row))
+
+
+@each_stage
+def test_inputs_are_left_alone_and_two_calls_give_the_same_bytes(use):
+    inputs, untouched = make_inputs(use, [0, 1]), make_inputs(use, [0, 1])
+    first = digest(build(use)(**inputs))
+    assert digest(build(use)(**inputs)) == first
+    assert digest(inputs) == digest(untouched)
+
+
+@each_stage
+def test_rows_do_not_see_each_other(use):
+    together = build(use)(**make_inputs(use, [0, 1, 2]))
+    changed = build(use)(**make_inputs(use, [0, 9, 2]))
+    alone = build(use)(**make_inputs(use, [2]))
+    for name in together:
+        for row in (0, 2):
+            np.testing.assert_array_equal(together[name][row], changed[name][row])
+        # Another number of rows is another matrix product: only rounding may differ.
+        np.testing.assert_allclose(together[name][2], alone[name][0], rtol=1e-4, atol=1e-5)
+
+
+@each_stage
+def test_an_output_does_not_change_when_the_stage_is_called_again(use):
+    outputs = build(use)(**make_inputs(use, [0]))
+    before = digest(outputs)
+    build(use)(**make_inputs(use, [5]))
+    assert digest(outputs) == before
+
+
+def all_digests() -> dict[str, str]:
+    return {use: digest(build(use)(**make_inputs(use, [3, 4]))) for use in STAGES}
+
+
+def test_a_fresh_process_builds_every_stage_and_gives_the_same_bytes():
+    fresh = subprocess.run(
+        [sys.executable, __file__],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert fresh.returncode == 0, fresh.stderr
+    assert json.loads(fresh.stdout) == all_digests()
+
+
+if __name__ == "__main__":
+    print(json.dumps(all_digests()))
