@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -61,9 +60,10 @@ class Gain:
 class SineDecode:
     """Plays every frame as a chord of sines instead of decoding it: one voice a level.
 
-    A code chooses its voice's harmonic of the frame rate and its loudness; coarse levels are
-    louder than fine ones. As harmonics start and end every frame at phase zero, a frame sounds
-    the same wherever it stands, and frames join without a click.
+    The higher a code, the higher its voice's harmonic of the frame rate, so that near codes sound
+    near; its last bits choose the loudness, and coarse levels are louder than fine ones. As
+    harmonics start and end every frame at phase zero, a frame sounds the same wherever it stands,
+    and frames join without a click.
 
     Inputs:
         tokens: int32 [row, frame, level].
@@ -80,6 +80,7 @@ class SineDecode:
     PEAK = 0.5
     LOWEST_HARMONIC = 4
     HARMONICS = 32
+    LOUDNESSES = 8
 
     def __init__(self, params: None, format: Format, device: jax.Device) -> None:
         self.fade_frames = format.fade_frames
@@ -97,13 +98,14 @@ class SineDecode:
     def __call__(self, tokens: np.ndarray, context: np.ndarray) -> dict[str, np.ndarray]:
         """Renders the overlap and one chunk."""
         codes = np.concatenate([context[:, -self.fade_frames :], tokens], axis=1)
-        loudness = (1 + codes // self.HARMONICS) / math.ceil(self.codebook_size / self.HARMONICS)
+        pitch = codes * self.HARMONICS // self.codebook_size  # [row, frame, level]
+        loudness = 0.5 + 0.5 * (codes % self.LOUDNESSES) / (self.LOUDNESSES - 1)
         loudness = np.where(codes < 0, 0, loudness).astype(np.float32)  # [row, frame, level]
         voice = loudness[..., None] * self.share  # [row, frame, level, channel]
         chord = np.zeros((*codes.shape[:2], voice.shape[-1], self.HARMONICS), np.float32)
         row, frame = np.ogrid[: codes.shape[0], : codes.shape[1]]
         for level in range(codes.shape[2]):
-            chord[row, frame, :, codes[:, :, level] % self.HARMONICS] += voice[:, :, level]
+            chord[row, frame, :, pitch[:, :, level]] += voice[:, :, level]
         frames = np.moveaxis(chord @ self.waves, 2, 3)  # [row, frame, frame_sample, channel]
         return {"audio": frames.reshape(len(frames), -1, frames.shape[-1])}
 

@@ -50,7 +50,7 @@ def test_gain_out_of_range_is_refused(gain_db):
 
 def test_a_sole_harmonic_sounds_at_its_frequency():
     tokens = np.zeros((1, 10, 16), np.int32)
-    tokens[:] = 32 * 31 + 7  # harmonic 4 + 7 of 25 Hz, at full loudness, in every voice
+    tokens[:] = 7 * 32 + 7  # harmonic 4 + 7 of 25 Hz, at full loudness, in every voice
     audio = build(SineDecode)(tokens, nothing_yet(FORMAT))["audio"]
     played = audio[0, FORMAT.dims["fade_sample"] :]
     time_s = np.arange(len(played)) / FORMAT.sample_rate_hz
@@ -104,6 +104,18 @@ def test_frames_join_without_a_click_and_stay_in_range():
     assert np.max(np.abs(np.diff(audio, axis=0))) <= steepest * 1.02
     assert np.max(np.abs(audio)) <= 0.5 * np.sqrt(2) + 1e-6
     assert np.std(audio) > 0.02
+
+
+def test_higher_codes_are_higher_and_their_last_bits_are_loudness():
+    def spectrum(code: int) -> np.ndarray:
+        tokens = np.full((1, 10, 16), code, np.int32)
+        audio = build(SineDecode)(tokens, nothing_yet(FORMAT))["audio"][0]
+        frame = audio[-FORMAT.frame_samples :, 0]
+        return np.abs(np.fft.rfft(frame))  # one bin a harmonic of the frame rate
+
+    peaks = [int(spectrum(code).argmax()) for code in range(7, 1024, 32)]
+    assert peaks == list(range(4, 36))
+    assert spectrum(512).max() == pytest.approx(spectrum(519).max() / 2, rel=1e-5)
 
 
 def test_the_two_channels_differ():
