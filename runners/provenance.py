@@ -122,18 +122,18 @@ class Provenance:
 
     def lines(self) -> list[str]:
         """The record for people, a fact a line."""
-        facts = [f"made by    {self.software}, pipeline {self.pipeline}, graph {self.graph_hash}"]
-        facts += [f"prompt     {_one_line(prompt)}" for prompt in self.prompts]
-        facts.append("seed       " + ", ".join(map(str, self.seeds)))
-        facts += [f"{name:<10} {value:g}" for name, value in self.controls.items()]
+        facts = [f"made by     {self.software}, pipeline {self.pipeline}, graph {self.graph_hash}"]
+        facts += [f"prompt      {_one_line(prompt)}" for prompt in self.prompts]
+        facts.append("seed        " + ", ".join(map(str, self.seeds)))
+        facts += [f"{name:<12}{value:g}" for name, value in self.controls.items()]
         facts += [
-            f"weights    {stage}: {weights.note} ({weights.digest[:12]})"
+            f"weights     {stage}: {weights.note} ({weights.digest[:12]})"
             for stage, weights in self.weights.items()
         ]
         if self.chunks is not None:
-            facts.append(f"chunks     {self.chunks}")
+            facts.append(f"chunks      {self.chunks}")
         if self.random_weights:
-            facts.append(f"warning    {NOISE}")
+            facts.append(f"warning     {NOISE}")
         return facts
 
 
