@@ -1,4 +1,4 @@
-"""Prompts become embeddings by fixed rules, and embeddings tokens by nearest code."""
+"""Prompts become embeddings by fixed rules."""
 
 import hashlib
 import json
@@ -11,24 +11,23 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from safetensors.numpy import save_file
 
 from graph.format import Format
-from stages.style import LONGEST_TEXT_CHARACTERS, Embed, Quantize, blend
+from stages.style import LONGEST_TEXT_CHARACTERS, Embed, blend
 from stages.weights import WeightsError
 
-FORMAT = Format(style_dim=64, clip_s=1.0, codebook_size=32, style_levels=4, prompt_style_levels=3)
+FORMAT = Format(style_dim=64, clip_s=1.0)
 CLIP_SAMPLES = FORMAT.dims["clip_sample"]
 NO_CLIPS = np.zeros((0, CLIP_SAMPLES), np.float32)
 
 
-def build(stage: type, format: Format = FORMAT, **params: str):
-    return stage(stage.Params(**params), format, jax.devices("cpu")[0])
+def build(format: Format = FORMAT, weights: str = "random:0") -> Embed:
+    return Embed(Embed.Params(weights), format, jax.devices("cpu")[0])
 
 
 @pytest.fixture(scope="module")
 def embed() -> Embed:
-    return build(Embed)
+    return build()
 
 
 def noise(seed: int, clips: int = 1) -> np.ndarray:
@@ -105,14 +104,14 @@ def test_clips_that_sound_alike_lie_nearer_than_clips_that_do_not(embed):
 
 
 def test_a_clip_shorter_than_a_window_is_measured_too():
-    short = build(Embed, Format(clip_s=0.01))
+    short = build(Format(clip_s=0.01))
     clip = np.ones((1, 160), np.float32)
     one = short([[]], [np.zeros(0, np.float32)], [clip], [np.ones(1, np.float32)])["embedding"]
     assert np.all(np.isfinite(one))
 
 
 def test_other_seeds_are_other_embedders():
-    first, second = build(Embed), build(Embed, weights="random:1")
+    first, second = build(), build(weights="random:1")
     assert first.weights_digest != second.weights_digest
     assert "random" in first.weights_note
     assert "seed 1" in second.weights_note
@@ -122,13 +121,13 @@ def test_other_seeds_are_other_embedders():
 @pytest.mark.parametrize("weights", ["musiccoca", "./style.safetensors", "", "Random:1"])
 def test_weights_other_than_random_are_refused(weights):
     with pytest.raises(WeightsError, match="only random weights"):
-        build(Embed, weights=weights)
+        build(weights=weights)
 
 
 @pytest.mark.parametrize("weights", ["random:", "random:-1", "random:x", "random:1.5"])
 def test_a_seed_is_a_whole_number(weights):
     with pytest.raises(WeightsError, match="whole number"):
-        build(Embed, weights=weights)
+        build(weights=weights)
 
 
 # ---- blending
@@ -214,91 +213,6 @@ def test_what_another_stage_feeds_is_judged_when_called(embed):
         embedding(embed, ["a"], [0.0])
 
 
-# ---- quantizing
-
-
-def write_codebooks(path: Path, name: str = "codebooks", seed: int = 0, **arrays) -> np.ndarray:
-    shape = (FORMAT.style_levels, FORMAT.codebook_size, FORMAT.style_dim)
-    codes = np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
-    save_file({name: codes, **arrays}, path)
-    return codes
-
-
-def nearest_codes(embeddings: np.ndarray, codebooks: np.ndarray) -> np.ndarray:
-    """The reference's rule: nearest code to the residual, first on ties, subtract, go on."""
-    residual, tokens = embeddings.astype(np.float64), []
-    for codes in codebooks.astype(np.float64):
-        distance = np.linalg.norm(residual[:, None] - codes, axis=-1)  # [row, code]
-        tokens.append(distance.argmin(axis=-1))
-        residual = residual - codes[tokens[-1]]
-    return np.stack(tokens, axis=-1)
-
-
-@settings(max_examples=20, deadline=None)
-@given(seed=st.integers(0, 2**32))
-def test_tokens_are_the_nearest_codes_of_the_residual(tmp_path_factory, seed):
-    path = tmp_path_factory.mktemp("style") / "style.safetensors"
-    codebooks = write_codebooks(path, seed=seed)
-    quantize = build(Quantize, weights=str(path))
-    embeddings = np.random.default_rng(seed + 1).standard_normal((3, FORMAT.style_dim))
-    embeddings = (3 * embeddings).astype(np.float32)
-    tokens = quantize(embeddings)["tokens"]
-    assert tokens.dtype == np.int32
-    np.testing.assert_array_equal(tokens, nearest_codes(embeddings, codebooks))
-
-
-def test_the_first_of_two_equal_codes_is_taken(tmp_path):
-    codebooks = write_codebooks(tmp_path / "style.safetensors")
-    codebooks[:, 20] = codebooks[:, 4]
-    save_file({"embedding": codebooks}, tmp_path / "style.safetensors")
-    tokens = build(Quantize, weights=str(tmp_path / "style.safetensors"))(codebooks[0, 4:5])
-    assert tokens["tokens"][0, 0] == 4
-
-
-def test_random_codebooks_use_every_level_and_tell_prompts_apart():
-    format = Format()
-    quantize, embed = build(Quantize, format), build(Embed, format)
-    texts = [f"prompt number {n}, {word}" for n, word in enumerate(["jazz", "techno", "pads"] * 8)]
-    none = [np.zeros(0, np.float32)] * len(texts)
-    clips = [np.zeros((0, format.dims["clip_sample"]), np.float32)] * len(texts)
-    ones = [np.ones(1, np.float32)] * len(texts)
-    embeddings = embed([[text] for text in texts], ones, clips, none)["embedding"]
-    tokens = quantize(embeddings)["tokens"]
-    assert tokens.shape == (24, 12)
-    assert all(len(np.unique(tokens[:, level])) > 6 for level in range(12))
-    codebooks = np.asarray(quantize.codebooks)
-    left = np.linalg.norm(embeddings - codebooks[np.arange(12), tokens].sum(axis=1), axis=1)
-    assert np.all(left < 0.97)
-
-
-@pytest.mark.parametrize(
-    ("arrays", "reason"),
-    [
-        ({"other": np.zeros((4, 32, 64), np.float32)}, "embedding or codebooks"),
-        ({"codebooks": np.zeros((4, 32, 63), np.float32)}, "63"),
-        ({"codebooks": np.full((4, 32, 64), np.nan, np.float32)}, "NaN"),
-        ({"codebooks": np.zeros((4, 32, 64), np.int32)}, "int32"),
-        (
-            {name: np.zeros((4, 32, 64), np.float32) for name in ("codebooks", "embedding")},
-            "one array",
-        ),
-    ],
-)
-def test_unfit_codebooks_are_refused(tmp_path, arrays, reason):
-    path = tmp_path / "style.safetensors"
-    save_file(arrays, path)
-    with pytest.raises(WeightsError, match=reason):
-        build(Quantize, weights=str(path))
-
-
-def test_a_missing_or_broken_file_is_refused(tmp_path):
-    with pytest.raises(WeightsError, match="no such file"):
-        build(Quantize, weights=str(tmp_path / "none.safetensors"))
-    (tmp_path / "broken.safetensors").write_bytes(b"{")
-    with pytest.raises(WeightsError, match=r"broken\.safetensors"):
-        build(Quantize, weights=str(tmp_path / "broken.safetensors"))
-
-
 # ---- determinism
 
 FRESH = """
@@ -320,7 +234,7 @@ def test_embeddings_are_the_same_bytes_in_every_process():
     fresh = subprocess.run(
         [sys.executable, "-c", FRESH], cwd=root, capture_output=True, text=True, check=True
     )
-    here = build(Embed, Format(style_dim=64, clip_s=1.0))
+    here = build(Format(style_dim=64, clip_s=1.0))
     clip = np.sin(np.arange(16000, dtype=np.float32) / 7)[None]
     out = here([["Été, warm pads"]], [np.ones(1, np.float32)], [clip], [np.ones(1, np.float32)])
     digest = hashlib.sha256(out["embedding"].tobytes()).hexdigest()
