@@ -31,8 +31,10 @@ def load_class(where: str, use: str, allow: tuple[str, ...]) -> tuple[Any, list[
         return None, [Problem(where, f"{module_name!r} is outside {', '.join(allow)}", cure)]
     try:
         module = importlib.import_module(module_name)
-    except ImportError as error:
-        return None, [Problem(where, f"cannot import {module_name!r}: {error}")]
+    # Whatever a module raises while it is imported is a fault of the pipeline that names it.
+    except Exception as error:
+        said = f"{type(error).__name__}: {error}"
+        return None, [Problem(where, f"cannot import {module_name!r}: {said}")]
     cls = getattr(module, class_name, None)
     if cls is None:
         cure = suggest(class_name, _stages(module))

@@ -18,6 +18,7 @@ from graph.state import State, stack_controls
 from runners.atomic import replace_atomically
 
 KIND = b"soundstage session 1"
+MAGIC = b"ARROW1"
 
 
 class SessionFileError(ValueError):
@@ -119,6 +120,9 @@ def read_session(path: Path) -> SavedSession:
     """
     try:
         with pa.OSFile(str(path)) as file:
+            # Arrow finds its way from the footer and would not miss a damaged beginning.
+            if file.read(len(MAGIC)) != MAGIC:
+                raise SessionFileError(f"{path}: this is not a session file")
             table = pa.ipc.open_file(file).read_all()
     except (pa.ArrowException, OSError) as error:
         raise SessionFileError(f"{path}: cannot read it as a session: {_first(error)}") from error

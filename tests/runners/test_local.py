@@ -1,0 +1,227 @@
+"""The in-process runner's laws, on graphs of small whole-number stages."""
+
+import threading
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from graph.check import build
+from graph.spec import parse
+from runners.local import LocalRunner
+from runners.runner import StageFailed
+from runners.session import Session
+
+
+def graph(stages, outputs, inputs=None):
+    """A graph from short-hand: name -> (class, params, inputs)."""
+    tables = {
+        name: {"use": f"small_stages:{use}", "params": params, "inputs": sources}
+        for name, (use, params, sources) in stages.items()
+    }
+    spec = {
+        "schema": 1,
+        "name": "small",
+        "inputs": inputs or {},
+        "outputs": outputs,
+        "stage": tables,
+    }
+    return build(parse(spec), allow=["small_stages"])
+
+
+def past(source, init=0):
+    return {"from": source, "delay": 1, "init": init}
+
+
+TWO_FEED_ONE = {
+    "left": ("Identify", {}, {"chunk": "clock.chunk"}),
+    "right": ("Add", {}, {"a": "in.step", "b": "in.step"}),
+    "both": ("Add", {}, {"a": "left.number", "b": "right.sum"}),
+}
+LOOP_OF_TWO = {
+    "here": ("Digits", {}, {"a": "in.step", "past": past("there.sum", 5)}),
+    "there": ("Add", {}, {"a": "here.number", "b": "in.step"}),
+}
+SELF_LOOP = {"count": ("Add", {}, {"a": "in.step", "b": past("count.sum")})}
+
+
+def play(graph, chunks, lookahead=0, rows=({},)):
+    with LocalRunner(graph) as runner:
+        session = Session(runner, rows, lookahead=lookahead)
+        return [
+            {name: value.tolist() for name, value in chunk.outputs.items()}
+            for chunk in islice(session, chunks)
+        ]
+
+
+def test_two_stages_feed_one():
+    made = play(graph(TWO_FEED_ONE, {"n": "both.sum"}, {"step": 10}), 3)
+    assert made == [{"n": [20]}, {"n": [21]}, {"n": [22]}]
+
+
+def test_a_stage_feeds_itself():
+    made = play(graph(SELF_LOOP, {"n": "count.sum"}, {"step": 3}), 4)
+    assert [chunk["n"] for chunk in made] == [[3], [6], [9], [12]]
+
+
+@pytest.mark.parametrize("lookahead", [0, 1, 5])
+def test_a_loop_of_two_stages_is_the_same_with_any_lookahead(lookahead):
+    made = play(graph(LOOP_OF_TWO, {"n": "there.sum"}, {"step": 2}), 6, lookahead)
+    expected, there = [], 5
+    for _ in range(6):
+        there = (10 * there + 2) % 1_000_003 + 2
+        expected.append([there])
+    assert [chunk["n"] for chunk in made] == expected
+
+
+def test_rows_have_controls_of_their_own():
+    made = play(graph(SELF_LOOP, {"n": "count.sum"}, {"step": 1}), 3, rows=[{}, {"step": 100}])
+    assert [chunk["n"] for chunk in made] == [[1, 100], [2, 200], [3, 300]]
+
+
+def test_look_ahead_overlaps_stages_of_neighbouring_ticks(tmp_path):
+    """With two stages of equal length, the second works on tick n while the first is at n + 1."""
+    logs = {name: str(tmp_path / name) for name in ("first", "second")}
+    stages = {
+        "index": ("Identify", {}, {"chunk": "clock.chunk"}),
+        "first": ("Slow", {"log": logs["first"]}, {"a": "index.number"}),
+        "second": ("Slow", {"log": logs["second"]}, {"a": "first.number"}),
+    }
+    play(graph(stages, {"n": "second.number"}), 4, lookahead=1)
+    spans = {
+        name: [tuple(map(float, line.split()[1:])) for line in Path(log).read_text().splitlines()]
+        for name, log in logs.items()
+    }
+    for tick in range(3):
+        assert spans["first"][tick + 1][0] < spans["second"][tick][1]
+
+
+def test_look_ahead_is_bounded():
+    pulled = []
+    with LocalRunner(graph(SELF_LOOP, {"n": "count.sum"}, {"step": 1})) as runner:
+        session = Session(runner)
+
+        def ticks():
+            for tick in session._ticks():
+                pulled.append(tick.chunks[0])
+                yield tick
+
+        stream = runner.stream(ticks(), lookahead=2)
+        for chunk in range(4):
+            next(stream)
+            assert pulled == list(range(chunk + 3))
+        stream.close()
+
+
+def test_an_unchanged_input_is_not_computed_again(tmp_path):
+    log = tmp_path / "log"
+    stages = {"measure": ("Measure", {"log": str(log)}, {"notes": "in.notes"})}
+    with LocalRunner(graph(stages, {"n": "measure.length"}, {"notes": ["ab"]})) as runner:
+        session = Session(runner)
+        assert [chunk.outputs["n"].tolist() for chunk in islice(session, 5)] == [[2]] * 5
+        assert log.read_text().count("call") == 1
+        session.steer(notes=["ab", "cde"])
+        chunk = next(session)
+        assert chunk.outputs["n"].tolist() == [5]
+        assert chunk.seconds["measure"] > 0
+        assert next(session).seconds["measure"] == 0.0
+        assert log.read_text().count("call") == 2
+
+
+TRAP = {
+    "index": ("Identify", {}, {"chunk": "clock.chunk"}),
+    "trap": ("Trap", {}, {"a": "index.number"}),
+    "after": ("Add", {}, {"a": "trap.number", "b": past("after.sum")}),
+}
+
+
+@pytest.mark.parametrize("lookahead", [0, 3])
+def test_a_failing_stage_is_named_with_its_chunk(lookahead):
+    with LocalRunner(graph(TRAP, {"n": "after.sum"})) as runner:
+        session = Session(runner, lookahead=lookahead)
+        assert [chunk.outputs["n"].tolist() for chunk in islice(session, 3)] == [[0], [1], [3]]
+        with pytest.raises(StageFailed, match="'trap' failed at chunk 3: RuntimeError: stepped on"):
+            next(session)
+        assert session.state.chunks == (3,)
+
+
+def test_a_failure_leaves_the_runner_to_other_streams():
+    with LocalRunner(graph(TRAP, {"n": "after.sum"})) as runner:
+        doomed, other = Session(runner), Session(runner)
+        next(other)
+        with pytest.raises(StageFailed):
+            list(islice(doomed, 5))
+        assert [chunk.outputs["n"].tolist() for chunk in islice(other, 2)] == [[1], [3]]
+
+
+@pytest.mark.parametrize(
+    ("use", "said"), [("WrongShape", r"int64 \[1\], got int64 \[2, 1\]"), ("Meddler", "read-only")]
+)
+def test_a_stage_that_breaks_its_contract_is_refused(use, said):
+    stages = {
+        "index": ("Identify", {}, {"chunk": "clock.chunk"}),
+        "bad": (use, {}, {"a": "index.number"}),
+    }
+    with LocalRunner(graph(stages, {"n": "bad.number"})) as runner:
+        with pytest.raises(StageFailed, match=f"'bad' failed at chunk 0: .*{said}"):
+            next(Session(runner))
+
+
+def test_feedback_reaches_a_stage_read_only():
+    stages = {"bad": ("Meddler", {}, {"a": past("bad.number")})}
+    with LocalRunner(graph(stages, {"n": "bad.number"})) as runner:
+        with pytest.raises(StageFailed, match="read-only"):
+            next(Session(runner))
+
+
+def test_sessions_on_one_runner_in_many_threads_do_not_mix():
+    made = {}
+    with LocalRunner(graph(LOOP_OF_TWO, {"n": "there.sum"}, {"step": 1})) as runner:
+
+        def run(step):
+            session = Session(runner, [{"step": step}], lookahead=2)
+            made[step] = [chunk.outputs["n"][0] for chunk in islice(session, 20)]
+
+        threads = [threading.Thread(target=run, args=(step,)) for step in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(timeout=30)
+        for step in range(6):
+            alone = islice(Session(runner, [{"step": step}]), 20)
+            assert made[step] == [chunk.outputs["n"][0] for chunk in alone]
+
+
+def test_an_abandoned_stream_frees_the_stages(tmp_path):
+    log = tmp_path / "log"
+    stages = {
+        "index": ("Identify", {}, {"chunk": "clock.chunk"}),
+        "slow": ("Slow", {"seconds": 0.02, "log": str(log)}, {"a": "index.number"}),
+    }
+    with LocalRunner(graph(stages, {"n": "slow.number"})) as runner:
+        stream = Session(runner, lookahead=50)
+        next(stream)
+        stream.close()
+        next(Session(runner))
+    assert len(log.read_text().splitlines()) < 50  # what had not begun was dropped
+
+
+def test_messages_of_a_chunk_hold_what_every_stage_said():
+    from graph import wire
+
+    checked = graph(TWO_FEED_ONE, {"n": "both.sum"}, {"step": 10})
+    with LocalRunner(checked) as runner:
+        chunk = next(Session(runner))
+    assert set(chunk.messages) == {"in", "left", "right", "both"}
+    node = checked.nodes["right"]
+    said = wire.decode(node.outputs, chunk.messages["right"], checked.format.dims)
+    assert (said.values["sum"].tolist(), said.streams, said.chunks) == ([20], ("0",), (0,))
+
+
+def test_the_outputs_of_a_chunk_are_read_only():
+    with LocalRunner(graph(SELF_LOOP, {"n": "count.sum"}, {"step": 3})) as runner:
+        chunk = next(Session(runner))
+    with pytest.raises(ValueError, match="read-only"):
+        chunk.outputs["n"][0] = 1
+    assert isinstance(chunk.outputs["n"], np.ndarray)
