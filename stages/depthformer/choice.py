@@ -1,0 +1,260 @@
+"""How one step chooses its token: guidance, temperature, top k, and addressed randomness."""
+
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+
+from stages.depthformer.layers import matmul
+from stages.depthformer.model import Depthformer
+from stages.depthformer.vocabulary import CODEC_OFFSET, MASK
+
+# At this temperature and below the most likely token is taken.
+GREEDY = 1e-4
+# What a logit outside the top k becomes.
+CUT = -1e7
+
+
+class Sampling(NamedTuple):
+    """How each row is sampled.
+
+    Attributes:
+        temperature: float32 [row], >= 0.
+        top_k: int32 [row], >= 0; 0 = no cut.
+        guidance: float32 [row], >= 0; 0 = the prompt's logits alone.
+        seed: uint32 [row, 2]; the high and the low word.
+        chunk: uint32 [row, 2]; the high and the low word.
+    """
+
+    temperature: jax.Array
+    top_k: jax.Array
+    guidance: jax.Array
+    seed: jax.Array
+    chunk: jax.Array
+
+
+class Alphabet(Protocol):
+    """Which ids a step may choose from."""
+
+    def heads(self, model: Depthformer) -> jax.Array:
+        """The head, laid out once a chunk for `logits`."""
+        ...
+
+    def logits(self, heads: jax.Array, normed: jax.Array, level: jax.Array) -> jax.Array:
+        """float32 [B, D] -> float32 [B, choices]."""
+        ...
+
+    def ids(self, model: Depthformer, choice: jax.Array, level: jax.Array) -> jax.Array:
+        """Choices int32 [row] -> vocabulary ids int32 [row]."""
+        ...
+
+    def ends(self, choice: jax.Array) -> jax.Array:
+        """Whether a choice, int32 [row], ends its row: bool [row]."""
+        ...
+
+
+@dataclass(frozen=True)
+class OwnLevel:
+    """Each step chooses among the codes of its own level; a choice is a code."""
+
+    def heads(self, model: Depthformer) -> jax.Array:
+        """[L, D, codebook_size]: contiguous, so that a step reads its level's columns only."""
+        return model.level_heads()
+
+    def logits(self, heads: jax.Array, normed: jax.Array, level: jax.Array) -> jax.Array:
+        """float32 [B, D] -> float32 [B, codebook_size]."""
+        return matmul(normed, jax.lax.dynamic_index_in_dim(heads, level, keepdims=False))
+
+    def ids(self, model: Depthformer, choice: jax.Array, level: jax.Array) -> jax.Array:
+        """Codes of a level, int32 [row] -> ids."""
+        return CODEC_OFFSET + level * model.config.codebook_size + choice
+
+    def ends(self, choice: jax.Array) -> jax.Array:
+        """No code ends a row."""
+        return jnp.zeros(choice.shape, bool)
+
+
+@dataclass(frozen=True)
+class WholeVocabulary:
+    """Each step chooses among all ids, as the original does; a choice is an id.
+
+    Source: the Depthformer numerics spec, "Decode loop".
+    """
+
+    def heads(self, model: Depthformer) -> jax.Array:
+        """[D, V]."""
+        return model.decoder.logits_dense.kernel[...]
+
+    def logits(self, heads: jax.Array, normed: jax.Array, level: jax.Array) -> jax.Array:
+        """float32 [B, D] -> float32 [B, V]."""
+        return matmul(normed, heads)
+
+    def ids(self, model: Depthformer, choice: jax.Array, level: jax.Array) -> jax.Array:
+        """Ids are ids."""
+        return choice
+
+    def ends(self, choice: jax.Array) -> jax.Array:
+        """MASK ends a row: the original takes it for the end of the sequence."""
+        return choice == MASK
+
+
+class Chooser(Protocol):
+    """How the steps of a chunk turn logits into choices, and where randomness comes from."""
+
+    def start(self, sampling: Sampling) -> jax.Array:
+        """One key a row, for the chunk's first step."""
+        ...
+
+    def choose(
+        self,
+        logits: jax.Array,
+        sampling: Sampling,
+        keys: jax.Array,
+        frame: jax.Array,
+        level: jax.Array,
+    ) -> tuple[jax.Array, jax.Array]:
+        """Chooses one token a row.
+
+        Args:
+            logits: float32 [row, choices], guided.
+            sampling: how each row is sampled.
+            keys: one a row, from `start` or the step before.
+            frame: int32 scalar, index in the chunk.
+            level: int32 scalar, index in the frame.
+
+        Returns:
+            Choices int32 [row], and the keys of the next step.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Addressed:
+    """Samples with noise that depends on (seed, chunk, frame, level) alone."""
+
+    def start(self, sampling: Sampling) -> jax.Array:
+        """Folds both words of the chunk index into the key that the seed's two words are."""
+
+        def row_key(seed: jax.Array, chunk: jax.Array) -> jax.Array:
+            key = jax.random.wrap_key_data(seed, impl="threefry2x32")
+            return jax.random.fold_in(jax.random.fold_in(key, chunk[0]), chunk[1])
+
+        return jax.vmap(row_key)(sampling.seed, sampling.chunk)
+
+    def choose(
+        self,
+        logits: jax.Array,
+        sampling: Sampling,
+        keys: jax.Array,
+        frame: jax.Array,
+        level: jax.Array,
+    ) -> tuple[jax.Array, jax.Array]:
+        """Folds frame, then level, into every row's key, which itself stays."""
+
+        def noise(key: jax.Array) -> jax.Array:
+            address = jax.random.fold_in(jax.random.fold_in(key, frame), level)
+            return jax.random.gumbel(address, logits.shape[1:], jnp.float32)
+
+        return sampled(logits, sampling, jax.vmap(noise)(keys)), keys
+
+
+@dataclass(frozen=True)
+class Original:
+    """Samples with the original's threefry noise, for comparison with its recordings.
+
+    Each row gets what a run of the original with that row alone would: the key of the seed plus
+    the chunk index (their sum below 2^32) is split once a step, and noise is drawn for two rows
+    of which the first counts. Source: the Depthformer numerics spec, "Random numbers".
+    """
+
+    def start(self, sampling: Sampling) -> jax.Array:
+        """The key of seed + chunk."""
+        low = sampling.seed[:, 1] + sampling.chunk[:, 1]
+        words = jnp.stack([jnp.zeros_like(low), low], axis=1)
+        return jax.random.wrap_key_data(words, impl="threefry2x32")
+
+    def choose(
+        self,
+        logits: jax.Array,
+        sampling: Sampling,
+        keys: jax.Array,
+        frame: jax.Array,
+        level: jax.Array,
+    ) -> tuple[jax.Array, jax.Array]:
+        """Splits every row's key; the address of the step does not matter."""
+
+        def noise(key: jax.Array) -> tuple[jax.Array, jax.Array]:
+            use, following = jax.random.split(key)
+            return jax.random.gumbel(use, (2, *logits.shape[1:]), jnp.float32)[0], following
+
+        drawn, following = jax.vmap(noise)(keys)
+        return sampled(logits, sampling, drawn), following
+
+
+@dataclass(frozen=True)
+class Greedy:
+    """Takes the largest logit whatever the temperature: what the others do at temperature 0."""
+
+    def start(self, sampling: Sampling) -> jax.Array:
+        """No randomness: nothing a row."""
+        return jnp.zeros((sampling.seed.shape[0], 0), jnp.uint32)
+
+    def choose(
+        self,
+        logits: jax.Array,
+        sampling: Sampling,
+        keys: jax.Array,
+        frame: jax.Array,
+        level: jax.Array,
+    ) -> tuple[jax.Array, jax.Array]:
+        """The first of the largest."""
+        return jnp.argmax(logits, axis=-1).astype(jnp.int32), keys
+
+
+def guided(logits: jax.Array, weight: jax.Array) -> jax.Array:
+    """Steers away from the unprompted logits: (1 + w) prompted - w unprompted.
+
+    Args:
+        logits: float32 [2 * row, choices]; first all prompted rows, then all unprompted ones.
+        weight: float32 [row], >= 0.
+
+    Returns:
+        float32 [row, choices].
+    """
+    prompted, unprompted = jnp.split(logits, 2)
+    weight = weight[:, None]
+    return (1 + weight) * prompted - weight * unprompted
+
+
+def keep_top(logits: jax.Array, top_k: jax.Array) -> jax.Array:
+    """Cuts all but the k largest logits of each row; all that tie with the k-th stay.
+
+    Args:
+        logits: float32 [row, choices].
+        top_k: int32 [row]; 0 = no cut.
+
+    Returns:
+        float32 [row, choices].
+    """
+    choices = logits.shape[-1]
+    kept = jnp.where(top_k == 0, choices, jnp.minimum(top_k, choices))
+    least = jnp.take_along_axis(jnp.sort(logits, axis=-1), (choices - kept)[:, None], axis=-1)
+    return jnp.where(logits >= least, logits, CUT)
+
+
+def sampled(logits: jax.Array, sampling: Sampling, noise: jax.Array) -> jax.Array:
+    """Samples each row from the softmax of its logits, or takes the largest one.
+
+    Args:
+        logits: float32 [row, choices], guided.
+        sampling: the rows' temperature and top k.
+        noise: float32 [row, choices], Gumbel.
+
+    Returns:
+        int32 [row]; the first choice on ties.
+    """
+    greedy = (sampling.temperature <= GREEDY)[:, None]
+    warm = logits / jnp.where(greedy, 1.0, sampling.temperature[:, None])
+    noisy = keep_top(warm, sampling.top_k) + noise
+    return jnp.argmax(jnp.where(greedy, logits, noisy), axis=-1).astype(jnp.int32)

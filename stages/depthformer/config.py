@@ -1,0 +1,145 @@
+"""How big a Depthformer is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal
+
+from graph.format import Format
+from stages.depthformer.vocabulary import CODEC_OFFSET, Vocabulary
+
+Size = Literal["tiny", "base", "large"]
+ACTIVATION_DTYPES = ("float32", "bfloat16")
+MODEL = "depthformer"
+
+
+@dataclass(frozen=True)
+class DepthformerConfig:
+    """Sizes of a Depthformer. Source: the Depthformer spec, "Sizes".
+
+    Attributes:
+        embed_dim: width of the residual streams.
+        num_heads: attention heads.
+        head_dim: width of a head.
+        mlp_dim: width of an MLP's middle.
+        num_encoder_layers: layers of the encoder.
+        num_temporal_layers: decoder layers that run once a frame.
+        num_depth_layers: decoder layers that run once a level.
+        vocab_size: rows of the embedding, columns of the head.
+        num_levels: codec levels of a frame.
+        activation_dtype: "float32" or "bfloat16"; weights stay float32 until they are used.
+        codebook_size: codes a level.
+        temporal_buckets: columns of the temporal relative bias.
+        depth_buckets: columns of the depth relative bias.
+
+    Raises:
+        ValueError: a size is impossible; names the field and its value.
+    """
+
+    embed_dim: int
+    num_heads: int
+    head_dim: int
+    mlp_dim: int
+    num_encoder_layers: int
+    num_temporal_layers: int
+    num_depth_layers: int
+    vocab_size: int = Vocabulary().padded_size
+    num_levels: int = Vocabulary().codec_levels
+    activation_dtype: str = "float32"
+    codebook_size: int = Vocabulary().codebook_size
+    temporal_buckets: int = 128
+    depth_buckets: int = 16
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name != "activation_dtype" and (type(value) is not int or value < 1):
+                raise ValueError(f"{field.name} must be a whole number >= 1, got {value!r}")
+        if self.activation_dtype not in ACTIVATION_DTYPES:
+            raise ValueError(
+                f"activation_dtype must be one of {', '.join(ACTIVATION_DTYPES)}, "
+                f"got {self.activation_dtype!r}"
+            )
+        for name in ("temporal_buckets", "depth_buckets", "embed_dim"):
+            if getattr(self, name) < 2:
+                raise ValueError(f"{name} must be at least 2, got {getattr(self, name)}")
+        last = CODEC_OFFSET + self.num_levels * self.codebook_size
+        if last > self.vocab_size:
+            raise ValueError(
+                f"vocab_size = {self.vocab_size} cannot hold {self.num_levels} levels of "
+                f"{self.codebook_size} codes, which need {last}"
+            )
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "DepthformerConfig":
+        """Reads a recording's config.json.
+
+        Args:
+            values: the parsed file: this class's attributes, and optionally "model".
+
+        Raises:
+            ValueError: a key is unknown or missing, a value is impossible, or the file describes
+                another model; names the key.
+        """
+        values = dict(values)
+        model = values.pop("model", MODEL)
+        if model != MODEL:
+            raise ValueError(f'model is {model!r}, not "{MODEL}"')
+        known = [field.name for field in fields(cls)]
+        for key in values:
+            if key not in known:
+                raise ValueError(f"unknown key {key!r}; known: model, {', '.join(known)}")
+        missing = [name for name in known if name not in values and not hasattr(cls, name)]
+        if missing:
+            raise ValueError(f"lacks {', '.join(missing)}")
+        return cls(**values)
+
+    def fitted(self, format: Format) -> "DepthformerConfig":
+        """This size with the levels and the vocabulary of a music format."""
+        vocabulary = Vocabulary.of(format)
+        return replace(
+            self,
+            vocab_size=vocabulary.padded_size,
+            num_levels=format.codec_levels,
+            codebook_size=format.codebook_size,
+        )
+
+
+TINY = DepthformerConfig(
+    embed_dim=32,
+    num_heads=2,
+    head_dim=16,
+    mlp_dim=64,
+    num_encoder_layers=2,
+    num_temporal_layers=2,
+    num_depth_layers=1,
+)
+BASE = DepthformerConfig(
+    embed_dim=768,
+    num_heads=12,
+    head_dim=64,
+    mlp_dim=2048,
+    num_encoder_layers=12,
+    num_temporal_layers=20,
+    num_depth_layers=4,
+)
+LARGE = DepthformerConfig(
+    embed_dim=1024,
+    num_heads=16,
+    head_dim=64,
+    mlp_dim=2816,
+    num_encoder_layers=24,
+    num_temporal_layers=20,
+    num_depth_layers=4,
+)
+
+
+def config_of_size(size: Size) -> DepthformerConfig:
+    """The configuration of a published size, or of `tiny`, which is for tests.
+
+    Raises:
+        ValueError: there is no such size.
+    """
+    sizes: dict[str, DepthformerConfig] = {"tiny": TINY, "base": BASE, "large": LARGE}
+    if size not in sizes:
+        raise ValueError(f"size must be one of {', '.join(sizes)}, got {size!r}")
+    return sizes[size]

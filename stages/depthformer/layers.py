@@ -1,0 +1,168 @@
+"""The layers that the encoder and both decoders are made of.
+
+Letters in shapes, throughout this package: B rows, T frames, L levels, S prompt tokens, D width,
+H heads, K head width, V vocabulary. Source of every numeric rule: the Depthformer numerics spec,
+"Types". Weights are cast to the activation type at each use, so they may be kept in either.
+"""
+
+import math
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from stages.depthformer.config import DepthformerConfig
+
+# Added to the scores of hidden positions.
+HIDDEN = -1e10
+EPSILON = 1e-6
+
+
+class KeysValues(NamedTuple):
+    """What attention looks at; time is the third axis because decoding reads it fastest so.
+
+    Attributes:
+        keys: [B, H, time, K] in the activation type.
+        values: [B, H, time, K] in the activation type.
+    """
+
+    keys: jax.Array
+    values: jax.Array
+
+
+def matmul(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """[..., in] @ [in, out] in the type of x; float32 stays float32 on accelerators too."""
+    return jnp.matmul(x, kernel.astype(x.dtype), precision=jax.lax.Precision.HIGHEST)
+
+
+class Linear(nnx.Module):
+    """A matrix without bias, `kernel` [in, out]."""
+
+    def __init__(
+        self, inner: int, outer: int, rngs: nnx.Rngs, *, deviation: float | None = None
+    ) -> None:
+        deviation = 1 / math.sqrt(inner) if deviation is None else deviation
+        self.kernel = nnx.Param(deviation * jax.random.normal(rngs.params(), (inner, outer)))
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """[..., in] -> [..., out], in the type of x."""
+        return matmul(x, self.kernel[...])
+
+
+class Norm(nnx.Module):
+    """RMS norm: float32 statistics, rounded to the activation type before the scale."""
+
+    def __init__(self, config: DepthformerConfig) -> None:
+        self.dtype = jnp.dtype(config.activation_dtype)
+        self.scale = nnx.Param(jnp.ones(config.embed_dim, jnp.float32))
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """[B, T, D] of any float type -> [B, T, D] in the activation type."""
+        x = x.astype(jnp.float32)
+        mean_square = jnp.mean(jnp.square(x), axis=-1, keepdims=True)
+        normed = (x * jax.lax.rsqrt(mean_square + EPSILON)).astype(self.dtype)
+        return normed * self.scale[...].astype(self.dtype)[None, None]
+
+
+class Mlp(nnx.Module):
+    """A gated MLP: wo(gelu(wi_0 x) * wi_1 x), gelu in its tanh form."""
+
+    def __init__(self, config: DepthformerConfig, rngs: nnx.Rngs) -> None:
+        self.wi_0 = Linear(config.embed_dim, config.mlp_dim, rngs)
+        self.wi_1 = Linear(config.embed_dim, config.mlp_dim, rngs)
+        self.wo = Linear(config.mlp_dim, config.embed_dim, rngs)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """[B, T, D] -> [B, T, D]."""
+        return self.wo(jax.nn.gelu(self.wi_0(x), approximate=True) * self.wi_1(x))
+
+
+class Attention(nnx.Module):
+    """Multi-head attention; the query is not scaled, its initial weights are."""
+
+    def __init__(self, config: DepthformerConfig, rngs: nnx.Rngs) -> None:
+        width, inner = config.embed_dim, config.num_heads * config.head_dim
+        self.heads = config.num_heads
+        query_deviation = 1 / math.sqrt(width * config.head_dim)
+        self.query = Linear(width, inner, rngs, deviation=query_deviation)
+        self.key = Linear(width, inner, rngs)
+        self.value = Linear(width, inner, rngs)
+        self.out = Linear(inner, width, rngs)
+
+    def keys_values(self, x: jax.Array) -> KeysValues:
+        """[B, T, D] -> what queries may look at, one entry a position."""
+        return KeysValues(self._split(self.key(x)), self._split(self.value(x)))
+
+    def __call__(self, x: jax.Array, seen: KeysValues, bias: jax.Array) -> jax.Array:
+        """Attends.
+
+        Args:
+            x: [B, T, D], whence the queries.
+            seen: keys and values of `time` positions.
+            bias: broadcastable to [B, H, T, time], added to the scores; `HIDDEN` hides.
+
+        Returns:
+            [B, T, D].
+        """
+        highest = jax.lax.Precision.HIGHEST
+        query = self._split(self.query(x))
+        scores = jnp.einsum("bhtk,bhsk->bhts", query, seen.keys, precision=highest)
+        weights = jax.nn.softmax(scores + bias, axis=-1)
+        mixed = jnp.einsum("bhts,bhsk->bhtk", weights, seen.values, precision=highest)
+        B, H, T, K = mixed.shape
+        return self.out(mixed.transpose(0, 2, 1, 3).reshape(B, T, H * K))
+
+    def _split(self, x: jax.Array) -> jax.Array:
+        B, T, _ = x.shape
+        return x.reshape(B, T, self.heads, -1).transpose(0, 2, 1, 3)  # [B, H, T, K]
+
+
+def hide_padding(tokens: jax.Array, dtype: jnp.dtype) -> jax.Array:
+    """[B, S] ids -> [B, 1, 1, S] bias that hides PAD and nothing else."""
+    return jnp.where(tokens == 0, HIDDEN, 0.0).astype(dtype)[:, None, None]
+
+
+def empty_cache(config: DepthformerConfig, rows: int, layers: int, time: int) -> list[KeysValues]:
+    """Room for `time` positions of every layer, all zero."""
+    shape = (rows, config.num_heads, time, config.head_dim)
+    zeros = jnp.zeros(shape, config.activation_dtype)
+    return [KeysValues(zeros, zeros) for _ in range(layers)]
+
+
+def remembered(cache: KeysValues, new: KeysValues, position: int | jax.Array) -> KeysValues:
+    """The cache with `new` written from `position` on."""
+    start = (0, 0, position, 0)
+    return KeysValues(
+        jax.lax.dynamic_update_slice(cache.keys, new.keys, start),
+        jax.lax.dynamic_update_slice(cache.values, new.values, start),
+    )
+
+
+class RelativeBias(nnx.Module):
+    """A learned bias by distance to the past, shared by the layers of a decoder.
+
+    Source: the Depthformer spec, "Depth decoder"; maximal distance = number of buckets.
+    """
+
+    def __init__(self, config: DepthformerConfig, buckets: int, rngs: nnx.Rngs) -> None:
+        self.dtype = jnp.dtype(config.activation_dtype)
+        shape = (config.num_heads, buckets)
+        self.rel_embedding = nnx.Param(jax.random.normal(rngs.params(), shape))
+
+    def __call__(self, time: int) -> jax.Array:
+        """The bias [1, H, time, time] of queries on keys, the future hidden."""
+        table = self.rel_embedding[...].astype(self.dtype)
+        distance = np.arange(time)[:, None] - np.arange(time)  # [query, key]
+        bias = table[:, distance_buckets(np.maximum(distance, 0), table.shape[1])]
+        hidden = jnp.asarray(HIDDEN, self.dtype)
+        return jnp.where((distance >= 0)[None], bias, hidden)[None]
+
+
+def distance_buckets(distance: np.ndarray, buckets: int) -> np.ndarray:
+    """The bucket of each distance >= 0: itself up to half of them, then logarithmic."""
+    exact = buckets // 2
+    far = np.log(np.maximum(distance, exact) / exact) / np.log(buckets / exact)
+    far = exact + np.floor(far * (buckets - exact)).astype(np.int64)
+    return np.where(distance < exact, distance, np.minimum(far, buckets - 1))

@@ -1,0 +1,72 @@
+"""A Depthformer with its weights in place."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from stages.depthformer.config import DepthformerConfig
+from stages.depthformer.model import Depthformer, published_name
+from stages.weights import ArraySource, default_initial, load_module
+
+TEMPORAL_BIAS = "decoder/decoder/temporal_decoder/relpos_bias/rel_embedding"
+DEPTH_BIAS = "decoder/decoder/depth_decoder/relpos_bias_depth/rel_embedding"
+
+
+def load_depthformer(
+    config: DepthformerConfig, source: ArraySource, device: jax.Device | None
+) -> tuple[Depthformer, str, str]:
+    """Builds a Depthformer and streams its weights in, array by array.
+
+    With bfloat16 activations every array but the head, which is used in float32, is kept in
+    bfloat16: the result is the same, since the cast at each use would round it so, and decoding
+    moves half the bytes.
+
+    Args:
+        config: sizes; the numbers of relative-bias buckets are taken from the source if it
+            lists them.
+        source: as `stages.weights.open_source` returns it; stays open.
+        device: where the arrays go; None = JAX's default.
+
+    Returns:
+        The network, the SHA-256 of its float32 arrays as hex digits, and a note for people.
+
+    Raises:
+        WeightsError: arrays are missing, left over, of another shape, not finite or unreadable.
+    """
+    shapes = source.names() or {}
+    config = replace(
+        config,
+        temporal_buckets=_buckets(shapes, TEMPORAL_BIAS, config.temporal_buckets),
+        depth_buckets=_buckets(shapes, DEPTH_BIAS, config.depth_buckets),
+    )
+
+    def initial(name: str, shape: tuple[int, ...], z: np.ndarray) -> np.ndarray:
+        values = default_initial(name, shape, z)
+        if name.endswith("query/kernel"):
+            # The network does not divide scores by sqrt(head width): its queries are born small.
+            values *= np.float32(1 / math.sqrt(config.head_dim))
+        return values
+
+    loaded = load_module(
+        lambda rngs: Depthformer(config, rngs), source, published_name, device, initial=initial
+    )
+    if config.activation_dtype != "float32":
+        _round(loaded.module, jnp.dtype(config.activation_dtype))
+    return loaded.module, loaded.digest, loaded.note
+
+
+def _buckets(shapes: Mapping[str, tuple[int, ...]], name: str, otherwise: int) -> int:
+    shape = shapes.get(name, ())
+    return int(shape[1]) if len(shape) == 2 else otherwise
+
+
+def _round(model: Depthformer, dtype: jnp.dtype) -> None:
+    for path, parameter in nnx.iter_graph(model):
+        # One at a time, so that the float32 array is gone before the next one is rounded.
+        if isinstance(parameter, nnx.Param) and "logits_dense" not in path:
+            parameter[...] = parameter[...].astype(dtype)

@@ -1,0 +1,154 @@
+"""The Depthformer: the network and its teacher-forced pass."""
+
+import re
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from stages.depthformer.config import DepthformerConfig
+from stages.depthformer.decoder import Decoder
+from stages.depthformer.encoder import Encoder
+from stages.depthformer.layers import empty_cache, hide_padding, matmul
+from stages.depthformer.vocabulary import BOS, CODEC_OFFSET
+
+
+class Forced(NamedTuple):
+    """What a teacher-forced pass computes on its way to the logits.
+
+    Attributes:
+        temporal: float32 [B, T, D]; output of the temporal decoder.
+        depth: float32 [B, T, L, D]; output of the depth decoder.
+        normed: [B, T, L, D] in the activation type; output of the last norm, input of the head.
+    """
+
+    temporal: jax.Array
+    depth: jax.Array
+    normed: jax.Array
+
+
+class TokenEmbedder(nnx.Module):
+    """The table of tokens, shared by encoder and decoders, not scaled."""
+
+    def __init__(self, config: DepthformerConfig, rngs: nnx.Rngs) -> None:
+        self.dtype = jnp.dtype(config.activation_dtype)
+        shape = (config.vocab_size, config.embed_dim)
+        self.embedding = nnx.Param(jax.random.normal(rngs.params(), shape))
+
+    def __call__(self, tokens: jax.Array) -> jax.Array:
+        """int32 [...] -> [..., D] in the activation type."""
+        return self.embedding[...][tokens].astype(self.dtype)
+
+
+class Depthformer(nnx.Module):
+    """Magenta RealTime v1's language model of music. Source: the Depthformer spec.
+
+    Attributes are named as the published arrays are; see `published_name`.
+
+    Args:
+        config: sizes.
+        rngs: random numbers for the initial weights, stream `params`.
+    """
+
+    def __init__(self, config: DepthformerConfig, rngs: nnx.Rngs) -> None:
+        self.config = config
+        self.token_embedder = TokenEmbedder(config, rngs)
+        self.encoder = Encoder(config, rngs)
+        self.decoder = Decoder(config, rngs)
+
+    def encode(self, tokens: jax.Array) -> jax.Array:
+        """Reads prompts.
+
+        Args:
+            tokens: int32 [B, S], as `Vocabulary.pack` writes them; PAD is hidden.
+
+        Returns:
+            [B, S, D] in the activation type.
+        """
+        return self.encoder(tokens, self.token_embedder(tokens))
+
+    def forced(self, encoded: jax.Array, prompt: jax.Array, targets: jax.Array) -> Forced:
+        """Decodes given tokens, all steps at once: for training and for checks.
+
+        Args:
+            encoded: [B, S, D], `encode` of the prompt.
+            prompt: int32 [B, S], whose PAD positions are not looked at.
+            targets: int32 [B, T, L] vocabulary ids; step (t, l) sees all steps before it.
+        """
+        B, T, L = targets.shape
+        temporal = self._forced_temporal(encoded, prompt, targets)
+        given = self.embed(targets[:, :, :-1])  # [B, T, L - 1, D]
+        x = jnp.concatenate([temporal[:, :, None], given], axis=2).reshape(B * T, L, -1)
+        decoder = self.decoder.depth_decoder
+        caches = empty_cache(self.config, B * T, self.config.num_depth_layers, L)
+        x, _ = decoder(x, caches, 0, decoder.relpos_bias_depth(L))
+        normed = self.decoder.decoder_norm(x)
+        return Forced(temporal, x.reshape(B, T, L, -1), normed.reshape(B, T, L, -1))
+
+    def _forced_temporal(
+        self, encoded: jax.Array, prompt: jax.Array, targets: jax.Array
+    ) -> jax.Array:
+        B, T, _ = targets.shape
+        means = self.embed(targets[:, :-1]).mean(axis=2)  # [B, T - 1, D]
+        x = jnp.concatenate([self.first_frame(B), means], axis=1)
+        decoder = self.decoder.temporal_decoder
+        caches = empty_cache(self.config, B, self.config.num_temporal_layers, T)
+        hidden = hide_padding(prompt, encoded.dtype)
+        x, _ = decoder(x, caches, 0, decoder.relpos_bias(T), decoder.look_at(encoded), hidden)
+        return x
+
+    def embed(self, tokens: jax.Array) -> jax.Array:
+        """What the decoders read of tokens: int32 [...] -> float32 [..., D]."""
+        return self.token_embedder(tokens).astype(jnp.float32)
+
+    def first_frame(self, rows: int) -> jax.Array:
+        """What the temporal decoder reads before any frame: float32 [B, 1, D]."""
+        return self.embed(jnp.full((rows, 1), BOS, jnp.int32))
+
+    def level_heads(self) -> jax.Array:
+        """The head's columns of the codec's codes, level by level: [L, D, codebook_size]."""
+        levels, codes = self.config.num_levels, self.config.codebook_size
+        kernel = self.decoder.logits_dense.kernel[...]
+        kernel = kernel[:, CODEC_OFFSET : CODEC_OFFSET + levels * codes]
+        return kernel.reshape(-1, levels, codes).transpose(1, 0, 2)
+
+    def logits(self, normed: jax.Array) -> jax.Array:
+        """Logits over the whole vocabulary: [..., D] -> float32 [..., V]."""
+        return self.decoder.logits_dense(normed.astype(jnp.float32))
+
+    def own_level_logits(self, normed: jax.Array) -> jax.Array:
+        """Logits of each step's own codes: [B, T, L, D] -> float32 [B, T, L, codebook_size]."""
+        x = normed.astype(jnp.float32)
+        heads = self.level_heads()
+        columns = [matmul(x[:, :, level], heads[level]) for level in range(x.shape[2])]
+        return jnp.stack(columns, axis=2)
+
+    def logsumexp(self, normed: jax.Array) -> jax.Array:
+        """The logarithm of the sum of exp over all logits, a frame at a time to save memory.
+
+        Args:
+            normed: [B, T, L, D].
+
+        Returns:
+            float32 [B, T, L].
+        """
+
+        @jax.checkpoint
+        def one_frame(x: jax.Array) -> jax.Array:
+            return jax.nn.logsumexp(self.logits(x), axis=-1)
+
+        return jax.lax.map(one_frame, normed.swapaxes(0, 1)).swapaxes(0, 1)
+
+
+def published_name(path: str) -> str:
+    """The published name of a parameter.
+
+    Args:
+        path: attribute names and list indices, joined by slashes.
+
+    Returns:
+        The name, as the Depthformer spec lists them.
+    """
+    name = re.sub(r"layers/(\d+)", r"layers_\1", path)
+    return re.sub(r"^decoder/(temporal|depth)_decoder/", r"decoder/\g<0>", name)

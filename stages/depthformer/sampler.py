@@ -1,0 +1,240 @@
+"""Makes the tokens of one chunk, level by level inside frame by frame."""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from stages.depthformer.choice import (
+    Addressed,
+    Alphabet,
+    Chooser,
+    OwnLevel,
+    Sampling,
+    guided,
+)
+from stages.depthformer.layers import KeysValues, empty_cache, hide_padding
+from stages.depthformer.model import Depthformer
+from stages.depthformer.vocabulary import PAD
+
+
+class Chunk(NamedTuple):
+    """What stays the same while a chunk is made.
+
+    Attributes:
+        sampling: how each row is sampled.
+        heads: the alphabet's head.
+        prompt: what the temporal decoder looks at, one entry a layer, 2 * row rows.
+        prompt_bias: [2 * row, 1, 1, S], hides padding.
+        frame_bias: [1, H, T, T], relative bias of the temporal decoder.
+        level_bias: [1, H, L, L], relative bias of the depth decoder.
+    """
+
+    sampling: Sampling
+    heads: jax.Array
+    prompt: list[KeysValues]
+    prompt_bias: jax.Array
+    frame_bias: jax.Array
+    level_bias: jax.Array
+
+
+class Progress(NamedTuple):
+    """What one frame hands to the next.
+
+    Attributes:
+        x: float32 [2 * row, 1, D], the mean embedding of the frame before.
+        caches: keys and values of the frames before, one entry a temporal layer.
+        keys: one random key a row.
+        ended: bool [row], rows that chose the end.
+    """
+
+    x: jax.Array
+    caches: list[KeysValues]
+    keys: jax.Array
+    ended: jax.Array
+
+
+def sample_chunk(
+    model: Depthformer,
+    prompt: jax.Array,
+    unprompted: jax.Array,
+    sampling: Sampling,
+    frames: int,
+    alphabet: Alphabet,
+    chooser: Chooser,
+) -> jax.Array:
+    """Samples one chunk. Source: the Depthformer spec, "Sampling".
+
+    Args:
+        model: the network.
+        prompt: int32 [row, S].
+        unprompted: int32 [row, S]; what guidance steers away from.
+        sampling: how each row is sampled.
+        frames: length of the chunk.
+        alphabet: which ids a step may choose.
+        chooser: how logits become choices.
+
+    Returns:
+        int32 [row, frames, level] of the alphabet's choices: codes, or ids, of which those behind
+        an end are PAD.
+    """
+    rows, config = prompt.shape[0], model.config
+    tokens = jnp.concatenate([prompt, unprompted])
+    encoded = model.encode(tokens)
+    temporal, depth = model.decoder.temporal_decoder, model.decoder.depth_decoder
+    chunk = Chunk(
+        sampling,
+        alphabet.heads(model),
+        temporal.look_at(encoded),
+        hide_padding(tokens, encoded.dtype),
+        temporal.relpos_bias(frames),
+        depth.relpos_bias_depth(config.num_levels),
+    )
+    start = Progress(
+        model.first_frame(2 * rows),
+        empty_cache(config, 2 * rows, config.num_temporal_layers, frames),
+        chooser.start(sampling),
+        jnp.zeros(rows, bool),
+    )
+    step = partial(_sample_frame, model, chunk, alphabet, chooser)
+    _, choices = jax.lax.scan(step, start, jnp.arange(frames))
+    return choices.transpose(2, 0, 1)  # [row, frame, level]
+
+
+def _sample_frame(
+    model: Depthformer,
+    chunk: Chunk,
+    alphabet: Alphabet,
+    chooser: Chooser,
+    progress: Progress,
+    frame: jax.Array,
+) -> tuple[Progress, jax.Array]:
+    bias = jax.lax.dynamic_slice_in_dim(chunk.frame_bias, frame, 1, axis=2)
+    x, caches = model.decoder.temporal_decoder(
+        progress.x, progress.caches, frame, bias, chunk.prompt, chunk.prompt_bias
+    )
+    config, levels = model.config, model.config.num_levels
+    empty = empty_cache(config, x.shape[0], config.num_depth_layers, levels)
+    step = partial(_sample_level, model, chunk, alphabet, chooser, frame)
+    start = (Progress(x, empty, progress.keys, progress.ended), jnp.zeros_like(x))
+    (last, total), choices = jax.lax.scan(step, start, jnp.arange(levels))
+    # choices: [level, row]
+    return Progress(total / levels, caches, last.keys, last.ended), choices
+
+
+def _sample_level(
+    model: Depthformer,
+    chunk: Chunk,
+    alphabet: Alphabet,
+    chooser: Chooser,
+    frame: jax.Array,
+    carry: tuple[Progress, jax.Array],
+    level: jax.Array,
+) -> tuple[tuple[Progress, jax.Array], jax.Array]:
+    progress, total = carry
+    bias = jax.lax.dynamic_slice_in_dim(chunk.level_bias, level, 1, axis=2)
+    x, caches = model.decoder.depth_decoder(progress.x, progress.caches, level, bias)
+    normed = model.decoder.decoder_norm(x)[:, 0].astype(jnp.float32)  # [2 * row, D]
+    logits = guided(alphabet.logits(chunk.heads, normed, level), chunk.sampling.guidance)
+    choice, keys = chooser.choose(logits, chunk.sampling, progress.keys, frame, level)
+    choice = jnp.where(progress.ended, PAD, choice)
+    ended = progress.ended | alphabet.ends(choice)
+    embedded = model.embed(alphabet.ids(model, choice, level))[:, None]  # [row, 1, D]
+    x = jnp.concatenate([embedded, embedded])
+    return (Progress(x, caches, keys, ended), total + x), choice
+
+
+@partial(jax.jit, static_argnames=("graph", "frames", "alphabet", "chooser"))
+def _run(
+    graph: nnx.GraphDef,
+    state: nnx.State,
+    prompt: jax.Array,
+    unprompted: jax.Array,
+    sampling: Sampling,
+    frames: int,
+    alphabet: Alphabet,
+    chooser: Chooser,
+) -> jax.Array:
+    model = nnx.merge(graph, state)
+    return sample_chunk(model, prompt, unprompted, sampling, frames, alphabet, chooser)
+
+
+class ChunkSampler:
+    """`sample_chunk`, compiled, from NumPy to NumPy; compiles once per number of rows.
+
+    A row's tokens depend on that row's arguments alone, for a given number of rows. Safe to call
+    from several threads.
+
+    Args:
+        model: the network, whose weights' device does the work.
+        frames: length of a chunk.
+        alphabet: which ids a step may choose; its choices are returned.
+        chooser: how logits become choices.
+    """
+
+    def __init__(
+        self,
+        model: Depthformer,
+        frames: int,
+        alphabet: Alphabet | None = None,
+        chooser: Chooser | None = None,
+    ) -> None:
+        graph, self._state = nnx.split(model)
+        self._device = next(iter(jax.tree.leaves(self._state)[0].devices()))
+        self._run = partial(
+            _run,
+            graph,
+            frames=frames,
+            alphabet=alphabet or OwnLevel(),
+            chooser=chooser or Addressed(),
+        )
+
+    def __call__(
+        self,
+        prompt: np.ndarray,
+        unprompted: np.ndarray,
+        temperature: np.ndarray,
+        top_k: np.ndarray,
+        guidance: np.ndarray,
+        seed: np.ndarray,
+        chunk: np.ndarray,
+    ) -> np.ndarray:
+        """Samples one chunk of every row.
+
+        Args:
+            prompt: int32 [row, S].
+            unprompted: int32 [row, S].
+            temperature: float32 [row], >= 0; up to `GREEDY` the most likely token is taken.
+            top_k: int32 [row], >= 0; 0 = no cut.
+            guidance: float32 [row], >= 0; 0 = off.
+            seed: int64 [row], >= 0.
+            chunk: int64 [row], >= 0.
+
+        Returns:
+            int32 [row, frame, level] of the alphabet's choices.
+        """
+        arguments = (
+            np.asarray(prompt, np.int32),
+            np.asarray(unprompted, np.int32),
+            np.asarray(temperature, np.float32),
+            np.asarray(top_k, np.int32),
+            np.asarray(guidance, np.float32),
+            words(seed),
+            words(chunk),
+        )
+        ours, theirs, *sampling = jax.device_put(arguments, self._device)
+        return np.asarray(self._run(self._state, ours, theirs, Sampling(*sampling)))
+
+
+def words(numbers: np.ndarray) -> np.ndarray:
+    """Splits integers in [0, 2^63) into high and low words: int64 [row] -> uint32 [row, 2].
+
+    JAX has no 64-bit integers unless told to for the whole process.
+    """
+    numbers = np.asarray(numbers).astype(np.uint64)
+    return np.stack([numbers >> np.uint64(32), numbers & np.uint64(0xFFFFFFFF)], 1).astype(
+        np.uint32
+    )

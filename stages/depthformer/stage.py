@@ -1,0 +1,106 @@
+"""The transformer as a stage: from what is known of the past and the style to the next chunk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar, Literal, get_args
+
+import numpy as np
+
+from graph.format import Format
+from graph.port import Port
+from stages.depthformer.config import Size, config_of_size
+from stages.depthformer.loading import load_depthformer
+from stages.depthformer.sampler import ChunkSampler
+from stages.ports import CHUNK, GUIDANCE, PROMPT, SEED, TEMPERATURE, TOKENS, TOP_K
+from stages.weights import closing_source
+
+if TYPE_CHECKING:
+    import jax
+
+ActivationType = Literal["auto", "float32", "bfloat16"]
+
+
+@dataclass(frozen=True)
+class SampleParams:
+    """What a pipeline file may say about the sampler.
+
+    Attributes:
+        weights: `random:SEED`, a path, or the name of a model, as `stages.weights.open_source`
+            reads it.
+        size: "tiny" (for tests), "base" or "large".
+        dtype: type of the activations; "auto" is bfloat16 on accelerators, float32 elsewhere.
+
+    Raises:
+        ValueError: a value is none of these.
+    """
+
+    weights: str
+    size: Size = "base"
+    dtype: ActivationType = "auto"
+
+    def __post_init__(self) -> None:
+        config_of_size(self.size)
+        if self.dtype not in get_args(ActivationType):
+            raise ValueError(
+                f"dtype must be one of {', '.join(get_args(ActivationType))}, got {self.dtype!r}"
+            )
+        if not isinstance(self.weights, str) or not self.weights:
+            raise ValueError(
+                f"weights must be random:SEED, a path, or the name of a model, got {self.weights!r}"
+            )
+
+
+class Sample:
+    """Samples the codec tokens of the next chunk with the Depthformer, guided by the style.
+
+    Inputs:
+        prompt: int32 [row, prompt_token]; the past and the style, as `Vocabulary.pack` writes it.
+        unprompted: int32 [row, prompt_token]; the same past without the style.
+        temperature: float32 [row], >= 0; 0 = greedy.
+        top_k: int32 [row], >= 0; 0 = no cut.
+        guidance: float32 [row], >= 0; 0 = off.
+        seed: int64 [row], >= 0.
+        chunk: int64 [row], >= 0; with the seed, the address of all randomness.
+
+    Outputs:
+        tokens: int32 [row, frame, level], in [0, codebook_size).
+
+    Raises:
+        WeightsError: the weights cannot be used.
+    """
+
+    inputs: ClassVar[dict[str, Port]] = {
+        "prompt": PROMPT,
+        "unprompted": PROMPT,
+        "temperature": TEMPERATURE,
+        "top_k": TOP_K,
+        "guidance": GUIDANCE,
+        "seed": SEED,
+        "chunk": CHUNK,
+    }
+    outputs: ClassVar[dict[str, Port]] = {"tokens": TOKENS}
+    Params: ClassVar[type] = SampleParams
+
+    def __init__(self, params: SampleParams, format: Format, device: jax.Device) -> None:
+        config = config_of_size(params.size).fitted(format)
+        auto = "float32" if device.platform == "cpu" else "bfloat16"
+        config = replace(config, activation_dtype=auto if params.dtype == "auto" else params.dtype)
+        with closing_source(params.weights) as source:
+            model, self.weights_digest, self.weights_note = load_depthformer(config, source, device)
+        self._sampler = ChunkSampler(model, format.dims["frame"])
+
+    def __call__(
+        self,
+        prompt: np.ndarray,
+        unprompted: np.ndarray,
+        temperature: np.ndarray,
+        top_k: np.ndarray,
+        guidance: np.ndarray,
+        seed: np.ndarray,
+        chunk: np.ndarray,
+    ) -> dict[str, np.ndarray]:
+        """Samples one chunk of every row; compiles at the first call for a number of rows."""
+        return {
+            "tokens": self._sampler(prompt, unprompted, temperature, top_k, guidance, seed, chunk)
+        }
