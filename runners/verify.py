@@ -1,0 +1,126 @@
+"""`soundstage verify`: proves our networks, and a converted checkpoint, against recordings."""
+
+import importlib
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+
+from runners.recording import Ledger, Recording, Report, Row, VerifyError
+
+__all__ = [
+    "Report",
+    "Row",
+    "VerifyError",
+    "print_heading",
+    "print_report",
+    "print_row",
+    "print_summary",
+    "verify",
+]
+
+CHECKS = {
+    "depthformer": "runners.verify_depthformer",
+    "spectrostream": "runners.verify_spectrostream",
+}
+
+
+def verify(folder: Path, on_row: Callable[[Row], None] = lambda row: None) -> Report:
+    """Runs our network on the recorded inputs of a folder and compares the results.
+
+    Args:
+        folder: with config.json, weights (`*.safetensors`, or a T5X checkpoint as a folder or
+            .tar) and recorded arrays in .npz files, laid out as the recordings of the originals.
+        on_row: called with every row as it comes.
+
+    Raises:
+        VerifyError: config, weights or recorded arrays are missing or damaged, or do not fit
+            each other.
+    """
+    recording = Recording.read(folder)
+    model = recording.config.get("model")
+    if model not in CHECKS:
+        known = " or ".join(f'"{name}"' for name in CHECKS)
+        raise VerifyError(f"{folder / 'config.json'}: model is {model!r}; it must be {known}")
+    ledger = Ledger(recording, on_row)
+    weights = importlib.import_module("stages.weights")
+    try:
+        with ExitStack() as opened:
+            sources = _open_weights(folder, opened)
+            importlib.import_module(CHECKS[model]).check(recording, sources[0], ledger)
+            for other in sources[1:]:
+                _check_equal(sources[0], other, ledger)
+            note = sources[0].note
+    except weights.WeightsError as error:
+        raise VerifyError(str(error)) from error
+    ledger.skip(ledger.open(recording.arrays), "not known to this version of soundstage")
+    return Report(folder, model, note, tuple(ledger.rows))
+
+
+def _open_weights(folder: Path, opened: ExitStack) -> list[Any]:
+    """Every form of the weights in a folder: the safetensors together, then T5X checkpoints."""
+    open_source = importlib.import_module("stages.weights").open_source
+    t5x_source = importlib.import_module("stages.t5x").T5xSource
+    sources = []
+    if any(folder.glob("*.safetensors")):
+        sources.append(opened.enter_context(closing(open_source(str(folder.resolve())))))
+    inside = sorted(path for path in folder.iterdir() if path.is_dir())
+    checkpoints = [*sorted(folder.glob("*.tar")), *filter(_is_checkpoint, [folder, *inside])]
+    sources += [opened.enter_context(closing(t5x_source(path))) for path in checkpoints]
+    if not sources:
+        raise VerifyError(
+            f"{folder}: no weights; put *.safetensors files or a T5X checkpoint (a folder or "
+            ".tar) beside config.json"
+        )
+    return sources
+
+
+def _is_checkpoint(folder: Path) -> bool:
+    return (folder / "checkpoint").is_file() or any(folder.glob("target.*/.zarray"))
+
+
+def _check_equal(first: Any, other: Any, ledger: Ledger) -> None:
+    """Compares a second form of the weights, array by array, with the one that ran."""
+    shapes, others = first.names(), other.names()
+    wrong = sorted(set(shapes) ^ set(others))
+    for name in set(shapes) & set(others):
+        if shapes[name] != others[name] or not np.array_equal(
+            first.read(name, shapes[name]), other.read(name, shapes[name])
+        ):
+            wrong.append(name)
+    note = f"not as in {first.note}: {', '.join(wrong[:3])}" if wrong else f"as in {first.note}"
+    ledger.judge(f"{other.note}: {len(others)} weights", len(wrong), 0, note)
+
+
+def print_row(row: Row, stream: TextIO) -> None:
+    """Prints one line: the array, its largest error, the tolerance, the verdict, a note."""
+    numbers = f"{'':>10} {'':>10}"
+    if row.error is not None and row.tolerance is not None:
+        numbers = f"{row.error:>10.3g} {row.tolerance:>10.3g}"
+    print(f"{row.name:<52} {numbers}  {row.status:<11}  {row.note}".rstrip(), file=stream)
+
+
+def print_heading(stream: TextIO) -> None:
+    """Prints what the columns of `print_row` are."""
+    columns = f"{'array':<52} {'max error':>10} {'tolerance':>10}  {'verdict':<11}  note"
+    print(columns, file=stream)
+
+
+def print_summary(report: Report, stream: TextIO) -> None:
+    """Prints the verdict on the whole recording in one line."""
+    counts = f"{report.count('ok')} ok, {report.count('FAIL')} FAIL"
+    counts += f", {report.count('not checked')} not checked"
+    verdict = "passed" if report.passed else "FAILED"
+    if not report.count("ok") and not report.count("FAIL"):
+        verdict += ": nothing could be checked"
+    print(f"{report.model} with {report.weights_note}: {counts}: {verdict}", file=stream)
+
+
+def print_report(report: Report, stream: TextIO) -> None:
+    """Prints heading, every row and the summary."""
+    print_heading(stream)
+    for row in report.rows:
+        print_row(row, stream)
+    print_summary(report, stream)
