@@ -50,13 +50,15 @@ class Report:
         folder: the recording.
         model: which network it records.
         weights_note: which weights ran.
-        rows: one per array.
+        rows: one per array, and a few about the weights.
+        compared: how many recorded arrays were compared with results of the network.
     """
 
     folder: Path
     model: str
     weights_note: str
     rows: tuple[Row, ...]
+    compared: int
 
     def count(self, status: Status) -> int:
         """How many rows have this status."""
@@ -65,7 +67,7 @@ class Report:
     @property
     def passed(self) -> bool:
         """Whether results of the network were compared, and all were right."""
-        return self.count("ok") > 0 and self.count("FAIL") == 0
+        return self.compared > 0 and self.count("FAIL") == 0
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,12 @@ class Recording:
         if not arrays:
             raise VerifyError(f"{folder}: nothing recorded: no arrays in any .npz file")
         return cls(folder, config, arrays)
+
+    def report(self, weights_note: str, rows: Iterable[Row]) -> Report:
+        """Sums up."""
+        rows = tuple(rows)
+        judged = [row for row in rows if row.name in self.arrays and row.status != "not checked"]
+        return Report(self.folder, self.config["model"], weights_note, rows, len(judged))
 
     def names(self, file: str) -> list[str]:
         """The names of a file's arrays, without the file."""

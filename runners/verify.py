@@ -1,6 +1,7 @@
 """`soundstage verify`: proves our networks, and a converted checkpoint, against recordings."""
 
 import importlib
+import zlib
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from runners.recording import Ledger, Recording, Report, Row, VerifyError
+from runners.recording import Ledger, Recording, Report, Row, VerifyError, read_json
 
 __all__ = [
     "Report",
@@ -50,13 +51,14 @@ def verify(folder: Path, on_row: Callable[[Row], None] = lambda row: None) -> Re
         with ExitStack() as opened:
             sources = _open_weights(folder, opened)
             importlib.import_module(CHECKS[model]).check(recording, sources[0], ledger)
+            _check_manifest(folder / "manifest.json", sources[0], ledger)
             for other in sources[1:]:
                 _check_equal(sources[0], other, ledger)
             note = sources[0].note
     except weights.WeightsError as error:
         raise VerifyError(str(error)) from error
     ledger.skip(ledger.open(recording.arrays), "not known to this version of soundstage")
-    return Report(folder, model, note, tuple(ledger.rows))
+    return recording.report(note, ledger.rows)
 
 
 def _open_weights(folder: Path, opened: ExitStack) -> list[Any]:
@@ -94,6 +96,25 @@ def _check_equal(first: Any, other: Any, ledger: Ledger) -> None:
     ledger.judge(f"{other.note}: {len(others)} weights", len(wrong), 0, note)
 
 
+def _check_manifest(path: Path, source: Any, ledger: Ledger) -> None:
+    """Compares every array of the weights with its checksum in manifest.json, if there is one."""
+    if not path.exists():
+        return
+    tensors = read_json(path, "lists checksums of the weights").get("tensors")
+    if not isinstance(tensors, dict):
+        raise VerifyError(f"{path}: has no object called tensors")
+    shapes = source.names()
+    wrong = [name for name in tensors if name not in shapes]
+    for name, entry in tensors.items():
+        if (
+            name in shapes
+            and zlib.crc32(source.read(name, shapes[name]).tobytes()) != entry["crc32"]
+        ):
+            wrong.append(name)
+    note = f"wrong or missing: {', '.join(sorted(wrong)[:3])}" if wrong else ""
+    ledger.judge(f"manifest/crc32 of {len(tensors)} weights", len(wrong), 0, note)
+
+
 def print_row(row: Row, stream: TextIO) -> None:
     """Prints one line: the array, its largest error, the tolerance, the verdict, a note."""
     numbers = f"{'':>10} {'':>10}"
@@ -113,7 +134,7 @@ def print_summary(report: Report, stream: TextIO) -> None:
     counts = f"{report.count('ok')} ok, {report.count('FAIL')} FAIL"
     counts += f", {report.count('not checked')} not checked"
     verdict = "passed" if report.passed else "FAILED"
-    if not report.count("ok") and not report.count("FAIL"):
+    if not report.compared:
         verdict += ": nothing could be checked"
     print(f"{report.model} with {report.weights_note}: {counts}: {verdict}", file=stream)
 

@@ -1,0 +1,233 @@
+"""Compares our Depthformer with recordings of the original.
+
+Which arrays there are: the README of the Depthformer recording and the end of its numerics spec.
+"""
+
+import hashlib
+import importlib
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from runners.depthformer_network import Network
+from runners.depthformer_runs import Runs
+from runners.recording import Ledger, Recording, VerifyError, guarded
+
+# The arrays that the README lists; "{}" is "" for the recorded past and "_fresh" for none.
+LAYOUT = [
+    name.format(past)
+    for name in (
+        "encoder_tokens{}",
+        "encoder_out{}",
+        "greedy_w0{}",
+        "greedy_w5{}",
+        "greedy_own_level_w5{}",
+    )
+    for past in ("", "_fresh")
+] + ["encoder_out_rows", "target_tokens", "logit_steps", "own_level_logits", "logsumexp"]
+INPUTS = (
+    r"encoder_tokens(_fresh)?|encoder_out_rows|target_tokens|logit_steps|probe_ids"
+    r"|forced_full_steps|\w+_id\d+_column"
+)
+TOO_LITTLE = "not in the recording"
+
+
+@dataclass(frozen=True)
+class Tolerances:
+    """How far two correct implementations may differ.
+
+    In float32 the README's absolute figures hold for its network of 6 layers, whose values they
+    are the same share of as `share` here; larger values and deeper networks round more, so a
+    tolerance is that share of the largest recorded value, times the square root of the depth
+    (rounding errors of layers are independent), and never below the README's figure.
+
+    In bfloat16 an innocent change of rounding moves single logits by 0.3 to 1.2 of 10 (the
+    numerics spec, "What the recordings can and cannot catch"), but all of them together by 2 % of
+    their size, where a wrong rule moves them by 20 % and more: so single values are judged by a
+    quarter of the largest, and their root mean square by a tenth.
+    """
+
+    bfloat16: bool
+    layers: int
+
+    def of(self, kind: str, recorded: np.ndarray) -> float:
+        """The largest difference allowed in an array of this kind."""
+        largest = float(np.abs(recorded).max(initial=0.0))
+        floor, share = {
+            "encoder": (2e-5, 5e-6),
+            "stream": (1e-4, 2e-5),
+            "logits": (2e-4, 2e-5),
+            "logsumexp": (2e-5, 1.6e-6),
+        }[kind]
+        if self.bfloat16:
+            return largest * (0.05 if kind in ("encoder", "logsumexp") else 0.25)
+        return max(floor, share * largest) * max(1.0, (self.layers / 6) ** 0.5)
+
+
+class DepthformerCheck:
+    """The comparisons. Arrays are looked up by name, whatever file they are in."""
+
+    def __init__(self, recording: Recording, ledger: Ledger, network: Network) -> None:
+        self.ledger = ledger
+        self.network = network
+        self.keys = {name.split("/")[1]: name for name in recording.arrays}
+        self.arrays = {name: recording.arrays[key] for name, key in self.keys.items()}
+        config = network.config
+        layers = config.num_encoder_layers + config.num_temporal_layers + config.num_depth_layers
+        self.bfloat16 = config.activation_dtype == "bfloat16"
+        self.tolerances = Tolerances(self.bfloat16, layers)
+
+    def inputs(self) -> None:
+        """Lists what is read but not compared, and what the recording lacks."""
+        for name in self.arrays:
+            if re.fullmatch(INPUTS, name):
+                self.ledger.skip([self.keys[name]], "an input")
+        self.ledger.skip([name for name in LAYOUT if name not in self.arrays], TOO_LITTLE)
+
+    def encoder(self) -> None:
+        """Encoder outputs, at the recorded rows or whole."""
+        for past, long in (("", "ctx"), ("_fresh", "fresh")):
+            names = [f"encoder_out{past}", f"encoder_full_{long}"]
+            given = self._needed(names, f"encoder_tokens{past}")
+            if not given:
+                continue
+            with guarded(self.ledger, [self.keys[name] for name in given]):
+                encoded = self.network.encode(self.arrays[f"encoder_tokens{past}"])
+                self.compare(names[1], encoded, "encoder")
+                if names[0] in given and self._needed(names[:1], "encoder_out_rows"):
+                    rows = self.arrays["encoder_out_rows"]
+                    self.compare(names[0], encoded[:, rows], "encoder")
+
+    def forced(self) -> None:
+        """Everything teacher-forced on `target_tokens`."""
+        names = ["own_level_logits", "logsumexp"]
+        names += [name for name in self.arrays if re.fullmatch(r"forced_\w+(?<!_dtype)", name)]
+        names = [name for name in names if not re.fullmatch(INPUTS, name)]
+        given = self._needed(self._needed(names, "target_tokens"), "encoder_tokens")
+        if not given:
+            return
+        with guarded(self.ledger, [self.keys[name] for name in given]):
+            targets = self.arrays["target_tokens"]
+            temporal, depth, normed = self.network.forced(self.arrays["encoder_tokens"], targets)
+            self.compare("forced_temporal_decoder", temporal, "stream")
+            self.compare("forced_depth_decoder", _flat(depth), "stream")
+            self.compare("forced_decoder_norm", _flat(normed), "stream")
+            logsumexp = _flat(self.network.logsumexp(normed))
+            self.compare("logsumexp", logsumexp, "logsumexp")
+            self.compare("forced_logsumexp", logsumexp, "logsumexp")
+            self._logits(normed)
+            self._argmax(_flat(normed))
+
+    def _logits(self, normed: np.ndarray) -> None:
+        if self._needed(["own_level_logits"], "logit_steps"):
+            own = _flat(self.network.own_level_logits(normed))
+            self.compare("own_level_logits", own[:, self.arrays["logit_steps"]], "logits")
+        normed = _flat(normed)
+        if self._needed(["forced_probe_logits"], "probe_ids"):
+            probes = normed @ self.network.head[:, self.arrays["probe_ids"]]
+            self.compare("forced_probe_logits", probes, "logits")
+        if self._needed(["forced_full_logits"], "forced_full_steps"):
+            whole = normed[:, self.arrays["forced_full_steps"]] @ self.network.head
+            self.compare("forced_full_logits", whole, "logits")
+
+    def _argmax(self, normed: np.ndarray) -> None:
+        """Judges the largest logit by how far the recorded one lies below it in ours."""
+        recorded = self.arrays.get("forced_argmax")
+        if recorded is None:
+            return
+        key = self.keys["forced_argmax"]
+        if recorded.shape != normed.shape[:2]:
+            self.ledger.fail([key], f"recorded {list(recorded.shape)}, ours {normed.shape[:2]}")
+            return
+        steps = [normed[:, step] @ self.network.head for step in range(normed.shape[1])]
+        taken = [row[np.arange(len(row)), recorded[:, i]] for i, row in enumerate(steps)]
+        gaps = np.stack([row.max(axis=-1) for row in steps], 1) - np.stack(taken, 1)
+        largest = max(float(np.abs(row).max()) for row in steps)
+        tie = 2 * self.tolerances.of("logits", np.array(largest))
+        kept = float((gaps == 0).mean())
+        note = f"{kept:.1%} equal, others are near ties" if kept < 1 else ""
+        self.ledger.judge(key, int((~(gaps <= tie)).sum()), 0, note)
+
+    def weights(self, source: Any) -> None:
+        """The checksum of the weights that the recording was made with."""
+        recorded = self.arrays.get("weights_sha256")
+        if recorded is None:
+            return
+        digest = hashlib.sha256()
+        shapes = source.names()
+        for name in sorted(shapes):
+            digest.update(f"target/{name}".encode())
+            digest.update(source.read(name, shapes[name]).tobytes())
+        same = digest.hexdigest() == str(recorded)
+        note = "" if same else "these are not the weights that were recorded"
+        self.ledger.judge(self.keys["weights_sha256"], int(not same), 0, note)
+
+    def dtypes(self) -> None:
+        """What type each tensor had is information."""
+        names = [key for name, key in self.keys.items() if name.endswith("_dtype")]
+        self.ledger.skip(names, "information on the original")
+
+    def compare(self, name: str, got: np.ndarray, kind: str) -> None:
+        """Compares, if recorded."""
+        if name not in self.arrays:
+            return
+        key, recorded = self.keys[name], self.arrays[name].astype(np.float32)
+        note = ""
+        tolerance = self.tolerances.of(kind, recorded)
+        if self.bfloat16 and got.shape == recorded.shape and recorded.size:
+            share = _rms(got - recorded) / max(_rms(recorded), 1e-30)
+            note = f"bfloat16; rms {share:.1%} of the recorded, at most 10 %"
+            if not share <= 0.1:
+                self.ledger.fail([key], note)
+                return
+        self.ledger.compare(key, got, tolerance, note)
+
+    def _needed(self, names: list[str], needed: str) -> list[str]:
+        """Those of the names that are recorded, if what they need is; else they are skipped."""
+        given = [name for name in names if name in self.arrays]
+        if needed in self.arrays:
+            return given
+        self.ledger.skip(self.ledger.open([self.keys[name] for name in given]), f"needs {needed}")
+        return []
+
+
+def _flat(array: np.ndarray) -> np.ndarray:
+    """[row, frame, level, ...] to [row, step, ...]."""
+    return array.reshape(len(array), -1, *array.shape[3:])
+
+
+def _rms(array: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(np.square(array.astype(np.float64)))))
+
+
+def check(recording: Recording, source: Any, ledger: Ledger) -> None:
+    """Runs the Depthformer on every recorded input and compares.
+
+    Args:
+        recording: of a Depthformer.
+        source: its weights, an `ArraySource`.
+        ledger: takes the rows.
+
+    Raises:
+        VerifyError: config.json does not describe a Depthformer.
+        WeightsError: the weights do not fit it.
+    """
+    config_module = importlib.import_module("stages.depthformer.config")
+    values = dict(recording.config)
+    for name, array in recording.arrays.items():
+        if name.endswith("/own_level_logits") and array.ndim == 3:
+            values.setdefault("codebook_size", array.shape[-1])
+    try:
+        config = config_module.DepthformerConfig.from_json(values)
+    except ValueError as error:
+        raise VerifyError(f"{recording.folder / 'config.json'}: {error}") from error
+    network = Network.load(config, source)
+    checker = DepthformerCheck(recording, ledger, network)
+    checker.inputs()
+    checker.weights(source)
+    checker.dtypes()
+    checker.encoder()
+    checker.forced()
+    Runs(checker.arrays, checker.keys, ledger, network, checker.tolerances).check()
