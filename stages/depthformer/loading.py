@@ -69,4 +69,4 @@ def _round(model: Depthformer, dtype: jnp.dtype) -> None:
     for path, parameter in nnx.iter_graph(model):
         # One at a time, so that the float32 array is gone before the next one is rounded.
         if isinstance(parameter, nnx.Param) and "logits_dense" not in path:
-            parameter[...] = parameter[...].astype(dtype)
+            parameter.set_value(parameter[...].astype(dtype))
