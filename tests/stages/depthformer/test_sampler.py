@@ -1,0 +1,257 @@
+"""Laws of sampling: rows are independent, randomness is addressed, special settings agree."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from graph.format import Format
+from stages.depthformer import Sample
+from stages.depthformer.choice import Greedy, keep_top
+from stages.depthformer.config import TINY
+from stages.depthformer.loading import load_depthformer
+from stages.depthformer.sampler import ChunkSampler, words
+from stages.depthformer.vocabulary import CODEC_OFFSET, MASK
+from stages.weights import open_source
+
+FRAMES, LEVELS, CODES = 4, 3, 32
+CONFIG = replace(
+    TINY,
+    num_levels=LEVELS,
+    codebook_size=CODES,
+    vocab_size=128,
+    num_depth_layers=2,
+    temporal_buckets=8,
+    depth_buckets=4,
+)
+ROWS = 3
+
+
+@pytest.fixture(scope="module")
+def model():
+    return load_depthformer(CONFIG, open_source("random:3"), None)[0]
+
+
+@pytest.fixture(scope="module")
+def sampler(model):
+    return ChunkSampler(model, FRAMES)
+
+
+def arguments(**changed):
+    prompt = np.random.default_rng(0).integers(CODEC_OFFSET, 98, (ROWS, 20)).astype(np.int32)
+    unprompted = prompt.copy()
+    unprompted[:, -6:] = MASK
+    values = {
+        "prompt": prompt,
+        "unprompted": unprompted,
+        "temperature": np.full(ROWS, 1.1, np.float32),
+        "top_k": np.full(ROWS, 8, np.int32),
+        "guidance": np.full(ROWS, 2.0, np.float32),
+        "seed": np.array([5, 6, 7], np.int64),
+        "chunk": np.full(ROWS, 9, np.int64),
+    }
+    for name, value in changed.items():
+        values[name] = np.full_like(values[name], value)
+    return values
+
+
+def test_tokens_are_codes_of_any_format(sampler):
+    tokens = sampler(**arguments())
+    assert tokens.shape == (ROWS, FRAMES, LEVELS)
+    assert tokens.dtype == np.int32
+    assert tokens.min() >= 0
+    assert tokens.max() < CODES
+    assert len(np.unique(tokens)) > CODES // 4
+
+
+def test_the_same_arguments_give_the_same_bytes(model, sampler):
+    tokens = sampler(**arguments()).tobytes()
+    assert sampler(**arguments()).tobytes() == tokens
+    assert ChunkSampler(model, FRAMES)(**arguments()).tobytes() == tokens
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("prompt", 77),
+        ("unprompted", 78),
+        ("temperature", 0.3),
+        ("top_k", 1),
+        ("guidance", 9.0),
+        ("seed", 2**62 + 1),
+        ("chunk", 10),
+    ],
+)
+def test_a_row_sees_its_own_arguments_and_no_other(sampler, name, value):
+    values = arguments()
+    before = sampler(**values)
+    values[name] = values[name].copy()
+    values[name][1] = value
+    after = sampler(**values)
+    np.testing.assert_array_equal(after[[0, 2]], before[[0, 2]])
+    assert (after[1] != before[1]).any()
+
+
+def test_equal_rows_get_equal_tokens(sampler):
+    values = {name: np.repeat(value[:1], ROWS, axis=0) for name, value in arguments().items()}
+    tokens = sampler(**values)
+    np.testing.assert_array_equal(tokens[1:], tokens[:1].repeat(ROWS - 1, axis=0))
+
+
+@pytest.mark.parametrize("name", ["seed", "chunk"])
+def test_both_words_of_an_address_count(sampler, name):
+    low, high, both = (sampler(**arguments(**{name: n})) for n in (1, 1 << 32, (1 << 32) + 1))
+    assert (low != high).any()
+    assert (low != both).any()
+    assert (high != both).any()
+
+
+def test_the_largest_seed_is_honoured(sampler):
+    last, first = sampler(**arguments(seed=2**63 - 1)), sampler(**arguments(seed=0))
+    assert (last != first).any()
+
+
+def test_words_are_the_halves_of_a_number():
+    np.testing.assert_array_equal(
+        words(np.array([0, 5, 1 << 32, 2**63 - 1])),
+        [[0, 0], [0, 5], [1, 0], [2**31 - 1, 2**32 - 1]],
+    )
+
+
+def test_temperature_zero_top_one_and_greedy_agree(model, sampler):
+    greedy = ChunkSampler(model, FRAMES, chooser=Greedy())(**arguments())
+    np.testing.assert_array_equal(sampler(**arguments(temperature=0.0)), greedy)
+    np.testing.assert_array_equal(sampler(**arguments(top_k=1)), greedy)
+    assert (sampler(**arguments()) != greedy).any()
+
+
+def test_a_top_k_beyond_the_codes_is_no_cut(sampler):
+    everything = sampler(**arguments(top_k=0))
+    np.testing.assert_array_equal(sampler(**arguments(top_k=CODES)), everything)
+    np.testing.assert_array_equal(sampler(**arguments(top_k=2**31 - 1)), everything)
+
+
+def test_without_guidance_the_unprompted_rows_do_not_matter(sampler):
+    off = sampler(**arguments(guidance=0.0))
+    np.testing.assert_array_equal(sampler(**arguments(guidance=0.0, unprompted=50)), off)
+    assert (sampler(**arguments()) != off).any()
+
+
+def test_guidance_towards_the_same_prompt_changes_little(model):
+    # (1 + w) p - w p is p but for rounding, which greedy tokens of this model survive.
+    values = arguments(guidance=0.0)
+    values["unprompted"] = values["prompt"]
+    sampler = ChunkSampler(model, FRAMES, chooser=Greedy())
+    off = sampler(**values)
+    values["guidance"] = np.full(ROWS, 3.0, np.float32)
+    np.testing.assert_array_equal(sampler(**values), off)
+
+
+def test_ties_with_the_kth_logit_all_stay():
+    logits = jnp.asarray([[3.0, 1.0, 2.0, 2.0, 0.0]] * 4)
+    kept = np.asarray(keep_top(logits, jnp.asarray([1, 2, 0, 9]))) > -1e6
+    np.testing.assert_array_equal(kept[0], [1, 0, 0, 0, 0])
+    np.testing.assert_array_equal(kept[1], [1, 0, 1, 1, 0])
+    assert kept[2:].all()
+
+
+def test_top_k_bounds_what_is_drawn(model):
+    """Every drawn code is among the k best of the teacher-forced, guided logits."""
+    values = arguments(temperature=2.0, top_k=2)
+    tokens = ChunkSampler(model, FRAMES)(**values)
+    logits = guided_logits(model, values, tokens)
+    rank = (logits > np.take_along_axis(logits, tokens[..., None], -1)).sum(-1)
+    assert set(np.unique(rank)) == {0, 1}
+
+
+def guided_logits(model, values, tokens):
+    """Logits of the steps that made `tokens`, by one full pass over them."""
+    ids = jnp.asarray(tokens + CODEC_OFFSET + CODES * np.arange(LEVELS, dtype=np.int32))
+    w = values["guidance"][:, None, None, None]
+    graph, state = nnx.split(model)
+
+    @jax.jit
+    def full_pass(state, prompt):
+        model = nnx.merge(graph, state)
+        return model.own_level_logits(model.forced(model.encode(prompt), prompt, ids).normed)
+
+    prompted, unprompted = (
+        np.asarray(full_pass(state, values[name])) for name in ("prompt", "unprompted")
+    )
+    return (1 + w) * prompted - w * unprompted
+
+
+def test_step_by_step_agrees_with_one_full_pass(model):
+    values = arguments(temperature=0.0)
+    tokens = ChunkSampler(model, FRAMES)(**values)
+    logits = guided_logits(model, values, tokens)
+    chosen = np.take_along_axis(logits, tokens[..., None], -1)[..., 0]
+    np.testing.assert_allclose(chosen, logits.max(-1), atol=1e-4)
+
+
+def test_padding_is_as_if_it_were_not_there(model):
+    prompt = jnp.asarray(arguments()["prompt"])
+    padded = jnp.concatenate([prompt, jnp.zeros((ROWS, 5), jnp.int32)], axis=1)
+    encoded, longer = model.encode(prompt), model.encode(padded)
+    np.testing.assert_allclose(longer[:, :20], encoded, atol=1e-5)
+    assert not longer[:, 20:].any()
+    targets = jnp.full((ROWS, FRAMES, LEVELS), 40, jnp.int32)
+    one = model.forced(encoded, prompt, targets)
+    two = model.forced(longer, padded, targets)
+    np.testing.assert_allclose(two.depth, one.depth, atol=1e-4)
+
+
+def test_a_full_pass_has_gradients_everywhere_but_in_dead_weights(model):
+    prompt = jnp.asarray(arguments()["prompt"])
+    targets = jnp.tile(jnp.arange(LEVELS) * CODES + 9, (ROWS, FRAMES, 1))
+
+    graph, state = nnx.split(model)
+
+    def loss(state):
+        model = nnx.merge(graph, state)
+        normed = model.forced(model.encode(prompt), prompt, targets).normed
+        return model.logsumexp(normed).mean()
+
+    for path, leaf in nnx.to_flat_state(jax.jit(jax.grad(loss))(state)):
+        assert np.isfinite(leaf[...]).all(), path
+        assert np.abs(leaf[...]).max() > 0, path
+
+
+def test_bfloat16_keeps_the_head_in_float32_and_stays_close(model):
+    rounded, digest, note = load_depthformer(
+        replace(CONFIG, activation_dtype="bfloat16"), open_source("random:3"), None
+    )
+    assert rounded.decoder.logits_dense.kernel[...].dtype == jnp.float32
+    assert rounded.token_embedder.embedding[...].dtype == jnp.bfloat16
+    assert digest == load_depthformer(CONFIG, open_source("random:3"), None)[1]
+    assert "random" in note
+    prompt = jnp.asarray(arguments()["prompt"])
+    coarse = rounded.encode(prompt)
+    assert coarse.dtype == jnp.bfloat16
+    np.testing.assert_allclose(coarse.astype(jnp.float32), model.encode(prompt), atol=0.15)
+    tokens = ChunkSampler(rounded, FRAMES)(**arguments())
+    assert tokens.shape == (ROWS, FRAMES, LEVELS)
+
+
+@pytest.fixture(scope="module")
+def small_format():
+    return Format(chunk_s=0.16, context_s=0.4, codec_levels=4, context_levels=2)
+
+
+def test_the_stage_samples_in_threads(small_format):
+    stage = Sample(Sample.Params(weights="random:0", size="tiny"), small_format, jax.devices()[0])
+    assert len(stage.weights_digest) == 64
+    assert "random" in stage.weights_note
+    prompt = np.full((ROWS, small_format.dims["prompt_token"]), 9, np.int32)
+    values = arguments() | {"prompt": prompt, "unprompted": np.where(prompt > 0, MASK, prompt)}
+    for value in values.values():
+        value.flags.writeable = False
+    with ThreadPoolExecutor(2) as pool:
+        made = [pool.submit(stage, **values) for _ in range(4)]
+    tokens = {future.result()["tokens"].tobytes() for future in made}
+    assert len(tokens) == 1
+    assert made[0].result()["tokens"].shape == (ROWS, 4, 4)
