@@ -57,7 +57,7 @@ def verify(folder: Path, on_row: Callable[[Row], None] = lambda row: None) -> Re
             note = sources[0].note
     except weights.WeightsError as error:
         raise VerifyError(str(error)) from error
-    ledger.skip(ledger.open(recording.arrays), "not known to this version of soundstage")
+    ledger.skip(ledger.open(recording.arrays), "unknown, or what it needs is not in the recording")
     return recording.report(note, ledger.rows)
 
 
@@ -104,14 +104,14 @@ def _check_manifest(path: Path, source: Any, ledger: Ledger) -> None:
     if not isinstance(tensors, dict):
         raise VerifyError(f"{path}: has no object called tensors")
     shapes = source.names()
-    wrong = [name for name in tensors if name not in shapes]
-    for name, entry in tensors.items():
-        if (
-            name in shapes
-            and zlib.crc32(source.read(name, shapes[name]).tobytes()) != entry["crc32"]
-        ):
-            wrong.append(name)
-    note = f"wrong or missing: {', '.join(sorted(wrong)[:3])}" if wrong else ""
+    wrong = [
+        name
+        for name, entry in tensors.items()
+        if name not in shapes
+        or not isinstance(entry, dict)
+        or zlib.crc32(source.read(name, shapes[name]).tobytes()) != entry.get("crc32")
+    ]
+    note = f"wrong or missing: {', '.join(wrong[:3])}" if wrong else ""
     ledger.judge(f"manifest/crc32 of {len(tensors)} weights", len(wrong), 0, note)
 
 

@@ -214,16 +214,7 @@ def check(recording: Recording, source: Any, ledger: Ledger) -> None:
         VerifyError: config.json does not describe a Depthformer.
         WeightsError: the weights do not fit it.
     """
-    config_module = importlib.import_module("stages.depthformer.config")
-    values = dict(recording.config)
-    for name, array in recording.arrays.items():
-        if name.endswith("/own_level_logits") and array.ndim == 3:
-            values.setdefault("codebook_size", array.shape[-1])
-    try:
-        config = config_module.DepthformerConfig.from_json(values)
-    except ValueError as error:
-        raise VerifyError(f"{recording.folder / 'config.json'}: {error}") from error
-    network = Network.load(config, source)
+    network = Network.load(_config(recording), source)
     checker = DepthformerCheck(recording, ledger, network)
     checker.inputs()
     checker.weights(source)
@@ -231,3 +222,20 @@ def check(recording: Recording, source: Any, ledger: Ledger) -> None:
     checker.encoder()
     checker.forced()
     Runs(checker.arrays, checker.keys, ledger, network, checker.tolerances).check()
+
+
+def _config(recording: Recording) -> Any:
+    """The sizes; config.json need not say how many codes a level has."""
+    values = dict(recording.config)
+    for name, array in recording.arrays.items():
+        if name.endswith("/own_level_logits") and array.ndim == 3:
+            values.setdefault("codebook_size", array.shape[-1])
+    vocabulary, levels = values.get("vocab_size"), values.get("num_levels")
+    if type(vocabulary) is type(levels) is int and 0 < levels * 1024 > vocabulary - 2 > levels:
+        # Only decodes restricted to own levels depend on it, and none such is recorded.
+        values.setdefault("codebook_size", (vocabulary - 2) // levels)
+    module = importlib.import_module("stages.depthformer.config")
+    try:
+        return module.DepthformerConfig.from_json(values)
+    except ValueError as error:
+        raise VerifyError(f"{recording.folder / 'config.json'}: {error}") from error
