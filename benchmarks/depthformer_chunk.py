@@ -1,0 +1,182 @@
+"""Times one guided chunk of the Depthformer against the floor that the same run measures.
+
+    python benchmarks/depthformer_chunk.py --size base --rows 1 --dtype float32
+
+The floor is what memory and arithmetic allow: the encoder's operations at the speed of a large
+matrix product, and every byte that decoding must read (each layer's kernels once a step, the keys
+and values of the prompt once a frame) at the speed of a sum over a large array. Weights are random.
+"""
+
+import argparse
+import resource
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from graph.format import Format
+from stages.depthformer.config import DepthformerConfig, config_of_size
+from stages.depthformer.loading import load_depthformer
+from stages.depthformer.model import Depthformer
+from stages.depthformer.sampler import ChunkSampler
+from stages.depthformer.vocabulary import Vocabulary
+from stages.weights import open_source
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What the device can do: bytes/s read, floating-point operations/s."""
+
+    bytes_per_s: float
+    operations_per_s: float
+
+
+def seconds(run: Callable[[], object], repeats: int) -> float:
+    """The median time of a call, after one to warm up."""
+    jax.block_until_ready(run())
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        jax.block_until_ready(run())
+        times.append(time.perf_counter() - start)
+    return float(np.median(times))
+
+
+def measure_machine(device: jax.Device, dtype: str) -> Machine:
+    """Reads 512 MiB in one sum; multiplies matrices of 2048 x 2048."""
+    long = jax.device_put(np.ones(2**27, np.float32), device)
+    square = jax.device_put(np.ones((2048, 2048), np.float32), device).astype(dtype)
+    add = jax.jit(jnp.sum)
+    multiply = jax.jit(lambda x: jnp.matmul(x, x, precision="highest"))
+    read_s = seconds(lambda: add(long), 7)
+    multiply_s = seconds(lambda: multiply(square), 7)
+    return Machine(long.nbytes / read_s, 2 * 2048**3 / multiply_s)
+
+
+def encoder_operations(config: DepthformerConfig, batch: int, prompt: int) -> float:
+    """Floating-point operations of the encoder, and of its output's keys and values."""
+    d, inner = config.embed_dim, config.num_heads * config.head_dim
+    layer = 4 * d * inner + 3 * d * config.mlp_dim + 2 * prompt * inner
+    seen = config.num_temporal_layers * 2 * d * inner
+    return 2.0 * batch * prompt * (config.num_encoder_layers * layer + seen)
+
+
+def decoder_bytes(config: DepthformerConfig, batch: int, prompt: int, frames: int) -> float:
+    """Bytes that decoding a chunk reads at least; the small caches are left out."""
+    width = jnp.dtype(config.activation_dtype).itemsize
+    d, inner = config.embed_dim, config.num_heads * config.head_dim
+    mlp = 3 * d * config.mlp_dim
+    temporal = 6 * d * inner + mlp + 2 * batch * prompt * inner
+    depth = config.num_depth_layers * (4 * d * inner + mlp)
+    head = 4 * d * config.codebook_size  # float32 whatever the activations are
+    steps = frames * config.num_levels
+    return frames * config.num_temporal_layers * temporal * width + steps * (depth * width + head)
+
+
+def decoder_operations(config: DepthformerConfig, batch: int, prompt: int, frames: int) -> float:
+    """Floating-point operations of decoding a chunk."""
+    d, inner = config.embed_dim, config.num_heads * config.head_dim
+    mlp = 3 * d * config.mlp_dim
+    temporal = config.num_temporal_layers * (6 * d * inner + mlp + 2 * prompt * inner)
+    depth = config.num_depth_layers * (4 * d * inner + mlp) + d * config.codebook_size
+    return 2.0 * batch * frames * (temporal + config.num_levels * depth)
+
+
+def prompts(rows: int, format: Format) -> tuple[np.ndarray, np.ndarray]:
+    """Random codes, packed."""
+    draw, dims = np.random.default_rng(0), format.dims
+    context = draw.integers(
+        0, format.codebook_size, (rows, dims["context_frame"], format.codec_levels)
+    )
+    style = draw.integers(0, format.codebook_size, (rows, format.style_levels))
+    vocabulary = Vocabulary.of(format)
+    prompt = vocabulary.pack(context, style)
+    return prompt, vocabulary.unprompted(prompt)
+
+
+def time_encoder(model: Depthformer, tokens: np.ndarray, device: jax.Device, n: int) -> float:
+    """Seconds of the encoder and of the keys and values made from its output."""
+    graph, state = nnx.split(model)
+
+    @jax.jit
+    def run(state: nnx.State, tokens: jax.Array) -> object:
+        model = nnx.merge(graph, state)
+        return model.decoder.temporal_decoder.look_at(model.encode(tokens))
+
+    put = jax.device_put(tokens, device)
+    return seconds(lambda: run(state, put), n)
+
+
+def report(rows: list[tuple[str, float, float]]) -> None:
+    """Prints measurement and floor side by side."""
+    print(f"{'':28}{'measured':>12}{'floor':>12}{'ratio':>8}")
+    for name, measured, floor in rows:
+        print(f"{name:28}{measured:12.4g}{floor:12.4g}{measured / floor:8.2f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--size", choices=("tiny", "base", "large"), default="base")
+    parser.add_argument("--rows", type=int, default=1)
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
+    parser.add_argument("--repeats", type=int, default=3)
+    args = parser.parse_args()
+    device, format = jax.devices()[0], Format()
+    frames, batch = format.dims["frame"], 2 * args.rows
+    config = replace(config_of_size(args.size), activation_dtype=args.dtype)
+    machine = measure_machine(device, args.dtype)
+
+    start = time.perf_counter()
+    model, _, _ = load_depthformer(config, open_source("random:0"), device)
+    load_s = time.perf_counter() - start
+    prompt, unprompted = prompts(args.rows, format)
+    sampler = ChunkSampler(model, frames)
+    same = {"temperature": 1.1, "top_k": 40, "guidance": 5.0, "seed": 7, "chunk": 0}
+    controls = {name: np.full(args.rows, value) for name, value in same.items()}
+    start = time.perf_counter()
+    sampler(prompt, unprompted, **controls)
+    first_s = time.perf_counter() - start
+    chunk_s = seconds(lambda: sampler(prompt, unprompted, **controls), args.repeats)
+    peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    both = np.concatenate([prompt, unprompted])
+    encoder_s = time_encoder(model, both, device, args.repeats)
+
+    encoder_floor = encoder_operations(config, batch, both.shape[1]) / machine.operations_per_s
+    work = config, batch, both.shape[1], frames
+    decoder_floor = max(
+        decoder_bytes(*work) / machine.bytes_per_s,
+        decoder_operations(*work) / machine.operations_per_s,
+    )
+    steps = frames * config.num_levels
+    print(f"Depthformer {args.size}, {args.dtype}, {args.rows} row(s) guided, on {device}")
+    print(
+        f"this device reads {machine.bytes_per_s / 1e9:.1f} GB/s, "
+        f"multiplies at {machine.operations_per_s / 1e9:.0f} GFLOP/s"
+    )
+    report(
+        [
+            ("chunk, s", chunk_s, encoder_floor + decoder_floor),
+            ("  encoder, s", encoder_s, encoder_floor),
+            (f"  {steps} steps, s", chunk_s - encoder_s, decoder_floor),
+            ("  one step, ms", (chunk_s - encoder_s) / steps * 1e3, decoder_floor / steps * 1e3),
+        ]
+    )
+    print(f"real-time factor {args.rows * format.chunk_s / chunk_s:.2f} ({args.rows} row(s))")
+    print(f"loading {load_s:.1f} s, first chunk {first_s:.1f} s with compilation")
+    print(f"peak memory of the process {peak_gb:.2f} GB")
+    if device.memory_stats():
+        print(
+            f"peak memory of the device {device.memory_stats()['peak_bytes_in_use'] / 1e9:.2f} GB"
+        )
+
+
+if __name__ == "__main__":
+    main()
