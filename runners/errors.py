@@ -1,16 +1,20 @@
 """What a person can put right: each fault has one line and one exit code.
 
-| code | meaning                                                                | raised as      |
-|------|------------------------------------------------------------------------|----------------|
-| 0    | done                                                                   |                |
-| 1    | `verify` or `check` did its work and found faults                      |                |
-| 2    | the command line itself is wrong                                       | (by typer)     |
-| 3    | bad input: an audio file, a prompt, a control's value, a session file  | `InputError`   |
-| 4    | bad pipeline: the file or its graph                                    | `PipelineError`|
-| 5    | weights are missing or broken                                          | `WeightsError` |
-| 6    | the output cannot be written                                           | `OutputError`  |
-| 7    | a stage failed while running                                           | `StageError`   |
-| 130  | stopped with Ctrl-C                                                    |                |
+| code | meaning                                                                              |
+|------|--------------------------------------------------------------------------------------|
+| 0    | done                                                                                 |
+| 1    | `verify` found an array that is wrong, or nothing to check                           |
+| 2    | the command line itself is wrong                                                     |
+| 3    | bad input: a prompt, an audio file, a duration, a control's value, a session file    |
+| 4    | bad pipeline: the file, its graph, an override or a device                           |
+| 5    | weights are missing, damaged or made for another network                             |
+| 6    | the output cannot be written                                                         |
+| 7    | a stage failed, or made something that cannot be used, while running                 |
+| 70   | a fault of soundstage itself                                                         |
+| 130  | stopped with Ctrl-C                                                                  |
+
+The faults raised by `graph` and `stages`, which know nothing of commands, get their codes in
+`runners.exit_codes`.
 """
 
 from typing import ClassVar
@@ -32,22 +36,16 @@ class UserError(Exception):
         super().__init__(" ".join(message.splitlines()))
 
 
+class UsageError(UserError):
+    """Options that do not go together."""
+
+    exit_code = 2
+
+
 class InputError(UserError):
-    """An audio file, a prompt, a control's value or a session file cannot be used."""
+    """A prompt, an audio file, a duration or another value cannot be used."""
 
     exit_code = 3
-
-
-class PipelineError(UserError):
-    """The pipeline file or its graph has faults."""
-
-    exit_code = 4
-
-
-class WeightsError(UserError):
-    """Weights are missing, damaged or made for another network."""
-
-    exit_code = 5
 
 
 class OutputError(UserError):
@@ -57,6 +55,6 @@ class OutputError(UserError):
 
 
 class StageError(UserError):
-    """A stage failed, or made something that cannot be used, while running."""
+    """A stage made something that cannot be used."""
 
     exit_code = 7

@@ -1,0 +1,196 @@
+"""`soundstage generate`: its options, and nothing else."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from runners.cli_options import (
+    OUTPUT_PANEL,
+    Allow,
+    Debug,
+    Pipeline,
+    Place,
+    Preset,
+    Set,
+)
+from runners.exit_codes import errors_as_lines
+
+MUSIC_PANEL = "Music"
+EXAMPLES = """Examples:
+
+soundstage generate "warm ambient pads" --duration 10 --output pads.flac
+
+soundstage generate --prompt "warm pads" --prompt "jazz trio:0.5" --audio ref.wav:1.0 --seed 7
+
+soundstage generate "acid" --save set.session; soundstage generate "dub" --resume set.session
+
+soundstage generate "strings" --output - | ffplay -i -"""
+
+Prompts = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[PROMPT]...",
+        help="What the music should sound like; the same as --prompt.",
+        show_default=False,
+    ),
+]
+Prompt = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--prompt",
+        metavar="TEXT[:WEIGHT]",
+        help="A text prompt; several are blended. A number behind the last colon is its weight "
+        "(write `at 12:30:1` to keep the time). May be repeated.",
+        rich_help_panel=MUSIC_PANEL,
+    ),
+]
+AudioPrompt = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--audio",
+        metavar="FILE[:WEIGHT]",
+        help="An audio file the music should sound like, 0.1 s to 10 minutes long. May be "
+        "repeated.",
+        rich_help_panel=MUSIC_PANEL,
+    ),
+]
+Duration = Annotated[
+    float,
+    typer.Option(
+        metavar="SECONDS",
+        help="Above 0, at most 24 hours; kept to the sample.",
+        rich_help_panel=MUSIC_PANEL,
+    ),
+]
+Seed = Annotated[
+    int | None,
+    typer.Option(
+        help="The same seed gives the same bytes.",
+        show_default="the pipeline's",
+        rich_help_panel=MUSIC_PANEL,
+    ),
+]
+Temperature = Annotated[
+    float | None,
+    typer.Option(
+        help="How adventurous the choice of tokens is.",
+        show_default="the pipeline's",
+        rich_help_panel=MUSIC_PANEL,
+    ),
+]
+TopK = Annotated[
+    int | None,
+    typer.Option(
+        "--top-k",
+        help="Choose among so many of the likeliest tokens.",
+        show_default="the pipeline's",
+        rich_help_panel=MUSIC_PANEL,
+    ),
+]
+Guidance = Annotated[
+    float | None,
+    typer.Option(
+        "--guidance-weight",
+        help="How strongly the prompts lead; 0 = off.",
+        show_default="the pipeline's",
+        rich_help_panel=MUSIC_PANEL,
+    ),
+]
+RunnerName = Annotated[
+    Literal["local"],
+    typer.Option(help="What runs the stages: this process.", rich_help_panel="Pipeline"),
+]
+Output = Annotated[
+    str,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="A .wav, .flac, .ogg or .mp3 file, replaced when the new one is complete; "
+        "- streams WAV to standard output.",
+        rich_help_panel=OUTPUT_PANEL,
+    ),
+]
+Save = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Save the session, to go on with --resume. It goes on where the last chunk ends, "
+        "which may be later than where --duration cut the file.",
+        rich_help_panel=OUTPUT_PANEL,
+    ),
+]
+Resume = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Go on from a saved session, pipeline and all; prompts and other options given "
+        "here steer it.",
+        rich_help_panel=MUSIC_PANEL,
+    ),
+]
+Record = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Write down what every stage said in every tick, as an Arrow stream file.",
+        rich_help_panel=OUTPUT_PANEL,
+    ),
+]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Print errors only.", rich_help_panel=OUTPUT_PANEL)
+]
+
+
+def generate(
+    prompts: Prompts = None,
+    prompt: Prompt = None,
+    audio: AudioPrompt = None,
+    duration: Duration = 10.0,
+    seed: Seed = None,
+    temperature: Temperature = None,
+    top_k: TopK = None,
+    guidance_weight: Guidance = None,
+    resume: Resume = None,
+    preset: Preset = None,
+    pipeline: Pipeline = None,
+    set_: Set = None,
+    place: Place = None,
+    allow: Allow = None,
+    runner: RunnerName = "local",
+    output: Output = "soundstage.wav",
+    save: Save = None,
+    record: Record = None,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Make music and write it to a file or a pipe.
+
+    The same command makes the same bytes again. Everything needed for that is written into the
+    file's tags; `soundstage inspect` reads it back.
+    """
+    with errors_as_lines(debug):
+        # late, as JAX and Arrow come with it
+        from runners.generation import Order
+        from runners.generation import generate as make
+        from runners.pipeline_choice import choose
+        from runners.progress import open_progress
+        from runners.prompts import parse_audio, parse_text
+
+        asked = {"seed": seed, "temperature": temperature, "top_k": top_k}
+        asked["guidance"] = guidance_weight
+        order = Order(
+            prompts=(
+                *map(parse_text, [*(prompts or []), *(prompt or [])]),
+                *map(parse_audio, audio or []),
+            ),
+            duration_s=duration,
+            output=output,
+            controls={name: value for name, value in asked.items() if value is not None},
+            choice=choose(None, preset, pipeline, set_, place, allow),
+            resume=resume,
+            save=save,
+            record=record,
+        )
+        make(order, open_progress(quiet))

@@ -1,0 +1,136 @@
+"""`soundstage inspect`: what is in a file, and what made it."""
+
+import json
+import math
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from runners.cli_options import Debug
+from runners.errors import InputError, UsageError
+from runners.exit_codes import errors_as_lines
+
+EXAMPLES = """Examples:
+
+soundstage inspect out.wav --plot out.png
+
+soundstage inspect evening.session --json"""
+
+_ARROW_FILE = b"ARROW1"
+_ARROW_STREAM = b"\xff\xff\xff\xff"
+
+
+def inspect(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="An audio file, a session or a recorded run.")
+    ],
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="PNG", help="Draw waveform and spectrogram into this PNG file."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Tell what is in a file: length, loudness, silence, and what made it.
+
+    Of audio it reads back the provenance that soundstage writes into the tags; of a session or a
+    recorded run it tells the pipeline, the weights and how far it has come.
+    """
+    with errors_as_lines(debug):
+        kind = _kind(file)
+        if kind != "audio" and plot is not None:
+            raise UsageError(f"--plot draws audio, and {file} is a {kind}")
+        facts, lines = {"audio": _audio, "session": _session, "recorded run": _trace}[kind](file)
+        if plot is not None:
+            from runners.plots import plot as draw
+
+            draw(file, plot)
+        if as_json:
+            print(json.dumps(_plain(facts), indent=2, allow_nan=False))
+            return
+        for line in lines:
+            print(_printable(line))
+
+
+def _kind(file: Path) -> str:
+    try:
+        with file.open("rb") as stream:
+            start = stream.read(len(_ARROW_FILE))
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read: {error.strerror or error}") from error
+    if start == _ARROW_FILE:
+        return "session"
+    return "recorded run" if start.startswith(_ARROW_STREAM) else "audio"
+
+
+def _audio(file: Path) -> tuple[dict[str, Any], list[str]]:
+    from runners.inspection import inspect as read
+
+    found = read(file)
+    return asdict(found), found.lines()
+
+
+def _session(file: Path) -> tuple[dict[str, Any], list[str]]:
+    from graph.check import build
+    from runners.front import version
+    from runners.provenance_of import describe
+    from runners.session_file import read_session
+
+    saved = read_session(file)
+    graph = build(saved.spec)
+    state, rows = saved.restore(graph, saved.weights)
+    made = [
+        describe(graph, saved.weights, row, (), chunk, version())
+        for row, chunk in zip(rows, state.chunks, strict=True)
+    ]
+    facts = {"pipeline": graph.name, "graph": graph.digest, "streams": list(map(asdict, made))}
+    lines = [file.name, f"session     {len(rows)} streams"] if len(rows) > 1 else [file.name]
+    return facts, lines + [line for one in made for line in one.lines()]
+
+
+def _trace(file: Path) -> tuple[dict[str, Any], list[str]]:
+    from runners.trace import read_trace
+
+    trace = read_trace(file)
+    said: dict[str, int] = {}
+    ticks = 0
+    for entry in trace.entries():
+        said[entry.stage] = said.get(entry.stage, 0) + len(entry.message)
+        ticks = entry.tick + 1
+    facts = {
+        "pipeline": trace.spec.name,
+        "graph": trace.graph_digest,
+        "version": trace.version,
+        "weights": dict(trace.weights),
+        "ticks": ticks,
+        "complete": trace.complete,
+        "bytes": said,
+    }
+    ending = "" if trace.complete else ", cut short: the run was stopped"
+    lines = [
+        file.name,
+        f"recorded by soundstage {trace.version}, pipeline {trace.spec.name}, "
+        f"graph {trace.graph_digest}",
+        f"ticks       {ticks}{ending}",
+    ]
+    lines += [f"messages    {stage}: {size / 1000:.1f} kB" for stage, size in said.items()]
+    lines += [
+        f"weights     {stage}: {entry['note']} ({entry['digest'][:12]})"
+        for stage, entry in trace.weights.items()
+    ]
+    return facts, lines
+
+
+def _plain(value: Any) -> Any:
+    """JSON knows no infinity: the level of silence is null."""
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _printable(line: str) -> str:
+    return "".join(c if c.isprintable() else " " for c in line)

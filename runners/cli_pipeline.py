@@ -1,0 +1,113 @@
+"""`soundstage check`, `graph` and `presets`: pipelines, without running them."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from runners.cli_options import Allow, Debug, Named, Pipeline, Place, Preset, Set
+from runners.exit_codes import CODES, CommandFailed, errors_as_lines, tell
+
+if TYPE_CHECKING:
+    from graph.plan import Graph
+
+CHECK_EXAMPLES = """Examples:
+
+soundstage check pipeline.toml
+
+soundstage check --preset tiny --set decode.use=stages.toy:SineDecode"""
+GRAPH_EXAMPLES = """Examples:
+
+soundstage graph tiny
+
+soundstage graph pipeline.toml --format svg --output pipeline.svg"""
+
+
+class Drawing(StrEnum):
+    """How a graph is drawn."""
+
+    text = "text"
+    mermaid = "mermaid"
+    svg = "svg"
+
+
+def check(
+    named: Named = None,
+    preset: Preset = None,
+    pipeline: Pipeline = None,
+    set_: Set = None,
+    place: Place = None,
+    allow: Allow = None,
+    debug: Debug = False,
+) -> None:
+    """Prove a pipeline before anything is loaded.
+
+    Prints every problem, one a line, each with where it is and what to do, to standard error; the
+    exit code is then 4. Warnings alone leave it at 0.
+    """
+    with errors_as_lines(debug):
+        from runners.devices import check_devices
+        from runners.front import check as find_problems
+        from runners.pipeline_choice import choose
+
+        choice = choose(named, preset, pipeline, set_, place, allow)
+        found, problems = find_problems(
+            choice.preset, choice.pipeline, choice.settings, choice.placements, choice.allow
+        )
+        if found is not None:
+            problems = [*problems, *check_devices(found)]
+        for problem in problems:
+            tell(str(problem))
+        if found is None or not all(problem.warning for problem in problems):
+            raise CommandFailed(CODES["graph.problem:PipelineError"])
+        print(_summary(found))
+
+
+def _summary(graph: "Graph") -> str:
+    edges = sum(len(node.sources) for node in graph.nodes.values())
+    return (
+        f"ok: {graph.name}: {len(graph.nodes)} stages, {edges} edges, {len(graph.controls)} "
+        f"controls, {len(graph.outputs)} outputs; graph {graph.digest[:12]}"
+    )
+
+
+def graph(
+    named: Named = None,
+    form: Annotated[Drawing, typer.Option("--format", help="How to draw it.")] = Drawing.text,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="A file instead of standard output."),
+    ] = None,
+    preset: Preset = None,
+    pipeline: Pipeline = None,
+    set_: Set = None,
+    place: Place = None,
+    allow: Allow = None,
+    debug: Debug = False,
+) -> None:
+    """Draw a pipeline: its stages, what flows between them, and what is fed back."""
+    with errors_as_lines(debug):
+        from graph.draw import draw_mermaid, draw_svg, draw_text
+        from runners.files import replacing, reporting
+        from runners.pipeline_choice import choose
+
+        draw = {Drawing.text: draw_text, Drawing.mermaid: draw_mermaid, Drawing.svg: draw_svg}
+        drawn = draw[form](choose(named, preset, pipeline, set_, place, allow).load())
+        if output is None:
+            print(drawn)
+            return
+        with replacing(output) as stream, reporting(output):
+            stream.write(drawn.encode() + b"\n")
+
+
+def presets(debug: Debug = False) -> None:
+    """List the pipelines that ship with soundstage."""
+    with errors_as_lines(debug):
+        from runners.front import read_spec
+        from runners.preset import DEFAULT, preset_names
+
+        for name in preset_names():
+            note = read_spec(name).note
+            default = "(default) " if name == DEFAULT else ""
+            print(f"{name:<12}{default}{note}".rstrip())

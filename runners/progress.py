@@ -1,0 +1,131 @@
+"""What a person sees while music is made: a live bar on a terminal, else a line now and then."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+# Called with the seconds of audio made so far and how many times faster than real time that was.
+Update = Callable[[float, float], None]
+
+PATIENCE_S = 1.0
+LINE_EVERY_S = 5.0
+
+
+class Progress(Protocol):
+    """Where news of a command goes; always standard error, since standard output may be audio."""
+
+    def say(self, line: str) -> None:
+        """Prints a line that stays."""
+        ...
+
+    def step(self, what: str) -> AbstractContextManager[None]:
+        """Shows what is going on while the block runs."""
+        ...
+
+    def playing(self, total_s: float) -> AbstractContextManager[Update]:
+        """Shows how far `total_s` seconds of audio have come while the block runs."""
+        ...
+
+
+def open_progress(quiet: bool) -> Progress:
+    """The progress that fits standard error: none, live or plain lines."""
+    if quiet:
+        return Silent()
+    if not sys.stderr.isatty():
+        return Lines()
+    from rich.console import Console  # late: most commands draw nothing
+
+    console = Console(stderr=True)
+    return Lines() if console.is_dumb_terminal else Live(console)
+
+
+class Silent:
+    """Shows nothing."""
+
+    def say(self, line: str) -> None:
+        """Shows nothing."""
+
+    @contextmanager
+    def step(self, what: str) -> Iterator[None]:
+        """Shows nothing."""
+        yield
+
+    @contextmanager
+    def playing(self, total_s: float) -> Iterator[Update]:
+        """Shows nothing."""
+        yield lambda done_s, speed: None
+
+
+class Lines:
+    """Plain lines, and only for what takes longer than a person waits without wondering."""
+
+    def say(self, line: str) -> None:
+        """Prints the line."""
+        print(line, file=sys.stderr, flush=True)
+
+    @contextmanager
+    def step(self, what: str) -> Iterator[None]:
+        """Prints `what` once it has taken a second."""
+        timer = threading.Timer(PATIENCE_S, self.say, [f"{what} ..."])
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    @contextmanager
+    def playing(self, total_s: float) -> Iterator[Update]:
+        """Prints a line every few seconds."""
+        last = time.monotonic()
+
+        def update(done_s: float, speed: float) -> None:
+            nonlocal last
+            if time.monotonic() - last >= LINE_EVERY_S:
+                last = time.monotonic()
+                self.say(f"{done_s:.1f} of {total_s:.1f} s, {speed:.2f} x real time")
+
+        with self.step(f"making {total_s:.1f} s of audio"):
+            yield update
+
+
+class Live:
+    """A spinner and a bar that go away when they are done."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def say(self, line: str) -> None:
+        """Prints the line above whatever moves."""
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    @contextmanager
+    def step(self, what: str) -> Iterator[None]:
+        """Shows a spinner."""
+        with self._console.status(what):
+            yield
+
+    @contextmanager
+    def playing(self, total_s: float) -> Iterator[Update]:
+        """Shows a bar."""
+        from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import Progress as Bar
+
+        text = TextColumn("{task.description}")
+        columns = (SpinnerColumn(), text, BarColumn(), TimeElapsedColumn())
+        with Bar(*columns, console=self._console, transient=True) as bar:
+            task = bar.add_task(f"0.0 of {total_s:.1f} s", total=total_s)
+
+            def update(done_s: float, speed: float) -> None:
+                said = f"{done_s:.1f} of {total_s:.1f} s, {speed:.2f} x real time"
+                bar.update(task, completed=done_s, description=said)
+
+            yield update
