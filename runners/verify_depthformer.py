@@ -6,13 +6,13 @@ Which arrays there are: the README of the Depthformer recording and the end of i
 import hashlib
 import importlib
 import re
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from runners.depthformer_network import Network
 from runners.depthformer_runs import Runs
+from runners.depthformer_tolerances import Tolerances, rms
 from runners.recording import Ledger, Recording, VerifyError, guarded
 
 # The arrays that the README lists; "{}" is "" for the recorded past and "_fresh" for none.
@@ -34,50 +34,19 @@ INPUTS = (
 TOO_LITTLE = "not in the recording"
 
 
-@dataclass(frozen=True)
-class Tolerances:
-    """How far two correct implementations may differ.
-
-    In float32 the README's absolute figures hold for its network of 6 layers, whose values they
-    are the same share of as `share` here; larger values and deeper networks round more, so a
-    tolerance is that share of the largest recorded value, times the square root of the depth
-    (rounding errors of layers are independent), and never below the README's figure.
-
-    In bfloat16 an innocent change of rounding moves single logits by 0.3 to 1.2 of 10 (the
-    numerics spec, "What the recordings can and cannot catch"), but all of them together by 2 % of
-    their size, where a wrong rule moves them by 20 % and more: so single values are judged by a
-    quarter of the largest, and their root mean square by a tenth.
-    """
-
-    bfloat16: bool
-    layers: int
-
-    def of(self, kind: str, recorded: np.ndarray) -> float:
-        """The largest difference allowed in an array of this kind."""
-        largest = float(np.abs(recorded).max(initial=0.0))
-        floor, share = {
-            "encoder": (2e-5, 5e-6),
-            "stream": (1e-4, 2e-5),
-            "logits": (2e-4, 2e-5),
-            "logsumexp": (2e-5, 1.6e-6),
-        }[kind]
-        if self.bfloat16:
-            return largest * (0.05 if kind in ("encoder", "logsumexp") else 0.25)
-        return max(floor, share * largest) * max(1.0, (self.layers / 6) ** 0.5)
-
-
 class DepthformerCheck:
     """The comparisons. Arrays are looked up by name, whatever file they are in."""
 
-    def __init__(self, recording: Recording, ledger: Ledger, network: Network) -> None:
+    def __init__(self, recording: Recording, ledger: Ledger, network: Network, source: Any) -> None:
         self.ledger = ledger
         self.network = network
         self.keys = {name.split("/")[1]: name for name in recording.arrays}
         self.arrays = {name: recording.arrays[key] for name, key in self.keys.items()}
-        config = network.config
-        layers = config.num_encoder_layers + config.num_temporal_layers + config.num_depth_layers
-        self.bfloat16 = config.activation_dtype == "bfloat16"
-        self.tolerances = Tolerances(self.bfloat16, layers)
+        self.bfloat16 = network.config.activation_dtype == "bfloat16"
+        prompts = self.arrays.get("encoder_tokens", self.arrays.get("encoder_tokens_fresh"))
+        self.tolerances = Tolerances.measured(
+            network, source, prompts, self.arrays.get("target_tokens")
+        )
 
     def inputs(self) -> None:
         """Lists what is read but not compared, and what the recording lacks."""
@@ -177,9 +146,12 @@ class DepthformerCheck:
         note = ""
         tolerance = self.tolerances.of(kind, recorded)
         if self.bfloat16 and got.shape == recorded.shape and recorded.size:
-            share = _rms(got - recorded) / max(_rms(recorded), 1e-30)
-            note = f"bfloat16; rms {share:.1%} of the recorded, at most 10 %"
-            if not share <= 0.1:
+            share, limit = (
+                rms(got - recorded) / max(rms(recorded), 1e-30),
+                self.tolerances.rms(kind),
+            )
+            note = f"bfloat16; rms {share:.1%} of the recorded, at most {limit:.0%}"
+            if not share <= limit:
                 self.ledger.fail([key], note)
                 return
         self.ledger.compare(key, got, tolerance, note)
@@ -198,10 +170,6 @@ def _flat(array: np.ndarray) -> np.ndarray:
     return array.reshape(len(array), -1, *array.shape[3:])
 
 
-def _rms(array: np.ndarray) -> float:
-    return float(np.sqrt(np.mean(np.square(array.astype(np.float64)))))
-
-
 def check(recording: Recording, source: Any, ledger: Ledger) -> None:
     """Runs the Depthformer on every recorded input and compares.
 
@@ -215,7 +183,7 @@ def check(recording: Recording, source: Any, ledger: Ledger) -> None:
         WeightsError: the weights do not fit it.
     """
     network = Network.load(_config(recording), source)
-    checker = DepthformerCheck(recording, ledger, network)
+    checker = DepthformerCheck(recording, ledger, network, source)
     checker.inputs()
     checker.weights(source)
     checker.dtypes()

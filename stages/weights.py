@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,8 +134,7 @@ def load_module(
 ) -> Loaded[M]:
     """Builds a network and streams its weights in, array by array.
 
-    The network is built without values, so that peak memory is the weights plus one array. Its
-    state must be `nnx.Param`s alone.
+    Peak memory is the weights plus one array. The network's state must be `nnx.Param`s alone.
 
     Args:
         make: builds the network; called once, abstractly.
@@ -155,19 +154,29 @@ def load_module(
     abstract = nnx.eval_shape(lambda: make(nnx.Rngs(0)))
     graph, state = nnx.split(abstract)
     paths = _paths_by_name(state, published_name)
-    shapes = {name: tuple(leaf.shape) for name, (_, leaf) in paths.items()}
-    _check_complete(source, shapes, elsewhere)
+    _check_complete(source, paths, elsewhere)
     digest = hashlib.sha256()
-    flat = {}
+    filled = _filled(
+        paths, source, digest, lambda x: jax.device_put(x.astype(dtype, copy=False), device)
+    )
+    module = nnx.merge(graph, nnx.from_flat_state(dict(filled)))
+    return Loaded(module, digest.hexdigest(), source.note)
+
+
+def _filled(
+    paths: Mapping[str, tuple[tuple, nnx.Variable]],
+    source: ArraySource,
+    digest: "hashlib._Hash",
+    put: Callable[[np.ndarray], jax.Array],
+) -> Iterator[tuple[tuple, nnx.Variable]]:
+    """Reads one array after the other, in the order of names, which the digest depends on."""
     for name in sorted(paths):
         path, leaf = paths[name]
-        array = source.read(name, shapes[name])
-        _check_array(source.note, name, array, shapes[name])
+        array = source.read(name, tuple(leaf.shape))
+        _check_array(source.note, name, array, tuple(leaf.shape))
         digest.update(name.encode())
         digest.update(array.reshape(-1).data)
-        flat[path] = leaf.replace(jax.device_put(array.astype(dtype, copy=False), device))
-    module = nnx.merge(graph, nnx.from_flat_state(flat))
-    return Loaded(module, digest.hexdigest(), source.note)
+        yield path, leaf.replace(put(array))
 
 
 def _paths_by_name(
