@@ -14,6 +14,8 @@ from stages.depthformer.vocabulary import CODEC_OFFSET, MASK
 GREEDY = 1e-4
 # What a logit outside the top k becomes.
 CUT = -1e7
+# Bits that the search for the k-th largest logit settles at a time; divides 32.
+DIGIT_BITS = 2
 
 
 class Sampling(NamedTuple):
@@ -239,8 +241,33 @@ def keep_top(logits: jax.Array, top_k: jax.Array) -> jax.Array:
     """
     choices = logits.shape[-1]
     kept = jnp.where(top_k == 0, choices, jnp.minimum(top_k, choices))
-    least = jnp.take_along_axis(jnp.sort(logits, axis=-1), (choices - kept)[:, None], axis=-1)
-    return jnp.where(logits >= least, logits, CUT)
+    return jnp.where(logits >= kth_largest(logits, kept), logits, CUT)
+
+
+def kth_largest(values: jax.Array, k: jax.Array) -> jax.Array:
+    """The k-th largest value of each row, found digit by digit of its bits.
+
+    A sort takes ten times as long on a CPU: for a small network, longer than the network.
+
+    Args:
+        values: float32 [row, choices], not NaN.
+        k: int32 [row], in [1, choices].
+
+    Returns:
+        float32 [row, 1].
+    """
+    sign = jnp.uint32(1 << 31)
+    bits = jax.lax.bitcast_convert_type(values, jnp.uint32)
+    # Unsigned integers in the order of the floats that they are the bits of.
+    ordered = jnp.where(bits >= sign, ~bits, bits | sign)[:, None]  # [row, 1, choices]
+    found = jnp.zeros((len(values), 1), jnp.uint32)
+    for shift in range(32 - DIGIT_BITS, -1, -DIGIT_BITS):
+        digits = jnp.arange(1, 1 << DIGIT_BITS, dtype=jnp.uint32) << shift
+        candidates = found | digits[None]  # [row, digit]
+        enough = jnp.sum(ordered >= candidates[:, :, None], axis=-1) >= k[:, None]
+        digit = jnp.sum(enough, axis=-1, keepdims=True, dtype=jnp.uint32)
+        found = found | (digit << shift)
+    return jax.lax.bitcast_convert_type(jnp.where(found >= sign, found ^ sign, ~found), jnp.float32)
 
 
 def sampled(logits: jax.Array, sampling: Sampling, noise: jax.Array) -> jax.Array:

@@ -8,10 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 from graph.format import Format
 from stages.depthformer import Sample
-from stages.depthformer.choice import Greedy, keep_top
+from stages.depthformer.choice import Greedy, keep_top, kth_largest
 from stages.depthformer.config import TINY
 from stages.depthformer.loading import load_depthformer
 from stages.depthformer.sampler import ChunkSampler, words
@@ -157,6 +160,19 @@ def test_ties_with_the_kth_logit_all_stay():
     np.testing.assert_array_equal(kept[0], [1, 0, 0, 0, 0])
     np.testing.assert_array_equal(kept[1], [1, 0, 1, 1, 0])
     assert kept[2:].all()
+
+
+FLOATS = st.floats(-(2.0**90), 2.0**90, width=32, allow_subnormal=False)
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    hnp.arrays(np.float32, (2, 7), elements=FLOATS), st.tuples(st.integers(1, 7), st.integers(1, 7))
+)
+def test_the_kth_largest_is_what_a_sort_finds(values, k):
+    found = np.asarray(kth_largest(jnp.asarray(values), jnp.asarray(k, jnp.int32)))[:, 0]
+    expected = [np.sort(row)[-n] for row, n in zip(values, k, strict=True)]
+    np.testing.assert_array_equal(found, np.asarray(expected, np.float32))
 
 
 def test_top_k_bounds_what_is_drawn(model):
