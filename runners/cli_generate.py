@@ -30,7 +30,7 @@ soundstage generate "strings" --output - | ffplay -i -"""
 Prompts = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[PROMPT]...",
+        metavar="PROMPT",
         help="What the music should sound like; the same as --prompt.",
         show_default=False,
     ),

@@ -86,8 +86,12 @@ def _session(file: Path) -> tuple[dict[str, Any], list[str]]:
         for row, chunk in zip(rows, state.chunks, strict=True)
     ]
     facts = {"pipeline": graph.name, "graph": graph.digest, "streams": list(map(asdict, made))}
-    lines = [file.name, f"session     {len(rows)} streams"] if len(rows) > 1 else [file.name]
-    return facts, lines + [line for one in made for line in one.lines()]
+    lines = [file.name, f"session of  pipeline {graph.name}, graph {graph.digest}"]
+    for stream, one in zip(state.streams, made, strict=True):
+        lines += [f"stream      {stream}"] if len(made) > 1 else []
+        # The first line of a record says who made the file, which a session does not know.
+        lines += one.lines()[1:]
+    return facts, lines
 
 
 def _trace(file: Path) -> tuple[dict[str, Any], list[str]]:

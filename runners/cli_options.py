@@ -51,14 +51,14 @@ Allow = Annotated[
     typer.Option(
         "--allow",
         metavar="PREFIX",
-        help="Let the pipeline use stages from modules whose name starts so, besides `stages.`.",
+        help="Also let the pipeline use stages from modules whose name starts so.",
         rich_help_panel=PIPELINE_PANEL,
     ),
 ]
 Named = Annotated[
     str | None,
     typer.Argument(
-        metavar="[PIPELINE]",
+        metavar="PIPELINE",
         help="A pipeline file or a preset's name; the default preset if left out.",
         show_default=False,
     ),

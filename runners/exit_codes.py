@@ -79,7 +79,8 @@ def exit_code(error: BaseException) -> int:
 def explain(error: BaseException) -> list[str]:
     """What a person reads: one line, or one for each problem of a pipeline."""
     if isinstance(error, Refusal):
-        return [f"{error.format_message()} (--help lists what there is)"]
+        said = error.format_message().replace("Value error, ", "").rstrip(".")
+        return [f"{said}; --help lists what there is" if said.startswith("No such") else said]
     problems = getattr(error, "problems", None)
     if problems:
         return [str(problem) for problem in problems]

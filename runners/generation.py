@@ -98,6 +98,22 @@ class _Played:
     wall_s: float = 0.0
 
 
+@dataclass
+class _Stopwatch:
+    """What came before the first chunk, in seconds by name: no part of the real-time factor."""
+
+    steps: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def measure(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.steps[name] = time.perf_counter() - start
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name} {seconds:.1f} s" for name, seconds in self.steps.items())
+
+
 def generate(order: Order, progress: Progress) -> None:
     """Makes the audio an order asks for.
 
@@ -112,21 +128,22 @@ def generate(order: Order, progress: Progress) -> None:
         OutputError: a file cannot be written.
         StageFailed: a stage failed.
     """
+    before = _Stopwatch()
     with progress.step("checking the pipeline"):
         plan = _plan(order)
         _refuse_unwritable(plan)
-    with progress.step(f"loading {len(plan.graph.nodes)} stages"):
+    with progress.step(f"loading {len(plan.graph.nodes)} stages"), before.measure("loading"):
         runner = open_runner(plan.graph)
     with _closing(runner):
         session = _session(plan, runner)
-        with progress.step("compiling"):
+        with progress.step("compiling"), before.measure("compiling"):
             runner.warm_up(1)
         if plan.graph.spec.note:
             progress.say(f"{plan.graph.name}: {plan.graph.spec.note}")
         played = _play(plan, session, progress)
         if order.save is not None and played.chunk is not None:
             _save(order.save, session, played.chunk)
-    for line in _summary(plan, played):
+    for line in _summary(plan, played, before):
         progress.say(line)
 
 
@@ -306,14 +323,15 @@ def _save(path: Path, session: Session, last: Chunk) -> None:
         Session(session.runner, session.controls, state=last.state).save(path)
 
 
-def _summary(plan: _Plan, played: _Played) -> Sequence[str]:
+def _summary(plan: _Plan, played: _Played, before: _Stopwatch) -> Sequence[str]:
     output = plan.order.output
     name = "standard output" if output == STANDARD_OUTPUT else output
     seconds = played.samples / plan.rate_hz
     if not played.samples:
         return [f"{name}: the reader left before any audio"]
     speed = seconds / played.wall_s
-    lines = [f"{name}: {seconds:g} s of audio in {played.wall_s:.2f} s, {speed:.2f} x real time"]
+    made = f"{seconds:g} s of audio in {played.wall_s:.2f} s, {speed:.2f} x real time"
+    lines = [f"{name}: {made} (and before that: {before})"]
     if played.samples < plan.total_samples:
         lines.append(f"{name}: the reader left before {plan.seconds:g} s")
     if played.clipped_samples:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 # Called with the seconds of audio made so far and how many times faster than real time that was.
 Update = Callable[[float, float], None]
 
-PATIENCE_S = 1.0
+# A terminal shows at once what is going on; a log need not hold what is over before one looks.
+PATIENCE_S = 3.0
 LINE_EVERY_S = 5.0
 
 
@@ -73,7 +74,7 @@ class Lines:
 
     @contextmanager
     def step(self, what: str) -> Iterator[None]:
-        """Prints `what` once it has taken a second."""
+        """Prints `what` once it has taken a few seconds."""
         timer = threading.Timer(PATIENCE_S, self.say, [f"{what} ..."])
         timer.daemon = True
         timer.start()

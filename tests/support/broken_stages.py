@@ -1,0 +1,26 @@
+"""Stages that go wrong while running, for tests of how that is told."""
+
+import numpy as np
+
+from stages.toy import SineDecode
+
+
+class NanDecode(SineDecode):
+    def __call__(self, tokens, context):
+        audio = super().__call__(tokens, context)["audio"]
+        return {"audio": np.full_like(audio, np.nan)}
+
+
+class LoudDecode(SineDecode):
+    def __call__(self, tokens, context):
+        return {"audio": 9 * super().__call__(tokens, context)["audio"]}
+
+
+class RaisingDecode(SineDecode):
+    def __call__(self, tokens, context):
+        raise ArithmeticError("two and two\nare not five")
+
+
+class UnbuildableDecode(SineDecode):
+    def __init__(self, params, format, device):
+        raise KeyError("nobody expects this")
