@@ -89,9 +89,7 @@ class TransposedConv(nnx.Module):
     Source: the SpectroStream spec, section 4, "tconv".
     """
 
-    def __init__(
-        self, shape: UnitShape, *, upsample: "Upsample", rngs: nnx.Rngs
-    ) -> None:
+    def __init__(self, shape: UnitShape, *, upsample: "Upsample", rngs: nnx.Rngs) -> None:
         self.stride = shape.stride
         self.upsample = upsample
         taps = unit_taps(shape.stride)
@@ -120,7 +118,9 @@ def upsample_by_phases(x: jax.Array, kernel: jax.Array, stride: tuple[int, int])
     time_stride, bin_stride = stride
     width = kernel.shape[-1]
     time_plan = _PhasePlan(kernel.shape[0], time_stride, times, crop=0)
-    bin_plan = _PhasePlan(kernel.shape[1], bin_stride, bins, crop=_crop(kernel.shape[1], bin_stride))
+    bin_plan = _PhasePlan(
+        kernel.shape[1], bin_stride, bins, crop=_crop(kernel.shape[1], bin_stride)
+    )
     phases = _phase_kernel(kernel, time_plan, bin_plan)
     y = convolve(x, phases, (1, 1), (time_plan.padding, bin_plan.padding))
     y = y.reshape(rows, time_plan.steps, bin_plan.steps, time_stride, bin_stride, width)

@@ -1,5 +1,7 @@
 """The codec ready for use: weights on a device, functions compiled, NumPy in and out."""
 
+from typing import Generic, TypeVar
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,6 +13,32 @@ from stages.spectrostream.config import SpectroStreamConfig
 from stages.spectrostream.network import PARTS, SpectroStream, published_name
 from stages.spectrostream.stft import Stft
 from stages.weights import ArraySource, load_module
+
+M = TypeVar("M", bound=nnx.Module)
+
+
+class _Part(Generic[M]):
+    """A part of the codec, its weights apart from its structure, so that programs take them.
+
+    Args:
+        name: what the part is called.
+        module: None = the part was left out; whoever needs it hears so.
+    """
+
+    def __init__(self, name: str, module: M | None) -> None:
+        self._name = name
+        self._split = None if module is None else nnx.split(module)
+
+    @property
+    def state(self) -> nnx.State:
+        if self._split is None:
+            raise LookupError(f"the codec was loaded without its {self._name}")
+        return self._split[1]
+
+    def at(self, state: nnx.State) -> M:
+        if self._split is None:
+            raise LookupError(f"the codec was loaded without its {self._name}")
+        return nnx.merge(self._split[0], state)
 
 
 class Codec:
@@ -29,9 +57,9 @@ class Codec:
     ) -> None:
         self.config = config
         self._device = device
-        self._parts = {
-            name: nnx.split(part) for name in PARTS if (part := getattr(network, name)) is not None
-        }
+        self._encoder = _Part("encoder", network.encoder)
+        self._decoder = _Part("decoder", network.decoder)
+        self._quantizer = _Part("quantizer", network.quantizer)
         self._stft = Stft(config.window_samples, config.hop_samples, config.fft_samples)
         self._jit_stft = jax.jit(self._stft.forward)
         self._jit_istft = jax.jit(self._stft.inverse)
@@ -39,8 +67,10 @@ class Codec:
         self._jit_encode = jax.jit(self._encode, static_argnames="levels")
         self._jit_quantize = jax.jit(self._quantize, static_argnames="levels")
         self._jit_dequantize = jax.jit(self._dequantize)
-        self._jit_run = jax.jit(self._run, static_argnames="part")
-        self._jit_blocks = jax.jit(self._blocks, static_argnames="part")
+        self._jit_encoder = jax.jit(lambda state, x: self._encoder.at(state)(x))
+        self._jit_decoder = jax.jit(lambda state, x: self._decoder.at(state)(x))
+        self._jit_encoder_blocks = jax.jit(lambda state, x: dict(self._encoder.at(state).blocks(x)))
+        self._jit_decoder_blocks = jax.jit(lambda state, x: dict(self._decoder.at(state).blocks(x)))
 
     def stft(self, waveform: np.ndarray) -> np.ndarray:
         """Analyses audio.
@@ -54,15 +84,19 @@ class Codec:
         return np.asarray(self._jit_stft(self._with_channels(waveform)))
 
     def waveform(self, features: np.ndarray) -> np.ndarray:
-        """Rebuilds audio: float32 [row, stft_frame, bin, feature_channel] to
-        [row, stft_frame * hop, channel].
+        """Rebuilds audio from STFT features.
+
+        Args:
+            features: float32 [row, stft_frame, bin, feature_channel].
+
+        Returns:
+            float32 [row, stft_frame * hop, channel].
         """
         return np.asarray(self._jit_istft(self._put(features)))
 
     def encode_features(self, features: np.ndarray) -> np.ndarray:
         """Encodes STFT features to float32 [row, ceil(stft_frame / time_stride), feature]."""
-        state = self._state("encoder")
-        return np.asarray(self._jit_run(state, self._put(features), part="encoder"))
+        return np.asarray(self._jit_encoder(self._encoder.state, self._put(features)))
 
     def decode_features(self, embeddings: np.ndarray) -> np.ndarray:
         """Decodes embeddings, float32 [row, frame, feature], to STFT features.
@@ -70,8 +104,7 @@ class Codec:
         Returns:
             float32 [row, time_stride * (frame - lookahead), bin, feature_channel].
         """
-        state = self._state("decoder")
-        return np.asarray(self._jit_run(state, self._put(embeddings), part="decoder"))
+        return np.asarray(self._jit_decoder(self._decoder.state, self._put(embeddings)))
 
     def quantize(self, embeddings: np.ndarray, levels: int | None = None) -> np.ndarray:
         """Finds the codes of embeddings.
@@ -83,7 +116,7 @@ class Codec:
         Returns:
             int32 [row, frame, level].
         """
-        books, levels = self._state("quantizer"), self._levels(levels)
+        books, levels = self._quantizer.state, self._levels(levels)
         return np.asarray(self._jit_quantize(books, self._put(embeddings), levels=levels))
 
     def dequantize(self, codes: np.ndarray) -> np.ndarray:
@@ -93,7 +126,7 @@ class Codec:
             ValueError: a code is out of range, or there are more levels than the quantizer has.
         """
         self._check(codes)
-        return np.asarray(self._jit_dequantize(self._state("quantizer"), self._put(codes)))
+        return np.asarray(self._jit_dequantize(self._quantizer.state, self._put(codes)))
 
     def encode(self, waveform: np.ndarray, levels: int | None = None) -> np.ndarray:
         """Encodes audio to codes.
@@ -105,7 +138,7 @@ class Codec:
         Returns:
             int32 [row, ceil(sample / frame_samples), level].
         """
-        states = self._state("encoder"), self._state("quantizer")
+        states = self._encoder.state, self._quantizer.state
         audio, levels = self._with_channels(waveform), self._levels(levels)
         return np.asarray(self._jit_encode(*states, audio, levels=levels))
 
@@ -125,20 +158,18 @@ class Codec:
             ValueError: a code is out of range, or there are more levels than the quantizer has.
         """
         self._check(codes)
-        states = self._state("quantizer"), self._state("decoder")
+        states = self._quantizer.state, self._decoder.state
         decoded = self._jit_decode(*states, self._put(codes), past_lookahead=past_lookahead)
         return np.asarray(decoded)
 
     def encoder_blocks(self, features: np.ndarray) -> dict[str, np.ndarray]:
         """The output of every block of the encoder, by published name; see `Encoder.blocks`."""
-        return self._read_blocks("encoder", features)
+        outputs = self._jit_encoder_blocks(self._encoder.state, self._put(features))
+        return {name: np.asarray(output) for name, output in outputs.items()}
 
     def decoder_blocks(self, embeddings: np.ndarray) -> dict[str, np.ndarray]:
         """The output of every block of the decoder, by published name; see `Decoder.blocks`."""
-        return self._read_blocks("decoder", embeddings)
-
-    def _read_blocks(self, part: str, x: np.ndarray) -> dict[str, np.ndarray]:
-        outputs = self._jit_blocks(self._state(part), self._put(x), part=part)
+        outputs = self._jit_decoder_blocks(self._decoder.state, self._put(embeddings))
         return {name: np.asarray(output) for name, output in outputs.items()}
 
     def _decode(
@@ -148,33 +179,19 @@ class Codec:
         if past_lookahead:
             ahead = self.config.decoder_lookahead
             embeddings = jnp.pad(embeddings, ((0, 0), (0, ahead), (0, 0)))
-        return self._stft.inverse(self._run(weights, embeddings, "decoder"))
+        return self._stft.inverse(self._decoder.at(weights)(embeddings))
 
     def _encode(
         self, weights: nnx.State, books: nnx.State, waveform: jax.Array, levels: int
     ) -> jax.Array:
-        embeddings = self._run(weights, self._stft.forward(waveform), "encoder")
+        embeddings = self._encoder.at(weights)(self._stft.forward(waveform))
         return self._quantize(books, embeddings, levels)
 
     def _quantize(self, books: nnx.State, embeddings: jax.Array, levels: int) -> jax.Array:
-        return rvq.encode(embeddings, self._merge("quantizer", books).embedding[:levels])
+        return rvq.encode(embeddings, self._quantizer.at(books).embedding[:levels])
 
     def _dequantize(self, books: nnx.State, codes: jax.Array) -> jax.Array:
-        return rvq.decode(codes, self._merge("quantizer", books).embedding[...])
-
-    def _run(self, weights: nnx.State, x: jax.Array, part: str) -> jax.Array:
-        return self._merge(part, weights)(x)
-
-    def _blocks(self, weights: nnx.State, x: jax.Array, part: str) -> dict[str, jax.Array]:
-        return dict(self._merge(part, weights).blocks(x))
-
-    def _merge(self, part: str, state: nnx.State) -> nnx.Module:
-        return nnx.merge(self._parts[part][0], state)
-
-    def _state(self, part: str) -> nnx.State:
-        if part not in self._parts:
-            raise LookupError(f"the codec was loaded without its {part}")
-        return self._parts[part][1]
+        return rvq.decode(codes, self._quantizer.at(books).embedding[...])
 
     def _put(self, x: np.ndarray) -> jax.Array:
         return jax.device_put(x, self._device)
@@ -185,6 +202,8 @@ class Codec:
                 f"audio must be [row, sample, channel] with 1 or {self.config.channels} channels, "
                 f"got {waveform.shape}"
             )
+        if 0 in waveform.shape:
+            raise ValueError(f"there is no audio to analyse: its shape is {waveform.shape}")
         shape = (*waveform.shape[:2], self.config.channels)
         return self._put(np.broadcast_to(waveform, shape).astype(np.float32, copy=False))
 

@@ -87,7 +87,9 @@ class SpectroStreamConfig:
 
     def _shape_faults(self) -> list[str]:
         if not self.ratios or len(self.mults) != len(self.ratios):
-            return [f"{len(self.ratios)} ratios and {len(self.mults)} mults: give one of each a level"]
+            return [
+                f"{len(self.ratios)} ratios and {len(self.mults)} mults: give one of each a level"
+            ]
         if any(stride < 1 for ratio in self.ratios for stride in ratio) or min(self.mults) <= 0:
             return [f"ratios must be at least 1 and mults above 0: {self.ratios}, {self.mults}"]
         faults = []
