@@ -213,9 +213,10 @@ class SpectroStreamConfig:
 
 def _flatten(found: Mapping[str, Any]) -> dict[str, Any]:
     stft = found.get("stft", {})
-    return {key: value for key, value in found.items() if key != "stft"} | {
-        f"stft.{key}": value for key, value in dict(stft).items()
-    }
+    if not isinstance(stft, dict):
+        raise ValueError(f"stft = {stft!r} is not what a codec's config can hold")
+    flat = {key: value for key, value in found.items() if key != "stft"}
+    return flat | {f"stft.{key}": value for key, value in stft.items()}
 
 
 def _expect(flat: dict[str, Any], key: str, value: str) -> None:

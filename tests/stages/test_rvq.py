@@ -1,0 +1,113 @@
+"""Laws of residual vector quantization."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stages import rvq
+
+few = settings(max_examples=25, deadline=None)
+seeds = st.integers(0, 2**32 - 1)
+
+
+def random_codebooks(seed, levels=3, codes=7, dim=5):
+    draw = np.random.default_rng(seed)
+    scale = 0.6 ** np.arange(levels)[:, None, None]
+    return (draw.standard_normal((levels, codes, dim)) * scale).astype(np.float32)
+
+
+def separable_codebooks(seed, levels=3, codes=7, dim=5):
+    """Every level is so much finer than the one before that no level can repair another's code."""
+    draw = np.random.default_rng(seed)
+    corners = np.stack(np.unravel_index(np.arange(codes), (2,) * 3), axis=-1)
+    corners = np.pad(corners, ((0, 0), (0, dim - 3))) + 0.1 * draw.uniform(-1, 1, (codes, dim))
+    scale = 0.05 ** np.arange(levels)[:, None, None]
+    return (corners[None] * scale).astype(np.float32)
+
+
+@given(seeds, st.integers(1, 3))
+@few
+def test_codes_survive_decoding_and_encoding_where_levels_are_separable(seed, levels):
+    codebooks = separable_codebooks(seed)[:levels]
+    codes = np.random.default_rng(seed).integers(0, 7, (4, 2, levels)).astype(np.int32)
+    embeddings = rvq.decode(jnp.asarray(codes), jnp.asarray(codebooks))
+    np.testing.assert_array_equal(rvq.encode(embeddings, jnp.asarray(codebooks)), codes)
+
+
+@given(seeds, st.integers(1, 3))
+@few
+def test_first_levels_do_not_depend_on_later_ones(seed, levels):
+    codebooks = random_codebooks(seed)
+    embeddings = np.random.default_rng(seed).standard_normal((6, 5)).astype(np.float32)
+    whole = rvq.encode(embeddings, codebooks)
+    np.testing.assert_array_equal(rvq.encode(embeddings, codebooks[:levels]), whole[:, :levels])
+
+
+@given(seeds)
+@few
+def test_every_level_takes_the_nearest_code(seed):
+    codebooks = random_codebooks(seed)
+    embeddings = np.random.default_rng(seed).standard_normal((6, 5)).astype(np.float32)
+    codes = np.asarray(rvq.encode(embeddings, codebooks))
+    residual = embeddings.astype(np.float64)
+    for level, book in enumerate(codebooks.astype(np.float64)):
+        distances = np.square(residual[:, None] - book[None]).sum(axis=-1)
+        taken = np.take_along_axis(distances, codes[:, level, None], axis=1)[:, 0]
+        np.testing.assert_allclose(taken, distances.min(axis=1), atol=1e-5)
+        residual -= book[codes[:, level]]
+
+
+@given(seeds, st.integers(1, 3))
+@few
+def test_decoding_is_the_float32_sum_in_level_order(seed, levels):
+    codebooks = random_codebooks(seed)
+    codes = np.random.default_rng(seed).integers(0, 7, (4, 2, levels)).astype(np.int32)
+    total = codebooks[0][codes[..., 0]]
+    for level in range(1, levels):
+        total = total + codebooks[level][codes[..., level]]
+    np.testing.assert_array_equal(rvq.decode(codes, jnp.asarray(codebooks)), total)
+
+
+def test_among_equally_near_codes_the_lowest_wins():
+    codebooks = np.array([[[2.0], [1.0], [-1.0], [1.0]]], np.float32)
+    codes = rvq.encode(np.array([[0.0], [1.0]], np.float32), codebooks)
+    np.testing.assert_array_equal(codes, [[1], [1]])
+
+
+def test_any_number_of_leading_axes():
+    codebooks = random_codebooks(0)
+    embeddings = np.random.default_rng(1).standard_normal((2, 3, 4, 5)).astype(np.float32)
+    codes = rvq.encode(embeddings, codebooks)
+    assert codes.shape == (2, 3, 4, 3)
+    assert codes.dtype == jnp.int32
+    np.testing.assert_array_equal(rvq.encode(embeddings[1, 2, 3], codebooks), codes[1, 2, 3])
+
+
+@pytest.mark.parametrize("levels", [0, 4])
+def test_levels_that_the_codebooks_lack_are_refused(levels):
+    with pytest.raises(ValueError, match=f"{levels} levels, but the quantizer has 1 to 3"):
+        rvq.decode(jnp.zeros((1, levels), jnp.int32), jnp.asarray(random_codebooks(0)))
+
+
+def test_embeddings_of_another_width_are_refused():
+    with pytest.raises(ValueError, match="width 4"):
+        rvq.encode(jnp.zeros((1, 4)), jnp.asarray(random_codebooks(0)))
+
+
+@given(seeds, st.sampled_from([-1, 7, 2**31 - 1, -(2**31)]))
+@few
+def test_a_code_out_of_range_is_named_with_its_place(seed, bad):
+    draw = np.random.default_rng(seed)
+    codes = draw.integers(0, 7, (2, 3, 4)).astype(np.int32)
+    place = tuple(int(draw.integers(size)) for size in codes.shape)
+    codes[place] = bad
+    with pytest.raises(ValueError, match=rf"code {bad} at \[{', '.join(map(str, place))}\]"):
+        rvq.check_codes(codes, 7)
+
+
+def test_codes_at_both_ends_of_the_range_pass_and_fractions_do_not():
+    rvq.check_codes(np.array([[0, 6]]), 7)
+    with pytest.raises(TypeError, match="float64"):
+        rvq.check_codes(np.array([[0.0, 6.0]]), 7)
