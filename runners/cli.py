@@ -1,16 +1,15 @@
 """The command `soundstage`: one function a command, each in a file of its own."""
 
 import os
-import signal
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
 from runners import cli_generate, cli_inspect, cli_pipeline, cli_verify
 from runners.exit_codes import STOPPED, CommandFailed, errors_as_lines
+from runners.interrupts import stopped_politely
 
 EXIT_CODES = """Exit codes: 0 done; 1 verify found faults; 2 wrong command line; 3 bad input
 (prompt, audio file, duration, control, session); 4 bad pipeline; 5 bad weights; 6 output cannot be
@@ -63,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Raises:
         SystemExit: with a code from the table in `runners.errors`.
     """
-    with _stoppable():
+    with stopped_politely():
         code = _run(list(sys.argv[1:] if arguments is None else arguments))
     if code == STOPPED and arguments is None:
         # Threads of stages under way would keep the process until they are done.
@@ -83,16 +82,6 @@ def _run(arguments: list[str]) -> int:
         # `soundstage ... | head` is done when head is; nothing is left to be flushed at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
-
-
-@contextmanager
-def _stoppable() -> Iterator[None]:
-    """Lets a polite kill clean up as Ctrl-C does."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 if __name__ == "__main__":

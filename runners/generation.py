@@ -23,6 +23,7 @@ from runners.controls import complete
 from runners.errors import InputError, UsageError
 from runners.files import replacing, reporting
 from runners.front import open_runner, version
+from runners.interrupts import uninterrupted
 from runners.pipe_out import standard_output
 from runners.pipeline_choice import PipelineChoice
 from runners.progress import Progress, Update
@@ -280,9 +281,11 @@ def _write_chunks(
     # Ticks with an end: a session would look ahead beyond what was asked for.
     ticks = _ticks(session, plan.chunks)
     for chunk in session.runner.stream(ticks, session.state, lookahead=1):
-        if trace is not None:
-            trace.write(chunk)
-        writer.write(chunk.audio[0, : plan.total_samples - writer.samples])
+        # A pipe may make us wait for its reader, so there Ctrl-C has to come through.
+        with nullcontext() if plan.order.output == STANDARD_OUTPUT else uninterrupted():
+            if trace is not None:
+                trace.write(chunk)
+            writer.write(chunk.audio[0, : plan.total_samples - writer.samples])
         played.chunk = chunk
         played.samples = writer.samples
         played.clipped_samples = writer.clipped_samples

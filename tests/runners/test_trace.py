@@ -96,14 +96,18 @@ def test_ticks_are_on_disk_before_the_run_ends(tmp_path):
 
 def test_a_run_that_failed_is_not_complete(tmp_path):
     path = tmp_path / "run.arrow"
-    with soundstage.open(preset="toy", prompts=["pads"]) as session:
+
+    def fail(session):
         weights, state = session.runner.weights(), session.state
-        with (
-            pytest.raises(ZeroDivisionError),
-            open_trace(path, session.graph, weights, state, "1") as trace,
-        ):
+        with open_trace(path, session.graph, weights, state, "1") as trace:
             trace.write(next(session))
             raise ZeroDivisionError
+
+    with (
+        soundstage.open(preset="toy", prompts=["pads"]) as session,
+        pytest.raises(ZeroDivisionError),
+    ):
+        fail(session)
     trace = read_trace(path)
     assert not trace.complete
     assert len(list(trace.entries())) == len(soundstage.load(preset="toy").nodes) + 1
