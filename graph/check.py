@@ -214,8 +214,9 @@ class _Checker:
             self.outputs[name] = FromStage(stage, leaf)
 
     def _order(self) -> TopologicalSorter[str]:
+        # Lists, not sets: the order of the stages must not hang on how Python hashes text today.
         needs = {
-            name: {s.stage for s in sources.values() if isinstance(s, FromStage)}
+            name: [s.stage for s in sources.values() if isinstance(s, FromStage)]
             for name, sources in self.sources.items()
         }
         return TopologicalSorter(needs)
@@ -279,9 +280,4 @@ def _mismatch(source: Port, sink: Port, dims: Mapping[str, int]) -> str:
         return f"kind {source.kind} does not fit {sink.kind}"
     if source.dtype != sink.dtype:
         return f"dtype {source.dtype} does not fit {sink.dtype}"
-    return f"shape {_shape(source, dims)} does not fit {_shape(sink, dims)}"
-
-
-def _shape(port: Port, dims: Mapping[str, int]) -> str:
-    sizes = " ".join(f"{name}={dims[name]}" if name in dims else name for name in port.shape)
-    return f"[{sizes}]"
+    return f"shape {source.spelled_shape(dims)} does not fit {sink.spelled_shape(dims)}"

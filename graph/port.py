@@ -1,5 +1,6 @@
 """Ports: what may flow between two stages."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -58,3 +59,8 @@ class Port:
     def fits(self, other: "Port") -> bool:
         """Whether a value of `other` may flow into this port."""
         return (self.kind, self.dtype, self.shape) == (other.kind, other.dtype, other.shape)
+
+    def spelled_shape(self, dims: Mapping[str, int]) -> str:
+        """The shape for people: "[frame=50 level=16]"; a ragged dimension has no size."""
+        sizes = (f"{name}={dims[name]}" if name in dims else name for name in self.shape)
+        return f"[{' '.join(sizes)}]"
