@@ -21,6 +21,17 @@ _LONGEST_OGG_PAGE = 65_307
 _MP3_SLACK = 2 * 1152
 
 
+class _OneWay(soundfile.SoundFile):
+    """A decoder that never goes back.
+
+    soundfile seeks to where it already is after every read of a seekable file; in an MP3 of
+    variable bit rate it then lands elsewhere, and the audio jumps.
+    """
+
+    def seekable(self) -> bool:
+        return False
+
+
 @dataclass(frozen=True)
 class AudioFile:
     """An open audio file.
@@ -42,7 +53,7 @@ class AudioFile:
     channels: int
     samples: int
     comment: str
-    _decoder: soundfile.SoundFile
+    _decoder: _OneWay
 
     @property
     def seconds(self) -> float:
@@ -93,7 +104,7 @@ def open_audio(path: Path | str) -> Iterator[AudioFile]:
     _refuse_unreadable(path)
     with _quiet_mp3(path):
         try:
-            decoder = soundfile.SoundFile(path)
+            decoder = _OneWay(path)
         except soundfile.LibsndfileError as error:
             raise InputError(
                 f"{path}: not an audio file that can be read: use WAV, FLAC, Ogg or MP3"
@@ -148,8 +159,12 @@ def _ends_with_last_page(path: Path) -> bool:
     with path.open("rb") as stream:
         stream.seek(max(0, path.stat().st_size - _LONGEST_OGG_PAGE))
         tail = stream.read()
-    page = tail.rfind(b"OggS")
-    return page >= 0 and len(tail) > page + 5 and bool(tail[page + 5] & 4)
+    # A page: its name, version, flags (4 = last), 20 more bytes, how many sizes, sizes, the rest.
+    page = tail[tail.rfind(b"OggS") :]
+    if len(page) < 27 or not page[5] & 4:
+        return False
+    sizes = page[27 : 27 + page[26]]
+    return len(page) >= 27 + page[26] + sum(sizes)
 
 
 @contextmanager
