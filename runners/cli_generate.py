@@ -172,8 +172,8 @@ def generate(
     """
     with errors_as_lines(debug):
         # late, as JAX and Arrow come with it
-        from runners.generation import Order
         from runners.generation import generate as make
+        from runners.order import Order
         from runners.pipeline_choice import choose
         from runners.progress import open_progress
         from runners.prompts import parse_audio, parse_text

@@ -116,6 +116,9 @@ def test_the_session_s_own_preset_may_be_named_again_and_another_may_not(tmp_pat
     refused = run(*resume, "--preset", "toy", "--set", "format.context_s=8.0")
     assert refused.code == 3
     assert "made by another graph" in refused.stderr
+    lost = run(*resume, "--set", "inputs.temperature=0.5")
+    assert lost.code == 2
+    assert "has no effect with --resume" in lost.stderr
 
 
 def test_prompts_may_be_positional_named_weighted_and_audio(tmp_path, reference):
@@ -167,3 +170,15 @@ def test_stand_ins_say_so_and_quiet_says_nothing(tmp_path):
     assert "it makes tones, not music" in loud.stderr
     assert "x real time" in loud.stderr
     assert make(tmp_path / "out.wav", "pads", "--duration", 2, "--quiet").stderr == ""
+
+
+def test_the_real_networks_go_on_sample_for_sample_too(tmp_path):
+    saved = tmp_path / "half.session"
+    asked = ("--prompt", "warm pads", "--seed", 7, "--duration")
+    make(tmp_path / "whole.wav", *asked, 4, preset="tiny")
+    make(tmp_path / "first.wav", *asked, 2, "--save", saved, preset="tiny")
+    done = run("generate", "--resume", saved, "--duration", 2, "-o", tmp_path / "rest.wav")
+    assert done.code == 0, done.stderr
+    assert "random weights: it makes noise, not music" in done.stderr
+    joined = np.concatenate([samples(tmp_path / f"{name}.wav") for name in ("first", "rest")])
+    assert np.array_equal(joined, samples(tmp_path / "whole.wav"))

@@ -1,11 +1,15 @@
 """`soundstage inspect` and `soundstage verify`: what they tell, and with which exit code."""
 
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 from command_line import run, told
+
+GOLDEN = Path(__file__).parents[1] / "golden"
 
 
 @pytest.fixture(scope="module")
@@ -89,3 +93,27 @@ def test_verify_needs_a_recording(tmp_path):
     done = run("verify", tmp_path)
     assert done.code == 1
     assert "config.json" in told(done.stderr)
+
+
+def test_verify_prints_every_array_and_the_verdict():
+    done = run("verify", GOLDEN / "spectrostream")
+    assert done.code == 0, done.stdout + done.stderr
+    heading, *rows, summary = done.stdout.splitlines()
+    assert heading.split()[:4] == ["array", "max", "error", "tolerance"]
+    assert sum("ok" in row.split() for row in rows) >= 5
+    assert summary.endswith(": passed")
+
+
+def test_verify_fails_with_one_wrong_array(tmp_path):
+    changed = shutil.copytree(GOLDEN / "spectrostream", tmp_path / "changed")
+    with np.load(changed / "decode.npz") as file:
+        arrays = dict(file)
+    for name, array in arrays.items():
+        if array.dtype.kind == "f":
+            arrays[name] = array + 0.1
+    np.savez(changed / "decode.npz", **arrays)
+    done = run("verify", changed)
+    assert done.code == 1
+    assert "FAIL" in done.stdout
+    assert done.stdout.endswith(": FAILED\n")
+    assert done.stderr == ""

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -61,10 +60,13 @@ def test_a_reader_that_leaves_ends_the_music_quietly(tmp_path):
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_leaves_nothing_behind(tmp_path, stop):
-    command = [*MODULE, *TOY, "--duration", "80000", "--output", str(tmp_path / "out.flac")]
     # A shell that starts its jobs in the background makes them deaf to Ctrl-C.
-    hear = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    player = subprocess.Popen(command, stderr=subprocess.PIPE, preexec_fn=hear)
+    hearing = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from runners.cli import main; main()"
+    )
+    arguments = [*TOY, "--duration", "80000", "--output", str(tmp_path / "out.flac")]
+    player = subprocess.Popen([sys.executable, "-c", hearing, *arguments], stderr=subprocess.PIPE)
     deadline = time.monotonic() + 60
     while not any(path.stat().st_size > 100_000 for path in tmp_path.iterdir()):
         assert time.monotonic() < deadline

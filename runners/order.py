@@ -1,0 +1,195 @@
+"""What `soundstage generate` is asked for, checked as far as that goes without weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from graph.check import build
+from graph.overrides import apply
+from graph.plan import Graph
+from graph.problem import PipelineError, Problem
+from graph.spec import parse
+from runners.audio_out import STANDARD_OUTPUT, open_writer
+from runners.controls import complete
+from runners.errors import InputError, UsageError
+from runners.files import replacing
+from runners.pipe_out import standard_output
+from runners.pipeline_choice import PipelineChoice
+from runners.prompts import Audio, Text, expand_prompts
+from runners.session_file import SavedSession, SessionFileError, read_session
+
+LONGEST_S = 24 * 3600.0
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to make, and where to put it.
+
+    Attributes:
+        prompts: texts and audio files; empty = the pipeline's default, or the resumed session's.
+        duration_s: seconds of audio.
+        output: a .wav, .flac, .ogg or .mp3 file, or "-" for standard output.
+        controls: the controls asked for, by name; what is left out stays at its default.
+        choice: the pipeline.
+        resume: a session file to go on from.
+        save: where to save the session at the end.
+        record: where to write the trace.
+    """
+
+    prompts: tuple[Text | Audio, ...]
+    duration_s: float
+    output: str
+    controls: Mapping[str, Any] = field(default_factory=dict)
+    choice: PipelineChoice = field(default_factory=PipelineChoice)
+    resume: Path | None = None
+    save: Path | None = None
+    record: Path | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An order that can be carried out, unless weights or a stage object.
+
+    Attributes:
+        order: what was asked for.
+        graph: what will run.
+        saved: the session to go on from; None starts fresh.
+        changes: the controls asked for, prompts taken apart into theirs.
+        total_samples: samples per channel to make.
+    """
+
+    order: Order
+    graph: Graph
+    saved: SavedSession | None
+    changes: Mapping[str, Any]
+    total_samples: int
+
+    @property
+    def rate_hz(self) -> int:
+        """Samples per second and channel."""
+        return self.graph.format.sample_rate_hz
+
+    @property
+    def channels(self) -> int:
+        """Audio channels."""
+        return self.graph.format.channels
+
+    @property
+    def seconds(self) -> float:
+        """How long the audio will be, a whole number of samples."""
+        return self.total_samples / self.rate_hz
+
+    @property
+    def chunks(self) -> int:
+        """How many chunks that takes; the last one may be cut."""
+        return -(-self.total_samples // self.graph.format.dims["sample"])
+
+
+def plan(order: Order) -> Plan:
+    """Checks an order; loads no weights and leaves no file.
+
+    Raises:
+        UsageError: options contradict each other.
+        InputError: a prompt or the duration cannot be used; `ControlError` and
+            `SessionFileError` likewise.
+        PipelineError: the pipeline cannot run.
+        OutputError: a file cannot be written.
+    """
+    _refuse_duration(order.duration_s)
+    _refuse_twice(order)
+    _refuse_lost_settings(order)
+    for prompt in order.prompts:
+        _refuse_bytes(prompt)
+    saved = read_session(order.resume) if order.resume is not None else None
+    graph = order.choice.load() if saved is None else _resumed_graph(saved, order.choice)
+    if "audio" not in graph.outputs:
+        cure = 'add audio = "stage.port"'
+        raise PipelineError([Problem("outputs", "generate needs an output named audio", cure)])
+    changes = dict(order.controls)
+    if order.prompts:
+        changes |= expand_prompts(order.prompts, graph.format)
+    complete(graph, changes, {})
+    total = round(order.duration_s * graph.format.sample_rate_hz)
+    if total < 1:
+        raise InputError(f"duration {order.duration_s:g} s is shorter than one sample")
+    made = Plan(order, graph, saved, changes, total)
+    _refuse_unwritable(made)
+    return made
+
+
+def _resumed_graph(saved: SavedSession, choice: PipelineChoice) -> Graph:
+    if choice.names_a_graph and choice.read().digest() != saved.spec.digest():
+        raise SessionFileError(
+            f"{saved.path}: made by another graph (pipeline {saved.spec.name!r}); leave "
+            "--preset, --pipeline and --set out: the session brings its own"
+        )
+    return build(parse(apply(saved.spec.as_dict(), (), choice.placements)), choice.allow)
+
+
+def _refuse_duration(duration_s: float) -> None:
+    if not (math.isfinite(duration_s) and duration_s > 0):
+        raise InputError(f"duration {duration_s:g}: must be a number of seconds above 0")
+    if duration_s > LONGEST_S:
+        raise InputError(
+            f"duration {duration_s:g} s is more than 24 hours: make it in parts, with --save and "
+            "--resume"
+        )
+
+
+def _refuse_lost_settings(order: Order) -> None:
+    lost = [text for text in order.choice.settings if text.startswith("inputs.")]
+    if order.resume is not None and lost:
+        raise UsageError(
+            f"--set {lost[0]} has no effect with --resume: the session brings its own controls; "
+            "change them with --temperature and the like"
+        )
+
+
+def _refuse_twice(order: Order) -> None:
+    written = {"--save": order.save, "--record": order.record}
+    if order.output != STANDARD_OUTPUT:
+        written["--output"] = Path(order.output)
+    seen: dict[Path, str] = {}
+    for option, path in written.items():
+        if path is None:
+            continue
+        other = seen.setdefault(path.resolve(), option)
+        if other != option:
+            raise UsageError(f"{other} and {option} both name {path}; give two names")
+
+
+def _refuse_bytes(prompt: Text | Audio) -> None:
+    if isinstance(prompt, Text):
+        try:
+            prompt.text.encode()
+        except UnicodeEncodeError as error:
+            raise InputError(f"prompt {prompt.text[:40]!r} is not text in UTF-8") from error
+
+
+class _Untouched(Exception):
+    """Leaves a file that was opened only to see whether it can be."""
+
+
+def _refuse_unwritable(plan: Plan) -> None:
+    """Opens every output and lets go of it again, before the weights take their time."""
+    order = plan.order
+    if order.output == STANDARD_OUTPUT:
+        with standard_output():
+            pass
+    else:
+        with (
+            suppress(_Untouched),
+            open_writer(
+                order.output, plan.rate_hz, plan.channels, total_samples=plan.total_samples
+            ),
+        ):
+            raise _Untouched
+    for path in (order.save, order.record):
+        if path is not None:
+            with suppress(_Untouched), replacing(path):
+                raise _Untouched
