@@ -22,13 +22,14 @@ def encode(embeddings: jax.Array, codebooks: jax.Array) -> jax.Array:
     levels, _, width = codebooks.shape
     if embeddings.shape[-1] != width:
         raise ValueError(f"embeddings of width {embeddings.shape[-1]} need codebooks of that width")
-    residual = embeddings.reshape(-1, width)  # [vector, dim]
-    codes = []
-    for level in range(levels):
-        code = _nearest(residual, codebooks[level])
-        residual = residual - codebooks[level][code]
-        codes.append(code)
-    return jnp.stack(codes, axis=-1).reshape(*embeddings.shape[:-1], levels)
+
+    def refine(residual: jax.Array, codebook: jax.Array) -> tuple[jax.Array, jax.Array]:
+        code = _nearest(residual, codebook)
+        return residual - codebook[code], code
+
+    # A scan, because compiling 64 levels one by one takes seconds and runs no faster.
+    _, codes = lax.scan(refine, embeddings.reshape(-1, width), codebooks)  # [level, vector]
+    return codes.T.reshape(*embeddings.shape[:-1], levels)
 
 
 def _nearest(residual: jax.Array, codebook: jax.Array) -> jax.Array:

@@ -13,7 +13,7 @@ from stages.spectrostream.blocks import (
     upsample_by_phases,
 )
 from stages.spectrostream.config import SpectroStreamConfig, UnitShape
-from stages.spectrostream.groups import apart, join, split
+from stages.spectrostream.groups import apart, join, last_output, row_by_row, split
 
 
 class Decoder(nnx.Module):
@@ -57,28 +57,36 @@ class Decoder(nnx.Module):
         Returns:
             float32 [row, stft_frame, bin, feature_channel]; the lookahead is cut off in front.
         """
-        *_, (_, parts) = self.blocks(embeddings)
-        features = join(parts.reshape(-1, *parts.shape[-3:]), self.splits)
-        return features[:, self.lookahead_stft_frames :]
+        groups = split(last_output(self._inner_blocks(embeddings)), self.splits)
+        parts = row_by_row(lambda row: last_output(self._outer_blocks(row)), groups)
+        return join(parts, self.splits)[:, self.lookahead_stft_frames :]
 
     def blocks(self, embeddings: jax.Array) -> Iterator[tuple[str, jax.Array]]:
         """Yields every block's published name and output, in order.
 
         The output of a block that runs per group of channels has a leading axis for the groups.
         """
+        for name, x in self._inner_blocks(embeddings):
+            yield name, x
+        for name, part in self._outer_blocks(split(x, self.splits)):
+            yield name, apart(part, self.splits)
+
+    def _inner_blocks(self, embeddings: jax.Array) -> Iterator[tuple[str, jax.Array]]:
+        """What runs on all channels: takes [row, frame, feature] and gives [row, ...]."""
         x = self.input_layer(embeddings[:, :, None])
         yield "input_layer", x
-        x = x.reshape(*x.shape[:2], self.bottom_bins, -1)
-        x = self.input_layers_residual_unit(x)
+        x = self.input_layers_residual_unit(x.reshape(*x.shape[:2], self.bottom_bins, -1))
         yield "input_layers_residual_unit", x
-        for level, unit in enumerate(self.units):
-            if level == self.joint_levels:
-                x = split(x, self.splits)
+        for level, unit in enumerate(self.units[: self.joint_levels]):
             x = unit(x)
-            yield f"decoder_{level}", apart(x, self.splits) if level >= self.joint_levels else x
-        if self.joint_levels == len(self.units):
-            x = split(x, self.splits)
-        yield "base_conv_last", apart(self.base_conv_last(nnx.elu(x)), self.splits)
+            yield f"decoder_{level}", x
+
+    def _outer_blocks(self, x: jax.Array) -> Iterator[tuple[str, jax.Array]]:
+        """What runs per group: takes and gives [group * row, time, bin, channel]."""
+        for level, unit in enumerate(self.units[self.joint_levels :], self.joint_levels):
+            x = unit(x)
+            yield f"decoder_{level}", x
+        yield "base_conv_last", self.base_conv_last(nnx.elu(x))
 
 
 class InputLayer(nnx.Module):

@@ -7,7 +7,7 @@ from flax import nnx
 
 from stages.spectrostream.blocks import Conv, EncoderUnit, Pointwise
 from stages.spectrostream.config import SpectroStreamConfig, UnitShape
-from stages.spectrostream.groups import apart, join, split
+from stages.spectrostream.groups import apart, join, last_output, row_by_row, split
 
 
 class Encoder(nnx.Module):
@@ -38,21 +38,33 @@ class Encoder(nnx.Module):
         Returns:
             float32 [row, frame, feature]; a last partial frame counts.
         """
-        *_, (_, embeddings) = self.blocks(features)
-        return embeddings[:, :, 0]
+        groups = split(features, self.splits)
+        outer = row_by_row(lambda row: last_output(self._outer_blocks(row)), groups)
+        return last_output(self._inner_blocks(outer))[:, :, 0]
 
     def blocks(self, features: jax.Array) -> Iterator[tuple[str, jax.Array]]:
         """Yields every block's published name and output, in order.
 
         The output of a block that runs per group of channels has a leading axis for the groups.
         """
-        x = self.base_conv_first(split(features, self.splits))
-        yield "base_conv_first", apart(x, self.splits)
-        for level, unit in enumerate(self.units):
-            if level == self.apart_levels:
-                x = join(x, self.splits)
+        for name, x in self._outer_blocks(split(features, self.splits)):
+            yield name, apart(x, self.splits)
+        yield from self._inner_blocks(x)
+
+    def _outer_blocks(self, x: jax.Array) -> Iterator[tuple[str, jax.Array]]:
+        """What runs per group: takes and gives [group * row, time, bin, channel]."""
+        x = self.base_conv_first(x)
+        yield "base_conv_first", x
+        for level, unit in enumerate(self.units[: self.apart_levels]):
             x = unit(x)
-            yield f"encoder_{level}", apart(x, self.splits) if level < self.apart_levels else x
+            yield f"encoder_{level}", x
+
+    def _inner_blocks(self, x: jax.Array) -> Iterator[tuple[str, jax.Array]]:
+        """What runs on all channels: takes [group * row, ...] and gives [row, ...]."""
+        x = join(x, self.splits)
+        for level, unit in enumerate(self.units[self.apart_levels :], self.apart_levels):
+            x = unit(x)
+            yield f"encoder_{level}", x
         x = self.bottleneck(x)
         yield "bottleneck", x
         yield "output_convs", self.output_convs(x.reshape(*x.shape[:2], 1, -1))

@@ -1,0 +1,204 @@
+"""Times SpectroStream's decoder and encoder against the floor that the same run measures.
+
+    python benchmarks/spectrostream_codec.py --size full --frames 51 --seconds 10
+
+The floor is the networks' multiplications and additions at the speed of a large matrix product on
+the same device. The decoder is timed twice with the same weights: as it is, and with transposed
+convolutions computed over inserted zeros, as libraries do. Weights are random.
+"""
+
+import argparse
+import math
+import resource
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from stages.spectrostream.blocks import unit_taps
+from stages.spectrostream.codec import Codec, load_codec
+from stages.spectrostream.config import FULL, TINY, SpectroStreamConfig, UnitShape
+from stages.weights import open_source
+
+SQUARE = 4096
+
+
+def upsample_by_zeros(x: jax.Array, kernel: jax.Array, stride: tuple[int, int]) -> jax.Array:
+    """A transposed convolution by its definition: most of what it multiplies is zero."""
+    (time_taps, bin_taps), (time_stride, bin_stride) = kernel.shape[:2], stride
+    around = bin_taps + bin_stride - 2
+    before = -(-around // 2)
+    padding = ((time_taps - 1, time_stride - 1), (before, around - before))
+    return lax.conv_general_dilated(
+        x,
+        kernel,
+        (1, 1),
+        padding,
+        lhs_dilation=stride,
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        precision=lax.Precision.HIGHEST,
+    )
+
+
+def times_in_turn(
+    runs: dict[str, Callable[[], object]], repeats: int
+) -> dict[str, tuple[float, float]]:
+    """The least and the median seconds of every call, taken in turns after one to warm up.
+
+    In turns, because a busy machine is then as slow for the floor as for what is measured.
+    """
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    for turn in range(1 + repeats):
+        for name, run in runs.items():
+            start = time.perf_counter()
+            jax.block_until_ready(run())
+            if turn:
+                times[name].append(time.perf_counter() - start)
+    return {name: (min(taken), float(np.median(taken))) for name, taken in times.items()}
+
+
+def matrix_product(device: jax.Device) -> Callable[[], jax.Array]:
+    """Multiplies two float32 matrices of `SQUARE` x `SQUARE`."""
+    square = jax.device_put(np.ones((SQUARE, SQUARE), np.float32), device)
+    multiply = jax.jit(lambda x: jnp.matmul(x, x, precision="highest"))
+    return lambda: multiply(square)
+
+
+def unit_operations(
+    shape: UnitShape, first_out: int, places_in: int, places_between: int, places_out: int
+) -> float:
+    """Operations of a residual unit: its first convolution makes `places_between` outputs."""
+    strided = math.prod(unit_taps(shape.stride))
+    if places_out > places_in:  # every input of a transposed convolution meets every tap once
+        body = places_in * strided * shape.width_in * first_out
+        body += places_out * 9 * first_out * shape.width_out
+    else:
+        body = places_between * 9 * shape.width_in * first_out
+        body += places_out * strided * first_out * shape.width_out
+    shortcut = min(places_in, places_out) * shape.width_in * shape.width_out * shape.projects
+    return 2.0 * (body + shortcut)
+
+
+def decoder_operations(config: SpectroStreamConfig, frames: int) -> float:
+    """Operations of decoding `frames` embeddings."""
+    width, features, bins = config.decoder_width, config.features, config.bottom_bins
+    flat = width * bins
+    still = UnitShape(width, width, (1, 1), projects=False)
+    places = frames * bins
+    total = 2.0 * frames * flat * (2 * features + flat)
+    total += unit_operations(still, width, places, places, places)
+    for level, shape in enumerate(config.decoder_units):
+        groups = config.channel_splits if level >= config.joint_levels else 1
+        after = places * math.prod(shape.stride)
+        total += groups * unit_operations(shape, shape.width_out, places, after, after)
+        places = after
+    taps = config.decoder_base_kernel**2
+    return total + 2.0 * places * taps * config.decoder_units[-1].width_out * (
+        config.feature_channels
+    )
+
+
+def encoder_operations(config: SpectroStreamConfig, stft_frames: int) -> float:
+    """Operations of encoding `stft_frames` frames of the spectrum."""
+    shapes = config.encoder_units
+    places: float = stft_frames * config.bins
+    taps = config.encoder_base_kernel**2
+    total = 2.0 * places * taps * config.feature_channels * config.encoder_base
+    for level, shape in enumerate(shapes):
+        groups = config.channel_splits if level < len(shapes) - config.joint_levels else 1
+        after = places / math.prod(shape.stride)
+        total += groups * unit_operations(shape, shape.width_in, places, places, after)
+        places = after
+    width = shapes[-1].width_out
+    flat = width * config.bottom_bins
+    still = UnitShape(width, width, (1, 1), projects=False)
+    total += unit_operations(still, width, places, places, places)
+    return total + 2.0 * places / config.bottom_bins * flat * (flat + 2 * config.features)
+
+
+def random_codes(config: SpectroStreamConfig, rows: int, frames: int) -> np.ndarray:
+    levels = min(16, config.levels)
+    draw = np.random.default_rng(0)
+    return draw.integers(0, config.codes, (rows, frames, levels)).astype(np.int32)
+
+
+def report(rows: list[tuple[str, tuple[float, float], float]]) -> None:
+    """Prints measurement and floor side by side."""
+    print(f"{'':34}{'best, s':>10}{'median, s':>11}{'floor, s':>10}{'best/floor':>12}")
+    for name, (best, median), floor in rows:
+        print(f"{name:34}{best:10.4f}{median:11.4f}{floor:10.4f}{best / floor:12.2f}")
+
+
+def loaded(config: SpectroStreamConfig, device: jax.Device, by_zeros: bool) -> Codec:
+    source = open_source("random:0")
+    if by_zeros:
+        parts = ("decoder", "quantizer")
+        return load_codec(config, source, device, parts, upsample=upsample_by_zeros)[0]
+    return load_codec(config, source, device)[0]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--size", choices=("tiny", "full"), default="full")
+    parser.add_argument("--rows", type=int, default=1)
+    parser.add_argument("--frames", type=int, default=51, help="code frames to decode")
+    parser.add_argument("--seconds", type=float, default=10.0, help="seconds of audio to encode")
+    parser.add_argument("--repeats", type=int, default=7)
+    args = parser.parse_args()
+    device, config = jax.devices()[0], TINY if args.size == "tiny" else FULL
+    start = time.perf_counter()
+    codec = loaded(config, device, by_zeros=False)
+    load_s = time.perf_counter() - start
+    codes = random_codes(config, args.rows, args.frames)
+    samples = round(args.seconds * config.sample_rate_hz)
+    audio = np.random.default_rng(0).standard_normal((args.rows, samples, config.channels))
+    audio = audio.astype(np.float32)
+
+    ours = {
+        "multiply": matrix_product(device),
+        "decode": lambda: codec.decode(codes, past_lookahead=True),
+        "encode": lambda: codec.encode(audio, codes.shape[-1]),
+    }
+    times_in_turn(ours, 0)
+    peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    zeros = loaded(config, device, by_zeros=True)
+    theirs = {"zeros": lambda: zeros.decode(codes, past_lookahead=True)}
+    times = times_in_turn(ours | theirs, args.repeats)
+    speed = 2 * SQUARE**3 / times["multiply"][0]
+    same = np.abs(zeros.decode(codes) - codec.decode(codes)).max()
+
+    seen = args.frames + config.decoder_lookahead
+    decode_operations = args.rows * decoder_operations(config, seen)
+    encode_operations = args.rows * encoder_operations(config, -(-samples // config.hop_samples))
+    print(f"SpectroStream {args.size}, float32, {args.rows} row(s), random weights, on {device}")
+    print(f"this device multiplies at {speed / 1e9:.0f} GFLOP/s")
+    report(
+        [
+            (f"decode {args.frames} frames", times["decode"], decode_operations / speed),
+            ("  the same over inserted zeros", times["zeros"], decode_operations / speed),
+            (f"encode {args.seconds:g} s", times["encode"], encode_operations / speed),
+        ]
+    )
+    chunk_s = args.frames * config.frame_samples / config.sample_rate_hz
+    print(
+        f"decode {decode_operations / 1e9:.0f} GFLOP, {chunk_s / times['decode'][0]:.1f} x real time; "
+        f"encode {encode_operations / 1e9:.0f} GFLOP, {args.seconds / times['encode'][0]:.1f} x real time"
+    )
+    print(f"the two decoders differ by {same:.1e} at most")
+    print(
+        f"loading {load_s:.1f} s; peak memory of the process {peak_gb:.2f} GB (without the zeros)"
+    )
+    if device.memory_stats():
+        peak_bytes = device.memory_stats()["peak_bytes_in_use"]
+        print(f"peak memory of the device {peak_bytes / 1e9:.2f} GB")
+
+
+if __name__ == "__main__":
+    main()
