@@ -1,6 +1,6 @@
 """FLAC, Ogg Vorbis and MP3, by libsndfile."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import BinaryIO
 
 import numpy as np
@@ -104,19 +104,24 @@ class _File:
             raise self._fault
 
     def write(self, data: bytes) -> int:
-        try:
-            return self._stream.write(data)
-        except OSError as error:
-            # Claiming success lets libsndfile finish its call; `check` then tells the truth.
-            self._fault = error
-            return len(data)
+        # Claiming success lets libsndfile finish its call; `check` then tells the truth.
+        self._attempt(lambda: self._stream.write(data))
+        return len(data)
 
     def read(self, size: int) -> bytes:
         return self._stream.read(size)
 
     def seek(self, offset: int, whence: int = 0) -> int:
         start = self._origin if whence == 0 else 0
-        return self._stream.seek(start + offset, whence) - self._origin
+        self._attempt(lambda: self._stream.seek(start + offset, whence))
+        return self.tell()
 
     def tell(self) -> int:
         return self._stream.tell() - self._origin
+
+    def _attempt(self, action: Callable[[], int]) -> None:
+        if self._fault is None:
+            try:
+                action()
+            except OSError as error:
+                self._fault = error

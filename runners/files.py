@@ -4,7 +4,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -35,11 +35,14 @@ def replacing(path: Path | str, expected_bytes: int = 0) -> Iterator[BinaryIO]:
     try:
         with reporting(path):
             stream = part.open("xb+")
-        with stream:
+        try:
             yield stream
-            with reporting(path):
+        except BaseException:
+            with suppress(OSError):  # what it still holds may not fit, and is not wanted
                 stream.close()
+            raise
         with reporting(path):
+            stream.close()
             if target.exists():
                 shutil.copymode(target, part)
             os.replace(part, target)

@@ -14,7 +14,7 @@ SILENCE_DB = -120.0
 _WINDOW_S = 0.085  # long enough to part two low notes, short enough to show a drum
 _LEAST_HOP = 128
 # A band of high notes is many bins wide: its loudest of this many points stands for it.
-_POINTS_PER_BAND = 16
+_POINTS_PER_BAND = 32
 
 
 @dataclass(frozen=True)
