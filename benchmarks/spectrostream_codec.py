@@ -129,19 +129,38 @@ def random_codes(config: SpectroStreamConfig, rows: int, frames: int) -> np.ndar
     return draw.integers(0, config.codes, (rows, frames, levels)).astype(np.int32)
 
 
-def report(rows: list[tuple[str, tuple[float, float], float]]) -> None:
-    """Prints measurement and floor side by side."""
-    print(f"{'':34}{'best, s':>10}{'median, s':>11}{'floor, s':>10}{'best/floor':>12}")
-    for name, (best, median), floor in rows:
-        print(f"{name:34}{best:10.4f}{median:11.4f}{floor:10.4f}{best / floor:12.2f}")
-
-
 def loaded(config: SpectroStreamConfig, device: jax.Device, by_zeros: bool) -> Codec:
     source = open_source("random:0")
     if by_zeros:
         parts = ("decoder", "quantizer")
         return load_codec(config, source, device, parts, upsample=upsample_by_zeros)[0]
     return load_codec(config, source, device)[0]
+
+
+def report(
+    args: argparse.Namespace,
+    config: SpectroStreamConfig,
+    times: dict[str, tuple[float, float]],
+) -> None:
+    """Prints measurements and floors side by side."""
+    stft_frames = math.ceil(args.seconds * config.sample_rate_hz / config.hop_samples)
+    seen = args.frames + config.decoder_lookahead
+    decoding = args.rows * decoder_operations(config, seen)
+    encoding = args.rows * encoder_operations(config, stft_frames)
+    speed = 2 * SQUARE**3 / times["multiply"][0]
+    decoded_s = args.rows * args.frames * config.frame_samples / config.sample_rate_hz
+    print(f"this device multiplies at {speed / 1e9:.0f} GFLOP/s")
+    print(f"{'':32}{'GFLOP':>8}{'floor, s':>10}{'best, s':>10}{'median, s':>10}{'real time':>12}")
+    for name, key, operations, sound_s in (
+        (f"decode {args.frames} frames", "decode", decoding, decoded_s),
+        ("  the same over inserted zeros", "zeros", decoding, decoded_s),
+        (f"encode {args.seconds:g} s", "encode", encoding, args.rows * args.seconds),
+    ):
+        best, median = times[key]
+        print(
+            f"{name:32}{operations / 1e9:8.1f}{operations / speed:10.4f}{best:10.4f}"
+            f"{median:10.4f}{sound_s / best:10.1f} x"
+        )
 
 
 def main() -> None:
@@ -153,44 +172,25 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=7)
     args = parser.parse_args()
     device, config = jax.devices()[0], TINY if args.size == "tiny" else FULL
+    print(f"SpectroStream {args.size}, float32, {args.rows} row(s), random weights, on {device}")
+
     start = time.perf_counter()
     codec = loaded(config, device, by_zeros=False)
     load_s = time.perf_counter() - start
     codes = random_codes(config, args.rows, args.frames)
-    samples = round(args.seconds * config.sample_rate_hz)
-    audio = np.random.default_rng(0).standard_normal((args.rows, samples, config.channels))
-    audio = audio.astype(np.float32)
-
-    ours = {
+    shape = (args.rows, round(args.seconds * config.sample_rate_hz), config.channels)
+    audio = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    runs: dict[str, Callable[[], object]] = {
         "multiply": matrix_product(device),
         "decode": lambda: codec.decode(codes, past_lookahead=True),
         "encode": lambda: codec.encode(audio, codes.shape[-1]),
     }
-    times_in_turn(ours, 0)
+    times_in_turn(runs, 1)
     peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     zeros = loaded(config, device, by_zeros=True)
-    theirs = {"zeros": lambda: zeros.decode(codes, past_lookahead=True)}
-    times = times_in_turn(ours | theirs, args.repeats)
-    speed = 2 * SQUARE**3 / times["multiply"][0]
+    runs["zeros"] = lambda: zeros.decode(codes, past_lookahead=True)
+    report(args, config, times_in_turn(runs, args.repeats))
     same = np.abs(zeros.decode(codes) - codec.decode(codes)).max()
-
-    seen = args.frames + config.decoder_lookahead
-    decode_operations = args.rows * decoder_operations(config, seen)
-    encode_operations = args.rows * encoder_operations(config, -(-samples // config.hop_samples))
-    print(f"SpectroStream {args.size}, float32, {args.rows} row(s), random weights, on {device}")
-    print(f"this device multiplies at {speed / 1e9:.0f} GFLOP/s")
-    report(
-        [
-            (f"decode {args.frames} frames", times["decode"], decode_operations / speed),
-            ("  the same over inserted zeros", times["zeros"], decode_operations / speed),
-            (f"encode {args.seconds:g} s", times["encode"], encode_operations / speed),
-        ]
-    )
-    chunk_s = args.frames * config.frame_samples / config.sample_rate_hz
-    print(
-        f"decode {decode_operations / 1e9:.0f} GFLOP, {chunk_s / times['decode'][0]:.1f} x real time; "
-        f"encode {encode_operations / 1e9:.0f} GFLOP, {args.seconds / times['encode'][0]:.1f} x real time"
-    )
     print(f"the two decoders differ by {same:.1e} at most")
     print(
         f"loading {load_s:.1f} s; peak memory of the process {peak_gb:.2f} GB (without the zeros)"
