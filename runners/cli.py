@@ -78,9 +78,6 @@ def _run(arguments: list[str]) -> int:
             sys.stdout.flush()
     except CommandFailed as failure:
         return failure.code
-    except BrokenPipeError:
-        # `soundstage ... | head` is done when head is; nothing is left to be flushed at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 

@@ -1,12 +1,13 @@
 """From any fault to the lines a person reads and the status a command ends with."""
 
+import os
 import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol, runtime_checkable
 
-from runners.errors import UserError
+from runners.errors import OutputError, UserError
 
 INTERNAL = 70
 STOPPED = 130
@@ -23,7 +24,7 @@ CODES = {
 
 
 class CommandFailed(Exception):
-    """A command has told what went wrong and ends with this status."""
+    """A command has told what there is to tell and ends with this status."""
 
     def __init__(self, code: int) -> None:
         self.code = code
@@ -50,12 +51,15 @@ def errors_as_lines(debug: bool = False) -> Iterator[None]:
 
     Raises:
         CommandFailed: in place of every other exception but `SystemExit`, and of Ctrl-C.
-        BrokenPipeError: as it is: whoever read standard output has left.
     """
     try:
         yield
-    except (CommandFailed, BrokenPipeError):
+    except CommandFailed:
         raise
+    except BrokenPipeError as error:
+        # `soundstage ... | head` is done when head is.
+        _settle_output()
+        raise CommandFailed(0) from error
     except KeyboardInterrupt as error:
         tell("stopped")
         raise CommandFailed(STOPPED) from error
@@ -65,13 +69,31 @@ def errors_as_lines(debug: bool = False) -> Iterator[None]:
             traceback.print_exc()
         for line in explain(error):
             tell(line)
+        _settle_output()
         raise CommandFailed(exit_code(error)) from error
+
+
+def _is_about_output(error: BaseException) -> bool:
+    """Whether printing failed: what has a file name was told by whoever opened the file."""
+    return isinstance(error, OSError) and error.filename is None
+
+
+def _settle_output() -> None:
+    """Sends what is held for standard output, or drops it: at exit, Python would complain."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def exit_code(error: BaseException) -> int:
     """The status for a fault, from the table in `runners.errors`."""
     if isinstance(error, UserError | Refusal):
         return error.exit_code
+    if _is_about_output(error):
+        return OutputError.exit_code
     names = (f"{cls.__module__}:{cls.__qualname__}" for cls in type(error).__mro__)
     return next((CODES[name] for name in names if name in CODES), INTERNAL)
 
@@ -84,6 +106,8 @@ def explain(error: BaseException) -> list[str]:
     problems = getattr(error, "problems", None)
     if problems:
         return [str(problem) for problem in problems]
+    if isinstance(error, OSError) and _is_about_output(error):
+        return [f"standard output: cannot be written: {error.strerror or error}"]
     said = str(error) or type(error).__name__
     if exit_code(error) != INTERNAL:
         return [said]

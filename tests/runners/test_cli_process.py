@@ -1,6 +1,7 @@
 """The command line as a process: pipes, signals, start-up, and the issue's example."""
 
 import io
+import shlex
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from command_line import MODULE, run_process
+from command_line import MODULE, run_process, told
 
 from runners.inspection import inspect
 
@@ -101,3 +102,23 @@ def test_the_issue_s_example_works_with_the_tiny_networks(tmp_path):
     assert facts.seconds == 10
     assert facts.provenance.random_weights
     assert len(facts.provenance.prompts) == 3
+
+
+@pytest.mark.parametrize("buffered", ["", "1"])
+def test_a_reader_that_leaves_is_no_fault_of_a_command_that_prints(monkeypatch, buffered):
+    monkeypatch.setenv("PYTHONUNBUFFERED", buffered)
+    script = f"{shlex.join(MODULE)} presets | true; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("0\n", "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("buffered", ["", "1"])
+def test_standard_output_that_cannot_be_written(monkeypatch, buffered):
+    monkeypatch.setenv("PYTHONUNBUFFERED", buffered)
+    for arguments in (["presets"], [*TOY, "--duration", "2", "--quiet", "--output", "-"]):
+        with open("/dev/full", "wb") as full:
+            command = [*MODULE, *arguments]
+            done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
+        assert done.returncode == 6, done.stderr
+        assert told(done.stderr.decode()).startswith("standard output: cannot be written")
