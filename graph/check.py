@@ -71,6 +71,7 @@ class _Checker:
         self.outputs: dict[str, FromStage] = {}
         self.controls: dict[str, Control] = {}
         self.declared: list[Problem] = []
+        self.initial: dict[str, int | float] = {}
         for name, stage in spec.stage.items():
             cls, faults = load_class(f"stage.{name}", stage.use, allow)
             self.declared += faults
@@ -156,14 +157,24 @@ class _Checker:
             return
         if isinstance(written, FeedbackSpec):
             self.sources[name][key] = FromPast(origin, leaf, written.init)
-            if source_port.ragged or source_port.dtype == "utf8":
-                yield Problem(
-                    edge, "a ragged or text port cannot be fed back: it has no initial value"
-                )
+            yield from self._initial(edge, source_port, FromPast(origin, leaf, written.init))
         else:
             self.sources[name][key] = FromStage(origin, leaf)
         if port and not port.fits(source_port):
             yield Problem(edge, _mismatch(source_port, port, self.format.dims))
+
+    def _initial(self, edge: str, port: Port, source: FromPast) -> Iterator[Problem]:
+        if port.ragged or port.dtype == "utf8":
+            what = "a ragged or text port cannot be fed back: it has no initial value"
+            yield Problem(edge, what)
+            return
+        if not port.holds(source.init):
+            yield Problem(edge, f"init {source.init} does not fit {port.dtype}")
+            return
+        first = self.initial.setdefault(str(source), source.init)
+        if source.init != first:
+            cure = "a port starts at one value, whoever reads it"
+            yield Problem(edge, f"init {source.init} differs from init {first} elsewhere", cure)
 
     def _wire_outside(
         self,
@@ -260,7 +271,6 @@ class _Checker:
             if name != "default" and name not in self.spec.stage:
                 known = ["default", *self.spec.stage]
                 yield Problem(f"placement.{name}", "no such stage", suggest(name, known))
-        for name in self.spec.stage:
             device = self.spec.placement_of(name).device
             if not _DEVICE.fullmatch(device):
                 cure = 'write "auto", "cpu", "gpu", "gpu:1" or "tpu:0"'

@@ -51,7 +51,7 @@ def _text(name: str, value: Any, port: Port) -> Any:
         if not isinstance(value, str):
             raise ControlError(f"{name}: expected text, got {_short(value)}")
         return value
-    if isinstance(value, str) or not all(isinstance(item, str) for item in value):
+    if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
         raise ControlError(f"{name}: expected a list of texts, got {_short(value)}")
     return list(value)
 

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
+from graph import faults
 from graph.port import Port
 from graph.problem import Problem, suggest
 
@@ -28,7 +29,8 @@ def load_class(where: str, use: str, allow: tuple[str, ...]) -> tuple[Any, list[
         return None, [Problem(where, f"use = {use!r} names no class", cure)]
     if not any(f"{module_name}.".startswith(f"{prefix.rstrip('.')}.") for prefix in allow):
         cure = f"allow it with --allow {module_name.partition('.')[0]}"
-        return None, [Problem(where, f"{module_name!r} is outside {', '.join(allow)}", cure)]
+        allowed = ", ".join(prefix.rstrip(".") for prefix in allow)
+        return None, [Problem(where, f"module {module_name!r} is outside {allowed}", cure)]
     try:
         module = importlib.import_module(module_name)
     # Whatever a module raises while it is imported is a fault of the pipeline that names it.
@@ -39,8 +41,8 @@ def load_class(where: str, use: str, allow: tuple[str, ...]) -> tuple[Any, list[
     if cls is None:
         cure = suggest(class_name, _stages(module))
         return None, [Problem(where, f"{module_name} has no class {class_name!r}", cure)]
-    faults = _undeclared(where, use, cls)
-    return (None if faults else cls), faults
+    problems = _undeclared(where, use, cls)
+    return (None if problems else cls), problems
 
 
 def make_params(where: str, cls: Any, params: Mapping[str, Any]) -> tuple[Any, list[Problem]]:
@@ -59,14 +61,10 @@ def make_params(where: str, cls: Any, params: Mapping[str, Any]) -> tuple[Any, l
     if problems or declared is None:
         return None, problems
     try:
-        return TypeAdapter(declared).validate_python(dict(params)), []
+        return faults.read(declared, params), []
     except ValidationError as error:
         return None, [
-            Problem(
-                ".".join([where, "params", *map(str, fault["loc"])]),
-                fault["msg"].removeprefix("Value error, "),
-                "add it" if fault["type"] == "missing" else "",
-            )
+            Problem(".".join([where, "params", *map(str, fault["loc"])]), *faults.said(fault))
             for fault in error.errors(include_url=False)
         ]
 
@@ -76,14 +74,16 @@ def _stages(module: object) -> list[str]:
 
 
 def _undeclared(where: str, use: str, cls: Any) -> list[Problem]:
-    faults = []
-    for name in ("inputs", "outputs"):
-        table = getattr(cls, name, None)
-        if not isinstance(table, Mapping) or not all(
-            isinstance(port, Port) for port in table.values()
-        ):
-            faults.append(Problem(where, f"{use} does not declare its {name}", "see graph.stage"))
+    undeclared = [name for name in ("inputs", "outputs") if not _is_ports(getattr(cls, name, None))]
+    problems = []
+    if undeclared:
+        what = f"{use} is no stage: it does not declare its {' and '.join(undeclared)}"
+        problems.append(Problem(where, what, "see graph.stage"))
     params = getattr(cls, "Params", None)
     if params is not None and not is_dataclass(params):
-        faults.append(Problem(where, f"{use}.Params is not a dataclass", "see graph.stage"))
-    return faults
+        problems.append(Problem(where, f"{use}.Params is not a dataclass", "see graph.stage"))
+    return problems
+
+
+def _is_ports(table: object) -> bool:
+    return isinstance(table, Mapping) and all(isinstance(port, Port) for port in table.values())

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
+from math import inf
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,9 @@ class Format:
 
     def _faults(self) -> list[str]:
         faults = [
-            f"{field.name} must be greater than 0, got {getattr(self, field.name)}"
+            f"{field.name} must be finite and greater than 0, got {getattr(self, field.name)}"
             for field in fields(self)
-            if not getattr(self, field.name) > 0
+            if not 0 < getattr(self, field.name) < inf
         ]
         if faults:
             return faults
@@ -64,9 +65,15 @@ class Format:
             frames = getattr(self, name) * self.frame_rate_hz
             if abs(frames - round(frames)) > 1e-6:
                 faults.append(
-                    f"{name} = {getattr(self, name)} is {frames:g} frames at {self.frame_rate_hz} "
-                    "frames/s: choose a whole number of frames"
+                    f"{name} = {getattr(self, name)} is {frames:.10g} frames at "
+                    f"{self.frame_rate_hz} frames/s: choose a whole number of frames"
                 )
+        samples = self.clip_s * self.clip_rate_hz
+        if abs(samples - round(samples)) > 1e-6:
+            faults.append(
+                f"clip_s = {self.clip_s} is {samples:.10g} samples at {self.clip_rate_hz} Hz: "
+                "choose a whole number of samples"
+            )
         if self.sample_rate_hz % self.frame_rate_hz:
             faults.append(
                 f"sample_rate_hz = {self.sample_rate_hz} is not a multiple of frame_rate_hz = "

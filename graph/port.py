@@ -60,6 +60,16 @@ class Port:
         """Whether a value of `other` may flow into this port."""
         return (self.kind, self.dtype, self.shape) == (other.kind, other.dtype, other.shape)
 
+    def holds(self, number: int | float) -> bool:
+        """Whether a number is one that this port's dtype can carry; never so for text."""
+        if self.dtype == "utf8":
+            return False
+        if self.dtype.startswith("float"):
+            greatest = float(np.finfo(self.dtype).max)
+            return -greatest <= number <= greatest
+        bounds = np.iinfo(self.dtype)
+        return bounds.min <= number <= bounds.max and number == round(number)
+
     def spelled_shape(self, dims: Mapping[str, int]) -> str:
         """The shape for people: "[frame=50 level=16]"; a ragged dimension has no size."""
         sizes = (f"{name}={dims[name]}" if name in dims else name for name in self.shape)

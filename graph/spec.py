@@ -6,8 +6,10 @@ import tomllib
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
+from graph import faults
 from graph.format import Format
 from graph.problem import PipelineError, Problem, suggest
 
@@ -111,35 +113,43 @@ def parse_format(table: Mapping[str, Any]) -> tuple[Format | None, list[Problem]
     if problems:
         return None, problems
     try:
-        return TypeAdapter(Format).validate_python(dict(table)), []
+        return faults.read(Format, table), []
     except ValidationError as error:
         for fault in error.errors(include_url=False):
             where = ".".join(["format", *map(str, fault["loc"])])
-            said = fault["msg"].removeprefix("Value error, ")
-            problems += [Problem(where, part) for part in said.split("; ")]
+            what, cure = faults.said(fault)
+            problems += [Problem(where, part, cure) for part in what.split("; ")]
         return None, problems
 
 
 def _problems(error: ValidationError) -> list[Problem]:
     problems: dict[tuple[str, str], Problem] = {}
     for fault in error.errors(include_url=False):
+        if _another_branch(fault):
+            continue
         # pydantic also names the branch of a union it tried: not a word of the file
         path = [str(part) for part in fault["loc"] if str(part) not in _BRANCHES]
         where = ".".join(path) or "pipeline"
-        kind, what, cure = fault["type"], fault["msg"], ""
-        if kind == "extra_forbidden":
+        what, cure = faults.said(fault)
+        if fault["type"] == "extra_forbidden":
             what, cure = "no such key", suggest(path[-1], _known_keys(path[:-1]))
-        elif kind == "missing":
-            what, cure = "missing", "add it"
-        elif where == "schema":
+        elif where == "schema" and fault["type"] == "literal_error":
             what, cure = f"schema {fault['input']!r} is not known", f"this version reads {SCHEMA}"
-        elif kind == "string_type" and "FeedbackSpec" not in fault["loc"]:
-            what = f"expected text, got {fault['input']!r}"
+        elif fault["type"] == "literal_error":
+            what, cure = f"delay {fault['input']!r} does not exist", "write delay = 1"
         problems.setdefault((where, what), Problem(where, what, cure))
     return list(problems.values())
 
 
 _BRANCHES = frozenset({"str", "int", "float", "FeedbackSpec", "PlacementSpec"})
+
+
+def _another_branch(fault: ErrorDetails) -> bool:
+    """Whether a fault is only that of the branch of a union which nobody meant."""
+    branch = fault["loc"][-1] if fault["loc"] else ""
+    if branch == "str":
+        return isinstance(fault["input"], Mapping)
+    return branch == "int" or (fault["type"] == "model_type" and branch in _BRANCHES)
 
 
 def _known_keys(path: list[str]) -> list[str]:

@@ -35,6 +35,8 @@ FORMAT = Format(chunk_s=0.24, context_s=0.48, style_dim=32, clip_s=0.5)
 # Settings for the contract: small sizes, random weights. A stage with `Params` must be here.
 PARAMS: dict[str, dict[str, Any]] = {
     "stages.depthformer.stage:Sample": {"weights": "random:0", "size": "tiny"},
+    "stages.spectrostream.stage:Decode": {"weights": "random:0", "size": "tiny"},
+    "stages.spectrostream.stage:Encode": {"weights": "random:0", "size": "tiny"},
     "stages.style:Embed": {"weights": "random:0"},
     "stages.style:Quantize": {"weights": "random:0"},
     "stages.toy:Gain": {"gain_db": -6.0},
