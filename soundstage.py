@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from graph.problem import PipelineError, Problem
     from graph.stage import Stage
     from graph.state import State
+    from runners.errors import OutputError
     from runners.front import check, load, open, open_runner, resume, version
     from runners.preset import preset_names
     from runners.prompts import Audio, Text
@@ -37,6 +38,7 @@ _HOME = {
     "ControlError": "graph.control",
     "Format": "graph.format",
     "Graph": "graph.plan",
+    "OutputError": "runners.errors",
     "PipelineError": "graph.problem",
     "Port": "graph.port",
     "Problem": "graph.problem",
@@ -63,6 +65,7 @@ __all__ = [
     "ControlError",
     "Format",
     "Graph",
+    "OutputError",
     "PipelineError",
     "Port",
     "Problem",

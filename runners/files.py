@@ -18,6 +18,7 @@ def replacing(path: Path | str, expected_bytes: int = 0) -> Iterator[BinaryIO]:
     The bytes go to a hidden file in the same folder, so that everything that can be known to fail
     fails on entry. If the block raises, KeyboardInterrupt included, the hidden file is removed
     and whatever `path` held stays as it was. A symbolic link stays a link: its target is replaced.
+    The bytes reach the disk before the name does: after a power cut, too, it is one or the other.
 
     Args:
         path: the file to make or to replace.
@@ -42,6 +43,8 @@ def replacing(path: Path | str, expected_bytes: int = 0) -> Iterator[BinaryIO]:
                 stream.close()
             raise
         with reporting(path):
+            stream.flush()
+            os.fsync(stream.fileno())
             stream.close()
             if target.exists():
                 shutil.copymode(target, part)

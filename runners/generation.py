@@ -6,11 +6,9 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from graph.control import ControlError
 from runners.audio_out import STANDARD_OUTPUT, AudioWriter, open_writer
-from runners.files import reporting
 from runners.front import open_runner, version
 from runners.interrupts import uninterrupted
 from runners.order import Order, Plan
@@ -73,7 +71,7 @@ def generate(order: Order, progress: Progress) -> None:
             progress.say(f"{plan.graph.name}: {plan.graph.spec.note}")
         played = _play(plan, session, progress)
         if order.save is not None and played.chunk is not None:
-            _save(order.save, session, played.chunk)
+            Session(runner, session.controls, state=played.chunk.state).save(order.save)
     for line in _summary(plan, played, before):
         progress.say(line)
 
@@ -165,11 +163,6 @@ def _writer(plan: Plan, session: Session) -> AbstractContextManager[AudioWriter]
     return open_writer(
         plan.order.output, plan.rate_hz, plan.channels, provenance, plan.total_samples
     )
-
-
-def _save(path: Path, session: Session, last: Chunk) -> None:
-    with reporting(path):
-        Session(session.runner, session.controls, state=last.state).save(path)
 
 
 def _summary(plan: Plan, played: _Played, before: _Stopwatch) -> Sequence[str]:

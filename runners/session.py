@@ -121,7 +121,7 @@ class Session:
         """Writes the session to a file that `resume` opens; whole or not at all.
 
         Raises:
-            OSError: the file cannot be written.
+            OutputError: the file cannot be written.
         """
         write_session(Path(path), self.graph, self.runner.weights(), self._state, self._rows)
 

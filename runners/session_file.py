@@ -15,7 +15,7 @@ from graph.plan import Graph
 from graph.problem import PipelineError
 from graph.spec import PipelineSpec, parse
 from graph.state import State, stack_controls
-from runners.atomic import replace_atomically
+from runners.files import replacing, reporting
 
 KIND = b"soundstage session 1"
 MAGIC = b"ARROW1"
@@ -89,7 +89,7 @@ def write_session(
     """Writes a session file: the old file, if any, stays until the new one is complete.
 
     Raises:
-        OSError: the file cannot be written.
+        OutputError: the file cannot be written.
     """
     dims = graph.format.dims
     ports = {name: graph.port(source) for name, source in graph.feedback().items()}
@@ -106,7 +106,7 @@ def write_session(
     }
     header[b"sha256"] = _digest(header, payload).encode()
     batch = pa.record_batch({name: [part.to_pybytes()] for name, part in payload.items()})
-    with replace_atomically(path) as file:
+    with replacing(path) as file, reporting(path):
         schema = batch.schema.with_metadata(header)
         with pa.ipc.new_file(file, schema) as writer:
             writer.write_batch(batch.cast(schema))

@@ -1,5 +1,6 @@
 """Sessions: steering, saving, resuming and branching change exactly what they should."""
 
+import re
 import subprocess
 import sys
 from itertools import islice
@@ -213,5 +214,29 @@ def test_a_failed_save_leaves_the_old_file(session, tmp_path):
     session._rows = [{"texts": object()}]
     with pytest.raises(KeyError):
         session.save(path)
+    assert path.read_bytes() == before
+    assert [entry.name for entry in tmp_path.iterdir()] == ["x.session"]
+
+
+@pytest.mark.parametrize("place", ["nowhere/x.session", "."])
+def test_saving_where_no_file_can_be_is_refused_with_the_place(session, tmp_path, place):
+    with pytest.raises(soundstage.OutputError, match=re.escape(str(tmp_path / place))):
+        session.save(tmp_path / place)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_save_that_runs_out_of_room_leaves_the_old_file(session, tmp_path):
+    resource = pytest.importorskip("resource", reason="this system has no limit to set")
+    path = tmp_path / "x.session"
+    session.save(path)
+    before = path.read_bytes()
+    audio(session, 1)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, hard))
+    try:
+        with pytest.raises(soundstage.OutputError, match=r"x\.session: cannot be written"):
+            session.save(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert path.read_bytes() == before
     assert [entry.name for entry in tmp_path.iterdir()] == ["x.session"]
