@@ -1,5 +1,6 @@
 """What every kind of weights file has in common: arrays by name, read one at a time."""
 
+import hashlib
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -81,3 +82,12 @@ def as_float32(where: str, name: str, array: np.ndarray) -> np.ndarray:
             f"{where}: {name} holds {array.dtype.name}; weights are float32, bfloat16 or float16"
         )
     return np.ascontiguousarray(array, dtype=np.float32).reshape(array.shape)
+
+
+def arrays_digest(arrays: Mapping[str, np.ndarray]) -> str:
+    """SHA-256, as hex digits, over the sorted names and the bytes of float32 arrays."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        digest.update(name.encode())
+        digest.update(arrays[name].reshape(-1).data)
+    return digest.hexdigest()

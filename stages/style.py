@@ -1,9 +1,8 @@
 """Turns prompts into style tokens: an embedder with random weights, and the style quantizer."""
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import jax
 import numpy as np
@@ -11,33 +10,12 @@ import numpy as np
 from graph.format import Format
 from graph.port import Port
 from stages import rvq
-from stages.ports import (
-    CLIP_WEIGHTS,
-    PROMPT_CLIPS,
-    PROMPT_TEXTS,
-    STYLE_EMBEDDING,
-    STYLE_TOKENS,
-    TEXT_WEIGHTS,
-)
+from stages.array_source import arrays_digest
+from stages.ports import STYLE_EMBEDDING, STYLE_TOKENS
 from stages.style_codebooks import load_codebooks
 from stages.style_features import TEXT_FEATURES, ClipFeatures, text_features
+from stages.style_prompts import PROMPT_INPUTS, blend_rows, refusal, unit
 from stages.weights import WeightsError, closing_source
-
-LONGEST_TEXT_CHARACTERS = 10_000
-
-
-def blend(embeddings: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Mixes prompts: the mean of their embeddings, weighted; not normalised again.
-
-    Args:
-        embeddings: float32 [prompt, style_dim].
-        weights: float [prompt], >= 0, not all zero; only their ratios matter.
-
-    Returns:
-        float32 [style_dim]. Source: "several prompts" in the MusicCoCa spec.
-    """
-    shares = weights.astype(np.float64) / weights.sum(dtype=np.float64)  # [prompt]
-    return (shares[:, None] * embeddings).sum(axis=0).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -72,14 +50,10 @@ class Embed:
         ValueError: when called, a row's prompts cannot be blended (see `refusal`).
     """
 
-    inputs: ClassVar[dict[str, Port]] = {
-        "texts": PROMPT_TEXTS,
-        "text_weights": TEXT_WEIGHTS,
-        "clips": PROMPT_CLIPS,
-        "clip_weights": CLIP_WEIGHTS,
-    }
+    inputs: ClassVar[dict[str, Port]] = PROMPT_INPUTS
     outputs: ClassVar[dict[str, Port]] = {"embedding": STYLE_EMBEDDING}
     Params = EmbedParams
+    refusal = staticmethod(refusal)
 
     def __init__(self, params: EmbedParams, format: Format, device: jax.Device) -> None:
         if not params.weights.startswith("random:"):
@@ -94,37 +68,7 @@ class Embed:
             self.weights_note = source.note
         self.text_projection = text  # [feature, style_dim]
         self.clip_projection = clip  # [feature, style_dim]
-        self.weights_digest = _digest({"clip/kernel": clip, "text/kernel": text})
-
-    @staticmethod
-    def refusal(values: Mapping[str, Any]) -> str | None:
-        """Says why one stream's prompts cannot be blended.
-
-        Args:
-            values: the stream's value of every input that controls feed, by name.
-
-        Returns:
-            One sentence for people, or None when all is well or when another stage feeds an
-            input, which only a call can look at.
-        """
-        if any(name not in values for name in Embed.inputs):
-            return None
-        texts, clips = values["texts"], values["clips"]
-        weights = {name: np.asarray(values[f"{name}_weights"]) for name in ("text", "clip")}
-        for name, prompts in (("text", texts), ("clip", clips)):
-            if len(prompts) != len(weights[name]):
-                return (
-                    f"{len(prompts)} {name} prompts have {len(weights[name])} weights: "
-                    "give each prompt one weight"
-                )
-        together = np.concatenate([weights["text"], weights["clip"]]).astype(np.float64)
-        if len(together) == 0:
-            return "there is no prompt: give at least one text or audio prompt"
-        if not np.all(np.isfinite(together)) or np.any(together < 0):
-            return f"prompt weights must be numbers of 0 or more, got {together.tolist()}"
-        if not np.any(together):
-            return "all prompt weights are zero: give at least one prompt a weight above 0"
-        return _unreadable(texts, clips)
+        self.weights_digest = arrays_digest({"clip/kernel": clip, "text/kernel": text})
 
     def __call__(
         self,
@@ -134,50 +78,16 @@ class Embed:
         clip_weights: Sequence[np.ndarray],
     ) -> dict[str, np.ndarray]:
         """Embeds and blends the prompts of every row."""
-        rows: list[np.ndarray] = []
-        for row in zip(texts, text_weights, clips, clip_weights, strict=True):
-            reason = self.refusal(dict(zip(self.inputs, row, strict=True)))
-            if reason:
-                raise ValueError(f"row {len(rows)}: {reason}")
-            row_texts, row_text_weights, row_clips, row_clip_weights = row
-            embeddings = [self._embed_text(text) for text in row_texts]
-            embeddings += [self._embed_clip(clip) for clip in row_clips]
-            rows.append(
-                blend(np.stack(embeddings), np.concatenate([row_text_weights, row_clip_weights]))
-            )
-        return {"embedding": np.stack(rows)}
+        rows = zip(texts, text_weights, clips, clip_weights, strict=True)
+        return {"embedding": blend_rows(rows, self._embed_text, self._embed_clip)}
 
     def _embed_text(self, text: str) -> np.ndarray:
         features = text_features(text)
         used = np.flatnonzero(features)
-        return _unit((features[used, None] * self.text_projection[used]).sum(axis=0))
+        return unit((features[used, None] * self.text_projection[used]).sum(axis=0))
 
     def _embed_clip(self, clip: np.ndarray) -> np.ndarray:
-        return _unit((self.clip_features(clip)[:, None] * self.clip_projection).sum(axis=0))
-
-
-def _unreadable(texts: Sequence[str], clips: Sequence[np.ndarray]) -> str | None:
-    longest = max((len(text) for text in texts), default=0)
-    if longest > LONGEST_TEXT_CHARACTERS:
-        return (
-            f"a text prompt has {longest} characters: shorten it to {LONGEST_TEXT_CHARACTERS} "
-            "or fewer"
-        )
-    if not all(np.all(np.isfinite(clip)) for clip in clips):
-        return "an audio prompt holds samples that are not finite numbers (NaN or infinity)"
-    return None
-
-
-def _unit(vector: np.ndarray) -> np.ndarray:
-    return vector / np.linalg.norm(vector)
-
-
-def _digest(arrays: Mapping[str, np.ndarray]) -> str:
-    digest = hashlib.sha256()
-    for name in sorted(arrays):
-        digest.update(name.encode())
-        digest.update(arrays[name].reshape(-1).data)
-    return digest.hexdigest()
+        return unit((self.clip_features(clip)[:, None] * self.clip_projection).sum(axis=0))
 
 
 @dataclass(frozen=True)
@@ -213,7 +123,7 @@ class Quantize:
     def __init__(self, params: QuantizeParams, format: Format, device: jax.Device) -> None:
         shape = (format.style_levels, format.codebook_size, format.style_dim)
         codebooks = load_codebooks(params.weights, shape)
-        self.weights_digest = _digest({codebooks.name: codebooks.codes})
+        self.weights_digest = codebooks.digest
         self.weights_note = codebooks.note
         self.device = device
         self.codebooks = jax.device_put(codebooks.codes, device)  # [level, code, style_dim]

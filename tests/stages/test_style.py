@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graph.format import Format
-from stages.style import LONGEST_TEXT_CHARACTERS, Embed, blend
+from stages.style import Embed
+from stages.style_prompts import LONGEST_TEXT_CHARACTERS, blend
 from stages.weights import WeightsError
 
 FORMAT = Format(style_dim=64, clip_s=1.0)

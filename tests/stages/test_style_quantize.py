@@ -74,6 +74,44 @@ def test_random_codebooks_use_every_level_and_tell_prompts_apart():
     assert np.all(left < 0.97)
 
 
+def write_factored(path: Path, rank: int = 5, dtype=np.float32, **changed) -> np.ndarray:
+    random = np.random.default_rng(3)
+    codes = random.standard_normal((FORMAT.style_levels, FORMAT.codebook_size, rank)).astype(dtype)
+    basis = np.linalg.qr(random.standard_normal((FORMAT.style_dim, rank)))[0].T.astype(dtype)
+    save_file({"codes": codes, "basis": basis.copy()} | changed, path)
+    return codes.astype(np.float64) @ basis.astype(np.float64)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+def test_factored_codebooks_equal_their_product(tmp_path, dtype):
+    factored, whole = tmp_path / "factored.safetensors", tmp_path / "whole.safetensors"
+    product = write_factored(factored, dtype=dtype).astype(np.float32)
+    save_file({"codebooks": product}, whole)
+    first, second = (build(Quantize, weights=str(path)) for path in (factored, whole))
+    np.testing.assert_array_equal(np.asarray(first.codebooks), product)
+    embeddings = np.random.default_rng(1).standard_normal((7, FORMAT.style_dim)).astype(np.float32)
+    np.testing.assert_array_equal(first(embeddings)["tokens"], second(embeddings)["tokens"])
+    assert first.weights_digest != second.weights_digest
+    assert first.weights_note == "factored.safetensors"
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"codes": np.zeros((4, 31, 5), np.float32)}, "31"),
+        ({"codes": np.zeros((4, 32), np.float32)}, "codes"),
+        ({"basis": np.zeros((6, 64), np.float32)}, "basis"),
+        ({"basis": np.zeros((5, 63), np.float32)}, "63"),
+        ({"basis": np.full((5, 64), np.inf, np.float32)}, "basis holds NaN"),
+    ],
+)
+def test_unfit_factored_codebooks_are_refused(tmp_path, changed, reason):
+    path = tmp_path / "style.safetensors"
+    write_factored(path, **changed)
+    with pytest.raises(WeightsError, match=reason):
+        build(Quantize, weights=str(path))
+
+
 @pytest.mark.parametrize(
     ("arrays", "reason"),
     [

@@ -1,0 +1,108 @@
+"""Prompts of one stream: when they are refused, and how their embeddings become one."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from graph.port import Port
+from stages.ports import CLIP_WEIGHTS, PROMPT_CLIPS, PROMPT_TEXTS, TEXT_WEIGHTS
+
+# What every stage that embeds prompts reads.
+PROMPT_INPUTS: dict[str, Port] = {
+    "texts": PROMPT_TEXTS,
+    "text_weights": TEXT_WEIGHTS,
+    "clips": PROMPT_CLIPS,
+    "clip_weights": CLIP_WEIGHTS,
+}
+LONGEST_TEXT_CHARACTERS = 10_000
+
+
+def blend(embeddings: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Mixes prompts: the mean of their embeddings, weighted; not normalised again.
+
+    Args:
+        embeddings: float32 [prompt, style_dim].
+        weights: float [prompt], >= 0, not all zero; only their ratios matter.
+
+    Returns:
+        float32 [style_dim]. Source: "several prompts" in the MusicCoCa spec.
+    """
+    shares = weights.astype(np.float64) / weights.sum(dtype=np.float64)  # [prompt]
+    return (shares[:, None] * embeddings).sum(axis=0).astype(np.float32)
+
+
+def blend_rows(
+    rows: Iterable[tuple[Sequence[str], np.ndarray, np.ndarray, np.ndarray]],
+    embed_text: Callable[[str], np.ndarray],
+    embed_clip: Callable[[np.ndarray], np.ndarray],
+) -> np.ndarray:
+    """Embeds and blends the prompts of every row.
+
+    Args:
+        rows: a stream's values of `PROMPT_INPUTS`, in their order, for every stream.
+        embed_text: text -> float32 [style_dim].
+        embed_clip: float32 [clip_sample] -> float32 [style_dim].
+
+    Returns:
+        float32 [row, style_dim].
+
+    Raises:
+        ValueError: a row's prompts cannot be blended (see `refusal`); names the row.
+    """
+    blended: list[np.ndarray] = []
+    for row in rows:
+        reason = refusal(dict(zip(PROMPT_INPUTS, row, strict=True)))
+        if reason:
+            raise ValueError(f"row {len(blended)}: {reason}")
+        texts, text_weights, clips, clip_weights = row
+        embeddings = [embed_text(text) for text in texts] + [embed_clip(clip) for clip in clips]
+        blended.append(blend(np.stack(embeddings), np.concatenate([text_weights, clip_weights])))
+    return np.stack(blended)
+
+
+def refusal(values: Mapping[str, Any]) -> str | None:
+    """Says why one stream's prompts cannot be blended.
+
+    Args:
+        values: the stream's value of every input that controls feed, by name.
+
+    Returns:
+        One sentence for people, or None when all is well or when another stage feeds an
+        input, which only a call can look at.
+    """
+    if any(name not in values for name in PROMPT_INPUTS):
+        return None
+    texts, clips = values["texts"], values["clips"]
+    weights = {name: np.asarray(values[f"{name}_weights"]) for name in ("text", "clip")}
+    for name, prompts in (("text", texts), ("clip", clips)):
+        if len(prompts) != len(weights[name]):
+            return (
+                f"{len(prompts)} {name} prompts have {len(weights[name])} weights: "
+                "give each prompt one weight"
+            )
+    together = np.concatenate([weights["text"], weights["clip"]]).astype(np.float64)
+    if len(together) == 0:
+        return "there is no prompt: give at least one text or audio prompt"
+    if not np.all(np.isfinite(together)) or np.any(together < 0):
+        return f"prompt weights must be numbers of 0 or more, got {together.tolist()}"
+    if not np.any(together):
+        return "all prompt weights are zero: give at least one prompt a weight above 0"
+    return _unreadable(texts, clips)
+
+
+def _unreadable(texts: Sequence[str], clips: Sequence[np.ndarray]) -> str | None:
+    longest = max((len(text) for text in texts), default=0)
+    if longest > LONGEST_TEXT_CHARACTERS:
+        return (
+            f"a text prompt has {longest} characters: shorten it to {LONGEST_TEXT_CHARACTERS} "
+            "or fewer"
+        )
+    if not all(np.all(np.isfinite(clip)) for clip in clips):
+        return "an audio prompt holds samples that are not finite numbers (NaN or infinity)"
+    return None
+
+
+def unit(vector: np.ndarray) -> np.ndarray:
+    """The vector at length 1; [style_dim], not zero."""
+    return vector / np.linalg.norm(vector)
