@@ -1,0 +1,81 @@
+"""Every snippet of the documents runs, in the order of its document, in a folder of its own.
+
+The two commands of README.md that install something are run by `.ci/run` itself, word for word.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = [
+    ROOT / "README.md",
+    ROOT / "ARCHITECTURE.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+]
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\((?!https?://)([^)#]+)")
+
+
+def snippets(document):
+    """(language, code) of every block that can run; what installs is left to CI."""
+    for language, code in BLOCK.findall(document.read_text("utf-8")):
+        if "pip install" not in code:
+            yield language, code
+
+
+def command(language, code):
+    return (
+        ["bash", "-euo", "pipefail", "-c", code] if language == "bash" else ["python", "-c", code]
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+def test_every_snippet_runs(document, tmp_path):
+    (tmp_path / "pipeline.toml").symlink_to(ROOT / "pipeline.toml")
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    for language, code in snippets(document):
+        assert language in ("bash", "python"), (
+            f"{document.name}: a snippet in {language or 'nothing'}"
+        )
+        ran = subprocess.run(
+            command(language, code),
+            cwd=tmp_path,
+            env=os.environ | {"PATH": path},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+        assert ran.returncode == 0, f"{document.name}:\n{code}\n{ran.stdout}{ran.stderr}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+def test_every_link_within_the_repository_leads_somewhere(document):
+    text = BLOCK.sub("", document.read_text("utf-8"))
+    broken = [link for link in LINK.findall(text) if not (document.parent / link).exists()]
+    assert broken == []
+
+
+def test_readme_installs_in_its_first_two_snippets_and_nowhere_else():
+    installs = ["pip install" in code for _, code in BLOCK.findall(DOCUMENTS[0].read_text("utf-8"))]
+    assert installs[:2] == [True, True]
+    assert not any(installs[2:])
+
+
+def test_the_picture_of_the_graph_is_the_graph():
+    drawn = subprocess.run(
+        [sys.executable, "-m", "runners.cli", "graph", "pipeline.toml", "--format", "svg"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert drawn.stdout.strip() == (ROOT / "docs" / "pipeline.svg").read_text("utf-8").strip()
