@@ -1,0 +1,99 @@
+"""The size and shape of the code: what a reader may count on in every file."""
+
+import ast
+import re
+import tokenize
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SOURCES = {
+    path.relative_to(ROOT).as_posix(): path
+    for path in sorted(ROOT.rglob("*.py"))
+    if not path.relative_to(ROOT).parts[0].startswith((".", "build", "dist"))
+}
+TREES = {name: ast.parse(path.read_text("utf-8")) for name, path in SOURCES.items()}
+PACKAGES = [name for name in SOURCES if not name.startswith(("tests/", "benchmarks/"))]
+
+FILE_LINES, FUNCTION_LINES = 400, 40
+# Longer functions and how long they are, docstrings included. The table may only shrink.
+LONGER = {
+    "benchmarks/depthformer_chunk.py:main": 54,
+    "runners/audio_out.py:open_writer": 53,
+    "runners/cli_generate.py:generate": 51,
+    "stages/depthformer/loading.py:load_depthformer": 41,
+    "stages/depthformer/sampler.py:sample_chunk": 45,
+    "tests/golden/make_golden.py:record_depthformer": 42,
+    "tests/golden/spectrostream_by_hand.py:spectrostream_shapes": 43,
+}
+# The protocol every stage fulfils: the one place that stands for whatever inputs there are.
+KEYWORDS_OF_ANY_NAME = {"graph/stage.py:__call__"}
+# What the command line is registered with.
+LOWER_CASE = {"runners/cli.py:app"}
+CONSTANT_OR_TYPE = re.compile(r"_?[A-Z]\w*|__\w+__")
+CHANGES = {"add", "append", "clear", "extend", "insert", "pop", "remove", "setdefault", "update"}
+
+
+def functions(name):
+    kinds = ast.FunctionDef | ast.AsyncFunctionDef
+    return [node for node in ast.walk(TREES[name]) if isinstance(node, kinds)]
+
+
+def assigned(name):
+    """The names a module assigns at its top."""
+    targets = []
+    for node in TREES[name].body:
+        targets += node.targets if isinstance(node, ast.Assign) else []
+        targets += [node.target] if isinstance(node, ast.AnnAssign) else []
+    parts = [part for target in targets for part in ast.walk(target)]
+    return {part.id for part in parts if isinstance(part, ast.Name)}
+
+
+def written(node):
+    """What a statement or call changes in place, as code: `X` for `X[0] = 1` and `X.append(1)`."""
+    if isinstance(node, ast.Subscript) and not isinstance(node.ctx, ast.Load):
+        return ast.unparse(node.value)
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        return ast.unparse(node.func.value) if node.func.attr in CHANGES else None
+    return None
+
+
+def test_no_file_is_long():
+    lines = {name: len(path.read_text("utf-8").splitlines()) for name, path in SOURCES.items()}
+    assert {name: count for name, count in lines.items() if count > FILE_LINES} == {}
+
+
+def test_every_function_fits_a_screen_and_every_exception_is_needed():
+    lengths = {
+        f"{name}:{node.name}": node.end_lineno - node.lineno + 1
+        for name in SOURCES
+        for node in functions(name)
+        if node.end_lineno - node.lineno + 1 > FUNCTION_LINES
+    }
+    assert {key for key, lines in lengths.items() if lines > LONGER.get(key, 0)} == set()
+    assert lengths.keys() == LONGER.keys(), "strike what fits a screen by now off the table"
+
+
+def test_stages_and_graphs_take_no_keywords_of_any_name():
+    names = [name for name in SOURCES if name.startswith(("graph/", "stages/"))]
+    found = {f"{name}:{node.name}" for name in names for node in functions(name) if node.args.kwarg}
+    assert found == KEYWORDS_OF_ANY_NAME
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_a_module_holds_constants_types_and_functions_and_changes_none(name):
+    names = assigned(name)
+    variables = {f"{name}:{n}" for n in names if not CONSTANT_OR_TYPE.fullmatch(n)}
+    assert variables == {key for key in LOWER_CASE if key.startswith(f"{name}:")}
+    assert not [node for node in ast.walk(TREES[name]) if isinstance(node, ast.Global)]
+    assert not {written(node) for node in ast.walk(TREES[name])} & names
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_no_complaint_of_a_checker_is_silenced(name):
+    with tokenize.open(SOURCES[name]) as file:
+        comments = [
+            t.string for t in tokenize.generate_tokens(file.readline) if t.type == tokenize.COMMENT
+        ]
+    assert [c for c in comments if re.search(r"type:\s*ignore|noqa|pragma: no cover", c)] == []
