@@ -67,6 +67,23 @@ class SafetensorsSource:
                 raise WeightsError(f"{name} differs between {path} and {other}; keep one of them")
         return array
 
+    def read_bytes(self, name: str) -> bytes:
+        """Reads an array of uint8, [byte], as the bytes that it stands for.
+
+        Raises:
+            WeightsError: there is no such array, or it is of another type or has several axes.
+        """
+        if name not in self._places:
+            raise WeightsError(f"{self.note}: no array called {name}")
+        path, stored = self._places[name][0]
+        with _opened(path) as file:
+            array = file.get_tensor(stored)
+        if array.dtype != np.uint8 or array.ndim != 1:
+            raise WeightsError(
+                f"{path}: {stored} is {array.dtype} of shape {array.shape}, not bytes (uint8)"
+            )
+        return array.tobytes()
+
     def close(self) -> None:
         """Nothing to let go of: a file is open only while an array is read."""
 

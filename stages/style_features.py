@@ -19,7 +19,11 @@ LOWEST_HZ = 40.0
 POWER_FLOOR = 1e-6
 
 
-def _grams(text: str) -> Iterator[str]:
+def grams(text: str) -> Iterator[str]:
+    """The words and character n-grams of a text, each told by its first word which it is.
+
+    Letter case and the width of blanks make no difference. The first one is `START`, always.
+    """
     # Every text has this one, so that the empty text has a direction too.
     yield START
     for word in text.lower().split():
@@ -43,7 +47,7 @@ def text_features(text: str) -> np.ndarray:
         float32 [TEXT_FEATURES]; never all zero.
     """
     features = np.zeros(TEXT_FEATURES, np.float32)
-    for gram, count in Counter(_grams(text)).items():
+    for gram, count in Counter(grams(text)).items():
         digest = hashlib.blake2b(gram.encode("utf-8", "surrogatepass"), digest_size=8).digest()
         number = int.from_bytes(digest, "little")
         sign = 1.0 if number & 1 else -1.0

@@ -39,6 +39,7 @@ PARAMS: dict[str, dict[str, Any]] = {
     "stages.spectrostream.stage:Encode": {"weights": "random:0", "size": "tiny"},
     "stages.style:Embed": {"weights": "random:0"},
     "stages.style:Quantize": {"weights": "random:0"},
+    "stages.style_towers.stage:Embed": {"weights": "random:0"},
     "stages.toy:Gain": {"gain_db": -6.0},
 }
 

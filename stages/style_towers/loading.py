@@ -1,0 +1,89 @@
+"""Style towers with their weights in place, and what a file of them holds."""
+
+import hashlib
+from dataclasses import dataclass, replace
+
+import jax
+import numpy as np
+
+from stages.array_source import WeightsError, arrays_digest
+from stages.random_weights import RandomSource
+from stages.safetensors_files import SafetensorsSource
+from stages.style_towers.config import TINY, config_of
+from stages.style_towers.network import StyleTowers
+from stages.style_towers.text import HashedWords, SentencePieces, Vocabulary
+from stages.weights import ArraySource, closing_source, load_module
+
+BASIS = "basis/kernel"
+VOCABULARY = "text/vocabulary"
+
+
+@dataclass(frozen=True)
+class Towers:
+    """A style model, ready.
+
+    Attributes:
+        module: both towers.
+        vocabulary: cuts texts into subwords.
+        buckets: rows that words and letter groups share.
+        basis: float32 [rank, style_dim], orthogonal rows of length 1 unless random.
+        digest: SHA-256, as hex digits, over all of these.
+        note: where they come from, for people.
+    """
+
+    module: StyleTowers
+    vocabulary: Vocabulary
+    buckets: int
+    basis: np.ndarray
+    digest: str
+    note: str
+
+
+def load_towers(weights: str, style_dim: int, device: jax.Device) -> Towers:
+    """Reads or makes a style model; a file tells its sizes itself.
+
+    Args:
+        weights: "random:SEED", a safetensors file, or a model's name, as
+            `stages.weights.open_source` reads it. A file holds the arrays of `StyleTowers` by
+            path, the basis, and the vocabulary's bytes as uint8.
+        style_dim: width of a style embedding in the music format.
+        device: where the towers run.
+
+    Raises:
+        WeightsError: there is no such file, or an array is missing, left over, of another shape
+            or type, or holds NaN or infinity.
+    """
+    with closing_source(weights) as source:
+        shapes = source.names()
+        config = TINY if shapes is None else config_of(source.note, shapes)
+        if shapes is None:
+            config = replace(config, rank=min(config.rank, style_dim))
+        model, vocabulary = _vocabulary(source, config.pieces)
+        basis = source.read(BASIS, (config.rank, style_dim))
+        if not np.isfinite(basis.sum(dtype=np.float64)):
+            raise WeightsError(f"{source.note}: {BASIS} holds NaN or infinity")
+        loaded = load_module(
+            lambda rngs: StyleTowers(config, rngs),
+            source,
+            lambda path: path,
+            device,
+            elsewhere=(BASIS, VOCABULARY),
+        )
+    parts = (bytes.fromhex(loaded.digest), bytes.fromhex(arrays_digest({BASIS: basis})), model)
+    digest = hashlib.sha256(b"".join(parts)).hexdigest()
+    return Towers(loaded.module, vocabulary, config.buckets, basis, digest, loaded.note)
+
+
+def _vocabulary(source: ArraySource, pieces: int) -> tuple[bytes, Vocabulary]:
+    if isinstance(source, RandomSource):
+        return b"", HashedWords(pieces)
+    if not isinstance(source, SafetensorsSource):
+        raise WeightsError(f"{source.note}: style towers are kept in a .safetensors file")
+    model = source.read_bytes(VOCABULARY)
+    vocabulary = SentencePieces(model)
+    if vocabulary.size != pieces:
+        raise WeightsError(
+            f"{source.note}: {VOCABULARY} has {vocabulary.size} subwords, but the network has rows "
+            f"for {pieces}; export both together"
+        )
+    return model, vocabulary

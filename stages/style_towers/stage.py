@@ -1,0 +1,105 @@
+"""The stage that places prompts in the style space."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar
+
+import jax
+import numpy as np
+from flax import nnx
+
+from graph.format import Format
+from graph.port import Port
+from stages.ports import STYLE_EMBEDDING
+from stages.style_features import ClipFeatures
+from stages.style_prompts import PROMPT_INPUTS, blend_rows, refusal, unit
+from stages.style_towers.loading import load_towers
+from stages.style_towers.text import text_ids
+
+if TYPE_CHECKING:
+    from stages.style_towers.network import StyleTowers
+
+
+@dataclass(frozen=True)
+class EmbedParams:
+    """Settings of `Embed`.
+
+    Attributes:
+        weights: a .safetensors file that `python -m training.style export` wrote, a model's name,
+            or "random:SEED" (tiny, for tests).
+    """
+
+    weights: str
+
+
+class Embed:
+    """Places prompts in the style space: texts and audio by a small trained tower each.
+
+    Prompts are embedded one by one, so that what a prompt becomes depends on nothing else.
+
+    Inputs:
+        texts: utf8, a list a row; any text up to `style_prompts.LONGEST_TEXT_CHARACTERS`, the
+            empty one too. Letter case makes no difference.
+        text_weights: float32 [~text] a row, >= 0; one a text.
+        clips: float32 [~clip, clip_sample] a row; mono, 1.0 = full scale, at `clip_rate_hz`.
+        clip_weights: float32 [~clip] a row, >= 0; one a clip.
+
+    Outputs:
+        embedding: float32 [row, style_dim]; the weighted mean of the prompts' unit vectors.
+
+    Raises:
+        WeightsError: at construction, the weights cannot be used.
+        ValueError: when called, a row's prompts cannot be blended (see `refusal`).
+    """
+
+    inputs: ClassVar[dict[str, Port]] = PROMPT_INPUTS
+    outputs: ClassVar[dict[str, Port]] = {"embedding": STYLE_EMBEDDING}
+    Params = EmbedParams
+    refusal = staticmethod(refusal)
+
+    def __init__(self, params: EmbedParams, format: Format, device: jax.Device) -> None:
+        towers = load_towers(params.weights, format.style_dim, device)
+        self.weights_digest, self.weights_note = towers.digest, towers.note
+        self.clip_features = ClipFeatures(format.clip_rate_hz)
+        self.text_ids = partial(text_ids, vocabulary=towers.vocabulary, buckets=towers.buckets)
+        self.basis = towers.basis  # [rank, style_dim]
+        self.device = device
+        graph, self.state = nnx.split(towers.module)
+
+        @jax.jit
+        def run_text(state: nnx.State, pieces: jax.Array, grams: jax.Array) -> jax.Array:
+            module: StyleTowers = nnx.merge(graph, state)
+            return module.text(pieces, grams)[0]
+
+        @jax.jit
+        def run_audio(state: nnx.State, log_mel: jax.Array) -> jax.Array:
+            module: StyleTowers = nnx.merge(graph, state)
+            return module.audio(log_mel)[0]
+
+        self._run_text, self._run_audio = run_text, run_audio
+
+    def __call__(
+        self,
+        texts: Sequence[Sequence[str]],
+        text_weights: Sequence[np.ndarray],
+        clips: Sequence[np.ndarray],
+        clip_weights: Sequence[np.ndarray],
+    ) -> dict[str, np.ndarray]:
+        """Embeds and blends the prompts of every row; compiles at the first of each kind."""
+        rows = zip(texts, text_weights, clips, clip_weights, strict=True)
+        return {"embedding": blend_rows(rows, self._embed_text, self._embed_clip)}
+
+    def _embed_text(self, text: str) -> np.ndarray:
+        ids = jax.device_put(tuple(self.text_ids([text])), self.device)
+        return self._widen(self._run_text(self.state, *ids))
+
+    def _embed_clip(self, clip: np.ndarray) -> np.ndarray:
+        log_mel = jax.device_put(self.clip_features.log_mel(clip)[None], self.device)
+        return self._widen(self._run_audio(self.state, log_mel))
+
+    def _widen(self, vector: jax.Array) -> np.ndarray:
+        # A sum in a fixed order; the basis is rounded in its file, so the length is made 1 again.
+        return unit((np.asarray(vector)[:, None] * self.basis).sum(axis=0))
