@@ -1,0 +1,176 @@
+"""Times everything that is not a network, the preset tiny, and the import, each beside its floor.
+
+    python benchmarks/pipeline.py --chunks 50 --rows 1
+
+"Everything but the networks" is the default graph with both networks and the embedder replaced by
+stages that hand over arrays made beforehand: what is left is the runner, every message, packing,
+cross-fade, state and the comparison of inputs. Its floor is one copy of every byte that its
+messages hold, at the speed of a large copy.
+"""
+
+import argparse
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import jax
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import soundstage
+from graph.format import Format
+from stages.depthformer.stage import Sample
+from stages.spectrostream.stage import Decode
+from stages.style import Embed
+
+ROOT = Path(__file__).parents[1]
+
+
+class InstantEmbed:
+    """Hands over one embedding for every row."""
+
+    inputs = Embed.inputs
+    outputs = Embed.outputs
+
+    def __init__(self, params: None, format: Format, device: jax.Device) -> None:
+        self.embedding = np.full(format.style_dim, format.style_dim**-0.5, np.float32)
+
+    def __call__(
+        self,
+        texts: Sequence[Sequence[str]],
+        text_weights: Sequence[np.ndarray],
+        clips: Sequence[np.ndarray],
+        clip_weights: Sequence[np.ndarray],
+    ) -> dict[str, np.ndarray]:
+        return {"embedding": np.tile(self.embedding, (len(texts), 1))}
+
+
+class InstantSample:
+    """Hands over one of two chunks of tokens, so that no later stage can reuse its last answer."""
+
+    inputs = Sample.inputs
+    outputs = Sample.outputs
+    CHUNKS: ClassVar[int] = 2
+
+    def __init__(self, params: None, format: Format, device: jax.Device) -> None:
+        shape = (self.CHUNKS, format.dims["frame"], format.codec_levels)
+        draw = np.random.default_rng(0)
+        self.tokens = draw.integers(0, format.codebook_size, shape, np.int32)
+
+    def __call__(
+        self,
+        prompt: np.ndarray,
+        unprompted: np.ndarray,
+        temperature: np.ndarray,
+        top_k: np.ndarray,
+        guidance: np.ndarray,
+        seed: np.ndarray,
+        chunk: np.ndarray,
+    ) -> dict[str, np.ndarray]:
+        return {"tokens": self.tokens[chunk % self.CHUNKS]}
+
+
+class InstantDecode:
+    """Hands over the same noise for every chunk."""
+
+    inputs = Decode.inputs
+    outputs = Decode.outputs
+
+    def __init__(self, params: None, format: Format, device: jax.Device) -> None:
+        shape = (format.dims["faded_sample"], format.channels)
+        noise = np.random.default_rng(0).standard_normal(shape, np.float32)
+        self.audio = np.stack([0.1 * noise, 0.2 * noise])
+
+    def __call__(self, tokens: np.ndarray, context: np.ndarray) -> dict[str, np.ndarray]:
+        return {"audio": self.audio[tokens[:, 0, 0] % 2]}
+
+
+INSTANT = {"embed": "InstantEmbed", "sample": "InstantSample", "decode": "InstantDecode"}
+
+
+def chunk_seconds(session: soundstage.Session, chunks: int) -> tuple[np.ndarray, int]:
+    """Seconds of every chunk after two to warm up, and the bytes of one chunk's messages."""
+    times = []
+    size = 0
+    for _ in range(2 + chunks):
+        start = time.perf_counter()
+        chunk = next(session)
+        times.append(time.perf_counter() - start)
+        size = sum(len(message) for message in chunk.messages.values())
+    return np.array(times[2:]), size
+
+
+def copy_rate() -> float:
+    """Bytes a second of a copy of 256 MiB, the median of 7; a copy reads and writes each byte."""
+    source = np.ones(2**26, np.float32)
+    target = np.empty_like(source)
+    return source.nbytes / median(lambda: np.copyto(target, source), 7)
+
+
+def median(run: Callable[[], object], repeats: int) -> float:
+    """The median seconds of a call."""
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
+    return float(np.median(times))
+
+
+def start_python(code: str) -> Callable[[], object]:
+    """A fresh Python that runs `code`."""
+    return lambda: subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def time_overhead(rows: int, chunks: int, format: Format) -> None:
+    """Prints what a chunk costs when the networks cost nothing."""
+    settings = [f"{stage}.use=pipeline:{name}" for stage, name in INSTANT.items()]
+    own = [{"seed": row} for row in range(rows)]
+    with soundstage.open(rows=own, settings=settings, allow=["pipeline"]) as session:
+        seconds, size = chunk_seconds(session, chunks)
+    floor = size / copy_rate()
+    worst, typical = seconds.max(), float(np.median(seconds))
+    share = typical / (rows * format.chunk_s)
+    print(f"everything but the networks, {rows} row(s): {size / 1e6:.2f} MB of messages a chunk")
+    print(f"  median {typical * 1e3:.2f} ms a chunk, worst {worst * 1e3:.2f} ms", end="")
+    print(f"; floor {floor * 1e3:.2f} ms, ratio {typical / floor:.1f}")
+    print(f"  {share:.2%} of the {format.chunk_s:g} s that a chunk lasts, a row")
+
+
+def time_tiny(rows: int, chunks: int, format: Format) -> None:
+    """Prints the speed of the preset tiny."""
+    own = [{"seed": row} for row in range(rows)]
+    start = time.perf_counter()
+    with soundstage.open("tiny", rows=own) as session:
+        next(session)
+        first = time.perf_counter() - start
+        seconds, _ = chunk_seconds(session, chunks)
+    typical = float(np.median(seconds))
+    print(f"preset tiny, {rows} row(s), one chunk after the other, nothing overlapped:")
+    print(f"  median {typical * 1e3:.1f} ms a chunk: {format.chunk_s / typical:.1f} x real time")
+    print(f"  first chunk {first:.1f} s after opening")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--chunks", type=int, default=50)
+    parser.add_argument("--rows", type=int, default=1)
+    args = parser.parse_args()
+    format = Format()
+    time_overhead(args.rows, args.chunks, format)
+    time_tiny(args.rows, args.chunks, format)
+    bare = median(start_python("pass"), 15)
+    whole = median(start_python("import soundstage"), 15)
+    print(
+        f"import soundstage: {(whole - bare) * 1e3:.0f} ms over the {bare * 1e3:.0f} ms of Python"
+    )
+    print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.2f} GB")
+
+
+if __name__ == "__main__":
+    main()
