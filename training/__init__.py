@@ -1,0 +1,1 @@
+"""Training: corpora, losses, loops and evaluation of the networks in `stages`."""

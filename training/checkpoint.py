@@ -1,0 +1,212 @@
+"""Checkpoints: the whole state of a run in safetensors files, there completely or not at all.
+
+A checkpoint is a folder `step_00001200` of files `part_00000.safetensors`, ...; the header of the
+first file holds the `Position`. The folder is written under another name and renamed when every
+byte is on disk, so a process killed at any moment leaves the checkpoint before untouched.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import safetensors
+from safetensors.numpy import save_file
+
+S = TypeVar("S")
+
+# A file stays below the 16 MB that hosts of code accept without complaint, header included.
+PIECE_BYTES = 15_000_000
+KEPT = 2
+_FINAL, _UNFINISHED, _HEADER = "step_", ".step_", "position"
+
+
+class CheckpointError(Exception):
+    """A checkpoint cannot be used; the message says which and why."""
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a run stands.
+
+    Attributes:
+        step: steps done, which is the number of the next step.
+        seed: what the batches are drawn from, together with the step.
+        metrics_bytes: how much of the metrics file was written by the steps done.
+        seconds: time spent training, over all processes.
+    """
+
+    step: int
+    seed: int
+    metrics_bytes: int = 0
+    seconds: float = 0.0
+
+
+def save(folder: Path, state: Any, position: Position) -> Path:
+    """Writes a checkpoint and removes all but the last `KEPT`.
+
+    Args:
+        folder: where checkpoints go; made if absent.
+        state: a tree of arrays (numbers of any type and shape).
+        position: where the run stands.
+
+    Returns:
+        The checkpoint's own folder.
+
+    Raises:
+        OSError: the folder cannot be written.
+        TypeError: the tree holds something else than arrays of numbers.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for abandoned in folder.glob(f"{_UNFINISHED}*"):
+        shutil.rmtree(abandoned)
+    name = f"{position.step:08d}"
+    unfinished, final = folder / f"{_UNFINISHED}{name}", folder / f"{_FINAL}{name}"
+    unfinished.mkdir()
+    files = list(_files(state))
+    header = {_HEADER: json.dumps(asdict(position) | {"files": len(files)})}
+    for number, arrays in enumerate(files):
+        path = unfinished / f"part_{number:05d}.safetensors"
+        save_file(arrays, path, header if number == 0 else None)
+        _flush(path)
+    _flush(unfinished)
+    if final.exists():  # the run came back to this step: the same bytes, by construction
+        shutil.rmtree(unfinished)
+    else:
+        unfinished.rename(final)
+        _flush(folder)
+    for old in checkpoints(folder)[:-KEPT]:
+        shutil.rmtree(old)
+    return final
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """The complete checkpoints in a folder, oldest first."""
+    return sorted(folder.glob(f"{_FINAL}*"))
+
+
+def restore_latest(folder: Path, like: S) -> tuple[S, Position] | None:
+    """Reads the newest checkpoint.
+
+    Args:
+        folder: where checkpoints are.
+        like: a state of the same structure, shapes and types; its values do not matter.
+
+    Returns:
+        The state and where the run stands; None = there is no checkpoint.
+
+    Raises:
+        CheckpointError: the files are damaged, or belong to a state of another structure.
+    """
+    found = checkpoints(folder)
+    return restore(found[-1], like) if found else None
+
+
+def restore(checkpoint: Path, like: S) -> tuple[S, Position]:
+    """Reads one checkpoint; see `restore_latest`."""
+    position, arrays = _read(checkpoint)
+    named, structure = _named(like)
+    gaps, extra = sorted(named.keys() - arrays.keys()), sorted(arrays.keys() - named.keys())
+    if gaps or extra:
+        raise CheckpointError(
+            f"{checkpoint} belongs to another state: it lacks {gaps[:5]} and has {extra[:5]} "
+            "besides; use the settings the run was started with"
+        )
+    leaves = [_fitted(checkpoint, name, arrays[name], leaf) for name, leaf in named.items()]
+    return jax.tree.unflatten(structure, leaves), position
+
+
+def _named(state: Any) -> tuple[dict[str, Any], Any]:
+    """The leaves of a tree by name, in the tree's order, and its structure."""
+    paths, structure = jax.tree_util.tree_flatten_with_path(state)
+    named: dict[str, Any] = {}
+    for path, leaf in paths:
+        name = jax.tree_util.keystr(path, simple=True, separator="/")
+        if not hasattr(leaf, "dtype") or jnp.issubdtype(leaf.dtype, jax.dtypes.extended):
+            raise TypeError(
+                f"{name} is a {type(leaf).__name__}: checkpoints hold arrays of numbers"
+            )
+        if name in named:
+            raise TypeError(f"two leaves of the state are called {name}")
+        named[name] = leaf
+    return named, structure
+
+
+def _files(state: Any) -> Iterator[dict[str, np.ndarray]]:
+    """Packs the arrays into files; a large array is parted into flat pieces `name#0`, ..."""
+    file: dict[str, np.ndarray] = {}
+    filled = 0
+    for name, leaf in _named(state)[0].items():
+        for key, piece in _pieces(name, np.asarray(jax.device_get(leaf), order="C")):
+            if file and filled + piece.nbytes > PIECE_BYTES:
+                yield file
+                file, filled = {}, 0
+            file[key] = piece
+            filled += piece.nbytes
+    yield file
+
+
+def _pieces(name: str, array: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    if array.nbytes <= PIECE_BYTES:
+        yield name, array
+        return
+    flat, length = array.reshape(-1), PIECE_BYTES // array.itemsize
+    for number, start in enumerate(range(0, flat.size, length)):
+        yield f"{name}#{number}", flat[start : start + length]
+
+
+def _read(checkpoint: Path) -> tuple[Position, dict[str, np.ndarray]]:
+    paths = sorted(checkpoint.glob("part_*.safetensors"))
+    arrays: dict[str, np.ndarray] = {}
+    header: Mapping[str, Any] = {}
+    try:
+        for path in paths:
+            with safetensors.safe_open(path, framework="numpy") as file:
+                header = header or json.loads(file.metadata()[_HEADER])
+                arrays.update((key, file.get_tensor(key)) for key in list(file.keys()))
+        files = header["files"]
+        position = Position(**{key: header[key] for key in Position.__dataclass_fields__})
+    except (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{checkpoint} is damaged ({error}); remove this folder") from error
+    if files != len(paths):
+        raise CheckpointError(f"{checkpoint} has {len(paths)} of {files} files; remove this folder")
+    return position, _joined(arrays)
+
+
+def _joined(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    whole: dict[str, list[np.ndarray]] = {}
+    for key in sorted(arrays, key=_piece_number):
+        whole.setdefault(key.partition("#")[0], []).append(arrays[key])
+    return {
+        name: pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+        for name, pieces in whole.items()
+    }
+
+
+def _piece_number(key: str) -> int:
+    return int(key.partition("#")[2] or 0)
+
+
+def _fitted(checkpoint: Path, name: str, array: np.ndarray, like: Any) -> Any:
+    if array.size != np.size(like) or array.dtype != like.dtype:
+        raise CheckpointError(
+            f"{checkpoint}: {name} is {array.dtype} {array.shape}, but the state needs "
+            f"{like.dtype} {np.shape(like)}; use the settings the run was started with"
+        )
+    shaped = array.reshape(np.shape(like))
+    return shaped if isinstance(like, np.ndarray) else jnp.asarray(shaped)
+
+
+def _flush(path: Path) -> None:
+    """Waits until a file's or folder's bytes are on disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

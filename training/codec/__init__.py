@@ -1,0 +1,1 @@
+"""Training of the codec: `python -m training.codec --help`."""

@@ -1,0 +1,84 @@
+"""The curves of a run: a CSV file that a resumed run continues without a step twice."""
+
+import csv
+import io
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+
+class MetricsFile:
+    """Appends one row a logged step: the step, the seconds spent, and the metrics.
+
+    Args:
+        path: the file; its folder must exist. The first row appended decides the columns.
+        keep_bytes: what a checkpoint says was written by the steps done; whatever follows came
+            from steps that will be done again, and is cut off.
+
+    Raises:
+        OSError: the file cannot be written.
+        ValueError: the file is shorter than that: it is not the run's.
+    """
+
+    def __init__(self, path: Path, keep_bytes: int = 0) -> None:
+        self._path = path
+        found = path.stat().st_size if path.exists() else 0
+        if found < keep_bytes:
+            raise ValueError(
+                f"{path} has {found} bytes, but the checkpoint knows {keep_bytes}; the metrics of "
+                "this run are gone: start another run folder"
+            )
+        self._file = path.open("ab")
+        self._file.truncate(keep_bytes)
+        self._columns = _columns(path) if keep_bytes else None
+
+    def append(self, step: int, seconds: float, metrics: Mapping[str, float]) -> None:
+        """Writes one row.
+
+        Args:
+            step: the step that gave the metrics, counted from 0.
+            seconds: time spent training so far, over all processes.
+            metrics: the values by name; the names of the first row.
+
+        Raises:
+            ValueError: the names differ from those of the first row.
+        """
+        columns = ["step", "seconds", *metrics]
+        if self._columns is None:
+            self._columns = columns
+            self._write(columns)
+        if columns != self._columns:
+            raise ValueError(f"{self._path} has the columns {self._columns}, got {columns}")
+        self._write([step, f"{seconds:.2f}", *(f"{value:.6g}" for value in metrics.values())])
+
+    def flushed_bytes(self) -> int:
+        """Brings what was appended to disk, and tells the length of the file."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        return self._path.stat().st_size
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()
+
+    def _write(self, row: list) -> None:
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerow(row)
+        self._file.write(text.getvalue().encode())
+        self._file.flush()
+
+
+def read_metrics(path: Path) -> dict[str, list[float]]:
+    """Reads a metrics file, column by column.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {name: [float(row[name]) for row in rows] for name in (rows[0] if rows else {})}
+
+
+def _columns(path: Path) -> list[str]:
+    with path.open(newline="") as file:
+        return next(csv.reader(file))
