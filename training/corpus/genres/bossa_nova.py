@@ -1,0 +1,98 @@
+"""Bossa nova: a nylon guitar against the bass, seventh chords."""
+
+from training.corpus.drums import Drums
+from training.corpus.figure import Figure
+from training.corpus.genre import Genre, Part
+from training.corpus.melody import Melody
+
+BOSSA_NOVA = Genre(
+    name="bossa_nova",
+    tempo_bpm=(116, 144),
+    progressions={
+        "major": (
+            "Imaj7|Imaj7|II7|II7|ii7|V7|Imaj7|bII7",
+            "Imaj9|vi7|ii9|V9",
+            "Imaj7|bIII7|ii7|bII7",
+        ),
+        "minor": ("i6|i6|iim7b5|V7|i6|iv6|V7|i6", "i9|iv9|bVIImaj7|bIIImaj7|bVImaj7|iim7b5|V7|i6"),
+    },
+    parts=(
+        Part(
+            "drums",
+            ("brushed drums", "jazz drums"),
+            Drums(
+                (
+                    (
+                        ("kick", "7.....66......66"),
+                        ("rim", "6.....6.....6...|....6.....6....."),
+                        ("closed", "4.4.4.4.4.4.4.4."),
+                    ),
+                    (
+                        ("kick", "7.....667.....66"),
+                        ("rim", "7.....7.....7...|....7.....7....."),
+                        ("closed", "5353535353535353"),
+                        ("shaker", "3232323232323232"),
+                    ),
+                ),
+            ),
+            level_lu=-6,
+            reverb=0.25,
+        ),
+        Part(
+            "bass",
+            ("upright bass", "finger bass", "fretless bass"),
+            Figure(("R-----f-f-----r-", "R-----f-F-----fa"), base=82, legato=0.95),
+            low=28,
+            high=52,
+            level_lu=-6,
+            reverb=0.15,
+        ),
+        Part(
+            "guitar",
+            ("nylon guitar",),
+            Figure(
+                ("c-----c---c-----|..c---c-----c---", "c---c---..c---c-|..c---c---c---c-"),
+                voices=4,
+                base=78,
+                legato=0.85,
+                strum=0.015,
+            ),
+            low=50,
+            high=74,
+            level_lu=-2,
+            pan=-0.2,
+            reverb=0.3,
+        ),
+        Part(
+            "melody",
+            ("flute", "tenor saxophone", "vibraphone", "clarinet", "piano", "muted trumpet"),
+            Melody(
+                ("x-----------x---", "..x---x-----x---", "x---x-x---x-x---", "..x-x-x-x---x-x-"),
+                base=80,
+            ),
+            low=60,
+            high=82,
+            level_lu=-2,
+            pan=0.15,
+            reverb=0.4,
+            enters=0.72,
+        ),
+        Part(
+            "strings",
+            ("slow strings", "strings"),
+            Figure(("c---------------",), voices=3, base=52),
+            low=60,
+            high=81,
+            level_lu=-12,
+            pan=0.3,
+            reverb=0.6,
+            chance=0.35,
+            enters=0.8,
+        ),
+    ),
+    density=(0.2, 0.7),
+    brightness=(0.15, 0.65),
+    loose_ms=8.0,
+    section_bars=8,
+    form=(("A", 0.75), ("A", 0.9), ("B", 1.0)),
+)

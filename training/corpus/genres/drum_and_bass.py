@@ -1,0 +1,123 @@
+"""Drum and bass: broken beats at twice the pace of what lies over them."""
+
+from training.corpus.drums import Drums
+from training.corpus.figure import Figure
+from training.corpus.genre import Genre, Part
+from training.corpus.melody import Melody
+
+PENTATONIC = (0, 3, 5, 7, 10)
+
+DRUM_AND_BASS = Genre(
+    name="drum_and_bass",
+    tempo_bpm=(168, 178),
+    progressions={
+        "minor": (
+            "i9|i9|bVImaj7|bVImaj7|iv9|iv9|v7|v7",
+            "i7|i7|bIII|bIII|bVImaj7|bVImaj7|bVII|bVII",
+        ),
+        "dorian": ("i9|i9|i9|i9|IV|IV|bVIImaj7|bVIImaj7",),
+    },
+    parts=(
+        Part(
+            "drums",
+            ("electronic drums", "power drums", "room drums"),
+            Drums(
+                (
+                    (
+                        ("kick", "9.........9....."),
+                        ("snare", "....9.......9..."),
+                        ("closed", "5.5.5.5.5.5.5.5."),
+                    ),
+                    (
+                        ("kick", "9.........9....."),
+                        ("snare", "....9..3.4..9..3"),
+                        ("closed", "6.5.6.5.6.5.6.5."),
+                        ("ride", "....a.......a..."),
+                    ),
+                    (
+                        ("kick", "9.9.......9....."),
+                        ("snare", "....9..4.4..9.43"),
+                        ("closed", "6454645464546454"),
+                        ("ride", "5...5...5...5..."),
+                    ),
+                ),
+                fills=(
+                    (
+                        ("kick", "9.........9....."),
+                        ("snare", "....9..4.4.98.98"),
+                        ("closed", "5.5.5.5.5.5....."),
+                    ),
+                    (
+                        ("kick", "9..9......9..9.."),
+                        ("snare", "....9..9....9.9."),
+                        ("closed", "5.5.5.5.5.5.5.5."),
+                    ),
+                ),
+                crash=True,
+            ),
+            level_lu=-1,
+            reverb=0.15,
+        ),
+        Part(
+            "bass",
+            ("deep synth bass", "synth bass"),
+            Figure(
+                ("R---------------", "R-----r-..r-----", "R--r--..f--.r-s-", "R-.r..R-.o.r.fra"),
+                base=98,
+                legato=0.95,
+            ),
+            low=26,
+            high=50,
+            level_lu=-4,
+            reverb=0.0,
+        ),
+        Part(
+            "pad",
+            ("warm pad", "synth strings", "choir pad", "sweep pad"),
+            Figure(("c---------------",), base=66, legato=1.05),
+            low=53,
+            high=79,
+            level_lu=-6,
+            reverb=0.8,
+            motion="swell",
+        ),
+        Part(
+            "keys",
+            ("electric piano", "digital piano", "vibraphone", "piano"),
+            Figure(
+                ("c-----------....", "C--.....c--.....", "C--c--c-...c--.."),
+                base=70,
+                legato=1.0,
+                echoes=1,
+            ),
+            low=57,
+            high=82,
+            level_lu=-7,
+            pan=0.2,
+            reverb=0.5,
+            chance=0.6,
+            enters=0.75,
+        ),
+        Part(
+            "melody",
+            ("saw lead", "flute", "crystal synth", "choir"),
+            Melody(
+                ("x-------x---x---", "x---x---..x-x---", "x--x--x-x---x-x-"),
+                base=78,
+                classes=PENTATONIC,
+            ),
+            low=64,
+            high=88,
+            level_lu=-4,
+            pan=-0.15,
+            reverb=0.6,
+            chance=0.55,
+            enters=0.8,
+        ),
+    ),
+    density=(0.35, 1.0),
+    brightness=(0.3, 0.9),
+    loose_ms=2.0,
+    section_bars=8,
+    form=(("A", 0.7), ("B", 1.0), ("B", 0.9), ("A", 0.8)),
+)

@@ -1,0 +1,81 @@
+"""Folk: a picked guitar and whoever joins it."""
+
+from training.corpus.figure import Figure
+from training.corpus.genre import Genre, Part
+from training.corpus.melody import Melody
+
+FOLK = Genre(
+    name="folk",
+    tempo_bpm=(84, 132),
+    progressions={
+        "major": ("I|V|vi|IV", "I|IV|I|V", "I|I|IV|I|V|IV|I|V", "IV|I|V|vi"),
+        "dorian": ("i|bVII|i|bVII", "i|IV|bVII|i"),
+        "mixolydian": ("I|bVII|IV|I",),
+    },
+    parts=(
+        Part(
+            "guitar",
+            ("steel guitar", "nylon guitar"),
+            Figure(
+                ("r-2-3-4-3-2-3-2-", "r.3.f.4.r.3.f.2.", "r-3-F24-r-34F-32", "R-..C-gcF-..C-gc"),
+                voices=5,
+                base=78,
+                legato=1.3,
+                strum=0.012,
+            ),
+            low=45,
+            high=72,
+            level_lu=-2,
+            pan=-0.15,
+            reverb=0.25,
+        ),
+        Part(
+            "bass",
+            ("upright bass", "finger bass"),
+            Figure(("r-------f-------", "r---....f---..a-"), base=76),
+            low=28,
+            high=50,
+            level_lu=-8,
+            reverb=0.15,
+            chance=0.55,
+            enters=0.75,
+        ),
+        Part(
+            "second guitar",
+            ("nylon guitar", "banjo", "steel guitar"),
+            Figure(
+                ("3-------4-------", "..3.4...3.2.4...", "4.3.5.3.4.3.5.3.", "4354345343543453"),
+                voices=5,
+                base=64,
+                legato=0.9,
+            ),
+            low=55,
+            high=79,
+            level_lu=-7,
+            pan=0.4,
+            reverb=0.3,
+            chance=0.6,
+            enters=0.75,
+        ),
+        Part(
+            "melody",
+            ("fiddle", "harmonica", "flute", "accordion", "steel guitar"),
+            Melody(
+                ("x-------x---x---", "x---x---x-x-x---", "x-x-x---x-x-x-x-"),
+                base=80,
+                classes=(0, 2, 4, 7, 9),
+                rests=0.4,
+            ),
+            low=62,
+            high=84,
+            level_lu=-3,
+            pan=0.1,
+            reverb=0.4,
+            chance=0.8,
+            enters=0.75,
+        ),
+    ),
+    density=(0.1, 0.85),
+    brightness=(0.3, 0.8),
+    loose_ms=10.0,
+)

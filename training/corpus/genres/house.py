@@ -1,0 +1,123 @@
+"""House: four on the floor, off-beat bass, chords that stab."""
+
+from training.corpus.drums import Drums
+from training.corpus.figure import Figure
+from training.corpus.genre import Genre, Part
+from training.corpus.melody import Melody
+
+PENTATONIC = (0, 3, 5, 7, 10)
+
+HOUSE = Genre(
+    name="house",
+    tempo_bpm=(120, 128),
+    progressions={
+        "minor": ("i9|i9|bVImaj7|bVII", "i7|bIII|bVII|iv7", "bVImaj7|v7|i9|i9", "i9|iv9|i9|v7"),
+        "dorian": ("i9|i9|IV9|IV9", "i7|bVIImaj7|IV7|i7"),
+    },
+    parts=(
+        Part(
+            "drums",
+            ("drum machine", "electronic drums"),
+            Drums(
+                (
+                    (
+                        ("kick", "9...9...9...9..."),
+                        ("open", "..6...6...6...6."),
+                        ("clap", "....7.......7..."),
+                    ),
+                    (
+                        ("kick", "9...9...9...9..."),
+                        ("open", "..7...7...7...7."),
+                        ("closed", "c.b.c.bac.b.c.ba"),
+                        ("clap", "....8.......8..."),
+                        ("rim", "...e.....e....f."),
+                    ),
+                    (
+                        ("kick", "9...9...9...9.d."),
+                        ("open", "..7...7...7...7."),
+                        ("closed", "4253425342534253"),
+                        ("clap", "....8.......8..c"),
+                        ("conga_high", "...5..5....5..4."),
+                        ("shaker", "3232323232323232"),
+                    ),
+                ),
+                fills=(
+                    (
+                        ("kick", "9...9...9......."),
+                        ("open", "..7...7...7....."),
+                        ("clap", "....8.......8.88"),
+                    ),
+                    (
+                        ("kick", "9...9...9...9..."),
+                        ("open", "..7...7...7...7."),
+                        ("snare", "....7...7.7.7787"),
+                    ),
+                ),
+            ),
+            level_lu=-1,
+            reverb=0.12,
+        ),
+        Part(
+            "bass",
+            ("synth bass", "deep synth bass", "finger bass"),
+            Figure(
+                ("..R-..r-..R-..r-", "..R-..ro..R-..sr", "R..r..R-..r.o-s.", "r.Ro.rR-.ro.R-sa"),
+                base=92,
+                legato=0.85,
+            ),
+            low=31,
+            high=55,
+            level_lu=-5,
+            reverb=0.05,
+        ),
+        Part(
+            "chords",
+            ("digital piano", "piano", "drawbar organ", "electric piano", "bright piano"),
+            Figure(
+                ("C--.....C--.....", "C..c..c...c..c..", "..C-..c-..C-..c-", "c..c..C-.c.c..C-"),
+                base=80,
+                legato=0.8,
+            ),
+            low=52,
+            high=77,
+            level_lu=-4,
+            pan=-0.15,
+            reverb=0.35,
+            enters=0.5,
+        ),
+        Part(
+            "pad",
+            ("synth strings", "warm pad", "sweep pad", "strings"),
+            Figure(("c---------------",), base=66, legato=1.0),
+            low=55,
+            high=81,
+            level_lu=-7,
+            pan=0.2,
+            reverb=0.6,
+            chance=0.6,
+            motion="pump",
+        ),
+        Part(
+            "melody",
+            ("saw lead", "flute", "vibraphone", "brass section", "poly synth"),
+            Melody(
+                ("x--x--x-........", "..x-x-..x-x-....", "x-x..x.xx-..x-x-"),
+                base=80,
+                legato=0.8,
+                classes=PENTATONIC,
+            ),
+            low=62,
+            high=86,
+            level_lu=-4,
+            pan=0.1,
+            reverb=0.5,
+            chance=0.55,
+            enters=0.85,
+        ),
+    ),
+    density=(0.25, 0.9),
+    brightness=(0.35, 0.9),
+    loose_ms=1.5,
+    section_bars=4,
+    form=(("A", 0.75), ("B", 1.0), ("A", 0.6), ("B", 1.0)),
+)

@@ -1,0 +1,102 @@
+"""Orchestral music for films: strings in motion, brass where it peaks."""
+
+from training.corpus.figure import Figure
+from training.corpus.genre import Genre, Part
+from training.corpus.melody import Melody
+
+ORCHESTRAL = Genre(
+    name="orchestral",
+    tempo_bpm=(80, 140),
+    progressions={
+        "minor": ("i|bVI|bIII|bVII", "i|i|bVI|bVI|iv|iv|V|V", "i|bVII|bVI|V"),
+        "lydian": ("I|II|I|II", "I|I|II|vi"),
+        "major": ("I|V|vi|IV", "I|iii|IV|V"),
+    },
+    parts=(
+        Part(
+            "strings",
+            ("strings", "slow strings"),
+            Figure(("c---------------", "c-------c-------"), voices=4, base=76, legato=1.03),
+            low=48,
+            high=79,
+            level_lu=-4,
+            pan=-0.1,
+            reverb=0.75,
+            motion="swell",
+        ),
+        Part(
+            "low strings",
+            ("strings", "cello"),
+            Figure(
+                ("r-------r-------", "R-r-r-r-R-r-r-r-", "R-rrr-rrR-rrr-rr", "RrrrRrrrRrrrRrrr"),
+                base=86,
+                legato=0.8,
+            ),
+            low=36,
+            high=55,
+            level_lu=-7,
+            pan=0.3,
+            reverb=0.6,
+        ),
+        Part(
+            "ostinato",
+            ("pizzicato strings", "violin", "harp", "strings"),
+            Figure(
+                ("1---3---2---3---", "1-3-2-3-1-3-2-3-", "1-324-231-324-23", "1323132313231323"),
+                voices=4,
+                base=74,
+                legato=0.6,
+            ),
+            low=57,
+            high=81,
+            level_lu=-7,
+            pan=-0.35,
+            reverb=0.6,
+            chance=0.8,
+        ),
+        Part(
+            "melody",
+            ("french horn", "trumpet", "oboe", "flute", "choir", "violin", "clarinet"),
+            Melody(
+                ("x-------x-------", "x-----x-x-------", "x---x---x-x-x---"),
+                base=94,
+                legato=1.0,
+                rests=0.3,
+            ),
+            low=60,
+            high=79,
+            level_lu=-3,
+            pan=0.15,
+            reverb=0.7,
+            enters=0.7,
+        ),
+        Part(
+            "brass",
+            ("brass section", "french horn"),
+            Figure(("C---------------", "C-----c-c-------"), voices=3, base=92, legato=0.9),
+            low=48,
+            high=69,
+            level_lu=-7,
+            pan=0.25,
+            reverb=0.7,
+            chance=0.7,
+            enters=0.95,
+        ),
+        Part(
+            "timpani",
+            ("timpani",),
+            Figure(("R-..............|R-..........rrrr", "R---....r.r.R---"), base=92, legato=1.0),
+            low=38,
+            high=55,
+            level_lu=-5,
+            pan=0.2,
+            reverb=0.7,
+            chance=0.7,
+            enters=0.9,
+        ),
+    ),
+    density=(0.1, 0.95),
+    brightness=(0.25, 0.85),
+    loose_ms=10.0,
+    form=(("A", 0.7), ("A", 0.9), ("B", 1.0), ("A", 0.75), ("B", 1.0)),
+)

@@ -1,0 +1,129 @@
+"""Reggae and dub: the third beat, chords between the beats, echoes."""
+
+from training.corpus.drums import Drums
+from training.corpus.figure import Figure
+from training.corpus.genre import Genre, Part
+from training.corpus.melody import Melody
+
+REGGAE = Genre(
+    name="reggae",
+    tempo_bpm=(66, 84),
+    progressions={
+        "major": ("I|IV|I|V", "I|ii|I|ii", "I|V|vi|IV"),
+        "minor": ("i|iv|i|v", "i|bVII|i|bVII", "i|i|bVI|bVII"),
+    },
+    parts=(
+        Part(
+            "drums",
+            ("room drums", "drums"),
+            Drums(
+                (
+                    (
+                        ("kick", "........9......."),
+                        ("rim", "........9......."),
+                        ("closed", "5...5...5...5..."),
+                    ),
+                    (
+                        ("kick", "........9......."),
+                        ("rim", "........8......."),
+                        ("closed", "6.456.456.456.45"),
+                    ),
+                    (
+                        ("kick", "7...7...9...7..."),
+                        ("rim", "........9..4..4."),
+                        ("closed", "6.456.456.456.45"),
+                        ("timbale", "...d......d...c."),
+                    ),
+                ),
+                fills=(
+                    (
+                        ("kick", "........9......."),
+                        ("snare", "....7.7.9......."),
+                        ("timbale", "..........7.7787"),
+                    ),
+                ),
+            ),
+            level_lu=-2,
+            reverb=0.35,
+        ),
+        Part(
+            "bass",
+            ("finger bass", "deep synth bass"),
+            Figure(
+                (
+                    "R---..r-f---....|..r-t-f-R---....",
+                    "R--r..t-f-..t-r-",
+                    "..R-r-t-f-r-..f-|R-..r-f-t-r-....",
+                ),
+                base=100,
+                legato=0.9,
+            ),
+            low=28,
+            high=52,
+            level_lu=-3,
+            reverb=0.1,
+        ),
+        Part(
+            "skank",
+            ("clean guitar", "muted guitar", "piano"),
+            Figure(
+                ("....C.......C...", "....C-......C.c."), voices=3, base=84, legato=0.4, strum=0.012
+            ),
+            low=57,
+            high=77,
+            level_lu=-5,
+            pan=0.3,
+            reverb=0.3,
+        ),
+        Part(
+            "organ",
+            ("drawbar organ", "rock organ"),
+            Figure(
+                ("..c...c...c...c.", "..c.c.c...c.c.c.", "..cgc.cg..cgc.cg"), base=66, legato=0.6
+            ),
+            low=53,
+            high=74,
+            level_lu=-7,
+            pan=-0.35,
+            reverb=0.35,
+            chance=0.8,
+        ),
+        Part(
+            "melody",
+            ("harmonica", "trumpet", "tenor saxophone", "rock organ", "pan flute"),
+            Melody(
+                ("x---x-x-........", "..x-x-x-x---....", "x-x-x---..x-x-x-"), base=80, rests=0.9
+            ),
+            low=60,
+            high=80,
+            level_lu=-4,
+            pan=-0.1,
+            reverb=0.7,
+            chance=0.65,
+            enters=0.8,
+        ),
+        Part(
+            "dub",
+            ("electric piano", "brass section", "harmonica"),
+            Figure(
+                ("....C...........|................", "....C.......C...|................"),
+                voices=3,
+                base=84,
+                legato=0.6,
+                echoes=4,
+            ),
+            low=60,
+            high=80,
+            level_lu=-8,
+            pan=0.2,
+            reverb=0.9,
+            chance=0.5,
+            enters=0.65,
+        ),
+    ),
+    density=(0.1, 0.7),
+    brightness=(0.1, 0.6),
+    swing=0.56,
+    swing_unit=0.25,
+    loose_ms=8.0,
+)

@@ -1,0 +1,110 @@
+"""Techno: one chord, a rolling bass, sixteenths that change little."""
+
+from training.corpus.drums import Drums
+from training.corpus.figure import Figure
+from training.corpus.genre import Genre, Part
+
+TECHNO = Genre(
+    name="techno",
+    tempo_bpm=(128, 140),
+    progressions={
+        "phrygian": ("i5", "i5|i5|i5|bII5"),
+        "minor": ("i5", "i5|i5|i5|bVII5", "i5|i5|bVI5|bVI5"),
+    },
+    parts=(
+        Part(
+            "drums",
+            ("electronic drums", "drum machine"),
+            Drums(
+                (
+                    (("kick", "9...9...9...9..."), ("closed", "..5...5...5...5.")),
+                    (
+                        ("kick", "9...9...9...9..."),
+                        ("closed", "2252225222522252"),
+                        ("clap", "....6.......6..."),
+                        ("tom_low", "...d..d....d..d."),
+                    ),
+                    (
+                        ("kick", "9...9...9...9.c."),
+                        ("closed", "4373437343734373"),
+                        ("ride", "..5...5...5...5."),
+                        ("rim", "..5..5..5..5..5."),
+                        ("tom_low", "...4..5....4..5."),
+                        ("clap", "....7.......7..."),
+                    ),
+                ),
+                fills=(
+                    (
+                        ("kick", "9...9...9......."),
+                        ("closed", "4373437343734373"),
+                        ("tom_low", "........6.66.666"),
+                    ),
+                ),
+            ),
+            level_lu=0,
+            reverb=0.1,
+        ),
+        Part(
+            "bass",
+            ("synth bass", "deep synth bass"),
+            Figure(
+                (".rrr.rrr.rrr.rrr", "..rr..rr..rr..ro", ".rRr.rRo.rRr.rfr", "rrRrrrRorrRrrsRo"),
+                base=88,
+                legato=0.7,
+            ),
+            low=28,
+            high=52,
+            level_lu=-5,
+            reverb=0.05,
+        ),
+        Part(
+            "arpeggio",
+            ("saw lead", "square lead", "poly synth", "crystal synth"),
+            Figure(
+                ("..1.....2..1....", "1..2..1..2..1.3.", "1.2.13.21.2.3.12", "1213121412131513"),
+                voices=5,
+                base=72,
+                legato=0.5,
+            ),
+            low=48,
+            high=76,
+            level_lu=-7,
+            pan=0.25,
+            reverb=0.35,
+            enters=0.7,
+        ),
+        Part(
+            "stabs",
+            ("synth brass", "poly synth", "synth strings"),
+            Figure(
+                ("...C............", "...C......c.....", "..C..c..C..c..C."),
+                voices=3,
+                base=78,
+                legato=0.5,
+                echoes=2,
+            ),
+            low=50,
+            high=72,
+            level_lu=-8,
+            pan=-0.25,
+            reverb=0.7,
+            chance=0.65,
+            enters=0.8,
+        ),
+        Part(
+            "pad",
+            ("sweep pad", "halo pad", "choir pad"),
+            Figure(("c---------------",), voices=3, base=58),
+            low=50,
+            high=74,
+            level_lu=-10,
+            reverb=0.8,
+            chance=0.45,
+            motion="pump",
+        ),
+    ),
+    density=(0.3, 1.0),
+    brightness=(0.25, 0.85),
+    loose_ms=0.0,
+    form=(("A", 0.7), ("A", 0.85), ("B", 1.0), ("A", 0.75), ("B", 1.0)),
+)

@@ -1,0 +1,139 @@
+"""Makes a corpus: plans, composes, renders and lists, and keeps what is there already."""
+
+import hashlib
+import math
+from collections.abc import Generator, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import soundfile
+
+from runners.files import replacing
+from training.corpus.compose import compose
+from training.corpus.manifest import Entry, Piece, read_entries, write_manifest
+from training.corpus.midi import midi_bytes
+from training.corpus.plan import Brief, Split, plan_piece
+from training.corpus.render import RATE_HZ, RENDER_VERSION, find_fluidsynth, render
+from training.corpus.score import Score
+from training.corpus.texts import describe
+
+AudioFormat = Literal["flac", "ogg"]
+SUBTYPES = {"flac": "PCM_16", "ogg": "VORBIS"}
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be made.
+
+    Attributes:
+        folder: where.
+        minutes: audio in all; rounded up to whole pieces.
+        seed: of the corpus.
+        split: which half of the seeds.
+        piece_s: seconds of a piece.
+        audio_format: of the files.
+        soundfont: an .sf2 or .sf3 file.
+        jobs: pieces rendered at a time.
+    """
+
+    folder: Path
+    minutes: float
+    seed: int
+    split: Split
+    piece_s: float
+    audio_format: AudioFormat
+    soundfont: Path
+    jobs: int = 2
+
+    @property
+    def pieces(self) -> int:
+        """How many pieces."""
+        return math.ceil(self.minutes * 60.0 / self.piece_s - 1e-9)
+
+
+def make(order: Order) -> Iterator[bool]:
+    """Makes what is missing of a corpus; its list is complete after every piece.
+
+    Args:
+        order: what to make.
+
+    Yields:
+        For each piece, as it is done: whether it had to be made.
+
+    Raises:
+        RenderError: FluidSynth is missing or failed.
+        ManifestError: the list in the folder is damaged.
+        OutputError: the folder cannot be written.
+    """
+    find_fluidsynth()
+    (order.folder / order.split).mkdir(parents=True, exist_ok=True)
+    known = {entry.piece.seed: entry for entry in read_entries(order.folder, order.split)}
+    pool = ThreadPoolExecutor(order.jobs)
+    waiting: set[Future[Entry]] = set()
+    try:
+        for index in range(order.pieces):
+            brief = plan_piece(order.seed, index, order.split)
+            score = compose(brief, order.piece_s)
+            entry = _entry(order, brief, score)
+            old = known.get(brief.seed)
+            if old is not None and old.recipe == entry.recipe and entry.piece.path.is_file():
+                known[brief.seed] = entry  # the texts may be new, the sound is not
+                yield False
+                continue
+            known.pop(brief.seed, None)
+            waiting.add(pool.submit(_render, order, brief, score, entry))
+            if len(waiting) > order.jobs:
+                waiting = yield from _settled(waiting, known, order)
+        while waiting:
+            waiting = yield from _settled(waiting, known, order)
+        write_manifest(order.folder, order.split, known.values())
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _settled(
+    waiting: set[Future[Entry]], known: dict[int, Entry], order: Order
+) -> Generator[bool, None, set[Future[Entry]]]:
+    done, rest = wait(waiting, return_when=FIRST_COMPLETED)
+    for future in done:
+        entry = future.result()
+        known[entry.piece.seed] = entry
+    write_manifest(order.folder, order.split, known.values())
+    for _ in done:
+        yield True
+    return rest
+
+
+def _entry(order: Order, brief: Brief, score: Score) -> Entry:
+    instruments = tuple(dict.fromkeys(track.instrument for track in score.tracks))
+    texts, heldout_texts = describe(brief, instruments)
+    name = f"{brief.genre}-{brief.seed:08d}.{order.audio_format}"
+    piece = Piece(
+        path=order.folder / order.split / name,
+        seed=brief.seed,
+        split=order.split,
+        genre=brief.genre,
+        tempo_bpm=brief.tempo_bpm,
+        tonic=brief.tonic,
+        mode=brief.mode,
+        density=brief.density,
+        brightness=brief.brightness,
+        instruments=instruments,
+        texts=texts,
+        heldout_texts=heldout_texts,
+        duration_s=round(order.piece_s * RATE_HZ) / RATE_HZ,
+    )
+    levels = [track.level_lu for track in score.tracks]
+    sound = (RENDER_VERSION, order.soundfont.name, brief.brightness, order.piece_s, levels)
+    recipe = hashlib.sha256(midi_bytes(score) + repr(sound).encode()).hexdigest()
+    return Entry(piece, recipe)
+
+
+def _render(order: Order, brief: Brief, score: Score, entry: Entry) -> Entry:
+    audio = render(score, brief.brightness, order.piece_s, order.soundfont)
+    subtype = SUBTYPES[order.audio_format]
+    with replacing(entry.piece.path) as file:
+        soundfile.write(file, audio, RATE_HZ, subtype, format=order.audio_format.upper())
+    return entry

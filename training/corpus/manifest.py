@@ -1,0 +1,127 @@
+"""The list of a corpus: one line of JSON a piece, beside the audio.
+
+Paths are relative to the folder, so that it can be moved. A corpus has one file a split.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from runners.files import replacing
+from training.corpus.plan import Split
+
+SPLITS: tuple[Split, ...] = ("train", "heldout")
+
+
+class ManifestError(Exception):
+    """A folder holds no corpus, or its list is damaged."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One rendered piece.
+
+    Attributes:
+        path: the audio file.
+        seed: of the piece; no two pieces of a corpus share one.
+        split: "train" or "heldout".
+        genre: a name of `genres.GENRES`.
+        tempo_bpm: beats a minute.
+        tonic: a name of `theory.TONICS`.
+        mode: a name of `theory.MODES`.
+        density: 0 sparse to 1 busy.
+        brightness: 0 dark to 1 bright.
+        instruments: who plays, in the order of the band.
+        texts: descriptions to train with.
+        heldout_texts: descriptions in wordings no training text uses.
+        duration_s: seconds of audio.
+    """
+
+    path: Path
+    seed: int
+    split: str
+    genre: str
+    tempo_bpm: int
+    tonic: str
+    mode: str
+    density: float
+    brightness: float
+    instruments: tuple[str, ...]
+    texts: tuple[str, ...]
+    heldout_texts: tuple[str, ...]
+    duration_s: float
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A piece with the digest of all that its sound follows from: to see what is up to date."""
+
+    piece: Piece
+    recipe: str
+
+
+def manifest_path(folder: Path, split: str) -> Path:
+    """Where the list of a split is."""
+    return folder / f"manifest-{split}.jsonl"
+
+
+def write_manifest(folder: Path, split: str, entries: Iterable[Entry]) -> None:
+    """Writes the list of a split, whole or not at all, ordered by seed.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    lines = []
+    for entry in sorted(entries, key=lambda entry: entry.piece.seed):
+        record = asdict(entry.piece)
+        record["path"] = entry.piece.path.relative_to(folder).as_posix()
+        record["recipe"] = entry.recipe
+        lines.append(json.dumps(record, ensure_ascii=False) + "\n")
+    with replacing(manifest_path(folder, split)) as file:
+        file.write("".join(lines).encode())
+
+
+def read_entries(folder: Path, split: str) -> tuple[Entry, ...]:
+    """Reads the list of a split; empty if there is none.
+
+    Raises:
+        ManifestError: the list is damaged.
+        OSError: the list cannot be read.
+    """
+    path = manifest_path(folder, split)
+    if not path.exists():
+        return ()
+    return tuple(
+        _entry(folder, line, f"{path}, line {number}")
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
+    )
+
+
+def _entry(folder: Path, line: str, where: str) -> Entry:
+    try:
+        record = json.loads(line)
+        recipe = record.pop("recipe")
+        record["path"] = folder / record["path"]
+        for name in ("instruments", "texts", "heldout_texts"):
+            record[name] = tuple(record[name])
+        values = {field.name: record[field.name] for field in fields(Piece)}
+    except (ValueError, KeyError, TypeError) as error:
+        raise ManifestError(f"{where}: is not a piece of a corpus ({error})") from error
+    return Entry(Piece(**values), recipe)
+
+
+def read_manifest(folder: Path) -> tuple[Piece, ...]:
+    """Reads the pieces of a corpus, training pieces first, each split ordered by seed.
+
+    Raises:
+        ManifestError: the folder holds no list, or a damaged one.
+        OSError: a list cannot be read.
+    """
+    folder = Path(folder)
+    pieces = [entry.piece for split in SPLITS for entry in read_entries(folder, split)]
+    if not pieces:
+        raise ManifestError(
+            f"{folder}: holds no corpus; `python -m training.corpus --output {folder}` makes one"
+        )
+    return tuple(pieces)

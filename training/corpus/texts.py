@@ -1,0 +1,108 @@
+"""What a listener might have asked for to get this piece, in several wordings."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from training.corpus.plan import TEXTS, Brief
+from training.corpus.words import (
+    BRIGHT_WORDS,
+    DENSITY_WORDS,
+    GENRE_WORDS,
+    HELDOUT_TEMPLATES,
+    INSTRUMENT_WORDS,
+    MODE_WORDS,
+    MOOD_WORDS,
+    TEMPO_WORDS,
+    TRAIN_TEMPLATES,
+    Words,
+)
+
+TRAIN_TEXTS = 8
+HELDOUT_TEXTS = 4
+
+TONIC_WORDS = {"Db": "D flat", "Eb": "E flat", "F#": "F sharp", "Ab": "A flat", "Bb": "B flat"}
+BRIGHT_MODES = ("major", "lydian", "mixolydian")
+
+
+def tempo_class(tempo_bpm: float) -> str:
+    """The name of a tempo, a key of `TEMPO_WORDS`."""
+    bounds = ((70, "very slow"), (92, "slow"), (118, "medium"), (150, "fast"))
+    return next((name for bound, name in bounds if tempo_bpm < bound), "very fast")
+
+
+def brightness_class(brightness: float) -> str:
+    """The name of a brightness, a key of `BRIGHT_WORDS`."""
+    return "dark" if brightness < 0.33 else "neutral" if brightness < 0.62 else "bright"
+
+
+def density_class(density: float) -> str:
+    """The name of a density, a key of `DENSITY_WORDS`."""
+    return "sparse" if density < 0.33 else "medium" if density < 0.66 else "dense"
+
+
+def mood_class(brief: Brief) -> tuple[bool, bool]:
+    """Whether a piece is bright in mood, and whether it is moving; a key of `MOOD_WORDS`."""
+    motion = (brief.tempo_bpm - 60) / 100 + brief.density
+    return brief.mode in BRIGHT_MODES, motion > 1.0
+
+
+def describe(brief: Brief, instruments: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Writes the texts of a piece.
+
+    Args:
+        brief: the piece.
+        instruments: who plays, at least one.
+
+    Returns:
+        Texts to train with, and texts in wordings that no training text uses. No text twice.
+    """
+    rng = np.random.default_rng([brief.seed, TEXTS])
+    train = _texts(brief, instruments, True, TRAIN_TEXTS, rng)
+    return train, _texts(brief, instruments, False, HELDOUT_TEXTS, rng)
+
+
+def _texts(
+    brief: Brief, instruments: Sequence[str], train: bool, count: int, rng: np.random.Generator
+) -> tuple[str, ...]:
+    templates = TRAIN_TEMPLATES if train else HELDOUT_TEMPLATES
+    order = rng.permutation(len(templates))
+    texts: list[str] = []
+    # The bare genre is what people type: every piece has it once, in some wording.
+    for index in (0, *order):
+        text = templates[index].format(**_slots(brief, instruments, train, rng))
+        if text not in texts:
+            texts.append(text)
+        if len(texts) == count:
+            break
+    return tuple(texts)
+
+
+def _slots(
+    brief: Brief, instruments: Sequence[str], train: bool, rng: np.random.Generator
+) -> dict[str, str]:
+    def say(words: Words) -> str:
+        phrases = words.train if train else words.heldout
+        return phrases[int(rng.integers(len(phrases)))]
+
+    names = list(dict.fromkeys(instruments))
+    picked = [names[int(index)] for index in rng.permutation(len(names))]
+    one, two = picked[0], picked[-1]
+    return {
+        "genre": say(GENRE_WORDS[brief.genre]),
+        "mood": say(MOOD_WORDS[mood_class(brief)]),
+        "tempo": say(TEMPO_WORDS[tempo_class(brief.tempo_bpm)]),
+        "bright": say(BRIGHT_WORDS[brightness_class(brief.brightness)]),
+        "density": say(DENSITY_WORDS[density_class(brief.density)]),
+        "mode": say(MODE_WORDS[brief.mode]),
+        "one": say(instrument_words(one)),
+        "two": say(instrument_words(two)),
+        "bpm": str(brief.tempo_bpm),
+        "tonic": TONIC_WORDS.get(brief.tonic, brief.tonic),
+    }
+
+
+def instrument_words(name: str) -> Words:
+    """How an instrument is called: by its own name, held out by its plural, unless listed."""
+    plural = name if name.endswith("s") else f"{name}s"
+    return INSTRUMENT_WORDS.get(name, Words((name,), (f"several {plural}",)))
