@@ -1,0 +1,100 @@
+"""A file of style towers is read whole, or refused with what is wrong with it."""
+
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from flax import nnx
+from safetensors.numpy import load_file, save_file
+
+from stages.style_towers.config import TINY, TowersConfig, config_of
+from stages.style_towers.loading import BASIS, VOCABULARY, load_towers
+from stages.style_towers.network import StyleTowers
+from stages.style_towers.text import SentencePieces
+from stages.weights import WeightsError
+from training.style.export import export_towers, make_basis
+from training.style.vocabulary import learn_vocabulary
+
+DIM = 48
+TEXTS = ("warm pads with slow piano", "fast techno with a hard kick drum", "jazz trio, brushes")
+
+
+@pytest.fixture(scope="module")
+def towers() -> StyleTowers:
+    return StyleTowers(config_for(learn_vocabulary(TEXTS, 80)), nnx.Rngs(0))
+
+
+def config_for(vocabulary: bytes) -> TowersConfig:
+    size = SentencePieces(vocabulary).size
+    return TowersConfig(
+        pieces=size, buckets=90, text_width=6, audio_width=7, blocks=2, heads=3, hidden=10, rank=5
+    )
+
+
+def written(path: Path, towers: StyleTowers, **changes: np.ndarray | None) -> str:
+    file = path / "style.safetensors"
+    export_towers(towers, learn_vocabulary(TEXTS, 80), make_basis(5, DIM), file, {})
+    arrays = load_file(file) | changes
+    save_file({name: array for name, array in arrays.items() if array is not None}, file)
+    return str(file)
+
+
+def load(weights: str, style_dim: int = DIM):
+    return load_towers(weights, style_dim, jax.devices("cpu")[0])
+
+
+def test_sizes_are_read_off_the_file(tmp_path, towers):
+    found = load(written(tmp_path, towers))
+    assert found.basis.shape == (5, DIM)
+    assert found.buckets == 90
+    assert found.note == "style.safetensors"
+    np.testing.assert_allclose(found.basis @ found.basis.T, np.eye(5), atol=1e-3)
+
+
+def test_the_digest_tells_apart_weights_basis_and_vocabulary(tmp_path, towers):
+    first = load(written(tmp_path, towers)).digest
+    assert load(written(tmp_path, towers)).digest == first
+    other = learn_vocabulary(("zzz brass", *TEXTS), 80)
+    changes = [{BASIS: 2 * make_basis(5, DIM)}, {"text/head/out/bias": np.ones(5, np.float16)}]
+    digests = {load(written(tmp_path, towers, **change)).digest for change in changes}
+    if config_for(other).pieces == config_for(learn_vocabulary(TEXTS, 80)).pieces:
+        change = {VOCABULARY: np.frombuffer(other, np.uint8)}
+        digests.add(load(written(tmp_path, towers, **change)).digest)
+    assert first not in digests
+    assert len(digests) >= 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({VOCABULARY: None}, "no array called text/vocabulary"),
+        ({VOCABULARY: np.zeros(9, np.float16)}, "not bytes"),
+        ({VOCABULARY: np.frombuffer(b"no model", np.uint8)}, "no SentencePiece model"),
+        ({BASIS: None}, BASIS),
+        ({BASIS: np.full((5, DIM), np.nan, np.float16)}, "NaN"),
+        ({"text/pool/kernel": None}, "text/pool/kernel should have 2 axes and has no entry"),
+        ({"text/pieces/embedding": np.zeros((7, 6), np.float16)}, "rows for 7"),
+        ({"audio/head/out/bias": None}, "lacks 1 array"),
+        ({"audio/head/more/bias": np.zeros(5, np.float16)}, "does not know"),
+        ({"audio/head/out/bias": np.full(5, np.inf, np.float16)}, "NaN or infinity"),
+    ],
+)
+def test_unfit_files_are_refused(tmp_path, towers, changes, reason):
+    with pytest.raises(WeightsError, match=reason):
+        load(written(tmp_path, towers, **changes))
+
+
+def test_another_width_of_the_music_format_is_refused(tmp_path, towers):
+    with pytest.raises(WeightsError, match="basis/kernel has shape"):
+        load(written(tmp_path, towers), DIM + 1)
+
+
+def test_random_towers_fit_any_width():
+    assert load("random:0", 3).basis.shape == (3, 3)
+    assert load("random:0", 768).basis.shape == (TINY.rank, 768)
+
+
+def test_a_file_of_something_else_is_no_style_model():
+    with pytest.raises(WeightsError, match=r"x\.safetensors: no style towers"):
+        config_of("x.safetensors", {"codebooks": (12, 1024, 768)})

@@ -1,0 +1,42 @@
+"""The loss is least where texts lie on the clips that they fit."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from training.style.loss import losses
+
+KINDS = np.repeat(np.eye(3, 8, dtype=np.float32), 2, axis=0)  # [row, rank]: two rows a kind
+DISTANCES = jnp.asarray(4.0 * (KINDS @ KINDS.T < 0.5), jnp.float32)
+STEEPNESS = jnp.float32(np.log(4.0))
+
+
+def test_texts_that_fit_several_clips_equally_cost_nothing_beyond_the_floor():
+    found = losses(jnp.asarray(KINDS), jnp.asarray(KINDS), DISTANCES, STEEPNESS)
+    assert float(found.contrast) == pytest.approx(float(found.floor), abs=1e-5)
+    assert float(found.together) == pytest.approx(0, abs=1e-6)
+    assert float(found.total) == pytest.approx(float(found.floor), abs=1e-5)
+
+
+def test_any_other_place_costs_more():
+    random = np.random.default_rng(0)
+    best = losses(jnp.asarray(KINDS), jnp.asarray(KINDS), DISTANCES, STEEPNESS)
+    for _ in range(10):
+        rows = random.standard_normal(KINDS.shape).astype(np.float32)
+        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+        assert losses(jnp.asarray(rows), jnp.asarray(KINDS), DISTANCES, STEEPNESS).total > (
+            best.total + 0.1
+        )
+
+
+def test_steepness_has_an_end():
+    at = [
+        losses(jnp.asarray(KINDS), jnp.asarray(KINDS), DISTANCES, jnp.float32(s)).total
+        for s in (5.0, 9.0)
+    ]
+    assert at[0] == at[1]
+    slope = jax.grad(lambda s: losses(jnp.asarray(KINDS), jnp.asarray(KINDS), DISTANCES, s).total)(
+        jnp.float32(9.0)
+    )
+    assert float(slope) == 0.0

@@ -1,0 +1,1 @@
+"""Trains the small style model: texts and audio of the corpus into one space, and its codebooks."""

@@ -1,0 +1,129 @@
+"""Trains the towers, then the quantizer on what they give; both live in the run folder."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from flax import nnx
+
+from graph.format import Format
+from runners.files import replacing
+from stages.style_towers.text import SentencePieces
+from training.checkpoint import CheckpointError, Position, restore_latest
+from training.loop import Budget, train
+from training.optimizer import OptimizerParams, TrainState, make_step, start
+from training.progress import Progress
+from training.style.batches import Batcher
+from training.style.codebooks import learn_codebooks
+from training.style.items import Embedder
+from training.style.model import Model
+from training.style.preparing import Prepared, read_sizes
+from training.style.report import report
+
+ROWS = 64
+OPTIMIZER = OptimizerParams(
+    rate=2e-3, warmup_steps=50, weight_decay=1e-2, last_rate=0.05, average_decay=0.98
+)
+SAMPLES = 20_000  # vectors that the quantizer learns from, about
+CODEBOOKS_FILE, REPORT_FILE = "codebooks.npy", "report.json"
+
+
+def fit(
+    prepared: Prepared,
+    run: Path,
+    budget: Budget,
+    schedule_steps: int,
+    seed: int,
+    progress: Progress,
+    rows: int = ROWS,
+) -> tuple[nnx.State, Position]:
+    """Trains the towers, on from where the run folder stands.
+
+    Args:
+        prepared: the corpus and the model.
+        run: the run's folder.
+        budget: when to stop.
+        schedule_steps: steps after which the learning rate has fallen.
+        seed: of the first weights and of all batches.
+        progress: shows how it goes.
+        rows: examples a batch.
+
+    Returns:
+        The towers' weights, and where the run stands.
+
+    Raises:
+        TrainingError: see `training.loop.train`; CheckpointError, OSError likewise.
+    """
+    model = prepared.model
+    vocabulary = SentencePieces(prepared.vocabulary)
+    batcher = Batcher(
+        prepared.train.pieces,
+        prepared.train.log_mels,
+        prepared.windows,
+        vocabulary,
+        model.config.buckets,
+        rows,
+        seed,
+    )
+    optimizer = replace(OPTIMIZER, schedule_steps=schedule_steps)
+    state, position = train(
+        start(model.initial(seed), optimizer),
+        make_step(model.loss, optimizer),
+        batcher,
+        budget,
+        run,
+        seed=seed,
+        progress=progress,
+    )
+    return state.best.towers, position
+
+
+def quantize(
+    prepared: Prepared, towers: nnx.State, run: Path, format: Format, seed: int
+) -> dict[str, Any]:
+    """Learns the codebooks of trained towers, and judges both; writes what it finds.
+
+    Args:
+        prepared: the corpus and the model.
+        towers: trained weights.
+        run: the run's folder.
+        format: levels and codes wanted.
+        seed: of the vectors drawn and the first centres.
+
+    Returns:
+        The report, see `report.report`.
+
+    Raises:
+        OutputError: the run folder cannot be written.
+    """
+    random = np.random.default_rng([seed, 1])
+    embedder = Embedder(prepared, towers)
+    each = max(4, round(SAMPLES / 3 / len(prepared.train.pieces)))
+    vectors = embedder.samples(prepared.train, each, random)
+    books = learn_codebooks(vectors, format.style_levels, format.codebook_size, random)
+    books = books.astype(np.float16)  # as they are exported
+    with replacing(run / CODEBOOKS_FILE) as file:
+        np.save(file, books)
+    found = report(prepared, embedder, books.astype(np.float32))
+    with replacing(run / REPORT_FILE) as file:
+        file.write(json.dumps(found, indent=1).encode())
+    return found
+
+
+def trained(run: Path) -> tuple[Model, nnx.State, bytes, np.ndarray, Position]:
+    """What a run folder holds: model, weights, vocabulary, codebooks, and where it stands.
+
+    Raises:
+        CheckpointError: nothing has been trained there.
+        OSError: a file is missing.
+    """
+    model, vocabulary = read_sizes(run)
+    restored: tuple[TrainState, Position] | None = restore_latest(
+        run / "checkpoints", start(model.initial(0), OPTIMIZER)
+    )
+    if restored is None:
+        raise CheckpointError(f"{run}: holds no checkpoint; train there first")
+    books = np.load(run / CODEBOOKS_FILE).astype(np.float32)  # [level, code, rank]
+    return model, restored[0].best.towers, vocabulary, books, restored[1]

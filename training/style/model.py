@@ -1,0 +1,85 @@
+"""What is trained, and its loss on a batch."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from stages.style_towers.config import TowersConfig
+from stages.style_towers.network import StyleTowers
+from training.style.batches import Batch
+from training.style.loss import losses
+from training.style.sounds import wear_sounds
+
+FIRST_STEEPNESS = 8.0
+
+
+class Weights(NamedTuple):
+    """What training changes.
+
+    Attributes:
+        towers: the towers' state, as `nnx.split` gives it.
+        log_steepness: float32 scalar, see `loss.losses`.
+    """
+
+    towers: nnx.State
+    log_steepness: jax.Array
+
+
+class Model:
+    """Towers of given sizes, as functions of their weights.
+
+    Args:
+        config: the sizes.
+    """
+
+    def __init__(self, config: TowersConfig) -> None:
+        self.config = config
+        self.graph, _ = nnx.split(nnx.eval_shape(lambda: StyleTowers(config, nnx.Rngs(0))))
+        self._text = jax.jit(lambda towers, *ids: self.module(towers).text(*ids))
+        self._audio = jax.jit(lambda towers, log_mels: self.module(towers).audio(log_mels))
+
+    def initial(self, seed: int) -> Weights:
+        """Weights to start from."""
+        _, towers = nnx.split(StyleTowers(self.config, nnx.Rngs(seed)))
+        return Weights(towers, jnp.log(jnp.float32(FIRST_STEEPNESS)))
+
+    def module(self, towers: nnx.State) -> StyleTowers:
+        """The towers with weights in place."""
+        return nnx.merge(self.graph, towers)
+
+    def loss(self, weights: Weights, batch: Batch) -> tuple[jax.Array, Mapping[str, jax.Array]]:
+        """The loss of a batch and its parts; pure, see `training.optimizer.Loss`."""
+        module = self.module(weights.towers)
+        texts = module.text(jnp.asarray(batch.pieces), jnp.asarray(batch.grams))
+        worn = wear_sounds(jax.random.key(batch.wear), jnp.asarray(batch.log_mels))
+        clips = module.audio(worn)
+        found = losses(texts, clips, jnp.asarray(batch.distances), weights.log_steepness)
+        parts = {
+            "contrast": found.contrast,
+            "excess": found.contrast - found.floor,
+            "together": found.together,
+            "steepness": jnp.exp(weights.log_steepness),
+        }
+        return found.total, parts
+
+    def embed_texts(self, towers: nnx.State, pieces: np.ndarray, grams: np.ndarray) -> np.ndarray:
+        """Embeds texts; ids as `stages.style_towers.text` makes them -> float32 [text, rank]."""
+        return np.asarray(self._text(towers, jnp.asarray(pieces), jnp.asarray(grams)))
+
+    def embed_clips(self, towers: nnx.State, log_mels: np.ndarray, rows: int = 32) -> np.ndarray:
+        """Embeds clips a few rows at a time; float32 [clip, window, band] -> [clip, rank]."""
+        found = [
+            np.asarray(self._audio(towers, _filled(log_mels[first : first + rows], rows)))
+            for first in range(0, len(log_mels), rows)
+        ]
+        return np.concatenate(found)[: len(log_mels)]
+
+
+def _filled(log_mels: np.ndarray, rows: int) -> np.ndarray:
+    # Every batch of the same shape, so that there is one compilation.
+    missing = rows - len(log_mels)
+    return np.pad(log_mels, ((0, missing), (0, 0), (0, 0))) if missing else log_mels

@@ -1,0 +1,100 @@
+"""A run folder made ready: the corpus as spectrograms, the vocabulary, the model's sizes."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from graph.format import Format
+from runners.files import replacing
+from stages.style_features import ClipFeatures
+from stages.style_towers.config import TowersConfig
+from stages.style_towers.text import SentencePieces
+from training.corpus.manifest import Piece, read_manifest
+from training.style.model import Model
+from training.style.sounds import cached_log_mels
+from training.style.vocabulary import learn_vocabulary
+
+SIZES_FILE, VOCABULARY_FILE, CACHE = "sizes.json", "vocabulary.model", "log_mel"
+
+
+@dataclass(frozen=True)
+class Part:
+    """The pieces of one split, and how they sound.
+
+    Attributes:
+        pieces: from the manifest.
+        log_mels: float16 [window, band] of each.
+    """
+
+    pieces: Sequence[Piece]
+    log_mels: Sequence[np.ndarray]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """All that training and evaluation read.
+
+    Attributes:
+        train: pieces to learn from.
+        heldout: pieces to be judged by; empty if the corpus has none.
+        windows: log-mel windows of a clip.
+        model: the towers.
+        vocabulary: the SentencePiece model, serialised.
+    """
+
+    train: Part
+    heldout: Part
+    windows: int
+    model: Model
+    vocabulary: bytes
+
+
+def prepare(corpus: Path, run: Path, format: Format, config: TowersConfig) -> Prepared:
+    """Reads a corpus into a run folder; what is there already is kept.
+
+    Args:
+        corpus: a folder with manifests.
+        run: the run's folder; made if missing.
+        format: length and rate of clips.
+        config: sizes; the number of subwords is what the corpus gives, at most.
+
+    Raises:
+        ManifestError: the folder holds no corpus.
+        OSError: a file cannot be read or written.
+    """
+    pieces = read_manifest(corpus)
+    features = ClipFeatures(format.clip_rate_hz)
+    parts = []
+    for split in ("train", "heldout"):
+        chosen = [piece for piece in pieces if piece.split == split]
+        parts.append(Part(chosen, cached_log_mels(chosen, run / CACHE, features)))
+    path = run / VOCABULARY_FILE
+    if not path.exists():
+        texts = (text for piece in parts[0].pieces for text in piece.texts)
+        vocabulary = learn_vocabulary(texts, config.pieces)
+        with replacing(path) as file:
+            file.write(vocabulary)
+        sizes = replace(config, pieces=SentencePieces(vocabulary).size)
+        with replacing(run / SIZES_FILE) as file:
+            file.write(json.dumps(asdict(sizes), indent=1).encode())
+    model, vocabulary = read_sizes(run)
+    return Prepared(parts[0], parts[1], clip_windows(format, features), model, vocabulary)
+
+
+def read_sizes(run: Path) -> tuple[Model, bytes]:
+    """The model and the vocabulary of a run folder that has been prepared.
+
+    Raises:
+        OSError: it has not.
+    """
+    sizes = TowersConfig(**json.loads((run / SIZES_FILE).read_text()))
+    return Model(sizes), (run / VOCABULARY_FILE).read_bytes()
+
+
+def clip_windows(format: Format, features: ClipFeatures) -> int:
+    """Log-mel windows of a clip."""
+    beyond = max(0, format.dims["clip_sample"] - features.window_samples)
+    return 1 + beyond // features.hop_samples

@@ -1,0 +1,66 @@
+"""How far apart pieces are, trait by trait."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from training.corpus.manifest import Piece
+
+
+@dataclass(frozen=True)
+class Care:
+    """How much each trait counts when a piece is compared with others.
+
+    Attributes:
+        genre: for another genre.
+        tempo: for an octave of tempo.
+        density: for the whole range of density.
+        brightness: for the whole range of brightness.
+        mode: for another mode.
+    """
+
+    genre: float = 0.0
+    tempo: float = 0.0
+    density: float = 0.0
+    brightness: float = 0.0
+    mode: float = 0.0
+
+
+class Traits:
+    """The traits of pieces as arrays, to compare one with all.
+
+    Args:
+        pieces: at least one.
+    """
+
+    def __init__(self, pieces: Sequence[Piece]) -> None:
+        self.genre = np.array([piece.genre for piece in pieces])
+        self.mode = np.array([piece.mode for piece in pieces])
+        self.octaves = np.log2([piece.tempo_bpm for piece in pieces])
+        self.density = np.array([piece.density for piece in pieces], np.float64)
+        self.brightness = np.array([piece.brightness for piece in pieces], np.float64)
+        self.names = sorted({name for piece in pieces for name in piece.instruments})
+        self.plays = np.array(
+            [[name in piece.instruments for name in self.names] for piece in pieces], bool
+        )  # [piece, name]
+
+    def distances(self, piece: int, care: Care) -> np.ndarray:
+        """How far each piece is from one, in the traits cared for.
+
+        Returns:
+            float32 [piece], >= 0, 0 for the piece itself.
+        """
+        total = (
+            care.genre * (self.genre != self.genre[piece])
+            + care.mode * (self.mode != self.mode[piece])
+            + care.tempo * np.minimum(np.abs(self.octaves - self.octaves[piece]), 1)
+            + care.density * np.abs(self.density - self.density[piece])
+            + care.brightness * np.abs(self.brightness - self.brightness[piece])
+        )
+        return total.astype(np.float32)
+
+    def lacks(self, instruments: Sequence[str]) -> np.ndarray:
+        """The share of some instruments that each piece lacks, float32 [piece]."""
+        asked = np.array([name in instruments for name in self.names])
+        return (1 - self.plays[:, asked].mean(axis=1)).astype(np.float32)

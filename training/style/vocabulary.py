@@ -1,0 +1,41 @@
+"""Learns the subwords of the corpus's descriptions."""
+
+import io
+import string
+from collections.abc import Iterable
+
+import sentencepiece
+
+from stages.style_towers.text import normal_text
+
+# Letters that people type although no description has them.
+LETTERS = string.ascii_lowercase + string.digits + "-&'/+#.,!?äöüßéèêàáâíìîóòôúùûñçåæø"
+
+
+def learn_vocabulary(texts: Iterable[str], pieces: int) -> bytes:
+    """Learns a SentencePiece model; the same texts give the same bytes.
+
+    Args:
+        texts: descriptions; normalised here.
+        pieces: subwords wanted; a small corpus has fewer.
+
+    Returns:
+        The model, serialised.
+    """
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.Train(
+        sentence_iterator=iter(sorted({normal_text(text) for text in texts})),
+        model_writer=model,
+        vocab_size=pieces,
+        hard_vocab_limit=False,
+        character_coverage=1.0,
+        required_chars=LETTERS,
+        normalization_rule_name="identity",
+        unk_id=0,
+        bos_id=-1,
+        eos_id=-1,
+        pad_id=-1,
+        num_threads=1,
+        minloglevel=2,
+    )
+    return model.getvalue()
