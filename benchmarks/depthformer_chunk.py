@@ -124,7 +124,7 @@ def report(rows: list[tuple[str, float, float]]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--size", choices=("tiny", "base", "large"), default="base")
+    parser.add_argument("--size", choices=("tiny", "demo", "base", "large"), default="base")
     parser.add_argument("--rows", type=int, default=1)
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--repeats", type=int, default=3)

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -29,9 +30,11 @@ __all__ = [
     "default_initial",
     "load_module",
     "models_folder",
+    "open_shipped",
     "open_source",
     "parameter_arrays",
     "save_safetensors",
+    "shipped_folder",
 ]
 
 M = TypeVar("M", bound=nnx.Module)
@@ -62,15 +65,18 @@ def open_source(text: str) -> ArraySource:
     """Opens weights by what a user writes.
 
     Args:
-        text: `random:SEED`; a path to a `.safetensors` file, to a folder of such files, to a T5X
-            checkpoint folder or to a T5X `.tar`; or the bare name of a model in `models_folder()`,
-            found there as NAME.safetensors, NAME.tar or NAME/.
+        text: `random:SEED`; `package:NAME` for weights that ship with soundstage; a path to a
+            `.safetensors` file, to a folder of such files, to a T5X checkpoint folder or to a T5X
+            `.tar`; or the bare name of a model in `models_folder()`, found there as
+            NAME.safetensors, NAME.tar or NAME/.
 
     Raises:
         WeightsError: there is nothing there, or it is none of these.
     """
     if text.startswith("random:"):
         return _open_random(text)
+    if text.startswith("package:"):
+        return open_shipped(text.removeprefix("package:"), shipped_folder())
     if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", text) and not text.endswith(
         (".safetensors", ".tar")
     ):
@@ -88,6 +94,24 @@ def _open_random(text: str) -> RandomSource:
     if not (seed.isascii() and seed.isdigit()):
         raise WeightsError(f"{text}: write random:SEED with a whole number, such as random:0")
     return RandomSource(int(seed))
+
+
+def shipped_folder() -> Path:
+    """Where the weights are that ship with soundstage."""
+    return Path(str(files("stages.demo_weights")))
+
+
+def open_shipped(name: str, folder: Path) -> SafetensorsSource:
+    """Opens weights that ship with soundstage: NAME.safetensors in `folder`.
+
+    Raises:
+        WeightsError: there are none of that name; lists those that there are.
+    """
+    shipped = sorted(path.stem for path in folder.glob("*.safetensors"))
+    if name not in shipped:
+        there = ", ".join(f"package:{stem}" for stem in shipped) or "none in this copy"
+        raise WeightsError(f"package:{name}: soundstage ships no such weights; it has {there}")
+    return SafetensorsSource([folder / f"{name}.safetensors"])
 
 
 def _open_model(name: str) -> ArraySource:
@@ -112,8 +136,8 @@ def _open_path(path: Path) -> ArraySource:
         )
     if path.is_file() and path.suffix == ".safetensors":
         return SafetensorsSource([path])
-    if path.is_dir() and (files := sorted(path.glob("*.safetensors"))):
-        return SafetensorsSource(files)
+    if path.is_dir() and (found := sorted(path.glob("*.safetensors"))):
+        return SafetensorsSource(found)
     if is_t5x(path):
         return T5xSource(path)
     raise WeightsError(

@@ -22,7 +22,6 @@ LONGER = {
     "benchmarks/depthformer_chunk.py:main": 54,
     "runners/audio_out.py:open_writer": 53,
     "runners/cli_generate.py:generate": 51,
-    "stages/depthformer/loading.py:load_depthformer": 41,
     "stages/depthformer/sampler.py:sample_chunk": 45,
     "tests/golden/make_golden.py:record_depthformer": 42,
     "tests/golden/spectrostream_by_hand.py:spectrostream_shapes": 43,

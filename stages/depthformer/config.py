@@ -7,7 +7,7 @@ from typing import Any, Literal
 from graph.format import Format
 from stages.depthformer.vocabulary import CODEC_OFFSET, Vocabulary
 
-Size = Literal["tiny", "base", "large"]
+Size = Literal["tiny", "demo", "base", "large"]
 ACTIVATION_DTYPES = ("float32", "bfloat16")
 MODEL = "depthformer"
 
@@ -113,6 +113,16 @@ TINY = DepthformerConfig(
     num_temporal_layers=2,
     num_depth_layers=1,
 )
+# Small enough to ship, to be trained on a CPU, and to play in real time on two cores of one.
+DEMO = DepthformerConfig(
+    embed_dim=192,
+    num_heads=3,
+    head_dim=64,
+    mlp_dim=448,
+    num_encoder_layers=4,
+    num_temporal_layers=6,
+    num_depth_layers=2,
+)
 BASE = DepthformerConfig(
     embed_dim=768,
     num_heads=12,
@@ -134,12 +144,17 @@ LARGE = DepthformerConfig(
 
 
 def config_of_size(size: Size) -> DepthformerConfig:
-    """The configuration of a published size, or of `tiny`, which is for tests.
+    """The configuration of a published size, of `demo`, or of `tiny`, which is for tests.
 
     Raises:
         ValueError: there is no such size.
     """
-    sizes: dict[str, DepthformerConfig] = {"tiny": TINY, "base": BASE, "large": LARGE}
+    sizes: dict[str, DepthformerConfig] = {
+        "tiny": TINY,
+        "demo": DEMO,
+        "base": BASE,
+        "large": LARGE,
+    }
     if size not in sizes:
         raise ValueError(f"size must be one of {', '.join(sizes)}, got {size!r}")
     return sizes[size]

@@ -9,8 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from stages.depthformer.compact import unfolded
 from stages.depthformer.config import DepthformerConfig
 from stages.depthformer.model import Depthformer, published_name
+from stages.random_weights import Initial
 from stages.weights import ArraySource, default_initial, load_module
 
 TEMPORAL_BIAS = "decoder/decoder/temporal_decoder/relpos_bias/rel_embedding"
@@ -29,7 +31,7 @@ def load_depthformer(
     Args:
         config: sizes; the numbers of relative-bias buckets are taken from the source if it
             lists them.
-        source: as `stages.weights.open_source` returns it; stays open.
+        source: as `stages.weights.open_source` returns it, whole or compact; stays open.
         device: where the arrays go; None = JAX's default.
 
     Returns:
@@ -44,6 +46,20 @@ def load_depthformer(
         temporal_buckets=_buckets(shapes, TEMPORAL_BIAS, config.temporal_buckets),
         depth_buckets=_buckets(shapes, DEPTH_BIAS, config.depth_buckets),
     )
+    loaded = load_module(
+        lambda rngs: Depthformer(config, rngs),
+        unfolded(source, config),
+        published_name,
+        device,
+        initial=initial_values(config),
+    )
+    if config.activation_dtype != "float32":
+        _round(loaded.module, jnp.dtype(config.activation_dtype))
+    return loaded.module, loaded.digest, loaded.note
+
+
+def initial_values(config: DepthformerConfig) -> Initial:
+    """How random weights are scaled: as by default, but queries by the width of a head too."""
 
     def initial(name: str, shape: tuple[int, ...], z: np.ndarray) -> np.ndarray:
         values = default_initial(name, shape, z)
@@ -52,12 +68,7 @@ def load_depthformer(
             values *= np.float32(1 / math.sqrt(config.head_dim))
         return values
 
-    loaded = load_module(
-        lambda rngs: Depthformer(config, rngs), source, published_name, device, initial=initial
-    )
-    if config.activation_dtype != "float32":
-        _round(loaded.module, jnp.dtype(config.activation_dtype))
-    return loaded.module, loaded.digest, loaded.note
+    return initial
 
 
 def _buckets(shapes: Mapping[str, tuple[int, ...]], name: str, otherwise: int) -> int:

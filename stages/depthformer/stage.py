@@ -28,7 +28,7 @@ class SampleParams:
     Attributes:
         weights: `random:SEED`, a path, or the name of a model, as `stages.weights.open_source`
             reads it.
-        size: "tiny" (for tests), "base" or "large".
+        size: "tiny" (for tests), "demo", "base" or "large".
         dtype: type of the activations; "auto" is bfloat16 on accelerators, float32 elsewhere.
 
     Raises:

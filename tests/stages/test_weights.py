@@ -247,3 +247,18 @@ def test_loading_never_holds_two_copies_in_host_memory(tmp_path):
         # stays below one whole copy and a few arrays.
         assert peak < 1.3 * total, (text, peak, total)
         del loaded
+
+
+def test_shipped_weights_are_found_by_name(tmp_path):
+    path = tmp_path / "demo-net.safetensors"
+    weights.save_safetensors(arrays(), path, {})
+    loaded = load_module(Net, weights.open_shipped("demo-net", tmp_path), published, None)
+    assert loaded.digest == random_net().digest
+    with pytest.raises(WeightsError, match=r"package:other: .* it has package:demo-net"):
+        weights.open_shipped("other", tmp_path)
+
+
+def test_the_folder_of_shipped_weights_is_part_of_the_package():
+    assert (weights.shipped_folder() / "__init__.py").is_file()
+    with pytest.raises(WeightsError, match="package:no-such: soundstage ships no such weights"):
+        open_source("package:no-such")

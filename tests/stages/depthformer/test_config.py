@@ -76,7 +76,7 @@ def test_a_missing_size_is_named():
 
 
 def test_an_unknown_size_is_refused():
-    with pytest.raises(ValueError, match="tiny, base, large, got 'huge'"):
+    with pytest.raises(ValueError, match="tiny, demo, base, large, got 'huge'"):
         config_of_size("huge")
 
 

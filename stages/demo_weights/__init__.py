@@ -1,0 +1,1 @@
+"""Weights that ship with soundstage, as `weights = "package:NAME"` names them."""

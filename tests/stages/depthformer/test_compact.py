@@ -1,0 +1,98 @@
+"""The compact form of a weights file means the same network, whatever the music format."""
+
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+from flax import nnx
+
+from graph.format import Format
+from stages.array_source import WeightsError
+from stages.depthformer import Sample
+from stages.depthformer.compact import EMBEDDING, HEAD, USED_EMBEDDING, USED_HEAD, compacted
+from stages.depthformer.config import DEMO, TINY
+from stages.depthformer.loading import load_depthformer
+from stages.depthformer.model import Depthformer, published_name
+from stages.depthformer.vocabulary import Vocabulary
+from stages.safetensors_files import write_safetensors
+from stages.weights import open_source, parameter_arrays
+
+FORMAT = Format(chunk_s=0.16, context_s=0.4, codec_levels=4, style_levels=3, prompt_style_levels=2)
+CONFIG = TINY.fitted(FORMAT)
+VOCABULARY = Vocabulary.of(FORMAT)
+
+
+@pytest.fixture(scope="module")
+def whole():
+    model, _, _ = load_depthformer(CONFIG, open_source("random:5"), None)
+    return parameter_arrays(model, published_name)
+
+
+@pytest.fixture
+def compact_file(tmp_path, whole):
+    path = tmp_path / "compact.safetensors"
+    write_safetensors(compacted(whole, VOCABULARY), path, {})
+    return path
+
+
+def test_what_is_read_back_is_the_whole_with_zeros_where_nothing_is_ever_read(whole, compact_file):
+    model, _, note = load_depthformer(CONFIG, open_source(str(compact_file)), None)
+    found = parameter_arrays(model, published_name)
+    assert note == "compact.safetensors"
+    prompt = VOCABULARY.pack(np.full((1024, 1, 4), -1), np.tile(np.arange(1024)[:, None], 3))
+    every_code = np.tile(np.arange(1024)[:, None], 4)
+    read = {0, 1, *VOCABULARY.codec_ids(every_code).flat, *prompt.flat}
+    rest = sorted(set(range(VOCABULARY.padded_size)) - read)
+    rows = sorted(read)
+    np.testing.assert_array_equal(found[EMBEDDING][rows], whole[EMBEDDING][rows])
+    assert not found[EMBEDDING][rest].any()
+    columns = sorted(VOCABULARY.codec_ids(every_code).flat)
+    np.testing.assert_array_equal(found[HEAD][:, columns], whole[HEAD][:, columns])
+    for name in found.keys() - {EMBEDDING, HEAD}:
+        np.testing.assert_array_equal(found[name], whole[name])
+
+
+def test_the_stage_makes_the_same_tokens_from_either_form(tmp_path, whole, compact_file):
+    path = tmp_path / "whole.safetensors"
+    write_safetensors(whole, path, {})
+    context = np.random.default_rng(0).integers(-1, 1024, (2, 10, 4))
+    prompt = VOCABULARY.pack(context, np.array([[1, 2, 3], [1023, 0, 9]]))
+    made = [
+        Sample(Sample.Params(str(file), "tiny"), FORMAT, jax.devices()[0])(
+            prompt,
+            VOCABULARY.unprompted(prompt),
+            temperature=np.full(2, 1, np.float32),
+            top_k=np.full(2, 40, np.int32),
+            guidance=np.full(2, 2, np.float32),
+            seed=np.zeros(2, np.int64),
+            chunk=np.zeros(2, np.int64),
+        )["tokens"]
+        for file in (path, compact_file)
+    ]
+    np.testing.assert_array_equal(*made)
+
+
+def test_a_file_for_another_size_or_format_is_refused(whole, compact_file, tmp_path):
+    source = open_source(str(compact_file))
+    with pytest.raises(WeightsError, match="has shape"):
+        load_depthformer(replace(CONFIG, embed_dim=64), source, None)
+    more_levels = replace(CONFIG, num_levels=8, vocab_size=CONFIG.vocab_size + 4 * 1024)
+    with pytest.raises(WeightsError, match=r"used/(embedding|kernel) has shape"):
+        load_depthformer(more_levels, source, None)
+    arrays = compacted(whole, VOCABULARY)
+    for gone in (USED_EMBEDDING, USED_HEAD):
+        path = tmp_path / "part.safetensors"
+        write_safetensors({k: v for k, v in arrays.items() if k != gone}, path, {})
+        with pytest.raises(WeightsError, match=gone):
+            load_depthformer(CONFIG, open_source(str(path)), None)
+
+
+def test_the_demo_fits_in_26_megabytes_of_float16():
+    vocabulary = Vocabulary.of(Format())
+    abstract = nnx.eval_shape(lambda: Depthformer(DEMO.fitted(Format()), nnx.Rngs(0)))
+    arrays = {
+        published_name("/".join(map(str, path))): np.broadcast_to(np.float16(0), leaf.shape)
+        for path, leaf in nnx.to_flat_state(nnx.state(abstract))
+    }
+    assert sum(array.nbytes for array in compacted(arrays, vocabulary).values()) < 26e6
