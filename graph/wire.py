@@ -102,10 +102,17 @@ def read_batch(buffer: pa.Buffer | bytes) -> pa.RecordBatch:
     try:
         with pa.ipc.open_stream(buffer) as reader:
             batch = reader.read_next_batch()
-    except (pa.ArrowException, StopIteration, OSError) as error:
+        # Arrow believes what a buffer says of itself: a damaged one would lead it out of bounds.
+        batch.validate(full=True)
+        names = batch.schema.names
+    except (pa.ArrowException, StopIteration, OSError, UnicodeDecodeError) as error:
         raise WireError(f"this is not a message: {error}") from error
-    if {STREAM_KEY, CHUNK_KEY} - set(batch.schema.names):
+    if names[:2] != [STREAM_KEY, CHUNK_KEY] or batch.schema.types[:2] != [pa.utf8(), pa.int64()]:
         raise WireError("this is an Arrow record batch but not a message: it has no key columns")
+    if not batch.num_rows:
+        raise WireError("this message is of no stream")
+    if any(map(_has_nulls, batch.columns)):
+        raise WireError("this message lacks values: a null is not one")
     return batch
 
 
@@ -121,6 +128,8 @@ def to_batch(
         raise WireError("a message needs at least one stream")
     if len(chunks) != len(streams):
         raise WireError(f"{len(streams)} streams but {len(chunks)} chunk indices")
+    if {STREAM_KEY, CHUNK_KEY} & set(ports):
+        raise WireError(f"a port may not be called {STREAM_KEY!r} or {CHUNK_KEY!r}")
     if set(values) != set(ports):
         raise WireError(f"expected values for {sorted(ports)}, got {sorted(values)}")
     columns = [pa.array(list(streams), pa.utf8()), pa.array(list(chunks), pa.int64())]
@@ -195,11 +204,15 @@ def _text_column(name: str, port: Port, value: Tensor, rows: int) -> pa.Array:
     wanted = (
         f"port {name!r} takes {'a list of ' if port.ragged else ''}text for each of {rows} rows"
     )
-    if isinstance(value, np.ndarray) or len(value) != rows:
+    if not isinstance(value, list) or len(value) != rows:
         raise WireError(f"{wanted}, got {_describe(value)}")
+    for row in value:
+        fits = isinstance(row, list) if port.ragged else isinstance(row, str)
+        if not fits or not all(isinstance(text, str) for text in row):
+            raise WireError(f"{wanted}, got {_describe(row)}")
     try:
         return pa.array(value, pa.list_(pa.utf8()) if port.ragged else pa.utf8())
-    except (pa.ArrowException, TypeError) as error:
+    except UnicodeEncodeError as error:
         raise WireError(f"{wanted}: {error}") from error
 
 
@@ -208,14 +221,15 @@ def _ragged_column(
 ) -> pa.Array:
     shape = fixed_shape(port, dims)
     wanted = f"port {name!r} takes {rows} arrays of {port.dtype} {[port.shape[0], *shape]}"
-    if isinstance(value, np.ndarray) or len(value) != rows:
+    if not isinstance(value, list) or len(value) != rows:
         raise WireError(f"{wanted}, got {_describe(value)}")
     for row in value:
-        if not isinstance(row, np.ndarray) or row.dtype != port.dtype or row.shape[1:] != shape:
+        if not isinstance(row, np.ndarray) or row.dtype != port.dtype or not row.ndim:
+            raise WireError(f"{wanted}, got {_describe(row)}")
+        if row.shape[1:] != shape:
             raise WireError(f"{wanted}, got {_describe(row)}")
     arrays = [np.asarray(row) for row in value]
-    lengths = [len(array) for array in arrays]
-    offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32))
+    offsets = pa.array(np.cumsum([0, *map(len, arrays)]).astype(np.int32))
     flat = pa.array(np.concatenate([array.reshape(-1) for array in arrays]))
     inner = pa.FixedSizeListArray.from_arrays(flat, prod(shape)) if shape else flat
     return pa.ListArray.from_arrays(offsets, inner)
@@ -228,7 +242,7 @@ def _from_column(batch: pa.RecordBatch, name: str, port: Port, dims: Mapping[str
     field, column = batch.schema.field(index), batch.column(index)
     if field.type != _type(port, dims):
         raise WireError(f"{name!r} is {field.type}, expected {_type(port, dims)}")
-    kind = (field.metadata or {}).get(b"kind", b"").decode()
+    kind = (field.metadata or {}).get(b"kind", b"").decode(errors="replace")
     if kind != port.kind:
         raise WireError(f"{name!r} carries {kind!r}, expected {port.kind!r}")
     if port.dtype == "utf8":
@@ -238,6 +252,13 @@ def _from_column(batch: pa.RecordBatch, name: str, port: Port, dims: Mapping[str
     if not port.shape:
         return column.to_numpy(zero_copy_only=True)
     return column.to_numpy_ndarray()
+
+
+def _has_nulls(column: pa.Array) -> bool:
+    if isinstance(column, pa.ExtensionArray):
+        column = column.storage
+    nested = isinstance(column, pa.ListArray | pa.FixedSizeListArray)
+    return column.null_count > 0 or (nested and _has_nulls(column.values))
 
 
 def _ragged_rows(column: pa.ListArray, shape: tuple[int, ...]) -> list[np.ndarray]:
