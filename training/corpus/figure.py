@@ -18,7 +18,7 @@ import numpy as np
 
 from training.corpus.scene import Scene, choose_by_density, velocity
 from training.corpus.score import Note
-from training.corpus.theory import Span, span_at, voice
+from training.corpus.theory import Chord, Span, span_at, voice
 
 ACCENT = 14.0
 GHOST = -26.0
@@ -43,6 +43,7 @@ class Figure:
         base: MIDI velocity of an ordinary note.
         legato: which part of its time a note sounds; above 1 for what rings on.
         strum: beats between the voices of a chord.
+        power: whether chords are only root and fifth, as distortion wants them.
         echoes: how often a note comes back, every three quarters of a beat, quieter.
     """
 
@@ -51,6 +52,7 @@ class Figure:
     base: float = 80.0
     legato: float = 0.92
     strum: float = 0.0
+    power: bool = False
     echoes: int = 0
 
     def play(self, scene: Scene, rng: np.random.Generator) -> tuple[Note, ...]:
@@ -73,7 +75,8 @@ class Figure:
         voicings: dict[Span, tuple[int, ...]] = {}
         before = None
         for span in scene.spans:
-            before = voice(span.chord, self.voices, scene.low, scene.high, before)
+            chord = Chord(span.chord.root, (0, 7)) if self.power else span.chord
+            before = voice(chord, self.voices, scene.low, scene.high, before)
             voicings[span] = before
         return voicings
 

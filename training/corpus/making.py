@@ -20,6 +20,8 @@ from training.corpus.score import Score
 from training.corpus.texts import describe
 
 AudioFormat = Literal["flac", "ogg"]
+# Texts speak of an instrument that plays in at least this share of the bars.
+HEARD_SHARE = 0.4
 SUBTYPES = {"flac": "PCM_16", "ogg": "VORBIS"}
 
 
@@ -93,6 +95,33 @@ def make(order: Order) -> Iterator[bool]:
         pool.shutdown(cancel_futures=True)
 
 
+def heard(score: Score, piece_s: float) -> tuple[str, ...]:
+    """The instruments that play in a good part of a piece, which its texts may speak of.
+
+    Args:
+        score: the piece.
+        piece_s: seconds of it that are kept.
+
+    Returns:
+        Names without repetition in the order of the band; at least one.
+    """
+    bars = math.ceil(piece_s * score.tempo_bpm / 60.0 / score.beats_per_bar)
+    found: dict[str, float] = {}
+    for track in score.tracks:
+        played = {
+            bar
+            for note in track.notes
+            for bar in range(
+                int(note.start // score.beats_per_bar),
+                int((note.start + note.length) // score.beats_per_bar) + 1,
+            )
+            if bar < bars
+        }
+        found[track.instrument] = max(found.get(track.instrument, 0.0), len(played) / bars)
+    often = tuple(name for name, share in found.items() if share >= HEARD_SHARE)
+    return often or (max(found, key=lambda name: found[name]),)
+
+
 def _settled(
     waiting: set[Future[Entry]], known: dict[int, Entry], order: Order
 ) -> Generator[bool, None, set[Future[Entry]]]:
@@ -107,7 +136,7 @@ def _settled(
 
 
 def _entry(order: Order, brief: Brief, score: Score) -> Entry:
-    instruments = tuple(dict.fromkeys(track.instrument for track in score.tracks))
+    instruments = heard(score, order.piece_s)
     texts, heldout_texts = describe(brief, instruments)
     name = f"{brief.genre}-{brief.seed:08d}.{order.audio_format}"
     piece = Piece(

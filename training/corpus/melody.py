@@ -6,7 +6,7 @@ import numpy as np
 
 from training.corpus.scene import Scene, choose_by_density, velocity
 from training.corpus.score import Note
-from training.corpus.theory import nearest, span_at
+from training.corpus.theory import adapted_classes, nearest, pentatonic_classes, span_at
 
 # Steps of the scale between two notes and how likely they are: mostly neighbours.
 STEPS = (-4, -3, -2, -1, 0, 1, 2, 3, 4)
@@ -19,6 +19,8 @@ PHRASES = (
     ("motif", "rest", "answer", "end"),
     ("motif", "answer", "answer", "end"),
 )
+
+PHRASE_ARCH = 8.0
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Melody:
         rhythms: bars as in `Motif.rhythm`, sparse to busy.
         base: MIDI velocity of an ordinary note.
         legato: which part of its time a note sounds.
-        classes: a narrower scale in steps above the tonic, e.g. a pentatonic; empty = the key's.
+        pentatonic: whether it keeps to five notes of the key.
         rests: how likely a bar with `rest` is silent.
         thirds: whether a second voice goes along below.
     """
@@ -50,7 +52,7 @@ class Melody:
     rhythms: tuple[str, ...]
     base: float = 88.0
     legato: float = 0.95
-    classes: tuple[int, ...] = ()
+    pentatonic: bool = False
     rests: float = 0.6
     thirds: bool = False
 
@@ -103,19 +105,24 @@ class Melody:
             # What lasts or falls on a strong beat belongs to the chord; the rest may pass.
             if strong or length >= 1.0:
                 pitch = nearest(pitch, chord.classes, scene.low, scene.high)
-            hit = velocity(self.base, scene.energy, 6.0 if strong else 0.0, rng)
+            elif pitch % 12 not in adapted_classes(scene.scale, chord):
+                pitch = nearest(pitch, adapted_classes(scene.scale, chord), scene.low, scene.high)
+            # A phrase rises and falls in loudness as well.
+            arch = PHRASE_ARCH * np.sin(np.pi * ((bar % 4) + (start - begin) / 4) / 4)
+            hit = velocity(self.base, scene.energy, arch + (6.0 if strong else 0.0), rng)
             notes.append(Note(start, length * self.legato, pitch, hit))
         return notes
 
     def _ladder(self, scene: Scene) -> list[int]:
-        tonic = scene.scale[0]
-        classes = tuple((tonic + step) % 12 for step in self.classes) or scene.scale
+        classes = pentatonic_classes(scene.scale) if self.pentatonic else scene.scale
         return [p for p in range(scene.low, scene.high + 1) if p % 12 in classes]
 
     def _below(self, notes: list[Note], scene: Scene) -> list[Note]:
         lower = []
         for note in notes:
-            pitch = nearest(note.pitch - 4, scene.scale, scene.low - 6, scene.high)
+            chord = span_at(scene.spans, note.start).chord
+            classes = adapted_classes(scene.scale, chord)
+            pitch = nearest(note.pitch - 4, classes, scene.low - 6, scene.high)
             lower.append(Note(note.start, note.length, pitch, max(12, note.velocity - 14)))
         return lower
 

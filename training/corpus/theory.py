@@ -105,6 +105,24 @@ def scale_classes(tonic: int, mode: str) -> tuple[int, ...]:
     return tuple((tonic + step) % 12 for step in MODES[mode])
 
 
+def pentatonic_classes(scale: tuple[int, ...]) -> tuple[int, ...]:
+    """The five notes of a scale that never clash: its third decides which."""
+    tonic = scale[0]
+    steps = (0, 2, 4, 7, 9) if (tonic + 4) % 12 in scale else (0, 3, 5, 7, 10)
+    return tuple((tonic + step) % 12 for step in steps)
+
+
+def adapted_classes(scale: tuple[int, ...], chord: Chord) -> tuple[int, ...]:
+    """A scale that gives way to a chord: what lies a half step beside a foreign tone leaves."""
+    foreign = [tone for tone in chord.classes if tone not in scale]
+    kept = [
+        tone
+        for tone in scale
+        if tone in chord.classes or not any((tone - f) % 12 in (1, 11) for f in foreign)
+    ]
+    return (*kept, *foreign)
+
+
 def lay_chords(
     progression: str, tonic: int, start: float, bars: int, beats_per_bar: int
 ) -> tuple[Span, ...]:

@@ -7,7 +7,7 @@ import numpy as np
 from training.corpus.figure import approach, root_pitch
 from training.corpus.scene import Scene, velocity
 from training.corpus.score import Note
-from training.corpus.theory import Span, nearest
+from training.corpus.theory import Span, adapted_classes, nearest
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,8 @@ class Walking:
                 pitch = approach(span, scene, rng)
             elif beat > 0:
                 step = int(rng.integers(2, 5)) * (1 if rising else -1)
-                classes = span.chord.classes if beat % 2 == 0 else scene.scale
+                passing = adapted_classes(scene.scale, span.chord)
+                classes = span.chord.classes if beat % 2 == 0 else passing
                 pitch = nearest(pitch + step, classes, scene.low, scene.high)
             start = span.start + beat
             hit = velocity(self.base, scene.energy, 4.0 if beat % 2 else 0.0, rng)

@@ -5,8 +5,6 @@ from training.corpus.figure import Figure
 from training.corpus.genre import Genre, Part
 from training.corpus.melody import Melody
 
-PENTATONIC = (0, 3, 5, 7, 10)
-
 DRUM_AND_BASS = Genre(
     name="drum_and_bass",
     tempo_bpm=(168, 178),
@@ -104,7 +102,7 @@ DRUM_AND_BASS = Genre(
             Melody(
                 ("x-------x---x---", "x---x---..x-x---", "x--x--x-x---x-x-"),
                 base=78,
-                classes=PENTATONIC,
+                pentatonic=True,
             ),
             low=64,
             high=88,

@@ -63,7 +63,7 @@ FOLK = Genre(
             Melody(
                 ("x-------x---x---", "x---x---x-x-x---", "x-x-x---x-x-x-x-"),
                 base=80,
-                classes=(0, 2, 4, 7, 9),
+                pentatonic=True,
                 rests=0.4,
             ),
             low=62,

@@ -5,8 +5,6 @@ from training.corpus.figure import Figure
 from training.corpus.genre import Genre, Part
 from training.corpus.melody import Melody
 
-MINOR_PENTATONIC = (0, 3, 5, 7, 10)
-
 FUNK = Genre(
     name="funk",
     tempo_bpm=(94, 112),
@@ -106,7 +104,7 @@ FUNK = Genre(
                 ("x.x-............", "..x.x-..x.x-....", "x..x.xx-..x.x-.."),
                 base=98,
                 legato=0.7,
-                classes=MINOR_PENTATONIC,
+                pentatonic=True,
                 thirds=True,
                 rests=0.9,
             ),

@@ -5,8 +5,6 @@ from training.corpus.figure import Figure
 from training.corpus.genre import Genre, Part
 from training.corpus.melody import Melody
 
-PENTATONIC = (0, 3, 5, 7, 10)
-
 HOUSE = Genre(
     name="house",
     tempo_bpm=(120, 128),
@@ -104,7 +102,7 @@ HOUSE = Genre(
                 ("x--x--x-........", "..x-x-..x-x-....", "x-x..x.xx-..x-x-"),
                 base=80,
                 legato=0.8,
-                classes=PENTATONIC,
+                pentatonic=True,
             ),
             low=62,
             high=86,

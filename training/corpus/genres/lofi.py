@@ -81,7 +81,7 @@ LOFI = Genre(
             Melody(
                 ("x-----x---......", "..x-x---x-......", "x-x-..x-x-x-...."),
                 base=68,
-                classes=(0, 2, 4, 7, 9),
+                pentatonic=True,
                 rests=0.8,
             ),
             low=62,

@@ -77,6 +77,7 @@ ROCK = Genre(
                 base=84,
                 legato=0.9,
                 strum=0.015,
+                power=True,
             ),
             low=43,
             high=67,
@@ -107,7 +108,7 @@ ROCK = Genre(
             Melody(
                 ("x-----x-x-------", "x---x-x-x---x---", "x-x-x-x-xxx-x-x-"),
                 base=92,
-                classes=(0, 3, 5, 7, 10),
+                pentatonic=True,
             ),
             low=60,
             high=84,
