@@ -14,7 +14,7 @@ from training.style.batches import Batch
 from training.style.loss import losses
 from training.style.sounds import wear_sounds
 
-FIRST_STEEPNESS = 8.0
+FIRST_STEEPNESS = 5.0
 
 
 class Weights(NamedTuple):
@@ -44,8 +44,8 @@ class Model:
 
     def initial(self, seed: int) -> Weights:
         """Weights to start from."""
-        _, towers = nnx.split(StyleTowers(self.config, nnx.Rngs(seed)))
-        return Weights(towers, jnp.log(jnp.float32(FIRST_STEEPNESS)))
+        make = jax.jit(lambda: nnx.state(StyleTowers(self.config, nnx.Rngs(seed))))
+        return Weights(make(), jnp.log(jnp.float32(FIRST_STEEPNESS)))
 
     def module(self, towers: nnx.State) -> StyleTowers:
         """The towers with weights in place."""
