@@ -1,0 +1,189 @@
+import os
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from training.corpus.compose import band, compose
+from training.corpus.genres import GENRES
+from training.corpus.instruments import INSTRUMENTS
+from training.corpus.midi import midi_bytes
+from training.corpus.plan import plan_brief
+from training.corpus.theory import TONICS, scale_classes
+
+PIECE_S = 20.0
+SEEDS = (1, 2, 3)
+
+
+def pieces(genre, seeds=SEEDS):
+    return [(brief, compose(brief, PIECE_S)) for brief in (plan_brief(s, genre) for s in seeds)]
+
+
+def notes_per_s(score):
+    return sum(len(t.notes) for t in score.tracks) / score.beats * score.tempo_bpm / 60
+
+
+def features(score):
+    """What can be measured of a score without knowing its genre: each entry about 0 to 1."""
+    pitched = [n for t in score.tracks if not INSTRUMENTS[t.instrument].is_drums for n in t.notes]
+    strokes = [n for t in score.tracks if INSTRUMENTS[t.instrument].is_drums for n in t.notes]
+    places = Counter(round(n.start * 4) % 16 for n in strokes if n.pitch in (36, 37, 38, 39))
+    total = max(1, sum(places.values()))
+    off = np.mean([abs(n.start * 2 - round(n.start * 2)) for n in pitched])
+    families = Counter(
+        INSTRUMENTS[t.instrument].program // 8 for t in score.tracks if len(t.notes) > 4
+    )
+    return np.array(
+        [
+            score.tempo_bpm / 180,
+            notes_per_s(score) / 50,
+            len(strokes) / (len(strokes) + len(pitched)),
+            4 * off,
+            np.log2(np.mean([n.length for n in pitched]) + 0.1) / 4,
+            *(places[place] / total for place in range(16)),
+            *(families[family] / len(score.tracks) for family in range(16)),
+        ]
+    )
+
+
+@pytest.mark.parametrize("genre", GENRES)
+def test_every_instrument_plays_within_its_range_and_one_key_once_at_a_time(genre):
+    for _, score in pieces(genre):
+        for track in score.tracks:
+            sound = INSTRUMENTS[track.instrument]
+            ends = {}
+            assert list(track.notes) == sorted(track.notes, key=lambda n: (n.start, n.pitch))
+            for note in track.notes:
+                assert sound.low - 7 <= note.pitch <= sound.high + 7, track.instrument
+                assert 1 <= note.velocity <= 127
+                assert note.start >= ends.get(note.pitch, 0.0)
+                assert note.length > 0
+                ends[note.pitch] = note.start + note.length
+
+
+@pytest.mark.parametrize("genre", GENRES)
+def test_drums_are_there_where_the_genre_has_them_and_nowhere_else(genre):
+    for _, score in pieces(genre):
+        drummed = any(INSTRUMENTS[t.instrument].is_drums for t in score.tracks)
+        assert drummed == GENRES[genre].has_drums
+
+
+@pytest.mark.parametrize("genre", GENRES)
+def test_the_music_fills_the_piece_without_a_silent_bar(genre):
+    for brief, score in pieces(genre):
+        assert score.beats * 60 / brief.tempo_bpm >= PIECE_S
+        bars = set()
+        for note in (note for track in score.tracks for note in track.notes):
+            first, last = int(note.start / 4), int((note.start + note.length) / 4)
+            bars |= set(range(first, last + 1))
+        assert bars >= set(range(int(score.beats / 4)))
+
+
+@pytest.mark.parametrize("genre", GENRES)
+def test_nearly_all_notes_are_of_the_scale(genre):
+    inside = total = 0
+    for brief, score in pieces(genre):
+        scale = scale_classes(TONICS.index(brief.tonic), brief.mode)
+        for track in score.tracks:
+            if not INSTRUMENTS[track.instrument].is_drums:
+                total += len(track.notes)
+                inside += sum(note.pitch % 12 in scale for note in track.notes)
+    # Jazz borrows chords; the others hardly do.
+    assert inside / total > (0.75 if genre in ("jazz", "bossa_nova") else 0.9)
+
+
+@pytest.mark.parametrize("genre", [name for name, g in GENRES.items() if g.loose_ms == 0.0])
+def test_machines_keep_to_the_grid(genre):
+    for _, score in pieces(genre):
+        starts = [n.start * 4 for t in score.tracks for n in t.notes]
+        assert np.allclose(starts, np.round(starts), atol=1e-6)
+
+
+@pytest.mark.parametrize("genre", [name for name, g in GENRES.items() if g.swing > 0.55])
+def test_swung_genres_delay_their_off_beats(genre):
+    unit, swing = GENRES[genre].swing_unit, GENRES[genre].swing
+    for brief, score in pieces(genre):
+        drums = next(t for t in score.tracks if t.role == "drums")
+        places = np.array([(n.start / (2 * unit)) % 1.0 for n in drums.notes])
+        spread = 3 * GENRES[genre].loose_ms * brief.tempo_bpm / 60_000 / (2 * unit)
+        off_beats = places[abs(places - swing) < min(spread, 0.15)]
+        if len(off_beats):
+            assert abs(off_beats.mean() - swing) < abs(off_beats.mean() - 0.5)
+
+
+@pytest.mark.parametrize("genre", GENRES)
+def test_a_dense_piece_has_more_notes_than_a_sparse_one(genre):
+    low, high = GENRES[genre].density
+
+    def mean(density):
+        briefs = [replace(plan_brief(seed, genre), density=density) for seed in range(8)]
+        return np.mean([notes_per_s(compose(brief, PIECE_S)) for brief in briefs])
+
+    assert mean(high) > 1.15 * mean(low)
+
+
+@pytest.mark.parametrize("genre", GENRES)
+def test_bright_pieces_get_bright_instruments(genre):
+    def mean(brightness):
+        briefs = [replace(plan_brief(seed, genre), brightness=brightness) for seed in range(20)]
+        return np.mean([INSTRUMENTS[name].bright for b in briefs for _, name in band(b)])
+
+    assert mean(1.0) >= mean(0.0)
+
+
+def test_a_chosen_band_plays_and_nobody_else():
+    chosen = (("bass", "finger bass"), ("chords", "drawbar organ"))
+    brief = replace(plan_brief(4, "house"), instruments=chosen)
+    assert {(t.role, t.instrument) for t in compose(brief, 20.0).tracks} == set(chosen)
+
+
+def test_another_key_moves_the_notes_and_another_tempo_only_the_time():
+    brief = replace(plan_brief(4, "synthwave"), tonic="C", mode="minor", tempo_bpm=100)
+    faster = compose(replace(brief, tempo_bpm=101), 30.0)
+    moved = compose(replace(brief, tonic="D"), 30.0)
+    here = compose(brief, 30.0)
+    assert [t.notes for t in faster.tracks] == [t.notes for t in here.tracks]
+    bass, moved_bass = (next(t for t in s.tracks if t.role == "bass") for s in (here, moved))
+    steps = {(b.pitch - a.pitch) % 12 for a, b in zip(bass.notes, moved_bass.notes, strict=True)}
+    assert steps == {2}
+
+
+def test_genres_are_told_apart_by_their_notes():
+    known = {g: np.mean([features(s) for _, s in pieces(g, range(5))], axis=0) for g in GENRES}
+    names = list(known)
+    right = asked = 0
+    for genre in GENRES:
+        for _, score in pieces(genre, range(100, 103)):
+            far = [np.linalg.norm(features(score) - known[name]) for name in names]
+            right += names[int(np.argmin(far))] == genre
+            asked += 1
+    assert right / asked > 0.9
+
+
+def test_the_same_seed_gives_the_same_bytes_in_another_process():
+    script = (
+        "import hashlib, sys; from training.corpus.compose import compose; "
+        "from training.corpus.genres import GENRES; "
+        "from training.corpus.midi import midi_bytes; "
+        "from training.corpus.plan import plan_brief; "
+        "print(hashlib.sha256(b''.join(midi_bytes(compose(plan_brief(5, g), 20.0)) "
+        "for g in sorted(GENRES))).hexdigest())"
+    )
+    digests = {
+        subprocess.run(
+            [sys.executable, "-c", script],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(digests) == 1
+
+
+def test_another_seed_gives_other_music():
+    assert len({midi_bytes(compose(plan_brief(seed, "jazz"), 20.0)) for seed in range(10)}) == 10

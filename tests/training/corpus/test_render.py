@@ -1,0 +1,106 @@
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import soundfile
+
+from training.corpus.compose import compose
+from training.corpus.loudness import loudness_lufs
+from training.corpus.making import Order, make
+from training.corpus.manifest import read_manifest
+from training.corpus.plan import plan_brief
+from training.corpus.render import (
+    RATE_HZ,
+    RenderError,
+    brightened,
+    find_fluidsynth,
+    find_soundfont,
+    render,
+)
+
+PIECE_S = 2.0
+
+
+@pytest.fixture
+def soundfont():
+    try:
+        find_fluidsynth()
+        return find_soundfont()
+    except RenderError as error:
+        pytest.skip(f"needs FluidSynth and a soundfont: {error}")
+
+
+def order(folder, soundfont, **changes):
+    made = Order(folder, 2 * PIECE_S / 60.0, 0, "train", PIECE_S, "flac", soundfont)
+    return replace(made, **changes)
+
+
+def test_a_piece_is_loud_enough_never_clips_and_sounds_the_same_twice(soundfont):
+    brief = plan_brief(3, "funk")
+    score = compose(brief, PIECE_S)
+    audio = render(score, brief.brightness, PIECE_S, soundfont)
+    assert audio.shape == (round(PIECE_S * RATE_HZ), 2)
+    assert audio.dtype == np.float32
+    assert np.abs(audio).max() < 10 ** (-1.0 / 20)
+    assert loudness_lufs(audio, RATE_HZ) == pytest.approx(-16.0, abs=1.0)
+    assert np.array_equal(audio, render(score, brief.brightness, PIECE_S, soundfont))
+
+
+def test_a_corpus_goes_on_where_it_was_stopped_and_keeps_what_is_there(tmp_path, soundfont):
+    making = make(order(tmp_path, soundfont, jobs=1))
+    assert next(making)
+    making.close()
+    done = read_manifest(tmp_path)
+    assert done
+    assert list(make(order(tmp_path, soundfont))).count(True) == 2 - len(done)
+    before = {piece.path: piece.path.stat().st_mtime_ns for piece in read_manifest(tmp_path)}
+    assert list(make(order(tmp_path, soundfont))) == [False, False]
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+    assert {p.name for p in (tmp_path / "train").iterdir()} == {p.name for p in before}
+    for piece in read_manifest(tmp_path):
+        information = soundfile.info(piece.path)
+        assert (information.samplerate, information.channels) == (RATE_HZ, 2)
+        assert information.frames == piece.duration_s * RATE_HZ
+
+
+def test_pieces_of_another_length_are_made_anew(tmp_path, soundfont):
+    assert list(make(order(tmp_path, soundfont, minutes=0.01, piece_s=1.0))) == [True]
+    longer = order(tmp_path, soundfont, minutes=0.01, piece_s=2.0, audio_format="ogg")
+    assert list(make(longer)) == [True]
+    (piece,) = read_manifest(tmp_path)
+    assert soundfile.info(piece.path).frames == 2 * RATE_HZ
+
+
+def test_brightness_moves_the_spectrum():
+    noise = np.random.default_rng([4]).standard_normal((RATE_HZ, 2))
+
+    def centre_hz(brightness):
+        power = np.abs(np.fft.rfft(brightened(noise, RATE_HZ, brightness)[:, 0])) ** 2
+        return (power * np.fft.rfftfreq(RATE_HZ, 1 / RATE_HZ)).sum() / power.sum()
+
+    centres = [centre_hz(brightness) for brightness in (0.0, 0.25, 0.5, 0.75, 1.0)]
+    assert centres == sorted(centres)
+    assert centres[0] < 0.5 * centres[-1]
+
+
+def test_an_offset_that_nobody_hears_is_taken_away():
+    tone = np.sin(2 * np.pi * 220 * np.arange(RATE_HZ) / RATE_HZ)[:, None] * [0.1, 0.1]
+    heard = brightened(tone + 0.5, RATE_HZ, 0.5)
+    assert abs(heard.mean()) < 0.001
+    assert np.abs(heard).max() < 0.15
+
+
+def test_a_missing_program_is_named_with_its_package(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert shutil.which("fluidsynth") is None
+    with pytest.raises(RenderError, match="apt install fluidsynth fluid-soundfont-gm"):
+        find_fluidsynth()
+
+
+def test_a_missing_soundfont_is_named(monkeypatch, tmp_path):
+    with pytest.raises(RenderError, match=r"no\.sf2: there is no such file"):
+        find_soundfont(tmp_path / "no.sf2")
+    monkeypatch.setattr("training.corpus.render.SOUNDFONTS", (tmp_path / "no.sf2",))
+    with pytest.raises(RenderError, match="fluid-soundfont-gm"):
+        find_soundfont()

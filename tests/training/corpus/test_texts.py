@@ -1,0 +1,74 @@
+import re
+
+import pytest
+
+from training.corpus import words
+from training.corpus.genres import GENRES
+from training.corpus.instruments import INSTRUMENTS
+from training.corpus.plan import plan_piece
+from training.corpus.texts import describe, instrument_words
+from training.corpus.words import HELDOUT_TEMPLATES, TRAIN_TEMPLATES, Words
+
+TABLES = [table for table in vars(words).values() if isinstance(table, dict)]
+WORDS = [w for table in TABLES for w in table.values() if isinstance(w, Words)]
+WORDS += [instrument_words(name) for name in INSTRUMENTS]
+
+
+def tokens(text):
+    return set(re.findall(r"[a-z&'-]+", re.sub(r"\{\w+\}", "", text).lower()))
+
+
+def described(count=160):
+    for split in ("train", "heldout"):
+        for index in range(count):
+            brief = plan_piece(0, index, split)
+            yield brief, describe(brief, ("piano", "upright bass", "drums"))
+
+
+def test_no_phrase_is_both_trained_and_held_out():
+    train = {phrase for w in WORDS for phrase in w.train}
+    heldout = {phrase for w in WORDS for phrase in w.heldout}
+    assert not train & heldout
+
+
+def test_every_held_out_template_has_words_no_training_text_knows():
+    known = set()
+    for text in (*TRAIN_TEMPLATES, *(phrase for w in WORDS for phrase in w.train)):
+        known |= tokens(text)
+    for template in HELDOUT_TEMPLATES:
+        assert tokens(template) - known, template
+
+
+def test_no_text_of_any_piece_is_both_trained_and_held_out():
+    train, heldout = set(), set()
+    for _, (texts, heldout_texts) in described():
+        train |= set(texts)
+        heldout |= set(heldout_texts)
+    assert not train & heldout
+
+
+def test_every_piece_has_several_texts_and_none_twice():
+    for _, (texts, heldout_texts) in described(32):
+        assert len(texts) == len(set(texts)) >= 6
+        assert len(heldout_texts) == len(set(heldout_texts)) >= 3
+
+
+def test_a_training_text_names_the_genre_and_its_numbers_are_true():
+    for brief, (texts, heldout_texts) in described(64):
+        names = words.GENRE_WORDS[brief.genre].train
+        assert any(text in names for text in texts), "the bare genre is what people type"
+        for text in (*texts, *heldout_texts):
+            found = re.search(r"(\d+) (?:bpm|BPM|beats)", text)
+            assert found is None or int(found[1]) == brief.tempo_bpm
+            assert "{" not in text
+
+
+def test_the_same_piece_is_always_described_alike():
+    brief = plan_piece(0, 5, "train")
+    assert describe(brief, ("piano",)) == describe(brief, ("piano",))
+
+
+@pytest.mark.parametrize("genre", GENRES)
+def test_every_genre_and_mode_has_words(genre):
+    assert len(words.GENRE_WORDS[genre].train) >= 3
+    assert words.MODE_WORDS.keys() >= GENRES[genre].progressions.keys()

@@ -1,0 +1,86 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from training.corpus.genres import GENRES
+from training.corpus.theory import (
+    MODES,
+    QUALITIES,
+    adapted_classes,
+    lay_chords,
+    parse_chord,
+    scale_classes,
+    voice,
+)
+
+
+@pytest.mark.parametrize(
+    ("symbol", "root", "intervals"),
+    [
+        ("I", 0, (0, 4, 7)),
+        ("ii7", 2, (0, 3, 7, 10)),
+        ("V7", 7, (0, 4, 7, 10)),
+        ("bVIImaj7", 10, (0, 4, 7, 11)),
+        ("iim7b5", 2, (0, 3, 6, 10)),
+        ("iv6", 5, (0, 3, 7, 9)),
+        ("#ivdim7", 6, (0, 3, 6, 9)),
+    ],
+)
+def test_numerals_are_read_on_the_major_scale(symbol, root, intervals):
+    for tonic in range(12):
+        chord = parse_chord(symbol, tonic)
+        assert (chord.root, chord.intervals) == ((root + tonic) % 12, intervals)
+
+
+@pytest.mark.parametrize("symbol", ["", "H", "i99", "viii", "bb"])
+def test_what_is_no_chord_is_refused(symbol):
+    with pytest.raises(ValueError, match="chord"):
+        parse_chord(symbol, 0)
+
+
+@pytest.mark.parametrize("genre", GENRES.values(), ids=GENRES)
+def test_every_progression_of_every_genre_can_be_read(genre):
+    for mode, progressions in genre.progressions.items():
+        assert mode in MODES
+        for progression in progressions:
+            spans = lay_chords(progression, 3, 8.0, 12, genre.beats_per_bar)
+            assert spans[0].start == 8.0
+            assert spans[-1].end == 8.0 + 12 * genre.beats_per_bar
+            ends = [span.end for span in spans[:-1]]
+            assert ends == [span.start for span in spans[1:]]
+
+
+chords = st.builds(
+    lambda root, quality: (
+        parse_chord(f"I{quality}" if quality[0] != "m" else quality, root)
+        if quality.startswith(("maj", "7", "9", "6", "sus", "add", "5", "dim"))
+        else parse_chord(f"i{quality}", root)
+    ),
+    st.integers(0, 11),
+    st.sampled_from([q for q in QUALITIES if not q.startswith("maj")]),
+)
+
+
+@given(chords, chords, st.integers(1, 6))
+def test_a_voicing_holds_only_tones_of_the_chord_and_ascends(first, second, voices):
+    before = voice(first, voices, 48, 76, None)
+    after = voice(second, voices, 48, 76, before)
+    for chord, pitches in ((first, before), (second, after)):
+        assert len(pitches) == voices
+        assert list(pitches) == sorted(set(pitches))
+        assert {pitch % 12 for pitch in pitches} <= set(chord.classes)
+        assert pitches[0] >= 48
+
+
+@given(chords, chords)
+def test_voices_move_less_than_a_fourth_on_average(first, second):
+    before = voice(first, 4, 48, 76, None)
+    after = voice(second, 4, 48, 76, before)
+    assert sum(abs(a - b) for a, b in zip(before, after, strict=True)) / 4 < 5
+
+
+@given(chords, st.sampled_from(sorted(MODES)), st.integers(0, 11))
+def test_an_adapted_scale_holds_the_chord(chord, mode, tonic):
+    classes = adapted_classes(scale_classes(tonic, mode), chord)
+    assert set(chord.classes) <= set(classes)
+    assert len(set(classes)) == len(classes)
