@@ -34,26 +34,37 @@ def to_row(name: str, value: Any, port: Port, dims: Mapping[str, int]) -> Any:
         array = np.asarray(value)
     except (ValueError, TypeError) as error:
         raise ControlError(f"{name}: expected numbers, got {_short(value)}") from error
-    shape = (array.shape[:1] if array.ndim else ()) if port.ragged else ()
-    shape += fixed_shape(port, dims)
-    if array.size == 0 and port.ragged:
-        array = np.zeros((0, *fixed_shape(port, dims)), port.dtype)
-        shape = array.shape
-    if array.dtype.kind not in "iuf" or array.shape != shape or (port.ragged and not array.ndim):
+    fixed = fixed_shape(port, dims)
+    if port.ragged and array.shape[:1] == (0,):
+        array = np.zeros((0, *fixed), port.dtype)
+    shape = (*array.shape[:1], *fixed) if port.ragged else fixed
+    numbers = array.dtype.kind in "iuf" and not _has_bool(value)
+    if not numbers or array.shape != shape or (port.ragged and not array.ndim):
         wanted = f"a list of {port.dtype}" if port.ragged else port.dtype
         raise ControlError(f"{name}: expected {wanted}, got {_short(value)}")
     _check_range(name, array, port)
     return array.astype(port.dtype)[()]
 
 
+def _has_bool(value: Any) -> bool:
+    """Whether NumPy made a number of a truth value in a list."""
+    return isinstance(value, list | tuple) and any(
+        isinstance(item, bool | np.bool_) or _has_bool(item) for item in value
+    )
+
+
 def _text(name: str, value: Any, port: Port) -> Any:
-    if not port.ragged:
-        if not isinstance(value, str):
-            raise ControlError(f"{name}: expected text, got {_short(value)}")
-        return value
-    if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
-        raise ControlError(f"{name}: expected a list of texts, got {_short(value)}")
-    return list(value)
+    texts = value if port.ragged else [value]
+    if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
+        wanted = "a list of texts" if port.ragged else "text"
+        raise ControlError(f"{name}: expected {wanted}, got {_short(value)}")
+    for text in texts:
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            said = f"{name}: {_short(text)} is not text that UTF-8 can write"
+            raise ControlError(said) from error
+    return list(texts) if port.ragged else value
 
 
 def _check_range(name: str, array: np.ndarray, port: Port) -> None:
@@ -64,10 +75,11 @@ def _check_range(name: str, array: np.ndarray, port: Port) -> None:
     integral = port.dtype.startswith(("int", "uint"))
     if integral and array.dtype.kind == "f" and (array != np.round(array)).any():
         raise ControlError(f"{name}: expected a whole number, got {_short(array.tolist())}")
-    bounds = np.iinfo(port.dtype) if integral else np.finfo(port.dtype)
-    low = bounds.min if port.minimum is None else port.minimum
-    high = bounds.max if port.maximum is None else port.maximum
-    if array.min() < low or array.max() > high:
+    least, greatest = port.limits
+    low = least if port.minimum is None else port.minimum
+    high = greatest if port.maximum is None else port.maximum
+    # As Python's numbers, which compare exactly: to NumPy, 2.0**63 and 2**63 - 1 are the same.
+    if array.min().item() < low or array.max().item() > high:
         wanted = port.unit or f"[{low}, {high}]"
         raise ControlError(f"{name}: {_short(array.tolist())} is outside the range {wanted}")
 

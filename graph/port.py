@@ -64,11 +64,17 @@ class Port:
         """Whether a number is one that this port's dtype can carry; never so for text."""
         if self.dtype == "utf8":
             return False
+        least, greatest = self.limits
+        return least <= number <= greatest and (self.dtype[0] == "f" or number == round(number))
+
+    @property
+    def limits(self) -> tuple[int, int] | tuple[float, float]:
+        """The least and the greatest number that the dtype can carry; not for text."""
         if self.dtype.startswith("float"):
             greatest = float(np.finfo(self.dtype).max)
-            return -greatest <= number <= greatest
+            return -greatest, greatest
         bounds = np.iinfo(self.dtype)
-        return bounds.min <= number <= bounds.max and number == round(number)
+        return bounds.min, bounds.max
 
     def spelled_shape(self, dims: Mapping[str, int]) -> str:
         """The shape for people: "[frame=50 level=16]"; a ragged dimension has no size."""

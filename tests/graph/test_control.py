@@ -1,0 +1,148 @@
+"""Control values: what a port can carry is carried, all else is refused with a reason."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from graph import wire
+from graph.control import ControlError, to_row
+from graph.port import Port
+
+DIMS = {"level": 2, "sample": 3}
+TEMPERATURE = Port("float32", (), "temperature", "[0, 4]", 0, 4)
+TOP_K = Port("int32", (), "top k", ">= 1", 1)
+SEED = Port("int64", (), "seed")
+PAN = Port("float32", ("level",), "pan")
+WEIGHTS = Port("float32", ("~text",), "weight", ">= 0", 0)
+CLIPS = Port("float32", ("~clip", "sample"), "audio")
+TITLE = Port("utf8", (), "title")
+TEXTS = Port("utf8", ("~text",), "prompt")
+PORTS = [TEMPERATURE, TOP_K, SEED, PAN, WEIGHTS, CLIPS, TITLE, TEXTS, Port("uint8", (), "byte")]
+PORTS += [Port("float16", (), "half")]
+
+anything = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.integers(-4, 4)
+    | st.floats()
+    | st.sampled_from([2.0**63, -(2.0**63), 1e39, 65_504.0, 65_520.0, 2**63, 10**400])
+    | st.complex_numbers()
+    | st.text(st.characters(), max_size=3)
+    | st.binary(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.tuples(inner)
+        | st.dictionaries(st.text(max_size=1), inner, max_size=1)
+    ),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=2000, deadline=None)
+@given(anything, st.sampled_from(PORTS))
+def test_any_value_becomes_what_its_port_carries_or_is_refused_by_name(value, port):
+    try:
+        row = to_row("knob", value, port, DIMS)
+    except ControlError as error:
+        refusal = str(error)
+    else:
+        refusal = None
+    if refusal is not None:
+        assert refusal.startswith("knob: ")
+        assert len(refusal) < 200
+        return
+    listed = port.ragged or port.dtype == "utf8"
+    wire.encode({"knob": port}, {"knob": [row] if listed else np.stack([row])}, ["a"], [0], DIMS)
+    if port.dtype != "utf8" and np.size(row):
+        assert np.isfinite(row).all()
+        assert np.min(row) >= (-np.inf if port.minimum is None else port.minimum)
+        assert np.max(row) <= (np.inf if port.maximum is None else port.maximum)
+        assert np.allclose(np.asarray(row, float), np.asarray(value, float), rtol=1e-3, atol=1e-3)
+
+
+@given(st.integers(-(2**63), 2**63 - 1))
+def test_a_whole_number_is_kept_to_the_last_digit(number):
+    assert to_row("seed", number, SEED, DIMS) == number
+
+
+@given(st.floats(0, 4, width=32))
+def test_a_number_in_its_range_is_kept(number):
+    row = to_row("temperature", number, TEMPERATURE, DIMS)
+    assert row == number
+    assert row.dtype == np.float32
+
+
+@pytest.mark.parametrize("value", [3, 3.0, np.int8(3), np.float64(3), np.array(3)])
+def test_a_whole_number_may_be_written_as_any_number(value):
+    row = to_row("top_k", value, TOP_K, DIMS)
+    assert row == 3
+    assert row.dtype == np.int32
+
+
+@pytest.mark.parametrize(
+    ("value", "port", "reason"),
+    [
+        (4.5, TEMPERATURE, "4.5 is outside the range [0, 4]"),
+        (-0.1, TEMPERATURE, "-0.1 is outside the range [0, 4]"),
+        (float("nan"), TEMPERATURE, "nan is not a finite number"),
+        (float("inf"), SEED, "inf is not a finite number"),
+        ([0.5, float("nan")], WEIGHTS, "[0.5, nan] is not a finite number"),
+        (True, TEMPERATURE, "expected float32, got True"),
+        ([True], WEIGHTS, "expected a list of float32, got [True]"),
+        ([0.5, True], WEIGHTS, "expected a list of float32, got [0.5, True]"),
+        ("1.0", TEMPERATURE, "expected float32, got '1.0'"),
+        (None, TEMPERATURE, "expected float32, got None"),
+        (1j, TEMPERATURE, "expected float32, got 1j"),
+        (2.5, TOP_K, "expected a whole number, got 2.5"),
+        (0, TOP_K, "0 is outside the range >= 1"),
+        (2**31, TOP_K, "2147483648 is outside the range >= 1"),
+        (2**63, SEED, "9223372036854775808 is outside the range [-9223372036854775808, 92233720"),
+        (2.0**63, SEED, "9.223372036854776e+18 is outside the range [-9223372036854775808, 92233"),
+        (1e39, PAN, "expected float32, got 1e+39"),
+        ([1e39, 0], PAN, "[1e+39, 0.0] is outside the range"),
+        ([1.0], PAN, "expected float32, got [1.0]"),
+        ([1.0, 2.0, 3.0], PAN, "expected float32, got [1.0, 2.0, 3.0]"),
+        (1.0, WEIGHTS, "expected a list of float32, got 1.0"),
+        ([[1.0]], WEIGHTS, "expected a list of float32, got [[1.0]]"),
+        ([-1.0], WEIGHTS, "[-1.0] is outside the range >= 0"),
+        ([[0.0], [0.0, 0.0]], CLIPS, "expected numbers, got [[0.0], [0.0, 0.0]]"),
+        ([1.5, 10**400], WEIGHTS, "expected a list of float32, got [1.5, 1000"),
+        (np.zeros((2, 4)), CLIPS, "expected a list of float32, got float64 [2, 4]"),
+        ([[], []], CLIPS, "expected a list of float32, got [[], []]"),
+        (7, TITLE, "expected text, got 7"),
+        (["a"], TITLE, "expected text, got ['a']"),
+        ("a", TEXTS, "expected a list of texts, got 'a'"),
+        (["a", 1], TEXTS, "expected a list of texts, got ['a', 1]"),
+        ("\ud800", TITLE, "'\\ud800' is not text that UTF-8 can write"),
+        (["a", "\udfff"], TEXTS, "'\\udfff' is not text that UTF-8 can write"),
+        (list(range(100)), TEMPERATURE, "expected float32, got [0, 1, 2, 3,"),
+    ],
+)
+def test_what_does_not_fit_is_refused_with_its_reason(value, port, reason):
+    with pytest.raises(ControlError) as refused:
+        to_row("knob", value, port, DIMS)
+    assert str(refused.value).startswith(f"knob: {reason}")
+    assert len(str(refused.value)) < 160
+
+
+@pytest.mark.parametrize("nothing", [[], (), np.zeros(0), np.zeros((0, 3), np.float32)])
+def test_nothing_is_a_value_of_a_ragged_port(nothing):
+    row = to_row("clips", nothing, CLIPS, DIMS)
+    assert row.shape == (0, 3)
+    assert row.dtype == np.float32
+
+
+def test_texts_may_be_empty_and_any_text_at_all():
+    assert to_row("texts", [], TEXTS, DIMS) == []
+    assert to_row("texts", ("", "日本", "a\0b"), TEXTS, DIMS) == ["", "日本", "a\0b"]
+
+
+def test_what_a_player_does_to_a_list_afterwards_changes_no_row():
+    weights, texts = np.ones(2, np.float32), ["a"]
+    kept = to_row("weights", weights, WEIGHTS, DIMS), to_row("texts", texts, TEXTS, DIMS)
+    weights[0] = 9
+    texts.append("b")
+    assert kept[0].tolist() == [1, 1]
+    assert kept[1] == ["a"]
