@@ -28,7 +28,7 @@ def apply(
     tables = deepcopy(tables)
     problems: list[Problem] = []
     # `use` first: it empties params, whatever the order on the command line.
-    for text in sorted(settings, key=lambda text: ".use=" not in text):
+    for text in sorted(settings, key=lambda text: not text.partition("=")[0].endswith(".use")):
         problem = _set(tables, text)
         if problem:
             problems.append(problem)
@@ -76,6 +76,8 @@ def _no_stage(where: str, stage: str, tables: dict[str, Any]) -> Problem:
 
 def _value(written: str) -> Any:
     try:
-        return tomllib.loads(f"value = {written}")["value"]
+        tables = tomllib.loads(f"value = {written}")
     except tomllib.TOMLDecodeError:
         return written
+    # More than the value: text of several lines, one of which looks like TOML.
+    return tables["value"] if len(tables) == 1 else written

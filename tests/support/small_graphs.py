@@ -1,0 +1,42 @@
+"""Pipelines of small stages, from a few lines instead of a file."""
+
+from graph.check import build
+from graph.spec import parse
+
+ALLOW = ["small_stages"]
+
+
+def tables(stage, inputs=(), outputs=(), **more):
+    """A file's tables: `stage` is name -> (class of `small_stages`, inputs)."""
+    stages = {
+        name: {"use": f"small_stages:{cls}", "inputs": dict(wires)}
+        for name, (cls, wires) in stage.items()
+    }
+    return {
+        "schema": 1,
+        "name": "small",
+        "inputs": dict(inputs),
+        "outputs": dict(outputs),
+        "stage": stages,
+        **more,
+    }
+
+
+def graph(*arguments, **more):
+    return build(parse(tables(*arguments, **more)), ALLOW)
+
+
+def past(source, init=0):
+    return {"from": source, "delay": 1, "init": init}
+
+
+LOOPS = {
+    "last": ("Digits", {"a": "first.number", "past": past("last.number", 5)}),
+    "first": ("Digits", {"a": "in.number", "past": past("both.sum", 7)}),
+    "both": ("Add", {"a": "first.number", "b": past("last.number", 5)}),
+}
+
+
+def loops(**more):
+    """Three stages, two fed-back ports, written in another order than they run in."""
+    return graph(LOOPS, {"number": 1}, {"out": "last.number"}, **more)
