@@ -33,8 +33,12 @@ python -m training.style --corpus corpus --run runs/style --minutes 15
 python -m training.style export --run runs/style --output models"""
 
 Corpus = Annotated[
-    Path | None,
-    typer.Option(metavar="DIR", help="Music with texts, as `python -m training.corpus` makes it."),
+    list[Path] | None,
+    typer.Option(
+        metavar="DIR",
+        help="Music with texts, as `python -m training.corpus` makes it; may be given repeatedly.",
+        show_default=False,
+    ),
 ]
 Run = Annotated[Path, typer.Option(metavar="DIR", help="The run's folder; the same one goes on.")]
 Minutes = Annotated[float, typer.Option(min=0.01, max=100_000, help="Stop after so long.")]
@@ -45,7 +49,7 @@ Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same bat
 Output = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="An existing folder.")]
 
 NAMES = {"help_option_names": ["--help", "-h"]}
-app = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode="markdown")
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown")
 
 
 @app.callback(invoke_without_command=True, epilog=EXAMPLES, context_settings=NAMES)
@@ -64,7 +68,7 @@ def train(
     """
     if context.invoked_subcommand is not None:
         return
-    if corpus is None:
+    if not corpus:
         raise typer.BadParameter("say where the corpus is", param_hint="--corpus")
     with _told():
         format = Format()

@@ -12,7 +12,7 @@ from runners.files import replacing
 from stages.style_features import ClipFeatures
 from stages.style_towers.config import TowersConfig
 from stages.style_towers.text import SentencePieces
-from training.corpus.manifest import Piece, read_manifest
+from training.corpus.manifest import ManifestError, Piece, read_manifest
 from training.style.model import Model
 from training.style.sounds import cached_log_mels
 from training.style.vocabulary import learn_vocabulary
@@ -52,20 +52,22 @@ class Prepared:
     vocabulary: bytes
 
 
-def prepare(corpus: Path, run: Path, format: Format, config: TowersConfig) -> Prepared:
-    """Reads a corpus into a run folder; what is there already is kept.
+def prepare(corpora: Sequence[Path], run: Path, format: Format, config: TowersConfig) -> Prepared:
+    """Reads corpora into a run folder; what is there already is kept.
 
     Args:
-        corpus: a folder with manifests.
+        corpora: folders with manifests.
         run: the run's folder; made if missing.
         format: length and rate of clips.
         config: sizes; the number of subwords is what the corpus gives, at most.
 
     Raises:
-        ManifestError: the folder holds no corpus.
+        ManifestError: a folder holds no corpus, or no piece is for training.
         OSError: a file cannot be read or written.
     """
-    pieces = read_manifest(corpus)
+    pieces = [piece for corpus in corpora for piece in read_manifest(corpus)]
+    if not any(piece.split == "train" for piece in pieces):
+        raise ManifestError(f"{', '.join(map(str, corpora))}: no piece is for training")
     features = ClipFeatures(format.clip_rate_hz)
     parts = []
     for split in ("train", "heldout"):

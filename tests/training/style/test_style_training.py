@@ -85,7 +85,7 @@ def run(corpus) -> Path:
     """A run of a few seconds."""
     folder = corpus.parent / "run"
     folder.mkdir()
-    prepared = prepare(corpus, folder, FORMAT, CONFIG)
+    prepared = prepare([corpus], folder, FORMAT, CONFIG)
     towers, _ = fit(prepared, folder, Budget(steps=120), 120, 0, Silent(), rows=16)
     quantize(prepared, towers, folder, FORMAT, 0)
     return folder
@@ -127,7 +127,7 @@ def test_training_separates_two_kinds_on_pieces_and_wordings_never_seen(run):
 
 
 def test_what_is_exported_embeds_as_what_was_trained(exported, corpus):
-    prepared = prepare(corpus, exported, FORMAT, CONFIG)
+    prepared = prepare([corpus], exported, FORMAT, CONFIG)
     _, towers, *_ = trained(exported)
     embedder = Embedder(prepared, towers)
     texts = ["techno", "AMBIENT pads", "", "zzqx", "tehcno"]
@@ -163,7 +163,7 @@ def test_exported_codebooks_are_those_of_the_run(exported):
 
 
 def test_a_batch_follows_from_the_seed_and_the_step_alone(corpus, tmp_path):
-    prepared = prepare(corpus, tmp_path, FORMAT, CONFIG)
+    prepared = prepare([corpus], tmp_path, FORMAT, CONFIG)
     part, vocabulary = prepared.train, SentencePieces(prepared.vocabulary)
 
     def batcher(seed: int) -> Batcher:
@@ -179,9 +179,9 @@ def test_a_batch_follows_from_the_seed_and_the_step_alone(corpus, tmp_path):
 
 
 def test_spectrograms_are_computed_once(corpus, tmp_path):
-    first: Prepared = prepare(corpus, tmp_path, FORMAT, CONFIG)
+    first: Prepared = prepare([corpus], tmp_path, FORMAT, CONFIG)
     stamps = {path: path.stat().st_mtime_ns for path in (tmp_path / "log_mel").iterdir()}
-    again = prepare(corpus, tmp_path, FORMAT, CONFIG)
+    again = prepare([corpus], tmp_path, FORMAT, CONFIG)
     assert stamps == {path: path.stat().st_mtime_ns for path in (tmp_path / "log_mel").iterdir()}
     assert len(stamps) == 12
     for one, other in zip(first.train.log_mels, again.train.log_mels, strict=True):
