@@ -1,0 +1,150 @@
+"""A checked graph: the order of its stages and of its feedback, everywhere and always the same."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from small_graphs import ALLOW, LOOPS, graph, loops, past, tables
+from small_stages import NUMBER, Add, Digits
+
+from graph.check import build, check
+from graph.pipeline import read_tables
+from graph.plan import FromClock, FromControl, FromPast, FromStage
+from graph.spec import parse
+from runners.preset import preset_path
+
+ROOT = Path(__file__).parents[2]
+
+
+def positions(checked):
+    return {name: index for index, name in enumerate(checked.nodes)}
+
+
+def test_a_stage_stands_behind_all_it_needs_in_the_same_tick():
+    checked = loops()
+    assert list(checked.nodes)[0] == "first"
+    for node in checked.nodes.values():
+        for source in node.sources.values():
+            if isinstance(source, FromStage):
+                assert positions(checked)[source.stage] < positions(checked)[node.name]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_any_graph_without_a_cycle_is_put_in_an_order_that_works(data):
+    count = data.draw(st.integers(1, 8))
+    names = data.draw(st.permutations([f"s{number}" for number in range(count)]))
+    stage = {}
+    for number, name in enumerate(names):
+        before = st.sampled_from(["in.number", *(f"{other}.sum" for other in names[:number])])
+        after = st.sampled_from(names).map(lambda other: past(f"{other}.sum"))
+        wires = {"a": data.draw(before), "b": data.draw(before | after)}
+        stage[name] = ("Add", wires)
+    written = {name: stage[name] for name in data.draw(st.permutations(names))}
+    checked = graph(written, {"number": 1}, {"out": f"{names[-1]}.sum"})
+    assert set(checked.nodes) == set(names)
+    for node in checked.nodes.values():
+        assert list(node.sources) == list(stage[node.name][1])
+        for source in node.sources.values():
+            if isinstance(source, FromStage):
+                assert positions(checked)[source.stage] < positions(checked)[node.name]
+    order = [source.stage for source in checked.feedback().values()]
+    assert order == sorted(order, key=positions(checked).get)
+
+
+def test_every_input_says_where_it_comes_from():
+    stage = {
+        "now": ("Identify", {"chunk": "clock.chunk"}),
+        "sum": ("Add", {"a": "now.number", "b": past("sum.sum", 3)}),
+        "end": ("Add", {"a": "in.number", "b": "sum.sum"}),
+    }
+    checked = graph(stage, {"number": 1}, {"out": "end.sum"})
+    sources = {name: node.sources for name, node in checked.nodes.items()}
+    assert sources == {
+        "now": {"chunk": FromClock("chunk")},
+        "sum": {"a": FromStage("now", "number"), "b": FromPast("sum", "sum", 3)},
+        "end": {"a": FromControl("number"), "b": FromStage("sum", "sum")},
+    }
+    said = [str(source) for node in checked.nodes.values() for source in node.sources.values()]
+    assert said == ["clock.chunk", "now.number", "sum.sum", "in.number", "sum.sum"]
+    assert checked.outputs == {"out": FromStage("end", "sum")}
+
+
+def test_feedback_is_each_port_once_in_the_order_of_the_graph():
+    checked = loops()
+    assert list(checked.feedback()) == sorted(
+        ["both.sum", "last.number"], key=lambda port: positions(checked)[port.split(".")[0]]
+    )
+    assert checked.feedback()["last.number"] == FromPast("last", "number", 5)
+    assert checked.port(checked.feedback()["both.sum"]) is NUMBER
+
+
+def test_a_graph_knows_classes_controls_and_places_but_has_built_nothing():
+    checked = loops(placement={"default": "cpu", "both": "gpu:1"})
+    assert checked.nodes["first"].cls is Digits
+    assert checked.nodes["both"].cls is Add
+    assert {node.name: node.device for node in checked.nodes.values()} == {
+        "first": "cpu",
+        "both": "gpu:1",
+        "last": "cpu",
+    }
+    assert checked.controls["number"].port is NUMBER
+    assert checked.controls["number"].default == 1
+    assert checked.digest == loops().digest
+
+
+def test_the_order_of_tables_in_the_file_does_not_change_the_identity():
+    backwards = dict(reversed(LOOPS.items()))
+    assert graph(backwards, {"number": 1}, {"out": "last.number"}).digest == loops().digest
+
+
+SCRIPT = """
+import json
+from graph.draw import draw_mermaid, draw_svg, draw_text
+from small_graphs import graph, loops, past
+wide = {f"s{n}": ("Add", {"a": "in.number", "b": past(f"s{(n * 7) % 12}.sum")}) for n in range(12)}
+wide["end"] = ("Add", {"a": "s3.sum", "b": "s8.sum"})
+for checked in loops(), graph(wide, {"number": 1}, {"out": "end.sum"}):
+    drawn = [draw(checked) for draw in (draw_mermaid, draw_svg, draw_text)]
+    print(json.dumps([checked.digest, list(checked.nodes), list(checked.feedback()), drawn]))
+"""
+
+
+def test_another_process_with_another_hash_seed_finds_the_same_order():
+    def said(seed):
+        path = os.pathsep.join([str(ROOT), str(ROOT / "tests" / "support")])
+        done = subprocess.run(
+            [sys.executable, "-c", SCRIPT],
+            env=os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": path},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    first = said("0")
+    assert len(first) == 2
+    assert len(first[1][2]) == 12
+    for seed in ("1", "2", "31337"):
+        assert said(seed) == first
+
+
+@pytest.mark.parametrize("name", ["toy", "tiny"])
+def test_the_presets_run_sample_before_what_hears_it(name):
+    checked = build(parse(read_tables(preset_path(name))))
+    order = list(checked.nodes)
+    path = ["embed", "quantize", "pack", "sample", "decode", "crossfade"]
+    assert [stage for stage in order if stage in path] == path
+    assert set(checked.feedback()) == {"crossfade.tail", "remember.context"}
+
+
+def test_a_graph_is_none_when_it_cannot_run():
+    broken = tables({"a": ("Add", {"a": "b.sum", "b": "in.number"})}, {"number": 1}, {"o": "a.sum"})
+    checked, problems = check(parse(broken), ALLOW)
+    assert checked is None
+    assert len(problems) == 1
