@@ -95,7 +95,8 @@ class QuantizeParams:
     """Settings of `Quantize`.
 
     Attributes:
-        weights: "random:SEED", a safetensors file or folder, or a model's name.
+        weights: "random:SEED", a safetensors file or folder, or a model's name; the codebooks
+            may be whole or factored, see `style_codebooks.load_codebooks`.
     """
 
     weights: str = "random:0"
