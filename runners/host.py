@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from graph.format import Format
 from graph.plan import Node
 from graph.port import Tensor
 from runners.runner import StageFailed
+from runners.spans import Span, SpanRecorder, now_s
 
 if TYPE_CHECKING:
     import jax
@@ -25,11 +25,19 @@ REMEMBERED = 4
 
 @dataclass(frozen=True)
 class Answer:
-    """What a host says: the stage's outputs as a message, and how long it took in seconds."""
+    """What a host says.
+
+    Attributes:
+        buffer: the stage's outputs as a message.
+        seconds: how long the stage took; 0.0 when its last output was reused.
+        reused: whether it was.
+        spans: what happened when, from the inputs to the message.
+    """
 
     buffer: pa.Buffer
     seconds: float
     reused: bool
+    spans: tuple[Span, ...]
 
 
 class Host:
@@ -39,8 +47,20 @@ class Host:
     again instead of computed. That is what keeps the style stages idle while no prompt changes.
     """
 
-    def __init__(self, node: Node, format: Format, device: jax.Device):
+    def __init__(self, node: Node, format: Format, device: jax.Device, replica: int = 0):
+        """Builds the stage.
+
+        Args:
+            node: the stage's place in the graph.
+            format: the music format.
+            device: where it runs.
+            replica: which of the stage's hosts this is, from 0, for its spans.
+
+        Raises:
+            Exception: whatever the stage's constructor raises.
+        """
         self.node = node
+        self.replica = replica
         self.dims = format.dims
         self.stage = node.cls(node.params, format, device)
         self._recent: deque[tuple[dict[str, Tensor], dict[str, Tensor]]] = deque(maxlen=REMEMBERED)
@@ -69,19 +89,22 @@ class Host:
         Raises:
             StageFailed: the stage raised, or its outputs do not fit its ports.
         """
+        recorder = SpanRecorder(self.node.name, self.replica, chunks[0])
         with self._lock:
-            start = time.perf_counter()
+            start_s = now_s()
             outputs = self._recall(inputs)
             reused = outputs is not None
             if outputs is None:
                 outputs = self._call(inputs, chunks)
                 self._recent.append((dict(inputs), outputs))
-            seconds = 0.0 if reused else time.perf_counter() - start
+            recorder.add("reuse" if reused else "compute", start_s, now_s())
+        seconds = 0.0 if reused else recorder.spans[0].seconds
         try:
-            buffer = wire.encode(self.node.outputs, outputs, streams, chunks, self.dims)
+            with recorder.measure("transfer"):
+                buffer = wire.encode(self.node.outputs, outputs, streams, chunks, self.dims)
         except wire.WireError as error:
             raise StageFailed(self.node.name, chunks, str(error)) from error
-        return Answer(buffer, seconds, reused)
+        return Answer(buffer, seconds, reused, tuple(recorder.spans))
 
     def _recall(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
         for known, outputs in self._recent:

@@ -6,19 +6,20 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from graph import wire
-from graph.plan import CLOCK, FromClock, FromControl, FromPast, FromStage, Graph, Node
+from graph.plan import CLOCK, FromClock, FromControl, FromPast, FromStage, Graph, Node, Source
 from graph.port import Tensor
 from graph.state import State, initial, stack_controls
 from runners.compilation import use_compilation_cache
 from runners.devices import find_device
 from runners.host import Answer, Host
 from runners.runner import Chunk, Tick
+from runners.spans import SpanRecorder
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -129,12 +130,18 @@ class LocalRunner:
 
     def _run(self, node: Node, flight: _Flight, previous: State | _Flight) -> Answer:
         """One stage in one tick, on the stage's thread; waits for the answers it reads."""
-        inputs = {
-            name: self._input(source, flight, previous) for name, source in node.sources.items()
-        }
-        return self.hosts[node.name].answer(inputs, flight.tick.streams, flight.tick.chunks)
+        recorder = SpanRecorder(node.name, 0, flight.tick.chunks[0])
+        with recorder.measure("queue"):
+            for source in node.sources.values():
+                _wait_for(source, flight, previous)
+        with recorder.measure("transfer"):
+            inputs = {
+                name: self._input(source, flight, previous) for name, source in node.sources.items()
+            }
+        answer = self.hosts[node.name].answer(inputs, flight.tick.streams, flight.tick.chunks)
+        return replace(answer, spans=(*recorder.spans, *answer.spans))
 
-    def _input(self, source: Any, flight: _Flight, previous: State | _Flight) -> Tensor:
+    def _input(self, source: Source, flight: _Flight, previous: State | _Flight) -> Tensor:
         if isinstance(source, FromControl):
             return self._read(self._ports, flight.controls, source.name)
         if isinstance(source, FromClock):
@@ -172,4 +179,13 @@ class LocalRunner:
             state,
             {name: answer.seconds for name, answer in answers.items()},
             {"in": flight.controls} | {name: answer.buffer for name, answer in answers.items()},
+            tuple(span for answer in answers.values() for span in answer.spans),
         )
+
+
+def _wait_for(source: Source, flight: _Flight, previous: State | _Flight) -> None:
+    """Waits until the stage that feeds an input has answered, in whichever tick that is."""
+    if isinstance(source, FromStage):
+        flight.answers[source.stage].result()
+    elif isinstance(source, FromPast) and isinstance(previous, _Flight):
+        previous.answers[source.stage].result()

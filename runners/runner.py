@@ -9,6 +9,7 @@ import numpy as np
 from graph.plan import Graph
 from graph.port import Tensor
 from graph.state import State
+from runners.spans import Span
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Chunk:
         seconds: wall time by stage, in seconds; 0.0 for a stage whose last output was reused.
         messages: what every stage said, as `graph.wire` buffers by stage name, and the controls
             under "in". For recording.
+        spans: what every stage did when in this tick, for the timeline: per stage and replica at
+            least a "compute" or a "reuse", in order. All on the clock of `runners.spans.now_s`.
     """
 
     tick: Tick
@@ -45,6 +48,7 @@ class Chunk:
     state: State
     seconds: Mapping[str, float]
     messages: Mapping[str, Any] = field(repr=False)
+    spans: tuple[Span, ...] = field(default=(), repr=False)
 
     @property
     def audio(self) -> np.ndarray:
