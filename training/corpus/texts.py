@@ -70,12 +70,26 @@ def _texts(
     texts: list[str] = []
     # The bare genre is what people type: every piece has it once, in some wording.
     for index in (0, *order):
-        text = templates[index].format(**_slots(brief, instruments, train, rng))
-        if text not in texts:
+        slots = _slots(brief, instruments, train, rng)
+        text = templates[index].format_map(slots)
+        if text not in texts and _is_sensible(templates[index], slots):
             texts.append(text)
         if len(texts) == count:
             break
     return tuple(texts)
+
+
+def _is_sensible(template: str, slots: dict[str, str]) -> bool:
+    """Whether a text says nothing twice, such as solo piano with piano and piano."""
+    names = [slots[slot] for slot in ("one", "two", "bare") if f"{{{slot}}}" in template]
+    said = slots["plain"] if "{plain}" in template else slots["kind"]
+    if any(_without_article(name) in said for name in names):
+        return False
+    return len({_without_article(name) for name in names}) == len(names)
+
+
+def _without_article(phrase: str) -> str:
+    return phrase.removeprefix("a ").removeprefix("an ")
 
 
 def _slots(
@@ -87,16 +101,19 @@ def _slots(
 
     names = list(dict.fromkeys(instruments))
     picked = [names[int(index)] for index in rng.permutation(len(names))]
-    one, two = picked[0], picked[-1]
+    genre, one = say(GENRE_WORDS[brief.genre]), say(instrument_words(picked[0]))
     return {
-        "genre": say(GENRE_WORDS[brief.genre]),
+        "genre": genre,
+        "kind": _without_article(genre),
+        "plain": GENRE_WORDS[brief.genre].train[0].removeprefix("a "),
         "mood": say(MOOD_WORDS[mood_class(brief)]),
         "tempo": say(TEMPO_WORDS[tempo_class(brief.tempo_bpm)]),
         "bright": say(BRIGHT_WORDS[brightness_class(brief.brightness)]),
         "density": say(DENSITY_WORDS[density_class(brief.density)]),
         "mode": say(MODE_WORDS[brief.mode]),
-        "one": say(instrument_words(one)),
-        "two": say(instrument_words(two)),
+        "one": one,
+        "bare": _without_article(one),
+        "two": say(instrument_words(picked[-1])),
         "bpm": str(brief.tempo_bpm),
         "tonic": TONIC_WORDS.get(brief.tonic, brief.tonic),
     }

@@ -42,7 +42,7 @@ GENRE_WORDS = {
         ("an 80s synthwave anthem", "retrowave"),
     ),
     "lofi": Words(
-        ("lo-fi hip hop", "lofi", "lofi beats", "chillhop", "lo-fi beats", "lo-fi piano"),
+        ("lo-fi hip hop", "lofi", "lofi beats", "chillhop", "lo-fi beats"),
         ("a lofi hip hop loop", "lo-fi study tape"),
     ),
     "funk": Words(
@@ -50,7 +50,7 @@ GENRE_WORDS = {
         ("a funk jam", "funk with a fat pocket"),
     ),
     "disco": Words(
-        ("disco", "disco music", "seventies disco", "a disco groove", "disco with strings"),
+        ("disco", "disco music", "seventies disco", "a disco groove", "disco dance music"),
         ("a disco tune", "dancefloor disco"),
     ),
     "reggae": Words(
@@ -132,12 +132,12 @@ DENSITY_WORDS = {
 }
 
 MODE_WORDS = {
-    "major": Words(("major",), ("bright major",)),
-    "minor": Words(("minor",), ("natural minor",)),
-    "dorian": Words(("dorian",), ("dorian minor",)),
-    "mixolydian": Words(("mixolydian",), ("mixolydian major",)),
-    "lydian": Words(("lydian",), ("lydian major",)),
-    "phrygian": Words(("phrygian",), ("phrygian minor",)),
+    "major": Words(("major",), ("major scale",)),
+    "minor": Words(("minor",), ("minor scale",)),
+    "dorian": Words(("dorian",), ("dorian scale",)),
+    "mixolydian": Words(("mixolydian",), ("mixolydian scale",)),
+    "lydian": Words(("lydian",), ("lydian scale",)),
+    "phrygian": Words(("phrygian",), ("phrygian scale",)),
 }
 
 # What some instruments are called besides their own names.
@@ -179,33 +179,35 @@ INSTRUMENT_WORDS = {
     "choir pad": Words(("choir pads", "voices"), ("wordless choir pads",)),
 }
 
+# {genre} may start with an article, {kind} and {bare} do not; {plain} is the genre's first name.
 TRAIN_TEMPLATES = (
     "{genre}",
     "{genre}",
-    "{mood} {genre}",
-    "{bright} {genre}",
-    "{density} {genre}",
-    "{mood}, {density} {genre}",
+    "{plain} {bare}",
+    "{mood} {kind}",
+    "{bright} {kind}",
+    "{density} {kind}",
+    "{mood}, {density} {kind}",
     "{genre} with {one}",
     "{genre} with {one} and {two}",
-    "{mood} {genre} with {one}",
+    "{mood} {kind} with {one}",
     "{genre}, {tempo}",
     "{genre} at {bpm} bpm",
     "{genre}, {bpm} BPM, {tonic} {mode}",
     "{one}, {two}, {genre}",
     "{genre} in {tonic} {mode}",
-    "{mood}, {bright}, {tempo} {genre}",
+    "{mood}, {bright}, {tempo} {kind}",
     "{one} and {two}, {mood}",
-    "{tempo} {genre} with {one}, {density} and {bright}",
+    "{tempo} {kind} with {one}, {density} and {bright}",
 )
 HELDOUT_TEMPLATES = (
     "please play {genre}",
     "something {mood}: {genre}",
     "{genre} featuring {one}",
-    "{genre} where {one} meets {two}",
-    "I want {tempo} {genre}",
+    "{genre} where {one} and {two} come together",
+    "I want {tempo} {kind}",
     "make it {bright} and {density}, {genre}",
     "{genre} around {bpm} beats per minute",
-    "{genre}; key of {tonic} {mode}",
-    "let me hear {one} play {mood} {genre}",
+    "{genre}; key of {tonic}, {mode}",
+    "let me hear {one} play {mood} {kind}",
 )

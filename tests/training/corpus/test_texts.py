@@ -72,3 +72,20 @@ def test_the_same_piece_is_always_described_alike():
 def test_every_genre_and_mode_has_words(genre):
     assert len(words.GENRE_WORDS[genre].train) >= 3
     assert words.MODE_WORDS.keys() >= GENRES[genre].progressions.keys()
+
+
+def test_no_text_puts_an_article_behind_an_adjective_or_says_an_instrument_twice():
+    for _, texts in described():
+        for text in (*texts[0], *texts[1]):
+            start = text.split(" with ")[0].split(": ")[-1].split(", ")[-1]
+            assert not re.search(r"^(?!let|please|make|something)\w+ an? ", start), text
+            twice = re.fullmatch(r"(.+) and (.+), .+|.* with (.+) and (.+)", text)
+            assert twice is None or len(set(twice.groups()) - {None}) == 2, text
+
+
+def test_solo_piano_is_not_said_to_have_a_piano():
+    brief = next(b for b, _ in described() if b.genre == "classical_piano")
+    texts, heldout_texts = describe(brief, ("piano",))
+    assert all(len(re.findall("piano", text)) <= 1 for text in texts)
+    assert len(texts) >= 6
+    assert len(heldout_texts) >= 3
