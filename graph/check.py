@@ -110,8 +110,10 @@ class _Checker:
         for name in self.spec.stage:
             if name in RESERVED:
                 yield Problem(f"stage.{name}", "this name is taken", "rename the stage")
-            if not name.isidentifier():
-                yield Problem(f"stage.{name}", "not a name", "use letters, digits and _")
+        for table, names in (("stage", self.spec.stage), ("outputs", self.spec.outputs)):
+            for name in names:
+                if not name.isidentifier():
+                    yield Problem(f"{table}.{name}", "not a name", "use letters, digits and _")
         if not self.spec.stage:
             yield Problem("stage", "the pipeline has no stages", "add a [stage.NAME] table")
         if not self.spec.outputs:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from graph.draw_svg import draw_svg
 from graph.plan import FromClock, FromControl, FromPast, FromStage, Graph, Node
 from graph.port import Port
-from graph.sheet import default_text
+from graph.sheet import default_text, legible, wrapped
 
 __all__ = ["draw_mermaid", "draw_svg", "draw_text"]
 
@@ -26,8 +26,8 @@ def draw_text(graph: Graph) -> str:
         Unicode text without a last newline; at most `WIDTH` columns unless a name is longer.
     """
     stages = "1 stage" if len(graph.nodes) == 1 else f"{len(graph.nodes)} stages"
-    lines = [f"{graph.name}: {stages}, {graph.format.chunk_s:g} s of audio a tick"]
-    lines += textwrap.wrap(graph.spec.note, WIDTH)
+    lines = [f"{legible(graph.name)}: {stages}, {graph.format.chunk_s:g} s of audio a tick"]
+    lines += wrapped(graph.spec.note, WIDTH)
     if graph.controls:
         lines += ["", "controls", *_controls(graph)]
     for node in graph.nodes.values():

@@ -17,6 +17,7 @@ from graph.sheet import (
     Sheet,
     lane_text,
     lay_out,
+    legible,
     pill_text,
     row_middle,
     short_type,
@@ -88,18 +89,18 @@ def draw_svg(graph: Graph) -> str:
 
 
 def _head(sheet: Sheet) -> Iterator[str]:
-    name, size = escape(sheet.graph.name), f"{sheet.width:.0f} {sheet.height:.0f}"
+    name, size = legible(sheet.graph.name), f"{sheet.width:.0f} {sheet.height:.0f}"
     width, height = size.split()
     stages = escape(", ".join(sheet.graph.nodes))
     yield (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size}" width="{width}" '
         f'height="{height}" role="img" aria-labelledby="title desc">'
     )
-    yield f'<title id="title">Pipeline {name}</title>'
+    yield f'<title id="title">Pipeline {escape(name)}</title>'
     yield f'<desc id="desc">A graph of stages, in the order of a tick: {stages}.</desc>'
     yield f"<style>\n{_STYLE}\n</style>"
     yield f'<rect class="page" width="{width}" height="{height}" rx="12"/>'
-    yield _text("title", MARGIN, MARGIN + 14, sheet.graph.name)
+    yield _text("title", MARGIN, MARGIN + 14, name)
     for number, line in enumerate(sheet.note):
         yield _text("note", MARGIN, MARGIN + LINE * (number + 2), line)
 

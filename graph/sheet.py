@@ -1,6 +1,7 @@
 """The plan of a drawing: how large everything is, where it stands and where feedback runs."""
 
 import json
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ STEP = 8.0  # between two upright lines of feedback in one gap
 MARGIN = 24.0
 LINE = 16.0
 LEAST_WIDTH = 320.0
+
+# What moves a terminal's cursor, or what XML cannot hold.
+_ILLEGIBLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,7 @@ def lay_out(graph: Graph) -> Sheet:
     past.sort(key=lambda one: one.layer - min(one.readers))
     left, right = _columns(items, past)
     width = max(right[-1] + MARGIN + STEP * len(past), LEAST_WIDTH)
-    note = textwrap.wrap(graph.spec.note, int((width - 2 * MARGIN) / NOTE))
+    note = wrapped(graph.spec.note, int((width - 2 * MARGIN) / NOTE))
     head = MARGIN + LINE * (len(note) + 1) + MARGIN
     tops = {key: head + top for key, top in placement.tops.items()}
     bends = [[head + bend for bend in bends] for bends in placement.bends]
@@ -101,9 +105,19 @@ def lay_out(graph: Graph) -> Sheet:
     return Sheet(graph, note, items, links, bends, tops, left, right, lanes, width, bottom + MARGIN)
 
 
+def legible(text: str) -> str:
+    """Text from a pipeline file with a mark in place of every letter that nobody can read."""
+    return _ILLEGIBLE.sub("\ufffd", text)
+
+
+def wrapped(text: str, most: int) -> list[str]:
+    """Text from a pipeline file in legible lines of at most `most` letters."""
+    return [legible(line) for line in textwrap.wrap(text, most)]
+
+
 def default_text(graph: Graph, name: str, most: int) -> str:
     """A control's default as the file has it, cut to `most` letters."""
-    text = json.dumps(graph.spec.inputs[name], ensure_ascii=False)
+    text = legible(json.dumps(graph.spec.inputs[name], ensure_ascii=False))
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 

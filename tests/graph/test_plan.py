@@ -27,7 +27,7 @@ def positions(checked):
 
 def test_a_stage_stands_behind_all_it_needs_in_the_same_tick():
     checked = loops()
-    assert list(checked.nodes)[0] == "first"
+    assert next(iter(checked.nodes)) == "first"
     for node in checked.nodes.values():
         for source in node.sources.values():
             if isinstance(source, FromStage):
