@@ -49,10 +49,8 @@ Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same bat
 Output = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="An existing folder.")]
 
 NAMES = {"help_option_names": ["--help", "-h"]}
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown")
 
 
-@app.callback(invoke_without_command=True, epilog=EXAMPLES, context_settings=NAMES)
 def train(
     context: typer.Context,
     corpus: Corpus = None,
@@ -79,7 +77,6 @@ def train(
         print(json.dumps(quantize(prepared, towers, run, format, seed), indent=1))
 
 
-@app.command(context_settings=NAMES)
 def export(output: Output, run: Run = Path("runs/style")) -> None:
     """Write the trained model and its codebooks as the stages read them."""
     with _told():
@@ -108,5 +105,15 @@ def _told() -> Iterator[None]:
         raise typer.Exit(1) from error
 
 
+def make_app() -> typer.Typer:
+    """The command with its subcommand."""
+    app = typer.Typer(
+        add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown"
+    )
+    app.callback(invoke_without_command=True, epilog=EXAMPLES, context_settings=NAMES)(train)
+    app.command(context_settings=NAMES)(export)
+    return app
+
+
 if __name__ == "__main__":
-    app(prog_name="python -m training.style")
+    make_app()(prog_name="python -m training.style")

@@ -56,28 +56,23 @@ def fit(
     Raises:
         TrainingError: see `training.loop.train`; CheckpointError, OSError likewise.
     """
-    model = prepared.model
-    vocabulary = SentencePieces(prepared.vocabulary)
-    batcher = Batcher(
-        prepared.train.pieces,
-        prepared.train.log_mels,
-        prepared.windows,
-        vocabulary,
-        model.config.buckets,
-        rows,
-        seed,
-    )
     optimizer = replace(OPTIMIZER, schedule_steps=schedule_steps)
     state, position = train(
-        start(model.initial(seed), optimizer),
-        make_step(model.loss, optimizer),
-        batcher,
+        start(prepared.model.initial(seed), optimizer),
+        make_step(prepared.model.loss, optimizer),
+        _batcher(prepared, rows, seed),
         budget,
         run,
         seed=seed,
         progress=progress,
     )
     return state.best.towers, position
+
+
+def _batcher(prepared: Prepared, rows: int, seed: int) -> Batcher:
+    part, vocabulary = prepared.train, SentencePieces(prepared.vocabulary)
+    buckets = prepared.model.config.buckets
+    return Batcher(part.pieces, part.log_mels, prepared.windows, vocabulary, buckets, rows, seed)
 
 
 def quantize(

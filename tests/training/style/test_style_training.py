@@ -18,7 +18,7 @@ from stages.style_towers.text import SentencePieces
 from training.corpus.manifest import Entry, Piece, write_manifest
 from training.loop import Budget
 from training.progress import Silent
-from training.style.__main__ import app
+from training.style.__main__ import make_app
 from training.style.batches import Batcher
 from training.style.export import export_codebooks, export_towers, make_basis
 from training.style.fitting import fit, quantize, trained
@@ -198,12 +198,12 @@ def test_spectrograms_are_computed_once(corpus, tmp_path):
 )
 def test_the_command_says_what_is_missing(arguments, reason, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    result = CliRunner().invoke(app, arguments)
+    result = CliRunner().invoke(make_app(), arguments)
     assert result.exit_code != 0
     assert reason in result.stderr
 
 
 def test_help_shows_examples():
-    result = CliRunner().invoke(app, ["--help"])
+    result = CliRunner().invoke(make_app(), ["--help"])
     assert result.exit_code == 0
     assert "python -m training.style --corpus" in result.stdout
