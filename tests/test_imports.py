@@ -68,9 +68,15 @@ def loaded_after(script):
 @pytest.mark.parametrize(
     ("package", "strangers"),
     [
-        ("graph", {"stages", "runners", "soundstage", "jax", "flax", "ray", "soundfile"}),
-        ("stages", {"runners", "soundstage", "pyarrow", "ray", "soundfile", "matplotlib"}),
-        ("runners", {"stages", "soundstage"}),
+        (
+            "graph",
+            {"stages", "runners", "soundstage", "training", "jax", "flax", "ray", "soundfile"},
+        ),
+        (
+            "stages",
+            {"runners", "soundstage", "training", "pyarrow", "ray", "soundfile", "matplotlib"},
+        ),
+        ("runners", {"stages", "soundstage", "training"}),
     ],
 )
 def test_imports_point_one_way(package, strangers):
