@@ -262,3 +262,12 @@ _LEAST = {
 
 FULL = SpectroStreamConfig()
 TINY = SpectroStreamConfig(features=32, encoder_base=4, decoder_base=4, levels=16)
+# Small enough for a source repository and for two cores; its weights are trained here.
+DEMO = SpectroStreamConfig(
+    features=64,
+    encoder_base=8,
+    encoder_base_kernel=3,
+    decoder_base=16,
+    decoder_base_kernel=3,
+    levels=16,
+)

@@ -11,13 +11,15 @@ from graph.format import Format
 from graph.port import Port
 from stages.ports import AUDIO, CONTEXT, FADED_AUDIO, TOKENS
 from stages.spectrostream.codec import Codec, load_codec
-from stages.spectrostream.config import FULL, TINY, SpectroStreamConfig
+from stages.spectrostream.config import DEMO, FULL, TINY, SpectroStreamConfig
 from stages.weights import closing_source
 
 if TYPE_CHECKING:
     import jax
 
-Size = Literal["tiny", "full"]
+Size = Literal["tiny", "demo", "full"]
+
+_CONFIGS = {"tiny": TINY, "demo": DEMO, "full": FULL}
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class CodecParams:
     Attributes:
         weights: `random:SEED`, a path, or the name of a model, as `stages.weights.open_source`
             reads it.
-        size: "full" (as published) or "tiny" (for tests).
+        size: "full" (as published), "demo" (trained here, for two cores) or "tiny" (for tests).
 
     Raises:
         ValueError: a value is none of these.
@@ -47,7 +49,7 @@ class CodecParams:
     @property
     def config(self) -> SpectroStreamConfig:
         """The measures of this size."""
-        return TINY if self.size == "tiny" else FULL
+        return _CONFIGS[self.size]
 
 
 def check_format(config: SpectroStreamConfig, format: Format) -> None:
