@@ -119,7 +119,7 @@ DEMO = DepthformerConfig(
     num_heads=3,
     head_dim=64,
     mlp_dim=448,
-    num_encoder_layers=4,
+    num_encoder_layers=3,
     num_temporal_layers=6,
     num_depth_layers=2,
 )

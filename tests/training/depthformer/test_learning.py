@@ -1,0 +1,225 @@
+"""Training learns a rule in seconds, the sampler plays it, and a stop changes nothing."""
+
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+from flax import nnx
+
+from graph.format import Format
+from stages.depthformer import Sample
+from stages.depthformer.config import DEMO, TINY
+from stages.depthformer.loading import load_depthformer
+from stages.depthformer.model import Depthformer
+from stages.depthformer.sampler import ChunkSampler
+from stages.depthformer.vocabulary import Vocabulary
+from stages.weights import open_source
+from training.depthformer.examples import ExampleParams, Examples
+from training.depthformer.export import export
+from training.depthformer.fitting import FitParams, best_weights, fit
+from training.depthformer.initial import near_alike, start_from
+from training.depthformer.objective import groups, level_weights, make_loss, surprise
+from training.loop import Budget
+from training.metrics import read_metrics
+from training.optimizer import OptimizerParams, start
+from training.progress import Silent
+from training.tokens.synthetic import rule, synthetic_pieces
+
+FORMAT = Format(
+    chunk_s=0.16,
+    context_s=0.32,
+    codec_levels=3,
+    context_levels=2,
+    codebook_size=16,
+    style_dim=8,
+    style_levels=3,
+    prompt_style_levels=2,
+)
+VOCABULARY = Vocabulary.of(FORMAT)
+CONFIG = replace(TINY.fitted(FORMAT), num_encoder_layers=1, num_temporal_layers=1)
+PERIOD, STYLES = 5, (0, 1, 2)
+PIECES = synthetic_pieces(FORMAT, STYLES, 40, PERIOD)
+PARAMS = FitParams(
+    ExampleParams(rows=16, noisy_share=0.0),
+    OptimizerParams(rate=5e-3, warmup_steps=10, schedule_steps=120, average_decay=0.9),
+    validate_steps=40,
+    validate_batches=2,
+)
+
+
+def begin(seed=0):
+    return start_from(CONFIG, f"random:{seed}")
+
+
+def fitted(run, steps, params=PARAMS):
+    return fit(begin(), PIECES, FORMAT, params, Budget(steps=steps), run, 0, Silent)
+
+
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory):
+    run = tmp_path_factory.mktemp("run")
+    return run, fitted(run, 120)
+
+
+def test_the_loss_falls_on_held_out_pieces(learned):
+    run, result = learned
+    losses = [check.metrics["loss"] for check in result.validations]
+    assert [check.step for check in result.validations] == [40, 80, 120]
+    first = read_metrics(run / "metrics.csv")["loss"][0]
+    assert losses[-1] < 0.1 < np.log(FORMAT.codebook_size) < first
+
+
+def test_the_style_is_of_use_where_nothing_is_known_of_the_past(learned):
+    _, result = learned
+    last = result.validations[-1].metrics
+    assert last["without_style"] > last["loss"]
+
+
+def test_the_sampler_plays_the_rule_of_the_style_and_goes_on_with_the_past(learned, tmp_path):
+    _, result = learned
+    path = tmp_path / "learned.safetensors"
+    export(begin().graph, result.state, VOCABULARY, path, {})
+    model = load(path)
+    sampler = ChunkSampler(model, FORMAT.dims["frame"])
+    frames, levels = FORMAT.dims["context_frame"], FORMAT.dims["level"]
+    past = [rule(style, frames + 4, levels, PERIOD) for style in STYLES]
+    nothing = np.full((len(STYLES), frames, levels), -1)
+    for context in (np.stack([codes[:frames] for codes in past]).astype(np.int32), nothing):
+        style = np.repeat(np.array(STYLES)[:, None], FORMAT.style_levels, axis=1)
+        prompt = VOCABULARY.pack(context, style)
+        made = sampler(
+            prompt,
+            VOCABULARY.unprompted(prompt),
+            temperature=np.zeros(len(STYLES)),
+            top_k=np.zeros(len(STYLES), int),
+            guidance=np.full(len(STYLES), 1.0),
+            seed=np.zeros(len(STYLES), int),
+            chunk=np.zeros(len(STYLES), int),
+        )
+        for row, style in enumerate(STYLES):
+            steps = rule(style, frames + PERIOD + 4, levels, PERIOD)
+            if context is nothing:  # any phase of the rule will do
+                phases = [steps[phase : phase + 4] for phase in range(PERIOD)]
+                assert any(np.array_equal(made[row], phase) for phase in phases)
+            else:
+                np.testing.assert_array_equal(made[row], steps[frames : frames + 4])
+
+
+def load(path):
+    return load_depthformer(CONFIG, open_source(str(path)), None)[0]
+
+
+def test_an_exported_network_gives_the_logits_of_the_trained_one(learned, tmp_path):
+    _, result = learned
+    path = tmp_path / "learned.safetensors"
+    export(begin().graph, result.state, VOCABULARY, path, {"made by": "a test"})
+    batch = Examples(PIECES, FORMAT, PARAMS.examples, 5).batch(0)
+    graph = begin().graph
+    measure = jax.jit(lambda state: surprise(nnx.merge(graph, state), batch))
+    trained, exported = measure(result.state), measure(nnx.state(load(path)))
+    np.testing.assert_allclose(exported, trained, atol=0.02)
+
+
+def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(learned, tmp_path):
+    run, whole = learned
+    fitted(tmp_path, 50)
+    resumed = fitted(tmp_path, 120)
+    for left, right in zip(
+        jax.tree.leaves(whole.state), jax.tree.leaves(resumed.state), strict=True
+    ):
+        np.testing.assert_array_equal(left, right)
+    assert (tmp_path / "metrics.csv").read_text().count("\n") == (
+        (run / "metrics.csv").read_text().count("\n")
+    )
+
+
+def test_a_run_stops_when_no_check_gets_better_and_gives_the_best_weights(tmp_path):
+    # Pieces to check with whose rule is another: the more is learned, the worse it gets.
+    other = [
+        replace(piece, tokens=(15 - piece.tokens).astype(np.int16))
+        for piece in PIECES
+        if piece.split == "heldout"
+    ]
+    pieces = [piece for piece in PIECES if piece.split == "train"] + other
+    params = replace(PARAMS, validate_steps=15, patience=2)
+    result = fit(begin(), pieces, FORMAT, params, Budget(steps=120), tmp_path, 0, Silent)
+    losses = [check.metrics["loss"] for check in result.validations]
+    assert result.position.step < 120
+    assert len(losses) - 1 - int(np.argmin(losses)) == 2
+    checked = best_weights(start(begin().state, params.optimizer), tmp_path)
+    for left, right in zip(jax.tree.leaves(checked), jax.tree.leaves(result.state), strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
+def test_training_goes_on_from_weights_that_are_given(learned, tmp_path):
+    _, result = learned
+    path = tmp_path / "learned.safetensors"
+    export(begin().graph, result.state, VOCABULARY, path, {})
+    again = start_from(CONFIG, str(path))
+    assert again.note == "learned.safetensors"
+    loss = jax.jit(make_loss(again.graph, 3, 0.3))
+    batch = Examples(PIECES, FORMAT, replace(PARAMS.examples, style_dropout=0), 5).batch(0)
+    assert loss(again.state, batch)[0] < 0.5 < loss(begin().state, batch)[0]
+
+
+def test_bfloat16_activations_train_float32_weights():
+    rounded = start_from(replace(CONFIG, activation_dtype="bfloat16"), "random:0")
+    assert {str(leaf.dtype) for leaf in jax.tree.leaves(rounded.state)} == {"float32"}
+    batch = Examples(PIECES, FORMAT, PARAMS.examples, 5).batch(0)
+    loss = make_loss(rounded.graph, 3, 0.3)
+    (value, _), gradients = jax.jit(jax.value_and_grad(loss, has_aux=True))(rounded.state, batch)
+    plain = jax.jit(make_loss(begin().graph, 3, 0.3))(rounded.state, batch)[0]
+    assert float(value) == pytest.approx(float(plain), abs=0.1)
+    assert all(leaf.dtype == np.float32 for leaf in jax.tree.leaves(gradients))
+
+
+def test_surprise_is_counted_among_the_codes_of_the_own_level():
+    model = Depthformer(CONFIG, nnx.Rngs(0))
+    batch = Examples(PIECES, FORMAT, PARAMS.examples, 5).batch(0)
+    row, frame, level = 3, 2, 1
+    graph, state = nnx.split(model)
+    measure = jax.jit(lambda batch: surprise(nnx.merge(graph, state), batch))
+    nats, every = measure(batch), []
+    for code in range(FORMAT.codebook_size):
+        codes = batch.codes.copy()
+        codes[row, frame, level] = code
+        every.append(float(measure(batch._replace(codes=codes))[row, frame, level]))
+    assert nats.shape == batch.codes.shape
+    assert np.exp(-np.array(every)).sum() == pytest.approx(1, abs=1e-4)
+
+
+def test_coarse_levels_weigh_more_and_groups_cover_every_level_once():
+    weights = level_weights(16, 0.25)
+    assert weights.mean() == pytest.approx(1)
+    assert weights[15] / weights[0] == pytest.approx(0.25)
+    assert (np.diff(weights) < 0).all()
+    covered = [level for group in groups(16).values() for level in range(16)[group]]
+    assert covered == list(range(16))
+    assert list(groups(3)) == ["level_0", "levels_1_to_2"]
+
+
+def test_codes_that_are_near_start_near_and_nothing_else_changes():
+    codec = np.random.default_rng(0).standard_normal((3, 16, 6), np.float32)
+    codec[1, 4] = codec[1, 5] + 0.01
+    style = np.random.default_rng(1).standard_normal((3, 16, 8), np.float32)
+    before = begin().state
+    after = near_alike(begin().state, VOCABULARY, codec, style, 0)
+    table = np.array(after["token_embedder"]["embedding"][...])
+    codes = VOCABULARY.codec_ids(np.tile(np.arange(16)[:, None], 3))  # [code, level]
+    distance = np.linalg.norm(table[codes[4, 1]] - table[codes[:, 1]], axis=1)
+    assert np.argsort(distance)[1] == 5
+    assert table[codes.ravel()].std() == pytest.approx(1, abs=0.15)
+    untouched = np.array(before["token_embedder"]["embedding"][...])
+    np.testing.assert_array_equal(table[:2], untouched[:2])
+    assert jax.tree.structure(after) == jax.tree.structure(before)
+
+
+def test_the_stage_loads_what_the_demo_exports(tmp_path):
+    whole = Format()
+    demo = start_from(DEMO.fitted(whole), "random:0")
+    path = tmp_path / "demo.safetensors"
+    export(demo.graph, demo.state, Vocabulary.of(whole), path, {})
+    assert path.stat().st_size < 26e6
+    stage = Sample(Sample.Params(str(path), "demo"), whole, jax.devices("cpu")[0])
+    assert stage.weights_note == "demo.safetensors"

@@ -1,0 +1,154 @@
+"""The command `python -m training.depthformer`: trains on a file of tokens, and exports."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from graph.format import Format
+from runners.errors import UserError
+from stages.depthformer.config import Size
+from stages.depthformer.vocabulary import Vocabulary
+from stages.weights import WeightsError
+from training.checkpoint import CheckpointError
+from training.depthformer.examples import TooShort
+from training.depthformer.export import ExportError, export
+from training.depthformer.fitting import best_weights, fit
+from training.depthformer.order import Order, read_order
+from training.loop import Budget, TrainingError
+from training.optimizer import start
+from training.precision import Precision
+from training.progress import Shown
+from training.tokens.cache import CacheError, TokenCache
+
+EXAMPLES = """Examples:
+
+python -m training.depthformer --tokens tokens.arrow --run runs/depthformer --minutes 60
+
+python -m training.depthformer export --run runs/depthformer --output demo-depthformer.safetensors
+
+python -m training.depthformer --tokens mine.arrow --run runs/mine --init depthformer-base
+--size base --steps 2000 --rate 1e-4"""
+NAMES = {"help_option_names": ["--help", "-h"]}
+
+Tokens = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Music as tokens, as `python -m training.tokens` makes it."),
+]
+Run = Annotated[Path, typer.Option(metavar="DIR", help="The run's folder; the same one goes on.")]
+SizeOption = Annotated[Size, typer.Option(help="The network's size.")]
+Minutes = Annotated[float | None, typer.Option(min=0.01, max=100_000, help="Stop after so long.")]
+Steps = Annotated[
+    int, typer.Option(min=1, help="Stop after so many; the learning rate falls over them.")
+]
+Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same batches.")]
+Init = Annotated[
+    str | None,
+    typer.Option(
+        metavar="WEIGHTS",
+        help="Weights to start from: a file, a model's name or random:SEED.",
+        show_default="random:SEED",
+    ),
+]
+Codec = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="A codec's weights: codes that sound alike start alike. Needs --codebooks.",
+    ),
+]
+Codebooks = Annotated[
+    str | None, typer.Option(metavar="FILE", help="The style quantizer's weights, likewise.")
+]
+Rows = Annotated[int, typer.Option(min=1, help="Examples a step.")]
+Chunks = Annotated[int, typer.Option(min=1, help="Chunks predicted from one past.")]
+Rate = Annotated[float, typer.Option(min=1e-7, max=1.0, help="The highest learning rate.")]
+DType = Annotated[Precision, typer.Option(help="What the network computes in.")]
+Output = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The file.")]
+
+
+def train(
+    context: typer.Context,
+    tokens: Tokens = None,
+    run: Run = Path("runs/depthformer"),
+    size: SizeOption = "demo",
+    minutes: Minutes = None,
+    steps: Steps = 4000,
+    seed: Seed = 0,
+    init: Init = None,
+    codec: Codec = None,
+    codebooks: Codebooks = None,
+    rows: Rows = 8,
+    chunks: Chunks = 2,
+    rate: Rate = 1.5e-3,
+    dtype: DType = "auto",
+) -> None:
+    """Train a Depthformer on a file of tokens.
+
+    Goes on from the last checkpoint of the run's folder. Writes metrics.csv, and validation.csv
+    if the file holds pieces that are held out.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    if tokens is None:
+        raise typer.BadParameter("say where the tokens are", param_hint="--tokens")
+    if (codec is None) != (codebooks is None):
+        raise typer.BadParameter("give --codec and --codebooks together", param_hint="--codec")
+    origin = init or f"random:{seed}"
+    start_with = (size, origin, codec, codebooks)
+    order = Order(*start_with, steps, rate, rows, chunks, dtype=dtype, seed=seed)
+    with _told():
+        _train(TokenCache(tokens), order, Budget(steps=steps, minutes=minutes), run)
+
+
+def _train(cache: TokenCache, order: Order, budget: Budget, run: Path) -> None:
+    format = Format()
+    if differences := cache.facts.differences(format):
+        raise CacheError(f"{cache.path}: {'; '.join(differences)}")
+    order.keep(run)
+    begin = order.begin(format)
+    pieces = list(cache)
+    fitted = fit(begin, pieces, format, order.fit_params, budget, run, order.seed, Shown)
+    for check in fitted.validations:
+        values = "  ".join(f"{name} {value:.4f}" for name, value in check.metrics.items())
+        print(f"step {check.step}  {check.seconds / 60:.1f} min  held out: {values}")
+
+
+def export_run(output: Output, run: Run = Path("runs/depthformer")) -> None:
+    """Write the weights of a run's best check as the stage `Sample` reads them, in float16."""
+    with _told():
+        order, format = read_order(run), Format()
+        begin = order.begin(format)
+        weights = best_weights(start(begin.state, order.fit_params.optimizer), run)
+        notes = {"made by": "python -m training.depthformer", "license": "Apache-2.0"}
+        notes |= {"size": order.size, "seed": str(order.seed)}
+        export(begin.graph, weights, Vocabulary.of(format), output, notes)
+        print(f"{output}: {output.stat().st_size / 1e6:.2f} MB")
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Tells what went wrong in one line."""
+    faults = (CacheError, CheckpointError, ExportError, TooShort, TrainingError, WeightsError)
+    try:
+        yield
+    except (*faults, UserError, OSError) as error:
+        print(f"training.depthformer: {error}", file=sys.stderr)
+        raise typer.Exit(1) from error
+
+
+def main() -> None:
+    """Runs the command and ends the process with its exit code."""
+    app = typer.Typer(
+        add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown"
+    )
+    app.callback(invoke_without_command=True, epilog=EXAMPLES, context_settings=NAMES)(train)
+    app.command("export", context_settings=NAMES)(export_run)
+    app(prog_name="python -m training.depthformer")
+
+
+if __name__ == "__main__":
+    main()

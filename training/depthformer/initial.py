@@ -1,0 +1,117 @@
+"""The weights training starts from."""
+
+from dataclasses import dataclass, replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from stages.depthformer.config import DepthformerConfig
+from stages.depthformer.loading import load_depthformer
+from stages.depthformer.model import Depthformer
+from stages.depthformer.vocabulary import CODEC_OFFSET, Vocabulary
+from stages.weights import WeightsError, closing_source
+
+CODEC_CODEBOOKS = "quantizer/embedding"
+EMBEDDING, HEAD = ("token_embedder", "embedding"), ("decoder", "logits_dense", "kernel")
+# Shares of an id's first embedding; their squares add up to 1.
+FROM_CODEBOOK, FROM_LEVEL, FROM_CHANCE = 0.8, 0.48, 0.36
+# How far the columns of the first head are from zero: all codes are about as likely.
+HEAD_SCALE = 0.3
+
+
+@dataclass(frozen=True)
+class Start:
+    """Weights to train on.
+
+    Attributes:
+        config: the network's sizes, as the weights have them.
+        graph: of `nnx.split(model)`; computes in the config's activation type.
+        state: float32 arrays.
+        note: where the weights come from, for people.
+    """
+
+    config: DepthformerConfig
+    graph: nnx.GraphDef
+    state: nnx.State
+    note: str
+
+
+def start_from(config: DepthformerConfig, weights: str, device: jax.Device | None = None) -> Start:
+    """Reads or makes a Depthformer to train.
+
+    Args:
+        config: sizes; the activation type is training's.
+        weights: as `stages.weights.open_source` reads it.
+        device: where the arrays go; None = JAX's default.
+
+    Raises:
+        WeightsError: the weights cannot be used.
+    """
+    with closing_source(weights) as source:
+        model, _, note = load_depthformer(
+            replace(config, activation_dtype="float32"), source, device
+        )
+    config = replace(model.config, activation_dtype=config.activation_dtype)
+    graph = nnx.split(nnx.eval_shape(lambda: Depthformer(config, nnx.Rngs(0))))[0]
+    return Start(config, graph, nnx.state(model), note)
+
+
+def read_codec_codebooks(weights: str, vocabulary: Vocabulary) -> np.ndarray:
+    """The codec's codebooks, float32 [level, code, feature], of the levels that are generated.
+
+    Raises:
+        WeightsError: there are none, or too few.
+    """
+    with closing_source(weights) as source:
+        shape = (source.names() or {}).get(CODEC_CODEBOOKS, ())
+        levels, size = vocabulary.codec_levels, vocabulary.codebook_size
+        if len(shape) != 3 or shape[0] < levels or shape[1] != size:
+            raise WeightsError(
+                f"{source.note}: {CODEC_CODEBOOKS} has shape {shape}; {levels} levels of {size} "
+                "codes are needed"
+            )
+        return source.read(CODEC_CODEBOOKS, shape)[:levels]
+
+
+def near_alike(
+    state: nnx.State, vocabulary: Vocabulary, codec: np.ndarray, style: np.ndarray, seed: int
+) -> nnx.State:
+    """Lets codes that sound alike start alike, in the embedding and in the head.
+
+    Most codes are rare. What is learned of one then holds for its neighbours too.
+
+    Args:
+        state: random weights.
+        vocabulary: whose ids they are.
+        codec: float32 [level, code, feature].
+        style: float32 [level, code, style_dim].
+        seed: of the projections.
+
+    Returns:
+        The weights with another embedding and another head.
+    """
+    draw = np.random.default_rng([seed, 0xC0DE])
+    leaves = dict(nnx.to_flat_state(state))
+    rows, head = np.array(leaves[EMBEDDING][...]), np.array(leaves[HEAD][...])
+    width = rows.shape[1]
+    for books, first in ((codec, CODEC_OFFSET), (style, vocabulary.style_offset)):
+        near = _projected(books, width, draw)  # [level, code, D]
+        of_level = draw.standard_normal((len(books), 1, width), np.float32)
+        mixed = (FROM_CODEBOOK * near + FROM_LEVEL * of_level).reshape(-1, width)
+        ids = slice(first, first + len(mixed))
+        rows[ids] = mixed + FROM_CHANCE * rows[ids]
+    near = _projected(codec, width, draw).reshape(-1, width)
+    head[:, CODEC_OFFSET : CODEC_OFFSET + len(near)] = near.T * (HEAD_SCALE / np.sqrt(width))
+    for path, array in ((EMBEDDING, rows), (HEAD, head)):
+        leaves[path] = leaves[path].replace(jnp.asarray(array))
+    return nnx.from_flat_state(leaves)
+
+
+def _projected(books: np.ndarray, width: int, draw: np.random.Generator) -> np.ndarray:
+    """Random projections of codebooks, each level's to deviation 1; [level, code, width]."""
+    projection = draw.standard_normal((books.shape[2], width), np.float32)
+    projected = (books - books.mean(axis=1, keepdims=True)) @ projection
+    deviations = projected.std(axis=(1, 2), keepdims=True)
+    return (projected / np.maximum(deviations, 1e-6)).astype(np.float32)

@@ -1,0 +1,134 @@
+"""What a run is asked for; kept in its folder, so that the run can go on and be exported."""
+
+import json
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+
+from graph.format import Format
+from runners.files import replacing
+from stages.depthformer.config import Size, config_of_size
+from stages.depthformer.vocabulary import Vocabulary
+from stages.style_codebooks import load_codebooks
+from training.checkpoint import CheckpointError
+from training.depthformer.examples import ExampleParams
+from training.depthformer.fitting import FitParams
+from training.depthformer.initial import (
+    Start,
+    near_alike,
+    read_codec_codebooks,
+    start_from,
+)
+from training.optimizer import OptimizerParams
+from training.precision import Precision, compute_dtype
+
+FILE = "order.json"
+
+
+@dataclass(frozen=True)
+class Order:
+    """A run of training.
+
+    Attributes:
+        size: the network's size.
+        init: weights to start from, as `stages.weights.open_source` reads them.
+        codec: weights of the codec, so that codes that sound alike start alike; None = by chance.
+        codebooks: weights of the style quantizer; given if `codec` is.
+        steps: over which the learning rate falls, and after which the run ends.
+        rate: the highest learning rate.
+        rows: examples a step.
+        chunks: chunks predicted from one past.
+        validate_steps: steps between two checks.
+        patience: checks without a better one after which the run ends; None = never.
+        average_decay: of the averaged weights.
+        dtype: what the network computes in.
+        seed: of the first weights and of all batches.
+
+    Raises:
+        ValueError: only one of `codec` and `codebooks` is given.
+    """
+
+    size: Size = "demo"
+    init: str = "random:0"
+    codec: str | None = None
+    codebooks: str | None = None
+    steps: int = 4000
+    rate: float = 1.5e-3
+    rows: int = 8
+    chunks: int = 2
+    validate_steps: int = 250
+    patience: int | None = None
+    average_decay: float = 0.995
+    dtype: Precision = "auto"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if (self.codec is None) != (self.codebooks is None):
+            raise ValueError("codec and codebooks go together: give both or neither")
+
+    def begin(self, format: Format) -> Start:
+        """The first weights.
+
+        Raises:
+            WeightsError: weights cannot be used.
+        """
+        dtype = compute_dtype(self.dtype).name
+        config = replace(config_of_size(self.size).fitted(format), activation_dtype=dtype)
+        start = start_from(config, self.init)
+        if self.codec is not None and self.codebooks is not None:
+            vocabulary = Vocabulary.of(format)
+            shape = (format.style_levels, format.codebook_size, format.style_dim)
+            style = load_codebooks(self.codebooks, shape).codes
+            codec = read_codec_codebooks(self.codec, vocabulary)
+            state = near_alike(start.state, vocabulary, codec, style, self.seed)
+            return replace(start, state=state)
+        return start
+
+    @property
+    def fit_params(self) -> FitParams:
+        """How the run goes."""
+        return FitParams(
+            ExampleParams(rows=self.rows, chunks=self.chunks),
+            OptimizerParams(
+                rate=self.rate,
+                warmup_steps=min(100, self.steps // 10),
+                schedule_steps=self.steps,
+                last_rate=0.02,
+                weight_decay=0.01,
+                average_decay=self.average_decay,
+            ),
+            validate_steps=self.validate_steps,
+            patience=self.patience,
+        )
+
+    def keep(self, run: Path) -> None:
+        """Writes the order into a run's folder, which is made if absent.
+
+        Raises:
+            CheckpointError: the run there was started with another order.
+            OutputError: the folder cannot be written.
+        """
+        run.mkdir(parents=True, exist_ok=True)
+        if (run / FILE).exists() and (before := read_order(run)) != self:
+            changed = [
+                f"{field.name} {getattr(before, field.name)!r}"
+                for field in fields(self)
+                if getattr(before, field.name) != getattr(self, field.name)
+            ]
+            raise CheckpointError(
+                f"{run}: was started with {', '.join(changed)}; go on with that, or give another "
+                "run folder"
+            )
+        with replacing(run / FILE) as file:
+            file.write(json.dumps(asdict(self), indent=1).encode())
+
+
+def read_order(run: Path) -> Order:
+    """Reads the order of a run.
+
+    Raises:
+        CheckpointError: there is none, or it is damaged.
+    """
+    try:
+        return Order(**json.loads((run / FILE).read_text("utf-8")))
+    except (OSError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{run}: holds no run of this training ({error})") from error

@@ -1,0 +1,112 @@
+"""Encoders with their weights in place: from files, or from the stages of a pipeline."""
+
+import jax
+
+from graph.format import Format
+from graph.plan import FromStage, Graph, Node
+from runners.devices import find_device
+from stages.depthformer import Sample
+from stages.spectrostream import Decode
+from stages.spectrostream.codec import load_codec
+from stages.spectrostream.stage import CodecParams, check_format
+from stages.style import Quantize, QuantizeParams
+from stages.style_towers.stage import Embed, EmbedParams
+from stages.weights import closing_source
+from training.tokens.encoding import Embedding, Encoders, Quantizing
+
+ENCODER_PARTS = ("encoder", "quantizer")
+
+
+class NotTrainable(Exception):
+    """A pipeline has not the parts that training needs; the message says which."""
+
+
+def file_encoders(
+    format: Format,
+    codec: CodecParams,
+    style: str,
+    codebooks: str,
+    device: jax.Device | None = None,
+) -> Encoders:
+    """The encoders that a codec's file and the small style model's files make.
+
+    Args:
+        format: the music format.
+        codec: weights, encoder and quantizer among them, and their size.
+        style: weights of `stages.style_towers`.
+        codebooks: weights of the style quantizer.
+        device: where to compute; None = JAX's default.
+
+    Raises:
+        WeightsError: weights cannot be used.
+        ValueError: the codec does not speak the format.
+    """
+    device = device or jax.devices()[0]
+    embed = Embed(EmbedParams(style), format, device)
+    quantize = Quantize(QuantizeParams(codebooks), format, device)
+    return _encoders(format, codec, device, embed, quantize)
+
+
+def pipeline_encoders(graph: Graph) -> Encoders:
+    """The encoders that fit a pipeline: its own style stages, and its codec's other half.
+
+    Raises:
+        NotTrainable: the pipeline is not wired as one of a Depthformer is.
+        WeightsError: weights cannot be used, for instance a codec without its encoder.
+    """
+    sample = sample_node(graph)
+    pack = _behind(graph, sample, "prompt")
+    quantize = _behind(graph, pack, "style")
+    embed = _behind(graph, quantize, "embedding")
+    decoders = [
+        node
+        for node in graph.nodes.values()
+        if node.cls is Decode and node.sources["tokens"] == FromStage(sample.name, "tokens")
+    ]
+    if len(decoders) != 1:
+        raise NotTrainable(
+            f"pipeline {graph.name}: {len(decoders)} stages.spectrostream:Decode stages read "
+            f"{sample.name}.tokens; training needs the one codec that they belong to"
+        )
+    stages = [
+        node.cls(node.params, graph.format, find_device(node.device)) for node in (embed, quantize)
+    ]
+    return _encoders(graph.format, decoders[0].params, find_device(decoders[0].device), *stages)
+
+
+def sample_node(graph: Graph) -> Node:
+    """The stage of a pipeline that training changes.
+
+    Raises:
+        NotTrainable: there is none, or there are several.
+    """
+    found = [node for node in graph.nodes.values() if node.cls is Sample]
+    if len(found) != 1:
+        raise NotTrainable(
+            f"pipeline {graph.name} has {len(found)} stages.depthformer:Sample stages; training "
+            "needs one"
+        )
+    return found[0]
+
+
+def _behind(graph: Graph, node: Node, port: str) -> Node:
+    source = node.sources.get(port)
+    if not isinstance(source, FromStage):
+        raise NotTrainable(
+            f"pipeline {graph.name}: {node.name}.{port} is not fed by a stage of the same tick; "
+            "training needs the default graph's embed, quantize, pack and sample"
+        )
+    return graph.nodes[source.stage]
+
+
+def _encoders(
+    format: Format,
+    params: CodecParams,
+    device: jax.Device,
+    embed: Embedding,
+    quantize: Quantizing,
+) -> Encoders:
+    check_format(params.config, format)
+    with closing_source(params.weights) as source:
+        codec, digest, _ = load_codec(params.config, source, device, ENCODER_PARTS)
+    return Encoders(format, codec, digest, embed, quantize)

@@ -1,0 +1,126 @@
+"""The file of tokens: Arrow, a record batch a piece, mapped into memory and never copied."""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from runners.files import replacing
+from training.tokens.record import Facts, PieceTokens, Styles
+
+FACTS = b"soundstage.tokens"
+SCHEMA = pa.schema(
+    [
+        ("name", pa.utf8()),
+        ("split", pa.utf8()),
+        ("key", pa.utf8()),
+        ("tokens", pa.large_list(pa.int16())),
+        ("clip_starts_s", pa.list_(pa.float64())),
+        ("clip_tokens", pa.list_(pa.int16())),
+        ("clip_embeddings", pa.list_(pa.float32())),
+        ("texts", pa.list_(pa.utf8())),
+        ("text_tokens", pa.list_(pa.int16())),
+        ("text_embeddings", pa.list_(pa.float32())),
+    ]
+)
+
+
+class CacheError(Exception):
+    """A file of tokens cannot be used; the message says which and why."""
+
+
+def write_cache(path: Path, facts: Facts, pieces: Iterable[PieceTokens]) -> None:
+    """Writes a file of tokens; it appears whole or not at all.
+
+    Args:
+        path: where; its folder must exist.
+        facts: what the numbers mean.
+        pieces: read one after the other.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    schema = SCHEMA.with_metadata({FACTS: json.dumps(asdict(facts)).encode()})
+    with replacing(path) as file, pa.ipc.new_file(file, schema) as writer:
+        for piece in pieces:
+            writer.write_batch(_batch(piece, schema))
+
+
+def _batch(piece: PieceTokens, schema: pa.Schema) -> pa.RecordBatch:
+    values = (
+        piece.name,
+        piece.split,
+        piece.key,
+        piece.tokens.reshape(-1),
+        list(piece.clip_starts_s),
+        piece.clips.tokens.reshape(-1),
+        piece.clips.embeddings.reshape(-1),
+        list(piece.texts),
+        piece.text_styles.tokens.reshape(-1),
+        piece.text_styles.embeddings.reshape(-1),
+    )
+    columns = [pa.array([value], field.type) for value, field in zip(values, schema, strict=True)]
+    return pa.record_batch(columns, schema=schema)
+
+
+class TokenCache:
+    """The pieces of a file of tokens; arrays are read-only views of the file.
+
+    Args:
+        path: as `write_cache` wrote it.
+
+    Raises:
+        CacheError: the file is missing, damaged or something else.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._file = pa.ipc.open_file(pa.memory_map(str(path)))
+            facts = (self._file.schema.metadata or {})[FACTS]
+            if not self._file.schema.equals(SCHEMA):
+                raise KeyError("other columns")
+            self.facts = Facts(**json.loads(facts))
+        except (OSError, pa.ArrowInvalid, KeyError, TypeError, ValueError) as error:
+            raise CacheError(
+                f"{path}: not a complete file of tokens ({error}); make one with "
+                "`python -m training.tokens`"
+            ) from error
+
+    def __len__(self) -> int:
+        return self._file.num_record_batches
+
+    def piece(self, number: int) -> PieceTokens:
+        """One piece.
+
+        Args:
+            number: in [0, len).
+        """
+        batch = self._file.get_batch(number)
+        facts = self.facts
+        return PieceTokens(
+            name=batch["name"][0].as_py(),
+            split=batch["split"][0].as_py(),
+            key=batch["key"][0].as_py(),
+            tokens=_numbers(batch, "tokens", facts.codec_levels),
+            clips=Styles(
+                _numbers(batch, "clip_tokens", facts.style_levels),
+                _numbers(batch, "clip_embeddings", facts.style_dim),
+            ),
+            clip_starts_s=tuple(batch["clip_starts_s"][0].as_py()),
+            texts=tuple(batch["texts"][0].as_py()),
+            text_styles=Styles(
+                _numbers(batch, "text_tokens", facts.style_levels),
+                _numbers(batch, "text_embeddings", facts.style_dim),
+            ),
+        )
+
+    def __iter__(self) -> Iterator[PieceTokens]:
+        return (self.piece(number) for number in range(len(self)))
+
+
+def _numbers(batch: pa.RecordBatch, name: str, width: int) -> np.ndarray:
+    return batch[name].flatten().to_numpy(zero_copy_only=True).reshape(-1, width)

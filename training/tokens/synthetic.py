@@ -1,0 +1,56 @@
+"""Music that is a rule: pieces of tokens in which everything follows from the style, for tests."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from graph.format import Format
+from training.tokens.record import Facts, PieceTokens, Styles
+
+
+def synthetic_facts(format: Format) -> Facts:
+    """The facts of a file of synthetic pieces."""
+    return Facts.of(format, "synthetic")
+
+
+def rule(style: int, frames: int, levels: int, period: int) -> np.ndarray:
+    """The codes of a style: a sequence that repeats every `period` frames, each level shifted.
+
+    Args:
+        style: >= 0.
+        frames: how many.
+        levels: how many.
+        period: frames after which it repeats.
+
+    Returns:
+        int16 [frame, level], in [period * style, period * (style + 1)).
+    """
+    steps = np.arange(frames)[:, None] + np.arange(levels)
+    return (period * style + steps % period).astype(np.int16)
+
+
+def synthetic_pieces(
+    format: Format, styles: Sequence[int], frames: int, period: int
+) -> list[PieceTokens]:
+    """Pieces that follow `rule`, two of each style: one to learn from, one held out.
+
+    The held-out piece starts half a period later.
+
+    Args:
+        format: the music format; its codebooks hold period * (largest style + 1) codes or more.
+        styles: one pair of pieces each; a style's token is the style's number at every level.
+        frames: length of a piece.
+        period: of the rule.
+    """
+    pieces = []
+    for style in styles:
+        for split, start in (("train", 0), ("heldout", period // 2)):
+            tokens = rule(style, start + frames, format.codec_levels, period)[start:]
+            prompt = Styles(
+                np.full((1, format.style_levels), style, np.int16),
+                np.full((1, format.style_dim), 1 / np.sqrt(format.style_dim), np.float32),
+            )
+            name = f"{split}-{style}"
+            text = (f"style {style}",)
+            pieces.append(PieceTokens(name, split, name, tokens, prompt, (0.0,), text, prompt))
+    return pieces
