@@ -8,6 +8,7 @@ from typing import Any
 from graph.control import ControlError, to_row
 from graph.declaration import load_class, make_params
 from graph.format import Format
+from graph.placement import placement_problems
 from graph.plan import (
     CLOCK,
     Control,
@@ -25,7 +26,6 @@ from graph.spec import FeedbackSpec, PipelineSpec, StageSpec, parse_format
 
 ALLOWED = ("stages.",)
 RESERVED = ("in", "clock")
-_DEVICE = re.compile(r"auto|(cpu|gpu|tpu)(:\d+)?")
 _SOURCE = re.compile(r"[A-Za-z_]\w*\.[A-Za-z_]\w*")
 
 
@@ -100,7 +100,7 @@ class _Checker:
                 self.classes[name],
                 self.params[name],
                 self.sources[name],
-                self.spec.placement_of(name).device,
+                self.spec.placement_of(name),
             )
             for name in self._order().static_order()
         }
@@ -273,10 +273,7 @@ class _Checker:
             if name != "default" and name not in self.spec.stage:
                 known = ["default", *self.spec.stage]
                 yield Problem(f"placement.{name}", "no such stage", suggest(name, known))
-            device = self.spec.placement_of(name).device
-            if not _DEVICE.fullmatch(device):
-                cure = 'write "auto", "cpu", "gpu", "gpu:1" or "tpu:0"'
-                yield Problem(f"placement.{name}", f"{device!r} is not a device", cure)
+            yield from placement_problems(f"placement.{name}", self.spec.placement_of(name))
 
     def _unused(self) -> Iterator[Problem]:
         read = {str(source) for sources in self.sources.values() for source in sources.values()}

@@ -20,7 +20,7 @@ def apply(
         settings: "sample.params.size=large", "decode.use=stages.toy:SineDecode",
             "format.chunk_s=1.0", "inputs.temperature=0.9". Values are TOML; what is not TOML is
             text. Another `use` drops the former class's params: they were written for it.
-        placements: "decode=cpu", "default=gpu:0".
+        placements: "decode=cpu", "default=gpu:0", "sample={ device = 'gpu', replicas = 2 }".
 
     Raises:
         PipelineError: with one problem for every override that cannot be read or placed.
@@ -39,7 +39,8 @@ def apply(
         elif stage != "default" and stage not in tables.get("stage", {}):
             problems.append(_no_stage(f"--place {text}", stage, tables))
         else:
-            tables.setdefault("placement", {})[stage] = device
+            written = _value(device) if device.startswith("{") else device
+            tables.setdefault("placement", {})[stage] = written
     if problems:
         raise PipelineError(problems)
     return tables

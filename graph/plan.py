@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 from graph.format import Format
 from graph.port import Port, Tensor
-from graph.spec import PipelineSpec
+from graph.spec import PipelineSpec, PlacementSpec
 
 CLOCK = {"chunk": Port("int64", (), "chunk index", ">= 0")}
 
@@ -67,7 +67,7 @@ class Node:
         cls: the class itself; not built yet.
         params: an instance of `cls.Params`, or None when the stage takes none.
         sources: what feeds each input.
-        device: where it runs, as written: "auto", "cpu", "gpu:1", ...
+        placement: where it runs.
     """
 
     name: str
@@ -75,7 +75,12 @@ class Node:
     cls: Any
     params: Any
     sources: Mapping[str, Source]
-    device: str
+    placement: PlacementSpec
+
+    @property
+    def device(self) -> str:
+        """Where it runs, for people: "auto", "cpu", "gpu:1", "gpu x 4", ..."""
+        return str(self.placement)
 
     @property
     def inputs(self) -> Mapping[str, Port]:

@@ -37,9 +37,29 @@ class StageSpec(_Table):
 
 
 class PlacementSpec(_Table):
-    """Where one stage runs: `"gpu:0"` is short for `{ device = "gpu:0" }`."""
+    """Where one stage runs: `"gpu:0"` is short for `{ device = "gpu:0" }`.
+
+    Attributes:
+        device: "auto", "cpu", "gpu", "gpu:1", "tpu:0", ... A bare platform with several replicas
+            gives each a device of its own.
+        replicas: copies of the stage; a tick's rows are dealt to them.
+        gpus: the share of a GPU that a replica takes; None = what stages that name the same GPU
+            leave each other. For Ray; in-process, devices are shared freely.
+        chips: TPU chips a replica takes; None = 1. For Ray.
+        node: the value of the label "soundstage-node" that a replica's machine must have; "" =
+            any machine. For Ray.
+        resources: Ray's custom resources that a replica takes, by name.
+    """
 
     device: str = "auto"
+    replicas: int = 1
+    gpus: int | float | None = None
+    chips: int | None = None
+    node: str = ""
+    resources: dict[str, int | float] = {}
+
+    def __str__(self) -> str:
+        return self.device if self.replicas == 1 else f"{self.device} x {self.replicas}"
 
 
 class PipelineSpec(_Table):

@@ -116,6 +116,24 @@ def read_batch(buffer: pa.Buffer | bytes) -> pa.RecordBatch:
     return batch
 
 
+def join(buffers: Sequence[pa.Buffer]) -> pa.Buffer:
+    """Puts messages of the same ports behind each other: one message with the rows of all.
+
+    Raises:
+        WireError: a buffer is no message, or their ports differ.
+    """
+    if len(buffers) == 1:
+        return buffers[0]
+    batches = [read_batch(buffer) for buffer in buffers]
+    sink = pa.BufferOutputStream()
+    try:
+        with pa.ipc.new_stream(sink, batches[0].schema) as writer:
+            writer.write_batch(pa.concat_batches(batches))
+    except pa.ArrowException as error:
+        raise WireError(f"these messages do not go together: {error}") from error
+    return sink.getvalue()
+
+
 def to_batch(
     ports: Mapping[str, Port],
     values: Mapping[str, Tensor],

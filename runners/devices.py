@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import jax
 
     from graph.plan import Graph
+    from graph.spec import PlacementSpec
 
 
 class NoDevice(ValueError):
@@ -38,13 +39,33 @@ def find_device(written: str) -> jax.Device:
     return devices[int(index or 0)]
 
 
+def find_devices(placement: PlacementSpec) -> list[jax.Device]:
+    """A device of this machine for every replica of a stage.
+
+    Replicas of a bare platform get its devices in turn, from device 0 on, and share them when
+    there are fewer; those of "auto" get the first accelerators.
+
+    Raises:
+        NoDevice: there is no such device here.
+    """
+    import jax
+
+    first = find_device(placement.device)
+    if placement.replicas == 1:
+        return [first]
+    devices = jax.devices(first.platform)
+    return [devices[replica % len(devices)] for replica in range(placement.replicas)]
+
+
 def check_devices(graph: Graph) -> list[Problem]:
     """One problem for every stage whose device this machine does not have."""
     problems = []
     for node in graph.nodes.values():
         try:
-            find_device(node.device)
+            find_devices(node.placement)
         except NoDevice as error:
             cure = f"use another with --place {node.name}=auto"
-            problems.append(Problem(f"placement.{node.name}", f"{node.device!r}: {error}", cure))
+            problems.append(
+                Problem(f"placement.{node.name}", f"{node.placement.device!r}: {error}", cure)
+            )
     return problems

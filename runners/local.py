@@ -1,28 +1,29 @@
-"""The in-process runner: one thread a stage, messages in memory."""
+"""The in-process runner: one thread a replica of a stage, messages in memory."""
 
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING, TypeAlias
 
 from graph import wire
-from graph.plan import CLOCK, FromClock, FromControl, FromPast, FromStage, Graph, Node, Source
-from graph.port import Tensor
-from graph.state import State, initial, stack_controls
+from graph.plan import Graph
+from graph.state import State, stack_controls
 from runners.compilation import use_compilation_cache
-from runners.devices import find_device
+from runners.devices import find_devices
+from runners.flights import Flights, next_state, outputs_of
 from runners.host import Answer, Host
 from runners.runner import Chunk, Tick
 from runners.spans import SpanRecorder
+from runners.wiring import CONTROLS, Origin, Wiring, origins, ports_of, split, state_messages
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+# What every stage said or will say in one tick, a part a replica.
+_Said: TypeAlias = Mapping[str, tuple["Future[Answer]", ...]]
 
 
 @dataclass(frozen=True)
@@ -31,15 +32,15 @@ class _Flight:
 
     tick: Tick
     controls: pa.Buffer
-    answers: Mapping[str, Future[Answer]]
+    said: _Said
 
 
 class LocalRunner:
     """Runs a graph in this process.
 
     Readiness is per port: a stage starts as soon as the answers it reads are there, whichever
-    tick they belong to. Each stage has a thread of its own, so the codec of one tick runs beside
-    the transformer of the next, and a stage meets its ticks in order.
+    tick they belong to. Each replica of a stage has a thread of its own, so the codec of one tick
+    runs beside the transformer of the next, and a stage meets its ticks in order.
     """
 
     def __init__(self, graph: Graph):
@@ -51,16 +52,20 @@ class LocalRunner:
         """
         use_compilation_cache()
         self.graph = graph
-        self._ports = {name: control.port for name, control in graph.controls.items()}
-        devices = {node.name: find_device(node.device) for node in graph.nodes.values()}
+        self._wirings = {name: Wiring.of(graph, node) for name, node in graph.nodes.items()}
+        devices = {name: find_devices(node.placement) for name, node in graph.nodes.items()}
         with ThreadPoolExecutor(thread_name_prefix="build") as builders:
             built = {
-                name: builders.submit(Host, node, graph.format, devices[name])
+                name: [
+                    builders.submit(Host, node, graph.format, device, replica)
+                    for replica, device in enumerate(devices[name])
+                ]
                 for name, node in graph.nodes.items()
             }
-        self.hosts = {name: future.result() for name, future in built.items()}
+        self.hosts = {name: [host.result() for host in hosts] for name, hosts in built.items()}
         self._threads = {
-            name: ThreadPoolExecutor(1, thread_name_prefix=f"stage-{name}") for name in graph.nodes
+            name: [ThreadPoolExecutor(1, thread_name_prefix=f"stage-{name}") for _ in hosts]
+            for name, hosts in self.hosts.items()
         }
         # Two sessions on one runner must queue whole ticks, each stage in the same order:
         # otherwise two stages could wait for each other's threads.
@@ -68,47 +73,26 @@ class LocalRunner:
 
     def weights(self) -> dict[str, dict[str, str]]:
         """Digest and note of every stage that has weights, by stage."""
-        found = {name: host.weights for name, host in self.hosts.items()}
+        found = {name: hosts[0].weights for name, hosts in self.hosts.items()}
         return {name: weights for name, weights in found.items() if weights}
 
     def stream(
         self, ticks: Iterable[Tick], state: State | None = None, lookahead: int = 0
     ) -> Iterator[Chunk]:
         """Makes one chunk a tick; see `Runner.stream`."""
-        if lookahead < 0:
-            raise ValueError(f"lookahead must be at least 0, got {lookahead}")
-        flights: deque[_Flight] = deque()
-        source = iter(ticks)
-        previous: State | _Flight | None = state
-        try:
-            while True:
-                while len(flights) <= lookahead:
-                    tick = next(source, None)
-                    if tick is None:
-                        break
-                    flight = self._submit(tick, previous or initial(self.graph, tick.streams))
-                    flights.append(flight)
-                    previous = flight
-                if not flights:
-                    return
-                yield self._land(flights[0])
-                flights.popleft()
-        finally:
-            for flight in flights:
-                for answer in flight.answers.values():
-                    answer.cancel()
+        flights: Flights[_Flight] = Flights(self.graph, state)
+        return flights.fly(ticks, lookahead, self._submit, self._land, _cancel)
 
     def warm_up(self, streams: int = 1) -> None:
         """Makes and throws away one chunk of default controls, so that everything is compiled."""
-        names = tuple(f"warm-up {row}" for row in range(streams))
-        defaults = {name: control.default for name, control in self.graph.controls.items()}
-        for _ in self.stream([Tick(names, (0,) * streams, (defaults,) * streams)]):
+        for _ in self.stream([default_tick(self.graph, streams)]):
             pass
 
     def close(self) -> None:
         """Stops the stages' threads."""
-        for thread in self._threads.values():
-            thread.shutdown(wait=True, cancel_futures=True)
+        for threads in self._threads.values():
+            for thread in threads:
+                thread.shutdown(wait=True, cancel_futures=True)
 
     def __enter__(self) -> LocalRunner:
         return self
@@ -116,76 +100,75 @@ class LocalRunner:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def _submit(self, tick: Tick, previous: State | _Flight) -> _Flight:
+    def _submit(self, tick: Tick, before: State | _Flight) -> _Flight:
         controls = stack_controls(self.graph, tick.controls)
-        dims = self.graph.format.dims
-        message = wire.encode(self._ports, controls, tick.streams, tick.chunks, dims)
-        answers: dict[str, Future[Answer]] = {}
-        flight = _Flight(tick, message, answers)
+        dims, ports = self.graph.format.dims, ports_of(self.graph, CONTROLS)
+        message = wire.encode(ports, controls, tick.streams, tick.chunks, dims)
+        past = before.said if isinstance(before, _Flight) else _said(self.graph, before)
+        said: dict[str, tuple[Future[Answer], ...]] = {}
+        flight = _Flight(tick, message, said)
         with self._submitting:
-            for name, node in self.graph.nodes.items():
-                thread = self._threads[name]
-                answers[name] = thread.submit(self._run, node, flight, previous)
+            for name, threads in self._threads.items():
+                rows = split(len(tick.streams), len(threads))
+                said[name] = tuple(
+                    threads[replica].submit(self._run, name, replica, part, flight, past)
+                    for replica, part in enumerate(rows)
+                )
         return flight
 
-    def _run(self, node: Node, flight: _Flight, previous: State | _Flight) -> Answer:
-        """One stage in one tick, on the stage's thread; waits for the answers it reads."""
-        recorder = SpanRecorder(node.name, 0, flight.tick.chunks[0])
+    def _run(self, name: str, replica: int, rows: slice, flight: _Flight, past: _Said) -> Answer:
+        """One replica in one tick, on its thread; waits for the answers it reads."""
+        tick, wiring = flight.tick, self._wirings[name]
+        recorder = SpanRecorder(name, replica, tick.chunks[rows][0])
         with recorder.measure("queue"):
-            for source in node.sources.values():
-                _wait_for(source, flight, previous)
+            messages = {origin: _buffers(origin, flight, past) for origin in origins(wiring.node)}
         with recorder.measure("transfer"):
-            inputs = {
-                name: self._input(source, flight, previous) for name, source in node.sources.items()
-            }
-        answer = self.hosts[node.name].answer(inputs, flight.tick.streams, flight.tick.chunks)
+            inputs = wiring.gather(messages, tick.chunks, rows)
+        host = self.hosts[name][replica]
+        answer = host.answer(inputs, tick.streams[rows], tick.chunks[rows])
         return replace(answer, spans=(*recorder.spans, *answer.spans))
 
-    def _input(self, source: Source, flight: _Flight, previous: State | _Flight) -> Tensor:
-        if isinstance(source, FromControl):
-            return self._read(self._ports, flight.controls, source.name)
-        if isinstance(source, FromClock):
-            return np.array(flight.tick.chunks, CLOCK[source.name].dtype)
-        if isinstance(source, FromPast) and isinstance(previous, State):
-            value = previous.values[str(source)].view()
-            value.flags.writeable = False
-            return value
-        origin = previous if isinstance(source, FromPast) else flight
-        assert isinstance(origin, _Flight)
-        return self._value(origin, source)
-
-    def _value(self, flight: _Flight, source: FromStage | FromPast) -> Tensor:
-        buffer = flight.answers[source.stage].result().buffer
-        return self._read(self.graph.nodes[source.stage].outputs, buffer, source.port)
-
-    def _read(self, ports: Mapping[str, Any], buffer: pa.Buffer, name: str) -> Tensor:
-        return wire.decode(ports, buffer, self.graph.format.dims, only=[name]).values[name]
-
-    def _land(self, flight: _Flight) -> Chunk:
+    def _land(self, flights: Flights[_Flight]) -> Chunk:
         """Waits for every stage of a tick; until then, nothing has happened."""
-        answers = {name: future.result() for name, future in flight.answers.items()}
-        tick = flight.tick
-        state = State(
-            tick.streams,
-            tuple(chunk + 1 for chunk in tick.chunks),
-            {
-                name: np.asarray(self._value(flight, source))
-                for name, source in self.graph.feedback().items()
-            },
-        )
+        flight = flights.under_way[0]
+        answers = {name: [part.result() for part in parts] for name, parts in flight.said.items()}
+        said = {name: [answer.buffer for answer in parts] for name, parts in answers.items()}
         return Chunk(
-            tick,
-            {name: self._value(flight, source) for name, source in self.graph.outputs.items()},
-            state,
-            {name: answer.seconds for name, answer in answers.items()},
-            {"in": flight.controls} | {name: answer.buffer for name, answer in answers.items()},
-            tuple(span for answer in answers.values() for span in answer.spans),
+            flight.tick,
+            outputs_of(self.graph, said),
+            next_state(self.graph, flight.tick, said),
+            {name: max(answer.seconds for answer in parts) for name, parts in answers.items()},
+            {CONTROLS: flight.controls} | {name: wire.join(parts) for name, parts in said.items()},
+            tuple(span for parts in answers.values() for answer in parts for span in answer.spans),
         )
 
 
-def _wait_for(source: Source, flight: _Flight, previous: State | _Flight) -> None:
-    """Waits until the stage that feeds an input has answered, in whichever tick that is."""
-    if isinstance(source, FromStage):
-        flight.answers[source.stage].result()
-    elif isinstance(source, FromPast) and isinstance(previous, _Flight):
-        previous.answers[source.stage].result()
+def default_tick(graph: Graph, streams: int) -> Tick:
+    """The first tick of so many streams, with the pipeline's default controls."""
+    names = tuple(f"warm-up {row}" for row in range(streams))
+    defaults = {name: control.default for name, control in graph.controls.items()}
+    return Tick(names, (0,) * streams, (defaults,) * streams)
+
+
+def _said(graph: Graph, state: State) -> _Said:
+    """A state as answers that are already there."""
+    said = {}
+    for stage, buffer in state_messages(graph, state).items():
+        answer: Future[Answer] = Future()
+        answer.set_result(Answer(buffer, 0.0, True, ()))
+        said[stage] = (answer,)
+    return said
+
+
+def _buffers(origin: Origin, flight: _Flight, past: _Said) -> list[pa.Buffer]:
+    """Waits until an origin has said all; a part a replica."""
+    if origin.stage == CONTROLS:
+        return [flight.controls]
+    parts = (past if origin.past else flight.said)[origin.stage]
+    return [part.result().buffer for part in parts]
+
+
+def _cancel(flight: _Flight) -> None:
+    for parts in flight.said.values():
+        for part in parts:
+            part.cancel()

@@ -64,13 +64,19 @@ class StageFailed(RuntimeError):
     Attributes:
         stage: its name in the pipeline.
         chunks: the chunk of every row of the tick at fault.
+        reason: what happened, in one line.
     """
 
     def __init__(self, stage: str, chunks: tuple[int, ...], reason: str):
         self.stage = stage
         self.chunks = chunks
+        self.reason = reason
         where = f"chunk {chunks[0]}" if len(set(chunks)) == 1 else f"chunks {list(chunks)}"
         super().__init__(f"stage {stage!r} failed at {where}: {reason}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """An exception travels between processes by its arguments, which here are not its text."""
+        return StageFailed, (self.stage, self.chunks, self.reason)
 
 
 class Runner(Protocol):

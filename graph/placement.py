@@ -1,0 +1,46 @@
+"""Where a stage runs: outside the graph's identity, for moving a stage changes no byte."""
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from graph.problem import Problem
+
+if TYPE_CHECKING:
+    from graph.spec import PlacementSpec
+
+_DEVICE = re.compile(r"auto|(cpu|gpu|tpu)(:\d+)?")
+
+
+def placement_problems(where: str, placement: "PlacementSpec") -> Iterator[Problem]:
+    """What is wrong with one stage's placement, as far as the file alone tells.
+
+    Args:
+        where: the entry, for messages.
+        placement: what it says.
+    """
+    device, platform = placement.device, placement.device.partition(":")[0]
+    if not _DEVICE.fullmatch(device):
+        cure = 'write "auto", "cpu", "gpu", "gpu:1" or "tpu:0"'
+        yield Problem(where, f"{device!r} is not a device", cure)
+        return
+    if placement.replicas < 1:
+        yield Problem(where, f"replicas = {placement.replicas}", "write 1 or more")
+    if placement.replicas > 1 and ":" in device:
+        cure = f'write "{platform}": each replica gets a device of its own'
+        yield Problem(where, f"{placement.replicas} replicas cannot all be {device!r}", cure)
+    if placement.gpus is not None:
+        yield from _gpu_problems(where, platform, placement.gpus)
+    if placement.chips is not None and (platform != "tpu" or placement.chips < 1):
+        cure = 'chips = 1, 4, ... goes with device = "tpu"'
+        yield Problem(where, f"chips = {placement.chips} on {device!r}", cure)
+    for name, amount in placement.resources.items():
+        if not amount > 0:
+            yield Problem(where, f"resources.{name} = {amount}", "write a number above 0")
+
+
+def _gpu_problems(where: str, platform: str, gpus: int | float) -> Iterator[Problem]:
+    if platform != "gpu":
+        yield Problem(where, f"gpus = {gpus} without a GPU", 'write device = "gpu", or drop it')
+    elif not (0 < gpus <= 1):
+        yield Problem(where, f"gpus = {gpus}", "write the share of one GPU, above 0 and at most 1")

@@ -1,0 +1,156 @@
+"""How one stage's inputs are read out of the messages of other stages, rows split over replicas."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from graph import wire
+from graph.plan import CLOCK, FromClock, FromControl, FromPast, FromStage, Graph, Node, Source
+from graph.port import Port, Tensor
+from graph.state import State
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+CONTROLS = "in"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A message that a stage reads.
+
+    Attributes:
+        stage: who said it; `CONTROLS` for the player's controls.
+        past: whether it is what that stage said in the tick before.
+    """
+
+    stage: str
+    past: bool
+
+
+# What was said by every replica of an origin, its rows behind each other.
+Messages: TypeAlias = Mapping[Origin, Sequence["pa.Buffer"]]
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """All that a stage's host must know of the graph.
+
+    Attributes:
+        node: the stage.
+        ports: by origin's stage, the ports that its messages hold.
+        dims: sizes of the ports' dimensions.
+    """
+
+    node: Node
+    ports: Mapping[str, Mapping[str, Port]]
+    dims: Mapping[str, int]
+
+    @classmethod
+    def of(cls, graph: Graph, node: Node) -> "Wiring":
+        """The part of a graph that a stage's host needs."""
+        stages = {origin.stage for origin in origins(node)}
+        return cls(node, {stage: ports_of(graph, stage) for stage in stages}, graph.format.dims)
+
+    def gather(
+        self, messages: Messages, chunks: Sequence[int], rows: slice = slice(None)
+    ) -> dict[str, Tensor]:
+        """Reads the inputs of the stage.
+
+        Args:
+            messages: what every origin said; at least those of `origins(self.node)`.
+            chunks: the chunk of each of the tick's rows.
+            rows: the rows that are wanted.
+
+        Returns:
+            A value for every input port; arrays are read-only.
+        """
+        return {
+            name: self._input(source, messages, chunks, rows)
+            for name, source in self.node.sources.items()
+        }
+
+    def _input(
+        self, source: Source, messages: Messages, chunks: Sequence[int], rows: slice
+    ) -> Tensor:
+        origin = origin_of(source)
+        if origin is None:
+            assert isinstance(source, FromClock)
+            return np.array(chunks[rows], CLOCK[source.name].dtype)
+        value = read(self.ports[origin.stage], messages[origin], _leaf(source), self.dims)
+        return value[rows]
+
+
+def ports_of(graph: Graph, stage: str) -> Mapping[str, Port]:
+    """The ports that the messages of a stage, or of the controls, hold."""
+    if stage == CONTROLS:
+        return {name: control.port for name, control in graph.controls.items()}
+    return graph.nodes[stage].outputs
+
+
+def origin_of(source: Source) -> Origin | None:
+    """Whose message a source is read from; None = the clock, which needs none."""
+    if isinstance(source, FromControl):
+        return Origin(CONTROLS, past=False)
+    if isinstance(source, FromStage | FromPast):
+        return Origin(source.stage, isinstance(source, FromPast))
+    return None
+
+
+def origins(node: Node) -> tuple[Origin, ...]:
+    """The messages that a stage reads, each once, in the order of its inputs."""
+    found = (origin_of(source) for source in node.sources.values())
+    return tuple(dict.fromkeys(origin for origin in found if origin is not None))
+
+
+def split(rows: int, replicas: int) -> tuple[slice, ...]:
+    """Deals rows to replicas: neighbours together, as evenly as can be, none for idle replicas."""
+    parts = min(rows, replicas)
+    edges = [rows * part // parts for part in range(parts + 1)]
+    return tuple(slice(start, stop) for start, stop in pairwise(edges))
+
+
+def read(
+    ports: Mapping[str, Port],
+    buffers: Iterable["pa.Buffer"],
+    name: str,
+    dims: Mapping[str, int],
+) -> Tensor:
+    """One port's value out of a message, or out of the parts of it that replicas made.
+
+    Without a copy if there is one part; arrays are read-only.
+    """
+    parts: list[Any] = [
+        wire.decode(ports, buffer, dims, only=[name]).values[name] for buffer in buffers
+    ]
+    if len(parts) == 1:
+        return parts[0]
+    if isinstance(parts[0], list):
+        return [row for part in parts for row in part]
+    joined = np.concatenate(parts)
+    joined.flags.writeable = False
+    return joined
+
+
+def state_messages(graph: Graph, state: State) -> dict[str, "pa.Buffer"]:
+    """A state as what each fed-back stage would have said in the tick before, by stage."""
+    ports: dict[str, dict[str, Port]] = {}
+    for source in graph.feedback().values():
+        ports.setdefault(source.stage, {})[source.port] = graph.port(source)
+    return {
+        stage: wire.encode(
+            table,
+            {port: state.values[f"{stage}.{port}"] for port in table},
+            state.streams,
+            state.chunks,
+            graph.format.dims,
+        )
+        for stage, table in ports.items()
+    }
+
+
+def _leaf(source: Source) -> str:
+    return source.name if isinstance(source, FromControl | FromClock) else source.port
