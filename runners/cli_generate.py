@@ -1,22 +1,30 @@
 """`soundstage generate`: its options, and nothing else."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from runners.cli_options import (
+    MUSIC_PANEL,
     OUTPUT_PANEL,
     Allow,
     Debug,
+    Guidance,
     Pipeline,
     Place,
     Preset,
+    Quiet,
+    Runner,
     Set,
+    Temperature,
+    TopK,
+    Trace,
+    given,
 )
 from runners.exit_codes import errors_as_lines
+from runners.pipeline_choice import choose
 
-MUSIC_PANEL = "Music"
 EXAMPLES = """Examples:
 
 soundstage generate "warm ambient pads" --duration 10 --output pads.flac
@@ -71,36 +79,6 @@ Seed = Annotated[
         rich_help_panel=MUSIC_PANEL,
     ),
 ]
-Temperature = Annotated[
-    float | None,
-    typer.Option(
-        help="How adventurous the choice of tokens is.",
-        show_default="the pipeline's",
-        rich_help_panel=MUSIC_PANEL,
-    ),
-]
-TopK = Annotated[
-    int | None,
-    typer.Option(
-        "--top-k",
-        help="Choose among so many of the likeliest tokens.",
-        show_default="the pipeline's",
-        rich_help_panel=MUSIC_PANEL,
-    ),
-]
-Guidance = Annotated[
-    float | None,
-    typer.Option(
-        "--guidance-weight",
-        help="How strongly the prompts lead; 0 = off.",
-        show_default="the pipeline's",
-        rich_help_panel=MUSIC_PANEL,
-    ),
-]
-RunnerName = Annotated[
-    Literal["local"],
-    typer.Option(help="What runs the stages: this process.", rich_help_panel="Pipeline"),
-]
 Output = Annotated[
     str,
     typer.Option(
@@ -138,9 +116,6 @@ Record = Annotated[
         rich_help_panel=OUTPUT_PANEL,
     ),
 ]
-Quiet = Annotated[
-    bool, typer.Option("--quiet", "-q", help="Print errors only.", rich_help_panel=OUTPUT_PANEL)
-]
 
 
 def generate(
@@ -158,10 +133,11 @@ def generate(
     set_: Set = None,
     place: Place = None,
     allow: Allow = None,
-    runner: RunnerName = "local",
+    runner: Runner = "local",
     output: Output = "soundstage.wav",
     save: Save = None,
     record: Record = None,
+    trace: Trace = None,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -174,23 +150,19 @@ def generate(
         # late, as JAX and Arrow come with it
         from runners.generation import generate as make
         from runners.order import Order
-        from runners.pipeline_choice import choose
         from runners.progress import open_progress
-        from runners.prompts import parse_audio, parse_text
+        from runners.prompts import parse_prompts
 
-        asked = {"seed": seed, "temperature": temperature, "top_k": top_k}
-        asked["guidance"] = guidance_weight
         order = Order(
-            prompts=(
-                *map(parse_text, [*(prompts or []), *(prompt or [])]),
-                *map(parse_audio, audio or []),
-            ),
+            prompts=parse_prompts([*(prompts or []), *(prompt or [])], audio or []),
             duration_s=duration,
             output=output,
-            controls={name: value for name, value in asked.items() if value is not None},
+            controls=given(seed, temperature, top_k, guidance_weight),
             choice=choose(None, preset, pipeline, set_, place, allow),
             resume=resume,
             save=save,
             record=record,
+            timeline=trace,
+            runner=runner,
         )
         make(order, open_progress(quiet))

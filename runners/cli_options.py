@@ -5,6 +5,9 @@ from typing import Annotated
 
 import typer
 
+from runners.pipeline_choice import RunnerKind
+
+MUSIC_PANEL = "Music"
 PIPELINE_PANEL = "Pipeline"
 OUTPUT_PANEL = "Output"
 
@@ -63,4 +66,55 @@ Named = Annotated[
         show_default=False,
     ),
 ]
+Temperature = Annotated[
+    float | None,
+    typer.Option(
+        help="How adventurous the choice of tokens is.",
+        show_default="the pipeline's",
+        rich_help_panel=MUSIC_PANEL,
+    ),
+]
+TopK = Annotated[
+    int | None,
+    typer.Option(
+        "--top-k",
+        help="Choose among so many of the likeliest tokens.",
+        show_default="the pipeline's",
+        rich_help_panel=MUSIC_PANEL,
+    ),
+]
+Guidance = Annotated[
+    float | None,
+    typer.Option(
+        "--guidance-weight",
+        help="How strongly the prompts lead; 0 = off.",
+        show_default="the pipeline's",
+        rich_help_panel=MUSIC_PANEL,
+    ),
+]
+Runner = Annotated[
+    RunnerKind,
+    typer.Option(
+        "--runner", help="What runs the stages: this process.", rich_help_panel=PIPELINE_PANEL
+    ),
+]
+Trace = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="JSON",
+        help="Draw a timeline of every stage for ui.perfetto.dev, and print how long each takes.",
+        rich_help_panel=OUTPUT_PANEL,
+    ),
+]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Print errors only.", rich_help_panel=OUTPUT_PANEL)
+]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+
+def given(
+    seed: int | None, temperature: float | None, top_k: int | None, guidance: float | None
+) -> dict[str, float | int]:
+    """The controls that a command line names, by name."""
+    asked = {"seed": seed, "temperature": temperature, "top_k": top_k, "guidance": guidance}
+    return {name: value for name, value in asked.items() if value is not None}

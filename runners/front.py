@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from graph.check import build
 from graph.check import check as check_spec
@@ -16,6 +16,7 @@ from graph.plan import Graph
 from graph.problem import PipelineError, Problem
 from graph.spec import PipelineSpec, parse
 from runners.devices import NoDevice
+from runners.pipeline_choice import RunnerKind
 from runners.preset import DEFAULT, fill_from_preset, preset_path
 from runners.runner import Runner
 from runners.session import Session
@@ -94,7 +95,7 @@ def check(
         return None, list(error.problems)
 
 
-def open_runner(graph: Graph, kind: Literal["local"] = "local") -> Runner:
+def open_runner(graph: Graph, kind: RunnerKind = "local") -> Runner:
     """Builds a graph's stages, weights and all, on the devices they are placed on.
 
     Raises:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import dataclass
 
 from graph.control import ControlError
 from runners.audio_out import STANDARD_OUTPUT, AudioWriter, open_writer
 from runners.front import open_runner, version
 from runners.interrupts import uninterrupted
+from runners.offline import Stopwatch, chunks, closing, timeline
 from runners.order import Order, Plan
 from runners.order import plan as check
 from runners.progress import Progress, Update
 from runners.provenance_of import describe
-from runners.runner import Chunk, Runner, Tick
+from runners.runner import Chunk, Runner
 from runners.session import Session
+from runners.timeline import TimelineWriter
+from runners.timings import Timings
 from runners.trace import TraceWriter, open_trace
 
 
@@ -28,22 +31,7 @@ class _Played:
     samples: int = 0
     clipped_samples: int = 0
     wall_s: float = 0.0
-
-
-@dataclass
-class _Stopwatch:
-    """What came before the first chunk, in seconds by name: no part of the real-time factor."""
-
-    steps: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def measure(self, name: str) -> Iterator[None]:
-        start = time.perf_counter()
-        yield
-        self.steps[name] = time.perf_counter() - start
-
-    def __str__(self) -> str:
-        return ", ".join(f"{name} {seconds:.1f} s" for name, seconds in self.steps.items())
+    timings: Timings | None = None
 
 
 def generate(order: Order, progress: Progress) -> None:
@@ -58,12 +46,12 @@ def generate(order: Order, progress: Progress) -> None:
         OutputError: a file cannot be written after all.
         StageFailed: a stage failed.
     """
-    before = _Stopwatch()
+    before = Stopwatch()
     with progress.step("checking the pipeline"):
         plan = check(order)
     with progress.step(f"loading {len(plan.graph.nodes)} stages"), before.measure("loading"):
-        runner = open_runner(plan.graph)
-    with _closing(runner):
+        runner = open_runner(plan.graph, order.runner)
+    with closing(runner):
         session = _session(plan, runner)
         with progress.step("compiling"), before.measure("compiling"):
             runner.warm_up(1)
@@ -74,19 +62,6 @@ def generate(order: Order, progress: Progress) -> None:
             Session(runner, session.controls, state=played.chunk.state).save(order.save)
     for line in _summary(plan, played, before):
         progress.say(line)
-
-
-@contextmanager
-def _closing(runner: Runner) -> Iterator[None]:
-    try:
-        yield
-    except KeyboardInterrupt:
-        # Who stops a program does not wait for the stages under way: they end with the process.
-        raise
-    except BaseException:
-        runner.close()
-        raise
-    runner.close()
 
 
 def _session(plan: Plan, runner: Runner) -> Session:
@@ -107,9 +82,12 @@ def _play(plan: Plan, session: Session, progress: Progress) -> _Played:
     played = _Played()
     with ExitStack() as opened:
         trace = opened.enter_context(_trace(plan, session))
+        drawn = opened.enter_context(timeline(plan.order.timeline, plan.graph))
         writer = opened.enter_context(_writer(plan, session))
         update = opened.enter_context(progress.playing(plan.seconds))
-        _write_chunks(plan, session, writer, trace, update, played)
+        watchers = [watcher for watcher in (trace, drawn) if watcher is not None]
+        _write_chunks(plan, session, writer, watchers, update, played)
+        played.timings = drawn.timings if drawn is not None else None
     return played
 
 
@@ -117,18 +95,16 @@ def _write_chunks(
     plan: Plan,
     session: Session,
     writer: AudioWriter,
-    trace: TraceWriter | None,
+    watchers: Sequence[TraceWriter | TimelineWriter],
     update: Update,
     played: _Played,
 ) -> None:
     start = time.perf_counter()
-    # Ticks with an end: a session would look ahead beyond what was asked for.
-    ticks = _ticks(session, plan.chunks)
-    for chunk in session.runner.stream(ticks, session.state, lookahead=1):
+    for chunk in chunks(session, plan.chunks):
         # A pipe may make us wait for its reader, so there Ctrl-C has to come through.
         with nullcontext() if plan.order.output == STANDARD_OUTPUT else uninterrupted():
-            if trace is not None:
-                trace.write(chunk)
+            for watcher in watchers:
+                watcher.write(chunk)
             writer.write(chunk.audio[0, : plan.total_samples - writer.samples])
         played.chunk = chunk
         played.samples = writer.samples
@@ -136,12 +112,6 @@ def _write_chunks(
         played.wall_s = time.perf_counter() - start
         seconds = writer.samples / plan.rate_hz
         update(seconds, seconds / played.wall_s)
-
-
-def _ticks(session: Session, count: int) -> Iterator[Tick]:
-    for index in range(count):
-        chunks = tuple(chunk + index for chunk in session.state.chunks)
-        yield Tick(session.state.streams, chunks, session.controls)
 
 
 def _trace(plan: Plan, session: Session) -> AbstractContextManager[TraceWriter | None]:
@@ -165,7 +135,7 @@ def _writer(plan: Plan, session: Session) -> AbstractContextManager[AudioWriter]
     )
 
 
-def _summary(plan: Plan, played: _Played, before: _Stopwatch) -> Sequence[str]:
+def _summary(plan: Plan, played: _Played, before: Stopwatch) -> Sequence[str]:
     output = plan.order.output
     name = "standard output" if output == STANDARD_OUTPUT else output
     seconds = played.samples / plan.rate_hz
@@ -181,4 +151,4 @@ def _summary(plan: Plan, played: _Played, before: _Stopwatch) -> Sequence[str]:
     if plan.order.save is not None and played.chunk is not None:
         end = played.chunk.state.chunks[0] * plan.graph.format.chunk_s
         lines.append(f"{plan.order.save}: goes on at {end:g} s, where the last chunk ends")
-    return lines
+    return lines + (played.timings.lines() if played.timings is not None else [])

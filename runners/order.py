@@ -19,7 +19,7 @@ from runners.controls import complete
 from runners.errors import InputError, UsageError
 from runners.files import replacing
 from runners.pipe_out import standard_output
-from runners.pipeline_choice import PipelineChoice
+from runners.pipeline_choice import PipelineChoice, RunnerKind
 from runners.prompts import Audio, Text, expand_prompts
 from runners.session_file import SavedSession, SessionFileError, read_session
 
@@ -39,6 +39,8 @@ class Order:
         resume: a session file to go on from.
         save: where to save the session at the end.
         record: where to write the trace.
+        timeline: where to write the timeline of the stages.
+        runner: what runs the stages.
     """
 
     prompts: tuple[Text | Audio, ...]
@@ -49,6 +51,8 @@ class Order:
     resume: Path | None = None
     save: Path | None = None
     record: Path | None = None
+    timeline: Path | None = None
+    runner: RunnerKind = "local"
 
 
 @dataclass(frozen=True)
@@ -151,7 +155,7 @@ def _refuse_lost_settings(order: Order) -> None:
 
 
 def _refuse_twice(order: Order) -> None:
-    written = {"--save": order.save, "--record": order.record}
+    written = {"--save": order.save, "--record": order.record, "--trace": order.timeline}
     if order.output != STANDARD_OUTPUT:
         written["--output"] = Path(order.output)
     seen: dict[Path, str] = {}
@@ -189,7 +193,7 @@ def _refuse_unwritable(plan: Plan) -> None:
             ),
         ):
             raise _Untouched
-    for path in (order.save, order.record):
+    for path in (order.save, order.record, order.timeline):
         if path is not None:
             with suppress(_Untouched), replacing(path):
                 raise _Untouched

@@ -57,6 +57,11 @@ def parse_audio(argument: str) -> Audio:
     return Audio(*_split(argument))
 
 
+def parse_prompts(texts: Sequence[str], audio: Sequence[str]) -> tuple[Text | Audio, ...]:
+    """Reads a command line's prompts: texts first, then audio files."""
+    return (*map(parse_text, texts), *map(parse_audio, audio))
+
+
 def expand_prompts(prompts: Sequence[Prompt], format: Format) -> dict[str, Any]:
     """Turns prompts into the controls `texts`, `text_weights`, `clips` and `clip_weights`.
 

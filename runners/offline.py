@@ -1,0 +1,70 @@
+"""What every command that makes a known amount of music has in common."""
+
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from graph.plan import Graph
+from runners.front import version
+from runners.runner import Chunk, Runner, Tick
+from runners.session import Session
+from runners.timeline import TimelineWriter, open_timeline
+
+
+@dataclass
+class Stopwatch:
+    """What came before the first chunk, in seconds by name: no part of the real-time factor."""
+
+    steps: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def measure(self, name: str) -> Iterator[None]:
+        """Adds the block's time to a name."""
+        start = time.perf_counter()
+        yield
+        self.steps[name] = self.steps.get(name, 0.0) + time.perf_counter() - start
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name} {seconds:.1f} s" for name, seconds in self.steps.items())
+
+
+@contextmanager
+def closing(runner: Runner) -> Iterator[None]:
+    """Closes a runner behind the block."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        # Who stops a program does not wait for the stages under way: they end with the process.
+        raise
+    except BaseException:
+        runner.close()
+        raise
+    runner.close()
+
+
+def chunks(session: Session, count: int) -> Iterator[Chunk]:
+    """Makes the next `count` chunks; the session itself stays where it is.
+
+    Unlike a session that looks ahead, it never begins a chunk beyond the last.
+
+    Raises:
+        StageFailed: a stage failed.
+    """
+    return session.runner.stream(_ticks(session, count), session.state, lookahead=1)
+
+
+def timeline(path: Path | None, graph: Graph) -> AbstractContextManager[TimelineWriter | None]:
+    """Opens the timeline, if one is asked for.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    return nullcontext() if path is None else open_timeline(path, graph, version())
+
+
+def _ticks(session: Session, count: int) -> Iterator[Tick]:
+    for index in range(count):
+        indices = tuple(chunk + index for chunk in session.state.chunks)
+        yield Tick(session.state.streams, indices, session.controls)

@@ -1,0 +1,42 @@
+"""How long each stage computes, transfers and waits: medians over the ticks of a run."""
+
+from statistics import median
+
+from runners.runner import Chunk
+
+_COLUMNS = ("compute", "transfer", "queue")
+
+
+class Timings:
+    """Adds up the spans of chunks; replicas of a stage count together."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[str, dict[str, list[float]]] = {}
+        self._ticks = 0
+
+    def add(self, chunk: Chunk) -> None:
+        """Takes one chunk's spans."""
+        self._ticks += 1
+        sums: dict[tuple[str, str], float] = {}
+        for span in chunk.spans:
+            key = (span.stage, span.kind)
+            sums[key] = sums.get(key, 0.0) + span.seconds
+        for (stage, kind), seconds in sums.items():
+            self._seconds.setdefault(stage, {}).setdefault(kind, []).append(seconds)
+
+    def lines(self) -> list[str]:
+        """A table for people: a stage a line, milliseconds; empty without spans.
+
+        "compute" is over the ticks in which the stage computed at all.
+        """
+        if not self._seconds:
+            return []
+        width = max(len("stage"), *map(len, self._seconds))
+        head = "".join(f"{name + ' ms':>13}" for name in _COLUMNS)
+        table = [f"{'stage':<{width}}{head}   median of {self._ticks} chunks"]
+        for stage, kinds in self._seconds.items():
+            times = "".join(f"{1000 * median(kinds.get(kind, [0.0])):13.1f}" for kind in _COLUMNS)
+            reused = len(kinds.get("reuse", ()))
+            note = f"   {reused} of {self._ticks} reused" if reused else ""
+            table.append(f"{stage:<{width}}{times}{note}")
+        return table
