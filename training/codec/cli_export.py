@@ -1,0 +1,75 @@
+"""The commands `export` and `evaluate`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from stages.spectrostream.codec import load_codec
+from stages.spectrostream.stage import CodecParams, Size
+from stages.weights import closing_source
+from training.codec.evaluate import Evaluation
+from training.codec.evaluate import evaluate as measure
+from training.codec.export import export as export_run
+from training.codec.settings import SettingsError
+from training.corpus.manifest import read_manifest
+from training.faults import told_in_a_line
+
+EXPORT_EXAMPLES = """Example:
+
+python -m training.codec export --run runs/codec --output demo-codec.safetensors"""
+EVALUATE_EXAMPLES = """Example:
+
+python -m training.codec evaluate --codec demo-codec.safetensors --corpus corpus --pieces 8"""
+
+Run = Annotated[Path, typer.Option(metavar="DIR", help="The run's folder.")]
+Output = Annotated[
+    Path, typer.Option("--output", "-o", metavar="FILE", help="A .safetensors file.")
+]
+CodecOption = Annotated[
+    str, typer.Option("--codec", metavar="SOURCE", help="Weights, as a pipeline names them.")
+]
+SizeOption = Annotated[Size, typer.Option(help="Of the codec.")]
+Corpus = Annotated[Path, typer.Option(metavar="DIR", help="Its held-out pieces are used.")]
+Pieces = Annotated[int, typer.Option(min=1, help="How many of them at most.")]
+Seconds = Annotated[float, typer.Option(min=0.1, help="Of each piece, from its middle.")]
+
+
+def export(run: Run, output: Output) -> None:
+    """Write the last checkpoint's best weights as float16, for `stages.spectrostream`."""
+    with told_in_a_line("training.codec export", SettingsError, OverflowError):
+        position = export_run(run, output)
+    typer.echo(f"{output}: step {position.step}, {output.stat().st_size / 1e6:.2f} MB")
+
+
+def evaluate(
+    codec: CodecOption,
+    corpus: Corpus,
+    size: SizeOption = "demo",
+    pieces: Pieces = 8,
+    seconds: Seconds = 8.0,
+) -> None:
+    """Measure a codec on pieces it was not trained on."""
+    with told_in_a_line("training.codec evaluate"):
+        held_out = [piece.path for piece in read_manifest(corpus) if piece.split == "heldout"]
+        config = CodecParams(codec, size).config
+        with closing_source(codec) as source:
+            loaded = load_codec(config, source)[0]
+        _show(measure(loaded, held_out[:pieces], seconds))
+
+
+def _show(found: Evaluation) -> None:
+    console = Console()
+    table = Table("levels", "log-spectral distance dB", "mel distance", "SI-SDR dB")
+    for row in found.fidelity:
+        table.add_row(
+            str(row.levels),
+            f"{row.log_spectral_distance_db:.2f}",
+            f"{row.mel_distance:.3f}",
+            f"{row.si_sdr_db:.2f}",
+        )
+    console.print(table)
+    used = " ".join(f"{value:.0f}" for value in found.perplexity)
+    console.print(f"codes in use at each level, over {found.frames} frames: {used}")

@@ -1,0 +1,139 @@
+"""How near a codec's audio is to what it was given, on pieces it was not trained on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import soundfile
+
+from stages.spectrostream.codec import Codec
+from training.codec.codebooks import perplexity
+from training.codec.spectra import FLOOR, complex_spectra, log_mel, magnitude
+
+LSD_WINDOW_SAMPLES = 2048
+MEL_WINDOWS_SAMPLES = (512, 2048)
+MEL_BANDS = 64
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """Means over pieces, at one number of levels.
+
+    Attributes:
+        levels: RVQ levels decoded.
+        log_spectral_distance_db: root mean square over bins of the difference of spectra in dB,
+            mean over frames; 0 = equal. Bins below -80 dB of full scale count as -80.
+        mel_distance: mean absolute difference of natural logarithms of mel bands; 0 = equal.
+        si_sdr_db: scale-invariant signal to distortion ratio of the waveform; higher is better.
+    """
+
+    levels: int
+    log_spectral_distance_db: float
+    mel_distance: float
+    si_sdr_db: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A codec on a set of pieces.
+
+    Attributes:
+        fidelity: by number of levels.
+        perplexity: codes in use at every level, as if evenly; at most the number of codes and of
+            frames seen.
+        frames: code frames seen.
+    """
+
+    fidelity: tuple[Fidelity, ...]
+    perplexity: tuple[float, ...]
+    frames: int
+
+
+def evaluate(
+    codec: Codec, paths: Sequence[Path], seconds: float, levels: Sequence[int] = (4, 8, 16)
+) -> Evaluation:
+    """Encodes the middle of every piece and measures what comes back.
+
+    Args:
+        codec: with all its parts.
+        paths: audio files of the codec's sample rate, stereo.
+        seconds: of each.
+        levels: numbers of levels to decode with; the codes are those of the full encoding.
+
+    Raises:
+        OSError: a file cannot be read.
+        ValueError: there is no file, or one is shorter than that.
+    """
+    if not paths:
+        raise ValueError("there is no piece to evaluate on")
+    config = codec.config
+    samples = round(seconds * config.sample_rate_hz) // config.frame_samples * config.frame_samples
+    rows: dict[int, list[tuple[float, float, float]]] = {count: [] for count in levels}
+    seen = []
+    for path in paths:
+        audio = _middle(path, samples)
+        codes = codec.encode(audio[None])
+        seen.append(codes[0])
+        for count in levels:
+            made = codec.decode(codes[..., :count], past_lookahead=True)[0]
+            rows[count].append(distances(made, audio, config.sample_rate_hz))
+    fidelity = tuple(Fidelity(count, *_means(rows[count])) for count in levels)
+    all_codes = np.concatenate(seen)
+    counts = [np.bincount(level, minlength=config.codes) for level in all_codes.T]
+    used = perplexity(jnp.asarray(np.stack(counts), jnp.float32))
+    return Evaluation(fidelity, tuple(float(value) for value in used), len(all_codes))
+
+
+def distances(
+    made: np.ndarray, wanted: np.ndarray, sample_rate_hz: int
+) -> tuple[float, float, float]:
+    """Log-spectral distance, mel distance and SI-SDR; see `Fidelity`.
+
+    Args:
+        made: float32 [sample, channel].
+        wanted: the same shape.
+        sample_rate_hz: of both.
+    """
+    spectral, mel = _jit_spectral(jnp.asarray(made), jnp.asarray(wanted), sample_rate_hz)
+    return float(spectral), float(mel), si_sdr_db(made, wanted)
+
+
+def si_sdr_db(made: np.ndarray, wanted: np.ndarray) -> float:
+    """Scale-invariant signal to distortion ratio, all channels as one signal."""
+    x, y = made.astype(np.float64).ravel(), wanted.astype(np.float64).ravel()
+    target = (x @ y) / (y @ y + 1e-12) * y
+    error = x - target
+    return float(10 * np.log10((target @ target + 1e-12) / (error @ error + 1e-12)))
+
+
+def _spectral(
+    made: jax.Array, wanted: jax.Array, sample_rate_hz: int
+) -> tuple[jax.Array, jax.Array]:
+    both = jnp.stack([made, wanted])
+    decibels = 20 * jnp.log10(
+        jnp.maximum(magnitude(complex_spectra(both, LSD_WINDOW_SAMPLES)), 10 * FLOOR)
+    )
+    spectral = jnp.sqrt(jnp.square(decibels[0] - decibels[1]).mean(axis=1)).mean()
+    mel = []
+    for window in MEL_WINDOWS_SAMPLES:
+        bands = log_mel(magnitude(complex_spectra(both, window)), MEL_BANDS, sample_rate_hz)
+        mel.append(jnp.abs(bands[0] - bands[1]).mean())
+    return spectral, jnp.stack(mel).mean()
+
+
+_jit_spectral = jax.jit(_spectral, static_argnums=2)
+
+
+def _middle(path: Path, samples: int) -> np.ndarray:
+    with soundfile.SoundFile(path) as file:
+        if file.frames < samples:
+            raise ValueError(f"{path} has {file.frames} samples, fewer than the {samples} wanted")
+        file.seek((file.frames - samples) // 2)
+        return file.read(samples, dtype="float32", always_2d=True)
+
+
+def _means(rows: list[tuple[float, float, float]]) -> list[float]:
+    return [float(mean) for mean in np.mean(rows, axis=0)]

@@ -1,0 +1,53 @@
+"""Codebooks fitted to many vectors at once: k-means, level after level."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from stages import rvq
+
+
+@partial(jax.jit, static_argnames=("levels", "codes", "iterations"))
+def fit_codebooks(
+    vectors: jax.Array, seed: jax.Array, levels: int, codes: int, iterations: int = 12
+) -> jax.Array:
+    """Fits residual codebooks: each level to what the levels before it left over.
+
+    Args:
+        vectors: float32 [vector, feature]; several for every code make good books.
+        seed: int32 scalar; where the centres start.
+        levels: how many codebooks.
+        codes: codes in each.
+        iterations: of k-means.
+
+    Returns:
+        float32 [level, code, feature].
+    """
+
+    def fit(residual: jax.Array, level: jax.Array) -> tuple[jax.Array, jax.Array]:
+        key = jax.random.fold_in(jax.random.key(seed), level)
+        book = _fit_level(residual, key, codes, iterations)
+        chosen = rvq.encode(residual, book[None])[:, 0]
+        return residual - book[chosen], book
+
+    return lax.scan(fit, vectors, jnp.arange(levels))[1]
+
+
+def _fit_level(vectors: jax.Array, key: jax.Array, codes: int, iterations: int) -> jax.Array:
+    start, *later = jax.random.split(key, iterations + 1)
+    count = len(vectors)
+
+    def refine(centres: jax.Array, key: jax.Array) -> tuple[jax.Array, None]:
+        chosen = rvq.encode(vectors, centres[None])[:, 0]
+        counts = jnp.zeros(codes, jnp.float32).at[chosen].add(1.0)
+        sums = jnp.zeros_like(centres).at[chosen].add(vectors)
+        means = sums / jnp.maximum(counts, 1)[:, None]
+        elsewhere = vectors[jax.random.randint(key, (codes,), 0, count)]
+        return jnp.where((counts > 0)[:, None], means, elsewhere), None
+
+    # Each vector at most once while they last: equal centres would never part.
+    order = jax.random.permutation(start, count)
+    centres = vectors[order[jnp.arange(codes) % count]]
+    return lax.scan(refine, centres, jnp.stack(later))[0]
