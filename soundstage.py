@@ -24,10 +24,13 @@ if TYPE_CHECKING:
     from graph.problem import PipelineError, Problem
     from graph.stage import Stage
     from graph.state import State
+    from runners.comparison import Comparison
+    from runners.diff import diff
     from runners.errors import OutputError
     from runners.front import check, load, open, open_runner, resume, version
     from runners.preset import preset_names
     from runners.prompts import Audio, Text
+    from runners.replay import replay
     from runners.runner import Chunk, Runner, StageFailed, Tick
     from runners.session import Session
     from runners.session_file import SessionFileError
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 _HOME = {
     "Audio": "runners.prompts",
     "Chunk": "runners.runner",
+    "Comparison": "runners.comparison",
     "ControlError": "graph.control",
     "Format": "graph.format",
     "Graph": "graph.plan",
@@ -51,10 +55,12 @@ _HOME = {
     "Text": "runners.prompts",
     "Tick": "runners.runner",
     "check": "runners.front",
+    "diff": "runners.diff",
     "load": "runners.front",
     "open": "runners.front",
     "open_runner": "runners.front",
     "preset_names": "runners.preset",
+    "replay": "runners.replay",
     "resume": "runners.front",
     "version": "runners.front",
 }
@@ -62,6 +68,7 @@ _HOME = {
 __all__ = [
     "Audio",
     "Chunk",
+    "Comparison",
     "ControlError",
     "Format",
     "Graph",
@@ -78,10 +85,12 @@ __all__ = [
     "Text",
     "Tick",
     "check",
+    "diff",
     "load",
     "open",
     "open_runner",
     "preset_names",
+    "replay",
     "resume",
     "version",
 ]

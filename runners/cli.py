@@ -7,11 +7,12 @@ from typing import Annotated
 
 import typer
 
-from runners import cli_generate, cli_inspect, cli_pipeline, cli_verify
+from runners import cli_generate, cli_inspect, cli_pipeline, cli_replay, cli_verify
 from runners.exit_codes import STOPPED, CommandFailed, errors_as_lines
 from runners.interrupts import stopped_politely
 
-EXIT_CODES = """Exit codes: 0 done; 1 verify found faults; 2 wrong command line; 3 bad input
+EXIT_CODES = """Exit codes: 0 done; 1 verify found faults, or two runs
+differ; 2 wrong command line; 3 bad input
 (prompt, audio file, duration, control, session); 4 bad pipeline; 5 bad weights; 6 output cannot be
 written; 7 a stage failed; 130 stopped with Ctrl-C."""
 
@@ -28,6 +29,8 @@ app.command(epilog=cli_pipeline.CHECK_EXAMPLES)(cli_pipeline.check)
 app.command(epilog=cli_pipeline.GRAPH_EXAMPLES)(cli_pipeline.graph)
 app.command()(cli_pipeline.presets)
 app.command(epilog=cli_inspect.EXAMPLES)(cli_inspect.inspect)
+app.command(epilog=cli_replay.REPLAY_EXAMPLES)(cli_replay.replay)
+app.command(epilog=cli_replay.DIFF_EXAMPLES)(cli_replay.diff)
 app.command(epilog=cli_verify.EXAMPLES)(cli_verify.verify)
 
 

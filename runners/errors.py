@@ -3,9 +3,9 @@
 | code | meaning                                                                              |
 |------|--------------------------------------------------------------------------------------|
 | 0    | done                                                                                 |
-| 1    | `verify` found an array that is wrong, or nothing to check                           |
+| 1    | `verify` found an array that is wrong, or nothing to check; two runs differ          |
 | 2    | the command line itself is wrong                                                     |
-| 3    | bad input: a prompt, an audio file, a duration, a control's value, a session file    |
+| 3    | bad input: a prompt, an audio file, a duration, a control's value, a session or run  |
 | 4    | bad pipeline: the file, its graph, an override or a device                           |
 | 5    | weights are missing, damaged or made for another network                             |
 | 6    | the output cannot be written                                                         |

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -94,6 +95,18 @@ class Trace:
                     raise _damaged(self.path) from error
                 yield from self._rows(batch)
 
+    def ticks(self) -> Iterator[dict[str, pa.Buffer]]:
+        """Reads tick by tick: the messages by stage, in the order in which they were said.
+
+        Raises:
+            InputError: as `entries`, or a tick is missing.
+        """
+        by_tick = groupby(self.entries(), key=lambda entry: entry.tick)
+        for expected, (tick, entries) in enumerate(by_tick):
+            if tick != expected:
+                raise _damaged(self.path)
+            yield {entry.stage: entry.message for entry in entries}
+
     def _rows(self, batch: pa.RecordBatch) -> Iterator[Entry]:
         for tick, stage, message, crc32 in zip(*batch.columns, strict=True):
             buffer = message.as_buffer()
@@ -117,10 +130,18 @@ class TraceWriter:
         Raises:
             OutputError: the file cannot be written.
         """
-        messages = [pa.py_buffer(message) for message in chunk.messages.values()]
+        self.write_messages(chunk.messages)
+
+    def write_messages(self, said: Mapping[str, Any]) -> None:
+        """Appends one tick: messages by stage.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        messages = [pa.py_buffer(message) for message in said.values()]
         columns = [
             [self._tick] * len(messages),
-            list(chunk.messages),
+            list(said),
             [message.to_pybytes() for message in messages],
             [zlib.crc32(message) for message in messages],
         ]
@@ -203,7 +224,7 @@ def _opened(path: Path) -> Iterator[Any]:
         try:
             reader = pa.ipc.open_stream(file)
         except (pa.ArrowException, OSError) as error:
-            raise InputError(f"{path}: is no trace, or its beginning is damaged") from error
+            raise InputError(f"{path}: is no recorded run, or its beginning is damaged") from error
         with reader:
             yield reader
 

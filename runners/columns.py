@@ -1,0 +1,117 @@
+"""Reads a message by what it says of itself: no stage, no pipeline, only the buffer."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from math import prod
+
+import numpy as np
+import pyarrow as pa
+
+from graph import wire
+
+# What the dimensions of a ragged port are called: Arrow keeps the names of fixed ones only.
+_ENTRY, _VALUE = "entry", "value"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One port's values in one message.
+
+    Attributes:
+        kind: what the values mean, as the port declares it.
+        dtype: NumPy name, or "utf8".
+        dims: dimension names of one row.
+        sizes: sizes of `dims`, of which a ragged row has its own first one: -1.
+        rows: one array a stream; text is an array of objects. Read-only.
+    """
+
+    kind: str
+    dtype: str
+    dims: tuple[str, ...]
+    sizes: tuple[int, ...]
+    rows: tuple[np.ndarray, ...]
+
+    @property
+    def spelled_type(self) -> str:
+        """Dtype, shape and kind for people: "float32 [sample=96000 channel=2] audio"."""
+        pairs = zip(self.dims, self.sizes, strict=True)
+        shape = " ".join(name if size < 0 else f"{name}={size}" for name, size in pairs)
+        return f"{self.dtype} [{shape}] {self.kind}"
+
+
+@dataclass(frozen=True)
+class Columns:
+    """A whole message.
+
+    Attributes:
+        streams: the name of each row's stream.
+        chunks: the index of the chunk each row belongs to.
+        ports: the values by port, in the message's order.
+    """
+
+    streams: tuple[str, ...]
+    chunks: tuple[int, ...]
+    ports: Mapping[str, Column]
+
+
+def read_columns(buffer: pa.Buffer | bytes) -> Columns:
+    """Reads a message, whoever said it.
+
+    Raises:
+        WireError: the buffer is no message, or holds what no port can carry.
+    """
+    batch = wire.read_batch(buffer)
+    return Columns(
+        tuple(batch.column(wire.STREAM_KEY).to_pylist()),
+        tuple(batch.column(wire.CHUNK_KEY).to_pylist()),
+        dict(_ports(batch)),
+    )
+
+
+def _ports(batch: pa.RecordBatch) -> Iterator[tuple[str, Column]]:
+    for index, field in enumerate(batch.schema):
+        if field.name in (wire.STREAM_KEY, wire.CHUNK_KEY):
+            continue
+        kind = (field.metadata or {}).get(b"kind", b"").decode(errors="replace")
+        try:
+            yield field.name, _column(kind, batch.column(index))
+        except (pa.ArrowException, NotImplementedError, ValueError) as error:
+            raise wire.WireError(
+                f"port {field.name!r} is {field.type}, which no port is"
+            ) from error
+
+
+def _column(kind: str, column: pa.Array) -> Column:
+    if isinstance(column, pa.FixedShapeTensorArray):
+        sizes = tuple(column.type.shape)
+        names = tuple(column.type.dim_names or (_VALUE,) * len(sizes))
+        values = column.to_numpy_ndarray()
+        return Column(kind, str(values.dtype), names, sizes, tuple(values))
+    if isinstance(column, pa.ListArray):
+        return _ragged(kind, column)
+    flat = _flat(column)
+    rows = tuple(flat[row : row + 1].reshape(()) for row in range(len(flat)))
+    return Column(kind, _dtype(flat), (), (), rows)
+
+
+def _ragged(kind: str, column: pa.ListArray) -> Column:
+    inner = column.values
+    sizes: tuple[int, ...] = (-1,)
+    if isinstance(inner, pa.FixedSizeListArray):
+        sizes = (-1, inner.type.list_size)
+        inner = inner.values
+    flat = _flat(inner).reshape(-1, *sizes[1:]) if prod(sizes) else _flat(inner)
+    starts = column.offsets.to_pylist()
+    rows = tuple(flat[a:b] for a, b in pairwise(starts))
+    return Column(kind, _dtype(flat), (_ENTRY, _VALUE)[: len(sizes)], sizes, rows)
+
+
+def _flat(column: pa.Array) -> np.ndarray:
+    if pa.types.is_string(column.type):
+        return np.array([*column.to_pylist(), None], object)[:-1]
+    return column.to_numpy(zero_copy_only=True)
+
+
+def _dtype(values: np.ndarray) -> str:
+    return "utf8" if values.dtype == object else str(values.dtype)
