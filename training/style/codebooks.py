@@ -4,41 +4,54 @@ from collections.abc import Sequence
 
 import numpy as np
 
-ROUNDS = 20
-# Codes that a level uses. The first are few, so that a text and the clips it describes, or two
-# clips of one piece, meet in the same code, and a small model sees every code often; the later
-# ones refine.
-LEVEL_CODES = (32, 64, 128, 256, 512)
+ROUNDS = 15
+SEEDING = 4096  # vectors that the first centres are chosen among, at most
 # Where codes go that a level does not use: no residual of a unit vector comes near.
 OUT_OF_REACH = 8.0
 
 
+def level_codes(kinds: int, levels: int, codes: int) -> tuple[int, ...]:
+    """How many codes each level uses: at first one a kind of music, then twice as many a level.
+
+    So a text and the clips it describes, or two clips of one piece, meet in the same first codes,
+    and a small model sees every code often; the later levels refine.
+
+    Args:
+        kinds: of music.
+        levels: of the quantizer.
+        codes: of a level, at most.
+    """
+    return tuple(min(codes, kinds << level) for level in range(levels))
+
+
 def learn_codebooks(
-    vectors: np.ndarray,
-    levels: int,
+    prompts: np.ndarray,
+    blends: np.ndarray,
+    used: Sequence[int],
     codes: int,
     random: np.random.Generator,
-    level_codes: Sequence[int] = LEVEL_CODES,
 ) -> np.ndarray:
     """Learns residual codebooks.
 
     Args:
-        vectors: float32 [vector, rank], length 1 at most.
-        levels: codebooks wanted.
-        codes: rows of each; the first levels use fewer, see `level_codes`.
+        prompts: float32 [vector, rank], single texts and clips; they alone decide the first level,
+            as blends lie between kinds of music.
+        blends: float32 [vector, rank], mixed prompts.
+        used: how many codes each level uses.
+        codes: rows of each codebook.
         random: for the first centres.
-        level_codes: codes used by the first levels; later ones use all.
 
     Returns:
         float32 [level, code, rank].
     """
-    residual = vectors.astype(np.float32)
-    books = np.zeros((levels, codes, vectors.shape[1]), np.float32)
-    for level in range(levels):
-        wanted = level_codes[level] if level < len(level_codes) else codes
-        centres = _means(residual, min(wanted, codes, len(np.unique(residual, axis=0))), random)
-        books[level] = OUT_OF_REACH
+    books = np.full((len(used), codes, prompts.shape[1]), OUT_OF_REACH, np.float32)
+    residual = prompts.astype(np.float32)
+    for level, wanted in enumerate(used):
+        distinct = len(np.unique(residual, axis=0))
+        centres = _means(residual, min(wanted, codes, distinct), random)
         books[level, : len(centres)] = centres
+        if level == 0:
+            residual = np.concatenate([residual, blends.astype(np.float32)])
         residual = residual - centres[nearest(residual, centres)]
     return books
 
@@ -58,7 +71,7 @@ def tokens(vectors: np.ndarray, books: np.ndarray) -> np.ndarray:
 
 
 def _means(vectors: np.ndarray, count: int, random: np.random.Generator) -> np.ndarray:
-    centres = vectors[random.choice(len(vectors), count, replace=False)]
+    centres = _first_centres(vectors, count, random)
     for _ in range(ROUNDS):
         chosen = nearest(vectors, centres)
         members = np.bincount(chosen, minlength=count)  # [code]
@@ -72,3 +85,16 @@ def _means(vectors: np.ndarray, count: int, random: np.random.Generator) -> np.n
         lost = np.square(vectors - centres[chosen]).sum(axis=1)
         centres[~kept] = vectors[np.argsort(-lost, kind="stable")[: int((~kept).sum())]]
     return centres
+
+
+def _first_centres(vectors: np.ndarray, count: int, random: np.random.Generator) -> np.ndarray:
+    """Vectors far from each other: each drawn by its squared distance to those before."""
+    some = vectors[random.permutation(len(vectors))[: max(SEEDING, count)]]
+    chosen = [some[0]]
+    lost = np.full(len(some), np.inf)
+    for _ in range(count - 1):
+        lost = np.minimum(lost, np.square(some - chosen[-1]).sum(axis=1))
+        total = lost.sum()
+        at = random.choice(len(some), p=lost / total) if total > 0 else random.integers(len(some))
+        chosen.append(some[at])
+    return np.stack(chosen)

@@ -16,7 +16,7 @@ from training.loop import Budget, train
 from training.optimizer import OptimizerParams, TrainState, make_step, start
 from training.progress import Progress
 from training.style.batches import Batcher
-from training.style.codebooks import learn_codebooks
+from training.style.codebooks import learn_codebooks, level_codes
 from training.style.items import Embedder
 from training.style.model import Model
 from training.style.preparing import Prepared, read_sizes
@@ -26,7 +26,7 @@ ROWS = 64
 OPTIMIZER = OptimizerParams(
     rate=2e-3, warmup_steps=50, weight_decay=1e-2, last_rate=0.05, average_decay=0.98
 )
-SAMPLES = 20_000  # vectors that the quantizer learns from, about
+SAMPLES = 15_000  # vectors that the quantizer learns from, about
 CODEBOOKS_FILE, REPORT_FILE = "codebooks.npy", "report.json"
 
 
@@ -96,8 +96,10 @@ def quantize(
     random = np.random.default_rng([seed, 1])
     embedder = Embedder(prepared, towers)
     each = max(4, round(SAMPLES / 3 / len(prepared.train.pieces)))
-    vectors = embedder.samples(prepared.train, each, random)
-    books = learn_codebooks(vectors, format.style_levels, format.codebook_size, random)
+    samples = embedder.samples(prepared.train, each, random)
+    kinds = len({piece.genre for piece in prepared.train.pieces})
+    used = level_codes(kinds, format.style_levels, format.codebook_size)
+    books = learn_codebooks(*samples, used, format.codebook_size, random)
     books = books.astype(np.float16)  # as they are exported
     with replacing(run / CODEBOOKS_FILE) as file:
         np.save(file, books)

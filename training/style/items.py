@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from flax import nnx
@@ -30,7 +30,19 @@ class Embedded:
     genre: np.ndarray
 
 
-# A text or a clip's spectrogram with the number of its piece.
+class Samples(NamedTuple):
+    """Vectors as the quantizer may meet them.
+
+    Attributes:
+        prompts: float32 [vector, rank], texts and clips, as many of each, rows of length 1.
+        blends: float32 [vector, rank], of two of these each, length 1 at most.
+    """
+
+    prompts: np.ndarray
+    blends: np.ndarray
+
+
+# A text with the number of its piece.
 Texts: TypeAlias = Sequence[tuple[int, str]]
 
 
@@ -72,16 +84,14 @@ class Embedder:
         vectors = self.prepared.model.embed_clips(self.towers, np.stack(found))
         return _embedded(part, vectors, pieces)
 
-    def samples(self, part: Part, each: int, random: np.random.Generator) -> np.ndarray:
-        """Vectors as the quantizer may meet them: of clips, of texts, and of blends of two.
+    def samples(self, part: Part, each: int, random: np.random.Generator) -> Samples:
+        """Draws prompts and embeds them.
 
         Args:
             part: the pieces.
             each: clips, and texts, of every piece; as many blends.
             random: for all of it.
 
-        Returns:
-            float32 [3 * each * piece, rank].
         """
         prompter = Prompter(part.pieces)
         numbers = [number for number in range(len(part.pieces)) for _ in range(each)]
@@ -92,7 +102,7 @@ class Embedder:
         pairs = random.integers(len(singles), size=(len(numbers), 2))
         shares = random.uniform(0, 1, (len(numbers), 1)).astype(np.float32)
         blends = shares * singles[pairs[:, 0]] + (1 - shares) * singles[pairs[:, 1]]
-        return np.concatenate([singles, blends])
+        return Samples(singles, blends)
 
 
 def _clip(log_mel: np.ndarray, start: int, windows: int) -> np.ndarray:

@@ -7,6 +7,8 @@ import jax.numpy as jnp
 
 # Together: how far a text lies from its own clip, beside how well it is told from others.
 TOGETHER = 0.5
+# The mean text and the mean clip: nothing else keeps the two kinds of prompt in one region.
+GAP = 4.0
 STEEPEST = 30.0
 
 
@@ -18,12 +20,14 @@ class Losses(NamedTuple):
         contrast: cross-entropy of texts against clips and clips against texts, in nats.
         floor: the least contrast there can be: the entropy of the targets, in nats.
         together: 1 - cosine of texts and their own clips, mean.
+        gap: length of the difference of the mean text and the mean clip, squared.
     """
 
     total: jax.Array
     contrast: jax.Array
     floor: jax.Array
     together: jax.Array
+    gap: jax.Array
 
 
 def losses(
@@ -47,7 +51,9 @@ def losses(
     contrast = (ways[0][0] + ways[1][0]) / 2
     floor = (ways[0][1] + ways[1][1]) / 2
     together = jnp.mean(1 - jnp.diagonal(cosines))
-    return Losses(contrast + TOGETHER * together, contrast, floor, together)
+    gap = jnp.sum(jnp.square(texts.mean(axis=0) - clips.mean(axis=0)))
+    total = contrast + TOGETHER * together + GAP * gap
+    return Losses(total, contrast, floor, together, gap)
 
 
 def _cross(scores: jax.Array, fits: jax.Array) -> tuple[jax.Array, jax.Array]:

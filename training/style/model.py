@@ -62,6 +62,7 @@ class Model:
             "contrast": found.contrast,
             "excess": found.contrast - found.floor,
             "together": found.together,
+            "gap": found.gap,
             "steepness": jnp.exp(weights.log_steepness),
         }
         return found.total, parts

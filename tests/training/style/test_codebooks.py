@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from stages import rvq
-from training.style.codebooks import learn_codebooks, tokens
+from training.style.codebooks import learn_codebooks, level_codes, tokens
 
 RANK, LEVELS, CODES = 6, 4, 16
+NOTHING = np.zeros((0, RANK), np.float32)
 
 
 def vectors(count: int, seed: int = 0) -> np.ndarray:
@@ -19,8 +20,8 @@ def vectors(count: int, seed: int = 0) -> np.ndarray:
     return (found / np.linalg.norm(found, axis=1, keepdims=True)).astype(np.float32)
 
 
-def learn(known: np.ndarray, level_codes=(4, 8)) -> np.ndarray:
-    return learn_codebooks(known, LEVELS, CODES, np.random.default_rng(0), level_codes)
+def learn(known: np.ndarray, used=(4, 8, 16, 16), blends=NOTHING) -> np.ndarray:
+    return learn_codebooks(known, blends, used, CODES, np.random.default_rng(0))
 
 
 def test_every_level_brings_unseen_vectors_nearer():
@@ -53,7 +54,7 @@ def test_tokens_are_those_of_the_stage():
 @pytest.mark.parametrize("count", [1, 3, 20])
 def test_few_vectors_are_learnt_by_heart(count):
     some = vectors(count)
-    books = learn(some, level_codes=())
+    books = learn(some, used=(16, 16, 16, 16))
     rebuilt = books[np.arange(LEVELS), tokens(some, books)].sum(axis=1)
     np.testing.assert_allclose(rebuilt, some, atol=0.2)
     assert np.isfinite(books).all()
@@ -61,3 +62,18 @@ def test_few_vectors_are_learnt_by_heart(count):
 
 def test_the_same_vectors_give_the_same_codebooks():
     np.testing.assert_array_equal(learn(vectors(200)), learn(vectors(200)))
+
+
+def test_the_first_level_has_a_code_for_every_kind_whatever_the_blends():
+    kinds = np.eye(4, RANK, dtype=np.float32)
+    random = np.random.default_rng(0)
+    some = np.repeat(kinds, 50, axis=0) + random.normal(0, 0.02, (200, RANK)).astype(np.float32)
+    blends = (some + some[random.permutation(200)]) / 2
+    found = tokens(some, learn(some, blends=blends))[:, 0].reshape(4, 50)
+    assert all(len(set(row)) == 1 for row in found)
+    assert len(set(found[:, 0])) == 4
+
+
+def test_levels_use_twice_as_many_codes_as_the_one_before_up_to_all():
+    assert level_codes(3, 6, 20) == (3, 6, 12, 20, 20, 20)
+    assert level_codes(1, 3, 1) == (1, 1, 1)
