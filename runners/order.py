@@ -104,11 +104,11 @@ def plan(order: Order) -> Plan:
         PipelineError: the pipeline cannot run.
         OutputError: a file cannot be written.
     """
-    _refuse_duration(order.duration_s)
+    refuse_duration(order.duration_s)
     _refuse_twice(order)
     _refuse_lost_settings(order)
     for prompt in order.prompts:
-        _refuse_bytes(prompt)
+        refuse_bytes(prompt)
     saved = read_session(order.resume) if order.resume is not None else None
     graph = order.choice.load() if saved is None else _resumed_graph(saved, order.choice)
     if "audio" not in graph.outputs:
@@ -118,10 +118,7 @@ def plan(order: Order) -> Plan:
     if order.prompts:
         changes |= expand_prompts(order.prompts, graph.format)
     complete(graph, changes, {})
-    total = round(order.duration_s * graph.format.sample_rate_hz)
-    if total < 1:
-        raise InputError(f"duration {order.duration_s:g} s is shorter than one sample")
-    made = Plan(order, graph, saved, changes, total)
+    made = Plan(order, graph, saved, changes, total_samples(order.duration_s, graph))
     _refuse_unwritable(made)
     return made
 
@@ -135,7 +132,12 @@ def _resumed_graph(saved: SavedSession, choice: PipelineChoice) -> Graph:
     return build(parse(apply(saved.spec.as_dict(), (), choice.placements)), choice.allow)
 
 
-def _refuse_duration(duration_s: float) -> None:
+def refuse_duration(duration_s: float) -> None:
+    """Refuses what is no length of music.
+
+    Raises:
+        InputError: it is not above 0, or longer than a day.
+    """
     if not (math.isfinite(duration_s) and duration_s > 0):
         raise InputError(f"duration {duration_s:g}: must be a number of seconds above 0")
     if duration_s > LONGEST_S:
@@ -167,7 +169,24 @@ def _refuse_twice(order: Order) -> None:
             raise UsageError(f"{other} and {option} both name {path}; give two names")
 
 
-def _refuse_bytes(prompt: Text | Audio) -> None:
+def total_samples(duration_s: float, graph: Graph) -> int:
+    """Samples per channel in a duration.
+
+    Raises:
+        InputError: it is shorter than one.
+    """
+    total = round(duration_s * graph.format.sample_rate_hz)
+    if total < 1:
+        raise InputError(f"duration {duration_s:g} s is shorter than one sample")
+    return total
+
+
+def refuse_bytes(prompt: Text | Audio) -> None:
+    """Refuses a text of bytes that were no text on the command line.
+
+    Raises:
+        InputError: UTF-8 cannot write it.
+    """
     if isinstance(prompt, Text):
         try:
             prompt.text.encode()

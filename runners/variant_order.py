@@ -1,0 +1,173 @@
+"""What `soundstage variants` is asked for, checked as far as that goes without weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from graph.control import ControlError
+from graph.plan import Graph
+from graph.problem import PipelineError, Problem
+from runners.audio_out import EXTENSIONS
+from runners.controls import complete
+from runners.errors import InputError, OutputError, UsageError
+from runners.order import refuse_bytes, refuse_duration, total_samples
+from runners.pipeline_choice import PipelineChoice, RunnerKind
+from runners.prompts import Audio, Text, expand_prompts
+from runners.variant_list import BadList, Row, read_list
+
+MOST = 1000
+
+
+@dataclass(frozen=True)
+class VariantsOrder:
+    """What to make, and where to put it.
+
+    Attributes:
+        prompts: one variant each, times the seeds; empty = the pipeline's default.
+        seeds: empty = the pipeline's, or each row's own.
+        rows: a file that lists variants, instead of prompts.
+        duration_s: seconds of audio of each.
+        folder: where the files go; made if it is missing.
+        suffix: ".wav", ".flac", ".ogg" or ".mp3".
+        controls: the controls of every variant that has none of its own, by name.
+        choice: the pipeline.
+        batch: how many variants are made together.
+        again: make those too that are there already.
+        timeline: where to write the timeline of the stages.
+        runner: what runs the stages.
+    """
+
+    prompts: tuple[Text, ...]
+    seeds: tuple[int, ...]
+    rows: Path | None
+    duration_s: float
+    folder: Path
+    suffix: str = ".wav"
+    controls: Mapping[str, Any] = field(default_factory=dict)
+    choice: PipelineChoice = field(default_factory=PipelineChoice)
+    batch: int = 8
+    again: bool = False
+    timeline: Path | None = None
+    runner: RunnerKind = "local"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One piece of music to make.
+
+    Attributes:
+        name: what a person calls it; "" = nothing.
+        prompts: as they were asked for; empty = the pipeline's default.
+        changes: the controls asked for, prompts taken apart into theirs.
+        row: every control's value.
+    """
+
+    name: str
+    prompts: tuple[Text | Audio, ...]
+    changes: Mapping[str, Any]
+    row: Mapping[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class VariantsPlan:
+    """An order that can be carried out, unless weights or a stage object.
+
+    Attributes:
+        order: what was asked for.
+        graph: what will run.
+        variants: what to make, in order.
+        total_samples: samples per channel of each.
+    """
+
+    order: VariantsOrder
+    graph: Graph
+    variants: tuple[Variant, ...]
+    total_samples: int
+
+    @property
+    def seconds(self) -> float:
+        """How long each will be, a whole number of samples."""
+        return self.total_samples / self.graph.format.sample_rate_hz
+
+    @property
+    def chunks(self) -> int:
+        """How many chunks that takes; the last one may be cut."""
+        return -(-self.total_samples // self.graph.format.dims["sample"])
+
+
+def plan(order: VariantsOrder) -> VariantsPlan:
+    """Checks an order; loads no weights and touches no file.
+
+    Raises:
+        UsageError: options contradict each other.
+        InputError: a prompt, a control or the duration cannot be used; `ControlError` likewise.
+        BadList: something in the list is wrong.
+        PipelineError: the pipeline cannot run.
+        OutputError: no such format, or the folder is none.
+    """
+    refuse_duration(order.duration_s)
+    _refuse_options(order)
+    rows, problems = _rows(order)
+    graph = order.choice.load()
+    if "audio" not in graph.outputs:
+        cure = 'add audio = "stage.port"'
+        raise PipelineError([Problem("outputs", "variants needs an output named audio", cure)])
+    variants: list[Variant] = []
+    expanded: dict[tuple[Text | Audio, ...], dict[str, Any]] = {}
+    for row in rows:
+        try:
+            if row.prompts not in expanded:
+                expanded[row.prompts] = _expand(row.prompts, graph)
+            changes = {**row.controls, **expanded[row.prompts]}
+            made = complete(graph, changes, {})
+        except (ControlError, InputError) as error:
+            if order.rows is None:
+                raise
+            problems.append(Problem(row.where, str(error)))
+        else:
+            variants.append(Variant(row.name, row.prompts, changes, made))
+    if problems:
+        raise BadList(list(dict.fromkeys(problems)))
+    return VariantsPlan(order, graph, tuple(variants), total_samples(order.duration_s, graph))
+
+
+def _rows(order: VariantsOrder) -> tuple[Sequence[Row], list[Problem]]:
+    """Every variant as a row, controls filled up; and what is wrong with the list."""
+    rows, problems = ([], []) if order.rows is None else read_list(order.rows)
+    if order.rows is None:
+        rows = [Row("", prompts=(prompt,)) for prompt in order.prompts] or [Row("")]
+    seeds = [{"seed": seed} for seed in order.seeds] or [{}]
+    own = [replace(row, controls={**order.controls, **row.controls}) for row in rows]
+    made = [
+        replace(row, controls={**row.controls, **seed})
+        for row in own
+        for seed in (seeds if "seed" not in row.controls else [{}])
+    ]
+    if len(made) > MOST:
+        raise InputError(f"{len(made)} variants are more than {MOST}; use several folders")
+    return made, problems
+
+
+def _expand(prompts: Sequence[Text | Audio], graph: Graph) -> dict[str, Any]:
+    for prompt in prompts:
+        refuse_bytes(prompt)
+    return expand_prompts(prompts, graph.format) if prompts else {}
+
+
+def _refuse_options(order: VariantsOrder) -> None:
+    if order.rows is not None and order.prompts:
+        raise UsageError("--list and --prompt both say what to make; put the prompts into the list")
+    if order.suffix not in EXTENSIONS:
+        raise OutputError(f"{order.suffix}: choose one of {', '.join(EXTENSIONS)}")
+    if order.batch < 1:
+        raise UsageError(f"--batch {order.batch}: at least 1")
+    for prompt in order.prompts:
+        if order.prompts.count(prompt) > 1:
+            raise UsageError(
+                f"--prompt {prompt.text[:40]!r} is there twice; seeds make a difference"
+            )
+    if order.folder.exists() and not order.folder.is_dir():
+        raise OutputError(f"{order.folder}: is not a folder")
