@@ -7,3 +7,7 @@
 The towers end in few numbers, `rank`, which a fixed basis with orthogonal rows turns into the
 width of the music format: a wide last layer would be most of the file and add nothing.
 """
+
+from stages.style_towers.stage import Embed
+
+__all__ = ["Embed"]
