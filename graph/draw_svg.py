@@ -5,6 +5,7 @@ from html import escape
 from itertools import pairwise
 
 from graph.layout import Link
+from graph.legible import legible
 from graph.plan import FromPast, FromStage, Graph, Node, Source
 from graph.sheet import (
     FOOT,
@@ -17,7 +18,6 @@ from graph.sheet import (
     Sheet,
     lane_text,
     lay_out,
-    legible,
     pill_text,
     row_middle,
     short_type,

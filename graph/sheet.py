@@ -1,13 +1,12 @@
 """The plan of a drawing: how large everything is, where it stands and where feedback runs."""
 
 import json
-import re
-import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from unicodedata import east_asian_width
 
 from graph.layout import Item, Link, Placement, layers, place
+from graph.legible import legible, wrapped
 from graph.plan import FromClock, FromControl, FromPast, FromStage, Graph, Node
 from graph.port import Port
 
@@ -25,9 +24,6 @@ STEP = 8.0  # between two upright lines of feedback in one gap
 MARGIN = 24.0
 LINE = 16.0
 LEAST_WIDTH = 320.0
-
-# What moves a terminal's cursor, or what XML cannot hold.
-_ILLEGIBLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 
 
 @dataclass(frozen=True)
@@ -103,16 +99,6 @@ def lay_out(graph: Graph) -> Sheet:
     lanes = _lanes(past, _bottoms(items, links, placement, head), tops, left, right)
     bottom = max([head + placement.height, *(lane.level for lane in lanes)])
     return Sheet(graph, note, items, links, bends, tops, left, right, lanes, width, bottom + MARGIN)
-
-
-def legible(text: str) -> str:
-    """Text from a pipeline file with a mark in place of every letter that nobody can read."""
-    return _ILLEGIBLE.sub("\ufffd", text)
-
-
-def wrapped(text: str, most: int) -> list[str]:
-    """Text from a pipeline file in legible lines of at most `most` letters."""
-    return [legible(line) for line in textwrap.wrap(text, most)]
 
 
 def default_text(graph: Graph, name: str, most: int) -> str:

@@ -108,7 +108,9 @@ import json
 from graph.draw import draw_mermaid, draw_svg, draw_text
 from small_graphs import graph, loops, past
 wide = {f"s{n}": ("Add", {"a": "in.number", "b": past(f"s{(n * 7) % 12}.sum")}) for n in range(12)}
-wide["end"] = ("Add", {"a": "s3.sum", "b": "s8.sum"})
+# Stages before those they need: the order in which needs are looked at must not show.
+ends = {f"e{n}": ("Add", {"a": f"s{n}.sum", "b": f"s{n + 6}.sum"}) for n in range(6)}
+wide = ends | wide | {"end": ("Add", {"a": "e0.sum", "b": "e5.sum"})}
 for checked in loops(), graph(wide, {"number": 1}, {"out": "end.sum"}):
     drawn = [draw(checked) for draw in (draw_mermaid, draw_svg, draw_text)]
     print(json.dumps([checked.digest, list(checked.nodes), list(checked.feedback()), drawn]))
