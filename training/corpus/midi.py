@@ -51,20 +51,20 @@ def _midi_track(track: Track, channel: int) -> mido.MidiTrack:
         (PAN, round(63.5 + 63.5 * track.pan)),
         (REVERB, round(127 * track.reverb)),
     ]
-    timed = [(0, 0, mido.Message("program_change", channel=channel, program=program))]
-    timed += [(0, 1, _control(channel, number, value)) for number, value in settings]
-    timed += [(ticks(c.beat), 2, _control(channel, c.number, c.value)) for c in track.controls]
+    timed = [(0, mido.Message("program_change", channel=channel, program=program))]
+    timed += [(0, _control(channel, number, value)) for number, value in settings]
+    timed += [(ticks(c.beat), _control(channel, c.number, c.value)) for c in track.controls]
     for note in track.notes:
         start = ticks(note.start)
         end = max(start + 1, ticks(note.start + note.length))
         on = mido.Message("note_on", channel=channel, note=note.pitch, velocity=note.velocity)
         off = mido.Message("note_off", channel=channel, note=note.pitch, velocity=0)
-        # At one tick a key goes up before it goes down again.
-        timed += [(start, 4, on), (end, 3, off)]
+        timed += [(start, on), (end, off)]
     out = mido.MidiTrack()
     out.append(mido.MetaMessage("track_name", name=track.role))
     now = 0
-    for at, _, message in sorted(timed, key=lambda item: item[:2]):
+    # The sort is stable and notes come by start: at one tick a key goes up before it goes down.
+    for at, message in sorted(timed, key=lambda item: item[0]):
         out.append(message.copy(time=at - now))
         now = at
     return out

@@ -54,6 +54,14 @@ def test_a_midi_file_reads_back_as_the_same_notes(genre):
         )
 
 
+def test_a_key_struck_again_the_moment_it_is_released_sounds_twice():
+    notes = tuple(Note(float(beat), 1.0, 60, 80 + beat) for beat in range(3))
+    (_, ((_, _, read),)) = read_back(
+        midi_bytes(Score(120.0, 4, 4.0, (Track("piano", "x", notes),)))
+    )
+    assert read == [(480 * beat, 480 * (beat + 1), 60, 80 + beat) for beat in range(3)]
+
+
 def test_more_instruments_than_channels_are_refused():
     track = Track("piano", "chords", (Note(0.0, 1.0, 60, 80),))
     with pytest.raises(ValueError, match="16 MIDI channels"):

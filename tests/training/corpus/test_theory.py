@@ -79,6 +79,26 @@ def test_voices_move_less_than_a_fourth_on_average(first, second):
     assert sum(abs(a - b) for a, b in zip(before, after, strict=True)) / 4 < 5
 
 
+@given(chords)
+def test_a_voicing_comes_back_to_its_range(chord):
+    # The top may pass it by a few half steps where that saves the voices a leap.
+    assert voice(chord, 3, 48, 67, (70, 74, 79))[-1] <= 67 + 4
+
+
+def test_voices_led_from_the_chord_before_move_far_less_than_voices_laid_out_anew():
+    led = anew = 0
+    for progression in GENRES["jazz"].progressions["major"]:
+        spans = lay_chords(progression, 0, 0.0, 8, 4)
+        before = voice(spans[0].chord, 4, 45, 81, (45, 48, 52, 55))
+        for span in spans[1:]:
+            after = voice(span.chord, 4, 45, 81, before)
+            centred = voice(span.chord, 4, 45, 81, None)
+            led += sum(abs(a - b) for a, b in zip(after, before, strict=True))
+            anew += sum(abs(a - b) for a, b in zip(centred, before, strict=True))
+            before = after
+    assert led < 0.5 * anew
+
+
 @given(chords, st.sampled_from(sorted(MODES)), st.integers(0, 11))
 def test_an_adapted_scale_holds_the_chord(chord, mode, tonic):
     classes = adapted_classes(scale_classes(tonic, mode), chord)
