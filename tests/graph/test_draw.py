@@ -90,6 +90,7 @@ def test_text_marks_feedback_at_both_of_its_ends(drawn):
     dashed = draw_text(drawn).count("◀╌╌")
     assert dashed == len(edges(drawn, FromPast))
     assert draw_text(drawn).count("╌╌▶") == len(drawn.feedback())
+    assert draw_text(drawn).count("delay 1") == dashed + len(drawn.feedback())
 
 
 NODE = re.compile(r"  (\w+)(\(\[.*\]\)|\{\{.*\}\}|\[/.*/\]|\[.*\])$")
