@@ -53,6 +53,41 @@ def replacing(path: Path | str, expected_bytes: int = 0) -> Iterator[BinaryIO]:
         part.unlink(missing_ok=True)
 
 
+class _Untouched(Exception):
+    """Leaves a file that was opened only to see whether it can be."""
+
+
+def check_writable(path: Path | str) -> None:
+    """Finds out now whether `replacing` will work; leaves everything as it is.
+
+    Raises:
+        OutputError: as `replacing`.
+    """
+    with suppress(_Untouched), replacing(path):
+        raise _Untouched
+
+
+@contextmanager
+def making_folder(path: Path) -> Iterator[None]:
+    """Makes a folder and what is missing above it.
+
+    If the block raises, those that were made and are still empty are removed again.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    with reporting(path):
+        path.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            for folder in missing:
+                folder.rmdir()
+        raise
+
+
 @contextmanager
 def reporting(path: Path | str) -> Iterator[None]:
     """Turns the system's refusal to write `path` into one line.

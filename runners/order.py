@@ -17,7 +17,7 @@ from graph.spec import parse
 from runners.audio_out import STANDARD_OUTPUT, open_writer
 from runners.controls import complete
 from runners.errors import InputError, UsageError
-from runners.files import replacing
+from runners.files import check_writable
 from runners.pipe_out import standard_output
 from runners.pipeline_choice import PipelineChoice, RunnerKind
 from runners.prompts import Audio, Text, expand_prompts
@@ -214,5 +214,4 @@ def _refuse_unwritable(plan: Plan) -> None:
             raise _Untouched
     for path in (order.save, order.record, order.timeline):
         if path is not None:
-            with suppress(_Untouched), replacing(path):
-                raise _Untouched
+            check_writable(path)

@@ -19,7 +19,7 @@ _POINTS_PER_BAND = 32
 
 @dataclass(frozen=True)
 class Picture:
-    """A waveform and a spectrogram of at most `COLUMNS` columns.
+    """A waveform and a spectrogram.
 
     Attributes:
         seconds: duration.
@@ -36,14 +36,19 @@ class Picture:
     highest_hz: float
 
 
-def picture(source: AudioFile) -> Picture:
+def picture(source: AudioFile, columns: int = COLUMNS, bands: int = BANDS) -> Picture:
     """Reads `source` to its end.
+
+    Args:
+        source: the audio.
+        columns: how many columns of time there are at most.
+        bands: how many bands the spectrogram has.
 
     Raises:
         InputError: the file is damaged or cut short.
     """
-    envelope = _Envelope(source)
-    spectrogram = _Spectrogram(source)
+    envelope = _Envelope(source, columns)
+    spectrogram = _Spectrogram(source, columns, bands)
     for block in source.blocks():
         finite = np.nan_to_num(block, posinf=0.0, neginf=0.0)
         envelope.add(finite)
@@ -57,9 +62,9 @@ def picture(source: AudioFile) -> Picture:
 class _Envelope:
     """The smallest and largest sample of each column of time."""
 
-    def __init__(self, source: AudioFile) -> None:
+    def __init__(self, source: AudioFile, columns: int) -> None:
         self._samples = source.samples
-        self._columns = min(COLUMNS, source.samples)
+        self._columns = min(columns, source.samples)
         self._low = np.full((self._columns, source.channels), np.inf, np.float32)
         self._high = np.full((self._columns, source.channels), -np.inf, np.float32)
         self._start = 0
@@ -80,13 +85,13 @@ class _Envelope:
 class _Spectrogram:
     """Mean power of overlapping frames, gathered into columns of time."""
 
-    def __init__(self, source: AudioFile) -> None:
+    def __init__(self, source: AudioFile, columns: int, bands: int) -> None:
+        self._bands = bands
         self._length = 1 << round(np.log2(max(256.0, _WINDOW_S * source.sample_rate_hz)))
-        self._hop = int(np.clip(source.samples // COLUMNS, _LEAST_HOP, self._length // 2))
+        self._hop = int(np.clip(source.samples // columns, _LEAST_HOP, self._length // 2))
         self._frames = source.samples // self._hop + 1
-        columns = min(COLUMNS, self._frames)
-        self._power = np.zeros((columns, self._length // 2 + 1))
-        self._counts = np.zeros(columns)
+        self._power = np.zeros((min(columns, self._frames), self._length // 2 + 1))
+        self._counts = np.zeros(len(self._power))
         self._window = np.hanning(self._length).astype(np.float32)
         # Half a frame of silence before the start puts the first frame's middle at 0 s.
         self._pending = np.zeros((self._length // 2, source.channels), np.float32)
@@ -103,14 +108,14 @@ class _Spectrogram:
     def finished(self, highest_hz: float) -> np.ndarray:
         self.add(np.zeros((self._length, self._pending.shape[1]), np.float32))
         mean = self._power / np.maximum(self._counts, 1)[:, None]  # [time, bin]
-        points_hz = np.geomspace(LOWEST_HZ, highest_hz, BANDS * _POINTS_PER_BAND)
+        points_hz = np.geomspace(LOWEST_HZ, highest_hz, self._bands * _POINTS_PER_BAND)
         at = points_hz / highest_hz * (mean.shape[1] - 1)
         below = np.minimum(at.astype(np.int64), mean.shape[1] - 2)
         part = at - below
-        level = np.empty((BANDS, len(mean)), np.float32)
+        level = np.empty((self._bands, len(mean)), np.float32)
         for column, power in enumerate(mean):
             points = power[below] * (1 - part) + power[below + 1] * part
-            level[:, column] = points.reshape(BANDS, _POINTS_PER_BAND).max(axis=1)
+            level[:, column] = points.reshape(self._bands, _POINTS_PER_BAND).max(axis=1)
         return 10 * np.log10(np.maximum(level, np.float32(10 ** (SILENCE_DB / 10))))
 
     def _add_frames(self, frames: np.ndarray) -> None:

@@ -15,10 +15,53 @@ from runners.controls import complete
 from runners.errors import InputError, OutputError, UsageError
 from runners.order import refuse_bytes, refuse_duration, total_samples
 from runners.pipeline_choice import PipelineChoice, RunnerKind
-from runners.prompts import Audio, Text, expand_prompts
+from runners.prompts import Audio, Text, expand_prompts, parse_text
+from runners.seeds import parse_seeds
 from runners.variant_list import BadList, Row, read_list
 
 MOST = 1000
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which variants to make.
+
+    Attributes:
+        prompts: one variant each, times the seeds; empty = the pipeline's default.
+        seeds: empty = the pipeline's, or each row's own.
+        rows: a file that lists variants, instead of prompts.
+    """
+
+    prompts: tuple[Text, ...] = ()
+    seeds: tuple[int, ...] = ()
+    rows: Path | None = None
+
+    @classmethod
+    def read(cls, prompts: Sequence[str] | None, seeds: str | None, rows: Path | None) -> Wanted:
+        """Reads what a command line says.
+
+        Raises:
+            InputError: the seeds cannot be read.
+        """
+        read = parse_seeds(seeds, MOST) if seeds is not None else ()
+        return cls(tuple(map(parse_text, prompts or ())), read, rows)
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where the variants go.
+
+    Attributes:
+        folder: made if it is missing.
+        suffix: ".wav", ".flac", ".ogg" or ".mp3".
+        again: make those too that are there already.
+        timeline: where to write the timeline of the stages.
+    """
+
+    folder: Path
+    suffix: str = ".wav"
+    again: bool = False
+    timeline: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -26,31 +69,21 @@ class VariantsOrder:
     """What to make, and where to put it.
 
     Attributes:
-        prompts: one variant each, times the seeds; empty = the pipeline's default.
-        seeds: empty = the pipeline's, or each row's own.
-        rows: a file that lists variants, instead of prompts.
+        wanted: which variants.
+        destination: where they go.
         duration_s: seconds of audio of each.
-        folder: where the files go; made if it is missing.
-        suffix: ".wav", ".flac", ".ogg" or ".mp3".
         controls: the controls of every variant that has none of its own, by name.
         choice: the pipeline.
-        batch: how many variants are made together.
-        again: make those too that are there already.
-        timeline: where to write the timeline of the stages.
+        batch: how many variants are made together, at most.
         runner: what runs the stages.
     """
 
-    prompts: tuple[Text, ...]
-    seeds: tuple[int, ...]
-    rows: Path | None
+    wanted: Wanted
+    destination: Destination
     duration_s: float
-    folder: Path
-    suffix: str = ".wav"
     controls: Mapping[str, Any] = field(default_factory=dict)
     choice: PipelineChoice = field(default_factory=PipelineChoice)
     batch: int = 8
-    again: bool = False
-    timeline: Path | None = None
     runner: RunnerKind = "local"
 
 
@@ -124,7 +157,7 @@ def plan(order: VariantsOrder) -> VariantsPlan:
             changes = {**row.controls, **expanded[row.prompts]}
             made = complete(graph, changes, {})
         except (ControlError, InputError) as error:
-            if order.rows is None:
+            if order.wanted.rows is None:
                 raise
             problems.append(Problem(row.where, str(error)))
         else:
@@ -136,14 +169,14 @@ def plan(order: VariantsOrder) -> VariantsPlan:
 
 def _rows(order: VariantsOrder) -> tuple[Sequence[Row], list[Problem]]:
     """Every variant as a row, controls filled up; and what is wrong with the list."""
-    rows, problems = ([], []) if order.rows is None else read_list(order.rows)
-    if order.rows is None:
-        rows = [Row("", prompts=(prompt,)) for prompt in order.prompts] or [Row("")]
-    seeds = [{"seed": seed} for seed in order.seeds] or [{}]
-    own = [replace(row, controls={**order.controls, **row.controls}) for row in rows]
+    wanted = order.wanted
+    rows, problems = ([], []) if wanted.rows is None else read_list(wanted.rows)
+    if wanted.rows is None:
+        rows = [Row("", prompts=(prompt,)) for prompt in wanted.prompts] or [Row("")]
+    seeds = [{"seed": seed} for seed in wanted.seeds] or [{}]
     made = [
-        replace(row, controls={**row.controls, **seed})
-        for row in own
+        replace(row, controls={**order.controls, **seed, **row.controls})
+        for row in rows
         for seed in (seeds if "seed" not in row.controls else [{}])
     ]
     if len(made) > MOST:
@@ -158,16 +191,16 @@ def _expand(prompts: Sequence[Text | Audio], graph: Graph) -> dict[str, Any]:
 
 
 def _refuse_options(order: VariantsOrder) -> None:
-    if order.rows is not None and order.prompts:
+    wanted, destination = order.wanted, order.destination
+    if wanted.rows is not None and wanted.prompts:
         raise UsageError("--list and --prompt both say what to make; put the prompts into the list")
-    if order.suffix not in EXTENSIONS:
-        raise OutputError(f"{order.suffix}: choose one of {', '.join(EXTENSIONS)}")
+    for prompt in wanted.prompts:
+        if wanted.prompts.count(prompt) > 1:
+            raise UsageError(f"--prompt {prompt.text[:40]!r} is there twice; vary the seed instead")
+    if destination.suffix not in EXTENSIONS:
+        known = ", ".join(EXTENSIONS)
+        raise OutputError(f"{destination.suffix!r} is no audio format; choose one of {known}")
     if order.batch < 1:
-        raise UsageError(f"--batch {order.batch}: at least 1")
-    for prompt in order.prompts:
-        if order.prompts.count(prompt) > 1:
-            raise UsageError(
-                f"--prompt {prompt.text[:40]!r} is there twice; seeds make a difference"
-            )
-    if order.folder.exists() and not order.folder.is_dir():
-        raise OutputError(f"{order.folder}: is not a folder")
+        raise UsageError(f"--batch {order.batch}: must be at least 1")
+    if destination.folder.exists() and not destination.folder.is_dir():
+        raise OutputError(f"{destination.folder}: is a file; give a folder")

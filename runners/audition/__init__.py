@@ -1,0 +1,1 @@
+"""The page that plays variants side by side: one HTML file, complete in itself."""
