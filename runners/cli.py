@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from runners import cli_branch, cli_generate, cli_inspect, cli_pipeline, cli_replay, cli_verify
+from runners import (
+    cli_branch,
+    cli_generate,
+    cli_inspect,
+    cli_pipeline,
+    cli_replay,
+    cli_variants,
+    cli_verify,
+)
 from runners.exit_codes import STOPPED, CommandFailed, errors_as_lines
 from runners.interrupts import stopped_politely
 
@@ -25,6 +33,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["--help", "-h"]},
 )
 app.command(epilog=cli_generate.EXAMPLES)(cli_generate.generate)
+app.command(epilog=cli_variants.EXAMPLES)(cli_variants.variants)
 app.command(epilog=cli_branch.EXAMPLES)(cli_branch.branch)
 app.command(epilog=cli_pipeline.CHECK_EXAMPLES)(cli_pipeline.check)
 app.command(epilog=cli_pipeline.GRAPH_EXAMPLES)(cli_pipeline.graph)
