@@ -9,6 +9,7 @@ import typer
 
 from runners import (
     cli_branch,
+    cli_finetune,
     cli_generate,
     cli_inspect,
     cli_pipeline,
@@ -42,6 +43,7 @@ app.command(epilog=cli_inspect.EXAMPLES)(cli_inspect.inspect)
 app.command(epilog=cli_replay.REPLAY_EXAMPLES)(cli_replay.replay)
 app.command(epilog=cli_replay.DIFF_EXAMPLES)(cli_replay.diff)
 app.command(epilog=cli_verify.EXAMPLES)(cli_verify.verify)
+app.command(epilog=cli_finetune.EXAMPLES)(cli_finetune.finetune)
 
 
 def _print_version(asked: bool) -> None:

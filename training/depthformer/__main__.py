@@ -14,8 +14,7 @@ from stages.depthformer.config import Size
 from stages.depthformer.vocabulary import Vocabulary
 from stages.weights import WeightsError
 from training.checkpoint import CheckpointError
-from training.depthformer.examples import TooShort
-from training.depthformer.export import ExportError, export
+from training.depthformer.export import export
 from training.depthformer.fitting import best_weights, fit
 from training.depthformer.order import Order, read_order
 from training.loop import Budget, TrainingError
@@ -132,10 +131,9 @@ def export_run(output: Output, run: Run = Path("runs/depthformer")) -> None:
 @contextmanager
 def _told() -> Iterator[None]:
     """Tells what went wrong in one line."""
-    faults = (CacheError, CheckpointError, ExportError, TooShort, TrainingError, WeightsError)
     try:
         yield
-    except (*faults, UserError, OSError) as error:
+    except (CheckpointError, TrainingError, UserError, WeightsError, OSError) as error:
         print(f"training.depthformer: {error}", file=sys.stderr)
         raise typer.Exit(1) from error
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from graph.format import Format
+from runners.errors import InputError
 from stages.depthformer.vocabulary import NOTHING, Vocabulary
 from training.tokens.record import PieceTokens
 
@@ -62,7 +63,7 @@ class ExampleParams:
             raise ValueError("style_dropout must be in [0, 1), noise in [0, 1]")
 
 
-class TooShort(Exception):
+class TooShort(InputError):
     """No piece is long enough to learn from."""
 
 

@@ -6,13 +6,14 @@ from pathlib import Path
 import numpy as np
 from flax import nnx
 
+from runners.errors import UserError
 from stages.depthformer.compact import compacted
 from stages.depthformer.model import published_name
 from stages.depthformer.vocabulary import Vocabulary
 from stages.weights import parameter_arrays, save_safetensors
 
 
-class ExportError(Exception):
+class ExportError(UserError):
     """Weights that do not fit the file's type."""
 
 

@@ -106,6 +106,8 @@ def fit(
     step = make_step(loss, params.optimizer)
     state = start(begin.state, params.optimizer)
     done, stopped = _steps_done(run), False
+    if checker is not None and done == 0:
+        _check(checker, state, Position(0, seed), run)
     while not stopped:
         stop = _next_stop(done, params.validate_steps, budget)
         part = replace(budget, steps=stop)
@@ -152,6 +154,7 @@ def _next_stop(done: int, every: int, budget: Budget) -> int:
 
 def _check(checker: Checker, state: TrainState, position: Position, run: Path) -> list[Validation]:
     """Checks the averaged weights, notes it, and keeps them if they are the best so far."""
+    run.mkdir(parents=True, exist_ok=True)
     path = run / CHECKS_FILE
     # Checks behind where the run stands belong to steps that were lost, or to this very step.
     before = [check for check in read_validations(path) if check.step < position.step]

@@ -14,10 +14,9 @@ from stages.array_source import WeightsError
 from stages.spectrostream.stage import CodecParams, Size
 from training.corpus.manifest import ManifestError
 from training.tokens.building import file_encoders
-from training.tokens.cache import CacheError
 from training.tokens.encoding import Encoders
 from training.tokens.making import make_cache
-from training.tokens.pieces import NoAudio, corpus_pieces
+from training.tokens.pieces import corpus_pieces
 
 EXAMPLES = """Example:
 
@@ -53,7 +52,7 @@ def tokens(
 
     Goes on where it was stopped; pieces that are there and did not change are kept.
     """
-    faults = (UserError, ManifestError, NoAudio, CacheError, WeightsError, OSError)
+    faults = (UserError, ManifestError, WeightsError, OSError)
     try:
         encoders = file_encoders(Format(), CodecParams(codec, codec_size), style, codebooks)
         _make(corpus, encoders, output, clips)

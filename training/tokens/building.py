@@ -1,10 +1,13 @@
 """Encoders with their weights in place: from files, or from the stages of a pipeline."""
 
+from typing import ClassVar
+
 import jax
 
 from graph.format import Format
 from graph.plan import FromStage, Graph, Node
 from runners.devices import find_device
+from runners.errors import UserError
 from stages.depthformer import Sample
 from stages.spectrostream import Decode
 from stages.spectrostream.codec import load_codec
@@ -17,8 +20,10 @@ from training.tokens.encoding import Embedding, Encoders, Quantizing
 ENCODER_PARTS = ("encoder", "quantizer")
 
 
-class NotTrainable(Exception):
+class NotTrainable(UserError):
     """A pipeline has not the parts that training needs; the message says which."""
+
+    exit_code: ClassVar[int] = 4
 
 
 def file_encoders(

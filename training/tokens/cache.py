@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from runners.errors import InputError
 from runners.files import replacing
 from training.tokens.record import Facts, PieceTokens, Styles
 
@@ -28,7 +29,7 @@ SCHEMA = pa.schema(
 )
 
 
-class CacheError(Exception):
+class CacheError(InputError):
     """A file of tokens cannot be used; the message says which and why."""
 
 
