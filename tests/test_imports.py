@@ -27,7 +27,6 @@ NAME_STAGES = {
 ONLY_IN = {
     "matplotlib": {"runners/plots.py"},
     "soundfile": {"runners/compressed.py", "runners/decoding.py"},
-    "ray": set(),
 }
 
 
@@ -100,6 +99,10 @@ def test_only_what_verifies_networks_names_a_module_of_stages():
 @pytest.mark.parametrize(("library", "files"), ONLY_IN.items(), ids=ONLY_IN)
 def test_a_library_is_imported_only_in_the_files_named_here(library, files):
     assert importers(library) == files
+
+
+def test_ray_is_imported_only_by_the_runner_that_is_called_after_it():
+    assert {name for name in importers("ray") if not name.startswith("runners/ray_")} == set()
 
 
 def test_importing_soundstage_loads_nothing_heavy():
