@@ -45,15 +45,12 @@ class Keeper:
     """Keeps a folder's manifest in step with its files."""
 
     def __init__(self, folder: Path, slots: Sequence[Slot], before: Manifest) -> None:
-        """Writes down what the folder will hold before anything is made.
+        """Writes nothing yet.
 
         Args:
             folder: where the files are.
             slots: what this run asks for, in order.
             before: the manifest as it was found.
-
-        Raises:
-            OutputError: the manifest cannot be written.
         """
         self.entries = {slot.file: slot.entry for slot in slots if slot.entry is not None}
         self._folder = folder
@@ -62,15 +59,17 @@ class Keeper:
         self._left = tuple(
             file for file in before.pending if file not in self._files and (folder / file).exists()
         )
-        self.keep(())
 
     @property
     def finished(self) -> tuple[Entry, ...]:
         """What this run asks for and is there, in the order it was asked for."""
         return tuple(self.entries[file] for file in self._files if file in self.entries)
 
-    def keep(self, entries: Iterable[Entry]) -> None:
+    def keep(self, entries: Iterable[Entry] = ()) -> None:
         """Takes in what has been finished and writes the manifest.
+
+        To be called before the first file appears, too: what the manifest says is to come is ours
+        even if the process is killed before it can say that it is there.
 
         Raises:
             OutputError: it cannot be written.

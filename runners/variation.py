@@ -67,8 +67,10 @@ def _make_missing(
         progress.say(f"{plan.graph.name}: {plan.graph.spec.note}")
     keeper = Keeper(plan.order.destination.folder, slots, manifest)
     page = Page(plan.order.destination.folder / PAGE, plan.graph.name, version())
-    page.write(keeper.finished)
-    maker = _Maker(plan, runner)
+    if keeper.finished:
+        keeper.keep()
+        page.write(keeper.finished)
+    maker = _Maker(plan, runner, keeper)
     with (
         timeline(plan.order.destination.timeline, plan.graph) as drawn,
         progress.playing(plan.seconds * len(missing)) as update,
@@ -95,11 +97,12 @@ class _Maker:
         wall_s: how long that took, without what comes between batches.
     """
 
-    def __init__(self, plan: VariantsPlan, runner: Runner) -> None:
+    def __init__(self, plan: VariantsPlan, runner: Runner, keeper: Keeper) -> None:
         self.seconds = 0.0
         self.wall_s = 0.0
         self._plan = plan
         self._runner = runner
+        self._keeper = keeper
 
     def make(
         self, batch: Sequence[Slot], drawn: TimelineWriter | None, update: Update
@@ -123,6 +126,7 @@ class _Maker:
                 now = time.perf_counter()
                 self.wall_s, start = self.wall_s + now - start, now
                 update(self.seconds, self.seconds / self.wall_s)
+            self._keeper.keep()
             with uninterrupted():
                 opened.close()
         return [

@@ -4,6 +4,7 @@
   const cards = [...main.querySelectorAll(".card")];
   const tool = (id) => document.getElementById(id);
   const audioOf = (card) => card.querySelector("audio");
+  const lengthOf = (card) => Number(card.querySelector(".time").dataset.seconds);
   let current = null;
 
   const clock = (s) => `${Math.floor(s / 60)}:${String(Math.floor(s % 60)).padStart(2, "0")}`;
@@ -21,7 +22,7 @@
 
   function show(card) {
     const audio = audioOf(card);
-    const end = Number(card.querySelector(".time").dataset.seconds);
+    const end = lengthOf(card);
     card.style.setProperty("--played", `${100 * Math.min(1, audio.currentTime / end)}%`);
     card.querySelector(".time").textContent =
       card === current ? `${clock(audio.currentTime)} / ${clock(end)}` : clock(end);
@@ -88,7 +89,7 @@
 
   for (const card of cards) {
     const audio = audioOf(card);
-    for (const event of ["timeupdate", "play", "pause", "seeked"])
+    for (const event of ["play", "pause", "seeked"])
       audio.addEventListener(event, () => show(card));
     audio.addEventListener("play", () => { if (card !== current) play(card, audio.currentTime); });
     audio.addEventListener("ended", () => { if (tool("on").checked) move(1); });
@@ -99,8 +100,7 @@
     if (memory(`soundstage ${card.dataset.key}`)) star.setAttribute("aria-pressed", "true");
     card.querySelector(".picture").addEventListener("click", (event) => {
       const box = event.currentTarget.getBoundingClientRect();
-      const end = Number(card.querySelector(".time").dataset.seconds);
-      play(card, (end * (event.clientX - box.left)) / box.width);
+      play(card, (lengthOf(card) * (event.clientX - box.left)) / box.width);
     });
   }
   for (const id of ["filter", "order", "kept"]) tool(id).addEventListener("input", arrange);
@@ -109,6 +109,12 @@
     const touched = event.target.closest("button, input[type=checkbox]");
     if (touched && event.detail) touched.blur();
   });
+
+  // The players themselves tell the time four times a second, which looks like stumbling.
+  (function follow() {
+    if (current && !audioOf(current).paused) show(current);
+    requestAnimationFrame(follow);
+  })();
 
   const keys = {
     " ": () => (current ? toggle(current) : move(1)),
