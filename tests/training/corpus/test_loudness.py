@@ -32,6 +32,11 @@ def test_silence_between_notes_does_not_count():
     assert loudness_lufs(with_pause, RATE_HZ) == pytest.approx(-20.0, abs=0.3)
 
 
+def test_passages_far_softer_than_the_rest_do_not_count():
+    loud, soft = sine(997.0, 4.0, -20.0), sine(997.0, 4.0, -45.0)
+    assert loudness_lufs(np.concatenate([loud, soft]), RATE_HZ) == pytest.approx(-20.0, abs=0.3)
+
+
 def test_silence_has_no_loudness():
     silence = np.zeros((RATE_HZ, 2))
     assert loudness_lufs(silence, RATE_HZ) == -np.inf
