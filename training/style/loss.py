@@ -9,7 +9,9 @@ import jax.numpy as jnp
 TOGETHER = 0.5
 # The mean text and the mean clip: nothing else keeps the two kinds of prompt in one region.
 GAP = 4.0
-STEEPEST = 30.0
+# Steeper, and all prompts could lie near each other and still be told apart: what is near then
+# would no longer be near in style tokens.
+STEEPEST = 6.0
 
 
 class Losses(NamedTuple):
@@ -21,6 +23,7 @@ class Losses(NamedTuple):
         floor: the least contrast there can be: the entropy of the targets, in nats.
         together: 1 - cosine of texts and their own clips, mean.
         gap: length of the difference of the mean text and the mean clip, squared.
+        steepness: what cosines were multiplied by.
     """
 
     total: jax.Array
@@ -28,6 +31,7 @@ class Losses(NamedTuple):
     floor: jax.Array
     together: jax.Array
     gap: jax.Array
+    steepness: jax.Array
 
 
 def losses(
@@ -53,7 +57,7 @@ def losses(
     together = jnp.mean(1 - jnp.diagonal(cosines))
     gap = jnp.sum(jnp.square(texts.mean(axis=0) - clips.mean(axis=0)))
     total = contrast + TOGETHER * together + GAP * gap
-    return Losses(total, contrast, floor, together, gap)
+    return Losses(total, contrast, floor, together, gap, steepness)
 
 
 def _cross(scores: jax.Array, fits: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -63,7 +63,7 @@ class Model:
             "excess": found.contrast - found.floor,
             "together": found.together,
             "gap": found.gap,
-            "steepness": jnp.exp(weights.log_steepness),
+            "steepness": found.steepness,
         }
         return found.total, parts
 
