@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runners.cli_options import OUTPUT_PANEL, Allow, Debug, Place
+from runners.cli_options import OUTPUT_PANEL, Allow, Debug, Place, Runner
 from runners.exit_codes import CommandFailed, errors_as_lines
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ def replay(
     tolerance: Tolerance = 0.0,
     place: Place = None,
     allow: Allow = None,
+    runner: Runner = "local",
     output: Annotated[
         Path | None,
         typer.Option(
@@ -105,6 +106,7 @@ def replay(
             allow=allow or (),
             tolerance=tolerance,
             output=output,
+            runner=runner,
             progress=open_progress(quiet),
         )
         _tell(compared, as_json)

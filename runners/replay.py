@@ -24,8 +24,9 @@ from runners.errors import InputError, UsageError
 from runners.files import replacing
 from runners.front import open_runner, version
 from runners.offline import closing
+from runners.pipeline_choice import RunnerKind
 from runners.progress import Progress, Silent
-from runners.replay_stage import Bench
+from runners.replay_stage import Bench, needed, refuse_other_ports
 from runners.runner import Runner, Tick
 from runners.trace import Trace, TraceWriter, open_trace, read_trace
 from runners.wiring import CONTROLS
@@ -57,6 +58,7 @@ def replay(
     allow: Iterable[str] = (),
     tolerance: float = 0.0,
     output: str | Path | None = None,
+    runner: RunnerKind = "local",
     progress: Progress | None = None,
 ) -> Comparison:
     """Runs a recorded run again and compares every message with the recorded one.
@@ -71,6 +73,7 @@ def replay(
         allow: module prefixes, besides "stages.", that the pipeline and `use` may name.
         tolerance: what a number may be off by and still count as equal; 0 = the bytes count.
         output: write what was said now to this file, as a trace.
+        runner: what runs the whole pipeline; one stage alone always runs in this process.
         progress: where news goes; None = nowhere.
 
     Raises:
@@ -83,14 +86,16 @@ def replay(
         OutputError: the new trace cannot be written.
     """
     progress = progress or Silent()
+    if stage is not None and runner != "local":
+        raise UsageError("--stage runs in this process: leave --runner out")
     comparer = Comparer(Path(path).name, "its replay", tolerance)
     with progress.step("reading the recorded run"):
         job = _plan(Path(path), stage, use, tuple(params), placements, allow, output)
     if job.stage is None:
         with progress.step(f"loading {len(job.graph.nodes)} stages"):
-            runner = open_runner(job.graph)
-        with closing(runner):
-            _compare(job, _whole(job, runner), runner.weights(), comparer, progress)
+            opened = open_runner(job.graph, runner)
+        with closing(opened):
+            _compare(job, _whole(job, opened), opened.weights(), comparer, progress)
     else:
         with progress.step(f"loading {job.stage}"):
             bench = Bench(job.graph, job.stage)
@@ -122,11 +127,31 @@ def _plan(
         refuse_unknown_stage(stage, trace)
         settings = [*([f"{stage}.use={use}"] if use is not None else []), *_settings(stage, params)]
     graph = build(parse(apply(trace.spec.as_dict(), settings, placements)), allow)
-    ticks = sum(1 for _ in trace.ticks())
-    refuse_no_tick(trace, ticks)
+    ticks = _count(trace, graph, stage)
     if target is not None:
         _refuse_unwritable(target, path)
     return _Job(trace, graph, _state(graph, trace), stage, bool(settings), ticks, target)
+
+
+def _count(trace: Trace, graph: Graph, stage: str | None) -> int:
+    """Reads the whole trace once, so that what cannot be replayed is known at once."""
+    wanted = {CONTROLS} if stage is None else needed(graph, stage)
+    ticks = 0
+    for messages in trace.ticks():
+        missing = sorted(wanted - set(messages))
+        if missing:
+            raise InputError(
+                f"{trace.path}: tick {ticks}: nothing was recorded of {missing[0]!r}; if this is "
+                "the replay of one stage, replay the run that it came from"
+            )
+        if stage is not None:
+            try:
+                refuse_other_ports(graph, stage, messages[stage])
+            except wire.WireError as error:
+                raise InputError(f"{trace.path}: tick {ticks}, {stage!r}: {error}") from error
+        ticks += 1
+    refuse_no_tick(trace, ticks)
+    return ticks
 
 
 def _settings(stage: str, params: Iterable[str]) -> Iterator[str]:
@@ -190,11 +215,6 @@ def _whole(job: _Job, runner: Runner) -> Iterator[Pair]:
 def _tick(job: _Job, number: int, messages: Mapping[str, Any]) -> Tick:
     """What was asked for in a recorded tick."""
     ports = {name: control.port for name, control in job.graph.controls.items()}
-    if CONTROLS not in messages:
-        raise InputError(
-            f"{job.trace.path}: tick {number}: the controls were not recorded; this is a replay "
-            "of one stage: replay the run that it came from"
-        )
     try:
         said = wire.decode(ports, messages[CONTROLS], job.graph.format.dims)
     except wire.WireError as error:

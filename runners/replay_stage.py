@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from graph import wire
-from graph.plan import Graph, Node
-from graph.port import Tensor
+from graph.plan import Graph
 from graph.problem import PipelineError, Problem
 from graph.state import State
 from runners.compilation import use_compilation_cache
@@ -53,60 +52,53 @@ class Bench:
         """Runs every tick; yields what the stage said then and what it says now.
 
         Args:
-            trace: where the inputs come from.
+            trace: where the inputs come from; every tick holds what is `needed`.
             state: what was fed back into the first tick.
 
         Raises:
-            InputError: an input or the stage's own message was not recorded, or is damaged.
-            PipelineError: the recorded message is not of the stage's ports.
+            InputError: a message is damaged.
             StageFailed: the stage failed.
         """
         name = self._node.name
         previous: Mapping[str, pa.Buffer] = state_messages(self._graph, state)
         for number, messages in enumerate(trace.ticks()):
+            said = {
+                origin: [(previous if origin.past else messages)[origin.stage]]
+                for origin in origins(self._node)
+            }
             try:
-                recorded = _found(messages, name)
-                streams, chunks = _key(self._graph, self._node, recorded)
-                inputs = self._gather(previous, messages, chunks)
+                key = wire.decode({}, messages[name], self._graph.format.dims)
+                inputs = self._wiring.gather(said, key.chunks)
             except wire.WireError as error:
                 raise InputError(f"{trace.path}: tick {number}, {name!r} alone: {error}") from error
-            answer = self._host.answer(inputs, streams, chunks)
-            yield {name: recorded}, {name: answer.buffer}
+            answer = self._host.answer(inputs, key.streams, key.chunks)
+            yield {name: messages[name]}, {name: answer.buffer}
             previous = messages
 
-    def _gather(
-        self,
-        previous: Mapping[str, pa.Buffer],
-        messages: Mapping[str, pa.Buffer],
-        chunks: Sequence[int],
-    ) -> dict[str, Tensor]:
-        said = {
-            origin: [_found(previous if origin.past else messages, origin.stage)]
-            for origin in origins(self._node)
-        }
-        return self._wiring.gather(said, chunks)
+
+def needed(graph: Graph, stage: str) -> set[str]:
+    """Whose messages a tick must hold for a stage to be replayed alone, its own included."""
+    return {stage, *(origin.stage for origin in origins(graph.nodes[stage]))}
 
 
-def _found(messages: Mapping[str, pa.Buffer], stage: str) -> pa.Buffer:
-    if stage not in messages:
-        raise wire.WireError(f"nothing was recorded of {stage!r}")
-    return messages[stage]
+def refuse_other_ports(graph: Graph, stage: str, recorded: pa.Buffer) -> None:
+    """Refuses a stage whose output ports are not those of the message that was recorded.
 
+    Its inputs are those of the recorded stage already: otherwise the pipeline would not check.
 
-def _key(graph: Graph, node: Node, recorded: pa.Buffer) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """Streams and chunks of a tick, once its message is known to be of the stage's ports."""
-    dims = graph.format.dims
+    Raises:
+        PipelineError: with the first port that is another.
+        WireError: the recorded message cannot be read.
+    """
+    node = graph.nodes[stage]
     was = _types(wire.read_batch(recorded).schema)
-    now = _types(wire.schema(node.outputs, dims))
-    if was != now:
-        port = next(name for name in [*was, *now] if was.get(name) != now.get(name))
-        what = (
-            f"{node.use} gives {now.get(port, 'nothing')}, recorded was {was.get(port, 'nothing')}"
-        )
-        cure = "only a stage of the same ports can take its place"
-        raise PipelineError([Problem(f"{node.name}.{port}", what, cure)])
-    said = wire.decode({}, recorded, dims)
-    return said.streams, said.chunks
+    now = _types(wire.schema(node.outputs, graph.format.dims))
+    if was == now:
+        return
+    port = next(name for name in [*was, *now] if was.get(name) != now.get(name))
+    what = f"{node.use} gives {now.get(port, 'nothing')}, recorded was {was.get(port, 'nothing')}"
+    cure = "only a stage of the same ports can take its place"
+    raise PipelineError([Problem(f"{node.name}.{port}", what, cure)])
 
 
 def _types(schema: Any) -> dict[str, str]:

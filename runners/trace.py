@@ -221,6 +221,10 @@ def _opened(path: Path) -> Iterator[Any]:
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
     with file:
+        if not file.size():
+            raise InputError(
+                f"{path}: is empty: the run was stopped before its first tick was done"
+            )
         try:
             reader = pa.ipc.open_stream(file)
         except (pa.ArrowException, OSError) as error:
