@@ -93,18 +93,18 @@ def arrange(
     """
     destination = plan.order.destination
     described = [_described(plan, weights, variant, version) for variant in plan.variants]
-    known = {} if destination.again else _finished(destination.folder, manifest)
-    kept = {request: known[request] for _, request in described if request in known}
-    taken = {entry.file for entry in kept.values()}
+    there = {} if destination.again else _finished(destination.folder, manifest)
+    # Two rows may ask for the same: each has a file of its own.
+    kept = [there[asked].pop() if there.get(asked) else None for _, asked in described]
+    taken = {entry.file for entry in kept if entry is not None}
     slots = []
-    for index, (variant, (made, request)) in enumerate(
-        zip(plan.variants, described, strict=True), 1
-    ):
-        # Two rows that ask for the same share nothing but the bytes: each has its file.
-        entry = kept.pop(request, None)
-        entry = entry and replace(entry, name=variant.name)
-        file = entry.file if entry else _free(_name(plan, index, variant, made), taken)
-        taken.add(file)
+    for index, variant in enumerate(plan.variants):
+        (made, request), entry = described[index], kept[index]
+        if entry is None:
+            file = _free(_name(plan, index + 1, variant, made), taken)
+            taken.add(file)
+        else:
+            file, entry = entry.file, replace(entry, name=variant.name)
         slots.append(Slot(variant, made, request, file, entry))
     _refuse_foreign(destination.folder, manifest, [slot.file for slot in slots])
     return slots
@@ -133,13 +133,13 @@ def _described(
     return made, digest.hexdigest()
 
 
-def _finished(folder: Path, manifest: Manifest) -> dict[str, Entry]:
-    """By request, what is there, whole, and as it was when it was made."""
-    found = {}
-    for entry in manifest.entries:
+def _finished(folder: Path, manifest: Manifest) -> dict[str, list[Entry]]:
+    """By request, what is there, whole, and as it was when it was made; the first one last."""
+    found: dict[str, list[Entry]] = {}
+    for entry in reversed(manifest.entries):
         path = folder / entry.file
         if path.is_file() and file_sha256(path) == entry.sha256:
-            found[entry.request] = entry
+            found.setdefault(entry.request, []).append(entry)
     return found
 
 
