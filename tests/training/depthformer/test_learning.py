@@ -119,6 +119,7 @@ def test_an_exported_network_gives_the_logits_of_the_trained_one(learned, tmp_pa
     np.testing.assert_allclose(exported, trained, atol=0.02)
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(learned, tmp_path):
     run, whole = learned
     fitted(tmp_path, 50)
@@ -161,6 +162,7 @@ def test_training_goes_on_from_weights_that_are_given(learned, tmp_path):
     assert loss(again.state, batch)[0] < 0.5 < loss(begin().state, batch)[0]
 
 
+@pytest.mark.slow
 def test_bfloat16_activations_train_float32_weights():
     rounded = start_from(replace(CONFIG, activation_dtype="bfloat16"), "random:0")
     assert {str(leaf.dtype) for leaf in jax.tree.leaves(rounded.state)} == {"float32"}
