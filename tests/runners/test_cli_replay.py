@@ -132,7 +132,7 @@ def test_what_is_no_recorded_run_is_refused(made, command, name, why):
         (["--stage", "decode", "--use", "stages.toy:Sine"], 4, "Sine"),
         (["--stage", "quantize", "--param", "weights=nowhere"], 5, "no weights called nowhere"),
         (
-            [*SWAP[:2], "--use", "broken_stages:RaisingDecode", "--allow", "broken_"],
+            [*SWAP[:2], "--use", "broken_stages:RaisingDecode", "--allow", "broken_stages"],
             7,
             "at chunk 0",
         ),
