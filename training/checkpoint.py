@@ -70,7 +70,10 @@ def save(folder: Path, state: Any, position: Position) -> Path:
     unfinished, final = folder / f"{_UNFINISHED}{name}", folder / f"{_FINAL}{name}"
     unfinished.mkdir()
     files = list(_files(state))
-    header = {_HEADER: json.dumps(asdict(position) | {"files": len(files)})}
+    parted = {
+        name: np.shape(leaf) for name, leaf in _named(state)[0].items() if leaf.nbytes > PIECE_BYTES
+    }
+    header = {_HEADER: json.dumps(asdict(position) | {"files": len(files), "shapes": parted})}
     for number, arrays in enumerate(files):
         path = unfinished / f"part_{number:05d}.safetensors"
         save_file(arrays, path, header if number == 0 else None)
@@ -170,21 +173,23 @@ def _read(checkpoint: Path) -> tuple[Position, dict[str, np.ndarray]]:
             with safetensors.safe_open(path, framework="numpy") as file:
                 header = header or json.loads(file.metadata()[_HEADER])
                 arrays.update((key, file.get_tensor(key)) for key in list(file.keys()))
-        files = header["files"]
+        files, shapes = header["files"], dict(header["shapes"])
         position = Position(**{key: header[key] for key in Position.__dataclass_fields__})
     except (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{checkpoint} is damaged ({error}); remove this folder") from error
     if files != len(paths):
         raise CheckpointError(f"{checkpoint} has {len(paths)} of {files} files; remove this folder")
-    return position, _joined(arrays)
+    return position, _joined(arrays, shapes)
 
 
-def _joined(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _joined(
+    arrays: Mapping[str, np.ndarray], shapes: Mapping[str, list[int]]
+) -> dict[str, np.ndarray]:
     whole: dict[str, list[np.ndarray]] = {}
     for key in sorted(arrays, key=_piece_number):
         whole.setdefault(key.partition("#")[0], []).append(arrays[key])
     return {
-        name: pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+        name: np.concatenate(pieces).reshape(shapes[name]) if name in shapes else pieces[0]
         for name, pieces in whole.items()
     }
 
@@ -194,13 +199,12 @@ def _piece_number(key: str) -> int:
 
 
 def _fitted(checkpoint: Path, name: str, array: np.ndarray, like: Any) -> Any:
-    if array.size != np.size(like) or array.dtype != like.dtype:
+    if array.shape != np.shape(like) or array.dtype != like.dtype:
         raise CheckpointError(
             f"{checkpoint}: {name} is {array.dtype} {array.shape}, but the state needs "
             f"{like.dtype} {np.shape(like)}; use the settings the run was started with"
         )
-    shaped = array.reshape(np.shape(like))
-    return shaped if isinstance(like, np.ndarray) else jnp.asarray(shaped)
+    return array if isinstance(like, np.ndarray) else jnp.asarray(array)
 
 
 def _flush(path: Path) -> None:

@@ -1,0 +1,42 @@
+"""A training that takes a blink: a line fitted to noise, with every part of the real loop."""
+
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from training.loop import Budget, train
+from training.optimizer import OptimizerParams, make_step, start
+from training.progress import Silent
+
+PARAMS = OptimizerParams(rate=1e-2, warmup_steps=5, schedule_steps=300, average_decay=0.9)
+SEED = 3
+
+
+def weights():
+    return {"slope": -jnp.ones((4, 1)), "offset": jnp.zeros(1), "unused": jnp.zeros(40_000)}
+
+
+def loss(weights, batch):
+    x, y = batch
+    made = jnp.tanh(x @ weights["slope"]) + weights["offset"][None]
+    return jnp.square(made - y).mean(), {"largest": jnp.abs(made).max()}
+
+
+def batch(step):
+    draw = np.random.default_rng([SEED, step])
+    x = draw.standard_normal((8, 4)).astype(np.float32)
+    return x, np.sin(x.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def run_toy(run, steps, checkpoint_s=60.0, batches=batch):
+    state = start(jax.tree.map(jnp.copy, weights()), PARAMS)
+    budget = Budget(steps=steps, checkpoint_s=checkpoint_s, log_steps=5)
+    step = make_step(loss, PARAMS)
+    return train(state, step, batches, budget, run, seed=SEED, progress=Silent())
+
+
+if __name__ == "__main__":
+    run_toy(Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]))
