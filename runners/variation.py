@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from math import isfinite
+from typing import TypeVar
 
 from runners.audio_out import AudioWriter, open_writer
 from runners.audition.page import Page
@@ -22,6 +23,8 @@ from runners.shelf import PAGE, Keeper, Slot, arrange, file_sha256
 from runners.timeline import TimelineWriter
 from runners.variant_order import VariantsOrder, VariantsPlan
 from runners.variant_order import plan as check
+
+Item = TypeVar("Item")
 
 
 def make_variants(order: VariantsOrder, progress: Progress) -> None:
@@ -59,8 +62,8 @@ def _make_missing(
     """Makes what is not there yet; returns the summary."""
     slots = arrange(plan, runner.weights(), manifest, version())
     missing = [slot for slot in slots if slot.entry is None]
-    batches = list(_batches(missing, plan.order.batch))
-    for size in sorted({len(batch) for batch in batches}):
+    parts = list(batches(missing, plan.order.batch))
+    for size in sorted({len(batch) for batch in parts}):
         with progress.step(f"compiling for {size} at a time"), before.measure("compiling"):
             runner.warm_up(size)
     if plan.graph.spec.note:
@@ -75,18 +78,23 @@ def _make_missing(
         timeline(plan.order.destination.timeline, plan.graph) as drawn,
         progress.playing(plan.seconds * len(missing)) as update,
     ):
-        for batch in batches:
+        for batch in parts:
             keeper.keep(maker.make(batch, drawn, update))
             page.write(keeper.finished)
     lines = _summary(plan, missing, keeper, maker, before)
     return lines + (drawn.timings.lines() if drawn is not None else [])
 
 
-def _batches(slots: Sequence[Slot], most: int) -> Iterator[Sequence[Slot]]:
-    """As few batches as there can be, of nearly equal size: each size is compiled for."""
-    count = -(-len(slots) // most)
+def batches(items: Sequence[Item], most: int) -> Iterator[Sequence[Item]]:
+    """As few batches as there can be, of nearly equal size: each size is compiled for.
+
+    Args:
+        items: what to part, in order.
+        most: the largest batch.
+    """
+    count = -(-len(items) // most)
     for index in range(count):
-        yield slots[index * len(slots) // count : (index + 1) * len(slots) // count]
+        yield items[index * len(items) // count : (index + 1) * len(items) // count]
 
 
 class _Maker:

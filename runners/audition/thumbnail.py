@@ -10,7 +10,7 @@ import numpy as np
 
 from runners.audition.png import encode_png
 from runners.decoding import open_audio
-from runners.picture import picture
+from runners.picture import SILENCE_DB, picture
 
 WIDTH = 320
 HEIGHT = 80
@@ -46,7 +46,7 @@ def thumbnail(path: Path) -> Thumbnail:
     with open_audio(path) as source:
         reduced = picture(source, WIDTH, HEIGHT)
     level_db = reduced.level_db[::-1]  # [band, time], the highest on top
-    loudest = max(float(level_db.max()), -60.0)
+    loudest = max(float(level_db.max()), SILENCE_DB + DYNAMIC_RANGE_DB)
     share = np.clip(1 + (level_db - loudest) / DYNAMIC_RANGE_DB, 0, 1)
     indices = np.rint(share * (_COLOURS - 1)).astype(np.uint8)
     png = base64.b64encode(encode_png(indices, _palette())).decode()
