@@ -15,7 +15,7 @@ from training.corpus.plan import plan_brief
 from training.corpus.theory import TONICS, scale_classes
 
 PIECE_S = 20.0
-SEEDS = (1, 2, 3)
+SEEDS = (1, 2)
 
 
 def pieces(genre, seeds=SEEDS):
@@ -119,7 +119,7 @@ def test_a_dense_piece_has_more_notes_than_a_sparse_one(genre):
     low, high = GENRES[genre].density
 
     def mean(density):
-        briefs = [replace(plan_brief(seed, genre), density=density) for seed in range(8)]
+        briefs = [replace(plan_brief(seed, genre), density=density) for seed in range(5)]
         return np.mean([notes_per_s(compose(brief, PIECE_S)) for brief in briefs])
 
     assert mean(high) > 1.15 * mean(low)
@@ -128,7 +128,7 @@ def test_a_dense_piece_has_more_notes_than_a_sparse_one(genre):
 @pytest.mark.parametrize("genre", GENRES)
 def test_bright_pieces_get_bright_instruments(genre):
     def mean(brightness):
-        briefs = [replace(plan_brief(seed, genre), brightness=brightness) for seed in range(20)]
+        briefs = [replace(plan_brief(seed, genre), brightness=brightness) for seed in range(12)]
         return np.mean([INSTRUMENTS[name].bright for b in briefs for _, name in band(b)])
 
     assert mean(1.0) >= mean(0.0)
@@ -152,11 +152,11 @@ def test_another_key_moves_the_notes_and_another_tempo_only_the_time():
 
 
 def test_genres_are_told_apart_by_their_notes():
-    known = {g: np.mean([features(s) for _, s in pieces(g, range(5))], axis=0) for g in GENRES}
+    known = {g: np.mean([features(s) for _, s in pieces(g, range(4))], axis=0) for g in GENRES}
     names = list(known)
     right = asked = 0
     for genre in GENRES:
-        for _, score in pieces(genre, range(100, 103)):
+        for _, score in pieces(genre, range(100, 102)):
             far = [np.linalg.norm(features(score) - known[name]) for name in names]
             right += names[int(np.argmin(far))] == genre
             asked += 1

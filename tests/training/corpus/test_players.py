@@ -27,8 +27,8 @@ def play(player, seed=0, **changes):
 @pytest.mark.parametrize("beats_per_bar", [3, 4])
 @pytest.mark.parametrize("part", PARTS.values(), ids=PARTS)
 def test_every_part_stays_in_its_section_and_register(part, beats_per_bar):
-    for density in (0.0, 0.5, 1.0):
-        for seed in range(3):
+    for density in (0.0, 1.0):
+        for seed in range(2):
             notes = play(part.player, seed, part=part, beats_per_bar=beats_per_bar, density=density)
             starts = [note.start for note in notes]
             assert starts == sorted(starts)

@@ -37,7 +37,7 @@ def order(folder, soundfont, **changes):
 
 
 def test_a_piece_is_loud_enough_never_clips_and_sounds_the_same_twice(soundfont):
-    brief = plan_brief(3, "funk")
+    brief = plan_brief(3, "jazz")
     score = compose(brief, PIECE_S)
     audio = render(score, brief.brightness, PIECE_S, soundfont)
     assert audio.shape == (round(PIECE_S * RATE_HZ), 2)

@@ -18,7 +18,7 @@ def tokens(text):
     return set(re.findall(r"[a-z&'-]+", re.sub(r"\{\w+\}", "", text).lower()))
 
 
-def described(count=160):
+def described(count=96):
     for split in ("train", "heldout"):
         for index in range(count):
             brief = plan_piece(0, index, split)
@@ -89,3 +89,13 @@ def test_solo_piano_is_not_said_to_have_a_piano():
     assert all(len(re.findall("piano", text)) <= 1 for text in texts)
     assert len(texts) >= 6
     assert len(heldout_texts) >= 3
+
+
+def test_held_out_texts_are_built_on_held_out_templates_only():
+    def shape(template):
+        return re.sub(r"\\\{\w+\\\}", ".+", re.escape(template))
+
+    shapes = [shape(template) for template in HELDOUT_TEMPLATES]
+    for _, (_, heldout_texts) in described(32):
+        for text in heldout_texts:
+            assert any(re.fullmatch(pattern, text) for pattern in shapes), text
