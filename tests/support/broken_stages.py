@@ -24,3 +24,15 @@ class RaisingDecode(SineDecode):
 class UnbuildableDecode(SineDecode):
     def __init__(self, params, format, device):
         raise KeyError("nobody expects this")
+
+
+class FailThirdCall(SineDecode):
+    def __init__(self, params, format, device):
+        super().__init__(params, format, device)
+        self.calls = 0
+
+    def __call__(self, tokens, context):
+        self.calls += 1
+        if self.calls == 3:
+            raise ArithmeticError("the third call")
+        return super().__call__(tokens, context)
