@@ -26,6 +26,7 @@ def level_codes(kinds: int, levels: int, codes: int) -> tuple[int, ...]:
 
 def learn_codebooks(
     prompts: np.ndarray,
+    kinds: np.ndarray,
     blends: np.ndarray,
     used: Sequence[int],
     codes: int,
@@ -36,8 +37,10 @@ def learn_codebooks(
     Args:
         prompts: float32 [vector, rank], single texts and clips; they alone decide the first level,
             as blends lie between kinds of music.
+        kinds: int [vector], in [0, used[0]), the kind of music of each: the first level starts
+            from the means of the kinds.
         blends: float32 [vector, rank], mixed prompts.
-        used: how many codes each level uses.
+        used: how many codes each level uses, at most.
         codes: rows of each codebook.
         random: for the first centres.
 
@@ -47,8 +50,12 @@ def learn_codebooks(
     books = np.full((len(used), codes, prompts.shape[1]), OUT_OF_REACH, np.float32)
     residual = prompts.astype(np.float32)
     for level, wanted in enumerate(used):
-        distinct = len(np.unique(residual, axis=0))
-        centres = _means(residual, min(wanted, codes, distinct), random)
+        if level == 0:
+            first = np.stack([residual[kinds == kind].mean(axis=0) for kind in np.unique(kinds)])
+        else:
+            distinct = len(np.unique(residual, axis=0))
+            first = _first_centres(residual, min(wanted, codes, distinct), random)
+        centres = _means(residual, first)
         books[level, : len(centres)] = centres
         if level == 0:
             residual = np.concatenate([residual, blends.astype(np.float32)])
@@ -70,8 +77,9 @@ def tokens(vectors: np.ndarray, books: np.ndarray) -> np.ndarray:
     return np.stack(found, axis=1)
 
 
-def _means(vectors: np.ndarray, count: int, random: np.random.Generator) -> np.ndarray:
-    centres = _first_centres(vectors, count, random)
+def _means(vectors: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    """Moves centres to the means of the vectors nearest to them, again and again."""
+    count = len(centres)
     for _ in range(ROUNDS):
         chosen = nearest(vectors, centres)
         members = np.bincount(chosen, minlength=count)  # [code]

@@ -35,10 +35,12 @@ class Samples(NamedTuple):
 
     Attributes:
         prompts: float32 [vector, rank], texts and clips, as many of each, rows of length 1.
+        kinds: int [vector], the number of each one's genre.
         blends: float32 [vector, rank], of two of these each, length 1 at most.
     """
 
     prompts: np.ndarray
+    kinds: np.ndarray
     blends: np.ndarray
 
 
@@ -102,7 +104,8 @@ class Embedder:
         pairs = random.integers(len(singles), size=(len(numbers), 2))
         shares = random.uniform(0, 1, (len(numbers), 1)).astype(np.float32)
         blends = shares * singles[pairs[:, 0]] + (1 - shares) * singles[pairs[:, 1]]
-        return Samples(singles, blends)
+        genres = np.unique([piece.genre for piece in part.pieces], return_inverse=True)[1]
+        return Samples(singles, np.tile(genres[numbers], 2), blends)
 
 
 def _clip(log_mel: np.ndarray, start: int, windows: int) -> np.ndarray:

@@ -20,8 +20,9 @@ def vectors(count: int, seed: int = 0) -> np.ndarray:
     return (found / np.linalg.norm(found, axis=1, keepdims=True)).astype(np.float32)
 
 
-def learn(known: np.ndarray, used=(4, 8, 16, 16), blends=NOTHING) -> np.ndarray:
-    return learn_codebooks(known, blends, used, CODES, np.random.default_rng(0))
+def learn(known: np.ndarray, used=(4, 8, 16, 16), blends=NOTHING, kinds=None) -> np.ndarray:
+    kinds = np.arange(len(known)) % used[0] if kinds is None else kinds
+    return learn_codebooks(known, kinds, blends, used, CODES, np.random.default_rng(0))
 
 
 def test_every_level_brings_unseen_vectors_nearer():
@@ -69,7 +70,9 @@ def test_the_first_level_has_a_code_for_every_kind_whatever_the_blends():
     random = np.random.default_rng(0)
     some = np.repeat(kinds, 50, axis=0) + random.normal(0, 0.02, (200, RANK)).astype(np.float32)
     blends = (some + some[random.permutation(200)]) / 2
-    found = tokens(some, learn(some, blends=blends))[:, 0].reshape(4, 50)
+    found = tokens(some, learn(some, blends=blends, kinds=np.repeat(np.arange(4), 50)))[
+        :, 0
+    ].reshape(4, 50)
     assert all(len(set(row)) == 1 for row in found)
     assert len(set(found[:, 0])) == 4
 
