@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
 
+from training.corpus.drums import Drums
 from training.corpus.feel import loosened, movement, swung
 from training.corpus.figure import Figure
 from training.corpus.genres import GENRES
+from training.corpus.instruments import DRUMS
 from training.corpus.melody import Melody
 from training.corpus.scene import Scene
 from training.corpus.score import Note
@@ -140,3 +142,17 @@ def test_movement_stays_within_midi_and_an_unknown_one_is_refused():
     assert movement("", [(0.0, 16.0)]) == ()
     with pytest.raises(ValueError, match="no motion"):
         movement("wobble", [(0.0, 16.0)])
+
+
+def test_drum_letters_come_more_often_the_denser_the_piece_and_digits_always():
+    drums = Drums(((("kick", "9..."), ("snare", ".a.."), ("rim", "..i.")),))
+
+    def counts(density):
+        strokes = [n.pitch for s in range(30) for n in play(drums, s, density=density)]
+        return [strokes.count(DRUMS[name]) for name in ("kick", "snare", "rim")]
+
+    (kick, likely, rare), (kick_dense, likely_dense, rare_dense) = counts(0.2), counts(0.9)
+    assert kick == kick_dense == 30 * BARS
+    assert rare < likely < kick
+    assert rare < rare_dense < likely_dense
+    assert likely < likely_dense
