@@ -1,18 +1,11 @@
 """The parts that variants are made of: seeds, lists, names, batches and pictures."""
 
-import base64
-import struct
-import zlib
 from string import ascii_letters, digits
 
-import numpy as np
 import pytest
-import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runners.audition.png import encode_png
-from runners.audition.thumbnail import HEIGHT, WIDTH, thumbnail
 from runners.errors import InputError
 from runners.prompts import Audio, Text
 from runners.seeds import parse_seeds
@@ -211,65 +204,3 @@ def test_batches_keep_the_order_and_are_few_and_nearly_equal(count, most):
     assert all(0 < size <= most for size in sizes)
     assert len(sizes) <= 2
     assert not sizes or max(sizes) - min(sizes) <= 1
-
-
-# ---- pictures
-
-
-def decode_png(data):
-    """The rows of an indexed PNG without filters, and its palette."""
-    assert data[:8] == b"\x89PNG\r\n\x1a\n"
-    parts, at = {}, 8
-    while at < len(data):
-        length, kind = struct.unpack(">I4s", data[at : at + 8])
-        body = data[at + 8 : at + 8 + length]
-        (crc,) = struct.unpack(">I", data[at + 8 + length : at + 12 + length])
-        assert crc == zlib.crc32(kind + body)
-        parts[kind] = body
-        at += 12 + length
-    assert list(parts) == [b"IHDR", b"PLTE", b"IDAT", b"IEND"]
-    width, height, *form = struct.unpack(">2I5B", parts[b"IHDR"])
-    assert form == [8, 3, 0, 0, 0]
-    rows = np.frombuffer(zlib.decompress(parts[b"IDAT"]), np.uint8).reshape(height, width + 1)
-    assert not rows[:, 0].any()
-    return rows[:, 1:], np.frombuffer(parts[b"PLTE"], np.uint8).reshape(-1, 3)
-
-
-def test_a_picture_is_a_png_that_reads_back():
-    random = np.random.default_rng(0)
-    indices = random.integers(0, 48, (30, 50), np.uint8)
-    palette = random.integers(0, 256, (48, 3), np.uint8)
-    read, colours = decode_png(encode_png(indices, palette))
-    assert np.array_equal(read, indices)
-    assert np.array_equal(colours, palette)
-
-
-def test_a_picture_of_colours_that_there_are_not_is_refused():
-    with pytest.raises(TypeError, match="palette"):
-        encode_png(np.full((2, 2), 9, np.uint8), np.zeros((9, 3), np.uint8))
-    with pytest.raises(TypeError, match="indices"):
-        encode_png(np.zeros((2, 2)), np.zeros((9, 3), np.uint8))
-
-
-def pixels(path):
-    drawn = thumbnail(path)
-    return decode_png(base64.b64decode(drawn.spectrogram.partition(",")[2]))[0]
-
-
-def test_a_thumbnail_is_bright_where_and_when_the_sound_is(tmp_path):
-    time = np.arange(48_000) / 48_000
-    tone = 0.5 * np.sin(2 * np.pi * 6000 * time) * (time >= 0.5)
-    soundfile.write(tmp_path / "a.wav", tone, 48_000)
-    seen = pixels(tmp_path / "a.wav")
-    assert seen.shape == (HEIGHT, WIDTH)
-    row, column = np.unravel_index(seen.argmax(), seen.shape)
-    assert row < HEIGHT / 3, "high notes are above"
-    assert column > WIDTH / 2
-    assert seen[:, : int(WIDTH * 0.4)].max() == 0
-
-
-def test_silence_and_a_single_sample_have_thumbnails_too(tmp_path):
-    soundfile.write(tmp_path / "a.wav", np.zeros(48_000), 48_000)
-    soundfile.write(tmp_path / "b.wav", np.zeros(1), 48_000)
-    assert pixels(tmp_path / "a.wav").max() == 0
-    assert pixels(tmp_path / "b.wav").size > 0
