@@ -13,13 +13,14 @@ from pathlib import Path
 import numpy as np
 
 from runners.errors import OutputError
-from runners.manifest import NAME, Entry, Manifest, write_manifest
+from runners.manifest import Entry, Manifest, write_manifest
 from runners.provenance import Provenance
 from runners.provenance_of import describe
 from runners.variant_order import Variant, VariantsPlan
 
 PAGE = "index.html"
 _LONGEST_SLUG = 40
+_GENERATOR = b'name="generator" content="soundstage '
 
 
 @dataclass(frozen=True)
@@ -171,11 +172,19 @@ def _free(name: str, taken: Collection[str]) -> str:
 
 
 def _refuse_foreign(folder: Path, manifest: Manifest, files: Sequence[str]) -> None:
-    has_manifest = (folder / NAME).exists()
     for file in (PAGE, *files):
-        ours = has_manifest if file == PAGE else manifest.owns(file)
-        if not ours and os.path.lexists(folder / file):
+        path = folder / file
+        ours = _is_page(path) if file == PAGE else manifest.owns(file)
+        if not ours and os.path.lexists(path):
             raise OutputError(
-                f"{folder / file}: is there and was not made by variants; move it away, or choose "
-                "another folder"
+                f"{path}: is there and was not made by variants; move it away, or choose another "
+                "folder"
             )
+
+
+def _is_page(path: Path) -> bool:
+    """Whether a file says of itself that it is a page of ours."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        return _GENERATOR in stream.read(1000)

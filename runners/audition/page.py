@@ -34,6 +34,8 @@ class Page:
         self._pipeline = pipeline
         self._version = version
         self._drawn: dict[str, Thumbnail] = {}
+        self._template = Template(_text("page.html"))
+        self._card = Template(_text("card.html"))
 
     def write(self, entries: Sequence[Entry]) -> None:
         """Writes the page for these variants; whole or not at all. Equal variants, equal bytes.
@@ -55,11 +57,11 @@ class Page:
         count = f"{len(entries)} variant{'' if len(entries) == 1 else 's'}"
         noise = any(entry.random_weights for entry in entries)
         cards = [
-            _card(number, entry, self._drawn[entry.sha256], common)
+            self._card.substitute(_card(number, entry, self._drawn[entry.sha256], common)).rstrip()
             for number, entry in enumerate(entries, 1)
         ]
-        return _filled(
-            "page.html",
+        # What is put in is HTML: all text in it is escaped already.
+        return self._template.substitute(
             software=escape(f"soundstage {self._version}"),
             title=escape(f"{count}, {self._pipeline}"),
             count=count,
@@ -78,11 +80,15 @@ class Page:
         yield escape(f"soundstage {self._version}")
 
 
-def _card(number: int, entry: Entry, drawn: Thumbnail, common: Mapping[str, float | int]) -> str:
-    """One variant; the name stands for its prompts if it has one, and they are said below."""
+def _card(
+    number: int, entry: Entry, drawn: Thumbnail, common: Mapping[str, float | int]
+) -> dict[str, str]:
+    """What one variant puts into its card, as HTML.
+
+    A name stands for the prompts if there is one, and they are said below.
+    """
     words = " + ".join(map(_prompt, entry.prompts)) or "without a prompt"
-    return _filled(
-        "card.html",
+    return dict(
         number=str(number),
         label=escape(entry.name) if entry.name else words,
         seed="" if entry.seed is None else str(entry.seed),
@@ -135,11 +141,6 @@ def _control(name: str, value: float | int) -> str:
 
 def _level(level_dbfs: float) -> str:
     return f"{level_dbfs:.1f} dB".replace("-", "\N{MINUS SIGN}")
-
-
-def _filled(name: str, **values: str) -> str:
-    """A template with its places filled: HTML, in which all text is escaped already."""
-    return Template(_text(name)).substitute(values).rstrip("\n")
 
 
 def _text(name: str) -> str:

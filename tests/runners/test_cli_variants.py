@@ -192,6 +192,8 @@ def test_files_of_others_are_never_touched(copy):
     refused = make(copy, "--prompt", "new", "--seeds", "0-1", code=6)
     assert "was not made by variants" in told(refused.stderr)
     make(copy, "--prompt", "new", "--seeds", "0")
+    (copy / "index.html").write_text("my own page")
+    assert "index.html" in told(make(copy, "--prompt", "new", code=6).stderr)
     assert (copy / "notes.txt").read_text() == "mine"
     assert (copy / "02-new-seed1.wav").read_text() == "mine too"
 
