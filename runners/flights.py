@@ -69,7 +69,7 @@ class Flights(Generic[F]):
                     tick = next(source, None)
                     if tick is None:
                         break
-                    self.under_way.append(submit(tick, self._before(tick)))
+                    self.under_way.append(submit(tick, self.before(tick)))
                 if not self.under_way:
                     return
                 chunk = land(self)
@@ -81,7 +81,8 @@ class Flights(Generic[F]):
             for flight in self.under_way:
                 cancel(flight)
 
-    def _before(self, tick: Tick) -> State | F:
+    def before(self, tick: Tick) -> State | F:
+        """What the next tick to be submitted goes on from."""
         if self.under_way:
             return self.under_way[-1]
         return self.state or initial(self.graph, tick.streams)

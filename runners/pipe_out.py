@@ -4,7 +4,8 @@ import io
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
+from typing import BinaryIO
 
 from runners.errors import OutputError
 
@@ -14,7 +15,14 @@ class ReaderGone(Exception):
 
 
 class Pipe:
-    """Standard output, flushed at every write, so that a player hears a block once it is made."""
+    """Standard output, flushed at every write, so that a player hears a block once it is made.
+
+    Args:
+        stream: standard output, or what stands for it, as bytes.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
 
     def write(self, data: bytes) -> int:
         """Sends all of `data`.
@@ -24,10 +32,10 @@ class Pipe:
             OSError: the bytes cannot be sent for another reason, such as a full disk behind `>`.
         """
         try:
-            sys.stdout.buffer.write(data)
-            sys.stdout.buffer.flush()
+            self._stream.write(data)
+            self._stream.flush()
         except BrokenPipeError as error:
-            _discard()
+            _discard(self._stream)
             raise ReaderGone from error
         return len(data)
 
@@ -56,12 +64,14 @@ def standard_output() -> Iterator[Pipe]:
             "standard output is a terminal: send it on with `| player` or `> out.wav`, or give "
             "--output a file name"
         )
-    with suppress(ReaderGone):
-        yield Pipe()
+    pipe = Pipe(sys.stdout.buffer)
+    # A library that prints must not print into the audio.
+    with suppress(ReaderGone), redirect_stdout(sys.stderr):
+        yield pipe
 
 
-def _discard() -> None:
+def _discard(stream: BinaryIO) -> None:
     # Python flushes what it still holds for the pipe when it exits, and would complain then.
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
+    os.dup2(nowhere, stream.fileno())
     os.close(nowhere)

@@ -6,44 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from running_graphs import LOOP_OF_TWO, SELF_LOOP, TWO_FEED_ONE, graph
+from small_graphs import past
 
-from graph.check import build
-from graph.spec import parse
 from runners.local import LocalRunner
 from runners.runner import StageFailed
 from runners.session import Session
-
-
-def graph(stages, outputs, inputs=None):
-    """A graph from short-hand: name -> (class, params, inputs)."""
-    tables = {
-        name: {"use": f"small_stages:{use}", "params": params, "inputs": sources}
-        for name, (use, params, sources) in stages.items()
-    }
-    spec = {
-        "schema": 1,
-        "name": "small",
-        "inputs": inputs or {},
-        "outputs": outputs,
-        "stage": tables,
-    }
-    return build(parse(spec), allow=["small_stages"])
-
-
-def past(source, init=0):
-    return {"from": source, "delay": 1, "init": init}
-
-
-TWO_FEED_ONE = {
-    "left": ("Identify", {}, {"chunk": "clock.chunk"}),
-    "right": ("Add", {}, {"a": "in.step", "b": "in.step"}),
-    "both": ("Add", {}, {"a": "left.number", "b": "right.sum"}),
-}
-LOOP_OF_TWO = {
-    "here": ("Digits", {}, {"a": "in.step", "past": past("there.sum", 5)}),
-    "there": ("Add", {}, {"a": "here.number", "b": "in.step"}),
-}
-SELF_LOOP = {"count": ("Add", {}, {"a": "in.step", "b": past("count.sum")})}
 
 
 def play(graph, chunks, lookahead=0, rows=({},)):

@@ -147,3 +147,39 @@ class Measure:
             with open(self.log, "a") as log:
                 log.write("call\n")
         return {"length": np.array([sum(map(len, row)) for row in notes], np.int64)}
+
+
+@dataclass(frozen=True)
+class HangParams:
+    """Which number it never answers for."""
+
+    number: int = 3
+
+
+class Hang:
+    """Passes numbers on, but thinks about one of them for ever."""
+
+    Params = HangParams
+    inputs = {"a": NUMBER}
+    outputs = {"number": NUMBER}
+
+    def __init__(self, params, format, device):
+        self.number = params.number
+
+    def __call__(self, a):
+        while self.number in a:
+            time.sleep(0.1)
+        return {"number": a.copy()}
+
+
+class Unbuildable:
+    """Cannot be built."""
+
+    inputs = {"a": NUMBER}
+    outputs = {"number": NUMBER}
+
+    def __init__(self, params, format, device):
+        raise ValueError("no such weights")
+
+    def __call__(self, a):
+        return {"number": a}

@@ -1,0 +1,113 @@
+"""Programs for tests that need a process or a cluster of their own: `ray_scripts.py NAME`."""
+
+import hashlib
+import sys
+import time
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+import soundstage
+from runners.session import Session
+
+ROWS = [{"prompts": ["warm pads"], "seed": 1}]
+
+
+def sha(chunks):
+    digest = hashlib.sha256()
+    for chunk in chunks:
+        digest.update(np.ascontiguousarray(chunk.audio).tobytes())
+    return digest.hexdigest()
+
+
+def orphan():
+    """Plays until it is killed; says which processes its stages live in."""
+    from runners.ray_runner import RayRunner
+
+    with RayRunner(soundstage.load("toy")) as runner:
+        print(*[pid for pids in runner.process_ids().values() for pid in pids], flush=True)
+        for _ in Session(runner, ROWS, lookahead=2):
+            time.sleep(0.1)
+
+
+def fake_gpus():
+    """Two stages on GPUs that are there on paper only: what each actor sees of them."""
+    import os
+
+    import ray
+
+    from graph.check import build
+    from graph.spec import parse
+    from runners.ray_placement import actor_options, reserve, seat
+
+    ray.init(num_gpus=2, include_dashboard=False, log_to_driver=False)
+    spec = soundstage.load("toy").spec.as_dict()
+    spec["placement"] = {
+        "default": "cpu",
+        "sample": {"device": "gpu", "replicas": 1},
+        "decode": "gpu:1",
+        "crossfade": "gpu:1",
+    }
+    seating = seat(build(parse(spec)).nodes.values(), has_gpu=True)
+    group = reserve(seating, timeout_s=30)
+
+    class Probe:
+        def see(self):
+            return os.environ.get("CUDA_VISIBLE_DEVICES"), os.environ.get("JAX_PLATFORMS")
+
+    seen = {}
+    for one in seating.seats:
+        probe = ray.remote(Probe).options(**actor_options(one, seating, group)).remote()
+        seen[one.stage] = ray.get(probe.see.remote())
+    gpus = {seen[name][0] for name in ("sample", "decode")}
+    assert gpus == {"0", "1"}, seen
+    assert seen["crossfade"] == seen["decode"], seen
+    assert all(seen[name] == ("", "cpu") for name in ("embed", "pack", "remember")), seen
+    print("each sees its own")
+
+
+def node_removed():
+    """A machine of a cluster goes away while its stages play."""
+    import ray
+    from ray.cluster_utils import Cluster
+
+    from runners.local import LocalRunner
+    from runners.ray_runner import RayRunner, RaySettings
+
+    placed = ["decode={ device = 'cpu', resources = { tape = 1 } }"]
+    graph = soundstage.load("toy", placements=placed)
+    with LocalRunner(graph) as local:
+        expected = sha(islice(Session(local, ROWS), 12))
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "num_gpus": 0})
+    gone = cluster.add_node(num_cpus=1, num_gpus=0, resources={"tape": 1})
+    ray.init(address=cluster.address, log_to_driver=False)
+    with RayRunner(graph, RaySettings(stage_timeout_s=120)) as runner:
+        session = Session(runner, ROWS, lookahead=3)
+        chunks = list(islice(session, 6))
+        cluster.add_node(num_cpus=1, num_gpus=0, resources={"tape": 1})
+        cluster.remove_node(gone, allow_graceful=False)
+        chunks += islice(session, 6)
+        assert sha(chunks) == expected
+    ray.shutdown()
+    cluster.shutdown()
+    print("the music went on")
+
+
+def misfits():
+    """A placement that no machine can hold is told, with what is missing."""
+    from graph.problem import PipelineError
+    from runners.ray_runner import RayRunner, RaySettings
+
+    placed = ["sample={ device = 'gpu', replicas = 3 }", "decode={ device='cpu', node='studio' }"]
+    graph = soundstage.load("toy", placements=placed)
+    try:
+        RayRunner(graph, RaySettings(placement_timeout_s=3))
+    except PipelineError as error:
+        print(error)
+
+
+if __name__ == "__main__":
+    globals()[sys.argv[1]]()
