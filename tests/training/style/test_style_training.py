@@ -86,7 +86,7 @@ def run(corpus) -> Path:
     folder = corpus.parent / "run"
     folder.mkdir()
     prepared = prepare([corpus], folder, FORMAT, CONFIG)
-    towers, _ = fit(prepared, folder, Budget(steps=120), 120, 0, Silent(), rows=16)
+    towers, _ = fit(prepared, folder, Budget(steps=250), 250, 0, Silent(), rows=16)
     quantize(prepared, towers, folder, FORMAT, 0)
     return folder
 
