@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from runners.prompts import Audio, Text
     from runners.replay import replay
     from runners.runner import Chunk, Runner, StageFailed, Tick
+    from runners.runner_choice import RunnerChoice
     from runners.session import Session
     from runners.session_file import SessionFileError
 
@@ -47,6 +48,7 @@ _HOME = {
     "Port": "graph.port",
     "Problem": "graph.problem",
     "Runner": "runners.runner",
+    "RunnerChoice": "runners.runner_choice",
     "Session": "runners.session",
     "SessionFileError": "runners.session_file",
     "Stage": "graph.stage",
@@ -77,6 +79,7 @@ __all__ = [
     "Port",
     "Problem",
     "Runner",
+    "RunnerChoice",
     "Session",
     "SessionFileError",
     "Stage",

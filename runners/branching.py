@@ -19,11 +19,12 @@ from runners.interrupts import uninterrupted
 from runners.offline import Stopwatch, chunks, closing
 from runners.order import Order, Plan
 from runners.order import plan as check
-from runners.pipeline_choice import PipelineChoice, RunnerKind
+from runners.pipeline_choice import PipelineChoice
 from runners.progress import Progress
 from runners.prompts import Text, parse_text
 from runners.provenance_of import describe
 from runners.runner import Chunk, Runner
+from runners.runner_choice import RunnerChoice
 from runners.session import Session
 
 # Between the prompts of one set, as a person types it.
@@ -55,7 +56,7 @@ class Branching:
     save: bool = False
     row: int | None = None
     choice: PipelineChoice = field(default_factory=PipelineChoice)
-    runner: RunnerKind = "local"
+    runner: RunnerChoice = field(default_factory=RunnerChoice)
 
 
 def parse_set(argument: str) -> tuple[Text, ...]:

@@ -20,6 +20,7 @@ from runners.cli_options import (
 )
 from runners.exit_codes import errors_as_lines
 from runners.pipeline_choice import choose
+from runners.runner_choice import RunnerChoice
 
 EXAMPLES = """Examples:
 
@@ -110,6 +111,6 @@ def branch(
             save=save,
             row=row,
             choice=choose(None, None, None, None, place, allow),
-            runner=runner,
+            runner=RunnerChoice(runner),
         )
         make(asked, open_progress(quiet))

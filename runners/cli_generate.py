@@ -15,15 +15,18 @@ from runners.cli_options import (
     Place,
     Preset,
     Quiet,
+    RayAddress,
     Runner,
     Set,
     Temperature,
     TopK,
     Trace,
+    Window,
     given,
 )
 from runners.exit_codes import errors_as_lines
 from runners.pipeline_choice import choose
+from runners.runner_choice import RunnerChoice
 
 EXAMPLES = """Examples:
 
@@ -134,6 +137,8 @@ def generate(
     place: Place = None,
     allow: Allow = None,
     runner: Runner = "local",
+    ray_address: RayAddress = None,
+    window: Window = None,
     output: Output = "soundstage.wav",
     save: Save = None,
     record: Record = None,
@@ -163,6 +168,6 @@ def generate(
             save=save,
             record=record,
             timeline=trace,
-            runner=runner,
+            runner=RunnerChoice(runner, ray_address, window),
         )
         make(order, open_progress(quiet))

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from runners.pipeline_choice import RunnerKind
+from runners.runner_choice import RunnerKind
 
 MUSIC_PANEL = "Music"
 PIPELINE_PANEL = "Pipeline"
@@ -95,7 +95,28 @@ Guidance = Annotated[
 Runner = Annotated[
     RunnerKind,
     typer.Option(
-        "--runner", help="What runs the stages: this process.", rich_help_panel=PIPELINE_PANEL
+        "--runner",
+        help="What runs the stages: this process, or Ray actors on as many devices and machines "
+        "as the placement names.",
+        rich_help_panel=PIPELINE_PANEL,
+    ),
+]
+RayAddress = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="A running Ray cluster: auto, or host:port. Without it, --runner ray starts one on "
+        "this machine.",
+        rich_help_panel=PIPELINE_PANEL,
+    ),
+]
+Window = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Chunks under way at once. More keep more devices busy; no byte changes.",
+        show_default="2, with Ray 4",
+        rich_help_panel=PIPELINE_PANEL,
     ),
 ]
 Trace = Annotated[

@@ -15,15 +15,18 @@ from runners.cli_options import (
     Place,
     Preset,
     Quiet,
+    RayAddress,
     Runner,
     Set,
     Temperature,
     TopK,
     Trace,
+    Window,
     given,
 )
 from runners.exit_codes import errors_as_lines
 from runners.pipeline_choice import choose
+from runners.runner_choice import RunnerChoice
 
 EXAMPLES = """Examples:
 
@@ -115,6 +118,8 @@ def variants(
     place: Place = None,
     allow: Allow = None,
     runner: Runner = "local",
+    ray_address: RayAddress = None,
+    window: Window = None,
     output_dir: OutputDir = Path("variants"),
     format_: Format = "wav",
     again: Again = False,
@@ -141,6 +146,6 @@ def variants(
             controls=given(None, temperature, top_k, guidance_weight),
             choice=choose(None, preset, pipeline, set_, place, allow),
             batch=batch,
-            runner=runner,
+            runner=RunnerChoice(runner, ray_address, window),
         )
         make_variants(order, open_progress(quiet))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -16,9 +17,10 @@ from graph.plan import Graph
 from graph.problem import PipelineError, Problem
 from graph.spec import PipelineSpec, parse
 from runners.devices import NoDevice
-from runners.pipeline_choice import RunnerKind
+from runners.errors import UsageError
 from runners.preset import DEFAULT, fill_from_preset, preset_path
 from runners.runner import Runner
+from runners.runner_choice import RunnerChoice, RunnerKind
 from runners.session import Session
 from runners.session_file import read_session
 
@@ -95,20 +97,45 @@ def check(
         return None, list(error.problems)
 
 
-def open_runner(graph: Graph, kind: RunnerKind = "local") -> Runner:
+def open_runner(graph: Graph, choice: RunnerChoice | RunnerKind = "local") -> Runner:
     """Builds a graph's stages, weights and all, on the devices they are placed on.
 
-    Raises:
-        PipelineError: a stage is placed on a device that is not here, or cannot be built.
-    """
-    if kind != "local":
-        raise ValueError(f"runner {kind!r} is not known; choose 'local'")
-    from runners.local import LocalRunner
+    Args:
+        graph: what will run.
+        choice: what runs it; "ray" alone starts a cluster on this machine for as long.
 
+    Raises:
+        PipelineError: a stage is placed on a device that is not there, or cannot be built.
+        UsageError: the extra `ray` is not installed.
+        ClusterError: there is no Ray cluster at the address.
+    """
+    if not isinstance(choice, RunnerChoice):
+        choice = RunnerChoice(choice)
+    make = _ray_runner if choice.kind == "ray" else _local_runner
     try:
-        return LocalRunner(graph)
+        return make(graph, choice)
     except NoDevice as error:
         raise PipelineError([Problem("placement", str(error), "--place STAGE=auto")]) from error
+
+
+def _local_runner(graph: Graph, choice: RunnerChoice) -> Runner:
+    from runners.local import LocalRunner
+
+    return LocalRunner(graph) if choice.window is None else LocalRunner(graph, choice.window)
+
+
+def _ray_runner(graph: Graph, choice: RunnerChoice) -> Runner:
+    try:
+        from runners.ray_runner import RayRunner, RaySettings
+    except ModuleNotFoundError as error:
+        if error.name != "ray":
+            raise
+        cure = "install it with `pip install 'soundstage[ray]'`, or use --runner local"
+        raise UsageError(f"--runner ray: Ray is not installed; {cure}") from error
+    settings = RaySettings(address=choice.address)
+    return RayRunner(
+        graph, settings if choice.window is None else replace(settings, window=choice.window)
+    )
 
 
 def open(
@@ -120,6 +147,7 @@ def open(
     placements: Iterable[str] = (),
     allow: Iterable[str] = (),
     lookahead: int = 0,
+    runner: RunnerChoice | RunnerKind = "local",
     warm_up: bool = False,
     **controls: Any,
 ) -> Session:
@@ -133,6 +161,7 @@ def open(
         placements: overrides such as "decode=cpu".
         allow: module prefixes, besides "stages.", that `use` may name.
         lookahead: chunks made ahead of the one asked for (see `Session`).
+        runner: what runs the stages (see `open_runner`).
         warm_up: compile everything now rather than during the first chunk.
         **controls: controls of every row, e.g. prompts, temperature, top_k, guidance, seed.
 
@@ -141,14 +170,14 @@ def open(
         ControlError: a control is refused.
     """
     graph = load(preset, pipeline, settings, placements, allow)
-    runner = open_runner(graph)
+    opened = open_runner(graph, runner)
     try:
         own = [{**controls, **row} for row in (rows if rows is not None else [{}])]
-        session = Session(runner, own, lookahead=lookahead, owns_runner=True)
+        session = Session(opened, own, lookahead=lookahead, owns_runner=True)
         if warm_up:
-            runner.warm_up(len(own))
+            opened.warm_up(len(own))
     except BaseException:
-        runner.close()
+        opened.close()
         raise
     return session
 
@@ -159,6 +188,7 @@ def resume(
     placements: Iterable[str] = (),
     allow: Iterable[str] = (),
     lookahead: int = 0,
+    runner: RunnerChoice | RunnerKind = "local",
 ) -> Session:
     """Opens a saved session with the pipeline it was made by.
 
@@ -167,6 +197,7 @@ def resume(
         placements: overrides such as "decode=cpu": where stages run changes no byte.
         allow: module prefixes, besides "stages.", that `use` may name.
         lookahead: chunks made ahead of the one asked for (see `Session`).
+        runner: what runs the stages (see `open_runner`).
 
     Raises:
         SessionFileError: the file is damaged, or its weights are not these.
@@ -174,9 +205,9 @@ def resume(
     """
     saved = read_session(Path(path))
     spec = parse(apply(saved.spec.as_dict(), (), placements))
-    runner = open_runner(build(spec, allow))
+    opened = open_runner(build(spec, allow), runner)
     try:
-        return Session.resume(runner, saved, lookahead=lookahead, owns_runner=True)
+        return Session.resume(opened, saved, lookahead=lookahead, owns_runner=True)
     except BaseException:
-        runner.close()
+        opened.close()
         raise

@@ -43,8 +43,12 @@ class LocalRunner:
     runs beside the transformer of the next, and a stage meets its ticks in order.
     """
 
-    def __init__(self, graph: Graph):
+    def __init__(self, graph: Graph, window: int = 2):
         """Builds every stage, several at a time.
+
+        Args:
+            graph: what runs.
+            window: ticks that may be under way at once where nobody steers.
 
         Raises:
             NoDevice: a stage is placed on a device that is not here.
@@ -52,6 +56,7 @@ class LocalRunner:
         """
         use_compilation_cache()
         self.graph = graph
+        self.window = window
         self._wirings = {name: Wiring.of(graph, node) for name, node in graph.nodes.items()}
         devices = {name: find_devices(node.placement) for name, node in graph.nodes.items()}
         with ThreadPoolExecutor(thread_name_prefix="build") as builders:

@@ -52,7 +52,7 @@ def chunks(session: Session, count: int) -> Iterator[Chunk]:
     Raises:
         StageFailed: a stage failed.
     """
-    return session.runner.stream(_ticks(session, count), session.state, lookahead=1)
+    return session.runner.stream(_ticks(session, count), session.state, session.runner.window - 1)
 
 
 def timeline(path: Path | None, graph: Graph) -> AbstractContextManager[TimelineWriter | None]:

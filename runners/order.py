@@ -19,8 +19,9 @@ from runners.controls import complete
 from runners.errors import InputError, UsageError
 from runners.files import check_writable
 from runners.pipe_out import standard_output
-from runners.pipeline_choice import PipelineChoice, RunnerKind
+from runners.pipeline_choice import PipelineChoice
 from runners.prompts import Audio, Text, expand_prompts
+from runners.runner_choice import RunnerChoice
 from runners.session_file import SavedSession, SessionFileError, read_session
 
 LONGEST_S = 24 * 3600.0
@@ -52,7 +53,7 @@ class Order:
     save: Path | None = None
     record: Path | None = None
     timeline: Path | None = None
-    runner: RunnerKind = "local"
+    runner: RunnerChoice = field(default_factory=RunnerChoice)
 
 
 @dataclass(frozen=True)

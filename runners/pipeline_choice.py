@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
 from runners.errors import UsageError
 
 if TYPE_CHECKING:
     from graph.plan import Graph
     from graph.spec import PipelineSpec
-
-# What runs the stages; every command and `runners.front.open_runner` know the same ones.
-RunnerKind: TypeAlias = Literal["local"]
 
 
 @dataclass(frozen=True)

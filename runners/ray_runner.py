@@ -55,12 +55,14 @@ class RaySettings:
         stage_timeout_s: how long one stage may take for one tick, building and compiling
             included, before it is taken to hang.
         dashboard: whether a local cluster serves Ray's dashboard.
+        window: ticks that may be under way at once where nobody steers.
     """
 
     address: str | None = None
     placement_timeout_s: float = 60.0
     stage_timeout_s: float = 600.0
     dashboard: bool = False
+    window: int = 4
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,7 @@ class RayRunner:
         """
         self.graph = graph
         self.settings = settings or RaySettings()
+        self.window = self.settings.window
         self._submitting = threading.Lock()
         self._closed = False
         self._numbers = itertools.count()

@@ -24,10 +24,10 @@ from runners.errors import InputError, UsageError
 from runners.files import replacing
 from runners.front import open_runner, version
 from runners.offline import closing
-from runners.pipeline_choice import RunnerKind
 from runners.progress import Progress, Silent
 from runners.replay_stage import Bench, needed, refuse_other_ports
 from runners.runner import Runner, Tick
+from runners.runner_choice import RunnerKind
 from runners.trace import Trace, TraceWriter, open_trace, read_trace
 from runners.wiring import CONTROLS
 
@@ -208,7 +208,7 @@ def _whole(job: _Job, runner: Runner) -> Iterator[Pair]:
             waiting.append(messages)
             yield _tick(job, number, messages)
 
-    for chunk in runner.stream(ticks(), job.state, lookahead=1):
+    for chunk in runner.stream(ticks(), job.state, runner.window - 1):
         yield waiting.popleft(), chunk.messages
 
 

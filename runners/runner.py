@@ -80,9 +80,16 @@ class StageFailed(RuntimeError):
 
 
 class Runner(Protocol):
-    """Runs a checked graph. Equal ticks and state give equal bytes, on every runner."""
+    """Runs a checked graph. Equal ticks and state give equal bytes, on every runner.
+
+    Attributes:
+        graph: what it runs.
+        window: ticks that may well be under way at once where nobody steers; `stream` takes one
+            less as its `lookahead`.
+    """
 
     graph: Graph
+    window: int
 
     def stream(
         self, ticks: Iterable[Tick], state: State | None = None, lookahead: int = 0

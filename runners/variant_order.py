@@ -14,8 +14,9 @@ from runners.audio_out import EXTENSIONS
 from runners.controls import complete
 from runners.errors import InputError, OutputError, UsageError
 from runners.order import refuse_bytes, refuse_duration, total_samples
-from runners.pipeline_choice import PipelineChoice, RunnerKind
+from runners.pipeline_choice import PipelineChoice
 from runners.prompts import Audio, Text, expand_prompts, parse_text
+from runners.runner_choice import RunnerChoice
 from runners.seeds import parse_seeds
 from runners.variant_list import BadList, Row, read_list
 
@@ -84,7 +85,7 @@ class VariantsOrder:
     controls: Mapping[str, Any] = field(default_factory=dict)
     choice: PipelineChoice = field(default_factory=PipelineChoice)
     batch: int = 8
-    runner: RunnerKind = "local"
+    runner: RunnerChoice = field(default_factory=RunnerChoice)
 
 
 @dataclass(frozen=True)
