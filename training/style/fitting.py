@@ -26,7 +26,7 @@ ROWS = 64
 OPTIMIZER = OptimizerParams(
     rate=2e-3, warmup_steps=50, weight_decay=1e-2, last_rate=0.05, average_decay=0.98
 )
-SAMPLES = 15_000  # vectors that the quantizer learns from, about
+VECTORS = 15_000
 CODEBOOKS_FILE, REPORT_FILE = "codebooks.npy", "report.json"
 
 
@@ -76,7 +76,12 @@ def _batcher(prepared: Prepared, rows: int, seed: int) -> Batcher:
 
 
 def quantize(
-    prepared: Prepared, towers: nnx.State, run: Path, format: Format, seed: int
+    prepared: Prepared,
+    towers: nnx.State,
+    run: Path,
+    format: Format,
+    seed: int,
+    vectors: int = VECTORS,
 ) -> dict[str, Any]:
     """Learns the codebooks of trained towers, and judges both; writes what it finds.
 
@@ -86,6 +91,7 @@ def quantize(
         run: the run's folder.
         format: levels and codes wanted.
         seed: of the vectors drawn and the first centres.
+        vectors: to learn from, about; a third each texts, clips and blends.
 
     Returns:
         The report, see `report.report`.
@@ -95,7 +101,7 @@ def quantize(
     """
     random = np.random.default_rng([seed, 1])
     embedder = Embedder(prepared, towers)
-    each = max(4, round(SAMPLES / 3 / len(prepared.train.pieces)))
+    each = max(4, round(vectors / 3 / len(prepared.train.pieces)))
     samples = embedder.samples(prepared.train, each, random)
     kinds = len({piece.genre for piece in prepared.train.pieces})
     used = level_codes(kinds, format.style_levels, format.codebook_size)

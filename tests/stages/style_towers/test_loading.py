@@ -5,7 +5,6 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from flax import nnx
 from safetensors.numpy import load_file, save_file
 
 from stages.style_towers.config import TINY, TowersConfig, config_of
@@ -14,6 +13,7 @@ from stages.style_towers.network import StyleTowers
 from stages.style_towers.text import SentencePieces
 from stages.weights import WeightsError
 from training.style.export import export_towers, make_basis
+from training.style.model import Model
 from training.style.vocabulary import learn_vocabulary
 
 DIM = 48
@@ -22,7 +22,8 @@ TEXTS = ("warm pads with slow piano", "fast techno with a hard kick drum", "jazz
 
 @pytest.fixture(scope="module")
 def towers() -> StyleTowers:
-    return StyleTowers(config_for(learn_vocabulary(TEXTS, 80)), nnx.Rngs(0))
+    model = Model(config_for(learn_vocabulary(TEXTS, 80)))
+    return model.module(model.initial(0).towers)
 
 
 def config_for(vocabulary: bytes) -> TowersConfig:

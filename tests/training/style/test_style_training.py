@@ -87,7 +87,7 @@ def run(corpus) -> Path:
     folder.mkdir()
     prepared = prepare([corpus], folder, FORMAT, CONFIG)
     towers, _ = fit(prepared, folder, Budget(steps=250), 250, 0, Silent(), rows=16)
-    quantize(prepared, towers, folder, FORMAT, 0)
+    quantize(prepared, towers, folder, FORMAT, 0, vectors=900)
     return folder
 
 
