@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from runners.comparison import Comparison
     from runners.diff import diff
     from runners.errors import OutputError
-    from runners.front import check, load, open, open_runner, resume, version
+    from runners.front import check, load, open, open_runner, resume
     from runners.preset import preset_names
     from runners.prompts import Audio, Text
     from runners.replay import replay
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from runners.runner_choice import RunnerChoice
     from runners.session import Session
     from runners.session_file import SessionFileError
+    from runners.version import version
 
 _HOME = {
     "Audio": "runners.prompts",
@@ -64,7 +65,7 @@ _HOME = {
     "preset_names": "runners.preset",
     "replay": "runners.replay",
     "resume": "runners.front",
-    "version": "runners.front",
+    "version": "runners.version",
 }
 
 __all__ = [
@@ -101,7 +102,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        return import_module("runners.front").version()
+        return import_module("runners.version").version()
     if name not in _HOME:
         raise AttributeError(f"module 'soundstage' has no attribute {name!r}")
     value = getattr(import_module(_HOME[name]), name)

@@ -14,7 +14,7 @@ from graph.state import State
 from runners.audio_out import AudioWriter, open_writer
 from runners.errors import InputError, OutputError, UsageError
 from runners.files import reporting
-from runners.front import open_runner, version
+from runners.front import open_runner
 from runners.interrupts import uninterrupted
 from runners.offline import Stopwatch, chunks, closing
 from runners.order import Order, Plan
@@ -26,6 +26,7 @@ from runners.provenance_of import describe
 from runners.runner import Chunk, Runner
 from runners.runner_choice import RunnerChoice
 from runners.session import Session
+from runners.version import version
 
 # Between the prompts of one set, as a person types it.
 _BETWEEN = " | "

@@ -47,7 +47,7 @@ app.command(epilog=cli_finetune.EXAMPLES)(cli_finetune.finetune)
 
 def _print_version(asked: bool) -> None:
     if asked:
-        from runners.front import version
+        from runners.version import version
 
         print(f"soundstage {version()}")
         raise typer.Exit

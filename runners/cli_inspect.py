@@ -74,9 +74,9 @@ def _audio(file: Path) -> tuple[dict[str, Any], list[str]]:
 
 def _session(file: Path) -> tuple[dict[str, Any], list[str]]:
     from graph.check import build
-    from runners.front import version
     from runners.provenance_of import describe
     from runners.session_file import read_session
+    from runners.version import version
 
     saved = read_session(file)
     graph = build(saved.spec)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +21,6 @@ from runners.runner import Runner
 from runners.runner_choice import RunnerChoice, RunnerKind
 from runners.session import Session
 from runners.session_file import read_session
-
-
-def version() -> str:
-    """The installed version of soundstage; "0+source" when it runs from a bare source tree."""
-    try:
-        return installed_version("soundstage")
-    except PackageNotFoundError:
-        return "0+source"
 
 
 def read_spec(

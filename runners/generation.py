@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from graph.control import ControlError
 from runners.audio_out import STANDARD_OUTPUT, AudioWriter, open_writer
-from runners.front import open_runner, version
+from runners.front import open_runner
 from runners.interrupts import uninterrupted
 from runners.offline import Stopwatch, chunks, closing, timeline
 from runners.order import Order, Plan
@@ -21,6 +21,7 @@ from runners.session import Session
 from runners.timeline import TimelineWriter
 from runners.timings import Timings
 from runners.trace import TraceWriter, open_trace
+from runners.version import version
 
 
 @dataclass

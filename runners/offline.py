@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from graph.plan import Graph
-from runners.front import version
 from runners.runner import Chunk, Runner, Tick
 from runners.session import Session
 from runners.timeline import TimelineWriter, open_timeline
+from runners.version import version
 
 
 @dataclass

@@ -22,13 +22,14 @@ from runners.comparison import Comparer, Comparison
 from runners.diff import refuse_no_tick, refuse_unknown_stage
 from runners.errors import InputError, UsageError
 from runners.files import replacing
-from runners.front import open_runner, version
+from runners.front import open_runner
 from runners.offline import closing
 from runners.progress import Progress, Silent
 from runners.replay_stage import Bench, needed, refuse_other_ports
 from runners.runner import Runner, Tick
 from runners.runner_choice import RunnerKind
 from runners.trace import Trace, TraceWriter, open_trace, read_trace
+from runners.version import version
 from runners.wiring import CONTROLS
 
 # What a tick's messages were, and what they are now.

@@ -11,7 +11,7 @@ from typing import TypeVar
 from runners.audio_out import AudioWriter, open_writer
 from runners.audition.page import Page
 from runners.files import check_writable, making_folder
-from runners.front import open_runner, version
+from runners.front import open_runner
 from runners.inspection import inspect
 from runners.interrupts import uninterrupted
 from runners.manifest import Entry, Manifest, read_manifest
@@ -23,6 +23,7 @@ from runners.shelf import PAGE, Keeper, Slot, arrange, file_sha256
 from runners.timeline import TimelineWriter
 from runners.variant_order import VariantsOrder, VariantsPlan
 from runners.variant_order import plan as check
+from runners.version import version
 
 Item = TypeVar("Item")
 
