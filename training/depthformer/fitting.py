@@ -45,7 +45,7 @@ class FitParams:
 
     examples: ExampleParams = field(default_factory=ExampleParams)
     optimizer: OptimizerParams = field(default_factory=OptimizerParams)
-    finest_weight: float = 0.3
+    finest_weight: float = 0.1
     validate_steps: int = 250
     validate_batches: int = 4
     patience: int | None = None
