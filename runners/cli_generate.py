@@ -36,7 +36,10 @@ soundstage generate --prompt "warm pads" --prompt "jazz trio:0.5" --audio ref.wa
 
 soundstage generate "acid" --save set.session; soundstage generate "dub" --resume set.session
 
-soundstage generate "strings" --output - | ffplay -i -"""
+soundstage generate "strings" --output - | ffplay -i -
+
+soundstage generate "strings" --output - --journal set.journal | ...; soundstage generate
+--resume set.journal --journal set.journal --output - | ..."""
 
 Prompts = Annotated[
     list[str] | None,
@@ -102,12 +105,22 @@ Save = Annotated[
         rich_help_panel=OUTPUT_PANEL,
     ),
 ]
+Journal = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Keep a journal of the session while it plays, to go on with --resume behind the "
+        "last chunk that was written out, even if this process is killed. An old file is only "
+        "gone on with, never replaced.",
+        rich_help_panel=OUTPUT_PANEL,
+    ),
+]
 Resume = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="Go on from a saved session, pipeline and all; prompts and other options given "
-        "here steer it.",
+        help="Go on from a saved session or a journal, pipeline and all; prompts and other "
+        "options given here steer it.",
         rich_help_panel=MUSIC_PANEL,
     ),
 ]
@@ -141,6 +154,7 @@ def generate(
     window: Window = None,
     output: Output = "soundstage.wav",
     save: Save = None,
+    journal: Journal = None,
     record: Record = None,
     trace: Trace = None,
     quiet: Quiet = False,
@@ -166,6 +180,7 @@ def generate(
             choice=choose(None, preset, pipeline, set_, place, allow),
             resume=resume,
             save=save,
+            journal=journal,
             record=record,
             timeline=trace,
             runner=RunnerChoice(runner, ray_address, window),

@@ -4,13 +4,16 @@ import json
 import math
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from runners.cli_options import Debug
 from runners.errors import InputError, UsageError
 from runners.exit_codes import errors_as_lines
+
+if TYPE_CHECKING:
+    from runners.session_file import SavedSession
 
 EXAMPLES = """Examples:
 
@@ -24,7 +27,10 @@ _ARROW_STREAM = b"\xff\xff\xff\xff"
 
 def inspect(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="An audio file, a session or a recorded run.")
+        Path,
+        typer.Argument(
+            metavar="FILE", help="An audio file, a session, a journal or a recorded run."
+        ),
     ],
     plot: Annotated[
         Path | None,
@@ -35,14 +41,20 @@ def inspect(
 ) -> None:
     """Tell what is in a file: length, loudness, silence, and what made it.
 
-    Of audio it reads back the provenance that soundstage writes into the tags; of a session or a
-    recorded run it tells the pipeline, the weights and how far it has come.
+    Of audio it reads back the provenance that soundstage writes into the tags; of a session, a
+    journal or a recorded run it tells the pipeline, the weights and how far it has come.
     """
     with errors_as_lines(debug):
         kind = _kind(file)
         if kind != "audio" and plot is not None:
             raise UsageError(f"--plot draws audio, and {file} is a {kind}")
-        facts, lines = {"audio": _audio, "session": _session, "recorded run": _trace}[kind](file)
+        read = {
+            "audio": _audio,
+            "session": _session,
+            "journal": _journal,
+            "recorded run": _trace,
+        }
+        facts, lines = read[kind](file)
         if plot is not None:
             from runners.plots import plot as draw
 
@@ -62,7 +74,11 @@ def _kind(file: Path) -> str:
         raise InputError(f"{file}: cannot be read: {error.strerror or error}") from error
     if start == _ARROW_FILE:
         return "session"
-    return "recorded run" if start.startswith(_ARROW_STREAM) else "audio"
+    if not start.startswith(_ARROW_STREAM):
+        return "audio"
+    from runners.journal_file import is_journal
+
+    return "journal" if is_journal(file) else "recorded run"
 
 
 def _audio(file: Path) -> tuple[dict[str, Any], list[str]]:
@@ -73,12 +89,26 @@ def _audio(file: Path) -> tuple[dict[str, Any], list[str]]:
 
 
 def _session(file: Path) -> tuple[dict[str, Any], list[str]]:
+    from runners.session_file import read_session
+
+    return _saved(read_session(file), "session")
+
+
+def _journal(file: Path) -> tuple[dict[str, Any], list[str]]:
+    from runners.journal_file import read_journal
+
+    found = read_journal(file)
+    facts, lines = _saved(found.session, "journal")
+    told = {"version": found.version, "committed": found.chunks, "samples": found.samples}
+    what = f"{found.samples} samples, in {found.chunks} chunks, by soundstage {found.version}"
+    return facts | told, [*lines, f"written     {what}"]
+
+
+def _saved(saved: "SavedSession", what: str) -> tuple[dict[str, Any], list[str]]:
     from graph.check import build
     from runners.provenance_of import describe
-    from runners.session_file import read_session
     from runners.version import version
 
-    saved = read_session(file)
     graph = build(saved.spec)
     state, rows = saved.restore(graph, saved.weights)
     made = [
@@ -86,7 +116,7 @@ def _session(file: Path) -> tuple[dict[str, Any], list[str]]:
         for row, chunk in zip(rows, state.chunks, strict=True)
     ]
     facts = {"pipeline": graph.name, "graph": graph.digest, "streams": list(map(asdict, made))}
-    lines = [file.name, f"session of  pipeline {graph.name}, graph {graph.digest}"]
+    lines = [saved.path.name, f"{what} of  pipeline {graph.name}, graph {graph.digest}"]
     for stream, one in zip(state.streams, made, strict=True):
         lines += [f"stream      {stream}"] if len(made) > 1 else []
         # The first line of a record says who made the file, which a session does not know.

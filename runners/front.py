@@ -16,11 +16,11 @@ from graph.problem import PipelineError, Problem
 from graph.spec import PipelineSpec, parse
 from runners.devices import NoDevice
 from runners.errors import UsageError
+from runners.journal_file import read_saved
 from runners.preset import DEFAULT, fill_from_preset, preset_path
 from runners.runner import Runner
 from runners.runner_choice import RunnerChoice, RunnerKind
 from runners.session import Session
-from runners.session_file import read_session
 
 
 def read_spec(
@@ -183,7 +183,7 @@ def resume(
     """Opens a saved session with the pipeline it was made by.
 
     Args:
-        path: a file that `Session.save` wrote.
+        path: a file that `Session.save` or `Session.journal` wrote.
         placements: overrides such as "decode=cpu": where stages run changes no byte.
         allow: module prefixes, besides "stages.", that `use` may name.
         lookahead: chunks made ahead of the one asked for (see `Session`).
@@ -193,7 +193,7 @@ def resume(
         SessionFileError: the file is damaged, or its weights are not these.
         PipelineError: its pipeline cannot run here.
     """
-    saved = read_session(Path(path))
+    saved = read_saved(Path(path))
     spec = parse(apply(saved.spec.as_dict(), (), placements))
     opened = open_runner(build(spec, allow), runner)
     try:

@@ -11,6 +11,7 @@ from graph.control import ControlError
 from runners.audio_out import STANDARD_OUTPUT, AudioWriter, open_writer
 from runners.front import open_runner
 from runners.interrupts import uninterrupted
+from runners.journal import JournalWriter
 from runners.offline import Stopwatch, chunks, closing, timeline
 from runners.order import Order, Plan
 from runners.order import plan as check
@@ -82,12 +83,13 @@ def _play(plan: Plan, session: Session, progress: Progress) -> _Played:
     """Makes the chunks and writes them; stops early when standard output's reader leaves."""
     played = _Played()
     with ExitStack() as opened:
+        journal = opened.enter_context(_journal(plan, session))
         trace = opened.enter_context(_trace(plan, session))
         drawn = opened.enter_context(timeline(plan.order.timeline, plan.graph))
         writer = opened.enter_context(_writer(plan, session))
         update = opened.enter_context(progress.playing(plan.seconds))
         watchers = [watcher for watcher in (trace, drawn) if watcher is not None]
-        _write_chunks(plan, session, writer, watchers, update, played)
+        _write_chunks(plan, session, writer, watchers, journal, update, played)
         played.timings = drawn.timings if drawn is not None else None
     return played
 
@@ -97,6 +99,7 @@ def _write_chunks(
     session: Session,
     writer: AudioWriter,
     watchers: Sequence[TraceWriter | TimelineWriter],
+    journal: JournalWriter | None,
     update: Update,
     played: _Played,
 ) -> None:
@@ -106,13 +109,22 @@ def _write_chunks(
         with nullcontext() if plan.order.output == STANDARD_OUTPUT else uninterrupted():
             for watcher in watchers:
                 watcher.write(chunk)
-            writer.write(chunk.audio[0, : plan.total_samples - writer.samples])
+            block = chunk.audio[0, : plan.total_samples - writer.samples]
+            writer.write(block)
+            # Last, so that whoever gets the audio has at least what the journal knows of.
+            if journal is not None:
+                journal.write(chunk, len(block))
         played.chunk = chunk
         played.samples = writer.samples
         played.clipped_samples = writer.clipped_samples
         played.wall_s = time.perf_counter() - start
         seconds = writer.samples / plan.rate_hz
         update(seconds, seconds / played.wall_s)
+
+
+def _journal(plan: Plan, session: Session) -> AbstractContextManager[JournalWriter | None]:
+    path = plan.order.journal
+    return nullcontext() if path is None else session.journal(path)
 
 
 def _trace(plan: Plan, session: Session) -> AbstractContextManager[TraceWriter | None]:
@@ -149,7 +161,8 @@ def _summary(plan: Plan, played: _Played, before: Stopwatch) -> Sequence[str]:
         lines.append(f"{name}: the reader left before {plan.seconds:g} s")
     if played.clipped_samples:
         lines.append(f"{name}: {played.clipped_samples} samples were too loud and were cut off")
-    if plan.order.save is not None and played.chunk is not None:
-        end = played.chunk.state.chunks[0] * plan.graph.format.chunk_s
-        lines.append(f"{plan.order.save}: goes on at {end:g} s, where the last chunk ends")
+    for path in (plan.order.save, plan.order.journal):
+        if path is not None and played.chunk is not None:
+            end = played.chunk.state.chunks[0] * plan.graph.format.chunk_s
+            lines.append(f"{path}: goes on at {end:g} s, where the last chunk ends")
     return lines + (played.timings.lines() if played.timings is not None else [])

@@ -18,11 +18,13 @@ from runners.audio_out import STANDARD_OUTPUT, open_writer
 from runners.controls import complete
 from runners.errors import InputError, UsageError
 from runners.files import check_writable
+from runners.journal import refuse_other_journal
+from runners.journal_file import read_saved
 from runners.pipe_out import standard_output
 from runners.pipeline_choice import PipelineChoice
 from runners.prompts import Audio, Text, expand_prompts
 from runners.runner_choice import RunnerChoice
-from runners.session_file import SavedSession, SessionFileError, read_session
+from runners.session_file import SavedSession, SessionFileError
 
 LONGEST_S = 24 * 3600.0
 
@@ -37,8 +39,9 @@ class Order:
         output: a .wav, .flac, .ogg or .mp3 file, or "-" for standard output.
         controls: the controls asked for, by name; what is left out stays at its default.
         choice: the pipeline.
-        resume: a session file to go on from.
+        resume: a session file or a journal to go on from.
         save: where to save the session at the end.
+        journal: where to keep the journal while it plays; the one it goes on from, or a new file.
         record: where to write the trace.
         timeline: where to write the timeline of the stages.
         runner: what runs the stages.
@@ -51,6 +54,7 @@ class Order:
     choice: PipelineChoice = field(default_factory=PipelineChoice)
     resume: Path | None = None
     save: Path | None = None
+    journal: Path | None = None
     record: Path | None = None
     timeline: Path | None = None
     runner: RunnerChoice = field(default_factory=RunnerChoice)
@@ -110,7 +114,7 @@ def plan(order: Order) -> Plan:
     _refuse_lost_settings(order)
     for prompt in order.prompts:
         refuse_bytes(prompt)
-    saved = read_session(order.resume) if order.resume is not None else None
+    saved = read_saved(order.resume) if order.resume is not None else None
     graph = order.choice.load() if saved is None else _resumed_graph(saved, order.choice)
     if "audio" not in graph.outputs:
         cure = 'add audio = "stage.port"'
@@ -158,7 +162,12 @@ def _refuse_lost_settings(order: Order) -> None:
 
 
 def _refuse_twice(order: Order) -> None:
-    written = {"--save": order.save, "--record": order.record, "--trace": order.timeline}
+    written = {
+        "--save": order.save,
+        "--journal": order.journal,
+        "--record": order.record,
+        "--trace": order.timeline,
+    }
     if order.output != STANDARD_OUTPUT:
         written["--output"] = Path(order.output)
     seen: dict[Path, str] = {}
@@ -213,6 +222,8 @@ def _refuse_unwritable(plan: Plan) -> None:
             ),
         ):
             raise _Untouched
-    for path in (order.save, order.record, order.timeline):
+    for path in (order.save, order.journal, order.record, order.timeline):
         if path is not None:
             check_writable(path)
+    if order.journal is not None:
+        refuse_other_journal(order.journal, plan.graph, plan.saved)

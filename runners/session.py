@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from graph.control import ControlError
 from graph.plan import Graph
 from graph.state import State, initial
 from runners.controls import complete
+from runners.journal import JournalWriter, open_journal
 from runners.prompts import PROMPTS, expand_prompts
 from runners.runner import Chunk, Runner, Tick
 from runners.session_file import SavedSession, write_session
@@ -124,6 +126,22 @@ class Session:
             OutputError: the file cannot be written.
         """
         write_session(Path(path), self.graph, self.runner.weights(), self._state, self._rows)
+
+    def journal(self, path: str | Path) -> AbstractContextManager[JournalWriter]:
+        """Opens a file that `resume` opens, however suddenly this process ends.
+
+            with session.journal("set.journal") as journal:
+                for chunk in session:
+                    play(chunk.audio)
+                    journal.write(chunk)
+
+        It goes on behind the last chunk written to it, with the controls of that chunk. A journal
+        that the session was resumed from may go on; another file is not replaced.
+
+        Raises:
+            OutputError: the file cannot be written, or holds something else.
+        """
+        return open_journal(Path(path), self.graph, self.runner.weights(), self._state, self._rows)
 
     @classmethod
     def resume(

@@ -91,14 +91,7 @@ def write_session(
     Raises:
         OutputError: the file cannot be written.
     """
-    dims = graph.format.dims
-    ports = {name: graph.port(source) for name, source in graph.feedback().items()}
-    control_ports = {name: control.port for name, control in graph.controls.items()}
-    controls = stack_controls(graph, rows)
-    payload = {
-        "state": wire.encode(ports, state.values, state.streams, state.chunks, dims),
-        "controls": wire.encode(control_ports, controls, state.streams, state.chunks, dims),
-    }
+    payload = session_messages(graph, state, rows)
     header = {
         b"kind": KIND,
         b"pipeline": json.dumps(graph.spec.as_dict()).encode(),
@@ -110,6 +103,25 @@ def write_session(
         schema = batch.schema.with_metadata(header)
         with pa.ipc.new_file(file, schema) as writer:
             writer.write_batch(batch.cast(schema))
+
+
+def session_messages(
+    graph: Graph, state: State, rows: Sequence[Mapping[str, Any]]
+) -> dict[str, pa.Buffer]:
+    """State and controls as the two messages that `SavedSession` holds, by its names for them."""
+    ports = {name: control.port for name, control in graph.controls.items()}
+    controls = stack_controls(graph, rows)
+    dims = graph.format.dims
+    return {
+        "state": state_message(graph, state),
+        "controls": wire.encode(ports, controls, state.streams, state.chunks, dims),
+    }
+
+
+def state_message(graph: Graph, state: State) -> pa.Buffer:
+    """A state as one message."""
+    ports = {name: graph.port(source) for name, source in graph.feedback().items()}
+    return wire.encode(ports, state.values, state.streams, state.chunks, graph.format.dims)
 
 
 def read_session(path: Path) -> SavedSession:
