@@ -28,6 +28,7 @@ __all__ = [
     "bare_name",
     "closing_source",
     "default_initial",
+    "is_model_name",
     "load_module",
     "models_folder",
     "open_shipped",
@@ -77,11 +78,15 @@ def open_source(text: str) -> ArraySource:
         return _open_random(text)
     if text.startswith("package:"):
         return open_shipped(text.removeprefix("package:"), shipped_folder())
-    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", text) and not text.endswith(
-        (".safetensors", ".tar")
-    ):
+    if is_model_name(text):
         return _open_model(text)
     return _open_path(Path(text).expanduser())
+
+
+def is_model_name(text: str) -> bool:
+    """Whether what a user writes is the bare name of a model in `models_folder()`."""
+    name = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", text)
+    return name is not None and not text.endswith((".safetensors", ".tar"))
 
 
 def closing_source(text: str) -> AbstractContextManager[ArraySource]:
