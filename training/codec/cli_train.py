@@ -122,7 +122,7 @@ def _train(settings: CodecTraining, corpus: Path, run: Path, budget: Budget) -> 
     )
     keep_settings(run, settings)
     _, position = train(
-        start_state(settings),
+        start_state(settings, crops),
         CodecStep(settings, crops),
         Batches(settings, crops),
         budget,

@@ -44,7 +44,7 @@ def _quantizer(settings: CodecTraining, state: CodecState) -> nnx.State:
 
 
 def export(run: Path, output: Path) -> Position:
-    """Writes the last checkpoint's best weights as float16.
+    """Writes the last checkpoint's best weights; matrices as float16, vectors as float32.
 
     Args:
         run: the run's folder.
@@ -63,7 +63,7 @@ def export(run: Path, output: Path) -> Position:
     halves = {}
     for name, array in codec_arrays(settings, state).items():
         with np.errstate(over="ignore"):
-            halves[name] = array.astype(np.float16)
+            halves[name] = array.astype(np.float32 if array.ndim < 2 else np.float16)
         if not np.isfinite(halves[name]).all():
             raise OverflowError(f"{name} holds values that float16 cannot: train on, or clip them")
     metadata = {

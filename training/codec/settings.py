@@ -31,6 +31,7 @@ class CodecTraining:
         seed: of weights, crops and every draw.
         rows: crops a step.
         frames: code frames a crop.
+        analysed_rows: crops that new weights are fitted to as a linear codec; 0 = random weights.
         books_step: the step before which codebooks are fitted to a survey of the corpus; before
             it embeddings go to the decoder as they are. None = the starting codebooks are used
             from the first step.
@@ -50,14 +51,15 @@ class CodecTraining:
     seed: int = 0
     rows: int = 4
     frames: int = 16
-    books_step: int | None = 100
+    analysed_rows: int = 96
+    books_step: int | None = 0
     survey_vectors: int = 4
-    books_decay: float = 0.99
+    books_decay: float = 0.995
     whole_share: float = 0.5
     freeze: tuple[str, ...] = ()
     optimizer: OptimizerParams = field(
         default=OptimizerParams(
-            rate=2e-3, warmup_steps=50, schedule_steps=2000, last_rate=0.05, average_decay=0.99
+            rate=5e-4, warmup_steps=50, schedule_steps=2000, last_rate=0.1, average_decay=0.99
         )
     )
     losses: LossParams = field(default=LossParams())
@@ -73,7 +75,7 @@ class CodecTraining:
             )
         if self.books_step is None and not self.weights:
             raise ValueError("new codebooks must be fitted: give a step for it, or weights")
-        if min(self.rows, self.frames, self.survey_vectors) < 1:
+        if min(self.rows, self.frames, self.survey_vectors) < 1 or self.analysed_rows < 0:
             raise ValueError("rows, frames and survey vectors must be at least 1")
 
     @property

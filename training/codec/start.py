@@ -1,24 +1,42 @@
 """The state of a codec run before its first step."""
 
+from collections.abc import Sequence
+
+import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 
 from stages.spectrostream.network import PARTS, SpectroStream, published_name
 from stages.weights import closing_source, load_module
+from training.audio import Crops
 from training.codec.codebooks import start_books
 from training.codec.network import new_weights
+from training.codec.principal import analyse
+from training.codec.principal_weights import write_decoder, write_encoder
 from training.codec.settings import CodecTraining
 from training.codec.step import CodecState
 from training.codec.upsampling import upsample
 from training.optimizer import start
 
+# The step that the crops analysed for first weights are addressed by; no run gets there.
+ANALYSED = 2**31
 
-def start_state(settings: CodecTraining) -> CodecState:
+
+def start_state(settings: CodecTraining, crops: Crops | None = None) -> CodecState:
     """Makes the weights that a run starts from.
+
+    Args:
+        settings: of the run.
+        crops: of the corpus, for first weights fitted to it; None = random first weights, for
+            those who need the structure alone.
 
     Raises:
         WeightsError: the settings name weights that cannot be used.
+        OSError: a crop cannot be read.
     """
     network = _network(settings)
+    if crops is not None and settings.analysed_rows and not settings.weights:
+        _make_linear(settings, network, crops)
     parts = {name: nnx.state(getattr(network, name)) for name in ("encoder", "decoder")}
     trained = {name: parts.pop(name) for name in settings.trained}
     vectors = settings.rows * settings.frames
@@ -38,3 +56,21 @@ def _network(settings: CodecTraining) -> SpectroStream:
             None,
             elsewhere=("depthformer/",),
         ).module
+
+
+def _make_linear(settings: CodecTraining, network: SpectroStream, crops: Crops) -> None:
+    """Writes the linear codec fitted to some crops into the weights."""
+    analysis = analyse(settings.config, crops.batch(ANALYSED, settings.analysed_rows))
+    state = nnx.state(network)
+    flat = nnx.to_flat_state(state)
+    arrays = {_joined(path): np.array(leaf[...], np.float64) for path, leaf in flat}
+    write_encoder(settings.config, analysis, arrays)
+    write_decoder(settings.config, analysis, arrays)
+    written = {
+        path: leaf.replace(jnp.asarray(arrays[_joined(path)], jnp.float32)) for path, leaf in flat
+    }
+    nnx.update(network, nnx.from_flat_state(written))
+
+
+def _joined(path: Sequence) -> str:
+    return "/".join(str(part) for part in path)

@@ -1,0 +1,26 @@
+"""The cheap gradient is the gradient."""
+
+import jax
+import numpy as np
+import pytest
+
+from stages.spectrostream.blocks import upsample_by_phases
+from training.codec.upsampling import upsample
+
+
+@pytest.mark.parametrize(
+    ("taps", "stride"), [((3, 4), (1, 2)), ((3, 6), (1, 3)), ((4, 4), (2, 2)), ((4, 3), (2, 1))]
+)
+def test_upsampling_has_the_output_and_the_gradients_of_phases(taps, stride):
+    draw = np.random.default_rng(0)
+    x, kernel, gradient = (
+        draw.standard_normal(shape).astype(np.float32)
+        for shape in ((2, 5, 6, 4), (*taps, 4, 3), (2, 5 * stride[0], 6 * stride[1], 3))
+    )
+    results = []
+    for function in (upsample, upsample_by_phases):
+        y, pull = jax.vjp(lambda x, k, f=function: f(x, k, stride), x, kernel)
+        results.append((y, *pull(jax.numpy.asarray(gradient))))
+    np.testing.assert_array_equal(results[0][0], results[1][0])
+    for left, right in zip(results[0][1:], results[1][1:], strict=True):
+        np.testing.assert_allclose(left, right, rtol=1e-4, atol=1e-4)
