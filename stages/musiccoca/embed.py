@@ -1,0 +1,136 @@
+"""The stage that places prompts in MusicCoCa's style space."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from graph.format import Format
+from graph.port import Port
+from stages.musiccoca.encoders import AudioEncoder, Mapper, TextEncoder
+from stages.musiccoca.files import (
+    AUDIO_PREPROCESSOR,
+    MAPPER,
+    MUSIC_ENCODER,
+    TEXT_ENCODER,
+    VOCABULARY,
+    read_files,
+)
+from stages.musiccoca.litert import Graph
+from stages.musiccoca.memory import Memory
+from stages.musiccoca.text import load_vocabulary
+from stages.ports import STYLE_EMBEDDING
+from stages.style_prompts import PROMPT_INPUTS, blend_rows, refusal
+from stages.weights import WeightsError
+
+if TYPE_CHECKING:
+    import jax
+
+RATE_HZ = 16_000
+MOST_SEEDS = 2**32
+# Prompts whose embeddings are kept: the longest audio prompt has 60 clips.
+REMEMBERED = 256
+
+
+@dataclass(frozen=True)
+class EmbedParams:
+    """Settings of `Embed`.
+
+    Attributes:
+        weights: the folder of MusicCoCa's published files, or its bare name in
+            `stages.weights.models_folder()`.
+        mapper: whether texts are mapped to where audio lies; needs `mapper.tflite`.
+        mapper_seed: of the noise that the mapper reads, in [0, 2^32).
+
+    Raises:
+        ValueError: the seed is outside.
+    """
+
+    weights: str
+    mapper: bool = False
+    mapper_seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.mapper_seed < MOST_SEEDS:
+            raise ValueError(f"mapper_seed must be in [0, 2^32), got {self.mapper_seed}")
+
+
+class Embed:
+    """Places prompts in the style space with MusicCoCa, the published style model.
+
+    Prompts are embedded one by one, so that what a prompt becomes depends on nothing else. An
+    audio prompt is the mean over its clips, because they share its weight.
+
+    Inputs:
+        texts: utf8, a list a row; any text up to `style_prompts.LONGEST_TEXT_CHARACTERS`, the
+            empty one too. Letter case makes no difference.
+        text_weights: float32 [~text] a row, >= 0; one a text.
+        clips: float32 [~clip, clip_sample] a row; mono, 1.0 = full scale, 10 s at 16 kHz.
+        clip_weights: float32 [~clip] a row, >= 0; one a clip.
+
+    Outputs:
+        embedding: float32 [row, style_dim]; the weighted mean of the prompts' embeddings, which
+            are of any length.
+
+    Raises:
+        WeightsError: at construction, LiteRT is not installed, the files cannot be used, or the
+            music format is not theirs; when called, a file proves to be damaged.
+        ValueError: when called, a row's prompts cannot be blended (see `refusal`).
+
+    Source: the MusicCoCa spec.
+    """
+
+    inputs: ClassVar[dict[str, Port]] = PROMPT_INPUTS
+    outputs: ClassVar[dict[str, Port]] = {"embedding": STYLE_EMBEDDING}
+    Params = EmbedParams
+    refusal = staticmethod(refusal)
+
+    def __init__(self, params: EmbedParams, format: Format, device: jax.Device) -> None:
+        if format.clip_rate_hz != RATE_HZ:
+            raise WeightsError(
+                f"clip_rate_hz = {format.clip_rate_hz}: MusicCoCa listens at {RATE_HZ} Hz; write "
+                "that into the pipeline's [format]"
+            )
+        names = [VOCABULARY, TEXT_ENCODER, AUDIO_PREPROCESSOR, MUSIC_ENCODER]
+        files = read_files(params.weights, [*names, MAPPER] if params.mapper else names)
+        self.weights_digest, self.weights_note = files.digest, files.note
+
+        def graph(name: str) -> Graph:
+            return Graph(name, files.contents[name])
+
+        width = format.style_dim
+        vocabulary = load_vocabulary(VOCABULARY, files.contents[VOCABULARY])
+        self._text = TextEncoder(graph(TEXT_ENCODER), vocabulary, width)
+        self._audio = AudioEncoder(
+            graph(AUDIO_PREPROCESSOR), graph(MUSIC_ENCODER), format.dims["clip_sample"], width
+        )
+        self._map = Mapper(graph(MAPPER), params.mapper_seed, width) if params.mapper else None
+        self._memory = Memory(REMEMBERED)
+
+    def __call__(
+        self,
+        texts: Sequence[Sequence[str]],
+        text_weights: Sequence[np.ndarray],
+        clips: Sequence[np.ndarray],
+        clip_weights: Sequence[np.ndarray],
+    ) -> dict[str, np.ndarray]:
+        """Embeds and blends the prompts of every row."""
+        rows = zip(texts, text_weights, clips, clip_weights, strict=True)
+        return {"embedding": blend_rows(rows, self._embed_text, self._embed_clip)}
+
+    def _embed_text(self, text: str) -> np.ndarray:
+        digest = hashlib.sha256(text.encode("utf-8", "replace")).digest()
+        return self._memory.recall(b"text" + digest, partial(self._mapped_text, text))
+
+    def _mapped_text(self, text: str) -> np.ndarray:
+        embedding = self._text(text)
+        return embedding if self._map is None else self._map(embedding)
+
+    def _embed_clip(self, clip: np.ndarray) -> np.ndarray:
+        digest = hashlib.sha256(clip.tobytes()).digest()
+        return self._memory.recall(b"clip" + digest, partial(self._audio, clip))

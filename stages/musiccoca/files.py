@@ -1,0 +1,86 @@
+"""The published files of MusicCoCa: where they are, and which bytes they hold."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from stages.weights import WeightsError, is_model_name, models_folder
+
+# As published, in one folder.
+VOCABULARY = "spm.model"
+TEXT_ENCODER = "text_encoder.tflite"
+AUDIO_PREPROCESSOR = "audio_preprocessor.tflite"
+MUSIC_ENCODER = "music_encoder.tflite"
+QUANTIZER = "pretrained_vector_quantizer.tflite"
+MAPPER = "mapper.tflite"
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """Files of one model, in memory: what is run is what the digest was made of.
+
+    Attributes:
+        contents: the bytes of every file by name.
+        digest: SHA-256, as hex digits, over the sorted names and each file's SHA-256.
+        note: the folder and the files, for people.
+    """
+
+    contents: Mapping[str, bytes]
+    digest: str
+    note: str
+
+
+def read_files(weights: str, names: Iterable[str]) -> ModelFiles:
+    """Reads files of MusicCoCa.
+
+    Args:
+        weights: the folder that holds them, or the bare name of a folder in
+            `stages.weights.models_folder()`.
+        names: the files wanted.
+
+    Raises:
+        WeightsError: there is no such folder, or a file is missing, empty or unreadable.
+    """
+    wanted = sorted(names)
+    folder = _folder(weights, wanted)
+    gaps = [name for name in wanted if not (folder / name).is_file()]
+    if gaps:
+        raise WeightsError(
+            f"{folder}: lacks {', '.join(gaps)} of MusicCoCa; put the published files there under "
+            "their published names"
+        )
+    contents = {name: _read(folder / name) for name in wanted}
+    digest = hashlib.sha256()
+    for name, content in contents.items():
+        digest.update(name.encode())
+        digest.update(hashlib.sha256(content).digest())
+    return ModelFiles(contents, digest.hexdigest(), f"{folder.name}: {', '.join(wanted)}")
+
+
+def _folder(weights: str, names: Iterable[str]) -> Path:
+    bare = is_model_name(weights)
+    folder = models_folder() / weights if bare else Path(weights).expanduser()
+    if folder.is_dir():
+        return folder
+    if weights.startswith(("random:", "package:")):
+        raise WeightsError(
+            f"{weights}: MusicCoCa has no such weights; give the folder of its published files, or "
+            "use another embedder and quantizer (stages.style)"
+        )
+    cure = f", or give a path (./{weights} for a local one)" if bare else ""
+    what = "no folder, but a file" if folder.is_file() else "no such folder"
+    raise WeightsError(
+        f"{folder}: {what}; put MusicCoCa's files ({', '.join(names)}) into a folder of that name"
+        f"{cure}"
+    )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read ({error.strerror})") from error
+    if not content:
+        raise WeightsError(f"{path}: is empty; fetch it again")
+    return content

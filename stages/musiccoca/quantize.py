@@ -1,0 +1,76 @@
+"""The stage that writes MusicCoCa's embeddings as style tokens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from graph.format import Format
+from graph.port import Port
+from stages.musiccoca.files import QUANTIZER, read_files
+from stages.musiccoca.litert import Graph
+from stages.ports import STYLE_EMBEDDING, STYLE_TOKENS
+from stages.rvq import check_codes
+from stages.weights import WeightsError
+
+if TYPE_CHECKING:
+    import jax
+
+
+@dataclass(frozen=True)
+class QuantizeParams:
+    """Settings of `Quantize`.
+
+    Attributes:
+        weights: the folder of MusicCoCa's published files, or its bare name in
+            `stages.weights.models_folder()`.
+    """
+
+    weights: str
+
+
+class Quantize:
+    """Writes a style embedding as tokens with the published quantizer.
+
+    The graph itself is run, not its codebooks: where in a compiled graph they lie, and in which
+    form, is nowhere written down.
+
+    Inputs:
+        embedding: float32 [row, style_dim].
+
+    Outputs:
+        tokens: int32 [row, style_level], in [0, codebook_size).
+
+    Raises:
+        WeightsError: at construction, LiteRT is not installed, the file cannot be used, or the
+            music format is not its.
+        ValueError: when called, the file gives a token outside the music format's range.
+
+    Source: "Embedding -> tokens" in the MusicCoCa spec.
+    """
+
+    inputs: ClassVar[dict[str, Port]] = {"embedding": STYLE_EMBEDDING}
+    outputs: ClassVar[dict[str, Port]] = {"tokens": STYLE_TOKENS}
+    Params = QuantizeParams
+
+    def __init__(self, params: QuantizeParams, format: Format, device: jax.Device) -> None:
+        files = read_files(params.weights, [QUANTIZER])
+        self.weights_digest, self.weights_note = files.digest, files.note
+        self._levels, self._codebook_size = format.style_levels, format.codebook_size
+        self._graph = Graph(QUANTIZER, files.contents[QUANTIZER])
+        self._graph.require([("float32", format.style_dim)])
+        codes = self._graph(np.zeros(format.style_dim, np.float32))
+        if codes.dtype != np.int32 or codes.size < self._levels:
+            raise WeightsError(
+                f"{QUANTIZER}: gives {codes.size} {codes.dtype} where style_levels = "
+                f"{self._levels} needs at least as many int32; check the file and the pipeline's "
+                "[format]"
+            )
+
+    def __call__(self, embedding: np.ndarray) -> dict[str, np.ndarray]:
+        """Quantizes the embedding of every row."""
+        tokens = np.stack([self._graph(row)[: self._levels] for row in embedding])
+        check_codes(tokens, self._codebook_size)
+        return {"tokens": tokens}
