@@ -13,6 +13,7 @@ from runners import (
     cli_generate,
     cli_inspect,
     cli_pipeline,
+    cli_plan,
     cli_replay,
     cli_variants,
     cli_verify,
@@ -38,6 +39,7 @@ app.command(epilog=cli_branch.EXAMPLES)(cli_branch.branch)
 app.command(epilog=cli_pipeline.CHECK_EXAMPLES)(cli_pipeline.check)
 app.command(epilog=cli_pipeline.GRAPH_EXAMPLES)(cli_pipeline.graph)
 app.command()(cli_pipeline.presets)
+app.command(epilog=cli_plan.EXAMPLES)(cli_plan.plan)
 app.command(epilog=cli_inspect.EXAMPLES)(cli_inspect.inspect)
 app.command(epilog=cli_replay.REPLAY_EXAMPLES)(cli_replay.replay)
 app.command(epilog=cli_replay.DIFF_EXAMPLES)(cli_replay.diff)

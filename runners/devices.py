@@ -57,6 +57,16 @@ def find_devices(placement: PlacementSpec) -> list[jax.Device]:
     return [devices[replica % len(devices)] for replica in range(placement.replicas)]
 
 
+def count_gpus() -> int:
+    """How many GPUs this machine has that JAX can use."""
+    import jax
+
+    try:
+        return len(jax.devices("gpu"))
+    except RuntimeError:
+        return 0
+
+
 def check_devices(graph: Graph) -> list[Problem]:
     """One problem for every stage whose device this machine does not have."""
     problems = []

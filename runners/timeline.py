@@ -95,7 +95,8 @@ class TimelineWriter:
 
     def start(self, version: str) -> None:
         """Writes what comes before the first event."""
-        about = {"software": f"soundstage {version}", "graph": self._graph.digest}
+        spec = self._graph.spec.as_dict()
+        about = {"software": f"soundstage {version}", "graph": self._graph.digest, "pipeline": spec}
         head = {"displayTimeUnit": "ms", "otherData": about}
         self._write_text(json.dumps(head)[:-1] + ', "traceEvents": [')
         self._name("process_name", 0, name=f"soundstage: {self._graph.name}")
