@@ -47,7 +47,14 @@ class Host:
     again instead of computed. That is what keeps the style stages idle while no prompt changes.
     """
 
-    def __init__(self, node: Node, format: Format, device: jax.Device, replica: int = 0):
+    def __init__(
+        self,
+        node: Node,
+        format: Format,
+        device: jax.Device,
+        replica: int = 0,
+        remembered: int = REMEMBERED,
+    ):
         """Builds the stage.
 
         Args:
@@ -55,6 +62,7 @@ class Host:
             format: the music format.
             device: where it runs.
             replica: which of the stage's hosts this is, from 0, for its spans.
+            remembered: how many of the last answers are kept.
 
         Raises:
             Exception: whatever the stage's constructor raises.
@@ -63,7 +71,7 @@ class Host:
         self.replica = replica
         self.dims = format.dims
         self.stage = node.cls(node.params, format, device)
-        self._recent: deque[tuple[dict[str, Tensor], dict[str, Tensor]]] = deque(maxlen=REMEMBERED)
+        self._recent: deque[tuple[dict[str, Tensor], dict[str, Tensor]]] = deque(maxlen=remembered)
         # Warm-up and several sessions may call from different threads.
         self._lock = threading.Lock()
 

@@ -69,11 +69,14 @@ class StageActor:
     who asks rather than tried again for ever.
     """
 
-    def __init__(self, wiring: Wiring, format: Format, platform: str, replica: int) -> None:
+    def __init__(
+        self, wiring: Wiring, format: Format, platform: str, replica: int, remembered: int
+    ) -> None:
         self._wiring = wiring
         self._format = format
         self._platform = platform
         self._replica = replica
+        self._remembered = remembered
         self._host: Host | None = None
         self._idle_since_s = now_s()
         self._given_up: deque[int] = deque(maxlen=GIVEN_UP)
@@ -138,5 +141,7 @@ class StageActor:
         if self._host is None:
             use_compilation_cache()
             device = find_device(self._platform)
-            self._host = Host(self._wiring.node, self._format, device, self._replica)
+            self._host = Host(
+                self._wiring.node, self._format, device, self._replica, self._remembered
+            )
         return self._host

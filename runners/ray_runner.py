@@ -28,6 +28,7 @@ from graph.plan import Graph
 from graph.port import Tensor
 from graph.state import State, stack_controls
 from runners.flights import Flights, next_state, outputs_of
+from runners.host import REMEMBERED
 from runners.local import default_tick
 from runners.ray_actor import ASIDE, Report, Request, StageActor
 from runners.ray_cluster import cluster
@@ -169,7 +170,9 @@ class RayRunner:
         wiring = Wiring.of(self.graph, node)
         remote: Any = ray.remote  # its types do not know of groups
         actor = remote(concurrency_groups={ASIDE: 1})(StageActor).options(**options)
-        return actor.remote(wiring, self.graph.format, seat.platform, seat.replica)
+        # After a death every tick under way is asked for again: what is remembered is not lost.
+        remembered = max(REMEMBERED, self.settings.window)
+        return actor.remote(wiring, self.graph.format, seat.platform, seat.replica, remembered)
 
     def _build(self) -> dict[str, dict[str, str]]:
         asked = {name: [actor.build.remote() for actor in actors] for name, actors in self._each()}
@@ -184,6 +187,8 @@ class RayRunner:
             except RayError as error:
                 reason = f"its process did not start: {_last_line(error)}"
                 raise StageFailed(name, (0,), reason) from error
+            if any(other != found[0] for other in found):
+                raise StageFailed(name, (0,), f"its replicas have different weights: {found}")
             if found[0] is not None:
                 weights[name] = found[0]
         return weights
@@ -329,6 +334,8 @@ class _Messages(Mapping[str, "pa.Buffer"]):
         self._flight = flight
 
     def __getitem__(self, name: str) -> pa.Buffer:
+        if not ray.is_initialized():
+            raise LookupError(f"what {name!r} said went with the cluster that its runner closed")
         if name == CONTROLS:
             return ray.get(self._flight.controls)
         return wire.join(ray.get([part.message for part in self._flight.said[name]]))
