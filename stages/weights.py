@@ -1,7 +1,6 @@
 """Weights: where they are found, and how they get into a network and out of it again."""
 
 import hashlib
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
@@ -12,10 +11,10 @@ from typing import Generic, TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-import platformdirs
 from flax import nnx
 
 from stages.array_source import ArraySource, WeightsError, bare_name, check_shape
+from stages.models_folder import is_model_name, model_paths, models_folder
 from stages.random_weights import Initial, RandomSource, default_initial
 from stages.safetensors_files import SafetensorsSource, write_safetensors
 from stages.t5x import T5xSource, is_t5x
@@ -57,11 +56,6 @@ class Loaded(Generic[M]):
     note: str
 
 
-def models_folder() -> Path:
-    """Where models are looked up by bare name."""
-    return platformdirs.user_data_path("soundstage") / "models"
-
-
 def open_source(text: str) -> ArraySource:
     """Opens weights by what a user writes.
 
@@ -81,12 +75,6 @@ def open_source(text: str) -> ArraySource:
     if is_model_name(text):
         return _open_model(text)
     return _open_path(Path(text).expanduser())
-
-
-def is_model_name(text: str) -> bool:
-    """Whether what a user writes is the bare name of a model in `models_folder()`."""
-    name = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", text)
-    return name is not None and not text.endswith((".safetensors", ".tar"))
 
 
 def closing_source(text: str) -> AbstractContextManager[ArraySource]:
@@ -120,16 +108,15 @@ def open_shipped(name: str, folder: Path) -> SafetensorsSource:
 
 
 def _open_model(name: str) -> ArraySource:
-    folder = models_folder()
-    candidates = [folder / f"{name}.safetensors", folder / f"{name}.tar", folder / name]
+    candidates = model_paths(name)
     for path in candidates:
         if path.exists():
             return _open_path(path)
     looked = ", ".join(str(path) for path in candidates)
     raise WeightsError(
-        f"no weights called {name}: looked for {looked}; put them there, give a path "
-        f"(./{name} for a local one), or use random:0 for random weights (noise, not music: for "
-        "tests)"
+        f"no weights called {name}: looked for {looked}; published models come with `soundstage "
+        f"models download NAME`; else put them there, give a path (./{name} for a local one), or "
+        "use random:0 for random weights (noise, not music: for tests)"
     )
 
 

@@ -196,7 +196,7 @@ def test_a_truncated_safetensors_file_is_refused(tmp_path, kept):
 
 
 def test_missing_weights_say_where_they_were_looked_for(tmp_path, monkeypatch):
-    monkeypatch.setattr(weights.platformdirs, "user_data_path", lambda name: tmp_path / name)
+    monkeypatch.setattr("platformdirs.user_data_path", lambda name: tmp_path / name)
     folder = tmp_path / "soundstage" / "models"
     with pytest.raises(WeightsError) as caught:
         open_source("some-model")
@@ -211,7 +211,7 @@ def test_missing_weights_say_where_they_were_looked_for(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("place", ["some-model.safetensors", "some-model/part.safetensors"])
 def test_a_bare_name_is_found_in_the_models_folder(tmp_path, monkeypatch, place):
-    monkeypatch.setattr(weights.platformdirs, "user_data_path", lambda name: tmp_path / name)
+    monkeypatch.setattr("platformdirs.user_data_path", lambda name: tmp_path / name)
     path = tmp_path / "soundstage" / "models" / place
     path.parent.mkdir(parents=True)
     save_file(arrays(), path)

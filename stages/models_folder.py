@@ -1,0 +1,27 @@
+"""Where models lie that are meant by their bare names."""
+
+import re
+from pathlib import Path
+
+import platformdirs
+
+
+def models_folder() -> Path:
+    """Where models are looked up by bare name."""
+    return platformdirs.user_data_path("soundstage") / "models"
+
+
+def is_model_name(text: str) -> bool:
+    """Whether a text is the bare name of a model, rather than a path or another kind of source."""
+    return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", text) is not None and not text.endswith(
+        (".safetensors", ".tar")
+    )
+
+
+def model_paths(name: str) -> list[Path]:
+    """Every place where a model of this name may lie; the first that exists is used.
+
+    A converted model comes first: it is the one that starts fastest.
+    """
+    folder = models_folder()
+    return [folder / f"{name}.safetensors", folder / f"{name}.tar", folder / name]
