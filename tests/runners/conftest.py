@@ -11,6 +11,7 @@ def ray_cluster():
     from runners.ray_cluster import LOOPBACK
 
     ray.init(
+        address="local",  # whatever else may run on this machine
         num_gpus=0,  # else "auto" would be a GPU where there is one, here and in-process alike
         include_dashboard=False,
         log_to_driver=False,

@@ -43,7 +43,7 @@ def fake_gpus():
     from graph.spec import parse
     from runners.ray_placement import actor_options, reserve, seat
 
-    ray.init(num_gpus=2, include_dashboard=False, log_to_driver=False)
+    ray.init(address="local", num_gpus=2, include_dashboard=False, log_to_driver=False)
     spec = soundstage.load("toy").spec.as_dict()
     spec["placement"] = {
         "default": "cpu",
