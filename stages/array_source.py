@@ -71,6 +71,17 @@ def check_shape(where: str, name: str, found: tuple[int, ...], wanted: tuple[int
         )
 
 
+def check_finite(where: str, name: str, array: np.ndarray) -> None:
+    """Refuses an array with NaN or infinity in it.
+
+    Raises:
+        WeightsError: naming the file and the array.
+    """
+    # The least and the greatest value show NaN and infinity without a copy of the array.
+    if array.size and not (np.isfinite(array.min()) and np.isfinite(array.max())):
+        raise WeightsError(f"{where}: {name} holds NaN or infinity; fetch or convert it again")
+
+
 def as_float32(where: str, name: str, array: np.ndarray) -> np.ndarray:
     """Widens to float32; exact for every type that published weights use.
 

@@ -3,9 +3,6 @@
 Source: the Depthformer spec, SPEC.md and SPEC-numerics.md, sections "T5X checkpoint".
 """
 
-import itertools
-import json
-import math
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,13 +14,12 @@ import tensorstore
 
 from stages.array_source import WeightsError, as_float32, bare_name, check_shape
 from stages.t5x_members import INDEX, TARGET, FolderMembers, Members, TarMembers
+from stages.zarr_array import ARRAY_FILE, ZarrArray
 
-ARRAY_FILE = ".zarray"
 # flax's msgpack extension types of an array and of a NumPy scalar.
 ARRAY_EXTENSION, SCALAR_EXTENSION = 1, 3
-# Far above any index (34 kB at size A) and any real chunk (64 MiB), far below what hurts.
+# Far above any index (34 kB at size A), far below what hurts.
 MOST_INDEX_BYTES = 1 << 30
-MOST_CHUNK_ELEMENTS = 1 << 29
 
 
 class T5xSource:
@@ -111,65 +107,31 @@ class T5xSource:
     def _read_zarr(self, name: str) -> np.ndarray:
         folder = self._folders[name]
         where = f"{self.path}: {folder}"
-        keys = self._arrays[name].chunk_keys()
-        # zarr reads a missing chunk as fill values: silently wrong weights.
-        if missing := [key for key in keys if key not in self._chunks[folder]]:
-            raise WeightsError(f"{where} lacks chunk {missing[0]}; fetch the checkpoint again")
+        header = self._arrays[name]
+        keys = []
+        for key in header.chunk_keys():
+            # zarr reads a missing chunk as fill values: silently wrong weights.
+            if key not in self._chunks[folder]:
+                raise WeightsError(f"{where} lacks chunk {key}; fetch the checkpoint again")
+            keys.append(key)
         try:
             context = tensorstore.Context()
             store = tensorstore.KvStore.open({"driver": "memory"}, context=context).result()
-            for file in [ARRAY_FILE, *keys]:
-                store[f"a/{file}"] = self._members.read(f"{self._prefix}{folder}/{file}")
+            store[f"a/{ARRAY_FILE}"] = header.plain_header()
+            for key in keys:
+                content = self._members.read(f"{self._prefix}{folder}/{key}")
+                store[f"a/{key}"] = header.unpacked(key, content)
             spec = {"driver": "zarr", "kvstore": {"driver": "memory", "path": "a/"}}
             array = tensorstore.open(spec, context=context, read=True)
             return np.asarray(array.result().read().result())
+        except WeightsError:
+            raise
         except (OSError, ValueError, RuntimeError, tarfile.TarError) as error:
             raise WeightsError(f"{where} cannot be read ({error})") from error
 
     def close(self) -> None:
         """Closes the archive."""
         self._members.close()
-
-
-class ZarrArray:
-    """What a `.zarray` file says of shape and chunks.
-
-    Attributes:
-        shape: of the array.
-        chunks: of every chunk; those at the upper edges reach over.
-        separator: between the indices in a chunk's file name.
-    """
-
-    def __init__(self, shape: tuple[int, ...], chunks: tuple[int, ...], separator: str) -> None:
-        self.shape = shape
-        self.chunks = chunks
-        self.separator = separator
-
-    @classmethod
-    def parse(cls, where: str, content: bytes) -> "ZarrArray":
-        """Reads a zarr v2 header.
-
-        Raises:
-            WeightsError: it is damaged, or its sizes are absurd.
-        """
-        try:
-            header = json.loads(content)
-            shape = tuple(int(size) for size in header["shape"])
-            chunks = tuple(int(size) for size in header["chunks"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise WeightsError(f"{where}/{ARRAY_FILE} is damaged ({error!r})") from error
-        sane = len(shape) == len(chunks) and min((0, *shape)) >= 0 and min((1, *chunks)) >= 1
-        if not sane or math.prod(chunks) > MOST_CHUNK_ELEMENTS:
-            raise WeightsError(f"{where}: shape {shape} in chunks {chunks} makes no sense")
-        return cls(shape, chunks, header.get("dimension_separator", "."))
-
-    def chunk_keys(self) -> list[str]:
-        """The file name of every chunk of the array."""
-        counts = [-(-size // chunk) for size, chunk in zip(self.shape, self.chunks, strict=True)]
-        if not counts:
-            return ["0"]
-        places = itertools.product(*(range(count) for count in counts))
-        return [self.separator.join(str(index) for index in place) for place in places]
 
 
 def is_t5x(path: Path) -> bool:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from stages.array_source import ArraySource, WeightsError, bare_name, check_shape
+from stages.array_source import ArraySource, WeightsError, bare_name, check_finite, check_shape
 from stages.models_folder import is_model_name, model_paths, models_folder
 from stages.random_weights import Initial, RandomSource, default_initial
 from stages.safetensors_files import SafetensorsSource, write_safetensors
@@ -235,9 +235,7 @@ def _listed(names: list[str]) -> str:
 
 def _check_array(note: str, name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
     check_shape(note, name, array.shape, shape)
-    # The least and the greatest value show NaN and infinity without a copy of the array.
-    if array.size and not (np.isfinite(array.min()) and np.isfinite(array.max())):
-        raise WeightsError(f"{note}: {name} holds NaN or infinity; fetch or convert it again")
+    check_finite(note, name, array)
 
 
 def parameter_arrays(

@@ -1,5 +1,6 @@
 """Laws of the checkpoint reader: every chunk counts, and nothing in an archive is trusted."""
 
+import gzip
 import io
 import tarfile
 from pathlib import Path
@@ -189,6 +190,16 @@ def damage_chunk(folder):
             ),
             "makes no sense",
         ),
+        (
+            lambda c: (c / EMBEDDING / ".zarray").write_text(
+                '{"shape": [99999999999, 7], "chunks": [1, 1]}'
+            ),
+            "makes no sense",
+        ),
+        (
+            lambda c: (c / EMBEDDING / "1.0").write_bytes(gzip.compress(bytes(10_000))),
+            "chunk 1.0 unpacks to more than 64 bytes",
+        ),
         (lambda c: (c / "checkpoint").write_bytes(b"\x81"), "checkpoint is damaged"),
         (lambda c: (c / "checkpoint").write_bytes(b"\x80"), "no optimizer/target"),
         (lambda c: write_index(c, {"a/b": leaf_spec("a/b")}), "names a/b, but there is no folder"),
@@ -201,6 +212,8 @@ def damage_chunk(folder):
         "header-cut",
         "ranks",
         "huge-chunk",
+        "huge-array",
+        "bomb",
         "index-cut",
         "index-empty",
         "array-gone",
