@@ -10,6 +10,7 @@
 | 5    | weights are missing, damaged or made for another network                             |
 | 6    | the output cannot be written                                                         |
 | 7    | a stage failed, or made something that cannot be used, while running                 |
+| 8    | a download failed: no network, not there, refused, too many requests, cut off        |
 | 70   | a fault of soundstage itself                                                         |
 | 130  | stopped with Ctrl-C                                                                  |
 
@@ -48,6 +49,12 @@ class InputError(UserError):
     exit_code = 3
 
 
+class ModelError(UserError):
+    """Weights that are not there, or not what they are said to be."""
+
+    exit_code = 5
+
+
 class OutputError(UserError):
     """The output cannot be written where or as it was asked for."""
 
@@ -58,3 +65,9 @@ class StageError(UserError):
     """A stage made something that cannot be used."""
 
     exit_code = 7
+
+
+class DownloadError(UserError):
+    """Something could not be fetched."""
+
+    exit_code = 8

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 # Called with the seconds of audio made so far and how many times faster than real time that was.
 Update = Callable[[float, float], None]
+# Called with how many bytes have come so far.
+Moved = Callable[[int], None]
 
 # A terminal shows at once what is going on; a log need not hold what is over before one looks.
 PATIENCE_S = 3.0
@@ -33,6 +35,10 @@ class Progress(Protocol):
 
     def playing(self, total_s: float) -> AbstractContextManager[Update]:
         """Shows how far `total_s` seconds of audio have come while the block runs."""
+        ...
+
+    def moving(self, what: str, total_bytes: int) -> AbstractContextManager[Moved]:
+        """Shows how many of `total_bytes` bytes have come while the block runs."""
         ...
 
 
@@ -63,6 +69,11 @@ class Silent:
     def playing(self, total_s: float) -> Iterator[Update]:
         """Shows nothing."""
         yield lambda done_s, speed: None
+
+    @contextmanager
+    def moving(self, what: str, total_bytes: int) -> Iterator[Moved]:
+        """Shows nothing."""
+        yield lambda done_bytes: None
 
 
 class Lines:
@@ -95,6 +106,20 @@ class Lines:
                 self.say(f"{done_s:.1f} of {total_s:.1f} s, {speed:.2f} x real time")
 
         with self.step(f"making {total_s:.1f} s of audio"):
+            yield update
+
+    @contextmanager
+    def moving(self, what: str, total_bytes: int) -> Iterator[Moved]:
+        """Prints a line every few seconds."""
+        last = time.monotonic()
+
+        def update(done_bytes: int) -> None:
+            nonlocal last
+            if time.monotonic() - last >= LINE_EVERY_S:
+                last = time.monotonic()
+                self.say(f"{what}: {done_bytes / 1e6:.0f} of {total_bytes / 1e6:.0f} MB")
+
+        with self.step(f"{what}: {total_bytes / 1e6:.0f} MB"):
             yield update
 
 
@@ -130,3 +155,16 @@ class Live:
                 bar.update(task, completed=done_s, description=said)
 
             yield update
+
+    @contextmanager
+    def moving(self, what: str, total_bytes: int) -> Iterator[Moved]:
+        """Shows a bar."""
+        from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bar
+        from rich.progress import TransferSpeedColumn
+
+        text = TextColumn("{task.description}")
+        columns = (text, BarColumn(), DownloadColumn(), TransferSpeedColumn())
+        with Bar(*columns, TimeRemainingColumn(), console=self._console, transient=True) as bar:
+            task = bar.add_task(what, total=total_bytes)
+            yield lambda done_bytes: bar.update(task, completed=done_bytes)
