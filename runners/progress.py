@@ -159,12 +159,11 @@ class Live:
     @contextmanager
     def moving(self, what: str, total_bytes: int) -> Iterator[Moved]:
         """Shows a bar."""
-        from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
-        from rich.progress import Progress as Bar
-        from rich.progress import TransferSpeedColumn
+        from rich import progress as bars
 
-        text = TextColumn("{task.description}")
-        columns = (text, BarColumn(), DownloadColumn(), TransferSpeedColumn())
-        with Bar(*columns, TimeRemainingColumn(), console=self._console, transient=True) as bar:
+        text = bars.TextColumn("{task.description}")
+        columns = (text, bars.BarColumn(), bars.DownloadColumn(), bars.TransferSpeedColumn())
+        left = bars.TimeRemainingColumn()
+        with bars.Progress(*columns, left, console=self._console, transient=True) as bar:
             task = bar.add_task(what, total=total_bytes)
             yield lambda done_bytes: bar.update(task, completed=done_bytes)
