@@ -12,6 +12,7 @@ import numpy as np
 
 from graph.format import Format
 from graph.port import Port
+from stages.array_source import WeightsError
 from stages.musiccoca.encoders import AudioEncoder, Mapper, TextEncoder
 from stages.musiccoca.files import (
     AUDIO_PREPROCESSOR,
@@ -26,7 +27,6 @@ from stages.musiccoca.memory import Memory
 from stages.musiccoca.text import load_vocabulary
 from stages.ports import STYLE_EMBEDDING
 from stages.style_prompts import PROMPT_INPUTS, blend_rows, refusal
-from stages.weights import WeightsError
 
 if TYPE_CHECKING:
     import jax
@@ -43,7 +43,7 @@ class EmbedParams:
 
     Attributes:
         weights: the folder of MusicCoCa's published files, or its bare name in
-            `stages.weights.models_folder()`.
+            `stages.models_folder`.
         mapper: whether texts are mapped to where audio lies; needs `mapper.tflite`.
         mapper_seed: of the noise that the mapper reads, in [0, 2^32).
 

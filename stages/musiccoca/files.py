@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from stages.weights import WeightsError, is_model_name, models_folder
+from stages.array_source import WeightsError
+from stages.models_folder import is_model_name, models_folder
 
 # As published, in one folder.
 VOCABULARY = "spm.model"
@@ -36,7 +37,7 @@ def read_files(weights: str, names: Iterable[str]) -> ModelFiles:
 
     Args:
         weights: the folder that holds them, or the bare name of a folder in
-            `stages.weights.models_folder()`.
+            `stages.models_folder`.
         names: the files wanted.
 
     Raises:
@@ -47,7 +48,7 @@ def read_files(weights: str, names: Iterable[str]) -> ModelFiles:
     gaps = [name for name in wanted if not (folder / name).is_file()]
     if gaps:
         raise WeightsError(
-            f"{folder}: lacks {', '.join(gaps)} of MusicCoCa; put the published files there under "
+            f"{folder}: lacks MusicCoCa's {', '.join(gaps)}; put the published files there, under "
             "their published names"
         )
     contents = {name: _read(folder / name) for name in wanted}
@@ -68,11 +69,11 @@ def _folder(weights: str, names: Iterable[str]) -> Path:
             f"{weights}: MusicCoCa has no such weights; give the folder of its published files, or "
             "use another embedder and quantizer (stages.style)"
         )
-    cure = f", or give a path (./{weights} for a local one)" if bare else ""
     what = "no folder, but a file" if folder.is_file() else "no such folder"
+    cure = f"`soundstage models download` brings published models, or give a path (./{weights})"
     raise WeightsError(
-        f"{folder}: {what}; put MusicCoCa's files ({', '.join(names)}) into a folder of that name"
-        f"{cure}"
+        f"{folder}: {what}; it should hold MusicCoCa's {', '.join(names)}"
+        f"{f': {cure}' if bare else ''}"
     )
 
 

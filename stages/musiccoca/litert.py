@@ -48,8 +48,9 @@ class Graph:
         self.name = name
         # An interpreter keeps the tensors of the call in progress.
         self._lock = threading.Lock()
+        litert = _litert()
         try:
-            self._interpreter = _litert().Interpreter(model_content=content, num_threads=1)
+            self._interpreter = litert.Interpreter(model_content=content, num_threads=1)
             self._interpreter.allocate_tensors()
             inputs = self._interpreter.get_input_details()
             outputs = self._interpreter.get_output_details()

@@ -9,11 +9,11 @@ import numpy as np
 
 from graph.format import Format
 from graph.port import Port
+from stages.array_source import WeightsError
 from stages.musiccoca.files import QUANTIZER, read_files
 from stages.musiccoca.litert import Graph
 from stages.ports import STYLE_EMBEDDING, STYLE_TOKENS
 from stages.rvq import check_codes
-from stages.weights import WeightsError
 
 if TYPE_CHECKING:
     import jax
@@ -25,7 +25,7 @@ class QuantizeParams:
 
     Attributes:
         weights: the folder of MusicCoCa's published files, or its bare name in
-            `stages.weights.models_folder()`.
+            `stages.models_folder`.
     """
 
     weights: str

@@ -1,0 +1,176 @@
+"""Prompts become embeddings: what the files compute, whoever asks, in whatever order."""
+
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from musiccoca_models import (
+    NONE,
+    ONE,
+    TINY_FORMAT,
+    build,
+    embed_clips,
+    embed_rows,
+    embed_texts,
+    recorded,
+    tiny_texts,
+)
+
+from stages.musiccoca import Embed
+from stages.musiccoca.embed import REMEMBERED
+from stages.style_prompts import LONGEST_TEXT_CHARACTERS, blend
+
+pytest.importorskip("ai_edge_litert")
+RECORDED = recorded()
+TEXTS = tiny_texts()
+CLIPS = RECORDED["clips"]
+CLIP_SAMPLES = TINY_FORMAT.dims["clip_sample"]
+THREADS = 8
+
+
+@pytest.fixture(scope="module")
+def embed():
+    return build(Embed)
+
+
+def assert_near(found: np.ndarray, wanted: np.ndarray) -> None:
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5)
+
+
+# ---- what the files compute
+
+
+def test_texts_and_clips_become_what_the_files_compute(embed):
+    assert_near(embed_texts(embed, TEXTS), RECORDED["text_embeddings"])
+    assert_near(embed_clips(embed, CLIPS), RECORDED["clip_embeddings"])
+
+
+@pytest.mark.parametrize("seed", [0, 7])
+def test_the_mapper_maps_texts_and_leaves_clips(embed, seed):
+    mapped = build(Embed, mapper=True, mapper_seed=seed)
+    assert_near(embed_texts(mapped, TEXTS), RECORDED[f"mapped_seed{seed}"])
+    np.testing.assert_array_equal(embed_clips(mapped, CLIPS), embed_clips(embed, CLIPS))
+
+
+def test_prompts_blend_by_weight_and_are_not_brought_to_length_one(embed):
+    weights = np.array([1, 3], np.float32), np.array([0.5], np.float32)
+    found = embed([TEXTS[:2]], weights[:1], [CLIPS[:1]], weights[1:])["embedding"]
+    prompts = np.concatenate([embed_texts(embed, TEXTS[:2]), embed_clips(embed, CLIPS[:1])])
+    np.testing.assert_array_equal(found[0], blend(prompts, np.concatenate(weights)))
+
+
+# ---- texts
+
+
+def test_letter_case_makes_no_difference(embed):
+    lower, mixed = embed_texts(embed, ["jazz trio, été", "JAZZ Trio, ÉTÉ"])
+    np.testing.assert_array_equal(lower, mixed)
+
+
+@pytest.mark.parametrize(
+    "text", ["", " ", "\n\t", "🎹🔥 ♫", "音楽 موسيقى", "a\0b", "\ud800 pads", "İ", "ﬁ" * 500]
+)
+def test_any_text_has_an_embedding(embed, text):
+    assert np.all(np.isfinite(embed_texts(embed, [text])))
+
+
+def test_what_stands_behind_the_last_id_makes_no_difference(embed):
+    long = "soft strings " * 50
+    first, second, other = embed_texts(embed, [long, long + "hard kick", "hard kick " + long])
+    np.testing.assert_array_equal(first, second)
+    assert not np.array_equal(first, other)
+
+
+def test_order_and_length_make_a_difference(embed):
+    found = embed_texts(embed, ["warm pads", "pads warm", "warm pads warm pads", ""])
+    assert all(not np.allclose(one, other, atol=1e-3) for one, other in pairwise(found))
+
+
+# ---- clips
+
+
+@pytest.mark.parametrize("amplitude", [0.0, 1e-9, 1.0, 64.0])
+def test_clips_of_any_loudness_have_an_embedding(embed, amplitude):
+    clip = np.full(CLIP_SAMPLES, amplitude, np.float32)
+    assert np.all(np.isfinite(embed_clips(embed, [clip, -clip])))
+
+
+def test_clips_that_differ_anywhere_have_embeddings_that_differ(embed):
+    ending = CLIPS[0].copy()
+    ending[-100:] = 0
+    first, second = embed_clips(embed, [CLIPS[0], ending])
+    assert not np.array_equal(first, second)
+
+
+# ---- refusals
+
+
+@pytest.mark.parametrize(
+    ("texts", "text_weights", "clips", "clip_weights", "reason"),
+    [
+        ([], NONE, CLIPS[:0], NONE, "there is no prompt"),
+        (["x"], NONE, CLIPS[:0], NONE, "1 text prompts have 0 weights"),
+        (["x"], -ONE, CLIPS[:0], NONE, "0 or more"),
+        (["x"], 0 * ONE, CLIPS[:0], NONE, "all prompt weights are zero"),
+        (["x" * (LONGEST_TEXT_CHARACTERS + 1)], ONE, CLIPS[:0], NONE, "shorten it"),
+        ([], NONE, CLIPS[:1] * np.float32(np.nan), ONE, "not finite"),
+    ],
+)
+def test_prompts_are_refused_as_by_every_embedder(
+    embed, texts, text_weights, clips, clip_weights, reason
+):
+    with pytest.raises(ValueError, match=f"row 1: .*{reason}"):
+        embed([["fine"], texts], [ONE, text_weights], [CLIPS[:0], clips], [NONE, clip_weights])
+    values = (texts, text_weights, clips, clip_weights)
+    assert reason in Embed.refusal(dict(zip(Embed.inputs, values, strict=True)))
+
+
+# ---- purity
+
+
+def mixed_rows(seed: int, rows: int = 6) -> list:
+    random = np.random.default_rng(seed)
+    return [
+        (list(random.choice(TEXTS, 1 + n % 3)), CLIPS[random.integers(0, 3, n % 2)])
+        for n in range(rows)
+    ]
+
+
+def test_rows_do_not_see_each_other(embed):
+    rows = mixed_rows(1)
+    together = embed_rows(embed, rows)
+    for row, found in zip(rows, together, strict=True):
+        np.testing.assert_array_equal(embed_rows(embed, [row])[0], found)
+    np.testing.assert_array_equal(embed_rows(embed, rows[::-1]), together[::-1])
+
+
+def test_what_was_asked_before_makes_no_difference():
+    prompts = [f"{word} {n}" for n in range(REMEMBERED) for word in ("warm", "hard")]
+    asked, fresh = build(Embed), build(Embed)
+    first = embed_texts(asked, prompts)  # more than are remembered
+    np.testing.assert_array_equal(embed_texts(asked, prompts), first)
+    np.testing.assert_array_equal(embed_texts(asked, prompts[::-1]), first[::-1])
+    np.testing.assert_array_equal(embed_texts(fresh, prompts[-3:]), first[-3:])
+
+
+def test_an_answer_that_is_overwritten_is_not_what_is_remembered(embed):
+    first = embed_texts(embed, ["soft strings"])
+    before = first.copy()
+    first[:] = 0
+    np.testing.assert_array_equal(embed_texts(embed, ["soft strings"]), before)
+
+
+def test_threads_do_not_disturb_each_other(embed):
+    asked = [mixed_rows(seed) for seed in range(10 * THREADS)]
+    alone = [embed_rows(embed, rows) for rows in asked]
+    # Nothing remembered, so that the threads meet inside the graphs.
+    crowded = build(Embed)
+    with ThreadPoolExecutor(THREADS) as pool:
+        together = list(pool.map(lambda rows: embed_rows(crowded, rows), asked))
+        unknown = [f"{text} {n}" for n in range(40) for text in TEXTS]
+        answers = list(pool.map(lambda text: embed_texts(crowded, [text])[0], unknown))
+    for one, other in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(one, other)
+    np.testing.assert_array_equal(embed_texts(embed, unknown), answers)
