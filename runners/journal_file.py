@@ -167,17 +167,15 @@ def _last(path: Path, entries: pa.Buffer) -> Entry:
         SessionFileError: there is none, or one before it is damaged or missing.
     """
     reader = pa.BufferReader(entries)
-    last: Entry | None = None
-    while (at := reader.tell()) < entries.size:
-        entry = _read(reader)
-        if entry is None and not _goes_on(entries, at):
-            break
-        where = f"behind chunk {last.chunk}" if last is not None else "at the first entry"
-        if entry is None or (last is not None and entry.chunk != last.chunk + 1):
-            raise _damaged(path, where)
-        last = entry
+    last, begin = None, 0
+    while (here := reader.tell()) < entries.size and (entry := _read(reader)) is not None:
+        if last is not None and entry.chunk != last.chunk + 1:
+            raise _damaged(path, f"behind chunk {last.chunk}")
+        last, begin = entry, here
     if last is None:
         raise _damaged(path, "the first entry")
+    if _goes_on(entries, begin):
+        raise _damaged(path, f"behind chunk {last.chunk}")
     return last
 
 
@@ -198,9 +196,9 @@ def _read(reader: pa.NativeFile) -> Entry | None:
 
 
 def _goes_on(entries: pa.Buffer, at: int) -> bool:
-    """Whether there is a whole entry behind a damaged one, which is then not the last."""
+    """Whether a whole entry begins behind the one at `at`, which then is not the last."""
     data = entries.to_pybytes()
-    start = Entry(0, 0, b"", b"").to_bytes()[:_START_BYTES]
+    start = data[:_START_BYTES]
     while (at := data.find(start, at + 1)) >= 0:
         if _read(pa.BufferReader(entries.slice(at))) is not None:
             return True
