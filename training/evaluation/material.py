@@ -1,0 +1,148 @@
+"""What every measure needs: the probe, the held-out pieces, and the codec's word on them."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from graph.plan import Graph
+from stages.spectrostream.codec import Codec, load_codec
+from stages.spectrostream.stage import CodecParams, Decode
+from stages.weights import closing_source
+from training.corpus.manifest import Piece
+from training.evaluation.features import Hearing, Listener, joined
+from training.evaluation.probe import Labels, Probe
+from training.evaluation.settings import Settings
+from training.evaluation.windows import cut, labels_of, split_of
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Heard:
+    """Windows that were heard, with what they are known or asked to be."""
+
+    hearing: Hearing
+    labels: Labels
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, windows: np.ndarray) -> "Heard":
+        """Some of the windows, by numbers or by a mask."""
+        return Heard(self.hearing[windows], self.labels[windows])
+
+
+@dataclass(frozen=True)
+class Material:
+    """What every measure needs.
+
+    Attributes:
+        listener: hears windows.
+        probe: has learnt from `lessons`.
+        lessons: windows of the training pieces.
+        pieces: the held-out ones.
+        real: windows of those.
+        coded: the same windows behind the pipeline's codec; None if it has none.
+        codec: that codec.
+        window_s: seconds of a window.
+    """
+
+    listener: Listener
+    probe: Probe
+    lessons: Heard
+    pieces: Sequence[Piece]
+    real: Heard
+    coded: Heard | None
+    codec: Codec | None
+    window_s: float
+
+
+def gather(graph: Graph, corpus: Path, settings: Settings, say: Say) -> Material:
+    """Hears the corpus and fits the probe.
+
+    Raises:
+        ManifestError: the corpus lacks a split.
+        OSError: a file cannot be read.
+        ValueError: a piece is shorter than a window.
+    """
+    listener = Listener(graph.format.sample_rate_hz)
+    window_s = settings.window_chunks * graph.format.chunk_s
+    train, held_out = split_of(corpus, "train"), split_of(corpus, "heldout")
+    say(f"hearing {len(train)} training pieces")
+    lessons = hear(listener, train, window_s, settings.lessons)
+    say(f"fitting the probe to {len(lessons)} windows")
+    probe = Probe(lessons.hearing, lessons.labels)
+    say(f"hearing {len(held_out)} held-out pieces")
+    real = hear(listener, held_out, window_s, settings.texts)
+    codec = codec_of(graph)
+    coded = None
+    if codec is not None:
+        say("hearing them behind the codec")
+        levels = graph.format.codec_levels
+        coded = hear(
+            listener, held_out, window_s, settings.texts, lambda audio: behind(codec, audio, levels)
+        )
+    return Material(listener, probe, lessons, held_out, real, coded, codec, window_s)
+
+
+def hear(
+    listener: Listener,
+    pieces: Sequence[Piece],
+    window_s: float,
+    most: int,
+    change: Callable[[np.ndarray], np.ndarray] = lambda audio: audio,
+) -> Heard:
+    """Hears windows of pieces.
+
+    Args:
+        listener: hears.
+        pieces: of a corpus.
+        window_s: seconds of a window.
+        most: windows of a piece.
+        change: what becomes of a window, float32 [sample, channel], before it is heard.
+    """
+    hearings, numbers = [], []
+    for number, piece in enumerate(pieces):
+        windows = [change(window) for window in cut(piece, window_s, most)]
+        hearings.append(listener.hear(windows))
+        numbers += [number] * len(windows)
+    return Heard(joined(hearings), labels_of(pieces, numbers))
+
+
+def hear_played(listener: Listener, played: Iterable[np.ndarray], labels: Labels) -> Heard:
+    """Hears what was played, float32 [sample, channel] a window, one by one."""
+    return Heard(joined(list(_hearings(listener, played))), labels)
+
+
+def _hearings(listener: Listener, played: Iterable[np.ndarray]) -> Iterator[Hearing]:
+    for audio in played:
+        yield listener.hear([audio])
+
+
+def codec_of(graph: Graph) -> Codec | None:
+    """The codec that a pipeline decodes with, all its parts; None if it is no SpectroStream.
+
+    Raises:
+        WeightsError: its weights cannot be used.
+    """
+    for node in graph.nodes.values():
+        if node.cls is Decode and isinstance(node.params, CodecParams):
+            with closing_source(node.params.weights) as source:
+                return load_codec(node.params.config, source)[0]
+    return None
+
+
+def behind(codec: Codec, audio: np.ndarray, levels: int) -> np.ndarray:
+    """Audio after encoding and decoding.
+
+    Args:
+        codec: with all its parts.
+        audio: float32 [sample, channel], whole frames.
+        levels: kept of every frame.
+
+    Returns:
+        float32 [sample, channel].
+    """
+    return codec.decode(codec.encode(audio[None], levels), past_lookahead=True)[0]
