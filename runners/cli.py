@@ -12,6 +12,7 @@ from runners import (
     cli_finetune,
     cli_generate,
     cli_inspect,
+    cli_models,
     cli_pipeline,
     cli_plan,
     cli_replay,
@@ -45,6 +46,7 @@ app.command(epilog=cli_inspect.EXAMPLES)(cli_inspect.inspect)
 app.command(epilog=cli_replay.REPLAY_EXAMPLES)(cli_replay.replay)
 app.command(epilog=cli_replay.DIFF_EXAMPLES)(cli_replay.diff)
 app.command(epilog=cli_verify.EXAMPLES)(cli_verify.verify)
+app.add_typer(cli_models.app, name="models")
 app.command(epilog=cli_finetune.EXAMPLES)(cli_finetune.finetune)
 
 

@@ -96,6 +96,7 @@ def open_runner(graph: Graph, choice: RunnerChoice | RunnerKind = "local") -> Ru
 
     Raises:
         PipelineError: a stage is placed on a device that is not there, or cannot be built.
+        ModelError: published models that it needs have not been fetched.
         UsageError: the extra `ray` is not installed.
         ClusterError: there is no Ray cluster at the address.
     """
@@ -110,7 +111,9 @@ def open_runner(graph: Graph, choice: RunnerChoice | RunnerKind = "local") -> Ru
 
 def _local_runner(graph: Graph, choice: RunnerChoice) -> Runner:
     from runners.local import LocalRunner
+    from runners.models.missing import check_models
 
+    check_models(graph.name, graph.spec.as_dict())
     return LocalRunner(graph) if choice.window is None else LocalRunner(graph, choice.window)
 
 

@@ -1,0 +1,1 @@
+"""Published models: which there are, fetching, keeping, proving and converting them."""
