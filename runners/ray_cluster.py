@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import ray
+from ray._private import ray_constants
 
 from runners.errors import UserError
 
@@ -61,15 +62,31 @@ def _connect(address: str | None, dashboard: bool) -> None:
         if address is not None:
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
         else:
-            ray.init(
-                address="local",
-                include_dashboard=dashboard,
-                dashboard_host=LOOPBACK,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                _node_ip_address=LOOPBACK,
-            )
+            with _kept_on_loopback():
+                ray.init(
+                    address="local",
+                    include_dashboard=dashboard,
+                    dashboard_host=LOOPBACK,
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                    _node_ip_address=LOOPBACK,
+                )
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         where = f"no Ray cluster at {address}" if address else "no local Ray cluster could start"
         cure = "start one with `ray start --head`, or leave --ray-address out" if address else ""
         raise ClusterError(f"{where}: {error}; {cure}".rstrip("; ")) from error
+
+
+@contextmanager
+def _kept_on_loopback() -> Iterator[None]:
+    """Keeps Ray from replacing the loopback address by the machine's outward one.
+
+    It does so wherever it takes clusters for supported, and then serves every interface. What it
+    goes by it reads from the environment when it is imported, which is too early for us.
+    """
+    supported = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = supported
