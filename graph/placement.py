@@ -26,6 +26,11 @@ def placement_problems(where: str, placement: "PlacementSpec") -> Iterator[Probl
         return
     if placement.replicas < 1:
         yield Problem(where, f"replicas = {placement.replicas}", "write 1 or more")
+    if placement.spares < 0:
+        yield Problem(where, f"spares = {placement.spares}", "write 0 or more")
+    if placement.spares > 0 and ":" in device:
+        cure = f'write "{platform}": each spare gets a device of its own'
+        yield Problem(where, f"a spare cannot be on {device!r} as well", cure)
     if placement.replicas > 1 and ":" in device:
         cure = f'write "{platform}": each replica gets a device of its own'
         yield Problem(where, f"{placement.replicas} replicas cannot all be {device!r}", cure)

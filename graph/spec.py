@@ -43,6 +43,7 @@ class PlacementSpec(_Table):
         device: "auto", "cpu", "gpu", "gpu:1", "tpu:0", ... A bare platform with several replicas
             gives each a device of its own.
         replicas: copies of the stage; a tick's rows are dealt to them.
+        spares: further copies, ready to take the place of one that dies. For Ray.
         gpus: the share of a GPU that a replica takes; None = what stages that name the same GPU
             leave each other. For Ray; in-process, devices are shared freely.
         chips: TPU chips a replica takes; None = 1. For Ray.
@@ -53,13 +54,16 @@ class PlacementSpec(_Table):
 
     device: str = "auto"
     replicas: int = 1
+    spares: int = 0
     gpus: int | float | None = None
     chips: int | None = None
     node: str = ""
     resources: dict[str, int | float] = {}
 
     def __str__(self) -> str:
-        return self.device if self.replicas == 1 else f"{self.device} x {self.replicas}"
+        copies = self.device if self.replicas == 1 else f"{self.device} x {self.replicas}"
+        spares = "1 spare" if self.spares == 1 else f"{self.spares} spares"
+        return f"{copies} + {spares}" if self.spares else copies
 
 
 class PipelineSpec(_Table):

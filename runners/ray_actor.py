@@ -80,6 +80,7 @@ class StageActor:
         self._host: Host | None = None
         self._idle_since_s = now_s()
         self._given_up: deque[int] = deque(maxlen=GIVEN_UP)
+        self._answered = False
 
     def build(self) -> dict[str, str] | None:
         """Builds the stage, if that has not been done; digest and note of its weights."""
@@ -88,6 +89,10 @@ class StageActor:
     def process_id(self) -> int:
         """The process that this actor lives in at present."""
         return os.getpid()
+
+    def is_ready(self) -> bool:
+        """Whether it has answered before, so that nothing is left to build or to compile."""
+        return self._answered
 
     def give_up(self, flight: int) -> None:
         """Does not begin what belongs to a tick that nobody waits for any more.
@@ -135,6 +140,7 @@ class StageActor:
             inputs = self._wiring.gather(messages, request.chunks, rows)
         answer = host.answer(inputs, streams, chunks)
         self._idle_since_s = now_s()
+        self._answered = True
         return answer.buffer, Report(answer.seconds, (*recorder.spans, *answer.spans))
 
     def _built(self) -> Host:

@@ -43,7 +43,7 @@ class Seat:
 
     Attributes:
         stage: whose replica.
-        replica: which one, from 0.
+        replica: which one, from 0; spares are counted behind those that are asked.
         platform: "cpu", "gpu" or "tpu": the device that it looks for in its process.
         bundle: index of its bundle; None = anywhere, it takes nothing that is counted.
         gpus: its own share of the bundle's GPU; None = an equal share of what others leave.
@@ -68,8 +68,8 @@ def seat(nodes: Iterable[Node], has_gpu: bool) -> Seating:
     """Deals bundles to replicas; nothing is asked of Ray yet.
 
     Stages that name the same GPU ("gpu:1", on machines of the same label) share one bundle with
-    one GPU; every replica of a bare "gpu" gets a bundle of its own. "auto" is "gpu:0" where the
-    cluster has a GPU, else "cpu", as it is in-process.
+    one GPU; every replica and every spare of a bare "gpu" gets a bundle of its own. "auto" is
+    "gpu:0" where the cluster has a GPU, else "cpu", as it is in-process.
 
     Args:
         nodes: the stages.
@@ -82,7 +82,7 @@ def seat(nodes: Iterable[Node], has_gpu: bool) -> Seating:
         placement = node.placement
         device = _resolved(placement, has_gpu)
         platform = device.partition(":")[0]
-        for replica in range(placement.replicas):
+        for replica in range(placement.replicas + placement.spares):
             index = _bundle(placement, device, platform, bundles, shared)
             if index is not None:
                 bundles[index].users.append(node.name)
@@ -95,7 +95,7 @@ def _resolved(placement: PlacementSpec, has_gpu: bool) -> str:
         return placement.device
     if not has_gpu:
         return "cpu"
-    return "gpu:0" if placement.replicas == 1 else "gpu"
+    return "gpu:0" if placement.replicas + placement.spares == 1 else "gpu"
 
 
 def _bundle(

@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import itertools
 import threading
-import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import ray
@@ -33,6 +32,7 @@ from runners.local import default_tick
 from runners.ray_actor import ASIDE, Report, Request, StageActor
 from runners.ray_cluster import cluster
 from runners.ray_placement import Seat, Seating, actor_options, reserve, seat
+from runners.ray_pool import Crew, Reference
 from runners.runner import Chunk, StageFailed, Tick
 from runners.spans import now_s
 from runners.wiring import CONTROLS, Origin, Wiring, origins, ports_of, split, state_messages
@@ -42,8 +42,6 @@ if TYPE_CHECKING:
 
 # How often in a row a tick is asked for again before it is given up.
 ATTEMPTS = 5
-PAUSE_S = 0.1
-_Reference: TypeAlias = Any  # of Ray's object store; its class is not generic in what it holds
 
 
 @dataclass(frozen=True)
@@ -70,8 +68,8 @@ class RaySettings:
 class _Part:
     """What one replica was asked in one tick: references to its message and its report."""
 
-    message: _Reference
-    report: _Reference
+    message: Reference
+    report: Reference
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,7 @@ class _Flight:
 
     number: int
     tick: Tick
-    controls: _Reference
+    controls: Reference
     said: Mapping[str, tuple[_Part, ...]]
 
 
@@ -116,11 +114,11 @@ class RayRunner:
             self._group = reserve(self._seating, self.settings.placement_timeout_s)
             if self._group is not None:
                 opened.callback(remove_placement_group, self._group)
-            self._actors: dict[str, list[Any]] = {name: [] for name in graph.nodes}
+            self._crews: dict[str, Crew] = {}
             if not own:
                 opened.callback(self._kill_all)
-            for one in self._seating.seats:
-                self._actors[one.stage].append(self._make(one))
+            for name in graph.nodes:
+                self._crews[name] = self._crew(name)
             self._weights = self._build()
             self._open = opened.pop_all()
 
@@ -147,7 +145,7 @@ class RayRunner:
             StageFailed: one does not come back in the time that a stage has.
         """
         self._await_actors((0,))
-        asked = {name: [_process_id(actor) for actor in actors] for name, actors in self._each()}
+        asked = {name: crew.process_ids() for name, crew in self._crews.items()}
         return {name: ray.get(replies) for name, replies in asked.items()}
 
     def close(self) -> None:
@@ -161,8 +159,10 @@ class RayRunner:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def _each(self) -> Iterable[tuple[str, list[Any]]]:
-        return self._actors.items()
+    def _crew(self, name: str) -> Crew:
+        seats = [one for one in self._seating.seats if one.stage == name]
+        replicas = self.graph.nodes[name].placement.replicas
+        return Crew([self._make(one) for one in seats], replicas)
 
     def _make(self, seat: Seat) -> Any:
         node = self.graph.nodes[seat.stage]
@@ -175,7 +175,10 @@ class RayRunner:
         return actor.remote(wiring, self.graph.format, seat.platform, seat.replica, remembered)
 
     def _build(self) -> dict[str, dict[str, str]]:
-        asked = {name: [actor.build.remote() for actor in actors] for name, actors in self._each()}
+        asked = {
+            name: [actor.build.remote() for actor in crew.everyone]
+            for name, crew in self._crews.items()
+        }
         weights = {}
         for name, replies in asked.items():
             try:
@@ -198,8 +201,8 @@ class RayRunner:
         return f"{self.settings.stage_timeout_s:g} s"
 
     def _kill_all(self) -> None:
-        for actors in self._actors.values():
-            for actor in actors:
+        for crew in self._crews.values():
+            for actor in crew.everyone:
                 ray.kill(actor)
 
     def _submit(self, tick: Tick, before: State | _Flight) -> _Flight:
@@ -215,22 +218,27 @@ class RayRunner:
         flight = _Flight(next(self._numbers), tick, ray.put(message), said)
         # Actors meet their ticks in the order of asking: two streams must not mix theirs.
         with self._submitting:
-            for name, actors in self._each():
-                said[name] = tuple(self._ask(name, actors, flight, past))
+            for name, crew in self._crews.items():
+                said[name] = tuple(self._ask(name, crew, flight, past))
         return flight
 
     def _ask(
-        self, name: str, actors: list[Any], flight: _Flight, past: Mapping[str, list[_Reference]]
+        self, name: str, crew: Crew, flight: _Flight, past: Mapping[str, list[Reference]]
     ) -> Iterator[_Part]:
         tick = flight.tick
         told = [_told(origin, flight, past) for origin in origins(self.graph.nodes[name])]
         buffers = [buffer for parts in told for buffer in parts]
         parts = tuple(len(parts) for parts in told)
-        for replica, rows in enumerate(split(len(tick.streams), len(actors))):
+
+        def ask(actor: Any, rows: slice) -> _Part:
             span = (rows.start, rows.stop)
             request = Request(tick.streams, tick.chunks, span, parts, flight.number, now_s())
-            answer = actors[replica].answer.options(num_returns=2)
-            yield _Part(*answer.remote(request, *buffers))
+            return _Part(*actor.answer.options(num_returns=2).remote(request, *buffers))
+
+        shares = split(len(tick.streams), len(crew.seated))
+        for actor, rows in zip(crew.seated, shares, strict=False):  # few rows leave some idle
+            yield ask(actor, rows)
+        crew.rehearse(lambda spare: ask(spare, shares[0]).report)
 
     def _land(self, flights: Flights[_Flight]) -> Chunk:
         """Waits for every stage of a tick; what was lost on the way is asked for again."""
@@ -242,6 +250,9 @@ class RayRunner:
                 if attempt == ATTEMPTS - 1:
                     reason = f"its process died {ATTEMPTS} times: {lost}"
                     raise StageFailed(lost.stage, flight.tick.chunks, reason) from lost
+            with self._submitting:
+                for crew in self._crews.values():
+                    crew.relieve()
             self._await_actors(flight.tick.chunks)
             self._ask_again(flights)
         raise AssertionError("the last attempt returns or raises")
@@ -256,13 +267,10 @@ class RayRunner:
             StageFailed: one does not come back in the time that a stage has.
         """
         deadline_s = now_s() + self.settings.stage_timeout_s
-        for name, actors in self._each():
-            for actor in actors:
-                while not _lives(actor, deadline_s):
-                    if now_s() > deadline_s:
-                        reason = f"its process died and was not back within {self._timeout}"
-                        raise StageFailed(name, chunks, reason)
-                    time.sleep(PAUSE_S)
+        for name, crew in self._crews.items():
+            if not crew.wait(deadline_s):
+                reason = f"its process died and was not back within {self._timeout}"
+                raise StageFailed(name, chunks, reason)
 
     def _ask_again(self, flights: Flights[_Flight]) -> None:
         """Asks for every tick under way again, from the last state that is known.
@@ -278,8 +286,8 @@ class RayRunner:
         # A stream may be forgotten after its runner, and Ray starts a cluster for whoever calls.
         if self._closed or not ray.is_initialized():
             return
-        for _, actors in self._each():
-            for actor in actors:
+        for crew in self._crews.values():
+            for actor in crew.everyone:
                 actor.give_up.options(concurrency_group=ASIDE).remote(flight.number)
 
     def _fetch(self, flight: _Flight) -> Chunk:
@@ -321,10 +329,9 @@ class RayRunner:
 
     def _replace(self, name: str) -> None:
         """New actors in the seats of a stage that hangs; Ray would ask a restarted one again."""
-        for actor in self._actors[name]:
+        for actor in self._crews[name].everyone:
             ray.kill(actor)
-        seats = [one for one in self._seating.seats if one.stage == name]
-        self._actors[name] = [self._make(one) for one in seats]
+        self._crews[name] = self._crew(name)
 
 
 class _Messages(Mapping[str, "pa.Buffer"]):
@@ -348,19 +355,6 @@ class _Messages(Mapping[str, "pa.Buffer"]):
         return 1 + len(self._flight.said)
 
 
-def _process_id(actor: Any) -> _Reference:
-    return actor.process_id.options(concurrency_group=ASIDE).remote()
-
-
-def _lives(actor: Any, deadline_s: float) -> bool:
-    """Whether an actor answers, however busy it is."""
-    try:
-        ray.get(_process_id(actor), timeout=max(0.0, deadline_s - now_s()))
-    except (RayError, GetTimeoutError):
-        return False
-    return True
-
-
 def _own(value: Tensor) -> Tensor:
     """A copy, so that a chunk that is kept does not hold the store's memory; read-only."""
     own = value.copy()
@@ -369,9 +363,7 @@ def _own(value: Tensor) -> Tensor:
     return own
 
 
-def _told(
-    origin: Origin, flight: _Flight, past: Mapping[str, list[_Reference]]
-) -> list[_Reference]:
+def _told(origin: Origin, flight: _Flight, past: Mapping[str, list[Reference]]) -> list[Reference]:
     """References to what an origin says; a part a replica."""
     if origin.stage == CONTROLS:
         return [flight.controls]

@@ -1,5 +1,6 @@
 """Stages small enough to reason about: whole numbers in, whole numbers out."""
 
+import os
 import time
 from dataclasses import dataclass
 
@@ -75,6 +76,22 @@ class Slow:
         if self.params.log:
             with open(self.params.log, "a") as log:
                 log.write(f"{a[0]} {start} {time.monotonic()}\n")
+        return {"number": a + 1}
+
+
+class Laborious:
+    """a + 1, after a long time of building; writes into a log which processes have built it."""
+
+    Params = SlowParams
+    inputs = {"a": NUMBER}
+    outputs = {"number": NUMBER}
+
+    def __init__(self, params, format, device):
+        time.sleep(params.seconds)
+        with open(params.log, "a") as log:
+            log.write(f"{os.getpid()}\n")
+
+    def __call__(self, a):
         return {"number": a + 1}
 
 
