@@ -20,7 +20,6 @@ FAULTS: tuple[type[Exception], ...] = (
     OSError,
     TrainingError,
     UserError,
-    ValueError,
     WeightsError,
 )
 

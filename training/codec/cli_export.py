@@ -52,7 +52,7 @@ def evaluate(
     seconds: Seconds = 8.0,
 ) -> None:
     """Measure a codec on pieces it was not trained on."""
-    with told_in_a_line("training.codec evaluate"):
+    with told_in_a_line("training.codec evaluate", ValueError):
         held_out = [piece.path for piece in read_manifest(corpus) if piece.split == "heldout"]
         config = CodecParams(codec, size).config
         with closing_source(codec) as source:

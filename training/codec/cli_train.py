@@ -95,7 +95,7 @@ def train_codec(
         return
     if corpus is None or run is None or (minutes is None and steps is None):
         raise typer.BadParameter("give --corpus, --run, and --minutes or --steps")
-    with told_in_a_line("training.codec", SettingsError):
+    with told_in_a_line("training.codec", ValueError):
         books_step = NEW.books_step if not weights else 0 if fit_codebooks else None
         settings = CodecTraining(
             size=size,
@@ -108,6 +108,7 @@ def train_codec(
             freeze=tuple(part for part in freeze.split(",") if part),
             optimizer=replace(NEW.optimizer, rate=rate, schedule_steps=schedule_steps),
         )
+    with told_in_a_line("training.codec", SettingsError):
         _train(settings, corpus, run, Budget(steps, minutes, checkpoint_s))
 
 

@@ -108,5 +108,5 @@ def commitment(embeddings: jax.Array, sums: jax.Array, used: jax.Array) -> jax.A
         float32 scalar; its gradient reaches the embeddings alone.
     """
     errors = jnp.square(embeddings[None] - jax.lax.stop_gradient(sums)).mean(axis=-1)
-    mean = jnp.where(used, errors, 0).sum() / used.sum()
+    mean = jnp.where(used, errors, 0).sum() / used.sum().astype(jnp.float32)
     return mean / (jax.lax.stop_gradient(jnp.square(embeddings).mean()) + 1e-6)
