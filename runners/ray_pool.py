@@ -14,7 +14,7 @@ from runners.spans import now_s
 
 PAUSE_S = 0.1
 # An actor that does not say within this time that it is ready is dead, or as good as that.
-PATIENCE_S = 1.0
+PATIENCE_S = 0.5
 Reference: TypeAlias = Any  # of Ray's object store; its class is not generic in what it holds
 
 
