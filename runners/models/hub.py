@@ -6,6 +6,7 @@ with what has come kept beside them, and the library does the rest: names, commi
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import huggingface_hub
-from huggingface_hub.constants import HF_HUB_CACHE
+from huggingface_hub import constants
 from huggingface_hub.errors import (
     FileMetadataError,
     HfHubHTTPError,
@@ -31,6 +32,7 @@ R = TypeVar("R")
 # which this one is, tells what it is now.
 NO_ANSWER: tuple[type[Exception], ...] = (*HfHubHTTPError.__bases__, OfflineModeIsEnabled)
 UNNAMED: tuple[type[Exception], ...] = (LocalEntryNotFoundError, FileMetadataError, *NO_ANSWER)
+COMMIT, ETAG = re.compile(r"[0-9a-f]{40}"), re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 PATIENCE_S = 30.0
 TRIES = 3
 PAUSE_S = 0.5
@@ -47,7 +49,6 @@ class Remote:
         commit: the commit.
         etag: names the content; for large files its SHA-256 as hex digits.
         bytes: its size; None = the hub does not say.
-        location: the URL of the content.
     """
 
     repository: str
@@ -55,7 +56,6 @@ class Remote:
     commit: str
     etag: str
     bytes: int | None
-    location: str
 
     @property
     def what(self) -> str:
@@ -78,8 +78,10 @@ class Hub:
     """
 
     def __init__(self, endpoint: str | None, say: Callable[[str], None]) -> None:
-        self.endpoint = (endpoint or huggingface_hub.constants.ENDPOINT).rstrip("/")
-        self.cache = Path(HF_HUB_CACHE)
+        self.endpoint = (endpoint or constants.ENDPOINT).rstrip("/")
+        self.cache = Path(constants.HF_HUB_CACHE)
+        # A mirror has no business with what this hub knows its user by.
+        self._token = None if self.endpoint == constants.ENDPOINT else False
         self._say = say
 
     def look_up(self, repository: str, path: str, revision: str) -> Remote | None:
@@ -88,29 +90,31 @@ class Hub:
         Raises:
             DownloadError: no answer, or a refusal.
         """
-        url = huggingface_hub.hf_hub_url(
-            repository, path, revision=revision, endpoint=self.endpoint
-        )
+        url = self._url(repository, path, revision)
         what = f"{repository}/{path}"
         try:
             found = self._patiently(
                 what,
                 lambda: huggingface_hub.get_hf_file_metadata(
-                    url, timeout=ANSWER_WITHIN_S, endpoint=self.endpoint
+                    url, token=self._token, timeout=ANSWER_WITHIN_S, endpoint=self.endpoint
                 ),
             )
         except RemoteEntryNotFoundError:
             return None
-        if found.commit_hash is None or found.etag is None:
+        commit, etag = found.commit_hash or "", found.etag or ""
+        # Both become names of files.
+        if not (COMMIT.fullmatch(commit) and ETAG.fullmatch(etag)):
             raise DownloadError(
                 f"{what}: {self.endpoint} does not answer like a hub; check --source and the "
                 "network's proxy"
             )
-        return Remote(repository, path, found.commit_hash, found.etag, found.size, found.location)
+        return Remote(repository, path, commit, etag, found.size)
 
     def cached(self, repository: str, path: str, revision: str) -> Path | None:
         """Where the cache has a file; None = it has not."""
-        found = huggingface_hub.try_to_load_from_cache(repository, path, revision=revision)
+        found = huggingface_hub.try_to_load_from_cache(
+            repository, path, cache_dir=self.cache, revision=revision
+        )
         return Path(found) if isinstance(found, str) else None
 
     def blob(self, remote: Remote) -> Path:
@@ -131,7 +135,12 @@ class Hub:
         """
         try:
             path = huggingface_hub.hf_hub_download(
-                remote.repository, remote.path, revision=revision, endpoint=self.endpoint
+                remote.repository,
+                remote.path,
+                cache_dir=self.cache,
+                revision=revision,
+                endpoint=self.endpoint,
+                token=self._token,
             )
         except UNNAMED as error:
             raise unreachable(remote.what, error) from error
@@ -139,17 +148,16 @@ class Hub:
 
     def open(self, remote: Remote, start: int) -> Any:
         """Asks for a file's bytes from `start` on; a context manager of the streamed answer."""
-        headers = {"Accept-Encoding": "identity"}
-        if remote.location.startswith(f"{self.endpoint}/"):
-            headers |= {
-                name: value
-                for name, value in huggingface_hub.utils.build_hf_headers().items()
-                if isinstance(value, str)
-            }
+        # Not where the content was when it was looked up: such addresses expire.
+        url = self._url(remote.repository, remote.path, remote.commit)
+        headers = {**huggingface_hub.utils.build_hf_headers(token=self._token)}
+        headers["Accept-Encoding"] = "identity"  # ranges are of the file, not of an encoding
         if start:
             headers["Range"] = f"bytes={start}-"
         session: Any = huggingface_hub.get_session()
-        return session.stream("GET", remote.location, headers=headers, timeout=ANSWER_WITHIN_S)
+        return session.stream(
+            "GET", url, headers=headers, timeout=ANSWER_WITHIN_S, follow_redirects=True
+        )
 
     def wait(self, what: str, status: int, asked_s: float | None, tries_left: int) -> None:
         """Waits before a request is repeated.
@@ -163,6 +171,11 @@ class Hub:
             raise refused(what, status, asked_s)
         self._say(f"{what}: the hub answers {status}; waiting {wait_s:.1f} s")
         time.sleep(wait_s)
+
+    def _url(self, repository: str, path: str, revision: str) -> str:
+        return huggingface_hub.hf_hub_url(
+            repository, path, revision=revision, endpoint=self.endpoint
+        )
 
     def _patiently(self, what: str, ask: Callable[[], R]) -> R:
         tries_left = TRIES

@@ -89,10 +89,11 @@ def file_sha256(path: Path) -> str:
 
 def _resumed(part: Path) -> _Arrived:
     arrived = _Arrived(part)
-    if part.exists():
-        for block in _blocks(part):
-            arrived.digest.update(block)
-            arrived.bytes += len(block)
+    with reporting(part):
+        part.touch()
+    for block in _blocks(part):
+        arrived.digest.update(block)
+        arrived.bytes += len(block)
     return arrived
 
 
@@ -121,7 +122,7 @@ def _receive(
         elif not _continues(answer.headers.get("Content-Range"), arrived.bytes):
             raise refused(remote.what, status, None)
         with reporting(arrived.path), arrived.path.open("ab") as stream:
-            for block in answer.iter_raw(BLOCK_BYTES):
+            for block in answer.iter_raw():  # as it comes, so that nothing is lost
                 stream.write(block)
                 arrived.digest.update(block)
                 arrived.bytes += len(block)
