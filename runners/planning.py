@@ -130,7 +130,7 @@ def predict(
     latency_s, path = longest_path(spec, steered_s, [port.partition(".")[0] for port in heard])
     whole_s, _ = longest_path(spec, steady_s, spec.stage)
     window = max(2, floor(whole_s / tick_s) + 1) if tick_s else 2
-    gpus = sum(load.device.startswith("gpu") for load in loads)
+    gpus = sum(load.device.startswith("gpu") for load in loads) + _spare_gpus(spec, machines)
     return Prediction(
         placement, rows, tick_s, busiest, cycle_s, cycle, latency_s, path, window, gpus
     )
@@ -170,11 +170,17 @@ def _device(name: str, replica: int, placement: PlacementSpec, machines: Machine
     return f"{device} of {name}{number}"
 
 
+def _spare_gpus(spec: PipelineSpec, machines: Machines) -> int:
+    entries = [spec.placement_of(name) for name in spec.stage]
+    on_gpu = ("gpu", "auto") if machines.gpus else ("gpu",)
+    return sum(entry.spares for entry in entries if entry.device in on_gpu)
+
+
 def propose(measured: Measured, machines: Machines, rows: int | None = None) -> Prediction:
     """The fastest placement found on these machines, with as few GPUs as that takes.
 
-    Light stages stay on the CPU. What the present placement ties to a machine, to resources or to
-    a TPU stays where it is. The present placement itself is proposed if none is faster. More
+    Light stages stay on the CPU. What has spares, or is tied to a machine, to resources or to a
+    TPU, stays where it is. The present placement itself is proposed if none is faster. More
     devices never make a proposal slower: those of fewer devices are among the candidates.
 
     Args:
@@ -184,12 +190,9 @@ def propose(measured: Measured, machines: Machines, rows: int | None = None) -> 
     """
     rows = measured.rows if rows is None else rows
     present = predict(measured, measured.spec.placement, machines, rows)
-    candidates = [present] if present.gpus <= machines.all_gpus else []
-    candidates += (
-        predict(measured, placement, machines, rows)
-        for placement in _candidates(measured, machines, rows)
-    )
-    return min(candidates, key=lambda one: (round(one.tick_s, 9), one.gpus))
+    others = (predict(measured, p, machines, rows) for p in _candidates(measured, machines, rows))
+    fit = [one for one in (present, *others) if one.gpus <= machines.all_gpus]
+    return min(fit, key=lambda one: (round(one.tick_s, 9), one.gpus), default=present)
 
 
 def _candidates(
@@ -222,7 +225,7 @@ def _entries(spec: PipelineSpec) -> Iterator[tuple[str, PlacementSpec]]:
 
 
 def _is_tied(entry: PlacementSpec) -> bool:
-    return bool(entry.node or entry.resources or entry.device.startswith("tpu"))
+    return bool(entry.node or entry.resources or entry.spares or entry.device.startswith("tpu"))
 
 
 def _more_and_more(

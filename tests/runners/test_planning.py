@@ -172,6 +172,15 @@ def test_what_is_tied_to_a_place_stays_there():
     assert found.placement["sample"] == tied
 
 
+def test_spares_are_kept_and_take_gpus_of_their_own():
+    spared = PlacementSpec(device="gpu", spares=1)
+    case = default(placement={"default": "cpu", "sample": spared})
+    assert predict(case, case.spec.placement, Machines(gpus=4)).gpus == 2
+    found = propose(case, Machines(gpus=4))
+    assert found.placement["sample"] == spared
+    assert found.gpus <= 4
+
+
 def test_cores_share_the_work_but_one_stage_uses_one():
     chain = {"a": [], "b": ["a.x"], "c": ["b.x"]}
     case = measured(chain, {"a": 0.3, "b": 0.2, "c": 0.1})
