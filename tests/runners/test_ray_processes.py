@@ -48,6 +48,13 @@ def test_a_driver_that_is_killed_leaves_no_process_behind():
     assert not any(alive(pid) for pid in pids)
 
 
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="reads /proc")
+def test_a_cluster_of_our_own_listens_on_the_loopback_interface_only():
+    ran = run("loopback")
+    assert ran.returncode == 0, ran.stderr
+    assert "nobody outside can call" in ran.stdout
+
+
 def test_an_actor_sees_its_own_gpu_and_a_cpu_stage_sees_none():
     ran = run("fake_gpus")
     assert ran.returncode == 0, ran.stderr

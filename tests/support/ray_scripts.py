@@ -96,6 +96,36 @@ def node_removed():
     print("the music went on")
 
 
+def loopback():
+    """Which addresses the processes of a cluster that is started here listen on."""
+    import os
+
+    from runners.ray_cluster import cluster
+
+    def sockets():
+        found = {}
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                status = Path(f"/proc/{pid}/environ").read_bytes()
+                links = [os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir()]
+            except OSError:
+                continue  # gone meanwhile, or another's
+            if b"SOUNDSTAGE_LOOPBACK=1" in status:
+                found |= {link.strip("socket:[]"): pid for link in links if "socket" in link}
+        return found
+
+    os.environ["SOUNDSTAGE_LOOPBACK"] = "1"
+    with cluster():
+        mine = sockets()
+        tables = [Path(f"/proc/net/{table}").read_text() for table in ("tcp", "tcp6")]
+    lines = [line.split() for table in tables for line in table.splitlines()]
+    heard = {line[1].partition(":")[0] for line in lines if line[3] == "0A" and line[9] in mine}
+    # 127.0.0.1 as the kernel writes it, and the same as an IPv6 address
+    assert heard, "nothing was found that listens"
+    assert heard <= {"0100007F", "0000000000000000FFFF00000100007F"}, heard
+    print("nobody outside can call")
+
+
 def misfits():
     """A placement that no machine can hold is told, with what is missing."""
     from graph.problem import PipelineError
