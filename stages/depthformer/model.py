@@ -76,19 +76,33 @@ class Depthformer(nnx.Module):
             prompt: int32 [B, S], whose PAD positions are not looked at.
             targets: int32 [B, T, L] vocabulary ids; step (t, l) sees all steps before it.
         """
+        temporal = self.forced_temporal(encoded, prompt, targets)
+        depth, normed = self.forced_depth(temporal, targets)
+        return Forced(temporal, depth, normed)
+
+    def forced_depth(self, temporal: jax.Array, targets: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Decodes the given levels of given frames, which do not see each other.
+
+        Args:
+            temporal: float32 [B, T, D]; output of the temporal decoder for these frames.
+            targets: int32 [B, T, L] vocabulary ids; of all levels, or of the first ones.
+
+        Returns:
+            `Forced.depth` and `Forced.normed`.
+        """
         B, T, L = targets.shape
-        temporal = self._forced_temporal(encoded, prompt, targets)
         given = self.embed(targets[:, :, :-1])  # [B, T, L - 1, D]
         x = jnp.concatenate([temporal[:, :, None], given], axis=2).reshape(B * T, L, -1)
         decoder = self.decoder.depth_decoder
         caches = empty_cache(self.config, B * T, self.config.num_depth_layers, L)
         x, _ = decoder(x, caches, 0, decoder.relpos_bias_depth(L))
         normed = self.decoder.decoder_norm(x)
-        return Forced(temporal, x.reshape(B, T, L, -1), normed.reshape(B, T, L, -1))
+        return x.reshape(B, T, L, -1), normed.reshape(B, T, L, -1)
 
-    def _forced_temporal(
+    def forced_temporal(
         self, encoded: jax.Array, prompt: jax.Array, targets: jax.Array
     ) -> jax.Array:
+        """The temporal decoder's part of `forced`: float32 [B, T, D]."""
         B, T, _ = targets.shape
         means = self.embed(targets[:, :-1]).mean(axis=2)  # [B, T - 1, D]
         x = jnp.concatenate([self.first_frame(B), means], axis=1)

@@ -64,6 +64,12 @@ Codebooks = Annotated[
 ]
 Rows = Annotated[int, typer.Option(min=1, help="Examples a step.")]
 Chunks = Annotated[int, typer.Option(min=1, help="Chunks predicted from one past.")]
+FineEvery = Annotated[
+    int, typer.Option(min=1, help="Learn the fine levels of every so many-th frame only.")
+]
+ContextS = Annotated[
+    float, typer.Option("--context-s", help="Seconds of past that the network reads.")
+]
 Rate = Annotated[float, typer.Option(min=1e-7, max=1.0, help="The highest learning rate.")]
 DType = Annotated[Precision, typer.Option(help="What the network computes in.")]
 Output = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The file.")]
@@ -82,6 +88,8 @@ def train(
     codebooks: Codebooks = None,
     rows: Rows = 8,
     chunks: Chunks = 2,
+    fine_every: FineEvery = 1,
+    context_s: ContextS = 10.0,
     rate: Rate = 1.5e-3,
     dtype: DType = "auto",
 ) -> None:
@@ -98,13 +106,14 @@ def train(
         raise typer.BadParameter("give --codec and --codebooks together", param_hint="--codec")
     origin = init or f"random:{seed}"
     start_with = (size, origin, codec, codebooks)
-    order = Order(*start_with, steps, rate, rows, chunks, dtype=dtype, seed=seed)
+    drawn = (rows, chunks, fine_every, context_s)
+    order = Order(*start_with, steps, rate, *drawn, dtype=dtype, seed=seed)
     with _told():
         _train(TokenCache(tokens), order, Budget(steps=steps, minutes=minutes), run)
 
 
 def _train(cache: TokenCache, order: Order, budget: Budget, run: Path) -> None:
-    format = Format()
+    format = Format(context_s=order.context_s)
     if differences := cache.facts.differences(format):
         raise CacheError(f"{cache.path}: {'; '.join(differences)}")
     order.keep(run)
@@ -119,7 +128,8 @@ def _train(cache: TokenCache, order: Order, budget: Budget, run: Path) -> None:
 def export_run(output: Output, run: Run = Path("runs/depthformer")) -> None:
     """Write the weights of a run's best check as the stage `Sample` reads them, in float16."""
     with _told():
-        order, format = read_order(run), Format()
+        order = read_order(run)
+        format = Format(context_s=order.context_s)
         begin = order.begin(format)
         weights = best_weights(start(begin.state, order.fit_params.optimizer), run)
         notes = {"made by": "python -m training.depthformer", "license": "Apache-2.0"}

@@ -18,10 +18,12 @@ class Batch(NamedTuple):
     Attributes:
         prompt: int32 [row, prompt_token], as the stage `Pack` writes it.
         codes: int32 [row, frame, level]; what comes next, in [0, codebook_size).
+        phase: int32 scalar >= 0; which frames to look at closely, where not all are.
     """
 
     prompt: np.ndarray
     codes: np.ndarray
+    phase: np.ndarray = np.zeros((), np.int32)
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class ExampleParams:
 
     rows: int = 8
     chunks: int = 1
-    fresh_share: float = 0.08
+    fresh_share: float = 0.15
     forgetful_share: float = 0.1
     noisy_share: float = 0.3
     noise: float = 0.1
@@ -99,7 +101,8 @@ class Examples:
     def batch(self, step: int) -> Batch:
         """The batch of a step."""
         rows = [self._example(step, row) for row in range(self._params.rows)]
-        return Batch(*(np.stack(parts) for parts in zip(*rows, strict=True)))
+        prompt, codes = (np.stack(parts) for parts in zip(*rows, strict=True))
+        return Batch(prompt, codes, np.array(step, np.int32))
 
     def _example(self, step: int, row: int) -> tuple[np.ndarray, np.ndarray]:
         draw = np.random.default_rng([self._seed, step, row])

@@ -35,6 +35,7 @@ class FitParams:
         examples: how examples are drawn.
         optimizer: how weights are updated.
         finest_weight: how much the finest level counts, the coarsest being 1.
+        fine_every: training looks at the fine levels of every so many-th frame.
         validate_steps: steps between two validations.
         validate_batches: batches a validation.
         patience: validations without a better one after which the run stops; None = never.
@@ -46,6 +47,7 @@ class FitParams:
     examples: ExampleParams = field(default_factory=ExampleParams)
     optimizer: OptimizerParams = field(default_factory=OptimizerParams)
     finest_weight: float = 0.1
+    fine_every: int = 1
     validate_steps: int = 250
     validate_batches: int = 4
     patience: int | None = None
@@ -53,6 +55,8 @@ class FitParams:
     def __post_init__(self) -> None:
         if not 0 < self.finest_weight <= 1:
             raise ValueError(f"finest_weight must be in (0, 1], got {self.finest_weight}")
+        if self.fine_every < 1:
+            raise ValueError(f"fine_every must be at least 1, got {self.fine_every}")
         if min(self.validate_steps, self.validate_batches, self.patience or 1) < 1:
             raise ValueError("validate_steps, validate_batches and patience must be at least 1")
 
@@ -96,14 +100,19 @@ def fit(
         progress: makes what shows how it goes, anew between two checks.
 
     Raises:
+        ValueError: examples have no whole number of `fine_every` frames.
         TooShort: no piece to learn from, or none of those to check with, is long enough.
         TrainingError: see `training.loop.train`; CheckpointError, OSError likewise.
     """
+    frames = params.examples.chunks * format.dims["frame"]
+    if frames % params.fine_every:
+        raise ValueError(f"{frames} frames are no multiple of fine_every {params.fine_every}")
     learning = [piece for piece in pieces if piece.split == "train"]
     examples = Examples(learning, format, params.examples, seed)
-    loss = make_loss(begin.graph, begin.config.num_levels, params.finest_weight)
+    shape = (begin.graph, begin.config.num_levels, params.finest_weight)
+    loss = make_loss(*shape)
     checker = Checker.of(loss, pieces, format, params.examples, params.validate_batches)
-    step = make_step(loss, params.optimizer)
+    step = make_step(make_loss(*shape, params.fine_every), params.optimizer)
     state = start(begin.state, params.optimizer)
     done, stopped = _steps_done(run), False
     if checker is not None and done == 0:

@@ -15,8 +15,8 @@ from stages.weights import WeightsError, closing_source
 
 CODEC_CODEBOOKS = "quantizer/embedding"
 EMBEDDING, HEAD = ("token_embedder", "embedding"), ("decoder", "logits_dense", "kernel")
-# Shares of an id's first embedding; their squares add up to 1.
-FROM_CODEBOOK, FROM_LEVEL, FROM_CHANCE = 0.8, 0.48, 0.36
+# What an id's first embedding is made of. The share of chance tells codes apart that are near.
+FROM_CODEBOOK, FROM_LEVEL, FROM_CHANCE = 1.5, 0.4, 0.5
 # How far the columns of the first head are from zero: all codes are about as likely.
 HEAD_SCALE = 0.3
 
@@ -80,7 +80,9 @@ def near_alike(
 ) -> nnx.State:
     """Lets codes that sound alike start alike, in the embedding and in the head.
 
-    Most codes are rare. What is learned of one then holds for its neighbours too.
+    Most codes are rare. What is learned of one then holds for its neighbours too. All levels of a
+    codec are projected alike and keep their size, so that the sum of a frame's embeddings is a
+    projection of what the frame sounds like.
 
     Args:
         state: random weights.
@@ -97,21 +99,28 @@ def near_alike(
     rows, head = np.array(leaves[EMBEDDING][...]), np.array(leaves[HEAD][...])
     width = rows.shape[1]
     for books, first in ((codec, CODEC_OFFSET), (style, vocabulary.style_offset)):
-        near = _projected(books, width, draw)  # [level, code, D]
+        near, size = _projected(books, width, draw)  # [level, code, D], [level, 1, 1]
         of_level = draw.standard_normal((len(books), 1, width), np.float32)
-        mixed = (FROM_CODEBOOK * near + FROM_LEVEL * of_level).reshape(-1, width)
-        ids = slice(first, first + len(mixed))
-        rows[ids] = mixed + FROM_CHANCE * rows[ids]
-    near = _projected(codec, width, draw).reshape(-1, width)
+        ids = slice(first, first + near.shape[0] * near.shape[1])
+        chance = FROM_CHANCE * size * rows[ids].reshape(near.shape)
+        rows[ids] = (FROM_CODEBOOK * near + FROM_LEVEL * of_level + chance).reshape(-1, width)
+    near, size = _projected(codec, width, draw)
+    near = (near / size).reshape(-1, width)
     head[:, CODEC_OFFSET : CODEC_OFFSET + len(near)] = near.T * (HEAD_SCALE / np.sqrt(width))
     for path, array in ((EMBEDDING, rows), (HEAD, head)):
         leaves[path] = leaves[path].replace(jnp.asarray(array))
     return nnx.from_flat_state(leaves)
 
 
-def _projected(books: np.ndarray, width: int, draw: np.random.Generator) -> np.ndarray:
-    """Random projections of codebooks, each level's to deviation 1; [level, code, width]."""
+def _projected(
+    books: np.ndarray, width: int, draw: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """One random projection of all codebooks, the first level's to deviation 1.
+
+    Returns:
+        float32 [level, code, width], and each level's deviation, [level, 1, 1].
+    """
     projection = draw.standard_normal((books.shape[2], width), np.float32)
     projected = (books - books.mean(axis=1, keepdims=True)) @ projection
-    deviations = projected.std(axis=(1, 2), keepdims=True)
-    return (projected / np.maximum(deviations, 1e-6)).astype(np.float32)
+    sizes = np.maximum(projected.std(axis=(1, 2), keepdims=True), 1e-6)
+    return projected / sizes[0], sizes / sizes[0]

@@ -1,6 +1,6 @@
 """What training makes small: how surprising each code is among those of its own level."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -11,9 +11,12 @@ from flax import nnx
 from stages.depthformer.model import Depthformer
 from stages.depthformer.vocabulary import CODEC_OFFSET
 from training.depthformer.examples import Batch
+from training.optimizer import Loss
 
 # Levels that metrics are grouped by: each group ends before the number.
 GROUP_ENDS = (1, 4, 8, 16)
+# Levels of every frame that training always looks at.
+COARSE_LEVELS = 4
 
 
 def level_weights(levels: int, finest: float) -> np.ndarray:
@@ -49,24 +52,68 @@ def surprise(model: Depthformer, batch: Batch) -> jax.Array:
     Returns:
         float32 [row, frame, level], in nats.
     """
-    prompt, codes = jnp.asarray(batch.prompt), jnp.asarray(batch.codes)
-    levels, size = model.config.num_levels, model.config.codebook_size
+    ids = _ids(model, batch)
+    return _of_frames(model, _temporal(model, batch, ids), ids)
+
+
+def level_means(model: Depthformer, batch: Batch, fine_every: int) -> jax.Array:
+    """The mean of `surprise` over rows and frames, the fine levels' over some frames only.
+
+    A frame's fine levels cost most of the time and say the least.
+
+    Args:
+        model: the network.
+        batch: its frames are a multiple of `fine_every`.
+        fine_every: the fine levels of every so many-th frame count, from `batch.phase` on.
+
+    Returns:
+        float32 [level], in nats.
+    """
+    ids = _ids(model, batch)
+    temporal = _temporal(model, batch, ids)
+    if fine_every == 1 or ids.shape[2] <= COARSE_LEVELS:
+        return _of_frames(model, temporal, ids).mean(axis=(0, 1))
+    coarse = _of_frames(model, temporal, ids[:, :, :COARSE_LEVELS]).mean(axis=(0, 1))
+    phase = jnp.asarray(batch.phase) % fine_every
+
+    def chosen(x: jax.Array) -> jax.Array:
+        B, T, *rest = x.shape
+        return x.reshape(B, T // fine_every, fine_every, *rest)[:, :, phase]
+
+    fine = _of_frames(model, chosen(temporal), chosen(ids)).mean(axis=(0, 1))
+    return jnp.concatenate([coarse, fine[COARSE_LEVELS:]])
+
+
+def _ids(model: Depthformer, batch: Batch) -> jax.Array:
+    codes = jnp.asarray(batch.codes)
+    size, levels = model.config.codebook_size, model.config.num_levels
     starts = CODEC_OFFSET + size * jnp.arange(levels, dtype=codes.dtype)
-    forced = model.forced(model.encode(prompt), prompt, codes + starts[None, None])
-    logits = model.own_level_logits(forced.normed)
+    return codes + starts[None, None]
+
+
+def _temporal(model: Depthformer, batch: Batch, ids: jax.Array) -> jax.Array:
+    prompt = jnp.asarray(batch.prompt)
+    return model.forced_temporal(model.encode(prompt), prompt, ids)
+
+
+def _of_frames(model: Depthformer, temporal: jax.Array, ids: jax.Array) -> jax.Array:
+    """The surprise of frames' first levels: float32 [row, frame, level of `ids`]."""
+    logits = model.own_level_logits(model.forced_depth(temporal, ids)[1])
+    size, levels = model.config.codebook_size, ids.shape[2]
+    starts = CODEC_OFFSET + size * jnp.arange(levels, dtype=ids.dtype)
+    codes = ids - starts[None, None]
     right = jnp.take_along_axis(logits, codes[..., None], axis=-1)[..., 0]
     return jax.nn.logsumexp(logits, axis=-1) - right
 
 
-def make_loss(
-    graph: nnx.GraphDef, levels: int, finest_weight: float
-) -> Callable[[Any, Batch], tuple[jax.Array, Mapping[str, jax.Array]]]:
+def make_loss(graph: nnx.GraphDef, levels: int, finest_weight: float, fine_every: int = 1) -> Loss:
     """The function that `training.optimizer.make_step` takes.
 
     Args:
         graph: of `nnx.split(model)`.
         levels: codec levels.
         finest_weight: as `level_weights` takes it.
+        fine_every: as `level_means` takes it.
 
     Returns:
         A function of (state, batch) that gives the weighted mean of `surprise`, and its plain
@@ -75,8 +122,7 @@ def make_loss(
     weights = level_weights(levels, finest_weight)
 
     def loss(state: Any, batch: Batch) -> tuple[jax.Array, Mapping[str, jax.Array]]:
-        nats = surprise(nnx.merge(graph, state), batch)
-        by_level = nats.mean(axis=(0, 1))
+        by_level = level_means(nnx.merge(graph, state), batch, fine_every)
         means = {name: by_level[group].mean() for name, group in groups(levels).items()}
         return (by_level * weights).mean(), means
 

@@ -37,6 +37,8 @@ class Order:
         rate: the highest learning rate.
         rows: examples a step.
         chunks: chunks predicted from one past.
+        fine_every: training looks at the fine levels of every so many-th frame.
+        context_s: seconds of past that the network reads; the pipeline's format must say the same.
         validate_steps: steps between two checks.
         patience: checks without a better one after which the run ends; None = never.
         average_decay: of the averaged weights.
@@ -55,6 +57,8 @@ class Order:
     rate: float = 1.5e-3
     rows: int = 8
     chunks: int = 2
+    fine_every: int = 1
+    context_s: float = 10.0
     validate_steps: int = 250
     patience: int | None = None
     average_decay: float = 0.995
@@ -96,6 +100,7 @@ class Order:
                 weight_decay=0.01,
                 average_decay=self.average_decay,
             ),
+            fine_every=self.fine_every,
             validate_steps=self.validate_steps,
             patience=self.patience,
         )

@@ -19,7 +19,7 @@ from training.depthformer.examples import ExampleParams, Examples
 from training.depthformer.export import export
 from training.depthformer.fitting import FitParams, best_weights, fit
 from training.depthformer.initial import near_alike, start_from
-from training.depthformer.objective import groups, level_weights, make_loss, surprise
+from training.depthformer.objective import groups, level_means, level_weights, make_loss, surprise
 from training.loop import Budget
 from training.optimizer import OptimizerParams, start
 from training.progress import Silent
@@ -189,6 +189,18 @@ def test_surprise_is_counted_among_the_codes_of_the_own_level():
     assert np.exp(-np.array(every)).sum() == pytest.approx(1, abs=1e-4)
 
 
+def test_the_mean_by_level_is_that_of_all_frames_or_of_some_for_fine_levels():
+    deep = Format(chunk_s=0.16, context_s=0.32, codec_levels=6, context_levels=2, codebook_size=16)
+    model = Depthformer(replace(TINY.fitted(deep), num_encoder_layers=1), nnx.Rngs(0))
+    pieces = synthetic_pieces(deep, (0, 1), 20, PERIOD)
+    batch = Examples(pieces, deep, ExampleParams(rows=2), 0).batch(3)
+    nats = np.array(surprise(model, batch))  # [row, frame, level]
+    np.testing.assert_allclose(level_means(model, batch, 1), nats.mean(axis=(0, 1)), rtol=1e-5)
+    some = level_means(model, batch, 2)
+    np.testing.assert_allclose(some[:4], nats[:, :, :4].mean(axis=(0, 1)), rtol=1e-5)
+    np.testing.assert_allclose(some[4:], nats[:, 1::2, 4:].mean(axis=(0, 1)), rtol=1e-5)
+
+
 def test_coarse_levels_weigh_more_and_groups_cover_every_level_once():
     weights = level_weights(16, 0.25)
     assert weights.mean() == pytest.approx(1)
@@ -201,6 +213,7 @@ def test_coarse_levels_weigh_more_and_groups_cover_every_level_once():
 
 def test_codes_that_are_near_start_near_and_nothing_else_changes():
     codec = np.random.default_rng(0).standard_normal((3, 16, 6), np.float32)
+    codec *= np.array([1, 0.5, 0.25], np.float32)[:, None, None]
     codec[1, 4] = codec[1, 5] + 0.01
     style = np.random.default_rng(1).standard_normal((3, 16, 8), np.float32)
     before = begin().state
@@ -209,7 +222,8 @@ def test_codes_that_are_near_start_near_and_nothing_else_changes():
     codes = VOCABULARY.codec_ids(np.tile(np.arange(16)[:, None], 3))  # [code, level]
     distance = np.linalg.norm(table[codes[4, 1]] - table[codes[:, 1]], axis=1)
     assert np.argsort(distance)[1] == 5
-    assert table[codes.ravel()].std() == pytest.approx(1, abs=0.15)
+    sizes = [table[codes[:, level]].std() for level in range(3)]
+    assert sizes[0] > sizes[1] > sizes[2], "the third level's codes are the smallest"
     untouched = np.array(before["token_embedder"]["embedding"][...])
     np.testing.assert_array_equal(table[:2], untouched[:2])
     assert jax.tree.structure(after) == jax.tree.structure(before)
