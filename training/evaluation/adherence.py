@@ -6,15 +6,13 @@ from collections.abc import Mapping
 import numpy as np
 
 from training.evaluation.distances import frechet
-from training.evaluation.material import Heard, Material, Say, hear_played
+from training.evaluation.material import Ears, Heard, Material, Say, hear_played
 from training.evaluation.playing import Performer
-from training.evaluation.probe import PLACE_SIZE
+from training.evaluation.probe import PLACE_SIZE, Probe
 from training.evaluation.scores import TEMPO_TOLERANCE, agreement
 from training.evaluation.settings import Settings
 from training.evaluation.table import Row, Section
 from training.evaluation.windows import labels_of, of_kind
-
-FLOOR = "real training pieces of the same genres"
 
 
 def play_prompts(
@@ -39,37 +37,52 @@ def play_prompts(
     return hear_played(material.listener, played, labels)
 
 
-def name_of(guidance: float) -> str:
-    """What a set of generations is called in tables."""
-    return f"generated, guidance {guidance:g}"
-
-
-def style_section(
+def style_sections(
     material: Material, generated: Mapping[float, Heard], settings: Settings
-) -> Section:
-    """Genre, tempo and brightness of what was asked for, as the probe hears it."""
-    sets = {"real held-out pieces": material.real}
-    if material.coded is not None:
-        sets["the same behind the codec"] = material.coded
-    sets |= {name_of(guidance): heard for guidance, heard in generated.items()}
-    rows: list[Row] = []
-    for name, heard in sets.items():
-        judged = material.probe.judge(heard.hearing)
-        rows.append({"what": name, **agreement(judged, heard.labels, settings.seed)})
-    usual = float(np.abs(_brightness_left(material)).mean())
-    note = f"""A probe that has heard real training pieces only ({len(material.lessons)} windows of
-        {material.window_s:g} s, {len(material.probe.genres)} genres) judges windows of real
+) -> list[Section]:
+    """Genre, tempo and brightness of what was asked for, as the probes hear it."""
+    ears, coded = material.ears, material.coded
+    usual = float(ears.lessons.labels.brightness.mean())
+    error = float(np.abs(material.real.labels.brightness - usual).mean())
+    note = f"""A probe that has heard real training pieces only ({len(ears.lessons)} windows of
+        {material.window_s:g} s, {len(ears.probe.genres)} genres) judges windows of real
         held-out pieces and what the model plays for held-out wordings of those pieces. "by chance"
         is what the same judgements would get if they were dealt to the windows anew; "from" and
         "to" hold 95 % of draws of the pieces. Tempo is right within {TEMPO_TOLERANCE:.0%}, half
         and double time included; a wording does not always tell the tempo. Brightness runs from 0
-        to 1; always saying the mean of the training pieces errs by {usual:.3f}."""
-    return Section("What was asked for", note, rows)
+        to 1; always saying the mean of the training pieces errs by {error:.3f}."""
+    sets = sets_of(material, generated)
+    found = [Section("What was asked for", note, _styles(ears.probe, sets, settings.seed))]
+    if coded is not None:
+        coded_note = f"""The same windows, judged by a probe that has heard real training pieces
+            behind the codec ({len(coded.ears.lessons)} windows): it forgives what the codec does to
+            every sound and judges what the tokens say. Neither probe has heard anything that the
+            model played."""
+        rows = _styles(coded.ears.probe, sets, settings.seed)
+        found.append(Section("The same, to ears used to the codec", coded_note, rows))
+    return found
+
+
+def sets_of(material: Material, generated: Mapping[float, Heard]) -> dict[str, Heard]:
+    """What is compared, by name."""
+    sets = {"real held-out pieces": material.real}
+    if material.coded is not None:
+        sets["the same behind the codec"] = material.coded.real
+    return sets | {
+        f"generated, guidance {guidance:g}": heard for guidance, heard in generated.items()
+    }
+
+
+def _styles(probe: Probe, sets: Mapping[str, Heard], seed: int) -> list[Row]:
+    return [
+        {"what": name, **agreement(probe.judge(heard.hearing), heard.labels, seed)}
+        for name, heard in sets.items()
+    ]
 
 
 def genre_section(material: Material, heard: Heard, guidance: float) -> Section:
     """What every genre that was asked for was taken for."""
-    judged = material.probe.judge(heard.hearing).genre
+    judged = material.fair_ears.probe.judge(heard.hearing).genre
     rows: list[Row] = []
     for genre in sorted(set(heard.labels.genre.tolist())):
         found = judged[heard.labels.genre == genre]
@@ -82,46 +95,48 @@ def genre_section(material: Material, heard: Heard, guidance: float) -> Section:
                 "mostly taken for": f"{taken} ({times})",
             }
         )
-    return Section(f"Genre by genre, guidance {guidance:g}", "The same judgements, apart.", rows)
+    note = "The judgements of the last table, apart."
+    return Section(f"Genre by genre, guidance {guidance:g}", note, rows)
 
 
-def distribution_section(
+def distribution_sections(
     material: Material, generated: Mapping[float, Heard], settings: Settings
-) -> Section:
+) -> list[Section]:
     """How far sets of windows lie from the real held-out ones as wholes."""
-    place, count = material.probe.place, len(material.real)
-    wanted = place(material.real.hearing)
-    lessons = material.lessons
-    alike = of_kind(lessons.labels.genre, material.real.labels.genre, settings.seed)
-    rows: list[Row] = [_far(FLOOR, place(lessons[alike].hearing), wanted)]
-    if material.coded is not None:
-        rows.append(
-            _far("the held-out pieces behind the codec", place(material.coded.hearing), wanted)
-        )
-    rows += [
-        _far(name_of(guidance), place(heard.hearing), wanted)
-        for guidance, heard in generated.items()
-    ]
-    alone = []
-    for genre in material.probe.genres:
-        same = of_kind(lessons.labels.genre, np.array([genre] * count), settings.seed)
-        alone.append(frechet(place(lessons[same].hearing), wanted))
-    rows.append(
-        {"what": "real, one genre alone: the mean over genres", "distance": float(np.mean(alone))}
-    )
-    rows.append({"what": "real, one genre alone: the nearest genre", "distance": min(alone)})
+    count, sets = len(material.real), sets_of(material, generated)
     note = f"""Fréchet distance from {count} windows of the real held-out pieces to {count} others,
         in the {PLACE_SIZE} main directions (each of spread 1 in the training pieces) of what the
         probe hears: mean and spread of every mel band and of its onsets, and loudness. The first
         row is what real music gets with so few windows, the last two what a model gets that plays
         one genre whatever it is asked for."""
-    return Section("Like real music as a whole", note, rows)
+    rows = _distances(material.ears, material.real, sets, settings.seed)
+    found = [Section("Like real music as a whole", note, rows)]
+    if material.coded is not None:
+        coded_note = """The same from the held-out pieces behind the codec, in the main directions
+            of training pieces behind the codec, which the first row and the last two are, too."""
+        rows = _distances(material.coded.ears, material.coded.real, sets, settings.seed)
+        found.append(Section("Like real music behind the codec", coded_note, rows))
+    return found
 
 
-def _far(name: str, places: np.ndarray, wanted: np.ndarray) -> Row:
-    return {"what": name, "distance": frechet(places, wanted)}
+def _distances(ears: Ears, wanted: Heard, sets: Mapping[str, Heard], seed: int) -> list[Row]:
+    place, labels, count = ears.probe.place, ears.lessons.labels, len(wanted)
 
+    def far(heard: Heard) -> float:
+        return frechet(place(heard.hearing), place(wanted.hearing))
 
-def _brightness_left(material: Material) -> np.ndarray:
-    usual = float(material.lessons.labels.brightness.mean())
-    return material.real.labels.brightness - usual
+    alike = ears.lessons[of_kind(labels.genre, wanted.labels.genre, seed)]
+    rows: list[Row] = [{"what": "training pieces of the same genres", "distance": far(alike)}]
+    rows += [
+        {"what": name, "distance": far(heard)}
+        for name, heard in sets.items()
+        if heard is not wanted
+    ]
+    alone = [
+        far(ears.lessons[of_kind(labels.genre, np.array([genre] * count), seed)])
+        for genre in ears.probe.genres
+    ]
+    mean = "training pieces of one genre: the mean over genres"
+    rows.append({"what": mean, "distance": float(np.mean(alone))})
+    rows.append({"what": "the same: the nearest genre", "distance": min(alone)})
+    return rows

@@ -3,7 +3,7 @@
 import numpy as np
 
 from runners.prompts import Audio
-from training.evaluation.material import Heard, Material, Say, behind, hear, hear_played
+from training.evaluation.material import Ears, Heard, Material, Say, hear, hear_played, untouched
 from training.evaluation.playing import Performer
 from training.evaluation.scores import genre_agreement
 from training.evaluation.settings import Settings
@@ -20,7 +20,8 @@ def audio_prompt_section(
         ValueError: a held-out piece is shorter than two windows.
     """
     pieces, listener, window_s = material.pieces, material.listener, material.window_s
-    both = hear(listener, pieces, window_s, 2)
+    through = untouched if material.coded is None else material.coded.through
+    both = hear(listener, pieces, window_s, 2, through)
     if len(both) != 2 * len(pieces):
         raise ValueError(f"two windows of {window_s:g} s are needed of every held-out piece")
     first, last = np.arange(0, len(both), 2), np.arange(1, len(both), 2)
@@ -29,28 +30,25 @@ def audio_prompt_section(
         for row, piece in enumerate(pieces)
     ]
     say(f"playing {len(rows)} audio prompts")
-    labels = labels_of(pieces, range(len(pieces)))
     played = performer.play(rows, settings.window_chunks)
-    sets = {"another window of the clip's piece": both[first]}
-    codec, levels = material.codec, performer.format.codec_levels
-    if codec is not None:
-        coded = hear(listener, pieces, window_s, 2, lambda audio: behind(codec, audio, levels))
-        sets["the same behind the codec"] = coded[first]
-    sets["generated"] = hear_played(listener, played, labels)
+    generated = hear_played(listener, played, labels_of(pieces, range(len(pieces))))
     note = f"""Every held-out piece is an audio prompt once, at the pipeline's own guidance; what is
-        played is compared with one window of the piece. "taken for the clip's genre": the probe
-        says of both the same genre. "nearest kind": the nearest of the means of the training
-        pieces' genres is the same for both. "own clip nearest": among the windows of all
-        {len(pieces)} pieces."""
-    table = [_row(name, heard, both[last], material) for name, heard in sets.items()]
+        played is compared with one window of the piece, behind the codec if there is one and judged
+        by ears used to it. "taken for the clip's genre": the probe says of both the same genre.
+        "nearest kind": the nearest of the means of the training pieces' genres is the same for
+        both. "own clip nearest": among the windows of all {len(pieces)} pieces."""
+    table = [
+        _row("another window of the piece", both[first], both[last], material.fair_ears),
+        _row("generated", generated, both[last], material.fair_ears),
+    ]
     return Section("Audio prompts", note, table)
 
 
-def _row(name: str, heard: Heard, clips: Heard, material: Material) -> Row:
-    probe = material.probe
+def _row(name: str, heard: Heard, clips: Heard, ears: Ears) -> Row:
+    probe = ears.probe
     taken = genre_agreement(probe.judge(heard.hearing).genre, probe.judge(clips.hearing).genre)
     places, wanted = probe.place(heard.hearing), probe.place(clips.hearing)
-    kind = genre_agreement(_nearest_genre(places, material), _nearest_genre(wanted, material))
+    kind = genre_agreement(_nearest_genre(places, ears), _nearest_genre(wanted, ears))
     own = _nearest(places, wanted) == np.arange(len(wanted))
     return {
         "what": name,
@@ -64,13 +62,10 @@ def _row(name: str, heard: Heard, clips: Heard, material: Material) -> Row:
     }
 
 
-def _nearest_genre(places: np.ndarray, material: Material) -> np.ndarray:
-    genres = np.array(material.probe.genres)
-    lessons = material.probe.place(material.lessons.hearing)
-    means = np.stack(
-        [lessons[material.lessons.labels.genre == genre].mean(axis=0) for genre in genres]
-    )
-    return genres[_nearest(places, means)]
+def _nearest_genre(places: np.ndarray, ears: Ears) -> np.ndarray:
+    genres, lessons = np.array(ears.probe.genres), ears.probe.place(ears.lessons.hearing)
+    means = [lessons[ears.lessons.labels.genre == genre].mean(axis=0) for genre in genres]
+    return genres[_nearest(places, np.stack(means))]
 
 
 def _nearest(places: np.ndarray, others: np.ndarray) -> np.ndarray:

@@ -134,7 +134,7 @@ def genre_kept(
     """
     starts = range(0, len(run) - window_samples + 1, window_samples)
     windows = [run[start : start + window_samples] for start in starts]
-    right = material.probe.judge(material.listener.hear(windows)).genre == genre
+    right = material.fair_ears.probe.judge(material.listener.hear(windows)).genre == genre
     middle = (len(right) + 1) // 2
     return float(right[:middle].mean()), float(right[-middle:].mean())
 

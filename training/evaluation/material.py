@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
@@ -16,7 +18,9 @@ from training.evaluation.probe import Labels, Probe
 from training.evaluation.settings import Settings
 from training.evaluation.windows import cut, labels_of, split_of
 
-Say = Callable[[str], None]
+Say: TypeAlias = Callable[[str], None]
+# What becomes of audio, float32 [sample, channel], before it is heard.
+Change: TypeAlias = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -35,32 +39,64 @@ class Heard:
 
 
 @dataclass(frozen=True)
+class Ears:
+    """A probe, and what it has learnt from."""
+
+    probe: Probe
+    lessons: Heard
+
+    @classmethod
+    def taught(cls, lessons: Heard) -> "Ears":
+        """Fits a probe to windows of training pieces."""
+        return cls(Probe(lessons.hearing, lessons.labels), lessons)
+
+
+@dataclass(frozen=True)
+class Coded:
+    """The same music behind the pipeline's codec.
+
+    Attributes:
+        codec: it.
+        ears: have learnt from training pieces behind the codec. They forgive what the codec does to
+            every sound and judge what the tokens say.
+        real: the windows of the held-out pieces behind the codec.
+        through: what becomes of audio, float32 [sample, channel], there.
+    """
+
+    codec: Codec
+    ears: Ears
+    real: Heard
+    through: Change
+
+
+@dataclass(frozen=True)
 class Material:
     """What every measure needs.
 
     Attributes:
         listener: hears windows.
-        probe: has learnt from `lessons`.
-        lessons: windows of the training pieces.
+        ears: have learnt from real training pieces, as they are.
         pieces: the held-out ones.
         real: windows of those.
-        coded: the same windows behind the pipeline's codec; None if it has none.
-        codec: that codec.
+        coded: the same behind the pipeline's codec; None if it has none.
         window_s: seconds of a window.
     """
 
     listener: Listener
-    probe: Probe
-    lessons: Heard
+    ears: Ears
     pieces: Sequence[Piece]
     real: Heard
-    coded: Heard | None
-    codec: Codec | None
+    coded: Coded | None
     window_s: float
+
+    @property
+    def fair_ears(self) -> Ears:
+        """Those used to the codec, if there is one."""
+        return self.ears if self.coded is None else self.coded.ears
 
 
 def gather(graph: Graph, corpus: Path, settings: Settings, say: Say) -> Material:
-    """Hears the corpus and fits the probe.
+    """Hears the corpus and fits the probes.
 
     Raises:
         ManifestError: the corpus lacks a split.
@@ -70,21 +106,22 @@ def gather(graph: Graph, corpus: Path, settings: Settings, say: Say) -> Material
     listener = Listener(graph.format.sample_rate_hz)
     window_s = settings.window_chunks * graph.format.chunk_s
     train, held_out = split_of(corpus, "train"), split_of(corpus, "heldout")
-    say(f"hearing {len(train)} training pieces")
-    lessons = hear(listener, train, window_s, settings.lessons)
-    say(f"fitting the probe to {len(lessons)} windows")
-    probe = Probe(lessons.hearing, lessons.labels)
-    say(f"hearing {len(held_out)} held-out pieces")
+    say(f"hearing {len(train)} training and {len(held_out)} held-out pieces")
+    ears = Ears.taught(hear(listener, train, window_s, settings.lessons))
     real = hear(listener, held_out, window_s, settings.texts)
-    codec = codec_of(graph)
-    coded = None
+    codec, coded = codec_of(graph), None
     if codec is not None:
         say("hearing them behind the codec")
-        levels = graph.format.codec_levels
-        coded = hear(
-            listener, held_out, window_s, settings.texts, lambda audio: behind(codec, audio, levels)
-        )
-    return Material(listener, probe, lessons, held_out, real, coded, codec, window_s)
+        through = partial(behind, codec, levels=graph.format.codec_levels)
+        lessons = hear(listener, train, window_s, settings.coded_lessons, through)
+        behind_it = hear(listener, held_out, window_s, settings.texts, through)
+        coded = Coded(codec, Ears.taught(lessons), behind_it, through)
+    return Material(listener, ears, held_out, real, coded, window_s)
+
+
+def untouched(audio: np.ndarray) -> np.ndarray:
+    """Audio as it is."""
+    return audio
 
 
 def hear(
@@ -92,7 +129,7 @@ def hear(
     pieces: Sequence[Piece],
     window_s: float,
     most: int,
-    change: Callable[[np.ndarray], np.ndarray] = lambda audio: audio,
+    change: Change = untouched,
 ) -> Heard:
     """Hears windows of pieces.
 

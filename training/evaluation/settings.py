@@ -12,6 +12,7 @@ class Settings:
         texts: held-out wordings used of every held-out piece; as many real windows of it.
         guidances: guidance weights to compare; the pipeline's own is added.
         lessons: windows of every training piece that the probe learns from, at most.
+        coded_lessons: those that the second probe hears behind the codec.
         codec_s: seconds of every held-out piece that the codec is measured on.
         live_s: seconds of the long runs.
         live_rows: how many long runs.
@@ -23,6 +24,7 @@ class Settings:
     texts: int = 2
     guidances: tuple[float, ...] = (0.0, 1.0, 3.0, 5.0)
     lessons: int = 5
+    coded_lessons: int = 2
     codec_s: float = 8.0
     live_s: float = 300.0
     live_rows: int = 2
@@ -30,4 +32,6 @@ class Settings:
     seed: int = 0
 
 
-QUICK = Settings(texts=1, guidances=(0.0, 3.0), lessons=2, codec_s=4.0, live_s=30.0)
+QUICK = Settings(
+    texts=1, guidances=(0.0, 3.0), lessons=2, coded_lessons=1, codec_s=4.0, live_s=30.0
+)

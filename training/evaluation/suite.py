@@ -6,10 +6,10 @@ from pathlib import Path
 from graph.plan import Graph
 from runners.version import version
 from training.evaluation.adherence import (
-    distribution_section,
+    distribution_sections,
     genre_section,
     play_prompts,
-    style_section,
+    style_sections,
 )
 from training.evaluation.audio_prompts import audio_prompt_section
 from training.evaluation.codec_report import codec_sections
@@ -42,9 +42,9 @@ def measure_model(choice: Choice, corpus: Path, settings: Settings, say: Say) ->
     speed = speed_section(choice, settings.timed_chunks)
     material = gather(graph, corpus, settings, say)
     sections: list[Section] = []
-    if material.codec is not None:
+    if material.coded is not None:
         say("measuring the codec")
-        sections += codec_sections(material.codec, material.pieces, settings.codec_s)
+        sections += codec_sections(material.coded.codec, material.pieces, settings.codec_s)
     with performing(graph) as performer:
         about = _about(graph, performer.weights(), material, settings)
         sections += _music(graph, performer, material, settings, say)
@@ -61,9 +61,9 @@ def _music(
         for guidance in guidances
     }
     return [
-        style_section(material, generated, settings),
+        *style_sections(material, generated, settings),
         genre_section(material, generated[own], own),
-        distribution_section(material, generated, settings),
+        *distribution_sections(material, generated, settings),
         audio_prompt_section(performer, material, settings, say),
         *liveness_sections(performer, material, settings, say),
     ]
