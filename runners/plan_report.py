@@ -154,22 +154,20 @@ def limit(prediction: Prediction) -> str:
 
 def toml(entry: str | PlacementSpec) -> str:
     """One entry of `[placement]`, as a file has it."""
-    if isinstance(entry, str):
-        return _quoted(entry, '"')
-    return _table(_given(entry), '"')
+    return dumps(entry, ensure_ascii=False) if isinstance(entry, str) else _table(_given(entry))
 
 
 def option(entry: str | PlacementSpec) -> str:
     """One entry, as `--place` takes it behind `STAGE=`."""
-    return entry if isinstance(entry, str) else _table(_given(entry), "'")
+    return entry if isinstance(entry, str) else toml(entry)
 
 
 def _given(entry: PlacementSpec) -> dict[str, Any]:
     return {"device": entry.device} | entry.model_dump(exclude_defaults=True)
 
 
-def _table(values: Mapping[str, Any], quote: str) -> str:
-    pairs = (f"{_key(key)} = {_value(one, quote)}" for key, one in values.items())
+def _table(values: Mapping[str, Any]) -> str:
+    pairs = (f"{_key(key)} = {_value(value)}" for key, value in values.items())
     return "{ " + ", ".join(pairs) + " }"
 
 
@@ -177,15 +175,8 @@ def _key(name: str) -> str:
     return name if name.replace("_", "").isalnum() and name.isascii() else dumps(name)
 
 
-def _value(value: Any, quote: str) -> str:
-    if isinstance(value, Mapping):
-        return _table(value, quote)
-    return _quoted(value, quote) if isinstance(value, str) else f"{value}"
-
-
-def _quoted(text: str, quote: str) -> str:
-    """Text as TOML: single quotes read well within a command, where they can be used."""
-    return f"'{text}'" if quote == "'" and "'" not in text and text.isprintable() else dumps(text)
+def _value(value: Any) -> str:
+    return _table(value) if isinstance(value, Mapping) else dumps(value, ensure_ascii=False)
 
 
 def _ms(seconds: float) -> str:

@@ -112,7 +112,9 @@ def predict(
         machines: what it runs on; "auto" is a GPU if there is any.
         rows: streams made together; None = as many as were measured.
     """
-    spec = measured.spec.model_copy(update={"placement": dict(placement)})
+    order = ["default", *measured.spec.stage]
+    placement = {name: placement[name] for name in order if name in placement}
+    spec = measured.spec.model_copy(update={"placement": placement})
     rows = measured.rows if rows is None else rows
     steady, steered = {}, {}
     for name, times in measured.times.items():
