@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import soundstage
 from graph.format import Format
+from runners.host import REMEMBERED
 from stages.depthformer.stage import Sample
 from stages.spectrostream.stage import Decode
 from stages.style import Embed
@@ -51,16 +52,16 @@ class InstantEmbed:
 
 
 class InstantSample:
-    """Hands over one of two chunks of tokens, so that no later stage can reuse its last answer."""
+    """Hands over other tokens in every chunk, so that no later stage can reuse an answer."""
 
     inputs = Sample.inputs
     outputs = Sample.outputs
-    CHUNKS: ClassVar[int] = 2
 
     def __init__(self, params: None, format: Format, device: jax.Device) -> None:
-        shape = (self.CHUNKS, format.dims["frame"], format.codec_levels)
+        shape = (format.dims["frame"], format.codec_levels)
         draw = np.random.default_rng(0)
         self.tokens = draw.integers(0, format.codebook_size, shape, np.int32)
+        self.codebook_size = format.codebook_size
 
     def __call__(
         self,
@@ -72,22 +73,24 @@ class InstantSample:
         seed: np.ndarray,
         chunk: np.ndarray,
     ) -> dict[str, np.ndarray]:
-        return {"tokens": self.tokens[chunk % self.CHUNKS]}
+        moved = self.tokens + chunk[:, None, None].astype(np.int32)
+        return {"tokens": moved % self.codebook_size}
 
 
 class InstantDecode:
-    """Hands over the same noise for every chunk."""
+    """Hands over noise, by turns more pieces of it than a host remembers answers."""
 
     inputs = Decode.inputs
     outputs = Decode.outputs
+    PIECES: ClassVar[int] = 2 * REMEMBERED
 
     def __init__(self, params: None, format: Format, device: jax.Device) -> None:
         shape = (format.dims["faded_sample"], format.channels)
         noise = np.random.default_rng(0).standard_normal(shape, np.float32)
-        self.audio = np.stack([0.1 * noise, 0.2 * noise])
+        self.audio = np.stack([noise / (10 + piece) for piece in range(self.PIECES)])
 
     def __call__(self, tokens: np.ndarray, context: np.ndarray) -> dict[str, np.ndarray]:
-        return {"audio": self.audio[tokens[:, 0, 0] % 2]}
+        return {"audio": self.audio[tokens[:, 0, 0] % self.PIECES]}
 
 
 INSTANT = {"embed": "InstantEmbed", "sample": "InstantSample", "decode": "InstantDecode"}
