@@ -86,6 +86,24 @@ def test_every_row_of_a_table_has_the_same_columns(report):
     assert to_markdown(report).count("\n## ") == len(report.sections)
 
 
+@pytest.mark.slow
+def test_a_pipeline_with_a_codec_is_measured_behind_it_too(corpus):
+    small = replace(SMALL, coded_lessons=1, codec_s=1.0)
+    report = measure_model(Choice("tiny"), corpus, small, lambda what: None)
+    used, apart = rows_of(report, "Codes in use"), rows_of(report, "Codec")
+    assert len(used) == 16
+    assert [row["what"] for row in apart[:3]] == ["4 levels", "8 levels", "16 levels"]
+    for title in ("What was asked for", "The same, to ears used to the codec"):
+        names = [row["what"] for row in rows_of(report, title)]
+        assert names[:2] == ["real held-out pieces", "the same behind the codec"]
+        assert len(names) == 4
+    near = {row["what"]: row["distance"] for row in rows_of(report, "Like real music behind")}
+    assert "the same behind the codec" not in near, "nothing is compared with itself"
+    assert near["training pieces of the same genres"] < near["real held-out pieces"]
+    own, generated = rows_of(report, "Audio prompts")
+    assert own["own clip nearest"] >= generated["own clip nearest"]
+
+
 def test_figures_are_the_same_every_time(corpus):
     graph = Choice("toy").load()
     found = []
