@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("--preset", help="a pipeline that ships with soundstage")
     parser.add_argument("--pipeline", type=Path, help="a pipeline file")
     parser.add_argument("--corpus", type=Path, help="folder of the corpus")
-    parser.add_argument("--quick", action="store_true", help="a third of everything, 30 s runs")
+    parser.add_argument("--quick", action="store_true", help="fewer prompts, runs of 30 s")
     parser.add_argument("--output", type=Path, help="write the report as JSON, too")
     parser.add_argument("--table", type=Path, help="only print a report that was written before")
     args = parser.parse_args()
