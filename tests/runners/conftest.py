@@ -1,4 +1,4 @@
-"""One Ray cluster for all tests that need one: starting it takes seconds."""
+"""One Ray cluster for all tests that need one, for starting it takes seconds; homes for models."""
 
 import pytest
 
@@ -19,3 +19,23 @@ def ray_cluster():
     )
     yield ray
     ray.shutdown()
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A home without models, and a hub's cache with nothing in it."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr("platformdirs.user_data_path", lambda name: tmp_path / name)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    return tmp_path
+
+
+@pytest.fixture
+def hub(home):
+    """A hub with every published file, at the size of scraps."""
+    from hub_server import Shelf, serving
+    from model_files import scraps
+
+    with serving(Shelf(dict(scraps()))) as shelf:
+        yield shelf

@@ -11,7 +11,6 @@ import pytest
 import soundfile
 from command_line import run, told
 from hub_server import Shelf, serving
-from huggingface_hub import constants
 from model_files import BASE_TAR, ROOT, archive, published, scraps, small, transformer
 from musiccoca_models import REFERENCE
 from safetensors.numpy import load_file
@@ -31,14 +30,6 @@ from stages.weights import closing_source, parameter_arrays
 MODELS = ("depthformer-base", "depthformer-large", "spectrostream", "musiccoca")
 # What the headers of the presets say of their difference from the default pipeline.
 OWN = ("embed", "quantize", "sample", "decode")
-
-
-@pytest.fixture
-def home(tmp_path, monkeypatch):
-    """A home with nothing in it."""
-    monkeypatch.setattr("platformdirs.user_data_path", lambda name: tmp_path / name)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    return tmp_path
 
 
 @pytest.fixture

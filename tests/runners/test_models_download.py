@@ -1,54 +1,20 @@
 """Laws of downloads: what is there is right, what is cut off goes on, a fault is one line."""
 
 import json
-import tarfile
 from pathlib import Path
 
 import huggingface_hub
 import pytest
-from command_line import run, told
-from hub_server import COMMIT, Shelf, serving
+from command_line import run
+from hub_server import COMMIT
 from huggingface_hub import constants
-from model_files import BASE_TAR, LARGE_TAR, MRT2, scraps
+from model_commands import blob, fetch, leftovers, refused
+from model_files import BASE_TAR, ENCODER, LARGE_TAR, MRT2, scraps
 
 from runners.models.hub import PATIENCE_S
 from stages.weights import models_folder, open_source
 
-ENCODER = f"{MRT2}/resources/spectrostream/encoder.safetensors"
 MAPPER = f"{MRT2}/resources/musiccoca/mapper.tflite"
-
-
-@pytest.fixture
-def hub(tmp_path, monkeypatch):
-    """A hub with everything, and a home with nothing."""
-    monkeypatch.setattr("platformdirs.user_data_path", lambda name: tmp_path / name)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    with serving(Shelf(dict(scraps()))) as shelf:
-        yield shelf
-
-
-def fetch(hub, name="depthformer-base", *options):
-    return run("models", "download", name, "--source", hub.url, *options)
-
-
-def fetch_from(source):
-    return run("models", "download", "depthformer-base", "--source", source)
-
-
-def blob(hub, name):
-    folder = f"models--{'--'.join(name.split('/')[:2])}"
-    return Path(constants.HF_HUB_CACHE, folder, "blobs", hub.etag(name))
-
-
-def leftovers(folder):
-    return [path for path in folder.rglob("*") if path.suffix in (".part", ".incomplete", ".link")]
-
-
-def refused(done, code):
-    """The line of a refusal; the terms, which come first, are no part of it."""
-    assert done.code == code, (done.code, done.stdout, done.stderr)
-    lines = done.stderr.splitlines()
-    return told("\n".join(line for line in lines if not line.startswith("google/")))
 
 
 def test_a_preset_is_fetched_with_one_command_and_found_by_name(hub):
@@ -187,6 +153,19 @@ def test_an_etag_that_is_a_path_is_refused(hub, etag, tmp_path):
     assert not list(tmp_path.rglob("escape*"))
 
 
+def test_a_token_goes_to_the_hub_it_belongs_to_and_to_nobody_else(hub, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    assert fetch(hub).code == 0
+    assert hub.tokens == {(False, None), (True, None)}
+    # What the library takes from its environment when it is imported.
+    template = f"{hub.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+    monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    hub.tokens.clear()
+    assert run("models", "download", "depthformer-large").code == 0
+    assert hub.tokens == {(False, "Bearer hf_secret"), (True, None)}
+
+
 def test_a_file_that_is_not_there(hub):
     del hub.files[BASE_TAR]
     line = refused(fetch(hub), 8)
@@ -296,58 +275,3 @@ def test_a_folder_without_the_file_tells_where_it_looked(hub, tmp_path):
     assert "no such folder" in refused(
         run("models", "download", "depthformer-base", "--source", "nowhere"), 2
     )
-
-
-def with_member(content: bytes, name: str, size: int = 0, kind: bytes = tarfile.REGTYPE) -> bytes:
-    """An archive with one more member in front, which claims a size."""
-    member = tarfile.TarInfo(name)
-    member.size, member.type, member.linkname = size, kind, "/etc/passwd"
-    return member.tobuf(tarfile.GNU_FORMAT) + content
-
-
-def swapped(content: bytes) -> bytes:
-    return scraps()[ENCODER]
-
-
-BROKEN = {
-    "nothing": (lambda c: b"", "no complete tar archive"),
-    "noise": (lambda c: bytes(range(256)) * 40, "no complete tar archive"),
-    "cut": (lambda c: c[: len(c) // 2], "cut off|no complete tar|incomplete|no folder"),
-    "another-file": (swapped, "no complete tar archive"),
-    "climbs-out": (lambda c: with_member(c, "../../escape"), "leaves the archive"),
-    "absolute": (lambda c: with_member(c, "/tmp/escape"), "leaves the archive"),
-    "link": (lambda c: with_member(c, "target.a/0", kind=tarfile.SYMTYPE), "no plain file"),
-    "huge": (lambda c: with_member(c, "target.a/0", size=1 << 45), "cut off"),
-    "sparse": (lambda c: with_member(c, "target.a/0", kind=tarfile.GNUTYPE_SPARSE), "no plain"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("how", BROKEN)
-def test_an_archive_that_is_none_is_refused_and_the_cache_stays_usable(hub, tmp_path, how):
-    spoil, why = BROKEN[how]
-    hub.files[BASE_TAR] = spoil(scraps()[BASE_TAR])
-    line = refused(fetch(hub), 5)
-    assert any(part in line for part in why.split("|")), line
-    assert "nothing was kept" in line
-    assert "incomplete" not in line.replace("is incomplete", "")
-    assert not (models_folder() / "depthformer-base.tar").exists()
-    assert leftovers(tmp_path) == []
-    assert not list(tmp_path.rglob("escape"))
-    hub.files[BASE_TAR] = scraps()[BASE_TAR]
-    assert fetch(hub).code == 0
-
-
-@pytest.mark.parametrize("name", [ENCODER, f"{MRT2}/resources/musiccoca/text_encoder.tflite"])
-@pytest.mark.parametrize("content", [b"", b"<html>504</html>" * 9], ids=["empty", "a-page"])
-def test_other_files_that_are_not_what_their_names_say_are_refused(hub, name, content):
-    hub.files[name] = content
-    line = refused(fetch(hub, name.split("/")[-2]), 5)
-    assert name.rpartition("/")[2] in line
-
-
-def test_damaged_records_are_told(hub):
-    fetch(hub)
-    (models_folder() / "records.json").write_text("{")
-    for command in ("download", "verify"):
-        done = run("models", command, "depthformer-base")
-        assert "records.json: damaged" in refused(done, 5)

@@ -26,6 +26,7 @@ class Shelf:
         states: per file, what the hub says of it in place of what is true: "etag", "size".
         ranges: whether parts of files can be asked for.
         asked: every request: method, file, range.
+        tokens: what requests say of who asks: whether for content, on its own host, and the token.
     """
 
     files: dict[str, bytes]
@@ -37,6 +38,7 @@ class Shelf:
     states: dict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
     ranges: bool = True
     asked: list[tuple[str, str, str | None]] = field(default_factory=list)
+    tokens: set[tuple[bool, str | None]] = field(default_factory=set)
     url: str = ""
 
     def etag(self, name: str) -> str:
@@ -80,7 +82,9 @@ def serving(shelf: Shelf) -> Iterator[Shelf]:
 
 
 def _answer(handler: BaseHTTPRequestHandler, shelf: Shelf) -> None:
-    if handler.path.startswith("/content/"):
+    for_content = handler.path.startswith("/content/")
+    shelf.tokens.add((for_content, handler.headers.get("Authorization")))
+    if for_content:
         _content(handler, shelf, handler.path.removeprefix("/content/"))
         return
     match = RESOLVE.fullmatch(handler.path)

@@ -28,6 +28,7 @@ from stages.spectrostream.network import published_name as codec_name
 ROOT = Path(__file__).parents[2]
 MRT1, MRT2 = "google/magenta-realtime", "google/magenta-realtime-2"
 BASE_TAR = f"{MRT1}/checkpoints/llm_base_x4286_c1860k.tar"
+ENCODER = f"{MRT2}/resources/spectrostream/encoder.safetensors"
 LARGE_TAR = f"{MRT1}/checkpoints/llm_large_x3047_c1860k.tar"
 
 
