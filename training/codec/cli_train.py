@@ -60,6 +60,10 @@ FitBooks = Annotated[
 Survey = Annotated[
     int, typer.Option(min=1, help="Embeddings per code that codebooks are fitted to.")
 ]
+LinearStart = Annotated[
+    bool,
+    typer.Option(help="Fit new weights to the corpus as a linear codec, or draw them at random."),
+]
 Rows = Annotated[int, typer.Option(min=1, help="Crops a step.")]
 Frames = Annotated[int, typer.Option(min=4, help="Code frames a crop; 25 are a second.")]
 Rate = Annotated[float, typer.Option(min=1e-8, help="Learning rate after warm-up.")]
@@ -81,6 +85,7 @@ def train_codec(
     freeze: Freeze = "",
     fit_codebooks: FitBooks = False,
     survey_vectors: Survey = NEW.survey_vectors,
+    linear_start: LinearStart = True,
     rows: Rows = NEW.rows,
     frames: Frames = NEW.frames,
     rate: Rate = NEW.optimizer.rate,
@@ -103,6 +108,7 @@ def train_codec(
             seed=seed,
             rows=rows,
             frames=frames,
+            analysed_rows=NEW.analysed_rows if linear_start else 0,
             books_step=books_step,
             survey_vectors=survey_vectors,
             freeze=tuple(part for part in freeze.split(",") if part),

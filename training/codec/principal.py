@@ -17,6 +17,10 @@ from stages.spectrostream.stft import Stft
 # Groups of bins are weighted by their standard deviation to the power of minus this, before the
 # embedding is chosen: loud low bins would take all of it.
 EVENING = 0.3
+# Bins this much weaker than the strongest are silent: 50 dB.
+SILENT = 3e-3
+# Loudness that hardly changes is not worth a loud feature.
+LEAST_SPREAD = 0.01
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,7 @@ class Loudness:
 
     Attributes:
         signals: how many of a bin's signals are looked at.
-        gain: float64 [bottom_bin]; 1 / root mean square of those signals.
+        gain: float64 [bottom_bin]; 1 / root mean square of those signals, bounded for silence.
         mean: float64 [bottom_bin], over the audio analysed.
         spread: float64 [bottom_bin], standard deviations, likewise.
     """
@@ -97,9 +101,11 @@ def bent(x: np.ndarray) -> np.ndarray:
 
 def _loudness(x: np.ndarray, signals: int) -> Loudness:
     seen = x[..., :signals]
-    gain = 1 / np.sqrt(np.square(seen).mean(axis=(0, 2)) + 1e-18)
+    size = np.sqrt(np.square(seen).mean(axis=(0, 2)))
+    gain = 1 / np.maximum(size, SILENT * size.max() + 1e-9)  # or silence would be blown up
     heard = bent(seen * gain[:, None]).mean(axis=2)
-    return Loudness(signals, gain, heard.mean(axis=0), heard.std(axis=0) + 1e-9)
+    spread = np.maximum(heard.std(axis=0), LEAST_SPREAD)
+    return Loudness(signals, gain, heard.mean(axis=0), spread)
 
 
 def _in_groups(x: np.ndarray, groups: int) -> np.ndarray:

@@ -59,7 +59,7 @@ class CodecTraining:
     freeze: tuple[str, ...] = ()
     optimizer: OptimizerParams = field(
         default=OptimizerParams(
-            rate=5e-4, warmup_steps=50, schedule_steps=2000, last_rate=0.1, average_decay=0.99
+            rate=1e-4, warmup_steps=50, schedule_steps=2000, last_rate=0.1, average_decay=0.99
         )
     )
     losses: LossParams = field(default=LossParams())

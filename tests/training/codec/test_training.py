@@ -1,0 +1,194 @@
+"""A codec small enough to train in seconds: its loss falls, its parts freeze, its export is it."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import soundfile
+from flax import nnx
+from typer.testing import CliRunner
+
+from graph.format import Format
+from stages.spectrostream import Decode, Encode
+from stages.spectrostream.codec import Codec
+from stages.spectrostream.stage import CodecParams
+from training.audio import Crops
+from training.checkpoint import checkpoints
+from training.codec.__main__ import app
+from training.codec.batches import Batches
+from training.codec.export import codec_arrays, read_run
+from training.codec.network import Network, new_weights
+from training.codec.settings import CodecTraining, SettingsError, keep_settings
+from training.codec.start import start_state
+from training.metrics import read_metrics
+
+RATE = 48_000
+FRAMES = 8
+CPU = jax.devices("cpu")[0]
+
+
+def piece(seed, seconds=2.0):
+    """A chord with a slow swell, wider on one side."""
+    draw = np.random.default_rng(seed)
+    time = np.arange(int(seconds * RATE)) / RATE
+    tones = [np.sin(2 * np.pi * hz * time + draw.uniform(0, 6)) for hz in draw.uniform(100, 900, 4)]
+    wave = 0.1 * np.sum(tones, axis=0) * (1 + np.sin(2 * np.pi * time))
+    return np.stack([wave, 0.6 * wave], axis=1).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("corpus")
+    for split, seeds in (("train", (0, 1)), ("heldout", (2,))):
+        lines = []
+        for seed in seeds:
+            soundfile.write(folder / f"{seed}.flac", piece(seed), RATE)
+            record = {"path": f"{seed}.flac", "seed": seed, "split": split, "genre": "house"}
+            record |= {"tempo_bpm": 120, "tonic": "C", "mode": "major", "duration_s": 2.0}
+            record |= {"density": 0.5, "brightness": 0.5, "instruments": [], "texts": ["x"]}
+            lines.append(json.dumps(record | {"heldout_texts": [], "recipe": "test"}))
+        (folder / f"manifest-{split}.jsonl").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def command(*arguments):
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def training(corpus, run, *more):
+    return (
+        *("--corpus", corpus, "--run", run, "--size", "tiny", "--no-linear-start"),
+        *("--frames", FRAMES, "--rows", 2, "--survey-vectors", 1),
+        *("--rate", 0.002, "--schedule-steps", 200),
+        *more,
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(corpus, tmp_path_factory):
+    """A run of some steps from random weights, and its exported file."""
+    folder = tmp_path_factory.mktemp("trained")
+    command(*training(corpus, folder / "run", "--steps", 40))
+    command("export", "--run", folder / "run", "--output", folder / "codec.safetensors")
+    return folder / "run", folder / "codec.safetensors"
+
+
+@pytest.mark.slow
+def test_training_lowers_the_loss(trained):
+    curve = read_metrics(trained[0] / "metrics.csv")["log_mel"]
+    assert np.mean(curve[-2:]) < 0.8 * curve[0]
+
+
+@pytest.mark.slow
+def test_what_is_exported_reconstructs_what_the_trained_network_reconstructs(trained):
+    run, exported = trained
+    format = Format(chunk_s=0.16, context_s=0.32)
+    params = CodecParams(str(exported), "tiny")
+    audio = piece(5)[None, : format.dims["sample"]]
+    tokens = Encode(params, format, CPU)(audio=audio)["tokens"]
+    context = np.full((1, format.dims["context_frame"], 16), 0, np.int32)
+    made = Decode(params, format, CPU)(tokens=tokens, context=context)["audio"]
+
+    settings, state, _ = read_run(run)
+    network = Network(settings.config)
+    codes = jnp.asarray(np.concatenate([context[:, -1:], tokens], axis=1))
+    embeddings = sum(state.books.embedding[level][codes[..., level]] for level in range(16))
+    features = jax.jit(network.decode)(state.best["decoder"], embeddings)
+    expected = np.asarray(network.audio(features))
+    error = np.sqrt(np.square(made - expected).mean() / np.square(expected).mean())
+    assert error < 0.02  # matrices are rounded to float16
+    encode = jax.jit(lambda weights, x: network.encode(weights, network.features(x)))
+    wanted = encode(state.best["encoder"], jnp.asarray(audio))
+    said = sum(state.books.embedding[level][tokens[..., level]] for level in range(16))
+    assert float(jnp.square(said - wanted).mean()) < 0.5 * float(jnp.square(wanted).mean())
+
+
+@pytest.mark.slow
+def test_frozen_parts_stay_to_the_bit_while_the_decoder_learns(corpus, trained, tmp_path):
+    _, exported = trained
+    more = ("--weights", exported, "--freeze", "encoder,quantizer", "--steps", 3)
+    command(*training(corpus, tmp_path, *more))
+    settings, state, _ = read_run(tmp_path)
+    before = codec_arrays(settings, start_state(settings))
+    after = codec_arrays(settings, state)
+    changed = [name for name in after if not np.array_equal(before[name], after[name])]
+    assert {name.split("/")[0] for name in changed} == {"decoder"}
+
+
+@pytest.mark.slow
+def test_the_measures_of_a_held_out_piece_are_told(corpus, trained):
+    told = command(
+        "evaluate", "--codec", trained[1], "--corpus", corpus, "--size", "tiny", "--seconds", 0.5
+    )
+    assert "SI-SDR" in told
+    assert "over 12 frames" in told
+
+
+def test_first_weights_are_a_linear_codec_that_is_far_better_than_chance(corpus):
+    settings = CodecTraining(size="tiny", frames=25, analysed_rows=2)
+    paths = sorted(corpus.glob("*.flac"))
+    crops = Crops(paths, settings.crop_samples, 0)
+    audio = jnp.asarray(crops.batch(0, 1))
+    network = Network(settings.config)
+
+    @jax.jit
+    def error(parts):
+        features = network.features(audio)
+        made = network.decode(parts["decoder"], network.encode(parts["encoder"], features))
+        return jnp.square(made - features).mean() / jnp.square(features).mean()
+
+    assert error(start_state(settings, crops).best) < 0.7 < 0.95 < error(start_state(settings).best)
+
+
+def test_the_network_of_training_is_the_codec(corpus):
+    """Against the stages' own forward pass, which is verified against the published one."""
+    settings = CodecTraining(size="tiny", frames=FRAMES)
+    network, module = Network(settings.config), new_weights(settings.config, 0)
+    codec = Codec(settings.config, module)
+    features = codec.stft(piece(3)[None, : settings.crop_samples])
+    embeddings = codec.encode_features(features)
+    trained = jax.jit(network.encode)(nnx.state(module.encoder), jnp.asarray(features))
+    np.testing.assert_allclose(trained, embeddings, atol=1e-4 * np.abs(embeddings).max())
+    expected = codec.decode_features(np.pad(embeddings, ((0, 0), (0, 1), (0, 0))))
+    made = jax.jit(network.decode)(nnx.state(module.decoder), jnp.asarray(embeddings))
+    np.testing.assert_allclose(made, expected, atol=1e-4 * np.abs(expected).max())
+
+
+def test_a_batch_depends_on_its_step_and_the_seed_alone(corpus):
+    settings = CodecTraining(size="tiny", frames=FRAMES, rows=8)
+    crops = Crops(sorted(corpus.glob("*.flac")), settings.crop_samples, settings.seed)
+    first, again = Batches(settings, crops), Batches(settings, crops)
+    again(3)
+    for left, right in zip(first(7), again(7), strict=True):
+        np.testing.assert_array_equal(left, right)
+    levels = np.concatenate([first(step).levels for step in range(40)])
+    assert levels.min() == 1
+    assert 0.4 < (levels == 16).mean() < 0.7
+    assert len(np.unique(levels)) == 16
+
+
+def test_a_run_is_resumed_with_its_own_settings_only(tmp_path):
+    keep_settings(tmp_path, CodecTraining(size="tiny"))
+    keep_settings(tmp_path, CodecTraining(size="tiny"))
+    with pytest.raises(SettingsError, match=r"other settings: rows was 4"):
+        keep_settings(tmp_path, CodecTraining(size="tiny", rows=5))
+    assert not checkpoints(tmp_path / "checkpoints")
+
+
+@pytest.mark.parametrize(
+    ("settings", "fault"),
+    [
+        ({"freeze": ("encoder", "decoder")}, "not both"),
+        ({"freeze": ("ears",)}, "ears"),
+        ({"size": "huge"}, "size must be one of"),
+        ({"books_step": None}, "codebooks must be fitted"),
+        ({"rows": 0}, "at least 1"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(settings, fault):
+    with pytest.raises(ValueError, match=fault):
+        CodecTraining(**settings)
