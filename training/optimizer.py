@@ -116,9 +116,7 @@ def update(state: TrainState, gradients: Any, params: OptimizerParams) -> TrainS
         The state after the step.
     """
     with jax.numpy_dtype_promotion("standard"):  # optax raises floats to its integer step count
-        changes, optimizer = make_optimizer(params).update(
-            gradients, state.optimizer, state.params
-        )
+        changes, optimizer = make_optimizer(params).update(gradients, state.optimizer, state.params)
     weights = optax.apply_updates(state.params, changes)
     average = state.average
     if average is not None:
