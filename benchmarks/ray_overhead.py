@@ -42,6 +42,7 @@ SAMPLE_S, DECODE_S = 0.1, 0.06
 CHAIN_S = {"first": 0.12, "second": 0.2, "third": 0.16}
 WINDOW = 4
 WARM_UP = 6
+SPARE_READY_S = 8.0  # what died is built again as the next spare
 
 
 class SleepSample(InstantSample):
@@ -183,7 +184,7 @@ def time_recovery(kills: int, spares: int) -> None:
                 os.kill(runner.process_ids()[stage][0], signal.SIGKILL)
                 waits.append(timed(session))
                 next(session)
-                time.sleep(1.0 if spares else 0.0)
+                time.sleep(SPARE_READY_S if spares else 0.0)
             median, worst = float(np.median(waits)), max(waits)
             print(f"  {stage:<7} next chunk after {median:.2f} s, worst {worst:.2f} s of {kills}")
 
