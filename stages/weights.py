@@ -147,6 +147,7 @@ def load_module(
     *,
     initial: Initial | None = None,
     elsewhere: tuple[str, ...] = (),
+    in_float32: tuple[str, ...] = (),
 ) -> Loaded[M]:
     """Builds a network and streams its weights in, array by array.
 
@@ -161,6 +162,7 @@ def load_module(
         dtype: the arrays' type there.
         initial: scaling of random weights instead of `default_initial`; unused for files.
         elsewhere: beginnings of names in the source that belong to other networks.
+        in_float32: published names of arrays that stay float32 whatever `dtype` is.
 
     Raises:
         WeightsError: arrays are missing, left over, of another shape, not finite or unreadable.
@@ -172,9 +174,13 @@ def load_module(
     paths = _paths_by_name(state, published_name)
     _check_complete(source, paths, elsewhere)
     digest = hashlib.sha256()
-    filled = _filled(
-        paths, source, digest, lambda x: jax.device_put(x.astype(dtype, copy=False), device)
-    )
+
+    def put(name: str, array: np.ndarray) -> jax.Array:
+        # Rounded before it moves: the device never holds more than the final arrays.
+        kept = jnp.float32 if name in in_float32 else dtype
+        return jax.device_put(array.astype(kept, copy=False), device)
+
+    filled = _filled(paths, source, digest, put)
     module = nnx.merge(graph, nnx.from_flat_state(dict(filled)))
     return Loaded(module, digest.hexdigest(), source.note)
 
@@ -183,7 +189,7 @@ def _filled(
     paths: Mapping[str, tuple[tuple, nnx.Variable]],
     source: ArraySource,
     digest: "hashlib._Hash",
-    put: Callable[[np.ndarray], jax.Array],
+    put: Callable[[str, np.ndarray], jax.Array],
 ) -> Iterator[tuple[tuple, nnx.Variable]]:
     """Reads one array after the other, in the order of names, which the digest depends on."""
     for name in sorted(paths):
@@ -192,7 +198,7 @@ def _filled(
         _check_array(source.note, name, array, tuple(leaf.shape))
         digest.update(name.encode())
         digest.update(array.reshape(-1).data)
-        yield path, leaf.replace(put(array))
+        yield path, leaf.replace(put(name, array))
 
 
 def _paths_by_name(

@@ -7,7 +7,6 @@ from dataclasses import replace
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 
 from stages.depthformer.compact import unfolded
 from stages.depthformer.config import DepthformerConfig
@@ -16,6 +15,7 @@ from stages.random_weights import Initial
 from stages.weights import ArraySource, default_initial, load_module
 
 TEMPORAL_BIAS = "decoder/decoder/temporal_decoder/relpos_bias/rel_embedding"
+HEAD = "decoder/logits_dense/kernel"
 DEPTH_BIAS = "decoder/decoder/depth_decoder/relpos_bias_depth/rel_embedding"
 
 
@@ -51,10 +51,10 @@ def load_depthformer(
         unfolded(source, config),
         published_name,
         device,
+        jnp.dtype(config.activation_dtype),
         initial=initial_values(config),
+        in_float32=(HEAD,),
     )
-    if config.activation_dtype != "float32":
-        _round(loaded.module, jnp.dtype(config.activation_dtype))
     return loaded.module, loaded.digest, loaded.note
 
 
@@ -74,10 +74,3 @@ def initial_values(config: DepthformerConfig) -> Initial:
 def _buckets(shapes: Mapping[str, tuple[int, ...]], name: str, otherwise: int) -> int:
     shape = shapes.get(name, ())
     return int(shape[1]) if len(shape) == 2 else otherwise
-
-
-def _round(model: Depthformer, dtype: jnp.dtype) -> None:
-    for path, parameter in nnx.iter_graph(model):
-        # One at a time, so that the float32 array is gone before the next one is rounded.
-        if isinstance(parameter, nnx.Param) and "logits_dense" not in path:
-            parameter.set_value(parameter[...].astype(dtype))
