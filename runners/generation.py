@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 from graph.control import ControlError
 from runners.audio_out import STANDARD_OUTPUT, AudioWriter, open_writer
@@ -19,6 +20,7 @@ from runners.progress import Progress, Update
 from runners.provenance_of import describe
 from runners.runner import Chunk, Runner
 from runners.session import Session
+from runners.session_file import SavedSession
 from runners.timeline import TimelineWriter
 from runners.timings import Timings
 from runners.trace import TraceWriter, open_trace
@@ -54,7 +56,7 @@ def generate(order: Order, progress: Progress) -> None:
     with progress.step(f"loading {len(plan.graph.nodes)} stages"), before.measure("loading"):
         runner = open_runner(plan.graph, order.runner)
     with closing(runner):
-        session = _session(plan, runner)
+        session = open_session(plan.saved, plan.changes, runner)
         with progress.step("compiling"), before.measure("compiling"):
             runner.warm_up(1)
         if plan.graph.spec.note:
@@ -66,16 +68,27 @@ def generate(order: Order, progress: Progress) -> None:
         progress.say(line)
 
 
-def _session(plan: Plan, runner: Runner) -> Session:
-    if plan.saved is None:
-        return Session(runner, [plan.changes])
-    session = Session.resume(runner, plan.saved)
+def open_session(saved: SavedSession | None, changes: Mapping[str, Any], runner: Runner) -> Session:
+    """One stream: a fresh one, or a saved one that goes on, steered.
+
+    Args:
+        saved: the session to go on from; None starts fresh.
+        changes: controls asked for, by name.
+        runner: what makes the chunks.
+
+    Raises:
+        ControlError: a control is refused, or the saved session has several streams.
+        SessionFileError: it was made by another graph or with other weights.
+    """
+    if saved is None:
+        return Session(runner, [changes])
+    session = Session.resume(runner, saved)
     if len(session.controls) > 1:
         raise ControlError(
-            f"{plan.saved.path}: holds {len(session.controls)} streams and a file takes one; "
+            f"{saved.path}: holds {len(session.controls)} streams and only one can be played; "
             "resume it in Python"
         )
-    session.steer(**plan.changes)
+    session.steer(**changes)
     return session
 
 

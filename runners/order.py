@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -111,21 +111,45 @@ def plan(order: Order) -> Plan:
     """
     refuse_duration(order.duration_s)
     _refuse_twice(order)
-    _refuse_lost_settings(order)
-    for prompt in order.prompts:
-        refuse_bytes(prompt)
-    saved = read_saved(order.resume) if order.resume is not None else None
-    graph = order.choice.load() if saved is None else _resumed_graph(saved, order.choice)
-    if "audio" not in graph.outputs:
-        cure = 'add audio = "stage.port"'
-        raise PipelineError([Problem("outputs", "generate needs an output named audio", cure)])
-    changes = dict(order.controls)
-    if order.prompts:
-        changes |= expand_prompts(order.prompts, graph.format)
-    complete(graph, changes, {})
+    graph, saved, changes = find_music(order.prompts, order.controls, order.choice, order.resume)
     made = Plan(order, graph, saved, changes, total_samples(order.duration_s, graph))
     _refuse_unwritable(made)
     return made
+
+
+def find_music(
+    prompts: Sequence[Text | Audio],
+    controls: Mapping[str, Any],
+    choice: PipelineChoice,
+    resume: Path | None,
+) -> tuple[Graph, SavedSession | None, dict[str, Any]]:
+    """What will run, the session it goes on from, and the controls asked for; loads no weights.
+
+    Args:
+        prompts: as `Order.prompts`, like the others.
+        controls: see `prompts`.
+        choice: see `prompts`.
+        resume: see `prompts`.
+
+    Returns:
+        The graph, the saved session or None, and the controls with the prompts taken apart.
+
+    Raises:
+        Exception: what `plan` raises about any of them.
+    """
+    _refuse_lost_settings(choice, resume)
+    for prompt in prompts:
+        refuse_bytes(prompt)
+    saved = read_saved(resume) if resume is not None else None
+    graph = choice.load() if saved is None else _resumed_graph(saved, choice)
+    if "audio" not in graph.outputs:
+        cure = 'add audio = "stage.port"'
+        raise PipelineError([Problem("outputs", "music needs an output named audio", cure)])
+    changes = dict(controls)
+    if prompts:
+        changes |= expand_prompts(prompts, graph.format)
+    complete(graph, changes, {})
+    return graph, saved, changes
 
 
 def _resumed_graph(saved: SavedSession, choice: PipelineChoice) -> Graph:
@@ -152,9 +176,9 @@ def refuse_duration(duration_s: float) -> None:
         )
 
 
-def _refuse_lost_settings(order: Order) -> None:
-    lost = [text for text in order.choice.settings if text.startswith("inputs.")]
-    if order.resume is not None and lost:
+def _refuse_lost_settings(choice: PipelineChoice, resume: Path | None) -> None:
+    lost = [text for text in choice.settings if text.startswith("inputs.")]
+    if resume is not None and lost:
         raise UsageError(
             f"--set {lost[0]} has no effect with --resume: the session brings its own controls; "
             "change them with --temperature and the like"
