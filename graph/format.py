@@ -27,6 +27,7 @@ class Format:
         prompt_style_levels: style levels shown to the encoder, the first of `style_levels`.
         clip_s: seconds of audio in one clip of an audio prompt.
         clip_rate_hz: sample rate of audio prompts, which are mono.
+        codec_memory: numbers that a codec in streaming mode hands from one chunk to the next.
 
     Raises:
         ValueError: a length is not a whole number of frames or samples, or a depth exceeds the
@@ -47,6 +48,7 @@ class Format:
     prompt_style_levels: int = 6
     clip_s: float = 10.0
     clip_rate_hz: int = 16_000
+    codec_memory: int = 1_033_601
 
     def __post_init__(self) -> None:
         faults = self._faults()
@@ -119,4 +121,5 @@ class Format:
             "faded_sample": (frame + self.fade_frames) * self.frame_samples,
             "channel": self.channels,
             "clip_sample": round(self.clip_s * self.clip_rate_hz),
+            "codec_memory": self.codec_memory,
         }

@@ -29,6 +29,7 @@ TOKENS = Port("int32", ("frame", "level"), "codec token", CODE)
 FADED_AUDIO = Port("float32", ("faded_sample", "channel"), "audio", FULL_SCALE)
 AUDIO = Port("float32", ("sample", "channel"), "audio", FULL_SCALE)
 FADE_TAIL = Port("float32", ("fade_sample", "channel"), "audio", FULL_SCALE)
+CODEC_MEMORY = Port("float32", ("codec_memory",), "codec memory", "0 = nothing yet")
 
 # ---- sampling
 TEMPERATURE = Port("float32", (), "temperature", "[0, 10], 0 = greedy", minimum=0.0, maximum=10.0)

@@ -1,5 +1,5 @@
 """SpectroStream: the 48 kHz stereo codec of Magenta RealTime, in Flax NNX."""
 
-from stages.spectrostream.stage import Decode, Encode
+from stages.spectrostream.stage import Decode, DecodeOn, Encode, EncodeOn
 
-__all__ = ["Decode", "Encode"]
+__all__ = ["Decode", "DecodeOn", "Encode", "EncodeOn"]

@@ -210,7 +210,7 @@ class DecoderUnit(nnx.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """Adds the body to the shortcut."""
         body = self.second(nnx.elu(self.first(nnx.elu(x))))
-        return body + _repeat(self.shortcut(x) if self.shortcut else x, self.stride)
+        return body + repeat(self.shortcut(x) if self.shortcut else x, self.stride)
 
 
 def _mean_pool(x: jax.Array, stride: tuple[int, int]) -> jax.Array:
@@ -222,7 +222,8 @@ def _mean_pool(x: jax.Array, stride: tuple[int, int]) -> jax.Array:
     return windows.sum(axis=(2, 4)) / (time_stride * bin_stride)
 
 
-def _repeat(x: jax.Array, stride: tuple[int, int]) -> jax.Array:
+def repeat(x: jax.Array, stride: tuple[int, int]) -> jax.Array:
+    """Repeats every step, [row, time, bin, channel], `stride` times along time and bins."""
     rows, times, bins, width = x.shape
     time_stride, bin_stride = stride
     spread = jnp.broadcast_to(

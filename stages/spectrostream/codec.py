@@ -12,6 +12,7 @@ from stages.spectrostream.blocks import Upsample, upsample_by_phases
 from stages.spectrostream.config import SpectroStreamConfig
 from stages.spectrostream.network import PARTS, SpectroStream, published_name
 from stages.spectrostream.stft import Stft
+from stages.spectrostream.streaming import Memory, decode_on
 from stages.weights import ArraySource, load_module
 
 M = TypeVar("M", bound=nnx.Module)
@@ -61,9 +62,11 @@ class Codec:
         self._decoder = _Part("decoder", network.decoder)
         self._quantizer = _Part("quantizer", network.quantizer)
         self._stft = Stft(config.window_samples, config.hop_samples, config.fft_samples)
+        self._memory = Memory(config)
         self._jit_stft = jax.jit(self._stft.forward)
         self._jit_istft = jax.jit(self._stft.inverse)
         self._jit_decode = jax.jit(self._decode, static_argnames="past_lookahead")
+        self._jit_decode_on = jax.jit(self._decode_on)
         self._jit_encode = jax.jit(self._encode, static_argnames="levels")
         self._jit_quantize = jax.jit(self._quantize, static_argnames="levels")
         self._jit_dequantize = jax.jit(self._dequantize)
@@ -162,6 +165,25 @@ class Codec:
         decoded = self._jit_decode(*states, self._put(codes), past_lookahead=past_lookahead)
         return np.asarray(decoded)
 
+    def decode_on(self, codes: np.ndarray, memory: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Decodes the codes that follow on those in the memory, as if all were one sequence.
+
+        Args:
+            codes: int32 [row, frame, level]; any number of levels up to the quantizer's.
+            memory: float32 [row, codec_memory], as the call before returned it; zeros at first.
+
+        Returns:
+            Audio, float32 [row, frame * frame_samples, channel], `decoder_lookahead` frames late
+            and silent as long at first; and the memory for the call that follows.
+
+        Raises:
+            ValueError: a code is out of range, or there are more levels than the quantizer has.
+        """
+        self._check(codes)
+        states = self._quantizer.state, self._decoder.state
+        audio, kept = self._jit_decode_on(*states, self._put(codes), self._put(memory))
+        return np.asarray(audio), np.asarray(kept)
+
     def encoder_blocks(self, features: np.ndarray) -> dict[str, np.ndarray]:
         """The output of every block of the encoder, by published name; see `Encoder.blocks`."""
         outputs = self._jit_encoder_blocks(self._encoder.state, self._put(features))
@@ -180,6 +202,12 @@ class Codec:
             ahead = self.config.decoder_lookahead
             embeddings = jnp.pad(embeddings, ((0, 0), (0, ahead), (0, 0)))
         return self._stft.inverse(self._decoder.at(weights)(embeddings))
+
+    def _decode_on(
+        self, books: nnx.State, weights: nnx.State, codes: jax.Array, memory: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        embeddings = self._dequantize(books, codes)
+        return decode_on(self._decoder.at(weights), self._stft, self._memory, embeddings, memory)
 
     def _encode(
         self, weights: nnx.State, books: nnx.State, waveform: jax.Array, levels: int

@@ -9,15 +9,19 @@ import numpy as np
 
 from graph.format import Format
 from graph.port import Port
-from stages.ports import AUDIO, CONTEXT, FADED_AUDIO, TOKENS
+from stages.ports import AUDIO, CODEC_MEMORY, CONTEXT, FADED_AUDIO, TOKENS
 from stages.spectrostream.codec import Codec, load_codec
 from stages.spectrostream.config import DEMO, FULL, TINY, SpectroStreamConfig
+from stages.spectrostream.streaming import Memory
 from stages.weights import closing_source
 
 if TYPE_CHECKING:
     import jax
 
 Size = Literal["tiny", "demo", "full"]
+
+# Frames that the encoder looks back on, and some more: it sees 13.5.
+LEAD_FRAMES = 16
 
 _CONFIGS = {"tiny": TINY, "demo": DEMO, "full": FULL}
 
@@ -86,42 +90,6 @@ def _load(
         return load_codec(params.config, source, device, parts)
 
 
-class Decode:
-    """Renders a chunk's tokens as audio, led by the overlap with the chunk before.
-
-    The last `fade_frames` frames of the context are rendered again in front of the chunk: they
-    are what the cross-fade blends over. Before the first chunk there is no past, and code 0 takes
-    its place. Behind the chunk the codec's lookahead sees zero embeddings.
-
-    Inputs:
-        tokens: int32 [row, frame, level], in [0, codebook_size).
-        context: int32 [row, context_frame, level]; the past before the chunk, -1 = nothing yet.
-
-    Outputs:
-        audio: float32 [row, faded_sample, channel].
-
-    Raises:
-        ValueError: at construction, the codec does not speak the format; when called, a token is
-            out of range, and where.
-        WeightsError: the weights cannot be used.
-    """
-
-    inputs: ClassVar[dict[str, Port]] = {"tokens": TOKENS, "context": CONTEXT}
-    outputs: ClassVar[dict[str, Port]] = {"audio": FADED_AUDIO}
-    Params: ClassVar[type] = CodecParams
-
-    def __init__(self, params: CodecParams, format: Format, device: jax.Device) -> None:
-        parts = ("quantizer", "decoder")
-        self._codec, self.weights_digest, self.weights_note = _load(params, format, device, parts)
-        self._fade_frames = format.fade_frames
-
-    def __call__(self, tokens: np.ndarray, context: np.ndarray) -> dict[str, np.ndarray]:
-        """Renders one chunk of every row; compiles at the first call for a number of rows."""
-        overlap = np.maximum(context[:, context.shape[1] - self._fade_frames :], 0)
-        codes = np.concatenate([overlap, tokens], axis=1)
-        return {"audio": self._codec.decode(codes, past_lookahead=True)}
-
-
 class Encode:
     """Turns audio into the tokens that the codec would render it from.
 
@@ -150,3 +118,127 @@ class Encode:
     def __call__(self, audio: np.ndarray) -> dict[str, np.ndarray]:
         """Encodes one chunk of every row; compiles at the first call for a number of rows."""
         return {"tokens": self._codec.encode(audio, self._levels)}
+
+
+class EncodeOn:
+    """Turns audio that follows on the audio before it into tokens.
+
+    The frames at its start are those that the whole of both would have there: the codec looks back
+    less than a chunk. The last frame sees silence behind the chunk's end.
+
+    Inputs:
+        audio: float32 [row, sample, channel], 1.0 = full scale.
+        past: float32 [row, sample, channel]; the chunk before it, zeros at first.
+
+    Outputs:
+        tokens: int32 [row, frame, level], in [0, codebook_size); those of `audio`.
+
+    Raises:
+        ValueError: at construction, the codec does not speak the format.
+        WeightsError: the weights cannot be used.
+    """
+
+    inputs: ClassVar[dict[str, Port]] = {"audio": AUDIO, "past": AUDIO}
+    outputs: ClassVar[dict[str, Port]] = {"tokens": TOKENS}
+    Params: ClassVar[type] = CodecParams
+
+    def __init__(self, params: CodecParams, format: Format, device: jax.Device) -> None:
+        parts = ("encoder", "quantizer")
+        self._codec, self.weights_digest, self.weights_note = _load(params, format, device, parts)
+        self._levels = format.codec_levels
+        self._lead = min(LEAD_FRAMES, format.dims["frame"])
+        self._lead_samples = self._lead * format.frame_samples
+
+    def __call__(self, audio: np.ndarray, past: np.ndarray) -> dict[str, np.ndarray]:
+        """Encodes one chunk of every row; compiles at the first call for a number of rows."""
+        lead = past[:, past.shape[1] - self._lead_samples :]
+        tokens = self._codec.encode(np.concatenate([lead, audio], axis=1), self._levels)
+        return {"tokens": np.ascontiguousarray(tokens[:, self._lead :])}
+
+
+class Decode:
+    """Renders a chunk's tokens as audio, led by the overlap with the chunk before.
+
+    The last `fade_frames` frames of the context are rendered again in front of the chunk: they
+    are what the cross-fade blends over. Before the first chunk there is no past, and code 0 takes
+    its place. Behind the chunk the codec's lookahead sees zero embeddings.
+
+    Inputs:
+        tokens: int32 [row, frame, level], in [0, codebook_size).
+        context: int32 [row, context_frame, level]; the past before the chunk, -1 = nothing yet.
+
+    Outputs:
+        audio: float32 [row, faded_sample, channel].
+
+    Raises:
+        ValueError: at construction, the codec does not speak the format; when called, a token is
+            out of range, and where.
+        WeightsError: the weights cannot be used.
+    """
+
+    inputs: ClassVar[dict[str, Port]] = {"tokens": TOKENS, "context": CONTEXT}
+    outputs: ClassVar[dict[str, Port]] = {"audio": FADED_AUDIO}
+    Params: ClassVar[type] = CodecParams
+    encoder: ClassVar[type] = Encode
+
+    def __init__(self, params: CodecParams, format: Format, device: jax.Device) -> None:
+        parts = ("quantizer", "decoder")
+        self._codec, self.weights_digest, self.weights_note = _load(params, format, device, parts)
+        self._fade_frames = format.fade_frames
+
+    def __call__(self, tokens: np.ndarray, context: np.ndarray) -> dict[str, np.ndarray]:
+        """Renders one chunk of every row; compiles at the first call for a number of rows."""
+        overlap = np.maximum(context[:, context.shape[1] - self._fade_frames :], 0)
+        codes = np.concatenate([overlap, tokens], axis=1)
+        return {"audio": self._codec.decode(codes, past_lookahead=True)}
+
+
+class DecodeOn:
+    """Renders a chunk's tokens as what follows on the chunk before, without a seam.
+
+    The audio is that of one long decoding of all tokens there ever were, and as late as the codec
+    looks ahead: so much of the first chunk is silent. No cross-fade is needed behind it.
+
+    Inputs:
+        tokens: int32 [row, frame, level], in [0, codebook_size).
+        memory: float32 [row, codec_memory]; what this stage said of the chunk before, zeros at
+            first.
+
+    Outputs:
+        audio: float32 [row, sample, channel].
+        memory: float32 [row, codec_memory]; for the next chunk.
+
+    Raises:
+        ValueError: at construction, the codec does not speak the format; when called, a token is
+            out of range, and where.
+        WeightsError: the weights cannot be used.
+    """
+
+    inputs: ClassVar[dict[str, Port]] = {"tokens": TOKENS, "memory": CODEC_MEMORY}
+    outputs: ClassVar[dict[str, Port]] = {"audio": AUDIO, "memory": CODEC_MEMORY}
+    Params: ClassVar[type] = CodecParams
+    encoder: ClassVar[type] = Encode
+
+    def __init__(self, params: CodecParams, format: Format, device: jax.Device) -> None:
+        _check_streaming(params.config, format)
+        parts = ("quantizer", "decoder")
+        self._codec, self.weights_digest, self.weights_note = _load(params, format, device, parts)
+
+    def __call__(self, tokens: np.ndarray, memory: np.ndarray) -> dict[str, np.ndarray]:
+        """Renders one chunk of every row; compiles at the first call for a number of rows."""
+        audio, kept = self._codec.decode_on(tokens, memory)
+        return {"audio": audio, "memory": kept}
+
+
+def _check_streaming(config: SpectroStreamConfig, format: Format) -> None:
+    needed = Memory(config).size
+    if format.codec_memory != needed:
+        raise ValueError(
+            f"codec_memory is {format.codec_memory} in [format], but this codec needs {needed}"
+        )
+    # Whoever joins audio to the start of the music counts on its being fade_s late.
+    if format.fade_frames != config.decoder_lookahead:
+        raise ValueError(
+            f"fade_s is {format.fade_s} in [format], but without a cross-fade the audio is "
+            f"{config.decoder_lookahead / format.frame_rate_hz:g} s late: write that"
+        )

@@ -28,9 +28,13 @@ from graph.declaration import make_params
 from graph.format import Format
 from graph.port import Port, Tensor
 from stages.context import Pack
+from stages.spectrostream.config import TINY
+from stages.spectrostream.streaming import Memory
 
 ROOT = Path(__file__).parents[2]
-FORMAT = Format(chunk_s=0.24, context_s=0.48, style_dim=32, clip_s=0.5)
+FORMAT = Format(
+    chunk_s=0.24, context_s=0.48, style_dim=32, clip_s=0.5, codec_memory=Memory(TINY).size
+)
 MUSICCOCA = str(ROOT / "tests" / "golden" / "musiccoca")
 
 # Settings for the contract: small sizes, random weights, or small files where a stage has none.
@@ -40,7 +44,9 @@ PARAMS: dict[str, dict[str, Any]] = {
     "stages.musiccoca.embed:Embed": {"weights": MUSICCOCA, "mapper": True},
     "stages.musiccoca.quantize:Quantize": {"weights": MUSICCOCA},
     "stages.spectrostream.stage:Decode": {"weights": "random:0", "size": "tiny"},
+    "stages.spectrostream.stage:DecodeOn": {"weights": "random:0", "size": "tiny"},
     "stages.spectrostream.stage:Encode": {"weights": "random:0", "size": "tiny"},
+    "stages.spectrostream.stage:EncodeOn": {"weights": "random:0", "size": "tiny"},
     "stages.style:Embed": {"weights": "random:0"},
     "stages.style:Quantize": {"weights": "random:0"},
     "stages.style_towers.stage:Embed": {"weights": "random:0"},
@@ -134,6 +140,7 @@ VALUES = {
     "codec token": code,
     "vocabulary id": vocabulary_id,
     "audio": sound,
+    "codec memory": sound,
     "temperature": between(0.5, 1.5),
     "top k": whole(0, 50),
     "guidance weight": between(0, 6),

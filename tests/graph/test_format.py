@@ -58,6 +58,7 @@ def test_the_default_is_the_published_format():
         "faded_sample": 97_920,
         "channel": 2,
         "clip_sample": 160_000,
+        "codec_memory": 1_033_601,
     }
 
 

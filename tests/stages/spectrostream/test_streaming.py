@@ -1,0 +1,145 @@
+"""Laws of streaming: chunk by chunk it is the same audio as in one go, one frame later."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+from graph.format import Format
+from stages.spectrostream import DecodeOn, Encode, EncodeOn
+from stages.spectrostream.codec import load_codec
+from stages.spectrostream.config import DEMO, FULL, TINY
+from stages.spectrostream.stage import CodecParams
+from stages.spectrostream.streaming import Memory
+from stages.weights import open_source
+
+FORMAT = Format(chunk_s=0.24, context_s=0.48, codec_memory=Memory(TINY).size)
+CPU = jax.devices("cpu")[0]
+PARAMS = CodecParams("random:0", "tiny")
+FRAMES, LATE = FORMAT.dims["frame"], FORMAT.frame_samples
+CHUNKS = 20
+
+
+@pytest.fixture(scope="module")
+def decode_on():
+    return DecodeOn(PARAMS, FORMAT, CPU)
+
+
+@pytest.fixture(scope="module")
+def codec():
+    return load_codec(TINY, open_source("random:0"), CPU)[0]
+
+
+@pytest.fixture(scope="module")
+def tokens():
+    draw = np.random.default_rng(0)
+    shape = (3, CHUNKS * FRAMES, FORMAT.codec_levels)
+    return draw.integers(0, FORMAT.codebook_size, shape).astype(np.int32)
+
+
+@pytest.fixture(scope="module")
+def whole(codec, tokens):
+    """One long decoding; its last frame would need to see ahead and is not rendered."""
+    return codec.decode(tokens)
+
+
+def nothing(rows):
+    return np.zeros((rows, FORMAT.codec_memory), np.float32)
+
+
+def play(stage, tokens, memory):
+    """Chunk after chunk; the audio of all, and the memory behind the last."""
+    parts = []
+    for start in range(0, tokens.shape[1], FRAMES):
+        made = stage(tokens[:, start : start + FRAMES], memory)
+        parts.append(made["audio"])
+        memory = made["memory"]
+    return np.concatenate(parts, axis=1), memory
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_twenty_chunks_are_one_long_decoding_a_frame_later(decode_on, tokens, whole, rows):
+    audio, _ = play(decode_on, tokens[:rows], nothing(rows))
+    assert audio.shape == (rows, CHUNKS * FORMAT.dims["sample"], 2)
+    assert not audio[:, :LATE].any()
+    error = np.abs(audio[:, LATE:] - whole[:rows]).max()
+    assert error <= 1e-6 * np.abs(whole).max()
+
+
+def test_a_border_is_as_any_other_sample(decode_on, tokens, whole):
+    """The largest errors are not at the borders, which a cross-fade would show."""
+    audio, _ = play(decode_on, tokens, nothing(3))
+    error = np.abs(audio[:, LATE:] - whole)
+    borders = np.arange(1, CHUNKS) * FORMAT.dims["sample"] - LATE
+    near = np.concatenate([error[:, border - 480 : border + 480] for border in borders], axis=1)
+    assert near.max() <= 1e-6 * np.abs(whole).max()
+
+
+def test_it_goes_on_from_a_memory_that_was_put_away(decode_on, tokens, whole):
+    half = CHUNKS // 2 * FRAMES
+    _, memory = play(decode_on, tokens[:, :half], nothing(3))
+    kept = np.frombuffer(memory.tobytes(), np.float32).reshape(memory.shape)
+    again = DecodeOn(PARAMS, FORMAT, CPU)
+    rest, _ = play(again, tokens[:, half:], kept)
+    error = np.abs(rest - whole[:, half * LATE - LATE :]).max()
+    assert error <= 1e-6 * np.abs(whole).max()
+
+
+def test_one_frame_at_a_time_is_the_same_audio(codec, tokens, whole):
+    memory, parts = nothing(1), []
+    for frame in range(40):
+        audio, memory = codec.decode_on(tokens[:1, frame : frame + 1], memory)
+        parts.append(audio)
+    error = np.abs(np.concatenate(parts[1:], axis=1) - whole[:1, : 39 * LATE]).max()
+    assert error <= 1e-6 * np.abs(whole).max()
+
+
+@pytest.mark.parametrize(("config", "size"), [(TINY, 66_401), (DEMO, 198_401), (FULL, 1_033_601)])
+def test_the_memory_of_every_size(config, size):
+    layout = Memory(config)
+    assert layout.size == size
+    memory = np.arange(2 * size, dtype=np.float32).reshape(2, size)
+    np.testing.assert_array_equal(layout.pack(*layout.unpack(jax.numpy.asarray(memory))), memory)
+
+
+def test_a_format_with_another_memory_or_lateness_is_refused():
+    other = dataclasses.replace(FORMAT, codec_memory=5)
+    with pytest.raises(ValueError, match=r"codec_memory is 5 .* needs 66401"):
+        DecodeOn(PARAMS, other, CPU)
+    later = dataclasses.replace(FORMAT, fade_s=0.08)
+    with pytest.raises(ValueError, match=r"fade_s is 0.08 .* 0.04 s late"):
+        DecodeOn(PARAMS, later, CPU)
+
+
+# ---- the encoder
+
+
+@pytest.fixture(scope="module")
+def sound():
+    draw = np.random.default_rng(1)
+    format = dataclasses.replace(FORMAT, chunk_s=0.8, context_s=0.8)
+    audio = 0.1 * draw.standard_normal((2, 3 * format.dims["sample"], 2))
+    return format, audio.astype(np.float32)
+
+
+def test_a_chunk_that_goes_on_has_the_tokens_of_the_whole(codec, sound):
+    format, audio = sound
+    whole = codec.encode(audio, format.codec_levels)
+    stage, size = EncodeOn(PARAMS, format, CPU), format.dims["sample"]
+    frames = format.dims["frame"]
+    for chunk in (1, 2):
+        past, new = audio[:, (chunk - 1) * size : chunk * size], audio[:, chunk * size :][:, :size]
+        tokens = stage(new, past)["tokens"]
+        # Only the last frame lacks what comes next.
+        got, want = tokens[:, :-1], whole[:, chunk * frames : (chunk + 1) * frames - 1]
+        np.testing.assert_array_equal(got, want)
+
+
+def test_behind_nothing_it_is_encode(sound):
+    format, audio = sound
+    audio = audio[:, : format.dims["sample"]]
+    alone = Encode(PARAMS, format, CPU)(audio)["tokens"]
+    behind = EncodeOn(PARAMS, format, CPU)(audio, np.zeros_like(audio))["tokens"]
+    # Silence has features of its own that the first frames see, so only those may differ.
+    np.testing.assert_array_equal(behind[:, 14:], alone[:, 14:])
