@@ -107,7 +107,9 @@ def presets(debug: Debug = False) -> None:
         from runners.front import read_spec
         from runners.preset import DEFAULT, preset_names
 
-        for name in preset_names():
+        names = preset_names()
+        width = max(map(len, names)) + 2
+        for name in names:
             note = read_spec(name).note
             default = "(default) " if name == DEFAULT else ""
-            print(f"{name:<12}{default}{note}".rstrip())
+            print(f"{name:<{width}}{default}{note}".rstrip())

@@ -23,7 +23,9 @@ DIFF_EXAMPLES = """Examples:
 
 soundstage diff monday.arrow tuesday.arrow
 
-soundstage diff cpu.arrow gpu.arrow --stage decode --tolerance 1e-4"""
+soundstage diff cpu.arrow gpu.arrow --stage decode --tolerance 1e-4
+
+soundstage diff cross-faded.arrow gapless.arrow --output audio"""
 
 Run = Annotated[
     Path, typer.Argument(metavar="RUN", help="A run recorded with `soundstage generate --record`.")
@@ -119,6 +121,14 @@ def diff(
         str | None,
         typer.Option(metavar="STAGE", help="Compare only what this stage said; in = the controls."),
     ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Compare only this output of the pipelines, such as audio, whichever stage makes "
+            "it in each.",
+        ),
+    ] = None,
     tolerance: Tolerance = 0.0,
     as_json: AsJson = False,
     debug: Debug = False,
@@ -132,7 +142,7 @@ def diff(
     with errors_as_lines(debug):
         from runners.diff import diff as compare  # late, as Arrow comes with it
 
-        _tell(compare(left, right, stage=stage, tolerance=tolerance), as_json)
+        _tell(compare(left, right, stage=stage, output=output, tolerance=tolerance), as_json)
 
 
 def _tell(compared: "Comparison", as_json: bool) -> None:

@@ -69,6 +69,23 @@ def read_columns(buffer: pa.Buffer | bytes) -> Columns:
     )
 
 
+def one_port(buffer: pa.Buffer | bytes, port: str, name: str) -> pa.Buffer:
+    """A message of one port of a message alone, under another name.
+
+    Raises:
+        WireError: the buffer is no message, or has no such port.
+    """
+    batch = wire.read_batch(buffer)
+    if port not in batch.schema.names:
+        raise wire.WireError(f"the message has no {port!r}; it has {batch.schema.names}")
+    alone = batch.select([wire.STREAM_KEY, wire.CHUNK_KEY, port])
+    alone = alone.rename_columns([wire.STREAM_KEY, wire.CHUNK_KEY, name])
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, alone.schema) as writer:
+        writer.write_batch(alone)
+    return sink.getvalue()
+
+
 def _ports(batch: pa.RecordBatch) -> Iterator[tuple[str, Column]]:
     for index, field in enumerate(batch.schema):
         if field.name in (wire.STREAM_KEY, wire.CHUNK_KEY):

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from graph.problem import PipelineError, Problem, suggest
+from graph.wire import WireError
+from runners.columns import one_port
 from runners.comparison import Comparer, Comparison
-from runners.errors import InputError
+from runners.errors import InputError, UsageError
 from runners.trace import Trace, read_trace
 from runners.wiring import CONTROLS
 
+OUTPUTS = "outputs"
+_Said: TypeAlias = Mapping[str, Any]
+
 
 def diff(
-    left: str | Path, right: str | Path, *, stage: str | None = None, tolerance: float = 0.0
+    left: str | Path,
+    right: str | Path,
+    *,
+    stage: str | None = None,
+    output: str | None = None,
+    tolerance: float = 0.0,
 ) -> Comparison:
-    """Compares every message of two recorded runs, or those of one stage.
+    """Compares every message of two recorded runs, or those of one stage, or one output.
 
     It reads the messages alone: neither weights nor the stages' modules are needed.
 
@@ -25,24 +36,30 @@ def diff(
         left: a file that `soundstage generate --record` or `soundstage replay --output` wrote.
         right: another one.
         stage: compare only what this stage said; "in" is the controls. None = everything.
+        output: compare only this output of the pipelines, whichever stage makes it in each.
         tolerance: what a number may be off by and still count as equal; 0 = the bytes count.
 
     Raises:
         InputError: a file is missing, damaged or no trace, or holds no whole tick.
-        PipelineError: neither run has such a stage.
+        PipelineError: neither run has such a stage, or not both have such an output.
+        UsageError: both a stage and an output were named.
     """
     traces = [read_trace(Path(path)) for path in (left, right)]
+    if stage is not None and output is not None:
+        raise UsageError("a stage and an output are two things to compare; name one of them")
     if stage is not None:
         refuse_unknown_stage(stage, *traces)
+    picks = [_pick(trace, stage, output) for trace in traces]
     comparer = Comparer(*_names(*traces), tolerance)
     counts = [0, 0]
     for messages in zip_longest(*(trace.ticks() for trace in traces)):
         counts = [count + (said is not None) for count, said in zip(counts, messages, strict=True)]
         if all(said is not None for said in messages):
-            comparer.add(*(_only(stage, said) for said in messages))
+            comparer.add(*(pick(said) for pick, said in zip(picks, messages, strict=True)))
     for trace, count in zip(traces, counts, strict=True):
         refuse_no_tick(trace, count)
-    return comparer.finish((counts[0], counts[1]), notes=list(_notes(stage, *traces)))
+    about = stage if output is None else OUTPUTS
+    return comparer.finish((counts[0], counts[1]), notes=list(_notes(about, *traces)))
 
 
 def refuse_unknown_stage(stage: str, *traces: Trace) -> None:
@@ -77,10 +94,30 @@ def _names(left: Trace, right: Trace) -> tuple[str, str]:
     return str(left.path), str(right.path)
 
 
-def _only(stage: str | None, said: Mapping[str, Any]) -> Mapping[str, Any]:
+def _pick(trace: Trace, stage: str | None, output: str | None) -> Callable[[_Said], _Said]:
+    """What makes of a tick's messages those that are compared."""
+    if output is None:
+        return partial(_only, stage)
+    if output not in trace.spec.outputs:
+        said = f"{trace.path.name} is of a pipeline without an output {output!r}"
+        raise PipelineError([Problem("--output", said, suggest(output, trace.spec.outputs))])
+    return partial(_output, trace, output)
+
+
+def _only(stage: str | None, said: _Said) -> _Said:
     if stage is None:
         return said
     return {stage: said[stage]} if stage in said else {}
+
+
+def _output(trace: Trace, output: str, said: _Said) -> _Said:
+    stage, _, port = trace.spec.outputs[output].partition(".")
+    if stage not in said:
+        return {}
+    try:
+        return {OUTPUTS: one_port(said[stage], port, output)}
+    except WireError as error:
+        raise InputError(f"{trace.path}: stage {stage!r}: {error}") from error
 
 
 def _notes(stage: str | None, left: Trace, right: Trace) -> Iterator[str]:
