@@ -1,0 +1,106 @@
+/** The way from chunks to the loudspeaker, and what can be seen and taken of it. */
+
+export class Player extends EventTarget {
+  constructor() {
+    super();
+    this.context = null;
+    this.status = { buffered_s: 0, target_s: 0, underruns: 0, played_s: 0, flowing: false, peak: 0 };
+    this.volume = 0.9;
+    this.wanted = false;
+    this.pending = [];
+    this.taps = new Set();
+  }
+
+  /** Says why this page cannot play, or null. */
+  static obstacle() {
+    if (!globalThis.AudioContext) return "This browser has no Web Audio.";
+    if (!globalThis.isSecureContext) {
+      return "Browsers play live audio only from localhost or over https: serve this page with TLS, or open it on the machine itself.";
+    }
+    return null;
+  }
+
+  /**
+   * Builds the graph; must follow a gesture where the browser wants one.
+   *
+   * @param {number} rate_hz the stream's.
+   * @param {number} channels the stream's.
+   */
+  async open(rate_hz, channels) {
+    if (this.context) return;
+    const context = new AudioContext({ sampleRate: rate_hz, latencyHint: "playback" });
+    this.context = context;
+    await context.audioWorklet.addModule(new URL("worklet.js", import.meta.url));
+    this.node = new AudioWorkletNode(context, "chunk-player", {
+      numberOfInputs: 0,
+      outputChannelCount: [channels],
+      processorOptions: { channels },
+    });
+    this.node.port.onmessage = ({ data }) => this.hear(data);
+    this.gain = new GainNode(context, { gain: this.volume });
+    this.analyser = new AnalyserNode(context, { fftSize: 4096, smoothingTimeConstant: 0 });
+    this.node.connect(this.analyser);
+    this.node.connect(this.gain).connect(context.destination);
+    for (const message of this.pending) this.send(message);
+    this.pending = [];
+  }
+
+  /** Hands interleaved samples to the ring; they are gone from here. */
+  feed(samples) {
+    this.send({ samples }, [samples.buffer]);
+  }
+
+  /** Plays, or fades out and keeps what is in hand. */
+  async want(wanted) {
+    this.wanted = wanted;
+    this.send({ wanted });
+    if (wanted) await this.context?.resume();
+  }
+
+  /** Forgets what is in hand. */
+  clear() {
+    this.send({ clear: true });
+  }
+
+  /** Loudness in [0, 1]. */
+  setVolume(volume) {
+    this.volume = volume;
+    this.gain?.gain.setTargetAtTime(volume, this.context.currentTime, 0.02);
+  }
+
+  /**
+   * Gets a copy of everything played from now on, before the volume.
+   *
+   * @param {(samples: Float32Array) => void} take called with interleaved samples.
+   * @returns {() => Promise<void>} ends it; resolves when the last samples have come.
+   */
+  tap(take) {
+    this.taps.add(take);
+    if (this.taps.size === 1) this.send({ tap: true });
+    return async () => {
+      const ended = new Promise((resolve) => {
+        this.addEventListener("flushed", resolve, { once: true });
+      });
+      // Others may go on listening: what was copied so far is sent to all.
+      this.send({ tap: false });
+      await ended;
+      this.taps.delete(take);
+      if (this.taps.size) this.send({ tap: true });
+    };
+  }
+
+  send(message, moved = []) {
+    if (this.node) this.node.port.postMessage(message, moved);
+    else this.pending.push(message);
+  }
+
+  hear({ status, tapped, tapEnded, lost }) {
+    if (status) {
+      this.status = status;
+      this.dispatchEvent(new Event("status"));
+    }
+    if (tapped) for (const take of this.taps) take(tapped);
+    if (tapEnded) this.dispatchEvent(new Event("flushed"));
+    if (lost) this.dispatchEvent(new Event("overflow"));
+  }
+}

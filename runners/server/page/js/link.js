@@ -1,0 +1,76 @@
+/** One WebSocket that is opened again when it is lost, at a growing distance. */
+
+import { waitBefore } from "./logic/backoff.js";
+
+export class Link extends EventTarget {
+  /** @param {() => string} address of the socket, asked for before each attempt. */
+  constructor(address) {
+    super();
+    this.address = address;
+    this.attempt = 0;
+    this.state = "closed";
+  }
+
+  open() {
+    clearTimeout(this.timer);
+    this.enter("connecting");
+    const socket = new WebSocket(this.address());
+    socket.binaryType = "arraybuffer";
+    this.socket = socket;
+    socket.onmessage = ({ data }) => {
+      const name = typeof data === "string" ? "message" : "frame";
+      const detail = typeof data === "string" ? JSON.parse(data) : data;
+      this.dispatchEvent(new CustomEvent(name, { detail }));
+    };
+    socket.onclose = (event) => {
+      if (socket === this.socket) this.lost(event);
+    };
+  }
+
+  /** The other side said that all is well: the next loss is a first one again. */
+  settled() {
+    this.attempt = 0;
+    this.enter("open");
+  }
+
+  /** Does not try again until `open` is called. */
+  refuse() {
+    clearTimeout(this.timer);
+    const socket = this.socket;
+    this.socket = null;
+    socket?.close();
+    this.enter("refused");
+  }
+
+  /** Lets go and tries again, not before some seconds. */
+  retry(after_s) {
+    const socket = this.socket;
+    this.socket = null;
+    socket?.close();
+    this.wait(after_s);
+  }
+
+  send(message) {
+    if (this.socket?.readyState !== WebSocket.OPEN) return false;
+    this.socket.send(typeof message === "string" ? message : JSON.stringify(message));
+    return true;
+  }
+
+  lost(event) {
+    this.dispatchEvent(new CustomEvent("lost", { detail: event }));
+    if (this.state !== "refused") this.wait(0);
+  }
+
+  wait(asked_s) {
+    const wait_s = waitBefore(this.attempt, Math.random(), asked_s);
+    this.attempt += 1;
+    this.enter("waiting", wait_s);
+    this.timer = setTimeout(() => this.open(), 1000 * wait_s);
+  }
+
+  enter(state, wait_s = 0) {
+    this.state = state;
+    this.wait_s = wait_s;
+    this.dispatchEvent(new Event("state"));
+  }
+}

@@ -1,0 +1,91 @@
+/** What the player has arranged: prompts, listener, sampling, morph. Every view is drawn from it. */
+
+import { clamp, freePlace, weightsAt } from "./logic/weights.js";
+import { css, gel, mix } from "./logic/colour.js";
+
+const FIRST_PLACES = [
+  { x: 0.24, y: 0.3 },
+  { x: 0.77, y: 0.24 },
+  { x: 0.58, y: 0.78 },
+];
+
+export class Store {
+  constructor() {
+    this.prompts = [];
+    this.listener = { x: 0.42, y: 0.5 };
+    this.sampling = {};
+    this.tracks = {};
+    this.made = 0;
+    this.listeners = new Set();
+    this.due = false;
+  }
+
+  /** Calls a function after every change, once for changes made together. */
+  subscribe(view) {
+    this.listeners.add(view);
+  }
+
+  /** Says that something changed. */
+  changed() {
+    if (this.due) return;
+    this.due = true;
+    queueMicrotask(() => {
+      this.due = false;
+      for (const view of this.listeners) view(this);
+    });
+  }
+
+  /** Adds a prompt {kind, name, ...} where there is room, or at its x and y. */
+  add(prompt) {
+    const place = FIRST_PLACES[this.prompts.length] ?? freePlace(this.prompts);
+    const added = { id: `p${this.made}`, gel: this.freeGel(), ...place, ...prompt };
+    this.made += 1;
+    this.prompts.push(added);
+    this.changed();
+    return added;
+  }
+
+  /** Takes a prompt away, and the way it moved. */
+  remove(id) {
+    this.prompts = this.prompts.filter((prompt) => prompt.id !== id);
+    delete this.tracks[id];
+    this.changed();
+  }
+
+  /** The lowest colour no prompt has. */
+  freeGel() {
+    const taken = new Set(this.prompts.map((prompt) => prompt.gel));
+    let index = 0;
+    while (taken.has(index)) index += 1;
+    return index;
+  }
+
+  /** The point of a name: a prompt's, or "listener"'s. */
+  point(id) {
+    return id === "listener" ? this.listener : this.prompts.find((prompt) => prompt.id === id);
+  }
+
+  /** Moves a point, held on the pad. */
+  move(id, x, y) {
+    const point = this.point(id);
+    if (!point) return;
+    point.x = clamp(x);
+    point.y = clamp(y);
+    this.changed();
+  }
+
+  /** Every prompt's share of what is heard at the listener's place. */
+  weights() {
+    return weightsAt(this.listener, this.prompts);
+  }
+
+  /** The colour of the mixture at the listener's place, in OKLab. */
+  colour() {
+    return mix(this.prompts.map((prompt) => gel(prompt.gel)), this.weights());
+  }
+
+  /** The colour of a prompt as CSS. */
+  colourOf(prompt, opacity = 1) {
+    return css(gel(prompt.gel), opacity);
+  }
+}

@@ -1,0 +1,95 @@
+/** Sampling controls: one slider a number, within what the server allows. */
+
+import { DICE } from "./icons.js";
+
+export class Sampling {
+  /**
+   * @param {HTMLElement} rows
+   * @param {import("../store.js").Store} store
+   */
+  constructor(rows, store) {
+    this.rows = rows;
+    this.store = store;
+    this.knobs = [];
+    this.fields = new Map();
+  }
+
+  /**
+   * Lays out the controls a server has.
+   *
+   * @param {{name: string, label: string, title: string, least: number, most: number,
+   *     step: number, value: number}[]} knobs value: the pipeline's default.
+   */
+  offer(knobs) {
+    this.knobs = knobs;
+    this.fields.clear();
+    this.rows.replaceChildren(...knobs.map((knob) => this.make(knob)));
+    for (const { name, value } of knobs) this.store.sampling[name] ??= value;
+    this.store.changed();
+  }
+
+  make(knob) {
+    const row = document.createElement("div");
+    row.className = "knob";
+    row.title = knob.title;
+    const label = Object.assign(document.createElement("label"), { textContent: knob.label });
+    label.htmlFor = `knob-${knob.name}`;
+    row.append(label, knob.name === "seed" ? this.seed(knob) : this.slider(knob));
+    if (knob.name !== "seed") {
+      row.append(Object.assign(document.createElement("output"), { htmlFor: label.htmlFor }));
+    }
+    return row;
+  }
+
+  slider(knob) {
+    const slider = this.field(knob, "range");
+    Object.assign(slider, { min: knob.least, max: knob.most, step: knob.step });
+    slider.addEventListener("input", () => this.set(knob.name, slider.valueAsNumber));
+    slider.addEventListener("dblclick", () => this.set(knob.name, knob.value));
+    return slider;
+  }
+
+  seed(knob) {
+    const box = document.createElement("span");
+    box.className = "seed";
+    const number = this.field(knob, "number");
+    Object.assign(number, { min: knob.least, step: 1, max: knob.most });
+    number.addEventListener("change", () => {
+      if (number.checkValidity() && number.value) this.set(knob.name, number.valueAsNumber);
+      else this.show();
+    });
+    const dice = document.createElement("button");
+    dice.type = "button";
+    dice.className = "quiet icon";
+    dice.innerHTML = DICE;
+    dice.title = "Another seed";
+    dice.setAttribute("aria-label", "Another seed");
+    dice.addEventListener("click", () => this.set(knob.name, Math.floor(Math.random() * 1e6)));
+    box.append(number, dice);
+    return box;
+  }
+
+  field(knob, type) {
+    const field = Object.assign(document.createElement("input"), { type, id: `knob-${knob.name}` });
+    this.fields.set(knob.name, field);
+    return field;
+  }
+
+  set(name, value) {
+    this.store.sampling[name] = value;
+    this.store.changed();
+  }
+
+  /** Brings the sliders in line with the store. */
+  show() {
+    for (const knob of this.knobs) {
+      const field = this.fields.get(knob.name);
+      const value = this.store.sampling[knob.name];
+      if (document.activeElement !== field || field.type === "range") field.value = value;
+      if (field.type !== "range") continue;
+      const digits = knob.step < 1 ? 2 : 0;
+      field.style.setProperty("--at", `${(100 * (value - knob.least)) / (knob.most - knob.least)}%`);
+      field.closest(".knob").querySelector("output").textContent = value.toFixed(digits);
+    }
+  }
+}

@@ -1,0 +1,58 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { CATCH_UP_RATE, JitterPolicy, LEAST_S, MOST_S } from "../../../runners/server/page/js/logic/jitter.js";
+
+test("the cushion grows with every underrun, up to a bound", () => {
+  const policy = new JitterPolicy();
+  let before = policy.target_s;
+  assert.equal(before, LEAST_S);
+  policy.underrun();
+  assert.ok(policy.target_s > before);
+  for (let count = 0; count < 30; count += 1) {
+    before = policy.target_s;
+    policy.underrun();
+    assert.ok(policy.target_s >= before);
+  }
+  assert.equal(policy.target_s, MOST_S);
+  assert.equal(policy.underruns, 31);
+});
+
+test("the cushion shrinks slowly, only after a calm while, and not below its least", () => {
+  const policy = new JitterPolicy(2);
+  policy.played(10);
+  assert.equal(policy.target_s, 2);
+  for (let second = 0; second < 60; second += 1) policy.played(1);
+  assert.ok(policy.target_s < 2 && policy.target_s > 1.3);
+  for (let second = 0; second < 3600; second += 1) policy.played(1);
+  assert.equal(policy.target_s, LEAST_S);
+});
+
+test("an underrun ends the calm", () => {
+  const policy = new JitterPolicy(1);
+  for (let second = 0; second < 25; second += 1) policy.played(1);
+  policy.underrun();
+  const { target_s } = policy;
+  policy.played(5);
+  assert.equal(policy.target_s, target_s);
+});
+
+test("playing begins with a chunk and a cushion in hand, or when the cushion's time has passed", () => {
+  const policy = new JitterPolicy(0.5);
+  assert.equal(policy.ready(0, 2, 9), false);
+  assert.equal(policy.ready(2, 2, 0.1), false);
+  assert.equal(policy.ready(2, 2, 0.5), true);
+  assert.equal(policy.ready(2.5, 2, 0), true);
+});
+
+test("too much in hand is played away a little faster once it is calm, then at the right speed", () => {
+  const policy = new JitterPolicy();
+  policy.arrived(3);
+  assert.equal(policy.rate, 1, "not before it is calm");
+  for (let second = 0; second < 30; second += 1) policy.played(1);
+  policy.arrived(3);
+  assert.equal(policy.rate, CATCH_UP_RATE);
+  policy.arrived(policy.target_s + 0.1);
+  assert.equal(policy.rate, CATCH_UP_RATE, "on until it is caught up");
+  policy.arrived(policy.target_s);
+  assert.equal(policy.rate, 1);
+});
