@@ -15,6 +15,7 @@ from runners import (
     cli_models,
     cli_pipeline,
     cli_plan,
+    cli_play,
     cli_replay,
     cli_variants,
     cli_verify,
@@ -36,6 +37,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["--help", "-h"]},
 )
 app.command(epilog=cli_generate.EXAMPLES)(cli_generate.generate)
+app.command(epilog=cli_play.EXAMPLES)(cli_play.play)
 app.command(epilog=cli_variants.EXAMPLES)(cli_variants.variants)
 app.command(epilog=cli_branch.EXAMPLES)(cli_branch.branch)
 app.command(epilog=cli_pipeline.CHECK_EXAMPLES)(cli_pipeline.check)

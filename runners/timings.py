@@ -1,10 +1,22 @@
 """How long each stage computes, transfers and waits: medians over the ticks of a run."""
 
+from collections.abc import Mapping
 from statistics import median
 
 from runners.runner import Chunk
 
 _COLUMNS = ("compute", "transfer", "queue")
+
+
+def busy_s(chunk: Chunk) -> Mapping[str, float]:
+    """How long each stage was at work on one chunk, in seconds; of replicas, the slowest."""
+    sums: dict[tuple[str, int], float] = {}
+    for span in chunk.spans:
+        if span.kind != "queue":
+            key = (span.stage, span.replica)
+            sums[key] = sums.get(key, 0.0) + span.seconds
+    stages = dict.fromkeys(stage for stage, _ in sums)
+    return {name: max(s for (stage, _), s in sums.items() if stage == name) for name in stages}
 
 
 class Timings:

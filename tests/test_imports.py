@@ -14,7 +14,17 @@ FILES = {
     str(path.relative_to(ROOT).as_posix()): path
     for path in (ROOT / "soundstage.py", *(f for p in PACKAGES for f in (ROOT / p).rglob("*.py")))
 }
-HEAVY = {"ai_edge_litert", "flax", "jax", "matplotlib", "pyarrow", "ray", "soundfile"}
+HEAVY = {
+    "ai_edge_litert",
+    "flax",
+    "jax",
+    "matplotlib",
+    "pyarrow",
+    "ray",
+    "sounddevice",
+    "soundfile",
+    "textual",
+}
 
 # What compares our networks with recorded ones, and what fetches weights for them, must reach into
 # them. May only shrink.
@@ -30,7 +40,9 @@ ONLY_IN = {
     "huggingface_hub": {"runners/models/hub.py"},
     "ai_edge_litert": {"stages/musiccoca/litert.py"},
     "matplotlib": {"runners/plots.py"},
+    "sounddevice": {"runners/player/speakers.py"},
     "soundfile": {"runners/compressed.py", "runners/decoding.py"},
+    "textual": {"runners/player/desk.py"},
 }
 
 
@@ -124,4 +136,4 @@ def test_the_language_of_graphs_needs_arrow_and_nothing_else_that_is_heavy():
 
 def test_music_is_made_without_what_only_files_and_pictures_need():
     script = "import soundstage\nwith soundstage.open(preset='toy') as session: next(session)\npass"
-    assert not loaded_after(script) & {"matplotlib", "ray", "soundfile"}
+    assert not loaded_after(script) & {"matplotlib", "ray", "sounddevice", "soundfile"}

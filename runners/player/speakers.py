@@ -1,0 +1,204 @@
+"""The speakers, through PortAudio. The only file that knows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from runners.errors import OutputError, UsageError
+from runners.player.sink import AHEAD_S, Source
+
+_ELSE = "or play through a program, such as --to 'aplay'"
+
+
+@dataclass(frozen=True)
+class Device:
+    """A sound device that can play.
+
+    Attributes:
+        index: its number.
+        name: its name, with the system's interface behind it.
+        channels: how many it has at most.
+        rate_hz: its own sample rate.
+        is_default: whether it is what plays if none is named.
+    """
+
+    index: int
+    name: str
+    channels: int
+    rate_hz: float
+    is_default: bool
+
+
+def portaudio() -> ModuleType:
+    """The library.
+
+    Raises:
+        UsageError: the extra `play` is not installed.
+        OutputError: PortAudio itself is not.
+    """
+    try:
+        import sounddevice
+    except ModuleNotFoundError as error:
+        cure = f"install it with `pip install 'soundstage[play]'`, {_ELSE}"
+        raise UsageError(f"the speakers: sounddevice is not installed; {cure}") from error
+    except OSError as error:
+        cure = f"install it (on Debian: apt-get install libportaudio2), {_ELSE}"
+        raise OutputError(f"the speakers: {error}; {cure}") from error
+    return sounddevice
+
+
+def find_devices() -> list[Device]:
+    """Every device that can play.
+
+    Raises:
+        Exception: what `portaudio` raises.
+    """
+    library = portaudio()
+    systems = [str(api["name"]) for api in library.query_hostapis()]
+    try:
+        default = library.query_devices(kind="output")["index"]
+    except (library.PortAudioError, ValueError):
+        default = None
+    return [
+        Device(
+            each["index"],
+            f"{each['name']}, {systems[each['hostapi']]}",
+            each["max_output_channels"],
+            each["default_samplerate"],
+            each["index"] == default,
+        )
+        for each in library.query_devices()
+        if each["max_output_channels"] > 0
+    ]
+
+
+@dataclass(frozen=True)
+class SpeakersChoice:
+    """The speakers, or another sound device.
+
+    Attributes:
+        device: a device's number or a part of its name; None = the system's default.
+    """
+
+    device: str | None = None
+
+    def check(self, sample_rate_hz: int, channels: int) -> None:
+        """Refuses a device that is not there or cannot play this.
+
+        Raises:
+            Exception: what `portaudio` raises.
+            OutputError: there is no such device, or it takes another rate or fewer channels.
+        """
+        library = portaudio()
+        wanted = self._wanted()
+        with self._told(library):
+            library.query_devices(wanted, "output")
+            library.check_output_settings(wanted, channels, "float32", None, sample_rate_hz)
+
+    @contextmanager
+    def open(self, sample_rate_hz: int, channels: int) -> Iterator[Speakers]:
+        """Opens the device.
+
+        Raises:
+            OutputError: it cannot be opened.
+        """
+        library = portaudio()
+        with self._told(library):
+            name = str(library.query_devices(self._wanted(), "output")["name"])
+            speakers = Speakers(name, library, self._wanted(), sample_rate_hz, channels)
+        try:
+            yield speakers
+        finally:
+            speakers.close()
+
+    def _wanted(self) -> int | str | None:
+        return (
+            int(self.device) if self.device is not None and self.device.isdecimal() else self.device
+        )
+
+    @contextmanager
+    def _told(self, library: ModuleType) -> Iterator[None]:
+        try:
+            yield
+        except (library.PortAudioError, ValueError) as error:
+            name = "the speakers" if self.device is None else f"device {self.device!r}"
+            reason = str(error).split(" [PaErrorCode")[0]
+            cure = "`soundstage play --list-devices` shows what there is"
+            raise OutputError(f"{name}: {reason}; {cure}, {_ELSE}") from error
+
+
+class Speakers:
+    """A sound device that pulls through a callback. Made by `SpeakersChoice.open`.
+
+    Attributes:
+        name: the device's name.
+        late_blocks: how often the device says that it was kept waiting.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        library: ModuleType,
+        device: int | str | None,
+        sample_rate_hz: int,
+        channels: int,
+    ) -> None:
+        self.name = name
+        self.late_blocks = 0
+        self._library = library
+        self._source: Source | None = None
+        # A short latency would buy nothing: a change of style takes a chunk anyway.
+        self._stream = library.OutputStream(
+            samplerate=sample_rate_hz,
+            channels=channels,
+            dtype="float32",
+            device=device,
+            latency=AHEAD_S,
+            callback=self._call,
+        )
+
+    def start(self, source: Source) -> None:
+        """Begins to pull; returns at once.
+
+        Raises:
+            OutputError: the device cannot be started.
+        """
+        self._source = source
+        try:
+            self._stream.start()
+        except self._library.PortAudioError as error:
+            raise OutputError(f"{self.name}: {error}") from error
+
+    @property
+    def fault(self) -> Exception | None:
+        """Why it does not pull any more, if it ought to."""
+        if self.over and self._source is not None and not self._source.finished:
+            return OutputError(f"{self.name}: the device has stopped; was it unplugged?")
+        return None
+
+    @property
+    def over(self) -> bool:
+        """Whether it does not pull any more."""
+        return self._source is not None and not self._stream.active
+
+    def close(self) -> None:
+        """Lets sound what was pulled, if the music is over, and lets go of the device."""
+        if self._source is not None and self._source.finished:
+            self._stream.stop()
+        self._stream.close()
+
+    def _call(self, out: np.ndarray, samples: int, time: Any, status: Any) -> None:
+        """What the device's own thread calls: allocates no audio and waits for nothing."""
+        assert self._source is not None  # the stream starts after it is there
+        if status.output_underflow:
+            self.late_blocks += 1
+        if self._source.finished:
+            out.fill(0.0)
+            raise self._library.CallbackStop
+        self._source.fill(out)
