@@ -25,6 +25,9 @@ class Stage(Protocol):
         refusal: a static method that gets one stream's control values by input name and returns
             why the stage cannot honour them, or None. The runner asks before it makes a tick, so
             that a bad request never reaches a running stream.
+        encoder: of a stage that renders tokens as audio, the stage class that goes the other way:
+            its inputs are `audio` alone and its outputs `tokens` alone, and it takes the same
+            params. Music that continues a clip is made with it.
 
     Optional instance attributes, read for provenance:
         weights_digest: SHA-256 of the stage's learned arrays, as hex digits.

@@ -31,6 +31,19 @@ AUDIO = Port("float32", ("sample", "channel"), "audio", FULL_SCALE)
 FADE_TAIL = Port("float32", ("fade_sample", "channel"), "audio", FULL_SCALE)
 CODEC_MEMORY = Port("float32", ("codec_memory",), "codec memory", "0 = nothing yet")
 
+# ---- audio that is played in
+INJECTED = Port(
+    "float32",
+    ("~heard_sample", "channel"),
+    "live audio",
+    FULL_SCALE,
+    minimum=-64.0,
+    maximum=64.0,
+)
+OWN_GAIN = Port("float32", (), "gain of the own audio", "[0, 1]", minimum=0.0, maximum=1.0)
+GAP = Port("float32", (), "gap", "seconds, [0, 60]", minimum=0.0, maximum=60.0)
+HEARD_FRAMES = Port("int32", (), "frames heard", "[0, frame]", minimum=0)
+
 # ---- sampling
 TEMPERATURE = Port("float32", (), "temperature", "[0, 10], 0 = greedy", minimum=0.0, maximum=10.0)
 TOP_K = Port("int32", (), "top k", ">= 0, 0 = no cut", minimum=0)

@@ -57,6 +57,71 @@ class Gain:
         return {"audio": audio * self.factor}
 
 
+class Sines:
+    """The voices of `SineDecode` and `SineEncode`.
+
+    Attributes:
+        waves: float32 [harmonic, sample]; one frame of every harmonic.
+        share: float32 [level, channel]; how loud a level is at its loudest.
+    """
+
+    PEAK = 0.5
+    LOWEST_HARMONIC = 4
+    HARMONICS = 32
+    LOUDNESSES = 8
+
+    def __init__(self, format: Format) -> None:
+        phase = np.arange(format.frame_samples) / format.frame_samples
+        cycles = self.LOWEST_HARMONIC + np.arange(self.HARMONICS)[:, None]
+        self.waves = np.sin(2 * np.pi * cycles * phase).astype(np.float32)
+        level = np.arange(format.codec_levels)[:, None]
+        channel = np.arange(format.channels)
+        # Levels lean to one channel after the other, so that stereo can be heard.
+        lean = np.where(level % format.channels == channel, 1.0, 0.5)  # [level, channel]
+        share = lean / (1 + level)
+        self.share = (self.PEAK * share / share.sum(axis=0)).astype(np.float32)
+
+
+class SineEncode:
+    """Finds tokens that `SineDecode` would play much like a given audio: level by level.
+
+    Each level takes the harmonic that is loudest in what the levels before it left over.
+
+    Inputs:
+        audio: float32 [row, sample, channel].
+
+    Outputs:
+        tokens: int32 [row, frame, level], in [0, codebook_size).
+    """
+
+    inputs: ClassVar[dict[str, Port]] = {"audio": AUDIO}
+    outputs: ClassVar[dict[str, Port]] = {"tokens": TOKENS}
+
+    def __init__(self, params: None, format: Format, device: jax.Device) -> None:
+        self.sines = Sines(format)
+        self.frame_samples = format.frame_samples
+        self.codebook_size = format.codebook_size
+
+    def __call__(self, audio: np.ndarray) -> dict[str, np.ndarray]:
+        """Encodes one chunk of every row."""
+        rows, channels = len(audio), audio.shape[-1]
+        size, sines = self.codebook_size, self.sines
+        frames = audio.reshape(rows, -1, self.frame_samples, channels)
+        left = np.einsum("rfsc,hs->rfhc", frames, sines.waves) * (2 / self.frame_samples)
+        codes = []
+        for share in sines.share:  # [channel]
+            fit = np.clip(left @ share / np.square(share).sum(), 0, 1)  # [row, frame, harmonic]
+            pitch = fit.argmax(axis=-1)
+            loudness = np.clip(np.take_along_axis(fit, pitch[..., None], -1), 0.5, 1)
+            played = np.arange(sines.HARMONICS) == pitch[..., None]  # [row, frame, harmonic]
+            left = left - (played * loudness)[..., None] * share
+            step = np.rint((loudness[..., 0] - 0.5) * 2 * (sines.LOUDNESSES - 1))
+            lowest = -(-pitch * size // sines.HARMONICS)
+            code = lowest + (step.astype(np.int64) - lowest) % sines.LOUDNESSES
+            codes.append(np.minimum(code, size - 1))
+        return {"tokens": np.stack(codes, axis=-1).astype(np.int32)}
+
+
 class SineDecode:
     """Plays every frame as a chord of sines instead of decoding it: one voice a level.
 
@@ -71,42 +136,31 @@ class SineDecode:
             frames are the overlap.
 
     Outputs:
-        audio: float32 [row, faded_sample, channel], within [-PEAK, PEAK].
+        audio: float32 [row, faded_sample, channel], within [-Sines.PEAK, Sines.PEAK].
     """
 
     inputs: ClassVar[dict[str, Port]] = {"tokens": TOKENS, "context": CONTEXT}
     outputs: ClassVar[dict[str, Port]] = {"audio": FADED_AUDIO}
-
-    PEAK = 0.5
-    LOWEST_HARMONIC = 4
-    HARMONICS = 32
-    LOUDNESSES = 8
+    encoder: ClassVar[type] = SineEncode
 
     def __init__(self, params: None, format: Format, device: jax.Device) -> None:
         self.fade_frames = format.fade_frames
         self.codebook_size = format.codebook_size
-        phase = np.arange(format.frame_samples) / format.frame_samples
-        cycles = self.LOWEST_HARMONIC + np.arange(self.HARMONICS)[:, None]
-        self.waves = np.sin(2 * np.pi * cycles * phase).astype(np.float32)  # [harmonic, sample]
-        level = np.arange(format.codec_levels)[:, None]
-        channel = np.arange(format.channels)
-        # Levels lean to one channel after the other, so that stereo can be heard.
-        lean = np.where(level % format.channels == channel, 1.0, 0.5)  # [level, channel]
-        share = lean / (1 + level)
-        self.share = (self.PEAK * share / share.sum(axis=0)).astype(np.float32)
+        self.sines = Sines(format)
 
     def __call__(self, tokens: np.ndarray, context: np.ndarray) -> dict[str, np.ndarray]:
         """Renders the overlap and one chunk."""
         codes = np.concatenate([context[:, -self.fade_frames :], tokens], axis=1)
-        pitch = codes * self.HARMONICS // self.codebook_size  # [row, frame, level]
-        loudness = 0.5 + 0.5 * (codes % self.LOUDNESSES) / (self.LOUDNESSES - 1)
+        sines = self.sines
+        pitch = codes * sines.HARMONICS // self.codebook_size  # [row, frame, level]
+        loudness = 0.5 + 0.5 * (codes % sines.LOUDNESSES) / (sines.LOUDNESSES - 1)
         loudness = np.where(codes < 0, 0, loudness).astype(np.float32)  # [row, frame, level]
-        voice = loudness[..., None] * self.share  # [row, frame, level, channel]
-        chord = np.zeros((*codes.shape[:2], voice.shape[-1], self.HARMONICS), np.float32)
+        voice = loudness[..., None] * sines.share  # [row, frame, level, channel]
+        chord = np.zeros((*codes.shape[:2], voice.shape[-1], sines.HARMONICS), np.float32)
         row, frame = np.ogrid[: codes.shape[0], : codes.shape[1]]
         for level in range(codes.shape[2]):
             chord[row, frame, :, pitch[:, :, level]] += voice[:, :, level]
-        frames = np.moveaxis(chord @ self.waves, 2, 3)  # [row, frame, frame_sample, channel]
+        frames = np.moveaxis(chord @ sines.waves, 2, 3)  # [row, frame, frame_sample, channel]
         return {"audio": frames.reshape(len(frames), -1, frames.shape[-1])}
 
 

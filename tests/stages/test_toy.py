@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from graph.format import Format
 from stages.context import Pack
 from stages.crossfade import Crossfade
-from stages.toy import Gain, GainParams, RandomSample, SineDecode
+from stages.toy import Gain, GainParams, RandomSample, SineDecode, SineEncode
 
 FORMAT = Format(chunk_s=0.4, context_s=0.8)
 SMALL = Format(chunk_s=0.2, context_s=0.4, fade_s=0.08, sample_rate_hz=4_000, codec_levels=5)
@@ -200,3 +200,27 @@ def test_a_masked_style_is_the_middle_of_the_codebook():
         chunk=one.astype(np.int64),
     )["tokens"]
     assert np.all(tokens == 512)
+
+
+# ---- SineEncode
+
+
+def chunk_of(tokens, format=FORMAT):
+    return build(SineDecode, format)(tokens, nothing_yet(format))["audio"][
+        :, format.frame_samples :
+    ]
+
+
+def test_what_was_encoded_plays_much_like_the_original():
+    audio = chunk_of(codes(FORMAT, "frame"))
+    again = chunk_of(build(SineEncode)(audio)["tokens"])
+    assert np.square(again - audio).sum() < 0.05 * np.square(audio).sum()
+
+
+def test_silence_and_noise_have_tokens_too():
+    noise = np.random.default_rng(0).standard_normal((2, FORMAT.dims["sample"], 2))
+    noise[0] = 0
+    tokens = build(SineEncode)(noise.astype(np.float32))["tokens"]
+    assert tokens.shape == (2, FORMAT.dims["frame"], FORMAT.codec_levels)
+    assert tokens.min() >= 0
+    assert tokens.max() < FORMAT.codebook_size
