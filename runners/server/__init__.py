@@ -1,0 +1,1 @@
+"""Live music for many listeners: the engine, the protocols, the page."""

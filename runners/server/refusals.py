@@ -1,0 +1,47 @@
+"""Why the engine says no: every refusal has its reason in words."""
+
+from __future__ import annotations
+
+from graph.control import ControlError
+
+
+class Full(Exception):
+    """No more streams fit: what is measured says that the others would be late.
+
+    Attributes:
+        reason: what there is too much of, in one line.
+        retry_after_s: when to ask again.
+    """
+
+    def __init__(self, reason: str, retry_after_s: float):
+        self.reason = reason
+        self.retry_after_s = retry_after_s
+        super().__init__(f"full: {reason}; ask again in {retry_after_s:g} s")
+
+
+class ControlRefused(ControlError):
+    """A control is unknown, does not fit its port or is refused by a stage; nothing has changed.
+
+    Attributes:
+        reason: which control, and what would fit, in one line.
+    """
+
+    def __init__(self, reason: str):
+        self.reason = reason
+        super().__init__(reason)
+
+
+class StreamFailed(RuntimeError):
+    """A stream ended because a stage failed for its row; other streams go on.
+
+    Attributes:
+        reason: which stage, at which chunk, and what happened, in one line.
+    """
+
+    def __init__(self, reason: str):
+        self.reason = reason
+        super().__init__(reason)
+
+
+class StreamEnded(RuntimeError):
+    """Something was asked of a stream that is closed."""
