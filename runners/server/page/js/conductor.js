@@ -16,16 +16,26 @@ export class Conductor extends EventTarget {
     this.ready = null;
     this.slack_s = null;
     this.playing = false;
+    this.begun = false;
     this.sent = {};
     this.steered = 0;
+    this.awaited = new Map();
     link.addEventListener("message", ({ detail }) => this.hear(detail));
     link.addEventListener("frame", ({ detail }) => this.chunk(detail));
     link.addEventListener("lost", () => this.lost());
     store.subscribe(() => this.steerSoon());
   }
 
+  get format() {
+    return this.ready?.format ?? null;
+  }
+
   get chunk_s() {
-    return this.ready?.format.chunk_s ?? 2;
+    return this.format?.chunk_s ?? 2;
+  }
+
+  get about() {
+    return "";
   }
 
   /** The controls as the page has them arranged. */
@@ -34,21 +44,22 @@ export class Conductor extends EventTarget {
   }
 
   hear(message) {
-    if (message.type === "ready") {
-      this.ready = message;
-      this.link.settled();
-      this.dispatchEvent(new Event("ready"));
-      this.sent = this.controls();
-      this.link.send({ type: "start", controls: this.sent });
-      if (this.playing) this.link.send({ type: "play" });
-    } else if (message.type === "chunk") {
-      this.slack_s = message.slack_s ?? this.slack_s;
-    } else {
-      this.dispatchEvent(new CustomEvent(message.type, { detail: message }));
-    }
+    if (message.type === "ready") this.welcome(message);
+    else if (message.type === "chunk") this.slack_s = message.slack_s ?? this.slack_s;
+    else this.dispatchEvent(new CustomEvent(message.type, { detail: message }));
+  }
+
+  welcome(message) {
+    this.ready = message;
+    this.link.settled();
+    this.dispatchEvent(new Event("ready"));
+    this.sent = this.controls();
+    this.link.send({ type: "start", controls: this.sent });
+    if (this.playing) this.link.send({ type: "play" });
   }
 
   chunk(frame) {
+    this.begun = true;
     this.player.feed(readChunk(frame).samples);
   }
 
@@ -72,25 +83,27 @@ export class Conductor extends EventTarget {
     const changed = Object.keys(controls).filter(differs);
     if (!changed.length) return;
     const changes = Object.fromEntries(changed.map((name) => [name, controls[name]]));
-    if (this.link.send({ type: "steer", controls: changes })) this.sent = controls;
+    if (this.link.send({ type: "steer", controls: changes })) this.sent = { ...this.sent, ...changes };
   }
 
   async play() {
     this.playing = true;
     this.link.send({ type: "play" });
     await this.player.want(true);
-    this.dispatchEvent(new Event("transport"));
   }
 
   async pause() {
     this.playing = false;
     this.link.send({ type: "pause" });
     await this.player.want(false);
-    this.dispatchEvent(new Event("transport"));
   }
 
   reset() {
     this.player.clear();
     this.link.send({ type: "reset" });
   }
+
+  async upload() { return "u0"; }
+  async save() { return null; }
+  reopen() {}
 }

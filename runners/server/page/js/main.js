@@ -1,85 +1,138 @@
-/** Puts the page together: store, link, player, views. */
+/** Puts the page together: what is arranged, the link, the player, and the views. */
 
 import { Player } from "./audio/player.js";
 import { Conductor } from "./conductor.js";
 import { Link } from "./link.js";
-import { toRgb } from "./logic/colour.js";
+import { readLayout, toLayout } from "./logic/layout.js";
+import { knobsOf } from "./logic/knobs.js";
 import { Memory } from "./memory.js";
 import { Morph } from "./morph.js";
+import { download, readSession, writeSession } from "./sessions.js";
 import { Store } from "./store.js";
-import { Takes } from "./takes.js";
-import { clock } from "./view/clock.js";
-import { paintField } from "./view/field.js";
+import { Takes, stamp } from "./takes.js";
+import { Token } from "./token.js";
+import { Uploads } from "./uploads.js";
 import { Health } from "./view/health.js";
-import { PAUSE, PLAY } from "./view/icons.js";
 import { Lane } from "./view/lane.js";
-import { paintLines } from "./view/lines.js";
+import { MorphBar } from "./view/morph_bar.js";
 import { Notice } from "./view/notice.js";
 import { Pad } from "./view/pad.js";
+import { Painter } from "./view/painter.js";
+import { PromptForm } from "./view/prompt_form.js";
 import { PromptList } from "./view/prompts.js";
 import { Sampling } from "./view/sampling.js";
-import { Spectrum } from "./view/spectrum.js";
 import { Theme } from "./view/theme.js";
-import { Wave } from "./view/wave.js";
+import { Transport, listenForSpace } from "./view/transport.js";
+
+const FIRST_PROMPTS = ["lo-fi piano", "warm strings", "dub techno"];
+const REMEMBER_AFTER_MS = 400;
 
 const part = (id) => document.getElementById(id);
 const memory = new Memory();
+const token = new Token();
 const store = new Store();
 const player = new Player();
-const link = new Link(() => new URL("ws/stream", location.href).href.replace(/^http/, "ws"));
+const link = new Link(() => token.address("ws/stream"));
 const conductor = new Conductor(link, store, player);
 const morph = new Morph(store);
 const notice = new Notice(part);
-const health = new Health(part);
+const uploads = new Uploads(store, (file, name) => conductor.upload(file, name));
+
 const list = new PromptList(part("prompt-list"), store);
 const sampling = new Sampling(part("sampling-rows"), store);
-const lane = new Lane(part("lane"), store, morph);
-const wave = new Wave(part("wave"));
-const spectrum = new Spectrum(part("spectrum"));
-let painted = "";
-const theme = new Theme(part("theme"), memory, () => { painted = ""; store.changed(); });
 const pad = new Pad(part("pad"), store, {
   rename: (id) => list.edit(id),
-  add: (place) => { const p = store.add({ kind: "text", name: "new prompt", ...place }); list.show(); pad.show(); list.edit(p.id); },
-  files: () => {},
+  add: (place) => list.edit(store.add({ kind: "text", name: "new prompt", ...place }).id),
+  files: (files, place) => uploads.take(files, place),
 });
-new Takes(player, { button: part("record"), text: part("record-text"), link: part("download") }, () => conductor.ready?.format);
-for (const name of ["lo-fi piano", "warm strings", "dub techno"]) store.add({ kind: "text", name });
+const lane = new Lane(part("lane"), store, morph);
+const morphBar = new MorphBar(part, morph, pad);
+const theme = new Theme(part("theme"), memory, () => store.changed());
+const transport = new Transport(part, {
+  toggle,
+  reset: () => conductor.reset(),
+  volume: (volume) => player.setVolume(volume),
+});
+const health = new Health(part);
+const views = [pad, list, sampling, lane, morphBar];
+const painter = new Painter(part, { store, player, conductor, morph, theme, transport, health, views });
+const takes = new Takes(
+  player,
+  { button: part("record"), text: part("record-text"), link: part("download") },
+  () => conductor.format,
+);
 
-store.subscribe(() => {
-  document.documentElement.style.setProperty("--mix", `rgb(${toRgb(store.colour()).join(" ")})`);
-  pad.show(); list.show(); sampling.show(); lane.show(theme.dark);
-  const state = JSON.stringify([store.prompts.map(({ x, y, gel }) => [x, y, gel]), theme.dark]);
-  if (state !== painted) { painted = state; paintField(part("field"), store.prompts, theme.dark); }
-});
-let level = 0, before = performance.now();
-function frame(now) {
-  const seconds = (now - before) / 1000; before = now;
-  level += (Math.min(1, player.status.peak) - level) * Math.min(1, 8 * seconds);
-  paintLines(part("lines"), store, { dark: theme.dark, level });
-  if (player.analyser && player.status.flowing) { wave.draw(player.analyser, seconds, store.colour()); spectrum.draw(player.analyser, seconds, store.colour(), theme.dark); }
-  health.show(player, conductor);
-  part("clock").textContent = clock(player.status.played_s);
-  part("morph-time").textContent = `${clock(morph.at_s)} / ${clock(morph.length_s)}`;
-  requestAnimationFrame(frame);
+async function toggle() {
+  const obstacle = Player.obstacle();
+  if (obstacle) notice.show(obstacle);
+  else if (conductor.playing) await conductor.pause();
+  else if (conductor.format) {
+    await player.open(conductor.format.sample_rate_hz, conductor.format.channels);
+    await conductor.play();
+  }
 }
-requestAnimationFrame(frame);
-part("play").innerHTML = PLAY;
-part("play").addEventListener("click", async () => {
-  if (conductor.playing) { await conductor.pause(); }
-  else { await player.open(conductor.ready.format.sample_rate_hz, conductor.ready.format.channels); await conductor.play(); }
-  part("play").innerHTML = conductor.playing ? PAUSE : PLAY;
+
+async function save() {
+  try {
+    const session = conductor.begun ? await conductor.save() : null;
+    download(await writeSession(store, session), `soundstage-${stamp()}.soundstage`);
+  } catch (error) {
+    notice.show(`The session could not be saved: ${error.message}.`);
+  }
+}
+
+async function open(file) {
+  try {
+    const { layout, clips, session } = readSession(await file.text());
+    morph.rest();
+    store.arrange(layout, clips);
+    conductor.reopen(session);
+  } catch (error) {
+    notice.show(`${file.name} could not be opened: ${error.message}.`);
+  }
+}
+
+/** The arrangement of the last visit, or a first one. */
+function arrange() {
+  try {
+    store.arrange(readLayout(memory.read("layout")));
+  } catch {
+    for (const name of FIRST_PROMPTS) store.add({ kind: "text", name });
+  }
+}
+
+let remembering = null;
+store.subscribe(() => {
+  clearTimeout(remembering);
+  remembering = setTimeout(() => memory.write("layout", toLayout(store)), REMEMBER_AFTER_MS);
 });
+
 conductor.addEventListener("ready", () => {
-  part("link-text").textContent = "Connected"; part("link").dataset.state = "open";
-  sampling.offer([
-    { name: "temperature", label: "Temperature", title: "", least: 0, most: 4, step: 0.05, value: 1.1 },
-    { name: "top_k", label: "Top k", title: "", least: 0, most: 1024, step: 1, value: 40 },
-    { name: "guidance", label: "Guidance", title: "", least: 0, most: 10, step: 0.1, value: 5 },
-    { name: "seed", label: "Seed", title: "", least: 0, most: 1e9, step: 1, value: 0 },
-  ]);
+  notice.hide();
+  part("about").textContent = conductor.about;
+  sampling.offer(knobsOf(conductor.ready.controls));
+  uploads.again();
 });
-part("morph-record").addEventListener("click", () => morph.record());
-part("morph-replay").addEventListener("click", () => morph.replay());
-globalThis.soundstage = { store, morph, player, conductor };
+conductor.addEventListener("refused", ({ detail }) => {
+  const asks = detail.token
+    ? { token: (given) => { token.keep(given); notice.hide(); link.open(); } }
+    : detail.again ? { action: "Try again", act: () => { notice.hide(); link.open(); } } : {};
+  notice.show(detail.text, asks);
+});
+link.addEventListener("state", () => transport.showLink(link));
+player.addEventListener("overflow", () => notice.show("More music came than fits: some was left out."));
+
+part("save").addEventListener("click", save);
+part("open").addEventListener("click", () => part("open-file").click());
+part("open-file").addEventListener("change", ({ target }) => {
+  if (target.files.length) open(target.files[0]);
+  target.value = "";
+});
+new PromptForm(part, store, uploads);
+listenForSpace(toggle);
+arrange();
+painter.run();
 link.open();
+
+// For the console and for tests: the parts at work.
+globalThis.soundstage = { store, player, conductor, morph, link, takes };

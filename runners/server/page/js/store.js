@@ -1,6 +1,6 @@
 /** What the player has arranged: prompts, listener, sampling, morph. Every view is drawn from it. */
 
-import { clamp, freePlace, weightsAt } from "./logic/weights.js";
+import { clamp, freePlace, sharesAt } from "./logic/weights.js";
 import { css, gel, mix } from "./logic/colour.js";
 
 const FIRST_PLACES = [
@@ -52,6 +52,20 @@ export class Store {
     this.changed();
   }
 
+  /** Puts an arrangement (see logic/layout.js) in place of all there is. */
+  arrange({ prompts, listener, sampling, tracks }, files = {}) {
+    this.prompts = prompts.map((prompt) => ({
+      ...prompt,
+      file: files[prompt.id],
+      silent: prompt.kind === "audio",
+    }));
+    this.made = 1 + Math.max(-1, ...prompts.map(({ id }) => Number(id.slice(1)) || 0));
+    this.listener = listener;
+    Object.assign(this.sampling, sampling);
+    this.tracks = tracks;
+    this.changed();
+  }
+
   /** The lowest colour no prompt has. */
   freeGel() {
     const taken = new Set(this.prompts.map((prompt) => prompt.gel));
@@ -74,9 +88,9 @@ export class Store {
     this.changed();
   }
 
-  /** Every prompt's share of what is heard at the listener's place. */
+  /** Every prompt's share at the listener's place; a file the server has not got has none. */
   weights() {
-    return weightsAt(this.listener, this.prompts);
+    return sharesAt(this.listener, this.prompts);
   }
 
   /** The colour of the mixture at the listener's place, in OKLab. */

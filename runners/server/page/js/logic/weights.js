@@ -19,6 +19,18 @@ export function weightsAt(place, points) {
 }
 
 /**
+ * The shares of prompts of which some cannot be heard yet: those have none.
+ *
+ * @param {{x: number, y: number}} place
+ * @param {{x: number, y: number, silent?: boolean}[]} prompts
+ * @returns {number[]} one share a prompt, sum 1 if any can be heard.
+ */
+export function sharesAt(place, prompts) {
+  const heard = weightsAt(place, prompts.filter((prompt) => !prompt.silent));
+  return prompts.map((prompt) => (prompt.silent ? 0 : heard.shift()));
+}
+
+/**
  * Shares as whole per cents that add up to 100: the largest remainders are rounded up.
  *
  * @param {number[]} shares sum 1.
@@ -26,7 +38,7 @@ export function weightsAt(place, points) {
  */
 export function percents(shares) {
   const floors = shares.map((share) => Math.floor(share * 100));
-  const missing = shares.length ? 100 - floors.reduce((total, value) => total + value, 0) : 0;
+  const missing = shares.some((share) => share > 0) ? 100 - floors.reduce((total, value) => total + value, 0) : 0;
   const byRemainder = shares
     .map((share, index) => [share * 100 - floors[index], index])
     .sort((a, b) => b[0] - a[0]);

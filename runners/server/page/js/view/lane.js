@@ -2,7 +2,7 @@
 
 import { css, gel } from "../logic/colour.js";
 import { moveKey, placeAt, removeKey } from "../logic/timeline.js";
-import { weightsAt } from "../logic/weights.js";
+import { sharesAt } from "../logic/weights.js";
 import { sharp } from "./canvas.js";
 
 const SHORTEST_S = 8;
@@ -23,7 +23,10 @@ export class Lane {
     this.keys = lane.querySelector("#keys");
     this.canvas = lane.querySelector("canvas");
     this.drawn = "";
+    // The one keyframe that Tab reaches; up and down arrows go from there to the others.
+    this.current = 0;
     lane.addEventListener("pointerdown", (event) => this.press(event));
+    this.keys.addEventListener("focusin", (event) => this.choose(event.target));
     this.keys.addEventListener("keydown", (event) => this.typed(event));
     new ResizeObserver(() => this.paint()).observe(lane);
   }
@@ -67,6 +70,7 @@ export class Lane {
       Object.assign(button.dataset, { id, index });
       button.setAttribute("aria-label", `${name} at ${key.t_s.toFixed(1)} seconds`);
       button.title = `${name}, ${key.t_s.toFixed(1)} s`;
+      button.tabIndex = order === Math.min(this.current, wanted.length - 1) ? 0 : -1;
       button.style.left = `${(100 * key.t_s) / this.span_s}%`;
       button.style.top = `${STREAM_PX + ROW_PX * (row + 0.5)}px`;
       button.style.setProperty("--gel", prompt ? this.store.colourOf(prompt) : "var(--ink)");
@@ -98,8 +102,11 @@ export class Lane {
     for (let x = 0; x < end; x += 2) {
       const t_s = (x / width) * this.span_s;
       const placed = (id, point) => placeAt(this.store.tracks[id] ?? [], t_s) ?? point;
-      const points = this.store.prompts.map((prompt) => placed(prompt.id, prompt));
-      const shares = weightsAt(placed("listener", this.store.listener), points);
+      const points = this.store.prompts.map((prompt) => ({
+        ...placed(prompt.id, prompt),
+        silent: prompt.silent,
+      }));
+      const shares = sharesAt(placed("listener", this.store.listener), points);
       let y = 0;
       this.store.prompts.forEach((prompt, index) => {
         context.fillStyle = css(gel(prompt.gel), this.dark ? 0.8 : 0.9);
@@ -120,6 +127,14 @@ export class Lane {
       context.globalAlpha = 1;
       context.fillText(`${t_s}`, x + 4, height - 2);
     }
+  }
+
+  choose(key) {
+    const keys = [...this.keys.children];
+    this.current = keys.indexOf(key);
+    keys.forEach((other) => {
+      other.tabIndex = other === key ? 0 : -1;
+    });
   }
 
   timeOf(event) {
@@ -155,7 +170,9 @@ export class Lane {
     const key = track?.[Number(index)];
     if (!key) return;
     const step = event.shiftKey ? STRIDE_S : STEP_S;
-    if (event.key === "ArrowLeft") this.moveTo(id, Number(index), key.t_s - step);
+    if (event.key === "ArrowUp") this.goTo(event.target.previousElementSibling);
+    else if (event.key === "ArrowDown") this.goTo(event.target.nextElementSibling);
+    else if (event.key === "ArrowLeft") this.moveTo(id, Number(index), key.t_s - step);
     else if (event.key === "ArrowRight") this.moveTo(id, Number(index), key.t_s + step);
     else if (event.key === "Enter") this.morph.seek(key.t_s);
     else if (event.key === "Delete" || event.key === "Backspace") this.remove(id, Number(index));
@@ -163,10 +180,17 @@ export class Lane {
     event.preventDefault();
   }
 
+  goTo(key) {
+    key?.focus();
+  }
+
   remove(id, index) {
     const track = removeKey(this.store.tracks[id], index);
     if (track.length) this.store.tracks[id] = track;
     else delete this.store.tracks[id];
+    const left = this.rows.reduce((count, row) => count + this.store.tracks[row].length, 0);
     this.store.changed();
+    if (!left) document.getElementById("morph-record").focus();
+    else this.goTo(this.keys.children[Math.min(this.current, left - 1)]);
   }
 }

@@ -20,6 +20,11 @@ export class Pad {
     this.store = store;
     this.asks = asks;
     this.points = new Map();
+    // The point last moved by hand.
+    this.touched = "listener";
+    this.layer.addEventListener("focusin", (event) => {
+      this.touched = event.target.dataset.id;
+    });
     this.listenToPointer();
     this.listenToKeys();
     this.listenToDrops();

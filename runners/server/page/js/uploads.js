@@ -1,0 +1,50 @@
+/** Audio files as prompts: handed to the server, and again when it has forgotten them. */
+
+export class Uploads {
+  /**
+   * @param {import("./store.js").Store} store
+   * @param {(file: Blob, name: string) => Promise<string>} send resolves with the server's name
+   *     for the file, rejects with a reason for people.
+   */
+  constructor(store, send) {
+    this.store = store;
+    this.send = send;
+  }
+
+  /** Adds a prompt for every file, the first of them at a place. */
+  take(files, place = {}) {
+    [...files].forEach((file, index) => {
+      const name = file.name.replace(/\.[^.]+$/, "");
+      const prompt = this.store.add({ kind: "audio", name, file, ...(index ? {} : place) });
+      this.hand(prompt);
+    });
+  }
+
+  /** Hands over everything again: the server is another, or has forgotten. */
+  again() {
+    for (const prompt of this.store.prompts) {
+      if (prompt.kind !== "audio") continue;
+      this.hand(prompt);
+    }
+  }
+
+  async hand(prompt) {
+    prompt.upload = undefined;
+    prompt.silent = true;
+    if (!prompt.file) {
+      prompt.state = "The file is not here any more: remove it, or drop it again";
+      this.store.changed();
+      return;
+    }
+    prompt.state = "Uploading";
+    this.store.changed();
+    try {
+      prompt.upload = await this.send(prompt.file, prompt.name);
+      prompt.state = "";
+      prompt.silent = false;
+    } catch (error) {
+      prompt.state = `Not used: ${error.message}`;
+    }
+    this.store.changed();
+  }
+}
