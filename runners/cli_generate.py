@@ -38,6 +38,10 @@ soundstage generate "acid" --save set.session; soundstage generate "dub" --resum
 
 soundstage generate "strings" --output - | ffplay -i -
 
+soundstage generate "brass band" --continue-from tune.wav --keep-clip
+
+soundstage generate "acid house" --preset tiny-inject --inject guitar.wav
+
 soundstage generate "strings" --output - --journal set.journal | ...; soundstage generate
 --resume set.journal --journal set.journal --output - | ..."""
 
@@ -124,6 +128,33 @@ Resume = Annotated[
         rich_help_panel=MUSIC_PANEL,
     ),
 ]
+ContinueFrom = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Go on from an audio file: its end is what the model remembers. Any file that --audio "
+        "takes, and silence.",
+        rich_help_panel=MUSIC_PANEL,
+    ),
+]
+KeepClip = Annotated[
+    bool,
+    typer.Option(
+        "--keep-clip",
+        help="Put the file of --continue-from in front of the music, joined by a cross-fade; "
+        "--duration counts the music alone.",
+        rich_help_panel=MUSIC_PANEL,
+    ),
+]
+Inject = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Play an audio file into the music: the model hears it as if it had sounded with its "
+        "own last chunk. Takes a pipeline with a control for it, such as the preset tiny-inject.",
+        rich_help_panel=MUSIC_PANEL,
+    ),
+]
 Record = Annotated[
     Path | None,
     typer.Option(
@@ -144,6 +175,9 @@ def generate(
     top_k: TopK = None,
     guidance_weight: Guidance = None,
     resume: Resume = None,
+    continue_from: ContinueFrom = None,
+    keep_clip: KeepClip = False,
+    inject: Inject = None,
     preset: Preset = None,
     pipeline: Pipeline = None,
     set_: Set = None,
@@ -179,6 +213,9 @@ def generate(
             controls=given(seed, temperature, top_k, guidance_weight),
             choice=choose(None, preset, pipeline, set_, place, allow),
             resume=resume,
+            continue_from=continue_from,
+            keep_clip=keep_clip,
+            inject=inject,
             save=save,
             journal=journal,
             record=record,

@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from graph.check import build
 from graph.check import check as check_spec
 from graph.overrides import apply
@@ -14,6 +16,7 @@ from graph.pipeline import read_tables
 from graph.plan import Graph
 from graph.problem import PipelineError, Problem
 from graph.spec import PipelineSpec, parse
+from graph.state import State
 from runners.devices import NoDevice
 from runners.errors import UsageError
 from runners.journal_file import read_saved
@@ -142,6 +145,7 @@ def open(
     lookahead: int = 0,
     runner: RunnerChoice | RunnerKind = "local",
     warm_up: bool = False,
+    continue_from: str | Path | np.ndarray | None = None,
     **controls: Any,
 ) -> Session:
     """Opens a session: one stream, or one a row.
@@ -156,23 +160,38 @@ def open(
         lookahead: chunks made ahead of the one asked for (see `Session`).
         runner: what runs the stages (see `open_runner`).
         warm_up: compile everything now rather than during the first chunk.
+        continue_from: what the music of every row goes on from: an audio file, or float32
+            [sample, channel] at the format's rate. The first chunk begins with the last `fade_s`
+            of it, as the codec renders it.
         **controls: controls of every row, e.g. prompts, temperature, top_k, guidance, seed.
 
     Raises:
         PipelineError: the pipeline cannot run.
         ControlError: a control is refused.
+        NotContinuable: the pipeline cannot go on from audio.
+        InputError: the audio to go on from cannot be used.
     """
     graph = load(preset, pipeline, settings, placements, allow)
+    streams = [str(row) for row in range(1 if rows is None else len(rows))]
+    state = None if continue_from is None else _continued(graph, continue_from, streams)
     opened = open_runner(graph, runner)
     try:
         own = [{**controls, **row} for row in (rows if rows is not None else [{}])]
-        session = Session(opened, own, lookahead=lookahead, owns_runner=True)
+        session = Session(opened, own, state=state, lookahead=lookahead, owns_runner=True)
         if warm_up:
             opened.warm_up(len(own))
     except BaseException:
         opened.close()
         raise
     return session
+
+
+def _continued(graph: Graph, clip: str | Path | np.ndarray, streams: Sequence[str]) -> State:
+    from runners.continuation import continued_state, find_ends, read_clip
+
+    find_ends(graph)
+    audio = clip if isinstance(clip, np.ndarray) else read_clip(clip, graph)
+    return continued_state(graph, audio, streams)
 
 
 def resume(

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from graph.control import ControlError
+from graph.state import State
 from runners.audio_out import STANDARD_OUTPUT, AudioWriter, open_writer
+from runners.continuation import continued_state
 from runners.front import open_runner
+from runners.injection import blocks, inject_control, silence
 from runners.interrupts import uninterrupted
 from runners.journal import JournalWriter
 from runners.offline import Stopwatch, chunks, closing, timeline
 from runners.order import Order, Plan
 from runners.order import plan as check
 from runners.progress import Progress, Update
+from runners.provenance import AudioPrompt
 from runners.provenance_of import describe
 from runners.runner import Chunk, Runner
 from runners.session import Session
@@ -53,10 +57,14 @@ def generate(order: Order, progress: Progress) -> None:
     before = Stopwatch()
     with progress.step("checking the pipeline"):
         plan = check(order)
+    state = None
+    if plan.clip is not None:
+        with progress.step("listening to the clip"), before.measure("listening"):
+            state = continued_state(plan.graph, plan.clip)
     with progress.step(f"loading {len(plan.graph.nodes)} stages"), before.measure("loading"):
         runner = open_runner(plan.graph, order.runner)
     with closing(runner):
-        session = open_session(plan.saved, plan.changes, runner)
+        session = open_session(plan.saved, plan.changes, runner, state)
         with progress.step("compiling"), before.measure("compiling"):
             runner.warm_up(1)
         if plan.graph.spec.note:
@@ -68,27 +76,34 @@ def generate(order: Order, progress: Progress) -> None:
         progress.say(line)
 
 
-def open_session(saved: SavedSession | None, changes: Mapping[str, Any], runner: Runner) -> Session:
+def open_session(
+    saved: SavedSession | None,
+    changes: Mapping[str, Any],
+    runner: Runner,
+    state: State | None = None,
+) -> Session:
     """One stream: a fresh one, or a saved one that goes on, steered.
 
     Args:
         saved: the session to go on from; None starts fresh.
         changes: controls asked for, by name.
         runner: what makes the chunks.
+        state: where a fresh one starts; None = from nothing.
 
     Raises:
         ControlError: a control is refused, or the saved session has several streams.
         SessionFileError: it was made by another graph or with other weights.
     """
     if saved is None:
-        return Session(runner, [changes])
+        return Session(runner, [changes], state=state)
     session = Session.resume(runner, saved)
     if len(session.controls) > 1:
         raise ControlError(
             f"{saved.path}: holds {len(session.controls)} streams and only one can be played; "
             "resume it in Python"
         )
-    session.steer(**changes)
+    # What was being played in when it was saved is over.
+    session.steer(**silence(session.graph), **changes)
     return session
 
 
@@ -116,23 +131,38 @@ def _write_chunks(
     update: Update,
     played: _Played,
 ) -> None:
+    before = plan.file_samples - plan.total_samples
+    beginning = plan.beginning
+    if beginning is not None:
+        writer.write(beginning.before)
     start = time.perf_counter()
-    for chunk in chunks(session, plan.chunks):
+    for chunk in chunks(session, plan.chunks, _changes(plan)):
         # A pipe may make us wait for its reader, so there Ctrl-C has to come through.
         with nullcontext() if plan.order.output == STANDARD_OUTPUT else uninterrupted():
             for watcher in watchers:
                 watcher.write(chunk)
-            block = chunk.audio[0, : plan.total_samples - writer.samples]
+            audio, ahead = chunk.audio[0], 0
+            if beginning is not None and played.chunk is None:
+                audio, ahead = beginning.joined(audio), before
+            block = audio[: plan.file_samples - writer.samples]
             writer.write(block)
             # Last, so that whoever gets the audio has at least what the journal knows of.
             if journal is not None:
-                journal.write(chunk, len(block))
+                journal.write(chunk, ahead + len(block))
         played.chunk = chunk
-        played.samples = writer.samples
+        played.samples = writer.samples - before
         played.clipped_samples = writer.clipped_samples
         played.wall_s = time.perf_counter() - start
-        seconds = writer.samples / plan.rate_hz
+        seconds = played.samples / plan.rate_hz
         update(seconds, seconds / played.wall_s)
+
+
+def _changes(plan: Plan) -> Iterator[Mapping[str, Any]] | None:
+    """What is played in, tick by tick."""
+    if plan.injected is None:
+        return None
+    name = inject_control(plan.graph)
+    return ({name: block} for block in blocks(plan.injected, plan.graph.format))
 
 
 def _journal(plan: Plan, session: Session) -> AbstractContextManager[JournalWriter | None]:
@@ -156,8 +186,11 @@ def _writer(plan: Plan, session: Session) -> AbstractContextManager[AudioWriter]
         plan.chunks,
         version(),
     )
+    files = (plan.order.continue_from, plan.order.inject)
+    named = [None if path is None else AudioPrompt.of(path) for path in files]
+    provenance = replace(provenance, continues=named[0], injected=named[1])
     return open_writer(
-        plan.order.output, plan.rate_hz, plan.channels, provenance, plan.total_samples
+        plan.order.output, plan.rate_hz, plan.channels, provenance, plan.file_samples
     )
 
 

@@ -1,10 +1,12 @@
 """What every command that makes a known amount of music has in common."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from itertools import repeat
 from pathlib import Path
+from typing import Any
 
 from graph.plan import Graph
 from runners.runner import Chunk, Runner, Tick
@@ -44,15 +46,24 @@ def closing(runner: Runner) -> Iterator[None]:
     runner.close()
 
 
-def chunks(session: Session, count: int) -> Iterator[Chunk]:
+def chunks(
+    session: Session, count: int, changes: Iterator[Mapping[str, Any]] | None = None
+) -> Iterator[Chunk]:
     """Makes the next `count` chunks; the session itself stays where it is.
 
     Unlike a session that looks ahead, it never begins a chunk beyond the last.
 
+    Args:
+        session: gives the state, and every row's controls.
+        count: how many.
+        changes: for each tick, what is other than the session's controls, in every row; values as
+            `graph.control.to_row` makes them.
+
     Raises:
         StageFailed: a stage failed.
     """
-    return session.runner.stream(_ticks(session, count), session.state, session.runner.window - 1)
+    ticks = _ticks(session, count, repeat({}) if changes is None else changes)
+    return session.runner.stream(ticks, session.state, session.runner.window - 1)
 
 
 def timeline(path: Path | None, graph: Graph) -> AbstractContextManager[TimelineWriter | None]:
@@ -64,7 +75,8 @@ def timeline(path: Path | None, graph: Graph) -> AbstractContextManager[Timeline
     return nullcontext() if path is None else open_timeline(path, graph, version())
 
 
-def _ticks(session: Session, count: int) -> Iterator[Tick]:
-    for index in range(count):
+def _ticks(session: Session, count: int, changes: Iterator[Mapping[str, Any]]) -> Iterator[Tick]:
+    for index, changed in zip(range(count), changes, strict=False):
         indices = tuple(chunk + index for chunk in session.state.chunks)
-        yield Tick(session.state.streams, indices, session.controls)
+        controls = tuple({**row, **changed} for row in session.controls)
+        yield Tick(session.state.streams, indices, controls)

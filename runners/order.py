@@ -6,8 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from graph.check import build
 from graph.overrides import apply
@@ -15,11 +18,13 @@ from graph.plan import Graph
 from graph.problem import PipelineError, Problem
 from graph.spec import parse
 from runners.audio_out import STANDARD_OUTPUT, open_writer
+from runners.beginning import Beginning
 from runners.controls import complete
 from runners.errors import InputError, UsageError
 from runners.files import check_writable
 from runners.journal import refuse_other_journal
 from runners.journal_file import read_saved
+from runners.order_audio import read_order_audio, refuse_contradictions
 from runners.pipe_out import standard_output
 from runners.pipeline_choice import PipelineChoice
 from runners.prompts import Audio, Text, expand_prompts
@@ -40,6 +45,9 @@ class Order:
         controls: the controls asked for, by name; what is left out stays at its default.
         choice: the pipeline.
         resume: a session file or a journal to go on from.
+        continue_from: an audio file to go on from.
+        keep_clip: whether that file's audio is in front of the music.
+        inject: an audio file that is played in, chunk by chunk.
         save: where to save the session at the end.
         journal: where to keep the journal while it plays; the one it goes on from, or a new file.
         record: where to write the trace.
@@ -53,6 +61,9 @@ class Order:
     controls: Mapping[str, Any] = field(default_factory=dict)
     choice: PipelineChoice = field(default_factory=PipelineChoice)
     resume: Path | None = None
+    continue_from: Path | None = None
+    keep_clip: bool = False
+    inject: Path | None = None
     save: Path | None = None
     journal: Path | None = None
     record: Path | None = None
@@ -70,6 +81,8 @@ class Plan:
         saved: the session to go on from; None starts fresh.
         changes: the controls asked for, prompts taken apart into theirs.
         total_samples: samples per channel to make.
+        clip: what to go on from, float32 [sample, channel]; None = nothing.
+        injected: what is played in, float32 [sample, channel]; None = nothing.
     """
 
     order: Order
@@ -77,6 +90,8 @@ class Plan:
     saved: SavedSession | None
     changes: Mapping[str, Any]
     total_samples: int
+    clip: np.ndarray | None = None
+    injected: np.ndarray | None = None
 
     @property
     def rate_hz(self) -> int:
@@ -92,6 +107,19 @@ class Plan:
     def seconds(self) -> float:
         """How long the audio will be, a whole number of samples."""
         return self.total_samples / self.rate_hz
+
+    @cached_property
+    def beginning(self) -> Beginning | None:
+        """How the music is joined to the clip that it goes on from."""
+        if self.clip is None:
+            return None
+        return Beginning(self.clip, self.graph.format, self.order.keep_clip)
+
+    @property
+    def file_samples(self) -> int:
+        """Samples per channel to write: the clip in front, if it is kept, and the music."""
+        before = 0 if self.beginning is None else len(self.beginning.before)
+        return before + self.total_samples
 
     @property
     def chunks(self) -> int:
@@ -111,8 +139,11 @@ def plan(order: Order) -> Plan:
     """
     refuse_duration(order.duration_s)
     _refuse_twice(order)
+    refuse_contradictions(order.continue_from, order.keep_clip, order.resume)
     graph, saved, changes = find_music(order.prompts, order.controls, order.choice, order.resume)
-    made = Plan(order, graph, saved, changes, total_samples(order.duration_s, graph))
+    total = total_samples(order.duration_s, graph)
+    audio = read_order_audio(order.continue_from, order.inject, graph)
+    made = Plan(order, graph, saved, changes, total, *audio)
     _refuse_unwritable(made)
     return made
 
@@ -241,9 +272,7 @@ def _refuse_unwritable(plan: Plan) -> None:
     else:
         with (
             suppress(_Untouched),
-            open_writer(
-                order.output, plan.rate_hz, plan.channels, total_samples=plan.total_samples
-            ),
+            open_writer(order.output, plan.rate_hz, plan.channels, total_samples=plan.file_samples),
         ):
             raise _Untouched
     for path in (order.save, order.journal, order.record, order.timeline):

@@ -93,6 +93,8 @@ class Provenance:
         weights: by stage name; only stages that have weights.
         chunks: chunks asked for; None = until stopped.
         random_weights: some stage's weights are random, so this is noise and not music.
+        continues: the audio file that the music goes on from.
+        injected: the audio file that was played in.
     """
 
     version: str
@@ -104,6 +106,8 @@ class Provenance:
     weights: Mapping[str, Weights]
     chunks: int | None = None
     random_weights: bool = False
+    continues: AudioPrompt | None = None
+    injected: AudioPrompt | None = None
 
     @property
     def title(self) -> str:
@@ -124,6 +128,8 @@ class Provenance:
         """The record for people, a fact a line."""
         facts = [f"made by     {self.software}, pipeline {self.pipeline}, graph {self.graph_hash}"]
         facts += [f"prompt      {_one_line(prompt)}" for prompt in self.prompts]
+        for name, file in (("continues", self.continues), ("played in", self.injected)):
+            facts += [] if file is None else [f"{name:<12}{_one_line(file)}"]
         facts.append("seed        " + ", ".join(map(str, self.seeds)))
         facts += [f"{name:<12}{value:g}" for name, value in self.controls.items()]
         facts += [
