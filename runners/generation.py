@@ -64,7 +64,7 @@ def generate(order: Order, progress: Progress) -> None:
     with progress.step(f"loading {len(plan.graph.nodes)} stages"), before.measure("loading"):
         runner = open_runner(plan.graph, order.runner)
     with closing(runner):
-        session = open_session(plan.saved, plan.changes, runner, state)
+        session = open_session(plan.saved, plan.changes, runner, state=state)
         with progress.step("compiling"), before.measure("compiling"):
             runner.warm_up(1)
         if plan.graph.spec.note:
@@ -80,6 +80,7 @@ def open_session(
     saved: SavedSession | None,
     changes: Mapping[str, Any],
     runner: Runner,
+    lookahead: int = 0,
     state: State | None = None,
 ) -> Session:
     """One stream: a fresh one, or a saved one that goes on, steered.
@@ -88,6 +89,7 @@ def open_session(
         saved: the session to go on from; None starts fresh.
         changes: controls asked for, by name.
         runner: what makes the chunks.
+        lookahead: chunks made ahead of the one asked for (see `Session`).
         state: where a fresh one starts; None = from nothing.
 
     Raises:
@@ -95,8 +97,8 @@ def open_session(
         SessionFileError: it was made by another graph or with other weights.
     """
     if saved is None:
-        return Session(runner, [changes], state=state)
-    session = Session.resume(runner, saved)
+        return Session(runner, [changes], state=state, lookahead=lookahead)
+    session = Session.resume(runner, saved, lookahead=lookahead)
     if len(session.controls) > 1:
         raise ControlError(
             f"{saved.path}: holds {len(session.controls)} streams and only one can be played; "
