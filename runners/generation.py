@@ -105,7 +105,7 @@ def open_session(
             "resume it in Python"
         )
     # What was being played in when it was saved is over.
-    session.steer(**silence(session.graph), **changes)
+    session.steer(**{**silence(session.graph), **changes})
     return session
 
 
