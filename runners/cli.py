@@ -9,6 +9,7 @@ import typer
 
 from runners import (
     cli_branch,
+    cli_doctor,
     cli_finetune,
     cli_generate,
     cli_inspect,
@@ -38,6 +39,7 @@ app = typer.Typer(
 )
 app.command(epilog=cli_generate.EXAMPLES)(cli_generate.generate)
 app.command(epilog=cli_play.EXAMPLES)(cli_play.play)
+app.command(epilog=cli_doctor.EXAMPLES)(cli_doctor.doctor)
 app.command(epilog=cli_variants.EXAMPLES)(cli_variants.variants)
 app.command(epilog=cli_branch.EXAMPLES)(cli_branch.branch)
 app.command(epilog=cli_pipeline.CHECK_EXAMPLES)(cli_pipeline.check)

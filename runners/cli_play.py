@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runners.cli_generate import AudioPrompt, Prompt, Prompts, Resume, Seed
+from runners.cli_generate import AudioPrompt, ContinueFrom, Prompt, Prompts, Resume, Seed
 from runners.cli_options import (
     MUSIC_PANEL,
     OUTPUT_PANEL,
@@ -131,6 +131,7 @@ def play(
     top_k: TopK = None,
     guidance_weight: Guidance = None,
     resume: Resume = None,
+    continue_from: ContinueFrom = None,
     preset: Preset = None,
     pipeline: Pipeline = None,
     set_: Set = None,
@@ -173,6 +174,7 @@ def play(
             duration_s=duration,
             ahead=latency,
             resume=resume,
+            continue_from=continue_from,
             save=save,
             runner=RunnerChoice(runner, ray_address, window),
         )

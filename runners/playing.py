@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from graph.plan import Graph
+from runners.continuation import continued_state
 from runners.errors import InputError
 from runners.files import check_writable
 from runners.front import open_runner
 from runners.generation import open_session
 from runners.offline import closing
 from runners.order import find_music, refuse_duration, total_samples
+from runners.order_audio import read_order_audio, refuse_contradictions
 from runners.pipe_out import ReaderGone
 from runners.pipeline_choice import PipelineChoice
 from runners.player.mix import Mix
@@ -57,6 +59,7 @@ class PlayOrder:
         duration_s: when to end; None = when somebody says so.
         ahead: chunks kept in stock.
         resume: a session file or a journal to go on from.
+        continue_from: an audio file to go on from.
         save: where to save the session at the end.
         runner: what runs the stages.
     """
@@ -68,6 +71,7 @@ class PlayOrder:
     duration_s: float | None = None
     ahead: int = 1
     resume: Path | None = None
+    continue_from: Path | None = None
     save: Path | None = None
     runner: RunnerChoice = field(default_factory=RunnerChoice)
 
@@ -137,10 +141,17 @@ def play(order: PlayOrder, progress: Progress, watch: Watch) -> None:
             order.prompts, order.controls, order.choice, order.resume
         )
         total = _check(order, graph)
+        clip, _ = read_order_audio(order.continue_from, None, graph)
+    state = None
+    if clip is not None:
+        with progress.step("listening to the clip"):
+            state = continued_state(graph, clip)
     with progress.step(f"loading {len(graph.nodes)} stages"):
         runner = open_runner(graph, order.runner)
     with closing(runner):
-        session = open_session(saved, changes, runner)
+        # Stages of two chunks side by side cost what steering throws away: only who asks for it.
+        lookahead = (order.runner.window or 1) - 1
+        session = open_session(saved, changes, runner, lookahead, state)
         with progress.step("compiling"):
             runner.warm_up(1)
         if graph.spec.note:
@@ -171,14 +182,12 @@ def _performance(
         with progress.step("making the first chunk"):
             performer.start()
             performer.wait_until_full()
-        verdict = performer.verdict
-        if verdict is not None and verdict.word != "plays":
-            progress.say(f"{graph.name}: {verdict}; `soundstage doctor` says what helps")
         yield Performance(graph, performer, ring, sink, mix, order.save)
 
 
 def _check(order: PlayOrder, graph: Graph) -> int | None:
     """Refuses what cannot be played; returns samples to play, None = without end."""
+    refuse_contradictions(order.continue_from, False, order.resume)
     if not 1 <= order.ahead <= MOST_AHEAD:
         raise InputError(f"latency {order.ahead}: must be 1 to {MOST_AHEAD} chunks")
     order.destination.check(graph.format.sample_rate_hz, graph.format.channels)

@@ -22,12 +22,12 @@ from runners.errors import UserError
 from runners.player import gauges
 from runners.player.faders import Faders
 from runners.player.performer import Made
-from runners.player.plain import underrun
+from runners.player.plain import News, blamed
 from runners.playing import Performance
 
 LOOK_S = 0.1
 METER_S = 0.1
-NEWS = 3
+LINES = 3
 
 
 def watch_at_desk(performance: Performance) -> None:
@@ -69,6 +69,7 @@ class Desk(App[None]):
     """
 
     ENABLE_COMMAND_PALETTE = False
+    AUTO_FOCUS = ""  # keys are for the faders, unless somebody asks for the line
     CSS = """
     Screen { layout: vertical; }
     #title { height: auto; padding: 0 1; text-style: bold; background: $panel; }
@@ -86,8 +87,8 @@ class Desk(App[None]):
         Binding("right,plus", "nudge(1)", show=False),
         Binding("pageup", "nudge(10)", show=False),
         Binding("pagedown", "nudge(-10)", show=False),
-        Binding("enter", "type('value')", "type a value"),
-        Binding("a", "type('prompt')", "add a prompt"),
+        Binding("enter", "type('value')", "value"),
+        Binding("a", "type('prompt')", "add"),
         Binding("x,delete", "remove", "remove"),
         Binding("space", "pause", "pause"),
         Binding("r", "reset", "reset"),
@@ -106,7 +107,8 @@ class Desk(App[None]):
         self._typing: Literal["prompt", "value"] = "prompt"
         self._made: Made | None = None
         self._why = ""
-        self._news: list[str] = []
+        self._news = News(performance)
+        self._lines: list[str] = []
 
     def compose(self) -> ComposeResult:
         """Lays the desk out."""
@@ -115,12 +117,11 @@ class Desk(App[None]):
             yield Static(id="faders")
             yield Static(id="gauges")
             yield Static(id="news")
-        yield Input(id="typed")
+        yield Input(id="typed", disabled=True)
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
         """Begins to look at the performance."""
-        self.set_focus(None)
         self.set_interval(LOOK_S, self._look)
         self._look()
 
@@ -175,12 +176,15 @@ class Desk(App[None]):
         line = self.query_one("#typed", Input)
         line.placeholder = {"prompt": "a prompt, or prompt:weight", "value": "a number"}[what]
         line.value = ""
+        line.disabled = False
         line.add_class("open")
-        line.focus()
+        self.set_focus(line)  # at once: what is typed next is for the line
 
     def action_close(self) -> None:
         """Closes the line for typing."""
-        self.query_one("#typed", Input).remove_class("open")
+        line = self.query_one("#typed", Input)
+        line.remove_class("open")
+        line.disabled = True
         self.set_focus(None)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
@@ -211,13 +215,13 @@ class Desk(App[None]):
             except queue.Empty:
                 break
             if self._made.ran_out:
-                late = self._made.late
-                self._why = str(late) if late is not None else "no stage: we were kept waiting"
-                self._say(underrun(self._made))
+                self._why = blamed(self._made)
+            for line in self._news.about(self._made):
+                self._say(line)
         self._draw()
 
     def _say(self, line: str) -> None:
-        self._news = [*self._news, line][-NEWS:]
+        self._lines = [*self._lines, line][-LINES:]
         self._draw()
 
     def _draw(self) -> None:
@@ -237,4 +241,4 @@ class Desk(App[None]):
         silent_s = ring.silent_samples / rate_hz
         picture.append(gauges.underruns(ring.underruns, silent_s, self._why))
         self.query_one("#gauges", Static).update(picture)
-        self.query_one("#news", Static).update(Text("\n".join(["", *self._news])))
+        self.query_one("#news", Static).update(Text("\n".join(["", *self._lines])))

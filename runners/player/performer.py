@@ -117,7 +117,7 @@ class Performer:
 
     @property
     def verdict(self) -> Verdict | None:
-        """Whether music comes fast enough, by the last chunks; None before the first."""
+        """Whether music comes fast enough, by the last chunks; None = nobody knows yet."""
         walls_s = list(self._walls_s)
         return Verdict.of(self._format.chunk_s, walls_s) if walls_s else None
 
@@ -188,6 +188,7 @@ class Performer:
             self._steered = self._reset = False
             controls = self._controls
         if reset:
+            self._session.close()
             self._session = Session(self._session.runner, [controls])
         elif steered:
             self._session.steer(**controls)
@@ -211,7 +212,8 @@ class Performer:
             audio = audio[: self._left_samples]
             self._left_samples -= len(audio)
         self._ring.write(audio)
-        self._walls_s.append(wall_s)
+        if any(chunk.seconds.values()):  # else warming up has made it already
+            self._walls_s.append(wall_s)
         self._lateness.add(chunk.tick.chunks[0], wall_s, busy_s(chunk), stocked)
         self._tell(chunk.tick.chunks[0], wall_s, slack_samples)
 

@@ -58,11 +58,11 @@ class Sink(Protocol):
 
     @property
     def over(self) -> bool:
-        """Whether it does not pull any more: the source is finished, or there is a fault."""
+        """Whether it does not pull any more: all has been heard, or there is a fault."""
         ...
 
     def close(self) -> None:
-        """Lets sound what was pulled, if the source is finished, and ends."""
+        """Ends, now."""
         ...
 
 

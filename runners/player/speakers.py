@@ -152,6 +152,8 @@ class Speakers:
         self.name = name
         self.late_blocks = 0
         self._library = library
+        self._rate_hz = sample_rate_hz
+        self._silent_samples = 0
         self._source: Source | None = None
         # A short latency would buy nothing: a change of style takes a chunk anyway.
         self._stream = library.OutputStream(
@@ -188,9 +190,7 @@ class Speakers:
         return self._source is not None and not self._stream.active
 
     def close(self) -> None:
-        """Lets sound what was pulled, if the music is over, and lets go of the device."""
-        if self._source is not None and self._source.finished:
-            self._stream.stop()
+        """Lets go of the device."""
         self._stream.close()
 
     def _call(self, out: np.ndarray, samples: int, time: Any, status: Any) -> None:
@@ -198,7 +198,11 @@ class Speakers:
         assert self._source is not None  # the stream starts after it is there
         if status.output_underflow:
             self.late_blocks += 1
-        if self._source.finished:
-            out.fill(0.0)
+        if not self._source.finished:
+            self._source.fill(out)
+            return
+        # Not every driver lets its buffer sound when it is stopped, so silence pushes it out.
+        out.fill(0.0)
+        self._silent_samples += samples
+        if self._silent_samples > 2 * self._stream.latency * self._rate_hz:
             raise self._library.CallbackStop
-        self._source.fill(out)

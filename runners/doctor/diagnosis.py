@@ -1,0 +1,43 @@
+"""What `soundstage doctor` does."""
+
+from __future__ import annotations
+
+from graph.plan import Graph
+from runners.doctor.advice import advise
+from runners.doctor.machine import look_around
+from runners.doctor.measuring import examine
+from runners.doctor.report import Diagnosis
+from runners.errors import ModelError
+from runners.models.catalogue import read_catalogue
+from runners.models.missing import check_models
+from runners.models.networks import model_paths
+from runners.progress import Progress
+
+
+def diagnose(graph: Graph, chunks: int, progress: Progress) -> Diagnosis:
+    """Looks at the machine and, if the weights are here, plays some chunks for nobody.
+
+    Args:
+        graph: what somebody would like to play.
+        chunks: how many chunks to measure, at least 1.
+        progress: where to show how far it is.
+
+    Raises:
+        PipelineError: a stage cannot be built here.
+        WeightsError: weights are damaged.
+        StageFailed: a stage failed.
+    """
+    with progress.step("looking around"):
+        machine = look_around()
+    needed = read_catalogue().needed(graph.spec.as_dict())
+    models = {name: _place(name) for name in needed}
+    try:
+        check_models(graph.name, graph.spec.as_dict())
+    except ModelError as error:
+        return Diagnosis(graph, machine, models, str(error), None, ())
+    found = examine(graph, chunks, progress)
+    return Diagnosis(graph, machine, models, "", found, tuple(advise(graph, machine, found)))
+
+
+def _place(model: str) -> str | None:
+    return next((str(path) for path in model_paths(model) if path.exists()), None)
