@@ -10,6 +10,7 @@ import numpy as np
 from graph.plan import Graph
 from graph.state import State
 from runners.runner_choice import RunnerChoice, RunnerKind
+from runners.server.figures import Figures
 from runners.server.stream import EngineStream, Pace
 
 
@@ -91,8 +92,8 @@ class Engine:
         """
         raise NotImplementedError
 
-    def figures(self) -> Mapping[str, Any]:
-        """What `/metrics` shows; see `runners.server.figures`."""
+    def figures(self) -> Figures:
+        """What `/metrics` shows."""
         raise NotImplementedError
 
     async def drain(self, timeout_s: float) -> bool:
