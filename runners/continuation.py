@@ -103,84 +103,109 @@ def read_clip(path: Path | str, graph: Graph) -> np.ndarray:
 
 
 def continued_state(graph: Graph, audio: np.ndarray, streams: Sequence[str] = ("0",)) -> State:
-    """The state before chunk 0 of music that goes on from a clip, the same for every stream.
+    """The state of music that goes on from a clip; see `Continuer`, which this builds for once."""
+    with Continuer(graph) as continuer:
+        return continuer.state(audio, streams)
 
-    The audio of chunk 0 then begins with the last `fade_s` of the clip, as the codec renders it:
-    every pipeline is so late. Builds the encoder and lets go of it again.
 
-    Args:
-        graph: the pipeline.
-        audio: float32 [sample, channel], as `read_clip` returns it; at least one codec frame.
-            What lies further back than `context_s` is not heard.
-        streams: one name a row.
+class Continuer:
+    """Listens to clips: the encoder of a pipeline, and the stages behind what it feeds back.
 
-    Raises:
-        NotContinuable: the pipeline cannot go on from audio.
-        InputError: the clip is too short, or is no such array.
-        ModelError: published models that it needs have not been fetched.
-        WeightsError: the codec's weights lack the encoder.
-        StageFailed: a stage failed on the clip.
+    Whoever goes on from many clips keeps one. One thread at a time may use it.
     """
-    ends = find_ends(graph)
-    check_models(graph.name, graph.spec.as_dict())
-    tokens = encode_clip(graph, ends.decoder, audio)
-    state = _played(graph, ends, tokens)
-    context = np.full_like(state.values[ends.context], -1)
-    context[0, context.shape[1] - len(tokens) :] = tokens
-    values = {**state.values, ends.context: context}
-    rows = State(("0",), (0,), values).pick([0] * len(streams))
-    return rows.rename(streams)
 
+    def __init__(self, graph: Graph) -> None:
+        """Builds the stages.
 
-def encode_clip(graph: Graph, decoder: Node, audio: np.ndarray) -> np.ndarray:
-    """Encodes the end of a clip.
+        Args:
+            graph: the pipeline.
 
-    Args:
-        graph: gives the format.
-        decoder: the stage whose class names the encoder.
-        audio: float32 [sample, channel].
+        Raises:
+            NotContinuable: the pipeline cannot go on from audio.
+            ModelError: published models that it needs have not been fetched.
+            WeightsError: the codec's weights lack the encoder.
+        """
+        self._graph = graph
+        self._ends = find_ends(graph)
+        check_models(graph.name, graph.spec.as_dict())
+        format, decoder = graph.format, self._ends.decoder
+        # An encoder takes chunks: here, one as long as all that is to be encoded at once.
+        lead = round(LEAD_S * format.frame_rate_hz)
+        length_s = (format.dims["context_frame"] + lead) / format.frame_rate_hz
+        longer = replace(format, chunk_s=length_s, context_s=length_s)
+        self._samples = longer.dims["sample"]
+        self._encoder = decoder.cls.encoder(decoder.params, longer, find_device(_here(decoder)))
+        self._part = _fed_back_part(graph, self._ends)
+        self._runner = LocalRunner(self._part)
 
-    Returns:
-        int32 [frame, level]; whole frames that end where the clip ends, at most `context_frame`.
+    def state(self, audio: np.ndarray, streams: Sequence[str] = ("0",)) -> State:
+        """The state before chunk 0 of music that goes on from a clip, the same for every stream.
 
-    Raises:
-        InputError: the clip is too short, or is no such array.
-        WeightsError: the weights lack the encoder.
-    """
-    format = graph.format
-    if audio.ndim != 2 or audio.shape[1] != format.channels or audio.dtype != np.float32:
-        raise InputError(
-            f"a clip is float32 [sample, channel={format.channels}], got {audio.dtype} "
-            f"{list(audio.shape)}"
-        )
-    frames = min(len(audio) // format.frame_samples, format.dims["context_frame"])
-    if not frames:
-        raise InputError(f"a clip of {len(audio)} samples is shorter than one codec frame")
-    # An encoder takes chunks: here, one as long as all that is to be encoded at once.
-    lead = round(LEAD_S * format.frame_rate_hz)
-    length_s = (format.dims["context_frame"] + lead) / format.frame_rate_hz
-    longer = replace(format, chunk_s=length_s, context_s=length_s)
-    sound = np.zeros((1, longer.dims["sample"], format.channels), np.float32)
-    heard = audio[-sound.shape[1] :]
-    sound[0, sound.shape[1] - len(heard) :] = heard
-    encoder = decoder.cls.encoder(decoder.params, longer, find_device(_here(decoder)))
-    tokens: np.ndarray = encoder(audio=sound)["tokens"][0]
-    return tokens[-frames:]
+        The audio of chunk 0 then begins with the last `fade_s` of the clip, as the codec renders
+        it: every pipeline is so late.
 
+        Args:
+            audio: float32 [sample, channel], as `read_clip` returns it; at least one codec frame.
+                What lies further back than `context_s` is not heard.
+            streams: one name a row.
 
-def _played(graph: Graph, ends: Ends, tokens: np.ndarray) -> State:
-    """The state of one stream behind the last chunks of tokens that were given, not sampled."""
-    size = graph.format.dims["frame"]
-    ticks = -(-round(LEAD_S * graph.format.frame_rate_hz) // size)
-    given = np.zeros((ticks * size, tokens.shape[1]), np.int32)
-    kept = tokens[-len(given) :]
-    given[len(given) - len(kept) :] = kept
-    part = _fed_back_part(graph, ends)
-    with LocalRunner(part) as runner:
-        defaults = {name: control.default for name, control in part.controls.items()}
+        Raises:
+            InputError: the clip is too short, or is no such array.
+            StageFailed: a stage failed on the clip.
+        """
+        tokens = self.encode(audio)
+        state = self._played(tokens)
+        context = np.full_like(state.values[self._ends.context], -1)
+        context[0, context.shape[1] - len(tokens) :] = tokens
+        values = {**state.values, self._ends.context: context}
+        return State(("0",), (0,), values).pick([0] * len(streams)).rename(streams)
+
+    def encode(self, audio: np.ndarray) -> np.ndarray:
+        """Encodes the end of a clip, float32 [sample, channel].
+
+        Returns:
+            int32 [frame, level]; whole frames that end where the clip ends, at most
+            `context_frame`.
+
+        Raises:
+            InputError: the clip is too short, or is no such array.
+        """
+        format = self._graph.format
+        if audio.ndim != 2 or audio.shape[1] != format.channels or audio.dtype != np.float32:
+            raise InputError(
+                f"a clip is float32 [sample, channel={format.channels}], got {audio.dtype} "
+                f"{list(audio.shape)}"
+            )
+        frames = min(len(audio) // format.frame_samples, format.dims["context_frame"])
+        if not frames:
+            raise InputError(f"a clip of {len(audio)} samples is shorter than one codec frame")
+        sound = np.zeros((1, self._samples, format.channels), np.float32)
+        heard = audio[-self._samples :]
+        sound[0, self._samples - len(heard) :] = heard
+        tokens: np.ndarray = self._encoder(audio=sound)["tokens"][0]
+        return tokens[-frames:]
+
+    def close(self) -> None:
+        """Frees the stages."""
+        self._runner.close()
+
+    def __enter__(self) -> Continuer:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def _played(self, tokens: np.ndarray) -> State:
+        """The state of one stream behind chunks of tokens that were given, not sampled."""
+        size = self._graph.format.dims["frame"]
+        ticks = -(-round(LEAD_S * self._graph.format.frame_rate_hz) // size)
+        given = np.zeros((ticks * size, tokens.shape[1]), np.int32)
+        kept = tokens[-len(given) :]
+        given[len(given) - len(kept) :] = kept
+        defaults = {name: control.default for name, control in self._part.controls.items()}
         controls = [defaults | {GIVEN: chunk} for chunk in np.split(given, ticks)]
         chunks = [Tick(("0",), (index,), (row,)) for index, row in enumerate(controls)]
-        *_, last = runner.stream(chunks, initial(part, ("0",)))
+        *_, last = self._runner.stream(chunks, initial(self._part, ("0",)))
         return last.state
 
 

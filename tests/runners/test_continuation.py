@@ -10,7 +10,7 @@ import soundstage
 from graph.check import build
 from graph.pipeline import read_tables
 from graph.spec import parse
-from runners.continuation import NotContinuable, continued_state, encode_clip, find_ends, read_clip
+from runners.continuation import Continuer, NotContinuable, continued_state, find_ends, read_clip
 from runners.errors import InputError
 from runners.inspection import inspect
 from runners.preset import preset_path
@@ -43,6 +43,11 @@ def clip(tmp_path_factory):
     return path
 
 
+def encoded(graph, audio):
+    with Continuer(graph) as continuer:
+        return continuer.encode(audio)
+
+
 def remembered(state):
     return state.values["remember.context"]
 
@@ -56,7 +61,7 @@ def test_a_short_clip_is_the_end_of_the_context_and_nothing_is_before_it(toy):
     frames = 32  # of 32.5: the first half frame is left out, so that the ends meet
     context = remembered(state)
     assert (context[0, :-frames] == -1).all()
-    tokens = encode_clip(toy, toy.nodes["decode"], audio)
+    tokens = encoded(toy, audio)
     np.testing.assert_array_equal(context[0, -frames:], tokens)
     assert (state.streams, state.chunks) == (("0",), (0,))
 
@@ -67,6 +72,16 @@ def test_of_a_long_clip_the_end_counts(toy):
     assert (context >= 0).all()
     # A second before the context is heard too, for the codec may look back.
     np.testing.assert_array_equal(remembered(continued_state(toy, audio[-3 * RATE_HZ :])), context)
+
+
+def test_one_continuer_listens_to_clip_after_clip(toy):
+    clips = [sound(1.3), sound(0.4, seed=5), sound(1.3)]
+    with Continuer(toy) as continuer:
+        first, second, again = (continuer.state(audio, ("a", "b")) for audio in clips)
+    assert second.streams == ("a", "b")
+    for name, value in first.values.items():
+        np.testing.assert_array_equal(value, again.values[name])
+    assert not np.array_equal(remembered(first), remembered(second))
 
 
 def test_every_stream_goes_on_from_it_and_then_its_own_way(clip):
@@ -94,7 +109,7 @@ def test_without_a_cross_fade_clip_and_music_are_one_long_decoding():
     with opened as session:
         graph = session.graph
         made = [next(session) for _ in range(2)]
-    before = encode_clip(graph, graph.nodes["decode"], audio)[None]
+    before = encoded(graph, audio)[None]
     tokens = np.concatenate([before, *(chunk.outputs["tokens"] for chunk in made)], axis=1)
     codec = load_codec(TINY, open_source("random:0"), jax.devices("cpu")[0])[0]
     whole = codec.decode(tokens)[:, (before.shape[1] - 1) * FADE :]
@@ -107,7 +122,7 @@ def test_with_a_cross_fade_the_end_of_the_clip_is_in_the_first_blend(toy):
     audio = sound(1.3)
     tail = continued_state(toy, audio).values["crossfade.tail"]
     decode = toy.nodes["decode"].cls(None, toy.format, jax.devices("cpu")[0])
-    tokens = encode_clip(toy, toy.nodes["decode"], audio)[None]
+    tokens = encoded(toy, audio)[None]
     frames = toy.format.dims["frame"]
     rendered = decode(tokens[:, -frames:], tokens[:, -2 * frames : -frames])["audio"]
     np.testing.assert_array_equal(tail, rendered[:, -FADE:])
