@@ -1,10 +1,14 @@
 """Times SpectroStream's decoder and encoder against the floor that the same run measures.
 
     python benchmarks/spectrostream_codec.py --size full --frames 51 --seconds 10
+    python benchmarks/spectrostream_codec.py --size full --frames 51 --streaming
 
 The floor is the networks' multiplications and additions at the speed of a large matrix product on
 the same device. The decoder is timed twice with the same weights: as it is, and with transposed
 convolutions computed over inserted zeros, as libraries do. Weights are random.
+
+With --streaming, one frame fewer is also decoded in streaming mode, which needs no overlap: the
+same chunk of music, the memory handed in and out.
 """
 
 import argparse
@@ -24,10 +28,12 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from stages.spectrostream.blocks import unit_taps
 from stages.spectrostream.codec import Codec, load_codec
-from stages.spectrostream.config import FULL, TINY, SpectroStreamConfig, UnitShape
+from stages.spectrostream.config import DEMO, FULL, TINY, SpectroStreamConfig, UnitShape
+from stages.spectrostream.streaming import Memory
 from stages.weights import open_source
 
 SQUARE = 4096
+SIZES = {"tiny": TINY, "demo": DEMO, "full": FULL}
 
 
 def upsample_by_zeros(x: jax.Array, kernel: jax.Array, stride: tuple[int, int]) -> jax.Array:
@@ -151,11 +157,16 @@ def report(
     decoded_s = args.rows * args.frames * config.frame_samples / config.sample_rate_hz
     print(f"this device multiplies at {speed / 1e9:.0f} GFLOP/s")
     print(f"{'':32}{'GFLOP':>8}{'floor, s':>10}{'best, s':>10}{'median, s':>10}{'real time':>12}")
-    for name, key, operations, sound_s in (
+    lines = [
         (f"decode {args.frames} frames", "decode", decoding, decoded_s),
         ("  the same over inserted zeros", "zeros", decoding, decoded_s),
         (f"encode {args.seconds:g} s", "encode", encoding, args.rows * args.seconds),
-    ):
+    ]
+    if args.streaming:
+        streamed = args.rows * decoder_operations(config, args.frames - 1)
+        streamed_s = decoded_s * (args.frames - 1) / args.frames
+        lines.insert(1, (f"  {args.frames - 1} frames, streaming", "stream", streamed, streamed_s))
+    for name, key, operations, sound_s in lines:
         best, median = times[key]
         print(
             f"{name:32}{operations / 1e9:8.1f}{operations / speed:10.4f}{best:10.4f}"
@@ -165,13 +176,14 @@ def report(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--size", choices=("tiny", "full"), default="full")
+    parser.add_argument("--size", choices=tuple(SIZES), default="full")
     parser.add_argument("--rows", type=int, default=1)
     parser.add_argument("--frames", type=int, default=51, help="code frames to decode")
     parser.add_argument("--seconds", type=float, default=10.0, help="seconds of audio to encode")
     parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--streaming", action="store_true", help="also decode in streaming mode")
     args = parser.parse_args()
-    device, config = jax.devices()[0], TINY if args.size == "tiny" else FULL
+    device, config = jax.devices()[0], SIZES[args.size]
     print(f"SpectroStream {args.size}, float32, {args.rows} row(s), random weights, on {device}")
 
     start = time.perf_counter()
@@ -185,6 +197,9 @@ def main() -> None:
         "decode": lambda: codec.decode(codes, past_lookahead=True),
         "encode": lambda: codec.encode(audio, codes.shape[-1]),
     }
+    if args.streaming:
+        memory = np.zeros((args.rows, Memory(config).size), np.float32)
+        runs["stream"] = lambda: codec.decode_on(codes[:, 1:], memory)[0]
     times_in_turn(runs, 1)
     peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     zeros = loaded(config, device, by_zeros=True)
