@@ -113,11 +113,12 @@ def open_runner(graph: Graph, choice: RunnerChoice | RunnerKind = "local") -> Ru
 
 
 def _local_runner(graph: Graph, choice: RunnerChoice) -> Runner:
-    from runners.local import LocalRunner
+    from runners.host import REMEMBERED
+    from runners.local import WINDOW, LocalRunner
     from runners.models.missing import check_models
 
     check_models(graph.name, graph.spec.as_dict())
-    return LocalRunner(graph) if choice.window is None else LocalRunner(graph, choice.window)
+    return LocalRunner(graph, choice.window or WINDOW, choice.remembered or REMEMBERED)
 
 
 def _ray_runner(graph: Graph, choice: RunnerChoice) -> Runner:

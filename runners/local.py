@@ -6,22 +6,33 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from graph import wire
 from graph.plan import Graph
+from graph.port import Tensor
 from graph.state import State, stack_controls
 from runners.compilation import use_compilation_cache
 from runners.devices import find_devices
 from runners.flights import Flights, next_state, outputs_of
-from runners.host import Answer, Host
+from runners.host import REMEMBERED, Answer, Host
 from runners.runner import Chunk, Tick
 from runners.spans import SpanRecorder
-from runners.wiring import CONTROLS, Origin, Wiring, origins, ports_of, split, state_messages
+from runners.wiring import (
+    CONTROLS,
+    Origin,
+    Wiring,
+    fed_by_controls,
+    origins,
+    ports_of,
+    split,
+    state_messages,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+WINDOW = 2
 # What every stage said or will say in one tick, a part a replica.
 _Said: TypeAlias = Mapping[str, tuple["Future[Answer]", ...]]
 
@@ -43,12 +54,13 @@ class LocalRunner:
     runs beside the transformer of the next, and a stage meets its ticks in order.
     """
 
-    def __init__(self, graph: Graph, window: int = 2):
+    def __init__(self, graph: Graph, window: int = WINDOW, remembered: int = REMEMBERED):
         """Builds every stage, several at a time.
 
         Args:
             graph: what runs.
             window: ticks that may be under way at once where nobody steers.
+            remembered: the last answers kept by a stage that controls alone feed.
 
         Raises:
             NoDevice: a stage is placed on a device that is not here.
@@ -59,10 +71,12 @@ class LocalRunner:
         self.window = window
         self._wirings = {name: Wiring.of(graph, node) for name, node in graph.nodes.items()}
         devices = {name: find_devices(node.placement) for name, node in graph.nodes.items()}
+        kept = dict.fromkeys(graph.nodes, REMEMBERED)
+        kept |= dict.fromkeys(fed_by_controls(graph), remembered)
         with ThreadPoolExecutor(thread_name_prefix="build") as builders:
             built = {
                 name: [
-                    builders.submit(Host, node, graph.format, device, replica)
+                    builders.submit(Host, node, graph.format, device, replica, kept[name])
                     for replica, device in enumerate(devices[name])
                 ]
                 for name, node in graph.nodes.items()
@@ -87,6 +101,28 @@ class LocalRunner:
         """Makes one chunk a tick; see `Runner.stream`."""
         flights: Flights[_Flight] = Flights(self.graph, state)
         return flights.fly(ticks, lookahead, self._submit, self._land, _cancel)
+
+    def ask(self, stage: str, controls: Mapping[str, Any]) -> Mapping[str, Tensor]:
+        """What a stage says to one row of controls, beside any music.
+
+        Args:
+            stage: its name; a control feeds every input of it.
+            controls: every control's value, as `graph.control.to_row` makes it.
+
+        Returns:
+            By output port, a value with a leading row axis of 1; arrays are read-only.
+
+        Raises:
+            StageFailed: the stage failed.
+        """
+        tick = Tick((stage,), (0,), (controls,))
+        ports, wiring = ports_of(self.graph, CONTROLS), self._wirings[stage]
+        values = stack_controls(self.graph, tick.controls)
+        dims = self.graph.format.dims
+        message = wire.encode(ports, values, tick.streams, tick.chunks, dims)
+        inputs = wiring.gather({Origin(CONTROLS, past=False): [message]}, tick.chunks)
+        answer = self.hosts[stage][0].answer(inputs, tick.streams, tick.chunks)
+        return wire.decode(wiring.node.outputs, answer.buffer, dims).values
 
     def warm_up(self, streams: int = 1) -> None:
         """Makes and throws away one chunk of default controls, so that everything is compiled."""

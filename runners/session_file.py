@@ -91,6 +91,18 @@ def write_session(
     Raises:
         OutputError: the file cannot be written.
     """
+    content = session_bytes(graph, weights, state, rows)
+    with replacing(path) as file, reporting(path):
+        file.write(content)
+
+
+def session_bytes(
+    graph: Graph,
+    weights: Mapping[str, Mapping[str, str]],
+    state: State,
+    rows: Sequence[Mapping[str, Any]],
+) -> pa.Buffer:
+    """What a session file holds."""
     payload = session_messages(graph, state, rows)
     header = {
         b"kind": KIND,
@@ -99,10 +111,11 @@ def write_session(
     }
     header[b"sha256"] = _digest(header, payload).encode()
     batch = pa.record_batch({name: [part.to_pybytes()] for name, part in payload.items()})
-    with replacing(path) as file, reporting(path):
-        schema = batch.schema.with_metadata(header)
-        with pa.ipc.new_file(file, schema) as writer:
-            writer.write_batch(batch.cast(schema))
+    schema = batch.schema.with_metadata(header)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, schema) as writer:
+        writer.write_batch(batch.cast(schema))
+    return sink.getvalue()
 
 
 def session_messages(
@@ -132,10 +145,28 @@ def read_session(path: Path) -> SavedSession:
     """
     try:
         with pa.OSFile(str(path)) as file:
-            # Arrow finds its way from the footer and would not miss a damaged beginning.
-            if file.read(len(MAGIC)) != MAGIC:
-                raise SessionFileError(f"{path}: this is not a session file")
-            table = pa.ipc.open_file(file).read_all()
+            return read_session_from(file, path)
+    except OSError as error:
+        raise SessionFileError(f"{path}: cannot read it as a session: {_first(error)}") from error
+
+
+def read_session_from(file: pa.NativeFile, path: Path) -> SavedSession:
+    """Reads a session out of an open file, or out of bytes in memory.
+
+    Args:
+        file: where it is.
+        path: its name, for messages.
+
+    Raises:
+        SessionFileError: it is no session, damaged or of a later version.
+    """
+    try:
+        # Arrow finds its way from the footer and would not miss a damaged beginning.
+        if file.read(len(MAGIC)) != MAGIC:
+            raise SessionFileError(f"{path}: this is not a session file")
+        table = pa.ipc.open_file(file).read_all()
+        # Arrow believes what a file says of itself, and this one may come from anywhere.
+        table.validate(full=True)
     except (pa.ArrowException, OSError) as error:
         raise SessionFileError(f"{path}: cannot read it as a session: {_first(error)}") from error
     header = table.schema.metadata or {}

@@ -91,6 +91,16 @@ def ports_of(graph: Graph, stage: str) -> Mapping[str, Port]:
     return graph.nodes[stage].outputs
 
 
+def fed_by_controls(graph: Graph) -> tuple[str, ...]:
+    """The stages that read controls, or one another, and nothing else: idle while no one steers."""
+    found: list[str] = []
+    for name, node in graph.nodes.items():
+        sources = [s for s in node.sources.values() if not isinstance(s, FromControl)]
+        if node.sources and all(isinstance(s, FromStage) and s.stage in found for s in sources):
+            found.append(name)
+    return tuple(found)
+
+
 def origin_of(source: Source) -> Origin | None:
     """Whose message a source is read from; None = the clock, which needs none."""
     if isinstance(source, FromControl):
