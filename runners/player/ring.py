@@ -34,8 +34,9 @@ class Ring:
         self.heard_samples = 0
         self._samples = np.zeros((samples, channels), np.float32)
         steps = (np.arange(fade_samples, dtype=np.float32) + 0.5) / np.float32(fade_samples)
-        rise = np.sin(steps * np.float32(np.pi / 2)) ** 2
-        self._rise = rise[:, None].astype(np.float32)  # [fade_sample, 1]
+        rise = np.sin(steps * np.float32(np.pi / 2)) ** 2  # [fade_sample]
+        # For every channel, since NumPy would allocate a buffer to spread one over all of them.
+        self._rise = np.repeat(rise[:, None], channels, axis=1)  # [fade_sample, channel]
         self._fall = np.ascontiguousarray(self._rise[::-1])
         self._written = 0  # the writer's: samples ever written
         self._cut = 0  # the writer's: what was written before it is not wanted any more

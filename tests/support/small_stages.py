@@ -200,3 +200,40 @@ class Unbuildable:
 
     def __call__(self, a):
         return {"number": a}
+
+
+@dataclass(frozen=True)
+class HitchParams:
+    """At which number to take how long."""
+
+    number: int = 3
+    seconds: float = 1.0
+
+
+class Hitch:
+    """Passes numbers on at once, but takes its time over one of them."""
+
+    Params = HitchParams
+    inputs = {"a": NUMBER}
+    outputs = {"number": NUMBER}
+
+    def __init__(self, params, format, device):
+        self.params = params
+
+    def __call__(self, a):
+        if self.params.number in a:
+            time.sleep(self.params.seconds)
+        return {"number": a.copy()}
+
+
+class Hum:
+    """The same loudness for a whole chunk, whatever the number: a jump in it is not its own."""
+
+    inputs = {"a": NUMBER}
+    outputs = {"audio": Port("float32", ("sample", "channel"), "audio")}
+
+    def __init__(self, params, format, device):
+        self.shape = (format.dims["sample"], format.dims["channel"])
+
+    def __call__(self, a):
+        return {"audio": np.full((len(a), *self.shape), 0.5, np.float32)}
