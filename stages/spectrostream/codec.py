@@ -75,6 +75,25 @@ class Codec:
         self._jit_encoder_blocks = jax.jit(lambda state, x: dict(self._encoder.at(state).blocks(x)))
         self._jit_decoder_blocks = jax.jit(lambda state, x: dict(self._decoder.at(state).blocks(x)))
 
+    @property
+    def frame_samples(self) -> int:
+        """Audio samples of a frame and channel."""
+        return self.config.frame_samples
+
+    @property
+    def levels(self) -> int:
+        """RVQ levels of a frame."""
+        return self.config.levels
+
+    @property
+    def codes(self) -> int:
+        """Codes of a level."""
+        return self.config.codes
+
+    def render(self, codes: np.ndarray) -> np.ndarray:
+        """`decode` of a whole piece, its last frames too."""
+        return self.decode(codes, past_lookahead=True)
+
     def stft(self, waveform: np.ndarray) -> np.ndarray:
         """Analyses audio.
 

@@ -12,7 +12,7 @@ import pkgutil
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import is_dataclass
+from dataclasses import is_dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ from graph import wire
 from graph.declaration import make_params
 from graph.format import Format
 from graph.port import Port, Tensor
+from stages.bandcodec.codec import memory_size
+from stages.bandcodec.measures import MEASURES
 from stages.context import Pack
 from stages.spectrostream.config import TINY
 from stages.spectrostream.streaming import Memory
@@ -40,6 +42,8 @@ MUSICCOCA = str(ROOT / "tests" / "golden" / "musiccoca")
 # Settings for the contract: small sizes, random weights, or small files where a stage has none.
 # A stage with `Params` must be here.
 PARAMS: dict[str, dict[str, Any]] = {
+    "stages.bandcodec.stage:DecodeOn": {"weights": "random:0"},
+    "stages.bandcodec.stage:Encode": {"weights": "random:0"},
     "stages.depthformer.stage:Sample": {"weights": "random:0", "size": "tiny"},
     "stages.musiccoca.embed:Embed": {"weights": MUSICCOCA, "mapper": True},
     "stages.musiccoca.quantize:Quantize": {"weights": MUSICCOCA},
@@ -52,6 +56,9 @@ PARAMS: dict[str, dict[str, Any]] = {
     "stages.style_towers.stage:Embed": {"weights": "random:0"},
     "stages.toy:Gain": {"gain_db": -6.0},
 }
+# Formats of stages that do not speak the one of the others.
+BANDS = replace(FORMAT, codec_memory=memory_size(MEASURES))
+FORMATS = {"stages.bandcodec.stage:DecodeOn": BANDS, "stages.bandcodec.stage:Encode": BANDS}
 # Stages that can only be built where a library of an extra is installed.
 LIBRARIES = {
     "stages.musiccoca.embed:Embed": "ai_edge_litert",
@@ -88,7 +95,11 @@ def build(use: str) -> Any:
         pytest.skip(f"needs {LIBRARIES[use]}")
     params, problems = make_params(use, STAGES[use], PARAMS.get(use, {}))
     assert not problems
-    return STAGES[use](params, FORMAT, jax.devices("cpu")[0])
+    return STAGES[use](params, format_of(use), jax.devices("cpu")[0])
+
+
+def format_of(use: str) -> Format:
+    return FORMATS.get(use, FORMAT)
 
 
 # ---- inputs: of every kind of port, values a stage may meet
@@ -153,9 +164,9 @@ VALUES = {
 }
 
 
-def row_value(name: str, port: Port, seed: int) -> Any:
+def row_value(name: str, port: Port, seed: int, format: Format) -> Any:
     """One stream's value; ragged ports of one row share the length of their first dimension."""
-    fixed = tuple(FORMAT.dims[dimension] for dimension in port.fixed_shape)
+    fixed = tuple(format.dims[dimension] for dimension in port.fixed_shape)
     length = 1 + (seed + crc32(port.shape[0].encode())) % 2 if port.ragged else 0
     shape = (length, *fixed) if port.ragged else fixed
     random = np.random.default_rng([seed, crc32(name.encode())])
@@ -167,17 +178,17 @@ def make_inputs(use: str, seeds: list[int]) -> dict[str, Tensor]:
     """Inputs with one row a seed, as a runner hands them over: read-only, straight off a wire."""
     values: dict[str, Tensor] = {}
     for name, port in STAGES[use].inputs.items():
-        column = [row_value(name, port, seed) for seed in seeds]
+        column = [row_value(name, port, seed, format_of(use)) for seed in seeds]
         values[name] = column if port.ragged or port.dtype == "utf8" else np.stack(column)
-    return over_the_wire(STAGES[use].inputs, values, len(seeds))
+    return over_the_wire(STAGES[use].inputs, values, len(seeds), format_of(use))
 
 
 def over_the_wire(
-    ports: Mapping[str, Port], values: Mapping[str, Tensor], rows: int
+    ports: Mapping[str, Port], values: Mapping[str, Tensor], rows: int, format: Format
 ) -> dict[str, Tensor]:
     streams = [f"stream {row}" for row in range(rows)]
-    buffer = wire.encode(ports, values, streams, [0] * rows, FORMAT.dims)
-    return dict(wire.decode(ports, buffer, FORMAT.dims).values)
+    buffer = wire.encode(ports, values, streams, [0] * rows, format.dims)
+    return dict(wire.decode(ports, buffer, format.dims).values)
 
 
 def digest(values: Mapping[str, Tensor]) -> str:
@@ -241,7 +252,7 @@ def test_a_stage_with_weights_says_which(use):
 @pytest.mark.parametrize("rows", [1, 3])
 def test_outputs_fit_their_ports_and_survive_the_wire(use, rows):
     outputs = build(use)(**make_inputs(use, list(range(rows))))
-    arrived = over_the_wire(STAGES[use].outputs, outputs, rows)
+    arrived = over_the_wire(STAGES[use].outputs, outputs, rows, format_of(use))
     for name, port in STAGES[use].outputs.items():
         assert wire.equal(arrived[name], outputs[name])
         for row in arrived[name]:

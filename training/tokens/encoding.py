@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 import soxr
@@ -14,9 +14,7 @@ from graph.format import Format
 from runners.audio_in import read_audio
 from training.tokens.pieces import SourcePiece
 from training.tokens.record import Facts, PieceTokens, Styles
-
-if TYPE_CHECKING:
-    from stages.spectrostream.codec import Codec
+from training.whole_codec import WholeCodec
 
 LONGEST_S = 3600.0
 # Frames encoded at a time, and how many of them, at either end that is not the piece's, are only
@@ -64,7 +62,7 @@ class Encoders:
     """
 
     format: Format
-    codec: Codec
+    codec: WholeCodec
     codec_digest: str
     embed: Embedding
     quantize: Quantizing
@@ -130,7 +128,7 @@ class Encoders:
 
 
 def codec_tokens(
-    codec: Codec,
+    codec: WholeCodec,
     audio: np.ndarray,
     levels: int,
     window_frames: int = WINDOW_FRAMES,
@@ -148,7 +146,7 @@ def codec_tokens(
     Returns:
         int16 [frame, level].
     """
-    hop = codec.config.frame_samples
+    hop = codec.frame_samples
     frames = max(len(audio) // hop, 1)
     kept = window_frames - 2 * margin_frames
     parts = []

@@ -1,0 +1,5 @@
+"""A codec without phases: how loud every band of sound is, 100 times a second, as RVQ codes."""
+
+from stages.bandcodec.stage import DecodeOn, Encode
+
+__all__ = ["DecodeOn", "Encode"]

@@ -1,0 +1,105 @@
+"""Phases for magnitudes: where every partial would be if it had sounded on, then made consistent.
+
+Single-pass spectrum inversion (Beauregard, Harish and Wyse, 2015) gives the first guess: between
+two spectra a partial's phase advances by its frequency, read off the peak's shape, and bins around
+a peak move with it. The fast Griffin-Lim iteration (Perraudin, Balazs and Soendergaard, 2013) then
+pulls the spectra towards those of some real sound.
+"""
+
+from typing import TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from stages.bandcodec.measures import Measures
+from stages.bandcodec.spectra import Spectra
+
+# How far an iteration goes beyond where the projections lead.
+MOMENTUM = 0.9
+TINY = 1e-9
+TURN = float(2 * np.pi)
+# Spectra on their way, and the consistent ones nearest to where they were.
+Moving: TypeAlias = tuple[jax.Array, jax.Array]
+
+
+def advance(magnitudes: jax.Array, measures: Measures) -> tuple[jax.Array, jax.Array]:
+    """Which peak every bin belongs to, and how far that peak's phase moves in one hop.
+
+    Args:
+        magnitudes: float32 [hop, bin].
+        measures: window and hop.
+
+    Returns:
+        int32 [hop, bin], the peak's bin; float32 [hop, bin], radians in [0, 2 pi).
+    """
+    bins = magnitudes.shape[1]
+    around = jnp.pad(magnitudes, ((0, 0), (1, 1)))
+    left, right = around[:, :-2], around[:, 2:]
+    number = jnp.broadcast_to(jnp.arange(bins, dtype=jnp.int32), magnitudes.shape)
+    is_peak = (magnitudes > left) & (magnitudes >= right)
+    before = lax.cummax(jnp.where(is_peak, number, -bins), axis=1)
+    behind = lax.cummin(jnp.where(is_peak, number, 2 * bins), axis=1, reverse=True)
+    peak = jnp.where(number - before <= behind - number, before, behind)
+    peak = jnp.clip(peak, 0, bins - 1)
+    low, mid, high = (jnp.log(part + TINY) for part in (left, magnitudes, right))
+    curve = jnp.minimum(low - 2 * mid + high, -1e-6)
+    offset = jnp.clip(0.5 * (low - high) / curve, -0.5, 0.5)  # of the parabola's top, in bins
+    per_bin = measures.hop_samples / measures.window_samples
+    turns = (number.astype(jnp.float32) + offset) * per_bin
+    moved = TURN * (turns - jnp.floor(turns))
+    return peak, jnp.take_along_axis(moved, peak, axis=1)
+
+
+def sounded_on(magnitudes: jax.Array, before: jax.Array, measures: Measures) -> jax.Array:
+    """Phases of spectra that follow one another.
+
+    Args:
+        magnitudes: float32 [hop, bin].
+        before: float32 [bin], radians; the phases of the spectrum before the first.
+        measures: window and hop.
+
+    Returns:
+        float32 [hop, bin], radians.
+    """
+
+    def step(phase: jax.Array, x: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        peak, moved = x
+        phase = phase[peak] + moved
+        phase = jnp.where(phase > TURN, phase - TURN, phase)
+        return phase, phase
+
+    return lax.scan(step, before, advance(magnitudes, measures))[1]
+
+
+def consistent(
+    fixed: jax.Array, magnitudes: jax.Array, phases: jax.Array, spectra: Spectra, iterations: int
+) -> jax.Array:
+    """Moves phases until the spectra are nearly those of a sound.
+
+    Args:
+        fixed: complex64 [fixed_hop, bin]; spectra in front that stay as they are.
+        magnitudes: float32 [hop, bin].
+        phases: float32 [hop, bin]; the first guess.
+        spectra: there and back.
+        iterations: how often.
+
+    Returns:
+        complex64 [fixed_hop + hop, bin].
+    """
+    count = len(fixed)
+
+    def whole(moving: jax.Array) -> jax.Array:
+        return jnp.concatenate([fixed, moving])
+
+    def step(state: Moving, _: None) -> tuple[Moving, None]:
+        moving, last = state
+        near = spectra.forward(spectra.inverse(whole(moving)))[count:]
+        ahead = near + jnp.asarray(MOMENTUM, jnp.complex64) * (near - last)
+        scale = magnitudes / jnp.maximum(jnp.abs(ahead), TINY)
+        return (lax.complex(scale * ahead.real, scale * ahead.imag), near), None
+
+    start = lax.complex(magnitudes * jnp.cos(phases), magnitudes * jnp.sin(phases))
+    (moving, _), _ = lax.scan(step, (start, jnp.zeros_like(start)), length=iterations)
+    return whole(moving)

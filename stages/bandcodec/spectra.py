@@ -1,0 +1,62 @@
+"""Short-time spectra whose windows overlap, there and back."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from stages.bandcodec.measures import Measures
+
+
+class Spectra:
+    """Spectra of a window every hop; phases are those at the window's middle.
+
+    Args:
+        measures: window and hop.
+    """
+
+    def __init__(self, measures: Measures) -> None:
+        self.window_samples, self.hop = measures.window_samples, measures.hop_samples
+        steps = np.arange(self.window_samples)
+        self._window = (0.5 - 0.5 * np.cos(2 * np.pi * steps / self.window_samples)).astype(
+            np.float32
+        )
+        # A shift by half a window: every second bin changes its sign.
+        self._turn = np.where(np.arange(measures.bins) % 2, -1, 1).astype(np.complex64)
+
+    def forward(self, audio: jax.Array) -> jax.Array:
+        """Analyses audio: float32 [..., sample] to complex64 [..., hop, bin].
+
+        The first window starts at the first sample, and the last ends at or before the last.
+        """
+        count = (audio.shape[-1] - self.window_samples) // self.hop + 1
+        at = np.arange(count)[:, None] * self.hop + np.arange(self.window_samples)
+        frames = audio[..., at]
+        spectra = jnp.fft.rfft(frames * jnp.broadcast_to(self._window, frames.shape))
+        return spectra * jnp.broadcast_to(self._turn, spectra.shape)
+
+    def inverse(self, spectra: jax.Array) -> jax.Array:
+        """The audio whose spectra are nearest: complex64 [hop, bin] to float32 [sample].
+
+        Returns:
+            As many samples as all windows cover; at either end, where few windows overlap, their
+            sum is not scaled up: it fades.
+        """
+        count = len(spectra)
+        parts = -(-self.window_samples // self.hop)
+        turn = jnp.broadcast_to(self._turn, spectra.shape)
+        frames = jnp.fft.irfft(spectra * turn, n=self.window_samples)
+        frames = frames * jnp.broadcast_to(self._window, frames.shape)
+        room = parts * self.hop - self.window_samples
+        pieces = jnp.pad(frames, ((0, 0), (0, room))).reshape(count, parts, self.hop)
+        total = jnp.zeros((count + parts - 1, self.hop), jnp.float32)
+        for part in range(parts):
+            total = total.at[part : part + count].add(pieces[:, part])
+        samples = (count - 1) * self.hop + self.window_samples
+        return total.reshape(-1)[:samples] / self._overlap(count)
+
+    def _overlap(self, count: int) -> np.ndarray:
+        total = np.zeros((count - 1) * self.hop + self.window_samples)
+        for first in range(0, count * self.hop, self.hop):
+            total[first : first + self.window_samples] += np.square(self._window, dtype=np.float64)
+        full = np.square(self._window, dtype=np.float64).sum() / self.hop
+        return np.maximum(total, full / 2).astype(np.float32)
