@@ -174,6 +174,8 @@ class Performer:
 
     def _is_wanted(self) -> bool:
         wanted = self._reset or self._ring.buffered_samples < self._ahead_samples
+        # If warming up has made the first chunk already, the next one tells how long chunks take.
+        wanted = wanted or not (self._walls_s or self._full.is_set())
         return wanted and self._ring.room_samples >= self._chunk_samples
 
     def _rest_s(self) -> float:
