@@ -1,25 +1,32 @@
 """A codec with both its halves, whichever a pipeline decodes with."""
 
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import jax
 import numpy as np
 
+from graph.format import Format
 from graph.plan import Node
 from stages import bandcodec, spectrostream
 from stages.bandcodec.codec import load_bandcodec
 from stages.bandcodec.measures import MEASURES
-from stages.bandcodec.stage import BandCodecParams
+from stages.bandcodec.stage import BandCodecParams, check_music
 from stages.spectrostream.codec import load_codec
-from stages.spectrostream.stage import CodecParams
+from stages.spectrostream.network import PARTS
+from stages.spectrostream.stage import CodecParams, check_format
 from stages.weights import closing_source
 
-SPECTROSTREAM = (spectrostream.Decode, spectrostream.DecodeOn)
-BANDCODEC = (bandcodec.DecodeOn,)
+CodecParameters: TypeAlias = CodecParams | BandCodecParams
+DECODERS = (spectrostream.Decode, spectrostream.DecodeOn, bandcodec.DecodeOn)
 
 
 class WholeCodec(Protocol):
     """Codes from audio, and audio from codes."""
+
+    @property
+    def sample_rate_hz(self) -> int:
+        """Audio samples per second and channel."""
+        ...
 
     @property
     def frame_samples(self) -> int:
@@ -47,30 +54,47 @@ class WholeCodec(Protocol):
 
 def decodes(node: Node) -> bool:
     """Is this stage a codec that training knows?"""
-    return node.cls in (*SPECTROSTREAM, *BANDCODEC)
+    return node.cls in DECODERS
 
 
-def whole_codec(
-    node: Node, device: jax.Device | None = None, parts: tuple[str, ...] | None = None
-) -> tuple[WholeCodec, str]:
+def whole_codec(node: Node, format: Format) -> WholeCodec:
     """The codec that a pipeline's stage decodes with.
 
     Args:
         node: `decodes` says yes to it.
+        format: the pipeline's.
+
+    Raises:
+        WeightsError: its weights cannot be used, for instance because one half is missing.
+    """
+    return open_whole_codec(node.params, format)[0]
+
+
+def open_whole_codec(
+    params: CodecParameters,
+    format: Format,
+    device: jax.Device | None = None,
+    parts: tuple[str, ...] = PARTS,
+) -> tuple[WholeCodec, str]:
+    """Loads a codec by what a pipeline file says of it.
+
+    Args:
+        params: which codec, and where its weights are.
+        format: the music format.
         device: where the arrays go; None = JAX's default.
-        parts: of a SpectroStream, those that are needed; None = all.
+        parts: of a SpectroStream, those that are needed.
 
     Returns:
         The codec, and the SHA-256 of its arrays as hex digits.
 
     Raises:
-        WeightsError: its weights cannot be used, for instance because one half is missing.
+        ValueError: the codec does not speak the format.
+        WeightsError: its weights cannot be used.
     """
-    params = node.params
-    with closing_source(params.weights) as source:
-        if isinstance(params, BandCodecParams):
+    if isinstance(params, BandCodecParams):
+        check_music(format)
+        with closing_source(params.weights) as source:
             return load_bandcodec(MEASURES, source, device)[:2]
-        assert isinstance(params, CodecParams)
-        if parts is None:
-            return load_codec(params.config, source, device)[:2]
+    check_format(params.config, format)
+    with closing_source(params.weights) as source:
         return load_codec(params.config, source, device, parts)[:2]

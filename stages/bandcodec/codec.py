@@ -79,6 +79,7 @@ class BandCodec:
         self, measures: Measures, weights: Weights, device: jax.Device | None = None
     ) -> None:
         self.measures = measures
+        self.sample_rate_hz = measures.sample_rate_hz
         self.frame_samples = measures.frame_samples
         self.levels, self.codes = measures.levels, measures.codes
         self._device = device

@@ -9,7 +9,7 @@ import numpy as np
 
 from graph.format import Format
 from graph.port import Port
-from stages.bandcodec.codec import BandCodec, load_bandcodec, memory_size
+from stages.bandcodec.codec import LATE_FRAMES, BandCodec, load_bandcodec, memory_size
 from stages.bandcodec.measures import MEASURES
 from stages.ports import AUDIO, CODEC_MEMORY, TOKENS
 from stages.weights import closing_source
@@ -39,69 +39,43 @@ class BandCodecParams:
             )
 
 
-def check_format(format: Format) -> None:
+def check_music(format: Format) -> None:
     """Refuses a music format that the codec does not speak.
 
     Raises:
         ValueError: listing every disagreement and what the format should say.
     """
-    pairs = (
+    _refuse(
         ("sample_rate_hz", format.sample_rate_hz, MEASURES.sample_rate_hz),
         ("channels", format.channels, MEASURES.channels),
         ("samples per frame", format.frame_samples, MEASURES.frame_samples),
         ("codebook_size", format.codebook_size, MEASURES.codes),
-        ("codec_memory", format.codec_memory, memory_size(MEASURES)),
+        ("codec_levels", format.codec_levels, min(format.codec_levels, MEASURES.levels)),
     )
+
+
+def _check_streaming(format: Format) -> None:
+    check_music(format)
+    _refuse(
+        ("codec_memory", format.codec_memory, memory_size(MEASURES)),
+        # Whoever joins audio to the start of the music counts on its being fade_s late.
+        ("frames in fade_s", format.fade_frames, LATE_FRAMES),
+    )
+
+
+def _refuse(*pairs: tuple[str, int, int]) -> None:
     faults = [
         f"{name} is {found} in [format], but the codec has {wanted}"
         for name, found, wanted in pairs
         if found != wanted
     ]
-    if format.codec_levels > MEASURES.levels:
-        faults.append(
-            f"codec_levels is {format.codec_levels} in [format], but the codec has at most "
-            f"{MEASURES.levels}"
-        )
     if faults:
         raise ValueError("; ".join(faults))
 
 
-def _load(
-    params: BandCodecParams, format: Format, device: jax.Device
-) -> tuple[BandCodec, str, str]:
-    check_format(format)
+def _load(params: BandCodecParams, device: jax.Device) -> tuple[BandCodec, str, str]:
     with closing_source(params.weights) as source:
         return load_bandcodec(MEASURES, source, device)
-
-
-class DecodeOn:
-    """Renders a chunk's tokens as audio that follows on the chunk before, 80 ms later.
-
-    Inputs:
-        tokens: int32 [row, frame, level], in [0, codebook_size).
-        memory: float32 [row, codec_memory]; what the chunk before handed on, zeros at first.
-
-    Outputs:
-        audio: float32 [row, sample, channel]; the first 80 ms of a stream are silent.
-        memory: float32 [row, codec_memory].
-
-    Raises:
-        ValueError: at construction, the codec does not speak the format; when called, a token is
-            out of range, and where.
-        WeightsError: the weights cannot be used.
-    """
-
-    inputs: ClassVar[dict[str, Port]] = {"tokens": TOKENS, "memory": CODEC_MEMORY}
-    outputs: ClassVar[dict[str, Port]] = {"audio": AUDIO, "memory": CODEC_MEMORY}
-    Params: ClassVar[type] = BandCodecParams
-
-    def __init__(self, params: BandCodecParams, format: Format, device: jax.Device) -> None:
-        self.codec, self.weights_digest, self.weights_note = _load(params, format, device)
-
-    def __call__(self, tokens: np.ndarray, memory: np.ndarray) -> dict[str, np.ndarray]:
-        """Renders one chunk of every row; compiles at the first call for a number of rows."""
-        audio, kept = self.codec.decode_on(tokens, memory)
-        return {"audio": audio, "memory": kept}
 
 
 class Encode:
@@ -125,9 +99,46 @@ class Encode:
     Params: ClassVar[type] = BandCodecParams
 
     def __init__(self, params: BandCodecParams, format: Format, device: jax.Device) -> None:
-        self.codec, self.weights_digest, self.weights_note = _load(params, format, device)
+        check_music(format)
+        self._codec, self.weights_digest, self.weights_note = _load(params, device)
         self._levels = format.codec_levels
 
     def __call__(self, audio: np.ndarray) -> dict[str, np.ndarray]:
         """Encodes one chunk of every row; compiles at the first call for a number of rows."""
-        return {"tokens": self.codec.encode(audio, self._levels)}
+        return {"tokens": self._codec.encode(audio, self._levels)}
+
+
+class DecodeOn:
+    """Renders a chunk's tokens as audio that follows on the chunk before, without a seam.
+
+    The audio is `fade_s` late, two frames: the codec looks a frame ahead, and the windows of its
+    spectra reach into the next. So much of the first chunk is silent.
+
+    Inputs:
+        tokens: int32 [row, frame, level], in [0, codebook_size).
+        memory: float32 [row, codec_memory]; what this stage said of the chunk before, zeros at
+            first.
+
+    Outputs:
+        audio: float32 [row, sample, channel].
+        memory: float32 [row, codec_memory]; for the next chunk.
+
+    Raises:
+        ValueError: at construction, the codec does not speak the format; when called, a token is
+            out of range, and where.
+        WeightsError: the weights cannot be used.
+    """
+
+    inputs: ClassVar[dict[str, Port]] = {"tokens": TOKENS, "memory": CODEC_MEMORY}
+    outputs: ClassVar[dict[str, Port]] = {"audio": AUDIO, "memory": CODEC_MEMORY}
+    Params: ClassVar[type] = BandCodecParams
+    encoder: ClassVar[type] = Encode
+
+    def __init__(self, params: BandCodecParams, format: Format, device: jax.Device) -> None:
+        _check_streaming(format)
+        self._codec, self.weights_digest, self.weights_note = _load(params, device)
+
+    def __call__(self, tokens: np.ndarray, memory: np.ndarray) -> dict[str, np.ndarray]:
+        """Renders one chunk of every row; compiles at the first call for a number of rows."""
+        audio, kept = self._codec.decode_on(tokens, memory)
+        return {"audio": audio, "memory": kept}

@@ -76,6 +76,11 @@ class Codec:
         self._jit_decoder_blocks = jax.jit(lambda state, x: dict(self._decoder.at(state).blocks(x)))
 
     @property
+    def sample_rate_hz(self) -> int:
+        """Audio samples per second and channel."""
+        return self.config.sample_rate_hz
+
+    @property
     def frame_samples(self) -> int:
         """Audio samples of a frame and channel."""
         return self.config.frame_samples

@@ -57,7 +57,7 @@ PARAMS: dict[str, dict[str, Any]] = {
     "stages.toy:Gain": {"gain_db": -6.0},
 }
 # Formats of stages that do not speak the one of the others.
-BANDS = replace(FORMAT, codec_memory=memory_size(MEASURES))
+BANDS = replace(FORMAT, fade_s=0.08, codec_memory=memory_size(MEASURES))
 FORMATS = {"stages.bandcodec.stage:DecodeOn": BANDS, "stages.bandcodec.stage:Encode": BANDS}
 # Stages that can only be built where a library of an extra is installed.
 LIBRARIES = {

@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 import soundfile
 
-from stages.spectrostream.codec import Codec
 from training.codec.codebooks import perplexity
 from training.codec.spectra import FLOOR, complex_spectra, log_mel, magnitude
+from training.whole_codec import WholeCodec
 
 LSD_WINDOW_SAMPLES = 2048
 MEL_WINDOWS_SAMPLES = (512, 2048)
@@ -53,7 +53,7 @@ class Evaluation:
 
 
 def evaluate(
-    codec: Codec, paths: Sequence[Path], seconds: float, levels: Sequence[int] = (4, 8, 16)
+    codec: WholeCodec, paths: Sequence[Path], seconds: float, levels: Sequence[int] = (4, 8, 16)
 ) -> Evaluation:
     """Encodes the middle of every piece and measures what comes back.
 
@@ -69,8 +69,7 @@ def evaluate(
     """
     if not paths:
         raise ValueError("there is no piece to evaluate on")
-    config = codec.config
-    samples = round(seconds * config.sample_rate_hz) // config.frame_samples * config.frame_samples
+    samples = round(seconds * codec.sample_rate_hz) // codec.frame_samples * codec.frame_samples
     rows: dict[int, list[tuple[float, float, float]]] = {count: [] for count in levels}
     seen = []
     for path in paths:
@@ -78,11 +77,11 @@ def evaluate(
         codes = codec.encode(audio[None])
         seen.append(codes[0])
         for count in levels:
-            made = codec.decode(codes[..., :count], past_lookahead=True)[0]
-            rows[count].append(distances(made, audio, config.sample_rate_hz))
+            made = codec.render(codes[..., :count])[0]
+            rows[count].append(distances(made, audio, codec.sample_rate_hz))
     fidelity = tuple(Fidelity(count, *_means(rows[count])) for count in levels)
     all_codes = np.concatenate(seen)
-    counts = [np.bincount(level, minlength=config.codes) for level in all_codes.T]
+    counts = [np.bincount(level, minlength=codec.codes) for level in all_codes.T]
     used = perplexity(jnp.asarray(np.stack(counts), jnp.float32))
     return Evaluation(fidelity, tuple(float(value) for value in used), len(all_codes))
 

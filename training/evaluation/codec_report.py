@@ -4,16 +4,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stages.spectrostream.codec import Codec
 from training.codec.evaluate import distances, evaluate
 from training.corpus.manifest import Piece
 from training.evaluation.table import Row, Section
 from training.evaluation.windows import cut
+from training.whole_codec import WholeCodec
 
 LEVELS = (4, 8, 16)
 
 
-def codec_sections(codec: Codec, pieces: Sequence[Piece], seconds: float) -> list[Section]:
+def codec_sections(codec: WholeCodec, pieces: Sequence[Piece], seconds: float) -> list[Section]:
     """Fidelity by number of levels, and how many codes of each level are in use.
 
     Args:
@@ -21,19 +21,18 @@ def codec_sections(codec: Codec, pieces: Sequence[Piece], seconds: float) -> lis
         pieces: held out.
         seconds: of each, from its middle.
     """
-    config = codec.config
-    used = [levels for levels in LEVELS if levels <= config.levels]
+    used = [levels for levels in LEVELS if levels <= codec.levels]
     found = evaluate(codec, [piece.path for piece in pieces], seconds, used)
     rows: list[Row] = [
         _row(f"{at.levels} levels", at.log_spectral_distance_db, at.mel_distance, at.si_sdr_db)
         for at in found.fidelity
     ]
-    rows.append(_row("another held-out piece", *_others(pieces, seconds, config.sample_rate_hz)))
+    rows.append(_row("another held-out piece", *_others(pieces, seconds, codec.sample_rate_hz)))
     note = f"""{len(pieces)} held-out pieces, {seconds:g} s of each, against themselves behind the
         codec. Equal sounds have distance 0; the last row is what a piece that has nothing to do
         with the wanted one gets."""
     shares = [
-        {"level": level, "codes in use": value, "of": config.codes}
+        {"level": level, "codes in use": value, "of": codec.codes}
         for level, value in enumerate(found.perplexity)
     ]
     used_note = f"""Perplexity of the codes over {found.frames} held-out frames: how many codes are

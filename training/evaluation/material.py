@@ -9,14 +9,12 @@ from typing import TypeAlias
 import numpy as np
 
 from graph.plan import Graph
-from stages.spectrostream.codec import Codec, load_codec
-from stages.spectrostream.stage import CodecParams, Decode
-from stages.weights import closing_source
 from training.corpus.manifest import Piece
 from training.evaluation.features import Hearing, Listener, joined
 from training.evaluation.probe import Labels, Probe
 from training.evaluation.settings import Settings
 from training.evaluation.windows import cut, labels_of, split_of
+from training.whole_codec import WholeCodec, decodes, whole_codec
 
 Say: TypeAlias = Callable[[str], None]
 # What becomes of audio, float32 [sample, channel], before it is heard.
@@ -63,7 +61,7 @@ class Coded:
         through: what becomes of audio, float32 [sample, channel], there.
     """
 
-    codec: Codec
+    codec: WholeCodec
     ears: Ears
     real: Heard
     through: Change
@@ -158,20 +156,19 @@ def _hearings(listener: Listener, played: Iterable[np.ndarray]) -> Iterator[Hear
         yield listener.hear([audio])
 
 
-def codec_of(graph: Graph) -> Codec | None:
-    """The codec that a pipeline decodes with, all its parts; None if it is no SpectroStream.
+def codec_of(graph: Graph) -> WholeCodec | None:
+    """The codec that a pipeline decodes with, all its parts; None if it has none we know.
 
     Raises:
         WeightsError: its weights cannot be used.
     """
     for node in graph.nodes.values():
-        if node.cls is Decode and isinstance(node.params, CodecParams):
-            with closing_source(node.params.weights) as source:
-                return load_codec(node.params.config, source)[0]
+        if decodes(node):
+            return whole_codec(node, graph.format)
     return None
 
 
-def behind(codec: Codec, audio: np.ndarray, levels: int) -> np.ndarray:
+def behind(codec: WholeCodec, audio: np.ndarray, levels: int) -> np.ndarray:
     """Audio after encoding and decoding.
 
     Args:
@@ -182,4 +179,4 @@ def behind(codec: Codec, audio: np.ndarray, levels: int) -> np.ndarray:
     Returns:
         float32 [sample, channel].
     """
-    return codec.decode(codec.encode(audio[None], levels), past_lookahead=True)[0]
+    return codec.render(codec.encode(audio[None], levels))[0]

@@ -11,16 +11,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from graph.format import Format
 from runners.errors import UserError
 from stages.array_source import WeightsError
+from stages.bandcodec.stage import BandCodecParams
 from stages.spectrostream.stage import CodecParams, Size
 from training.corpus.manifest import ManifestError
 from training.tokens.building import file_encoders
 from training.tokens.encoding import Encoders
 from training.tokens.making import make_cache
 from training.tokens.pieces import corpus_pieces
+from training.whole_codec import CodecParameters
 
 EXAMPLES = """Example:
 
-python -m training.tokens --corpus corpus --codec demo-codec.safetensors
+python -m training.tokens --corpus corpus --codec demo-bandcodec.safetensors
 --style demo-style.safetensors --codebooks demo-style-codebooks.safetensors --output tokens.arrow"""
 LINES = 20
 
@@ -30,7 +32,10 @@ Corpus = Annotated[
 Codec = Annotated[
     str, typer.Option(metavar="FILE", help="A codec's weights; encoder and quantizer are used.")
 ]
-CodecSize = Annotated[Size, typer.Option("--codec-size", help="The codec's size.")]
+SpectroStream = Annotated[
+    Size | None,
+    typer.Option(help="The codec is a SpectroStream of this size; else it is the band codec."),
+]
 Style = Annotated[str, typer.Option(metavar="FILE", help="The style model's weights.")]
 Codebooks = Annotated[str, typer.Option(metavar="FILE", help="The style quantizer's weights.")]
 Output = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The Arrow file.")]
@@ -45,7 +50,7 @@ def tokens(
     style: Style,
     codebooks: Codebooks,
     output: Output = Path("tokens.arrow"),
-    codec_size: CodecSize = "full",
+    spectrostream: SpectroStream = None,
     clips: Clips = 4,
 ) -> None:
     """Encode a corpus: codec tokens, and the styles of clips and texts.
@@ -54,7 +59,10 @@ def tokens(
     """
     faults = (UserError, ManifestError, WeightsError, OSError)
     try:
-        encoders = file_encoders(Format(), CodecParams(codec, codec_size), style, codebooks)
+        params: CodecParameters = BandCodecParams(codec)
+        if spectrostream is not None:
+            params = CodecParams(codec, spectrostream)
+        encoders = file_encoders(Format(), params, style, codebooks)
         _make(corpus, encoders, output, clips)
     except faults as error:
         print(f"training.tokens: {error}", file=sys.stderr)

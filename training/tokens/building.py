@@ -9,13 +9,10 @@ from graph.plan import FromStage, Graph, Node
 from runners.devices import find_device
 from runners.errors import UserError
 from stages.depthformer import Sample
-from stages.spectrostream import Decode
-from stages.spectrostream.codec import load_codec
-from stages.spectrostream.stage import CodecParams, check_format
 from stages.style import Quantize, QuantizeParams
 from stages.style_towers.stage import Embed, EmbedParams
-from stages.weights import closing_source
 from training.tokens.encoding import Embedding, Encoders, Quantizing
+from training.whole_codec import CodecParameters, decodes, open_whole_codec
 
 ENCODER_PARTS = ("encoder", "quantizer")
 
@@ -28,7 +25,7 @@ class NotTrainable(UserError):
 
 def file_encoders(
     format: Format,
-    codec: CodecParams,
+    codec: CodecParameters,
     style: str,
     codebooks: str,
     device: jax.Device | None = None,
@@ -66,11 +63,11 @@ def pipeline_encoders(graph: Graph) -> Encoders:
     decoders = [
         node
         for node in graph.nodes.values()
-        if node.cls is Decode and node.sources["tokens"] == FromStage(sample.name, "tokens")
+        if decodes(node) and node.sources["tokens"] == FromStage(sample.name, "tokens")
     ]
     if len(decoders) != 1:
         raise NotTrainable(
-            f"pipeline {graph.name}: {len(decoders)} stages.spectrostream:Decode stages read "
+            f"pipeline {graph.name}: {len(decoders)} stages that decode read "
             f"{sample.name}.tokens; training needs the one codec that they belong to"
         )
     stages = [
@@ -106,12 +103,10 @@ def _behind(graph: Graph, node: Node, port: str) -> Node:
 
 def _encoders(
     format: Format,
-    params: CodecParams,
+    params: CodecParameters,
     device: jax.Device,
     embed: Embedding,
     quantize: Quantizing,
 ) -> Encoders:
-    check_format(params.config, format)
-    with closing_source(params.weights) as source:
-        codec, digest, _ = load_codec(params.config, source, device, ENCODER_PARTS)
+    codec, digest = open_whole_codec(params, format, device, ENCODER_PARTS)
     return Encoders(format, codec, digest, embed, quantize)

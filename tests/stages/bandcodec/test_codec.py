@@ -1,0 +1,154 @@
+"""The codec without phases: what it keeps of sound, and that chunks are one piece."""
+
+import jax
+import numpy as np
+import pytest
+
+from graph.format import Format
+from stages.array_source import WeightsError
+from stages.bandcodec import DecodeOn, Encode
+from stages.bandcodec.codec import LATE_FRAMES, BandCodec, Weights, load_bandcodec, memory_size
+from stages.bandcodec.measures import MEASURES
+from stages.bandcodec.stage import BandCodecParams
+from stages.weights import closing_source
+
+CPU = jax.devices("cpu")[0]
+RATE_HZ = MEASURES.sample_rate_hz
+HOP = MEASURES.frame_samples
+FORMAT = Format(chunk_s=0.24, context_s=0.48, fade_s=0.08, codec_memory=memory_size(MEASURES))
+
+
+@pytest.fixture(scope="module")
+def codec() -> BandCodec:
+    with closing_source("random:0") as source:
+        return load_bandcodec(MEASURES, source)[0]
+
+
+@pytest.fixture(scope="module")
+def faithful() -> BandCodec:
+    """A codec that loses nothing but what analysis loses: each code book has one frame in it."""
+    audio = chord(12)
+    blank = BandCodec(MEASURES, Weights(*map(np.zeros, Weights.shapes(MEASURES))))
+    frames = blank.features(audio[None])[0]
+    mean = frames.mean(axis=0)
+    _, _, vectors = np.linalg.svd(frames - mean, full_matrices=False)
+    analysis = np.zeros((MEASURES.features, MEASURES.width), np.float32)
+    analysis[:, : len(vectors)] = vectors.T
+    books = np.zeros((MEASURES.levels, MEASURES.codes, MEASURES.width), np.float32)
+    books[0, : len(frames)] = (frames - mean) @ analysis
+    synthesis = np.zeros(Weights.shapes(MEASURES)[3], np.float32)
+    synthesis[MEASURES.taps // 2] = analysis.T
+    return BandCodec(MEASURES, Weights(mean, analysis, books, synthesis))
+
+
+def chord(frames: int) -> np.ndarray:
+    """A chord that lies to the left, under a soft attack; float32 [sample, channel]."""
+    at_s = np.arange(frames * HOP) / RATE_HZ
+    sound = sum(np.sin(2 * np.pi * hertz * at_s) for hertz in (220.0, 277.2, 329.6, 880.0))
+    sound = 0.1 * sound * np.minimum(at_s / 0.1, 1)
+    return np.stack([sound, 0.25 * sound], axis=1).astype(np.float32)
+
+
+def some_codes(frames: int, rows: int = 1) -> np.ndarray:
+    return np.random.default_rng(3).integers(0, 1024, (rows, frames, 16)).astype(np.int32)
+
+
+def spectrum(audio: np.ndarray) -> np.ndarray:
+    return np.abs(np.fft.rfft(audio * np.hanning(len(audio))))
+
+
+def test_a_chord_comes_back_at_its_pitch_its_loudness_and_its_place(faithful):
+    audio = chord(12)
+    made = faithful.render(faithful.encode(audio[None]))[0]
+    middle = slice(4 * HOP, 10 * HOP)
+    for channel in (0, 1):
+        wanted, found = audio[middle, channel], made[middle, channel]
+        assert np.std(found) == pytest.approx(np.std(wanted), rel=0.25)
+        peaks = [
+            hertz
+            for hertz in (220.0, 277.2, 329.6, 880.0)
+            if spectrum(found)[_bin(hertz) - 1 : _bin(hertz) + 2].max()
+            > 0.4 * spectrum(wanted)[_bin(hertz) - 1 : _bin(hertz) + 2].max()
+        ]
+        assert len(peaks) == 4
+
+
+def _bin(hertz: float) -> int:
+    return round(hertz * 6 * HOP / RATE_HZ)
+
+
+def test_silence_comes_back_as_silence():
+    quiet = np.zeros(Weights.shapes(MEASURES)[0], np.float32)
+    quiet[: MEASURES.hops * MEASURES.bands] = np.log(MEASURES.floor)
+    rest = [np.zeros(shape, np.float32) for shape in Weights.shapes(MEASURES)[1:]]
+    codec = BandCodec(MEASURES, Weights(quiet, *rest))
+    features = codec.features(np.zeros((1, 8 * HOP, 2), np.float32))
+    np.testing.assert_allclose(features[0], np.broadcast_to(quiet, (8, len(quiet))), atol=1e-5)
+    assert np.abs(codec.render(some_codes(8))).max() < 1e-3
+
+
+def test_fewer_levels_are_the_first_of_more(codec):
+    audio = chord(6)[None]
+    np.testing.assert_array_equal(codec.encode(audio, 4), codec.encode(audio)[..., :4])
+
+
+def test_the_start_is_silent_for_as_long_as_the_audio_is_late(codec):
+    memory = np.zeros((1, codec.memory_size), np.float32)
+    audio, _ = codec.decode_on(some_codes(6), memory)
+    assert np.abs(audio[:, : (LATE_FRAMES - 1) * HOP]).max() == 0
+    assert np.abs(audio[:, LATE_FRAMES * HOP :]).max() > 1e-3
+
+
+def test_chunks_join_no_more_roughly_than_they_go_on_inside(faithful):
+    audio = chord(12)
+    codes = np.concatenate([faithful.encode(audio[None])[:, 5:11]] * 3, axis=1)
+    memory = np.zeros((1, faithful.memory_size), np.float32)
+    parts = []
+    for first in range(0, 18, 6):
+        part, memory = faithful.decode_on(codes[:, first : first + 6], memory)
+        parts.append(part[0])
+    whole = np.concatenate(parts)
+    steps = np.abs(np.diff(whole[:, 0]))
+    inside = steps[8 * HOP : 11 * HOP].max()
+    for join in (6 * HOP, 12 * HOP):
+        assert steps[join - 2 : join + 1].max() <= 1.2 * inside
+
+
+def test_no_sample_is_beyond_full_scale(codec):
+    loud = Weights(*(np.asarray(array) for array in _random()))
+    loud = loud._replace(mean=np.full_like(loud.mean, 6.0))
+    assert np.abs(BandCodec(MEASURES, loud).render(some_codes(6))).max() <= 1
+
+
+def _random() -> list[np.ndarray]:
+    with closing_source("random:0") as source:
+        pairs = zip(Weights.names(), Weights.shapes(MEASURES), strict=True)
+        return [source.read(name, shape) for name, shape in pairs]
+
+
+def test_a_code_that_no_book_has_is_refused_with_its_place(codec):
+    codes = some_codes(6)
+    codes[0, 2, 3] = 1024
+    with pytest.raises(ValueError, match="1024"):
+        codec.render(codes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"codec_memory": 7}, "codec_memory is 7"),
+        ({"fade_s": 0.04}, "frames in fade_s is 1"),
+        ({"sample_rate_hz": 44_100, "frame_rate_hz": 25}, "sample_rate_hz is 44100"),
+        ({"codebook_size": 512}, "codebook_size is 512"),
+    ],
+)
+def test_a_format_that_it_does_not_speak_is_refused_in_words(changes, words):
+    settings = {"chunk_s": 0.24, "context_s": 0.48, "fade_s": 0.08}
+    format = Format(**{**settings, "codec_memory": memory_size(MEASURES), **changes})
+    with pytest.raises(ValueError, match=words):
+        DecodeOn(BandCodecParams("random:0"), format, CPU)
+
+
+def test_other_weights_are_refused(tmp_path):
+    with pytest.raises(WeightsError, match="no such file"):
+        Encode(BandCodecParams(str(tmp_path / "none.safetensors")), FORMAT, CPU)
