@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from runners.server.capacity import Capacity
+    from runners.server.row import Row
 
 # So many of the last chunks tell how things are now.
 RECENT = 200
@@ -100,6 +105,56 @@ class Tally:
         """Takes one underrun."""
         self.underruns += 1
         self.late_stages[stage] = self.late_stages.get(stage, 0) + 1
+
+
+def figures_of(
+    tally: Tally,
+    rows: Sequence[Row],
+    capacity: Capacity,
+    *,
+    ready: bool,
+    draining: bool,
+    batch: int = 1,
+) -> Figures:
+    """An engine's figures; whoever asks holds its lock.
+
+    Args:
+        tally: what has happened.
+        rows: who is there.
+        capacity: what was measured.
+        ready: whether it takes streams.
+        draining: whether it will take no more.
+        batch: rows of every tick.
+    """
+    wall_s = median_of(tally.walls_s)
+    realtime = sum(row.realtime for row in rows)
+    return Figures(
+        ready=ready,
+        draining=draining,
+        streams=len(rows),
+        playing=sum(row.playing for row in rows),
+        realtime=realtime,
+        fast=len(rows) - realtime,
+        rows=capacity.rows,
+        capacity=capacity.realtime,
+        batch=batch,
+        chunk_s=capacity.chunk_s,
+        cost_s=capacity.cost_s,
+        joined=tally.joined,
+        left=tally.left,
+        refused=tally.refused,
+        failed=tally.failed,
+        chunks=tally.chunks,
+        ticks=tally.ticks,
+        underruns=tally.underruns,
+        dropped=tally.dropped,
+        rtf=None if wall_s is None else wall_s / capacity.chunk_s,
+        slack_s=median_of(tally.slacks_s),
+        least_slack_s=min(tally.slacks_s, default=None),
+        overhead_s=median_of(tally.overheads_s),
+        stage_s=dict(tally.stage_s),
+        late_stages=dict(tally.late_stages),
+    )
 
 
 def median_of(values: deque[float]) -> float | None:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, TypeAlias
 
-if TYPE_CHECKING:
-    from runners.server.made import Made
+import numpy as np
+
+from graph.plan import Graph
+from graph.state import initial
+from runners.injection import LiveInput, inject_control
+from runners.server.lanes import Lanes
+from runners.server.made import Made
+from runners.server.refusals import StreamEnded, StreamFailed
+from runners.server.row import Behind, Row
+from runners.server.steering import steered
 
 Pace: TypeAlias = Literal["realtime", "fast"]
 
@@ -15,26 +25,62 @@ class EngineStream:
     """One endless piece of music that an engine makes; a row of its batch.
 
     It joins paused. Iterate to get chunks: each `async for` step waits for the next one, or for
-    `play`. Iteration ends when the stream is closed or the engine has drained.
+    `play`. Iteration ends when the stream is closed or the engine has closed; one reader at a time.
 
-    None of the methods but iteration and `close` waits; each is in force at the next tick border.
+    Nothing but iteration waits; whatever is asked is in force at the next tick border, which is the
+    next chunk of this stream that is begun.
     """
+
+    def __init__(
+        self,
+        graph: Graph,
+        lanes: Lanes,
+        row: Row,
+        news: asyncio.Event,
+        write: Callable[[Behind], bytes],
+    ) -> None:
+        """Handed out by `Engine.join`.
+
+        Args:
+            graph: what makes the music.
+            lanes: who makes it.
+            row: the stream as they know it.
+            news: set on the event loop when there is something new.
+            write: makes a session of what is behind a chunk.
+        """
+        self._graph, self._lanes, self._row = graph, lanes, row
+        self._news, self._write = news, write
+        self._hears: tuple[int | None, int] | None = None
 
     @property
     def controls(self) -> Mapping[str, Any]:
         """Every control's present value, by name."""
-        raise NotImplementedError
+        return self._row.controls
 
     @property
     def playing(self) -> bool:
         """Whether chunks are being made."""
-        raise NotImplementedError
+        return self._row.playing and not self._row.closed
 
-    def steer(self, changes: Mapping[str, Any]) -> int:
-        """Changes controls from the next chunk to be made on.
+    @property
+    def closed(self) -> bool:
+        """Whether it has left."""
+        return self._row.closed
+
+    @property
+    def underruns(self) -> int:
+        """Chunks that were late."""
+        return self._row.underruns
+
+    def steer(self, changes: Mapping[str, Any], *, again: bool = False) -> int:
+        """Changes controls from the next chunk to be begun on.
 
         Args:
             changes: new values by name; "prompts" is short for the four prompt controls.
+            again: also make those chunks again which are made but not needed for long enough: their
+                indices come a second time (`Made.again`), for a listener that can still put the
+                new chunk in the old one's place. It is heard up to `buffer_chunks` sooner, and
+                costs the making of them.
 
         Returns:
             How often the stream has been steered: `Made.steer` of the first chunk with it.
@@ -43,15 +89,45 @@ class EngineStream:
             ControlRefused: a value is refused; nothing has changed and the music goes on.
             StreamEnded: the stream is closed.
         """
-        raise NotImplementedError
+        row = self._alive()
+        controls = steered(self._graph, changes, row.controls)
+        with self._lanes.changed:
+            row.controls = controls
+            row.steers += 1
+            if again:
+                # What is under way may be in front, and then comes this one's own tick.
+                not_before_s = time.monotonic() + 2 * self._lanes.tick_s
+                self._lanes.tally.dropped += row.rewind(not_before_s)
+            self._lanes.changed.notify_all()
+        return row.steers
 
     def play(self) -> None:
-        """Makes chunks, from where it is."""
-        raise NotImplementedError
+        """Makes chunks, from where it is; the first is due at once.
 
-    def pause(self) -> None:
-        """Makes no further chunk; what is made already can be read. Keeps its place."""
-        raise NotImplementedError
+        Raises:
+            StreamEnded: the stream is closed.
+        """
+        row = self._alive()
+        with self._lanes.changed:
+            if not row.playing:
+                row.playing = True
+                row.schedule.start(time.monotonic())
+            self._lanes.changed.notify_all()
+
+    def pause(self, *, hold: bool = False) -> None:
+        """Begins no further chunk; what is made already can be read. It keeps its place.
+
+        Args:
+            hold: whether the listener falls silent at once and later goes on with what it has;
+                otherwise it is taken to play what it has, and to need more as soon as it plays.
+
+        Raises:
+            StreamEnded: the stream is closed.
+        """
+        row = self._alive()
+        with self._lanes.changed:
+            if row.playing:
+                row.stop(time.monotonic(), hold)
 
     def reset(self, seed: int | None = None) -> None:
         """Forgets the context: the next chunk is chunk 0 again. Unread chunks are dropped.
@@ -61,12 +137,44 @@ class EngineStream:
 
         Raises:
             ControlRefused: the seed is refused.
+            StreamEnded: the stream is closed.
         """
-        raise NotImplementedError
+        row = self._alive()
+        changes = {} if seed is None else {"seed": seed}
+        controls = steered(self._graph, changes, row.controls)
+        with self._lanes.changed:
+            row.controls = controls
+            fresh = initial(self._graph, row.state.streams)
+            self._lanes.tally.dropped += row.reset(fresh, time.monotonic())
+            self._lanes.changed.notify_all()
+
+    def hear(self, samples: np.ndarray, rate_hz: int | None = None) -> None:
+        """Plays audio into the music; each chunk hears what came in since the one before.
+
+        Args:
+            samples: float32 [sample, channel], the format's channels or one; any number of them.
+            rate_hz: their rate; None = the format's.
+
+        Raises:
+            NotInjectable: the pipeline takes no audio.
+            InputError: the samples or the rate are impossible; nothing was added.
+            StreamEnded: the stream is closed.
+        """
+        row = self._alive()
+        inject_control(self._graph)
+        channels = samples.shape[1] if samples.ndim == 2 else self._graph.format.channels
+        live = row.heard
+        if live is None or (rate_hz, channels) != self._hears:
+            live = LiveInput(self._graph.format, rate_hz, channels)
+        live.write(samples)
+        with self._lanes.changed:
+            row.heard, self._hears = live, (rate_hz, channels)
 
     def save(self) -> bytes:
         """The session behind the last chunk that was read, as `soundstage.resume` opens it."""
-        raise NotImplementedError
+        with self._lanes.changed:
+            behind = self._row.read
+        return self._write(behind)
 
     def __aiter__(self) -> EngineStream:
         return self
@@ -77,8 +185,35 @@ class EngineStream:
         Raises:
             StreamFailed: a stage failed for this stream; it is closed.
         """
-        raise NotImplementedError
+        row = self._row
+        while True:
+            self._news.clear()
+            with self._lanes.changed:
+                made = row.take(time.monotonic())
+                if made is not None:
+                    self._lanes.tally.chunks += 1
+                    self._lanes.changed.notify_all()
+                    return made
+                closed, fault = row.closed, row.fault
+            if fault:
+                raise StreamFailed(fault)
+            if closed:
+                raise StopAsyncIteration
+            await self._news.wait()
 
     async def close(self) -> None:
-        """Leaves the batch at the next tick border; its place is free at once. Idempotent."""
-        raise NotImplementedError
+        """Leaves the batch; its place is free at once. What is unread is dropped. Idempotent."""
+        row = self._row
+        with self._lanes.changed:
+            if not row.closed:
+                row.closed = True
+                row.unread.clear()
+                self._lanes.groups.leave(row)
+                self._lanes.tally.left += 1
+                self._lanes.changed.notify_all()
+        row.wake()
+
+    def _alive(self) -> Row:
+        if self._row.closed:
+            raise StreamEnded(self._row.fault or "the stream is closed")
+        return self._row
