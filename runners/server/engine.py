@@ -1,11 +1,11 @@
 """Many streams on one runner: each is a row that joins and leaves the batch at tick borders.
 
 How it is done, and what it costs. A tick takes a fixed number of rows, `batch`, from the same
-places each time; places at rest are filled up, so a stream's bytes depend on nobody else. On CPUs `batch`
-is 1: the bytes are those of `soundstage.open` on the same machine, a listener waits for one row's
-chunk instead of everybody's, and nothing is lost, for two ticks overlap (one decodes while another
-samples). Preset `tiny` on 2 cores, seconds a chunk a stream: 0.115 alone; six streams 0.121 one
-after another, 0.067 in two lanes; a batch of eight rows 0.071 (`benchmarks/serving.py`,
+places each time; places at rest are filled up, so a stream's bytes depend on nobody else. On CPUs
+`batch` is 1: the bytes are those of `soundstage.open` on the same machine, a listener waits for one
+row's chunk instead of everybody's, and nothing is lost, for two ticks overlap (one decodes while
+another samples). Preset `tiny` on 2 cores, seconds a chunk a stream: 0.115 alone; six streams 0.121
+one after another, 0.067 in two lanes; a batch of eight rows 0.071 (`benchmarks/serving.py`,
 `benchmarks/rows.py`). On accelerators, where a row more is nearly free, `batch` is `rows`; there a
 row at rest costs what a row costs, which is why a tick waits until all its rows want a chunk.
 """

@@ -16,7 +16,7 @@ from runners.server.made import Made
 from runners.server.row import Order, Row
 from runners.server.ticks import Done, Ticks
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 # Who is to blame for a chunk that came late although no stage was slow.
 QUEUE = "queue"
 
@@ -161,7 +161,7 @@ class Lanes:
         stage = QUEUE if blame is None else blame.stage
         self.tally.add_late(stage)
         self.last_late_s = time.monotonic()
-        _log.warning("a chunk came %.3f s late: %s", -slack_s, blame or "others were in front")
+        _LOG.warning("a chunk came %.3f s late: %s", -slack_s, blame or "others were in front")
         return stage
 
     def _fail(self, order: Order, reason: str) -> None:
@@ -169,7 +169,7 @@ class Lanes:
         row = order.row
         if row.closed or row.epoch != order.epoch:
             return
-        _log.warning("a stream ends: %s", reason)
+        _LOG.warning("a stream ends: %s", reason)
         self.tally.failed += 1
         row.fault = reason
         row.closed = True
