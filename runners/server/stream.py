@@ -68,6 +68,11 @@ class EngineStream:
         return self._row.closed
 
     @property
+    def unread(self) -> int:
+        """Chunks that are made and not read."""
+        return len(self._row.unread)
+
+    @property
     def underruns(self) -> int:
         """Chunks that were late."""
         return self._row.underruns

@@ -69,6 +69,9 @@ class Ticks:
         start_s = time.monotonic()
         (chunk,) = self._runner.stream([tick], state)
         runner_s = time.monotonic() - start_s
+        for order in orders:
+            # Not before: controls that a stage fails with would end whoever plays beside them.
+            group.last_controls[order.place] = order.steady
         parts = [_part(chunk, order.place) for order in orders]
         return Done(parts, chunk.seconds, busy_s(chunk), runner_s)
 
@@ -78,8 +81,6 @@ class Ticks:
             asked[place].state if place in asked else initial(self._graph, ["rests"])
             for place in range(len(group.places))
         ]
-        for place, order in asked.items():
-            group.last_controls[place] = order.steady
         controls = tuple(
             asked[place].controls if place in asked else last or self._defaults
             for place, last in enumerate(group.last_controls)

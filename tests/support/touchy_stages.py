@@ -1,0 +1,27 @@
+"""Samplers that go wrong, or slowly, for some rows only: what one listener may do to others."""
+
+import time
+
+import numpy as np
+
+from stages.toy import RandomSample
+
+RAISES_AT = 7.0
+SLEEPS_AT = 77.0
+SLEEP_S = 0.5
+
+
+class TouchySample(RandomSample):
+    def __call__(self, temperature, guidance, **others):
+        if np.any(temperature == RAISES_AT):
+            raise ArithmeticError("a row is too hot")
+        if np.any(guidance == SLEEPS_AT):
+            time.sleep(SLEEP_S)
+        return super().__call__(temperature=temperature, guidance=guidance, **others)
+
+
+class PlacedSample(RandomSample):
+    def __call__(self, prompt, **others):
+        tokens = super().__call__(prompt=prompt, **others)["tokens"]
+        place = np.arange(len(tokens), dtype=tokens.dtype)[:, None, None]
+        return {"tokens": (tokens + place) % 1024}
