@@ -7,7 +7,7 @@ from typing import Any
 
 from graph.problem import PipelineError, Problem, suggest
 
-DEFAULT = "tiny"
+DEFAULT = "demo"
 
 
 def preset_names() -> list[str]:

@@ -34,10 +34,10 @@ def test_what_ships_is_right_without_a_warning(path):
 
 def test_the_default_pipeline_is_the_preset_its_header_names():
     header = DEFAULT.read_text("utf-8").split("\n\n")[0]
-    assert "settings of the preset `tiny`" in " ".join(header.replace("#", "").split())
-    default, tiny = read_tables(DEFAULT), read_tables(preset_path("tiny"))
-    assert without(default, "name") == without(tiny, "name")
-    assert default["name"] != tiny["name"]
+    assert "settings of the preset `demo`" in " ".join(header.replace("#", "").split())
+    default, demo = read_tables(DEFAULT), read_tables(preset_path("demo"))
+    assert without(default, "name") == without(demo, "name")
+    assert default["name"] != demo["name"]
 
 
 def test_toy_is_tiny_but_for_the_stand_ins_its_header_names():

@@ -137,15 +137,15 @@ def test_a_pipeline_of_ones_own_names_what_it_lacks(home):
 
 
 @pytest.mark.parametrize("name", ["base", "large"])
-def test_a_preset_differs_from_the_default_pipeline_where_its_header_says(name):
-    default, preset = read_tables(ROOT / "pipeline.toml"), read_tables(preset_path(name))
+def test_a_preset_differs_from_tiny_where_its_header_says(name):
+    tiny, preset = read_tables(preset_path("tiny")), read_tables(preset_path(name))
     header = preset_path(name).read_text("utf-8").split("\n\n")[0]
     assert "embed, quantize, sample and decode" in " ".join(header.split("\n# "))
-    for tables in (default, preset):
+    for tables in (tiny, preset):
         del tables["name"], tables["note"]
         for stage in OWN:
             tables["stage"][stage] = tables["stage"][stage]["inputs"]
-    assert preset == default
+    assert preset == tiny
 
 
 def test_presets_say_which_command_they_need():
@@ -159,7 +159,13 @@ def test_every_model_and_every_preset_is_listed(home):
     text, found = run("models", "list").stdout, json.loads(run("models", "list", "--json").stdout)
     assert [model["name"] for model in found["models"]] == list(MODELS)
     assert found["presets"] == {
-        name: [f"depthformer-{name}", "spectrostream", "musiccoca"] for name in ("base", "large")
+        name: [f"depthformer-{size}", "spectrostream", "musiccoca"]
+        for name, size in (
+            ("base", "base"),
+            ("base-gapless", "base"),
+            ("base-inject", "base"),
+            ("large", "large"),
+        )
     }
     assert found["terms"]["weights"] == "CC-BY 4.0"
     assert all(model["path"] is None for model in found["models"])
