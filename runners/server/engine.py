@@ -198,6 +198,7 @@ class Engine:
                 ready=self.ready,
                 draining=self._draining,
                 batch=warm.batch,
+                under_way=sum(group.busy for group in lanes.groups.all),
             )
 
     async def drain(self, timeout_s: float) -> bool:

@@ -39,6 +39,7 @@ class Figures:
         failed: streams that ended because a stage failed for them.
         chunks: chunks handed out to streams.
         ticks: ticks made, warm-up not counted.
+        under_way: ticks that are being made.
         underruns: chunks of realtime streams that were late.
         dropped: chunks made and thrown away: behind a reset, a close or a steer in a hurry.
         rtf: wall time of a tick over the music it makes, median of the last; None = no tick yet.
@@ -66,6 +67,7 @@ class Figures:
     failed: int
     chunks: int
     ticks: int
+    under_way: int
     underruns: int
     dropped: int
     rtf: float | None
@@ -115,6 +117,7 @@ def figures_of(
     ready: bool,
     draining: bool,
     batch: int = 1,
+    under_way: int = 0,
 ) -> Figures:
     """An engine's figures; whoever asks holds its lock.
 
@@ -125,6 +128,7 @@ def figures_of(
         ready: whether it takes streams.
         draining: whether it will take no more.
         batch: rows of every tick.
+        under_way: ticks that are being made.
     """
     wall_s = median_of(tally.walls_s)
     realtime = sum(row.realtime for row in rows)
@@ -146,6 +150,7 @@ def figures_of(
         failed=tally.failed,
         chunks=tally.chunks,
         ticks=tally.ticks,
+        under_way=under_way,
         underruns=tally.underruns,
         dropped=tally.dropped,
         rtf=None if wall_s is None else wall_s / capacity.chunk_s,
