@@ -43,7 +43,8 @@ def admit(lanes: Lanes, capacity: Capacity, row: Row) -> None:
         capacity.refuse(
             len(rows), len(realtime), row.schedule.ahead_s, min(realtime, default=math.inf)
         )
-        _refuse_while_late(lanes)
+        if capacity.insisted is None:
+            _refuse_while_late(lanes)
     except Full:
         lanes.tally.refused += 1
         raise
