@@ -45,6 +45,37 @@ class Pack:
         return {"prompt": prompt, "unprompted": self.vocabulary.unprompted(prompt)}
 
 
+class PackKnown:
+    """Writes the past and the style as `Pack` does, and hides what is not there yet.
+
+    For models that were trained so: in the first chunks the style then is all that they see. The
+    published ones were trained with MASK instead, and need `Pack`.
+
+    Inputs:
+        context: int32 [row, context_frame, level]; -1 = nothing yet, which becomes PAD. The
+            coarse levels are shown.
+        style: int32 [row, style_level]; the first `prompt_style_levels` are shown.
+
+    Outputs:
+        prompt: int32 [row, prompt_token]; frame by frame, then the style.
+        unprompted: int32 [row, prompt_token]; the same with its style masked, for guidance.
+
+    Raises:
+        ValueError: a code is outside [0, codebook_size).
+    """
+
+    inputs: ClassVar[dict[str, Port]] = {"context": CONTEXT, "style": STYLE_TOKENS}
+    outputs: ClassVar[dict[str, Port]] = {"prompt": PROMPT, "unprompted": PROMPT}
+
+    def __init__(self, params: None, format: Format, device: jax.Device) -> None:
+        self.vocabulary = Vocabulary.of(format)
+
+    def __call__(self, context: np.ndarray, style: np.ndarray) -> dict[str, np.ndarray]:
+        """Packs one tick's prompt and its unprompted twin."""
+        prompt = self.vocabulary.hide_nothing(self.vocabulary.pack(context, style))
+        return {"prompt": prompt, "unprompted": self.vocabulary.unprompted(prompt)}
+
+
 class Remember:
     """Moves the past on by one chunk: the oldest frames leave, the new ones join the end.
 

@@ -230,6 +230,20 @@ class Vocabulary:
         masked[..., masked.shape[-1] - self.prompt_style_levels :] = MASK
         return masked
 
+    def hide_nothing(self, prompt: np.ndarray) -> np.ndarray:
+        """The prompt without what is not there yet: PAD, which the encoder does not look at.
+
+        Args:
+            prompt: int32 [..., prompt_token], as `pack` or `unprompted` writes it.
+
+        Returns:
+            int32 [..., prompt_token].
+        """
+        known = np.array(prompt, np.int32)
+        past = known[..., : known.shape[-1] - self.prompt_style_levels]
+        past[past == MASK] = PAD
+        return known
+
     def _check_levels(self, array: np.ndarray, levels: int) -> None:
         if np.shape(array)[-1:] > (levels,):
             raise ValueError(f"got {np.shape(array)[-1]} levels where there are {levels}")

@@ -60,12 +60,22 @@ Codec = Annotated[
     ),
 ]
 Codebooks = Annotated[
-    str | None, typer.Option(metavar="FILE", help="The style quantizer's weights, likewise.")
+    str | None,
+    typer.Option(metavar="FILE", help="The style quantizer's weights: styles alike start alike."),
 ]
 Rows = Annotated[int, typer.Option(min=1, help="Examples a step.")]
 Chunks = Annotated[int, typer.Option(min=1, help="Chunks predicted from one past.")]
 FineEvery = Annotated[
     int, typer.Option(min=1, help="Learn the fine levels of every so many-th frame only.")
+]
+HideNothing = Annotated[
+    bool,
+    typer.Option(
+        "--hide-nothing", help="Hide what is not there yet: for pipelines with `PackKnown`."
+    ),
+]
+FreshEncoder = Annotated[
+    bool, typer.Option("--fresh-encoder", help="Start the encoder anew, whatever --init says.")
 ]
 ContextS = Annotated[
     float, typer.Option("--context-s", help="Seconds of past that the network reads.")
@@ -90,6 +100,8 @@ def train(
     chunks: Chunks = 2,
     fine_every: FineEvery = 1,
     context_s: ContextS = 10.0,
+    hide_nothing: HideNothing = False,
+    fresh_encoder: FreshEncoder = False,
     rate: Rate = 1.5e-3,
     dtype: DType = "auto",
 ) -> None:
@@ -102,12 +114,25 @@ def train(
         return
     if tokens is None:
         raise typer.BadParameter("say where the tokens are", param_hint="--tokens")
-    if (codec is None) != (codebooks is None):
-        raise typer.BadParameter("give --codec and --codebooks together", param_hint="--codec")
+    if codec is not None and codebooks is None:
+        raise typer.BadParameter("give --codebooks, too", param_hint="--codec")
     origin = init or f"random:{seed}"
-    start_with = (size, origin, codec, codebooks)
-    drawn = (rows, chunks, fine_every, context_s)
-    order = Order(*start_with, steps, rate, *drawn, dtype=dtype, seed=seed)
+    order = Order(
+        size=size,
+        init=origin,
+        codec=codec,
+        codebooks=codebooks,
+        steps=steps,
+        rate=rate,
+        rows=rows,
+        chunks=chunks,
+        fine_every=fine_every,
+        context_s=context_s,
+        hide_nothing=hide_nothing,
+        fresh_encoder=fresh_encoder,
+        dtype=dtype,
+        seed=seed,
+    )
     with _told():
         _train(TokenCache(tokens), order, Budget(steps=steps, minutes=minutes), run)
 

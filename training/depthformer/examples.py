@@ -34,13 +34,15 @@ class ExampleParams:
         rows: examples a batch.
         chunks: how many chunks come next. The encoder reads the past once for all of them: more
             than one makes training cheaper, though only the first is ever asked for in use.
-        fresh_share: of the examples, those that know nothing of the past.
+        fresh_share: of the examples, those that know nothing of the past: only they teach what a
+            style means, for the past tells it as well.
         forgetful_share: those that know only the past's end, any length of it.
         noisy_share: those of whose past some codes are wrong, as they will be in use, where the
             past is the model's own work.
         noise: the largest share of wrong codes in those.
         style_dropout: those without a style, for guidance.
         text_share: those whose style is a text's, of a piece that has texts; else it is a clip's.
+        hide_nothing: what is not there yet is hidden, as the stage `PackKnown` does it.
 
     Raises:
         ValueError: a value is impossible.
@@ -48,12 +50,13 @@ class ExampleParams:
 
     rows: int = 8
     chunks: int = 1
-    fresh_share: float = 0.15
-    forgetful_share: float = 0.1
+    fresh_share: float = 0.4
+    forgetful_share: float = 0.2
     noisy_share: float = 0.3
     noise: float = 0.1
     style_dropout: float = 0.12
     text_share: float = 0.5
+    hide_nothing: bool = False
 
     def __post_init__(self) -> None:
         if self.rows < 1 or self.chunks < 1:
@@ -112,6 +115,8 @@ class Examples:
         piece = self._pieces[number]
         past = self._context(draw, piece.tokens, start)
         prompt = self._vocabulary.pack(past, self._style(draw, piece))
+        if self._params.hide_nothing:
+            prompt = self._vocabulary.hide_nothing(prompt)
         if draw.random() < self._params.style_dropout:
             prompt = self._vocabulary.unprompted(prompt)
         return prompt, piece.tokens[start : start + self._frames].astype(np.int32)

@@ -15,8 +15,11 @@ from training.depthformer.fitting import FitParams
 from training.depthformer.initial import (
     Start,
     near_alike,
+    near_styles,
     read_codec_codebooks,
     start_from,
+    with_fresh_encoder,
+    with_quiet_encoder,
 )
 from training.optimizer import OptimizerParams
 from training.precision import Precision, compute_dtype
@@ -32,13 +35,16 @@ class Order:
         size: the network's size.
         init: weights to start from, as `stages.weights.open_source` reads them.
         codec: weights of the codec, so that codes that sound alike start alike; None = by chance.
-        codebooks: weights of the style quantizer; given if `codec` is.
+        codebooks: weights of the style quantizer, so that styles that are alike start alike; given
+            if `codec` is.
         steps: over which the learning rate falls, and after which the run ends.
         rate: the highest learning rate.
         rows: examples a step.
         chunks: chunks predicted from one past.
         fine_every: training looks at the fine levels of every so many-th frame.
         context_s: seconds of past that the network reads; the pipeline's format must say the same.
+        hide_nothing: what is not there yet is hidden, as the stage `PackKnown` does it.
+        fresh_encoder: whatever `init` says, the encoder and the ways to it start anew.
         validate_steps: steps between two checks.
         patience: checks without a better one after which the run ends; None = never.
         average_decay: of the averaged weights.
@@ -46,7 +52,7 @@ class Order:
         seed: of the first weights and of all batches.
 
     Raises:
-        ValueError: only one of `codec` and `codebooks` is given.
+        ValueError: `codec` is given without `codebooks`.
     """
 
     size: Size = "demo"
@@ -59,6 +65,8 @@ class Order:
     chunks: int = 2
     fine_every: int = 1
     context_s: float = 10.0
+    hide_nothing: bool = False
+    fresh_encoder: bool = False
     validate_steps: int = 250
     patience: int | None = None
     average_decay: float = 0.995
@@ -66,8 +74,8 @@ class Order:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if (self.codec is None) != (self.codebooks is None):
-            raise ValueError("codec and codebooks go together: give both or neither")
+        if self.codec is not None and self.codebooks is None:
+            raise ValueError("codec needs codebooks: give both or neither")
 
     def begin(self, format: Format) -> Start:
         """The first weights.
@@ -78,20 +86,25 @@ class Order:
         dtype = compute_dtype(self.dtype).name
         config = replace(config_of_size(self.size).fitted(format), activation_dtype=dtype)
         start = start_from(config, self.init)
-        if self.codec is not None and self.codebooks is not None:
-            vocabulary = Vocabulary.of(format)
-            shape = (format.style_levels, format.codebook_size, format.style_dim)
-            style = load_codebooks(self.codebooks, shape).codes
-            codec = read_codec_codebooks(self.codec, vocabulary)
-            state = near_alike(start.state, vocabulary, codec, style, self.seed)
+        if self.fresh_encoder:
+            start = with_fresh_encoder(start, self.seed)
+        if self.codebooks is None:
+            return start
+        vocabulary = Vocabulary.of(format)
+        shape = (format.style_levels, format.codebook_size, format.style_dim)
+        style = load_codebooks(self.codebooks, shape).codes
+        if self.codec is None:
+            state = near_styles(start.state, vocabulary, style, self.seed)
             return replace(start, state=state)
-        return start
+        codec = read_codec_codebooks(self.codec, vocabulary)
+        state = near_alike(start.state, vocabulary, codec, style, self.seed)
+        return replace(start, state=with_quiet_encoder(state))
 
     @property
     def fit_params(self) -> FitParams:
         """How the run goes."""
         return FitParams(
-            ExampleParams(rows=self.rows, chunks=self.chunks),
+            ExampleParams(self.rows, self.chunks, hide_nothing=self.hide_nothing),
             OptimizerParams(
                 rate=self.rate,
                 warmup_steps=min(100, self.steps // 10),
