@@ -77,6 +77,13 @@ HideNothing = Annotated[
 FreshEncoder = Annotated[
     bool, typer.Option("--fresh-encoder", help="Start the encoder anew, whatever --init says.")
 ]
+HiddenShare = Annotated[
+    float,
+    typer.Option(min=0, max=1, help="Examples that do not see all of the frames just made."),
+]
+FirstWeight = Annotated[
+    float, typer.Option(min=1, help="What a chunk's first frame counts, beside the last.")
+]
 ContextS = Annotated[
     float, typer.Option("--context-s", help="Seconds of past that the network reads.")
 ]
@@ -100,6 +107,8 @@ def train(
     chunks: Chunks = 2,
     fine_every: FineEvery = 1,
     context_s: ContextS = 10.0,
+    hidden_share: HiddenShare = 0.0,
+    first_weight: FirstWeight = 1.0,
     hide_nothing: HideNothing = False,
     fresh_encoder: FreshEncoder = False,
     rate: Rate = 1.5e-3,
@@ -128,6 +137,8 @@ def train(
         chunks=chunks,
         fine_every=fine_every,
         context_s=context_s,
+        hidden_share=hidden_share,
+        first_weight=first_weight,
         hide_nothing=hide_nothing,
         fresh_encoder=fresh_encoder,
         dtype=dtype,

@@ -19,11 +19,13 @@ class Batch(NamedTuple):
         prompt: int32 [row, prompt_token], as the stage `Pack` writes it.
         codes: int32 [row, frame, level]; what comes next, in [0, codebook_size).
         phase: int32 scalar >= 0; which frames to look at closely, where not all are.
+        hidden: bool, broadcastable to [row, frame]; frames that the frames after them do not see.
     """
 
     prompt: np.ndarray
     codes: np.ndarray
     phase: np.ndarray = np.zeros((), np.int32)
+    hidden: np.ndarray = np.zeros((1, 1), bool)
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class ExampleParams:
         noise: the largest share of wrong codes in those.
         style_dropout: those without a style, for guidance.
         text_share: those whose style is a text's, of a piece that has texts; else it is a clip's.
+        hidden_share: of the examples, those in which any share of the frames just made is hidden,
+            so that the past and the style must tell what comes next.
         hide_nothing: what is not there yet is hidden, as the stage `PackKnown` does it.
 
     Raises:
@@ -56,12 +60,13 @@ class ExampleParams:
     noise: float = 0.1
     style_dropout: float = 0.12
     text_share: float = 0.5
+    hidden_share: float = 0.0
     hide_nothing: bool = False
 
     def __post_init__(self) -> None:
         if self.rows < 1 or self.chunks < 1:
             raise ValueError(f"rows and chunks must be at least 1, got {self.rows}, {self.chunks}")
-        for name in ("fresh", "forgetful", "noisy", "text"):
+        for name in ("fresh", "forgetful", "noisy", "text", "hidden"):
             if not 0 <= getattr(self, f"{name}_share") <= 1:
                 raise ValueError(f"{name}_share must be in [0, 1]")
         if not (0 <= self.style_dropout < 1 and 0 <= self.noise <= 1):
@@ -104,10 +109,10 @@ class Examples:
     def batch(self, step: int) -> Batch:
         """The batch of a step."""
         rows = [self._example(step, row) for row in range(self._params.rows)]
-        prompt, codes = (np.stack(parts) for parts in zip(*rows, strict=True))
-        return Batch(prompt, codes, np.array(step, np.int32))
+        prompt, codes, hidden = (np.stack(parts) for parts in zip(*rows, strict=True))
+        return Batch(prompt, codes, np.array(step, np.int32), hidden)
 
-    def _example(self, step: int, row: int) -> tuple[np.ndarray, np.ndarray]:
+    def _example(self, step: int, row: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         draw = np.random.default_rng([self._seed, step, row])
         place = int(draw.integers(self._ends[-1]))
         number = int(np.searchsorted(self._ends, place, side="right"))
@@ -119,7 +124,9 @@ class Examples:
             prompt = self._vocabulary.hide_nothing(prompt)
         if draw.random() < self._params.style_dropout:
             prompt = self._vocabulary.unprompted(prompt)
-        return prompt, piece.tokens[start : start + self._frames].astype(np.int32)
+        hides = draw.random() < self._params.hidden_share
+        hidden = draw.random(self._frames) < hides * draw.random()
+        return prompt, piece.tokens[start : start + self._frames].astype(np.int32), hidden
 
     def _context(self, draw: np.random.Generator, tokens: np.ndarray, start: int) -> np.ndarray:
         """int32 [context_frame, level]; -1 = nothing yet."""

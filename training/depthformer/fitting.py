@@ -36,6 +36,7 @@ class FitParams:
         optimizer: how weights are updated.
         finest_weight: how much the finest level counts, the coarsest being 1.
         fine_every: training looks at the fine levels of every so many-th frame.
+        first_weight: how much the first frame of a chunk counts, see `objective.frame_weights`.
         validate_steps: steps between two validations.
         validate_batches: batches a validation.
         patience: validations without a better one after which the run stops; None = never.
@@ -48,6 +49,7 @@ class FitParams:
     optimizer: OptimizerParams = field(default_factory=OptimizerParams)
     finest_weight: float = 0.1
     fine_every: int = 1
+    first_weight: float = 1.0
     validate_steps: int = 250
     validate_batches: int = 4
     patience: int | None = None
@@ -110,9 +112,9 @@ def fit(
     learning = [piece for piece in pieces if piece.split == "train"]
     examples = Examples(learning, format, params.examples, seed)
     shape = (begin.graph, begin.config.num_levels, params.finest_weight)
-    loss = make_loss(*shape)
+    loss = make_loss(*shape, first_weight=params.first_weight)
     checker = Checker.of(loss, pieces, format, params.examples, params.validate_batches)
-    step = make_step(make_loss(*shape, params.fine_every), params.optimizer)
+    step = make_step(make_loss(*shape, params.fine_every, params.first_weight), params.optimizer)
     state = start(begin.state, params.optimizer)
     done, stopped = _steps_done(run), False
     if checker is not None and done == 0:

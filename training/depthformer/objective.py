@@ -9,7 +9,7 @@ import numpy as np
 from flax import nnx
 
 from stages.depthformer.model import Depthformer
-from stages.depthformer.vocabulary import CODEC_OFFSET
+from stages.depthformer.vocabulary import CODEC_OFFSET, MASK
 from training.depthformer.examples import Batch
 from training.optimizer import Loss
 
@@ -17,6 +17,8 @@ from training.optimizer import Loss
 GROUP_ENDS = (1, 4, 8, 16)
 # Levels of every frame that training always looks at.
 COARSE_LEVELS = 4
+# Frames over which the weight of the first ones falls by a factor of e.
+EARLY_FRAMES = 3.0
 
 
 def level_weights(levels: int, finest: float) -> np.ndarray:
@@ -30,6 +32,23 @@ def level_weights(levels: int, finest: float) -> np.ndarray:
         float32 [level], of mean 1.
     """
     weights = finest ** np.linspace(0, 1, levels)
+    return (weights / weights.mean()).astype(np.float32)
+
+
+def frame_weights(frames: int, first: float) -> np.ndarray:
+    """How much each frame counts.
+
+    Only the first frames of a chunk need the past and the style: those after them are told by the
+    frames before. Counted alike, the first ones teach too little.
+
+    Args:
+        frames: of an example.
+        first: what the first frame counts beside the last ones, at least 1.
+
+    Returns:
+        float32 [frame], of mean 1.
+    """
+    weights = 1 + (first - 1) * np.exp(-np.arange(frames) / EARLY_FRAMES)
     return (weights / weights.mean()).astype(np.float32)
 
 
@@ -56,7 +75,9 @@ def surprise(model: Depthformer, batch: Batch) -> jax.Array:
     return _of_frames(model, _temporal(model, batch, ids), ids)
 
 
-def level_means(model: Depthformer, batch: Batch, fine_every: int) -> jax.Array:
+def level_means(
+    model: Depthformer, batch: Batch, fine_every: int, first_weight: float = 1.0
+) -> jax.Array:
     """The mean of `surprise` over rows and frames, the fine levels' over some frames only.
 
     A frame's fine levels cost most of the time and say the least.
@@ -65,22 +86,28 @@ def level_means(model: Depthformer, batch: Batch, fine_every: int) -> jax.Array:
         model: the network.
         batch: its frames are a multiple of `fine_every`.
         fine_every: the fine levels of every so many-th frame count, from `batch.phase` on.
+        first_weight: as `frame_weights` takes it.
 
     Returns:
         float32 [level], in nats.
     """
     ids = _ids(model, batch)
+    weights = jnp.asarray(frame_weights(ids.shape[1], first_weight))[None, :, None]
+
+    def mean(nats: jax.Array, weights: jax.Array) -> jax.Array:
+        return (nats * weights).mean(axis=(0, 1)) / weights.mean()
+
     temporal = _temporal(model, batch, ids)
     if fine_every == 1 or ids.shape[2] <= COARSE_LEVELS:
-        return _of_frames(model, temporal, ids).mean(axis=(0, 1))
-    coarse = _of_frames(model, temporal, ids[:, :, :COARSE_LEVELS]).mean(axis=(0, 1))
+        return mean(_of_frames(model, temporal, ids), weights)
+    coarse = mean(_of_frames(model, temporal, ids[:, :, :COARSE_LEVELS]), weights)
     phase = jnp.asarray(batch.phase) % fine_every
 
     def chosen(x: jax.Array) -> jax.Array:
         B, T, *rest = x.shape
         return x.reshape(B, T // fine_every, fine_every, *rest)[:, :, phase]
 
-    fine = _of_frames(model, chosen(temporal), chosen(ids)).mean(axis=(0, 1))
+    fine = mean(_of_frames(model, chosen(temporal), chosen(ids)), chosen(weights))
     return jnp.concatenate([coarse, fine[COARSE_LEVELS:]])
 
 
@@ -92,8 +119,9 @@ def _ids(model: Depthformer, batch: Batch) -> jax.Array:
 
 
 def _temporal(model: Depthformer, batch: Batch, ids: jax.Array) -> jax.Array:
-    prompt = jnp.asarray(batch.prompt)
-    return model.forced_temporal(model.encode(prompt), prompt, ids)
+    prompt, hidden = jnp.asarray(batch.prompt), jnp.asarray(batch.hidden)
+    seen = jnp.where(hidden[:, :, None], jnp.asarray(MASK, ids.dtype), ids)
+    return model.forced_temporal(model.encode(prompt), prompt, seen)
 
 
 def _of_frames(model: Depthformer, temporal: jax.Array, ids: jax.Array) -> jax.Array:
@@ -106,7 +134,13 @@ def _of_frames(model: Depthformer, temporal: jax.Array, ids: jax.Array) -> jax.A
     return jax.nn.logsumexp(logits, axis=-1) - right
 
 
-def make_loss(graph: nnx.GraphDef, levels: int, finest_weight: float, fine_every: int = 1) -> Loss:
+def make_loss(
+    graph: nnx.GraphDef,
+    levels: int,
+    finest_weight: float,
+    fine_every: int = 1,
+    first_weight: float = 1.0,
+) -> Loss:
     """The function that `training.optimizer.make_step` takes.
 
     Args:
@@ -114,6 +148,7 @@ def make_loss(graph: nnx.GraphDef, levels: int, finest_weight: float, fine_every
         levels: codec levels.
         finest_weight: as `level_weights` takes it.
         fine_every: as `level_means` takes it.
+        first_weight: likewise.
 
     Returns:
         A function of (state, batch) that gives the weighted mean of `surprise`, and its plain
@@ -122,7 +157,7 @@ def make_loss(graph: nnx.GraphDef, levels: int, finest_weight: float, fine_every
     weights = level_weights(levels, finest_weight)
 
     def loss(state: Any, batch: Batch) -> tuple[jax.Array, Mapping[str, jax.Array]]:
-        by_level = level_means(nnx.merge(graph, state), batch, fine_every)
+        by_level = level_means(nnx.merge(graph, state), batch, fine_every, first_weight)
         means = {name: by_level[group].mean() for name, group in groups(levels).items()}
         return (by_level * weights).mean(), means
 

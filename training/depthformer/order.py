@@ -44,6 +44,8 @@ class Order:
         fine_every: training looks at the fine levels of every so many-th frame.
         context_s: seconds of past that the network reads; the pipeline's format must say the same.
         hide_nothing: what is not there yet is hidden, as the stage `PackKnown` does it.
+        hidden_share: of the examples, those that do not see all frames just made.
+        first_weight: how much the first frame of a chunk counts, beside the last.
         fresh_encoder: whatever `init` says, the encoder and the ways to it start anew.
         validate_steps: steps between two checks.
         patience: checks without a better one after which the run ends; None = never.
@@ -66,6 +68,8 @@ class Order:
     fine_every: int = 1
     context_s: float = 10.0
     hide_nothing: bool = False
+    hidden_share: float = 0.0
+    first_weight: float = 1.0
     fresh_encoder: bool = False
     validate_steps: int = 250
     patience: int | None = None
@@ -104,7 +108,12 @@ class Order:
     def fit_params(self) -> FitParams:
         """How the run goes."""
         return FitParams(
-            ExampleParams(self.rows, self.chunks, hide_nothing=self.hide_nothing),
+            ExampleParams(
+                self.rows,
+                self.chunks,
+                hidden_share=self.hidden_share,
+                hide_nothing=self.hide_nothing,
+            ),
             OptimizerParams(
                 rate=self.rate,
                 warmup_steps=min(100, self.steps // 10),
@@ -114,6 +123,7 @@ class Order:
                 average_decay=self.average_decay,
             ),
             fine_every=self.fine_every,
+            first_weight=self.first_weight,
             validate_steps=self.validate_steps,
             patience=self.patience,
         )

@@ -112,7 +112,7 @@ class Checker:
         held = [piece for piece in pieces if piece.split == "heldout"]
         if not held:
             return None
-        as_used = replace(params, chunks=1, style_dropout=0.0, noisy_share=0.0)
+        as_used = replace(params, chunks=1, style_dropout=0.0, noisy_share=0.0, hidden_share=0.0)
         examples = Examples(held, format, as_used, SEED)
         batches = [examples.batch(number) for number in range(count)]
         without = Vocabulary.of(format).unprompted

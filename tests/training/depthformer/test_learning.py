@@ -40,7 +40,7 @@ CONFIG = replace(TINY.fitted(FORMAT), num_encoder_layers=1, num_temporal_layers=
 PERIOD, STYLES = 5, (0, 1, 2)
 PIECES = synthetic_pieces(FORMAT, STYLES, 40, PERIOD)
 PARAMS = FitParams(
-    ExampleParams(rows=16, noisy_share=0.0),
+    ExampleParams(rows=16, fresh_share=0.15, forgetful_share=0.1, noisy_share=0.0),
     OptimizerParams(rate=5e-3, warmup_steps=10, schedule_steps=120, average_decay=0.9),
     validate_steps=40,
     validate_batches=2,
