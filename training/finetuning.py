@@ -19,7 +19,7 @@ from training.depthformer.order import Order
 from training.loop import Budget, TrainingError
 from training.pipeline_file import pipeline_text
 from training.progress import Progress, Shown, Silent
-from training.tokens.building import pipeline_encoders, sample_node
+from training.tokens.building import hides_nothing_yet, pipeline_encoders, sample_node
 from training.tokens.cache import TokenCache
 from training.tokens.making import make_cache
 from training.tokens.pieces import folder_pieces
@@ -69,8 +69,8 @@ class FinetuneOrder:
         if not 0 <= self.heldout_share < 1:
             raise InputError(f"the held-out share must be in [0, 1), got {self.heldout_share}")
 
-    def training(self, size: Size, weights: str) -> Order:
-        """The run of training that it comes to, for a network's size and weights."""
+    def training(self, size: Size, weights: str, context_s: float, hide_nothing: bool) -> Order:
+        """The run of training that it comes to, for a network as a pipeline has it."""
         return Order(
             size=size,
             init=weights,
@@ -78,6 +78,8 @@ class FinetuneOrder:
             rate=self.rate,
             rows=self.rows,
             chunks=1,
+            context_s=context_s,
+            hide_nothing=hide_nothing,
             validate_steps=self.validate_steps,
             patience=self.patience,
             average_decay=0.98,
@@ -138,7 +140,12 @@ def finetune(graph: Graph, order: FinetuneOrder, watch: Watch) -> Path:
     with watch.step(f"encoding {len(pieces)} audio files"), reporting(order.output):
         made = make_cache(pieces, encoders, path, order.clips, lambda done, name: None)
     watch.say(f"{made.encoded} audio files encoded, {made.kept} were known")
-    run = order.training(sample.params.size, sample.params.weights)
+    run = order.training(
+        sample.params.size,
+        sample.params.weights,
+        graph.format.context_s,
+        hides_nothing_yet(graph),
+    )
     try:
         fitted = _fit(graph, run, order, TokenCache(path), watch)
     except CheckpointError as error:

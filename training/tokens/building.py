@@ -8,6 +8,7 @@ from graph.format import Format
 from graph.plan import FromStage, Graph, Node
 from runners.devices import find_device
 from runners.errors import UserError
+from stages.context import PackKnown
 from stages.depthformer import Sample
 from stages.style import Quantize, QuantizeParams
 from stages.style_towers.stage import Embed, EmbedParams
@@ -89,6 +90,15 @@ def sample_node(graph: Graph) -> Node:
             "needs one"
         )
     return found[0]
+
+
+def hides_nothing_yet(graph: Graph) -> bool:
+    """Does a pipeline hide from its Depthformer what is not there yet? See `PackKnown`.
+
+    Raises:
+        NotTrainable: the pipeline is not wired as one of a Depthformer is.
+    """
+    return _behind(graph, sample_node(graph), "prompt").cls is PackKnown
 
 
 def _behind(graph: Graph, node: Node, port: str) -> Node:
