@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graph.format import Format
-from stages.context import Pack, Remember
+from stages.context import Pack, PackKnown, Remember
 
 MAGENTA = Format()
 SMALL = Format(
@@ -20,7 +20,7 @@ SMALL = Format(
     prompt_style_levels=3,
 )
 NOTHING_YET = -1
-MASK = 1
+PAD, MASK = 0, 1
 
 
 def build(stage: type, format: Format):
@@ -124,3 +124,20 @@ def test_a_code_out_of_range_is_refused():
     context[0, 0, 0] = SMALL.codebook_size
     with pytest.raises(ValueError, match="7"):
         build(Pack, SMALL)(context, style)
+
+
+# ---- PackKnown
+
+
+def test_what_is_not_there_yet_is_hidden_and_all_else_is_packed_alike():
+    context = codes(SMALL, 3, "context_frame", 2)
+    context[:, :2] = NOTHING_YET
+    style = styles(SMALL, 4, 2)
+    plain, known = build(Pack, SMALL)(context, style), build(PackKnown, SMALL)(context, style)
+    past = SMALL.dims["prompt_token"] - SMALL.prompt_style_levels
+    for name in ("prompt", "unprompted"):
+        wanted = plain[name].copy()
+        wanted[:, :past][wanted[:, :past] == MASK] = PAD
+        np.testing.assert_array_equal(known[name], wanted)
+        assert known[name].dtype == np.int32
+    assert (known["unprompted"][:, past:] == MASK).all()
