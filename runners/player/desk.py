@@ -61,6 +61,11 @@ def _stopping(stop: Callable[[], None]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def _key(keys: str, action: str, said: str = "", shown_as: str | None = None) -> Binding:
+    """Keys that the desk hears before anything on it does, so that none overtakes another."""
+    return Binding(keys, action, said, show=bool(said), key_display=shown_as, priority=True)
+
+
 class Desk(App[None]):
     """Faders, meters and the last news.
 
@@ -81,21 +86,21 @@ class Desk(App[None]):
     #typed.open { display: block; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "select(-1)", "select", key_display="↑↓"),
-        Binding("down,j", "select(1)", show=False),
-        Binding("left,minus", "nudge(-1)", "move", key_display="←→"),
-        Binding("right,plus", "nudge(1)", show=False),
-        Binding("pageup", "nudge(10)", show=False),
-        Binding("pagedown", "nudge(-10)", show=False),
-        Binding("enter", "type('value')", "value"),
-        Binding("a", "type('prompt')", "add"),
-        Binding("x,delete", "remove", "remove"),
-        Binding("space", "pause", "pause"),
-        Binding("r", "reset", "reset"),
-        Binding("s", "save", "save"),
-        Binding("q", "quit", "quit"),
-        Binding("ctrl+c", "stop", show=False, priority=True),
-        Binding("escape", "close", show=False),
+        _key("up,k", "select(-1)", "select", shown_as="↑↓"),
+        _key("down,j", "select(1)"),
+        _key("left,minus", "nudge(-1)", "move", shown_as="←→"),
+        _key("right,plus", "nudge(1)"),
+        _key("pageup", "nudge(10)"),
+        _key("pagedown", "nudge(-10)"),
+        _key("enter", "type('value')", "value"),
+        _key("a", "type('prompt')", "add"),
+        _key("x,delete", "remove", "remove"),
+        _key("space", "pause", "pause"),
+        _key("r", "reset", "reset"),
+        _key("s", "save", "save"),
+        _key("q", "quit", "quit"),
+        _key("escape", "close", "never mind"),
+        _key("ctrl+c", "stop"),
     ]
 
     def __init__(self, performance: Performance) -> None:
@@ -128,6 +133,11 @@ class Desk(App[None]):
     def stop_soon(self) -> None:
         """Ends the desk at its next look; may be called from a signal's handler."""
         self._asked_to_stop = True
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool:
+        """Whether a key does now what it is for: letters that are typed are no orders."""
+        typing = self.is_mounted and self.query_one("#typed", Input).has_class("open")
+        return action == "stop" or (action == "close") == typing
 
     # ---- what keys do
 
@@ -179,6 +189,7 @@ class Desk(App[None]):
         line.disabled = False
         line.add_class("open")
         self.set_focus(line)  # at once: what is typed next is for the line
+        self.refresh_bindings()
 
     def action_close(self) -> None:
         """Closes the line for typing."""
@@ -186,6 +197,7 @@ class Desk(App[None]):
         line.remove_class("open")
         line.disabled = True
         self.set_focus(None)
+        self.refresh_bindings()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Takes what was typed."""

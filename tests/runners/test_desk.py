@@ -1,0 +1,152 @@
+"""The mixing desk on a real terminal: what keys do is seen and heard, and the terminal survives."""
+
+import signal
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import soundfile
+from played_graphs import CHUNK_S, hitching, toml
+
+from runners.session_file import read_session
+
+pytest.importorskip("textual", reason="the extra `play` is not installed")
+
+# Its own process hears Ctrl-C even where a shell has made background jobs deaf to it.
+HEARING = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    "from runners.cli import main; main()"
+)
+ROOT = Path(__file__).parents[2]
+PATHS = {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests' / 'support'}"}
+UP, DOWN, RIGHT, LEFT, ENTER, ESCAPE = "\x1b[A", "\x1b[B", "\x1b[C", "\x1b[D", "\r", "\x1b"
+
+
+def play(*options, cwd):
+    from terminal import Terminal
+
+    words = [str(option) for option in options]
+    return Terminal([sys.executable, "-c", HEARING, "play", *words], cwd=cwd, env=PATHS)
+
+
+TOY = ("--preset", "toy", "--set", "format.chunk_s=0.4")
+
+
+def type_value(desk, typed):
+    desk.type(ENTER)
+    desk.wait_for("esc never mind")
+    desk.type(typed)
+    desk.wait_for(lambda: f"▊  {typed}  " in desk.text, "what was typed")
+    desk.type(ENTER)
+    desk.wait_for("q quit")
+
+
+@pytest.mark.slow
+def test_an_evening_at_the_desk(tmp_path):
+    prompts = ("--prompt", "warm pads", "--prompt", "jazz trio:0.5")
+    with closing(play(*TOY, *prompts, "--output", "out.wav", cwd=tmp_path)) as desk:
+        desk.wait_for("toy  playing")
+        desk.wait_for("q quit")
+        assert desk.line("warm pads").startswith("1.00")
+        assert desk.line("jazz trio").startswith("0.50")
+        desk.wait_for(lambda: desk.line("level L") and "dB" in desk.line("level L"), "a level")
+        desk.wait_for("x real time")
+        assert desk.line("underruns") == "0"
+        # The selected fader moves.
+        desk.type(DOWN + RIGHT)
+        desk.wait_for(lambda: desk.line("jazz trio").startswith("0.60"), "a weight of 0.60")
+        # A prompt that is typed joins in.
+        desk.type("a")
+        desk.wait_for("a prompt, or prompt:weight")
+        desk.type("deep house:0.7")
+        desk.wait_for(lambda: "deep house:0.7" in desk.text, "what was typed")
+        desk.type(ENTER)
+        desk.wait_for(lambda: desk.line("deep house"), "the prompt")
+        assert desk.line("deep house").startswith("0.70")
+        # Numbers are set by typing; nonsense is refused with a reason, and the music goes on.
+        desk.type(DOWN)
+        desk.wait_for("▸ temperature")
+        for typed, shows in [("99", "outside the range"), ("x", "'x' is not a number")]:
+            type_value(desk, typed)
+            desk.wait_for(shows)
+        type_value(desk, "0.9")
+        desk.wait_for(lambda: desk.line("temperature") == "0.9", "a temperature of 0.9")
+        # Pause, and on.
+        desk.type(" ")
+        desk.wait_for("toy  paused")
+        desk.wait_for(lambda: desk.line("level L").endswith("silent"), "silence")
+        desk.type(" ")
+        desk.wait_for("toy  playing")
+        desk.type("r")
+        desk.wait_for("begins anew")
+        # A prompt is taken away; the session is saved.
+        desk.type(UP)
+        desk.wait_for("▸ deep house")
+        desk.type("x")
+        desk.wait_for(lambda: desk.line("deep house") is None, "one prompt less")
+        desk.type("s")
+        desk.wait_for("saved soundstage-")
+        desk.type("q")
+        assert desk.end() == 0
+        assert desk.is_sane
+        assert "s of music" in desk.text
+    (saved,) = tmp_path.glob("*.session")
+    controls = read_session(saved)
+    assert controls.spec.name == "toy"
+    assert soundfile.info(tmp_path / "out.wav").duration > 0.4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stop", ["\x03", signal.SIGTERM], ids=["ctrl-c", "terminated"])
+def test_ctrl_c_leaves_a_sane_terminal_and_whole_files(tmp_path, stop):
+    options = ("--output", "out.wav", "--save", "set.session")
+    with closing(play(*TOY, *options, cwd=tmp_path)) as desk:
+        desk.wait_for("toy  playing")
+        desk.wait_for("q quit")
+        if isinstance(stop, str):
+            desk.type(stop)
+        else:
+            desk.process.send_signal(stop)
+        assert desk.end() == 130
+        assert desk.is_sane
+        assert "soundstage: stopped" in desk.text
+        assert "Traceback" not in desk.text
+    assert soundfile.info(tmp_path / "out.wav").samplerate == 48_000
+    assert read_session(tmp_path / "set.session")
+
+
+@pytest.mark.slow
+def test_an_underrun_is_shown_with_the_stage_that_was_late(tmp_path):
+    (tmp_path / "hum.toml").write_text(toml(hitching(3, 4 * CHUNK_S)))
+    options = ("--pipeline", "hum.toml", "--allow", "small_stages", "--output", "out.wav")
+    with closing(play(*options, "--duration", 4, cwd=tmp_path)) as desk:
+        desk.wait_for("humming  playing")
+        desk.wait_for("late: slow took 1.6")
+        assert "of silence" in desk.line("underruns")
+        assert "underrun before chunk 3" in desk.text
+        # At its end, the music leaves the desk by itself.
+        assert desk.end() == 0
+        assert desk.is_sane
+        assert "underrun(s)" in desk.text
+
+
+@pytest.mark.slow
+def test_a_stage_that_fails_leaves_a_sane_terminal_and_its_name(tmp_path):
+    tables = hitching(3, 0)
+    tables["stage"]["slow"] |= {"use": "small_stages:Trap", "params": {"number": 4}}
+    (tmp_path / "trap.toml").write_text(toml(tables))
+    options = ("--pipeline", "trap.toml", "--allow", "small_stages", "--output", "out.wav")
+    with closing(play(*options, cwd=tmp_path)) as desk:
+        assert desk.end() == 7
+        assert desk.is_sane
+        assert "stage 'slow' failed at chunk 4" in desk.text
+
+
+@pytest.mark.slow
+def test_no_desk_is_shown_where_nobody_wants_one(tmp_path):
+    options = ("--output", "out.wav", "--duration", 0.5, "--no-ui")
+    with closing(play(*TOY, *options, cwd=tmp_path)) as desk:
+        assert desk.end() == 0
+        assert "chunk 1: made in" in desk.text
+        assert b"\x1b[?1049h" not in desk.raw

@@ -1,0 +1,111 @@
+"""A program on a real terminal, which a test reads and types on."""
+
+import fcntl
+import os
+import pty
+import struct
+import subprocess
+import termios
+import threading
+import time
+
+import pyte
+
+TIMEOUT_S = 60
+ROWS, COLUMNS = 30, 100
+
+
+class Terminal:
+    """Runs a command on a pseudo-terminal of its own.
+
+    Attributes:
+        process: the command.
+        raw: every byte it has shown.
+    """
+
+    def __init__(self, command, **settings):
+        self.raw = b""
+        self._master, self._slave = pty.openpty()
+        size = struct.pack("HHHH", ROWS, COLUMNS, 0, 0)
+        fcntl.ioctl(self._slave, termios.TIOCSWINSZ, size)
+        self._before = termios.tcgetattr(self._slave)
+        self._screen = pyte.Screen(COLUMNS, ROWS)
+        self._stream = pyte.ByteStream(self._screen)
+        self._lock = threading.Lock()
+        environment = os.environ | {"TERM": "xterm-256color", "COLORTERM": ""}
+        self.process = subprocess.Popen(
+            command,
+            stdin=self._slave,
+            stdout=self._slave,
+            stderr=self._slave,
+            env=environment | settings.pop("env", {}),
+            preexec_fn=self._take_over,
+            **settings,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _take_over(self):
+        """Makes the terminal the one that Ctrl-C on it is for."""
+        os.setsid()
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+    def _read(self):
+        while True:
+            try:
+                data = os.read(self._master, 65536)
+            except OSError:
+                return
+            with self._lock:
+                self.raw += data
+                self._stream.feed(data)
+
+    @property
+    def text(self):
+        with self._lock:
+            return "\n".join(line.rstrip() for line in self._screen.display)
+
+    def line(self, start):
+        """The rest of the line that begins so, selected or not."""
+        for line in self.text.splitlines():
+            found = line.strip().removeprefix("▸ ")
+            if found.startswith(start):
+                return found.removeprefix(start).strip()
+        return None
+
+    def type(self, keys):
+        os.write(self._master, keys.encode())
+
+    def wait_for(self, what, about=""):
+        """Waits until the screen shows a text, or a function of no argument says yes."""
+        shows = what if callable(what) else lambda: what in self.text
+        deadline = time.monotonic() + TIMEOUT_S
+        while not shows():
+            assert self.process.poll() is None or shows(), f"it has ended:\n{self.text}"
+            assert time.monotonic() < deadline, f"no {about or what!r} in:\n{self.text}"
+            time.sleep(0.02)
+
+    def end(self):
+        """Waits for the command's end; returns its exit code."""
+        code = self.process.wait(timeout=TIMEOUT_S)
+        # What is still on the way from the terminal.
+        deadline = time.monotonic() + 1.0
+        size = -1
+        while size != len(self.raw) and time.monotonic() < deadline:
+            size = len(self.raw)
+            time.sleep(0.05)
+        return code
+
+    @property
+    def is_sane(self):
+        """Whether the terminal is as it was: settings, main screen, visible cursor."""
+        alternate = self.raw.rfind(b"\x1b[?1049h") > self.raw.rfind(b"\x1b[?1049l")
+        hidden = self.raw.rfind(b"\x1b[?25l") > self.raw.rfind(b"\x1b[?25h")
+        return termios.tcgetattr(self._slave) == self._before and not alternate and not hidden
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        os.close(self._slave)
+        os.close(self._master)
