@@ -18,6 +18,7 @@ from runners import (
     cli_plan,
     cli_play,
     cli_replay,
+    cli_serve,
     cli_variants,
     cli_verify,
 )
@@ -39,6 +40,7 @@ app = typer.Typer(
 )
 app.command(epilog=cli_generate.EXAMPLES)(cli_generate.generate)
 app.command(epilog=cli_play.EXAMPLES)(cli_play.play)
+app.command(epilog=cli_serve.EXAMPLES)(cli_serve.serve)
 app.command(epilog=cli_doctor.EXAMPLES)(cli_doctor.doctor)
 app.command(epilog=cli_variants.EXAMPLES)(cli_variants.variants)
 app.command(epilog=cli_branch.EXAMPLES)(cli_branch.branch)

@@ -136,7 +136,7 @@ class Desk(App[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool:
         """Whether a key does now what it is for: letters that are typed are no orders."""
-        typing = self.is_mounted and self.query_one("#typed", Input).has_class("open")
+        typing = self.is_running and self.query_one("#typed", Input).has_class("open")
         return action == "stop" or (action == "close") == typing
 
     # ---- what keys do

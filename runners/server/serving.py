@@ -1,0 +1,142 @@
+"""Runs the server until it is told to end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import signal
+import sys
+import time
+from typing import Literal, TypeAlias
+
+import uvicorn
+
+from graph.plan import Graph
+from runners.errors import OutputError
+from runners.runner_choice import RunnerChoice
+from runners.server.app import make_app
+from runners.server.desk import Desk
+from runners.server.engine import Engine
+from runners.server.settings import ServeSettings
+
+LogFormat: TypeAlias = Literal["text", "json"]
+# Streams of one runner, whatever the machine could do.
+MOST_STREAMS = 64
+
+logger = logging.getLogger("soundstage.serve")
+
+
+class JsonLines(logging.Formatter):
+    """A log record as one line of JSON: time, level, logger, message."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Writes one record."""
+        line = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created)),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+def log_to_stderr(format: LogFormat, quiet: bool) -> None:
+    """Sends what the server has to say to standard error.
+
+    Args:
+        format: lines for people or for machines.
+        quiet: warnings and worse only.
+    """
+    handler = logging.StreamHandler(sys.stderr)
+    plain = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S")
+    handler.setFormatter(JsonLines() if format == "json" else plain)
+    for name in ("soundstage.serve", "uvicorn.error"):
+        log = logging.getLogger(name)
+        log.handlers, log.propagate = [handler], False
+        log.setLevel(logging.WARNING if quiet or name.startswith("uvicorn") else logging.INFO)
+
+
+class Server(uvicorn.Server):
+    """A uvicorn server that lets its listeners leave before it goes."""
+
+    def __init__(self, config: uvicorn.Config, desk: Desk) -> None:
+        super().__init__(config)
+        self._desk = desk
+        self._drained: asyncio.Task[None] | None = None
+
+    def handle_exit(self, sig: int, frame: object) -> None:
+        """The first time, waits for listeners; the second time, ends at once."""
+        if self._drained is not None or sig == signal.SIGINT:
+            self.should_exit = True
+            return
+        self._drained = asyncio.get_running_loop().create_task(self._drain())
+
+    async def _drain(self) -> None:
+        seconds = self._desk.settings.drain_s
+        logger.info("ending: %g s for those who listen", seconds)
+        await self._desk.engine.drain(seconds)
+        self.should_exit = True
+
+
+def serve(
+    graph: Graph,
+    settings: ServeSettings,
+    *,
+    streams: int | None = None,
+    capacity: int | None = None,
+    runner: RunnerChoice | None = None,
+) -> None:
+    """Serves a pipeline until SIGTERM or Ctrl-C.
+
+    Args:
+        graph: what makes the music.
+        settings: where and for whom.
+        streams: the most streams at once; None = `MOST_STREAMS`.
+        capacity: realtime streams let in; None = what is measured.
+        runner: what runs the stages; None = this process.
+
+    Raises:
+        OutputError: the address is taken, or not this machine's.
+        Exception: what starting the engine raises.
+    """
+    engine = Engine(
+        graph, rows=streams or MOST_STREAMS, capacity=capacity, runner=runner or "local"
+    )
+    desk = Desk(graph, engine, settings)
+    faults: list[Exception] = []
+
+    def failed(error: Exception) -> None:
+        faults.append(error)
+        server.should_exit = True
+
+    config = uvicorn.Config(
+        make_app(desk, failed),
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        ws_max_size=settings.limits.message_bytes,
+        ws_ping_interval=20,
+        ws_ping_timeout=20,
+        timeout_graceful_shutdown=5,
+        ssl_certfile=settings.tls_cert,
+        ssl_keyfile=settings.tls_key,
+    )
+    server = Server(config, desk)
+    logger.info("%s on %s", graph.name, settings.address)
+    try:
+        server.run()
+    except SystemExit as error:
+        raise OutputError(
+            f"{settings.host}, port {settings.port}: cannot listen there: is it taken?"
+        ) from error
+    if faults:
+        raise faults[0]
+    if not server.started:
+        raise OutputError(
+            f"{settings.host}, port {settings.port}: cannot listen there: is it taken?"
+        )
