@@ -3,7 +3,8 @@
 | code | meaning                                                                              |
 |------|--------------------------------------------------------------------------------------|
 | 0    | done                                                                                 |
-| 1    | `verify` found an array that is wrong, or nothing to check; two runs differ          |
+| 1    | `verify` found an array that is wrong, or nothing to check; two runs differ;         |
+|      | `doctor` found that it is too slow                                                   |
 | 2    | the command line itself is wrong                                                     |
 | 3    | bad input: a prompt, an audio file, a duration, a control's value, a session or run  |
 | 4    | bad pipeline: the file, its graph, an override or a device                           |
