@@ -182,7 +182,7 @@ def test_who_runs_the_machine_may_insist_on_a_number():
     capacity = Capacity(2.0, 8, {1: 10.0}, insisted=2)
     assert capacity.realtime == 2
     capacity.refuse(1, 1, 2.0, math.inf)
-    with pytest.raises(Full, match="2 listener.* no more were allowed"):
+    with pytest.raises(Full, match=r"2 listener.* no more were allowed"):
         capacity.refuse(2, 2, 2.0, math.inf)
 
 

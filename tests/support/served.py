@@ -1,0 +1,94 @@
+"""A server in this process, on a thread of its own, and clients that speak its protocols."""
+
+import asyncio
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+from websockets.sync.client import ClientConnection, connect
+
+import soundstage
+from runners.server.app import make_app
+from runners.server.desk import Desk
+from runners.server.engine import Engine
+from runners.server.settings import ServeSettings
+
+PATIENCE_S = 120
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+@contextmanager
+def served(rows: int = 8, capacity: int | None = None, **settings: Any) -> Iterator[Desk]:
+    """Serves the preset toy; yields its desk, warm, whose settings have its port."""
+    graph = soundstage.load("toy", settings=["format.chunk_s=0.2", "format.context_s=0.4"])
+    chosen = ServeSettings(port=free_port(), **settings)
+    desk = Desk(graph, Engine(graph, rows=rows, capacity=capacity), chosen)
+    faults: list[Exception] = []
+    config = uvicorn.Config(
+        make_app(desk, faults.append),
+        port=chosen.port,
+        log_config=None,
+        ws_max_size=chosen.limits.message_bytes,
+        timeout_graceful_shutdown=2,
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve()), daemon=True)
+    thread.start()
+    until = time.monotonic() + PATIENCE_S
+    while not desk.engine.ready and not faults and time.monotonic() < until:
+        time.sleep(0.02)
+    assert not faults
+    assert desk.engine.ready
+    yield desk
+    server.should_exit = True
+    thread.join(30)
+
+
+def speak(desk: Desk, path: str, **options: Any) -> ClientConnection:
+    """Opens a WebSocket."""
+    address = f"ws://127.0.0.1:{desk.settings.port}{path}"
+    return connect(address, max_size=None, open_timeout=PATIENCE_S, **options)
+
+
+def say(socket: ClientConnection, **message: Any) -> None:
+    """Sends a JSON object."""
+    socket.send(json.dumps(message))
+
+
+def hear(socket: ClientConnection, kind: str | None = None) -> dict[str, Any]:
+    """The next JSON message; of one type, if it is given: others and samples are passed over."""
+    until = time.monotonic() + PATIENCE_S
+    while time.monotonic() < until:
+        message = socket.recv(timeout=PATIENCE_S)
+        if isinstance(message, str):
+            found = json.loads(message)
+            if kind is None or found.get("type") == kind:
+                return found
+    raise AssertionError(f"nothing of type {kind} was heard")
+
+
+def samples(socket: ClientConnection) -> bytes:
+    """The next binary message."""
+    while isinstance(message := socket.recv(timeout=PATIENCE_S), str):
+        pass
+    return message
+
+
+def settled(desk: Desk, streams: int) -> bool:
+    """Waits until so many streams are there; False = they never were."""
+    until = time.monotonic() + PATIENCE_S
+    while time.monotonic() < until:
+        if desk.engine.figures().streams == streams:
+            return True
+        time.sleep(0.01)
+    return False
