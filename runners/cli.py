@@ -25,10 +25,10 @@ from runners import (
 from runners.exit_codes import STOPPED, CommandFailed, errors_as_lines
 from runners.interrupts import stopped_politely
 
-EXIT_CODES = """Exit codes: 0 done; 1 verify found faults, or two runs differ; 2 wrong command line;
-3 bad input (prompt, audio file, duration, control, session, recorded run); 4 bad pipeline; 5 bad
-weights; 6 output cannot be written; 7 a stage failed; 8 a download failed; 130 stopped with
-Ctrl-C."""
+EXIT_CODES = """Exit codes: 0 done; 1 verify found faults, two runs differ, or doctor found it too
+slow; 2 wrong command line; 3 bad input (prompt, audio file, duration, control, session, recorded
+run); 4 bad pipeline; 5 bad weights; 6 output cannot be written; 7 a stage failed; 8 a download
+failed; 130 stopped with Ctrl-C."""
 
 app = typer.Typer(
     name="soundstage",
