@@ -219,7 +219,7 @@ def _watch(progress: Progress, plain: bool) -> Watch:
         try:
             from runners.player.desk import watch_at_desk
         except ModuleNotFoundError as error:
-            if error.name != "textual":
+            if (error.name or "").partition(".")[0] != "textual":
                 raise
             cure = "install it with `pip install 'soundstage[play]'`"
             progress.say(f"no mixing desk: textual is not installed; {cure}")

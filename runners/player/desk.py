@@ -18,6 +18,7 @@ from textual.containers import VerticalScroll
 from textual.widgets import Footer, Input, Static
 
 from graph.control import ControlError
+from graph.legible import legible
 from runners.errors import UserError
 from runners.player import gauges
 from runners.player.faders import Faders
@@ -233,7 +234,7 @@ class Desk(App[None]):
         self._draw()
 
     def _say(self, line: str) -> None:
-        self._lines = [*self._lines, line][-LINES:]
+        self._lines = [*self._lines, legible(line)][-LINES:]
         self._draw()
 
     def _draw(self) -> None:
@@ -241,10 +242,8 @@ class Desk(App[None]):
         ring, format = performance.ring, performance.graph.format
         rate_hz = format.sample_rate_hz
         minutes, seconds = divmod(int(ring.heard_samples / rate_hz), 60)
-        state = "paused" if ring.paused else "playing"
-        title = (
-            f"{performance.graph.name}  {state}  {minutes}:{seconds:02}  on {performance.sink.name}"
-        )
+        state, name = "paused" if ring.paused else "playing", legible(performance.graph.name)
+        title = f"{name}  {state}  {minutes}:{seconds:02}  on {performance.sink.name}"
         self.query_one("#title", Static).update(Text(title, no_wrap=True, overflow="ellipsis"))
         self.query_one("#faders", Static).update(gauges.faders(self._faders.rows, width))
         picture = gauges.levels(ring.peaks(round(METER_S * rate_hz)).tolist(), width)

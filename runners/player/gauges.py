@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
+from graph.legible import legible
 from runners.player.faders import Row
 from runners.player.performer import Made
 
@@ -30,7 +32,7 @@ def faders(rows: Sequence[Row], width: int) -> Text:
     """The faders, a line each."""
     text = Text(no_wrap=True, overflow="crop")
     loudest = max([1.0, *(row.value for row in rows if row.is_prompt)])
-    names = min(max([10, *(len(row.name) for row in rows)]), max(10, width // 3))
+    names = min(max([10, *(cell_len(_line(row.name)) for row in rows)]), max(10, width // 3))
     before: Row | None = None
     for row in rows:
         if before is not None and before.is_prompt and not row.is_prompt:
@@ -38,7 +40,7 @@ def faders(rows: Sequence[Row], width: int) -> Text:
         before = row
         style = "bold cyan" if row.selected else ""
         text.append("▸ " if row.selected else "  ", style)
-        text.append(_short(row.name, names).ljust(names), style)
+        text.append(_short(row.name, names), style)
         if row.is_prompt:
             text.append(f" {row.value:6.2f} ", style)
             room = max(4, width - names - 12)
@@ -88,6 +90,14 @@ def underruns(count: int, silent_s: float, why: str) -> Text:
     return text
 
 
-def _short(name: str, width: int) -> str:
-    line = " ".join(name.split())
-    return line if len(line) <= width else f"{line[: width - 1]}…"
+def _short(name: str, cells: int) -> str:
+    """A name in just so many cells of a terminal, some letters of which take two."""
+    line = _line(name)
+    if cell_len(line) > cells:
+        line = set_cell_size(line, cells - 1) + "…"
+    return set_cell_size(line, cells)
+
+
+def _line(name: str) -> str:
+    """A name as one line that moves no cursor, whoever wrote it."""
+    return legible(" ".join(name.split()))

@@ -132,6 +132,16 @@ def test_without_the_extra_the_speakers_are_refused_and_everything_else_works(
     assert run(*hum, "--duration", 0.3, "--output", tmp_path / "out.wav").code == 0
 
 
+def test_without_portaudio_itself_the_cure_is_told(tmp_path, monkeypatch):
+    # What the library does where the system lacks the other one.
+    (tmp_path / "sounddevice.py").write_text("raise OSError('PortAudio library not found')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
+    refused = run(*TOY)
+    assert refused.code == 6
+    assert "apt-get install libportaudio2" in told(refused.stderr)
+
+
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_ends_with_a_whole_file_and_a_saved_session(tmp_path, stop):
     hearing = (

@@ -24,11 +24,11 @@ PATHS = {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests' / 'support'}"}
 UP, DOWN, RIGHT, LEFT, ENTER, ESCAPE = "\x1b[A", "\x1b[B", "\x1b[C", "\x1b[D", "\r", "\x1b"
 
 
-def play(*options, cwd):
+def play(*options, cwd, first=""):
     from terminal import Terminal
 
     words = [str(option) for option in options]
-    return Terminal([sys.executable, "-c", HEARING, "play", *words], cwd=cwd, env=PATHS)
+    return Terminal([sys.executable, "-c", first + HEARING, "play", *words], cwd=cwd, env=PATHS)
 
 
 TOY = ("--preset", "toy", "--set", "format.chunk_s=0.4")
@@ -168,3 +168,13 @@ def test_no_desk_is_shown_where_nobody_wants_one(tmp_path):
         assert desk.end() == 0
         assert "chunk 1: made in" in desk.text
         assert b"\x1b[?1049h" not in desk.raw
+
+
+@pytest.mark.slow
+def test_without_textual_there_are_lines_and_a_word_about_it(tmp_path):
+    hidden = "import sys; sys.modules['textual'] = None\n"
+    options = ("--output", "out.wav", "--duration", 0.5)
+    with closing(play(*TOY, *options, cwd=tmp_path, first=hidden)) as desk:
+        assert desk.end() == 0
+        assert "no mixing desk: textual is not installed" in desk.text
+        assert "chunk 1: made in" in desk.text
