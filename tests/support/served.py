@@ -1,6 +1,7 @@
 """A server in this process, on a thread of its own, and clients that speak its protocols."""
 
 import asyncio
+import itertools
 import json
 import socket
 import threading
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import uvicorn
 from websockets.sync.client import ClientConnection, connect
 
@@ -19,6 +21,7 @@ from runners.server.engine import Engine
 from runners.server.settings import ServeSettings
 
 PATIENCE_S = 120
+CONTROLS = {"texts": ["bells"], "text_weights": [1.0], "seed": 5}
 
 
 def free_port() -> int:
@@ -57,7 +60,7 @@ def served(rows: int = 8, capacity: int | None = None, **settings: Any) -> Itera
 def speak(desk: Desk, path: str, **options: Any) -> ClientConnection:
     """Opens a WebSocket."""
     address = f"ws://127.0.0.1:{desk.settings.port}{path}"
-    return connect(address, max_size=None, open_timeout=PATIENCE_S, **options)
+    return connect(address, max_size=None, max_queue=None, open_timeout=PATIENCE_S, **options)
 
 
 def say(socket: ClientConnection, **message: Any) -> None:
@@ -92,3 +95,20 @@ def settled(desk: Desk, streams: int) -> bool:
             return True
         time.sleep(0.01)
     return False
+
+
+def started(socket: ClientConnection, **options: Any) -> None:
+    """Starts a stream of pace "fast", unless told otherwise."""
+    assert hear(socket)["type"] == "ready"
+    say(socket, type="start", **({"controls": CONTROLS, "pace": "fast"} | options))
+    assert hear(socket)["type"] == "started"
+
+
+def offline(chunks: int, **controls: Any) -> np.ndarray:
+    """The same music without a server: float32 [sample, channel]."""
+    prompts = [(controls.pop("text", "bells"), 1.0)]
+    settings = ["format.chunk_s=0.2", "format.context_s=0.4"]
+    asked = {"prompts": prompts, "seed": 5} | controls
+    with soundstage.open(preset="toy", settings=settings, **asked) as session:
+        made = [chunk.audio[0] for chunk in itertools.islice(session, chunks)]
+    return np.concatenate(made)

@@ -2,18 +2,15 @@
 
 import base64
 import hashlib
-import itertools
 import json
 
 import numpy as np
 import pytest
-from served import hear, samples, say, served, settled, speak
+from served import CONTROLS, hear, offline, samples, say, served, settled, speak, started
 
-import soundstage
 from runners.server.frames import HEADER, MAGIC
 
 PATH = "/ws/stream"
-CONTROLS = {"texts": ["bells"], "text_weights": [1.0], "seed": 5}
 
 
 @pytest.fixture(scope="module")
@@ -27,22 +24,6 @@ def client(desk):
     with speak(desk, PATH) as socket:
         yield socket
     assert settled(desk, 0)
-
-
-def started(socket, **options):
-    assert hear(socket)["type"] == "ready"
-    say(socket, type="start", **({"controls": CONTROLS, "pace": "fast"} | options))
-    assert hear(socket)["type"] == "started"
-
-
-def offline(graph, chunks, **controls):
-    """The same music without a server: float32 [sample, channel]."""
-    prompts = [(controls.pop("text", "bells"), 1.0)]
-    settings = ["format.chunk_s=0.2", "format.context_s=0.4"]
-    asked = {"prompts": prompts, "seed": 5} | controls
-    with soundstage.open(preset="toy", settings=settings, **asked) as session:
-        made = [chunk.audio[0] for chunk in itertools.islice(session, chunks)]
-    return np.concatenate(made)
 
 
 def decoded(frame):
@@ -66,14 +47,14 @@ def test_chunks_are_the_bytes_of_a_session_without_a_server(client, desk):
     frames = [decoded(samples(client)) for _ in range(4)]
     assert [chunk for chunk, _, _ in frames] == [0, 1, 2, 3]
     heard = np.concatenate([audio for _, _, audio in frames])
-    np.testing.assert_array_equal(heard, offline(desk.graph, 4))
+    np.testing.assert_array_equal(heard, offline(4))
 
 
 def test_int16_is_the_same_music_rounded(client, desk):
     started(client, encoding="int16")
     say(client, type="play")
     _, _, audio = decoded(samples(client))
-    wanted = np.rint(np.clip(offline(desk.graph, 1), -1, 1) * 32767)
+    wanted = np.rint(np.clip(offline(1), -1, 1) * 32767)
     np.testing.assert_array_equal(audio, wanted)
 
 
@@ -84,7 +65,7 @@ def test_steering_is_said_to_be_in_force_and_is_heard(client, desk):
     say(client, type="play")
     _, steer, audio = decoded(samples(client))
     assert steer == 1
-    np.testing.assert_array_equal(audio, offline(desk.graph, 1, text="drums"))
+    np.testing.assert_array_equal(audio, offline(1, text="drums"))
 
 
 def test_reset_makes_the_first_chunk_again_and_pause_makes_none(client, desk):
@@ -114,7 +95,7 @@ def test_a_saved_session_goes_on_where_it_was(desk):
         started(socket, session=saved, controls={})
         say(socket, type="play")
         chunk, _, audio = decoded(samples(socket))
-        whole = offline(desk.graph, chunk + 1)
+        whole = offline(chunk + 1)
         assert chunk >= 2
         np.testing.assert_array_equal(audio, whole[-len(audio) :])
     assert base64.b64decode(saved)
@@ -155,7 +136,7 @@ def test_a_wrong_steer_changes_nothing_of_the_music(client, desk):
     assert "temperature" in hear(client, "refused")["reason"]
     say(client, type="play")
     _, _, audio = decoded(samples(client))
-    np.testing.assert_array_equal(audio, offline(desk.graph, 1))
+    np.testing.assert_array_equal(audio, offline(1))
 
 
 def test_a_second_stream_on_one_connection_is_refused(client):
@@ -178,7 +159,7 @@ def test_a_dead_reader_harms_nobody_and_its_place_is_free_when_it_goes(desk):
         digest = hashlib.sha256()
         for _ in range(20):
             digest.update(samples(socket)[HEADER.size :])
-    assert digest.hexdigest() == hashlib.sha256(offline(desk.graph, 20).tobytes()).hexdigest()
+    assert digest.hexdigest() == hashlib.sha256(offline(20).tobytes()).hexdigest()
     sleeper.socket.close()  # no goodbye
     assert settled(desk, 0)
 
