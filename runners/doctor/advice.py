@@ -73,7 +73,8 @@ def _overlap(found: Examination, machine: Machine) -> Iterator[str]:
     gpus = sum(not device.startswith("cpu") for device in machine.devices)
     spec = found.measured.spec
     prediction = predict(found.measured, spec.placement, Machines(gpus=gpus))
-    if prediction.tick_s < WORTHWHILE * found.verdict.usual_s:
+    one_by_one_s = sum(seconds_for(t.steady_s, 1) for t in found.measured.times.values())
+    if prediction.tick_s < WORTHWHILE * one_by_one_s:
         yield (
             f"let the stages of two chunks overlap, `soundstage play --window "
             f"{prediction.window}`: a chunk every {prediction.tick_s:.2f} s is predicted"

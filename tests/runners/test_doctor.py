@@ -101,7 +101,7 @@ def test_a_pipeline_that_is_too_slow_is_exit_code_1_and_its_stage_is_named(tmp_p
     file.write_text(toml(dragging(SLOW_S)))
     done = run("doctor", file, "--allow", "small_stages", "--chunks", 1)
     assert done.code == 1
-    assert "verdict    does not play in real time: 0.4 s of music take 0.8" in done.stdout
+    assert "verdict    does not play in real time: 0.4 s of music take " in done.stdout
     assert "advice     the stage slow takes " in done.stdout
     assert "soundstage generate" in done.stdout
 

@@ -12,6 +12,7 @@ from played_graphs import CHUNK_S, CHUNK_SAMPLES, RATE_HZ, dragging, graph, hitc
 import soundstage
 from graph.control import ControlError
 from runners.local import LocalRunner
+from runners.pipeline_choice import PipelineChoice
 from runners.player.lateness import Lateness
 from runners.player.mix import Mix
 from runners.player.performer import Performer
@@ -236,10 +237,11 @@ def test_ctrl_c_ends_the_music_with_a_fade_and_saves(tmp_path):
         wait_for(lambda: performance.ring.heard_samples > 0)
         raise KeyboardInterrupt
 
-    order = PlayOrder((Text("bells"),), listener, save=path)
+    choice = PipelineChoice(preset="toy", settings=("format.chunk_s=0.4",))
+    order = PlayOrder((Text("bells"),), listener, choice=choice, save=path)
     with pytest.raises(KeyboardInterrupt):
         play(order, Silent(), leave)
-    assert read_session(path).spec.name == "tiny"
+    assert read_session(path).spec.name == "toy"
     assert not listener.heard[-1].any()
     assert not [t for t in threading.enumerate() if t.name == "sink"]
 
