@@ -39,16 +39,11 @@ class Terminal:
             stdout=self._slave,
             stderr=self._slave,
             env=environment | settings.pop("env", {}),
-            preexec_fn=self._take_over,
+            start_new_session=True,
             **settings,
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-
-    def _take_over(self):
-        """Makes the terminal the one that Ctrl-C on it is for."""
-        os.setsid()
-        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
     def _read(self):
         while True:
