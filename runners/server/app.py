@@ -29,7 +29,7 @@ from runners.server.desk import Desk
 from runners.server.guard import Guard
 from runners.server.styles import Styles
 
-logger = logging.getLogger("soundstage.serve")
+LOGGER = logging.getLogger("soundstage.serve")
 
 Answer = Callable[[Desk, Request], Awaitable[Response]]
 # Starting it failed: the process ends with this text.
@@ -152,7 +152,7 @@ def _lifespan(
                 failed(error)
             else:
                 figures = desk.engine.figures()
-                logger.info("ready: %d realtime streams fit here", figures.capacity)
+                LOGGER.info("ready: %d realtime streams fit here", figures.capacity)
 
         # Beside the server, which says meanwhile that it is warming up.
         starting = asyncio.create_task(start())

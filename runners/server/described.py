@@ -19,6 +19,35 @@ CONTROLS = {
     "seed; `prompts` is short for the first two; `clips` names uploads.",
 }
 
+# Messages of our own protocol, with their fields beside "type".
+SAID: dict[str, dict[str, Any]] = {
+    "start": {
+        "controls": CONTROLS,
+        "pace": {"enum": ["realtime", "fast"]},
+        "buffer_chunks": NUMBER,
+        "encoding": {"enum": ["float32", "int16"]},
+        "session": TEXT,
+    },
+    "steer": {"controls": CONTROLS, "again": FLAG},
+    "play": {},
+    "pause": {"hold": FLAG},
+    "reset": {"seed": {"type": "integer"}},
+    "save": {},
+    "stop": {},
+}
+HEARD: dict[str, dict[str, Any]] = {
+    "ready": {"protocol": NUMBER, "pipeline": TEXT, "format": {"type": "object"}},
+    "started": {"pace": TEXT},
+    "steered": {"steer": {"type": "integer"}},
+    "restarted": {},
+    "chunk": {"chunk": {"type": "integer"}, "slack_s": NUMBER, "underruns": NUMBER},
+    "session": {"data": TEXT},
+    "stopped": {},
+    "refused": {"of": TEXT, "reason": TEXT, "where": TEXT},
+    "full": {"reason": TEXT, "retry_after_s": NUMBER},
+    "failed": {"reason": TEXT},
+}
+
 
 def openapi(desk: Desk) -> dict[str, Any]:
     """An OpenAPI 3.1 document."""
@@ -63,35 +92,8 @@ def openapi(desk: Desk) -> dict[str, Any]:
 
 def asyncapi(desk: Desk) -> dict[str, Any]:
     """An AsyncAPI 3.0 document of `own_protocol`."""
-    said: dict[str, dict[str, Any]] = {
-        "start": {
-            "controls": CONTROLS,
-            "pace": {"enum": ["realtime", "fast"]},
-            "buffer_chunks": NUMBER,
-            "encoding": {"enum": ["float32", "int16"]},
-            "session": TEXT,
-        },
-        "steer": {"controls": CONTROLS, "again": FLAG},
-        "play": {},
-        "pause": {"hold": FLAG},
-        "reset": {"seed": {"type": "integer"}},
-        "save": {},
-        "stop": {},
-    }
-    heard: dict[str, dict[str, Any]] = {
-        "ready": {"protocol": NUMBER, "pipeline": TEXT, "format": {"type": "object"}},
-        "started": {"pace": TEXT},
-        "steered": {"steer": {"type": "integer"}},
-        "restarted": {},
-        "chunk": {"chunk": {"type": "integer"}, "slack_s": NUMBER, "underruns": NUMBER},
-        "session": {"data": TEXT},
-        "stopped": {},
-        "refused": {"of": TEXT, "reason": TEXT, "where": TEXT},
-        "full": {"reason": TEXT, "retry_after_s": NUMBER},
-        "failed": {"reason": TEXT},
-    }
-    messages = {f"say_{name}": _message(name, fields) for name, fields in said.items()}
-    messages |= {f"hear_{name}": _message(name, fields) for name, fields in heard.items()}
+    messages = {f"say_{name}": _message(name, fields) for name, fields in SAID.items()}
+    messages |= {f"hear_{name}": _message(name, fields) for name, fields in HEARD.items()}
     messages["hear_samples"] = {
         "contentType": "application/octet-stream",
         "summary": "A header of 32 bytes and the samples; docs/protocol.md.",

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from runners.server.desk import Desk
+from runners.server.figures import Figures
 from runners.version import version
 
 PREFIX = "soundstage_"
@@ -31,11 +32,11 @@ async def readyz(desk: Desk, request: Request) -> Response:
 async def metrics(desk: Desk, request: Request) -> Response:
     """Figures for Prometheus."""
     registry = CollectorRegistry()
-    registry.register(Figures(desk))
+    registry.register(FiguresCollector(desk))
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
 
-class Figures(Collector):
+class FiguresCollector(Collector):
     """An engine's figures as Prometheus has them.
 
     Args:
@@ -48,43 +49,45 @@ class Figures(Collector):
     def collect(self) -> list[Metric]:
         """The figures of this moment."""
         now = self._desk.engine.figures()
-        gauges = {
-            "streams": ("Streams that are there, paused ones included.", now.streams),
-            "streams_playing": ("Streams whose chunks are being made.", now.playing),
-            "capacity": ("Realtime streams that the measurement allows.", now.capacity),
-            "websockets": ("WebSockets that are open.", self._desk.sockets),
-            "ready": ("1 = takes streams.", int(now.ready)),
-            "rtf": ("Wall time of a tick over its music, median of the last.", now.rtf),
-            "slack_seconds": ("How early chunks were, median of the last.", now.slack_s),
-            "least_slack_seconds": (
-                "How early the latest of the last chunks was.",
-                now.least_slack_s,
-            ),
-            "overhead_seconds": ("A tick's cost beside the stages, a stream.", now.overhead_s),
-        }
-        counts = {
-            "joined": ("Streams that joined.", now.joined),
-            "left": ("Streams that left.", now.left),
-            "refused": ("Streams that were not taken.", now.refused),
-            "failed": ("Streams that ended because a stage failed.", now.failed),
-            "chunks": ("Chunks handed out.", now.chunks),
-            "underruns": ("Chunks that were late.", now.underruns),
-            "dropped": ("Chunks made and thrown away.", now.dropped),
-        }
         found: list[Metric] = [
             GaugeMetricFamily(PREFIX + name, text, value)
-            for name, (text, value) in gauges.items()
+            for name, (text, value) in _gauges(now, self._desk.sockets).items()
             if value is not None
         ]
-        found += [CounterMetricFamily(PREFIX + name, *about) for name, about in counts.items()]
-        stages = CounterMetricFamily(
-            f"{PREFIX}stage_seconds", "Wall time by stage.", labels=["stage"]
+        found += [CounterMetricFamily(PREFIX + name, *it) for name, it in _counts(now).items()]
+        by_stage = (
+            ("stage_seconds", "Wall time by stage.", now.stage_s),
+            ("late", "Underruns by stage.", now.late_stages),
         )
-        for stage, seconds in now.stage_s.items():
-            stages.add_metric([stage], seconds)
-        late = CounterMetricFamily(
-            f"{PREFIX}late", "Underruns by stage to blame.", labels=["stage"]
-        )
-        for stage, count in now.late_stages.items():
-            late.add_metric([stage], count)
-        return [*found, stages, late]
+        for name, text, values in by_stage:
+            family = CounterMetricFamily(PREFIX + name, text, labels=["stage"])
+            for stage, value in values.items():
+                family.add_metric([stage], value)
+            found.append(family)
+        return found
+
+
+def _gauges(now: Figures, sockets: int) -> dict[str, tuple[str, float | None]]:
+    return {
+        "streams": ("Streams that are there, paused ones included.", now.streams),
+        "streams_playing": ("Streams whose chunks are being made.", now.playing),
+        "capacity": ("Realtime streams that the measurement allows.", now.capacity),
+        "websockets": ("WebSockets that are open.", sockets),
+        "ready": ("1 = takes streams.", int(now.ready)),
+        "rtf": ("Wall time of a tick over its music, median of the last.", now.rtf),
+        "slack_seconds": ("How early chunks were, median of the last.", now.slack_s),
+        "least_slack_seconds": ("The least of the last.", now.least_slack_s),
+        "overhead_seconds": ("A tick's cost beside the stages, a stream.", now.overhead_s),
+    }
+
+
+def _counts(now: Figures) -> dict[str, tuple[str, float]]:
+    return {
+        "joined": ("Streams that joined.", now.joined),
+        "left": ("Streams that left.", now.left),
+        "refused": ("Streams that were not taken.", now.refused),
+        "failed": ("Streams that ended because a stage failed.", now.failed),
+        "chunks": ("Chunks handed out.", now.chunks),
+        "underruns": ("Chunks that were late.", now.underruns),
+        "dropped": ("Chunks made and thrown away.", now.dropped),
+    }

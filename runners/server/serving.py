@@ -24,7 +24,7 @@ LogFormat: TypeAlias = Literal["text", "json"]
 # Streams of one runner, whatever the machine could do.
 MOST_STREAMS = 64
 
-logger = logging.getLogger("soundstage.serve")
+LOGGER = logging.getLogger("soundstage.serve")
 
 
 class JsonLines(logging.Formatter):
@@ -76,7 +76,7 @@ class Server(uvicorn.Server):
 
     async def _drain(self) -> None:
         seconds = self._desk.settings.drain_s
-        logger.info("ending: %g s for those who listen", seconds)
+        LOGGER.info("ending: %g s for those who listen", seconds)
         await self._desk.engine.drain(seconds)
         self.should_exit = True
 
@@ -127,7 +127,7 @@ def serve(
         ssl_keyfile=settings.tls_key,
     )
     server = Server(config, desk)
-    logger.info("%s on %s", graph.name, settings.address)
+    LOGGER.info("%s on %s", graph.name, settings.address)
     try:
         server.run()
     except SystemExit as error:

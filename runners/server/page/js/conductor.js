@@ -1,28 +1,35 @@
 /** Speaks with the server: joins, steers, plays, and hands chunks to the player. */
 
+import { fromBase64, toBase64 } from "./logic/layout.js";
 import { promptControls, readChunk } from "./logic/protocol.js";
 
 const STEER_EVERY_MS = 100;
+// Close codes of the server's guard.
+const UNAUTHORIZED = 4401;
+const FORBIDDEN = 4403;
 
 export class Conductor extends EventTarget {
   /**
    * @param {import("./link.js").Link} link
    * @param {import("./store.js").Store} store
    * @param {import("./audio/player.js").Player} player
+   * @param {import("./token.js").Token} token
    */
-  constructor(link, store, player) {
+  constructor(link, store, player, token) {
     super();
-    Object.assign(this, { link, store, player });
+    Object.assign(this, { link, store, player, token });
     this.ready = null;
     this.slack_s = null;
     this.playing = false;
     this.begun = false;
     this.sent = {};
     this.steered = 0;
-    this.awaited = new Map();
+    this.saved = null;
+    this.opened = null;
+    this.stale = false;
     link.addEventListener("message", ({ detail }) => this.hear(detail));
     link.addEventListener("frame", ({ detail }) => this.chunk(detail));
-    link.addEventListener("lost", () => this.lost());
+    link.addEventListener("lost", ({ detail }) => this.lost(detail));
     store.subscribe(() => this.steerSoon());
   }
 
@@ -34,8 +41,9 @@ export class Conductor extends EventTarget {
     return this.format?.chunk_s ?? 2;
   }
 
+  /** What plays here, for people. */
   get about() {
-    return "";
+    return [this.ready.pipeline, this.ready.note].filter(Boolean).join(": ");
   }
 
   /** The controls as the page has them arranged. */
@@ -46,26 +54,63 @@ export class Conductor extends EventTarget {
   hear(message) {
     if (message.type === "ready") this.welcome(message);
     else if (message.type === "chunk") this.slack_s = message.slack_s ?? this.slack_s;
-    else this.dispatchEvent(new CustomEvent(message.type, { detail: message }));
+    else if (message.type === "restarted") this.stale = false;
+    else if (message.type === "session") this.keep(message.data);
+    else if (message.type === "full") this.full(message);
+    else if (message.type === "refused") this.complain(message);
+    else if (message.type === "failed") this.tell({ text: `The music stopped: ${message.reason}.`, again: true });
   }
 
   welcome(message) {
     this.ready = message;
     this.link.settled();
     this.dispatchEvent(new Event("ready"));
+    this.start();
+  }
+
+  /** Asks for a stream, where there is none; goes on from a saved session if one was opened. */
+  start() {
     this.sent = this.controls();
-    this.link.send({ type: "start", controls: this.sent });
+    this.stale = false;
+    const session = this.opened ? { session: this.opened } : {};
+    this.opened = null;
+    this.link.send({ type: "start", controls: this.sent, ...session });
     if (this.playing) this.link.send({ type: "play" });
   }
 
+  full({ reason, retry_after_s }) {
+    this.tell({ text: `No place is free: ${reason}. It is tried again by itself.` });
+    this.link.retry(retry_after_s);
+  }
+
+  complain({ of, reason }) {
+    this.saved?.reject(new Error(reason));
+    this.saved = null;
+    this.tell({ text: of === "start" ? `The server refused to begin: ${reason}.` : `Not taken: ${reason}.` });
+  }
+
+  tell(detail) {
+    this.dispatchEvent(new CustomEvent("refused", { detail }));
+  }
+
   chunk(frame) {
+    if (this.stale) return; // made before the music was asked to begin again
     this.begun = true;
     this.player.feed(readChunk(frame).samples);
   }
 
-  lost() {
+  lost({ code, reason }) {
     this.slack_s = null;
     this.player.clear();
+    this.saved?.reject(new Error("the connection was lost"));
+    this.saved = null;
+    if (code === UNAUTHORIZED) {
+      this.link.refuse();
+      this.tell({ text: "This server wants its token.", token: true });
+    } else if (code === FORBIDDEN) {
+      this.link.refuse();
+      this.tell({ text: `The server refused this page: ${reason}.`, again: true });
+    }
   }
 
   steerSoon() {
@@ -100,10 +145,39 @@ export class Conductor extends EventTarget {
 
   reset() {
     this.player.clear();
-    this.link.send({ type: "reset" });
+    this.stale = this.link.send({ type: "reset" });
   }
 
-  async upload() { return "u0"; }
-  async save() { return null; }
-  reopen() {}
+  /** Hands an audio file to the server; resolves with its name there. */
+  async upload(file, name) {
+    const form = new FormData();
+    form.append("file", file, file.name || name);
+    const headers = this.token.value ? { authorization: `Bearer ${this.token.value}` } : {};
+    const answer = await fetch("uploads", { method: "POST", body: form, headers });
+    const said = await answer.json().catch(() => ({}));
+    if (!answer.ok) throw new Error(said.error ?? `the server answered ${answer.status}`);
+    return said.upload;
+  }
+
+  /** The music's own memory, as bytes. */
+  save() {
+    return new Promise((resolve, reject) => {
+      this.saved?.reject(new Error("it was asked for again"));
+      this.saved = { resolve, reject };
+      if (!this.link.send({ type: "save" })) this.lost({});
+    });
+  }
+
+  keep(data) {
+    this.saved?.resolve(fromBase64(data));
+    this.saved = null;
+  }
+
+  /** Goes on from a saved session, or starts anew if there is none. */
+  reopen(session) {
+    this.opened = session && toBase64(session);
+    this.player.clear();
+    this.link.send({ type: "stop" });
+    this.start();
+  }
 }

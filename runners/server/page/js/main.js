@@ -33,7 +33,7 @@ const token = new Token();
 const store = new Store();
 const player = new Player();
 const link = new Link(() => token.address("ws/stream"));
-const conductor = new Conductor(link, store, player);
+const conductor = new Conductor(link, store, player, token);
 const morph = new Morph(store);
 const notice = new Notice(part);
 const uploads = new Uploads(store, (file, name) => conductor.upload(file, name));

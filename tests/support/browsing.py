@@ -1,0 +1,97 @@
+"""A server in a process of its own, and what a browser plays of its page."""
+
+import base64
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+PATIENCE_S = 120
+FLAGS = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required"]
+# Copies what the worklet plays, from the first sample it plays after the call.
+HEAR = """async ([samples, again]) => {
+  const heard = [];
+  let count = 0;
+  await new Promise((enough) => {
+    const stop = soundstage.player.tap((block) => {
+      heard.push(block);
+      count += block.length;
+      if (count >= samples) stop().then(enough);
+    });
+    if (again) soundstage.conductor.reset();
+  });
+  const bytes = new Uint8Array(await new Blob(heard).arrayBuffer()).subarray(0, 4 * samples);
+  let text = "";
+  for (let at = 0; at < bytes.length; at += 32768) {
+    text += String.fromCharCode(...bytes.subarray(at, at + 32768));
+  }
+  return btoa(text);
+}"""
+
+
+def chromium():
+    """Where a Chromium of this machine is, or None."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return next((path for path in map(shutil.which, names) if path), None)
+
+
+def free_port():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+@contextmanager
+def serving(log: Path, *options: str) -> Iterator[str]:
+    """Runs `soundstage serve`; yields the address of its page."""
+    port = free_port()
+    command = [sys.executable, "-m", "runners.cli", "serve", "--port", str(port), *options]
+    with log.open("wb") as out:
+        server = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
+    try:
+        await_ready(server, f"http://127.0.0.1:{port}/readyz", log)
+        yield f"http://127.0.0.1:{port}/"
+    finally:
+        server.terminate()
+        try:
+            server.wait(30)
+        except subprocess.TimeoutExpired:
+            server.kill()
+
+
+def await_ready(server, address, log):
+    until = time.monotonic() + PATIENCE_S
+    while time.monotonic() < until:
+        assert server.poll() is None, log.read_text()
+        try:
+            with urllib.request.urlopen(address, timeout=5) as answer:
+                if answer.status == 200:
+                    return
+        except (urllib.error.URLError, OSError):
+            pass
+        time.sleep(0.1)
+    raise AssertionError(f"not ready after {PATIENCE_S} s:\n{log.read_text()}")
+
+
+def hear(page, seconds, again=False):
+    """What the page plays next, float32 [sample, channel]; `again` lets the music begin again."""
+    channels = page.evaluate("soundstage.conductor.format.channels")
+    rate_hz = page.evaluate("soundstage.conductor.format.sample_rate_hz")
+    coded = page.evaluate(HEAR, [round(seconds * rate_hz) * channels, again])
+    return np.frombuffer(base64.b64decode(coded), "<f4").reshape(-1, channels)
+
+
+def until(page, expression):
+    """Waits until a JavaScript expression is true; the page forbids Playwright's own way."""
+    latest = time.monotonic() + PATIENCE_S
+    while not page.evaluate(f"Boolean({expression})"):
+        assert time.monotonic() < latest, expression
+        time.sleep(0.02)
