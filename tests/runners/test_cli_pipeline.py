@@ -86,7 +86,7 @@ def test_a_drawing_that_cannot_be_written(tmp_path):
 def test_every_preset_is_listed_with_its_note():
     lines = run("presets").stdout.splitlines()
     assert [line.split()[0] for line in lines] == soundstage.preset_names()
-    assert "(default) random weights: it makes noise, not music" in "".join(lines)
+    assert "(default) a small model of our own, trained on synthesised music" in "".join(lines)
 
 
 def test_the_version_is_printed():

@@ -94,7 +94,7 @@ def test_the_issue_s_example_works_with_the_tiny_networks(tmp_path):
         *("generate", "--prompt", "warm ambient pads", "--prompt", "jazz trio:0.5"),
         *("--audio", f"{reference}:1.0", "--duration", 10, "--seed", 7, "--temperature", 1.1),
         *("--top-k", 40, "--guidance-weight", 5.0, "--preset", "tiny", "--runner", "local"),
-        *("--pipeline", preset_path("toy"), "--set", "decode.use=stages.toy:SineDecode"),
+        *("--pipeline", preset_path("tiny"), "--set", "decode.use=stages.toy:SineDecode"),
         *("--output", output),
     )
     assert done.returncode == 0, done.stderr

@@ -20,10 +20,10 @@ from training.faults import told_in_a_line
 
 USAGE = """Example:
 
-python -m training.evaluation.examples --pipeline demo.toml --output docs/demo"""
+python -m training.evaluation.examples --preset demo --output docs/demo"""
 
-# 0 is best and largest: about 64 kbit/s.
-COMPRESSION = 0.9
+# 0 is best and largest, 1 smallest.
+COMPRESSION = 1.0
 # Beyond this, libsndfile's Vorbis encoder overruns its stack.
 BLOCK_SAMPLES = 65_536
 SHEET_FILE, PAGE_FILE = "examples.png", "index.md"
