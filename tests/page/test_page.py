@@ -112,6 +112,73 @@ def test_an_audio_file_becomes_a_prompt(open_page):
     assert np.abs(hear(page, 0.5)).max() > 0.01
 
 
+def test_a_saved_audio_prompt_is_heard_again_when_the_page_is_opened(open_page, tmp_path):
+    page = ready(open_page())
+    page.locator("#audio-file").set_input_files(PIANO)
+    until(page, "soundstage.store.prompts.some((prompt) => prompt.upload)")
+    with page.expect_download() as downloading:
+        page.locator("#save").click()
+    path = tmp_path / "piano.soundstage"
+    downloading.value.save_as(path)
+    page.evaluate("soundstage.store.remove(soundstage.store.prompts.at(-1).id)")
+    page.locator("#open-file").set_input_files(path)
+    until(page, "soundstage.store.prompts.some((prompt) => prompt.upload && !prompt.silent)")
+    until(page, "soundstage.conductor.sent.clips?.length === 1")
+
+
+def test_a_gesture_is_recorded_edited_and_replayed(open_page):
+    page = ready(open_page())
+    page.locator("#morph-record").click()
+    drag(page, ".point.listener", 0.77, 0.25)
+    until(page, "soundstage.morph.takes.listener?.at(-1).x > 0.7")
+    page.locator("#morph-record").click()
+    keys = page.locator(".key")
+    recorded = keys.count()
+    assert recorded >= 2
+    last = page.evaluate("soundstage.morph.length_s")
+    keys.last.focus()
+    page.keyboard.press("Shift+ArrowRight")
+    assert page.evaluate("soundstage.morph.length_s") == pytest.approx(last + 1)
+    page.evaluate("soundstage.store.move('listener', 0.1, 0.9)")
+    page.locator("#morph-replay").click()
+    until(page, "soundstage.store.listener.x > 0.7")
+    page.locator("#morph-replay").click()
+    keys.last.focus()
+    page.keyboard.press("Delete")
+    assert keys.count() == recorded - 1
+
+
+def test_a_lost_connection_is_opened_again_and_the_music_goes_on(open_page):
+    page = ready(open_page())
+    play(page)
+    page.evaluate("soundstage.link.socket.close()")
+    until(page, "soundstage.link.state === 'waiting'")
+    assert "again in" in page.locator("#link-text").inner_text()
+    until(page, "soundstage.link.state === 'open' && soundstage.player.status.flowing")
+    assert np.abs(hear(page, 0.5)).max() > 0.01
+
+
+def test_every_control_is_reached_by_tab_has_a_name_and_shows_its_focus(open_page):
+    page = ready(open_page())
+    missed = page.evaluate("""() => {
+      const controls = [...document.querySelectorAll("button, input, a[href]")];
+      return controls
+        .filter((control) => control.checkVisibility() && !control.disabled)
+        .filter((control) => control.tabIndex < 0 || !(control.textContent.trim()
+          || control.getAttribute("aria-label") || control.labels?.length))
+        .map((control) => control.outerHTML);
+    }""")
+    assert missed == []
+    seen = set()
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        seen.add(page.evaluate("document.activeElement.id || document.activeElement.dataset.id"))
+        shown = "getComputedStyle(document.activeElement).outlineStyle !== 'none'"
+        assert page.evaluate(f"document.activeElement === document.body || {shown}")
+    assert {"play", "reset", "record", "save", "theme", "add-text", "listener", "p0"} <= seen
+    assert {"knob-temperature", "knob-seed", "morph-record", "volume"} <= seen
+
+
 def test_the_keyboard_alone_plays_and_moves_the_listener(open_page):
     page = ready(open_page())
     page.keyboard.press("Space")

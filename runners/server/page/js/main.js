@@ -87,6 +87,7 @@ async function open(file) {
     morph.rest();
     store.arrange(layout, clips);
     conductor.reopen(session);
+    uploads.again();
   } catch (error) {
     notice.show(`${file.name} could not be opened: ${error.message}.`);
   }

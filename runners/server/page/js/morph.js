@@ -54,6 +54,8 @@ export class Morph {
         if (this.store.point(id)) this.store.tracks[id] = simplify(take);
       }
       this.at_s = 0;
+      // From here on the tracks lead, not the hand.
+      this.takes = {};
     }
     this.mode = "rest";
     this.store.changed();
