@@ -1,0 +1,187 @@
+"""Measures what serving costs and how many listeners this machine serves in real time.
+
+    python benchmarks/serving.py --preset demo --most 8 --chunks 8 --steers 8
+    python benchmarks/serving.py --preset demo --minutes 30 --listeners 2
+
+First listener by listener: so many play in real time, each a chunk ahead, until a chunk is late;
+processor and memory for each. Then control-to-sound time, by the schedule of a listener who keeps
+nothing but `buffer_chunks`: from the moment of steering to the moment at which the first chunk made
+with it is heard; plain, with chunks made again, and with half a chunk ahead. `--minutes` adds a
+soak: underruns, and how memory grows. The engine is driven in this process, without sockets.
+"""
+
+import argparse
+import asyncio
+import os
+import random
+import resource
+import sys
+import time
+from pathlib import Path
+from statistics import median
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import soundstage
+from runners.server.engine import Engine
+from runners.server.refusals import Full
+from runners.server.stream import EngineStream
+
+STYLES = ("warm pads", "jazz trio", "techno", "string quartet")
+
+
+def cpu_s() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def resident_mb() -> float:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmRSS"):
+            return int(line.split()[1]) / 1024
+    return float("nan")
+
+
+async def join(engine: Engine, listener: int, **options: float) -> EngineStream:
+    prompts = {"prompts": [STYLES[listener % len(STYLES)]], "seed": listener}
+    stream = await engine.join(prompts, **options)
+    stream.play()
+    return stream
+
+
+async def listen(stream: EngineStream, chunks: int) -> list[float]:
+    """Reads so many chunks; the slack of those that were needed at a time, in seconds."""
+    slacks = []
+    for _ in range(chunks):
+        made = await anext(stream)
+        slacks += [] if made.slack_s is None else [made.slack_s]
+    return slacks
+
+
+async def count_listeners(engine: Engine, most: int, chunks: int) -> None:
+    """More and more listeners, until somebody's chunk is late."""
+    print("| listeners | late | least slack s | median slack s | processor, cores | memory MB |")
+    print("|---|---|---|---|---|---|")
+    for listeners in range(1, most + 1):
+        streams = [await join(engine, listener) for listener in range(listeners)]
+        begun_s, used_s = time.monotonic(), cpu_s()
+        heard = await asyncio.gather(*(listen(stream, chunks) for stream in streams))
+        slacks = [slack for of_one in heard for slack in of_one]
+        cores = (cpu_s() - used_s) / (time.monotonic() - begun_s)
+        late = sum(slack < 0 for slack in slacks)
+        for stream in streams:
+            await stream.close()
+        figures = f"{min(slacks):.2f} | {median(slacks):.2f} | {cores:.2f} | {resident_mb():.0f}"
+        print(f"| {listeners} | {late} of {len(slacks)} | {figures} |", flush=True)
+        if late:
+            break
+
+
+async def control_to_sound(engine: Engine, steers: int, ahead: float, again: bool) -> list[float]:
+    """Seconds from steering, at random moments, to the first sound made with it."""
+    chunk_s, rng = engine.graph.format.chunk_s, random.Random(0)
+    stream = await join(engine, 0, buffer_chunks=ahead)
+    starts: dict[int, float] = {}
+    asked: dict[int, float] = {}
+    heard: dict[int, float] = {}
+
+    async def play() -> None:
+        async for made in stream:
+            now_s = time.monotonic()
+            needed_s = starts.get(made.chunk - 1, now_s - chunk_s) + chunk_s
+            starts[made.chunk] = max(now_s, needed_s)
+            for steer in range(1, made.steer + 1):
+                heard.setdefault(steer, starts[made.chunk])
+
+    playing = asyncio.create_task(play())
+    for turn in range(steers):
+        await asyncio.sleep(chunk_s * (1 + rng.random()))
+        asked_s = time.monotonic()
+        asked[stream.steer({"prompts": [STYLES[turn % len(STYLES)]]}, again=again)] = asked_s
+    await asyncio.sleep(chunk_s * (2 + ahead))
+    await stream.close()
+    await playing
+    return [heard[steer] - asked_s for steer, asked_s in asked.items() if steer in heard]
+
+
+async def steer_all_ways(engine: Engine, steers: int) -> None:
+    print("\n| control to sound | median s | worst s | steers |\n|---|---|---|---|")
+    for name, ahead, again in (
+        ("a chunk ahead", 1.0, False),
+        ("a chunk ahead, chunks made again", 1.0, True),
+        ("half a chunk ahead", 0.5, False),
+    ):
+        try:
+            found = await control_to_sound(engine, steers, ahead, again)
+        except Full as error:
+            print(f"| {name} | {error.reason} | | |")
+            continue
+        print(f"| {name} | {median(found):.2f} | {max(found):.2f} | {len(found)} |", flush=True)
+
+
+async def soak(engine: Engine, minutes: float, listeners: int) -> None:
+    """So many listeners, steered now and then, for so long; memory behind the first minute on."""
+    chunk_s = engine.graph.format.chunk_s
+    streams = [await join(engine, listener) for listener in range(listeners)]
+    chunks, warm = max(4, round(60 * minutes / chunk_s)), max(2, round(60 / chunk_s))
+    warm = min(warm, chunks // 2)
+    before = engine.figures().underruns
+    used: list[float] = []
+
+    async def play(stream: EngineStream) -> None:
+        for chunk in range(chunks):
+            await anext(stream)
+            if chunk % 15 == 14:
+                stream.steer({"prompts": [STYLES[chunk % len(STYLES)]]})
+            if stream is streams[0] and chunk >= warm:
+                used.append(resident_mb())
+
+    await asyncio.gather(*map(play, streams))
+    figures = engine.figures()
+    growth = 100 * (used[-1] / used[0] - 1)
+    print(
+        f"\nsoak: {listeners} listener(s), {chunks * chunk_s / 60:.1f} minutes: "
+        f"{figures.underruns - before} underruns {dict(figures.late_stages)}, least slack of the "
+        f"last chunks {figures.least_slack_s:.2f} s, memory {used[0]:.0f} -> {used[-1]:.0f} MB "
+        f"({growth:+.2f} %)"
+    )
+    for stream in streams:
+        await stream.close()
+
+
+async def measure(args: argparse.Namespace) -> None:
+    graph = soundstage.load(preset=args.preset, settings=args.set)
+    print(f"preset {args.preset}, {os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}")
+    # The measurement is what is to be judged here, so it keeps nobody out.
+    engine = Engine(graph, rows=max(args.most, args.listeners), capacity=10**6)
+    begun_s = time.monotonic()
+    await engine.start()
+    cost_s = {streams: round(seconds, 3) for streams, seconds in engine.figures().cost_s.items()}
+    started_s = time.monotonic() - begun_s
+    print(f"ready in {started_s:.1f} s, {resident_mb():.0f} MB; a chunk of n streams: {cost_s} s\n")
+    await count_listeners(engine, args.most, args.chunks)
+    if args.steers:
+        await steer_all_ways(engine, args.steers)
+    if args.minutes:
+        await soak(engine, args.minutes, args.listeners)
+    overhead_s = engine.figures().overhead_s
+    print(
+        f"\nengine beside the runner, a chunk a listener: {1e3 * (overhead_s or 0):.2f} ms, median"
+    )
+    await engine.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--preset", default="demo")
+    parser.add_argument("--set", action="append", default=[], help="e.g. format.chunk_s=1.0")
+    parser.add_argument("--most", type=int, default=8, help="listeners, at most")
+    parser.add_argument("--chunks", type=int, default=8, help="chunks for each of them")
+    parser.add_argument("--steers", type=int, default=8, help="per way of steering; 0 = none")
+    parser.add_argument("--minutes", type=float, default=0.0, help="of a soak")
+    parser.add_argument("--listeners", type=int, default=2, help="in the soak")
+    asyncio.run(measure(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    main()
