@@ -4,7 +4,9 @@ import pytest
 from browsing import FLAGS, PATIENCE_S, chromium, serving
 
 
-@pytest.fixture(scope="session")
+# Not for the whole session: while Playwright is there, its event loop runs in this thread, and tests
+# with loops of their own could not start theirs.
+@pytest.fixture(scope="module")
 def browser():
     sync_api = pytest.importorskip("playwright.sync_api")
     path = chromium()
@@ -16,7 +18,7 @@ def browser():
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def address(tmp_path_factory):
     pytest.importorskip("starlette")
     with serving(tmp_path_factory.mktemp("serve") / "log", "--preset", "toy") as address:
