@@ -4,8 +4,8 @@ import pytest
 from browsing import FLAGS, PATIENCE_S, chromium, serving
 
 
-# Not for the whole session: while Playwright is there, its event loop runs in this thread, and tests
-# with loops of their own could not start theirs.
+# Not for the whole session: while Playwright is there, its event loop runs in this thread, and
+# tests with loops of their own could not start theirs.
 @pytest.fixture(scope="module")
 def browser():
     sync_api = pytest.importorskip("playwright.sync_api")
