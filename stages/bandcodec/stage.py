@@ -17,6 +17,9 @@ from stages.weights import closing_source
 if TYPE_CHECKING:
     import jax
 
+# Frames of the past in front of those to encode: further back no window reaches.
+LEAD_FRAMES = 2
+
 
 @dataclass(frozen=True)
 class BandCodecParams:
@@ -106,6 +109,42 @@ class Encode:
     def __call__(self, audio: np.ndarray) -> dict[str, np.ndarray]:
         """Encodes one chunk of every row; compiles at the first call for a number of rows."""
         return {"tokens": self._codec.encode(audio, self._levels)}
+
+
+class EncodeOn:
+    """Turns audio that follows on the audio before it into tokens.
+
+    The frames at its start are those that the whole of both would have there; the last spectra see
+    silence behind the chunk's end.
+
+    Inputs:
+        audio: float32 [row, sample, channel], 1.0 = full scale.
+        past: float32 [row, sample, channel]; the chunk before it, zeros at first.
+
+    Outputs:
+        tokens: int32 [row, frame, level], in [0, codebook_size); those of `audio`.
+
+    Raises:
+        ValueError: at construction, the codec does not speak the format.
+        WeightsError: the weights cannot be used.
+    """
+
+    inputs: ClassVar[dict[str, Port]] = {"audio": AUDIO, "past": AUDIO}
+    outputs: ClassVar[dict[str, Port]] = {"tokens": TOKENS}
+    Params: ClassVar[type] = BandCodecParams
+
+    def __init__(self, params: BandCodecParams, format: Format, device: jax.Device) -> None:
+        check_music(format)
+        self._codec, self.weights_digest, self.weights_note = _load(params, device)
+        self._levels = format.codec_levels
+        self._lead = min(LEAD_FRAMES, format.dims["frame"])
+        self._lead_samples = self._lead * format.frame_samples
+
+    def __call__(self, audio: np.ndarray, past: np.ndarray) -> dict[str, np.ndarray]:
+        """Encodes one chunk of every row; compiles at the first call for a number of rows."""
+        lead = past[:, past.shape[1] - self._lead_samples :]
+        tokens = self._codec.encode(np.concatenate([lead, audio], axis=1), self._levels)
+        return {"tokens": np.ascontiguousarray(tokens[:, self._lead :])}
 
 
 class DecodeOn:

@@ -57,7 +57,7 @@ def said(chunk, stage, session):
 NOTHING = np.zeros((0, 2), np.float32)
 
 
-@pytest.mark.parametrize("preset", ["toy", "tiny"])
+@pytest.mark.parametrize("preset", ["toy", "tiny", "demo"])
 def test_without_input_it_is_the_pipeline_it_was_made_from(preset):
     with opened(f"{preset}-inject") as session, opened(preset) as plain:
         made, want = (list(itertools.islice(s, 3)) for s in (session, plain))
@@ -150,6 +150,22 @@ def test_without_a_cross_fade_it_is_heard_as_late_as_the_music_is():
         np.testing.assert_array_equal(context[-1], own[-1])
         tokens = said(second, "encode", session)["tokens"][0]
         np.testing.assert_array_equal(context[-11:-1], tokens)
+
+
+def test_the_demo_hears_what_is_played_in_and_follows_it():
+    with soundstage.open(preset="demo-inject", prompts=["house"], seed=3) as session:
+        heard = sound(2.0)
+        made = play(session, [heard, NOTHING])
+        context = said(made[0], "inject", session)["context"][0]
+        # As late as the audio is; before the music starts there is nothing else in the past.
+        late = session.graph.format.fade_frames
+        np.testing.assert_array_equal(
+            context[-50 - late : -late], said(made[0], "encode", session)["tokens"][0]
+        )
+    with soundstage.open(preset="demo", prompts=["house"], seed=3) as plain:
+        others = list(itertools.islice(plain, 2))
+    assert digests(made)[0] != digests(others)[0]
+    assert np.isfinite(made[1].audio).all()
 
 
 # ---- from a file, and live

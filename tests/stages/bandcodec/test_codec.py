@@ -6,7 +6,7 @@ import pytest
 
 from graph.format import Format
 from stages.array_source import WeightsError
-from stages.bandcodec import DecodeOn, Encode
+from stages.bandcodec import DecodeOn, Encode, EncodeOn
 from stages.bandcodec.codec import LATE_FRAMES, BandCodec, Weights, load_bandcodec, memory_size
 from stages.bandcodec.measures import MEASURES
 from stages.bandcodec.stage import BandCodecParams
@@ -112,6 +112,17 @@ def test_chunks_join_no_more_roughly_than_they_go_on_inside(faithful):
     inside = steps[8 * HOP : 11 * HOP].max()
     for join in (6 * HOP, 12 * HOP):
         assert steps[join - 2 : join + 1].max() <= 1.2 * inside
+
+
+def test_audio_behind_other_audio_becomes_the_tokens_that_both_in_one_become():
+    audio = np.concatenate([chord(6)[::-1], chord(6)])[None]
+    params = BandCodecParams("random:0")
+    past, now = np.split(audio, 2, axis=1)
+    tokens = EncodeOn(params, FORMAT, CPU)(audio=now, past=past)["tokens"]
+    whole = Encode(params, FORMAT, CPU)(audio=audio)["tokens"]
+    np.testing.assert_array_equal(tokens, whole[:, 6:])
+    alone = Encode(params, FORMAT, CPU)(audio=now)["tokens"]
+    assert (tokens != alone)[:, 0].any()
 
 
 def test_no_sample_is_beyond_full_scale(codec):
