@@ -162,9 +162,11 @@ class Engine:
             state or initial(self.graph, ["0"]),
             partial(_wake, loop, news),
         )
+        admitted = partial(admit, lanes, self._capacity)
         with lanes.changed:
-            admit(lanes, self._capacity, row)
-        return EngineStream(self.graph, lanes, row, news, partial(write_saved, warm.runner))
+            admitted(row)
+        write = partial(write_saved, warm.runner)
+        return EngineStream(self.graph, lanes, row, news, admitted, write)
 
     async def embed(self, controls: Mapping[str, Any]) -> np.ndarray:
         """The style of prompts, as the pipeline's own embedder sees it.
@@ -225,9 +227,7 @@ class Engine:
             return
         with lanes.changed:
             for row in list(lanes.groups.rows()):
-                row.closed = True
-                lanes.groups.leave(row)
-                lanes.tally.left += 1
+                lanes.leave(row)
                 row.wake()
         await asyncio.to_thread(lanes.stop)
         await asyncio.to_thread(warm.runner.close)

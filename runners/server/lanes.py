@@ -75,6 +75,13 @@ class Lanes:
         for thread in self._threads:
             thread.join()
 
+    def leave(self, row: Row) -> None:
+        """Frees a row's place; whoever calls holds the lock."""
+        row.closed = True
+        self.groups.leave(row)
+        self.tally.left += 1
+        self.changed.notify_all()
+
     def _run(self) -> None:
         while True:
             with self.changed:

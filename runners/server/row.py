@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -43,13 +43,21 @@ class Order:
         return self.state.chunks[0]
 
 
-@dataclass(frozen=True)
-class _Before:
-    """Where a chunk began that may have to be made again."""
+@dataclass(frozen=True, eq=False)
+class Begun:
+    """Where a chunk began that may have to be made again.
+
+    Attributes:
+        chunk: its index.
+        state: before it.
+        needed_s: when it is needed; None = at once, or never.
+        controls: those it was made with, what was played in included.
+    """
 
     chunk: int
     state: State
     needed_s: float | None
+    controls: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -81,6 +89,7 @@ class Row:
         told: the index of the newest chunk read since the beginning of the music.
         served: grows with every chunk made for anyone: the last time this one was served.
         underruns: chunks that were late.
+        begun: where the last chunks began: what is made ahead, and the chunk that sounds.
     """
 
     schedule: Schedule
@@ -99,12 +108,12 @@ class Row:
     told: int = -1
     served: int = 0
     underruns: int = 0
-    _before: deque[_Before] = field(init=False)
+    begun: deque[Begun] = field(init=False)
 
     def __post_init__(self) -> None:
         self.read = Behind(self.state, self.controls)
         # What is made ahead, unread or with the listener, and the chunk that sounds.
-        self._before = deque(maxlen=self.most_unread + 2)
+        self.begun = deque(maxlen=self.most_unread + 2)
 
     @property
     def realtime(self) -> bool:
@@ -130,7 +139,8 @@ class Row:
 
     def arrive(self, order: Order, now_s: float) -> float | None:
         """A chunk that it asked for is there; returns its slack (see `Schedule.made`)."""
-        self._before.append(_Before(order.chunk, order.state, self.schedule.needed_s))
+        begun = Begun(order.chunk, order.state, self.schedule.needed_s, order.controls)
+        self.begun.append(begun)
         return self.schedule.made(now_s)
 
     def accept(self, order: Order, made: Made, state: State) -> None:
@@ -161,13 +171,13 @@ class Row:
         self.playing = False
         self.schedule.stop(now_s, hold)
         # How far the listener is by now, the schedule no longer tells.
-        self._before.clear()
+        self.begun.clear()
 
     def reset(self, state: State, now_s: float) -> int:
         """Begins anew; returns how many unread chunks are dropped."""
         dropped = len(self.unread)
         self.unread.clear()
-        self._before.clear()
+        self.begun.clear()
         self.epoch += 1
         self.told = -1
         self.state = state
@@ -184,7 +194,7 @@ class Row:
         Returns:
             How many chunks are dropped; they are made again.
         """
-        back = next((b for b in self._before if self._can_go_back(b, not_before_s)), None)
+        back = next((b for b in self.begun if self._can_go_back(b, not_before_s)), None)
         if back is None:
             # At least the chunk under way, if there is time for another; never a first one, or
             # whoever asks again and again would never hear anything.
@@ -192,16 +202,48 @@ class Row:
             self.epoch += needed_s is not None and needed_s >= not_before_s
             return 0
         dropped = self.state.chunks[0] - back.chunk
-        while self._before and self._before[-1].chunk >= back.chunk:
-            self._before.pop()
-        while self.unread and self.unread[-1][0].chunk >= back.chunk:
-            self.unread.pop()
+        self._forget_from(back.chunk)
         self.epoch += 1
         self.state = back.state
         self.schedule.needed_s = back.needed_s
         return dropped
 
-    def _can_go_back(self, before: _Before, not_before_s: float) -> bool:
+    def end_s(self, begun: Begun) -> float | None:
+        """When a chunk that was begun has been heard; None = nobody keeps time."""
+        later = (one.needed_s for one in self.begun if one.chunk == begun.chunk + 1)
+        return next(later, self.schedule.needed_s)
+
+    def change_over(self, begun: Begun, made: Made, behind: Behind) -> int:
+        """Goes on with a chunk that was made elsewhere, in the place of its own and what follows.
+
+        Args:
+            begun: where its own chunk began, one of `begun`.
+            made: the chunk that takes its place; not its steers and underruns.
+            behind: where the music goes on.
+
+        Returns:
+            How many chunks are dropped.
+        """
+        end_s = self.end_s(begun)
+        dropped = self.state.chunks[0] - begun.chunk
+        self._forget_from(begun.chunk)
+        self.epoch += 1
+        self.begun.append(begun)
+        self.schedule.needed_s = end_s
+        self.state = behind.state
+        again = begun.chunk <= self.told
+        made = replace(made, steer=self.steers, underruns=self.underruns, again=again)
+        self.unread.append((made, behind))
+        self.wake()
+        return dropped
+
+    def _forget_from(self, chunk: int) -> None:
+        while self.begun and self.begun[-1].chunk >= chunk:
+            self.begun.pop()
+        while self.unread and self.unread[-1][0].chunk >= chunk:
+            self.unread.pop()
+
+    def _can_go_back(self, before: Begun, not_before_s: float) -> bool:
         if before.needed_s is not None:
             return before.needed_s >= not_before_s
         # Of pace "fast", or the first of all: what nobody has read yet.

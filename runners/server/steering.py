@@ -46,6 +46,17 @@ def steered(graph: Graph, changes: Mapping[str, Any], current: Mapping[str, Any]
         raise ControlRefused(str(error)) from error
 
 
+def same_controls(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two streams' controls, as `steered` returns them, are the same."""
+    return one.keys() == other.keys() and all(_same(one[name], other[name]) for name in one)
+
+
+def _same(one: object, other: object) -> bool:
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return bool(np.array_equal(np.asarray(one), np.asarray(other)))
+
+
 def _refuse_live(graph: Graph, name: str) -> None:
     control = graph.controls.get(name)
     if control is not None and control.port.kind == KIND:

@@ -10,13 +10,15 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from graph.plan import Graph
-from graph.state import initial
+from graph.state import State, initial
 from runners.injection import LiveInput, inject_control
 from runners.server.lanes import Lanes
 from runners.server.made import Made
+from runners.server.pacing import Schedule
 from runners.server.refusals import StreamEnded, StreamFailed
+from runners.server.rehearsal import Rehearsal
 from runners.server.row import Behind, Row
-from runners.server.steering import steered
+from runners.server.steering import same_controls, steered
 
 Pace: TypeAlias = Literal["realtime", "fast"]
 
@@ -37,6 +39,7 @@ class EngineStream:
         lanes: Lanes,
         row: Row,
         news: asyncio.Event,
+        admit: Callable[[Row], None],
         write: Callable[[Behind], bytes],
     ) -> None:
         """Handed out by `Engine.join`.
@@ -46,10 +49,12 @@ class EngineStream:
             lanes: who makes it.
             row: the stream as they know it.
             news: set on the event loop when there is something new.
+            admit: gives another row a place beside this one, or raises Full.
             write: makes a session of what is behind a chunk.
         """
         self._graph, self._lanes, self._row = graph, lanes, row
-        self._news, self._write = news, write
+        self._news, self._admit, self._write = news, admit, write
+        self._rehearsal: Rehearsal | None = None
         self._hears: tuple[int | None, int] | None = None
 
     @property
@@ -85,7 +90,8 @@ class EngineStream:
             again: also make those chunks again which are made but not needed for long enough: their
                 indices come a second time (`Made.again`), for a listener that can still put the
                 new chunk in the old one's place. It is heard up to `buffer_chunks` sooner, and
-                costs the making of them.
+                costs the making of them. What was prepared comes at once, and may take the place
+                of the chunk that sounds.
 
         Returns:
             How often the stream has been steered: `Made.steer` of the first chunk with it.
@@ -100,11 +106,52 @@ class EngineStream:
             row.controls = controls
             row.steers += 1
             if again:
-                # What is under way may be in front, and then comes this one's own tick.
-                not_before_s = time.monotonic() + 2 * self._lanes.tick_s
-                self._lanes.tally.dropped += row.rewind(not_before_s)
+                self._lanes.tally.dropped += self._make_again(row)
+            self._end_rehearsal()
             self._lanes.changed.notify_all()
         return row.steers
+
+    def prepare(self, changes: Mapping[str, Any]) -> None:
+        """Has made beforehand, in a spare place, what the music would be with other controls.
+
+        `steer` with the same changes and `again` then changes over to it at once. Until then it
+        follows the music, at the cost of one stream of pace "fast". Another call replaces it.
+
+        Args:
+            changes: new values by name, as for `steer`.
+
+        Raises:
+            ControlRefused: a value is refused; nothing has changed.
+            Full: no place is free; the music goes on.
+            StreamEnded: the stream is closed.
+        """
+        row = self._alive()
+        controls = steered(self._graph, changes, row.controls)
+        with self._lanes.changed:
+            spare = self._rehearsal
+            if spare is None or spare.closed:
+                tick_s, unread = self._lanes.tick_s, row.most_unread
+                schedule = Schedule(self._graph.format.chunk_s, None)
+                spare = Rehearsal(
+                    schedule, unread, controls, row.state, _nobody, lead=row, tick_s=tick_s
+                )
+                self._admit(spare)
+                self._rehearsal = spare
+            elif not same_controls(spare.controls, controls):
+                spare.change(controls)
+            self._lanes.changed.notify_all()
+
+    def unprepare(self) -> None:
+        """Gives back the place that `prepare` took. Idempotent."""
+        with self._lanes.changed:
+            self._end_rehearsal()
+
+    @property
+    def prepared(self) -> bool:
+        """Whether what was prepared could be heard at once."""
+        with self._lanes.changed:
+            spare = self._rehearsal
+            return spare is not None and spare.choose(time.monotonic()) is not None
 
     def play(self) -> None:
         """Makes chunks, from where it is; the first is due at once.
@@ -134,11 +181,12 @@ class EngineStream:
             if row.playing:
                 row.stop(time.monotonic(), hold)
 
-    def reset(self, seed: int | None = None) -> None:
+    def reset(self, seed: int | None = None, state: State | None = None) -> None:
         """Forgets the context: the next chunk is chunk 0 again. Unread chunks are dropped.
 
         Args:
             seed: another seed; None keeps it, and with it the music.
+            state: where to begin instead, of one row (see `Engine.continued`).
 
         Raises:
             ControlRefused: the seed is refused.
@@ -149,7 +197,7 @@ class EngineStream:
         controls = steered(self._graph, changes, row.controls)
         with self._lanes.changed:
             row.controls = controls
-            fresh = initial(self._graph, row.state.streams)
+            fresh = state or initial(self._graph, row.state.streams)
             self._lanes.tally.dropped += row.reset(fresh, time.monotonic())
             self._lanes.changed.notify_all()
 
@@ -210,15 +258,32 @@ class EngineStream:
         """Leaves the batch; its place is free at once. What is unread is dropped. Idempotent."""
         row = self._row
         with self._lanes.changed:
+            self._end_rehearsal()
             if not row.closed:
-                row.closed = True
                 row.unread.clear()
-                self._lanes.groups.leave(row)
-                self._lanes.tally.left += 1
-                self._lanes.changed.notify_all()
+                self._lanes.leave(row)
         row.wake()
+
+    def _make_again(self, row: Row) -> int:
+        """Makes again what can be, or changes over to what is made; returns the chunks dropped."""
+        now_s, spare = time.monotonic(), self._rehearsal
+        if spare is not None and same_controls(spare.controls, row.controls):
+            ready = spare.choose(now_s)
+            if ready is not None:
+                return row.change_over(ready.begun, ready.made, ready.behind)
+        # What is under way may be in front, and then comes this one's own tick.
+        return row.rewind(now_s + 2 * self._lanes.tick_s)
+
+    def _end_rehearsal(self) -> None:
+        spare, self._rehearsal = self._rehearsal, None
+        if spare is not None and not spare.closed:
+            self._lanes.leave(spare)
 
     def _alive(self) -> Row:
         if self._row.closed:
             raise StreamEnded(self._row.fault or "the stream is closed")
         return self._row
+
+
+def _nobody() -> None:
+    """Wakes nobody: what is rehearsed has no reader."""
