@@ -15,9 +15,11 @@ import uvicorn
 from graph.plan import Graph
 from runners.errors import OutputError
 from runners.runner_choice import RunnerChoice
-from runners.server.app import make_app
+from runners.server.app import Failed, make_app
+from runners.server.certificate import refuse_certificate
 from runners.server.desk import Desk
 from runners.server.engine import Engine
+from runners.server.liveness import Pulse
 from runners.server.settings import ServeSettings
 
 LogFormat: TypeAlias = Literal["text", "json"]
@@ -81,6 +83,36 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
 
+def configured(desk: Desk, failed: Failed) -> uvicorn.Config:
+    """What uvicorn is told.
+
+    Args:
+        desk: the engine and its settings.
+        failed: told if the engine cannot start.
+
+    Raises:
+        UsageError: the certificate or its key cannot be used.
+    """
+    settings, limits = desk.settings, desk.limits
+    if settings.tls_cert is not None and settings.tls_key is not None:
+        refuse_certificate(settings.tls_cert, settings.tls_key)
+    return uvicorn.Config(
+        make_app(desk, failed),
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        ws=Pulse,
+        ws_max_size=limits.message_bytes,
+        ws_ping_interval=limits.lost_s / 2,
+        ws_ping_timeout=limits.lost_s / 2,
+        timeout_graceful_shutdown=5,
+        ssl_certfile=settings.tls_cert,
+        ssl_keyfile=settings.tls_key,
+    )
+
+
 def serve(
     graph: Graph,
     settings: ServeSettings,
@@ -112,21 +144,7 @@ def serve(
         faults.append(error)
         server.should_exit = True
 
-    config = uvicorn.Config(
-        make_app(desk, failed),
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        ws_max_size=settings.limits.message_bytes,
-        ws_ping_interval=20,
-        ws_ping_timeout=20,
-        timeout_graceful_shutdown=5,
-        ssl_certfile=settings.tls_cert,
-        ssl_keyfile=settings.tls_key,
-    )
-    server = Server(config, desk)
+    server = Server(configured(desk, failed), desk)
     LOGGER.info("%s on %s", graph.name, settings.address)
     try:
         server.run()

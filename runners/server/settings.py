@@ -20,7 +20,8 @@ class Limits:
         sockets: WebSockets open at once, those that wait for a place included.
         messages_per_s: of one WebSocket, over ten seconds; more than that ends it.
         idle_s: how long a socket may take to say "start".
-        send_s: how long a reader may leave a message in its pipe before it counts as gone.
+        lost_s: how long a listener may give no sign of life, or leave in its pipe what was sent,
+            before it counts as gone; a WebSocket is asked for one every half of that.
         generate_s: seconds of music of one `POST /generate`.
     """
 
@@ -30,7 +31,7 @@ class Limits:
     sockets: int = 256
     messages_per_s: float = 100.0
     idle_s: float = 60.0
-    send_s: float = 60.0
+    lost_s: float = 40.0
     generate_s: float = 600.0
 
 

@@ -85,7 +85,7 @@ class Socket:
             Gone: the other side has left, or does not read.
         """
         try:
-            async with self._sending, asyncio.timeout(self._limits.send_s):
+            async with self._sending, asyncio.timeout(self._limits.lost_s):
                 for message in messages:
                     if isinstance(message, bytes):
                         await self._socket.send_bytes(message)

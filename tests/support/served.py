@@ -15,9 +15,9 @@ import uvicorn
 from websockets.sync.client import ClientConnection, connect
 
 import soundstage
-from runners.server.app import make_app
 from runners.server.desk import Desk
 from runners.server.engine import Engine
+from runners.server.serving import configured
 from runners.server.settings import ServeSettings
 
 PATIENCE_S = 120
@@ -31,19 +31,21 @@ def free_port() -> int:
 
 
 @contextmanager
-def served(rows: int = 8, capacity: int | None = None, **settings: Any) -> Iterator[Desk]:
-    """Serves the preset toy; yields its desk, warm, whose settings have its port."""
-    graph = soundstage.load("toy", settings=["format.chunk_s=0.2", "format.context_s=0.4"])
+def served(
+    rows: int = 8,
+    capacity: int | None = None,
+    preset: str = "toy",
+    chunk_s: float = 0.2,
+    **settings: Any,
+) -> Iterator[Desk]:
+    """Serves a preset without networks; yields its desk, warm, whose settings have its port."""
+    lengths = [f"format.chunk_s={chunk_s}", f"format.context_s={2 * chunk_s}"]
+    graph = soundstage.load(preset, settings=lengths)
     chosen = ServeSettings(port=free_port(), **settings)
     desk = Desk(graph, Engine(graph, rows=rows, capacity=capacity), chosen)
     faults: list[Exception] = []
-    config = uvicorn.Config(
-        make_app(desk, faults.append),
-        port=chosen.port,
-        log_config=None,
-        ws_max_size=chosen.limits.message_bytes,
-        timeout_graceful_shutdown=2,
-    )
+    config = configured(desk, faults.append)
+    config.timeout_graceful_shutdown = 2
     server = uvicorn.Server(config)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve()), daemon=True)
     thread.start()
