@@ -27,7 +27,6 @@ from runners.server import broadcast, demo_protocol, lyria, operations, own_prot
 from runners.server.described import asyncapi, openapi
 from runners.server.desk import Desk
 from runners.server.guard import Guard
-from runners.server.liveness import ReadLimit
 from runners.server.styles import Styles
 
 LOGGER = logging.getLogger("soundstage.serve")
@@ -67,7 +66,6 @@ def make_app(desk: Desk, failed: Failed) -> Starlette:
     middleware = [
         Middleware(Guard, settings=desk.settings),
         Middleware(BodyLimit, most=desk.limits.upload_bytes),
-        Middleware(ReadLimit, most_s=desk.limits.lost_s),
     ]
     return Starlette(
         routes=routes,

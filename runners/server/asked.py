@@ -10,7 +10,7 @@ import numpy as np
 from graph.format import Format
 from runners.prompts import PROMPTS
 from runners.server.sockets import Refused
-from runners.server.uploads import Uploads
+from runners.server.uploads import Upload, Uploads
 
 CLIPS, CLIP_WEIGHTS = "clips", "clip_weights"
 # An address in a prompt would name a file of the server.
@@ -57,6 +57,18 @@ def _entry(name: str, entry: object) -> Any:
     raise Refused(f"{name}: a number, a text or a list of them", name)
 
 
+def upload_of(name: str, uploads: Uploads, where: str) -> Upload:
+    """Finds an upload.
+
+    Raises:
+        Refused: there is none of that name.
+    """
+    found = uploads.get(name)
+    if found is None:
+        raise Refused(f"no upload {name[:40]!r} is here any more: upload it again", where)
+    return found
+
+
 def _clips(names: object, weights: object, uploads: Uploads, format: Format) -> dict[str, Any]:
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise Refused("clips are names of uploads", CLIPS)
@@ -66,9 +78,7 @@ def _clips(names: object, weights: object, uploads: Uploads, format: Format) -> 
     clips = [np.zeros((0, format.dims["clip_sample"]), np.float32)]
     spread: list[float] = []
     for name, share in zip(names, shares, strict=True):
-        found = uploads.get(name)
-        if found is None:
-            raise Refused(f"no upload {name[:40]!r} is here any more: upload it again", CLIPS)
+        found = upload_of(name, uploads, CLIPS).clips
         if not isinstance(share, int | float) or isinstance(share, bool):
             raise Refused("clip_weights are numbers", CLIP_WEIGHTS)
         clips.append(found)

@@ -17,7 +17,7 @@ from runners.audio_out import Encoder
 from runners.compressed import CompressedEncoder
 from runners.riff import WavEncoder
 from runners.server.asked import controls_of
-from runners.server.desk import FAULTS, Desk
+from runners.server.desk import CONTINUE, FAULTS, Desk
 from runners.server.refusals import Full, StreamFailed
 from runners.server.sockets import Refused, read_object
 from runners.server.stream import EngineStream
@@ -88,14 +88,18 @@ def open_encoder(suffix: str, stream: BinaryIO, format: Format, samples: int | N
 async def generate(desk: Desk, request: Request) -> Response:
     """`POST /generate`: a JSON object in, an audio file out.
 
-    The object has "prompts" or any other control, "duration_s" and "format".
+    The object has "prompts" or any other control, "duration_s" and "format", and "continue", the
+    name of an upload to go on from.
     """
     try:
         asked = read_object(await request.body())
         seconds = _seconds(asked.pop("duration_s", 10.0), desk.limits.generate_s)
         suffix = _suffix(asked.pop("format", _accepted(request)))
+        state = await desk.continued(asked.pop(CONTINUE, None))
         controls = controls_of(asked, desk.uploads, desk.graph.format)
-        stream = await desk.engine.join(controls, pace="fast", buffer_chunks=AHEAD_CHUNKS)
+        stream = await desk.engine.join(
+            controls, pace="fast", buffer_chunks=AHEAD_CHUNKS, state=state
+        )
     except (Full, *FAULTS) as error:
         return refusal(error)
     try:

@@ -27,11 +27,13 @@ SAID: dict[str, dict[str, Any]] = {
         "buffer_chunks": NUMBER,
         "encoding": {"enum": ["float32", "int16"]},
         "session": TEXT,
+        "continue": TEXT,
     },
     "steer": {"controls": CONTROLS, "again": FLAG},
+    "prepare": {"controls": CONTROLS},
     "play": {},
     "pause": {"hold": FLAG},
-    "reset": {"seed": {"type": "integer"}},
+    "reset": {"seed": {"type": "integer"}, "continue": TEXT},
     "save": {},
     "stop": {},
 }
@@ -39,12 +41,14 @@ HEARD: dict[str, dict[str, Any]] = {
     "ready": {"protocol": NUMBER, "pipeline": TEXT, "format": {"type": "object"}},
     "started": {"pace": TEXT},
     "steered": {"steer": {"type": "integer"}},
+    "preparing": {},
+    "unprepared": {},
     "restarted": {},
     "chunk": {"chunk": {"type": "integer"}, "slack_s": NUMBER, "underruns": NUMBER},
     "session": {"data": TEXT},
     "stopped": {},
     "refused": {"of": TEXT, "reason": TEXT, "where": TEXT},
-    "full": {"reason": TEXT, "retry_after_s": NUMBER},
+    "full": {"of": TEXT, "reason": TEXT, "retry_after_s": NUMBER},
     "failed": {"reason": TEXT},
 }
 
@@ -57,6 +61,7 @@ def openapi(desk: Desk) -> dict[str, Any]:
             "duration_s": {"type": "number", "maximum": desk.limits.generate_s},
             "format": {"enum": [suffix[1:] for suffix in broadcast.MIME]},
             "prompts": {"type": "array", "items": TEXT},
+            "continue": {"type": "string", "description": "An upload to go on from."},
         },
         "additionalProperties": True,
     }
@@ -94,6 +99,10 @@ def asyncapi(desk: Desk) -> dict[str, Any]:
     """An AsyncAPI 3.0 document of `own_protocol`."""
     messages = {f"say_{name}": _message(name, fields) for name, fields in SAID.items()}
     messages |= {f"hear_{name}": _message(name, fields) for name, fields in HEARD.items()}
+    messages["say_audio"] = {
+        "contentType": "application/octet-stream",
+        "summary": "A header of 16 bytes and audio that is played in; docs/protocol.md.",
+    }
     messages["hear_samples"] = {
         "contentType": "application/octet-stream",
         "summary": "A header of 32 bytes and the samples; docs/protocol.md.",

@@ -8,7 +8,10 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from graph.plan import Graph
+from graph.state import State
 from runners.errors import UserError
+from runners.server.asked import upload_of
+from runners.server.continuing import Continuing
 from runners.server.engine import Engine
 from runners.server.made import Made
 from runners.server.refusals import ControlRefused, Full, StreamEnded, StreamFailed
@@ -18,6 +21,7 @@ from runners.server.stream import EngineStream
 from runners.server.uploads import Uploads
 from runners.session_file import SessionFileError
 
+CONTINUE = "continue"
 # What listeners can be blamed for.
 FAULTS = (Refused, ControlRefused, StreamEnded, SessionFileError, UserError)
 
@@ -33,13 +37,31 @@ class Desk:
 
     def __init__(self, graph: Graph, engine: Engine, settings: ServeSettings) -> None:
         self.graph, self.engine, self.settings = graph, engine, settings
-        self.uploads = Uploads(graph.format, settings.limits.uploads)
+        self.continuing = Continuing(graph)
+        end_samples = self.continuing.samples if self.continuing.possible else 0
+        self.uploads = Uploads(graph.format, settings.limits.uploads, end_samples)
         self.sockets = 0
 
     @property
     def limits(self) -> Limits:
         """How much it takes."""
         return self.settings.limits
+
+    async def continued(self, name: object) -> State | None:
+        """Where a stream starts that goes on from an upload; None = from nothing, as asked.
+
+        Args:
+            name: the upload's; None = none.
+
+        Raises:
+            Refused: it is no name, or there is no such upload.
+            UserError: the pipeline cannot go on from it.
+        """
+        if name is None:
+            return None
+        if not isinstance(name, str):
+            raise Refused("continue is the name of an upload", CONTINUE)
+        return await self.continuing.state(upload_of(name, self.uploads, CONTINUE).end)
 
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[None]:

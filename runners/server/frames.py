@@ -1,4 +1,4 @@
-"""Audio as bytes: what each protocol puts on the wire."""
+"""Audio as bytes: what each protocol puts on the wire, and what ours takes from it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from runners.server.made import Made
+from runners.server.sockets import Refused
 
 Encoding: TypeAlias = Literal["float32", "int16"]
 ENCODINGS: tuple[Encoding, ...] = ("float32", "int16")
 
 MAGIC = b"shck"
+# Of audio that is played in.
+HEARD_MAGIC = b"shin"
+HEARD_HEADER = struct.Struct("<4s3I")
 HEADER = struct.Struct("<4s7I")
 # Flags of a frame.
 AGAIN = 1
@@ -50,3 +54,29 @@ def chunk_frame(made: Made, sample_rate_hz: int, encoding: Encoding) -> bytes:
         AGAIN if made.again else 0,
     )
     return header + samples_bytes(made.audio, encoding)
+
+
+def read_heard(message: bytes) -> tuple[np.ndarray, int]:
+    """Reads audio that is played in: a header of 16 bytes and the samples (docs/protocol.md).
+
+    Returns:
+        float32 [sample, channel], 1.0 = full scale; and their rate in Hz.
+
+    Raises:
+        Refused: it is no such message.
+    """
+    if len(message) < HEARD_HEADER.size or not message.startswith(HEARD_MAGIC):
+        raise Refused("a binary message is audio that is played in, and begins with shin")
+    _, encoding, rate_hz, channels = HEARD_HEADER.unpack_from(message)
+    if encoding >= len(ENCODINGS) or channels not in (1, 2):
+        raise Refused(
+            f"audio played in has encoding 0 (float32) or 1 (int16) and 1 or 2 channels, not "
+            f"{encoding} and {channels}"
+        )
+    kind = "<f4" if ENCODINGS[encoding] == "float32" else "<i2"
+    size = (len(message) - HEARD_HEADER.size) % (np.dtype(kind).itemsize * channels)
+    if size:
+        raise Refused(f"the audio ends within a sample: {size} bytes are left over")
+    found = np.frombuffer(message, kind, offset=HEARD_HEADER.size).reshape(-1, channels)
+    scale = np.float32(1 if kind == "<f4" else 1 / 32767)
+    return found.astype(np.float32) * scale, rate_hz

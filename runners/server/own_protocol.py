@@ -13,9 +13,10 @@ from typing import Any
 from starlette.websockets import WebSocket
 
 from graph.port import Port
+from runners.injection import silence
 from runners.server.asked import controls_of
-from runners.server.desk import FAULTS, Desk, Listener, next_message, reason_of
-from runners.server.frames import ENCODINGS, Encoding, chunk_frame
+from runners.server.desk import CONTINUE, FAULTS, Desk, Listener, next_message, reason_of
+from runners.server.frames import ENCODINGS, Encoding, chunk_frame, read_heard
 from runners.server.made import Made
 from runners.server.refusals import Full
 from runners.server.sockets import Gone, Refused, Socket, read_object
@@ -39,6 +40,7 @@ class OwnSession:
         self._actions = {
             "start": self._start,
             "steer": self._steer,
+            "prepare": self._prepare,
             "play": self._play,
             "pause": self._pause,
             "reset": self._reset,
@@ -66,7 +68,9 @@ class OwnSession:
         kind = ""
         try:
             if isinstance(message, bytes):
-                raise Refused("binary messages are not expected here; send JSON as text")
+                kind = "audio"
+                self._hear(message)
+                return
             said = read_object(message)
             kind = str(said.get("type", ""))[:40]
             action = self._actions.get(kind)
@@ -75,7 +79,7 @@ class OwnSession:
             await action(said)
         except Full as error:
             wait = {"reason": error.reason, "retry_after_s": error.retry_after_s}
-            await self._socket.send({"type": "full", **wait})
+            await self._socket.send({"type": "full", "of": kind, **wait})
         except FAULTS as error:
             await self._socket.send({"type": "refused", "of": kind, **reason_of(error)})
 
@@ -90,11 +94,14 @@ class OwnSession:
         ahead = said.get("buffer_chunks", 1)
         if isinstance(ahead, bool) or not isinstance(ahead, int | float):
             raise Refused("buffer_chunks is a number", "buffer_chunks")
+        if said.get("session") is not None and said.get(CONTINUE) is not None:
+            raise Refused("a stream goes on from a session or from a clip, not both", CONTINUE)
         stream = await self._desk.engine.join(
             self._controls(said),
             pace=said.get("pace", "realtime"),
             buffer_chunks=ahead,
             session=_session(said.get("session")),
+            state=await self._desk.continued(said.get(CONTINUE)),
         )
         self._encoding = encoding
         self._listener = Listener(stream, self._deliver, self._failed)
@@ -104,6 +111,19 @@ class OwnSession:
         again = _flag(said, "again")
         steer = self._playing.stream.steer(self._controls(said), again=again)
         await self._socket.send({"type": "steered", "steer": steer})
+
+    async def _prepare(self, said: Mapping[str, Any]) -> None:
+        stream = self._playing.stream
+        if said.get("controls") is None:
+            stream.unprepare()
+            await self._socket.send({"type": "unprepared"})
+        else:
+            stream.prepare(self._controls(said))
+            await self._socket.send({"type": "preparing"})
+
+    def _hear(self, message: bytes) -> None:
+        samples, rate_hz = read_heard(message)
+        self._playing.stream.hear(samples, rate_hz)
 
     async def _play(self, said: Mapping[str, Any]) -> None:
         self._playing.stream.play()
@@ -115,7 +135,9 @@ class OwnSession:
         seed = said.get("seed")
         if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
             raise Refused("seed is a whole number", "seed")
-        self._playing.stream.reset(seed)
+        stream = self._playing.stream
+        state = await self._desk.continued(said.get(CONTINUE))
+        stream.reset(seed, state)
         await self._socket.send({"type": "restarted"})
 
     async def _save(self, said: Mapping[str, Any]) -> None:
@@ -137,6 +159,7 @@ class OwnSession:
             "underruns": made.underruns,
             "late_stage": made.late_stage,
             "again": made.again,
+            "prepared": self._listener is not None and self._listener.stream.prepared,
             "seconds": {stage: round(value, 6) for stage, value in made.seconds.items()},
         }
         rate_hz = self._desk.graph.format.sample_rate_hz
@@ -199,6 +222,7 @@ def ready_message(desk: Desk) -> dict[str, Any]:
             for name, control in desk.graph.controls.items()
         },
         "capacity": {"realtime": figures.capacity, "streams": figures.streams},
+        "takes": {"continue": desk.continuing.possible, "inject": bool(silence(desk.graph))},
         "warm": desk.engine.ready,
     }
 

@@ -17,6 +17,7 @@ from websockets.sync.client import ClientConnection, connect
 import soundstage
 from runners.server.desk import Desk
 from runners.server.engine import Engine
+from runners.server.listening import listen
 from runners.server.serving import configured
 from runners.server.settings import ServeSettings
 
@@ -47,7 +48,8 @@ def served(
     config = configured(desk, faults.append)
     config.timeout_graceful_shutdown = 2
     server = uvicorn.Server(config)
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve()), daemon=True)
+    sockets = listen(chosen.host, chosen.port, chosen.limits.lost_s)
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets)), daemon=True)
     thread.start()
     until = time.monotonic() + PATIENCE_S
     while not desk.engine.ready and not faults and time.monotonic() < until:

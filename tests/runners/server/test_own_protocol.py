@@ -117,7 +117,14 @@ def test_a_saved_session_goes_on_where_it_was(desk):
         ('{"type": "start", "encoding": "mp3"}', "encoding"),
         ('{"type": "start", "session": "!"}', "base64"),
         ('{"type": "start", "session": "AAAA"}', "session"),
-        (b"\x00\x01", "binary"),
+        ('{"type": "start", "continue": 3}', "the name of an upload"),
+        ('{"type": "start", "continue": "gone"}', "upload it again"),
+        ('{"type": "start", "continue": "gone", "session": "AAAA"}', "not both"),
+        ('{"type": "prepare", "controls": {}}', "no stream yet"),
+        (b"\x00\x01", "begins with shin"),
+        (b"shin" + bytes(8) + b"\x02\x00\x00\x00", "no stream yet"),
+        (b"shin" + bytes(8) + b"\x07\x00\x00\x00", "1 or 2 channels"),
+        (b"shin" + bytes(8) + b"\x02\x00\x00\x00" + bytes(9), "within a sample"),
     ],
 )
 def test_what_cannot_be_used_is_refused_in_words_and_the_connection_lives(client, said, words):
