@@ -13,13 +13,12 @@ from typing import Literal, TypeAlias
 import uvicorn
 
 from graph.plan import Graph
-from runners.errors import OutputError
 from runners.runner_choice import RunnerChoice
 from runners.server.app import Failed, make_app
 from runners.server.certificate import refuse_certificate
 from runners.server.desk import Desk
 from runners.server.engine import Engine
-from runners.server.liveness import Pulse
+from runners.server.listening import Pulse, listen
 from runners.server.settings import ServeSettings
 
 LogFormat: TypeAlias = Literal["text", "json"]
@@ -98,8 +97,6 @@ def configured(desk: Desk, failed: Failed) -> uvicorn.Config:
         refuse_certificate(settings.tls_cert, settings.tls_key)
     return uvicorn.Config(
         make_app(desk, failed),
-        host=settings.host,
-        port=settings.port,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -131,7 +128,8 @@ def serve(
         runner: what runs the stages; None = this process.
 
     Raises:
-        OutputError: the address is taken, or not this machine's.
+        UsageError: the certificate or its key cannot be used.
+        OutputError: the port is taken, or the address not this machine's.
         Exception: what starting the engine raises.
     """
     engine = Engine(
@@ -145,16 +143,8 @@ def serve(
         server.should_exit = True
 
     server = Server(configured(desk, failed), desk)
+    sockets = listen(settings.host, settings.port, settings.limits.lost_s)
     LOGGER.info("%s on %s", graph.name, settings.address)
-    try:
-        server.run()
-    except SystemExit as error:
-        raise OutputError(
-            f"{settings.host}, port {settings.port}: cannot listen there: is it taken?"
-        ) from error
+    server.run(sockets)
     if faults:
         raise faults[0]
-    if not server.started:
-        raise OutputError(
-            f"{settings.host}, port {settings.port}: cannot listen there: is it taken?"
-        )

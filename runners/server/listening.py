@@ -1,0 +1,85 @@
+"""The sockets a server listens on, and how long their connections may be without a sign of life.
+
+A network can vanish without a word, and a reader can stop reading: then bytes wait in a connection
+that nobody will take, and whatever waits for them holds its place. The system ends connections
+whose other side does not answer (Linux only: also those whose reader leaves bytes lying); `Pulse`
+ends WebSockets everywhere.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from runners.errors import OutputError
+
+BACKLOG = 2048
+# Questions to a connection that is at rest, before it counts as lost.
+PROBES = 4
+
+
+class Pulse(WebSocketsSansIOProtocol):
+    """A WebSocket that ends when a ping is not answered, whatever is still in its pipe."""
+
+    def keepalive_timeout(self) -> None:
+        """Cuts the connection: a farewell would wait behind what is not read, maybe for ever."""
+        super().keepalive_timeout()
+        self.transport.abort()
+
+
+def listen(host: str, port: int, lost_s: float) -> list[socket.socket]:
+    """Listens on every address that a name stands for.
+
+    Args:
+        host: an address of this machine, or a name of some.
+        port: a free port.
+        lost_s: how long a connection may be without a sign of life.
+
+    Raises:
+        OutputError: the port is taken, or the address is not this machine's.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError as error:
+        raise OutputError(f"{host}: no address of this machine: {error.strerror}") from error
+    sockets: list[socket.socket] = []
+    fault: OSError | None = None
+    for family, _, _, _, address in found:
+        try:
+            sockets.append(socket.create_server(address, family=family, backlog=BACKLOG))
+        except OSError as error:
+            # localhost may stand for an IPv6 address where there is no IPv6.
+            if fault is None or error.errno != errno.EADDRNOTAVAIL:
+                fault = error
+    if fault is not None and (not sockets or fault.errno != errno.EADDRNOTAVAIL):
+        for sock in sockets:
+            sock.close()
+        raise OutputError(f"{host}, port {port}: cannot listen there: {_reason(fault)}")
+    for sock in sockets:
+        _expect_life(sock, lost_s)
+    return sockets
+
+
+def _reason(fault: OSError) -> str:
+    if fault.errno == errno.EADDRINUSE:
+        return "the port is taken"
+    if fault.errno == errno.EADDRNOTAVAIL:
+        return "the address is not this machine's"
+    return fault.strerror or str(fault)
+
+
+def _expect_life(sock: socket.socket, lost_s: float) -> None:
+    """Accepted connections inherit these."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    every_s = max(1, round(lost_s / (PROBES + 1)))
+    options = {
+        "TCP_KEEPIDLE": every_s,
+        "TCP_KEEPINTVL": every_s,
+        "TCP_KEEPCNT": PROBES,
+        "TCP_USER_TIMEOUT": round(1e3 * lost_s),
+    }
+    for name, value in options.items():
+        if hasattr(socket, name):  # not every system knows all of them
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
