@@ -40,7 +40,7 @@ soundstage generate "strings" --output - | ffplay -i -
 
 soundstage generate "brass band" --continue-from tune.wav --keep-clip
 
-soundstage generate "acid house" --preset tiny-inject --inject guitar.wav
+soundstage generate "acid house" --preset demo-inject --inject guitar.wav
 
 soundstage generate "strings" --output - --journal set.journal | ...; soundstage generate
 --resume set.journal --journal set.journal --output - | ..."""
@@ -151,7 +151,7 @@ Inject = Annotated[
     typer.Option(
         metavar="FILE",
         help="Play an audio file into the music: the model hears it as if it had sounded with its "
-        "own last chunk. Takes a pipeline with a control for it, such as the preset tiny-inject.",
+        "own last chunk. Takes a pipeline with a control for it, such as the preset demo-inject.",
         rich_help_panel=MUSIC_PANEL,
     ),
 ]

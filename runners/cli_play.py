@@ -33,6 +33,7 @@ from runners.pipeline_choice import choose
 from runners.runner_choice import RunnerChoice
 
 if TYPE_CHECKING:
+    from runners.player.hearing import Hearing
     from runners.playing import Destination, Watch
     from runners.progress import Progress
 
@@ -46,6 +47,8 @@ soundstage play "strings" --to "aplay -q"
 
 soundstage play "strings" --to "ffplay -nodisp -autoexit -loglevel error -i -"
 
+soundstage play "dub techno" --preset demo-inject --listen
+
 soundstage play "acid" --save set.session; soundstage play --resume set.session"""
 
 Duration = Annotated[
@@ -54,6 +57,33 @@ Duration = Annotated[
         metavar="SECONDS",
         help="Above 0, at most 24 hours.",
         show_default="until you stop it",
+        rich_help_panel=MUSIC_PANEL,
+    ),
+]
+Inject = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Play an audio file into the music: the model hears it as if it had sounded with its "
+        "own last chunk. Takes a pipeline with a control for it, such as the preset demo-inject.",
+        rich_help_panel=MUSIC_PANEL,
+    ),
+]
+Listen = Annotated[
+    bool,
+    typer.Option(
+        "--listen",
+        help="Play the microphone into the music, likewise. Use headphones, or it hears itself.",
+        rich_help_panel=MUSIC_PANEL,
+    ),
+]
+InputDevice = Annotated[
+    str | None,
+    typer.Option(
+        "--input-device",
+        metavar="DEVICE",
+        help="Listen to this sound device: its number or a part of its name.",
+        show_default="the system's",
         rich_help_panel=MUSIC_PANEL,
     ),
 ]
@@ -132,6 +162,9 @@ def play(
     guidance_weight: Guidance = None,
     resume: Resume = None,
     continue_from: ContinueFrom = None,
+    inject: Inject = None,
+    listen: Listen = False,
+    input_device: InputDevice = None,
     preset: Preset = None,
     pipeline: Pipeline = None,
     set_: Set = None,
@@ -175,6 +208,7 @@ def play(
             ahead=latency,
             resume=resume,
             continue_from=continue_from,
+            hearing=_hearing(inject, listen, input_device),
             save=save,
             runner=RunnerChoice(runner, ray_address, window),
         )
@@ -185,13 +219,25 @@ def play(
 def _print_devices() -> None:
     from runners.player.speakers import find_devices
 
-    devices = find_devices()
-    for each in devices:
-        mark = "*" if each.is_default else " "
-        rate = f"{each.channels} channels, {each.rate_hz:g} Hz"
-        print(f"{mark} {each.index:3}  {each.name} ({rate})")
-    if not devices:
+    playing, recording = find_devices(), find_devices("input")
+    for title, devices in (("to play on", playing), ("to listen to", recording)):
+        print(f"{title}:")
+        for each in devices:
+            mark = "*" if each.is_default else " "
+            rate = f"{each.channels} channels, {each.rate_hz:g} Hz"
+            print(f"{mark} {each.index:3}  {each.name} ({rate})")
+    if not playing:
         print("no sound device that can play; see --to and --output")
+
+
+def _hearing(inject: Path | None, listen: bool, device: str | None) -> Hearing | None:
+    from runners.player.hearing import FileHearing, MicrophoneHearing
+
+    if inject is not None and (listen or device is not None):
+        raise UsageError("--inject plays a file in, --listen a microphone; give one")
+    if inject is not None:
+        return FileHearing(inject)
+    return MicrophoneHearing(device) if listen or device is not None else None
 
 
 def _destination(device: str | None, to: str | None, output: str | None) -> Destination:

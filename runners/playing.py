@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,11 +15,13 @@ from runners.errors import InputError
 from runners.files import check_writable
 from runners.front import open_runner
 from runners.generation import open_session
+from runners.injection import inject_control
 from runners.offline import closing
 from runners.order import find_music, refuse_duration, total_samples
 from runners.order_audio import read_order_audio, refuse_contradictions
 from runners.pipe_out import ReaderGone
 from runners.pipeline_choice import PipelineChoice
+from runners.player.hearing import Hearing
 from runners.player.mix import Mix
 from runners.player.performer import Performer
 from runners.player.ring import Ring
@@ -60,6 +62,7 @@ class PlayOrder:
         ahead: chunks kept in stock.
         resume: a session file or a journal to go on from.
         continue_from: an audio file to go on from.
+        hearing: what is played into the music; None = nothing.
         save: where to save the session at the end.
         runner: what runs the stages.
     """
@@ -72,6 +75,7 @@ class PlayOrder:
     ahead: int = 1
     resume: Path | None = None
     continue_from: Path | None = None
+    hearing: Hearing | None = None
     save: Path | None = None
     runner: RunnerChoice = field(default_factory=RunnerChoice)
 
@@ -176,9 +180,10 @@ def _performance(
     format, samples = graph.format, graph.format.dims["sample"]
     fade_samples = max(1, min(round(FADE_S * format.sample_rate_hz), samples // 10))
     ring = Ring((order.ahead + 2) * samples, format.channels, fade_samples)
-    performer = Performer(session, ring, order.ahead, total_samples)
-    mix = Mix.of(order.prompts, format) if order.prompts else Mix.read(performer.controls)
-    with order.destination.open(format.sample_rate_hz, format.channels) as sink:
+    hearing = nullcontext() if order.hearing is None else order.hearing.open(format)
+    with hearing as ear, order.destination.open(format.sample_rate_hz, format.channels) as sink:
+        performer = Performer(session, ring, order.ahead, total_samples, ear)
+        mix = Mix.of(order.prompts, format) if order.prompts else Mix.read(performer.controls)
         with progress.step("making the first chunk"):
             performer.start()
             performer.wait_until_full()
@@ -190,6 +195,9 @@ def _check(order: PlayOrder, graph: Graph) -> int | None:
     refuse_contradictions(order.continue_from, False, order.resume)
     if not 1 <= order.ahead <= MOST_AHEAD:
         raise InputError(f"latency {order.ahead}: must be 1 to {MOST_AHEAD} chunks")
+    if order.hearing is not None:
+        inject_control(graph)
+        order.hearing.check(graph.format)
     order.destination.check(graph.format.sample_rate_hz, graph.format.channels)
     if order.save is not None:
         check_writable(order.save)

@@ -15,6 +15,8 @@ import numpy as np
 
 from runners.controls import complete
 from runners.errors import StageError
+from runners.injection import inject_control
+from runners.player.hearing import Ear
 from runners.player.lateness import REMEMBERED, Late, Lateness
 from runners.player.ring import Ring
 from runners.session import Session
@@ -71,7 +73,12 @@ class Performer:
     """
 
     def __init__(
-        self, session: Session, ring: Ring, ahead: int, total_samples: int | None = None
+        self,
+        session: Session,
+        ring: Ring,
+        ahead: int,
+        total_samples: int | None = None,
+        ear: Ear | None = None,
     ) -> None:
         """Prepares; nothing is made yet.
 
@@ -80,12 +87,13 @@ class Performer:
             ring: where the music goes, with room for two chunks more than `ahead`.
             ahead: chunks in stock, at least 1.
             total_samples: when to end; None = never.
+            ear: what is played into the music, in a pipeline that takes it.
         """
         self.made: queue.SimpleQueue[Made] = queue.SimpleQueue()
         self.fault: Exception | None = None
         self.ahead = ahead
         self.clipped_samples = 0
-        self._session, self._ring = session, ring
+        self._session, self._ring, self._ear = session, ring, ear
         self._format = session.graph.format
         self._ahead_samples = ahead * self._format.dims["sample"]
         self._chunk_samples = self._format.dims["sample"]
@@ -198,6 +206,8 @@ class Performer:
 
     def _make(self) -> None:
         anew = self._take_orders()
+        if self._ear is not None:
+            self._session.steer(**{inject_control(self._session.graph): self._ear.take()})
         stocked = self._ring.buffered_samples >= _FULL * self._ahead_samples
         start_s = time.perf_counter()
         chunk = next(self._session)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -18,14 +18,14 @@ _ELSE = "or play through a program, such as --to 'aplay'"
 
 @dataclass(frozen=True)
 class Device:
-    """A sound device that can play.
+    """A sound device that can play or record.
 
     Attributes:
         index: its number.
         name: its name, with the system's interface behind it.
-        channels: how many it has at most.
+        channels: how many it has at most, of those asked for.
         rate_hz: its own sample rate.
-        is_default: whether it is what plays if none is named.
+        is_default: whether it is what is used if none is named.
     """
 
     index: int
@@ -53,8 +53,8 @@ def portaudio() -> ModuleType:
     return sounddevice
 
 
-def find_devices() -> list[Device]:
-    """Every device that can play.
+def find_devices(kind: Literal["output", "input"] = "output") -> list[Device]:
+    """Every device that can play, or record.
 
     Raises:
         Exception: what `portaudio` raises.
@@ -62,19 +62,19 @@ def find_devices() -> list[Device]:
     library = portaudio()
     systems = [str(api["name"]) for api in library.query_hostapis()]
     try:
-        default = library.query_devices(kind="output")["index"]
+        default = library.query_devices(kind=kind)["index"]
     except (library.PortAudioError, ValueError):
         default = None
     return [
         Device(
             each["index"],
             f"{each['name']}, {systems[each['hostapi']]}",
-            each["max_output_channels"],
+            each[f"max_{kind}_channels"],
             each["default_samplerate"],
             each["index"] == default,
         )
         for each in library.query_devices()
-        if each["max_output_channels"] > 0
+        if each[f"max_{kind}_channels"] > 0
     ]
 
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ import soundfile
 from command_line import MODULE, run, told
 from played_graphs import CHUNK_S, dragging, humming, toml
 
+import soundstage
+from runners.injection import blocks
 from runners.session_file import read_session
 
 TOY = ("play", "--preset", "toy", "--set", "format.chunk_s=0.4")
@@ -55,6 +58,26 @@ def test_a_session_is_saved_and_goes_on_with_its_own_pipeline(tmp_path):
     assert again.code == 0, again.stderr
     assert "chunk 2: " in again.stderr
     assert begun.spec.format["chunk_s"] == 0.4
+
+
+def test_a_file_that_is_played_in_is_heard_chunk_by_chunk(tmp_path):
+    audio = np.random.default_rng(2).uniform(-0.3, 0.3, (30_000, 2)).astype(np.float32)
+    tune, kept, out = (tmp_path / name for name in ("in.wav", "set.session", "out.wav"))
+    soundfile.write(tune, audio, 48_000, subtype="FLOAT")
+    inject = ("play", "--preset", "toy-inject", "--set", "format.chunk_s=0.4")
+    options = ("--inject", tune, "--duration", 1.2, "--output", out, "--save", kept)
+    done = run(*inject, "bells", *options)
+    assert done.code == 0, done.stderr
+    saved = read_session(kept)
+    settings = ["format.chunk_s=0.4"]
+    with soundstage.open("toy-inject", settings=settings, prompts=["bells"]) as session:
+        reached, _ = saved.restore(session.graph, session.runner.weights())
+        for block in islice(blocks(audio, session.graph.format), reached.chunks[0]):
+            session.steer(inject=block)
+            made = next(session)
+    assert reached.chunks[0] >= 3
+    for name, values in made.state.values.items():
+        np.testing.assert_array_equal(reached.values[name], values)
 
 
 def test_a_pipeline_that_is_too_slow_is_told_at_once_and_its_stage_named(tmp_path):
@@ -107,6 +130,9 @@ def test_a_program_that_has_heard_enough_ends_the_music(hum):
         (("--output", "x.wav", "--top-k", -1), 3, "top_k"),
         (("--output", "x.wav", "--save", "/nowhere/s"), 6, "/nowhere"),
         (("--output", "x.wav", "--resume", "none.session"), 3, "none.session"),
+        (("--output", "x.wav", "--inject", "x.wav", "--listen"), 2, "give one"),
+        (("--output", "x.wav", "--inject", "x.wav"), 4, "takes no audio"),
+        (("--output", "x.wav", "--listen"), 4, "takes no audio"),
         (("--device", "no such device"), 6, "or play through a program"),
         (("--device", "9999"), 6, "or play through a program"),
     ],

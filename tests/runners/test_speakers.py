@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 pytestmark = pytest.mark.slow
-NEEDED = ("pulseaudio", "parec", "pactl")
+NEEDED = ("pulseaudio", "parec", "pacat", "pactl")
 ROOT = Path(__file__).parents[2]
 RATE_HZ = 48_000
 LOAD = [
@@ -78,6 +78,44 @@ def wait_for(what, timeout_s=60):
     while not what():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+LISTEN = """
+import time
+import numpy as np
+import soundstage
+from runners.player.hearing import MicrophoneHearing
+
+form = soundstage.load(preset="toy-inject").format
+with MicrophoneHearing().open(form) as ear:
+    heard = np.zeros((0, 2), np.float32)
+    while len(heard) < form.sample_rate_hz or not heard.any():
+        time.sleep(0.05)
+        heard = np.concatenate([heard, ear.take()])
+spectrum = np.abs(np.fft.rfft(heard[-form.sample_rate_hz:, 0]))
+print(int(spectrum.argmax()))
+"""
+
+
+def test_a_microphone_is_heard(card, tmp_path):
+    # What the null sink plays is what its monitor, the only microphone here, records.
+    tone = (0.5 * np.sin(2 * np.pi * 440 * np.arange(60 * RATE_HZ) / RATE_HZ)).astype("<f4")
+    (tmp_path / "tone.raw").write_bytes(tone.tobytes())
+    form = ["--raw", f"--rate={RATE_HZ}", "--format=float32le", "--channels=1"]
+    player = subprocess.Popen(["pacat", *form, str(tmp_path / "tone.raw")], env=card.settings)
+    try:
+        done = run(card, sys.executable, "-c", LISTEN)
+        assert done.returncode == 0, done.stderr
+        assert abs(int(done.stdout) - 440) <= 1
+    finally:
+        player.kill()
+        player.wait()
+    options = ("--preset", "toy-inject", "--listen", "--duration", 4, "--no-ui")
+    heard = play(card, "bells", *options, "--output", tmp_path / "jam.wav")
+    assert heard.returncode == 0, heard.stderr
+    unknown = play(card, "bells", *options[:2], "--input-device", "no such thing")
+    assert unknown.returncode == 6
+    assert "--list-devices" in unknown.stderr
 
 
 def test_the_speakers_sound_from_the_first_sample_to_the_last_without_a_hole(card, tmp_path):
