@@ -52,6 +52,7 @@ class Rehearsal(Row):
     lead: Row = field(kw_only=True)
     tick_s: float = field(kw_only=True)
     done: list[Rehearsed] = field(init=False)
+    _wanted: Begun | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -60,7 +61,11 @@ class Rehearsal(Row):
     @property
     def has_room(self) -> bool:
         """Whether the lead has begun a chunk that is not rehearsed yet and still of use."""
-        return not self.closed and self.lead.playing and self._next() is not None
+        if self.closed or not self.lead.playing:
+            return False
+        # Kept for the order that may follow: time goes on, and a moment later it may be of no use.
+        self._wanted = self._next()
+        return self._wanted is not None
 
     def change(self, controls: Mapping[str, Any]) -> None:
         """Rehearses something else."""
@@ -70,9 +75,9 @@ class Rehearsal(Row):
 
     def order(self, place: int, silent: Mapping[str, np.ndarray]) -> Order:
         """What it asks of a tick (see `Row.order`): the lead's chunk, and what the lead heard."""
-        begun = self._next()
+        begun = self._wanted
         if begun is None:
-            raise ValueError("there is nothing to rehearse")
+            raise ValueError("nothing was to be rehearsed: `has_room` says so")
         steady = self.controls
         live = {name: begun.controls[name] for name in silent}
         return Order(self, place, self.epoch, {**steady, **live}, steady, 0, begun.state)
