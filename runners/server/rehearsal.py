@@ -20,7 +20,7 @@ _AT_ONCE = 2
 _TICKS_LEFT = 2.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Rehearsed:
     """A chunk as it would be.
 
@@ -52,6 +52,7 @@ class Rehearsal(Row):
     lead: Row = field(kw_only=True)
     tick_s: float = field(kw_only=True)
     done: list[Rehearsed] = field(init=False)
+    _news: tuple[object, ...] = field(init=False, default=())
     _wanted: Begun | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
@@ -63,15 +64,18 @@ class Rehearsal(Row):
         """Whether the lead has begun a chunk that is not rehearsed yet and still of use."""
         if self.closed or not self.lead.playing:
             return False
-        # Kept for the order that may follow: time goes on, and a moment later it may be of no use.
-        self._wanted = self._next()
+        # Asked several times for one order, and time goes on: what was of use is until there is
+        # news. What was of none never will be.
+        news = (*self.lead.begun, *self.done)
+        if news != self._news:
+            self._news, self._wanted = news, self._next()
         return self._wanted is not None
 
     def change(self, controls: Mapping[str, Any]) -> None:
         """Rehearses something else."""
         self.controls = controls
         self.epoch += 1
-        self.done = []
+        self.done, self._news, self._wanted = [], (), None
 
     def order(self, place: int, silent: Mapping[str, np.ndarray]) -> Order:
         """What it asks of a tick (see `Row.order`): the lead's chunk, and what the lead heard."""
