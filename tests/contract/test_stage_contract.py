@@ -44,6 +44,7 @@ MUSICCOCA = str(ROOT / "tests" / "golden" / "musiccoca")
 PARAMS: dict[str, dict[str, Any]] = {
     "stages.bandcodec.stage:DecodeOn": {"weights": "random:0"},
     "stages.bandcodec.stage:Encode": {"weights": "random:0"},
+    "stages.bandcodec.stage:EncodeOn": {"weights": "random:0"},
     "stages.depthformer.stage:Sample": {"weights": "random:0", "size": "tiny"},
     "stages.musiccoca.embed:Embed": {"weights": MUSICCOCA, "mapper": True},
     "stages.musiccoca.quantize:Quantize": {"weights": MUSICCOCA},
@@ -58,7 +59,7 @@ PARAMS: dict[str, dict[str, Any]] = {
 }
 # Formats of stages that do not speak the one of the others.
 BANDS = replace(FORMAT, fade_s=0.08, codec_memory=memory_size(MEASURES))
-FORMATS = {"stages.bandcodec.stage:DecodeOn": BANDS, "stages.bandcodec.stage:Encode": BANDS}
+FORMATS = {f"stages.bandcodec.stage:{name}": BANDS for name in ("DecodeOn", "Encode", "EncodeOn")}
 # Stages that can only be built where a library of an extra is installed.
 LIBRARIES = {
     "stages.musiccoca.embed:Embed": "ai_edge_litert",
