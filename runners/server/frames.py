@@ -78,5 +78,5 @@ def read_heard(message: bytes) -> tuple[np.ndarray, int]:
     if size:
         raise Refused(f"the audio ends within a sample: {size} bytes are left over")
     found = np.frombuffer(message, kind, offset=HEARD_HEADER.size).reshape(-1, channels)
-    scale = np.float32(1 if kind == "<f4" else 1 / 32767)
-    return found.astype(np.float32) * scale, rate_hz
+    samples = found.astype(np.float32)
+    return (samples if kind == "<f4" else samples * np.float32(1 / 32767)), rate_hz

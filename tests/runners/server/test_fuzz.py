@@ -9,13 +9,26 @@ import pytest
 from served import CONTROLS, hear, offline, samples, say, served, settled, speak, started
 from websockets.exceptions import ConnectionClosed
 
-from runners.server.frames import HEADER
+from runners.server.frames import HEADER, HEARD_HEADER, HEARD_MAGIC
 from runners.server.lyria import PATHS
 from runners.server.settings import Limits
 
 MESSAGES, CONNECTIONS = 10_000, 1_000
 LIMITS = Limits(messages_per_s=1e6, message_bytes=20_000)
-KINDS = ["start", "steer", "play", "pause", "reset", "save", "stop", "", "dance", None, 3, []]
+KINDS = [
+    "start",
+    "steer",
+    "prepare",
+    "play",
+    "pause",
+    "reset",
+    "save",
+    "stop",
+    "dance",
+    None,
+    3,
+    [],
+]
 NAMES = ["texts", "text_weights", "clips", "clip_weights", "seed", "temperature", "prompts", "x"]
 
 
@@ -34,9 +47,13 @@ def value(draw, depth=0):
 
 def nonsense(draw):
     """One message: a broken one, or a whole one with wrong parts."""
-    pick = draw.randrange(6)
+    pick = draw.randrange(7)
     if pick == 0:
         return draw.randbytes(draw.randrange(60))
+    if pick == 6:
+        rate_hz = draw.choice([0, 999, 8_000, 48_000, 2**32 - 1])
+        header = HEARD_HEADER.pack(HEARD_MAGIC, draw.randrange(3), rate_hz, draw.randrange(4))
+        return header + draw.randbytes(draw.choice([0, 7, 64, 4_800]))
     if pick == 1:
         return "".join(draw.choices('{}[]",:0ae\\n ', k=draw.randrange(60)))
     if pick == 2:
@@ -46,12 +63,15 @@ def nonsense(draw):
         said = {draw.choice(["clientContent", "playbackControl", "body", "type"]): value(draw)}
     elif pick == 4:
         said |= {"pace": value(draw), "buffer_chunks": value(draw), "session": value(draw)}
+    elif pick == 5:
+        said |= {"continue": value(draw), "again": value(draw), "seed": value(draw)}
     return json.dumps(said)
 
 
 @pytest.fixture(scope="module")
 def desk():
-    with served(rows=8, limits=LIMITS) as desk:
+    # As long as nothing is played in, it makes the bytes of toy.
+    with served(rows=8, preset="toy-inject", limits=LIMITS) as desk:
         yield desk
 
 
