@@ -18,14 +18,37 @@ from runners.errors import OutputError
 BACKLOG = 2048
 # Questions to a connection that is at rest, before it counts as lost.
 PROBES = 4
+# What waits in the system for a slow network; more would make whatever is said later wait as well.
+MOST_UNSENT_BYTES = 256 * 1024
 
 
 class Pulse(WebSocketsSansIOProtocol):
-    """A WebSocket that ends when a ping is not answered, whatever is still in its pipe."""
+    """A WebSocket that ends when no sign of life comes, whatever is still in its pipe.
+
+    A pong is one. So is that something is taken out of a pipe that was full: the ping may wait
+    there behind much music.
+    """
+
+    _taken = False
+
+    def resume_writing(self) -> None:
+        """The other side has taken something."""
+        super().resume_writing()
+        self._taken = True
+
+    def send_keepalive_ping(self) -> None:
+        """Asks for a sign of life."""
+        self._taken = False
+        super().send_keepalive_ping()
 
     def keepalive_timeout(self) -> None:
-        """Cuts the connection: a farewell would wait behind what is not read, maybe for ever."""
+        """No pong came in time."""
+        if self._taken and self.ping_timeout is not None:
+            self._taken = False
+            self.pong_timer = self.loop.call_later(self.ping_timeout, self.keepalive_timeout)
+            return
         super().keepalive_timeout()
+        # A farewell would wait behind what is not read, maybe for ever.
         self.transport.abort()
 
 
@@ -79,6 +102,7 @@ def _expect_life(sock: socket.socket, lost_s: float) -> None:
         "TCP_KEEPINTVL": every_s,
         "TCP_KEEPCNT": PROBES,
         "TCP_USER_TIMEOUT": round(1e3 * lost_s),
+        "TCP_NOTSENT_LOWAT": MOST_UNSENT_BYTES,
     }
     for name, value in options.items():
         if hasattr(socket, name):  # not every system knows all of them

@@ -104,6 +104,8 @@ def configured(desk: Desk, failed: Failed) -> uvicorn.Config:
         ws_max_size=limits.message_bytes,
         ws_ping_interval=limits.lost_s / 2,
         ws_ping_timeout=limits.lost_s / 2,
+        # Samples hardly get smaller: 4 to 10 % for 10 to 35 ms a chunk in which nobody is answered.
+        ws_per_message_deflate=False,
         timeout_graceful_shutdown=5,
         ssl_certfile=settings.tls_cert,
         ssl_keyfile=settings.tls_key,

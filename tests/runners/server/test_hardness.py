@@ -147,6 +147,24 @@ def test_a_reader_that_dawdles_misses_nothing_and_holds_up_nobody():
         assert settled(desk, 0)
 
 
+@pytest.mark.slow
+def test_a_reader_who_takes_something_now_and_then_is_kept_though_its_pongs_are_late():
+    with served(limits=Limits(lost_s=4.0)) as desk:
+        address = f"ws://127.0.0.1:{desk.settings.port}{OWN}"
+        with connect(address, max_size=None, max_queue=1, ping_interval=None) as slow:
+            started(slow)
+            say(slow, type="play")
+            time.sleep(1)  # until its pipe is full
+            digest = hashlib.sha256()
+            for _ in range(20):
+                digest.update(samples(slow)[HEADER.size :])
+                time.sleep(0.3)
+            assert desk.engine.figures().streams == 1
+            assert digest.hexdigest() == wanted(20)
+            say(slow, type="stop")
+            hear(slow, "stopped")
+
+
 # ---- more than a server takes
 
 
