@@ -45,9 +45,15 @@ export class Player extends EventTarget {
     this.pending = [];
   }
 
-  /** Hands interleaved samples to the ring; they are gone from here. */
-  feed(samples) {
-    this.send({ samples }, [samples.buffer]);
+  /**
+   * Hands a chunk to the ring; its samples are gone from here.
+   *
+   * @param {{chunk: number, again: boolean, samples: Float32Array}} chunk see readChunk; `again`:
+   *     it takes the place of the one of its index. How much of it is heard is told by the event
+   *     "changed".
+   */
+  feed({ chunk, again, samples }) {
+    this.send({ samples, chunk, again }, [samples.buffer]);
   }
 
   /** Plays, or fades out and keeps what is in hand. */
@@ -94,13 +100,14 @@ export class Player extends EventTarget {
     else this.pending.push(message);
   }
 
-  hear({ status, tapped, tapEnded, lost }) {
+  hear({ status, tapped, tapEnded, lost, changed }) {
     if (status) {
       this.status = status;
       this.dispatchEvent(new Event("status"));
     }
     if (tapped) for (const take of this.taps) take(tapped);
     if (tapEnded) this.dispatchEvent(new Event("flushed"));
+    if (changed) this.dispatchEvent(new CustomEvent("changed", { detail: changed }));
     if (lost) this.dispatchEvent(new Event("overflow"));
   }
 }

@@ -1,17 +1,21 @@
 /** Plays interleaved chunks from one ring, without a click whatever happens. */
 
+import { ChunkRing } from "../logic/chunks.js";
 import { JitterPolicy, CATCH_UP_RATE } from "../logic/jitter.js";
-import { Ring } from "../logic/ring.js";
 
 const RING_S = 30;
 const FADE_S = 0.01;
+// From one music to another: too short to blur a beat, too long to click.
+const CHANGE_S = 0.02;
+// So close to what is played nothing is changed any more.
+const AHEAD_S = 0.005;
 const STATUS_S = 0.1;
 
 class ChunkPlayer extends AudioWorkletProcessor {
   constructor({ processorOptions: { channels } }) {
     super();
     this.channels = channels;
-    this.ring = new Ring(Math.round(RING_S * sampleRate), channels);
+    this.ring = new ChunkRing(Math.round(RING_S * sampleRate), channels);
     this.policy = new JitterPolicy();
     this.last = new Float32Array(channels);
     this.gain = 0;
@@ -29,21 +33,35 @@ class ChunkPlayer extends AudioWorkletProcessor {
     this.port.onmessage = ({ data }) => this.obey(data);
   }
 
-  obey({ samples, wanted, clear, tap }) {
-    if (samples) this.arrive(samples);
+  obey({ samples, chunk, again, wanted, clear, tap }) {
+    if (samples && again) this.change(chunk, samples);
+    else if (samples) this.arrive(chunk, samples);
     if (wanted !== undefined) this.wanted = wanted;
-    if (clear) this.stale = this.ring.frames;
+    if (clear) this.clear();
     if (tap !== undefined) this.tap(tap);
   }
 
-  arrive(samples) {
+  clear() {
+    this.stale = this.ring.frames;
+    this.ring.forget();
+  }
+
+  arrive(chunk, samples) {
     const left = this.ring.frames;
     if (this.flowing) this.policy.arrived(left / sampleRate);
     if (left === this.stale) this.firstCame = currentTime;
     const frames = samples.length / this.channels;
-    const written = this.ring.write(samples);
+    const written = this.ring.append(chunk, samples);
     this.chunk_s = frames / sampleRate;
     if (written < frames) this.port.postMessage({ lost: frames - written });
+  }
+
+  /** A chunk in the place of one that came before: heard from where the music is now. */
+  change(chunk, samples) {
+    const ahead = this.flowing ? Math.round(AHEAD_S * sampleRate) : 0;
+    const changed = this.ring.replace(chunk, samples, ahead, Math.round(CHANGE_S * sampleRate));
+    const sounding = this.flowing ? this.ring.chunk : null;
+    this.port.postMessage({ changed: { chunk, sounding, frames: 0, ...changed } });
   }
 
   /** Copies what is played from now on, or sends off what is left of the copy. */
@@ -172,6 +190,7 @@ class ChunkPlayer extends AudioWorkletProcessor {
         underruns: policy.underruns,
         catchingUp: policy.rate !== 1,
         played_s: played / sampleRate,
+        chunk: this.ring.chunk,
         flowing,
         peak,
       },

@@ -2,18 +2,53 @@
 
 const HEADER_BYTES = 32;
 const MAGIC = 0x6b636873; // "shck"
+const AGAIN = 1;
+const PLAYED_IN_MAGIC = 0x6e696873; // "shin"
+const PLAYED_IN_HEADER_BYTES = 16;
 const INT16 = 1;
 
 /**
  * Reads a binary frame.
  *
  * @param {ArrayBuffer} frame header and samples.
- * @returns {{chunk: number, samples: Float32Array}} samples interleaved, 1.0 = full scale.
+ * @returns {{chunk: number, again: boolean, samples: Float32Array}} again: it takes the place of
+ *     the chunk of its index; samples interleaved, 1.0 = full scale.
  */
 export function readChunk(frame) {
   const view = new DataView(frame);
   const samples = new Float32Array(frame.slice(HEADER_BYTES));
-  return { chunk: view.getUint32(8, true), samples };
+  const again = Boolean(view.getUint32(28, true) & AGAIN);
+  return { chunk: view.getUint32(8, true), again, samples };
+}
+
+/**
+ * A binary message of audio that is played in.
+ *
+ * @param {Int16Array} samples of one channel.
+ * @param {number} rate_hz theirs.
+ */
+export function playedIn(samples, rate_hz) {
+  const message = new ArrayBuffer(PLAYED_IN_HEADER_BYTES + samples.byteLength);
+  const view = new DataView(message);
+  [PLAYED_IN_MAGIC, INT16, rate_hz, 1].forEach((word, at) => view.setUint32(4 * at, word, true));
+  samples.forEach((sample, at) => view.setInt16(PLAYED_IN_HEADER_BYTES + 2 * at, sample, true));
+  return message;
+}
+
+/**
+ * What differs between two sets of controls: the names in `wanted` with their values there.
+ *
+ * @param {Record<string, unknown>} wanted
+ * @param {Record<string, unknown>} present
+ */
+export function changesOf(wanted, present) {
+  const differs = ([name, value]) => JSON.stringify(value) !== JSON.stringify(present[name]);
+  return Object.fromEntries(Object.entries(wanted).filter(differs));
+}
+
+/** Whether a change is one of style, which is worth hearing before its turn. */
+export function isStyle(changes) {
+  return ["texts", "text_weights", "clips", "clip_weights"].some((name) => name in changes);
 }
 
 /**

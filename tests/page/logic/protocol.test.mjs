@@ -1,0 +1,33 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { changesOf, isStyle, playedIn, readChunk } from "../../../runners/server/page/js/logic/protocol.js";
+
+function frame(chunk, flags, samples) {
+  const view = new DataView(new ArrayBuffer(32 + 4 * samples.length));
+  [0x6b636873, 0, chunk, 2, 48000, 2, samples.length / 2, flags].forEach((word, at) => view.setUint32(4 * at, word, true));
+  samples.forEach((sample, at) => view.setFloat32(32 + 4 * at, sample, true));
+  return view.buffer;
+}
+
+test("a chunk says its index, its samples and whether it takes another's place", () => {
+  const samples = new Float32Array([0.5, -0.25]);
+  assert.deepEqual(readChunk(frame(7, 1, samples)), { chunk: 7, again: true, samples });
+  assert.equal(readChunk(frame(7, 2, samples)).again, false, "other flags mean something else");
+});
+
+test("audio played in is shin, int16, rate, one channel, and samples", () => {
+  const message = playedIn(Int16Array.of(1, -2), 44100);
+  assert.equal(new TextDecoder().decode(message.slice(0, 4)), "shin");
+  const view = new DataView(message);
+  assert.deepEqual([4, 8, 12].map((at) => view.getUint32(at, true)), [1, 44100, 1]);
+  assert.deepEqual([16, 18].map((at) => view.getInt16(at, true)), [1, -2]);
+  assert.equal(message.byteLength, 20);
+});
+
+test("what differs is what is told, and only styles are worth another making", () => {
+  const present = { texts: ["a"], text_weights: [1], seed: 3 };
+  assert.deepEqual(changesOf({ texts: ["a"], text_weights: [0.5], seed: 3 }, present), { text_weights: [0.5] });
+  assert.deepEqual(changesOf(present, present), {});
+  assert.equal(isStyle({ text_weights: [0.5] }), true);
+  assert.equal(isStyle({ seed: 4 }), false);
+});
