@@ -1,13 +1,12 @@
 """Measures what serving costs and how many listeners this machine serves in real time.
 
     python benchmarks/serving.py --preset demo --most 8 --chunks 8 --steers 8
-    python benchmarks/serving.py --preset demo --minutes 30 --listeners 2
 
 First listener by listener: so many play in real time, each a chunk ahead, until a chunk is late;
 processor and memory for each. Then control-to-sound time, by the schedule of a listener who keeps
 nothing but `buffer_chunks`: from the moment of steering to the moment at which the first chunk made
-with it is heard; plain, with chunks made again, and with half a chunk ahead. `--minutes` adds a
-soak: underruns, and how memory grows. The engine is driven in this process, without sockets.
+with it is heard; plain, with chunks made again, and with half a chunk ahead. The engine is driven
+in this process, without sockets: `sessions.py` has those, `soak.py` goes on for long.
 """
 
 import argparse
@@ -119,41 +118,11 @@ async def steer_all_ways(engine: Engine, steers: int) -> None:
         print(f"| {name} | {median(found):.2f} | {max(found):.2f} | {len(found)} |", flush=True)
 
 
-async def soak(engine: Engine, minutes: float, listeners: int) -> None:
-    """So many listeners, steered now and then, for so long; memory behind the first minute on."""
-    chunk_s = engine.graph.format.chunk_s
-    streams = [await join(engine, listener) for listener in range(listeners)]
-    chunks, warm = max(4, round(60 * minutes / chunk_s)), max(2, round(60 / chunk_s))
-    warm = min(warm, chunks // 2)
-    before = engine.figures().underruns
-    used: list[float] = []
-
-    async def play(stream: EngineStream) -> None:
-        for chunk in range(chunks):
-            await anext(stream)
-            if chunk % 15 == 14:
-                stream.steer({"prompts": [STYLES[chunk % len(STYLES)]]})
-            if stream is streams[0] and chunk >= warm:
-                used.append(resident_mb())
-
-    await asyncio.gather(*map(play, streams))
-    figures = engine.figures()
-    growth = 100 * (used[-1] / used[0] - 1)
-    print(
-        f"\nsoak: {listeners} listener(s), {chunks * chunk_s / 60:.1f} minutes: "
-        f"{figures.underruns - before} underruns {dict(figures.late_stages)}, least slack of the "
-        f"last chunks {figures.least_slack_s:.2f} s, memory {used[0]:.0f} -> {used[-1]:.0f} MB "
-        f"({growth:+.2f} %)"
-    )
-    for stream in streams:
-        await stream.close()
-
-
 async def measure(args: argparse.Namespace) -> None:
     graph = soundstage.load(preset=args.preset, settings=args.set)
     print(f"preset {args.preset}, {os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}")
     # The measurement is what is to be judged here, so it keeps nobody out.
-    engine = Engine(graph, rows=max(args.most, args.listeners), capacity=10**6)
+    engine = Engine(graph, rows=args.most, capacity=10**6)
     begun_s = time.monotonic()
     await engine.start()
     cost_s = {streams: round(seconds, 3) for streams, seconds in engine.figures().cost_s.items()}
@@ -162,8 +131,6 @@ async def measure(args: argparse.Namespace) -> None:
     await count_listeners(engine, args.most, args.chunks)
     if args.steers:
         await steer_all_ways(engine, args.steers)
-    if args.minutes:
-        await soak(engine, args.minutes, args.listeners)
     overhead_s = engine.figures().overhead_s
     print(
         f"\nengine beside the runner, a chunk a listener: {1e3 * (overhead_s or 0):.2f} ms, median"
@@ -178,8 +145,6 @@ def main() -> None:
     parser.add_argument("--most", type=int, default=8, help="listeners, at most")
     parser.add_argument("--chunks", type=int, default=8, help="chunks for each of them")
     parser.add_argument("--steers", type=int, default=8, help="per way of steering; 0 = none")
-    parser.add_argument("--minutes", type=float, default=0.0, help="of a soak")
-    parser.add_argument("--listeners", type=int, default=2, help="in the soak")
     asyncio.run(measure(parser.parse_args()))
 
 

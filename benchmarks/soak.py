@@ -1,0 +1,216 @@
+"""Serves for a long time over real sockets and judges: no underrun, no memory that grows.
+
+    python benchmarks/soak.py --preset demo --minutes 30 --listeners 2 --json soak.json
+    python benchmarks/soak.py --preset toy --minutes 2 --visits-per-s 20
+
+The server is `soundstage serve` in a process of its own; listeners are WebSockets of this process,
+in real time, steered now and then. Visitors join, take a chunk, save and leave. A line tells how it
+is, ten times or every minute; `--json` is written anew with each. Memory is the median of the
+samples of the first minute behind the warm-up against that of the last minute. The exit code is 1
+if a chunk was late, if memory has grown by `--most-growth` % or more, or if anything failed.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from over_sockets import Heard, Listener, Served, serving, visit
+
+SAMPLE_S = 2.0
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The server at one moment."""
+
+    at_s: float
+    chunks: int
+    underruns: int
+    gaps: int
+    least_slack_s: float | None
+    median_slack_s: float | None
+    cores: float
+    resident_mb: float
+    threads: int
+    open_files: int
+    visits: int
+    load: float
+
+    def line(self) -> str:
+        """For people."""
+        slack = "-" if self.least_slack_s is None else f"{self.least_slack_s:.2f}"
+        usual = "-" if self.median_slack_s is None else f"{self.median_slack_s:.2f}"
+        return (
+            f"{self.at_s / 60:6.1f} min  {self.chunks} chunks  {self.underruns} late  "
+            f"{self.gaps} gaps  slack {slack} least, {usual} median  {self.cores:.2f} cores  "
+            f"{self.resident_mb:.1f} MB  {self.threads} threads  {self.open_files} files  "
+            f"{self.visits} visits  load {self.load:.1f}"
+        )
+
+
+class Soak:
+    """One run.
+
+    Args:
+        server: who is measured.
+        args: the command's.
+    """
+
+    def __init__(self, server: Served, args: argparse.Namespace) -> None:
+        self._server, self._args = server, args
+        self._heard, self._visits = Heard(), 0
+        self._faults: list[str] = []
+        self._samples: list[Sample] = []
+        self._begun_s = self._before_s = time.monotonic()
+        self._used_s = server.cpu_s()
+        self._told = 0
+
+    async def run(self) -> None:
+        """Listens for as long as it is asked to, or until something ends."""
+        stop, args = asyncio.Event(), self._args
+        listeners = [Listener(self._server, n, self._heard, 15) for n in range(args.listeners)]
+        tasks = [asyncio.create_task(listener.play(stop)) for listener in listeners]
+        tasks.append(asyncio.create_task(self._visit(stop)))
+        every_s = min(60.0, 60 * args.minutes / 10)
+        tell_s = every_s
+        while not stop.is_set():
+            await asyncio.sleep(SAMPLE_S)
+            at_s = self._sample()
+            if at_s >= tell_s:
+                tell_s += every_s
+                self._tell()
+            broken = [task for task in tasks if task.done()]
+            if broken or at_s >= 60 * args.minutes or self._server.ended:
+                stop.set()
+        for found in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(found, Exception):
+                self._faults.append(repr(found))
+
+    async def _visit(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            if not self._args.visits_per_s:
+                await asyncio.sleep(SAMPLE_S)
+                continue
+            await asyncio.sleep(1 / self._args.visits_per_s)
+            await visit(self._server, self._visits)
+            self._visits += 1
+
+    def _sample(self) -> float:
+        now_s, used_s, slacks_s = time.monotonic(), self._server.cpu_s(), self._heard.slacks_s
+        recent = slacks_s[self._told :]
+        sample = Sample(
+            at_s=round(now_s - self._begun_s, 1),
+            chunks=self._heard.chunks,
+            underruns=round(self._server.metrics()["underruns_total"]),
+            gaps=self._heard.gaps,
+            least_slack_s=min(recent, default=None),
+            median_slack_s=median(recent) if recent else None,
+            cores=round((used_s - self._used_s) / (now_s - self._before_s), 3),
+            resident_mb=self._server.resident_mb(),
+            threads=self._server.threads(),
+            open_files=self._server.open_files(),
+            visits=self._visits,
+            load=os.getloadavg()[0],
+        )
+        self._samples.append(sample)
+        self._before_s, self._used_s = now_s, used_s
+        return sample.at_s
+
+    def _tell(self) -> None:
+        print(self._samples[-1].line(), flush=True)
+        self._told = len(self._heard.slacks_s)
+        self.write()
+
+    def verdict(self) -> dict[str, Any]:
+        """What came of it: figures, and "failures", empty if all is well."""
+        if not self._samples:
+            return {"failures": ["it did not last", *self._faults]}
+        samples, slacks_s = self._samples, self._heard.slacks_s
+        warm_mb, end_mb = self._memory_mb()
+        growth = 100 * (end_mb / warm_mb - 1)
+        return {
+            "minutes": round(samples[-1].at_s / 60, 2),
+            "listeners": self._args.listeners,
+            "chunks": self._heard.chunks,
+            "visits": self._visits,
+            "underruns": samples[-1].underruns,
+            "gaps": self._heard.gaps,
+            "least_slack_s": min(slacks_s, default=None),
+            "median_slack_s": median(slacks_s) if slacks_s else None,
+            "cores": round(sum(s.cores for s in samples) / len(samples), 3),
+            "warm_mb": round(warm_mb, 1),
+            "end_mb": round(end_mb, 1),
+            "growth_percent": round(growth, 3),
+            "failures": self._failures(growth),
+        }
+
+    def _memory_mb(self) -> tuple[float, float]:
+        """Behind the warm-up, and at the end."""
+        whole_s = 60 * self._args.minutes
+        warm_s, span_s = min(self._args.warm_up_s, whole_s / 3), min(60.0, whole_s / 5)
+        warm = [s for s in self._samples if s.at_s >= warm_s] or self._samples[-1:]
+        first = [s.resident_mb for s in warm if s.at_s <= warm[0].at_s + span_s]
+        last = [s.resident_mb for s in warm if s.at_s >= warm[-1].at_s - span_s]
+        return median(first), median(last)
+
+    def _failures(self, growth: float) -> list[str]:
+        last, found = self._samples[-1], [*self._faults, *self._heard.faults]
+        if last.underruns:
+            found.append(f"{last.underruns} chunks were late")
+        if growth >= self._args.most_growth:
+            found.append(f"memory grew by {growth:.2f} %")
+        if last.at_s < 60 * self._args.minutes - SAMPLE_S:
+            found.append(f"it ended after {last.at_s / 60:.1f} minutes")
+        return found
+
+    def write(self) -> None:
+        """Writes what is known, whole or not at all."""
+        if self._args.json is None:
+            return
+        found = {"preset": self._args.preset, "verdict": self.verdict()}
+        text = json.dumps(found | {"samples": [asdict(s) for s in self._samples]}, indent=1)
+        whole = self._args.json.with_suffix(".part")
+        whole.write_text(text)
+        whole.replace(self._args.json)
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--preset", default="demo")
+    parser.add_argument("--minutes", type=float, default=30.0)
+    parser.add_argument("--listeners", type=int, default=2)
+    parser.add_argument("--visits-per-s", type=float, default=0.0, help="they come and go")
+    parser.add_argument("--warm-up-s", type=float, default=120.0, help="at most a third of it all")
+    parser.add_argument("--most-growth", type=float, default=1.0, help="of memory, in percent")
+    parser.add_argument("--json", type=Path, help="where the samples go")
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse()
+    print(f"preset {args.preset}, {os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}")
+    with serving(args.preset) as server:
+        soak = Soak(server, args)
+        try:
+            asyncio.run(soak.run())
+        except KeyboardInterrupt:
+            print("stopped")
+        verdict = soak.verdict()
+        soak.write()
+    print(json.dumps(verdict, indent=1))
+    failures = verdict["failures"]
+    print("VERDICT: " + ("FAILED: " + "; ".join(failures) if failures else "passed"))
+    sys.exit(bool(failures))
+
+
+if __name__ == "__main__":
+    main()
