@@ -1,9 +1,13 @@
 /** Speaks with the server: joins, steers, plays, and hands chunks to the player. */
 
 import { fromBase64, toBase64 } from "./logic/layout.js";
-import { promptControls, readChunk } from "./logic/protocol.js";
+import { changesOf, isStyle, promptControls, readChunk } from "./logic/protocol.js";
 
 const STEER_EVERY_MS = 100;
+// A drag steers ten times a second. To make chunks again for each of these would cost the server
+// ten chunks a second, nearly all of them for a place the hand has left: only where it comes to
+// rest, what is made ahead is made again. A replayed morph never rests, and never costs this.
+const REST_MS = 250;
 // Close codes of the server's guard.
 const UNAUTHORIZED = 4401;
 const FORBIDDEN = 4403;
@@ -27,6 +31,10 @@ export class Conductor extends EventTarget {
     this.saved = null;
     this.opened = null;
     this.stale = false;
+    // Whether there is a stream: audio may be played in.
+    this.started = false;
+    // Whether what is arranged is not to be heard yet (see Cue).
+    this.held = false;
     link.addEventListener("message", ({ detail }) => this.hear(detail));
     link.addEventListener("frame", ({ detail }) => this.chunk(detail));
     link.addEventListener("lost", ({ detail }) => this.lost(detail));
@@ -54,11 +62,29 @@ export class Conductor extends EventTarget {
   hear(message) {
     if (message.type === "ready") this.welcome(message);
     else if (message.type === "chunk") this.slack_s = message.slack_s ?? this.slack_s;
-    else if (message.type === "restarted") this.stale = false;
+    else if (message.type === "started") this.begin();
+    else if (message.type === "restarted") this.restart();
     else if (message.type === "session") this.keep(message.data);
     else if (message.type === "full") this.full(message);
     else if (message.type === "refused") this.complain(message);
-    else if (message.type === "failed") this.tell({ text: `The music stopped: ${message.reason}.`, again: true });
+    else if (message.type === "failed") this.fail(message);
+    this.dispatchEvent(new CustomEvent("message", { detail: message }));
+  }
+
+  begin() {
+    this.started = true;
+    this.stale = false;
+  }
+
+  restart() {
+    // What goes on from a clip was let play until it was there.
+    if (!this.stale) this.player.clear();
+    this.stale = false;
+  }
+
+  fail(message) {
+    this.started = false;
+    this.tell({ text: `The music stopped: ${message.reason}.`, again: true });
   }
 
   welcome(message) {
@@ -70,7 +96,8 @@ export class Conductor extends EventTarget {
 
   /** Asks for a stream, where there is none; goes on from a saved session if one was opened. */
   start() {
-    this.sent = this.controls();
+    // What is only cued is not to be heard because a connection was lost.
+    if (!this.held) this.sent = this.controls();
     this.stale = false;
     const session = this.opened ? { session: this.opened } : {};
     this.opened = null;
@@ -78,28 +105,33 @@ export class Conductor extends EventTarget {
     if (this.playing) this.link.send({ type: "play" });
   }
 
-  full({ reason, retry_after_s }) {
+  full({ of, reason, retry_after_s }) {
+    if (of === "prepare") return; // the music goes on; see Cue
     this.tell({ text: `No place is free: ${reason}. It is tried again by itself.` });
     this.link.retry(retry_after_s);
   }
 
   complain({ of, reason }) {
+    if (of === "prepare") return;
     this.saved?.reject(new Error(reason));
     this.saved = null;
+    if (of === "reset") this.stale = false;
     this.tell({ text: of === "start" ? `The server refused to begin: ${reason}.` : `Not taken: ${reason}.` });
   }
 
   tell(detail) {
-    this.dispatchEvent(new CustomEvent("refused", { detail }));
+    this.dispatchEvent(new CustomEvent("told", { detail }));
   }
 
   chunk(frame) {
     if (this.stale) return; // made before the music was asked to begin again
     this.begun = true;
-    this.player.feed(readChunk(frame).samples);
+    this.player.feed(readChunk(frame));
   }
 
   lost({ code, reason }) {
+    this.started = false;
+    clearTimeout(this.resting);
     this.slack_s = null;
     this.player.clear();
     this.saved?.reject(new Error("the connection was lost"));
@@ -114,7 +146,7 @@ export class Conductor extends EventTarget {
   }
 
   steerSoon() {
-    if (this.timer || !this.ready) return;
+    if (this.timer || !this.ready || this.held) return;
     const wait_ms = Math.max(0, this.steered + STEER_EVERY_MS - performance.now());
     this.timer = setTimeout(() => this.steer(), wait_ms);
   }
@@ -123,12 +155,29 @@ export class Conductor extends EventTarget {
   steer() {
     this.timer = null;
     this.steered = performance.now();
-    const controls = this.controls();
-    const differs = (name) => JSON.stringify(controls[name]) !== JSON.stringify(this.sent[name]);
-    const changed = Object.keys(controls).filter(differs);
-    if (!changed.length) return;
-    const changes = Object.fromEntries(changed.map((name) => [name, controls[name]]));
-    if (this.link.send({ type: "steer", controls: changes })) this.sent = { ...this.sent, ...changes };
+    if (this.held) return;
+    const changes = this.changes();
+    if (Object.keys(changes).length) this.change(changes, false);
+  }
+
+  /** What is arranged and not sent. */
+  changes() {
+    return changesOf(this.controls(), this.sent);
+  }
+
+  /**
+   * Changes controls.
+   *
+   * @param {Record<string, unknown>} changes may be none.
+   * @param {boolean} again whether what is made and not needed yet is made again.
+   */
+  change(changes, again) {
+    clearTimeout(this.resting);
+    if (!this.link.send({ type: "steer", controls: changes, again })) return;
+    this.sent = { ...this.sent, ...changes };
+    if (!again && this.playing && isStyle(changes)) {
+      this.resting = setTimeout(() => this.change(this.held ? {} : this.changes(), true), REST_MS);
+    }
   }
 
   async play() {
@@ -143,9 +192,17 @@ export class Conductor extends EventTarget {
     await this.player.want(false);
   }
 
+  /** Begins again. */
   reset() {
+    clearTimeout(this.resting);
     this.player.clear();
     this.stale = this.link.send({ type: "reset" });
+  }
+
+  /** Begins as if the music had played a clip, an upload; until that is there, all goes on. */
+  goOn(upload) {
+    clearTimeout(this.resting);
+    return this.link.send({ type: "reset", continue: upload });
   }
 
   /** Hands an audio file to the server; resolves with its name there. */
@@ -179,5 +236,6 @@ export class Conductor extends EventTarget {
     this.player.clear();
     this.link.send({ type: "stop" });
     this.start();
+    this.stale = true;
   }
 }

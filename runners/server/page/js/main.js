@@ -2,6 +2,7 @@
 
 import { Player } from "./audio/player.js";
 import { Conductor } from "./conductor.js";
+import { Cue } from "./cue.js";
 import { Link } from "./link.js";
 import { readLayout, toLayout } from "./logic/layout.js";
 import { knobsOf } from "./logic/knobs.js";
@@ -12,6 +13,7 @@ import { Store } from "./store.js";
 import { Takes, stamp } from "./takes.js";
 import { Token } from "./token.js";
 import { Uploads } from "./uploads.js";
+import { CueButtons } from "./view/cue_buttons.js";
 import { Health } from "./view/health.js";
 import { Lane } from "./view/lane.js";
 import { MorphBar } from "./view/morph_bar.js";
@@ -22,7 +24,7 @@ import { PromptForm } from "./view/prompt_form.js";
 import { PromptList } from "./view/prompts.js";
 import { Sampling } from "./view/sampling.js";
 import { Theme } from "./view/theme.js";
-import { Transport, listenForSpace } from "./view/transport.js";
+import { Transport, listenForKeys } from "./view/transport.js";
 
 const FIRST_PROMPTS = ["lo-fi piano", "warm strings", "dub techno"];
 const REMEMBER_AFTER_MS = 400;
@@ -34,11 +36,12 @@ const store = new Store();
 const player = new Player();
 const link = new Link(() => token.address("ws/stream"));
 const conductor = new Conductor(link, store, player, token);
+const cue = new Cue(store, conductor);
 const morph = new Morph(store);
 const notice = new Notice(part);
 const uploads = new Uploads(store, (file, name) => conductor.upload(file, name));
 
-const list = new PromptList(part("prompt-list"), store);
+const list = new PromptList(part("prompt-list"), store, goOn);
 const sampling = new Sampling(part("sampling-rows"), store);
 const pad = new Pad(part("pad"), store, {
   rename: (id) => list.edit(id),
@@ -54,6 +57,7 @@ const transport = new Transport(part, {
   volume: (volume) => player.setVolume(volume),
 });
 const health = new Health(part);
+new CueButtons(part, cue, morph);
 const views = [pad, list, sampling, lane, morphBar];
 const painter = new Painter(part, { store, player, conductor, morph, theme, transport, health, views });
 const takes = new Takes(
@@ -70,6 +74,22 @@ async function toggle() {
     await player.open(conductor.format.sample_rate_hz, conductor.format.channels);
     await conductor.play();
   }
+}
+
+/** Begins as if the music had played a prompt's clip itself. */
+async function goOn(id) {
+  const prompt = store.point(id);
+  if (!conductor.goOn(prompt.upload)) return;
+  prompt.state = "Reading it, to go on from it";
+  store.changed();
+  const answered = ({ detail: { type, of } }) => {
+    if (type !== "restarted" && !(of === "reset" && type === "refused")) return;
+    conductor.removeEventListener("message", answered);
+    prompt.state = "";
+    store.changed();
+  };
+  conductor.addEventListener("message", answered);
+  if (!conductor.playing) await toggle();
 }
 
 async function save() {
@@ -112,13 +132,17 @@ conductor.addEventListener("ready", () => {
   notice.hide();
   part("about").textContent = conductor.about;
   sampling.offer(knobsOf(conductor.ready.controls));
+  list.canGoOn = Boolean(conductor.ready.takes?.continue);
   uploads.again();
 });
-conductor.addEventListener("refused", ({ detail }) => {
+conductor.addEventListener("told", ({ detail }) => {
   const asks = detail.token
     ? { token: (given) => { token.keep(given); notice.hide(); link.open(); } }
     : detail.again ? { action: "Try again", act: () => { notice.hide(); link.open(); } } : {};
   notice.show(detail.text, asks);
+});
+cue.addEventListener("cannot", ({ detail }) => {
+  notice.show(`It cannot be made ready beforehand: ${detail}. Drop works, a little later.`, { calm: true });
 });
 link.addEventListener("state", () => transport.showLink(link));
 player.addEventListener("overflow", () => notice.show("More music came than fits: some was left out."));
@@ -130,10 +154,10 @@ part("open-file").addEventListener("change", ({ target }) => {
   target.value = "";
 });
 new PromptForm(part, store, uploads);
-listenForSpace(toggle);
+listenForKeys({ " ": toggle, c: () => cue.toggle(), d: () => cue.drop() });
 arrange();
 painter.run();
 link.open();
 
 // For the console and for tests: the parts at work.
-globalThis.soundstage = { store, player, conductor, morph, link, takes };
+globalThis.soundstage = { store, player, conductor, cue, morph, link, takes };

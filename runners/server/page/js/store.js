@@ -18,6 +18,43 @@ export class Store {
     this.made = 0;
     this.listeners = new Set();
     this.due = false;
+    // What sounds, while what is arranged is not to be heard yet.
+    this.kept = null;
+  }
+
+  /** From now on what is arranged is pending; see `restore` and `release`. */
+  keep() {
+    const { prompts, listener, sampling } = this;
+    this.kept = { prompts: prompts.map((prompt) => ({ ...prompt })), listener: { ...listener }, sampling: { ...sampling } };
+    this.changed();
+  }
+
+  /** Returns to what sounds. */
+  restore() {
+    const { prompts, listener, sampling } = this.kept;
+    // Files may have reached the server meanwhile.
+    const known = ({ id }) => this.prompts.find((prompt) => prompt.id === id);
+    this.prompts = prompts.map((prompt) => {
+      const { upload, silent, state } = known(prompt) ?? prompt;
+      return { ...prompt, upload, silent, state };
+    });
+    Object.assign(this.listener, listener);
+    Object.assign(this.sampling, sampling);
+    this.release();
+  }
+
+  /** What is arranged is what sounds. */
+  release() {
+    this.kept = null;
+    this.changed();
+  }
+
+  /** Whether a prompt, or "listener", is not as it sounds. */
+  isPending(id) {
+    if (!this.kept) return false;
+    const now = this.point(id);
+    const then = id === "listener" ? this.kept.listener : this.kept.prompts.find((prompt) => prompt.id === id);
+    return !then || now.x !== then.x || now.y !== then.y || now.name !== then.name;
   }
 
   /** Calls a function after every change, once for changes made together. */
@@ -96,6 +133,12 @@ export class Store {
   /** The colour of the mixture at the listener's place, in OKLab. */
   colour() {
     return mix(this.prompts.map((prompt) => gel(prompt.gel)), this.weights());
+  }
+
+  /** The colour of the mixture that sounds, which is another only while something is pending. */
+  soundingColour() {
+    const { prompts, listener } = this.kept ?? this;
+    return mix(prompts.map((prompt) => gel(prompt.gel)), sharesAt(listener, prompts));
   }
 
   /** The colour of a prompt as CSS. */

@@ -49,6 +49,7 @@ export class Pad {
     point.style.top = `${100 * thing.y}%`;
     point.dataset.side = thing.x < 0.12 ? "left" : thing.x > 0.88 ? "right" : "";
     point.toggleAttribute("data-low", thing.y > 0.86);
+    point.classList.toggle("pending", this.store.isPending(thing.id));
     const at = `at ${Math.round(100 * thing.x)}, ${Math.round(100 * thing.y)}`;
     if (thing.id === "listener") {
       point.setAttribute("aria-label", `Listener ${at}`);

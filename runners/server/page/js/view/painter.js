@@ -84,7 +84,7 @@ export class Painter {
 
   drawSound(seconds) {
     const { player, store, theme } = this.page;
-    const colour = store.colour();
+    const colour = store.soundingColour();
     this.wave.draw(player.analyser, seconds, colour);
     this.spectrum.draw(player.analyser, seconds, colour, theme.dark);
   }

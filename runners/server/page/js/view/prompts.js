@@ -7,8 +7,12 @@ export class PromptList {
   /**
    * @param {HTMLElement} list
    * @param {import("../store.js").Store} store
+   * @param {(id: string) => void} goOn lets the music go on from an audio prompt's clip.
    */
-  constructor(list, store) {
+  constructor(list, store, goOn) {
+    this.goOn = goOn;
+    // Whether this server's pipeline can.
+    this.canGoOn = false;
     this.list = list;
     this.store = store;
     this.rows = new Map();
@@ -31,6 +35,10 @@ export class PromptList {
       if (document.activeElement !== name) name.value = prompt.name;
       row.querySelector(".number").textContent = `${shares[index]} %`;
       row.querySelector(".state").textContent = prompt.state ?? "";
+      const goOn = row.querySelector(".go-on");
+      goOn.hidden = !this.canGoOn || prompt.kind !== "audio" || !prompt.upload;
+      goOn.setAttribute("aria-label", `Go on from ${prompt.name}`);
+      row.classList.toggle("pending", this.store.isPending(prompt.id));
       row.querySelector(".remove").setAttribute("aria-label", `Remove ${prompt.name}`);
     });
   }
@@ -43,7 +51,8 @@ export class PromptList {
       '<span class="swatch" aria-hidden="true"></span><input class="name" type="text" maxlength="500">' +
       '<output class="number" aria-label="Share"></output>' +
       `<button type="button" class="quiet icon remove">${CLOSE}</button>` +
-      '<span class="meter" aria-hidden="true"></span><p class="state" role="status"></p>';
+      '<span class="meter" aria-hidden="true"></span><p class="state" role="status"></p>' +
+      '<button type="button" class="quiet go-on" hidden title="The music goes on as if it had played this itself">Go on from this</button>';
     const name = row.querySelector(".name");
     const kind = prompt.kind === "audio" ? "Name of an audio prompt" : "Text of a prompt";
     name.setAttribute("aria-label", kind);
@@ -55,6 +64,7 @@ export class PromptList {
         name.blur();
       }
     });
+    row.querySelector(".go-on").addEventListener("click", () => this.goOn(prompt.id));
     row.querySelector(".remove").addEventListener("click", () => this.remove(prompt.id));
     this.list.append(row);
     this.rows.set(prompt.id, row);

@@ -47,12 +47,19 @@ export class Transport {
   }
 }
 
-/** Space plays and pauses, wherever it has no other meaning. */
-export function listenForSpace(toggle) {
+/**
+ * Keys that act on the whole page, wherever they have no other meaning.
+ *
+ * @param {Record<string, () => void>} acts by key; " " is not taken from who presses a button.
+ */
+export function listenForKeys(acts) {
   document.addEventListener("keydown", (event) => {
-    const typing = event.target.closest("input, a, button:not(.point)");
-    if (event.key !== " " || event.repeat || typing) return;
+    const { target, key, repeat, ctrlKey, metaKey, altKey } = event;
+    const act = acts[key.toLowerCase()];
+    const meant = target.closest("input:not([type=range], [type=checkbox]), select, textarea");
+    const pressed = key === " " && target.closest("input, a, button:not(.point)");
+    if (!act || meant || pressed || repeat || ctrlKey || metaKey || altKey) return;
     event.preventDefault();
-    toggle();
+    act();
   });
 }

@@ -1,0 +1,99 @@
+/**
+ * Cue and drop: a change is arranged unheard, made ready, and let in at a stroke.
+ *
+ * While it is on, nothing that is arranged is sent. Where the hand rests, the server is asked to
+ * make it beforehand; whether it could or not, `drop` changes over to it.
+ */
+
+const REST_MS = 300;
+
+export class Cue extends EventTarget {
+  /**
+   * @param {import("./store.js").Store} store
+   * @param {import("./conductor.js").Conductor} conductor
+   */
+  constructor(store, conductor) {
+    super();
+    Object.assign(this, { store, conductor });
+    this.on = false;
+    // "off", "same" as what sounds, "making", "made", or "late": it could not be made beforehand.
+    this.state = "off";
+    this.asked = null;
+    store.subscribe(() => this.on && this.arranged());
+    conductor.addEventListener("message", ({ detail }) => this.on && this.hear(detail));
+  }
+
+  hear({ type, of, reason, prepared }) {
+    if (type === "started") this.askAnew();
+    else if (type === "chunk" && this.asked && this.state !== "late") this.enter(prepared ? "made" : "making");
+    else if (["full", "refused"].includes(type) && of === "prepare") this.cannot(reason);
+  }
+
+  toggle() {
+    if (this.on) this.leave();
+    else this.begin();
+  }
+
+  begin() {
+    this.conductor.steer(); // what was arranged before is heard
+    this.on = true;
+    this.conductor.held = true;
+    this.store.keep();
+    this.enter("same");
+  }
+
+  /** Lets in what is arranged; what was made beforehand is heard at once. */
+  drop() {
+    if (!this.on) return;
+    const changes = this.conductor.changes();
+    this.end();
+    this.store.release();
+    if (Object.keys(changes).length) this.conductor.change(changes, true);
+  }
+
+  /** Returns to what sounds. */
+  leave() {
+    if (this.asked) this.conductor.link.send({ type: "prepare", controls: null });
+    this.end();
+    this.store.restore();
+  }
+
+  end() {
+    clearTimeout(this.timer);
+    this.asked = null;
+    this.on = false;
+    this.conductor.held = false;
+    this.enter("off");
+  }
+
+  arranged() {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.ask(), REST_MS);
+  }
+
+  askAnew() {
+    this.asked = null;
+    this.arranged();
+  }
+
+  /** Has what is arranged made beforehand, if it is not what was asked last. */
+  ask() {
+    const changes = this.conductor.changes();
+    const wanted = Object.keys(changes).length ? JSON.stringify(changes) : null;
+    if (wanted === this.asked) return;
+    const sent = this.conductor.link.send({ type: "prepare", controls: wanted && changes });
+    this.asked = sent ? wanted : null;
+    this.enter(wanted ? "making" : "same");
+  }
+
+  cannot(reason) {
+    this.enter("late");
+    this.dispatchEvent(new CustomEvent("cannot", { detail: reason }));
+  }
+
+  enter(state) {
+    if (state === this.state) return;
+    this.state = state;
+    this.dispatchEvent(new Event("state"));
+  }
+}
