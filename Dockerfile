@@ -2,7 +2,8 @@
 FROM python:3.12-slim
 
 ARG JAX="jax"
-ENV PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 XDG_CACHE_HOME=/cache
+# Compiled code and downloaded models outlive the container: both lie in the volume.
+ENV PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 XDG_CACHE_HOME=/cache XDG_DATA_HOME=/cache
 RUN useradd --create-home soundstage && mkdir /cache && chown soundstage /cache
 WORKDIR /app
 COPY pyproject.toml README.md LICENSE soundstage.py pipeline.toml ./
