@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any, BinaryIO, cast
 
@@ -103,7 +103,7 @@ async def generate(desk: Desk, request: Request) -> Response:
     except (Full, *FAULTS) as error:
         return refusal(error)
     try:
-        data = await _file(desk.graph.format, stream, seconds, suffix)
+        data = await _file(desk.graph.format, stream, seconds, suffix, request.is_disconnected)
     except StreamFailed as error:
         return JSONResponse({"error": error.reason}, 500)
     finally:
@@ -112,7 +112,14 @@ async def generate(desk: Desk, request: Request) -> Response:
     return Response(data, media_type=MIME[suffix], headers={"content-disposition": name})
 
 
-async def _file(format: Format, stream: EngineStream, seconds: float, suffix: str) -> bytes:
+async def _file(
+    format: Format,
+    stream: EngineStream,
+    seconds: float,
+    suffix: str,
+    gone: Callable[[], Awaitable[bool]],
+) -> bytes:
+    """Makes a file; nothing more is made once nobody waits for it."""
     total = round(seconds * format.sample_rate_hz)
     file, left = io.BytesIO(), total
     encoder = open_encoder(suffix, file, format, total)
@@ -120,7 +127,7 @@ async def _file(format: Format, stream: EngineStream, seconds: float, suffix: st
     async for made in stream:
         encoder.write(np.clip(made.audio[:left], -1, 1))
         left -= len(made.audio[:left])
-        if not left:
+        if not left or await gone():
             break
     encoder.close()
     return file.getvalue()

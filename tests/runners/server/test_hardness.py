@@ -120,6 +120,16 @@ def test_who_asks_by_plain_http_and_never_reads_is_let_go(desk):
         assert settled(desk, 0)
 
 
+def test_who_hangs_up_while_a_file_is_made_frees_the_place_and_no_more_is_made(desk):
+    order = json.dumps({"duration_s": 600}).encode()
+    head = f"POST /generate HTTP/1.1\r\nHost: x\r\nContent-Length: {len(order)}\r\n\r\n"
+    before = desk.engine.figures().chunks
+    with unread(desk.settings.port, head.encode() + order):
+        assert until(lambda: desk.engine.figures().chunks > before)
+    assert settled(desk, 0)
+    assert desk.engine.figures().chunks - before < 600 / 0.2
+
+
 def test_a_reader_that_dawdles_misses_nothing_and_holds_up_nobody():
     with served() as desk, speak(desk, OWN) as quick:
         address = f"ws://127.0.0.1:{desk.settings.port}{OWN}"
