@@ -43,6 +43,10 @@ class Alphabet(Protocol):
         """The head, laid out once a chunk for `logits`."""
         ...
 
+    def choices(self, model: Depthformer) -> int:
+        """Among how many a step chooses."""
+        ...
+
     def logits(self, heads: jax.Array, normed: jax.Array, level: jax.Array) -> jax.Array:
         """float32 [B, D] -> float32 [B, choices]."""
         ...
@@ -63,6 +67,10 @@ class OwnLevel:
     def heads(self, model: Depthformer) -> jax.Array:
         """[L, D, codebook_size]: contiguous, so that a step reads its level's columns only."""
         return model.level_heads()
+
+    def choices(self, model: Depthformer) -> int:
+        """The codes of a level."""
+        return model.config.codebook_size
 
     def logits(self, heads: jax.Array, normed: jax.Array, level: jax.Array) -> jax.Array:
         """float32 [B, D] -> float32 [B, codebook_size]."""
@@ -88,6 +96,10 @@ class WholeVocabulary:
         """[D, V]."""
         return model.decoder.logits_dense.kernel[...]
 
+    def choices(self, model: Depthformer) -> int:
+        """All ids."""
+        return model.config.vocab_size
+
     def logits(self, heads: jax.Array, normed: jax.Array, level: jax.Array) -> jax.Array:
         """float32 [B, D] -> float32 [B, V]."""
         return matmul(normed, heads)
@@ -105,28 +117,35 @@ class Chooser(Protocol):
     """How the steps of a chunk turn logits into choices, and where randomness comes from."""
 
     def start(self, sampling: Sampling) -> jax.Array:
-        """One key a row, for the chunk's first step."""
+        """One key a row, for the chunk's first frame."""
         ...
 
-    def choose(
-        self,
-        logits: jax.Array,
-        sampling: Sampling,
-        keys: jax.Array,
-        frame: jax.Array,
-        level: jax.Array,
+    def noise(
+        self, keys: jax.Array, frame: jax.Array, levels: int, choices: int
     ) -> tuple[jax.Array, jax.Array]:
+        """Draws what a frame's steps need: all at once, since single steps keep no core busy.
+
+        Args:
+            keys: one a row, from `start` or the frame before.
+            frame: int32 scalar, index in the chunk.
+            levels: steps of the frame.
+            choices: among how many each step chooses.
+
+        Returns:
+            float32 [level, row, choices], and the keys of the next frame.
+        """
+        ...
+
+    def choose(self, logits: jax.Array, sampling: Sampling, noise: jax.Array) -> jax.Array:
         """Chooses one token a row.
 
         Args:
             logits: float32 [row, choices], guided.
             sampling: how each row is sampled.
-            keys: one a row, from `start` or the step before.
-            frame: int32 scalar, index in the chunk.
-            level: int32 scalar, index in the frame.
+            noise: this step's part of what `noise` returned.
 
         Returns:
-            Choices int32 [row], and the keys of the next step.
+            Choices int32 [row].
         """
         ...
 
@@ -144,21 +163,21 @@ class Addressed:
 
         return jax.vmap(row_key)(sampling.seed, sampling.chunk)
 
-    def choose(
-        self,
-        logits: jax.Array,
-        sampling: Sampling,
-        keys: jax.Array,
-        frame: jax.Array,
-        level: jax.Array,
+    def noise(
+        self, keys: jax.Array, frame: jax.Array, levels: int, choices: int
     ) -> tuple[jax.Array, jax.Array]:
         """Folds frame, then level, into every row's key, which itself stays."""
 
-        def noise(key: jax.Array) -> jax.Array:
+        def drawn(level: jax.Array, key: jax.Array) -> jax.Array:
             address = jax.random.fold_in(jax.random.fold_in(key, frame), level)
-            return jax.random.gumbel(address, logits.shape[1:], jnp.float32)
+            return jax.random.gumbel(address, (choices,), jnp.float32)
 
-        return sampled(logits, sampling, jax.vmap(noise)(keys)), keys
+        level_rows = jax.vmap(jax.vmap(drawn, (None, 0)), (0, None))
+        return level_rows(jnp.arange(levels), keys), keys
+
+    def choose(self, logits: jax.Array, sampling: Sampling, noise: jax.Array) -> jax.Array:
+        """See `sampled`."""
+        return sampled(logits, sampling, noise)
 
 
 @dataclass(frozen=True)
@@ -176,22 +195,24 @@ class Original:
         words = jnp.stack([jnp.zeros_like(low), low], axis=1)
         return jax.random.wrap_key_data(words, impl="threefry2x32")
 
-    def choose(
-        self,
-        logits: jax.Array,
-        sampling: Sampling,
-        keys: jax.Array,
-        frame: jax.Array,
-        level: jax.Array,
+    def noise(
+        self, keys: jax.Array, frame: jax.Array, levels: int, choices: int
     ) -> tuple[jax.Array, jax.Array]:
-        """Splits every row's key; the address of the step does not matter."""
+        """Splits every row's key once a step; the address of the step does not matter."""
 
-        def noise(key: jax.Array) -> tuple[jax.Array, jax.Array]:
-            use, following = jax.random.split(key)
-            return jax.random.gumbel(use, (2, *logits.shape[1:]), jnp.float32)[0], following
+        def split(keys: jax.Array, _: None) -> tuple[jax.Array, jax.Array]:
+            use, following = jnp.split(jax.vmap(jax.random.split)(keys), 2, axis=1)
+            return following[:, 0], use[:, 0]
 
-        drawn, following = jax.vmap(noise)(keys)
-        return sampled(logits, sampling, drawn), following
+        def drawn(key: jax.Array) -> jax.Array:
+            return jax.random.gumbel(key, (2, choices), jnp.float32)[0]
+
+        following, used = jax.lax.scan(split, keys, length=levels)
+        return jax.vmap(jax.vmap(drawn))(used), following
+
+    def choose(self, logits: jax.Array, sampling: Sampling, noise: jax.Array) -> jax.Array:
+        """See `sampled`."""
+        return sampled(logits, sampling, noise)
 
 
 @dataclass(frozen=True)
@@ -202,16 +223,15 @@ class Greedy:
         """No randomness: nothing a row."""
         return jnp.zeros((sampling.seed.shape[0], 0), jnp.uint32)
 
-    def choose(
-        self,
-        logits: jax.Array,
-        sampling: Sampling,
-        keys: jax.Array,
-        frame: jax.Array,
-        level: jax.Array,
+    def noise(
+        self, keys: jax.Array, frame: jax.Array, levels: int, choices: int
     ) -> tuple[jax.Array, jax.Array]:
+        """None: nothing a step."""
+        return jnp.zeros((levels, len(keys), 0), jnp.float32), keys
+
+    def choose(self, logits: jax.Array, sampling: Sampling, noise: jax.Array) -> jax.Array:
         """The first of the largest."""
-        return jnp.argmax(logits, axis=-1).astype(jnp.int32), keys
+        return first_largest(logits)
 
 
 def guided(logits: jax.Array, weight: jax.Array) -> jax.Array:
@@ -241,7 +261,12 @@ def keep_top(logits: jax.Array, top_k: jax.Array) -> jax.Array:
     """
     choices = logits.shape[-1]
     kept = jnp.where(top_k == 0, choices, jnp.minimum(top_k, choices))
-    return jnp.where(logits >= kth_largest(logits, kept), logits, CUT)
+
+    def cut() -> jax.Array:
+        return jnp.where(logits >= kth_largest(logits, kept), logits, CUT)
+
+    # The search takes longer than the rest of a step's choice, and mostly nobody asks for a cut.
+    return jax.lax.cond(jnp.any(kept < choices), cut, lambda: logits)
 
 
 def kth_largest(values: jax.Array, k: jax.Array) -> jax.Array:
@@ -284,4 +309,19 @@ def sampled(logits: jax.Array, sampling: Sampling, noise: jax.Array) -> jax.Arra
     greedy = (sampling.temperature <= GREEDY)[:, None]
     warm = logits / jnp.where(greedy, 1.0, sampling.temperature[:, None])
     noisy = keep_top(warm, sampling.top_k) + noise
-    return jnp.argmax(jnp.where(greedy, logits, noisy), axis=-1).astype(jnp.int32)
+    return first_largest(jnp.where(greedy, logits, noisy))
+
+
+def first_largest(values: jax.Array) -> jax.Array:
+    """The index of the largest of each row, the first on ties: argmax, which XLA's CPU loops over.
+
+    Args:
+        values: float32 [row, choices], not NaN.
+
+    Returns:
+        int32 [row].
+    """
+    last = values.shape[-1] - 1
+    index = jnp.arange(last + 1, dtype=jnp.int32)
+    largest = jnp.max(values, axis=-1, keepdims=True)
+    return jnp.min(jnp.where(values == largest, index, last), axis=-1)

@@ -118,11 +118,12 @@ def _sample_frame(
     )
     config, levels = model.config, model.config.num_levels
     empty = empty_cache(config, x.shape[0], config.num_depth_layers, levels)
-    step = partial(_sample_level, model, chunk, alphabet, chooser, frame)
-    start = (Progress(x, empty, progress.keys, progress.ended), jnp.zeros_like(x))
-    (last, total), choices = jax.lax.scan(step, start, jnp.arange(levels))
+    noise, keys = chooser.noise(progress.keys, frame, levels, alphabet.choices(model))
+    step = partial(_sample_level, model, chunk, alphabet, chooser)
+    start = (Progress(x, empty, keys, progress.ended), jnp.zeros_like(x))
+    (last, total), choices = jax.lax.scan(step, start, (jnp.arange(levels), noise))
     # choices: [level, row]
-    return Progress(total / levels, caches, last.keys, last.ended), choices
+    return Progress(total / levels, caches, keys, last.ended), choices
 
 
 def _sample_level(
@@ -130,21 +131,20 @@ def _sample_level(
     chunk: Chunk,
     alphabet: Alphabet,
     chooser: Chooser,
-    frame: jax.Array,
     carry: tuple[Progress, jax.Array],
-    level: jax.Array,
+    step: tuple[jax.Array, jax.Array],
 ) -> tuple[tuple[Progress, jax.Array], jax.Array]:
-    progress, total = carry
+    (progress, total), (level, noise) = carry, step
     bias = jax.lax.dynamic_slice_in_dim(chunk.level_bias, level, 1, axis=2)
     x, caches = model.decoder.depth_decoder(progress.x, progress.caches, level, bias)
     normed = model.decoder.decoder_norm(x)[:, 0].astype(jnp.float32)  # [2 * row, D]
     logits = guided(alphabet.logits(chunk.heads, normed, level), chunk.sampling.guidance)
-    choice, keys = chooser.choose(logits, chunk.sampling, progress.keys, frame, level)
+    choice = chooser.choose(logits, chunk.sampling, noise)
     choice = jnp.where(progress.ended, PAD, choice)
     ended = progress.ended | alphabet.ends(choice)
     embedded = model.embed(alphabet.ids(model, choice, level))[:, None]  # [row, 1, D]
     x = jnp.concatenate([embedded, embedded])
-    return (Progress(x, caches, keys, ended), total + x), choice
+    return (Progress(x, caches, progress.keys, ended), total + x), choice
 
 
 @partial(jax.jit, static_argnames=("graph", "frames", "alphabet", "chooser"))
