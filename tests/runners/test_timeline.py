@@ -100,7 +100,8 @@ def test_a_stage_queues_while_the_one_before_it_computes():
     (queue,) = (s for s in chunk.spans if (s.stage, s.kind) == ("second", "queue"))
     (compute,) = (s for s in chunk.spans if (s.stage, s.kind) == ("first", "compute"))
     assert queue.end_s >= compute.end_s
-    assert queue.seconds >= 0.05
+    # From about its beginning on.
+    assert queue.seconds >= 0.8 * compute.seconds
 
 
 # ---- the file
