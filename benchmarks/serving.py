@@ -5,8 +5,9 @@
 First listener by listener: so many play in real time, each a chunk ahead, until a chunk is late;
 processor and memory for each. Then control-to-sound time, by the schedule of a listener who keeps
 nothing but `buffer_chunks`: from the moment of steering to the moment at which the first chunk made
-with it is heard; plain, with chunks made again, and with half a chunk ahead. The engine is driven
-in this process, without sockets: `sessions.py` has those, `soak.py` goes on for long.
+with it is heard; plain, with chunks made again, prepared beforehand, and with half a chunk ahead.
+The engine is driven in this process, without sockets: `sessions.py` has those, `soak.py` goes on
+for long.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import random
 import resource
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
@@ -76,10 +78,38 @@ async def count_listeners(engine: Engine, most: int, chunks: int) -> None:
             break
 
 
-async def control_to_sound(engine: Engine, steers: int, ahead: float, again: bool) -> list[float]:
-    """Seconds from steering, at random moments, to the first sound made with it."""
+@dataclass(frozen=True)
+class Way:
+    """How a listener steers.
+
+    Attributes:
+        name: for people.
+        ahead: chunks made ahead.
+        again: whether what is made is made again.
+        prepared: whether it was made beforehand.
+    """
+
+    name: str
+    ahead: float
+    again: bool = False
+    prepared: bool = False
+
+
+WAYS = (
+    Way("a chunk ahead", 1.0),
+    Way("a chunk ahead, chunks made again", 1.0, again=True),
+    Way("a chunk ahead, prepared beforehand", 1.0, again=True, prepared=True),
+    Way("half a chunk ahead", 0.5),
+)
+
+
+async def control_to_sound(engine: Engine, steers: int, way: Way) -> list[float]:
+    """Seconds from steering, at random moments, to the first sound made with it.
+
+    A chunk that comes again while the old one sounds is heard at once: the listener changes over.
+    """
     chunk_s, rng = engine.graph.format.chunk_s, random.Random(0)
-    stream = await join(engine, 0, buffer_chunks=ahead)
+    stream = await join(engine, 0, buffer_chunks=way.ahead)
     starts: dict[int, float] = {}
     asked: dict[int, float] = {}
     heard: dict[int, float] = {}
@@ -88,16 +118,21 @@ async def control_to_sound(engine: Engine, steers: int, ahead: float, again: boo
         async for made in stream:
             now_s = time.monotonic()
             needed_s = starts.get(made.chunk - 1, now_s - chunk_s) + chunk_s
-            starts[made.chunk] = max(now_s, needed_s)
+            sounding = made.again and starts.get(made.chunk, now_s) <= now_s
+            if not sounding:
+                starts[made.chunk] = max(now_s, needed_s)
             for steer in range(1, made.steer + 1):
-                heard.setdefault(steer, starts[made.chunk])
+                heard.setdefault(steer, now_s if sounding else starts[made.chunk])
 
     playing = asyncio.create_task(play())
     for turn in range(steers):
+        change = {"prompts": [STYLES[turn % len(STYLES)]]}
+        if way.prepared:
+            stream.prepare(change)
         await asyncio.sleep(chunk_s * (1 + rng.random()))
         asked_s = time.monotonic()
-        asked[stream.steer({"prompts": [STYLES[turn % len(STYLES)]]}, again=again)] = asked_s
-    await asyncio.sleep(chunk_s * (2 + ahead))
+        asked[stream.steer(change, again=way.again)] = asked_s
+    await asyncio.sleep(chunk_s * (2 + way.ahead))
     await stream.close()
     await playing
     return [heard[steer] - asked_s for steer, asked_s in asked.items() if steer in heard]
@@ -105,17 +140,13 @@ async def control_to_sound(engine: Engine, steers: int, ahead: float, again: boo
 
 async def steer_all_ways(engine: Engine, steers: int) -> None:
     print("\n| control to sound | median s | worst s | steers |\n|---|---|---|---|")
-    for name, ahead, again in (
-        ("a chunk ahead", 1.0, False),
-        ("a chunk ahead, chunks made again", 1.0, True),
-        ("half a chunk ahead", 0.5, False),
-    ):
+    for way in WAYS:
         try:
-            found = await control_to_sound(engine, steers, ahead, again)
+            found = await control_to_sound(engine, steers, way)
         except Full as error:
-            print(f"| {name} | {error.reason} | | |")
+            print(f"| {way.name} | {error.reason} | | |")
             continue
-        print(f"| {name} | {median(found):.2f} | {max(found):.2f} | {len(found)} |", flush=True)
+        print(f"| {way.name} | {median(found):.2f} | {max(found):.2f} | {len(found)} |", flush=True)
 
 
 async def measure(args: argparse.Namespace) -> None:
