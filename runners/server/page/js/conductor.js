@@ -138,7 +138,8 @@ export class Conductor extends EventTarget {
     this.saved = null;
     if (code === UNAUTHORIZED) {
       this.link.refuse();
-      this.tell({ text: "This server wants its token.", token: true });
+      const text = this.token.value ? "That is not the token of this server." : "This server wants its token.";
+      this.tell({ text, token: true });
     } else if (code === FORBIDDEN) {
       this.link.refuse();
       this.tell({ text: `The server refused this page: ${reason}.`, again: true });

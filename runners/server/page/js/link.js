@@ -52,7 +52,7 @@ export class Link extends EventTarget {
 
   send(message) {
     if (this.socket?.readyState !== WebSocket.OPEN) return false;
-    this.socket.send(typeof message === "string" ? message : JSON.stringify(message));
+    this.socket.send(message instanceof ArrayBuffer ? message : JSON.stringify(message));
     return true;
   }
 

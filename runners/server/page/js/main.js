@@ -6,6 +6,7 @@ import { Cue } from "./cue.js";
 import { Link } from "./link.js";
 import { readLayout, toLayout } from "./logic/layout.js";
 import { knobsOf } from "./logic/knobs.js";
+import { Live } from "./live.js";
 import { Memory } from "./memory.js";
 import { Morph } from "./morph.js";
 import { download, readSession, writeSession } from "./sessions.js";
@@ -16,6 +17,7 @@ import { Uploads } from "./uploads.js";
 import { CueButtons } from "./view/cue_buttons.js";
 import { Health } from "./view/health.js";
 import { Lane } from "./view/lane.js";
+import { LiveRow } from "./view/live_row.js";
 import { MorphBar } from "./view/morph_bar.js";
 import { Notice } from "./view/notice.js";
 import { Pad } from "./view/pad.js";
@@ -39,6 +41,8 @@ const conductor = new Conductor(link, store, player, token);
 const cue = new Cue(store, conductor);
 const morph = new Morph(store);
 const notice = new Notice(part);
+// While there is no stream, nobody hears it.
+const live = new Live((message) => conductor.started && link.send(message));
 const uploads = new Uploads(store, (file, name) => conductor.upload(file, name));
 
 const list = new PromptList(part("prompt-list"), store, goOn);
@@ -58,6 +62,7 @@ const transport = new Transport(part, {
 });
 const health = new Health(part);
 new CueButtons(part, cue, morph);
+const liveRow = new LiveRow(part, live, (text) => notice.show(text));
 const views = [pad, list, sampling, lane, morphBar];
 const painter = new Painter(part, { store, player, conductor, morph, theme, transport, health, views });
 const takes = new Takes(
@@ -132,6 +137,7 @@ conductor.addEventListener("ready", () => {
   notice.hide();
   part("about").textContent = conductor.about;
   sampling.offer(knobsOf(conductor.ready.controls));
+  liveRow.offer(Boolean(conductor.ready.takes?.inject));
   list.canGoOn = Boolean(conductor.ready.takes?.continue);
   uploads.again();
 });
@@ -160,4 +166,4 @@ painter.run();
 link.open();
 
 // For the console and for tests: the parts at work.
-globalThis.soundstage = { store, player, conductor, cue, morph, link, takes };
+globalThis.soundstage = { store, player, conductor, cue, live, morph, link, takes };

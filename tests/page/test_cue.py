@@ -1,0 +1,153 @@
+"""Changes arranged unheard and dropped into the music that sounds, on a network that plays."""
+
+import base64
+
+import numpy as np
+import pytest
+from browsing import serving, until
+
+pytestmark = pytest.mark.slow
+
+CHANGE_FRAMES = round(0.02 * 48_000)
+# Every chunk as it came, what the player did with those that took the place of others, and all
+# that was played.
+WATCH = """() => {
+  Object.assign(globalThis, { came: [], changed: [], played: [] });
+  soundstage.player.addEventListener("changed", ({ detail }) => changed.push(detail));
+  soundstage.player.tap((samples) => played.push(samples));
+  const feed = soundstage.player.feed.bind(soundstage.player);
+  soundstage.player.feed = (chunk) => {
+    came.push({ ...chunk, samples: chunk.samples.slice() });
+    feed(chunk);
+  };
+}"""
+# In base64: lists of numbers take a browser far longer.
+FLOATS = """async (blocks) => {
+  const bytes = new Uint8Array(await new Blob(blocks).arrayBuffer());
+  let text = "";
+  for (let at = 0; at < bytes.length; at += 32768) {
+    text += String.fromCharCode(...bytes.subarray(at, at + 32768));
+  }
+  return btoa(text);
+}"""
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory):
+    """A server of the default network, with a place to spare."""
+    log = tmp_path_factory.mktemp("serve") / "log"
+    with serving(log, "--streams", "2", "--capacity", "2") as address:
+        yield address
+
+
+def playing(open_page, address):
+    page = open_page(address)
+    until(page, "soundstage.conductor.ready && soundstage.link.state === 'open'")
+    page.evaluate(WATCH)
+    page.get_by_role("button", name="Play", exact=True).click()
+    until(page, "soundstage.player.status.flowing")
+    return page
+
+
+def floats(page, blocks):
+    coded = page.evaluate(f"({FLOATS})({blocks})")
+    return np.frombuffer(base64.b64decode(coded), "<f4").reshape(-1, 2)
+
+
+def where(part, whole):
+    """Where a part begins in the whole, to the bit; None if it is not in it."""
+    head = part[:64]
+    starts = np.flatnonzero((whole[: len(whole) - len(part) + 1] == head[0]).all(axis=1))
+    found = [start for start in starts if (whole[start : start + len(part)] == part).all()]
+    return int(found[0]) if found else None
+
+
+def await_past(page, chunk):
+    """Waits until a chunk is played to its end, and told so by the tap."""
+    until(page, f"soundstage.player.status.chunk > {chunk}")
+    page.evaluate("globalThis.mark = soundstage.player.status.played_s")
+    until(page, "soundstage.player.status.played_s > mark + 0.5")
+
+
+def test_what_is_cued_is_not_heard_and_what_is_dropped_is_heard_within_a_chunk(open_page, network):
+    page = playing(open_page, network)
+    page.keyboard.press("c")
+    page.evaluate("soundstage.store.move('listener', 0.77, 0.24)")
+    until(page, "soundstage.cue.state === 'made'")
+    assert page.locator(".point.listener.pending").is_visible()
+    assert page.evaluate("came.every((chunk) => !chunk.again)")
+    assert page.evaluate("soundstage.conductor.changes().text_weights.length") == 3
+    page.keyboard.press("d")
+    until(page, "changed.some((change) => change.written)")
+    first = page.evaluate("changed.find((change) => change.written)")
+    # In the chunk that sounds, or in the next one: in both cases less than a chunk away.
+    assert 0 <= first["chunk"] - first["sounding"] <= 1
+    assert (first["from"] > 0) == (first["chunk"] == first["sounding"])
+    await_past(page, first["chunk"])
+    of_index = f"chunk.chunk === {first['chunk']}"
+    old, new = (
+        floats(page, f"[came.find((chunk) => {of_index} && {flag}chunk.again).samples]")
+        for flag in ("!", "")
+    )
+    heard = floats(page, "played")
+    begins = first["from"] + (CHANGE_FRAMES if first["from"] else 0)
+    at = where(new[begins:], heard)
+    assert at is not None, "the new chunk is played from there to its end"
+    assert np.abs(new[begins:] - old[begins:]).max() > 0.01
+    assert where(old[begins:], heard) is None
+    if first["from"]:
+        before = old[: first["from"]]
+        assert where(before, heard) == at - CHANGE_FRAMES - len(before)
+    assert not page.evaluate("soundstage.cue.on")
+
+
+def test_leaving_a_cue_returns_to_what_sounds(open_page, network):
+    page = playing(open_page, network)
+    names = page.evaluate("soundstage.store.prompts.map((prompt) => prompt.name)")
+    sent = page.evaluate("soundstage.conductor.sent")
+    page.get_by_role("button", name="Cue", exact=True).click()
+    page.evaluate("soundstage.store.move('listener', 0.1, 0.9)")
+    page.evaluate("soundstage.store.remove('p0')")
+    page.evaluate("soundstage.store.add({kind: 'text', name: 'brass band'})")
+    until(page, "soundstage.cue.asked")
+    assert page.locator(".prompt.pending").count() == 1
+    page.get_by_role("button", name="Cue", exact=True).click()
+    assert page.evaluate("soundstage.store.prompts.map((prompt) => prompt.name)") == names
+    assert page.evaluate("soundstage.conductor.controls()") == sent
+    assert page.locator(".pending").count() == 0
+    assert page.evaluate("soundstage.conductor.sent") == sent
+
+
+def test_a_prompt_that_moved_is_heard_sooner_and_is_other_music_at_the_same_seed(
+    open_page, network
+):
+    page = playing(open_page, network)
+    page.evaluate("soundstage.store.move('listener', 0.77, 0.24)")
+    until(page, "changed.some((change) => change.written)")
+    change = page.evaluate("changed.find((change) => change.written)")
+    of_index = f"chunk.chunk === {change['chunk']}"
+    await_past(page, change["chunk"])
+    old, new = (
+        floats(page, f"[came.find((chunk) => {of_index} && {flag}chunk.again).samples]")
+        for flag in ("!", "")
+    )
+    assert np.abs(new - old).max() > 0.01
+    begins = change["from"] + (CHANGE_FRAMES if change["from"] else 0)
+    assert where(new[begins:], floats(page, "played")) is not None
+
+
+def test_a_cue_without_a_place_is_told_and_the_drop_is_heard_all_the_same(
+    open_page, tmp_path_factory
+):
+    log = tmp_path_factory.mktemp("serve") / "log"
+    with serving(log, "--preset", "toy", "--streams", "1") as address:
+        page = playing(open_page, address)
+        page.keyboard.press("c")
+        page.evaluate("soundstage.store.move('listener', 0.77, 0.24)")
+        until(page, "soundstage.cue.state === 'late'")
+        assert "Drop works" in page.locator("#notice-text").inner_text()
+        page.get_by_role("button", name="Drop", exact=True).click()
+        until(page, "came.at(-1).chunk > 0 && soundstage.player.status.flowing")
+        wanted = page.evaluate("soundstage.conductor.controls()")
+        assert page.evaluate("soundstage.conductor.sent") == wanted
+        assert page.evaluate("soundstage.link.state") == "open"
