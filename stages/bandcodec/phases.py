@@ -43,7 +43,8 @@ def advance(magnitudes: jax.Array, measures: Measures) -> tuple[jax.Array, jax.A
     behind = lax.cummin(jnp.where(is_peak, number, 2 * bins), axis=1, reverse=True)
     peak = jnp.where(number - before <= behind - number, before, behind)
     peak = jnp.clip(peak, 0, bins - 1)
-    low, mid, high = (jnp.log(part + TINY) for part in (left, magnitudes, right))
+    loudness = jnp.log(around + TINY)
+    low, mid, high = loudness[:, :-2], loudness[:, 1:-1], loudness[:, 2:]
     curve = jnp.minimum(low - 2 * mid + high, -1e-6)
     offset = jnp.clip(0.5 * (low - high) / curve, -0.5, 0.5)  # of the parabola's top, in bins
     per_bin = measures.hop_samples / measures.window_samples
