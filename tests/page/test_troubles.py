@@ -24,7 +24,7 @@ HOLD_UP = """() => {
 
 
 def ready(page):
-    until(page, "soundstage.conductor.ready && soundstage.link.state === 'open'")
+    until(page, "soundstage.conductor.started && soundstage.link.state === 'open'")
     return page
 
 
