@@ -1,6 +1,5 @@
 """The codec ready for use: weights on a device, functions compiled, NumPy in and out."""
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -14,6 +13,7 @@ from stages.array_source import ArraySource, arrays_digest, check_finite
 from stages.bandcodec.measures import Measures
 from stages.bandcodec.phases import TURN, consistent, sounded_on
 from stages.bandcodec.spectra import Spectra
+from stages.row_groups import cores
 
 # Frames that the audio comes later: one that rendering looks ahead, one that windows overlap into.
 LATE_FRAMES = 2
@@ -93,7 +93,7 @@ class BandCodec:
         self._jit_features = jax.jit(jax.vmap(self._features))
         self._jit_encode = jax.jit(self._encode, static_argnames="levels")
         self._jit_decode_on = jax.jit(self._decode_on)
-        self._rows_at_once = ThreadPoolExecutor(os.cpu_count(), "bandcodec")
+        self._rows_at_once = ThreadPoolExecutor(cores(), "bandcodec")
 
     def features(self, audio: np.ndarray) -> np.ndarray:
         """What frames sound like: float32 [row, sample, channel] to [row, frame, feature].

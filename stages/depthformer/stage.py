@@ -13,6 +13,7 @@ from stages.depthformer.config import Size, config_of_size
 from stages.depthformer.loading import load_depthformer
 from stages.depthformer.sampler import ChunkSampler
 from stages.ports import CHUNK, GUIDANCE, PROMPT, SEED, TEMPERATURE, TOKENS, TOP_K
+from stages.row_groups import RowGroups, cores
 from stages.weights import closing_source
 
 if TYPE_CHECKING:
@@ -89,6 +90,8 @@ class Sample:
         with closing_source(params.weights) as source:
             model, self.weights_digest, self.weights_note = load_depthformer(config, source, device)
         self._sampler = ChunkSampler(model, format.dims["frame"])
+        # An accelerator takes all rows at once for hardly more than one.
+        self._groups = RowGroups(cores() if device.platform == "cpu" else 1)
 
     def __call__(
         self,
@@ -101,6 +104,13 @@ class Sample:
         chunk: np.ndarray,
     ) -> dict[str, np.ndarray]:
         """Samples one chunk of every row; compiles at the first call for a number of rows."""
-        return {
-            "tokens": self._sampler(prompt, unprompted, temperature, top_k, guidance, seed, chunk)
+        arguments = {
+            "prompt": prompt,
+            "unprompted": unprompted,
+            "temperature": temperature,
+            "top_k": top_k,
+            "guidance": guidance,
+            "seed": seed,
+            "chunk": chunk,
         }
+        return {"tokens": self._groups(self._sampler, arguments)}
