@@ -59,6 +59,14 @@ class Performer:
         """Digest and note of every stage that has weights, by stage."""
         return self._runner.weights()
 
+    def session(self, rows: Sequence[Mapping[str, Any]]) -> Session:
+        """A session of its own, to be steered.
+
+        Args:
+            rows: per row, the controls that differ from the pipeline's defaults.
+        """
+        return Session(self._runner, rows)
+
     def play(
         self, rows: Sequence[Mapping[str, Any]], chunks: int, width: int = ROWS
     ) -> Iterator[np.ndarray]:

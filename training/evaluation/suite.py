@@ -19,6 +19,7 @@ from training.evaluation.playing import Choice, Performer, performing
 from training.evaluation.settings import Settings
 from training.evaluation.speed import speed_section
 from training.evaluation.table import Cell, Report, Section
+from training.evaluation.turns import turns_section
 
 
 def measure_model(choice: Choice, corpus: Path, settings: Settings, say: Say) -> Report:
@@ -65,6 +66,7 @@ def _music(
         genre_section(material, generated[own], own),
         *distribution_sections(material, generated, settings),
         audio_prompt_section(performer, material, settings, say),
+        turns_section(performer, material, settings, say),
         *liveness_sections(performer, material, settings, say),
     ]
 

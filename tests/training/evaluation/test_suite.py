@@ -65,6 +65,15 @@ def test_real_music_is_nearer_to_itself_than_tones_are(report):
     assert real["distance"] < min(row["distance"] for row in others if "generated" in row["what"])
 
 
+def test_a_turn_is_heard_window_by_window_by_ears_that_know_both_genres(report):
+    rows = rows_of(report, "A change of style")
+    assert [row["what"] for row in rows] == ["before the turn", "right behind it", "behind that"]
+    # Tones are taken for one genre whatever they are asked for: of three streams, one of each.
+    for row in rows:
+        assert row["windows"] == 3
+        assert row["of the new genre"] + row["of the old genre"] <= 2 / 3 + 1e-9
+
+
 def test_a_window_of_the_clips_own_piece_is_of_its_kind(report):
     real, generated = rows_of(report, "Audio prompts")
     assert real["taken for the clip's genre"] == real["nearest kind"] == 1
