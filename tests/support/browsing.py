@@ -37,6 +37,19 @@ HEAR = """async ([samples, again]) => {
 }"""
 
 
+# What a test that waited in vain is told.
+STATE = """JSON.stringify({
+  link: soundstage.link.state,
+  started: soundstage.conductor.started,
+  playing: soundstage.conductor.playing,
+  stale: soundstage.conductor.stale,
+  wanted: soundstage.player.wanted,
+  context: soundstage.player.context?.state,
+  status: soundstage.player.status,
+  notice: document.getElementById("notice-text").textContent,
+})"""
+
+
 def chromium():
     """Where a Chromium of this machine is, or None."""
     names = ("chromium", "chromium-browser", "google-chrome")
@@ -53,7 +66,9 @@ def free_port():
 def serving(log: Path, *options: str) -> Iterator[str]:
     """Runs `soundstage serve`; yields the address of its page."""
     port = free_port()
-    command = [sys.executable, "-m", "runners.cli", "serve", "--port", str(port), *options]
+    # Pages that are open when a test ends are not waited for.
+    own = ("--port", str(port), "--drain", "0")
+    command = [sys.executable, "-m", "runners.cli", "serve", *own, *options]
     with log.open("wb") as out:
         server = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
     try:
@@ -93,5 +108,5 @@ def until(page, expression):
     """Waits until a JavaScript expression is true; the page forbids Playwright's own way."""
     latest = time.monotonic() + PATIENCE_S
     while not page.evaluate(f"Boolean({expression})"):
-        assert time.monotonic() < latest, expression
+        assert time.monotonic() < latest, f"{expression}: {page.evaluate(STATE)}"
         time.sleep(0.02)
