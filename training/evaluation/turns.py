@@ -33,7 +33,7 @@ def turns_section(
         rows.append(_row(name, heard, before.genre, material))
     window_s = settings.window_chunks * performer.format.chunk_s
     note = f"""Every stream plays {window_s:g} s as one held-out wording asks, then as one of
-        another genre does, at the pipeline's own guidance; nothing else changes, and nothing is reset.
+        another genre does, at the pipeline's own guidance; nothing else changes, nothing is reset.
         Windows of {window_s:g} s, judged by ears used to the codec."""
     return Section("A change of style while it plays", note, rows)
 
