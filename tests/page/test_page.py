@@ -112,6 +112,21 @@ def test_an_audio_file_becomes_a_prompt(open_page):
     assert np.abs(hear(page, 0.5)).max() > 0.01
 
 
+def test_the_music_goes_on_from_an_audio_prompt(open_page):
+    page = ready(open_page())
+    page.locator("#audio-file").set_input_files(PIANO)
+    until(page, "soundstage.store.prompts.some((prompt) => prompt.upload)")
+    play(page)
+    until(page, "soundstage.player.status.chunk > 0")
+    page.evaluate("""soundstage.conductor.addEventListener("message", ({ detail }) => {
+      if (detail.type === "restarted") globalThis.restarted = true;
+    })""")
+    page.get_by_role("button", name="Go on from piano").click()
+    until(page, "globalThis.restarted")
+    until(page, "soundstage.player.status.flowing && soundstage.player.status.chunk === 0")
+    assert np.abs(hear(page, 0.5)).max() > 0.01
+
+
 def test_a_saved_audio_prompt_is_heard_again_when_the_page_is_opened(open_page, tmp_path):
     page = ready(open_page())
     page.locator("#audio-file").set_input_files(PIANO)
