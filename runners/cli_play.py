@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runners.cli_generate import AudioPrompt, ContinueFrom, Prompt, Prompts, Resume, Seed
+from runners.cli_generate import AudioPrompt, ContinueFrom, Inject, Prompt, Prompts, Resume, Seed
 from runners.cli_options import (
     MUSIC_PANEL,
     OUTPUT_PANEL,
@@ -57,15 +57,6 @@ Duration = Annotated[
         metavar="SECONDS",
         help="Above 0, at most 24 hours.",
         show_default="until you stop it",
-        rich_help_panel=MUSIC_PANEL,
-    ),
-]
-Inject = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FILE",
-        help="Play an audio file into the music: the model hears it as if it had sounded with its "
-        "own last chunk. Takes a pipeline with a control for it, such as the preset demo-inject.",
         rich_help_panel=MUSIC_PANEL,
     ),
 ]

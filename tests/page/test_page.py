@@ -6,22 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from browsing import hear, until
+from browsing import hear, play, ready, until
 
 pytestmark = pytest.mark.slow
 
 CHUNK_S = 2.0
 PIANO = Path(__file__).parents[2] / "docs" / "audio" / "piano.ogg"
-
-
-def ready(page):
-    until(page, "soundstage.conductor.ready && soundstage.link.state === 'open'")
-    return page
-
-
-def play(page):
-    page.get_by_role("button", name="Play", exact=True).click()
-    until(page, "soundstage.player.status.flowing")
 
 
 def place(page, name="listener"):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browsing import hear, serving, until
+from browsing import hear, play, ready, serving, until
 
 pytestmark = pytest.mark.slow
 
@@ -21,16 +21,6 @@ HOLD_UP = """() => {
     held.splice(0).forEach(chunk);
   };
 }"""
-
-
-def ready(page):
-    until(page, "soundstage.conductor.started && soundstage.link.state === 'open'")
-    return page
-
-
-def play(page):
-    page.get_by_role("button", name="Play", exact=True).click()
-    until(page, "soundstage.player.status.flowing")
 
 
 # Whether the page has begun to play, within some seconds.

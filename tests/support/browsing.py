@@ -110,3 +110,15 @@ def until(page, expression):
     while not page.evaluate(f"Boolean({expression})"):
         assert time.monotonic() < latest, f"{expression}: {page.evaluate(STATE)}"
         time.sleep(0.02)
+
+
+def ready(page):
+    """Waits until the page has a stream; returns the page."""
+    until(page, "soundstage.conductor.started && soundstage.link.state === 'open'")
+    return page
+
+
+def play(page):
+    """Plays, and waits until it sounds."""
+    page.get_by_role("button", name="Play", exact=True).click()
+    until(page, "soundstage.player.status.flowing")
