@@ -33,6 +33,8 @@ class Terminal:
         self._stream = pyte.ByteStream(self._screen)
         self._lock = threading.Lock()
         environment = os.environ | {"TERM": "xterm-256color", "COLORTERM": ""}
+        for size_of_another in ("COLUMNS", "LINES"):  # such as that of whoever runs the tests
+            environment.pop(size_of_another, None)
         self.process = subprocess.Popen(
             command,
             stdin=self._slave,
