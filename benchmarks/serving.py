@@ -153,7 +153,7 @@ async def measure(args: argparse.Namespace) -> None:
     graph = soundstage.load(preset=args.preset, settings=args.set)
     print(f"preset {args.preset}, {os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}")
     # The measurement is what is to be judged here, so it keeps nobody out.
-    engine = Engine(graph, rows=args.most, capacity=10**6)
+    engine = Engine(graph, rows=max(args.most, 2), capacity=10**6)
     begun_s = time.monotonic()
     await engine.start()
     cost_s = {streams: round(seconds, 3) for streams, seconds in engine.figures().cost_s.items()}
