@@ -7,6 +7,7 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 
+@pytest.hookimpl(tryfirst=True)  # before the groups are read
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Groups tests for `pytest --dist loadgroup`: by file, and all that need Ray's cluster."""
     if not config.pluginmanager.hasplugin("xdist"):
