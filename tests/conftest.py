@@ -1,5 +1,7 @@
 """JAX is strict under test, whatever the stage; and which tests stay together in one process."""
 
+import importlib.util
+
 import jax
 import pytest
 
@@ -10,7 +12,7 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 @pytest.hookimpl(tryfirst=True)  # before the groups are read
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Groups tests for `pytest --dist loadgroup`: by file, and all that need Ray's cluster."""
-    if not config.pluginmanager.hasplugin("xdist"):
+    if importlib.util.find_spec("xdist") is None:
         return
     ray_files = {item.path for item in items if item.get_closest_marker("ray")}
     for item in items:
