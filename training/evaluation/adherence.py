@@ -1,7 +1,7 @@
 """Whether the music is what was asked for, and whether it is like real music as a whole."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -9,9 +9,9 @@ from training.evaluation.distances import frechet
 from training.evaluation.material import Ears, Heard, Material, Say, hear_played
 from training.evaluation.playing import Performer
 from training.evaluation.probe import PLACE_SIZE, Probe
-from training.evaluation.scores import TEMPO_TOLERANCE, agreement
+from training.evaluation.scores import TEMPO_TOLERANCE, agreement, standard_error
 from training.evaluation.settings import Settings
-from training.evaluation.table import Row, Section
+from training.evaluation.table import Cell, Row, Section
 from training.evaluation.windows import labels_of, of_kind
 
 
@@ -108,7 +108,8 @@ def distribution_sections(
         in the {PLACE_SIZE} main directions (each of spread 1 in the training pieces) of what the
         probe hears: mean and spread of every mel band and of its onsets, and loudness. The first
         row is what real music gets with so few windows, the last two what a model gets that plays
-        one genre whatever it is asked for."""
+        one genre whatever it is asked for. The standard error tells how far a figure would stray
+        with other held-out pieces."""
     rows = _distances(material.ears, material.real, sets, settings.seed)
     found = [Section("Like real music as a whole", note, rows)]
     if material.coded is not None:
@@ -120,23 +121,40 @@ def distribution_sections(
 
 
 def _distances(ears: Ears, wanted: Heard, sets: Mapping[str, Heard], seed: int) -> list[Row]:
-    place, labels, count = ears.probe.place, ears.lessons.labels, len(wanted)
+    labels, count = ears.lessons.labels, len(wanted)
 
-    def far(heard: Heard) -> float:
-        return frechet(place(heard.hearing), place(wanted.hearing))
+    def alike(genres: np.ndarray) -> Heard:
+        return ears.lessons[of_kind(labels.genre, genres, seed)]
 
-    alike = ears.lessons[of_kind(labels.genre, wanted.labels.genre, seed)]
-    rows: list[Row] = [{"what": "training pieces of the same genres", "distance": far(alike)}]
-    rows += [
-        {"what": name, "distance": far(heard)}
-        for name, heard in sets.items()
-        if heard is not wanted
+    def row(what: str, *found: Heard) -> Row:
+        return {"what": what, **_distance(ears.probe, wanted, found)}
+
+    alone = [alike(np.array([genre] * count)) for genre in ears.probe.genres]
+    goal = ears.probe.place(wanted.hearing)
+    nearest = min(alone, key=lambda one: frechet(ears.probe.place(one.hearing), goal))
+    return [
+        row("training pieces of the same genres", alike(wanted.labels.genre)),
+        *(row(name, heard) for name, heard in sets.items() if heard is not wanted),
+        row("training pieces of one genre: the mean over genres", *alone),
+        row("the same: the nearest genre", nearest),
     ]
-    alone = [
-        far(ears.lessons[of_kind(labels.genre, np.array([genre] * count), seed)])
-        for genre in ears.probe.genres
-    ]
-    mean = "training pieces of one genre: the mean over genres"
-    rows.append({"what": mean, "distance": float(np.mean(alone))})
-    rows.append({"what": "the same: the nearest genre", "distance": min(alone)})
-    return rows
+
+
+def _distance(probe: Probe, wanted: Heard, found: Sequence[Heard]) -> dict[str, Cell]:
+    """The mean distance of some sets, all in the order of the wanted one's pieces."""
+    goal, *places = (probe.place(heard.hearing) for heard in (wanted, *found))
+    pieces = len(np.unique(wanted.labels.piece))
+
+    def far(*left_out: int) -> float:
+        kept = _without(goal, pieces, left_out)
+        return float(np.mean([frechet(_without(one, pieces, left_out), kept) for one in places]))
+
+    # One piece less must leave two points.
+    error = standard_error(far, pieces) if pieces > 2 else None
+    return {"distance": far(), "standard error": error}
+
+
+def _without(points: np.ndarray, pieces: int, left_out: Sequence[int]) -> np.ndarray:
+    """Points, some to a piece and in the order of the pieces, but for those of some pieces."""
+    parts = np.array_split(points, pieces)
+    return np.concatenate([part for number, part in enumerate(parts) if number not in left_out])

@@ -9,6 +9,7 @@ from training.evaluation.scores import (
     brightness_agreement,
     genre_agreement,
     interval,
+    standard_error,
     tempo_agreement,
 )
 
@@ -56,3 +57,14 @@ def test_a_row_of_the_table_is_the_same_every_time():
     assert found["genre right"] == found["to"] == 0
     assert found["tempo right"] == 1
     assert found["brightness error"] == 0
+
+
+def test_the_standard_error_of_a_mean_is_that_of_the_books():
+    drawn = np.random.default_rng(0).normal(size=50)
+    error = standard_error(lambda part: float(np.delete(drawn, part).mean()), len(drawn))
+    assert error == pytest.approx(drawn.std(ddof=1) / np.sqrt(len(drawn)))
+
+
+def test_one_part_has_no_standard_error():
+    with pytest.raises(ValueError, match="two parts"):
+        standard_error(lambda part: 0.0, 1)
