@@ -74,6 +74,32 @@ def test_a_microphone_is_played_in_and_let_go(page):
     assert page.evaluate("track.readyState") == "ended"
 
 
+def test_a_microphone_that_cannot_be_used_is_let_go(page):
+    page.evaluate("""() => {
+      const { mediaDevices } = navigator;
+      const given = mediaDevices.getUserMedia.bind(mediaDevices);
+      mediaDevices.getUserMedia = async (wanted) => {
+        const stream = await given(wanted);
+        [globalThis.track] = stream.getTracks();
+        // As browsers do where a device has another rate than the graph.
+        globalThis.MediaStreamAudioSourceNode = class {
+          constructor() { throw new Error("another rate"); }
+        };
+        return stream;
+      };
+      globalThis.whole = { given, source: MediaStreamAudioSourceNode };
+    }""")
+    page.locator("#live").click()
+    until(page, "document.getElementById('notice-text').textContent.includes('another rate')")
+    assert page.evaluate("track.readyState") == "ended"
+    assert not page.evaluate("soundstage.live.on")
+    page.evaluate("""() => {
+      navigator.mediaDevices.getUserMedia = whole.given;
+      globalThis.MediaStreamAudioSourceNode = whole.source;
+      document.getElementById("notice-close").click();
+    }""")
+
+
 def test_a_file_is_played_in_as_long_as_it_lasts(page):
     page.locator("#live-source").select_option("file")
     with page.expect_file_chooser() as choosing:

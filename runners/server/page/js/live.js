@@ -8,6 +8,7 @@ export class Live extends EventTarget {
     super();
     this.send = send;
     this.context = null;
+    this.stream = null;
     this.level = 0;
     this.packets = 0;
   }
@@ -27,8 +28,7 @@ export class Live extends EventTarget {
     if (device) audio.deviceId = { exact: device };
     if (!navigator.mediaDevices) throw new Error("this page may not use a microphone");
     const stream = await navigator.mediaDevices.getUserMedia({ audio });
-    await this.open((context) => new MediaStreamAudioSourceNode(context, { mediaStream: stream }));
-    this.stream = stream;
+    await this.open((context) => new MediaStreamAudioSourceNode(context, { mediaStream: stream }), stream);
     // Unplugged, or forbidden meanwhile.
     stream.getAudioTracks()[0].addEventListener("ended", () => this.close());
   }
@@ -45,9 +45,10 @@ export class Live extends EventTarget {
     });
   }
 
-  /** Builds the graph around a source. */
-  async open(sourceOf) {
+  /** Builds the graph around a source; its microphone is let go whatever happens. */
+  async open(sourceOf, stream = null) {
     await this.close();
+    this.stream = stream;
     // One of its own: microphones have rates of their own, and the server takes any.
     const context = new AudioContext();
     this.context = context;
@@ -60,7 +61,8 @@ export class Live extends EventTarget {
       (await sourceOf(context)).connect(capture);
       await context.resume();
     } catch (error) {
-      await this.close();
+      // Unless something else is played in by now.
+      if (context === this.context) await this.close();
       throw error;
     }
     this.changed();
