@@ -4,7 +4,7 @@ import base64
 
 import numpy as np
 import pytest
-from browsing import serving, until
+from browsing import ready, serving, until
 
 pytestmark = pytest.mark.slow
 
@@ -116,6 +116,33 @@ def test_leaving_a_cue_returns_to_what_sounds(open_page, network):
     assert page.evaluate("soundstage.conductor.controls()") == sent
     assert page.locator(".pending").count() == 0
     assert page.evaluate("soundstage.conductor.sent") == sent
+
+
+def test_a_prompt_that_comes_back_moves_as_it_did(open_page, address):
+    page = ready(open_page(address))
+    page.evaluate("soundstage.morph.key('p0')")
+    track = page.evaluate("soundstage.store.tracks.p0")
+    page.keyboard.press("c")
+    page.evaluate("soundstage.store.remove('p0')")
+    page.keyboard.press("c")
+    assert page.evaluate("soundstage.store.tracks") == {"p0": track}
+
+
+def test_what_is_opened_is_heard_although_something_was_cued(open_page, address, tmp_path):
+    page = ready(open_page(address))
+    saved = page.evaluate("soundstage.conductor.sent")
+    with page.expect_download() as downloading:
+        page.locator("#save").click()
+    path = tmp_path / "evening.soundstage"
+    downloading.value.save_as(path)
+    page.evaluate("soundstage.store.move('listener', 0.77, 0.24)")
+    page.keyboard.press("c")
+    page.evaluate("soundstage.store.move('listener', 0.1, 0.9)")
+    page.locator("#open-file").set_input_files(path)
+    until(page, "!soundstage.cue.on && soundstage.conductor.started")
+    assert page.evaluate("soundstage.conductor.sent") == saved
+    assert page.evaluate("soundstage.conductor.controls()") == saved
+    assert page.locator(".pending").count() == 0
 
 
 def test_a_prompt_that_moved_is_heard_sooner_and_is_other_music_at_the_same_seed(

@@ -1,4 +1,4 @@
-"""The page when something is in its way: no place, a token, a slow server; and other hands."""
+"""The page when something is in its way: no place, a token; and other hands."""
 
 import base64
 from pathlib import Path
@@ -10,19 +10,6 @@ from browsing import hear, play, ready, serving, until
 pytestmark = pytest.mark.slow
 
 PIANO = Path(__file__).parents[2] / "docs" / "audio" / "piano.ogg"
-# Keeps what comes from the player until it is let go, all at once.
-HOLD_UP = """() => {
-  const { conductor } = soundstage;
-  const held = [];
-  const chunk = conductor.chunk.bind(conductor);
-  conductor.chunk = (frame) => held.push(frame);
-  globalThis.letGo = () => {
-    conductor.chunk = chunk;
-    held.splice(0).forEach(chunk);
-  };
-}"""
-
-
 # Whether the page has begun to play, within some seconds.
 BEGINS = """new Promise((told) => {
   const until = performance.now() + 5000;
@@ -69,19 +56,6 @@ def test_a_token_is_asked_for_a_wrong_one_is_told_and_the_right_one_plays(
         assert page.locator("#notice").is_hidden()
         play(page)
         assert np.abs(hear(page, 0.3)).max() > 0.01
-
-
-def test_a_link_that_is_held_up_is_counted_and_the_cushion_grows(open_page):
-    page = ready(open_page())
-    play(page)
-    before = page.evaluate("({...soundstage.player.status})")
-    page.evaluate(HOLD_UP)
-    until(page, f"soundstage.player.status.underruns > {before['underruns']}")
-    until(page, f"document.getElementById('underruns').textContent > {before['underruns']}")
-    assert page.evaluate("soundstage.player.status.target_s") > before["target_s"]
-    page.evaluate("letGo()")
-    until(page, "soundstage.player.status.flowing")
-    assert np.abs(hear(page, 0.3)).max() > 0.01
 
 
 def test_an_audio_file_dropped_on_the_stage_becomes_a_prompt_there(open_page):

@@ -2,7 +2,6 @@
 
 import base64
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -13,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from wires import PATIENCE_S, free_port
 
-PATIENCE_S = 120
 FLAGS = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required"]
 # Copies what the worklet plays, from the first sample it plays after the call.
 HEAR = """async ([samples, again]) => {
@@ -54,12 +53,6 @@ def chromium():
     """Where a Chromium of this machine is, or None."""
     names = ("chromium", "chromium-browser", "google-chrome")
     return next((path for path in map(shutil.which, names) if path), None)
-
-
-def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
 
 
 @contextmanager

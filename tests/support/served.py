@@ -3,7 +3,6 @@
 import asyncio
 import itertools
 import json
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 import uvicorn
 from websockets.sync.client import ClientConnection, connect
+from wires import PATIENCE_S, free_port
 
 import soundstage
 from runners.server.desk import Desk
@@ -21,14 +21,7 @@ from runners.server.listening import listen
 from runners.server.serving import configured
 from runners.server.settings import ServeSettings
 
-PATIENCE_S = 120
 CONTROLS = {"texts": ["bells"], "text_weights": [1.0], "seed": 5}
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
 
 
 @contextmanager

@@ -1,26 +1,37 @@
-"""A wire between a client and a server that can be cut so that neither side is told."""
+"""A wire between a client and a server: held up, hung up, or cut so that nobody is told."""
 
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import SimpleNamespace
 from typing import Any
 
-from served import PATIENCE_S
+PATIENCE_S = 120
 
-LOOK_S = 0.05
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
 
 
 class Wire:
-    """Hands bytes on, both ways, until it is cut; then it takes none, and hangs up on nobody."""
+    """Hands bytes on, both ways, and tells either end when the other hangs up.
+
+    Args:
+        port: the server's.
+    """
 
     def __init__(self, port: int) -> None:
         self._front = socket.create_server(("127.0.0.1", 0))
-        self._port, self._cut = port, threading.Event()
+        self._server_port = port
         self.port = self._front.getsockname()[1]
+        self._cut, self._flows = threading.Event(), threading.Event()
+        self._flows.set()
+        self._clients: list[socket.socket] = []
         self._servers: list[socket.socket] = []
-        self._all = [self._front]
         threading.Thread(target=self._accept, daemon=True).start()
 
     @property
@@ -28,8 +39,27 @@ class Wire:
         """What stands for a server's desk for `served.speak`."""
         return SimpleNamespace(settings=SimpleNamespace(port=self.port))
 
+    def hold(self) -> None:
+        """Nothing arrives for now, and nobody is told."""
+        self._flows.clear()
+
+    def let_go(self) -> None:
+        """What was held up arrives, and what follows on it."""
+        self._flows.set()
+
+    def hang_up(self, port: int | None = None) -> None:
+        """Ends every connection, which both ends are told; new ones are taken.
+
+        Args:
+            port: of the server that new ones lead to; None = the same.
+        """
+        self._server_port = port or self._server_port
+        for sock in (*self._clients, *self._servers):
+            _end(sock, socket.SHUT_RDWR)
+        self._clients, self._servers = [], []
+
     def cut(self) -> None:
-        """From now on, nothing arrives."""
+        """From now on nothing arrives, and nobody is told."""
         self._cut.set()
 
     def hung_up(self) -> bool:
@@ -39,7 +69,10 @@ class Wire:
     def close(self) -> None:
         """Ends everything."""
         self._cut.set()
-        for sock in self._all:
+        self._flows.set()
+        _end(self._front, socket.SHUT_RDWR)
+        for sock in (self._front, *self._clients, *self._servers):
+            _end(sock, socket.SHUT_RDWR)
             sock.close()
 
     def _accept(self) -> None:
@@ -48,24 +81,34 @@ class Wire:
                 client, _ = self._front.accept()
             except OSError:
                 return
-            server = socket.create_connection(("127.0.0.1", self._port))
+            try:
+                server = socket.create_connection(("127.0.0.1", self._server_port))
+            except OSError:
+                client.close()
+                continue
+            self._clients.append(client)
             self._servers.append(server)
-            self._all += [client, server]
             for ends in ((client, server), (server, client)):
                 threading.Thread(target=self._pump, args=ends, daemon=True).start()
 
     def _pump(self, source: socket.socket, sink: socket.socket) -> None:
-        source.settimeout(LOOK_S)
-        while not self._cut.is_set():
-            try:
-                data = source.recv(65_536)
-            except TimeoutError:
-                continue
-            except OSError:
-                return
-            if not data or self._cut.is_set():
-                return
-            sink.sendall(data)
+        """Hands bytes on until there are no more; what is behind a cut is kept from everybody."""
+        how = socket.SHUT_WR
+        try:
+            while data := source.recv(65_536):
+                self._flows.wait()
+                if self._cut.is_set():
+                    return
+                sink.sendall(data)
+        except OSError:
+            how = socket.SHUT_RDWR
+        if not self._cut.is_set():
+            _end(sink, how)
+
+
+def _end(sock: socket.socket, how: int) -> None:
+    with suppress(OSError):
+        sock.shutdown(how)
 
 
 def _ended(sock: socket.socket) -> bool:

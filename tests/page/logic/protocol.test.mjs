@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { changesOf, isStyle, playedIn, readChunk } from "../../../runners/server/page/js/logic/protocol.js";
+import { changesOf, controlsOf, isStyle, playedIn, readChunk } from "../../../runners/server/page/js/logic/protocol.js";
 
 function frame(chunk, flags, samples) {
   const view = new DataView(new ArrayBuffer(32 + 4 * samples.length));
@@ -30,4 +30,18 @@ test("what differs is what is told, and only styles are worth another making", (
   assert.deepEqual(changesOf(present, present), {});
   assert.equal(isStyle({ text_weights: [0.5] }), true);
   assert.equal(isStyle({ seed: 4 }), false);
+});
+
+test("an arrangement is texts and clips with their shares, and what is sampled", () => {
+  const arranged = {
+    prompts: [
+      { kind: "text", name: "pads", x: 0, y: 0 },
+      { kind: "audio", name: "piano", upload: "u1", x: 1, y: 0 },
+      { kind: "audio", name: "late", silent: true, x: 0.5, y: 0 },
+    ],
+    listener: { x: 0.5, y: 0 },
+    sampling: { seed: 3 },
+  };
+  const controls = { texts: ["pads"], text_weights: [0.5], clips: ["u1"], clip_weights: [0.5], seed: 3 };
+  assert.deepEqual(controlsOf(arranged), controls);
 });

@@ -1,7 +1,7 @@
 /** Speaks with the server: joins, steers, plays, and hands chunks to the player. */
 
 import { fromBase64, toBase64 } from "./logic/layout.js";
-import { changesOf, isStyle, promptControls, readChunk } from "./logic/protocol.js";
+import { changesOf, controlsOf, isStyle, readChunk } from "./logic/protocol.js";
 
 const STEER_EVERY_MS = 100;
 // A drag steers ten times a second. To make chunks again for each of these would cost the server
@@ -33,8 +33,6 @@ export class Conductor extends EventTarget {
     this.stale = false;
     // Whether there is a stream: audio may be played in.
     this.started = false;
-    // Whether what is arranged is not to be heard yet (see Cue).
-    this.held = false;
     link.addEventListener("message", ({ detail }) => this.hear(detail));
     link.addEventListener("frame", ({ detail }) => this.chunk(detail));
     link.addEventListener("lost", ({ detail }) => this.lost(detail));
@@ -56,7 +54,7 @@ export class Conductor extends EventTarget {
 
   /** The controls as the page has them arranged. */
   controls() {
-    return { ...promptControls(this.store.prompts, this.store.weights()), ...this.store.sampling };
+    return controlsOf(this.store);
   }
 
   hear(message) {
@@ -97,11 +95,11 @@ export class Conductor extends EventTarget {
   /** Asks for a stream, where there is none; goes on from a saved session if one was opened. */
   start() {
     // What is only cued is not to be heard because a connection was lost.
-    if (!this.held) this.sent = this.controls();
+    this.sent = controlsOf(this.store.sounding);
     this.stale = false;
     const session = this.opened ? { session: this.opened } : {};
-    this.opened = null;
-    this.link.send({ type: "start", controls: this.sent, ...session });
+    // While the link is down, it waits.
+    if (this.link.send({ type: "start", controls: this.sent, ...session })) this.opened = null;
     if (this.playing) this.link.send({ type: "play" });
   }
 
@@ -147,23 +145,27 @@ export class Conductor extends EventTarget {
   }
 
   steerSoon() {
-    if (this.timer || !this.ready || this.held) return;
+    if (this.timer || !this.ready) return;
     const wait_ms = Math.max(0, this.steered + STEER_EVERY_MS - performance.now());
     this.timer = setTimeout(() => this.steer(), wait_ms);
   }
 
-  /** Sends what differs from what the server has. */
+  /** Sends what is to sound and differs from what the server has. */
   steer() {
     this.timer = null;
     this.steered = performance.now();
-    if (this.held) return;
-    const changes = this.changes();
+    const changes = this.unheard();
     if (Object.keys(changes).length) this.change(changes, false);
   }
 
   /** What is arranged and not sent. */
   changes() {
     return changesOf(this.controls(), this.sent);
+  }
+
+  /** What is to sound and not sent: the same, while nothing is pending (see Cue). */
+  unheard() {
+    return changesOf(controlsOf(this.store.sounding), this.sent);
   }
 
   /**
@@ -177,7 +179,7 @@ export class Conductor extends EventTarget {
     if (!this.link.send({ type: "steer", controls: changes, again })) return;
     this.sent = { ...this.sent, ...changes };
     if (!again && this.playing && isStyle(changes)) {
-      this.resting = setTimeout(() => this.change(this.held ? {} : this.changes(), true), REST_MS);
+      this.resting = setTimeout(() => this.change(this.unheard(), true), REST_MS);
     }
   }
 
@@ -234,6 +236,7 @@ export class Conductor extends EventTarget {
   /** Goes on from a saved session, or starts anew if there is none. */
   reopen(session) {
     this.opened = session && toBase64(session);
+    this.started = false;
     this.player.clear();
     this.link.send({ type: "stop" });
     this.start();

@@ -21,10 +21,13 @@ export class Cue extends EventTarget {
     this.asked = null;
     store.subscribe(() => this.on && this.arranged());
     conductor.addEventListener("message", ({ detail }) => this.on && this.hear(detail));
+    conductor.link.addEventListener("lost", () => this.on && this.forgotten());
   }
 
   hear({ type, of, reason, prepared }) {
-    if (type === "started") this.askAnew();
+    // A steer ends what was prepared; one is sent although this is on when a file has arrived.
+    if (type === "started" || type === "steered") this.askAnew();
+    else if (type === "failed") this.forgotten();
     else if (type === "chunk" && this.asked && this.state !== "late") this.enter(prepared ? "made" : "making");
     else if (["full", "refused"].includes(type) && of === "prepare") this.cannot(reason);
   }
@@ -35,9 +38,7 @@ export class Cue extends EventTarget {
   }
 
   begin() {
-    this.conductor.steer(); // what was arranged before is heard
     this.on = true;
-    this.conductor.held = true;
     this.store.keep();
     this.enter("same");
   }
@@ -53,6 +54,7 @@ export class Cue extends EventTarget {
 
   /** Returns to what sounds. */
   leave() {
+    if (!this.on) return;
     if (this.asked) this.conductor.link.send({ type: "prepare", controls: null });
     this.end();
     this.store.restore();
@@ -62,7 +64,6 @@ export class Cue extends EventTarget {
     clearTimeout(this.timer);
     this.asked = null;
     this.on = false;
-    this.conductor.held = false;
     this.enter("off");
   }
 
@@ -72,12 +73,19 @@ export class Cue extends EventTarget {
   }
 
   askAnew() {
-    this.asked = null;
+    this.forgotten();
     this.arranged();
+  }
+
+  /** The server has no longer what was made. */
+  forgotten() {
+    if (this.asked) this.enter("making");
+    this.asked = null;
   }
 
   /** Has what is arranged made beforehand, if it is not what was asked last. */
   ask() {
+    if (!this.conductor.started) return; // there is nothing to change yet: see `hear`
     const changes = this.conductor.changes();
     const wanted = Object.keys(changes).length ? JSON.stringify(changes) : null;
     if (wanted === this.asked) return;

@@ -13,6 +13,7 @@ export class Link extends EventTarget {
 
   open() {
     clearTimeout(this.timer);
+    this.socket?.close(); // one whose stream has failed is open still
     this.enter("connecting");
     const socket = new WebSocket(this.address());
     socket.binaryType = "arraybuffer";

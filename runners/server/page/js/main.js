@@ -76,7 +76,12 @@ async function toggle() {
   if (obstacle) notice.show(obstacle);
   else if (conductor.playing) await conductor.pause();
   else if (conductor.format) {
-    await player.open(conductor.format.sample_rate_hz, conductor.format.channels);
+    try {
+      await player.open(conductor.format.sample_rate_hz, conductor.format.channels);
+    } catch {
+      notice.show("The player could not be fetched from the server: try again.");
+      return;
+    }
     await conductor.play();
   }
 }
@@ -87,13 +92,17 @@ async function goOn(id) {
   if (!conductor.goOn(prompt.upload)) return;
   prompt.state = "Reading it, to go on from it";
   store.changed();
-  const answered = ({ detail: { type, of } }) => {
-    if (type !== "restarted" && !(of === "reset" && type === "refused")) return;
-    conductor.removeEventListener("message", answered);
+  const waits = new AbortController();
+  const over = () => {
+    waits.abort();
     prompt.state = "";
     store.changed();
   };
-  conductor.addEventListener("message", answered);
+  const answered = ({ detail: { type, of } }) => {
+    if (type === "restarted" || (type === "refused" && of === "reset")) over();
+  };
+  conductor.addEventListener("message", answered, waits);
+  link.addEventListener("lost", over, waits);
   if (!conductor.playing) await toggle();
 }
 
@@ -110,6 +119,7 @@ async function open(file) {
   try {
     const { layout, clips, session } = readSession(await file.text());
     morph.rest();
+    cue.leave(); // what was opened is to be heard
     store.arrange(layout, clips);
     conductor.reopen(session);
     uploads.again();

@@ -25,19 +25,20 @@ export class Store {
   /** From now on what is arranged is pending; see `restore` and `release`. */
   keep() {
     const { prompts, listener, sampling } = this;
-    this.kept = { prompts: prompts.map((prompt) => ({ ...prompt })), listener: { ...listener }, sampling: { ...sampling } };
+    // Not copies: files may reach the server meanwhile, and those of prompts that are gone are heard.
+    const places = prompts.map((prompt) => ({ prompt, then: { name: prompt.name, x: prompt.x, y: prompt.y } }));
+    this.kept = { places, listener: { ...listener }, sampling: { ...sampling }, tracks: { ...this.tracks } };
     this.changed();
   }
 
   /** Returns to what sounds. */
   restore() {
-    const { prompts, listener, sampling } = this.kept;
-    // Files may have reached the server meanwhile.
-    const known = ({ id }) => this.prompts.find((prompt) => prompt.id === id);
-    this.prompts = prompts.map((prompt) => {
-      const { upload, silent, state } = known(prompt) ?? prompt;
-      return { ...prompt, upload, silent, state };
-    });
+    const { places, listener, sampling, tracks } = this.kept;
+    for (const { prompt: { id } } of places) {
+      // A prompt that comes back moves as it did.
+      if (!this.point(id) && tracks[id]) this.tracks[id] = tracks[id];
+    }
+    this.prompts = places.map(({ prompt, then }) => Object.assign(prompt, then));
     Object.assign(this.listener, listener);
     Object.assign(this.sampling, sampling);
     this.release();
@@ -49,11 +50,25 @@ export class Store {
     this.changed();
   }
 
+  /** What sounds, {prompts, listener, sampling}: what is arranged, unless that is pending. */
+  get sounding() {
+    if (!this.kept) return this;
+    const { places, listener, sampling } = this.kept;
+    return { prompts: places.map(({ prompt, then }) => ({ ...prompt, ...then })), listener, sampling };
+  }
+
+  /** Every prompt whose file is needed: those arranged, and those that only sound still. */
+  get needed() {
+    const gone = (this.kept?.places ?? []).map(({ prompt }) => prompt).filter((prompt) => !this.prompts.includes(prompt));
+    return [...this.prompts, ...gone];
+  }
+
   /** Whether a prompt, or "listener", is not as it sounds. */
   isPending(id) {
     if (!this.kept) return false;
     const now = this.point(id);
-    const then = id === "listener" ? this.kept.listener : this.kept.prompts.find((prompt) => prompt.id === id);
+    const { listener, prompts } = this.sounding;
+    const then = id === "listener" ? listener : prompts.find((prompt) => prompt.id === id);
     return !then || now.x !== then.x || now.y !== then.y || now.name !== then.name;
   }
 
@@ -137,7 +152,7 @@ export class Store {
 
   /** The colour of the mixture that sounds, which is another only while something is pending. */
   soundingColour() {
-    const { prompts, listener } = this.kept ?? this;
+    const { prompts, listener } = this.sounding;
     return mix(prompts.map((prompt) => gel(prompt.gel)), sharesAt(listener, prompts));
   }
 

@@ -22,7 +22,7 @@ export class Uploads {
 
   /** Hands over everything again: the server is another, or has forgotten. */
   again() {
-    for (const prompt of this.store.prompts) {
+    for (const prompt of this.store.needed) {
       if (prompt.kind !== "audio") continue;
       this.hand(prompt);
     }

@@ -25,12 +25,19 @@ export class Player extends EventTarget {
    *
    * @param {number} rate_hz the stream's.
    * @param {number} channels the stream's.
+   * @throws {Error} its script could not be fetched; another time it may.
    */
   async open(rate_hz, channels) {
     if (this.context) return;
     const context = new AudioContext({ sampleRate: rate_hz, latencyHint: "playback" });
     this.context = context;
-    await context.audioWorklet.addModule(new URL("worklet.js", import.meta.url));
+    try {
+      await context.audioWorklet.addModule(new URL("worklet.js", import.meta.url));
+    } catch (error) {
+      this.context = null;
+      await context.close();
+      throw error;
+    }
     this.node = new AudioWorkletNode(context, "chunk-player", {
       numberOfInputs: 0,
       outputChannelCount: [channels],

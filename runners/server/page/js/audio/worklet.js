@@ -61,7 +61,7 @@ class ChunkPlayer extends AudioWorkletProcessor {
     const ahead = this.flowing ? Math.round(AHEAD_S * sampleRate) : 0;
     const changed = this.ring.replace(chunk, samples, ahead, Math.round(CHANGE_S * sampleRate));
     const sounding = this.flowing ? this.ring.chunk : null;
-    this.port.postMessage({ changed: { chunk, sounding, frames: 0, ...changed } });
+    this.port.postMessage({ changed: { chunk, sounding, written: 0, ...changed } });
   }
 
   /** Copies what is played from now on, or sends off what is left of the copy. */

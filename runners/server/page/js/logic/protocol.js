@@ -1,5 +1,7 @@
 /** Messages of the soundstage protocol as this page uses them (docs/protocol.md). */
 
+import { sharesAt } from "./weights.js";
+
 const HEADER_BYTES = 32;
 const MAGIC = 0x6b636873; // "shck"
 const AGAIN = 1;
@@ -49,6 +51,16 @@ export function changesOf(wanted, present) {
 /** Whether a change is one of style, which is worth hearing before its turn. */
 export function isStyle(changes) {
   return ["texts", "text_weights", "clips", "clip_weights"].some((name) => name in changes);
+}
+
+/**
+ * An arrangement as controls of the pipeline.
+ *
+ * @param {{prompts: object[], listener: {x: number, y: number}, sampling: Record<string, number>}}
+ *     arranged see Store.
+ */
+export function controlsOf({ prompts, listener, sampling }) {
+  return { ...promptControls(prompts, sharesAt(listener, prompts)), ...sampling };
 }
 
 /**
