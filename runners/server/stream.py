@@ -185,8 +185,8 @@ class EngineStream:
         """Forgets the context: the next chunk is chunk 0 again. Unread chunks are dropped.
 
         Args:
-            seed: another seed; None keeps it, and with it the music.
-            state: where to begin instead, of one row (see `Engine.continued`).
+            seed: another seed, which ends what was prepared; None keeps it, and with it the music.
+            state: where to begin instead, of one row (see `runners.continuation`).
 
         Raises:
             ControlRefused: the seed is refused.
@@ -197,6 +197,9 @@ class EngineStream:
         controls = steered(self._graph, changes, row.controls)
         with self._lanes.changed:
             row.controls = controls
+            if changes:
+                # What was prepared would go on with the seed of before.
+                self._end_rehearsal()
             fresh = state or initial(self._graph, row.state.streams)
             self._lanes.tally.dropped += row.reset(fresh, time.monotonic())
             self._lanes.changed.notify_all()

@@ -147,6 +147,27 @@ def test_a_change_that_fails_beforehand_leaves_the_music_alone():
     play(evening())
 
 
+def test_another_seed_ends_what_was_prepared_and_the_same_one_does_not(engine):
+    async def evening():
+        stream = await engine.join(QUIET)
+        stream.play()
+        stream.prepare(LOUD)
+        await until(lambda: stream.prepared)
+        stream.reset()
+        assert not stream.prepared
+        await until(lambda: stream.prepared)
+        stream.reset(seed=9)
+        assert not stream.prepared
+        assert engine.figures().streams == 1
+        await read(stream, 2)
+        assert not stream.prepared
+        stream.prepare(LOUD)
+        await until(lambda: stream.prepared)
+        await stream.close()
+
+    play(evening())
+
+
 def test_a_stream_that_stands_still_gives_nothing_to_prepare(engine):
     async def evening():
         stream = await engine.join(QUIET)
