@@ -95,8 +95,9 @@ async def generate(desk: Desk, request: Request) -> Response:
         asked = read_object(await request.body())
         seconds = _seconds(asked.pop("duration_s", 10.0), desk.limits.generate_s)
         suffix = _suffix(asked.pop("format", _accepted(request)))
-        state = await desk.continued(asked.pop(CONTINUE, None))
+        clip = asked.pop(CONTINUE, None)
         controls = controls_of(asked, desk.uploads, desk.graph.format)
+        state = await desk.continued(clip)
         stream = await desk.engine.join(
             controls, pace="fast", buffer_chunks=AHEAD_CHUNKS, state=state
         )

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 import numpy as np
 
 from graph.plan import Graph
 from graph.state import State
 from runners.continuation import LEAD_S, Continuer, NotContinuable, find_ends
+from runners.errors import UserError
+
+LOGGER = logging.getLogger("soundstage.serve")
 
 
 class Continuing:
@@ -51,7 +55,9 @@ class Continuing:
             One row, at chunk 0.
 
         Raises:
-            NotContinuable: the pipeline cannot go on from clips.
+            NotContinuable: the pipeline cannot go on from clips, or not from this one: its weights
+                lack the encoder, or a stage failed on it.
+            ModelError: published models that it needs have not been fetched.
             InputError: the clip is shorter than one codec frame.
         """
         async with self._free:
@@ -65,6 +71,13 @@ class Continuing:
                 await asyncio.to_thread(continuer.close)
 
     def _listen(self, audio: np.ndarray) -> State:
-        if self._continuer is None:
-            self._continuer = Continuer(self._graph)
-        return self._continuer.state(audio)
+        try:
+            if self._continuer is None:
+                self._continuer = Continuer(self._graph)
+            return self._continuer.state(audio)
+        except UserError:
+            raise
+        # Whatever a stage raises is an answer to who asked, whose stream plays on.
+        except Exception as error:
+            LOGGER.warning("a stream cannot go on from a clip: %s", error)
+            raise NotContinuable(f"the music cannot go on from this clip: {error}") from error

@@ -12,7 +12,9 @@ import soundfile
 from served import PATIENCE_S, hear, samples, say, served, settled, speak, started
 
 import soundstage
+from runners.server.continuing import Continuing
 from runners.server.frames import AGAIN, HEADER, HEARD_HEADER, HEARD_MAGIC
+from stages.array_source import WeightsError
 
 PATH = "/ws/stream"
 RATE_HZ = 48_000
@@ -89,6 +91,23 @@ def test_a_stream_goes_on_from_an_upload_and_begins_anew_from_another(desk):
         while HEADER.unpack_from(frame)[2]:
             frame = samples(socket)
         np.testing.assert_array_equal(audio_of(frame), offline(1, continue_from=clips[1])[0])
+    assert settled(desk, 0)
+
+
+def test_a_clip_that_a_stage_fails_on_is_refused_and_the_music_goes_on(desk, monkeypatch):
+    def lacking(graph):
+        raise WeightsError("the weights lack the encoder")
+
+    monkeypatch.setattr(desk, "continuing", Continuing(desk.graph))
+    monkeypatch.setattr("runners.server.continuing.Continuer", lacking)
+    clip = upload(desk, wav(sound(1.0)))
+    with speak(desk, PATH) as socket:
+        started(socket, controls=SEED_5, pace="realtime")
+        say(socket, type="reset", **{"continue": clip})
+        refused = hear(socket, "refused")
+        assert (refused["of"], "lack the encoder" in refused["reason"]) == ("reset", True)
+        say(socket, type="play")
+        np.testing.assert_array_equal(audio_of(samples(socket)), offline(1)[0])
     assert settled(desk, 0)
 
 
