@@ -6,6 +6,7 @@ tick before; a tick in which nothing came in must hold nothing, or the model hea
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterator
 from typing import ClassVar
@@ -87,7 +88,7 @@ class LiveInput:
         rate_hz = format.sample_rate_hz if rate_hz is None else rate_hz
         if not 1_000 <= rate_hz <= 768_000:
             raise InputError(f"audio played in has a rate of 1 kHz to 768 kHz, not {rate_hz} Hz")
-        self._format = format
+        self._format, self._rate_hz = format, rate_hz
         self._resampler = (
             None
             if rate_hz == format.sample_rate_hz
@@ -114,6 +115,8 @@ class LiveInput:
             raise InputError("audio played in must be numbers within full scale, -1 to 1")
         if not len(samples):
             return
+        # What is far behind would not be kept; of a message at a low rate very much would be made.
+        samples = samples[-math.ceil(2 * self._rate_hz * self._format.chunk_s) :]
         with self._lock:
             new = samples if self._resampler is None else self._resampler.resample_chunk(samples)
             if self._channels == 1:

@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import soundfile
+import soxr
 from command_line import run, told
 
 import soundstage
@@ -236,6 +237,23 @@ def test_live_input_at_another_rate_in_mono():
     np.testing.assert_array_equal(heard[:, 0], heard[:, 1])
     spectrum = np.abs(np.fft.rfft(heard[:, 0]))
     assert abs(spectrum.argmax() * RATE_HZ / CHUNK - 440) < 3
+
+
+def test_of_very_much_live_input_no_more_is_resampled_than_is_kept(monkeypatch):
+    format = soundstage.load(preset="toy-inject").format
+    resampled = []
+
+    class Counting(soxr.ResampleStream):
+        def resample_chunk(self, samples, last=False):
+            resampled.append(len(samples))
+            return super().resample_chunk(samples, last)
+
+    monkeypatch.setattr(soxr, "ResampleStream", Counting)
+    tone = np.sin(np.arange(100_000) / 3).astype(np.float32)[:, None]
+    live = LiveInput(format, rate_hz=1_000, channels=1)
+    live.write(tone)
+    assert resampled == [2 * 1_000 * format.chunk_s]
+    assert len(live.take()) == format.dims["sample"]
 
 
 @pytest.mark.parametrize(
