@@ -65,11 +65,13 @@ def listen(host: str, port: int, lost_s: float) -> list[socket.socket]:
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except OSError as error:
-        raise OutputError(f"{host}: no address of this machine: {error.strerror}") from error
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no name"
+        raise OutputError(f"{host}: no address of this machine: {reason}") from error
     sockets: list[socket.socket] = []
     fault: OSError | None = None
-    for family, _, _, _, address in found:
+    # A name may stand for one address twice.
+    for family, _, _, _, address in dict.fromkeys(found):
         try:
             sockets.append(socket.create_server(address, family=family, backlog=BACKLOG))
         except OSError as error:

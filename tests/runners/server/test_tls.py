@@ -22,6 +22,7 @@ from websockets.sync.client import connect
 
 import soundstage
 from runners.server.frames import HEADER
+from runners.server.listening import listen
 from runners.server.lyria import PATHS
 
 
@@ -156,5 +157,13 @@ def test_a_port_that_is_taken_is_told_in_a_line():
     assert (ran.code, "cannot listen there: the port is taken" in told(ran.stderr)) == (6, True)
     ran = run("serve", "toy", "--host", "192.0.2.1", "--insecure", "--port", free_port())
     assert (ran.code, "the address is not this machine's" in told(ran.stderr)) == (6, True)
-    ran = run("serve", "toy", "--host", "no such name", "--insecure")
-    assert (ran.code, "no address of this machine" in told(ran.stderr)) == (6, True)
+    for host in ("no such name", "no..name"):
+        ran = run("serve", "toy", "--host", host, "--insecure")
+        assert (ran.code, "no address of this machine" in told(ran.stderr)) == (6, True)
+
+
+def test_a_name_that_stands_for_one_address_twice_is_listened_on_once(monkeypatch):
+    found = socket.getaddrinfo("127.0.0.1", free_port(), type=socket.SOCK_STREAM)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: found * 2)
+    (sock,) = listen("twice", 0, 40.0)
+    sock.close()
