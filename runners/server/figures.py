@@ -23,7 +23,7 @@ class Figures:
     Attributes:
         ready: whether it is warm and takes streams.
         draining: whether it waits for its last streams to leave.
-        streams: streams that are there, paused ones included.
+        streams: streams that are there, paused ones included, and what is prepared beside them.
         playing: streams whose chunks are being made.
         realtime: streams of pace "realtime".
         fast: streams of pace "fast".
