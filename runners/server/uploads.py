@@ -74,7 +74,8 @@ class Uploads:
 
     def _read(self, data: bytes, suffix: str) -> Upload:
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / f"upload{suffix if suffix.isascii() else ''}"[:40]
+            plain = suffix.isascii() and suffix.isprintable()
+            path = Path(folder) / f"upload{suffix if plain else ''}"[:40]
             path.write_bytes(data)
             clips = read_clips(path, self._format, LONGEST_S)
             rate_hz, channels = self._format.sample_rate_hz, self._format.channels

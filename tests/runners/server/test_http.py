@@ -125,6 +125,15 @@ def test_an_upload_is_a_prompt(desk):
     assert settled(desk, 0)
 
 
+@pytest.mark.parametrize("name", ["piano.ogg", "a.\0x", "a.ö", "a." + 300 * "z"])
+def test_an_upload_may_come_in_a_form_whatever_its_file_is_called(desk, name):
+    head = f'--X\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\n'
+    form = head.encode() + PIANO.read_bytes() + b"\r\n--X--\r\n"
+    headers = {"content-type": "multipart/form-data; boundary=X"}
+    with ask(desk, "/uploads", form, headers=headers) as answer:
+        assert answer.status == 201
+
+
 def test_uploads_that_cannot_be_used_are_refused(desk):
     status, reason = refused(desk, "/uploads", b"no audio")
     assert status == 400
