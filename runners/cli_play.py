@@ -208,7 +208,7 @@ def play(
 
 
 def _print_devices() -> None:
-    from runners.player.speakers import find_devices
+    from runners.player.sound_devices import find_devices
 
     playing, recording = find_devices(), find_devices("input")
     for title, devices in (("to play on", playing), ("to listen to", recording)):
@@ -217,6 +217,8 @@ def _print_devices() -> None:
             mark = "*" if each.is_default else " "
             rate = f"{each.channels} channels, {each.rate_hz:g} Hz"
             print(f"{mark} {each.index:3}  {each.name} ({rate})")
+        if not devices:
+            print("  none")
     if not playing:
         print("no sound device that can play; see --to and --output")
 

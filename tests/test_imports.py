@@ -40,7 +40,7 @@ ONLY_IN = {
     "huggingface_hub": {"runners/models/hub.py"},
     "ai_edge_litert": {"stages/musiccoca/litert.py"},
     "matplotlib": {"runners/plots.py"},
-    "sounddevice": {"runners/player/speakers.py"},
+    "sounddevice": {"runners/player/sound_devices.py"},
     "soundfile": {"runners/compressed.py", "runners/decoding.py"},
     "textual": {"runners/player/desk.py"},
 }

@@ -150,7 +150,7 @@ def _processor() -> str:
 
 
 def _sound() -> tuple[tuple[str, ...], str]:
-    from runners.player.speakers import find_devices
+    from runners.player.sound_devices import find_devices
 
     try:
         devices = find_devices()

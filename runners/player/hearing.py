@@ -6,17 +6,15 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Protocol
 
 import numpy as np
 
 from graph.format import Format
 from runners.audio_in import read_audio
-from runners.errors import OutputError
 from runners.injection import LiveInput, blocks
-from runners.player.speakers import portaudio
-
-_CURE = "`soundstage play --list-devices` shows what there is"
+from runners.player.sound_devices import in_words, number_or_name, portaudio
 
 
 class Ear(Protocol):
@@ -94,7 +92,7 @@ class MicrophoneHearing:
             UsageError: the extra `play` is not installed.
             OutputError: there is no such device, or PortAudio is not there.
         """
-        self._found()
+        self._found(portaudio())
 
     @contextmanager
     def open(self, format: Format) -> Iterator[Ear]:
@@ -103,7 +101,8 @@ class MicrophoneHearing:
         Raises:
             OutputError: the device cannot be opened.
         """
-        library, found = portaudio(), self._found()
+        library = portaudio()
+        found = self._found(library)
         channels = format.channels if found["max_input_channels"] >= format.channels else 1
         rate_hz = round(found["default_samplerate"])
         live = LiveInput(format, rate_hz, channels)
@@ -112,7 +111,7 @@ class MicrophoneHearing:
             # A driver may deliver anything; beyond full scale is a microphone that is too near.
             live.write(np.clip(np.nan_to_num(samples), -1.0, 1.0))
 
-        try:
+        with in_words(library, found["name"]):
             stream = library.InputStream(
                 samplerate=rate_hz,
                 channels=channels,
@@ -120,18 +119,15 @@ class MicrophoneHearing:
                 device=found["index"],
                 callback=heard,
             )
-        except library.PortAudioError as error:
-            raise OutputError(f"{found['name']}: {error}; {_CURE}") from error
-        with stream:
-            yield live
-
-    def _found(self) -> dict[str, Any]:
-        library = portaudio()
-        wanted = int(self.device) if self.device and self.device.isdecimal() else self.device
         try:
-            found: dict[str, Any] = library.query_devices(wanted, "input")
-        except (library.PortAudioError, ValueError) as error:
-            name = "the microphone" if self.device is None else f"device {self.device!r}"
-            reason = str(error).split(" [PaErrorCode")[0]
-            raise OutputError(f"{name}: {reason}; {_CURE}") from error
+            with in_words(library, found["name"]):
+                stream.start()
+            yield live
+        finally:
+            stream.close()
+
+    def _found(self, library: ModuleType) -> dict[str, Any]:
+        name = "the microphone" if self.device is None else f"device {self.device!r}"
+        with in_words(library, name):
+            found: dict[str, Any] = library.query_devices(number_or_name(self.device), "input")
         return found

@@ -1,81 +1,20 @@
-"""The speakers, through PortAudio. The only file that knows it."""
+"""The speakers, through PortAudio."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from runners.errors import OutputError, UsageError
+from runners.errors import OutputError
 from runners.player.sink import AHEAD_S, Source
+from runners.player.sound_devices import in_words, number_or_name, portaudio
 
-_ELSE = "or play through a program, such as --to 'aplay'"
-
-
-@dataclass(frozen=True)
-class Device:
-    """A sound device that can play or record.
-
-    Attributes:
-        index: its number.
-        name: its name, with the system's interface behind it.
-        channels: how many it has at most, of those asked for.
-        rate_hz: its own sample rate.
-        is_default: whether it is what is used if none is named.
-    """
-
-    index: int
-    name: str
-    channels: int
-    rate_hz: float
-    is_default: bool
-
-
-def portaudio() -> ModuleType:
-    """The library.
-
-    Raises:
-        UsageError: the extra `play` is not installed.
-        OutputError: PortAudio itself is not.
-    """
-    try:
-        import sounddevice
-    except ModuleNotFoundError as error:
-        cure = f"install it with `pip install 'soundstage[play]'`, {_ELSE}"
-        raise UsageError(f"the speakers: sounddevice is not installed; {cure}") from error
-    except OSError as error:
-        cure = f"install it (on Debian: apt-get install libportaudio2), {_ELSE}"
-        raise OutputError(f"the speakers: {error}; {cure}") from error
-    return sounddevice
-
-
-def find_devices(kind: Literal["output", "input"] = "output") -> list[Device]:
-    """Every device that can play, or record.
-
-    Raises:
-        Exception: what `portaudio` raises.
-    """
-    library = portaudio()
-    systems = [str(api["name"]) for api in library.query_hostapis()]
-    try:
-        default = library.query_devices(kind=kind)["index"]
-    except (library.PortAudioError, ValueError):
-        default = None
-    return [
-        Device(
-            each["index"],
-            f"{each['name']}, {systems[each['hostapi']]}",
-            each[f"max_{kind}_channels"],
-            each["default_samplerate"],
-            each["index"] == default,
-        )
-        for each in library.query_devices()
-        if each[f"max_{kind}_channels"] > 0
-    ]
+_ELSE = ", or play through a program, such as --to 'aplay'"
 
 
 @dataclass(frozen=True)
@@ -95,9 +34,8 @@ class SpeakersChoice:
             Exception: what `portaudio` raises.
             OutputError: there is no such device, or it takes another rate or fewer channels.
         """
-        library = portaudio()
-        wanted = self._wanted()
-        with self._told(library):
+        library, wanted = portaudio(_ELSE), number_or_name(self.device)
+        with self._in_words(library):
             library.query_devices(wanted, "output")
             library.check_output_settings(wanted, channels, "float32", None, sample_rate_hz)
 
@@ -108,29 +46,18 @@ class SpeakersChoice:
         Raises:
             OutputError: it cannot be opened.
         """
-        library = portaudio()
-        with self._told(library):
-            name = str(library.query_devices(self._wanted(), "output")["name"])
-            speakers = Speakers(name, library, self._wanted(), sample_rate_hz, channels)
+        library, wanted = portaudio(_ELSE), number_or_name(self.device)
+        with self._in_words(library):
+            name = str(library.query_devices(wanted, "output")["name"])
+            speakers = Speakers(name, library, wanted, sample_rate_hz, channels)
         try:
             yield speakers
         finally:
             speakers.close()
 
-    def _wanted(self) -> int | str | None:
-        return (
-            int(self.device) if self.device is not None and self.device.isdecimal() else self.device
-        )
-
-    @contextmanager
-    def _told(self, library: ModuleType) -> Iterator[None]:
-        try:
-            yield
-        except (library.PortAudioError, ValueError) as error:
-            name = "the speakers" if self.device is None else f"device {self.device!r}"
-            reason = str(error).split(" [PaErrorCode")[0]
-            cure = "`soundstage play --list-devices` shows what there is"
-            raise OutputError(f"{name}: {reason}; {cure}, {_ELSE}") from error
+    def _in_words(self, library: ModuleType) -> AbstractContextManager[None]:
+        name = "the speakers" if self.device is None else f"device {self.device!r}"
+        return in_words(library, name, _ELSE)
 
 
 class Speakers:
