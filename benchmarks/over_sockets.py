@@ -21,6 +21,8 @@ from websockets.asyncio.client import ClientConnection, connect
 ROOT = Path(__file__).parents[1]
 STYLES = ("warm pads", "jazz trio", "techno", "string quartet")
 READY_WITHIN_S = 600.0
+# What nobody is to be told here: everybody is let in, and asks for what there is.
+FAULTS = ("failed", "refused", "full")
 
 
 class Served:
@@ -145,21 +147,22 @@ class Listener:
         self._heard_up_to_s: float | None = None
 
     async def play(self, stop: asyncio.Event) -> None:
-        """Listens until it is told to stop, or the server ends."""
+        """Listens until it is told to stop, its stream fails, or the server ends."""
         async with connect(self._server.socket_address, max_size=None) as sock:
             chunk_s = json.loads(await sock.recv())["format"]["chunk_s"]
             await _say(sock, type="start", encoding="int16", controls=self._controls())
             await _say(sock, type="play")
             while not stop.is_set():
                 message = await sock.recv()
-                if isinstance(message, str):
-                    await self._hear(sock, json.loads(message), chunk_s)
+                said = json.loads(message) if isinstance(message, str) else {"type": "samples"}
+                if said["type"] in FAULTS:
+                    # Nothing more would come.
+                    self._heard.faults.append(f"listener {self._number}: {said}")
+                    return
+                if said["type"] == "chunk":
+                    await self._hear(sock, said, chunk_s)
 
     async def _hear(self, sock: ClientConnection, said: dict[str, Any], chunk_s: float) -> None:
-        if said["type"] in ("failed", "refused", "full"):
-            self._heard.faults.append(f"listener {self._number}: {said}")
-        if said["type"] != "chunk":
-            return
         self._count(said, chunk_s)
         if self._steer_every and self._next % self._steer_every == 0:
             await _say(sock, type="steer", controls=self._controls())
@@ -184,7 +187,7 @@ class Listener:
 
 
 async def visit(server: Served, number: int) -> None:
-    """Joins, takes a chunk as it comes, saves, leaves."""
+    """Joins, takes a chunk as it comes, saves, leaves; raises `RuntimeError` if it may not."""
     async with connect(server.socket_address, max_size=None) as sock:
         controls = {"prompts": [STYLES[number % len(STYLES)]], "seed": number}
         await _say(sock, type="start", pace="fast", controls=controls)
@@ -192,16 +195,18 @@ async def visit(server: Served, number: int) -> None:
         await _hear_until(sock, "chunk")
         await _say(sock, type="save")
         await _say(sock, type="stop")
-        await _hear_until(sock, "stopped", "refused", "full")
+        await _hear_until(sock, "stopped")
 
 
 async def _say(sock: ClientConnection, **message: Any) -> None:
     await sock.send(json.dumps(message))
 
 
-async def _hear_until(sock: ClientConnection, *kinds: str) -> None:
-    ends = {*kinds, "full", "refused"}
+async def _hear_until(sock: ClientConnection, kind: str) -> None:
     while True:
         message = await sock.recv()
-        if isinstance(message, str) and json.loads(message)["type"] in ends:
+        said = json.loads(message) if isinstance(message, str) else {"type": "samples"}
+        if said["type"] == kind:
             return
+        if said["type"] in FAULTS:
+            raise RuntimeError(f"a visitor was told {said}")
