@@ -203,7 +203,7 @@ class ChunkSampler:
             frames=frames,
             alphabet=alphabet or OwnLevel(),
             chooser=chooser or Addressed(),
-            # The scores of one row's two prompts fit a processor's cache, those of many do not.
+            # The scores of two prompts fit a processor's cache, those of many do not.
             prompts_at_once=2 if self._device.platform == "cpu" else None,
         )
 
