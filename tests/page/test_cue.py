@@ -4,7 +4,7 @@ import base64
 
 import numpy as np
 import pytest
-from browsing import ready, serving, until
+from browsing import play, ready, serving, until
 
 pytestmark = pytest.mark.slow
 
@@ -41,11 +41,9 @@ def network(tmp_path_factory):
 
 
 def playing(open_page, address):
-    page = open_page(address)
-    until(page, "soundstage.conductor.ready && soundstage.link.state === 'open'")
+    page = ready(open_page(address))
     page.evaluate(WATCH)
-    page.get_by_role("button", name="Play", exact=True).click()
-    until(page, "soundstage.player.status.flowing")
+    play(page)
     return page
 
 

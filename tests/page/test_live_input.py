@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browsing import FLAGS, PATIENCE_S, chromium, hear, serving, until
+from browsing import hear, launched, opening, play, ready, serving, until
 
 pytestmark = pytest.mark.slow
 
@@ -13,32 +13,14 @@ MICROPHONE = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-str
 
 
 @pytest.fixture(scope="module")
-def studio():
-    """A browser with a microphone."""
-    sync_api = pytest.importorskip("playwright.sync_api")
-    path = chromium()
-    if path is None:
-        pytest.skip("no chromium on this machine")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=[*FLAGS, *MICROPHONE])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
-def page(studio, tmp_path_factory):
-    """The page of a pipeline that takes live input, playing."""
+def page(tmp_path_factory):
+    """The page of a pipeline that takes live input, playing, in a browser with a microphone."""
     log = tmp_path_factory.mktemp("serve") / "log"
-    with serving(log, "--preset", "toy-inject") as address:
-        context = studio.new_context()
-        context.set_default_timeout(1000 * PATIENCE_S)
-        page = context.new_page()
-        page.goto(address)
-        until(page, "soundstage.conductor.started && soundstage.link.state === 'open'")
-        page.get_by_role("button", name="Play", exact=True).click()
-        until(page, "soundstage.player.status.flowing")
-        yield page
-        context.close()
+    with serving(log, "--preset", "toy-inject") as address, launched(*MICROPHONE) as studio:
+        with opening(studio) as open_page:
+            page = ready(open_page(address))
+            play(page)
+            yield page
 
 
 def played_in(page):

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import pytest
 from wires import PATIENCE_S, free_port
 
 FLAGS = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required"]
@@ -53,6 +54,38 @@ def chromium():
     """Where a Chromium of this machine is, or None."""
     names = ("chromium", "chromium-browser", "google-chrome")
     return next((path for path in map(shutil.which, names) if path), None)
+
+
+@contextmanager
+def launched(*flags: str) -> Iterator:
+    """Runs a browser; where there is none, the test is skipped."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    path = chromium()
+    if path is None:
+        pytest.skip("no chromium on this machine")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=[*FLAGS, *flags])
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def opening(browser) -> Iterator:
+    """Yields what opens pages, each in a context of its own; a fault in a script fails the test."""
+    contexts, faults = [], []
+
+    def open_page(at, **options):
+        contexts.append(browser.new_context(**options))
+        contexts[-1].set_default_timeout(1000 * PATIENCE_S)
+        page = contexts[-1].new_page()
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.goto(at)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert faults == []
 
 
 @contextmanager
