@@ -185,11 +185,17 @@ def test_full_is_an_answer():
         assert hear(second)["type"] == "started"
 
 
-def test_the_protocol_is_described_for_machines(desk):
+def test_the_protocol_is_described_for_machines(client, desk):
     import urllib.request
 
     root = f"http://127.0.0.1:{desk.settings.port}"
     with urllib.request.urlopen(f"{root}/asyncapi.json") as answer:
         document = json.load(answer)
-    names = document["channels"]["stream"]["messages"]
-    assert {"say_start", "say_steer", "hear_ready", "hear_chunk", "hear_refused"} <= set(names)
+    messages = document["channels"]["stream"]["messages"]
+    assert {"say_start", "say_steer", "hear_started", "hear_refused"} <= set(messages)
+    ready = hear(client)
+    say(client, type="start", controls=CONTROLS, pace="fast")
+    say(client, type="play")
+    for said in (ready, hear(client, "chunk")):
+        described = messages[f"hear_{said['type']}"]["payload"]["properties"]
+        assert described.keys() == said.keys()
