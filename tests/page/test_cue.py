@@ -1,10 +1,8 @@
 """Changes arranged unheard and dropped into the music that sounds, on a network that plays."""
 
-import base64
-
 import numpy as np
 import pytest
-from browsing import play, ready, serving, until
+from browsing import floats, play, ready, serving, until
 
 pytestmark = pytest.mark.slow
 
@@ -20,15 +18,6 @@ WATCH = """() => {
     came.push({ ...chunk, samples: chunk.samples.slice() });
     feed(chunk);
   };
-}"""
-# In base64: lists of numbers take a browser far longer.
-FLOATS = """async (blocks) => {
-  const bytes = new Uint8Array(await new Blob(blocks).arrayBuffer());
-  let text = "";
-  for (let at = 0; at < bytes.length; at += 32768) {
-    text += String.fromCharCode(...bytes.subarray(at, at + 32768));
-  }
-  return btoa(text);
 }"""
 
 
@@ -47,9 +36,8 @@ def playing(open_page, address):
     return page
 
 
-def floats(page, blocks):
-    coded = page.evaluate(f"({FLOATS})({blocks})")
-    return np.frombuffer(base64.b64decode(coded), "<f4").reshape(-1, 2)
+def stereo(page, blocks):
+    return floats(page, blocks).reshape(-1, 2)
 
 
 def where(part, whole):
@@ -84,10 +72,10 @@ def test_what_is_cued_is_not_heard_and_what_is_dropped_is_heard_within_a_chunk(o
     await_past(page, first["chunk"])
     of_index = f"chunk.chunk === {first['chunk']}"
     old, new = (
-        floats(page, f"[came.find((chunk) => {of_index} && {flag}chunk.again).samples]")
+        stereo(page, f"[came.find((chunk) => {of_index} && {flag}chunk.again).samples]")
         for flag in ("!", "")
     )
-    heard = floats(page, "played")
+    heard = stereo(page, "played")
     begins = first["from"] + (CHANGE_FRAMES if first["from"] else 0)
     at = where(new[begins:], heard)
     assert at is not None, "the new chunk is played from there to its end"
@@ -153,12 +141,12 @@ def test_a_prompt_that_moved_is_heard_sooner_and_is_other_music_at_the_same_seed
     of_index = f"chunk.chunk === {change['chunk']}"
     await_past(page, change["chunk"])
     old, new = (
-        floats(page, f"[came.find((chunk) => {of_index} && {flag}chunk.again).samples]")
+        stereo(page, f"[came.find((chunk) => {of_index} && {flag}chunk.again).samples]")
         for flag in ("!", "")
     )
     assert np.abs(new - old).max() > 0.01
     begins = change["from"] + (CHANGE_FRAMES if change["from"] else 0)
-    assert where(new[begins:], floats(page, "played")) is not None
+    assert where(new[begins:], stereo(page, "played")) is not None
 
 
 def test_a_cue_without_a_place_is_told_and_the_drop_is_heard_all_the_same(
