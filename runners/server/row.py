@@ -86,6 +86,7 @@ class Row:
         unread: chunks that are made and not read.
         read: behind the last chunk that was read.
         heard: collects what is played in; None = nothing ever was.
+        hears: what each of the last chunks heard of it, by the chunk's index.
         told: the index of the newest chunk read since the beginning of the music.
         served: grows with every chunk made for anyone: the last time this one was served.
         underruns: chunks that were late.
@@ -105,6 +106,7 @@ class Row:
     unread: deque[tuple[Made, Behind]] = field(default_factory=deque)
     read: Behind = field(init=False)
     heard: LiveInput | None = None
+    hears: dict[int, Mapping[str, np.ndarray]] = field(default_factory=dict)
     told: int = -1
     served: int = 0
     underruns: int = 0
@@ -112,8 +114,7 @@ class Row:
 
     def __post_init__(self) -> None:
         self.read = Behind(self.state, self.controls)
-        # What is made ahead, unread or with the listener, and the chunk that sounds.
-        self.begun = deque(maxlen=self.most_unread + 2)
+        self.begun = deque(maxlen=self._remembered)
 
     @property
     def realtime(self) -> bool:
@@ -132,7 +133,7 @@ class Row:
             place: where it sits in its group.
             silent: the controls that carry what is played in, silent; none in most pipelines.
         """
-        live = silent if self.heard is None else dict.fromkeys(silent, self.heard.take())
+        live = silent if self.heard is None else self._hear(self.heard, silent)
         steady = self.controls
         controls = {**steady, **live} if live else steady
         return Order(self, place, self.epoch, controls, steady, self.steers, self.state)
@@ -178,6 +179,7 @@ class Row:
         dropped = len(self.unread)
         self.unread.clear()
         self.begun.clear()
+        self.hears.clear()
         self.epoch += 1
         self.told = -1
         self.state = state
@@ -236,6 +238,19 @@ class Row:
         self.unread.append((made, behind))
         self.wake()
         return dropped
+
+    @property
+    def _remembered(self) -> int:
+        """Chunks that may be made again: what is made ahead, and the one that sounds."""
+        return self.most_unread + 2
+
+    def _hear(self, live: LiveInput, silent: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+        """What the next chunk hears: if it is made again, what it heard before."""
+        chunk = self.state.chunks[0]
+        if chunk not in self.hears:
+            self.hears[chunk] = dict.fromkeys(silent, live.take())
+            self.hears.pop(chunk - self._remembered, None)
+        return self.hears[chunk]
 
     def _forget_from(self, chunk: int) -> None:
         while self.begun and self.begun[-1].chunk >= chunk:

@@ -250,6 +250,36 @@ def test_what_is_played_in_is_heard_in_the_next_chunk_and_no_further():
         assert found != alone.sha(QUIET, (3, {}))
 
 
+def test_a_chunk_that_is_made_again_hears_what_it_heard_before():
+    graph = toy(preset="toy-inject")
+    rng = np.random.default_rng(1)
+    size = graph.format.dims["sample"]
+    first, second, third = rng.uniform(-0.5, 0.5, (3, size, 2)).astype(np.float32)
+
+    async def evening():
+        async with started(graph, rows=1) as engine:
+            stream = await engine.join(QUIET, pace="fast", buffer_chunks=2)
+            stream.hear(first)
+            stream.play()
+            await until(lambda: stream.unread == 2)
+            stream.hear(second)
+            made = await read(stream, 1)
+            await until(lambda: stream.unread == 2)
+            stream.steer(LOUD, again=True)
+            stream.hear(third)
+            made += await read(stream, 3)
+            stream.reset()
+            stream.pause()
+            return heard(made)
+
+    found = play(evening())
+    alone = Alone(graph)
+    with alone.runner:
+        # Chunk 1 was made when nothing but the first had come in.
+        parts = (1, LOUD | {"inject": first[:0]}), (1, {"inject": second}), (1, {"inject": third})
+        assert found == alone.sha(QUIET | {"inject": first}, *parts, (1, {}))
+
+
 def test_an_engine_that_drains_lets_nobody_in_and_waits_for_the_last():
     async def evening():
         engine = Engine(toy(), rows=2)
