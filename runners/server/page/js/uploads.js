@@ -29,6 +29,9 @@ export class Uploads {
   }
 
   async hand(prompt) {
+    // An answer to what was handed over before is none to this.
+    const attempt = Symbol("attempt");
+    prompt.attempt = attempt;
     prompt.upload = undefined;
     prompt.silent = true;
     if (!prompt.file) {
@@ -38,13 +41,12 @@ export class Uploads {
     }
     prompt.state = "Uploading";
     this.store.changed();
-    try {
-      prompt.upload = await this.send(prompt.file, prompt.name);
-      prompt.state = "";
-      prompt.silent = false;
-    } catch (error) {
-      prompt.state = `Not used: ${error.message}`;
-    }
+    const answer = await this.send(prompt.file, prompt.name).then(
+      (upload) => ({ upload, silent: false, state: "" }),
+      (error) => ({ state: `Not used: ${error.message}` }),
+    );
+    if (prompt.attempt !== attempt) return;
+    Object.assign(prompt, answer);
     this.store.changed();
   }
 }
