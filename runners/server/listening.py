@@ -26,7 +26,8 @@ class Pulse(WebSocketsSansIOProtocol):
     """A WebSocket that ends when no sign of life comes, whatever is still in its pipe.
 
     A pong is one. So is that something is taken out of a pipe that was full: the ping may wait
-    there behind much music.
+    there behind much music. While nothing is read here, as what was said before takes its time,
+    none can come.
     """
 
     _taken = False
@@ -43,7 +44,7 @@ class Pulse(WebSocketsSansIOProtocol):
 
     def keepalive_timeout(self) -> None:
         """No pong came in time."""
-        if self._taken and self.ping_timeout is not None:
+        if (self._taken or self.read_paused) and self.ping_timeout is not None:
             self._taken = False
             self.pong_timer = self.loop.call_later(self.ping_timeout, self.keepalive_timeout)
             return

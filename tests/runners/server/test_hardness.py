@@ -1,5 +1,6 @@
 """Networks that vanish, readers that stop, and more of everything than a server takes."""
 
+import asyncio
 import hashlib
 import http.client
 import json
@@ -173,6 +174,22 @@ def test_a_reader_who_takes_something_now_and_then_is_kept_though_its_pongs_are_
             assert digest.hexdigest() == wanted(20)
             say(slow, type="stop")
             hear(slow, "stopped")
+
+
+def test_who_has_to_wait_long_for_an_answer_is_kept_though_nothing_is_read_meanwhile(
+    desk, monkeypatch
+):
+    async def slow(name):
+        await asyncio.sleep(2.5 * LOST_S)
+
+    with speak(desk, OWN) as client:
+        started(client)
+        monkeypatch.setattr(desk, "continued", slow)
+        say(client, type="reset", **{"continue": "a clip"})
+        say(client, type="steer", controls={})
+        assert hear(client)["type"] == "restarted"
+        assert hear(client)["type"] == "steered"
+    assert settled(desk, 0)
 
 
 # ---- more than a server takes
