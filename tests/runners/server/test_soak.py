@@ -19,7 +19,8 @@ VISITS = 150
 RESIDENT = Path("/proc/self/status")
 # Everything that a listener, or a chunk, has of its own.
 OWN = {"Row", "EngineStream", "Listener", "OwnSession", "Socket", "Pulse", "Task", "Schedule"}
-OWN |= {"State", "Made", "Chunk", "Tick", "Future", "WebSocket"}
+OWN |= {"State", "Made", "Chunk", "Tick", "Future", "WebSocket", "Begun"}
+OWN |= {"Rehearsal", "Rehearsed"}
 
 
 def left():
@@ -40,14 +41,19 @@ def resident_mb():
 
 
 def visit(desk, number):
-    """Joins, plays, steers, saves, leaves; one in five without a word."""
+    """Joins, plays, steers, saves, leaves, one in five without a word; every other one prepares."""
     client = speak(desk, PATH, legacy=True)
     controls = {"prompts": [f"visitor {number % 9}"], "seed": number}
     started(client, controls=controls)
     say(client, type="play")
     for _ in range(3):
         samples(client)
+    if number % 2:
+        say(client, type="prepare", controls={"temperature": 0.5})
+        hear(client, "preparing")
     say(client, type="steer", controls={"temperature": 1 + number % 3})
+    if number % 4 == 1:
+        say(client, type="prepare", controls={"temperature": 0.7})
     say(client, type="save")
     hear(client, "session")
     if number % 5:
