@@ -2,6 +2,9 @@
 
 import { waitBefore } from "./logic/backoff.js";
 
+// Some 0.7 s of what is played in. More than that waits where the network is too slow for it.
+const MOST_WAITING_BYTES = 64 * 1024;
+
 export class Link extends EventTarget {
   /** @param {() => string} address of the socket, asked for before each attempt. */
   constructor(address) {
@@ -55,6 +58,11 @@ export class Link extends EventTarget {
     if (this.socket?.readyState !== WebSocket.OPEN) return false;
     this.socket.send(message instanceof ArrayBuffer ? message : JSON.stringify(message));
     return true;
+  }
+
+  /** Sends what is of no use later, unless much waits already: a change would wait behind it. */
+  sendNow(message) {
+    return !(this.socket?.bufferedAmount > MOST_WAITING_BYTES) && this.send(message);
   }
 
   lost(event) {

@@ -42,7 +42,7 @@ const cue = new Cue(store, conductor);
 const morph = new Morph(store);
 const notice = new Notice(part);
 // While there is no stream, nobody hears it.
-const live = new Live((message) => conductor.started && link.send(message));
+const live = new Live((message) => conductor.started && link.sendNow(message));
 const uploads = new Uploads(store, (file, name) => conductor.upload(file, name));
 
 const list = new PromptList(part("prompt-list"), store, goOn);
