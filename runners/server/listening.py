@@ -44,7 +44,9 @@ class Pulse(WebSocketsSansIOProtocol):
 
     def keepalive_timeout(self) -> None:
         """No pong came in time."""
-        if (self._taken or self.read_paused) and self.ping_timeout is not None:
+        # Of one that is let go nothing is read any more either.
+        busy = self.read_paused and not self.transport.is_closing()
+        if (self._taken or busy) and self.ping_timeout is not None:
             self._taken = False
             self.pong_timer = self.loop.call_later(self.ping_timeout, self.keepalive_timeout)
             return
