@@ -25,34 +25,43 @@ MOST_UNSENT_BYTES = 256 * 1024
 class Pulse(WebSocketsSansIOProtocol):
     """A WebSocket that ends when no sign of life comes, whatever is still in its pipe.
 
-    A pong is one. So is that something is taken out of a pipe that was full: the ping may wait
-    there behind much music. While nothing is read here, as what was said before takes its time,
-    none can come.
+    A pong is one, and whatever else is said. So is that something is taken out of a pipe that was
+    full: the ping may wait there behind much music. While nothing is read here, as what was said
+    before takes its time, none can come.
     """
 
-    _taken = False
+    _alive = False
+
+    def data_received(self, data: bytes) -> None:
+        """The other side has said something."""
+        self._alive = True
+        super().data_received(data)
 
     def resume_writing(self) -> None:
         """The other side has taken something."""
         super().resume_writing()
-        self._taken = True
+        self._alive = True
 
     def send_keepalive_ping(self) -> None:
         """Asks for a sign of life."""
-        self._taken = False
+        self._alive = self._busy
         super().send_keepalive_ping()
 
     def keepalive_timeout(self) -> None:
         """No pong came in time."""
-        # Of one that is let go nothing is read any more either.
-        busy = self.read_paused and not self.transport.is_closing()
-        if (self._taken or busy) and self.ping_timeout is not None:
-            self._taken = False
+        if (self._alive or self._busy) and self.ping_timeout is not None:
+            # When it is busy no more, there has to be time to read what came meanwhile.
+            self._alive = self._busy
             self.pong_timer = self.loop.call_later(self.ping_timeout, self.keepalive_timeout)
             return
         super().keepalive_timeout()
         # A farewell would wait behind what is not read, maybe for ever.
         self.transport.abort()
+
+    @property
+    def _busy(self) -> bool:
+        """Whether nothing is read; of who is let go nothing will be."""
+        return self.read_paused and not self.transport.is_closing()
 
 
 def listen(host: str, port: int, lost_s: float) -> list[socket.socket]:

@@ -180,6 +180,7 @@ def test_who_has_to_wait_long_for_an_answer_is_kept_though_nothing_is_read_meanw
     desk, monkeypatch
 ):
     async def slow(name):
+        # Until the very moment at which a pong is due.
         await asyncio.sleep(2.5 * LOST_S)
 
     with speak(desk, OWN) as client:
