@@ -21,7 +21,7 @@ class Settings:
     """
 
     window_chunks: int = 4
-    texts: int = 2
+    texts: int = 4
     guidances: tuple[float, ...] = (0.0, 1.0, 3.0, 5.0)
     lessons: int = 5
     coded_lessons: int = 2
