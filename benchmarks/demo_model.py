@@ -14,11 +14,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from runners.files import replacing
-from training.evaluation.playing import Choice
-from training.evaluation.settings import QUICK, Settings
-from training.evaluation.suite import measure_model
-from training.evaluation.table import from_json, to_json, to_markdown
+from soundstage.runners.files import replacing
+from soundstage.training.evaluation.playing import Choice
+from soundstage.training.evaluation.settings import QUICK, Settings
+from soundstage.training.evaluation.suite import measure_model
+from soundstage.training.evaluation.table import from_json, to_json, to_markdown
 
 
 def main() -> None:

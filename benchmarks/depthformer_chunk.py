@@ -22,13 +22,13 @@ from flax import nnx
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from graph.format import Format
-from stages.depthformer.config import DepthformerConfig, config_of_size
-from stages.depthformer.loading import load_depthformer
-from stages.depthformer.model import Depthformer
-from stages.depthformer.sampler import ChunkSampler
-from stages.depthformer.vocabulary import Vocabulary
-from stages.weights import open_source
+from soundstage.graph.format import Format
+from soundstage.stages.depthformer.config import DepthformerConfig, config_of_size
+from soundstage.stages.depthformer.loading import load_depthformer
+from soundstage.stages.depthformer.model import Depthformer
+from soundstage.stages.depthformer.sampler import ChunkSampler
+from soundstage.stages.depthformer.vocabulary import Vocabulary
+from soundstage.stages.weights import open_source
 
 
 @dataclass(frozen=True)

@@ -23,11 +23,11 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import soundstage
-from graph.format import Format
-from runners.host import REMEMBERED
-from stages.depthformer.stage import Sample
-from stages.spectrostream.stage import Decode
-from stages.style import Embed
+from soundstage.graph.format import Format
+from soundstage.runners.host import REMEMBERED
+from soundstage.stages.depthformer.stage import Sample
+from soundstage.stages.spectrostream.stage import Decode
+from soundstage.stages.style import Embed
 
 ROOT = Path(__file__).parents[1]
 

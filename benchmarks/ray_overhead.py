@@ -25,16 +25,16 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from pipeline import InstantDecode, InstantSample
 
 import soundstage
-from graph.check import build
-from graph.format import Format
-from graph.plan import Graph
-from graph.port import Port
-from graph.spec import parse
-from runners.local import LocalRunner
-from runners.ray_cluster import cluster
-from runners.ray_runner import RayRunner, RaySettings
-from runners.runner import Runner
-from runners.session import Session
+from soundstage.graph.check import build
+from soundstage.graph.format import Format
+from soundstage.graph.plan import Graph
+from soundstage.graph.port import Port
+from soundstage.graph.spec import parse
+from soundstage.runners.local import LocalRunner
+from soundstage.runners.ray_cluster import cluster
+from soundstage.runners.ray_runner import RayRunner, RaySettings
+from soundstage.runners.runner import Runner
+from soundstage.runners.session import Session
 
 ALLOW = ["ray_overhead", "pipeline"]
 NUMBER = Port("int64", (), "number")

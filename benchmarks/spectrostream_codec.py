@@ -26,11 +26,11 @@ from jax import lax
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from stages.spectrostream.blocks import unit_taps
-from stages.spectrostream.codec import Codec, load_codec
-from stages.spectrostream.config import DEMO, FULL, TINY, SpectroStreamConfig, UnitShape
-from stages.spectrostream.streaming import Memory
-from stages.weights import open_source
+from soundstage.stages.spectrostream.blocks import unit_taps
+from soundstage.stages.spectrostream.codec import Codec, load_codec
+from soundstage.stages.spectrostream.config import DEMO, FULL, TINY, SpectroStreamConfig, UnitShape
+from soundstage.stages.spectrostream.streaming import Memory
+from soundstage.stages.weights import open_source
 
 SQUARE = 4096
 SIZES = {"tiny": TINY, "demo": DEMO, "full": FULL}

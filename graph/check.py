@@ -5,11 +5,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from graph.control import ControlError, to_row
-from graph.declaration import load_class, make_params
-from graph.format import Format
-from graph.placement import placement_problems
-from graph.plan import (
+from soundstage.graph.control import ControlError, to_row
+from soundstage.graph.declaration import load_class, make_params
+from soundstage.graph.format import Format
+from soundstage.graph.placement import placement_problems
+from soundstage.graph.plan import (
     CLOCK,
     Control,
     FromClock,
@@ -20,9 +20,9 @@ from graph.plan import (
     Node,
     Source,
 )
-from graph.port import Port
-from graph.problem import PipelineError, Problem, suggest
-from graph.spec import FeedbackSpec, PipelineSpec, StageSpec, parse_format
+from soundstage.graph.port import Port
+from soundstage.graph.problem import PipelineError, Problem, suggest
+from soundstage.graph.spec import FeedbackSpec, PipelineSpec, StageSpec, parse_format
 
 ALLOWED = ("stages.",)
 RESERVED = ("in", "clock")

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from graph.port import Port
-from graph.wire import fixed_shape
+from soundstage.graph.port import Port
+from soundstage.graph.wire import fixed_shape
 
 
 class ControlError(ValueError):

@@ -7,9 +7,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from graph import faults
-from graph.port import Port
-from graph.problem import Problem, suggest
+from soundstage.graph import faults
+from soundstage.graph.port import Port
+from soundstage.graph.problem import Problem, suggest
 
 
 def load_class(where: str, use: str, allow: tuple[str, ...]) -> tuple[Any, list[Problem]]:
@@ -32,7 +32,7 @@ def load_class(where: str, use: str, allow: tuple[str, ...]) -> tuple[Any, list[
         allowed = ", ".join(prefix.rstrip(".") for prefix in allow)
         return None, [Problem(where, f"module {module_name!r} is outside {allowed}", cure)]
     try:
-        module = importlib.import_module(module_name)
+        module = importlib.import_module(_importable(module_name))
     # Whatever a module raises while it is imported is a fault of the pipeline that names it.
     except Exception as error:
         said = f"{type(error).__name__}: {error}"
@@ -67,6 +67,12 @@ def make_params(where: str, cls: Any, params: Mapping[str, Any]) -> tuple[Any, l
             Problem(".".join([where, "params", *map(str, fault["loc"])]), *faults.said(fault))
             for fault in error.errors(include_url=False)
         ]
+
+
+def _importable(module_name: str) -> str:
+    """The module behind the short name in a pipeline file, where "stages." is our own stages."""
+    ours = f"{module_name}.".startswith("stages.")
+    return f"soundstage.{module_name}" if ours else module_name
 
 
 def _stages(module: object) -> list[str]:

@@ -4,11 +4,11 @@ import json
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 
-from graph.draw_svg import draw_svg
-from graph.legible import legible, wrapped
-from graph.plan import FromClock, FromControl, FromPast, FromStage, Graph, Node
-from graph.port import Port
-from graph.sheet import default_text
+from soundstage.graph.draw_svg import draw_svg
+from soundstage.graph.legible import legible, wrapped
+from soundstage.graph.plan import FromClock, FromControl, FromPast, FromStage, Graph, Node
+from soundstage.graph.port import Port
+from soundstage.graph.sheet import default_text
 
 __all__ = ["draw_mermaid", "draw_svg", "draw_text"]
 

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from itertools import pairwise
 
-from graph.layout import Link
-from graph.legible import legible
-from graph.plan import FromPast, FromStage, Graph, Node, Source
-from graph.sheet import (
+from soundstage.graph.layout import Link
+from soundstage.graph.legible import legible
+from soundstage.graph.plan import FromPast, FromStage, Graph, Node, Source
+from soundstage.graph.sheet import (
     FOOT,
     HEAD,
     LINE,

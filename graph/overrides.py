@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from copy import deepcopy
 from typing import Any
 
-from graph.problem import PipelineError, Problem
+from soundstage.graph.problem import PipelineError, Problem
 
 _FORMS = "write STAGE.use=, STAGE.params.KEY=, STAGE.inputs.PORT=, format.KEY= or inputs.KEY="
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from graph.problem import PipelineError, Problem
-from graph.spec import parse, parse_toml
+from soundstage.graph.problem import PipelineError, Problem
+from soundstage.graph.spec import parse, parse_toml
 
 
 def read_tables(path: Path) -> dict[str, Any]:

@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from graph.problem import Problem
+from soundstage.graph.problem import Problem
 
 if TYPE_CHECKING:
-    from graph.spec import PlacementSpec
+    from soundstage.graph.spec import PlacementSpec
 
 _DEVICE = re.compile(r"auto|(cpu|gpu|tpu)(:\d+)?")
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from graph.format import Format
-from graph.port import Port, Tensor
-from graph.spec import PipelineSpec, PlacementSpec
+from soundstage.graph.format import Format
+from soundstage.graph.port import Port, Tensor
+from soundstage.graph.spec import PipelineSpec, PlacementSpec
 
 CLOCK = {"chunk": Port("int64", (), "chunk index", ">= 0")}
 

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from unicodedata import east_asian_width
 
-from graph.layout import Item, Link, Placement, layers, place
-from graph.legible import legible, wrapped
-from graph.plan import FromClock, FromControl, FromPast, FromStage, Graph, Node
-from graph.port import Port
+from soundstage.graph.layout import Item, Link, Placement, layers, place
+from soundstage.graph.legible import legible, wrapped
+from soundstage.graph.plan import FromClock, FromControl, FromPast, FromStage, Graph, Node
+from soundstage.graph.port import Port
 
 # Pixels. Letters are counted, not measured, so widths are generous for any font.
 LETTER = 6.7  # one letter of a port's name, 11 px and monospaced

@@ -9,9 +9,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from graph import faults
-from graph.format import Format
-from graph.problem import PipelineError, Problem, suggest
+from soundstage.graph import faults
+from soundstage.graph.format import Format
+from soundstage.graph.problem import PipelineError, Problem, suggest
 
 SCHEMA = 1
 

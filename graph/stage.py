@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from graph.format import Format
-from graph.port import Port, Tensor
+from soundstage.graph.format import Format
+from soundstage.graph.port import Port, Tensor
 
 if TYPE_CHECKING:
     import jax

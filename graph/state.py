@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from graph.plan import Graph
-from graph.port import Tensor
-from graph.wire import fixed_shape
+from soundstage.graph.plan import Graph
+from soundstage.graph.port import Tensor
+from soundstage.graph.wire import fixed_shape
 
 
 @dataclass(frozen=True)

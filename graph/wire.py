@@ -13,7 +13,7 @@ from math import prod
 import numpy as np
 import pyarrow as pa
 
-from graph.port import Port, Tensor
+from soundstage.graph.port import Port, Tensor
 
 # The underscore keeps them apart from ports: a stage may well have an input called "chunk".
 STREAM_KEY = "_stream"

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import soxr
 
-from graph.format import Format
-from runners.decoding import AudioFile, open_audio
-from runners.errors import InputError
+from soundstage.graph.format import Format
+from soundstage.runners.decoding import AudioFile, open_audio
+from soundstage.runners.errors import InputError
 
 LONGEST_S = 600.0
 SHORTEST_S = 0.1

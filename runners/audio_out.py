@@ -7,11 +7,11 @@ from typing import BinaryIO, Protocol
 
 import numpy as np
 
-from runners.errors import OutputError, StageError
-from runners.files import replacing, reporting
-from runners.pipe_out import Pipe, ReaderGone, standard_output
-from runners.provenance import Provenance
-from runners.riff import ENCODINGS, SAMPLE_BYTES, Encoding, WavEncoder
+from soundstage.runners.errors import OutputError, StageError
+from soundstage.runners.files import replacing, reporting
+from soundstage.runners.pipe_out import Pipe, ReaderGone, standard_output
+from soundstage.runners.provenance import Provenance
+from soundstage.runners.riff import ENCODINGS, SAMPLE_BYTES, Encoding, WavEncoder
 
 EXTENSIONS = (".wav", ".flac", ".ogg", ".mp3")
 STANDARD_OUTPUT = "-"
@@ -155,7 +155,7 @@ def _compressed(
     encoding: Encoding,
     tags: Mapping[str, str],
 ) -> Encoder:
-    from runners.compressed import CompressedEncoder  # late: WAV needs no libsndfile
+    from soundstage.runners.compressed import CompressedEncoder  # late: WAV needs no libsndfile
 
     return CompressedEncoder(stream, suffix, sample_rate_hz, channels, encoding, tags)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from graph.format import Format
+from soundstage.graph.format import Format
 
 
 class Beginning:

@@ -10,23 +10,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from graph.state import State
-from runners.audio_out import AudioWriter, open_writer
-from runners.errors import InputError, OutputError, UsageError
-from runners.files import reporting
-from runners.front import open_runner
-from runners.interrupts import uninterrupted
-from runners.offline import Stopwatch, chunks, closing
-from runners.order import Order, Plan
-from runners.order import plan as check
-from runners.pipeline_choice import PipelineChoice
-from runners.progress import Progress
-from runners.prompts import Text, parse_text
-from runners.provenance_of import describe
-from runners.runner import Chunk, Runner
-from runners.runner_choice import RunnerChoice
-from runners.session import Session
-from runners.version import version
+from soundstage.graph.state import State
+from soundstage.runners.audio_out import AudioWriter, open_writer
+from soundstage.runners.errors import InputError, OutputError, UsageError
+from soundstage.runners.files import reporting
+from soundstage.runners.front import open_runner
+from soundstage.runners.interrupts import uninterrupted
+from soundstage.runners.offline import Stopwatch, chunks, closing
+from soundstage.runners.order import Order, Plan
+from soundstage.runners.order import plan as check
+from soundstage.runners.pipeline_choice import PipelineChoice
+from soundstage.runners.progress import Progress
+from soundstage.runners.prompts import Text, parse_text
+from soundstage.runners.provenance_of import describe
+from soundstage.runners.runner import Chunk, Runner
+from soundstage.runners.runner_choice import RunnerChoice
+from soundstage.runners.session import Session
+from soundstage.runners.version import version
 
 # Between the prompts of one set, as a person types it.
 _BETWEEN = " | "

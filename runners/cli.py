@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from runners import (
+from soundstage.runners import (
     cli_branch,
     cli_doctor,
     cli_finetune,
@@ -22,8 +22,8 @@ from runners import (
     cli_variants,
     cli_verify,
 )
-from runners.exit_codes import STOPPED, CommandFailed, errors_as_lines
-from runners.interrupts import stopped_politely
+from soundstage.runners.exit_codes import STOPPED, CommandFailed, errors_as_lines
+from soundstage.runners.interrupts import stopped_politely
 
 EXIT_CODES = """Exit codes: 0 done; 1 verify found faults, two runs differ, or doctor found it too
 slow; 2 wrong command line; 3 bad input (prompt, audio file, duration, control, session, recorded
@@ -58,7 +58,7 @@ app.command(epilog=cli_finetune.EXAMPLES)(cli_finetune.finetune)
 
 def _print_version(asked: bool) -> None:
     if asked:
-        from runners.version import version
+        from soundstage.runners.version import version
 
         print(f"soundstage {version()}")
         raise typer.Exit

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from runners.cli_options import (
+from soundstage.runners.cli_options import (
     MUSIC_PANEL,
     OUTPUT_PANEL,
     Allow,
@@ -18,9 +18,9 @@ from runners.cli_options import (
     TopK,
     given,
 )
-from runners.exit_codes import errors_as_lines
-from runners.pipeline_choice import choose
-from runners.runner_choice import RunnerChoice
+from soundstage.runners.exit_codes import errors_as_lines
+from soundstage.runners.pipeline_choice import choose
+from soundstage.runners.runner_choice import RunnerChoice
 
 EXAMPLES = """Examples:
 
@@ -98,9 +98,9 @@ def branch(
     """
     with errors_as_lines(debug):
         # late, as JAX and Arrow come with it
-        from runners.branching import Branching, parse_set
-        from runners.branching import branch as make
-        from runners.progress import open_progress
+        from soundstage.runners.branching import Branching, parse_set
+        from soundstage.runners.branching import branch as make
+        from soundstage.runners.progress import open_progress
 
         asked = Branching(
             session=session,

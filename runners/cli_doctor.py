@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from runners.cli_options import Allow, Debug, Named, Pipeline, Place, Preset, Quiet, Set
-from runners.errors import ModelError
-from runners.exit_codes import CommandFailed, errors_as_lines
-from runners.pipeline_choice import choose
+from soundstage.runners.cli_options import Allow, Debug, Named, Pipeline, Place, Preset, Quiet, Set
+from soundstage.runners.errors import ModelError
+from soundstage.runners.exit_codes import CommandFailed, errors_as_lines
+from soundstage.runners.pipeline_choice import choose
 
 EXAMPLES = """Examples:
 
@@ -40,8 +40,8 @@ def doctor(
     it plays; 1: it is too slow; 5: weights are missing.
     """
     with errors_as_lines(debug):
-        from runners.doctor.diagnosis import diagnose
-        from runners.progress import open_progress
+        from soundstage.runners.doctor.diagnosis import diagnose
+        from soundstage.runners.progress import open_progress
 
         graph = choose(named, preset, pipeline, set_, place, allow).load()
         found = diagnose(graph, chunks, open_progress(quiet))

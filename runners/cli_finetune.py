@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from runners.cli_options import Allow, Debug, Pipeline, Place, Preset, Set
-from runners.errors import UsageError
-from runners.exit_codes import errors_as_lines
+from soundstage.runners.cli_options import Allow, Debug, Pipeline, Place, Preset, Set
+from soundstage.runners.errors import UsageError
+from soundstage.runners.exit_codes import errors_as_lines
 
 TRAINING_PANEL = "Training"
 EXAMPLES = """Examples:
@@ -101,8 +101,8 @@ def finetune(
     """
     with errors_as_lines(debug):
         training = _training()
-        from runners.pipeline_choice import choose
-        from runners.progress import open_progress
+        from soundstage.runners.pipeline_choice import choose
+        from soundstage.runners.progress import open_progress
 
         graph = choose(None, preset, pipeline, set_, place, allow).load()
         limits = (steps, minutes, rate, rows, check_every, patience, seed)
@@ -119,7 +119,7 @@ def _training() -> ModuleType:
         UsageError: what it needs is not installed.
     """
     try:
-        return import_module("training.finetuning")
+        return import_module("soundstage.training.finetuning")
     except ModuleNotFoundError as error:
         raise UsageError(
             f"fine-tuning needs {error.name}, which is not installed: "

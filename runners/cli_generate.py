@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from runners.cli_options import (
+from soundstage.runners.cli_options import (
     MUSIC_PANEL,
     OUTPUT_PANEL,
     Allow,
@@ -24,9 +24,9 @@ from runners.cli_options import (
     Window,
     given,
 )
-from runners.exit_codes import errors_as_lines
-from runners.pipeline_choice import choose
-from runners.runner_choice import RunnerChoice
+from soundstage.runners.exit_codes import errors_as_lines
+from soundstage.runners.pipeline_choice import choose
+from soundstage.runners.runner_choice import RunnerChoice
 
 EXAMPLES = """Examples:
 
@@ -201,10 +201,10 @@ def generate(
     """
     with errors_as_lines(debug):
         # late, as JAX and Arrow come with it
-        from runners.generation import generate as make
-        from runners.order import Order
-        from runners.progress import open_progress
-        from runners.prompts import parse_prompts
+        from soundstage.runners.generation import generate as make
+        from soundstage.runners.order import Order
+        from soundstage.runners.progress import open_progress
+        from soundstage.runners.prompts import parse_prompts
 
         order = Order(
             prompts=parse_prompts([*(prompts or []), *(prompt or [])], audio or []),

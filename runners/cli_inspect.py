@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from runners.cli_options import Debug
-from runners.errors import InputError, UsageError
-from runners.exit_codes import errors_as_lines
+from soundstage.runners.cli_options import Debug
+from soundstage.runners.errors import InputError, UsageError
+from soundstage.runners.exit_codes import errors_as_lines
 
 if TYPE_CHECKING:
-    from runners.session_file import SavedSession
+    from soundstage.runners.session_file import SavedSession
 
 EXAMPLES = """Examples:
 
@@ -56,7 +56,7 @@ def inspect(
         }
         facts, lines = read[kind](file)
         if plot is not None:
-            from runners.plots import plot as draw
+            from soundstage.runners.plots import plot as draw
 
             draw(file, plot)
         if as_json:
@@ -76,26 +76,26 @@ def _kind(file: Path) -> str:
         return "session"
     if not start.startswith(_ARROW_STREAM):
         return "audio"
-    from runners.journal_file import is_journal
+    from soundstage.runners.journal_file import is_journal
 
     return "journal" if is_journal(file) else "recorded run"
 
 
 def _audio(file: Path) -> tuple[dict[str, Any], list[str]]:
-    from runners.inspection import inspect as read
+    from soundstage.runners.inspection import inspect as read
 
     found = read(file)
     return asdict(found), found.lines()
 
 
 def _session(file: Path) -> tuple[dict[str, Any], list[str]]:
-    from runners.session_file import read_session
+    from soundstage.runners.session_file import read_session
 
     return _saved(read_session(file), "session")
 
 
 def _journal(file: Path) -> tuple[dict[str, Any], list[str]]:
-    from runners.journal_file import read_journal
+    from soundstage.runners.journal_file import read_journal
 
     found = read_journal(file)
     facts, lines = _saved(found.session, "journal")
@@ -105,9 +105,9 @@ def _journal(file: Path) -> tuple[dict[str, Any], list[str]]:
 
 
 def _saved(saved: "SavedSession", what: str) -> tuple[dict[str, Any], list[str]]:
-    from graph.check import build
-    from runners.provenance_of import describe
-    from runners.version import version
+    from soundstage.graph.check import build
+    from soundstage.runners.provenance_of import describe
+    from soundstage.runners.version import version
 
     graph = build(saved.spec)
     state, rows = saved.restore(graph, saved.weights)
@@ -125,7 +125,7 @@ def _saved(saved: "SavedSession", what: str) -> tuple[dict[str, Any], list[str]]
 
 
 def _trace(file: Path) -> tuple[dict[str, Any], list[str]]:
-    from runners.trace import read_trace
+    from soundstage.runners.trace import read_trace
 
     trace = read_trace(file)
     said: dict[str, int] = {}

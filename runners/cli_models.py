@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from runners.cli_options import Debug
-from runners.errors import InputError, ModelError
-from runners.exit_codes import CommandFailed, errors_as_lines
+from soundstage.runners.cli_options import Debug
+from soundstage.runners.errors import InputError, ModelError
+from soundstage.runners.exit_codes import CommandFailed, errors_as_lines
 
 HELP = """Fetch, prove and convert the published weights.
 
@@ -84,9 +84,9 @@ def list_models(
 
 
 def _listed() -> dict[str, Any]:
-    from runners.models.catalogue import read_catalogue
-    from runners.models.networks import model_paths, models_folder
-    from runners.models.records import Records
+    from soundstage.runners.models.catalogue import read_catalogue
+    from soundstage.runners.models.networks import model_paths, models_folder
+    from soundstage.runners.models.records import Records
 
     catalogue = read_catalogue()
     records = Records.read(models_folder())
@@ -138,11 +138,11 @@ def download(
     it stopped. Hashes are recorded when a file first comes and checked from then on.
     """
     with errors_as_lines(debug):
-        from runners.models.catalogue import read_catalogue
-        from runners.models.download import Request
-        from runners.models.download import download as fetch
-        from runners.models.networks import models_folder
-        from runners.progress import open_progress
+        from soundstage.runners.models.catalogue import read_catalogue
+        from soundstage.runners.models.download import Request
+        from soundstage.runners.models.download import download as fetch
+        from soundstage.runners.models.networks import models_folder
+        from soundstage.runners.progress import open_progress
 
         catalogue = read_catalogue()
         request = Request(catalogue.find(name), source, offline, revision)
@@ -159,10 +159,10 @@ def verify(name: Name, quiet: Quiet = False, debug: Debug = False) -> None:
     The exit code is 5 if anything is missing or damaged.
     """
     with errors_as_lines(debug):
-        from runners.models.catalogue import read_catalogue
-        from runners.models.networks import models_folder
-        from runners.models.verification import verify as judge
-        from runners.progress import open_progress
+        from soundstage.runners.models.catalogue import read_catalogue
+        from soundstage.runners.models.networks import models_folder
+        from soundstage.runners.models.verification import verify as judge
+        from soundstage.runners.progress import open_progress
 
         failed = False
         for model in read_catalogue().find(name):
@@ -195,8 +195,8 @@ def convert(
 ) -> None:
     """Write a model as one safetensors file that the next start maps into memory."""
     with errors_as_lines(debug):
-        from runners.models.convert import convert as write
-        from runners.progress import open_progress
+        from soundstage.runners.models.convert import convert as write
+        from soundstage.runners.progress import open_progress
 
         said = write(source, target, dtype.value, open_progress(quiet))
         if not quiet:
@@ -207,8 +207,8 @@ def convert(
 def path(name: Name, debug: Debug = False) -> None:
     """Print where a model lies; one line each for a preset's."""
     with errors_as_lines(debug):
-        from runners.models.catalogue import read_catalogue
-        from runners.models.networks import is_model_name, model_paths
+        from soundstage.runners.models.catalogue import read_catalogue
+        from soundstage.runners.models.networks import is_model_name, model_paths
 
         catalogue = read_catalogue()
         if not is_model_name(name):

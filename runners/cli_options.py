@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from runners.runner_choice import RunnerKind
+from soundstage.runners.runner_choice import RunnerKind
 
 MUSIC_PANEL = "Music"
 PIPELINE_PANEL = "Pipeline"

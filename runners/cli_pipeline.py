@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runners.cli_options import Allow, Debug, Named, Pipeline, Place, Preset, Set
-from runners.exit_codes import CODES, CommandFailed, errors_as_lines, tell
+from soundstage.runners.cli_options import Allow, Debug, Named, Pipeline, Place, Preset, Set
+from soundstage.runners.exit_codes import CODES, CommandFailed, errors_as_lines, tell
 
 if TYPE_CHECKING:
-    from graph.plan import Graph
+    from soundstage.graph.plan import Graph
 
 CHECK_EXAMPLES = """Examples:
 
@@ -47,9 +47,9 @@ def check(
     exit code is then 4. Warnings alone leave it at 0.
     """
     with errors_as_lines(debug):
-        from runners.devices import check_devices
-        from runners.front import check as find_problems
-        from runners.pipeline_choice import choose
+        from soundstage.runners.devices import check_devices
+        from soundstage.runners.front import check as find_problems
+        from soundstage.runners.pipeline_choice import choose
 
         choice = choose(named, preset, pipeline, set_, place, allow)
         found, problems = find_problems(
@@ -60,7 +60,7 @@ def check(
         for problem in problems:
             tell(str(problem))
         if found is None or not all(problem.warning for problem in problems):
-            raise CommandFailed(CODES["graph.problem:PipelineError"])
+            raise CommandFailed(CODES["soundstage.graph.problem:PipelineError"])
         print(_summary(found))
 
 
@@ -88,9 +88,9 @@ def graph(
 ) -> None:
     """Draw a pipeline: its stages, what flows between them, and what is fed back."""
     with errors_as_lines(debug):
-        from graph.draw import draw_mermaid, draw_svg, draw_text
-        from runners.files import replacing, reporting
-        from runners.pipeline_choice import choose
+        from soundstage.graph.draw import draw_mermaid, draw_svg, draw_text
+        from soundstage.runners.files import replacing, reporting
+        from soundstage.runners.pipeline_choice import choose
 
         draw = {Drawing.text: draw_text, Drawing.mermaid: draw_mermaid, Drawing.svg: draw_svg}
         drawn = draw[form](choose(named, preset, pipeline, set_, place, allow).load())
@@ -104,8 +104,8 @@ def graph(
 def presets(debug: Debug = False) -> None:
     """List the pipelines that ship with soundstage."""
     with errors_as_lines(debug):
-        from runners.front import read_spec
-        from runners.preset import DEFAULT, preset_names
+        from soundstage.runners.front import read_spec
+        from soundstage.runners.preset import DEFAULT, preset_names
 
         names = preset_names()
         width = max(map(len, names)) + 2

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from runners.cli_options import Debug
-from runners.exit_codes import errors_as_lines
+from soundstage.runners.cli_options import Debug
+from soundstage.runners.exit_codes import errors_as_lines
 
 EXAMPLES = """Examples:
 
@@ -64,11 +64,11 @@ def plan(
     Nothing is run: every stage is taken to be as fast elsewhere as where it was measured.
     """
     with errors_as_lines(debug):
-        from graph.spec import parse_format
-        from runners.devices import count_gpus
-        from runners.plan_report import Plan
-        from runners.planning import Machines, predict, propose
-        from runners.stage_times import read_times
+        from soundstage.graph.spec import parse_format
+        from soundstage.runners.devices import count_gpus
+        from soundstage.runners.plan_report import Plan
+        from soundstage.runners.planning import Machines, predict, propose
+        from soundstage.runners.stage_times import read_times
 
         measured = read_times(traces)
         machines = Machines(count_gpus() if gpus is None else gpus, cpus, nodes)

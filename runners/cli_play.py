@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runners.cli_generate import AudioPrompt, ContinueFrom, Inject, Prompt, Prompts, Resume, Seed
-from runners.cli_options import (
+from soundstage.runners.cli_generate import AudioPrompt, ContinueFrom, Inject, Prompt, Prompts, Resume, Seed
+from soundstage.runners.cli_options import (
     MUSIC_PANEL,
     OUTPUT_PANEL,
     Allow,
@@ -27,15 +27,15 @@ from runners.cli_options import (
     Window,
     given,
 )
-from runners.errors import UsageError
-from runners.exit_codes import errors_as_lines
-from runners.pipeline_choice import choose
-from runners.runner_choice import RunnerChoice
+from soundstage.runners.errors import UsageError
+from soundstage.runners.exit_codes import errors_as_lines
+from soundstage.runners.pipeline_choice import choose
+from soundstage.runners.runner_choice import RunnerChoice
 
 if TYPE_CHECKING:
-    from runners.player.hearing import Hearing
-    from runners.playing import Destination, Watch
-    from runners.progress import Progress
+    from soundstage.runners.player.hearing import Hearing
+    from soundstage.runners.playing import Destination, Watch
+    from soundstage.runners.progress import Progress
 
 EXAMPLES = """Examples:
 
@@ -185,10 +185,10 @@ def play(
             _print_devices()
             return
         # late, as JAX and Arrow come with it
-        from runners.playing import PlayOrder
-        from runners.playing import play as perform
-        from runners.progress import open_progress
-        from runners.prompts import parse_prompts
+        from soundstage.runners.playing import PlayOrder
+        from soundstage.runners.playing import play as perform
+        from soundstage.runners.progress import open_progress
+        from soundstage.runners.prompts import parse_prompts
 
         order = PlayOrder(
             prompts=parse_prompts([*(prompts or []), *(prompt or [])], audio or []),
@@ -208,7 +208,7 @@ def play(
 
 
 def _print_devices() -> None:
-    from runners.player.sound_devices import find_devices
+    from soundstage.runners.player.sound_devices import find_devices
 
     playing, recording = find_devices(), find_devices("input")
     for title, devices in (("to play on", playing), ("to listen to", recording)):
@@ -224,7 +224,7 @@ def _print_devices() -> None:
 
 
 def _hearing(inject: Path | None, listen: bool, device: str | None) -> Hearing | None:
-    from runners.player.hearing import FileHearing, MicrophoneHearing
+    from soundstage.runners.player.hearing import FileHearing, MicrophoneHearing
 
     if inject is not None and (listen or device is not None):
         raise UsageError("--inject plays a file in, --listen a microphone; give one")
@@ -239,24 +239,24 @@ def _destination(device: str | None, to: str | None, output: str | None) -> Dest
     if len(named) > 1:
         raise UsageError(f"{named[0]} and {named[1]} both say where the music goes; give one")
     if to is not None:
-        from runners.player.piping import PlayerCommand
+        from soundstage.runners.player.piping import PlayerCommand
 
         return PlayerCommand(to)
     if output is not None:
-        from runners.player.piping import AudioFile
+        from soundstage.runners.player.piping import AudioFile
 
         return AudioFile(output)
-    from runners.player.speakers import SpeakersChoice
+    from soundstage.runners.player.speakers import SpeakersChoice
 
     return SpeakersChoice(device)
 
 
 def _watch(progress: Progress, plain: bool) -> Watch:
-    from runners.player.plain import watch_lines
+    from soundstage.runners.player.plain import watch_lines
 
     if not plain and sys.stdin.isatty() and sys.stderr.isatty():
         try:
-            from runners.player.desk import watch_at_desk
+            from soundstage.runners.player.desk import watch_at_desk
         except ModuleNotFoundError as error:
             if (error.name or "").partition(".")[0] != "textual":
                 raise

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runners.cli_options import OUTPUT_PANEL, Allow, Debug, Place, Runner
-from runners.exit_codes import CommandFailed, errors_as_lines
+from soundstage.runners.cli_options import OUTPUT_PANEL, Allow, Debug, Place, Runner
+from soundstage.runners.exit_codes import CommandFailed, errors_as_lines
 
 if TYPE_CHECKING:
-    from runners.comparison import Comparison
+    from soundstage.runners.comparison import Comparison
 
 STAGE_PANEL = "One stage"
 REPLAY_EXAMPLES = """Examples:
@@ -96,8 +96,8 @@ def replay(
     """
     with errors_as_lines(debug):
         # late, as JAX and Arrow come with it
-        from runners.progress import open_progress
-        from runners.replay import replay as run_again
+        from soundstage.runners.progress import open_progress
+        from soundstage.runners.replay import replay as run_again
 
         compared = run_again(
             run,
@@ -140,7 +140,7 @@ def diff(
     exit code is 0 if all messages are equal and 1 if they differ.
     """
     with errors_as_lines(debug):
-        from runners.diff import diff as compare  # late, as Arrow comes with it
+        from soundstage.runners.diff import diff as compare  # late, as Arrow comes with it
 
         _tell(compare(left, right, stage=stage, output=output, tolerance=tolerance), as_json)
 

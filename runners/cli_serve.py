@@ -8,10 +8,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from runners.cli_options import Allow, Debug, Named, Pipeline, Place, Preset, Quiet, Set
-from runners.errors import UsageError
-from runners.exit_codes import errors_as_lines
-from runners.pipeline_choice import choose
+from soundstage.runners.cli_options import Allow, Debug, Named, Pipeline, Place, Preset, Quiet, Set
+from soundstage.runners.errors import UsageError
+from soundstage.runners.exit_codes import errors_as_lines
+from soundstage.runners.pipeline_choice import choose
 
 EXAMPLES = """Examples:
 
@@ -121,9 +121,9 @@ def serve(
     with errors_as_lines(debug):
         graph = choose(named, preset, pipeline, set_, place, allow).load()
         try:
-            from runners.server.serving import log_to_stderr
-            from runners.server.serving import serve as run
-            from runners.server.settings import ServeSettings
+            from soundstage.runners.server.serving import log_to_stderr
+            from soundstage.runners.server.serving import serve as run
+            from soundstage.runners.server.settings import ServeSettings
         except ModuleNotFoundError as error:
             raise UsageError(
                 f"serving needs {error.name}: pip install 'soundstage[serve]'"

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from runners.cli_options import (
+from soundstage.runners.cli_options import (
     MUSIC_PANEL,
     OUTPUT_PANEL,
     Allow,
@@ -24,9 +24,9 @@ from runners.cli_options import (
     Window,
     given,
 )
-from runners.exit_codes import errors_as_lines
-from runners.pipeline_choice import choose
-from runners.runner_choice import RunnerChoice
+from soundstage.runners.exit_codes import errors_as_lines
+from soundstage.runners.pipeline_choice import choose
+from soundstage.runners.runner_choice import RunnerChoice
 
 EXAMPLES = """Examples:
 
@@ -135,9 +135,9 @@ def variants(
     """
     with errors_as_lines(debug):
         # late, as JAX and Arrow come with it
-        from runners.progress import open_progress
-        from runners.variant_order import Destination, VariantsOrder, Wanted
-        from runners.variation import make_variants
+        from soundstage.runners.progress import open_progress
+        from soundstage.runners.variant_order import Destination, VariantsOrder, Wanted
+        from soundstage.runners.variation import make_variants
 
         order = VariantsOrder(
             Wanted.read(prompt, seeds, list_),

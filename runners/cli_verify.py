@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from runners.cli_options import Debug
-from runners.exit_codes import CommandFailed, errors_as_lines
+from soundstage.runners.cli_options import Debug
+from soundstage.runners.exit_codes import CommandFailed, errors_as_lines
 
 EXAMPLES = """Example:
 
@@ -31,8 +31,8 @@ def verify(
     exit code is 1 if any array fails or nothing could be checked.
     """
     with errors_as_lines(debug):
-        from runners.verify import Row, print_heading, print_row, print_summary
-        from runners.verify import verify as run
+        from soundstage.runners.verify import Row, print_heading, print_row, print_summary
+        from soundstage.runners.verify import verify as run
 
         headed = False
 

@@ -8,7 +8,7 @@ from math import prod
 import numpy as np
 import pyarrow as pa
 
-from graph import wire
+from soundstage.graph import wire
 
 # What the dimensions of a ragged port are called: Arrow keeps the names of fixed ones only.
 _ENTRY, _VALUE = "entry", "value"

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from graph.wire import WireError
-from runners.columns import Column, Columns, read_columns
-from runners.errors import InputError
-from runners.tally import PortComparison, Tally
+from soundstage.graph.wire import WireError
+from soundstage.runners.columns import Column, Columns, read_columns
+from soundstage.runners.errors import InputError
+from soundstage.runners.tally import PortComparison, Tally
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -6,8 +6,8 @@ from typing import BinaryIO
 import numpy as np
 import soundfile
 
-from runners.errors import OutputError
-from runners.id3 import id3_tag
+from soundstage.runners.errors import OutputError
+from soundstage.runners.id3 import id3_tag
 
 # Beyond this, libsndfile's Vorbis encoder overruns its stack.
 BLOCK_SAMPLES = 65_536

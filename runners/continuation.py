@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from graph.check import build
-from graph.plan import FromStage, Graph, Node
-from graph.port import Port
-from graph.spec import parse
-from graph.state import State, initial
-from runners.devices import NoDevice, find_device
-from runners.errors import InputError, UserError
-from runners.local import LocalRunner
-from runners.models.missing import check_models
-from runners.runner import Tick
+from soundstage.graph.check import build
+from soundstage.graph.plan import FromStage, Graph, Node
+from soundstage.graph.port import Port
+from soundstage.graph.spec import parse
+from soundstage.graph.state import State, initial
+from soundstage.runners.devices import NoDevice, find_device
+from soundstage.runners.errors import InputError, UserError
+from soundstage.runners.local import LocalRunner
+from soundstage.runners.models.missing import check_models
+from soundstage.runners.runner import Tick
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -97,7 +97,7 @@ def read_clip(path: Path | str, graph: Graph) -> np.ndarray:
     Raises:
         InputError: as `runners.audio_in.read_audio`.
     """
-    from runners.audio_in import read_audio
+    from soundstage.runners.audio_in import read_audio
 
     return read_audio(path, graph.format.sample_rate_hz, graph.format.channels)
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from graph.control import ControlError, to_row
-from graph.plan import FromControl, Graph, Node
-from graph.problem import suggest
+from soundstage.graph.control import ControlError, to_row
+from soundstage.graph.plan import FromControl, Graph, Node
+from soundstage.graph.problem import suggest
 
 
 def complete(

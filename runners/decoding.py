@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from runners import riff
-from runners.errors import InputError
+from soundstage.runners import riff
+from soundstage.runners.errors import InputError
 
 LOWEST_RATE_HZ = 1_000
 HIGHEST_RATE_HZ = 768_000

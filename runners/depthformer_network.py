@@ -61,7 +61,7 @@ class Network:
     @classmethod
     def load(cls, config: Any, source: Any) -> "Network":
         """Loads the weights of a source into a network of these sizes."""
-        loading = importlib.import_module("stages.depthformer.loading")
+        loading = importlib.import_module("soundstage.stages.depthformer.loading")
         return cls(loading.load_depthformer(config, source, None)[0])
 
     def encode(self, tokens: np.ndarray) -> np.ndarray:
@@ -130,14 +130,14 @@ class Network:
             own: whether each step is restricted to its own level's codes.
         """
         self._check_tokens("encoder tokens", prompts)
-        choice = importlib.import_module("stages.depthformer.choice")
-        sampler = importlib.import_module("stages.depthformer.sampler").ChunkSampler
+        choice = importlib.import_module("soundstage.stages.depthformer.choice")
+        sampler = importlib.import_module("soundstage.stages.depthformer.sampler").ChunkSampler
         alphabet = choice.OwnLevel() if own else choice.WholeVocabulary()
         zeros = np.zeros(len(prompts), np.int64)
         decode = sampler(self.model, frames, alphabet, choice.Greedy())
         tokens = decode(prompts, others, zeros, zeros, weights, zeros, zeros)
         if own:
-            offset = importlib.import_module("stages.depthformer.vocabulary").CODEC_OFFSET
+            offset = importlib.import_module("soundstage.stages.depthformer.vocabulary").CODEC_OFFSET
             tokens = tokens + offset + self.config.codebook_size * np.arange(tokens.shape[-1])
         return tokens.reshape(len(tokens), -1)
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from runners.depthformer_network import Draw, Explained, Network
-from runners.recording import Ledger, guarded
+from soundstage.runners.depthformer_network import Draw, Explained, Network
+from soundstage.runners.recording import Ledger, guarded
 
 RUN = re.compile(
     r"(?:(?P<special>\w+_id(?P<column>\d+))_)?(?P<kind>greedy|sampled|shipped)_w(?P<weight>[\d.]+)"

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from runners.depthformer_network import Network
+from soundstage.runners.depthformer_network import Network
 
 # What the README of the recording gives for its network, absolute, and the share of that network's
 # largest value that it is; "stream" is between encoder and logits.

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from graph.problem import Problem
+from soundstage.graph.problem import Problem
 
 if TYPE_CHECKING:
     import jax
 
-    from graph.plan import Graph
-    from graph.spec import PlacementSpec
+    from soundstage.graph.plan import Graph
+    from soundstage.graph.spec import PlacementSpec
 
 
 class NoDevice(ValueError):

@@ -8,13 +8,13 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from graph.problem import PipelineError, Problem, suggest
-from graph.wire import WireError
-from runners.columns import one_port
-from runners.comparison import Comparer, Comparison
-from runners.errors import InputError, UsageError
-from runners.trace import Trace, read_trace
-from runners.wiring import CONTROLS
+from soundstage.graph.problem import PipelineError, Problem, suggest
+from soundstage.graph.wire import WireError
+from soundstage.runners.columns import one_port
+from soundstage.runners.comparison import Comparer, Comparison
+from soundstage.runners.errors import InputError, UsageError
+from soundstage.runners.trace import Trace, read_trace
+from soundstage.runners.wiring import CONTROLS
 
 OUTPUTS = "outputs"
 _Said: TypeAlias = Mapping[str, Any]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol, runtime_checkable
 
-from runners.errors import OutputError, UserError
+from soundstage.runners.errors import OutputError, UserError
 
 INTERNAL = 70
 STOPPED = 130
@@ -15,11 +15,11 @@ STOPPED = 130
 # By name, since importing the classes would import JAX even for `--help`. What was raised has
 # been imported already.
 CODES = {
-    "graph.control:ControlError": 3,
-    "runners.session_file:SessionFileError": 3,
-    "graph.problem:PipelineError": 4,
-    "stages.array_source:WeightsError": 5,
-    "runners.runner:StageFailed": 7,
+    "soundstage.graph.control:ControlError": 3,
+    "soundstage.runners.session_file:SessionFileError": 3,
+    "soundstage.graph.problem:PipelineError": 4,
+    "soundstage.stages.array_source:WeightsError": 5,
+    "soundstage.runners.runner:StageFailed": 7,
 }
 
 

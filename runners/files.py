@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from runners.errors import OutputError
+from soundstage.runners.errors import OutputError
 
 
 @contextmanager

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 import numpy as np
 
-from graph.plan import Graph
-from graph.port import Tensor
-from graph.state import State, initial
-from runners.runner import Chunk, Tick
-from runners.wiring import ports_of, read
+from soundstage.graph.plan import Graph
+from soundstage.graph.port import Tensor
+from soundstage.graph.state import State, initial
+from soundstage.runners.runner import Chunk, Tick
+from soundstage.runners.wiring import ports_of, read
 
 if TYPE_CHECKING:
     import pyarrow as pa

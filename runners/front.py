@@ -9,21 +9,21 @@ from typing import Any
 
 import numpy as np
 
-from graph.check import build
-from graph.check import check as check_spec
-from graph.overrides import apply
-from graph.pipeline import read_tables
-from graph.plan import Graph
-from graph.problem import PipelineError, Problem
-from graph.spec import PipelineSpec, parse
-from graph.state import State
-from runners.devices import NoDevice
-from runners.errors import UsageError
-from runners.journal_file import read_saved
-from runners.preset import DEFAULT, fill_from_preset, preset_path
-from runners.runner import Runner
-from runners.runner_choice import RunnerChoice, RunnerKind
-from runners.session import Session
+from soundstage.graph.check import build
+from soundstage.graph.check import check as check_spec
+from soundstage.graph.overrides import apply
+from soundstage.graph.pipeline import read_tables
+from soundstage.graph.plan import Graph
+from soundstage.graph.problem import PipelineError, Problem
+from soundstage.graph.spec import PipelineSpec, parse
+from soundstage.graph.state import State
+from soundstage.runners.devices import NoDevice
+from soundstage.runners.errors import UsageError
+from soundstage.runners.journal_file import read_saved
+from soundstage.runners.preset import DEFAULT, fill_from_preset, preset_path
+from soundstage.runners.runner import Runner
+from soundstage.runners.runner_choice import RunnerChoice, RunnerKind
+from soundstage.runners.session import Session
 
 
 def read_spec(
@@ -113,9 +113,9 @@ def open_runner(graph: Graph, choice: RunnerChoice | RunnerKind = "local") -> Ru
 
 
 def _local_runner(graph: Graph, choice: RunnerChoice) -> Runner:
-    from runners.host import REMEMBERED
-    from runners.local import WINDOW, LocalRunner
-    from runners.models.missing import check_models
+    from soundstage.runners.host import REMEMBERED
+    from soundstage.runners.local import WINDOW, LocalRunner
+    from soundstage.runners.models.missing import check_models
 
     check_models(graph.name, graph.spec.as_dict())
     return LocalRunner(graph, choice.window or WINDOW, choice.remembered or REMEMBERED)
@@ -123,7 +123,7 @@ def _local_runner(graph: Graph, choice: RunnerChoice) -> Runner:
 
 def _ray_runner(graph: Graph, choice: RunnerChoice) -> Runner:
     try:
-        from runners.ray_runner import RayRunner, RaySettings
+        from soundstage.runners.ray_runner import RayRunner, RaySettings
     except ModuleNotFoundError as error:
         if error.name != "ray":
             raise
@@ -188,7 +188,7 @@ def open(
 
 
 def _continued(graph: Graph, clip: str | Path | np.ndarray, streams: Sequence[str]) -> State:
-    from runners.continuation import continued_state, find_ends, read_clip
+    from soundstage.runners.continuation import continued_state, find_ends, read_clip
 
     find_ends(graph)
     audio = clip if isinstance(clip, np.ndarray) else read_clip(clip, graph)

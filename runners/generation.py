@@ -8,27 +8,27 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
-from graph.control import ControlError
-from graph.state import State
-from runners.audio_out import STANDARD_OUTPUT, AudioWriter, open_writer
-from runners.continuation import continued_state
-from runners.front import open_runner
-from runners.injection import blocks, inject_control, silence
-from runners.interrupts import uninterrupted
-from runners.journal import JournalWriter
-from runners.offline import Stopwatch, chunks, closing, timeline
-from runners.order import Order, Plan
-from runners.order import plan as check
-from runners.progress import Progress, Update
-from runners.provenance import AudioPrompt
-from runners.provenance_of import describe
-from runners.runner import Chunk, Runner
-from runners.session import Session
-from runners.session_file import SavedSession
-from runners.timeline import TimelineWriter
-from runners.timings import Timings
-from runners.trace import TraceWriter, open_trace
-from runners.version import version
+from soundstage.graph.control import ControlError
+from soundstage.graph.state import State
+from soundstage.runners.audio_out import STANDARD_OUTPUT, AudioWriter, open_writer
+from soundstage.runners.continuation import continued_state
+from soundstage.runners.front import open_runner
+from soundstage.runners.injection import blocks, inject_control, silence
+from soundstage.runners.interrupts import uninterrupted
+from soundstage.runners.journal import JournalWriter
+from soundstage.runners.offline import Stopwatch, chunks, closing, timeline
+from soundstage.runners.order import Order, Plan
+from soundstage.runners.order import plan as check
+from soundstage.runners.progress import Progress, Update
+from soundstage.runners.provenance import AudioPrompt
+from soundstage.runners.provenance_of import describe
+from soundstage.runners.runner import Chunk, Runner
+from soundstage.runners.session import Session
+from soundstage.runners.session_file import SavedSession
+from soundstage.runners.timeline import TimelineWriter
+from soundstage.runners.timings import Timings
+from soundstage.runners.trace import TraceWriter, open_trace
+from soundstage.runners.version import version
 
 
 @dataclass

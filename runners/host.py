@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from graph import wire
-from graph.format import Format
-from graph.plan import Node
-from graph.port import Tensor
-from runners.runner import StageFailed
-from runners.spans import Span, SpanRecorder, now_s
+from soundstage.graph import wire
+from soundstage.graph.format import Format
+from soundstage.graph.plan import Node
+from soundstage.graph.port import Tensor
+from soundstage.runners.runner import StageFailed
+from soundstage.runners.spans import Span, SpanRecorder, now_s
 
 if TYPE_CHECKING:
     import jax

@@ -14,10 +14,10 @@ from typing import ClassVar
 import numpy as np
 import soxr
 
-from graph.format import Format
-from graph.plan import Graph
-from runners.audio_in import LOUDEST
-from runners.errors import InputError, UserError
+from soundstage.graph.format import Format
+from soundstage.graph.plan import Graph
+from soundstage.runners.audio_in import LOUDEST
+from soundstage.runners.errors import InputError, UserError
 
 KIND = "live audio"
 

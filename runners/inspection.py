@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from runners.decoding import BLOCK_VALUES, AudioFile, open_audio
-from runners.provenance import Provenance, from_comment
+from soundstage.runners.decoding import BLOCK_VALUES, AudioFile, open_audio
+from soundstage.runners.provenance import Provenance, from_comment
 
 SILENCE_DBFS = -60.0
 SHORTEST_SILENCE_S = 0.5

@@ -13,13 +13,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from graph.plan import Graph
-from graph.state import State, initial
-from runners.errors import OutputError
-from runners.files import replacing, reporting
-from runners.journal_file import Entry, header, read_journal
-from runners.runner import Chunk
-from runners.session_file import SavedSession, SessionFileError, session_messages, state_message
+from soundstage.graph.plan import Graph
+from soundstage.graph.state import State, initial
+from soundstage.runners.errors import OutputError
+from soundstage.runners.files import replacing, reporting
+from soundstage.runners.journal_file import Entry, header, read_journal
+from soundstage.runners.runner import Chunk
+from soundstage.runners.session_file import SavedSession, SessionFileError, session_messages, state_message
 
 if TYPE_CHECKING:
     import io

@@ -21,11 +21,11 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from graph.plan import Graph
-from graph.problem import PipelineError
-from graph.spec import parse
-from runners.session_file import SavedSession, SessionFileError, read_session
-from runners.version import version
+from soundstage.graph.plan import Graph
+from soundstage.graph.problem import PipelineError
+from soundstage.graph.spec import parse
+from soundstage.runners.session_file import SavedSession, SessionFileError, read_session
+from soundstage.runners.version import version
 
 KIND = b"soundstage journal 1"
 

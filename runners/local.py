@@ -8,17 +8,17 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from graph import wire
-from graph.plan import Graph
-from graph.port import Tensor
-from graph.state import State, stack_controls
-from runners.compilation import use_compilation_cache
-from runners.devices import find_devices
-from runners.flights import Flights, next_state, outputs_of
-from runners.host import REMEMBERED, Answer, Host
-from runners.runner import Chunk, Tick
-from runners.spans import SpanRecorder
-from runners.wiring import (
+from soundstage.graph import wire
+from soundstage.graph.plan import Graph
+from soundstage.graph.port import Tensor
+from soundstage.graph.state import State, stack_controls
+from soundstage.runners.compilation import use_compilation_cache
+from soundstage.runners.devices import find_devices
+from soundstage.runners.flights import Flights, next_state, outputs_of
+from soundstage.runners.host import REMEMBERED, Answer, Host
+from soundstage.runners.runner import Chunk, Tick
+from soundstage.runners.spans import SpanRecorder
+from soundstage.runners.wiring import (
     CONTROLS,
     Origin,
     Wiring,

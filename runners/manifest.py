@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from runners.errors import InputError
-from runners.files import replacing, reporting
-from runners.provenance import AudioPrompt, Provenance, TextPrompt, Weights
+from soundstage.runners.errors import InputError
+from soundstage.runners.files import replacing, reporting
+from soundstage.runners.provenance import AudioPrompt, Provenance, TextPrompt, Weights
 
 SCHEMA = 1
 NAME = "manifest.json"

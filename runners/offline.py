@@ -8,11 +8,11 @@ from itertools import repeat
 from pathlib import Path
 from typing import Any
 
-from graph.plan import Graph
-from runners.runner import Chunk, Runner, Tick
-from runners.session import Session
-from runners.timeline import TimelineWriter, open_timeline
-from runners.version import version
+from soundstage.graph.plan import Graph
+from soundstage.runners.runner import Chunk, Runner, Tick
+from soundstage.runners.session import Session
+from soundstage.runners.timeline import TimelineWriter, open_timeline
+from soundstage.runners.version import version
 
 
 @dataclass

@@ -12,24 +12,24 @@ from typing import Any
 
 import numpy as np
 
-from graph.check import build
-from graph.overrides import apply
-from graph.plan import Graph
-from graph.problem import PipelineError, Problem
-from graph.spec import parse
-from runners.audio_out import STANDARD_OUTPUT, open_writer
-from runners.beginning import Beginning
-from runners.controls import complete
-from runners.errors import InputError, UsageError
-from runners.files import check_writable
-from runners.journal import refuse_other_journal
-from runners.journal_file import read_saved
-from runners.order_audio import read_order_audio, refuse_contradictions
-from runners.pipe_out import standard_output
-from runners.pipeline_choice import PipelineChoice
-from runners.prompts import Audio, Text, expand_prompts
-from runners.runner_choice import RunnerChoice
-from runners.session_file import SavedSession, SessionFileError
+from soundstage.graph.check import build
+from soundstage.graph.overrides import apply
+from soundstage.graph.plan import Graph
+from soundstage.graph.problem import PipelineError, Problem
+from soundstage.graph.spec import parse
+from soundstage.runners.audio_out import STANDARD_OUTPUT, open_writer
+from soundstage.runners.beginning import Beginning
+from soundstage.runners.controls import complete
+from soundstage.runners.errors import InputError, UsageError
+from soundstage.runners.files import check_writable
+from soundstage.runners.journal import refuse_other_journal
+from soundstage.runners.journal_file import read_saved
+from soundstage.runners.order_audio import read_order_audio, refuse_contradictions
+from soundstage.runners.pipe_out import standard_output
+from soundstage.runners.pipeline_choice import PipelineChoice
+from soundstage.runners.prompts import Audio, Text, expand_prompts
+from soundstage.runners.runner_choice import RunnerChoice
+from soundstage.runners.session_file import SavedSession, SessionFileError
 
 LONGEST_S = 24 * 3600.0
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from graph.plan import Graph
-from runners.errors import UsageError
+from soundstage.graph.plan import Graph
+from soundstage.runners.errors import UsageError
 
 
 def refuse_contradictions(continue_from: Path | None, keep_clip: bool, resume: Path | None) -> None:
@@ -36,9 +36,9 @@ def read_order_audio(
         InputError: as `runners.audio_in.read_audio`.
     """
     # late, as decoders come with them
-    from runners.audio_in import read_audio
-    from runners.continuation import find_ends
-    from runners.injection import inject_control
+    from soundstage.runners.audio_in import read_audio
+    from soundstage.runners.continuation import find_ends
+    from soundstage.runners.injection import inject_control
 
     rate_hz, channels = graph.format.sample_rate_hz, graph.format.channels
     if continue_from is not None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 
-from graph.spec import FeedbackSpec, PipelineSpec
+from soundstage.graph.spec import FeedbackSpec, PipelineSpec
 
 # Less than any clock sees: keeps rounding from being taken for a cycle's gain.
 _NOTHING_S = 1e-12

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from runners.decoding import AudioFile
+from soundstage.runners.decoding import AudioFile
 
 COLUMNS = 1200
 BANDS = 320

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 from typing import BinaryIO
 
-from runners.errors import OutputError
+from soundstage.runners.errors import OutputError
 
 
 class ReaderGone(Exception):

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runners.errors import UsageError
+from soundstage.runners.errors import UsageError
 
 if TYPE_CHECKING:
-    from graph.plan import Graph
-    from graph.spec import PipelineSpec
+    from soundstage.graph.plan import Graph
+    from soundstage.graph.spec import PipelineSpec
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class PipelineChoice:
         Raises:
             PipelineError: as `runners.front.read_spec`.
         """
-        from runners.front import read_spec
+        from soundstage.runners.front import read_spec
 
         return read_spec(self.preset, self.pipeline, self.settings, self.placements)
 
@@ -52,7 +52,7 @@ class PipelineChoice:
         Raises:
             PipelineError: as `runners.front.load`.
         """
-        from runners.front import load
+        from soundstage.runners.front import load
 
         return load(self.preset, self.pipeline, self.settings, self.placements, self.allow)
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from json import dumps
 from typing import Any
 
-from graph.spec import PlacementSpec
-from runners.planning import Machines, Prediction
-from runners.stage_times import Measured, seconds_for
+from soundstage.graph.spec import PlacementSpec
+from soundstage.runners.planning import Machines, Prediction
+from soundstage.runners.stage_times import Measured, seconds_for
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import floor
 
-from graph.spec import PipelineSpec, PlacementSpec
-from runners.paths import heaviest_cycle, longest_path
-from runners.stage_times import Measured, seconds_for
-from runners.wiring import split
+from soundstage.graph.spec import PipelineSpec, PlacementSpec
+from soundstage.runners.paths import heaviest_cycle, longest_path
+from soundstage.runners.stage_times import Measured, seconds_for
+from soundstage.runners.wiring import split
 
 # A stage that takes less stays on the CPU: the way to a device costs about as much.
 LIGHT_S = 0.005

@@ -9,27 +9,27 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from graph.plan import Graph
-from runners.continuation import continued_state
-from runners.errors import InputError
-from runners.files import check_writable
-from runners.front import open_runner
-from runners.generation import open_session
-from runners.injection import inject_control
-from runners.offline import closing
-from runners.order import find_music, refuse_duration, total_samples
-from runners.order_audio import read_order_audio, refuse_contradictions
-from runners.pipe_out import ReaderGone
-from runners.pipeline_choice import PipelineChoice
-from runners.player.hearing import Hearing
-from runners.player.mix import Mix
-from runners.player.performer import Performer
-from runners.player.ring import Ring
-from runners.player.sink import Sink
-from runners.progress import Progress
-from runners.prompts import Audio, Text
-from runners.runner_choice import RunnerChoice
-from runners.session import Session
+from soundstage.graph.plan import Graph
+from soundstage.runners.continuation import continued_state
+from soundstage.runners.errors import InputError
+from soundstage.runners.files import check_writable
+from soundstage.runners.front import open_runner
+from soundstage.runners.generation import open_session
+from soundstage.runners.injection import inject_control
+from soundstage.runners.offline import closing
+from soundstage.runners.order import find_music, refuse_duration, total_samples
+from soundstage.runners.order_audio import read_order_audio, refuse_contradictions
+from soundstage.runners.pipe_out import ReaderGone
+from soundstage.runners.pipeline_choice import PipelineChoice
+from soundstage.runners.player.hearing import Hearing
+from soundstage.runners.player.mix import Mix
+from soundstage.runners.player.performer import Performer
+from soundstage.runners.player.ring import Ring
+from soundstage.runners.player.sink import Sink
+from soundstage.runners.progress import Progress
+from soundstage.runners.prompts import Audio, Text
+from soundstage.runners.runner_choice import RunnerChoice
+from soundstage.runners.session import Session
 
 FADE_S = 0.01
 MOST_AHEAD = 60

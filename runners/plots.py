@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from runners.decoding import open_audio
-from runners.errors import OutputError
-from runners.files import replacing, reporting
-from runners.inspection import Inspection, inspect
-from runners.picture import LOWEST_HZ, Picture, picture
+from soundstage.runners.decoding import open_audio
+from soundstage.runners.errors import OutputError
+from soundstage.runners.files import replacing, reporting
+from soundstage.runners.inspection import Inspection, inspect
+from soundstage.runners.picture import LOWEST_HZ, Picture, picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,7 +5,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from graph.problem import PipelineError, Problem, suggest
+from soundstage.graph.problem import PipelineError, Problem, suggest
 
 DEFAULT = "demo"
 
@@ -47,4 +47,4 @@ def fill_from_preset(tables: dict[str, Any], preset: dict[str, Any]) -> dict[str
 
 
 def _folder() -> Path:
-    return Path(str(files("runners.presets")))
+    return Path(str(files("soundstage.runners.presets")))

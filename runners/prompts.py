@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from graph.control import ControlError
-from graph.format import Format
+from soundstage.graph.control import ControlError
+from soundstage.graph.format import Format
 
 PROMPTS = "prompts"
 # "jazz trio:0.5": what stands behind the last colon is a weight if it reads as a number.
@@ -94,7 +94,7 @@ def expand_prompts(prompts: Sequence[Prompt], format: Format) -> dict[str, Any]:
 def _read_clips(prompts: Sequence[Audio], format: Format) -> tuple[np.ndarray, list[float]]:
     if not prompts:
         return np.zeros((0, format.dims["clip_sample"]), np.float32), []
-    from runners.audio_in import read_clips
+    from soundstage.runners.audio_in import read_clips
 
     samples = [read_clips(prompt.path, format).samples for prompt in prompts]
     weights = [

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from graph.plan import Graph
-from runners.prompts import Audio, Text
-from runners.provenance import AudioPrompt, Provenance, TextPrompt, Weights
+from soundstage.graph.plan import Graph
+from soundstage.runners.prompts import Audio, Text
+from soundstage.runners.provenance import AudioPrompt, Provenance, TextPrompt, Weights
 
 _RESUMED_CLIPS = "audio of the resumed session"
 

@@ -7,13 +7,13 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from graph.format import Format
-from runners.compilation import use_compilation_cache
-from runners.devices import find_device
-from runners.host import Host
-from runners.runner import StageFailed
-from runners.spans import Span, SpanRecorder, now_s
-from runners.wiring import Wiring, origins
+from soundstage.graph.format import Format
+from soundstage.runners.compilation import use_compilation_cache
+from soundstage.runners.devices import find_device
+from soundstage.runners.host import Host
+from soundstage.runners.runner import StageFailed
+from soundstage.runners.spans import Span, SpanRecorder, now_s
+from soundstage.runners.wiring import Wiring, origins
 
 if TYPE_CHECKING:
     import pyarrow as pa

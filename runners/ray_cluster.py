@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import ray
 from ray._private import ray_constants
 
-from runners.errors import UserError
+from soundstage.runners.errors import UserError
 
 # Everything that Ray serves stays on this machine unless an address says otherwise.
 LOOPBACK = "127.0.0.1"

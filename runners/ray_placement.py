@@ -13,9 +13,9 @@ import ray
 from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from graph.plan import Node
-from graph.problem import PipelineError, Problem
-from graph.spec import PlacementSpec
+from soundstage.graph.plan import Node
+from soundstage.graph.problem import PipelineError, Problem
+from soundstage.graph.spec import PlacementSpec
 
 NODE_LABEL = "soundstage-node"
 # Ray counts resources in ten thousandths.

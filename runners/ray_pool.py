@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 import ray
 from ray.exceptions import GetTimeoutError, RayError
 
-from runners.ray_actor import ASIDE
-from runners.spans import now_s
+from soundstage.runners.ray_actor import ASIDE
+from soundstage.runners.spans import now_s
 
 PAUSE_S = 0.1
 # An actor that does not say within this time that it is ready is dead, or as good as that.

@@ -22,20 +22,20 @@ import ray
 from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 from ray.util.placement_group import remove_placement_group
 
-from graph import wire
-from graph.plan import Graph
-from graph.port import Tensor
-from graph.state import State, stack_controls
-from runners.flights import Flights, next_state, outputs_of
-from runners.host import REMEMBERED
-from runners.local import default_tick
-from runners.ray_actor import ASIDE, Report, Request, StageActor
-from runners.ray_cluster import cluster
-from runners.ray_placement import Seat, Seating, actor_options, reserve, seat
-from runners.ray_pool import Crew, Reference
-from runners.runner import Chunk, StageFailed, Tick
-from runners.spans import now_s
-from runners.wiring import CONTROLS, Origin, Wiring, origins, ports_of, split, state_messages
+from soundstage.graph import wire
+from soundstage.graph.plan import Graph
+from soundstage.graph.port import Tensor
+from soundstage.graph.state import State, stack_controls
+from soundstage.runners.flights import Flights, next_state, outputs_of
+from soundstage.runners.host import REMEMBERED
+from soundstage.runners.local import default_tick
+from soundstage.runners.ray_actor import ASIDE, Report, Request, StageActor
+from soundstage.runners.ray_cluster import cluster
+from soundstage.runners.ray_placement import Seat, Seating, actor_options, reserve, seat
+from soundstage.runners.ray_pool import Crew, Reference
+from soundstage.runners.runner import Chunk, StageFailed, Tick
+from soundstage.runners.spans import now_s
+from soundstage.runners.wiring import CONTROLS, Origin, Wiring, origins, ports_of, split, state_messages
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from runners.errors import UserError
+from soundstage.runners.errors import UserError
 
 Status = Literal["ok", "FAIL", "not checked"]
 

@@ -12,25 +12,25 @@ from typing import Any
 
 import numpy as np
 
-from graph import wire
-from graph.check import build
-from graph.overrides import apply
-from graph.plan import Graph
-from graph.spec import parse
-from graph.state import State
-from runners.comparison import Comparer, Comparison
-from runners.diff import refuse_no_tick, refuse_unknown_stage
-from runners.errors import InputError, UsageError
-from runners.files import replacing
-from runners.front import open_runner
-from runners.offline import closing
-from runners.progress import Progress, Silent
-from runners.replay_stage import Bench, needed, refuse_other_ports
-from runners.runner import Runner, Tick
-from runners.runner_choice import RunnerKind
-from runners.trace import Trace, TraceWriter, open_trace, read_trace
-from runners.version import version
-from runners.wiring import CONTROLS
+from soundstage.graph import wire
+from soundstage.graph.check import build
+from soundstage.graph.overrides import apply
+from soundstage.graph.plan import Graph
+from soundstage.graph.spec import parse
+from soundstage.graph.state import State
+from soundstage.runners.comparison import Comparer, Comparison
+from soundstage.runners.diff import refuse_no_tick, refuse_unknown_stage
+from soundstage.runners.errors import InputError, UsageError
+from soundstage.runners.files import replacing
+from soundstage.runners.front import open_runner
+from soundstage.runners.offline import closing
+from soundstage.runners.progress import Progress, Silent
+from soundstage.runners.replay_stage import Bench, needed, refuse_other_ports
+from soundstage.runners.runner import Runner, Tick
+from soundstage.runners.runner_choice import RunnerKind
+from soundstage.runners.trace import Trace, TraceWriter, open_trace, read_trace
+from soundstage.runners.version import version
+from soundstage.runners.wiring import CONTROLS
 
 # What a tick's messages were, and what they are now.
 Pair = tuple[Mapping[str, Any], Mapping[str, Any]]

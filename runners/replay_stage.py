@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from graph import wire
-from graph.plan import Graph
-from graph.problem import PipelineError, Problem
-from graph.state import State
-from runners.compilation import use_compilation_cache
-from runners.devices import NoDevice, find_device
-from runners.errors import InputError
-from runners.host import Host
-from runners.trace import Trace
-from runners.wiring import Wiring, origins, state_messages
+from soundstage.graph import wire
+from soundstage.graph.plan import Graph
+from soundstage.graph.problem import PipelineError, Problem
+from soundstage.graph.state import State
+from soundstage.runners.compilation import use_compilation_cache
+from soundstage.runners.devices import NoDevice, find_device
+from soundstage.runners.errors import InputError
+from soundstage.runners.host import Host
+from soundstage.runners.trace import Trace
+from soundstage.runners.wiring import Wiring, origins, state_messages
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -6,10 +6,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from graph.plan import Graph
-from graph.port import Tensor
-from graph.state import State
-from runners.spans import Span
+from soundstage.graph.plan import Graph
+from soundstage.graph.port import Tensor
+from soundstage.graph.state import State
+from soundstage.runners.spans import Span
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from runners.errors import UsageError
+from soundstage.runners.errors import UsageError
 
 RunnerKind: TypeAlias = Literal["local", "ray"]
 

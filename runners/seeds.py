@@ -2,7 +2,7 @@
 
 import re
 
-from runners.errors import InputError
+from soundstage.runners.errors import InputError
 
 _RANGE = re.compile(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", re.ASCII)
 

@@ -7,14 +7,14 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from graph.control import ControlError
-from graph.plan import Graph
-from graph.state import State, initial
-from runners.controls import complete
-from runners.journal import JournalWriter, open_journal
-from runners.prompts import PROMPTS, expand_prompts
-from runners.runner import Chunk, Runner, Tick
-from runners.session_file import SavedSession, write_session
+from soundstage.graph.control import ControlError
+from soundstage.graph.plan import Graph
+from soundstage.graph.state import State, initial
+from soundstage.runners.controls import complete
+from soundstage.runners.journal import JournalWriter, open_journal
+from soundstage.runners.prompts import PROMPTS, expand_prompts
+from soundstage.runners.runner import Chunk, Runner, Tick
+from soundstage.runners.session_file import SavedSession, write_session
 
 
 class Session:

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from graph import wire
-from graph.plan import Graph
-from graph.problem import PipelineError
-from graph.spec import PipelineSpec, parse
-from graph.state import State, stack_controls
-from runners.files import replacing, reporting
+from soundstage.graph import wire
+from soundstage.graph.plan import Graph
+from soundstage.graph.problem import PipelineError
+from soundstage.graph.spec import PipelineSpec, parse
+from soundstage.graph.state import State, stack_controls
+from soundstage.runners.files import replacing, reporting
 
 KIND = b"soundstage session 1"
 MAGIC = b"ARROW1"

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from runners.errors import OutputError
-from runners.manifest import Entry, Manifest, write_manifest
-from runners.provenance import Provenance
-from runners.provenance_of import describe
-from runners.variant_order import Variant, VariantsPlan
+from soundstage.runners.errors import OutputError
+from soundstage.runners.manifest import Entry, Manifest, write_manifest
+from soundstage.runners.provenance import Provenance
+from soundstage.runners.provenance_of import describe
+from soundstage.runners.variant_order import Variant, VariantsPlan
 
 PAGE = "index.html"
 _LONGEST_SLUG = 40

@@ -12,12 +12,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from graph.placement import placement_problems
-from graph.problem import PipelineError
-from graph.spec import PipelineSpec, parse
-from runners.errors import InputError
-from runners.paths import in_order
-from runners.wiring import split
+from soundstage.graph.placement import placement_problems
+from soundstage.graph.problem import PipelineError
+from soundstage.graph.spec import PipelineSpec, parse
+from soundstage.runners.errors import InputError
+from soundstage.runners.paths import in_order
+from soundstage.runners.wiring import split
 
 _WORK = frozenset({"transfer", "compute", "reuse"})
 _LANE = " (replica "

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from graph.plan import FromPast, FromStage, Graph
-from runners.files import replacing, reporting
-from runners.runner import Chunk
-from runners.spans import Span
-from runners.timings import Timings
+from soundstage.graph.plan import FromPast, FromStage, Graph
+from soundstage.runners.files import replacing, reporting
+from soundstage.runners.runner import Chunk
+from soundstage.runners.spans import Span
+from soundstage.runners.timings import Timings
 
 _PID = 1
 _PLAYBACK_TID = 1

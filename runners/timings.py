@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from statistics import median
 
-from runners.runner import Chunk
+from soundstage.runners.runner import Chunk
 
 _COLUMNS = ("compute", "transfer", "queue")
 

@@ -18,14 +18,14 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 
-from graph import wire
-from graph.plan import Graph
-from graph.problem import PipelineError
-from graph.spec import PipelineSpec, parse
-from graph.state import State
-from runners.errors import InputError
-from runners.files import reporting
-from runners.runner import Chunk
+from soundstage.graph import wire
+from soundstage.graph.plan import Graph
+from soundstage.graph.problem import PipelineError
+from soundstage.graph.spec import PipelineSpec, parse
+from soundstage.graph.state import State
+from soundstage.runners.errors import InputError
+from soundstage.runners.files import reporting
+from soundstage.runners.runner import Chunk
 
 KIND = b"soundstage trace 1"
 _COLUMNS = pa.schema(

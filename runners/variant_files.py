@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from graph.problem import Problem, suggest
-from runners.errors import InputError
+from soundstage.graph.problem import Problem, suggest
+from soundstage.runners.errors import InputError
 
 NUMBERS: Mapping[str, type[int] | type[float]] = {
     "seed": int,

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from graph.problem import Problem, suggest
-from runners.errors import InputError
-from runners.prompts import Audio, Text, parse_audio, parse_text
-from runners.variant_files import COLUMNS, LISTS, NUMBERS, Table, read_tables
+from soundstage.graph.problem import Problem, suggest
+from soundstage.runners.errors import InputError
+from soundstage.runners.prompts import Audio, Text, parse_audio, parse_text
+from soundstage.runners.variant_files import COLUMNS, LISTS, NUMBERS, Table, read_tables
 
 LONGEST_NAME = 80
 

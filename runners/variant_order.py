@@ -7,18 +7,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from graph.control import ControlError
-from graph.plan import Graph
-from graph.problem import PipelineError, Problem
-from runners.audio_out import EXTENSIONS
-from runners.controls import complete
-from runners.errors import InputError, OutputError, UsageError
-from runners.order import refuse_bytes, refuse_duration, total_samples
-from runners.pipeline_choice import PipelineChoice
-from runners.prompts import Audio, Text, expand_prompts, parse_text
-from runners.runner_choice import RunnerChoice
-from runners.seeds import parse_seeds
-from runners.variant_list import BadList, Row, read_list
+from soundstage.graph.control import ControlError
+from soundstage.graph.plan import Graph
+from soundstage.graph.problem import PipelineError, Problem
+from soundstage.runners.audio_out import EXTENSIONS
+from soundstage.runners.controls import complete
+from soundstage.runners.errors import InputError, OutputError, UsageError
+from soundstage.runners.order import refuse_bytes, refuse_duration, total_samples
+from soundstage.runners.pipeline_choice import PipelineChoice
+from soundstage.runners.prompts import Audio, Text, expand_prompts, parse_text
+from soundstage.runners.runner_choice import RunnerChoice
+from soundstage.runners.seeds import parse_seeds
+from soundstage.runners.variant_list import BadList, Row, read_list
 
 MOST = 1000
 

@@ -8,22 +8,22 @@ from contextlib import AbstractContextManager, ExitStack
 from math import isfinite
 from typing import TypeVar
 
-from runners.audio_out import AudioWriter, open_writer
-from runners.audition.page import Page
-from runners.files import check_writable, making_folder
-from runners.front import open_runner
-from runners.inspection import inspect
-from runners.interrupts import uninterrupted
-from runners.manifest import Entry, Manifest, read_manifest
-from runners.offline import Stopwatch, chunks, closing, timeline
-from runners.progress import Progress, Update
-from runners.runner import Chunk, Runner
-from runners.session import Session
-from runners.shelf import PAGE, Keeper, Slot, arrange, file_sha256
-from runners.timeline import TimelineWriter
-from runners.variant_order import VariantsOrder, VariantsPlan
-from runners.variant_order import plan as check
-from runners.version import version
+from soundstage.runners.audio_out import AudioWriter, open_writer
+from soundstage.runners.audition.page import Page
+from soundstage.runners.files import check_writable, making_folder
+from soundstage.runners.front import open_runner
+from soundstage.runners.inspection import inspect
+from soundstage.runners.interrupts import uninterrupted
+from soundstage.runners.manifest import Entry, Manifest, read_manifest
+from soundstage.runners.offline import Stopwatch, chunks, closing, timeline
+from soundstage.runners.progress import Progress, Update
+from soundstage.runners.runner import Chunk, Runner
+from soundstage.runners.session import Session
+from soundstage.runners.shelf import PAGE, Keeper, Slot, arrange, file_sha256
+from soundstage.runners.timeline import TimelineWriter
+from soundstage.runners.variant_order import VariantsOrder, VariantsPlan
+from soundstage.runners.variant_order import plan as check
+from soundstage.runners.version import version
 
 Item = TypeVar("Item")
 

@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from runners.recording import Ledger, Recording, Report, Row, VerifyError, read_json
+from soundstage.runners.recording import Ledger, Recording, Report, Row, VerifyError, read_json
 
 __all__ = [
     "Report",
@@ -23,8 +23,8 @@ __all__ = [
 ]
 
 CHECKS = {
-    "depthformer": "runners.verify_depthformer",
-    "spectrostream": "runners.verify_spectrostream",
+    "depthformer": "soundstage.runners.verify_depthformer",
+    "spectrostream": "soundstage.runners.verify_spectrostream",
 }
 
 
@@ -46,7 +46,7 @@ def verify(folder: Path, on_row: Callable[[Row], None] = lambda row: None) -> Re
         known = " or ".join(f'"{name}"' for name in CHECKS)
         raise VerifyError(f"{folder / 'config.json'}: model is {model!r}; it must be {known}")
     ledger = Ledger(recording, on_row)
-    weights = importlib.import_module("stages.weights")
+    weights = importlib.import_module("soundstage.stages.weights")
     try:
         with ExitStack() as opened:
             sources = _open_weights(folder, opened)
@@ -63,8 +63,8 @@ def verify(folder: Path, on_row: Callable[[Row], None] = lambda row: None) -> Re
 
 def _open_weights(folder: Path, opened: ExitStack) -> list[Any]:
     """Every form of the weights in a folder: the safetensors together, then T5X checkpoints."""
-    open_source = importlib.import_module("stages.weights").open_source
-    t5x_source = importlib.import_module("stages.t5x").T5xSource
+    open_source = importlib.import_module("soundstage.stages.weights").open_source
+    t5x_source = importlib.import_module("soundstage.stages.t5x").T5xSource
     sources = []
     if any(folder.glob("*.safetensors")):
         sources.append(opened.enter_context(closing(open_source(str(folder.resolve())))))

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from runners.depthformer_network import Network
-from runners.depthformer_runs import Runs
-from runners.depthformer_tolerances import Tolerances, rms
-from runners.recording import Ledger, Recording, VerifyError, guarded
+from soundstage.runners.depthformer_network import Network
+from soundstage.runners.depthformer_runs import Runs
+from soundstage.runners.depthformer_tolerances import Tolerances, rms
+from soundstage.runners.recording import Ledger, Recording, VerifyError, guarded
 
 # The arrays that the README lists; "{}" is "" for the recorded past and "_fresh" for none.
 LAYOUT = [
@@ -202,7 +202,7 @@ def _config(recording: Recording) -> Any:
     if type(vocabulary) is type(levels) is int and 0 < levels * 1024 > vocabulary - 2 > levels:
         # Only decodes restricted to own levels depend on it, and none such is recorded.
         values.setdefault("codebook_size", (vocabulary - 2) // levels)
-    module = importlib.import_module("stages.depthformer.config")
+    module = importlib.import_module("soundstage.stages.depthformer.config")
     try:
         return module.DepthformerConfig.from_json(values)
     except ValueError as error:

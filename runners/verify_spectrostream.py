@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from runners.recording import Ledger, Recording, VerifyError, guarded
+from soundstage.runners.recording import Ledger, Recording, VerifyError, guarded
 
 # Two correct float32 implementations differ by 1.1e-6 of the largest magnitude.
 RELATIVE = 1e-5
@@ -45,8 +45,8 @@ def check(recording: Recording, source: Any, ledger: Ledger) -> None:
         VerifyError: config.json does not describe a codec.
         WeightsError: the weights do not fit it.
     """
-    codec_module = importlib.import_module("stages.spectrostream.codec")
-    config_module = importlib.import_module("stages.spectrostream.config")
+    codec_module = importlib.import_module("soundstage.stages.spectrostream.codec")
+    config_module = importlib.import_module("soundstage.stages.spectrostream.config")
     try:
         text = (recording.folder / "config.json").read_text(encoding="utf-8")
         config = config_module.SpectroStreamConfig.from_json(text)

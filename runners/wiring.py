@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from graph import wire
-from graph.plan import CLOCK, FromClock, FromControl, FromPast, FromStage, Graph, Node, Source
-from graph.port import Port, Tensor
-from graph.state import State
+from soundstage.graph import wire
+from soundstage.graph.plan import CLOCK, FromClock, FromControl, FromPast, FromStage, Graph, Node, Source
+from soundstage.graph.port import Port, Tensor
+from soundstage.graph.state import State
 
 if TYPE_CHECKING:
     import pyarrow as pa

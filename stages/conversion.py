@@ -9,9 +9,9 @@ from typing import BinaryIO, Literal
 import ml_dtypes
 import numpy as np
 
-from stages.array_source import ArraySource, WeightsError, check_finite
-from stages.depthformer.compact import EMBEDDING, HEAD, USED_EMBEDDING, USED_HEAD
-from stages.safetensors_files import PARTS
+from soundstage.stages.array_source import ArraySource, WeightsError, check_finite
+from soundstage.stages.depthformer.compact import EMBEDDING, HEAD, USED_EMBEDDING, USED_HEAD
+from soundstage.stages.safetensors_files import PARTS
 
 DType = Literal["float32", "bfloat16"]
 STORED = {"float32": "F32", "bfloat16": "BF16"}

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from graph.format import Format
-from graph.port import Port
-from stages.ports import AUDIO, FADE_TAIL, FADED_AUDIO
+from soundstage.graph.format import Format
+from soundstage.graph.port import Port
+from soundstage.stages.ports import AUDIO, FADE_TAIL, FADED_AUDIO
 
 if TYPE_CHECKING:
     import jax

@@ -1,6 +1,6 @@
 """The nouns of the system: every port the music's stages speak."""
 
-from graph.port import Port
+from soundstage.graph.port import Port
 
 CODE = "[0, codebook_size)"
 FULL_SCALE = "1.0 = full scale"

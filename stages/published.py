@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from stages.array_source import ArraySource, WeightsError
-from stages.safetensors_files import SafetensorsSource
-from stages.t5x import T5xSource
+from soundstage.stages.array_source import ArraySource, WeightsError
+from soundstage.stages.safetensors_files import SafetensorsSource
+from soundstage.stages.t5x import T5xSource
 
 # Where a TFLite file says what it is.
 MARK = slice(4, 8)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from stages.array_source import WeightsError
+from soundstage.stages.array_source import WeightsError
 
 # Turns standard normal numbers into an array's values: (name, shape, z) -> values.
 Initial = Callable[[str, tuple[int, ...], np.ndarray], np.ndarray]

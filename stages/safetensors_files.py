@@ -10,7 +10,7 @@ import numpy as np
 import safetensors
 from safetensors.numpy import save_file
 
-from stages.array_source import WeightsError, as_float32, bare_name, check_shape
+from soundstage.stages.array_source import WeightsError, as_float32, bare_name, check_shape
 
 # Parts of SpectroStream that are published as a file each, with or without the part in the names.
 PARTS = ("encoder", "decoder", "quantizer")

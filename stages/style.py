@@ -7,15 +7,15 @@ from typing import ClassVar
 import jax
 import numpy as np
 
-from graph.format import Format
-from graph.port import Port
-from stages import rvq
-from stages.array_source import arrays_digest
-from stages.ports import STYLE_EMBEDDING, STYLE_TOKENS
-from stages.style_codebooks import load_codebooks
-from stages.style_features import TEXT_FEATURES, ClipFeatures, text_features
-from stages.style_prompts import PROMPT_INPUTS, blend_rows, refusal, unit
-from stages.weights import WeightsError, closing_source
+from soundstage.graph.format import Format
+from soundstage.graph.port import Port
+from soundstage.stages import rvq
+from soundstage.stages.array_source import arrays_digest
+from soundstage.stages.ports import STYLE_EMBEDDING, STYLE_TOKENS
+from soundstage.stages.style_codebooks import load_codebooks
+from soundstage.stages.style_features import TEXT_FEATURES, ClipFeatures, text_features
+from soundstage.stages.style_prompts import PROMPT_INPUTS, blend_rows, refusal, unit
+from soundstage.stages.weights import WeightsError, closing_source
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stages.array_source import ArraySource, WeightsError, arrays_digest, check_shape
-from stages.random_weights import RandomSource
-from stages.weights import closing_source
+from soundstage.stages.array_source import ArraySource, WeightsError, arrays_digest, check_shape
+from soundstage.stages.random_weights import RandomSource
+from soundstage.stages.weights import closing_source
 
 NAMES = ("embedding", "codebooks")
 CODES, BASIS = "codes", "basis"

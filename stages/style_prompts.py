@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from graph.port import Port
-from stages.ports import CLIP_WEIGHTS, PROMPT_CLIPS, PROMPT_TEXTS, TEXT_WEIGHTS
+from soundstage.graph.port import Port
+from soundstage.stages.ports import CLIP_WEIGHTS, PROMPT_CLIPS, PROMPT_TEXTS, TEXT_WEIGHTS
 
 # What every stage that embeds prompts reads.
 PROMPT_INPUTS: dict[str, Port] = {

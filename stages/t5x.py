@@ -12,9 +12,9 @@ import msgpack
 import numpy as np
 import tensorstore
 
-from stages.array_source import WeightsError, as_float32, bare_name, check_shape
-from stages.t5x_members import INDEX, TARGET, FolderMembers, Members, TarMembers
-from stages.zarr_array import ARRAY_FILE, ZarrArray
+from soundstage.stages.array_source import WeightsError, as_float32, bare_name, check_shape
+from soundstage.stages.t5x_members import INDEX, TARGET, FolderMembers, Members, TarMembers
+from soundstage.stages.zarr_array import ARRAY_FILE, ZarrArray
 
 # flax's msgpack extension types of an array and of a NumPy scalar.
 ARRAY_EXTENSION, SCALAR_EXTENSION = 1, 3

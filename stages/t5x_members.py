@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-from stages.array_source import WeightsError
+from soundstage.stages.array_source import WeightsError
 
 INDEX = "checkpoint"
 TARGET = "target."

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from graph.format import Format
-from graph.port import Port
-from stages.depthformer.vocabulary import MASK, NOTHING, Vocabulary, llm_to_rvq
-from stages.ports import (
+from soundstage.graph.format import Format
+from soundstage.graph.port import Port
+from soundstage.stages.depthformer.vocabulary import MASK, NOTHING, Vocabulary, llm_to_rvq
+from soundstage.stages.ports import (
     AUDIO,
     CHUNK,
     CONTEXT,

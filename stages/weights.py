@@ -13,11 +13,11 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from stages.array_source import ArraySource, WeightsError, bare_name, check_finite, check_shape
-from stages.models_folder import is_model_name, model_paths, models_folder
-from stages.random_weights import Initial, RandomSource, default_initial
-from stages.safetensors_files import SafetensorsSource, write_safetensors
-from stages.t5x import T5xSource, is_t5x
+from soundstage.stages.array_source import ArraySource, WeightsError, bare_name, check_finite, check_shape
+from soundstage.stages.models_folder import is_model_name, model_paths, models_folder
+from soundstage.stages.random_weights import Initial, RandomSource, default_initial
+from soundstage.stages.safetensors_files import SafetensorsSource, write_safetensors
+from soundstage.stages.t5x import T5xSource, is_t5x
 
 __all__ = [
     "ArraySource",
@@ -91,7 +91,7 @@ def _open_random(text: str) -> RandomSource:
 
 def shipped_folder() -> Path:
     """Where the weights are that ship with soundstage."""
-    return Path(str(files("stages.demo_weights")))
+    return Path(str(files("soundstage.stages.demo_weights")))
 
 
 def open_shipped(name: str, folder: Path) -> SafetensorsSource:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import ml_dtypes
 import numpy as np
 
-from stages.array_source import WeightsError
+from soundstage.stages.array_source import WeightsError
 
 ARRAY_FILE = ".zarray"
 # Far above any real array (31 million numbers) and chunk (64 MiB), far below what hurts.

@@ -6,12 +6,12 @@ from contextlib import contextmanager
 
 import typer
 
-from runners.errors import UserError
-from stages.array_source import WeightsError
-from training.audio import CropError
-from training.checkpoint import CheckpointError
-from training.corpus.manifest import ManifestError
-from training.loop import TrainingError
+from soundstage.runners.errors import UserError
+from soundstage.stages.array_source import WeightsError
+from soundstage.training.audio import CropError
+from soundstage.training.checkpoint import CheckpointError
+from soundstage.training.corpus.manifest import ManifestError
+from soundstage.training.loop import TrainingError
 
 FAULTS: tuple[type[Exception], ...] = (
     CheckpointError,

@@ -5,24 +5,24 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from graph.plan import Graph
-from graph.spec import PipelineSpec, parse
-from runners.errors import InputError, OutputError, StageError
-from runners.files import replacing, reporting
-from runners.progress import Progress as News
-from stages.depthformer.config import Size
-from stages.depthformer.vocabulary import Vocabulary
-from training.checkpoint import CheckpointError
-from training.depthformer.export import export
-from training.depthformer.fitting import Fitted, fit
-from training.depthformer.order import Order
-from training.loop import Budget, TrainingError
-from training.pipeline_file import pipeline_text
-from training.progress import Progress, Shown, Silent
-from training.tokens.building import hides_nothing_yet, pipeline_encoders, sample_node
-from training.tokens.cache import TokenCache
-from training.tokens.making import make_cache
-from training.tokens.pieces import folder_pieces
+from soundstage.graph.plan import Graph
+from soundstage.graph.spec import PipelineSpec, parse
+from soundstage.runners.errors import InputError, OutputError, StageError
+from soundstage.runners.files import replacing, reporting
+from soundstage.runners.progress import Progress as News
+from soundstage.stages.depthformer.config import Size
+from soundstage.stages.depthformer.vocabulary import Vocabulary
+from soundstage.training.checkpoint import CheckpointError
+from soundstage.training.depthformer.export import export
+from soundstage.training.depthformer.fitting import Fitted, fit
+from soundstage.training.depthformer.order import Order
+from soundstage.training.loop import Budget, TrainingError
+from soundstage.training.pipeline_file import pipeline_text
+from soundstage.training.progress import Progress, Shown, Silent
+from soundstage.training.tokens.building import hides_nothing_yet, pipeline_encoders, sample_node
+from soundstage.training.tokens.cache import TokenCache
+from soundstage.training.tokens.making import make_cache
+from soundstage.training.tokens.pieces import folder_pieces
 
 TOKENS_FILE, WEIGHTS_FILE, PIPELINE_FILE = (
     "tokens.arrow",

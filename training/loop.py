@@ -13,10 +13,10 @@ from typing import Any, TypeVar
 
 import jax
 
-from training.checkpoint import Position, restore_latest, save
-from training.metrics import MetricsFile
-from training.prefetch import prefetched
-from training.progress import Progress
+from soundstage.training.checkpoint import Position, restore_latest, save
+from soundstage.training.metrics import MetricsFile
+from soundstage.training.prefetch import prefetched
+from soundstage.training.progress import Progress
 
 S = TypeVar("S")
 B = TypeVar("B")

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from graph.spec import PipelineSpec
+from soundstage.graph.spec import PipelineSpec
 
 BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 

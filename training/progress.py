@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 
-from training.checkpoint import Position
+from soundstage.training.checkpoint import Position
 
 if TYPE_CHECKING:
-    from training.loop import Budget
+    from soundstage.training.loop import Budget
 
 LINE_EVERY_S = 20.0
 

@@ -5,16 +5,16 @@ from typing import Protocol, TypeAlias
 import jax
 import numpy as np
 
-from graph.format import Format
-from graph.plan import Node
-from stages import bandcodec, spectrostream
-from stages.bandcodec.codec import load_bandcodec
-from stages.bandcodec.measures import MEASURES
-from stages.bandcodec.stage import BandCodecParams, check_music
-from stages.spectrostream.codec import load_codec
-from stages.spectrostream.network import PARTS
-from stages.spectrostream.stage import CodecParams, check_format
-from stages.weights import closing_source
+from soundstage.graph.format import Format
+from soundstage.graph.plan import Node
+from soundstage.stages import bandcodec, spectrostream
+from soundstage.stages.bandcodec.codec import load_bandcodec
+from soundstage.stages.bandcodec.measures import MEASURES
+from soundstage.stages.bandcodec.stage import BandCodecParams, check_music
+from soundstage.stages.spectrostream.codec import load_codec
+from soundstage.stages.spectrostream.network import PARTS
+from soundstage.stages.spectrostream.stage import CodecParams, check_format
+from soundstage.stages.weights import closing_source
 
 CodecParameters: TypeAlias = CodecParams | BandCodecParams
 DECODERS = (spectrostream.Decode, spectrostream.DecodeOn, bandcodec.DecodeOn)

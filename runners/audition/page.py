@@ -9,11 +9,11 @@ from pathlib import Path
 from string import Template
 from urllib.parse import quote
 
-from runners.audition.thumbnail import WAVE_HEIGHT, WIDTH, Thumbnail, thumbnail
-from runners.files import replacing, reporting
-from runners.manifest import NAME as MANIFEST
-from runners.manifest import Entry
-from runners.provenance import NOISE, AudioPrompt
+from soundstage.runners.audition.thumbnail import WAVE_HEIGHT, WIDTH, Thumbnail, thumbnail
+from soundstage.runners.files import replacing, reporting
+from soundstage.runners.manifest import NAME as MANIFEST
+from soundstage.runners.manifest import Entry
+from soundstage.runners.provenance import NOISE, AudioPrompt
 
 _BETWEEN = " &middot; "
 _SILENT_DBFS = -200.0
@@ -144,4 +144,4 @@ def _level(level_dbfs: float) -> str:
 
 
 def _text(name: str) -> str:
-    return files("runners.audition").joinpath(name).read_text("utf-8")
+    return files("soundstage.runners.audition").joinpath(name).read_text("utf-8")

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from runners.audition.png import encode_png
-from runners.decoding import open_audio
-from runners.picture import SILENCE_DB, picture
+from soundstage.runners.audition.png import encode_png
+from soundstage.runners.decoding import open_audio
+from soundstage.runners.picture import SILENCE_DB, picture
 
 WIDTH = 320
 HEIGHT = 80

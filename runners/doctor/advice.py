@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from graph.plan import Graph
-from runners.doctor.machine import Machine
-from runners.doctor.measuring import Examination
-from runners.planning import Machines, predict
-from runners.preset import preset_names
-from runners.stage_times import seconds_for
+from soundstage.graph.plan import Graph
+from soundstage.runners.doctor.machine import Machine
+from soundstage.runners.doctor.measuring import Examination
+from soundstage.runners.planning import Machines, predict
+from soundstage.runners.preset import preset_names
+from soundstage.runners.stage_times import seconds_for
 
 # The published sizes, and what is smaller.
 SMALLER = {"large": ("base", "demo"), "base": ("demo",)}

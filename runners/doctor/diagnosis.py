@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from graph.plan import Graph
-from runners.doctor.advice import advise
-from runners.doctor.machine import look_around
-from runners.doctor.measuring import examine
-from runners.doctor.report import Diagnosis
-from runners.errors import ModelError
-from runners.models.catalogue import read_catalogue
-from runners.models.missing import check_models
-from runners.models.networks import model_paths
-from runners.progress import Progress
+from soundstage.graph.plan import Graph
+from soundstage.runners.doctor.advice import advise
+from soundstage.runners.doctor.machine import look_around
+from soundstage.runners.doctor.measuring import examine
+from soundstage.runners.doctor.report import Diagnosis
+from soundstage.runners.errors import ModelError
+from soundstage.runners.models.catalogue import read_catalogue
+from soundstage.runners.models.missing import check_models
+from soundstage.runners.models.networks import model_paths
+from soundstage.runners.progress import Progress
 
 
 def diagnose(graph: Graph, chunks: int, progress: Progress) -> Diagnosis:

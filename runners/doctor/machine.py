@@ -13,9 +13,9 @@ from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
-from runners.compilation import cache_folder
-from runners.errors import UserError
-from runners.version import version
+from soundstage.runners.compilation import cache_folder
+from soundstage.runners.errors import UserError
+from soundstage.runners.version import version
 
 # What matters to how fast music is made, and to whether it is heard.
 LIBRARIES = ("jax", "jaxlib", "flax", "numpy", "pyarrow", "ray", "sounddevice", "textual")
@@ -150,7 +150,7 @@ def _processor() -> str:
 
 
 def _sound() -> tuple[tuple[str, ...], str]:
-    from runners.player.sound_devices import find_devices
+    from soundstage.runners.player.sound_devices import find_devices
 
     try:
         devices = find_devices()

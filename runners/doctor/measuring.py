@@ -7,16 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import median
 
-from graph.plan import Graph
-from runners.doctor.machine import peak_memory_bytes
-from runners.front import open_runner
-from runners.offline import Stopwatch, closing
-from runners.progress import Progress
-from runners.runner import Chunk, Runner
-from runners.session import Session
-from runners.stage_times import Measured, StageTimes
-from runners.timings import busy_s
-from runners.verdict import Verdict
+from soundstage.graph.plan import Graph
+from soundstage.runners.doctor.machine import peak_memory_bytes
+from soundstage.runners.front import open_runner
+from soundstage.runners.offline import Stopwatch, closing
+from soundstage.runners.progress import Progress
+from soundstage.runners.runner import Chunk, Runner
+from soundstage.runners.session import Session
+from soundstage.runners.stage_times import Measured, StageTimes
+from soundstage.runners.timings import busy_s
+from soundstage.runners.verdict import Verdict
 
 # Who is far too slow need not wait for the last chunk to know it.
 LONG_ENOUGH_S = 60.0

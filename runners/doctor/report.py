@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from graph.plan import Graph
-from runners.doctor.machine import Machine
-from runners.doctor.measuring import Examination
-from runners.stage_times import seconds_for
+from soundstage.graph.plan import Graph
+from soundstage.runners.doctor.machine import Machine
+from soundstage.runners.doctor.measuring import Examination
+from soundstage.runners.stage_times import seconds_for
 
 
 @dataclass(frozen=True)

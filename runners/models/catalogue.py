@@ -8,7 +8,7 @@ from importlib.resources import files
 from pathlib import PurePosixPath
 from typing import Any
 
-from runners.errors import InputError
+from soundstage.runners.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -105,8 +105,8 @@ class Catalogue:
     @cached_property
     def presets(self) -> dict[str, tuple[str, ...]]:
         """The models that each preset needs; only presets that need any."""
-        from graph.pipeline import read_tables
-        from runners.preset import preset_names, preset_path
+        from soundstage.graph.pipeline import read_tables
+        from soundstage.runners.preset import preset_names, preset_path
 
         needs = {name: self.needed(read_tables(preset_path(name))) for name in preset_names()}
         return {name: needed for name, needed in needs.items() if needed}
@@ -139,4 +139,4 @@ class Catalogue:
 
 def read_catalogue() -> Catalogue:
     """The catalogue that ships with soundstage."""
-    return Catalogue.parse((files("runners.models") / "catalogue.toml").read_text("utf-8"))
+    return Catalogue.parse((files("soundstage.runners.models") / "catalogue.toml").read_text("utf-8"))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 
-from runners.errors import ModelError
-from runners.files import replacing, reporting
-from runners.models.networks import is_model_name, models_folder, open_source, plan_conversion
-from runners.progress import Progress
+from soundstage.runners.errors import ModelError
+from soundstage.runners.files import replacing, reporting
+from soundstage.runners.models.networks import is_model_name, models_folder, open_source, plan_conversion
+from soundstage.runners.progress import Progress
 
 
 def convert(source: str, target: str, dtype: str, progress: Progress) -> str:

@@ -10,15 +10,15 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from runners.errors import ModelError, OutputError, UsageError
-from runners.files import reporting
-from runners.models.catalogue import PublishedFile, PublishedModel, Terms
-from runners.models.hub_origin import check_room
-from runners.models.networks import model_paths
-from runners.models.origins import FolderOrigin, Offer, Origin
-from runners.models.records import Record, Records, new_record
-from runners.models.transfer import file_sha256
-from runners.progress import Progress
+from soundstage.runners.errors import ModelError, OutputError, UsageError
+from soundstage.runners.files import reporting
+from soundstage.runners.models.catalogue import PublishedFile, PublishedModel, Terms
+from soundstage.runners.models.hub_origin import check_room
+from soundstage.runners.models.networks import model_paths
+from soundstage.runners.models.origins import FolderOrigin, Offer, Origin
+from soundstage.runners.models.records import Record, Records, new_record
+from soundstage.runners.models.transfer import file_sha256
+from soundstage.runners.progress import Progress
 
 LOCK = ".lock"
 SHOWN_DIGITS = 12
@@ -100,8 +100,8 @@ def open_origin(request: Request, folder: Path, say: Callable[[str], None]) -> O
         if not path.is_dir():
             raise UsageError(f"--source {request.source}: no such folder, and no http(s) URL")
         return FolderOrigin(path.resolve(), folder)
-    from runners.models.hub import Hub
-    from runners.models.hub_origin import CacheOrigin, HubOrigin
+    from soundstage.runners.models.hub import Hub
+    from soundstage.runners.models.hub_origin import CacheOrigin, HubOrigin
 
     if request.offline and is_url:
         raise UsageError("--offline asks nobody, and --source names somebody; give one of them")

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Protocol
 
-from runners.errors import DownloadError
+from soundstage.runners.errors import DownloadError
 
 TOO_MANY = 429
 PASSING = (408, TOO_MANY, 500, 502, 503, 504)

@@ -23,8 +23,8 @@ from huggingface_hub.errors import (
     RemoteEntryNotFoundError,
 )
 
-from runners.errors import DownloadError
-from runners.models.faults import PASSING, refused, retry_after_s, unreachable
+from soundstage.runners.errors import DownloadError
+from soundstage.runners.models.faults import PASSING, refused, retry_after_s, unreachable
 
 R = TypeVar("R")
 

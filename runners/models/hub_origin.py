@@ -7,14 +7,14 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from runners.errors import DownloadError, ModelError
-from runners.files import reporting
-from runners.models.catalogue import PublishedFile, PublishedModel
-from runners.models.faults import refused
-from runners.models.hub import Hub, Remote
-from runners.models.origins import Check, check_contents, link
-from runners.models.transfer import file_sha256, transfer
-from runners.progress import Moved
+from soundstage.runners.errors import DownloadError, ModelError
+from soundstage.runners.files import reporting
+from soundstage.runners.models.catalogue import PublishedFile, PublishedModel
+from soundstage.runners.models.faults import refused
+from soundstage.runners.models.hub import Hub, Remote
+from soundstage.runners.models.origins import Check, check_contents, link
+from soundstage.runners.models.transfer import file_sha256, transfer
+from soundstage.runners.progress import Moved
 
 
 @dataclass(frozen=True)

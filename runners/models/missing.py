@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from runners.errors import ModelError
-from runners.models.catalogue import Catalogue, read_catalogue
-from runners.models.networks import model_paths
+from soundstage.runners.errors import ModelError
+from soundstage.runners.models.catalogue import Catalogue, read_catalogue
+from soundstage.runners.models.networks import model_paths
 
 
 def check_models(name: str, tables: dict[str, Any]) -> None:

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from runners.errors import DownloadError, ModelError
-from runners.files import replacing, reporting
-from runners.models.catalogue import PublishedFile, PublishedModel
-from runners.models.networks import open_file
-from runners.models.transfer import BLOCK_BYTES
-from runners.progress import Moved
+from soundstage.runners.errors import DownloadError, ModelError
+from soundstage.runners.files import replacing, reporting
+from soundstage.runners.models.catalogue import PublishedFile, PublishedModel
+from soundstage.runners.models.networks import open_file
+from soundstage.runners.models.transfer import BLOCK_BYTES
+from soundstage.runners.progress import Moved
 
 # Raises if a file of this SHA-256 is not what is wanted.
 Check = Callable[[str], None]

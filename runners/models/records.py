@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
 
-from runners.errors import ModelError
-from runners.files import replacing
-from runners.models.catalogue import PublishedFile, PublishedModel
+from soundstage.runners.errors import ModelError
+from soundstage.runners.files import replacing
+from soundstage.runners.models.catalogue import PublishedFile, PublishedModel
 
 FILE = "records.json"
 SCHEMA = 1

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from runners.errors import DownloadError
-from runners.files import reporting
-from runners.models.faults import cut_off, refused, retry_after_s
-from runners.models.hub import NO_ANSWER, PAUSE_S, TRIES, Hub, Remote
+from soundstage.runners.errors import DownloadError
+from soundstage.runners.files import reporting
+from soundstage.runners.models.faults import cut_off, refused, retry_after_s
+from soundstage.runners.models.hub import NO_ANSWER, PAUSE_S, TRIES, Hub, Remote
 
 BLOCK_BYTES = 1 << 20
 WHOLE, PARTIAL, BEYOND = 200, 206, 416

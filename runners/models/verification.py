@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from runners.models.catalogue import PublishedFile, PublishedModel
-from runners.models.networks import open_file
-from runners.models.records import Records
-from runners.models.transfer import file_sha256
-from runners.progress import Progress
+from soundstage.runners.models.catalogue import PublishedFile, PublishedModel
+from soundstage.runners.models.networks import open_file
+from soundstage.runners.models.records import Records
+from soundstage.runners.models.transfer import file_sha256
+from soundstage.runners.progress import Progress
 
 
 @dataclass(frozen=True)

@@ -17,14 +17,14 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widgets import Footer, Input, Static
 
-from graph.control import ControlError
-from graph.legible import legible
-from runners.errors import UserError
-from runners.player import gauges
-from runners.player.faders import Faders
-from runners.player.performer import Made
-from runners.player.plain import News, blamed
-from runners.playing import Performance
+from soundstage.graph.control import ControlError
+from soundstage.graph.legible import legible
+from soundstage.runners.errors import UserError
+from soundstage.runners.player import gauges
+from soundstage.runners.player.faders import Faders
+from soundstage.runners.player.performer import Made
+from soundstage.runners.player.plain import News, blamed
+from soundstage.runners.playing import Performance
 
 LOOK_S = 0.1
 METER_S = 0.1

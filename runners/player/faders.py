@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from graph.control import ControlError
-from graph.format import Format
-from graph.plan import Graph
-from graph.port import Port
-from runners.player.mix import CONTROLS, Mix
-from runners.player.performer import Performer
-from runners.prompts import parse_text
+from soundstage.graph.control import ControlError
+from soundstage.graph.format import Format
+from soundstage.graph.plan import Graph
+from soundstage.graph.port import Port
+from soundstage.runners.player.mix import CONTROLS, Mix
+from soundstage.runners.player.performer import Performer
+from soundstage.runners.prompts import parse_text
 
 WEIGHT_STEP = 0.1
 # How far one key press moves a number; others by one, or by a tenth if they are no whole numbers.

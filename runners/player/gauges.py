@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from graph.legible import legible
-from runners.player.faders import Row
-from runners.player.performer import Made
+from soundstage.graph.legible import legible
+from soundstage.runners.player.faders import Row
+from soundstage.runners.player.performer import Made
 
 SILENT_DB = -60.0
 _EIGHTHS = " ▏▎▍▌▋▊▉█"

@@ -11,10 +11,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from graph.format import Format
-from runners.audio_in import read_audio
-from runners.injection import LiveInput, blocks
-from runners.player.sound_devices import in_words, number_or_name, portaudio
+from soundstage.graph.format import Format
+from soundstage.runners.audio_in import read_audio
+from soundstage.runners.injection import LiveInput, blocks
+from soundstage.runners.player.sound_devices import in_words, number_or_name, portaudio
 
 
 class Ear(Protocol):

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from graph.format import Format
-from runners.prompts import Audio, Text, expand_prompts
+from soundstage.graph.format import Format
+from soundstage.runners.prompts import Audio, Text, expand_prompts
 
 CONTROLS = ("texts", "text_weights", "clips", "clip_weights")
 

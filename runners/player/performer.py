@@ -13,15 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from runners.controls import complete
-from runners.errors import StageError
-from runners.injection import inject_control
-from runners.player.hearing import Ear
-from runners.player.lateness import REMEMBERED, Late, Lateness
-from runners.player.ring import Ring
-from runners.session import Session
-from runners.timings import busy_s
-from runners.verdict import Verdict
+from soundstage.runners.controls import complete
+from soundstage.runners.errors import StageError
+from soundstage.runners.injection import inject_control
+from soundstage.runners.player.hearing import Ear
+from soundstage.runners.player.lateness import REMEMBERED, Late, Lateness
+from soundstage.runners.player.ring import Ring
+from soundstage.runners.session import Session
+from soundstage.runners.timings import busy_s
+from soundstage.runners.verdict import Verdict
 
 # No longer than this between two looks at how much music is in stock.
 LOOK_S = 0.25

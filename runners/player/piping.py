@@ -11,11 +11,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO, BinaryIO, cast
 
-from runners.audio_out import STANDARD_OUTPUT, AudioWriter, open_writer
-from runners.errors import OutputError
-from runners.pipe_out import Pipe, ReaderGone, standard_output
-from runners.player.sink import Paced
-from runners.riff import WavEncoder
+from soundstage.runners.audio_out import STANDARD_OUTPUT, AudioWriter, open_writer
+from soundstage.runners.errors import OutputError
+from soundstage.runners.pipe_out import Pipe, ReaderGone, standard_output
+from soundstage.runners.player.sink import Paced
+from soundstage.runners.riff import WavEncoder
 
 # What a player may take to play what it holds.
 PATIENCE_S = 10.0

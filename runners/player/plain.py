@@ -5,8 +5,8 @@ from __future__ import annotations
 import queue
 from collections.abc import Callable, Iterator
 
-from runners.player.performer import Made
-from runners.playing import Performance, Watch
+from soundstage.runners.player.performer import Made
+from soundstage.runners.playing import Performance, Watch
 
 LOOK_S = 0.1
 

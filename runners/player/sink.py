@@ -9,8 +9,8 @@ from typing import Protocol
 
 import numpy as np
 
-from runners.errors import UserError
-from runners.pipe_out import ReaderGone
+from soundstage.runners.errors import UserError
+from soundstage.runners.pipe_out import ReaderGone
 
 # As much as a sound card's buffer: what is with the reader already when the next block is due.
 AHEAD_S = 0.2

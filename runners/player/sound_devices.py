@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Literal
 
-from runners.errors import OutputError, UsageError
+from soundstage.runners.errors import OutputError, UsageError
 
 _CURE = "`soundstage play --list-devices` shows what there is"
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from runners.errors import OutputError
-from runners.player.sink import AHEAD_S, Source
-from runners.player.sound_devices import in_words, number_or_name, portaudio
+from soundstage.runners.errors import OutputError
+from soundstage.runners.player.sink import AHEAD_S, Source
+from soundstage.runners.player.sound_devices import in_words, number_or_name, portaudio
 
 _ELSE = ", or play through a program, such as --to 'aplay'"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import time
 
-from runners.server.capacity import RETRY_AFTER_S, Capacity
-from runners.server.lanes import Lanes
-from runners.server.refusals import ControlRefused, Full
-from runners.server.row import Row
+from soundstage.runners.server.capacity import RETRY_AFTER_S, Capacity
+from soundstage.runners.server.lanes import Lanes
+from soundstage.runners.server.refusals import ControlRefused, Full
+from soundstage.runners.server.row import Row
 
 # The most chunks that are made ahead of a listener.
 MOST_AHEAD = 60

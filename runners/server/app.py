@@ -22,12 +22,12 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from runners.errors import InputError
-from runners.server import broadcast, demo_protocol, lyria, operations, own_protocol
-from runners.server.described import asyncapi, openapi
-from runners.server.desk import Desk
-from runners.server.guard import Guard
-from runners.server.styles import Styles
+from soundstage.runners.errors import InputError
+from soundstage.runners.server import broadcast, demo_protocol, lyria, operations, own_protocol
+from soundstage.runners.server.described import asyncapi, openapi
+from soundstage.runners.server.desk import Desk
+from soundstage.runners.server.guard import Guard
+from soundstage.runners.server.styles import Styles
 
 LOGGER = logging.getLogger("soundstage.serve")
 
@@ -77,7 +77,7 @@ def make_app(desk: Desk, failed: Failed) -> Starlette:
 
 def page_folder() -> Path:
     """Where the page is."""
-    return Path(str(files("runners.server"))) / "page"
+    return Path(str(files("soundstage.runners.server"))) / "page"
 
 
 async def upload(desk: Desk, request: Request) -> Response:

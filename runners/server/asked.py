@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from graph.format import Format
-from runners.prompts import PROMPTS
-from runners.server.sockets import Refused
-from runners.server.uploads import Upload, Uploads
+from soundstage.graph.format import Format
+from soundstage.runners.prompts import PROMPTS
+from soundstage.runners.server.sockets import Refused
+from soundstage.runners.server.uploads import Upload, Uploads
 
 CLIPS, CLIP_WEIGHTS = "clips", "clip_weights"
 # An address in a prompt would name a file of the server.

@@ -12,15 +12,15 @@ import numpy as np
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from graph.format import Format
-from runners.audio_out import Encoder
-from runners.compressed import CompressedEncoder
-from runners.riff import WavEncoder
-from runners.server.asked import controls_of
-from runners.server.desk import CONTINUE, FAULTS, Desk
-from runners.server.refusals import Full, StreamFailed
-from runners.server.sockets import Refused, read_object
-from runners.server.stream import EngineStream
+from soundstage.graph.format import Format
+from soundstage.runners.audio_out import Encoder
+from soundstage.runners.compressed import CompressedEncoder
+from soundstage.runners.riff import WavEncoder
+from soundstage.runners.server.asked import controls_of
+from soundstage.runners.server.desk import CONTINUE, FAULTS, Desk
+from soundstage.runners.server.refusals import Full, StreamFailed
+from soundstage.runners.server.sockets import Refused, read_object
+from soundstage.runners.server.stream import EngineStream
 
 MIME = {
     ".wav": "audio/wav",
@@ -168,7 +168,7 @@ def query_controls(pairs: list[tuple[str, str]]) -> dict[str, Any]:
     Raises:
         Refused: a number is none, or a name is unknown.
     """
-    from runners.prompts import parse_text
+    from soundstage.runners.prompts import parse_text
 
     found: dict[str, Any] = {}
     prompts = []

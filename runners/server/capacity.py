@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from runners.server.refusals import Full
-from runners.stage_times import seconds_for
-from runners.verdict import COMFORTABLE
+from soundstage.runners.server.refusals import Full
+from soundstage.runners.stage_times import seconds_for
+from soundstage.runners.verdict import COMFORTABLE
 
 # How long a listener who is refused does well to wait: long enough for somebody to leave.
 RETRY_AFTER_S = 10.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from pathlib import Path
 
-from runners.errors import UsageError
+from soundstage.runners.errors import UsageError
 
 CERT, KEY = "--tls-cert", "--tls-key"
 # A key of another kind is not even compared.

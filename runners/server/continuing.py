@@ -7,10 +7,10 @@ import logging
 
 import numpy as np
 
-from graph.plan import Graph
-from graph.state import State
-from runners.continuation import LEAD_S, Continuer, NotContinuable, find_ends
-from runners.errors import UserError
+from soundstage.graph.plan import Graph
+from soundstage.graph.state import State
+from soundstage.runners.continuation import LEAD_S, Continuer, NotContinuable, find_ends
+from soundstage.runners.errors import UserError
 
 LOGGER = logging.getLogger("soundstage.serve")
 

@@ -10,12 +10,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.websockets import WebSocket
 
-from runners.server.desk import FAULTS, Desk, Listener, next_message
-from runners.server.frames import samples_bytes
-from runners.server.made import Made
-from runners.server.refusals import ControlRefused, Full
-from runners.server.sockets import Gone, Refused, Socket, read_object
-from runners.server.styles import Styles
+from soundstage.runners.server.desk import FAULTS, Desk, Listener, next_message
+from soundstage.runners.server.frames import samples_bytes
+from soundstage.runners.server.made import Made
+from soundstage.runners.server.refusals import ControlRefused, Full
+from soundstage.runners.server.sockets import Gone, Refused, Socket, read_object
+from soundstage.runners.server.styles import Styles
 
 # Names there, and the controls that do the same here.
 CONTROLS = {"temperature": "temperature", "topk": "top_k", "guidance_weight": "guidance"}

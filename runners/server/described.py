@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from runners.server import broadcast, own_protocol
-from runners.server.desk import Desk
-from runners.version import version
+from soundstage.runners.server import broadcast, own_protocol
+from soundstage.runners.server.desk import Desk
+from soundstage.runners.version import version
 
 REFUSED = {"description": "Refused; `error` says why."}
 FULL = {"description": "Full, or not warm yet; `retry-after` says when to ask again."}

@@ -7,19 +7,19 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from graph.plan import Graph
-from graph.state import State
-from runners.errors import UserError
-from runners.server.asked import upload_of
-from runners.server.continuing import Continuing
-from runners.server.engine import Engine
-from runners.server.made import Made
-from runners.server.refusals import ControlRefused, Full, StreamEnded, StreamFailed
-from runners.server.settings import Limits, ServeSettings
-from runners.server.sockets import Gone, Refused, Socket
-from runners.server.stream import EngineStream
-from runners.server.uploads import Uploads
-from runners.session_file import SessionFileError
+from soundstage.graph.plan import Graph
+from soundstage.graph.state import State
+from soundstage.runners.errors import UserError
+from soundstage.runners.server.asked import upload_of
+from soundstage.runners.server.continuing import Continuing
+from soundstage.runners.server.engine import Engine
+from soundstage.runners.server.made import Made
+from soundstage.runners.server.refusals import ControlRefused, Full, StreamEnded, StreamFailed
+from soundstage.runners.server.settings import Limits, ServeSettings
+from soundstage.runners.server.sockets import Gone, Refused, Socket
+from soundstage.runners.server.stream import EngineStream
+from soundstage.runners.server.uploads import Uploads
+from soundstage.runners.session_file import SessionFileError
 
 CONTINUE = "continue"
 # What listeners can be blamed for.

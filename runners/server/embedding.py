@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from graph.plan import FromControl, Graph
-from runners.local import LocalRunner
-from runners.runner import Runner
-from runners.server.refusals import ControlRefused
+from soundstage.graph.plan import FromControl, Graph
+from soundstage.runners.local import LocalRunner
+from soundstage.runners.runner import Runner
+from soundstage.runners.server.refusals import ControlRefused
 
 KIND = "style embedding"
 

@@ -22,22 +22,22 @@ from typing import Any
 
 import numpy as np
 
-from graph.plan import Graph
-from graph.state import State, initial
-from runners.runner_choice import RunnerChoice, RunnerKind
-from runners.server.admission import admit, refuse_pace
-from runners.server.capacity import RETRY_AFTER_S, Capacity
-from runners.server.embedding import embed
-from runners.server.figures import Figures, Tally, figures_of
-from runners.server.groups import Groups
-from runners.server.lanes import Lanes
-from runners.server.pacing import Schedule
-from runners.server.refusals import Full
-from runners.server.row import Row
-from runners.server.saved import open_saved, write_saved
-from runners.server.steering import steered
-from runners.server.stream import EngineStream, Pace
-from runners.server.warmup import Warm, warm_up
+from soundstage.graph.plan import Graph
+from soundstage.graph.state import State, initial
+from soundstage.runners.runner_choice import RunnerChoice, RunnerKind
+from soundstage.runners.server.admission import admit, refuse_pace
+from soundstage.runners.server.capacity import RETRY_AFTER_S, Capacity
+from soundstage.runners.server.embedding import embed
+from soundstage.runners.server.figures import Figures, Tally, figures_of
+from soundstage.runners.server.groups import Groups
+from soundstage.runners.server.lanes import Lanes
+from soundstage.runners.server.pacing import Schedule
+from soundstage.runners.server.refusals import Full
+from soundstage.runners.server.row import Row
+from soundstage.runners.server.saved import open_saved, write_saved
+from soundstage.runners.server.steering import steered
+from soundstage.runners.server.stream import EngineStream, Pace
+from soundstage.runners.server.warmup import Warm, warm_up
 
 # How often somebody who waits for the last listener looks.
 _LOOK_S = 0.05

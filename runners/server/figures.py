@@ -9,8 +9,8 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from runners.server.capacity import Capacity
-    from runners.server.row import Row
+    from soundstage.runners.server.capacity import Capacity
+    from soundstage.runners.server.row import Row
 
 # So many of the last chunks tell how things are now.
 RECENT = 200

@@ -7,8 +7,8 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from runners.server.made import Made
-from runners.server.sockets import Refused
+from soundstage.runners.server.made import Made
+from soundstage.runners.server.sockets import Refused
 
 Encoding: TypeAlias = Literal["float32", "int16"]
 ENCODINGS: tuple[Encoding, ...] = ("float32", "int16")

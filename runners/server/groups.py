@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from runners.server.row import Row
-from runners.verdict import COMFORTABLE
+from soundstage.runners.server.row import Row
+from soundstage.runners.verdict import COMFORTABLE
 
 
 @dataclass(eq=False)

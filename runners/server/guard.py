@@ -11,7 +11,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from runners.server.settings import ServeSettings
+from soundstage.runners.server.settings import ServeSettings
 
 # Asked for without a token by whoever watches over a server, or to ask a person for one.
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/"})

@@ -7,14 +7,14 @@ import threading
 import time
 from collections.abc import Sequence
 
-from runners.injection import silence
-from runners.player.lateness import Lateness
-from runners.runner import Runner
-from runners.server.figures import Tally, median_of
-from runners.server.groups import Group, Groups
-from runners.server.made import Made
-from runners.server.row import Order, Row
-from runners.server.ticks import Done, Ticks
+from soundstage.runners.injection import silence
+from soundstage.runners.player.lateness import Lateness
+from soundstage.runners.runner import Runner
+from soundstage.runners.server.figures import Tally, median_of
+from soundstage.runners.server.groups import Group, Groups
+from soundstage.runners.server.made import Made
+from soundstage.runners.server.row import Order, Row
+from soundstage.runners.server.ticks import Done, Ticks
 
 _LOG = logging.getLogger(__name__)
 # Who is to blame for a chunk that came late although no stage was slow.

@@ -13,7 +13,7 @@ import socket
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from runners.errors import OutputError
+from soundstage.runners.errors import OutputError
 
 BACKLOG = 2048
 # Questions to a connection that is at rest, before it counts as lost.

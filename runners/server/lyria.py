@@ -12,11 +12,11 @@ from typing import Any
 
 from starlette.websockets import WebSocket
 
-from runners.server.desk import FAULTS, Desk, Listener, next_message, reason_of
-from runners.server.frames import samples_bytes
-from runners.server.made import Made
-from runners.server.refusals import Full
-from runners.server.sockets import Gone, Refused, Socket, read_object
+from soundstage.runners.server.desk import FAULTS, Desk, Listener, next_message, reason_of
+from soundstage.runners.server.frames import samples_bytes
+from soundstage.runners.server.made import Made
+from soundstage.runners.server.refusals import Full
+from soundstage.runners.server.sockets import Gone, Refused, Socket, read_object
 
 SERVICE = "GenerativeService.BidiGenerateMusic"
 # Clients of a base URL that ends in a slash ask for the second one.

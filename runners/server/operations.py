@@ -9,9 +9,9 @@ from prometheus_client.registry import Collector
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from runners.server.desk import Desk
-from runners.server.figures import Figures
-from runners.version import version
+from soundstage.runners.server.desk import Desk
+from soundstage.runners.server.figures import Figures
+from soundstage.runners.version import version
 
 PREFIX = "soundstage_"
 

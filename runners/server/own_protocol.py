@@ -12,14 +12,14 @@ from typing import Any
 
 from starlette.websockets import WebSocket
 
-from graph.port import Port
-from runners.injection import silence
-from runners.server.asked import controls_of
-from runners.server.desk import CONTINUE, FAULTS, Desk, Listener, next_message, reason_of
-from runners.server.frames import ENCODINGS, Encoding, chunk_frame, read_heard
-from runners.server.made import Made
-from runners.server.refusals import Full
-from runners.server.sockets import Gone, Refused, Socket, read_object
+from soundstage.graph.port import Port
+from soundstage.runners.injection import silence
+from soundstage.runners.server.asked import controls_of
+from soundstage.runners.server.desk import CONTINUE, FAULTS, Desk, Listener, next_message, reason_of
+from soundstage.runners.server.frames import ENCODINGS, Encoding, chunk_frame, read_heard
+from soundstage.runners.server.made import Made
+from soundstage.runners.server.refusals import Full
+from soundstage.runners.server.sockets import Gone, Refused, Socket, read_object
 
 VERSION = 1
 PATH = "/ws/stream"

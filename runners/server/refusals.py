@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from graph.control import ControlError
+from soundstage.graph.control import ControlError
 
 
 class Full(Exception):

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from graph.state import State
-from runners.server.made import Made
-from runners.server.row import Begun, Behind, Order, Row
+from soundstage.graph.state import State
+from soundstage.runners.server.made import Made
+from soundstage.runners.server.row import Begun, Behind, Order, Row
 
 # The chunk that sounds, and the one behind it.
 _AT_ONCE = 2

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from graph.state import State
-from runners.injection import LiveInput
-from runners.server.made import Made
-from runners.server.pacing import Schedule
+from soundstage.graph.state import State
+from soundstage.runners.injection import LiveInput
+from soundstage.runners.server.made import Made
+from soundstage.runners.server.pacing import Schedule
 
 
 @dataclass(frozen=True)

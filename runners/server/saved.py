@@ -7,12 +7,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from graph.state import State
-from runners.injection import silence
-from runners.runner import Runner
-from runners.server.row import Behind
-from runners.server.steering import steered
-from runners.session_file import SessionFileError, read_session_from, session_bytes
+from soundstage.graph.state import State
+from soundstage.runners.injection import silence
+from soundstage.runners.runner import Runner
+from soundstage.runners.server.row import Behind
+from soundstage.runners.server.steering import steered
+from soundstage.runners.session_file import SessionFileError, read_session_from, session_bytes
 
 # A session of a listener has no path; messages call it so.
 _NAME = Path("session")

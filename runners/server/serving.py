@@ -12,14 +12,14 @@ from typing import Literal, TypeAlias
 
 import uvicorn
 
-from graph.plan import Graph
-from runners.runner_choice import RunnerChoice
-from runners.server.app import Failed, make_app
-from runners.server.certificate import refuse_certificate
-from runners.server.desk import Desk
-from runners.server.engine import Engine
-from runners.server.listening import Pulse, listen
-from runners.server.settings import ServeSettings
+from soundstage.graph.plan import Graph
+from soundstage.runners.runner_choice import RunnerChoice
+from soundstage.runners.server.app import Failed, make_app
+from soundstage.runners.server.certificate import refuse_certificate
+from soundstage.runners.server.desk import Desk
+from soundstage.runners.server.engine import Engine
+from soundstage.runners.server.listening import Pulse, listen
+from soundstage.runners.server.settings import ServeSettings
 
 LogFormat: TypeAlias = Literal["text", "json"]
 # Streams of one runner, whatever the machine could do.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 
-from runners.errors import UsageError
+from soundstage.runners.errors import UsageError
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from runners.server.settings import Limits
+from soundstage.runners.server.settings import Limits
 
 BAD_MESSAGE, TOO_BIG, TOO_MANY, SLOW = 1003, 1009, 4429, 4408
 WINDOW_S = 10.0

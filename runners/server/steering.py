@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from graph.control import ControlError
-from graph.plan import Graph
-from runners.controls import complete
-from runners.injection import KIND
-from runners.prompts import PROMPTS, expand_prompts
-from runners.server.refusals import ControlRefused
+from soundstage.graph.control import ControlError
+from soundstage.graph.plan import Graph
+from soundstage.runners.controls import complete
+from soundstage.runners.injection import KIND
+from soundstage.runners.prompts import PROMPTS, expand_prompts
+from soundstage.runners.server.refusals import ControlRefused
 
 # What one listener may ask of stages that everybody waits for.
 MOST_ENTRIES = 64

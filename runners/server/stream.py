@@ -9,16 +9,16 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from graph.plan import Graph
-from graph.state import State, initial
-from runners.injection import LiveInput, inject_control
-from runners.server.lanes import Lanes
-from runners.server.made import Made
-from runners.server.pacing import Schedule
-from runners.server.refusals import StreamEnded, StreamFailed
-from runners.server.rehearsal import Rehearsal
-from runners.server.row import Behind, Row
-from runners.server.steering import same_controls, steered
+from soundstage.graph.plan import Graph
+from soundstage.graph.state import State, initial
+from soundstage.runners.injection import LiveInput, inject_control
+from soundstage.runners.server.lanes import Lanes
+from soundstage.runners.server.made import Made
+from soundstage.runners.server.pacing import Schedule
+from soundstage.runners.server.refusals import StreamEnded, StreamFailed
+from soundstage.runners.server.rehearsal import Rehearsal
+from soundstage.runners.server.row import Behind, Row
+from soundstage.runners.server.steering import same_controls, steered
 
 Pace: TypeAlias = Literal["realtime", "fast"]
 

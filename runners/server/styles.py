@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import nnls
 
-from runners.server.sockets import Refused
+from soundstage.runners.server.sockets import Refused
 
 # Weights below this share of all are rounding.
 LEAST_SHARE = 1e-3

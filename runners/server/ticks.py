@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from graph.state import State, initial, join
-from runners.runner import Chunk, Runner, Tick
-from runners.server.groups import Group
-from runners.server.row import Order
-from runners.timings import busy_s
+from soundstage.graph.state import State, initial, join
+from soundstage.runners.runner import Chunk, Runner, Tick
+from soundstage.runners.server.groups import Group
+from soundstage.runners.server.row import Order
+from soundstage.runners.timings import busy_s
 
 
 @dataclass(frozen=True)

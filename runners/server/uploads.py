@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from graph.format import Format
-from runners.audio_in import read_audio, read_clips
+from soundstage.graph.format import Format
+from soundstage.runners.audio_in import read_audio, read_clips
 
 LONGEST_S = 120.0
 

@@ -8,14 +8,14 @@ from itertools import count
 
 import numpy as np
 
-from graph.plan import Graph
-from graph.state import State, initial
-from runners.devices import find_devices
-from runners.front import open_runner
-from runners.local import default_tick
-from runners.runner import Runner, Tick
-from runners.runner_choice import RunnerChoice
-from runners.server.capacity import measure
+from soundstage.graph.plan import Graph
+from soundstage.graph.state import State, initial
+from soundstage.runners.devices import find_devices
+from soundstage.runners.front import open_runner
+from soundstage.runners.local import default_tick
+from soundstage.runners.runner import Runner, Tick
+from soundstage.runners.runner_choice import RunnerChoice
+from soundstage.runners.server.capacity import measure
 
 # Chunks of the proof: the second reads what the first has fed back.
 _PROOF_CHUNKS = 2

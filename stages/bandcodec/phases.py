@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from stages.bandcodec.measures import Measures
-from stages.bandcodec.spectra import Spectra
+from soundstage.stages.bandcodec.measures import Measures
+from soundstage.stages.bandcodec.spectra import Spectra
 
 # How far an iteration goes beyond where the projections lead.
 MOMENTUM = 0.9

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from stages.bandcodec.measures import Measures
+from soundstage.stages.bandcodec.measures import Measures
 
 
 class Spectra:

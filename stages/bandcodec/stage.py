@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from graph.format import Format
-from graph.port import Port
-from stages.bandcodec.codec import LATE_FRAMES, BandCodec, load_bandcodec, memory_size
-from stages.bandcodec.measures import MEASURES
-from stages.ports import AUDIO, CODEC_MEMORY, TOKENS
-from stages.weights import closing_source
+from soundstage.graph.format import Format
+from soundstage.graph.port import Port
+from soundstage.stages.bandcodec.codec import LATE_FRAMES, BandCodec, load_bandcodec, memory_size
+from soundstage.stages.bandcodec.measures import MEASURES
+from soundstage.stages.ports import AUDIO, CODEC_MEMORY, TOKENS
+from soundstage.stages.weights import closing_source
 
 if TYPE_CHECKING:
     import jax

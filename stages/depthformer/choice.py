@@ -6,9 +6,9 @@ from typing import NamedTuple, Protocol
 import jax
 import jax.numpy as jnp
 
-from stages.depthformer.layers import matmul
-from stages.depthformer.model import Depthformer
-from stages.depthformer.vocabulary import CODEC_OFFSET, MASK
+from soundstage.stages.depthformer.layers import matmul
+from soundstage.stages.depthformer.model import Depthformer
+from soundstage.stages.depthformer.vocabulary import CODEC_OFFSET, MASK
 
 # At this temperature and below the most likely token is taken.
 GREEDY = 1e-4

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
-from graph.format import Format
-from stages.depthformer.vocabulary import CODEC_OFFSET, Vocabulary
+from soundstage.graph.format import Format
+from soundstage.stages.depthformer.vocabulary import CODEC_OFFSET, Vocabulary
 
 Size = Literal["tiny", "demo", "base", "large"]
 ACTIVATION_DTYPES = ("float32", "bfloat16")

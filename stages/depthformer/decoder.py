@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from stages.depthformer.config import DepthformerConfig
-from stages.depthformer.layers import (
+from soundstage.stages.depthformer.config import DepthformerConfig
+from soundstage.stages.depthformer.layers import (
     Attention,
     KeysValues,
     Linear,

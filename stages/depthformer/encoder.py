@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from stages.depthformer.config import DepthformerConfig
-from stages.depthformer.layers import Attention, Mlp, Norm, hide_padding
+from soundstage.stages.depthformer.config import DepthformerConfig
+from soundstage.stages.depthformer.layers import Attention, Mlp, Norm, hide_padding
 
 
 def sinusoids(time: int, width: int) -> np.ndarray:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from stages.depthformer.config import DepthformerConfig
+from soundstage.stages.depthformer.config import DepthformerConfig
 
 # Added to the scores of hidden positions.
 HIDDEN = -1e10

@@ -8,11 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from stages.depthformer.compact import unfolded
-from stages.depthformer.config import DepthformerConfig
-from stages.depthformer.model import Depthformer, published_name
-from stages.random_weights import Initial
-from stages.weights import ArraySource, default_initial, load_module
+from soundstage.stages.depthformer.compact import unfolded
+from soundstage.stages.depthformer.config import DepthformerConfig
+from soundstage.stages.depthformer.model import Depthformer, published_name
+from soundstage.stages.random_weights import Initial
+from soundstage.stages.weights import ArraySource, default_initial, load_module
 
 TEMPORAL_BIAS = "decoder/decoder/temporal_decoder/relpos_bias/rel_embedding"
 HEAD = "decoder/logits_dense/kernel"

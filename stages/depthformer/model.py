@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from stages.depthformer.config import DepthformerConfig
-from stages.depthformer.decoder import Decoder
-from stages.depthformer.encoder import Encoder
-from stages.depthformer.layers import empty_cache, hide_padding, matmul
-from stages.depthformer.vocabulary import BOS, CODEC_OFFSET
+from soundstage.stages.depthformer.config import DepthformerConfig
+from soundstage.stages.depthformer.decoder import Decoder
+from soundstage.stages.depthformer.encoder import Encoder
+from soundstage.stages.depthformer.layers import empty_cache, hide_padding, matmul
+from soundstage.stages.depthformer.vocabulary import BOS, CODEC_OFFSET
 
 
 class Forced(NamedTuple):

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from stages.depthformer.choice import (
+from soundstage.stages.depthformer.choice import (
     Addressed,
     Alphabet,
     Chooser,
@@ -16,9 +16,9 @@ from stages.depthformer.choice import (
     Sampling,
     guided,
 )
-from stages.depthformer.layers import KeysValues, empty_cache, hide_padding
-from stages.depthformer.model import Depthformer
-from stages.depthformer.vocabulary import PAD
+from soundstage.stages.depthformer.layers import KeysValues, empty_cache, hide_padding
+from soundstage.stages.depthformer.model import Depthformer
+from soundstage.stages.depthformer.vocabulary import PAD
 
 
 class Chunk(NamedTuple):

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 import numpy as np
 
-from graph.format import Format
-from graph.port import Port
-from stages.depthformer.config import Size, config_of_size
-from stages.depthformer.loading import load_depthformer
-from stages.depthformer.sampler import ChunkSampler
-from stages.ports import CHUNK, GUIDANCE, PROMPT, SEED, TEMPERATURE, TOKENS, TOP_K
-from stages.row_groups import RowGroups, cores
-from stages.weights import closing_source
+from soundstage.graph.format import Format
+from soundstage.graph.port import Port
+from soundstage.stages.depthformer.config import Size, config_of_size
+from soundstage.stages.depthformer.loading import load_depthformer
+from soundstage.stages.depthformer.sampler import ChunkSampler
+from soundstage.stages.ports import CHUNK, GUIDANCE, PROMPT, SEED, TEMPERATURE, TOKENS, TOP_K
+from soundstage.stages.row_groups import RowGroups, cores
+from soundstage.stages.weights import closing_source
 
 if TYPE_CHECKING:
     import jax

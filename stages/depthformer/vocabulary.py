@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from graph.format import Format
+from soundstage.graph.format import Format
 
 PAD = 0
 BOS = 0

@@ -9,7 +9,7 @@
 The graphs are TFLite files; LiteRT runs them on the CPU, whatever device a stage is placed on.
 """
 
-from stages.musiccoca.embed import Embed
-from stages.musiccoca.quantize import Quantize
+from soundstage.stages.musiccoca.embed import Embed
+from soundstage.stages.musiccoca.quantize import Quantize
 
 __all__ = ["Embed", "Quantize"]

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from graph.format import Format
-from graph.port import Port
-from stages.array_source import WeightsError
-from stages.musiccoca.encoders import AudioEncoder, Mapper, TextEncoder
-from stages.musiccoca.files import (
+from soundstage.graph.format import Format
+from soundstage.graph.port import Port
+from soundstage.stages.array_source import WeightsError
+from soundstage.stages.musiccoca.encoders import AudioEncoder, Mapper, TextEncoder
+from soundstage.stages.musiccoca.files import (
     AUDIO_PREPROCESSOR,
     MAPPER,
     MUSIC_ENCODER,
@@ -22,11 +22,11 @@ from stages.musiccoca.files import (
     VOCABULARY,
     read_files,
 )
-from stages.musiccoca.litert import Graph
-from stages.musiccoca.memory import Memory
-from stages.musiccoca.text import load_vocabulary
-from stages.ports import STYLE_EMBEDDING
-from stages.style_prompts import PROMPT_INPUTS, blend_rows, refusal
+from soundstage.stages.musiccoca.litert import Graph
+from soundstage.stages.musiccoca.memory import Memory
+from soundstage.stages.musiccoca.text import load_vocabulary
+from soundstage.stages.ports import STYLE_EMBEDDING
+from soundstage.stages.style_prompts import PROMPT_INPUTS, blend_rows, refusal
 
 if TYPE_CHECKING:
     import jax

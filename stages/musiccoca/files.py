@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from stages.array_source import WeightsError
-from stages.models_folder import is_model_name, models_folder
+from soundstage.stages.array_source import WeightsError
+from soundstage.stages.models_folder import is_model_name, models_folder
 
 # As published, in one folder.
 VOCABULARY = "spm.model"

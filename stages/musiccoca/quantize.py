@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from graph.format import Format
-from graph.port import Port
-from stages.array_source import WeightsError
-from stages.musiccoca.files import QUANTIZER, read_files
-from stages.musiccoca.litert import Graph
-from stages.ports import STYLE_EMBEDDING, STYLE_TOKENS
-from stages.rvq import check_codes
+from soundstage.graph.format import Format
+from soundstage.graph.port import Port
+from soundstage.stages.array_source import WeightsError
+from soundstage.stages.musiccoca.files import QUANTIZER, read_files
+from soundstage.stages.musiccoca.litert import Graph
+from soundstage.stages.ports import STYLE_EMBEDDING, STYLE_TOKENS
+from soundstage.stages.rvq import check_codes
 
 if TYPE_CHECKING:
     import jax

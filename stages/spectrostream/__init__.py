@@ -1,5 +1,5 @@
 """SpectroStream: the 48 kHz stereo codec of Magenta RealTime, in Flax NNX."""
 
-from stages.spectrostream.stage import Decode, DecodeOn, Encode, EncodeOn
+from soundstage.stages.spectrostream.stage import Decode, DecodeOn, Encode, EncodeOn
 
 __all__ = ["Decode", "DecodeOn", "Encode", "EncodeOn"]

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import lax
 
-from stages.spectrostream.config import UnitShape
+from soundstage.stages.spectrostream.config import UnitShape
 
 # The codec is float32 on every device: without this, GPUs round products to 10 bits.
 PRECISION = lax.Precision.HIGHEST

@@ -7,13 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from stages import rvq
-from stages.spectrostream.blocks import Upsample, upsample_by_phases
-from stages.spectrostream.config import SpectroStreamConfig
-from stages.spectrostream.network import PARTS, SpectroStream, published_name
-from stages.spectrostream.stft import Stft
-from stages.spectrostream.streaming import Memory, decode_on
-from stages.weights import ArraySource, load_module
+from soundstage.stages import rvq
+from soundstage.stages.spectrostream.blocks import Upsample, upsample_by_phases
+from soundstage.stages.spectrostream.config import SpectroStreamConfig
+from soundstage.stages.spectrostream.network import PARTS, SpectroStream, published_name
+from soundstage.stages.spectrostream.stft import Stft
+from soundstage.stages.spectrostream.streaming import Memory, decode_on
+from soundstage.stages.weights import ArraySource, load_module
 
 M = TypeVar("M", bound=nnx.Module)
 

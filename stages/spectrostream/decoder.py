@@ -5,15 +5,15 @@ from collections.abc import Iterator
 import jax
 from flax import nnx
 
-from stages.spectrostream.blocks import (
+from soundstage.stages.spectrostream.blocks import (
     Conv,
     DecoderUnit,
     Pointwise,
     Upsample,
     upsample_by_phases,
 )
-from stages.spectrostream.config import SpectroStreamConfig, UnitShape
-from stages.spectrostream.groups import apart, join, last_output, row_by_row, split
+from soundstage.stages.spectrostream.config import SpectroStreamConfig, UnitShape
+from soundstage.stages.spectrostream.groups import apart, join, last_output, row_by_row, split
 
 
 class Decoder(nnx.Module):

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import jax
 from flax import nnx
 
-from stages.spectrostream.blocks import Conv, EncoderUnit, Pointwise
-from stages.spectrostream.config import SpectroStreamConfig, UnitShape
-from stages.spectrostream.groups import apart, join, last_output, row_by_row, split
+from soundstage.stages.spectrostream.blocks import Conv, EncoderUnit, Pointwise
+from soundstage.stages.spectrostream.config import SpectroStreamConfig, UnitShape
+from soundstage.stages.spectrostream.groups import apart, join, last_output, row_by_row, split
 
 
 class Encoder(nnx.Module):

@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 from flax import nnx
 
-from stages.spectrostream.blocks import Upsample, unit_taps, upsample_by_phases
-from stages.spectrostream.config import SpectroStreamConfig
-from stages.spectrostream.decoder import Decoder
-from stages.spectrostream.encoder import Encoder
+from soundstage.stages.spectrostream.blocks import Upsample, unit_taps, upsample_by_phases
+from soundstage.stages.spectrostream.config import SpectroStreamConfig
+from soundstage.stages.spectrostream.decoder import Decoder
+from soundstage.stages.spectrostream.encoder import Encoder
 
 PARTS = ("encoder", "decoder", "quantizer")
 

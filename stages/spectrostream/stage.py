@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 import numpy as np
 
-from graph.format import Format
-from graph.port import Port
-from stages.ports import AUDIO, CODEC_MEMORY, CONTEXT, FADED_AUDIO, TOKENS
-from stages.spectrostream.codec import Codec, load_codec
-from stages.spectrostream.config import DEMO, FULL, TINY, SpectroStreamConfig
-from stages.spectrostream.streaming import Memory
-from stages.weights import closing_source
+from soundstage.graph.format import Format
+from soundstage.graph.port import Port
+from soundstage.stages.ports import AUDIO, CODEC_MEMORY, CONTEXT, FADED_AUDIO, TOKENS
+from soundstage.stages.spectrostream.codec import Codec, load_codec
+from soundstage.stages.spectrostream.config import DEMO, FULL, TINY, SpectroStreamConfig
+from soundstage.stages.spectrostream.streaming import Memory
+from soundstage.stages.weights import closing_source
 
 if TYPE_CHECKING:
     import jax

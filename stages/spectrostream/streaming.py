@@ -20,11 +20,11 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import lax
 
-from stages.spectrostream.blocks import DecoderUnit, repeat, unit_taps
-from stages.spectrostream.config import SpectroStreamConfig, UnitShape
-from stages.spectrostream.decoder import Decoder
-from stages.spectrostream.groups import join, split
-from stages.spectrostream.stft import Stft
+from soundstage.stages.spectrostream.blocks import DecoderUnit, repeat, unit_taps
+from soundstage.stages.spectrostream.config import SpectroStreamConfig, UnitShape
+from soundstage.stages.spectrostream.decoder import Decoder
+from soundstage.stages.spectrostream.groups import join, split
+from soundstage.stages.spectrostream.stft import Stft
 
 # The last inputs of one layer after another; each [row, time, bin, channel].
 Pasts: TypeAlias = list[jax.Array]

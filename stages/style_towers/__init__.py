@@ -8,6 +8,6 @@ The towers end in few numbers, `rank`, which a fixed basis with orthogonal rows 
 width of the music format: a wide last layer would be most of the file and add nothing.
 """
 
-from stages.style_towers.stage import Embed
+from soundstage.stages.style_towers.stage import Embed
 
 __all__ = ["Embed"]

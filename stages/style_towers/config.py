@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from stages.array_source import WeightsError
+from soundstage.stages.array_source import WeightsError
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 import jax
 import numpy as np
 
-from stages.array_source import WeightsError, arrays_digest
-from stages.random_weights import RandomSource
-from stages.safetensors_files import SafetensorsSource
-from stages.style_towers.config import TINY, config_of
-from stages.style_towers.network import StyleTowers
-from stages.style_towers.text import HashedWords, SentencePieces, Vocabulary
-from stages.weights import ArraySource, closing_source, load_module
+from soundstage.stages.array_source import WeightsError, arrays_digest
+from soundstage.stages.random_weights import RandomSource
+from soundstage.stages.safetensors_files import SafetensorsSource
+from soundstage.stages.style_towers.config import TINY, config_of
+from soundstage.stages.style_towers.network import StyleTowers
+from soundstage.stages.style_towers.text import HashedWords, SentencePieces, Vocabulary
+from soundstage.stages.weights import ArraySource, closing_source, load_module
 
 BASIS = "basis/kernel"
 VOCABULARY = "text/vocabulary"

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jax.lax import Precision
 
-from stages.style_features import MEL_BANDS
-from stages.style_towers.config import TowersConfig
+from soundstage.stages.style_features import MEL_BANDS
+from soundstage.stages.style_towers.config import TowersConfig
 
 # Brings log-mel numbers, which reach 14 at full scale, near 1.
 MEL_SCALE = 0.125

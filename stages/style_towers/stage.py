@@ -11,16 +11,16 @@ import jax
 import numpy as np
 from flax import nnx
 
-from graph.format import Format
-from graph.port import Port
-from stages.ports import STYLE_EMBEDDING
-from stages.style_features import ClipFeatures
-from stages.style_prompts import PROMPT_INPUTS, blend_rows, refusal, unit
-from stages.style_towers.loading import load_towers
-from stages.style_towers.text import text_ids
+from soundstage.graph.format import Format
+from soundstage.graph.port import Port
+from soundstage.stages.ports import STYLE_EMBEDDING
+from soundstage.stages.style_features import ClipFeatures
+from soundstage.stages.style_prompts import PROMPT_INPUTS, blend_rows, refusal, unit
+from soundstage.stages.style_towers.loading import load_towers
+from soundstage.stages.style_towers.text import text_ids
 
 if TYPE_CHECKING:
-    from stages.style_towers.network import StyleTowers
+    from soundstage.stages.style_towers.network import StyleTowers
 
 
 @dataclass(frozen=True)

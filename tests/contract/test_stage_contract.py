@@ -23,15 +23,15 @@ import numpy as np
 import pytest
 
 import stages
-from graph import wire
-from graph.declaration import make_params
-from graph.format import Format
-from graph.port import Port, Tensor
-from stages.bandcodec.codec import memory_size
-from stages.bandcodec.measures import MEASURES
-from stages.context import Pack
-from stages.spectrostream.config import TINY
-from stages.spectrostream.streaming import Memory
+from soundstage.graph import wire
+from soundstage.graph.declaration import make_params
+from soundstage.graph.format import Format
+from soundstage.graph.port import Port, Tensor
+from soundstage.stages.bandcodec.codec import memory_size
+from soundstage.stages.bandcodec.measures import MEASURES
+from soundstage.stages.context import Pack
+from soundstage.stages.spectrostream.config import TINY
+from soundstage.stages.spectrostream.streaming import Memory
 
 ROOT = Path(__file__).parents[2]
 FORMAT = Format(

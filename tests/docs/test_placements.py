@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 import soundstage
-from graph.check import check
-from graph.spec import parse, parse_toml
-from runners.devices import check_devices
+from soundstage.graph.check import check
+from soundstage.graph.spec import parse, parse_toml
+from soundstage.runners.devices import check_devices
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^    \[placement\]\n(?:    .+\n)+", re.MULTILINE)

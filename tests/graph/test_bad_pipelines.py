@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from graph.check import build, check
-from graph.problem import PipelineError
-from graph.spec import parse, parse_toml
+from soundstage.graph.check import build, check
+from soundstage.graph.problem import PipelineError
+from soundstage.graph.spec import parse, parse_toml
 
 FOLDER = Path(__file__).parents[1] / "bad_pipelines"
 FILES = sorted(FOLDER.glob("*.toml"))

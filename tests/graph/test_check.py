@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_graphs import ALLOW, tables
 
-from graph.check import build, check
-from graph.pipeline import read_tables
-from graph.spec import parse
-from runners.preset import preset_names, preset_path
+from soundstage.graph.check import build, check
+from soundstage.graph.pipeline import read_tables
+from soundstage.graph.spec import parse
+from soundstage.runners.preset import preset_names, preset_path
 
 ROOT = Path(__file__).parents[2]
 DEFAULT = ROOT / "pipeline.toml"
@@ -72,10 +72,10 @@ def test_weights_that_are_nowhere_are_nothing_to_check():
 
 SCRIPT = """
 import sys
-from graph.check import check
-from graph.pipeline import read_tables
-from graph.spec import parse
-from runners.preset import preset_path
+from soundstage.graph.check import check
+from soundstage.graph.pipeline import read_tables
+from soundstage.graph.spec import parse
+from soundstage.runners.preset import preset_path
 spec = parse(read_tables(preset_path("tiny")))
 check(spec)  # imports the stages' modules
 seen = []

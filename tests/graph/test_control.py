@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graph import wire
-from graph.control import ControlError, to_row
-from graph.port import Port
+from soundstage.graph import wire
+from soundstage.graph.control import ControlError, to_row
+from soundstage.graph.port import Port
 
 DIMS = {"level": 2, "sample": 3}
 TEMPERATURE = Port("float32", (), "temperature", "[0, 4]", 0, 4)

@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_graphs import graph, loops
 
-from graph.check import build
-from graph.draw import WIDTH, draw_mermaid, draw_svg, draw_text
-from graph.pipeline import read_tables
-from graph.plan import FromControl, FromPast, FromStage
-from graph.sheet import lay_out
-from graph.spec import parse
-from runners.preset import preset_names, preset_path
+from soundstage.graph.check import build
+from soundstage.graph.draw import WIDTH, draw_mermaid, draw_svg, draw_text
+from soundstage.graph.pipeline import read_tables
+from soundstage.graph.plan import FromControl, FromPast, FromStage
+from soundstage.graph.sheet import lay_out
+from soundstage.graph.spec import parse
+from soundstage.runners.preset import preset_names, preset_path
 
 SVG = "{http://www.w3.org/2000/svg}"
 GRAPHS = {

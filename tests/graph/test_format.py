@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graph.format import Format
+from soundstage.graph.format import Format
 
 frames = st.integers(1, 400)
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graph.overrides import apply
-from graph.problem import PipelineError
+from soundstage.graph.overrides import apply
+from soundstage.graph.problem import PipelineError
 
 TABLES = {
     "schema": 1,

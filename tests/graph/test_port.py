@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graph.port import DTYPES, Port
+from soundstage.graph.port import DTYPES, Port
 
 NUMERIC = [dtype for dtype in DTYPES if dtype != "utf8"]
 

@@ -6,12 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_graphs import graph, loops, past
 
-from graph.check import build
-from graph.control import to_row
-from graph.pipeline import read_tables
-from graph.spec import parse
-from graph.state import State, initial, join, stack_controls
-from runners.preset import preset_path
+from soundstage.graph.check import build
+from soundstage.graph.control import to_row
+from soundstage.graph.pipeline import read_tables
+from soundstage.graph.spec import parse
+from soundstage.graph.state import State, initial, join, stack_controls
+from soundstage.runners.preset import preset_path
 
 
 def numbered(streams, start=0):

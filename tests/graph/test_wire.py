@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small_messages import CLIPS, DIMS, PORTS, SEED, TITLE, TOKENS, encoded, said
 
-from graph import wire
-from graph.format import Format
-from graph.port import DTYPES, Port
+from soundstage.graph import wire
+from soundstage.graph.format import Format
+from soundstage.graph.port import DTYPES, Port
 
 NAMES = st.text("abcdefghijklmnopqrstuvwxyz_é", min_size=1, max_size=8).filter(
     lambda name: name not in (wire.STREAM_KEY, wire.CHUNK_KEY)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_messages import DIMS, PORTS, encoded, said
 
-from graph import wire
+from soundstage.graph import wire
 
 WHOLE = encoded().to_pybytes()
 

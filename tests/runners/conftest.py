@@ -8,7 +8,7 @@ def ray_cluster():
     pytest.importorskip("ray", reason="the extra `ray` is not installed")
     import ray
 
-    from runners.ray_cluster import LOOPBACK
+    from soundstage.runners.ray_cluster import LOOPBACK
 
     ray.init(
         address="local",  # whatever else may run on this machine

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from graph.format import Format
-from runners.audio_in import read_audio, read_clips
-from runners.decoding import open_audio
-from runners.errors import InputError
+from soundstage.graph.format import Format
+from soundstage.runners.audio_in import read_audio, read_clips
+from soundstage.runners.decoding import open_audio
+from soundstage.runners.errors import InputError
 
 FORMAT = Format()
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from runners.audio_in import read_audio
-from runners.audio_out import open_writer
-from runners.errors import OutputError, StageError
-from runners.files import replacing
-from runners.riff import WavEncoder, read_facts
+from soundstage.runners.audio_in import read_audio
+from soundstage.runners.audio_out import open_writer
+from soundstage.runners.errors import OutputError, StageError
+from soundstage.runners.files import replacing
+from soundstage.runners.riff import WavEncoder, read_facts
 
 RATE_HZ = 48_000
 REPOSITORY = Path(__file__).parents[2]
@@ -23,7 +23,7 @@ REPOSITORY = Path(__file__).parents[2]
 PIPE_SCRIPT = """
 import sys
 import numpy as np
-from runners.audio_out import open_writer
+from soundstage.runners.audio_out import open_writer
 block = np.full((48_000, 2), 0.25, np.float32)
 blocks, total = int(sys.argv[1]), sys.argv[2]
 with open_writer("-", 48_000, 2, None, None if total == "unknown" else int(total)) as writer:
@@ -260,8 +260,8 @@ def test_a_disk_that_fills_up_leaves_no_file(tmp_path, suffix):
     script = """
 import resource, sys
 import numpy as np
-from runners.audio_out import open_writer
-from runners.errors import OutputError
+from soundstage.runners.audio_out import open_writer
+from soundstage.runners.errors import OutputError
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 noise = np.random.default_rng(0).uniform(-1, 1, (48_000, 2)).astype(np.float32)
 try:

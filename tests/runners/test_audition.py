@@ -13,8 +13,8 @@ import pytest
 import soundfile
 from command_line import run
 
-from runners.audition.png import encode_png
-from runners.audition.thumbnail import HEIGHT, WIDTH, thumbnail
+from soundstage.runners.audition.png import encode_png
+from soundstage.runners.audition.thumbnail import HEIGHT, WIDTH, thumbnail
 
 HOSTILE = '<script>alert("1")</script> & $cards'
 

@@ -243,7 +243,7 @@ def test_control_characters_do_not_reach_the_terminal(refuse):
 def test_every_kind_of_fault_has_a_code_that_exists():
     import importlib
 
-    from runners.exit_codes import CODES
+    from soundstage.runners.exit_codes import CODES
 
     for name, code in CODES.items():
         module, _, cls = name.partition(":")

@@ -4,8 +4,8 @@ import pytest
 from command_line import run, told
 
 import soundstage
-from runners.inspection import inspect
-from runners.session_file import read_session
+from soundstage.runners.inspection import inspect
+from soundstage.runners.session_file import read_session
 
 PROMPTS = ["Warm pads!", "jazz trio:0.3 | drums:0.7", ""]
 NAMES = ["01-warm-pads", "02-jazz-trio", "03"]

@@ -9,11 +9,11 @@ import soundfile
 from command_line import run, told
 from safetensors.numpy import load_file
 
-from graph.spec import parse, parse_toml
-from runners.cli_finetune import finetune
-from runners.front import read_spec
-from training.depthformer.validation import read_validations
-from training.pipeline_file import pipeline_text
+from soundstage.graph.spec import parse, parse_toml
+from soundstage.runners.cli_finetune import finetune
+from soundstage.runners.front import read_spec
+from soundstage.training.depthformer.validation import read_validations
+from soundstage.training.pipeline_file import pipeline_text
 
 RATE_HZ = 48_000
 

@@ -6,9 +6,9 @@ import soundfile
 from command_line import run
 
 import soundstage
-from runners.inspection import inspect
-from runners.provenance import AudioPrompt, TextPrompt
-from runners.trace import read_trace
+from soundstage.runners.inspection import inspect
+from soundstage.runners.provenance import AudioPrompt, TextPrompt
+from soundstage.runners.trace import read_trace
 
 RATE_HZ = 48_000
 

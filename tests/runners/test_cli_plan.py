@@ -10,14 +10,14 @@ from command_line import run, told
 from planned_graphs import STEADY_S, default
 from running_graphs import graph
 
-from graph.overrides import apply
-from graph.placement import placement_problems
-from graph.spec import parse
-from runners.local import LocalRunner
-from runners.plan_report import option, toml
-from runners.planning import Machines, propose
-from runners.session import Session
-from runners.timeline import open_timeline
+from soundstage.graph.overrides import apply
+from soundstage.graph.placement import placement_problems
+from soundstage.graph.spec import parse
+from soundstage.runners.local import LocalRunner
+from soundstage.runners.plan_report import option, toml
+from soundstage.runners.planning import Machines, propose
+from soundstage.runners.session import Session
+from soundstage.runners.timeline import open_timeline
 
 
 @pytest.fixture(scope="module")

@@ -17,8 +17,8 @@ from command_line import MODULE, run, told
 from played_graphs import CHUNK_S, dragging, humming, toml
 
 import soundstage
-from runners.injection import blocks
-from runners.session_file import read_session
+from soundstage.runners.injection import blocks
+from soundstage.runners.session_file import read_session
 
 TOY = ("play", "--preset", "toy", "--set", "format.chunk_s=0.4")
 

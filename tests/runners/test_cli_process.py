@@ -13,8 +13,8 @@ import pytest
 import soundfile
 from command_line import MODULE, run_process, told
 
-from runners.inspection import inspect
-from runners.preset import preset_path
+from soundstage.runners.inspection import inspect
+from soundstage.runners.preset import preset_path
 
 ROOT = Path(__file__).parents[2]
 TOY = ("generate", "warm pads", "--preset", "toy")
@@ -26,7 +26,7 @@ def _find_the_packages(monkeypatch):
 
 
 def test_help_imports_nothing_heavy():
-    heavy = {"jax", "numpy", "pyarrow", "soundfile", "matplotlib", "runners.front"}
+    heavy = {"jax", "numpy", "pyarrow", "soundfile", "matplotlib", "soundstage.runners.front"}
     code = (
         "import sys; from runners.cli import main\n"
         "try: main(['generate', '--help'])\n"

@@ -7,7 +7,7 @@ from command_line import run, told
 from recorded import record
 
 import soundstage
-from runners.trace import read_trace
+from soundstage.runners.trace import read_trace
 
 SWAP = ("--stage", "decode", "--use", "other_stages:ScaledDecode", "--allow", "other_stages")
 

@@ -15,8 +15,8 @@ import soundfile
 import trace_events
 from command_line import run, told
 
-from runners.inspection import inspect
-from runners.provenance import TextPrompt
+from soundstage.runners.inspection import inspect
+from soundstage.runners.provenance import TextPrompt
 
 HOSTILE = '<script>alert("1")</script> & $cards'
 

@@ -13,11 +13,11 @@ from small_graphs import ALLOW, loops
 from small_messages import DIMS, PORTS, encoded, said
 
 import soundstage
-from graph import wire
-from graph.port import Port
-from runners.columns import read_columns
-from runners.comparison import Comparer
-from runners.errors import InputError
+from soundstage.graph import wire
+from soundstage.graph.port import Port
+from soundstage.runners.columns import read_columns
+from soundstage.runners.comparison import Comparer
+from soundstage.runners.errors import InputError
 
 AUDIO = Port("float32", ("sample",), "audio", "1.0 = full scale")
 TOKENS = Port("int32", ("frame", "level"), "codec token")

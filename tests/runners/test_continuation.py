@@ -7,16 +7,16 @@ import soundfile
 from command_line import run, told
 
 import soundstage
-from graph.check import build
-from graph.pipeline import read_tables
-from graph.spec import parse
-from runners.continuation import Continuer, NotContinuable, continued_state, find_ends, read_clip
-from runners.errors import InputError
-from runners.inspection import inspect
-from runners.preset import preset_path
-from stages.spectrostream.codec import load_codec
-from stages.spectrostream.config import TINY
-from stages.weights import open_source
+from soundstage.graph.check import build
+from soundstage.graph.pipeline import read_tables
+from soundstage.graph.spec import parse
+from soundstage.runners.continuation import Continuer, NotContinuable, continued_state, find_ends, read_clip
+from soundstage.runners.errors import InputError
+from soundstage.runners.inspection import inspect
+from soundstage.runners.preset import preset_path
+from soundstage.stages.spectrostream.codec import load_codec
+from soundstage.stages.spectrostream.config import TINY
+from soundstage.stages.weights import open_source
 
 SHORT = ("format.chunk_s=0.4", "format.context_s=2.0")
 RATE_HZ, FADE = 48_000, 1920

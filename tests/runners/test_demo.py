@@ -12,9 +12,9 @@ import soxr
 from safetensors import safe_open
 
 import soundstage
-from graph.format import Format
-from stages.style_towers.stage import Embed, EmbedParams
-from stages.weights import shipped_folder
+from soundstage.graph.format import Format
+from soundstage.stages.style_towers.stage import Embed, EmbedParams
+from soundstage.stages.weights import shipped_folder
 
 MOST_MB = 40
 FORMAT = Format()

@@ -9,8 +9,8 @@ import pytest
 import soundfile
 from played_graphs import CHUNK_S, hitching, toml
 
-from graph.check import build
-from runners.session_file import read_session
+from soundstage.graph.check import build
+from soundstage.runners.session_file import read_session
 
 pytest.importorskip("textual", reason="the extra `play` is not installed")
 

@@ -9,13 +9,13 @@ from command_line import run, told
 from played_graphs import CHUNK_S, dragging, graph, hitching, humming, toml
 
 import soundstage
-from runners.doctor.advice import advise
-from runners.doctor.machine import Folder, Machine, folder
-from runners.doctor.measuring import Examination, examine
-from runners.doctor.report import Diagnosis
-from runners.progress import Silent
-from runners.stage_times import Measured, StageTimes
-from runners.verdict import Verdict
+from soundstage.runners.doctor.advice import advise
+from soundstage.runners.doctor.machine import Folder, Machine, folder
+from soundstage.runners.doctor.measuring import Examination, examine
+from soundstage.runners.doctor.report import Diagnosis
+from soundstage.runners.progress import Silent
+from soundstage.runners.stage_times import Measured, StageTimes
+from soundstage.runners.verdict import Verdict
 
 SLOW_S = 2 * CHUNK_S
 

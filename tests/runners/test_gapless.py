@@ -8,13 +8,13 @@ import pytest
 from command_line import run
 
 import soundstage
-from graph.format import Format
-from graph.pipeline import read_tables
-from runners.preset import preset_path
-from runners.trace import open_trace
-from stages.spectrostream.codec import load_codec
-from stages.spectrostream.config import TINY
-from stages.weights import open_source
+from soundstage.graph.format import Format
+from soundstage.graph.pipeline import read_tables
+from soundstage.runners.preset import preset_path
+from soundstage.runners.trace import open_trace
+from soundstage.stages.spectrostream.codec import load_codec
+from soundstage.stages.spectrostream.config import TINY
+from soundstage.stages.weights import open_source
 
 SETTINGS = ("format.chunk_s=0.4", "format.context_s=0.8")
 CHUNKS = 6

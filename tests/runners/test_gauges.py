@@ -6,8 +6,8 @@ pytest.importorskip("rich")
 
 from rich.cells import cell_len
 
-from runners.player import gauges
-from runners.player.faders import Row
+from soundstage.runners.player import gauges
+from soundstage.runners.player.faders import Row
 
 
 def row(name, value=1.0, is_prompt=True, selected=False):

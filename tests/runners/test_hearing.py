@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import soundstage
-from runners.errors import OutputError, UserError
-from runners.player.hearing import MicrophoneHearing
+from soundstage.runners.errors import OutputError, UserError
+from soundstage.runners.player.hearing import MicrophoneHearing
 
 RATE_HZ = 48_000
 

@@ -9,17 +9,17 @@ import soxr
 from command_line import run, told
 
 import soundstage
-from graph import wire
-from graph.check import build
-from graph.pipeline import read_tables
-from graph.spec import parse
-from runners.errors import InputError
-from runners.injection import LiveInput, NotInjectable, blocks, inject_control
-from runners.inspection import inspect
-from runners.local import LocalRunner
-from runners.preset import preset_path
-from runners.session import Session
-from runners.trace import read_trace
+from soundstage.graph import wire
+from soundstage.graph.check import build
+from soundstage.graph.pipeline import read_tables
+from soundstage.graph.spec import parse
+from soundstage.runners.errors import InputError
+from soundstage.runners.injection import LiveInput, NotInjectable, blocks, inject_control
+from soundstage.runners.inspection import inspect
+from soundstage.runners.local import LocalRunner
+from soundstage.runners.preset import preset_path
+from soundstage.runners.session import Session
+from soundstage.runners.trace import read_trace
 
 SHORT = ("format.chunk_s=0.4", "format.context_s=2.0")
 RATE_HZ = 48_000

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from runners.audio_out import open_writer
-from runners.decoding import open_audio
-from runners.errors import InputError, OutputError
-from runners.inspection import inspect
-from runners.picture import COLUMNS, SILENCE_DB, picture
-from runners.plots import plot
-from runners.provenance import NOISE, Provenance, TextPrompt
+from soundstage.runners.audio_out import open_writer
+from soundstage.runners.decoding import open_audio
+from soundstage.runners.errors import InputError, OutputError
+from soundstage.runners.inspection import inspect
+from soundstage.runners.picture import COLUMNS, SILENCE_DB, picture
+from soundstage.runners.plots import plot
+from soundstage.runners.provenance import NOISE, Provenance, TextPrompt
 
 RECORD = Provenance("0.1.0", "tiny", "ab" * 32, (TextPrompt("pads $x^2$"),), (7,), {}, {}, 1, True)
 

@@ -12,10 +12,10 @@ from command_line import run, told
 from running_graphs import LOOP_OF_TWO, graph
 
 import soundstage
-from runners.journal import open_journal
-from runners.journal_file import KIND, read_journal, read_saved
-from runners.local import LocalRunner
-from runners.session import Session
+from soundstage.runners.journal import open_journal
+from soundstage.runners.journal_file import KIND, read_journal, read_saved
+from soundstage.runners.local import LocalRunner
+from soundstage.runners.session import Session
 
 CHUNKS = 4
 PLAYED = {"prompts": ["warm pads"], "seed": 7}

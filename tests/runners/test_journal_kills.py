@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from command_line import MODULE, run, run_process
 
-from runners.journal_file import read_journal
+from soundstage.runners.journal_file import read_journal
 
 ROOT = Path(__file__).parents[2]
 FRAME_BYTES = 4  # two channels of 16 bits

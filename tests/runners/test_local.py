@@ -9,9 +9,9 @@ import pytest
 from running_graphs import LOOP_OF_TWO, SELF_LOOP, TWO_FEED_ONE, graph
 from small_graphs import past
 
-from runners.local import LocalRunner
-from runners.runner import StageFailed
-from runners.session import Session
+from soundstage.runners.local import LocalRunner
+from soundstage.runners.runner import StageFailed
+from soundstage.runners.session import Session
 
 
 def play(graph, chunks, lookahead=0, rows=({},)):
@@ -176,7 +176,7 @@ def test_an_abandoned_stream_frees_the_stages(tmp_path):
 
 
 def test_messages_of_a_chunk_hold_what_every_stage_said():
-    from graph import wire
+    from soundstage.graph import wire
 
     checked = graph(TWO_FEED_ONE, {"n": "both.sum"}, {"step": 10})
     with LocalRunner(checked) as runner:

@@ -16,16 +16,16 @@ from musiccoca_models import REFERENCE
 from safetensors.numpy import load_file
 
 import soundstage
-from graph.format import Format
-from graph.pipeline import read_tables
-from runners.inspection import inspect
-from runners.models.catalogue import read_catalogue
-from runners.preset import preset_path
-from stages.depthformer.config import TINY
-from stages.depthformer.loading import load_depthformer
-from stages.depthformer.model import published_name
-from stages.models_folder import models_folder
-from stages.weights import closing_source, parameter_arrays
+from soundstage.graph.format import Format
+from soundstage.graph.pipeline import read_tables
+from soundstage.runners.inspection import inspect
+from soundstage.runners.models.catalogue import read_catalogue
+from soundstage.runners.preset import preset_path
+from soundstage.stages.depthformer.config import TINY
+from soundstage.stages.depthformer.loading import load_depthformer
+from soundstage.stages.depthformer.model import published_name
+from soundstage.stages.models_folder import models_folder
+from soundstage.stages.weights import closing_source, parameter_arrays
 
 MODELS = ("depthformer-base", "depthformer-large", "spectrostream", "musiccoca")
 # What the headers of the presets say of their difference from the default pipeline.
@@ -242,8 +242,8 @@ def test_every_command_of_models_has_help_with_an_example(command):
 MEASURE = """
 import resource, sys
 sys.path[:0] = [{root!r}]
-from runners.models.convert import convert
-from runners.progress import Silent
+from soundstage.runners.models.convert import convert
+from soundstage.runners.progress import Silent
 convert({small!r}, {out!r}, "float32", Silent())
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 convert({large!r}, {out!r}, "float32", Silent())

@@ -7,7 +7,7 @@ from command_line import run
 from model_commands import fetch, leftovers, refused
 from model_files import BASE_TAR, ENCODER, MRT2, scraps
 
-from stages.models_folder import models_folder
+from soundstage.stages.models_folder import models_folder
 
 
 def with_member(content: bytes, name: str, size: int = 0, kind: bytes = tarfile.REGTYPE) -> bytes:

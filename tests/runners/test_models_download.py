@@ -11,8 +11,8 @@ from huggingface_hub import constants
 from model_commands import blob, fetch, leftovers, refused
 from model_files import BASE_TAR, ENCODER, LARGE_TAR, MRT2, scraps
 
-from runners.models.hub import PATIENCE_S
-from stages.weights import models_folder, open_source
+from soundstage.runners.models.hub import PATIENCE_S
+from soundstage.stages.weights import models_folder, open_source
 
 MAPPER = f"{MRT2}/resources/musiccoca/mapper.tflite"
 

@@ -22,17 +22,17 @@ from musiccoca_models import (
 )
 
 import soundstage
-from graph.format import Format
-from runners.inspection import inspect
-from runners.prompts import Audio, expand_prompts
-from stages.musiccoca import Embed, Quantize
+from soundstage.graph.format import Format
+from soundstage.runners.inspection import inspect
+from soundstage.runners.prompts import Audio, expand_prompts
+from soundstage.stages.musiccoca import Embed, Quantize
 
 pytest.importorskip("ai_edge_litert")
 
 
 def pipeline(path: Path, weights: Path | str = TINY) -> Path:
     """The toy preset with MusicCoCa in it, in the tiny model's format."""
-    text = files("runners.presets").joinpath("toy.toml").read_text("utf-8")
+    text = files("soundstage.runners.presets").joinpath("toy.toml").read_text("utf-8")
     for size in ("style_dim", "clip_s"):
         text = re.sub(rf"{size} += \S+", f"{size} = {getattr(TINY_FORMAT, size)}", text)
     for name, stage in (("embed", "Embed"), ("quantize", "Quantize")):

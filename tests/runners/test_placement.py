@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 import soundstage
-from graph.spec import PlacementSpec
-from runners.devices import NoDevice, find_devices
-from runners.wiring import split
+from soundstage.graph.spec import PlacementSpec
+from soundstage.runners.devices import NoDevice, find_devices
+from soundstage.runners.wiring import split
 
 ROOT = Path(__file__).parents[2]
 
@@ -81,14 +81,14 @@ def test_rows_are_dealt_in_order_evenly_and_without_a_rest(rows, replicas):
 
 def seating(*placements, has_gpu=True):
     pytest.importorskip("ray", reason="the extra `ray` is not installed")
-    from runners.ray_placement import seat
+    from soundstage.runners.ray_placement import seat
 
     graph = soundstage.load("toy", placements=["default=cpu", *placements])
     return seat(graph.nodes.values(), has_gpu)
 
 
 def options(seating):
-    from runners.ray_placement import actor_options
+    from soundstage.runners.ray_placement import actor_options
 
     class Group:
         """Stands for the placement group, of which only the bundles' indices matter."""

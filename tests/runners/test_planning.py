@@ -10,14 +10,14 @@ from planned_graphs import SHAPE, STEADY_S, default, measured, spec
 from small_graphs import past
 from small_graphs import tables as small_tables
 
-from graph.check import build
-from graph.spec import PlacementSpec, parse
-from runners.local import LocalRunner
-from runners.paths import feeds, heaviest_cycle, longest_path
-from runners.planning import LIGHT_S, Machines, predict, propose
-from runners.session import Session
-from runners.stage_times import read_times, seconds_for
-from runners.timeline import open_timeline
+from soundstage.graph.check import build
+from soundstage.graph.spec import PlacementSpec, parse
+from soundstage.runners.local import LocalRunner
+from soundstage.runners.paths import feeds, heaviest_cycle, longest_path
+from soundstage.runners.planning import LIGHT_S, Machines, predict, propose
+from soundstage.runners.session import Session
+from soundstage.runners.stage_times import read_times, seconds_for
+from soundstage.runners.timeline import open_timeline
 
 # ---- laws
 

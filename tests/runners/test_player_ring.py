@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runners.player.ring import Ring
+from soundstage.runners.player.ring import Ring
 
 FADE = 8
 ROOM = 400

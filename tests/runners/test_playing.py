@@ -10,21 +10,21 @@ import pytest
 from played_graphs import CHUNK_S, CHUNK_SAMPLES, RATE_HZ, dragging, graph, hitching, humming
 
 import soundstage
-from graph.control import ControlError
-from runners.local import LocalRunner
-from runners.pipeline_choice import PipelineChoice
-from runners.player.lateness import Lateness
-from runners.player.mix import Mix
-from runners.player.performer import Performer
-from runners.player.plain import News, chunk_line
-from runners.player.ring import Ring
-from runners.player.sink import Paced
-from runners.playing import Performance, PlayOrder, play
-from runners.progress import Silent
-from runners.prompts import Audio, Text
-from runners.runner import StageFailed
-from runners.session import Session
-from runners.session_file import read_session
+from soundstage.graph.control import ControlError
+from soundstage.runners.local import LocalRunner
+from soundstage.runners.pipeline_choice import PipelineChoice
+from soundstage.runners.player.lateness import Lateness
+from soundstage.runners.player.mix import Mix
+from soundstage.runners.player.performer import Performer
+from soundstage.runners.player.plain import News, chunk_line
+from soundstage.runners.player.ring import Ring
+from soundstage.runners.player.sink import Paced
+from soundstage.runners.playing import Performance, PlayOrder, play
+from soundstage.runners.progress import Silent
+from soundstage.runners.prompts import Audio, Text
+from soundstage.runners.runner import StageFailed
+from soundstage.runners.session import Session
+from soundstage.runners.session_file import read_session
 
 FADE = 20
 

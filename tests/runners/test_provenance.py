@@ -10,9 +10,9 @@ import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from runners.audio_out import open_writer
-from runners.decoding import open_audio
-from runners.provenance import (
+from soundstage.runners.audio_out import open_writer
+from soundstage.runners.decoding import open_audio
+from soundstage.runners.provenance import (
     NOISE,
     AudioPrompt,
     Provenance,

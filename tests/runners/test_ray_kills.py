@@ -12,9 +12,9 @@ import pytest
 from running_graphs import SELF_LOOP, graph
 
 import soundstage
-from runners.local import LocalRunner
-from runners.runner import StageFailed
-from runners.session import Session
+from soundstage.runners.local import LocalRunner
+from soundstage.runners.runner import StageFailed
+from soundstage.runners.session import Session
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 KILLS = 24
@@ -23,7 +23,7 @@ ROWS = [{"prompts": ["warm pads"], "seed": 1}, {"prompts": ["acid"], "seed": 2}]
 
 @pytest.fixture(scope="module")
 def toy(ray_cluster):
-    from runners.ray_runner import RayRunner
+    from soundstage.runners.ray_runner import RayRunner
 
     with RayRunner(soundstage.load("toy")) as runner:
         yield runner
@@ -63,7 +63,7 @@ def test_killing_every_stage_at_random_ticks_changes_no_byte(toy):
 
 
 def test_killing_a_stage_while_it_computes_changes_no_byte(ray_cluster, tmp_path):
-    from runners.ray_runner import RayRunner
+    from soundstage.runners.ray_runner import RayRunner
 
     stages = {
         "count": SELF_LOOP["count"],
@@ -80,7 +80,7 @@ def test_killing_a_stage_while_it_computes_changes_no_byte(ray_cluster, tmp_path
 
 
 def test_a_stage_that_hangs_is_told_and_others_play_on(ray_cluster):
-    from runners.ray_runner import RayRunner, RaySettings
+    from soundstage.runners.ray_runner import RayRunner, RaySettings
 
     stages = {
         "count": SELF_LOOP["count"],

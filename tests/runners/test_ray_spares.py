@@ -9,9 +9,9 @@ import pytest
 from running_graphs import SELF_LOOP, graph
 
 import soundstage
-from graph.spec import PlacementSpec
-from runners.local import LocalRunner
-from runners.session import Session
+from soundstage.graph.spec import PlacementSpec
+from soundstage.runners.local import LocalRunner
+from soundstage.runners.session import Session
 
 BUILD_S = 4.0
 PATIENCE_S = 60
@@ -40,7 +40,7 @@ def play_until(session, reached):
 @pytest.mark.ray
 @pytest.mark.slow
 def test_a_spare_answers_for_what_died_without_building_anything(ray_cluster, tmp_path):
-    from runners.ray_runner import RayRunner
+    from soundstage.runners.ray_runner import RayRunner
 
     log = tmp_path / "log"
 
@@ -79,7 +79,7 @@ def test_a_spare_answers_for_what_died_without_building_anything(ray_cluster, tm
 @pytest.mark.ray
 @pytest.mark.slow
 def test_replicas_and_spares_that_die_together_change_no_byte(ray_cluster):
-    from runners.ray_runner import RayRunner
+    from soundstage.runners.ray_runner import RayRunner
 
     rows = [{"prompts": [f"style {row}"], "seed": row} for row in range(4)]
     placed = ["sample={ device = 'cpu', replicas = 2, spares = 1 }", "decode={ spares = 2 }"]
@@ -107,7 +107,7 @@ def test_a_placement_says_its_spares():
 
 def test_every_spare_has_a_seat_of_its_own():
     pytest.importorskip("ray", reason="the extra `ray` is not installed")
-    from runners.ray_placement import seat
+    from soundstage.runners.ray_placement import seat
 
     placed = ["sample={ device = 'gpu', replicas = 2, spares = 1 }", "decode={ spares = 1 }"]
     nodes = soundstage.load("toy", placements=placed).nodes.values()

@@ -8,8 +8,8 @@ from recorded import messages, record
 from small_graphs import ALLOW, loops
 
 import soundstage
-from runners.errors import InputError, UsageError
-from runners.trace import read_trace
+from soundstage.runners.errors import InputError, UsageError
+from soundstage.runners.trace import read_trace
 
 TICKS = 3
 STAGES = ["embed", "quantize", "pack", "sample", "decode", "crossfade", "remember"]
@@ -230,7 +230,7 @@ def test_a_killed_run_is_replayed_up_to_its_last_whole_tick(run, tmp_path):
 
 def test_a_message_that_was_tampered_with_is_found(run, tmp_path):
     """A checksum guards messages: this one is replaced, checksum and all."""
-    from runners.trace import open_trace
+    from soundstage.runners.trace import open_trace
 
     graph = soundstage.load(preset="toy")
     trace = read_trace(run)

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 import soundstage
-from runners.session_file import read_session
+from soundstage.runners.session_file import read_session
 
 ROOT = Path(__file__).parents[2]
 

@@ -70,7 +70,7 @@ def run(card, *command):
 
 def play(card, *options):
     words = [str(option) for option in options]
-    return run(card, sys.executable, "-m", "runners.cli", "play", *words)
+    return run(card, sys.executable, "-m", "soundstage.runners.cli", "play", *words)
 
 
 def wait_for(what, timeout_s=60):
@@ -84,7 +84,7 @@ LISTEN = """
 import time
 import numpy as np
 import soundstage
-from runners.player.hearing import MicrophoneHearing
+from soundstage.runners.player.hearing import MicrophoneHearing
 
 form = soundstage.load(preset="toy-inject").format
 with MicrophoneHearing().open(form) as ear:
@@ -156,7 +156,7 @@ def test_a_name_of_no_device_is_refused(card):
 def test_a_card_that_goes_away_ends_the_music_with_a_reason(card):
     words = ["--preset", "toy", "--device", "pulse"]
     player = subprocess.Popen(
-        [sys.executable, "-m", "runners.cli", "play", *words],
+        [sys.executable, "-m", "soundstage.runners.cli", "play", *words],
         env=card.settings,
         stdin=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

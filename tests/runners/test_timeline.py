@@ -10,11 +10,11 @@ from small_graphs import graph, past
 from trace_events import of
 
 import soundstage
-from runners.local import LocalRunner
-from runners.session import Session
-from runners.spans import Span, now_s
-from runners.timeline import open_timeline
-from runners.timings import Timings
+from soundstage.runners.local import LocalRunner
+from soundstage.runners.session import Session
+from soundstage.runners.spans import Span, now_s
+from soundstage.runners.timeline import open_timeline
+from soundstage.runners.timings import Timings
 
 FAN_IN = graph(
     {

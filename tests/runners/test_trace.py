@@ -7,9 +7,9 @@ import pyarrow as pa
 import pytest
 
 import soundstage
-from graph import wire
-from runners.errors import InputError
-from runners.trace import open_trace, read_trace
+from soundstage.graph import wire
+from soundstage.runners.errors import InputError
+from soundstage.runners.trace import open_trace, read_trace
 
 TICKS = 3
 

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runners.errors import InputError
-from runners.prompts import Audio, Text
-from runners.seeds import parse_seeds
-from runners.shelf import slug
-from runners.variant_list import read_list
-from runners.variation import batches
+from soundstage.runners.errors import InputError
+from soundstage.runners.prompts import Audio, Text
+from soundstage.runners.seeds import parse_seeds
+from soundstage.runners.shelf import slug
+from soundstage.runners.variant_list import read_list
+from soundstage.runners.variation import batches
 
 # ---- seeds
 

@@ -11,7 +11,7 @@ import pytest
 import tensorstore
 from safetensors.numpy import load_file, save_file
 
-from runners.verify import VerifyError, print_report, verify
+from soundstage.runners.verify import VerifyError, print_report, verify
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 REFERENCE = Path(__file__).parents[3] / "shared" / "reference"

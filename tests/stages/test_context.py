@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graph.format import Format
-from stages.context import Pack, PackKnown, Remember
+from soundstage.graph.format import Format
+from soundstage.stages.context import Pack, PackKnown, Remember
 
 MAGENTA = Format()
 SMALL = Format(

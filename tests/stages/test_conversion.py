@@ -9,9 +9,9 @@ import pytest
 import safetensors
 from safetensors.numpy import load_file, save_file
 
-from stages.conversion import plan_conversion
-from stages.depthformer.compact import EMBEDDING, HEAD
-from stages.weights import WeightsError, open_source
+from soundstage.stages.conversion import plan_conversion
+from soundstage.stages.depthformer.compact import EMBEDDING, HEAD
+from soundstage.stages.weights import WeightsError, open_source
 
 DEPTHFORMER = {EMBEDDING: (12, 4), HEAD: (4, 12), "encoder/layers_0/mlp/wi_0/kernel": (4, 6)}
 CODEC = {"quantizer/embedding": (2, 8, 4), "decoder/base_conv_first/conv/kernel": (3, 3, 4, 4)}

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graph.format import Format
-from stages.crossfade import Crossfade
+from soundstage.graph.format import Format
+from soundstage.stages.crossfade import Crossfade
 
 FORMATS = {
     "magenta": Format(),

@@ -4,10 +4,10 @@ import jax
 import numpy as np
 import pytest
 
-from graph.format import Format
-from stages.context import Pack
-from stages.depthformer.vocabulary import Vocabulary
-from stages.inject import RAMP_SAMPLES, Hear, HearOn, Inject, InjectLate, PackApart
+from soundstage.graph.format import Format
+from soundstage.stages.context import Pack
+from soundstage.stages.depthformer.vocabulary import Vocabulary
+from soundstage.stages.inject import RAMP_SAMPLES, Hear, HearOn, Inject, InjectLate, PackApart
 
 FORMAT = Format(chunk_s=0.24, context_s=0.48)
 SIZES = FORMAT.dims

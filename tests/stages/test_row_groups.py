@@ -5,7 +5,7 @@ import threading
 import numpy as np
 import pytest
 
-from stages.row_groups import RowGroups, cores
+from soundstage.stages.row_groups import RowGroups, cores
 
 
 @pytest.mark.parametrize("groups", [1, 2, 3, 8])

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graph.format import Format
-from stages.style import Embed
-from stages.style_prompts import LONGEST_TEXT_CHARACTERS, blend
-from stages.weights import WeightsError
+from soundstage.graph.format import Format
+from soundstage.stages.style import Embed
+from soundstage.stages.style_prompts import LONGEST_TEXT_CHARACTERS, blend
+from soundstage.stages.weights import WeightsError
 
 FORMAT = Format(style_dim=64, clip_s=1.0)
 CLIP_SAMPLES = FORMAT.dims["clip_sample"]
@@ -219,8 +219,8 @@ def test_what_another_stage_feeds_is_judged_when_called(embed):
 FRESH = """
 import hashlib, json, sys
 import jax, numpy as np
-from graph.format import Format
-from stages.style import Embed
+from soundstage.graph.format import Format
+from soundstage.stages.style import Embed
 format = Format(style_dim=64, clip_s=1.0)
 embed = Embed(Embed.Params(), format, jax.devices("cpu")[0])
 clip = np.sin(np.arange(16000, dtype=np.float32) / 7)[None]

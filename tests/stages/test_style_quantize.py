@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
-from graph.format import Format
-from stages.style import Embed, Quantize
-from stages.weights import WeightsError
+from soundstage.graph.format import Format
+from soundstage.stages.style import Embed, Quantize
+from soundstage.stages.weights import WeightsError
 
 FORMAT = Format(style_dim=64, codebook_size=32, style_levels=4, prompt_style_levels=3)
 

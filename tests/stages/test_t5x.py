@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import tensorstore
 
-from stages.t5x import T5xSource
-from stages.weights import WeightsError, open_source
+from soundstage.stages.t5x import T5xSource
+from soundstage.stages.weights import WeightsError, open_source
 
 REFERENCE = Path(__file__).parents[3] / "shared" / "reference" / "depthformer"
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graph.format import Format
-from stages.context import Pack
-from stages.crossfade import Crossfade
-from stages.toy import Gain, GainParams, RandomSample, SineDecode, SineEncode
+from soundstage.graph.format import Format
+from soundstage.stages.context import Pack
+from soundstage.stages.crossfade import Crossfade
+from soundstage.stages.toy import Gain, GainParams, RandomSample, SineDecode, SineEncode
 
 FORMAT = Format(chunk_s=0.4, context_s=0.8)
 SMALL = Format(chunk_s=0.2, context_s=0.4, fade_s=0.08, sample_rate_hz=4_000, codec_levels=5)

@@ -12,8 +12,8 @@ from flax import nnx
 from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
-from stages import weights
-from stages.weights import WeightsError, load_module, open_source, parameter_arrays
+from soundstage.stages import weights
+from soundstage.stages.weights import WeightsError, load_module, open_source, parameter_arrays
 
 WIDTH, LAYERS = 8, 3
 

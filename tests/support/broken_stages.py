@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from stages.toy import SineDecode
+from soundstage.stages.toy import SineDecode
 
 
 class NanDecode(SineDecode):

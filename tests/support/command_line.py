@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from runners.cli import main
+from soundstage.runners.cli import main
 
-MODULE = [sys.executable, "-m", "runners.cli"]
+MODULE = [sys.executable, "-m", "soundstage.runners.cli"]
 
 
 @dataclass(frozen=True)

@@ -15,15 +15,15 @@ from musiccoca_models import TINY as MUSICCOCA
 from musiccoca_models import TINY_FORMAT
 from safetensors.numpy import save
 
-from graph.format import Format
-from runners.models.catalogue import read_catalogue
-from stages.depthformer.config import TINY as TRANSFORMER
-from stages.depthformer.model import Depthformer
-from stages.depthformer.model import published_name as transformer_name
-from stages.random_weights import RandomSource
-from stages.spectrostream.config import TINY as CODEC
-from stages.spectrostream.network import SpectroStream
-from stages.spectrostream.network import published_name as codec_name
+from soundstage.graph.format import Format
+from soundstage.runners.models.catalogue import read_catalogue
+from soundstage.stages.depthformer.config import TINY as TRANSFORMER
+from soundstage.stages.depthformer.model import Depthformer
+from soundstage.stages.depthformer.model import published_name as transformer_name
+from soundstage.stages.random_weights import RandomSource
+from soundstage.stages.spectrostream.config import TINY as CODEC
+from soundstage.stages.spectrostream.network import SpectroStream
+from soundstage.stages.spectrostream.network import published_name as codec_name
 
 ROOT = Path(__file__).parents[2]
 MRT1, MRT2 = "google/magenta-realtime", "google/magenta-realtime-2"

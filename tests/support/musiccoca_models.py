@@ -9,8 +9,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from graph.format import Format
-from stages.musiccoca import Embed, Quantize
+from soundstage.graph.format import Format
+from soundstage.stages.musiccoca import Embed, Quantize
 
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "tests" / "golden" / "musiccoca"

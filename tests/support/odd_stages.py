@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from graph.port import Port
-from stages.ports import AUDIO, PROMPT_TEXTS
+from soundstage.graph.port import Port
+from soundstage.stages.ports import AUDIO, PROMPT_TEXTS
 
 HALF_AUDIO = Port("float16", AUDIO.shape, AUDIO.kind)
 

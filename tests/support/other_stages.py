@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from graph.port import Port
-from stages.ports import CONTEXT, FADED_AUDIO, TOKENS
-from stages.toy import RandomSample, SineDecode
+from soundstage.graph.port import Port
+from soundstage.stages.ports import CONTEXT, FADED_AUDIO, TOKENS
+from soundstage.stages.toy import RandomSample, SineDecode
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 from small_graphs import past
 
-from graph.spec import parse
-from runners.stage_times import Measured, StageTimes
+from soundstage.graph.spec import parse
+from soundstage.runners.stage_times import Measured, StageTimes
 
 # The default graph's shape, and what its stages might take.
 SHAPE = {

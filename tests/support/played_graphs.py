@@ -2,8 +2,8 @@
 
 from small_graphs import ALLOW
 
-from graph.check import build
-from graph.spec import parse
+from soundstage.graph.check import build
+from soundstage.graph.spec import parse
 
 FORMAT = {
     "chunk_s": 0.4,

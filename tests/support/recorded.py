@@ -2,9 +2,9 @@
 
 import pyarrow as pa
 
-from runners.front import open_runner
-from runners.session import Session
-from runners.trace import open_trace
+from soundstage.runners.front import open_runner
+from soundstage.runners.session import Session
+from soundstage.runners.trace import open_trace
 
 
 def record(path, graph, ticks, rows=({},), state=None, steer=None):

@@ -2,8 +2,8 @@
 
 from small_graphs import ALLOW, past
 
-from graph.check import build
-from graph.spec import parse
+from soundstage.graph.check import build
+from soundstage.graph.spec import parse
 
 
 def graph(stages, outputs, inputs=None, placement=None):

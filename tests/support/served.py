@@ -15,11 +15,11 @@ from websockets.sync.client import ClientConnection, connect
 from wires import PATIENCE_S, free_port
 
 import soundstage
-from runners.server.desk import Desk
-from runners.server.engine import Engine
-from runners.server.listening import listen
-from runners.server.serving import configured
-from runners.server.settings import ServeSettings
+from soundstage.runners.server.desk import Desk
+from soundstage.runners.server.engine import Engine
+from soundstage.runners.server.listening import listen
+from soundstage.runners.server.serving import configured
+from soundstage.runners.server.settings import ServeSettings
 
 CONTROLS = {"texts": ["bells"], "text_weights": [1.0], "seed": 5}
 

@@ -1,7 +1,7 @@
 """Pipelines of small stages, from a few lines instead of a file."""
 
-from graph.check import build
-from graph.spec import parse
+from soundstage.graph.check import build
+from soundstage.graph.spec import parse
 
 ALLOW = ["small_stages"]
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from graph import wire
-from graph.port import Port
+from soundstage.graph import wire
+from soundstage.graph.port import Port
 
 DIMS = {"one": 1, "level": 2, "frame": 3, "sample": 5}
 TOKENS = Port("int32", ("frame", "level"), "codec token", "[0, 1024)")

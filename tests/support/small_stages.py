@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from graph.port import Port
+from soundstage.graph.port import Port
 
 NUMBER = Port("int64", (), "number")
 CHUNK = Port("int64", (), "chunk index")

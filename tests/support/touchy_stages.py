@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 
-from stages.toy import RandomSample
+from soundstage.stages.toy import RandomSample
 
 RAISES_AT = 7.0
 SLEEPS_AT = 77.0

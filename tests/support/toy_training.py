@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from training.loop import Budget, train
-from training.optimizer import OptimizerParams, make_step, start
-from training.progress import Silent
+from soundstage.training.loop import Budget, train
+from soundstage.training.optimizer import OptimizerParams, make_step, start
+from soundstage.training.progress import Silent
 
 PARAMS = OptimizerParams(rate=1e-2, warmup_steps=5, schedule_steps=300, average_decay=0.9)
 SEED = 3

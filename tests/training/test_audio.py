@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from training.audio import CropError, Crops
+from soundstage.training.audio import CropError, Crops
 
 RATE = 48_000
 

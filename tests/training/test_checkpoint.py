@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import safetensors
 
-from training.checkpoint import (
+from soundstage.training.checkpoint import (
     CheckpointError,
     Position,
     checkpoints,

@@ -14,10 +14,10 @@ import pytest
 import toy_training
 from toy_training import SEED, batch, run_toy
 
-from training.checkpoint import checkpoints
-from training.loop import Budget, TrainingError, train
-from training.metrics import read_metrics
-from training.progress import Silent
+from soundstage.training.checkpoint import checkpoints
+from soundstage.training.loop import Budget, TrainingError, train
+from soundstage.training.metrics import read_metrics
+from soundstage.training.progress import Silent
 
 ROOT = Path(__file__).parents[2]
 STEPS = 240

@@ -2,7 +2,7 @@
 
 import pytest
 
-from training.metrics import MetricsFile, read_metrics
+from soundstage.training.metrics import MetricsFile, read_metrics
 
 
 def test_rows_are_read_back_by_column(tmp_path):

@@ -9,13 +9,13 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from runners.errors import UserError
-from stages.bandcodec.measures import MEASURES
-from stages.weights import save_safetensors
-from training.bandcodec.fitting import fit
-from training.bandcodec.listening import hear
-from training.corpus.manifest import ManifestError
-from training.tokens.pieces import corpus_pieces
+from soundstage.runners.errors import UserError
+from soundstage.stages.bandcodec.measures import MEASURES
+from soundstage.stages.weights import save_safetensors
+from soundstage.training.bandcodec.fitting import fit
+from soundstage.training.bandcodec.listening import hear
+from soundstage.training.corpus.manifest import ManifestError
+from soundstage.training.tokens.pieces import corpus_pieces
 
 EXAMPLES = """Example:
 

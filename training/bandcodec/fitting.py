@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from stages.bandcodec.codec import Weights
-from stages.bandcodec.measures import Measures
-from training.bandcodec.codebooks import fit_codebooks, nearest
+from soundstage.stages.bandcodec.codec import Weights
+from soundstage.stages.bandcodec.measures import Measures
+from soundstage.training.bandcodec.codebooks import fit_codebooks, nearest
 
 # What keeps the rendering's least squares solvable, as a share of the mean variance.
 RIDGE = 1e-4

@@ -6,9 +6,9 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 
-from runners.audio_in import read_audio
-from stages.bandcodec.codec import BandCodec, Weights
-from stages.bandcodec.measures import Measures
+from soundstage.runners.audio_in import read_audio
+from soundstage.stages.bandcodec.codec import BandCodec, Weights
+from soundstage.stages.bandcodec.measures import Measures
 
 # Pieces are heard in windows of one length, so that one program is compiled.
 WINDOW_FRAMES = 1000

@@ -2,10 +2,10 @@
 
 import typer
 
-from training.codec import cli_export, cli_train
+from soundstage.training.codec import cli_export, cli_train
 
 app = typer.Typer(
-    name="training.codec",
+    name="soundstage.training.codec",
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"]},

@@ -7,15 +7,15 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from stages.spectrostream.codec import load_codec
-from stages.spectrostream.stage import CodecParams, Size
-from stages.weights import closing_source
-from training.codec.evaluate import Evaluation
-from training.codec.evaluate import evaluate as measure
-from training.codec.export import export as export_run
-from training.codec.settings import SettingsError
-from training.corpus.manifest import read_manifest
-from training.faults import told_in_a_line
+from soundstage.stages.spectrostream.codec import load_codec
+from soundstage.stages.spectrostream.stage import CodecParams, Size
+from soundstage.stages.weights import closing_source
+from soundstage.training.codec.evaluate import Evaluation
+from soundstage.training.codec.evaluate import evaluate as measure
+from soundstage.training.codec.export import export as export_run
+from soundstage.training.codec.settings import SettingsError
+from soundstage.training.corpus.manifest import read_manifest
+from soundstage.training.faults import told_in_a_line
 
 EXPORT_EXAMPLES = """Example:
 

@@ -6,16 +6,16 @@ from typing import Annotated
 
 import typer
 
-from stages.spectrostream.stage import Size
-from training.audio import Crops
-from training.codec.batches import Batches
-from training.codec.settings import CodecTraining, SettingsError, keep_settings
-from training.codec.start import start_state
-from training.codec.step import CodecStep
-from training.corpus.manifest import read_manifest
-from training.faults import told_in_a_line
-from training.loop import Budget, train
-from training.progress import Shown
+from soundstage.stages.spectrostream.stage import Size
+from soundstage.training.audio import Crops
+from soundstage.training.codec.batches import Batches
+from soundstage.training.codec.settings import CodecTraining, SettingsError, keep_settings
+from soundstage.training.codec.start import start_state
+from soundstage.training.codec.step import CodecStep
+from soundstage.training.corpus.manifest import read_manifest
+from soundstage.training.faults import told_in_a_line
+from soundstage.training.loop import Budget, train
+from soundstage.training.progress import Shown
 
 EXAMPLES = """Examples:
 
@@ -100,7 +100,7 @@ def train_codec(
         return
     if corpus is None or run is None or (minutes is None and steps is None):
         raise typer.BadParameter("give --corpus, --run, and --minutes or --steps")
-    with told_in_a_line("training.codec", ValueError):
+    with told_in_a_line("soundstage.training.codec", ValueError):
         books_step = NEW.books_step if not weights else 0 if fit_codebooks else None
         settings = CodecTraining(
             size=size,
@@ -114,7 +114,7 @@ def train_codec(
             freeze=tuple(part for part in freeze.split(",") if part),
             optimizer=replace(NEW.optimizer, rate=rate, schedule_steps=schedule_steps),
         )
-    with told_in_a_line("training.codec", SettingsError):
+    with told_in_a_line("soundstage.training.codec", SettingsError):
         _train(settings, corpus, run, Budget(steps, minutes, checkpoint_s))
 
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from stages import rvq
+from soundstage.stages import rvq
 
 # A code used this much less than its equal share is dead: it is moved to where vectors are.
 DEAD_SHARE = 0.1

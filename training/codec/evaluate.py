@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 import soundfile
 
-from training.codec.codebooks import perplexity
-from training.codec.spectra import FLOOR, complex_spectra, log_mel, magnitude
-from training.whole_codec import WholeCodec
+from soundstage.training.codec.codebooks import perplexity
+from soundstage.training.codec.spectra import FLOOR, complex_spectra, log_mel, magnitude
+from soundstage.training.whole_codec import WholeCodec
 
 LSD_WINDOW_SAMPLES = 2048
 MEL_WINDOWS_SAMPLES = (512, 2048)

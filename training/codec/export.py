@@ -7,12 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from stages.spectrostream.network import Quantizer, SpectroStream, published_name
-from stages.weights import parameter_arrays, save_safetensors
-from training.checkpoint import Position, restore_latest
-from training.codec.settings import CodecTraining, SettingsError, read_settings
-from training.codec.start import start_state
-from training.codec.step import CodecState
+from soundstage.stages.spectrostream.network import Quantizer, SpectroStream, published_name
+from soundstage.stages.weights import parameter_arrays, save_safetensors
+from soundstage.training.checkpoint import Position, restore_latest
+from soundstage.training.codec.settings import CodecTraining, SettingsError, read_settings
+from soundstage.training.codec.start import start_state
+from soundstage.training.codec.step import CodecState
 
 
 def read_run(run: Path) -> tuple[CodecTraining, CodecState, Position]:

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from stages import rvq
+from soundstage.stages import rvq
 
 
 @partial(jax.jit, static_argnames=("levels", "codes", "iterations"))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
-from training.codec.spectra import (
+from soundstage.training.codec.spectra import (
     FLOOR,
     as_complex,
     complex_spectra,

@@ -4,13 +4,13 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from stages.spectrostream.config import SpectroStreamConfig
-from stages.spectrostream.decoder import Decoder
-from stages.spectrostream.encoder import Encoder
-from stages.spectrostream.groups import join, last_output
-from stages.spectrostream.network import SpectroStream
-from stages.spectrostream.stft import Stft
-from training.codec.upsampling import upsample
+from soundstage.stages.spectrostream.config import SpectroStreamConfig
+from soundstage.stages.spectrostream.decoder import Decoder
+from soundstage.stages.spectrostream.encoder import Encoder
+from soundstage.stages.spectrostream.groups import join, last_output
+from soundstage.stages.spectrostream.network import SpectroStream
+from soundstage.stages.spectrostream.stft import Stft
+from soundstage.training.codec.upsampling import upsample
 
 
 class Network:

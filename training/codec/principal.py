@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import jax.numpy as jnp
 import numpy as np
 
-from stages.spectrostream.config import SpectroStreamConfig
-from stages.spectrostream.stft import Stft
+from soundstage.stages.spectrostream.config import SpectroStreamConfig
+from soundstage.stages.spectrostream.stft import Stft
 
 # Groups of bins are weighted by their standard deviation to the power of minus this, before the
 # embedding is chosen: loud low bins would take all of it.

@@ -7,8 +7,8 @@ nothing depends on them yet.
 
 import numpy as np
 
-from stages.spectrostream.config import SpectroStreamConfig, UnitShape
-from training.codec.principal import Analysis, Loudness
+from soundstage.stages.spectrostream.config import SpectroStreamConfig, UnitShape
+from soundstage.training.codec.principal import Analysis, Loudness
 
 # Standard deviation of the largest signal inside the encoder: ELU bends it by a two-hundredth.
 SMALL = 0.01

@@ -6,12 +6,12 @@ from typing import get_args
 
 from pydantic import TypeAdapter, ValidationError
 
-from runners.files import replacing
-from stages.spectrostream.config import SpectroStreamConfig
-from stages.spectrostream.network import PARTS
-from stages.spectrostream.stage import CodecParams, Size
-from training.codec.losses import LossParams
-from training.optimizer import OptimizerParams
+from soundstage.runners.files import replacing
+from soundstage.stages.spectrostream.config import SpectroStreamConfig
+from soundstage.stages.spectrostream.network import PARTS
+from soundstage.stages.spectrostream.stage import CodecParams, Size
+from soundstage.training.codec.losses import LossParams
+from soundstage.training.optimizer import OptimizerParams
 
 FILE = "settings.json"
 

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from stages.spectrostream.stft import Stft
+from soundstage.stages.spectrostream.stft import Stft
 
 # Below this a magnitude counts as silence: about -100 dB of a full-scale tone.
 FLOOR = 1e-5

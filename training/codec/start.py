@@ -6,17 +6,17 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from stages.spectrostream.network import PARTS, SpectroStream, published_name
-from stages.weights import closing_source, load_module
-from training.audio import Crops
-from training.codec.codebooks import start_books
-from training.codec.network import new_weights
-from training.codec.principal import analyse
-from training.codec.principal_weights import write_decoder, write_encoder
-from training.codec.settings import CodecTraining
-from training.codec.step import CodecState
-from training.codec.upsampling import upsample
-from training.optimizer import start
+from soundstage.stages.spectrostream.network import PARTS, SpectroStream, published_name
+from soundstage.stages.weights import closing_source, load_module
+from soundstage.training.audio import Crops
+from soundstage.training.codec.codebooks import start_books
+from soundstage.training.codec.network import new_weights
+from soundstage.training.codec.principal import analyse
+from soundstage.training.codec.principal_weights import write_decoder, write_encoder
+from soundstage.training.codec.settings import CodecTraining
+from soundstage.training.codec.step import CodecState
+from soundstage.training.codec.upsampling import upsample
+from soundstage.training.optimizer import start
 
 # The step that the crops analysed for first weights are addressed by; no run gets there.
 ANALYSED = 2**31

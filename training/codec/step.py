@@ -9,14 +9,14 @@ import numpy as np
 import optax
 from flax import nnx
 
-from training.audio import Crops
-from training.codec.batches import Batch
-from training.codec.codebooks import Books, Quantized, follow, perplexity, quantize
-from training.codec.kmeans import fit_codebooks
-from training.codec.losses import commitment, reconstruction
-from training.codec.network import Network
-from training.codec.settings import CodecTraining
-from training.optimizer import TrainState, update
+from soundstage.training.audio import Crops
+from soundstage.training.codec.batches import Batch
+from soundstage.training.codec.codebooks import Books, Quantized, follow, perplexity, quantize
+from soundstage.training.codec.kmeans import fit_codebooks
+from soundstage.training.codec.losses import commitment, reconstruction
+from soundstage.training.codec.network import Network
+from soundstage.training.codec.settings import CodecTraining
+from soundstage.training.optimizer import TrainState, update
 
 Parts = dict[str, nnx.State]
 

@@ -10,7 +10,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from stages.spectrostream.blocks import convolve, upsample_by_phases
+from soundstage.stages.spectrostream.blocks import convolve, upsample_by_phases
 
 Stride = tuple[int, int]
 

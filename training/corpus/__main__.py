@@ -8,11 +8,11 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from runners.errors import UserError
-from training.corpus.making import AudioFormat, Order, make
-from training.corpus.manifest import ManifestError
-from training.corpus.plan import Split
-from training.corpus.render import RenderError, find_soundfont
+from soundstage.runners.errors import UserError
+from soundstage.training.corpus.making import AudioFormat, Order, make
+from soundstage.training.corpus.manifest import ManifestError
+from soundstage.training.corpus.plan import Split
+from soundstage.training.corpus.render import RenderError, find_soundfont
 
 EXAMPLES = """Examples:
 

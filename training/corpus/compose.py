@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.corpus.feel import loosened, movement, swung
-from training.corpus.genre import Genre, Part
-from training.corpus.genres import GENRES
-from training.corpus.instruments import INSTRUMENTS
-from training.corpus.plan import FORM, PART, Brief
-from training.corpus.scene import Scene
-from training.corpus.score import Note, Score, Track
-from training.corpus.theory import TONICS, Span, lay_chords, scale_classes
+from soundstage.training.corpus.feel import loosened, movement, swung
+from soundstage.training.corpus.genre import Genre, Part
+from soundstage.training.corpus.genres import GENRES
+from soundstage.training.corpus.instruments import INSTRUMENTS
+from soundstage.training.corpus.plan import FORM, PART, Brief
+from soundstage.training.corpus.scene import Scene
+from soundstage.training.corpus.score import Note, Score, Track
+from soundstage.training.corpus.theory import TONICS, Span, lay_chords, scale_classes
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.corpus.instruments import DRUMS
-from training.corpus.scene import Scene, choose_by_density, velocity
-from training.corpus.score import Note
+from soundstage.training.corpus.instruments import DRUMS
+from soundstage.training.corpus.scene import Scene, choose_by_density, velocity
+from soundstage.training.corpus.score import Note
 
 STROKE_BEATS = 0.2
 

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from training.corpus.plan import FEEL
-from training.corpus.score import Control, Note
+from soundstage.training.corpus.plan import FEEL
+from soundstage.training.corpus.score import Control, Note
 
 EXPRESSION = 11
 PUMP_VALUES = (58, 88, 112, 127)

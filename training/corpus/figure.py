@@ -16,9 +16,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.corpus.scene import Scene, choose_by_density, velocity
-from training.corpus.score import Note
-from training.corpus.theory import Chord, Span, span_at, voice
+from soundstage.training.corpus.scene import Scene, choose_by_density, velocity
+from soundstage.training.corpus.score import Note
+from soundstage.training.corpus.theory import Chord, Span, span_at, voice
 
 ACCENT = 14.0
 GHOST = -26.0

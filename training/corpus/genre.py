@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from training.corpus.scene import Player
+from soundstage.training.corpus.scene import Player
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,14 @@ from typing import Literal
 
 import soundfile
 
-from runners.files import replacing
-from training.corpus.compose import compose
-from training.corpus.manifest import Entry, Piece, read_entries, write_manifest
-from training.corpus.midi import midi_bytes
-from training.corpus.plan import Brief, Split, plan_piece
-from training.corpus.render import RATE_HZ, RENDER_VERSION, find_fluidsynth, render
-from training.corpus.score import Score
-from training.corpus.texts import describe
+from soundstage.runners.files import replacing
+from soundstage.training.corpus.compose import compose
+from soundstage.training.corpus.manifest import Entry, Piece, read_entries, write_manifest
+from soundstage.training.corpus.midi import midi_bytes
+from soundstage.training.corpus.plan import Brief, Split, plan_piece
+from soundstage.training.corpus.render import RATE_HZ, RENDER_VERSION, find_fluidsynth, render
+from soundstage.training.corpus.score import Score
+from soundstage.training.corpus.texts import describe
 
 AudioFormat = Literal["flac", "ogg"]
 # Texts speak of an instrument that plays in at least this share of the bars.

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from runners.files import replacing
-from training.corpus.plan import Split
+from soundstage.runners.files import replacing
+from soundstage.training.corpus.plan import Split
 
 SPLITS: tuple[Split, ...] = ("train", "heldout")
 

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.corpus.scene import Scene, choose_by_density, velocity
-from training.corpus.score import Note
-from training.corpus.theory import adapted_classes, nearest, pentatonic_classes, span_at
+from soundstage.training.corpus.scene import Scene, choose_by_density, velocity
+from soundstage.training.corpus.score import Note
+from soundstage.training.corpus.theory import adapted_classes, nearest, pentatonic_classes, span_at
 
 # Steps of the scale between two notes and how likely they are: mostly neighbours.
 STEPS = (-4, -3, -2, -1, 0, 1, 2, 3, 4)

@@ -5,8 +5,8 @@ from typing import Protocol
 
 import numpy as np
 
-from training.corpus.score import Note
-from training.corpus.theory import Span
+from soundstage.training.corpus.score import Note
+from soundstage.training.corpus.theory import Span
 
 
 @dataclass(frozen=True)

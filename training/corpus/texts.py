@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from training.corpus.plan import TEXTS, Brief
-from training.corpus.words import (
+from soundstage.training.corpus.plan import TEXTS, Brief
+from soundstage.training.corpus.words import (
     BRIGHT_WORDS,
     DENSITY_WORDS,
     GENRE_WORDS,

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.corpus.figure import approach, root_pitch
-from training.corpus.scene import Scene, velocity
-from training.corpus.score import Note
-from training.corpus.theory import Span, adapted_classes, nearest
+from soundstage.training.corpus.figure import approach, root_pitch
+from soundstage.training.corpus.scene import Scene, velocity
+from soundstage.training.corpus.score import Note
+from soundstage.training.corpus.theory import Span, adapted_classes, nearest
 
 
 @dataclass(frozen=True)

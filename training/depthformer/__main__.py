@@ -8,20 +8,20 @@ from typing import Annotated
 
 import typer
 
-from graph.format import Format
-from runners.errors import UserError
-from stages.depthformer.config import Size
-from stages.depthformer.vocabulary import Vocabulary
-from stages.weights import WeightsError
-from training.checkpoint import CheckpointError
-from training.depthformer.export import export
-from training.depthformer.fitting import best_weights, fit
-from training.depthformer.order import Order, read_order
-from training.loop import Budget, TrainingError
-from training.optimizer import start
-from training.precision import Precision
-from training.progress import Shown
-from training.tokens.cache import CacheError, TokenCache
+from soundstage.graph.format import Format
+from soundstage.runners.errors import UserError
+from soundstage.stages.depthformer.config import Size
+from soundstage.stages.depthformer.vocabulary import Vocabulary
+from soundstage.stages.weights import WeightsError
+from soundstage.training.checkpoint import CheckpointError
+from soundstage.training.depthformer.export import export
+from soundstage.training.depthformer.fitting import best_weights, fit
+from soundstage.training.depthformer.order import Order, read_order
+from soundstage.training.loop import Budget, TrainingError
+from soundstage.training.optimizer import start
+from soundstage.training.precision import Precision
+from soundstage.training.progress import Shown
+from soundstage.training.tokens.cache import CacheError, TokenCache
 
 EXAMPLES = """Examples:
 

@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from graph.format import Format
-from runners.errors import InputError
-from stages.depthformer.vocabulary import NOTHING, Vocabulary
-from training.tokens.record import PieceTokens
+from soundstage.graph.format import Format
+from soundstage.runners.errors import InputError
+from soundstage.stages.depthformer.vocabulary import NOTHING, Vocabulary
+from soundstage.training.tokens.record import PieceTokens
 
 
 class Batch(NamedTuple):

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from flax import nnx
 
-from graph.format import Format
-from training.checkpoint import CheckpointError, Position, checkpoints, restore_latest, save
-from training.depthformer.examples import ExampleParams, Examples
-from training.depthformer.initial import Start
-from training.depthformer.objective import make_loss
-from training.depthformer.validation import (
+from soundstage.graph.format import Format
+from soundstage.training.checkpoint import CheckpointError, Position, checkpoints, restore_latest, save
+from soundstage.training.depthformer.examples import ExampleParams, Examples
+from soundstage.training.depthformer.initial import Start
+from soundstage.training.depthformer.objective import make_loss
+from soundstage.training.depthformer.validation import (
     Checker,
     Validation,
     best_of,
@@ -19,10 +19,10 @@ from training.depthformer.validation import (
     read_validations,
     write_validations,
 )
-from training.loop import Budget, train
-from training.optimizer import OptimizerParams, TrainState, make_step, start
-from training.progress import Progress
-from training.tokens.record import PieceTokens
+from soundstage.training.loop import Budget, train
+from soundstage.training.optimizer import OptimizerParams, TrainState, make_step, start
+from soundstage.training.progress import Progress
+from soundstage.training.tokens.record import PieceTokens
 
 CHECKS_FILE, BEST_FOLDER = "validation.csv", "best"
 

@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from stages.depthformer.config import DepthformerConfig
-from stages.depthformer.loading import load_depthformer
-from stages.depthformer.model import Depthformer
-from stages.depthformer.vocabulary import CODEC_OFFSET, Vocabulary
-from stages.weights import WeightsError, closing_source
+from soundstage.stages.depthformer.config import DepthformerConfig
+from soundstage.stages.depthformer.loading import load_depthformer
+from soundstage.stages.depthformer.model import Depthformer
+from soundstage.stages.depthformer.vocabulary import CODEC_OFFSET, Vocabulary
+from soundstage.stages.weights import WeightsError, closing_source
 
 CODEC_CODEBOOKS = "quantizer/embedding"
 EMBEDDING, HEAD = ("token_embedder", "embedding"), ("decoder", "logits_dense", "kernel")

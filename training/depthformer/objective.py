@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from stages.depthformer.model import Depthformer
-from stages.depthformer.vocabulary import CODEC_OFFSET, MASK
-from training.depthformer.examples import Batch
-from training.optimizer import Loss
+from soundstage.stages.depthformer.model import Depthformer
+from soundstage.stages.depthformer.vocabulary import CODEC_OFFSET, MASK
+from soundstage.training.depthformer.examples import Batch
+from soundstage.training.optimizer import Loss
 
 # Levels that metrics are grouped by: each group ends before the number.
 GROUP_ENDS = (1, 4, 8, 16)

@@ -4,15 +4,15 @@ import json
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
-from graph.format import Format
-from runners.files import replacing
-from stages.depthformer.config import Size, config_of_size
-from stages.depthformer.vocabulary import Vocabulary
-from stages.style_codebooks import load_codebooks
-from training.checkpoint import CheckpointError
-from training.depthformer.examples import ExampleParams
-from training.depthformer.fitting import FitParams
-from training.depthformer.initial import (
+from soundstage.graph.format import Format
+from soundstage.runners.files import replacing
+from soundstage.stages.depthformer.config import Size, config_of_size
+from soundstage.stages.depthformer.vocabulary import Vocabulary
+from soundstage.stages.style_codebooks import load_codebooks
+from soundstage.training.checkpoint import CheckpointError
+from soundstage.training.depthformer.examples import ExampleParams
+from soundstage.training.depthformer.fitting import FitParams
+from soundstage.training.depthformer.initial import (
     Start,
     near_alike,
     near_styles,
@@ -21,8 +21,8 @@ from training.depthformer.initial import (
     with_fresh_encoder,
     with_quiet_encoder,
 )
-from training.optimizer import OptimizerParams
-from training.precision import Precision, compute_dtype
+from soundstage.training.optimizer import OptimizerParams
+from soundstage.training.precision import Precision, compute_dtype
 
 FILE = "order.json"
 

@@ -10,13 +10,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from graph.format import Format
-from runners.files import replacing
-from stages.depthformer.vocabulary import Vocabulary
-from training.depthformer.examples import Batch, ExampleParams, Examples
-from training.metrics import read_metrics
-from training.optimizer import Loss
-from training.tokens.record import PieceTokens
+from soundstage.graph.format import Format
+from soundstage.runners.files import replacing
+from soundstage.stages.depthformer.vocabulary import Vocabulary
+from soundstage.training.depthformer.examples import Batch, ExampleParams, Examples
+from soundstage.training.metrics import read_metrics
+from soundstage.training.optimizer import Loss
+from soundstage.training.tokens.record import PieceTokens
 
 # Checks of any run are drawn alike, so that runs can be compared.
 SEED = 2**31 - 1

@@ -5,14 +5,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from training.evaluation.distances import frechet
-from training.evaluation.material import Ears, Heard, Material, Say, hear_played
-from training.evaluation.playing import Performer
-from training.evaluation.probe import PLACE_SIZE, Probe
-from training.evaluation.scores import TEMPO_TOLERANCE, agreement, standard_error
-from training.evaluation.settings import Settings
-from training.evaluation.table import Cell, Row, Section
-from training.evaluation.windows import labels_of, of_kind
+from soundstage.training.evaluation.distances import frechet
+from soundstage.training.evaluation.material import Ears, Heard, Material, Say, hear_played
+from soundstage.training.evaluation.playing import Performer
+from soundstage.training.evaluation.probe import PLACE_SIZE, Probe
+from soundstage.training.evaluation.scores import TEMPO_TOLERANCE, agreement, standard_error
+from soundstage.training.evaluation.settings import Settings
+from soundstage.training.evaluation.table import Cell, Row, Section
+from soundstage.training.evaluation.windows import labels_of, of_kind
 
 
 def play_prompts(

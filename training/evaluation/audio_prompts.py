@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from runners.prompts import Audio
-from training.evaluation.material import Ears, Heard, Material, Say, hear, hear_played, untouched
-from training.evaluation.playing import Performer
-from training.evaluation.scores import genre_agreement
-from training.evaluation.settings import Settings
-from training.evaluation.table import Row, Section
-from training.evaluation.windows import labels_of
+from soundstage.runners.prompts import Audio
+from soundstage.training.evaluation.material import Ears, Heard, Material, Say, hear, hear_played, untouched
+from soundstage.training.evaluation.playing import Performer
+from soundstage.training.evaluation.scores import genre_agreement
+from soundstage.training.evaluation.settings import Settings
+from soundstage.training.evaluation.table import Row, Section
+from soundstage.training.evaluation.windows import labels_of
 
 
 def audio_prompt_section(

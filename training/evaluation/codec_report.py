@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from training.codec.evaluate import distances, evaluate
-from training.corpus.manifest import Piece
-from training.evaluation.table import Row, Section
-from training.evaluation.windows import cut
-from training.whole_codec import WholeCodec
+from soundstage.training.codec.evaluate import distances, evaluate
+from soundstage.training.corpus.manifest import Piece
+from soundstage.training.evaluation.table import Row, Section
+from soundstage.training.evaluation.windows import cut
+from soundstage.training.whole_codec import WholeCodec
 
 LEVELS = (4, 8, 16)
 

@@ -12,11 +12,11 @@ import numpy as np
 import soundfile
 import typer
 
-from runners.files import making_folder, replacing
-from runners.prompts import Text
-from training.evaluation.playing import Choice, performing
-from training.evaluation.sheet import sheet
-from training.faults import told_in_a_line
+from soundstage.runners.files import making_folder, replacing
+from soundstage.runners.prompts import Text
+from soundstage.training.evaluation.playing import Choice, performing
+from soundstage.training.evaluation.sheet import sheet
+from soundstage.training.faults import told_in_a_line
 
 USAGE = """Example:
 
@@ -162,7 +162,7 @@ def main(
     seconds: Annotated[float, typer.Option(min=0.1, max=60, help="Of each example.")] = 6.0,
 ) -> None:
     """Plays ten short examples into a folder with a page about them."""
-    with told_in_a_line("training.evaluation.examples"):
+    with told_in_a_line("soundstage.training.evaluation.examples"):
         make_examples(Choice(preset, pipeline), output, seconds)
     size = sum(path.stat().st_size for path in output.iterdir())
     typer.echo(f"{output}: {len(EXAMPLES)} examples, {size / 1e3:.0f} kB with the page")

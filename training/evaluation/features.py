@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stages.style_features import HOP_S, ClipFeatures
+from soundstage.stages.style_features import HOP_S, ClipFeatures
 
 # Tempos that a window may have, evenly spaced in octaves, about 1.3 % apart.
 TEMPOS_BPM = np.geomspace(55, 190, 96)

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from graph.format import Format
-from training.evaluation.joins import Joins, find_joins
-from training.evaluation.material import Material, Say
-from training.evaluation.playing import Performer
-from training.evaluation.settings import Settings
-from training.evaluation.table import Row, Section
-from training.evaluation.windows import cut
+from soundstage.graph.format import Format
+from soundstage.training.evaluation.joins import Joins, find_joins
+from soundstage.training.evaluation.material import Material, Say
+from soundstage.training.evaluation.playing import Performer
+from soundstage.training.evaluation.settings import Settings
+from soundstage.training.evaluation.table import Row, Section
+from soundstage.training.evaluation.windows import cut
 
 ENDS_S = 10.0
 SILENT_DB = -60.0

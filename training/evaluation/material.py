@@ -8,13 +8,13 @@ from typing import TypeAlias
 
 import numpy as np
 
-from graph.plan import Graph
-from training.corpus.manifest import Piece
-from training.evaluation.features import Hearing, Listener, joined
-from training.evaluation.probe import Labels, Probe
-from training.evaluation.settings import Settings
-from training.evaluation.windows import cut, labels_of, split_of
-from training.whole_codec import WholeCodec, decodes, whole_codec
+from soundstage.graph.plan import Graph
+from soundstage.training.corpus.manifest import Piece
+from soundstage.training.evaluation.features import Hearing, Listener, joined
+from soundstage.training.evaluation.probe import Labels, Probe
+from soundstage.training.evaluation.settings import Settings
+from soundstage.training.evaluation.windows import cut, labels_of, split_of
+from soundstage.training.whole_codec import WholeCodec, decodes, whole_codec
 
 Say: TypeAlias = Callable[[str], None]
 # What becomes of audio, float32 [sample, channel], before it is heard.

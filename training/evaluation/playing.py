@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from graph.format import Format
-from graph.plan import Graph
-from runners.front import load, open_runner
-from runners.runner import Runner
-from runners.session import Session
+from soundstage.graph.format import Format
+from soundstage.graph.plan import Graph
+from soundstage.runners.front import load, open_runner
+from soundstage.runners.runner import Runner
+from soundstage.runners.session import Session
 
 # A multiple of neither the pieces nor the weights: enough rows to share a network's weights.
 ROWS = 9

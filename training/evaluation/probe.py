@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.evaluation.features import TEMPOS_BPM, Hearing
-from training.evaluation.regression import (
+from soundstage.training.evaluation.features import TEMPOS_BPM, Hearing
+from soundstage.training.evaluation.regression import (
     Scale,
     fit_ridge,
     fit_shared_softmax,

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from training.evaluation.probe import Judgement, Labels
+from soundstage.training.evaluation.probe import Judgement, Labels
 
 # Tempos this near count as the same: less than a listener tells apart, more than the grid's step.
 TEMPO_TOLERANCE = 0.04

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from runners.decoding import open_audio
-from runners.picture import LOWEST_HZ, Picture, picture
+from soundstage.runners.decoding import open_audio
+from soundstage.runners.picture import LOWEST_HZ, Picture, picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

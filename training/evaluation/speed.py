@@ -18,8 +18,8 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from training.evaluation.playing import Choice
-from training.evaluation.table import Row, Section
+from soundstage.training.evaluation.playing import Choice
+from soundstage.training.evaluation.table import Row, Section
 
 # ru_maxrss is in kilobytes, but in bytes on macOS.
 MEMORY_UNIT_BYTES = 1 if sys.platform == "darwin" else 1024
@@ -103,7 +103,7 @@ def measure(choice: Choice, chunks: int, started: float) -> Timing:
         chunks: timed behind the first.
         started: when the process was, in seconds of `time.time`.
     """
-    from runners.front import open as open_session
+    from soundstage.runners.front import open as open_session
 
     with open_session(choice.preset, choice.pipeline) as session:
         opened_s = time.time() - started

@@ -3,23 +3,23 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from graph.plan import Graph
-from runners.version import version
-from training.evaluation.adherence import (
+from soundstage.graph.plan import Graph
+from soundstage.runners.version import version
+from soundstage.training.evaluation.adherence import (
     distribution_sections,
     genre_section,
     play_prompts,
     style_sections,
 )
-from training.evaluation.audio_prompts import audio_prompt_section
-from training.evaluation.codec_report import codec_sections
-from training.evaluation.liveness import liveness_sections
-from training.evaluation.material import Material, Say, gather
-from training.evaluation.playing import Choice, Performer, performing
-from training.evaluation.settings import Settings
-from training.evaluation.speed import speed_section
-from training.evaluation.table import Cell, Report, Section
-from training.evaluation.turns import turns_section
+from soundstage.training.evaluation.audio_prompts import audio_prompt_section
+from soundstage.training.evaluation.codec_report import codec_sections
+from soundstage.training.evaluation.liveness import liveness_sections
+from soundstage.training.evaluation.material import Material, Say, gather
+from soundstage.training.evaluation.playing import Choice, Performer, performing
+from soundstage.training.evaluation.settings import Settings
+from soundstage.training.evaluation.speed import speed_section
+from soundstage.training.evaluation.table import Cell, Report, Section
+from soundstage.training.evaluation.turns import turns_section
 
 
 def measure_model(choice: Choice, corpus: Path, settings: Settings, say: Say) -> Report:

@@ -5,12 +5,12 @@ from itertools import islice
 
 import numpy as np
 
-from training.corpus.manifest import Piece
-from training.evaluation.material import Heard, Material, Say, hear_played
-from training.evaluation.playing import ROWS, Performer
-from training.evaluation.settings import Settings
-from training.evaluation.table import Row, Section
-from training.evaluation.windows import labels_of
+from soundstage.training.corpus.manifest import Piece
+from soundstage.training.evaluation.material import Heard, Material, Say, hear_played
+from soundstage.training.evaluation.playing import ROWS, Performer
+from soundstage.training.evaluation.settings import Settings
+from soundstage.training.evaluation.table import Row, Section
+from soundstage.training.evaluation.windows import labels_of
 
 
 def turns_section(

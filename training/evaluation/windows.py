@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from training.corpus.manifest import ManifestError, Piece, read_manifest
-from training.evaluation.probe import Labels
+from soundstage.training.corpus.manifest import ManifestError, Piece, read_manifest
+from soundstage.training.evaluation.probe import Labels
 
 
 def split_of(corpus: Path, split: str) -> tuple[Piece, ...]:

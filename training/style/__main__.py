@@ -9,22 +9,22 @@ from typing import Annotated
 
 import typer
 
-from graph.format import Format
-from runners.errors import UserError
-from stages.style_towers.config import TowersConfig
-from training.checkpoint import CheckpointError
-from training.corpus.manifest import ManifestError
-from training.loop import Budget, TrainingError
-from training.progress import Shown
-from training.style.export import (
+from soundstage.graph.format import Format
+from soundstage.runners.errors import UserError
+from soundstage.stages.style_towers.config import TowersConfig
+from soundstage.training.checkpoint import CheckpointError
+from soundstage.training.corpus.manifest import ManifestError
+from soundstage.training.loop import Budget, TrainingError
+from soundstage.training.progress import Shown
+from soundstage.training.style.export import (
     CODEBOOKS_FILE,
     MODEL_FILE,
     export_codebooks,
     export_towers,
     make_basis,
 )
-from training.style.fitting import fit, quantize, trained
-from training.style.preparing import prepare
+from soundstage.training.style.fitting import fit, quantize, trained
+from soundstage.training.style.preparing import prepare
 
 EXAMPLES = """Examples:
 

@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stages.style_towers.text import Vocabulary, text_ids
-from training.corpus.manifest import Piece
-from training.style.sounds import crop
-from training.style.texts import Prompter
+from soundstage.stages.style_towers.text import Vocabulary, text_ids
+from soundstage.training.corpus.manifest import Piece
+from soundstage.training.style.sounds import crop
+from soundstage.training.style.texts import Prompter
 
 
 class Batch(NamedTuple):

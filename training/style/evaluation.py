@@ -4,8 +4,8 @@ from collections import Counter
 
 import numpy as np
 
-from training.style.codebooks import tokens
-from training.style.items import Embedded
+from soundstage.training.style.codebooks import tokens
+from soundstage.training.style.items import Embedded
 
 NEIGHBOURS = 5
 REPORTED_LEVELS = 6

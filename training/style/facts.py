@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stages.style_towers.text import normal_text
-from training.corpus import texts, words
-from training.corpus.manifest import Piece
-from training.style.traits import Care, Traits
+from soundstage.stages.style_towers.text import normal_text
+from soundstage.training.corpus import texts, words
+from soundstage.training.corpus.manifest import Piece
+from soundstage.training.style.traits import Care, Traits
 
 # How much each fact counts, when told: natural logarithms of how much less a piece fits.
 WEIGHTS = {

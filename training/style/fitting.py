@@ -8,19 +8,19 @@ from typing import Any
 import numpy as np
 from flax import nnx
 
-from graph.format import Format
-from runners.files import replacing
-from stages.style_towers.text import SentencePieces
-from training.checkpoint import CheckpointError, Position, restore_latest
-from training.loop import Budget, train
-from training.optimizer import OptimizerParams, TrainState, make_step, start
-from training.progress import Progress
-from training.style.batches import Batcher
-from training.style.codebooks import learn_codebooks, level_codes
-from training.style.items import Embedder
-from training.style.model import Model
-from training.style.preparing import Prepared, read_sizes
-from training.style.report import report
+from soundstage.graph.format import Format
+from soundstage.runners.files import replacing
+from soundstage.stages.style_towers.text import SentencePieces
+from soundstage.training.checkpoint import CheckpointError, Position, restore_latest
+from soundstage.training.loop import Budget, train
+from soundstage.training.optimizer import OptimizerParams, TrainState, make_step, start
+from soundstage.training.progress import Progress
+from soundstage.training.style.batches import Batcher
+from soundstage.training.style.codebooks import learn_codebooks, level_codes
+from soundstage.training.style.items import Embedder
+from soundstage.training.style.model import Model
+from soundstage.training.style.preparing import Prepared, read_sizes
+from soundstage.training.style.report import report
 
 ROWS = 64
 OPTIMIZER = OptimizerParams(

@@ -7,10 +7,10 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from flax import nnx
 
-from stages.style_towers.text import SentencePieces, text_ids
-from training.style.preparing import Part, Prepared
-from training.style.sounds import crop
-from training.style.texts import Prompter
+from soundstage.stages.style_towers.text import SentencePieces, text_ids
+from soundstage.training.style.preparing import Part, Prepared
+from soundstage.training.style.sounds import crop
+from soundstage.training.style.texts import Prompter
 
 TEXT_ROWS = 256
 

@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from stages.style_towers.config import TowersConfig
-from stages.style_towers.network import StyleTowers
-from training.style.batches import Batch
-from training.style.loss import losses
-from training.style.sounds import wear_sounds
+from soundstage.stages.style_towers.config import TowersConfig
+from soundstage.stages.style_towers.network import StyleTowers
+from soundstage.training.style.batches import Batch
+from soundstage.training.style.loss import losses
+from soundstage.training.style.sounds import wear_sounds
 
 FIRST_STEEPNESS = 5.0
 

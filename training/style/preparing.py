@@ -7,15 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
-from graph.format import Format
-from runners.files import replacing
-from stages.style_features import ClipFeatures
-from stages.style_towers.config import TowersConfig
-from stages.style_towers.text import SentencePieces
-from training.corpus.manifest import ManifestError, Piece, read_manifest
-from training.style.model import Model
-from training.style.sounds import cached_log_mels
-from training.style.vocabulary import learn_vocabulary
+from soundstage.graph.format import Format
+from soundstage.runners.files import replacing
+from soundstage.stages.style_features import ClipFeatures
+from soundstage.stages.style_towers.config import TowersConfig
+from soundstage.stages.style_towers.text import SentencePieces
+from soundstage.training.corpus.manifest import ManifestError, Piece, read_manifest
+from soundstage.training.style.model import Model
+from soundstage.training.style.sounds import cached_log_mels
+from soundstage.training.style.vocabulary import learn_vocabulary
 
 SIZES_FILE, VOCABULARY_FILE, CACHE = "sizes.json", "vocabulary.model", "log_mel"
 

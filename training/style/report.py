@@ -4,11 +4,11 @@ from typing import Any
 
 import numpy as np
 
-from training.corpus.words import GENRE_WORDS
-from training.style.codebooks import tokens
-from training.style.evaluation import agreement, meeting, named
-from training.style.items import Embedded, Embedder
-from training.style.preparing import Part, Prepared
+from soundstage.training.corpus.words import GENRE_WORDS
+from soundstage.training.style.codebooks import tokens
+from soundstage.training.style.evaluation import agreement, meeting, named
+from soundstage.training.style.items import Embedded, Embedder
+from soundstage.training.style.preparing import Part, Prepared
 
 # A clip of the audio every so many clips' lengths.
 HOP_SHARE = 0.5

@@ -10,8 +10,8 @@ import numpy as np
 import soundfile
 import soxr
 
-from stages.style_features import MEL_BANDS, ClipFeatures
-from training.corpus.manifest import Piece
+from soundstage.stages.style_features import MEL_BANDS, ClipFeatures
+from soundstage.training.corpus.manifest import Piece
 
 LEAST_GAIN_DB, MOST_GAIN_DB = -14.0, 8.0
 TILT_DB = 6.0

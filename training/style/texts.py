@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.corpus.manifest import Piece
-from training.style.facts import Fit
+from soundstage.training.corpus.manifest import Piece
+from soundstage.training.style.facts import Fit
 
 FORMS = (
     "{}",

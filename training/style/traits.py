@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.corpus.manifest import Piece
+from soundstage.training.corpus.manifest import Piece
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import sentencepiece
 
-from stages.style_towers.text import normal_text
+from soundstage.stages.style_towers.text import normal_text
 
 # Letters that people type although no description has them.
 LETTERS = string.ascii_lowercase + string.digits + "-&'/+#.,!?äöüßéèêàáâíìîóòôúùûñçåæø"

@@ -8,17 +8,17 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from graph.format import Format
-from runners.errors import UserError
-from stages.array_source import WeightsError
-from stages.bandcodec.stage import BandCodecParams
-from stages.spectrostream.stage import CodecParams, Size
-from training.corpus.manifest import ManifestError
-from training.tokens.building import file_encoders
-from training.tokens.encoding import Encoders
-from training.tokens.making import make_cache
-from training.tokens.pieces import corpus_pieces
-from training.whole_codec import CodecParameters
+from soundstage.graph.format import Format
+from soundstage.runners.errors import UserError
+from soundstage.stages.array_source import WeightsError
+from soundstage.stages.bandcodec.stage import BandCodecParams
+from soundstage.stages.spectrostream.stage import CodecParams, Size
+from soundstage.training.corpus.manifest import ManifestError
+from soundstage.training.tokens.building import file_encoders
+from soundstage.training.tokens.encoding import Encoders
+from soundstage.training.tokens.making import make_cache
+from soundstage.training.tokens.pieces import corpus_pieces
+from soundstage.training.whole_codec import CodecParameters
 
 EXAMPLES = """Example:
 

@@ -4,16 +4,16 @@ from typing import ClassVar
 
 import jax
 
-from graph.format import Format
-from graph.plan import FromStage, Graph, Node
-from runners.devices import find_device
-from runners.errors import UserError
-from stages.context import PackKnown
-from stages.depthformer import Sample
-from stages.style import Quantize, QuantizeParams
-from stages.style_towers.stage import Embed, EmbedParams
-from training.tokens.encoding import Embedding, Encoders, Quantizing
-from training.whole_codec import CodecParameters, decodes, open_whole_codec
+from soundstage.graph.format import Format
+from soundstage.graph.plan import FromStage, Graph, Node
+from soundstage.runners.devices import find_device
+from soundstage.runners.errors import UserError
+from soundstage.stages.context import PackKnown
+from soundstage.stages.depthformer import Sample
+from soundstage.stages.style import Quantize, QuantizeParams
+from soundstage.stages.style_towers.stage import Embed, EmbedParams
+from soundstage.training.tokens.encoding import Embedding, Encoders, Quantizing
+from soundstage.training.whole_codec import CodecParameters, decodes, open_whole_codec
 
 ENCODER_PARTS = ("encoder", "quantizer")
 

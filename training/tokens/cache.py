@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from runners.errors import InputError
-from runners.files import replacing
-from training.tokens.record import Facts, PieceTokens, Styles
+from soundstage.runners.errors import InputError
+from soundstage.runners.files import replacing
+from soundstage.training.tokens.record import Facts, PieceTokens, Styles
 
 FACTS = b"soundstage.tokens"
 SCHEMA = pa.schema(

@@ -10,11 +10,11 @@ from typing import Protocol
 import numpy as np
 import soxr
 
-from graph.format import Format
-from runners.audio_in import read_audio
-from training.tokens.pieces import SourcePiece
-from training.tokens.record import Facts, PieceTokens, Styles
-from training.whole_codec import WholeCodec
+from soundstage.graph.format import Format
+from soundstage.runners.audio_in import read_audio
+from soundstage.training.tokens.pieces import SourcePiece
+from soundstage.training.tokens.record import Facts, PieceTokens, Styles
+from soundstage.training.whole_codec import WholeCodec
 
 LONGEST_S = 3600.0
 # Frames encoded at a time, and how many of them, at either end that is not the piece's, are only

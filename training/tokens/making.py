@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from training.tokens.cache import TokenCache, write_cache
-from training.tokens.encoding import Encoders
-from training.tokens.pieces import SourcePiece
-from training.tokens.record import Facts, PieceTokens
+from soundstage.training.tokens.cache import TokenCache, write_cache
+from soundstage.training.tokens.encoding import Encoders
+from soundstage.training.tokens.pieces import SourcePiece
+from soundstage.training.tokens.record import Facts, PieceTokens
 
 # Told how many pieces are done, and the name of the one that is done last.
 OnPiece = Callable[[int, str], None]

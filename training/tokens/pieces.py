@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from runners.errors import InputError
-from training.corpus.manifest import read_manifest
+from soundstage.runners.errors import InputError
+from soundstage.training.corpus.manifest import read_manifest
 
 Split = Literal["train", "heldout"]
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".au", ".caf", ".opus")

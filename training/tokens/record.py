@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from graph.format import Format
+from soundstage.graph.format import Format
 
 
 @dataclass(frozen=True)

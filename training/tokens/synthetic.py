@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from graph.format import Format
-from training.tokens.record import Facts, PieceTokens, Styles
+from soundstage.graph.format import Format
+from soundstage.training.tokens.record import Facts, PieceTokens, Styles
 
 
 def synthetic_facts(format: Format) -> Facts:

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 from engines import Alone, heard, play, read, running, started, toy, until
 
-from runners.server.refusals import Full, StreamEnded, StreamFailed
-from runners.server.warmup import rows_are_alike
+from soundstage.runners.server.refusals import Full, StreamEnded, StreamFailed
+from soundstage.runners.server.warmup import rows_are_alike
 
 TOUCHY = "sample.use=touchy_stages:TouchySample"
 

@@ -9,11 +9,11 @@ from engines import play, read, running, started, toy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runners.server.capacity import Capacity, measure
-from runners.server.groups import Groups
-from runners.server.pacing import Schedule
-from runners.server.refusals import Full
-from runners.server.row import Row
+from soundstage.runners.server.capacity import Capacity, measure
+from soundstage.runners.server.groups import Groups
+from soundstage.runners.server.pacing import Schedule
+from soundstage.runners.server.refusals import Full
+from soundstage.runners.server.row import Row
 
 CHUNK_S = 2.0
 TICK_S = 0.25

@@ -6,7 +6,7 @@ import pytest
 from engines import Alone, heard, play, read, running, started, toy, until
 from touchy_stages import RAISES_AT
 
-from runners.server.refusals import ControlRefused, Full
+from soundstage.runners.server.refusals import ControlRefused, Full
 
 QUIET = {"seed": 3, "prompts": ["quiet"]}
 LOUD = {"prompts": [("loud", 2.0), "brass"], "temperature": 0.5}

@@ -8,9 +8,9 @@ import pytest
 from engines import Alone, heard, play, read, running, started, toy, until
 
 import soundstage
-from runners.server.engine import Engine
-from runners.server.refusals import ControlRefused, Full, StreamEnded
-from runners.session_file import SessionFileError
+from soundstage.runners.server.engine import Engine
+from soundstage.runners.server.refusals import ControlRefused, Full, StreamEnded
+from soundstage.runners.session_file import SessionFileError
 
 QUIET = {"seed": 3, "prompts": ["quiet"]}
 LOUD = {"prompts": [("loud", 2.0), "brass"], "temperature": 0.5}

@@ -9,9 +9,9 @@ import pytest
 from served import CONTROLS, hear, offline, samples, say, served, settled, speak, started
 from websockets.exceptions import ConnectionClosed
 
-from runners.server.frames import HEADER, HEARD_HEADER, HEARD_MAGIC
-from runners.server.lyria import PATHS
-from runners.server.settings import Limits
+from soundstage.runners.server.frames import HEADER, HEARD_HEADER, HEARD_MAGIC
+from soundstage.runners.server.lyria import PATHS
+from soundstage.runners.server.settings import Limits
 
 MESSAGES, CONNECTIONS = 10_000, 1_000
 LIMITS = Limits(messages_per_s=1e6, message_bytes=20_000)

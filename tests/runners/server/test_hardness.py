@@ -15,9 +15,9 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 from wires import wire
 
-from runners.server.frames import HEADER
-from runners.server.lyria import PATHS
-from runners.server.settings import Limits
+from soundstage.runners.server.frames import HEADER
+from soundstage.runners.server.lyria import PATHS
+from soundstage.runners.server.settings import Limits
 
 OWN = "/ws/stream"
 LOST_S = 2.0

@@ -16,8 +16,8 @@ import pytest
 import soundfile
 from served import PATIENCE_S, free_port, hear, samples, say, served, settled, speak
 
-from runners.errors import UsageError
-from runners.server.settings import Limits, ServeSettings
+from soundstage.runners.errors import UsageError
+from soundstage.runners.server.settings import Limits, ServeSettings
 
 TOKEN = "a-long-token"
 PIANO = Path(__file__).parents[3] / "docs" / "audio" / "piano.ogg"
@@ -229,7 +229,7 @@ def test_the_addresses_are_described_for_machines(desk):
 @pytest.mark.slow
 def test_the_command_warms_up_serves_and_leaves_politely(tmp_path):
     port, log = free_port(), tmp_path / "log"
-    command = [sys.executable, "-m", "runners.cli", "serve", "toy", "--port", str(port)]
+    command = [sys.executable, "-m", "soundstage.runners.cli", "serve", "toy", "--port", str(port)]
     with log.open("wb") as out:
         server = subprocess.Popen(
             [*command, "--log-format", "json", "--drain", "5"], stdout=out, stderr=out

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from served import PATIENCE_S, hear, say, served, settled, speak
 
-from runners.server.lyria import PATHS
+from soundstage.runners.server.lyria import PATHS
 
 CLIENT = """
 import { GoogleGenAI } from "@google/genai";

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from served import CONTROLS, hear, offline, samples, say, served, settled, speak, started
 
-from runners.server.frames import HEADER, MAGIC
+from soundstage.runners.server.frames import HEADER, MAGIC
 
 PATH = "/ws/stream"
 

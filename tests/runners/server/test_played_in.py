@@ -12,9 +12,9 @@ import soundfile
 from served import PATIENCE_S, hear, samples, say, served, settled, speak, started
 
 import soundstage
-from runners.server.continuing import Continuing
-from runners.server.frames import AGAIN, HEADER, HEARD_HEADER, HEARD_MAGIC
-from stages.array_source import WeightsError
+from soundstage.runners.server.continuing import Continuing
+from soundstage.runners.server.frames import AGAIN, HEADER, HEARD_HEADER, HEARD_MAGIC
+from soundstage.stages.array_source import WeightsError
 
 PATH = "/ws/stream"
 RATE_HZ = 48_000

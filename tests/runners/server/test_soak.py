@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from served import hear, offline, samples, say, served, settled, speak, started
 
-from runners.server.frames import HEADER
+from soundstage.runners.server.frames import HEADER
 
 PATH = "/ws/stream"
 VISITS = 150

@@ -21,9 +21,9 @@ from served import CONTROLS, PATIENCE_S, free_port, hear, samples, say
 from websockets.sync.client import connect
 
 import soundstage
-from runners.server.frames import HEADER
-from runners.server.listening import listen
-from runners.server.lyria import PATHS
+from soundstage.runners.server.frames import HEADER
+from soundstage.runners.server.listening import listen
+from soundstage.runners.server.lyria import PATHS
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def server(files, trust, tmp_path_factory):
     log = tmp_path_factory.mktemp("log") / "log"
     port = free_port()
     where = f"127.0.0.1:{port}"
-    command = [sys.executable, "-m", "runners.cli", "serve", "toy", "--port", str(port)]
+    command = [sys.executable, "-m", "soundstage.runners.cli", "serve", "toy", "--port", str(port)]
     certificate = ["--tls-cert", str(files.cert), "--tls-key", str(files.key)]
     with log.open("wb") as out:
         server = subprocess.Popen([*command, *certificate], stdout=out, stderr=out)

@@ -1,8 +1,8 @@
 """Measuring what fits: every chunk of it is really made."""
 
 import soundstage
-from runners.local import LocalRunner
-from runners.server.warmup import _measure
+from soundstage.runners.local import LocalRunner
+from soundstage.runners.server.warmup import _measure
 
 
 class Noting(LocalRunner):

@@ -4,13 +4,13 @@ import jax
 import numpy as np
 import pytest
 
-from graph.format import Format
-from stages.array_source import WeightsError
-from stages.bandcodec import DecodeOn, Encode, EncodeOn
-from stages.bandcodec.codec import LATE_FRAMES, BandCodec, Weights, load_bandcodec, memory_size
-from stages.bandcodec.measures import MEASURES
-from stages.bandcodec.stage import BandCodecParams
-from stages.weights import closing_source
+from soundstage.graph.format import Format
+from soundstage.stages.array_source import WeightsError
+from soundstage.stages.bandcodec import DecodeOn, Encode, EncodeOn
+from soundstage.stages.bandcodec.codec import LATE_FRAMES, BandCodec, Weights, load_bandcodec, memory_size
+from soundstage.stages.bandcodec.measures import MEASURES
+from soundstage.stages.bandcodec.stage import BandCodecParams
+from soundstage.stages.weights import closing_source
 
 CPU = jax.devices("cpu")[0]
 RATE_HZ = MEASURES.sample_rate_hz

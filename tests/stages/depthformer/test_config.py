@@ -7,10 +7,10 @@ import jax
 import pytest
 from flax import nnx
 
-from graph.format import Format
-from stages.depthformer import Sample
-from stages.depthformer.config import BASE, LARGE, TINY, DepthformerConfig, config_of_size
-from stages.depthformer.model import Depthformer, published_name
+from soundstage.graph.format import Format
+from soundstage.stages.depthformer import Sample
+from soundstage.stages.depthformer.config import BASE, LARGE, TINY, DepthformerConfig, config_of_size
+from soundstage.stages.depthformer.model import Depthformer, published_name
 
 
 def shapes(config):

@@ -12,14 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from graph.format import Format
-from stages.depthformer import Sample
-from stages.depthformer.choice import Greedy, keep_top, kth_largest
-from stages.depthformer.config import TINY
-from stages.depthformer.loading import load_depthformer
-from stages.depthformer.sampler import ChunkSampler, words
-from stages.depthformer.vocabulary import CODEC_OFFSET, MASK
-from stages.weights import open_source
+from soundstage.graph.format import Format
+from soundstage.stages.depthformer import Sample
+from soundstage.stages.depthformer.choice import Greedy, keep_top, kth_largest
+from soundstage.stages.depthformer.config import TINY
+from soundstage.stages.depthformer.loading import load_depthformer
+from soundstage.stages.depthformer.sampler import ChunkSampler, words
+from soundstage.stages.depthformer.vocabulary import CODEC_OFFSET, MASK
+from soundstage.stages.weights import open_source
 
 FRAMES, LEVELS, CODES = 4, 3, 32
 CONFIG = replace(

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from graph.format import Format
-from stages.depthformer.vocabulary import MASK, Vocabulary, llm_to_rvq, rvq_to_llm
+from soundstage.graph.format import Format
+from soundstage.stages.depthformer.vocabulary import MASK, Vocabulary, llm_to_rvq, rvq_to_llm
 
 SIZES = st.tuples(st.integers(1, 20), st.integers(1, 2000), st.integers(0, 30_000))
 

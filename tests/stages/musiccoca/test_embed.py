@@ -17,9 +17,9 @@ from musiccoca_models import (
     tiny_texts,
 )
 
-from stages.musiccoca import Embed
-from stages.musiccoca.embed import REMEMBERED
-from stages.style_prompts import LONGEST_TEXT_CHARACTERS, blend
+from soundstage.stages.musiccoca import Embed
+from soundstage.stages.musiccoca.embed import REMEMBERED
+from soundstage.stages.style_prompts import LONGEST_TEXT_CHARACTERS, blend
 
 pytest.importorskip("ai_edge_litert")
 RECORDED = recorded()

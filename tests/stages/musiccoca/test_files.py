@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from musiccoca_models import TINY, TINY_FORMAT, build, copied, embed_texts, recorded
 
-from graph.format import Format
-from stages.array_source import WeightsError
-from stages.musiccoca import Embed, Quantize
-from stages.musiccoca.files import (
+from soundstage.graph.format import Format
+from soundstage.stages.array_source import WeightsError
+from soundstage.stages.musiccoca import Embed, Quantize
+from soundstage.stages.musiccoca.files import (
     AUDIO_PREPROCESSOR,
     MAPPER,
     MUSIC_ENCODER,
@@ -21,7 +21,7 @@ from stages.musiccoca.files import (
     TEXT_ENCODER,
     VOCABULARY,
 )
-from training.style.vocabulary import learn_vocabulary
+from soundstage.training.style.vocabulary import learn_vocabulary
 
 pytest.importorskip("ai_edge_litert")
 EMBED_FILES = (VOCABULARY, TEXT_ENCODER, AUDIO_PREPROCESSOR, MUSIC_ENCODER, MAPPER)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stages.musiccoca.memory import Memory
+from soundstage.stages.musiccoca.memory import Memory
 
 
 def answer(value: float):

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from musiccoca_models import TINY_FORMAT, build, recorded, tokens_of
 
-from stages.array_source import WeightsError
-from stages.musiccoca import Quantize
+from soundstage.stages.array_source import WeightsError
+from soundstage.stages.musiccoca import Quantize
 
 pytest.importorskip("ai_edge_litert")
 RECORDED = recorded()

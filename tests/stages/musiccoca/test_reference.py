@@ -15,11 +15,11 @@ from musiccoca_models import (
     tokens_of,
 )
 
-from graph.format import Format
-from stages.musiccoca import Embed, Quantize
-from stages.musiccoca.files import AUDIO_PREPROCESSOR, VOCABULARY
-from stages.musiccoca.litert import Graph
-from stages.musiccoca.text import load_vocabulary, normal_text, text_ids
+from soundstage.graph.format import Format
+from soundstage.stages.musiccoca import Embed, Quantize
+from soundstage.stages.musiccoca.files import AUDIO_PREPROCESSOR, VOCABULARY
+from soundstage.stages.musiccoca.litert import Graph
+from soundstage.stages.musiccoca.text import load_vocabulary, normal_text, text_ids
 
 pytest.importorskip("ai_edge_litert")
 if not REFERENCE.is_dir():

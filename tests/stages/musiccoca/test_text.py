@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from musiccoca_models import TINY
 
-from stages.array_source import WeightsError
-from stages.musiccoca.text import PAD, START, TEXT_IDS, load_vocabulary, normal_text, text_ids
+from soundstage.stages.array_source import WeightsError
+from soundstage.stages.musiccoca.text import PAD, START, TEXT_IDS, load_vocabulary, normal_text, text_ids
 
 MODEL = (TINY / "spm.model").read_bytes()
 VOCABULARY = load_vocabulary("spm.model", MODEL)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax import lax
 
-from stages.spectrostream.blocks import (
+from soundstage.stages.spectrostream.blocks import (
     Conv,
     DecoderUnit,
     EncoderUnit,
@@ -17,8 +17,8 @@ from stages.spectrostream.blocks import (
     unit_taps,
     upsample_by_phases,
 )
-from stages.spectrostream.config import UnitShape
-from stages.spectrostream.groups import apart, join, split
+from soundstage.stages.spectrostream.config import UnitShape
+from soundstage.stages.spectrostream.groups import apart, join, split
 
 
 def noise(seed, *shape):

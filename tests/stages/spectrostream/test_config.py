@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from stages.spectrostream.config import FULL, TINY, SpectroStreamConfig
-from stages.spectrostream.network import PARTS, SpectroStream, published_name
+from soundstage.stages.spectrostream.config import FULL, TINY, SpectroStreamConfig
+from soundstage.stages.spectrostream.network import PARTS, SpectroStream, published_name
 
 WRITTEN = {
     "model": "spectrostream",

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.spectrostream.codec import load_codec
-from stages.spectrostream.config import SpectroStreamConfig
-from stages.weights import WeightsError, closing_source
+from soundstage.stages.spectrostream.codec import load_codec
+from soundstage.stages.spectrostream.config import SpectroStreamConfig
+from soundstage.stages.weights import WeightsError, closing_source
 
 HERE = Path(__file__).parents[4] / "shared" / "reference" / "spectrostream" / "A"
 

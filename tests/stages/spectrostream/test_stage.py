@@ -6,12 +6,12 @@ import jax
 import numpy as np
 import pytest
 
-from graph.format import Format
-from stages.spectrostream import Decode, Encode
-from stages.spectrostream.codec import load_codec
-from stages.spectrostream.config import TINY
-from stages.spectrostream.stage import CodecParams
-from stages.weights import open_source
+from soundstage.graph.format import Format
+from soundstage.stages.spectrostream import Decode, Encode
+from soundstage.stages.spectrostream.codec import load_codec
+from soundstage.stages.spectrostream.config import TINY
+from soundstage.stages.spectrostream.stage import CodecParams
+from soundstage.stages.weights import open_source
 
 FORMAT = Format(chunk_s=0.24, context_s=0.48)
 CPU = jax.devices("cpu")[0]

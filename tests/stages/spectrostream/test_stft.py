@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.spectrostream.stft import Stft
+from soundstage.stages.spectrostream.stft import Stft
 
 CODEC = Stft(window_samples=960, hop_samples=480, fft_samples=960)
 

@@ -6,13 +6,13 @@ import jax
 import numpy as np
 import pytest
 
-from graph.format import Format
-from stages.spectrostream import DecodeOn, Encode, EncodeOn
-from stages.spectrostream.codec import load_codec
-from stages.spectrostream.config import DEMO, FULL, TINY
-from stages.spectrostream.stage import CodecParams
-from stages.spectrostream.streaming import Memory
-from stages.weights import open_source
+from soundstage.graph.format import Format
+from soundstage.stages.spectrostream import DecodeOn, Encode, EncodeOn
+from soundstage.stages.spectrostream.codec import load_codec
+from soundstage.stages.spectrostream.config import DEMO, FULL, TINY
+from soundstage.stages.spectrostream.stage import CodecParams
+from soundstage.stages.spectrostream.streaming import Memory
+from soundstage.stages.weights import open_source
 
 FORMAT = Format(chunk_s=0.24, context_s=0.48, codec_memory=Memory(TINY).size)
 CPU = jax.devices("cpu")[0]

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graph.format import Format
-from stages.style import Embed as RandomEmbed
-from stages.style_prompts import LONGEST_TEXT_CHARACTERS
-from stages.style_towers.stage import Embed
+from soundstage.graph.format import Format
+from soundstage.stages.style import Embed as RandomEmbed
+from soundstage.stages.style_prompts import LONGEST_TEXT_CHARACTERS
+from soundstage.stages.style_towers.stage import Embed
 
 FORMAT = Format(style_dim=48, clip_s=1.0)
 CLIP_SAMPLES = FORMAT.dims["clip_sample"]

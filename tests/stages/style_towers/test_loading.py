@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from stages.style_towers.config import TINY, TowersConfig, config_of
-from stages.style_towers.loading import BASIS, VOCABULARY, load_towers
-from stages.style_towers.network import StyleTowers
-from stages.style_towers.text import SentencePieces
-from stages.weights import WeightsError
-from training.style.export import export_towers, make_basis
-from training.style.model import Model
-from training.style.vocabulary import learn_vocabulary
+from soundstage.stages.style_towers.config import TINY, TowersConfig, config_of
+from soundstage.stages.style_towers.loading import BASIS, VOCABULARY, load_towers
+from soundstage.stages.style_towers.network import StyleTowers
+from soundstage.stages.style_towers.text import SentencePieces
+from soundstage.stages.weights import WeightsError
+from soundstage.training.style.export import export_towers, make_basis
+from soundstage.training.style.model import Model
+from soundstage.training.style.vocabulary import learn_vocabulary
 
 DIM = 48
 TEXTS = ("warm pads with slow piano", "fast techno with a hard kick drum", "jazz trio, brushes")

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from stages.bandcodec.codec import BandCodec, Weights
-from stages.bandcodec.measures import Measures
-from training.bandcodec.codebooks import fit_codebooks, nearest
-from training.bandcodec.fitting import fit
-from training.bandcodec.listening import hear, unfitted
+from soundstage.stages.bandcodec.codec import BandCodec, Weights
+from soundstage.stages.bandcodec.measures import Measures
+from soundstage.training.bandcodec.codebooks import fit_codebooks, nearest
+from soundstage.training.bandcodec.fitting import fit
+from soundstage.training.bandcodec.listening import hear, unfitted
 
 SMALL = Measures(width=16, levels=4, codes=32)
 RATE_HZ, FRAMES = SMALL.sample_rate_hz, 40

@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from stages import rvq
-from training.codec.codebooks import follow, perplexity, quantize, start_books
-from training.codec.kmeans import fit_codebooks
+from soundstage.stages import rvq
+from soundstage.training.codec.codebooks import follow, perplexity, quantize, start_books
+from soundstage.training.codec.kmeans import fit_codebooks
 
 LEVELS, CODES, WIDTH = 3, 8, 4
 

@@ -10,19 +10,19 @@ import soundfile
 from flax import nnx
 from typer.testing import CliRunner
 
-from graph.format import Format
-from stages.spectrostream import Decode, Encode
-from stages.spectrostream.codec import Codec
-from stages.spectrostream.stage import CodecParams
-from training.audio import Crops
-from training.checkpoint import checkpoints
-from training.codec.__main__ import app
-from training.codec.batches import Batches
-from training.codec.export import codec_arrays, read_run
-from training.codec.network import Network, new_weights
-from training.codec.settings import CodecTraining, SettingsError, keep_settings
-from training.codec.start import start_state
-from training.metrics import read_metrics
+from soundstage.graph.format import Format
+from soundstage.stages.spectrostream import Decode, Encode
+from soundstage.stages.spectrostream.codec import Codec
+from soundstage.stages.spectrostream.stage import CodecParams
+from soundstage.training.audio import Crops
+from soundstage.training.checkpoint import checkpoints
+from soundstage.training.codec.__main__ import app
+from soundstage.training.codec.batches import Batches
+from soundstage.training.codec.export import codec_arrays, read_run
+from soundstage.training.codec.network import Network, new_weights
+from soundstage.training.codec.settings import CodecTraining, SettingsError, keep_settings
+from soundstage.training.codec.start import start_state
+from soundstage.training.metrics import read_metrics
 
 RATE = 48_000
 FRAMES = 8

@@ -4,8 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from stages.spectrostream.blocks import upsample_by_phases
-from training.codec.upsampling import upsample
+from soundstage.stages.spectrostream.blocks import upsample_by_phases
+from soundstage.training.codec.upsampling import upsample
 
 
 @pytest.mark.parametrize(

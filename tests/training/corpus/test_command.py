@@ -4,7 +4,7 @@ import sys
 
 def run(*arguments):
     return subprocess.run(
-        [sys.executable, "-m", "training.corpus", *arguments],
+        [sys.executable, "-m", "soundstage.training.corpus", *arguments],
         capture_output=True,
         text=True,
         check=False,

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from training.corpus.loudness import levelled, limited, loudness_lufs
+from soundstage.training.corpus.loudness import levelled, limited, loudness_lufs
 
 RATE_HZ = 48_000
 

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from training.corpus.manifest import (
+from soundstage.training.corpus.manifest import (
     Entry,
     ManifestError,
     Piece,

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from training.corpus.compose import compose
-from training.corpus.loudness import loudness_lufs
-from training.corpus.making import Order, make
-from training.corpus.manifest import read_manifest
-from training.corpus.plan import plan_brief
-from training.corpus.render import (
+from soundstage.training.corpus.compose import compose
+from soundstage.training.corpus.loudness import loudness_lufs
+from soundstage.training.corpus.making import Order, make
+from soundstage.training.corpus.manifest import read_manifest
+from soundstage.training.corpus.plan import plan_brief
+from soundstage.training.corpus.render import (
     RATE_HZ,
     RenderError,
     brightened,

@@ -2,12 +2,12 @@ import re
 
 import pytest
 
-from training.corpus import words
-from training.corpus.genres import GENRES
-from training.corpus.instruments import INSTRUMENTS
-from training.corpus.plan import plan_piece
-from training.corpus.texts import describe, instrument_words
-from training.corpus.words import HELDOUT_TEMPLATES, TRAIN_TEMPLATES, Words
+from soundstage.training.corpus import words
+from soundstage.training.corpus.genres import GENRES
+from soundstage.training.corpus.instruments import INSTRUMENTS
+from soundstage.training.corpus.plan import plan_piece
+from soundstage.training.corpus.texts import describe, instrument_words
+from soundstage.training.corpus.words import HELDOUT_TEMPLATES, TRAIN_TEMPLATES, Words
 
 TABLES = [table for table in vars(words).values() if isinstance(table, dict)]
 WORDS = [w for table in TABLES for w in table.values() if isinstance(w, Words)]

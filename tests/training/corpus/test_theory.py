@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.corpus.genres import GENRES
-from training.corpus.theory import (
+from soundstage.training.corpus.genres import GENRES
+from soundstage.training.corpus.theory import (
     MODES,
     QUALITIES,
     adapted_classes,

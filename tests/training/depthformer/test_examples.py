@@ -7,11 +7,11 @@ import jax
 import numpy as np
 import pytest
 
-from graph.format import Format
-from stages.context import Pack
-from stages.depthformer.vocabulary import MASK, Vocabulary
-from training.depthformer.examples import ExampleParams, Examples, TooShort
-from training.tokens.record import PieceTokens, Styles
+from soundstage.graph.format import Format
+from soundstage.stages.context import Pack
+from soundstage.stages.depthformer.vocabulary import MASK, Vocabulary
+from soundstage.training.depthformer.examples import ExampleParams, Examples, TooShort
+from soundstage.training.tokens.record import PieceTokens, Styles
 
 FORMAT = Format(chunk_s=0.16, context_s=0.4, codec_levels=3, context_levels=2, codebook_size=512)
 VOCABULARY = Vocabulary.of(FORMAT)

@@ -7,23 +7,23 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from graph.format import Format
-from stages.depthformer import Sample
-from stages.depthformer.config import DEMO, TINY
-from stages.depthformer.loading import load_depthformer
-from stages.depthformer.model import Depthformer
-from stages.depthformer.sampler import ChunkSampler
-from stages.depthformer.vocabulary import Vocabulary
-from stages.weights import open_source
-from training.depthformer.examples import ExampleParams, Examples
-from training.depthformer.export import export
-from training.depthformer.fitting import FitParams, best_weights, fit
-from training.depthformer.initial import near_alike, start_from
-from training.depthformer.objective import groups, level_means, level_weights, make_loss, surprise
-from training.loop import Budget
-from training.optimizer import OptimizerParams, start
-from training.progress import Silent
-from training.tokens.synthetic import rule, synthetic_pieces
+from soundstage.graph.format import Format
+from soundstage.stages.depthformer import Sample
+from soundstage.stages.depthformer.config import DEMO, TINY
+from soundstage.stages.depthformer.loading import load_depthformer
+from soundstage.stages.depthformer.model import Depthformer
+from soundstage.stages.depthformer.sampler import ChunkSampler
+from soundstage.stages.depthformer.vocabulary import Vocabulary
+from soundstage.stages.weights import open_source
+from soundstage.training.depthformer.examples import ExampleParams, Examples
+from soundstage.training.depthformer.export import export
+from soundstage.training.depthformer.fitting import FitParams, best_weights, fit
+from soundstage.training.depthformer.initial import near_alike, start_from
+from soundstage.training.depthformer.objective import groups, level_means, level_weights, make_loss, surprise
+from soundstage.training.loop import Budget
+from soundstage.training.optimizer import OptimizerParams, start
+from soundstage.training.progress import Silent
+from soundstage.training.tokens.synthetic import rule, synthetic_pieces
 
 FORMAT = Format(
     chunk_s=0.16,

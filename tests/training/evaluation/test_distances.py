@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from training.evaluation.distances import frechet
+from soundstage.training.evaluation.distances import frechet
 
 DRAW = np.random.default_rng(1)
 POINTS = DRAW.normal(size=(60, 5)) * np.array([1, 2, 0.5, 1, 3])

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from training.evaluation.examples import EXAMPLES, PAGE_FILE, SHEET_FILE, make_examples
-from training.evaluation.playing import Choice, performing
+from soundstage.training.evaluation.examples import EXAMPLES, PAGE_FILE, SHEET_FILE, make_examples
+from soundstage.training.evaluation.playing import Choice, performing
 
 CHUNK_S = 2.0
 

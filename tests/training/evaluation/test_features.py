@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from training.evaluation.features import (
+from soundstage.training.evaluation.features import (
     BEATS,
     TEMPOS_BPM,
     Listener,

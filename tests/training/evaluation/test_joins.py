@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from training.evaluation.joins import find_joins, largest_steps, rank, spectral_changes
+from soundstage.training.evaluation.joins import find_joins, largest_steps, rank, spectral_changes
 
 RATE_HZ, CHUNK = 8000, 4000
 

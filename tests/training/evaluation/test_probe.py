@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from training.evaluation.features import BEATS, TEMPOS_BPM, Hearing
-from training.evaluation.probe import PLACE_SIZE, Labels, Probe
-from training.evaluation.regression import fit_ridge, fit_shared_softmax, fit_softmax, softmax
-from training.evaluation.scores import genre_agreement, tempo_agreement
+from soundstage.training.evaluation.features import BEATS, TEMPOS_BPM, Hearing
+from soundstage.training.evaluation.probe import PLACE_SIZE, Labels, Probe
+from soundstage.training.evaluation.regression import fit_ridge, fit_shared_softmax, fit_softmax, softmax
+from soundstage.training.evaluation.scores import genre_agreement, tempo_agreement
 
 GENRES = np.array(["ambient", "jazz", "rock", "techno"])
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from training.evaluation.probe import Judgement, Labels
-from training.evaluation.scores import (
+from soundstage.training.evaluation.probe import Judgement, Labels
+from soundstage.training.evaluation.scores import (
     agreement,
     brightness_agreement,
     genre_agreement,

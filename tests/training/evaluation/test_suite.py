@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import soundfile
 
-from training.corpus.manifest import Entry, Piece, write_manifest
-from training.evaluation.adherence import play_prompts
-from training.evaluation.liveness import loudness
-from training.evaluation.material import gather
-from training.evaluation.playing import Choice, performing
-from training.evaluation.settings import Settings
-from training.evaluation.suite import measure_model
-from training.evaluation.table import Report, to_markdown
+from soundstage.training.corpus.manifest import Entry, Piece, write_manifest
+from soundstage.training.evaluation.adherence import play_prompts
+from soundstage.training.evaluation.liveness import loudness
+from soundstage.training.evaluation.material import gather
+from soundstage.training.evaluation.playing import Choice, performing
+from soundstage.training.evaluation.settings import Settings
+from soundstage.training.evaluation.suite import measure_model
+from soundstage.training.evaluation.table import Report, to_markdown
 
 RATE_HZ = 48_000
 SMALL = Settings(

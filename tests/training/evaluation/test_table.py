@@ -2,7 +2,7 @@
 
 import pytest
 
-from training.evaluation.table import Report, Section, from_json, to_json, to_markdown
+from soundstage.training.evaluation.table import Report, Section, from_json, to_json, to_markdown
 
 REPORT = Report(
     {"pipeline": "toy", "guidance": 5.0},

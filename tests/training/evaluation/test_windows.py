@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from training.corpus.manifest import ManifestError, Piece
-from training.evaluation.windows import cut, labels_of, of_kind, split_of
+from soundstage.training.corpus.manifest import ManifestError, Piece
+from soundstage.training.evaluation.windows import cut, labels_of, of_kind, split_of
 
 RATE_HZ = 1000
 

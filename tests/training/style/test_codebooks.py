@@ -6,8 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from stages import rvq
-from training.style.codebooks import learn_codebooks, level_codes, tokens
+from soundstage.stages import rvq
+from soundstage.training.style.codebooks import learn_codebooks, level_codes, tokens
 
 RANK, LEVELS, CODES = 6, 4, 16
 NOTHING = np.zeros((0, RANK), np.float32)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from training.style.loss import losses
+from soundstage.training.style.loss import losses
 
 KINDS = np.repeat(np.eye(3, 8, dtype=np.float32), 2, axis=0)  # [row, rank]: two rows a kind
 DISTANCES = jnp.asarray(4.0 * (KINDS @ KINDS.T < 0.5), jnp.float32)

@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from stages.style_features import MEL_BANDS, POWER_FLOOR, ClipFeatures
-from training.style.sounds import crop, wear_sounds
+from soundstage.stages.style_features import MEL_BANDS, POWER_FLOOR, ClipFeatures
+from soundstage.training.style.sounds import crop, wear_sounds
 
 FEATURES = ClipFeatures(16_000)
 

@@ -9,21 +9,21 @@ import pytest
 import soundfile
 from typer.testing import CliRunner
 
-from graph.format import Format
-from stages.style import Quantize
-from stages.style_features import ClipFeatures
-from stages.style_towers.config import TowersConfig
-from stages.style_towers.stage import Embed
-from stages.style_towers.text import SentencePieces
-from training.corpus.manifest import Entry, Piece, write_manifest
-from training.loop import Budget
-from training.progress import Silent
-from training.style.__main__ import make_app
-from training.style.batches import Batcher
-from training.style.export import export_codebooks, export_towers, make_basis
-from training.style.fitting import fit, quantize, trained
-from training.style.items import Embedder
-from training.style.preparing import Prepared, prepare
+from soundstage.graph.format import Format
+from soundstage.stages.style import Quantize
+from soundstage.stages.style_features import ClipFeatures
+from soundstage.stages.style_towers.config import TowersConfig
+from soundstage.stages.style_towers.stage import Embed
+from soundstage.stages.style_towers.text import SentencePieces
+from soundstage.training.corpus.manifest import Entry, Piece, write_manifest
+from soundstage.training.loop import Budget
+from soundstage.training.progress import Silent
+from soundstage.training.style.__main__ import make_app
+from soundstage.training.style.batches import Batcher
+from soundstage.training.style.export import export_codebooks, export_towers, make_basis
+from soundstage.training.style.fitting import fit, quantize, trained
+from soundstage.training.style.items import Embedder
+from soundstage.training.style.preparing import Prepared, prepare
 
 FORMAT = Format(clip_s=1.0, codebook_size=16, style_dim=40)
 CONFIG = TowersConfig(

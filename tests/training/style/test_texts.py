@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.style_towers.text import SentencePieces
-from training.corpus.manifest import Piece
-from training.style.facts import Fit
-from training.style.texts import Prompter, cut, misspelt, mistyped
-from training.style.vocabulary import learn_vocabulary
+from soundstage.stages.style_towers.text import SentencePieces
+from soundstage.training.corpus.manifest import Piece
+from soundstage.training.style.facts import Fit
+from soundstage.training.style.texts import Prompter, cut, misspelt, mistyped
+from soundstage.training.style.vocabulary import learn_vocabulary
 
 
 def piece(genre: str, **changes) -> Piece:

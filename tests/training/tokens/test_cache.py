@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from graph.format import Format
-from training.tokens.cache import CacheError, TokenCache, write_cache
-from training.tokens.record import PieceTokens, Styles
-from training.tokens.synthetic import rule, synthetic_facts, synthetic_pieces
+from soundstage.graph.format import Format
+from soundstage.training.tokens.cache import CacheError, TokenCache, write_cache
+from soundstage.training.tokens.record import PieceTokens, Styles
+from soundstage.training.tokens.synthetic import rule, synthetic_facts, synthetic_pieces
 
 FORMAT = Format(codec_levels=3, context_levels=2, codebook_size=64, style_dim=8, style_levels=6)
 

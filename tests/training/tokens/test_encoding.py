@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 import soundfile
 
-from graph.format import Format
-from runners.errors import InputError
-from runners.front import load
-from stages.spectrostream.codec import load_codec
-from stages.spectrostream.config import TINY
-from stages.spectrostream.stage import CodecParams
-from stages.weights import open_source
-from training.tokens.building import NotTrainable, file_encoders, pipeline_encoders
-from training.tokens.cache import TokenCache
-from training.tokens.encoding import Encoders, codec_tokens, cut_clips
-from training.tokens.making import Made, make_cache
-from training.tokens.pieces import NoAudio, SourcePiece, folder_pieces
+from soundstage.graph.format import Format
+from soundstage.runners.errors import InputError
+from soundstage.runners.front import load
+from soundstage.stages.spectrostream.codec import load_codec
+from soundstage.stages.spectrostream.config import TINY
+from soundstage.stages.spectrostream.stage import CodecParams
+from soundstage.stages.weights import open_source
+from soundstage.training.tokens.building import NotTrainable, file_encoders, pipeline_encoders
+from soundstage.training.tokens.cache import TokenCache
+from soundstage.training.tokens.encoding import Encoders, codec_tokens, cut_clips
+from soundstage.training.tokens.making import Made, make_cache
+from soundstage.training.tokens.pieces import NoAudio, SourcePiece, folder_pieces
 
 RATE = 48_000
 FORMAT = Format(clip_s=1.0)

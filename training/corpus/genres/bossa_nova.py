@@ -1,9 +1,9 @@
 """Bossa nova: a nylon guitar against the bass, seventh chords."""
 
-from training.corpus.drums import Drums
-from training.corpus.figure import Figure
-from training.corpus.genre import Genre, Part
-from training.corpus.melody import Melody
+from soundstage.training.corpus.drums import Drums
+from soundstage.training.corpus.figure import Figure
+from soundstage.training.corpus.genre import Genre, Part
+from soundstage.training.corpus.melody import Melody
 
 BOSSA_NOVA = Genre(
     name="bossa_nova",

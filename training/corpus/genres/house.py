@@ -1,9 +1,9 @@
 """House: four on the floor, off-beat bass, chords that stab."""
 
-from training.corpus.drums import Drums
-from training.corpus.figure import Figure
-from training.corpus.genre import Genre, Part
-from training.corpus.melody import Melody
+from soundstage.training.corpus.drums import Drums
+from soundstage.training.corpus.figure import Figure
+from soundstage.training.corpus.genre import Genre, Part
+from soundstage.training.corpus.melody import Melody
 
 HOUSE = Genre(
     name="house",

@@ -1,8 +1,8 @@
 """Orchestral music for films: strings in motion, brass where it peaks."""
 
-from training.corpus.figure import Figure
-from training.corpus.genre import Genre, Part
-from training.corpus.melody import Melody
+from soundstage.training.corpus.figure import Figure
+from soundstage.training.corpus.genre import Genre, Part
+from soundstage.training.corpus.melody import Melody
 
 ORCHESTRAL = Genre(
     name="orchestral",

@@ -1,8 +1,8 @@
 """Techno: one chord, a rolling bass, sixteenths that change little."""
 
-from training.corpus.drums import Drums
-from training.corpus.figure import Figure
-from training.corpus.genre import Genre, Part
+from soundstage.training.corpus.drums import Drums
+from soundstage.training.corpus.figure import Figure
+from soundstage.training.corpus.genre import Genre, Part
 
 TECHNO = Genre(
     name="techno",

@@ -1,0 +1,114 @@
+"""Live-music generation as a pipeline of pluggable, typed stages.
+
+    import itertools
+    import soundstage
+
+    with soundstage.open(preset="tiny", prompts=["warm ambient pads"], seed=7) as session:
+        for chunk in itertools.islice(session, 5):
+            chunk.audio  # float32 [row, sample, channel], 48 kHz, two seconds
+        session.steer(prompts=[("warm ambient pads", 0.3), ("jazz trio", 0.7)])
+        session.save("evening.session")
+
+Everything here is imported when it is first used, so `import soundstage` costs next to nothing and
+needs neither a GPU nor Ray.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from soundstage.graph.control import ControlError
+    from soundstage.graph.format import Format
+    from soundstage.graph.plan import Graph
+    from soundstage.graph.port import Port
+    from soundstage.graph.problem import PipelineError, Problem
+    from soundstage.graph.stage import Stage
+    from soundstage.graph.state import State
+    from soundstage.runners.comparison import Comparison
+    from soundstage.runners.diff import diff
+    from soundstage.runners.errors import OutputError
+    from soundstage.runners.front import check, load, open, open_runner, resume
+    from soundstage.runners.preset import preset_names
+    from soundstage.runners.prompts import Audio, Text
+    from soundstage.runners.replay import replay
+    from soundstage.runners.runner import Chunk, Runner, StageFailed, Tick
+    from soundstage.runners.runner_choice import RunnerChoice
+    from soundstage.runners.session import Session
+    from soundstage.runners.session_file import SessionFileError
+    from soundstage.runners.version import version
+
+_HOME = {
+    "Audio": "soundstage.runners.prompts",
+    "Chunk": "soundstage.runners.runner",
+    "Comparison": "soundstage.runners.comparison",
+    "ControlError": "soundstage.graph.control",
+    "Format": "soundstage.graph.format",
+    "Graph": "soundstage.graph.plan",
+    "OutputError": "soundstage.runners.errors",
+    "PipelineError": "soundstage.graph.problem",
+    "Port": "soundstage.graph.port",
+    "Problem": "soundstage.graph.problem",
+    "Runner": "soundstage.runners.runner",
+    "RunnerChoice": "soundstage.runners.runner_choice",
+    "Session": "soundstage.runners.session",
+    "SessionFileError": "soundstage.runners.session_file",
+    "Stage": "soundstage.graph.stage",
+    "StageFailed": "soundstage.runners.runner",
+    "State": "soundstage.graph.state",
+    "Text": "soundstage.runners.prompts",
+    "Tick": "soundstage.runners.runner",
+    "check": "soundstage.runners.front",
+    "diff": "soundstage.runners.diff",
+    "load": "soundstage.runners.front",
+    "open": "soundstage.runners.front",
+    "open_runner": "soundstage.runners.front",
+    "preset_names": "soundstage.runners.preset",
+    "replay": "soundstage.runners.replay",
+    "resume": "soundstage.runners.front",
+    "version": "soundstage.runners.version",
+}
+
+__all__ = [
+    "Audio",
+    "Chunk",
+    "Comparison",
+    "ControlError",
+    "Format",
+    "Graph",
+    "OutputError",
+    "PipelineError",
+    "Port",
+    "Problem",
+    "Runner",
+    "RunnerChoice",
+    "Session",
+    "SessionFileError",
+    "Stage",
+    "StageFailed",
+    "State",
+    "Text",
+    "Tick",
+    "check",
+    "diff",
+    "load",
+    "open",
+    "open_runner",
+    "preset_names",
+    "replay",
+    "resume",
+    "version",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return import_module("soundstage.runners.version").version()
+    if name not in _HOME:
+        raise AttributeError(f"module 'soundstage' has no attribute {name!r}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]
