@@ -4,7 +4,8 @@
 
 prints Markdown tables: the codec, what was asked for and what was played, how like real music it
 is, audio prompts, minutes without end, joins, speed; every figure beside chance or real music. The
-corpus is made by `python -m training.corpus`. `--table FILE` prints a report written before.
+corpus is made by `python -m soundstage.training.corpus`. `--table FILE` prints a report that was
+written before.
 """
 
 import argparse
@@ -14,11 +15,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from soundstage.runners.files import replacing
-from soundstage.training.evaluation.playing import Choice
-from soundstage.training.evaluation.settings import QUICK, Settings
-from soundstage.training.evaluation.suite import measure_model
-from soundstage.training.evaluation.table import from_json, to_json, to_markdown
+from evaluation.playing import Choice
+from evaluation.settings import QUICK, Settings
+from evaluation.suite import measure_model
+from evaluation.table import from_json, to_json, to_markdown
+
+from soundstage.files import replacing
 
 
 def main() -> None:
@@ -34,7 +36,7 @@ def main() -> None:
         print(to_markdown(from_json(args.table.read_text("utf-8"))), end="")
         return
     if args.corpus is None:
-        parser.error("--corpus DIR is needed: `python -m training.corpus` makes one")
+        parser.error("--corpus DIR is needed: `python -m soundstage.training.corpus` makes one")
     start = time.monotonic()
 
     def say(what: str) -> None:

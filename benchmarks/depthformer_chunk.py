@@ -28,7 +28,7 @@ from soundstage.stages.depthformer.loading import load_depthformer
 from soundstage.stages.depthformer.model import Depthformer
 from soundstage.stages.depthformer.sampler import ChunkSampler
 from soundstage.stages.depthformer.vocabulary import Vocabulary
-from soundstage.stages.weights import open_source
+from soundstage.stages.weights.sources import open_source
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,15 @@ def serving(preset: str, *options: str) -> Iterator[Served]:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         port = sock.getsockname()[1]
-    command = [sys.executable, "-m", "soundstage.runners.cli", "serve", preset, "--port", str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "soundstage",
+        "serve",
+        preset,
+        "--port",
+        str(port),
+    ]
     insisted = ["--capacity", "1000", "--streams", "64", "--quiet"]
     process = subprocess.Popen([*command, *insisted, *options], cwd=ROOT)
     try:

@@ -27,7 +27,7 @@ from soundstage.graph.format import Format
 from soundstage.runners.host import REMEMBERED
 from soundstage.stages.depthformer.stage import Sample
 from soundstage.stages.spectrostream.stage import Decode
-from soundstage.stages.style import Embed
+from soundstage.stages.style.stage import Embed
 
 ROOT = Path(__file__).parents[1]
 

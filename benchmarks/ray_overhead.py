@@ -31,10 +31,10 @@ from soundstage.graph.plan import Graph
 from soundstage.graph.port import Port
 from soundstage.graph.spec import parse
 from soundstage.runners.local import LocalRunner
-from soundstage.runners.ray_cluster import cluster
-from soundstage.runners.ray_runner import RayRunner, RaySettings
+from soundstage.runners.ray.connection import cluster
+from soundstage.runners.ray.ray_runner import RayRunner, RaySettings
 from soundstage.runners.runner import Runner
-from soundstage.runners.session import Session
+from soundstage.runners.sessions.session import Session
 
 ALLOW = ["ray_overhead", "pipeline"]
 NUMBER = Port("int64", (), "number")

@@ -61,7 +61,9 @@ def command(*words: object) -> float:
     """Seconds of one command in a process of its own."""
     start = time.perf_counter()
     subprocess.run(
-        [sys.executable, "-m", "soundstage.runners.cli", *map(str, words), "--quiet"], cwd=ROOT, check=True
+        [sys.executable, "-m", "soundstage", *map(str, words), "--quiet"],
+        cwd=ROOT,
+        check=True,
     )
     return time.perf_counter() - start
 

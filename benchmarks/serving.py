@@ -24,9 +24,9 @@ from statistics import median
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import soundstage
-from soundstage.runners.server.engine import Engine
-from soundstage.runners.server.refusals import Full
-from soundstage.runners.server.stream import EngineStream
+from soundstage.runners.engine.engine import Engine
+from soundstage.runners.engine.refusals import Full
+from soundstage.runners.engine.stream import EngineStream
 
 STYLES = ("warm pads", "jazz trio", "techno", "string quartet")
 

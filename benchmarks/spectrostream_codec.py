@@ -30,7 +30,7 @@ from soundstage.stages.spectrostream.blocks import unit_taps
 from soundstage.stages.spectrostream.codec import Codec, load_codec
 from soundstage.stages.spectrostream.config import DEMO, FULL, TINY, SpectroStreamConfig, UnitShape
 from soundstage.stages.spectrostream.streaming import Memory
-from soundstage.stages.weights import open_source
+from soundstage.stages.weights.sources import open_source
 
 SQUARE = 4096
 SIZES = {"tiny": TINY, "demo": DEMO, "full": FULL}

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from soundstage.graph import faults
+from soundstage.graph import validation
 from soundstage.graph.port import Port
 from soundstage.graph.problem import Problem, suggest
 
@@ -61,10 +61,10 @@ def make_params(where: str, cls: Any, params: Mapping[str, Any]) -> tuple[Any, l
     if problems or declared is None:
         return None, problems
     try:
-        return faults.read(declared, params), []
+        return validation.read(declared, params), []
     except ValidationError as error:
         return None, [
-            Problem(".".join([where, "params", *map(str, fault["loc"])]), *faults.said(fault))
+            Problem(".".join([where, "params", *map(str, fault["loc"])]), *validation.said(fault))
             for fault in error.errors(include_url=False)
         ]
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from soundstage.graph import faults
+from soundstage.graph import validation
 from soundstage.graph.format import Format
 from soundstage.graph.problem import PipelineError, Problem, suggest
 
@@ -137,11 +137,11 @@ def parse_format(table: Mapping[str, Any]) -> tuple[Format | None, list[Problem]
     if problems:
         return None, problems
     try:
-        return faults.read(Format, table), []
+        return validation.read(Format, table), []
     except ValidationError as error:
         for fault in error.errors(include_url=False):
             where = ".".join(["format", *map(str, fault["loc"])])
-            what, cure = faults.said(fault)
+            what, cure = validation.said(fault)
             problems += [Problem(where, part, cure) for part in what.split("; ")]
         return None, problems
 
@@ -154,7 +154,7 @@ def _problems(error: ValidationError) -> list[Problem]:
         # pydantic also names the branch of a union it tried: not a word of the file
         path = [str(part) for part in fault["loc"] if str(part) not in _BRANCHES]
         where = ".".join(path) or "pipeline"
-        what, cure = faults.said(fault)
+        what, cure = validation.said(fault)
         if fault["type"] == "extra_forbidden":
             what, cure = "no such key", suggest(path[-1], _known_keys(path[:-1]))
         elif where == "schema" and fault["type"] == "literal_error":

@@ -14,8 +14,8 @@ from soundstage.graph.port import Tensor
 from soundstage.graph.state import State, stack_controls
 from soundstage.runners.compilation import use_compilation_cache
 from soundstage.runners.devices import find_devices
-from soundstage.runners.flights import Flights, next_state, outputs_of
 from soundstage.runners.host import REMEMBERED, Answer, Host
+from soundstage.runners.in_flight import Flights, next_state, outputs_of
 from soundstage.runners.runner import Chunk, Tick
 from soundstage.runners.spans import SpanRecorder
 from soundstage.runners.wiring import (

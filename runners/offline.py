@@ -10,9 +10,9 @@ from typing import Any
 
 from soundstage.graph.plan import Graph
 from soundstage.runners.runner import Chunk, Runner, Tick
-from soundstage.runners.session import Session
-from soundstage.runners.timeline import TimelineWriter, open_timeline
-from soundstage.runners.version import version
+from soundstage.runners.sessions.session import Session
+from soundstage.runners.timing.timeline import TimelineWriter, open_timeline
+from soundstage.version import version
 
 
 @dataclass

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from soundstage.graph import wire
-from soundstage.graph.plan import CLOCK, FromClock, FromControl, FromPast, FromStage, Graph, Node, Source
+from soundstage.graph.plan import (
+    CLOCK,
+    FromClock,
+    FromControl,
+    FromPast,
+    FromStage,
+    Graph,
+    Node,
+    Source,
+)
 from soundstage.graph.port import Port, Tensor
 from soundstage.graph.state import State
 

@@ -17,6 +17,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from soundstage.errors import OutputError
     from soundstage.graph.control import ControlError
     from soundstage.graph.format import Format
     from soundstage.graph.plan import Graph
@@ -24,48 +25,47 @@ if TYPE_CHECKING:
     from soundstage.graph.problem import PipelineError, Problem
     from soundstage.graph.stage import Stage
     from soundstage.graph.state import State
-    from soundstage.runners.comparison import Comparison
-    from soundstage.runners.diff import diff
-    from soundstage.runners.errors import OutputError
-    from soundstage.runners.front import check, load, open, open_runner, resume
-    from soundstage.runners.preset import preset_names
-    from soundstage.runners.prompts import Audio, Text
-    from soundstage.runners.replay import replay
+    from soundstage.presets.preset import preset_names
+    from soundstage.runners.api import check, load, open, open_runner, resume
+    from soundstage.runners.choice import RunnerChoice
     from soundstage.runners.runner import Chunk, Runner, StageFailed, Tick
-    from soundstage.runners.runner_choice import RunnerChoice
-    from soundstage.runners.session import Session
-    from soundstage.runners.session_file import SessionFileError
-    from soundstage.runners.version import version
+    from soundstage.runners.sessions.files import SessionFileError
+    from soundstage.runners.sessions.prompts import Audio, Text
+    from soundstage.runners.sessions.session import Session
+    from soundstage.runners.traces.comparison import Comparison
+    from soundstage.runners.traces.diff import diff
+    from soundstage.runners.traces.replay import replay
+    from soundstage.version import version
 
 _HOME = {
-    "Audio": "soundstage.runners.prompts",
+    "Audio": "soundstage.runners.sessions.prompts",
     "Chunk": "soundstage.runners.runner",
-    "Comparison": "soundstage.runners.comparison",
+    "Comparison": "soundstage.runners.traces.comparison",
     "ControlError": "soundstage.graph.control",
     "Format": "soundstage.graph.format",
     "Graph": "soundstage.graph.plan",
-    "OutputError": "soundstage.runners.errors",
+    "OutputError": "soundstage.errors",
     "PipelineError": "soundstage.graph.problem",
     "Port": "soundstage.graph.port",
     "Problem": "soundstage.graph.problem",
     "Runner": "soundstage.runners.runner",
-    "RunnerChoice": "soundstage.runners.runner_choice",
-    "Session": "soundstage.runners.session",
-    "SessionFileError": "soundstage.runners.session_file",
+    "RunnerChoice": "soundstage.runners.choice",
+    "Session": "soundstage.runners.sessions.session",
+    "SessionFileError": "soundstage.runners.sessions.files",
     "Stage": "soundstage.graph.stage",
     "StageFailed": "soundstage.runners.runner",
     "State": "soundstage.graph.state",
-    "Text": "soundstage.runners.prompts",
+    "Text": "soundstage.runners.sessions.prompts",
     "Tick": "soundstage.runners.runner",
-    "check": "soundstage.runners.front",
-    "diff": "soundstage.runners.diff",
-    "load": "soundstage.runners.front",
-    "open": "soundstage.runners.front",
-    "open_runner": "soundstage.runners.front",
-    "preset_names": "soundstage.runners.preset",
-    "replay": "soundstage.runners.replay",
-    "resume": "soundstage.runners.front",
-    "version": "soundstage.runners.version",
+    "check": "soundstage.runners.api",
+    "diff": "soundstage.runners.traces.diff",
+    "load": "soundstage.runners.api",
+    "open": "soundstage.runners.api",
+    "open_runner": "soundstage.runners.api",
+    "preset_names": "soundstage.presets.preset",
+    "replay": "soundstage.runners.traces.replay",
+    "resume": "soundstage.runners.api",
+    "version": "soundstage.version",
 }
 
 __all__ = [
@@ -102,7 +102,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        return import_module("soundstage.runners.version").version()
+        return import_module("soundstage.version").version()
     if name not in _HOME:
         raise AttributeError(f"module 'soundstage' has no attribute {name!r}")
     value = getattr(import_module(_HOME[name]), name)

@@ -29,20 +29,20 @@ HEAVY = {
 # What compares our networks with recorded ones, and what fetches weights for them, must reach into
 # them. May only shrink.
 NAME_STAGES = {
-    "runners/depthformer_network.py",
-    "runners/models/networks.py",
-    "runners/verify.py",
-    "runners/verify_depthformer.py",
-    "runners/verify_spectrostream.py",
+    "stages/verification/depthformer_network.py",
+    "stages/weights/published/networks.py",
+    "stages/verification/checks.py",
+    "stages/verification/depthformer.py",
+    "stages/verification/spectrostream.py",
 }
 # The files that may import a library, whether at their top or late. May only shrink.
 ONLY_IN = {
-    "huggingface_hub": {"runners/models/hub.py"},
+    "huggingface_hub": {"stages/weights/published/hub.py"},
     "ai_edge_litert": {"stages/musiccoca/litert.py"},
-    "matplotlib": {"runners/plots.py"},
-    "sounddevice": {"runners/player/sound_devices.py"},
-    "soundfile": {"runners/compressed.py", "runners/decoding.py"},
-    "textual": {"runners/player/desk.py"},
+    "matplotlib": {"audio/plots.py"},
+    "sounddevice": {"apps/player/sound_devices.py"},
+    "soundfile": {"audio/compressed.py", "audio/reader.py"},
+    "textual": {"apps/player/mixing_desk.py"},
 }
 
 
@@ -126,7 +126,7 @@ def test_importing_soundstage_loads_nothing_heavy():
 
 
 def test_the_command_line_starts_without_anything_heavy():
-    assert loaded_after("import runners.cli") == set()
+    assert loaded_after("import soundstage.apps.commands.main") == set()
 
 
 def test_the_language_of_graphs_needs_arrow_and_nothing_else_that_is_heavy():

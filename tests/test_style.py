@@ -25,8 +25,8 @@ LONGER = {
 KEYWORDS_OF_ANY_NAME = {"graph/stage.py:__call__"}
 # What a command line is registered with, and a function that is compiled where it is made.
 LOWER_CASE = {
-    "runners/cli.py:app",
-    "runners/cli_models.py:app",
+    "apps/commands/main.py:app",
+    "apps/commands/models/models.py:app",
     "training/codec/__main__.py:app",
     "training/codec/evaluate.py:_jit_spectral",
 }

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 
 import typer
 
-from soundstage.runners.errors import UserError
-from soundstage.stages.array_source import WeightsError
+from soundstage.errors import UserError
+from soundstage.stages.weights.array_source import WeightsError
 from soundstage.training.audio import CropError
 from soundstage.training.checkpoint import CheckpointError
 from soundstage.training.corpus.manifest import ManifestError

@@ -5,11 +5,11 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
+from soundstage.errors import InputError, OutputError, StageError
+from soundstage.files import replacing, reporting
 from soundstage.graph.plan import Graph
 from soundstage.graph.spec import PipelineSpec, parse
-from soundstage.runners.errors import InputError, OutputError, StageError
-from soundstage.runners.files import replacing, reporting
-from soundstage.runners.progress import Progress as News
+from soundstage.progress import Progress as News
 from soundstage.stages.depthformer.config import Size
 from soundstage.stages.depthformer.vocabulary import Vocabulary
 from soundstage.training.checkpoint import CheckpointError

@@ -14,7 +14,7 @@ from soundstage.stages.bandcodec.stage import BandCodecParams, check_music
 from soundstage.stages.spectrostream.codec import load_codec
 from soundstage.stages.spectrostream.network import PARTS
 from soundstage.stages.spectrostream.stage import CodecParams, check_format
-from soundstage.stages.weights import closing_source
+from soundstage.stages.weights.sources import closing_source
 
 CodecParameters: TypeAlias = CodecParams | BandCodecParams
 DECODERS = (spectrostream.Decode, spectrostream.DecodeOn, bandcodec.DecodeOn)

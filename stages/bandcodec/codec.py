@@ -9,11 +9,11 @@ import numpy as np
 from jax import lax
 
 from soundstage.stages import rvq
-from soundstage.stages.array_source import ArraySource, arrays_digest, check_finite
 from soundstage.stages.bandcodec.measures import Measures
 from soundstage.stages.bandcodec.phases import TURN, consistent, sounded_on
 from soundstage.stages.bandcodec.spectra import Spectra
 from soundstage.stages.row_groups import cores
+from soundstage.stages.weights.array_source import ArraySource, arrays_digest, check_finite
 
 # Frames that the audio comes later: one that rendering looks ahead, one that windows overlap into.
 LATE_FRAMES = 2

@@ -12,7 +12,7 @@ from soundstage.graph.port import Port
 from soundstage.stages.bandcodec.codec import LATE_FRAMES, BandCodec, load_bandcodec, memory_size
 from soundstage.stages.bandcodec.measures import MEASURES
 from soundstage.stages.ports import AUDIO, CODEC_MEMORY, TOKENS
-from soundstage.stages.weights import closing_source
+from soundstage.stages.weights.sources import closing_source
 
 if TYPE_CHECKING:
     import jax
@@ -26,8 +26,8 @@ class BandCodecParams:
     """What a pipeline file may say about the codec.
 
     Attributes:
-        weights: `random:SEED`, a path, or the name of a model, as `stages.weights.open_source`
-            reads them.
+        weights: `random:SEED`, a path, or the name of a model; see
+            `stages.weights.sources.open_source`.
 
     Raises:
         ValueError: it is none of these.

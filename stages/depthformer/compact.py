@@ -12,9 +12,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from soundstage.stages.array_source import ArraySource, WeightsError, check_shape
 from soundstage.stages.depthformer.config import DepthformerConfig
 from soundstage.stages.depthformer.vocabulary import CODEC_OFFSET, UNUSED, Vocabulary
+from soundstage.stages.weights.array_source import ArraySource, WeightsError, check_shape
 
 EMBEDDING = "token_embedder/embedding"
 HEAD = "decoder/logits_dense/kernel"

@@ -11,8 +11,8 @@ import numpy as np
 from soundstage.stages.depthformer.compact import unfolded
 from soundstage.stages.depthformer.config import DepthformerConfig
 from soundstage.stages.depthformer.model import Depthformer, published_name
-from soundstage.stages.random_weights import Initial
-from soundstage.stages.weights import ArraySource, default_initial, load_module
+from soundstage.stages.weights.random_weights import Initial
+from soundstage.stages.weights.sources import ArraySource, default_initial, load_module
 
 TEMPORAL_BIAS = "decoder/decoder/temporal_decoder/relpos_bias/rel_embedding"
 HEAD = "decoder/logits_dense/kernel"
@@ -31,7 +31,7 @@ def load_depthformer(
     Args:
         config: sizes; the numbers of relative-bias buckets are taken from the source if it
             lists them.
-        source: as `stages.weights.open_source` returns it, whole or compact; stays open.
+        source: as `stages.weights.sources.open_source` returns it, whole or compact; stays open.
         device: where the arrays go; None = JAX's default.
 
     Returns:

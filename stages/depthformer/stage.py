@@ -14,7 +14,7 @@ from soundstage.stages.depthformer.loading import load_depthformer
 from soundstage.stages.depthformer.sampler import ChunkSampler
 from soundstage.stages.ports import CHUNK, GUIDANCE, PROMPT, SEED, TEMPERATURE, TOKENS, TOP_K
 from soundstage.stages.row_groups import RowGroups, cores
-from soundstage.stages.weights import closing_source
+from soundstage.stages.weights.sources import closing_source
 
 if TYPE_CHECKING:
     import jax
@@ -27,8 +27,8 @@ class SampleParams:
     """What a pipeline file may say about the sampler.
 
     Attributes:
-        weights: `random:SEED`, a path, or the name of a model, as `stages.weights.open_source`
-            reads it.
+        weights: `random:SEED`, a path, or the name of a model; see
+            `stages.weights.sources.open_source`.
         size: "tiny" (for tests), "demo", "base" or "large".
         dtype: type of the activations; "auto" is bfloat16 on accelerators, float32 elsewhere.
 

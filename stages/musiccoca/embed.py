@@ -12,7 +12,6 @@ import numpy as np
 
 from soundstage.graph.format import Format
 from soundstage.graph.port import Port
-from soundstage.stages.array_source import WeightsError
 from soundstage.stages.musiccoca.encoders import AudioEncoder, Mapper, TextEncoder
 from soundstage.stages.musiccoca.files import (
     AUDIO_PREPROCESSOR,
@@ -26,7 +25,8 @@ from soundstage.stages.musiccoca.litert import Graph
 from soundstage.stages.musiccoca.memory import Memory
 from soundstage.stages.musiccoca.text import load_vocabulary
 from soundstage.stages.ports import STYLE_EMBEDDING
-from soundstage.stages.style_prompts import PROMPT_INPUTS, blend_rows, refusal
+from soundstage.stages.style.prompts import PROMPT_INPUTS, blend_rows, refusal
+from soundstage.stages.weights.array_source import WeightsError
 
 if TYPE_CHECKING:
     import jax
@@ -43,7 +43,7 @@ class EmbedParams:
 
     Attributes:
         weights: the folder of MusicCoCa's published files, or its bare name in
-            `stages.models_folder`.
+            `stages.weights.models_folder`.
         mapper: whether texts are mapped to where audio lies; needs `mapper.tflite`.
         mapper_seed: of the noise that the mapper reads, in [0, 2^32).
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from soundstage.stages.array_source import WeightsError
 from soundstage.stages.musiccoca.litert import Graph
 from soundstage.stages.musiccoca.text import TEXT_IDS, normal_text, text_ids
 from soundstage.stages.style_towers.text import SentencePieces
+from soundstage.stages.weights.array_source import WeightsError
 
 
 class TextEncoder:

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from soundstage.stages.array_source import WeightsError
-from soundstage.stages.models_folder import is_model_name, models_folder
+from soundstage.stages.weights.array_source import WeightsError
+from soundstage.stages.weights.models_folder import is_model_name, models_folder
 
 # As published, in one folder.
 VOCABULARY = "spm.model"
@@ -37,7 +37,7 @@ def read_files(weights: str, names: Iterable[str]) -> ModelFiles:
 
     Args:
         weights: the folder that holds them, or the bare name of a folder in
-            `stages.models_folder`.
+            `stages.weights.models_folder`.
         names: the files wanted.
 
     Raises:

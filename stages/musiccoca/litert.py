@@ -8,7 +8,7 @@ from types import ModuleType
 
 import numpy as np
 
-from soundstage.stages.array_source import WeightsError
+from soundstage.stages.weights.array_source import WeightsError
 
 
 @dataclass(frozen=True)

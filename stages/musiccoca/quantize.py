@@ -9,11 +9,11 @@ import numpy as np
 
 from soundstage.graph.format import Format
 from soundstage.graph.port import Port
-from soundstage.stages.array_source import WeightsError
 from soundstage.stages.musiccoca.files import QUANTIZER, read_files
 from soundstage.stages.musiccoca.litert import Graph
 from soundstage.stages.ports import STYLE_EMBEDDING, STYLE_TOKENS
 from soundstage.stages.rvq import check_codes
+from soundstage.stages.weights.array_source import WeightsError
 
 if TYPE_CHECKING:
     import jax
@@ -25,7 +25,7 @@ class QuantizeParams:
 
     Attributes:
         weights: the folder of MusicCoCa's published files, or its bare name in
-            `stages.models_folder`.
+            `stages.weights.models_folder`.
     """
 
     weights: str

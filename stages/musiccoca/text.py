@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from soundstage.stages.array_source import WeightsError
 from soundstage.stages.style_towers.text import SentencePieces
+from soundstage.stages.weights.array_source import WeightsError
 
 # Ids of a text, the start among them; what stands behind them makes no difference.
 TEXT_IDS = 128

@@ -13,7 +13,7 @@ from soundstage.stages.ports import AUDIO, CODEC_MEMORY, CONTEXT, FADED_AUDIO, T
 from soundstage.stages.spectrostream.codec import Codec, load_codec
 from soundstage.stages.spectrostream.config import DEMO, FULL, TINY, SpectroStreamConfig
 from soundstage.stages.spectrostream.streaming import Memory
-from soundstage.stages.weights import closing_source
+from soundstage.stages.weights.sources import closing_source
 
 if TYPE_CHECKING:
     import jax
@@ -31,8 +31,8 @@ class CodecParams:
     """What a pipeline file may say about the codec.
 
     Attributes:
-        weights: `random:SEED`, a path, or the name of a model, as `stages.weights.open_source`
-            reads it.
+        weights: `random:SEED`, a path, or the name of a model; see
+            `stages.weights.sources.open_source`.
         size: "full" (as published), "demo" (trained here, for two cores) or "tiny" (for tests).
 
     Raises:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from soundstage.stages.array_source import WeightsError
+from soundstage.stages.weights.array_source import WeightsError
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def config_of(note: str, shapes: Mapping[str, tuple[int, ...]]) -> TowersConfig:
             raise WeightsError(
                 f"{note}: no style towers: {name} should have {axes} axes and has "
                 f"{f'shape {shape}' if name in shapes else 'no entry'}; use a file that "
-                "`python -m training.style export` wrote"
+                "`python -m soundstage.training.style export` wrote"
             )
         return shape[axis]
 

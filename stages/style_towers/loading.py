@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 import jax
 import numpy as np
 
-from soundstage.stages.array_source import WeightsError, arrays_digest
-from soundstage.stages.random_weights import RandomSource
-from soundstage.stages.safetensors_files import SafetensorsSource
 from soundstage.stages.style_towers.config import TINY, config_of
 from soundstage.stages.style_towers.network import StyleTowers
 from soundstage.stages.style_towers.text import HashedWords, SentencePieces, Vocabulary
-from soundstage.stages.weights import ArraySource, closing_source, load_module
+from soundstage.stages.weights.array_source import WeightsError, arrays_digest
+from soundstage.stages.weights.random_weights import RandomSource
+from soundstage.stages.weights.safetensors_files import SafetensorsSource
+from soundstage.stages.weights.sources import ArraySource, closing_source, load_module
 
 BASIS = "basis/kernel"
 VOCABULARY = "text/vocabulary"
@@ -43,9 +43,9 @@ def load_towers(weights: str, style_dim: int, device: jax.Device) -> Towers:
     """Reads or makes a style model; a file tells its sizes itself.
 
     Args:
-        weights: "random:SEED", a safetensors file, or a model's name, as
-            `stages.weights.open_source` reads it. A file holds the arrays of `StyleTowers` by
-            path, the basis, and the vocabulary's bytes as uint8.
+        weights: "random:SEED", a safetensors file, or a model's name, see
+            `stages.weights.sources.open_source`. A file holds the arrays of `StyleTowers` by path,
+            the basis, and the vocabulary's bytes as uint8.
         style_dim: width of a style embedding in the music format.
         device: where the towers run.
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jax.lax import Precision
 
-from soundstage.stages.style_features import MEL_BANDS
+from soundstage.stages.style.features import MEL_BANDS
 from soundstage.stages.style_towers.config import TowersConfig
 
 # Brings log-mel numbers, which reach 14 at full scale, near 1.

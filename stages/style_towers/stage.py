@@ -14,8 +14,8 @@ from flax import nnx
 from soundstage.graph.format import Format
 from soundstage.graph.port import Port
 from soundstage.stages.ports import STYLE_EMBEDDING
-from soundstage.stages.style_features import ClipFeatures
-from soundstage.stages.style_prompts import PROMPT_INPUTS, blend_rows, refusal, unit
+from soundstage.stages.style.features import ClipFeatures
+from soundstage.stages.style.prompts import PROMPT_INPUTS, blend_rows, refusal, unit
 from soundstage.stages.style_towers.loading import load_towers
 from soundstage.stages.style_towers.text import text_ids
 
@@ -28,8 +28,8 @@ class EmbedParams:
     """Settings of `Embed`.
 
     Attributes:
-        weights: a .safetensors file that `python -m training.style export` wrote, a model's name,
-            or "random:SEED" (tiny, for tests).
+        weights: a .safetensors file that `python -m soundstage.training.style export` wrote,
+            a model's name, or "random:SEED" (tiny, for tests).
     """
 
     weights: str

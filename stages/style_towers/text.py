@@ -9,8 +9,8 @@ from zlib import crc32
 import numpy as np
 import sentencepiece
 
-from soundstage.stages.array_source import WeightsError
-from soundstage.stages.style_features import grams
+from soundstage.stages.style.features import grams
+from soundstage.stages.weights.array_source import WeightsError
 
 # What is read of a text; what stands behind that makes no difference.
 MOST_PIECES = 128

@@ -72,7 +72,15 @@ def test_readme_installs_in_its_first_two_snippets_and_nowhere_else():
 
 def test_the_picture_of_the_graph_is_the_graph():
     drawn = subprocess.run(
-        [sys.executable, "-m", "soundstage.runners.cli", "graph", "pipeline.toml", "--format", "svg"],
+        [
+            sys.executable,
+            "-m",
+            "soundstage",
+            "graph",
+            "pipeline.toml",
+            "--format",
+            "svg",
+        ],
         cwd=ROOT,
         capture_output=True,
         text=True,

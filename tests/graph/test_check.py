@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from small_graphs import ALLOW, tables
 
 from soundstage.graph.check import build, check
-from soundstage.graph.pipeline import read_tables
+from soundstage.graph.pipeline_file import read_tables
 from soundstage.graph.spec import parse
-from soundstage.runners.preset import preset_names, preset_path
+from soundstage.presets.preset import preset_names, preset_path
 
 ROOT = Path(__file__).parents[2]
 DEFAULT = ROOT / "pipeline.toml"
@@ -73,9 +73,9 @@ def test_weights_that_are_nowhere_are_nothing_to_check():
 SCRIPT = """
 import sys
 from soundstage.graph.check import check
-from soundstage.graph.pipeline import read_tables
+from soundstage.graph.pipeline_file import read_tables
 from soundstage.graph.spec import parse
-from soundstage.runners.preset import preset_path
+from soundstage.presets.preset import preset_path
 spec = parse(read_tables(preset_path("tiny")))
 check(spec)  # imports the stages' modules
 seen = []

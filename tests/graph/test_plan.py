@@ -13,10 +13,10 @@ from small_graphs import ALLOW, LOOPS, graph, loops, past, tables
 from small_stages import NUMBER, Add, Digits
 
 from soundstage.graph.check import build, check
-from soundstage.graph.pipeline import read_tables
+from soundstage.graph.pipeline_file import read_tables
 from soundstage.graph.plan import FromClock, FromControl, FromPast, FromStage
 from soundstage.graph.spec import parse
-from soundstage.runners.preset import preset_path
+from soundstage.presets.preset import preset_path
 
 ROOT = Path(__file__).parents[2]
 
@@ -105,7 +105,7 @@ def test_the_order_of_tables_in_the_file_does_not_change_the_identity():
 
 SCRIPT = """
 import json
-from soundstage.graph.draw import draw_mermaid, draw_svg, draw_text
+from soundstage.graph.drawing.text_and_mermaid import draw_mermaid, draw_svg, draw_text
 from small_graphs import graph, loops, past
 wide = {f"s{n}": ("Add", {"a": "in.number", "b": past(f"s{(n * 7) % 12}.sum")}) for n in range(12)}
 # Stages before those they need: the order in which needs are looked at must not show.

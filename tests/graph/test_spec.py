@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from soundstage.graph.pipeline import read_tables
+from soundstage.graph.pipeline_file import read_tables
 from soundstage.graph.problem import PipelineError
 from soundstage.graph.spec import parse, parse_toml
-from soundstage.runners.preset import preset_names, preset_path
+from soundstage.presets.preset import preset_names, preset_path
 
 ROOT = Path(__file__).parents[2]
 TOY = read_tables(preset_path("toy"))

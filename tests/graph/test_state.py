@@ -8,10 +8,10 @@ from small_graphs import graph, loops, past
 
 from soundstage.graph.check import build
 from soundstage.graph.control import to_row
-from soundstage.graph.pipeline import read_tables
+from soundstage.graph.pipeline_file import read_tables
 from soundstage.graph.spec import parse
 from soundstage.graph.state import State, initial, join, stack_controls
-from soundstage.runners.preset import preset_path
+from soundstage.presets.preset import preset_path
 
 
 def numbered(streams, start=0):

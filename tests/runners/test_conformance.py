@@ -10,7 +10,7 @@ from running_graphs import LOOP_OF_TWO, SELF_LOOP, TWO_FEED_ONE, graph
 import soundstage
 from soundstage.runners.local import LocalRunner
 from soundstage.runners.runner import StageFailed
-from soundstage.runners.session import Session
+from soundstage.runners.sessions.session import Session
 
 KINDS = ["local", pytest.param("ray", marks=pytest.mark.ray)]
 ROWS = [{"prompts": [f"style {row}"], "seed": row} for row in range(8)]
@@ -21,7 +21,7 @@ def open_runner(request):
     """Opens a graph on one kind of runner; the same graph is opened once and closed at the end."""
     if request.param == "ray":
         request.getfixturevalue("ray_cluster")
-        from soundstage.runners.ray_runner import RayRunner, RaySettings
+        from soundstage.runners.ray.ray_runner import RayRunner, RaySettings
 
         def make(graph):
             return RayRunner(graph, RaySettings(stage_timeout_s=60))

@@ -11,7 +11,7 @@ from small_graphs import past
 
 from soundstage.runners.local import LocalRunner
 from soundstage.runners.runner import StageFailed
-from soundstage.runners.session import Session
+from soundstage.runners.sessions.session import Session
 
 
 def play(graph, chunks, lookahead=0, rows=({},)):

@@ -97,7 +97,7 @@ def serving(log: Path, *options: str) -> Iterator[str]:
     port = free_port()
     # Pages that are open when a test ends are not waited for.
     own = ("--port", str(port), "--drain", "0")
-    command = [sys.executable, "-m", "soundstage.runners.cli", "serve", *own, *options]
+    command = [sys.executable, "-m", "soundstage", "serve", *own, *options]
     with log.open("wb") as out:
         server = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
     try:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from soundstage.runners.cli import main
+from soundstage.apps.commands.main import main
 
-MODULE = [sys.executable, "-m", "soundstage.runners.cli"]
+MODULE = [sys.executable, "-m", "soundstage"]
 
 
 @dataclass(frozen=True)

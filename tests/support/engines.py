@@ -7,10 +7,10 @@ from itertools import islice
 
 import numpy as np
 
-from soundstage.runners.front import load
+from soundstage.runners.api import load
+from soundstage.runners.engine.engine import Engine
 from soundstage.runners.local import LocalRunner
-from soundstage.runners.server.engine import Engine
-from soundstage.runners.session import Session
+from soundstage.runners.sessions.session import Session
 
 # A machine that does other things as well may take this long for what takes milliseconds.
 PATIENCE_S = 60

@@ -16,14 +16,14 @@ from musiccoca_models import TINY_FORMAT
 from safetensors.numpy import save
 
 from soundstage.graph.format import Format
-from soundstage.runners.models.catalogue import read_catalogue
 from soundstage.stages.depthformer.config import TINY as TRANSFORMER
 from soundstage.stages.depthformer.model import Depthformer
 from soundstage.stages.depthformer.model import published_name as transformer_name
-from soundstage.stages.random_weights import RandomSource
 from soundstage.stages.spectrostream.config import TINY as CODEC
 from soundstage.stages.spectrostream.network import SpectroStream
 from soundstage.stages.spectrostream.network import published_name as codec_name
+from soundstage.stages.weights.published.catalogue import read_catalogue
+from soundstage.stages.weights.random_weights import RandomSource
 
 ROOT = Path(__file__).parents[2]
 MRT1, MRT2 = "google/magenta-realtime", "google/magenta-realtime-2"

@@ -3,7 +3,7 @@
 from small_graphs import past
 
 from soundstage.graph.spec import parse
-from soundstage.runners.stage_times import Measured, StageTimes
+from soundstage.runners.timing.stage_times import Measured, StageTimes
 
 # The default graph's shape, and what its stages might take.
 SHAPE = {

@@ -11,7 +11,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import soundstage
-from soundstage.runners.session import Session
+from soundstage.runners.sessions.session import Session
 
 ROWS = [{"prompts": ["warm pads"], "seed": 1}]
 
@@ -25,7 +25,7 @@ def sha(chunks):
 
 def orphan():
     """Plays until it is killed; says which processes its stages live in."""
-    from soundstage.runners.ray_runner import RayRunner
+    from soundstage.runners.ray.ray_runner import RayRunner
 
     with RayRunner(soundstage.load("toy")) as runner:
         print(*[pid for pids in runner.process_ids().values() for pid in pids], flush=True)
@@ -41,7 +41,7 @@ def fake_gpus():
 
     from soundstage.graph.check import build
     from soundstage.graph.spec import parse
-    from soundstage.runners.ray_placement import actor_options, reserve, seat
+    from soundstage.runners.ray.placement import actor_options, reserve, seat
 
     ray.init(address="local", num_gpus=2, include_dashboard=False, log_to_driver=False)
     spec = soundstage.load("toy").spec.as_dict()
@@ -75,7 +75,7 @@ def node_removed():
     from ray.cluster_utils import Cluster
 
     from soundstage.runners.local import LocalRunner
-    from soundstage.runners.ray_runner import RayRunner, RaySettings
+    from soundstage.runners.ray.ray_runner import RayRunner, RaySettings
 
     placed = ["decode={ device = 'cpu', resources = { tape = 1 } }"]
     graph = soundstage.load("toy", placements=placed)
@@ -100,7 +100,7 @@ def loopback():
     """Which addresses the processes of a cluster that is started here listen on."""
     import os
 
-    from soundstage.runners.ray_cluster import cluster
+    from soundstage.runners.ray.connection import cluster
 
     def sockets():
         found = {}
@@ -129,7 +129,7 @@ def loopback():
 def misfits():
     """A placement that no machine can hold is told, with what is missing."""
     from soundstage.graph.problem import PipelineError
-    from soundstage.runners.ray_runner import RayRunner, RaySettings
+    from soundstage.runners.ray.ray_runner import RayRunner, RaySettings
 
     placed = ["sample={ device = 'gpu', replicas = 3 }", "decode={ device='cpu', node='studio' }"]
     graph = soundstage.load("toy", placements=placed)

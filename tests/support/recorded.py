@@ -2,9 +2,9 @@
 
 import pyarrow as pa
 
-from soundstage.runners.front import open_runner
-from soundstage.runners.session import Session
-from soundstage.runners.trace import open_trace
+from soundstage.runners.api import open_runner
+from soundstage.runners.sessions.session import Session
+from soundstage.runners.traces.trace import open_trace
 
 
 def record(path, graph, ticks, rows=({},), state=None, steer=None):

@@ -15,11 +15,11 @@ from websockets.sync.client import ClientConnection, connect
 from wires import PATIENCE_S, free_port
 
 import soundstage
-from soundstage.runners.server.desk import Desk
-from soundstage.runners.server.engine import Engine
-from soundstage.runners.server.listening import listen
-from soundstage.runners.server.serving import configured
-from soundstage.runners.server.settings import ServeSettings
+from soundstage.apps.server.connection import Desk
+from soundstage.apps.server.lifetime import configured
+from soundstage.apps.server.listen_sockets import listen
+from soundstage.apps.server.settings import ServeSettings
+from soundstage.runners.engine.engine import Engine
 
 CONTROLS = {"texts": ["bells"], "text_weights": [1.0], "seed": 5}
 

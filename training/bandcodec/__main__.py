@@ -1,4 +1,4 @@
-"""The command `python -m training.bandcodec`: fits the codec without phases to a corpus."""
+"""`python -m soundstage.training.bandcodec`: fits the codec without phases to a corpus."""
 
 import sys
 from pathlib import Path
@@ -9,9 +9,9 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from soundstage.runners.errors import UserError
+from soundstage.errors import UserError
 from soundstage.stages.bandcodec.measures import MEASURES
-from soundstage.stages.weights import save_safetensors
+from soundstage.stages.weights.sources import save_safetensors
 from soundstage.training.bandcodec.fitting import fit
 from soundstage.training.bandcodec.listening import hear
 from soundstage.training.corpus.manifest import ManifestError
@@ -19,10 +19,11 @@ from soundstage.training.tokens.pieces import corpus_pieces
 
 EXAMPLES = """Example:
 
-python -m training.bandcodec --corpus corpus --output demo-bandcodec.safetensors"""
+python -m soundstage.training.bandcodec --corpus corpus --output demo-bandcodec.safetensors"""
 
 Corpus = Annotated[
-    Path, typer.Option(metavar="DIR", help="Music, as `python -m training.corpus` makes it.")
+    Path,
+    typer.Option(metavar="DIR", help="Music, as soundstage.training.corpus makes it."),
 ]
 Output = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The weights.")]
 Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same weights.")]
@@ -35,7 +36,7 @@ def bandcodec(
     try:
         paths = [piece.path for piece in corpus_pieces(corpus) if piece.split == "train"]
         arrays = _fitted(paths, seed)
-        notes = {"made by": "python -m training.bandcodec", "license": "Apache-2.0"}
+        notes = {"made by": "python -m soundstage.training.bandcodec", "license": "Apache-2.0"}
         notes |= {"pieces": str(len(paths)), "seed": str(seed)}
         save_safetensors(arrays, output, notes)
     except (UserError, ManifestError, OSError) as error:
@@ -70,7 +71,7 @@ def main() -> None:
     )
     names = {"help_option_names": ["--help", "-h"]}
     app.command(epilog=EXAMPLES, context_settings=names)(bandcodec)
-    app(prog_name="python -m training.bandcodec")
+    app(prog_name="python -m soundstage.training.bandcodec")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 
-from soundstage.runners.audio_in import read_audio
+from soundstage.audio.clips import read_audio
 from soundstage.stages.bandcodec.codec import BandCodec, Weights
 from soundstage.stages.bandcodec.measures import Measures
 

@@ -1,1 +1,1 @@
-"""Training of the codec: `python -m training.codec --help`."""
+"""Training of the codec: `python -m soundstage.training.codec --help`."""

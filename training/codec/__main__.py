@@ -1,4 +1,4 @@
-"""The command `python -m training.codec`: trains a codec, exports it, measures it."""
+"""The command `python -m soundstage.training.codec`: trains a codec, exports it, measures it."""
 
 import typer
 
@@ -15,4 +15,4 @@ app.command(epilog=cli_export.EXPORT_EXAMPLES)(cli_export.export)
 app.command(epilog=cli_export.EVALUATE_EXAMPLES)(cli_export.evaluate)
 
 if __name__ == "__main__":
-    app(prog_name="python -m training.codec")
+    app(prog_name="python -m soundstage.training.codec")

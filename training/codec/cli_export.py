@@ -9,7 +9,7 @@ from rich.table import Table
 
 from soundstage.stages.spectrostream.codec import load_codec
 from soundstage.stages.spectrostream.stage import CodecParams, Size
-from soundstage.stages.weights import closing_source
+from soundstage.stages.weights.sources import closing_source
 from soundstage.training.codec.evaluate import Evaluation
 from soundstage.training.codec.evaluate import evaluate as measure
 from soundstage.training.codec.export import export as export_run
@@ -19,10 +19,11 @@ from soundstage.training.faults import told_in_a_line
 
 EXPORT_EXAMPLES = """Example:
 
-python -m training.codec export --run runs/codec --output demo-codec.safetensors"""
+python -m soundstage.training.codec export --run runs/codec --output demo-codec.safetensors"""
 EVALUATE_EXAMPLES = """Example:
 
-python -m training.codec evaluate --codec demo-codec.safetensors --corpus corpus --pieces 8"""
+python -m soundstage.training.codec evaluate --codec demo-codec.safetensors --corpus corpus
+--pieces 8"""
 
 Run = Annotated[Path, typer.Option(metavar="DIR", help="The run's folder.")]
 Output = Annotated[

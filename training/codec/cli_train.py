@@ -19,26 +19,27 @@ from soundstage.training.progress import Shown
 
 EXAMPLES = """Examples:
 
-python -m training.codec --corpus corpus --run runs/codec --minutes 40
+python -m soundstage.training.codec --corpus corpus --run runs/codec --minutes 40
 
-python -m training.codec export --run runs/codec --output demo-codec.safetensors
+python -m soundstage.training.codec export --run runs/codec --output demo-codec.safetensors
 
-python -m training.codec evaluate --codec demo-codec.safetensors --corpus corpus
+python -m soundstage.training.codec evaluate --codec demo-codec.safetensors --corpus corpus
 
 Let the decoder train on while tokens of the exported codec stay valid:
 
-python -m training.codec --corpus corpus --run runs/decoder --weights ./demo-codec.safetensors
---freeze encoder,quantizer --minutes 20
+python -m soundstage.training.codec --corpus corpus --run runs/decoder
+--weights ./demo-codec.safetensors --freeze encoder,quantizer --minutes 20
 
 Fine-tune the published codec:
 
-python -m training.codec --corpus corpus --run runs/full --weights models/spectrostream
+python -m soundstage.training.codec --corpus corpus --run runs/full --weights models/spectrostream
 --size full --rate 0.0001 --minutes 600"""
 
 NEW = CodecTraining()
 
 Corpus = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="As `python -m training.corpus` makes it.")
+    Path | None,
+    typer.Option(metavar="DIR", help="As soundstage.training.corpus makes it."),
 ]
 Run = Annotated[
     Path | None,

@@ -6,7 +6,7 @@ from typing import get_args
 
 from pydantic import TypeAdapter, ValidationError
 
-from soundstage.runners.files import replacing
+from soundstage.files import replacing
 from soundstage.stages.spectrostream.config import SpectroStreamConfig
 from soundstage.stages.spectrostream.network import PARTS
 from soundstage.stages.spectrostream.stage import CodecParams, Size
@@ -26,8 +26,8 @@ class CodecTraining:
 
     Attributes:
         size: of the codec, as `stages.spectrostream:Decode` knows it.
-        weights: what to start from, as `stages.weights.open_source` reads it; empty = new weights
-            and codebooks fitted to the data.
+        weights: what to start from, see `stages.weights.sources.open_source`; empty = new
+            weights, and codebooks fitted to the data.
         seed: of weights, crops and every draw.
         rows: crops a step.
         frames: code frames a crop.

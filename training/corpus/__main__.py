@@ -1,4 +1,4 @@
-"""The command `python -m training.corpus`: composes and renders a corpus into a folder."""
+"""`python -m soundstage.training.corpus`: composes and renders a corpus into a folder."""
 
 import sys
 from pathlib import Path
@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from soundstage.runners.errors import UserError
+from soundstage.errors import UserError
 from soundstage.training.corpus.making import AudioFormat, Order, make
 from soundstage.training.corpus.manifest import ManifestError
 from soundstage.training.corpus.plan import Split
@@ -16,11 +16,11 @@ from soundstage.training.corpus.render import RenderError, find_soundfont
 
 EXAMPLES = """Examples:
 
-python -m training.corpus --output corpus --minutes 90
+python -m soundstage.training.corpus --output corpus --minutes 90
 
-python -m training.corpus --output corpus --minutes 12 --split heldout
+python -m soundstage.training.corpus --output corpus --minutes 12 --split heldout
 
-python -m training.corpus --output more --seed 1 --piece-s 30 --format ogg --jobs 4"""
+python -m soundstage.training.corpus --output more --seed 1 --piece-s 30 --format ogg --jobs 4"""
 
 Output = Annotated[
     Path, typer.Option("--output", "-o", metavar="DIR", help="The folder; it may be moved later.")
@@ -98,7 +98,7 @@ def main() -> None:
     )
     names = {"help_option_names": ["--help", "-h"]}
     app.command(epilog=EXAMPLES, context_settings=names)(corpus)
-    app(prog_name="python -m training.corpus")
+    app(prog_name="python -m soundstage.training.corpus")
 
 
 if __name__ == "__main__":

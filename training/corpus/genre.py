@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from soundstage.training.corpus.scene import Player
+from soundstage.training.corpus.composition.scene import Player
 
 
 @dataclass(frozen=True)

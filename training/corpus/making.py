@@ -10,13 +10,13 @@ from typing import Literal
 
 import soundfile
 
-from soundstage.runners.files import replacing
-from soundstage.training.corpus.compose import compose
+from soundstage.files import replacing
+from soundstage.training.corpus.composition.compose import compose
+from soundstage.training.corpus.composition.score import Score
 from soundstage.training.corpus.manifest import Entry, Piece, read_entries, write_manifest
 from soundstage.training.corpus.midi import midi_bytes
 from soundstage.training.corpus.plan import Brief, Split, plan_piece
 from soundstage.training.corpus.render import RATE_HZ, RENDER_VERSION, find_fluidsynth, render
-from soundstage.training.corpus.score import Score
 from soundstage.training.corpus.texts import describe
 
 AudioFormat = Literal["flac", "ogg"]

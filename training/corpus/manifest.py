@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from soundstage.runners.files import replacing
+from soundstage.files import replacing
 from soundstage.training.corpus.plan import Split
 
 SPLITS: tuple[Split, ...] = ("train", "heldout")
@@ -122,6 +122,7 @@ def read_manifest(folder: Path) -> tuple[Piece, ...]:
     pieces = [entry.piece for split in SPLITS for entry in read_entries(folder, split)]
     if not pieces:
         raise ManifestError(
-            f"{folder}: holds no corpus; `python -m training.corpus --output {folder}` makes one"
+            f"{folder}: holds no corpus; "
+            f"`python -m soundstage.training.corpus --output {folder}` makes one"
         )
     return tuple(pieces)

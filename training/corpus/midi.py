@@ -5,8 +5,8 @@ from itertools import count
 
 import mido
 
+from soundstage.training.corpus.composition.score import DRUM_CHANNEL, Score, Track
 from soundstage.training.corpus.instruments import INSTRUMENTS
-from soundstage.training.corpus.score import DRUM_CHANNEL, Score, Track
 
 TICKS_PER_BEAT = 480
 VOLUME, PAN, REVERB = 7, 10, 91

@@ -5,8 +5,8 @@ from typing import Literal
 
 import numpy as np
 
+from soundstage.training.corpus.composition.theory import TONICS
 from soundstage.training.corpus.genres import GENRES
-from soundstage.training.corpus.theory import TONICS
 
 Split = Literal["train", "heldout"]
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from soundstage.training.corpus.composition.score import Score
 from soundstage.training.corpus.loudness import levelled, loudness_lufs
 from soundstage.training.corpus.midi import midi_bytes
-from soundstage.training.corpus.score import Score
 
 RATE_HZ = 48_000
 # Goes into every recipe (see `manifest`): raise it when the same score would sound different.

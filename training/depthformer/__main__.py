@@ -1,4 +1,4 @@
-"""The command `python -m training.depthformer`: trains on a file of tokens, and exports."""
+"""`python -m soundstage.training.depthformer`: trains on a file of tokens, and exports."""
 
 import sys
 from collections.abc import Iterator
@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
+from soundstage.errors import UserError
 from soundstage.graph.format import Format
-from soundstage.runners.errors import UserError
 from soundstage.stages.depthformer.config import Size
 from soundstage.stages.depthformer.vocabulary import Vocabulary
-from soundstage.stages.weights import WeightsError
+from soundstage.stages.weights.sources import WeightsError
 from soundstage.training.checkpoint import CheckpointError
 from soundstage.training.depthformer.export import export
 from soundstage.training.depthformer.fitting import best_weights, fit
@@ -25,17 +25,18 @@ from soundstage.training.tokens.cache import CacheError, TokenCache
 
 EXAMPLES = """Examples:
 
-python -m training.depthformer --tokens tokens.arrow --run runs/depthformer --minutes 60
+python -m soundstage.training.depthformer --tokens tokens.arrow --run runs/depthformer --minutes 60
 
-python -m training.depthformer export --run runs/depthformer --output demo-depthformer.safetensors
+python -m soundstage.training.depthformer export --run runs/depthformer
+--output demo-depthformer.safetensors
 
-python -m training.depthformer --tokens mine.arrow --run runs/mine --init depthformer-base
---size base --steps 2000 --rate 1e-4"""
+python -m soundstage.training.depthformer --tokens mine.arrow --run runs/mine
+--init depthformer-base --size base --steps 2000 --rate 1e-4"""
 NAMES = {"help_option_names": ["--help", "-h"]}
 
 Tokens = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="Music as tokens, as `python -m training.tokens` makes it."),
+    typer.Option(metavar="FILE", help="Music as tokens, as soundstage.training.tokens makes it."),
 ]
 Run = Annotated[Path, typer.Option(metavar="DIR", help="The run's folder; the same one goes on.")]
 SizeOption = Annotated[Size, typer.Option(help="The network's size.")]
@@ -168,7 +169,7 @@ def export_run(output: Output, run: Run = Path("runs/depthformer")) -> None:
         format = Format(context_s=order.context_s)
         begin = order.begin(format)
         weights = best_weights(start(begin.state, order.fit_params.optimizer), run)
-        notes = {"made by": "python -m training.depthformer", "license": "Apache-2.0"}
+        notes = {"made by": "python -m soundstage.training.depthformer", "license": "Apache-2.0"}
         notes |= {"size": order.size, "seed": str(order.seed)}
         export(begin.graph, weights, Vocabulary.of(format), output, notes)
         print(f"{output}: {output.stat().st_size / 1e6:.2f} MB")
@@ -191,7 +192,7 @@ def main() -> None:
     )
     app.callback(invoke_without_command=True, epilog=EXAMPLES, context_settings=NAMES)(train)
     app.command("export", context_settings=NAMES)(export_run)
-    app(prog_name="python -m training.depthformer")
+    app(prog_name="python -m soundstage.training.depthformer")
 
 
 if __name__ == "__main__":

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from soundstage.errors import InputError
 from soundstage.graph.format import Format
-from soundstage.runners.errors import InputError
 from soundstage.stages.depthformer.vocabulary import NOTHING, Vocabulary
 from soundstage.training.tokens.record import PieceTokens
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 from flax import nnx
 
-from soundstage.runners.errors import UserError
+from soundstage.errors import UserError
 from soundstage.stages.depthformer.compact import compacted
 from soundstage.stages.depthformer.model import published_name
 from soundstage.stages.depthformer.vocabulary import Vocabulary
-from soundstage.stages.weights import parameter_arrays, save_safetensors
+from soundstage.stages.weights.sources import parameter_arrays, save_safetensors
 
 
 class ExportError(UserError):

@@ -7,7 +7,13 @@ from pathlib import Path
 from flax import nnx
 
 from soundstage.graph.format import Format
-from soundstage.training.checkpoint import CheckpointError, Position, checkpoints, restore_latest, save
+from soundstage.training.checkpoint import (
+    CheckpointError,
+    Position,
+    checkpoints,
+    restore_latest,
+    save,
+)
 from soundstage.training.depthformer.examples import ExampleParams, Examples
 from soundstage.training.depthformer.initial import Start
 from soundstage.training.depthformer.objective import make_loss

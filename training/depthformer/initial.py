@@ -11,7 +11,7 @@ from soundstage.stages.depthformer.config import DepthformerConfig
 from soundstage.stages.depthformer.loading import load_depthformer
 from soundstage.stages.depthformer.model import Depthformer
 from soundstage.stages.depthformer.vocabulary import CODEC_OFFSET, Vocabulary
-from soundstage.stages.weights import WeightsError, closing_source
+from soundstage.stages.weights.sources import WeightsError, closing_source
 
 CODEC_CODEBOOKS = "quantizer/embedding"
 EMBEDDING, HEAD = ("token_embedder", "embedding"), ("decoder", "logits_dense", "kernel")
@@ -46,7 +46,7 @@ def start_from(config: DepthformerConfig, weights: str, device: jax.Device | Non
 
     Args:
         config: sizes; the activation type is training's.
-        weights: as `stages.weights.open_source` reads it.
+        weights: as `stages.weights.sources.open_source` reads it.
         device: where the arrays go; None = JAX's default.
 
     Raises:

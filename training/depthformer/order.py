@@ -4,11 +4,11 @@ import json
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
+from soundstage.files import replacing
 from soundstage.graph.format import Format
-from soundstage.runners.files import replacing
 from soundstage.stages.depthformer.config import Size, config_of_size
 from soundstage.stages.depthformer.vocabulary import Vocabulary
-from soundstage.stages.style_codebooks import load_codebooks
+from soundstage.stages.style.codebooks import load_codebooks
 from soundstage.training.checkpoint import CheckpointError
 from soundstage.training.depthformer.examples import ExampleParams
 from soundstage.training.depthformer.fitting import FitParams
@@ -33,7 +33,7 @@ class Order:
 
     Attributes:
         size: the network's size.
-        init: weights to start from, as `stages.weights.open_source` reads them.
+        init: weights to start from, as `stages.weights.sources.open_source` reads them.
         codec: weights of the codec, so that codes that sound alike start alike; None = by chance.
         codebooks: weights of the style quantizer, so that styles that are alike start alike; given
             if `codec` is.

@@ -10,8 +10,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from soundstage.files import replacing
 from soundstage.graph.format import Format
-from soundstage.runners.files import replacing
 from soundstage.stages.depthformer.vocabulary import Vocabulary
 from soundstage.training.depthformer.examples import Batch, ExampleParams, Examples
 from soundstage.training.metrics import read_metrics

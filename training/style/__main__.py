@@ -1,4 +1,4 @@
-"""The command `python -m training.style`: trains the style model, and exports it."""
+"""The command `python -m soundstage.training.style`: trains the style model, and exports it."""
 
 import json
 import sys
@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
+from soundstage.errors import UserError
 from soundstage.graph.format import Format
-from soundstage.runners.errors import UserError
 from soundstage.stages.style_towers.config import TowersConfig
 from soundstage.training.checkpoint import CheckpointError
 from soundstage.training.corpus.manifest import ManifestError
@@ -28,15 +28,15 @@ from soundstage.training.style.preparing import prepare
 
 EXAMPLES = """Examples:
 
-python -m training.style --corpus corpus --run runs/style --minutes 15
+python -m soundstage.training.style --corpus corpus --run runs/style --minutes 15
 
-python -m training.style export --run runs/style --output models"""
+python -m soundstage.training.style export --run runs/style --output models"""
 
 Corpus = Annotated[
     list[Path] | None,
     typer.Option(
         metavar="DIR",
-        help="Music with texts, as `python -m training.corpus` makes it; may be given repeatedly.",
+        help="Music with texts, as soundstage.training.corpus makes it; may be repeated.",
         show_default=False,
     ),
 ]
@@ -83,7 +83,7 @@ def export(output: Output, run: Run = Path("runs/style")) -> None:
         model, towers, vocabulary, books, position = trained(run)
         basis = make_basis(model.config.rank, Format().style_dim)
         notes = {
-            "made by": "python -m training.style",
+            "made by": "python -m soundstage.training.style",
             "license": "Apache-2.0",
             "steps": str(position.step),
             "seed": str(position.seed),
@@ -116,4 +116,4 @@ def make_app() -> typer.Typer:
 
 
 if __name__ == "__main__":
-    make_app()(prog_name="python -m training.style")
+    make_app()(prog_name="python -m soundstage.training.style")

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from soundstage.stages.safetensors_files import write_safetensors
-from soundstage.stages.style_codebooks import BASIS as CODE_BASIS
-from soundstage.stages.style_codebooks import CODES
+from soundstage.stages.style.codebooks import BASIS as CODE_BASIS
+from soundstage.stages.style.codebooks import CODES
 from soundstage.stages.style_towers.loading import BASIS, VOCABULARY
 from soundstage.stages.style_towers.network import StyleTowers
-from soundstage.stages.weights import parameter_arrays
+from soundstage.stages.weights.safetensors_files import write_safetensors
+from soundstage.stages.weights.sources import parameter_arrays
 
 MODEL_FILE = "demo-style.safetensors"
 CODEBOOKS_FILE = "demo-style-codebooks.safetensors"

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from flax import nnx
 
+from soundstage.files import replacing
 from soundstage.graph.format import Format
-from soundstage.runners.files import replacing
 from soundstage.stages.style_towers.text import SentencePieces
 from soundstage.training.checkpoint import CheckpointError, Position, restore_latest
 from soundstage.training.loop import Budget, train

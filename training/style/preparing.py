@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from soundstage.files import replacing
 from soundstage.graph.format import Format
-from soundstage.runners.files import replacing
-from soundstage.stages.style_features import ClipFeatures
+from soundstage.stages.style.features import ClipFeatures
 from soundstage.stages.style_towers.config import TowersConfig
 from soundstage.stages.style_towers.text import SentencePieces
 from soundstage.training.corpus.manifest import ManifestError, Piece, read_manifest

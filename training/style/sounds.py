@@ -10,7 +10,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from soundstage.stages.style_features import MEL_BANDS, ClipFeatures
+from soundstage.stages.style.features import MEL_BANDS, ClipFeatures
 from soundstage.training.corpus.manifest import Piece
 
 LEAST_GAIN_DB, MOST_GAIN_DB = -14.0, 8.0

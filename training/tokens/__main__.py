@@ -1,4 +1,4 @@
-"""The command `python -m training.tokens`: encodes a corpus once, for all trainings to come."""
+"""`python -m soundstage.training.tokens`: encodes a corpus once, for all trainings to come."""
 
 import sys
 from pathlib import Path
@@ -8,11 +8,11 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from soundstage.errors import UserError
 from soundstage.graph.format import Format
-from soundstage.runners.errors import UserError
-from soundstage.stages.array_source import WeightsError
 from soundstage.stages.bandcodec.stage import BandCodecParams
 from soundstage.stages.spectrostream.stage import CodecParams, Size
+from soundstage.stages.weights.array_source import WeightsError
 from soundstage.training.corpus.manifest import ManifestError
 from soundstage.training.tokens.building import file_encoders
 from soundstage.training.tokens.encoding import Encoders
@@ -22,12 +22,13 @@ from soundstage.training.whole_codec import CodecParameters
 
 EXAMPLES = """Example:
 
-python -m training.tokens --corpus corpus --codec demo-bandcodec.safetensors
+python -m soundstage.training.tokens --corpus corpus --codec demo-bandcodec.safetensors
 --style demo-style.safetensors --codebooks demo-style-codebooks.safetensors --output tokens.arrow"""
 LINES = 20
 
 Corpus = Annotated[
-    Path, typer.Option(metavar="DIR", help="Music, as `python -m training.corpus` makes it.")
+    Path,
+    typer.Option(metavar="DIR", help="Music, as soundstage.training.corpus makes it."),
 ]
 Codec = Annotated[
     str, typer.Option(metavar="FILE", help="A codec's weights; encoder and quantizer are used.")
@@ -93,7 +94,7 @@ def main() -> None:
     )
     names = {"help_option_names": ["--help", "-h"]}
     app.command(epilog=EXAMPLES, context_settings=names)(tokens)
-    app(prog_name="python -m training.tokens")
+    app(prog_name="python -m soundstage.training.tokens")
 
 
 if __name__ == "__main__":

@@ -4,13 +4,13 @@ from typing import ClassVar
 
 import jax
 
+from soundstage.errors import UserError
 from soundstage.graph.format import Format
 from soundstage.graph.plan import FromStage, Graph, Node
 from soundstage.runners.devices import find_device
-from soundstage.runners.errors import UserError
 from soundstage.stages.context import PackKnown
 from soundstage.stages.depthformer import Sample
-from soundstage.stages.style import Quantize, QuantizeParams
+from soundstage.stages.style.stage import Quantize, QuantizeParams
 from soundstage.stages.style_towers.stage import Embed, EmbedParams
 from soundstage.training.tokens.encoding import Embedding, Encoders, Quantizing
 from soundstage.training.whole_codec import CodecParameters, decodes, open_whole_codec

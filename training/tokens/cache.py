@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from soundstage.runners.errors import InputError
-from soundstage.runners.files import replacing
+from soundstage.errors import InputError
+from soundstage.files import replacing
 from soundstage.training.tokens.record import Facts, PieceTokens, Styles
 
 FACTS = b"soundstage.tokens"
@@ -88,7 +88,7 @@ class TokenCache:
         except (OSError, pa.ArrowInvalid, KeyError, TypeError, ValueError) as error:
             raise CacheError(
                 f"{path}: not a complete file of tokens ({error}); make one with "
-                "`python -m training.tokens`"
+                "`python -m soundstage.training.tokens`"
             ) from error
 
     def __len__(self) -> int:

@@ -10,8 +10,8 @@ from typing import Protocol
 import numpy as np
 import soxr
 
+from soundstage.audio.clips import read_audio
 from soundstage.graph.format import Format
-from soundstage.runners.audio_in import read_audio
 from soundstage.training.tokens.pieces import SourcePiece
 from soundstage.training.tokens.record import Facts, PieceTokens, Styles
 from soundstage.training.whole_codec import WholeCodec

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from soundstage.runners.errors import InputError
+from soundstage.errors import InputError
 from soundstage.training.corpus.manifest import read_manifest
 
 Split = Literal["train", "heldout"]

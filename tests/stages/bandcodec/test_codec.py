@@ -5,12 +5,18 @@ import numpy as np
 import pytest
 
 from soundstage.graph.format import Format
-from soundstage.stages.array_source import WeightsError
 from soundstage.stages.bandcodec import DecodeOn, Encode, EncodeOn
-from soundstage.stages.bandcodec.codec import LATE_FRAMES, BandCodec, Weights, load_bandcodec, memory_size
+from soundstage.stages.bandcodec.codec import (
+    LATE_FRAMES,
+    BandCodec,
+    Weights,
+    load_bandcodec,
+    memory_size,
+)
 from soundstage.stages.bandcodec.measures import MEASURES
 from soundstage.stages.bandcodec.stage import BandCodecParams
-from soundstage.stages.weights import closing_source
+from soundstage.stages.weights.array_source import WeightsError
+from soundstage.stages.weights.sources import closing_source
 
 CPU = jax.devices("cpu")[0]
 RATE_HZ = MEASURES.sample_rate_hz

@@ -8,15 +8,21 @@ import pytest
 from flax import nnx
 
 from soundstage.graph.format import Format
-from soundstage.stages.array_source import WeightsError
 from soundstage.stages.depthformer import Sample
-from soundstage.stages.depthformer.compact import EMBEDDING, HEAD, USED_EMBEDDING, USED_HEAD, compacted
+from soundstage.stages.depthformer.compact import (
+    EMBEDDING,
+    HEAD,
+    USED_EMBEDDING,
+    USED_HEAD,
+    compacted,
+)
 from soundstage.stages.depthformer.config import DEMO, TINY
 from soundstage.stages.depthformer.loading import load_depthformer
 from soundstage.stages.depthformer.model import Depthformer, published_name
 from soundstage.stages.depthformer.vocabulary import Vocabulary
-from soundstage.stages.safetensors_files import write_safetensors
-from soundstage.stages.weights import open_source, parameter_arrays
+from soundstage.stages.weights.array_source import WeightsError
+from soundstage.stages.weights.safetensors_files import write_safetensors
+from soundstage.stages.weights.sources import open_source, parameter_arrays
 
 FORMAT = Format(chunk_s=0.16, context_s=0.4, codec_levels=4, style_levels=3, prompt_style_levels=2)
 CONFIG = TINY.fitted(FORMAT)

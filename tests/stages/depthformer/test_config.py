@@ -9,7 +9,13 @@ from flax import nnx
 
 from soundstage.graph.format import Format
 from soundstage.stages.depthformer import Sample
-from soundstage.stages.depthformer.config import BASE, LARGE, TINY, DepthformerConfig, config_of_size
+from soundstage.stages.depthformer.config import (
+    BASE,
+    LARGE,
+    TINY,
+    DepthformerConfig,
+    config_of_size,
+)
 from soundstage.stages.depthformer.model import Depthformer, published_name
 
 

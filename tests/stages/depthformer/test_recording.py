@@ -8,11 +8,17 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from soundstage.stages.depthformer.choice import Addressed, Greedy, Original, OwnLevel, WholeVocabulary
+from soundstage.stages.depthformer.choice import (
+    Addressed,
+    Greedy,
+    Original,
+    OwnLevel,
+    WholeVocabulary,
+)
 from soundstage.stages.depthformer.config import DepthformerConfig
 from soundstage.stages.depthformer.loading import load_depthformer
 from soundstage.stages.depthformer.sampler import ChunkSampler
-from soundstage.stages.weights import closing_source
+from soundstage.stages.weights.sources import closing_source
 
 RECORDING = Path(__file__).parents[4] / "shared" / "reference" / "depthformer"
 pytestmark = pytest.mark.skipif(

@@ -19,7 +19,7 @@ from soundstage.stages.depthformer.config import TINY
 from soundstage.stages.depthformer.loading import load_depthformer
 from soundstage.stages.depthformer.sampler import ChunkSampler, words
 from soundstage.stages.depthformer.vocabulary import CODEC_OFFSET, MASK
-from soundstage.stages.weights import open_source
+from soundstage.stages.weights.sources import open_source
 
 FRAMES, LEVELS, CODES = 4, 3, 32
 CONFIG = replace(

@@ -19,7 +19,7 @@ from musiccoca_models import (
 
 from soundstage.stages.musiccoca import Embed
 from soundstage.stages.musiccoca.embed import REMEMBERED
-from soundstage.stages.style_prompts import LONGEST_TEXT_CHARACTERS, blend
+from soundstage.stages.style.prompts import LONGEST_TEXT_CHARACTERS, blend
 
 pytest.importorskip("ai_edge_litert")
 RECORDED = recorded()

@@ -11,7 +11,6 @@ import pytest
 from musiccoca_models import TINY, TINY_FORMAT, build, copied, embed_texts, recorded
 
 from soundstage.graph.format import Format
-from soundstage.stages.array_source import WeightsError
 from soundstage.stages.musiccoca import Embed, Quantize
 from soundstage.stages.musiccoca.files import (
     AUDIO_PREPROCESSOR,
@@ -21,6 +20,7 @@ from soundstage.stages.musiccoca.files import (
     TEXT_ENCODER,
     VOCABULARY,
 )
+from soundstage.stages.weights.array_source import WeightsError
 from soundstage.training.style.vocabulary import learn_vocabulary
 
 pytest.importorskip("ai_edge_litert")

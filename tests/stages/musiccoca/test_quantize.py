@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from musiccoca_models import TINY_FORMAT, build, recorded, tokens_of
 
-from soundstage.stages.array_source import WeightsError
 from soundstage.stages.musiccoca import Quantize
+from soundstage.stages.weights.array_source import WeightsError
 
 pytest.importorskip("ai_edge_litert")
 RECORDED = recorded()

@@ -6,8 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from musiccoca_models import TINY
 
-from soundstage.stages.array_source import WeightsError
-from soundstage.stages.musiccoca.text import PAD, START, TEXT_IDS, load_vocabulary, normal_text, text_ids
+from soundstage.stages.musiccoca.text import (
+    PAD,
+    START,
+    TEXT_IDS,
+    load_vocabulary,
+    normal_text,
+    text_ids,
+)
+from soundstage.stages.weights.array_source import WeightsError
 
 MODEL = (TINY / "spm.model").read_bytes()
 VOCABULARY = load_vocabulary("spm.model", MODEL)

@@ -8,7 +8,7 @@ import pytest
 
 from soundstage.stages.spectrostream.codec import load_codec
 from soundstage.stages.spectrostream.config import SpectroStreamConfig
-from soundstage.stages.weights import WeightsError, closing_source
+from soundstage.stages.weights.sources import WeightsError, closing_source
 
 HERE = Path(__file__).parents[4] / "shared" / "reference" / "spectrostream" / "A"
 

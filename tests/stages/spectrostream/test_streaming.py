@@ -12,7 +12,7 @@ from soundstage.stages.spectrostream.codec import load_codec
 from soundstage.stages.spectrostream.config import DEMO, FULL, TINY
 from soundstage.stages.spectrostream.stage import CodecParams
 from soundstage.stages.spectrostream.streaming import Memory
-from soundstage.stages.weights import open_source
+from soundstage.stages.weights.sources import open_source
 
 FORMAT = Format(chunk_s=0.24, context_s=0.48, codec_memory=Memory(TINY).size)
 CPU = jax.devices("cpu")[0]

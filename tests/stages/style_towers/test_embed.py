@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from soundstage.graph.format import Format
-from soundstage.stages.style import Embed as RandomEmbed
-from soundstage.stages.style_prompts import LONGEST_TEXT_CHARACTERS
+from soundstage.stages.style.prompts import LONGEST_TEXT_CHARACTERS
+from soundstage.stages.style.stage import Embed as RandomEmbed
 from soundstage.stages.style_towers.stage import Embed
 
 FORMAT = Format(style_dim=48, clip_s=1.0)

@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from soundstage.training.corpus.compose import band, compose
+from soundstage.training.corpus.composition.compose import band, compose
+from soundstage.training.corpus.composition.theory import TONICS, scale_classes
 from soundstage.training.corpus.genres import GENRES
 from soundstage.training.corpus.instruments import INSTRUMENTS
 from soundstage.training.corpus.midi import midi_bytes
 from soundstage.training.corpus.plan import plan_brief
-from soundstage.training.corpus.theory import TONICS, scale_classes
 
 PIECE_S = 20.0
 SEEDS = (1, 2)

@@ -3,12 +3,12 @@ import io
 import mido
 import pytest
 
-from soundstage.training.corpus.compose import compose
+from soundstage.training.corpus.composition.compose import compose
+from soundstage.training.corpus.composition.score import DRUM_CHANNEL, Note, Score, Track
 from soundstage.training.corpus.genres import GENRES
 from soundstage.training.corpus.instruments import INSTRUMENTS
 from soundstage.training.corpus.midi import TICKS_PER_BEAT, midi_bytes, ticks
 from soundstage.training.corpus.plan import plan_brief
-from soundstage.training.corpus.score import DRUM_CHANNEL, Note, Score, Track
 
 
 def read_back(data):

@@ -2,9 +2,9 @@ from collections import Counter
 
 import pytest
 
+from soundstage.training.corpus.composition.theory import TONICS
 from soundstage.training.corpus.genres import GENRES
 from soundstage.training.corpus.plan import piece_seed, plan_piece
-from soundstage.training.corpus.theory import TONICS
 
 
 def test_splits_and_corpora_share_no_seed():

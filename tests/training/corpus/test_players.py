@@ -1,15 +1,15 @@
 import numpy as np
 import pytest
 
-from soundstage.training.corpus.drums import Drums
-from soundstage.training.corpus.feel import loosened, movement, swung
-from soundstage.training.corpus.figure import Figure
+from soundstage.training.corpus.composition.drums import Drums
+from soundstage.training.corpus.composition.feel import loosened, movement, swung
+from soundstage.training.corpus.composition.figure import Figure
+from soundstage.training.corpus.composition.melody import Melody
+from soundstage.training.corpus.composition.scene import Scene
+from soundstage.training.corpus.composition.score import Note
+from soundstage.training.corpus.composition.theory import lay_chords, scale_classes, span_at
 from soundstage.training.corpus.genres import GENRES
 from soundstage.training.corpus.instruments import DRUMS
-from soundstage.training.corpus.melody import Melody
-from soundstage.training.corpus.scene import Scene
-from soundstage.training.corpus.score import Note
-from soundstage.training.corpus.theory import lay_chords, scale_classes, span_at
 
 PARTS = {f"{g.name} {p.role}": p for g in GENRES.values() for p in g.parts}
 BARS, START, TONIC = 8, 16.0, 2

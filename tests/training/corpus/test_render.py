@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from soundstage.training.corpus.compose import compose
+from soundstage.training.corpus.composition.compose import compose
 from soundstage.training.corpus.loudness import loudness_lufs
 from soundstage.training.corpus.making import Order, make
 from soundstage.training.corpus.manifest import read_manifest

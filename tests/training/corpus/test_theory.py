@@ -2,8 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from soundstage.training.corpus.genres import GENRES
-from soundstage.training.corpus.theory import (
+from soundstage.training.corpus.composition.theory import (
     MODES,
     QUALITIES,
     adapted_classes,
@@ -12,6 +11,7 @@ from soundstage.training.corpus.theory import (
     scale_classes,
     voice,
 )
+from soundstage.training.corpus.genres import GENRES
 
 
 @pytest.mark.parametrize(

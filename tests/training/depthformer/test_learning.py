@@ -14,12 +14,18 @@ from soundstage.stages.depthformer.loading import load_depthformer
 from soundstage.stages.depthformer.model import Depthformer
 from soundstage.stages.depthformer.sampler import ChunkSampler
 from soundstage.stages.depthformer.vocabulary import Vocabulary
-from soundstage.stages.weights import open_source
+from soundstage.stages.weights.sources import open_source
 from soundstage.training.depthformer.examples import ExampleParams, Examples
 from soundstage.training.depthformer.export import export
 from soundstage.training.depthformer.fitting import FitParams, best_weights, fit
 from soundstage.training.depthformer.initial import near_alike, start_from
-from soundstage.training.depthformer.objective import groups, level_means, level_weights, make_loss, surprise
+from soundstage.training.depthformer.objective import (
+    groups,
+    level_means,
+    level_weights,
+    make_loss,
+    surprise,
+)
 from soundstage.training.loop import Budget
 from soundstage.training.optimizer import OptimizerParams, start
 from soundstage.training.progress import Silent

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from soundstage.stages.style_features import MEL_BANDS, POWER_FLOOR, ClipFeatures
+from soundstage.stages.style.features import MEL_BANDS, POWER_FLOOR, ClipFeatures
 from soundstage.training.style.sounds import crop, wear_sounds
 
 FEATURES = ClipFeatures(16_000)

@@ -10,8 +10,8 @@ import soundfile
 from typer.testing import CliRunner
 
 from soundstage.graph.format import Format
-from soundstage.stages.style import Quantize
-from soundstage.stages.style_features import ClipFeatures
+from soundstage.stages.style.features import ClipFeatures
+from soundstage.stages.style.stage import Quantize
 from soundstage.stages.style_towers.config import TowersConfig
 from soundstage.stages.style_towers.stage import Embed
 from soundstage.stages.style_towers.text import SentencePieces
@@ -206,4 +206,4 @@ def test_the_command_says_what_is_missing(arguments, reason, tmp_path, monkeypat
 def test_help_shows_examples():
     result = CliRunner().invoke(make_app(), ["--help"])
     assert result.exit_code == 0
-    assert "python -m training.style --corpus" in result.stdout
+    assert "python -m soundstage.training.style --corpus" in result.stdout

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import soundfile
 
+from soundstage.errors import InputError
 from soundstage.graph.format import Format
-from soundstage.runners.errors import InputError
-from soundstage.runners.front import load
+from soundstage.runners.api import load
 from soundstage.stages.spectrostream.codec import load_codec
 from soundstage.stages.spectrostream.config import TINY
 from soundstage.stages.spectrostream.stage import CodecParams
-from soundstage.stages.weights import open_source
+from soundstage.stages.weights.sources import open_source
 from soundstage.training.tokens.building import NotTrainable, file_encoders, pipeline_encoders
 from soundstage.training.tokens.cache import TokenCache
 from soundstage.training.tokens.encoding import Encoders, codec_tokens, cut_clips

@@ -1,8 +1,8 @@
 """Ambient: chords that breathe, a drone, single bells; no beat."""
 
-from soundstage.training.corpus.figure import Figure
+from soundstage.training.corpus.composition.figure import Figure
+from soundstage.training.corpus.composition.melody import Melody
 from soundstage.training.corpus.genre import Genre, Part
-from soundstage.training.corpus.melody import Melody
 
 AMBIENT = Genre(
     name="ambient",

@@ -1,8 +1,8 @@
 """Classical piano: broken chords in the left hand, a melody in the right."""
 
-from soundstage.training.corpus.figure import Figure
+from soundstage.training.corpus.composition.figure import Figure
+from soundstage.training.corpus.composition.melody import Melody
 from soundstage.training.corpus.genre import Genre, Part
-from soundstage.training.corpus.melody import Melody
 
 CLASSICAL_PIANO = Genre(
     name="classical_piano",

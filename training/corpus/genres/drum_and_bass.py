@@ -1,9 +1,9 @@
 """Drum and bass: broken beats at twice the pace of what lies over them."""
 
-from soundstage.training.corpus.drums import Drums
-from soundstage.training.corpus.figure import Figure
+from soundstage.training.corpus.composition.drums import Drums
+from soundstage.training.corpus.composition.figure import Figure
+from soundstage.training.corpus.composition.melody import Melody
 from soundstage.training.corpus.genre import Genre, Part
-from soundstage.training.corpus.melody import Melody
 
 DRUM_AND_BASS = Genre(
     name="drum_and_bass",

@@ -1,8 +1,8 @@
 """Folk: a picked guitar and whoever joins it."""
 
-from soundstage.training.corpus.figure import Figure
+from soundstage.training.corpus.composition.figure import Figure
+from soundstage.training.corpus.composition.melody import Melody
 from soundstage.training.corpus.genre import Genre, Part
-from soundstage.training.corpus.melody import Melody
 
 FOLK = Genre(
     name="folk",

@@ -1,9 +1,9 @@
 """Funk: sixteenths on one chord, the bass in front."""
 
-from soundstage.training.corpus.drums import Drums
-from soundstage.training.corpus.figure import Figure
+from soundstage.training.corpus.composition.drums import Drums
+from soundstage.training.corpus.composition.figure import Figure
+from soundstage.training.corpus.composition.melody import Melody
 from soundstage.training.corpus.genre import Genre, Part
-from soundstage.training.corpus.melody import Melody
 
 FUNK = Genre(
     name="funk",

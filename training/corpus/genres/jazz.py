@@ -1,10 +1,10 @@
 """Jazz: a walking bass, swung ride cymbal, chords where they are not expected."""
 
-from soundstage.training.corpus.drums import Drums
-from soundstage.training.corpus.figure import Figure
+from soundstage.training.corpus.composition.drums import Drums
+from soundstage.training.corpus.composition.figure import Figure
+from soundstage.training.corpus.composition.melody import Melody
+from soundstage.training.corpus.composition.walking import Walking
 from soundstage.training.corpus.genre import Genre, Part
-from soundstage.training.corpus.melody import Melody
-from soundstage.training.corpus.walking import Walking
 
 JAZZ = Genre(
     name="jazz",

@@ -1,8 +1,8 @@
 """Orchestral music for films: strings in motion, brass where it peaks."""
 
-from soundstage.training.corpus.figure import Figure
+from soundstage.training.corpus.composition.figure import Figure
+from soundstage.training.corpus.composition.melody import Melody
 from soundstage.training.corpus.genre import Genre, Part
-from soundstage.training.corpus.melody import Melody
 
 ORCHESTRAL = Genre(
     name="orchestral",

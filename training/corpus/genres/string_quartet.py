@@ -1,8 +1,8 @@
 """String quartet: a melody, two inner voices, a bass, all bowed."""
 
-from soundstage.training.corpus.figure import Figure
+from soundstage.training.corpus.composition.figure import Figure
+from soundstage.training.corpus.composition.melody import Melody
 from soundstage.training.corpus.genre import Genre, Part
-from soundstage.training.corpus.melody import Melody
 
 STRING_QUARTET = Genre(
     name="string_quartet",

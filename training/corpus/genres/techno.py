@@ -1,7 +1,7 @@
 """Techno: one chord, a rolling bass, sixteenths that change little."""
 
-from soundstage.training.corpus.drums import Drums
-from soundstage.training.corpus.figure import Figure
+from soundstage.training.corpus.composition.drums import Drums
+from soundstage.training.corpus.composition.figure import Figure
 from soundstage.training.corpus.genre import Genre, Part
 
 TECHNO = Genre(

@@ -1,0 +1,116 @@
+"""`soundstage branch`: its options, and nothing else."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from soundstage.apps.commands.exit_codes import errors_as_lines
+from soundstage.apps.commands.options import (
+    MUSIC_PANEL,
+    OUTPUT_PANEL,
+    Allow,
+    Debug,
+    Guidance,
+    Place,
+    Quiet,
+    Runner,
+    Temperature,
+    TopK,
+    given,
+)
+from soundstage.apps.commands.pipeline_choice import choose
+from soundstage.runners.choice import RunnerChoice
+
+EXAMPLES = """Examples:
+
+soundstage branch evening.session --prompt "warm pads" --prompt "jazz trio" --output-dir out
+
+soundstage branch evening.session --prompt "pads:0.3 | jazz:0.7" --duration 30 --save"""
+
+
+def branch(
+    session: Annotated[
+        Path,
+        typer.Argument(metavar="SESSION", help="A saved session, to go on from; it is only read."),
+    ],
+    prompt: Annotated[
+        list[str],
+        typer.Option(
+            "--prompt",
+            metavar="PROMPTS",
+            help="How one branch should sound: one text, or several with weights, such as "
+            "`warm pads:0.3 | jazz trio:0.7`. Repeat it for each branch.",
+            rich_help_panel=MUSIC_PANEL,
+        ),
+    ],
+    duration: Annotated[
+        float,
+        typer.Option(
+            metavar="SECONDS",
+            help="Length of each branch; above 0, at most 24 hours.",
+            rich_help_panel=MUSIC_PANEL,
+        ),
+    ] = 10.0,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            help="For all branches.", show_default="the session's", rich_help_panel=MUSIC_PANEL
+        ),
+    ] = None,
+    temperature: Temperature = None,
+    top_k: TopK = None,
+    guidance_weight: Guidance = None,
+    row: Annotated[
+        int | None,
+        typer.Option(
+            help="Which stream of a session of several goes on, counted from 0.",
+            rich_help_panel=MUSIC_PANEL,
+        ),
+    ] = None,
+    place: Place = None,
+    allow: Allow = None,
+    runner: Runner = "local",
+    output_dir: Annotated[
+        Path,
+        typer.Option(
+            "--output-dir",
+            "-o",
+            metavar="DIR",
+            help="Where the files go, as 01-warm-pads.wav and so on; made if it is missing.",
+            rich_help_panel=OUTPUT_PANEL,
+        ),
+    ] = Path("branches"),
+    save: Annotated[
+        bool,
+        typer.Option(
+            "--save",
+            help="Save each branch as a session beside its file.",
+            rich_help_panel=OUTPUT_PANEL,
+        ),
+    ] = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Let one saved session go on in several styles, one file for each.
+
+    All branches are made together, as rows of one batch. The session itself stays as it is.
+    """
+    with errors_as_lines(debug):
+        # late, as JAX and Arrow come with it
+        from soundstage.apps.commands.branch.branching import Branching, parse_set
+        from soundstage.apps.commands.branch.branching import branch as make
+        from soundstage.progress import open_progress
+
+        asked = Branching(
+            session=session,
+            prompts=tuple(map(parse_set, prompt)),
+            duration_s=duration,
+            folder=output_dir,
+            controls=given(seed, temperature, top_k, guidance_weight),
+            save=save,
+            row=row,
+            choice=choose(None, None, None, None, place, allow),
+            runner=RunnerChoice(runner),
+        )
+        make(asked, open_progress(quiet))

@@ -1,0 +1,160 @@
+"""What this machine is: cores, memory, devices, libraries, caches, sound."""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as installed_version
+from pathlib import Path
+
+from soundstage.errors import UserError
+from soundstage.runners.compilation import cache_folder
+from soundstage.version import version
+
+# What matters to how fast music is made, and to whether it is heard.
+LIBRARIES = ("jax", "jaxlib", "flax", "numpy", "pyarrow", "ray", "sounddevice", "textual")
+# Programs that play WAV from their standard input, and how to call them.
+PLAYERS: Mapping[str, str] = {
+    "aplay": "aplay -q",
+    "paplay": "paplay",
+    "pw-play": "pw-play -",
+    "ffplay": "ffplay -nodisp -autoexit -loglevel error -i -",
+    "mpv": "mpv --really-quiet -",
+    "play": "play -q -t wav -",
+}
+_MEMINFO = Path("/proc/meminfo")
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder on disk.
+
+    Attributes:
+        path: where.
+        bytes: how much is in it; 0 if it is not there.
+        free_bytes: how much more fits.
+    """
+
+    path: Path
+    bytes: int
+    free_bytes: int
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What there is.
+
+    Attributes:
+        processor: its name, as far as the system tells.
+        cores: how many this process may use.
+        load: processes that wanted to run during the last minute, on average; None = unknown.
+        memory_bytes: of the machine; None = unknown.
+        available_bytes: of that, what may still be used; None = unknown.
+        system: operating system and Python.
+        versions: of soundstage and of the libraries that are installed.
+        devices: what JAX can compute on, the one for "auto" first.
+        has_nvidia: whether there is an NVIDIA GPU, whether or not JAX can use it.
+        cache: compiled programs.
+        sound: sound devices, the default one first.
+        no_sound: why there are none, if so.
+        players: commands for `soundstage play --to`.
+    """
+
+    processor: str
+    cores: int
+    load: float | None
+    memory_bytes: int | None
+    available_bytes: int | None
+    system: str
+    versions: Mapping[str, str]
+    devices: tuple[str, ...]
+    has_nvidia: bool
+    cache: Folder
+    sound: tuple[str, ...]
+    no_sound: str
+    players: tuple[str, ...]
+
+    @property
+    def has_accelerator(self) -> bool:
+        """Whether JAX can compute on anything but the processor."""
+        return any(not device.startswith("cpu") for device in self.devices)
+
+
+def look_around() -> Machine:
+    """Looks at this machine; takes about as long as importing JAX."""
+    import jax
+
+    sound, no_sound = _sound()
+    memory = _meminfo()
+    return Machine(
+        processor=_processor(),
+        cores=len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count() or 1,
+        load=os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+        memory_bytes=memory.get("MemTotal"),
+        available_bytes=memory.get("MemAvailable"),
+        system=f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+        versions={"soundstage": version()} | _versions(),
+        devices=tuple(f"{each.platform}:{each.id} {each.device_kind}" for each in jax.devices()),
+        has_nvidia=Path("/dev/nvidia0").exists() or shutil.which("nvidia-smi") is not None,
+        cache=folder(cache_folder()),
+        sound=sound,
+        no_sound=no_sound,
+        players=tuple(command for name, command in PLAYERS.items() if shutil.which(name)),
+    )
+
+
+def folder(path: Path) -> Folder:
+    """How much is in a folder, and how much fits."""
+    there = next(parent for parent in (path, *path.parents) if parent.exists())
+    sizes = (file.stat().st_size for file in path.rglob("*") if file.is_file())
+    return Folder(path, sum(sizes), shutil.disk_usage(there).free)
+
+
+def peak_memory_bytes() -> int:
+    """The most memory that this process has had so far, of the machine's own."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in LIBRARIES:
+        try:
+            found[name] = installed_version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _meminfo() -> dict[str, int]:
+    """Linux's table in bytes; empty elsewhere."""
+    if not _MEMINFO.exists():
+        return {}
+    lines = (line.split() for line in _MEMINFO.read_text().splitlines())
+    return {words[0].rstrip(":"): 1024 * int(words[1]) for words in lines if len(words) == 3}
+
+
+def _processor() -> str:
+    told = Path("/proc/cpuinfo")
+    lines = told.read_text().splitlines() if told.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _sound() -> tuple[tuple[str, ...], str]:
+    from soundstage.apps.player.sound_devices import find_devices
+
+    try:
+        devices = find_devices()
+    except UserError as error:
+        return (), str(error)
+    ordered = sorted(devices, key=lambda each: not each.is_default)
+    return tuple(f"{each.index} {each.name}" for each in ordered), "" if devices else "no device"

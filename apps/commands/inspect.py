@@ -1,0 +1,170 @@
+"""`soundstage inspect`: what is in a file, and what made it."""
+
+import json
+import math
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from soundstage.apps.commands.exit_codes import errors_as_lines
+from soundstage.apps.commands.options import Debug
+from soundstage.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from soundstage.runners.sessions.files import SavedSession
+
+EXAMPLES = """Examples:
+
+soundstage inspect out.wav --plot out.png
+
+soundstage inspect evening.session --json"""
+
+_ARROW_FILE = b"ARROW1"
+_ARROW_STREAM = b"\xff\xff\xff\xff"
+
+
+def inspect(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", help="An audio file, a session, a journal or a recorded run."
+        ),
+    ],
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="PNG", help="Draw waveform and spectrogram into this PNG file."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Tell what is in a file: length, loudness, silence, and what made it.
+
+    Of audio it reads back the provenance that soundstage writes into the tags; of a session, a
+    journal or a recorded run it tells the pipeline, the weights and how far it has come.
+    """
+    with errors_as_lines(debug):
+        kind = _kind(file)
+        if kind != "audio" and plot is not None:
+            raise UsageError(f"--plot draws audio, and {file} is a {kind}")
+        read = {
+            "audio": _audio,
+            "session": _session,
+            "journal": _journal,
+            "recorded run": _trace,
+        }
+        facts, lines = read[kind](file)
+        if plot is not None:
+            from soundstage.audio.plots import plot as draw
+
+            draw(file, plot)
+        if as_json:
+            print(json.dumps(_plain(facts), indent=2, allow_nan=False))
+            return
+        for line in lines:
+            print(_printable(line))
+
+
+def _kind(file: Path) -> str:
+    try:
+        with file.open("rb") as stream:
+            start = stream.read(len(_ARROW_FILE))
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read: {error.strerror or error}") from error
+    if start == _ARROW_FILE:
+        return "session"
+    if not start.startswith(_ARROW_STREAM):
+        return "audio"
+    from soundstage.runners.sessions.journal_file import is_journal
+
+    return "journal" if is_journal(file) else "recorded run"
+
+
+def _audio(file: Path) -> tuple[dict[str, Any], list[str]]:
+    from soundstage.audio.inspection import inspect as read
+
+    found = read(file)
+    return asdict(found), found.lines()
+
+
+def _session(file: Path) -> tuple[dict[str, Any], list[str]]:
+    from soundstage.runners.sessions.files import read_session
+
+    return _saved(read_session(file), "session")
+
+
+def _journal(file: Path) -> tuple[dict[str, Any], list[str]]:
+    from soundstage.runners.sessions.journal_file import read_journal
+
+    found = read_journal(file)
+    facts, lines = _saved(found.session, "journal")
+    told = {"version": found.version, "committed": found.chunks, "samples": found.samples}
+    what = f"{found.samples} samples, in {found.chunks} chunks, by soundstage {found.version}"
+    return facts | told, [*lines, f"written     {what}"]
+
+
+def _saved(saved: "SavedSession", what: str) -> tuple[dict[str, Any], list[str]]:
+    from soundstage.graph.check import build
+    from soundstage.runners.sessions.provenance import describe
+    from soundstage.version import version
+
+    graph = build(saved.spec)
+    state, rows = saved.restore(graph, saved.weights)
+    made = [
+        describe(graph, saved.weights, row, (), chunk, version())
+        for row, chunk in zip(rows, state.chunks, strict=True)
+    ]
+    facts = {"pipeline": graph.name, "graph": graph.digest, "streams": list(map(asdict, made))}
+    lines = [saved.path.name, f"{what} of  pipeline {graph.name}, graph {graph.digest}"]
+    for stream, one in zip(state.streams, made, strict=True):
+        lines += [f"stream      {stream}"] if len(made) > 1 else []
+        # The first line of a record says who made the file, which a session does not know.
+        lines += one.lines()[1:]
+    return facts, lines
+
+
+def _trace(file: Path) -> tuple[dict[str, Any], list[str]]:
+    from soundstage.runners.traces.trace import read_trace
+
+    trace = read_trace(file)
+    said: dict[str, int] = {}
+    ticks = 0
+    for entry in trace.entries():
+        said[entry.stage] = said.get(entry.stage, 0) + len(entry.message)
+        ticks = entry.tick + 1
+    facts = {
+        "pipeline": trace.spec.name,
+        "graph": trace.graph_digest,
+        "version": trace.version,
+        "weights": dict(trace.weights),
+        "ticks": ticks,
+        "complete": trace.complete,
+        "bytes": said,
+    }
+    ending = "" if trace.complete else ", cut short: the run was stopped"
+    lines = [
+        file.name,
+        f"recorded by soundstage {trace.version}, pipeline {trace.spec.name}, "
+        f"graph {trace.graph_digest}",
+        f"ticks       {ticks}{ending}",
+    ]
+    lines += [f"messages    {stage}: {size / 1000:.1f} kB" for stage, size in said.items()]
+    lines += [
+        f"weights     {stage}: {entry['note']} ({entry['digest'][:12]})"
+        for stage, entry in trace.weights.items()
+    ]
+    return facts, lines
+
+
+def _plain(value: Any) -> Any:
+    """JSON knows no infinity: the level of silence is null."""
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _printable(line: str) -> str:
+    return "".join(c if c.isprintable() else " " for c in line)

@@ -1,0 +1,103 @@
+"""The command `soundstage`: one function a command, each in a file of its own."""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from soundstage.apps.commands import finetune, inspect, pipeline, replay, serve, verify
+from soundstage.apps.commands.branch import branch
+from soundstage.apps.commands.doctor import doctor
+from soundstage.apps.commands.exit_codes import STOPPED, CommandFailed, errors_as_lines
+from soundstage.apps.commands.generate import generate
+from soundstage.apps.commands.models import models
+from soundstage.apps.commands.plan import plan
+from soundstage.apps.commands.play import play
+from soundstage.apps.commands.variants import variants
+from soundstage.interrupts import stopped_politely
+
+EXIT_CODES = """Exit codes: 0 done; 1 verify found faults, two runs differ, or doctor found it too
+slow; 2 wrong command line; 3 bad input (prompt, audio file, duration, control, session, recorded
+run); 4 bad pipeline; 5 bad weights; 6 output cannot be written; 7 a stage failed; 8 a download
+failed; 130 stopped with Ctrl-C."""
+
+app = typer.Typer(
+    name="soundstage",
+    help="Make music with a pipeline of pluggable, typed stages.",
+    epilog=EXIT_CODES,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
+app.command(epilog=generate.EXAMPLES)(generate.generate)
+app.command(epilog=play.EXAMPLES)(play.play)
+app.command(epilog=serve.EXAMPLES)(serve.serve)
+app.command(epilog=doctor.EXAMPLES)(doctor.doctor)
+app.command(epilog=variants.EXAMPLES)(variants.variants)
+app.command(epilog=branch.EXAMPLES)(branch.branch)
+app.command(epilog=pipeline.CHECK_EXAMPLES)(pipeline.check)
+app.command(epilog=pipeline.GRAPH_EXAMPLES)(pipeline.graph)
+app.command()(pipeline.presets)
+app.command(epilog=plan.EXAMPLES)(plan.plan)
+app.command(epilog=inspect.EXAMPLES)(inspect.inspect)
+app.command(epilog=replay.REPLAY_EXAMPLES)(replay.replay)
+app.command(epilog=replay.DIFF_EXAMPLES)(replay.diff)
+app.command(epilog=verify.EXAMPLES)(verify.verify)
+app.add_typer(models.app, name="models")
+app.command(epilog=finetune.EXAMPLES)(finetune.finetune)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from soundstage.version import version
+
+        print(f"soundstage {version()}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool,
+    typer.Option(
+        "--version", callback=_print_version, is_eager=True, help="Print the version and leave."
+    ),
+]
+
+
+@app.callback(invoke_without_command=True)
+def _root(context: typer.Context, version: Version = False) -> None:
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs one command and ends the process with its exit code.
+
+    Args:
+        arguments: the command line without the program's name; None takes the process's own.
+
+    Raises:
+        SystemExit: with a code from the table in `soundstage.errors`.
+    """
+    with stopped_politely():
+        code = _run(list(sys.argv[1:] if arguments is None else arguments))
+    if code == STOPPED and arguments is None:
+        # Threads of stages under way would keep the process until they are done.
+        os._exit(code)
+    sys.exit(code)
+
+
+def _run(arguments: list[str]) -> int:
+    command = typer.main.get_command(app)
+    try:
+        with errors_as_lines("--debug" in arguments):
+            command.main(arguments, prog_name="soundstage", standalone_mode=False)
+            sys.stdout.flush()
+    except CommandFailed as failure:
+        return failure.code
+    return 0
+
+
+if __name__ == "__main__":
+    main()

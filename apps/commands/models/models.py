@@ -1,0 +1,223 @@
+"""`soundstage models`: the published weights, from a hub to where pipelines find them."""
+
+import json
+from dataclasses import asdict
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from soundstage.apps.commands.exit_codes import CommandFailed, errors_as_lines
+from soundstage.apps.commands.options import Debug
+from soundstage.errors import InputError, ModelError
+
+HELP = """Fetch, prove and convert the published weights.
+
+`NAME` is a model's name, or a preset's for all that it needs; `soundstage models list` has both."""
+LIST_EXAMPLES = """Examples:
+
+soundstage models list
+
+soundstage models list --json"""
+DOWNLOAD_EXAMPLES = """Examples:
+
+soundstage models download large
+
+soundstage models download base --source /media/stick/magenta
+
+soundstage models download large --source https://mirror.example.org
+
+soundstage models download large --offline"""
+VERIFY_EXAMPLES = """Example:
+
+soundstage models verify large"""
+CONVERT_EXAMPLES = """Examples:
+
+soundstage models convert depthformer-large depthformer-large --dtype bfloat16
+
+soundstage models convert spectrostream spectrostream
+
+soundstage models convert llm_base_x4286_c1860k.tar base.safetensors"""
+PATH_EXAMPLES = """Example:
+
+soundstage models path depthformer-large"""
+
+app = typer.Typer(help=HELP, no_args_is_help=False, rich_markup_mode="markdown")
+
+
+class DType(StrEnum):
+    """What a network computes in."""
+
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="A model or a preset.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
+
+
+@app.callback(invoke_without_command=True)
+def _root(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+@app.command("list", epilog=LIST_EXAMPLES)
+def list_models(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    debug: Debug = False,
+) -> None:
+    """List the published models, what of them is here, and which presets need them."""
+    with errors_as_lines(debug):
+        found = _listed()
+        if as_json:
+            print(json.dumps(found, indent=2))
+            return
+        for model in found["models"]:
+            here = model["path"] or "not here"
+            needed = ", ".join(model["presets"]) or "no preset"
+            print(f"{model['name']:<18} {model['what']}; for {needed}; {here}")
+        for preset, names in found["presets"].items():
+            print(f"{preset:<18} {', '.join(names)}")
+        terms = found["terms"]
+        print(f"weights {terms['weights']}, their makers' code {terms['code']}; {terms['summary']}")
+
+
+def _listed() -> dict[str, Any]:
+    from soundstage.stages.weights.models_folder import model_paths, models_folder
+    from soundstage.stages.weights.published.catalogue import read_catalogue
+    from soundstage.stages.weights.published.records import Records
+
+    catalogue = read_catalogue()
+    records = Records.read(models_folder())
+    models = []
+    for model in catalogue.models.values():
+        path = next((path for path in model_paths(model.name) if path.exists()), None)
+        recorded = {file.path: records.of(model, file) for file in model.files}
+        models.append(
+            {
+                "name": model.name,
+                "what": model.what,
+                "repository": model.repository,
+                "revision": model.revision,
+                "card": model.card,
+                "path": None if path is None else str(path),
+                "presets": [name for name, m in catalogue.presets.items() if model.name in m],
+                "files": {path: found and asdict(found) for path, found in recorded.items()},
+            }
+        )
+    presets = {name: list(models) for name, models in catalogue.presets.items()}
+    return {"models": models, "presets": presets, "terms": asdict(catalogue.terms)}
+
+
+@app.command(epilog=DOWNLOAD_EXAMPLES)
+def download(
+    name: Name,
+    source: Annotated[
+        str,
+        typer.Option(
+            metavar="WHERE", help="A folder that has the files, or the URL of a mirror of the hub."
+        ),
+    ] = "",
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Ask nobody; use what the hub's cache has.")
+    ] = False,
+    revision: Annotated[
+        str,
+        typer.Option(
+            metavar="COMMIT",
+            help="A branch, tag or commit; its hashes are recorded in place of the old ones.",
+        ),
+    ] = "",
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Fetch what is missing, check it, and put it where pipelines find it.
+
+    Large files go into the hub's own cache and are linked from there. What is cut off goes on where
+    it stopped. Hashes are recorded when a file first comes and checked from then on.
+    """
+    with errors_as_lines(debug):
+        from soundstage.progress import open_progress
+        from soundstage.stages.weights.models_folder import models_folder
+        from soundstage.stages.weights.published.catalogue import read_catalogue
+        from soundstage.stages.weights.published.download import Request
+        from soundstage.stages.weights.published.download import download as fetch
+
+        catalogue = read_catalogue()
+        request = Request(catalogue.find(name), source, offline, revision)
+        say = (lambda line: None) if quiet else print
+        fetch(request, catalogue.terms, models_folder(), open_progress(quiet), say)
+        if name in catalogue.presets and not quiet:
+            print(f'ready: soundstage generate --preset {name} --prompt "disco funk"')
+
+
+@app.command(epilog=VERIFY_EXAMPLES)
+def verify(name: Name, quiet: Quiet = False, debug: Debug = False) -> None:
+    """Check every file against its record, and read every array in it.
+
+    The exit code is 5 if anything is missing or damaged.
+    """
+    with errors_as_lines(debug):
+        from soundstage.progress import open_progress
+        from soundstage.stages.weights.models_folder import models_folder
+        from soundstage.stages.weights.published.catalogue import read_catalogue
+        from soundstage.stages.weights.published.integrity import verify as judge
+
+        failed = False
+        for model in read_catalogue().find(name):
+            for verdict in judge(model, models_folder(), open_progress(quiet)):
+                failed |= bool(verdict.faults)
+                if verdict.faults or not quiet:
+                    print(verdict.line(), flush=True)
+        if failed:
+            raise CommandFailed(ModelError.exit_code)
+
+
+@app.command(epilog=CONVERT_EXAMPLES)
+def convert(
+    source: Annotated[
+        str, typer.Argument(metavar="SRC", help="A model's name, or a path to weights.")
+    ],
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="DST",
+            help="A path that ends in .safetensors, or a name; under the name of a published model "
+            "the converted one takes its place.",
+        ),
+    ],
+    dtype: Annotated[
+        DType, typer.Option(help="What the network will compute in: bfloat16 on a GPU or TPU.")
+    ] = DType.float32,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Write a model as one safetensors file that the next start maps into memory."""
+    with errors_as_lines(debug):
+        from soundstage.apps.commands.models.convert import convert as write
+        from soundstage.progress import open_progress
+
+        said = write(source, target, dtype.value, open_progress(quiet))
+        if not quiet:
+            print(said)
+
+
+@app.command(epilog=PATH_EXAMPLES)
+def path(name: Name, debug: Debug = False) -> None:
+    """Print where a model lies; one line each for a preset's."""
+    with errors_as_lines(debug):
+        from soundstage.stages.weights.models_folder import is_model_name, model_paths
+        from soundstage.stages.weights.published.catalogue import read_catalogue
+
+        catalogue = read_catalogue()
+        if not is_model_name(name):
+            raise InputError(f"{name!r} is no model's name")
+        # A name that is not published may still be one that somebody put there.
+        here = any(place.exists() for place in model_paths(name))
+        names = [name] if here else [model.name for model in catalogue.find(name)]
+        for one in names:
+            place = next((place for place in model_paths(one) if place.exists()), None)
+            if place is None:
+                raise ModelError(f"{one}: not here; `soundstage models download {one}` fetches it")
+            print(place)

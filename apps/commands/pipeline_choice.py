@@ -1,0 +1,91 @@
+"""Which pipeline a command is about: what every command's options say about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from soundstage.errors import UsageError
+
+if TYPE_CHECKING:
+    from soundstage.graph.plan import Graph
+    from soundstage.graph.spec import PipelineSpec
+
+
+@dataclass(frozen=True)
+class PipelineChoice:
+    """A pipeline, as `runners.api.read_spec` and `load` take it.
+
+    Attributes:
+        preset: a pipeline that ships with soundstage, by name; None = not given.
+        pipeline: a pipeline file; None = not given.
+        settings: overrides such as "decode.use=stages.toy:SineDecode".
+        placements: overrides such as "decode=cpu".
+        allow: module prefixes, besides "stages.", that `use` may name.
+    """
+
+    preset: str | None = None
+    pipeline: Path | None = None
+    settings: tuple[str, ...] = ()
+    placements: tuple[str, ...] = ()
+    allow: tuple[str, ...] = ()
+
+    @property
+    def names_a_graph(self) -> bool:
+        """Whether anything was said about what runs, rather than only where."""
+        return bool(self.preset or self.pipeline or self.settings)
+
+    def read(self) -> PipelineSpec:
+        """Reads the file and applies the overrides.
+
+        Raises:
+            PipelineError: as `runners.api.read_spec`.
+        """
+        from soundstage.runners.api import read_spec
+
+        return read_spec(self.preset, self.pipeline, self.settings, self.placements)
+
+    def load(self) -> Graph:
+        """Reads and checks it.
+
+        Raises:
+            PipelineError: as `runners.api.load`.
+        """
+        from soundstage.runners.api import load
+
+        return load(self.preset, self.pipeline, self.settings, self.placements, self.allow)
+
+
+def choose(
+    named: str | None,
+    preset: str | None,
+    pipeline: Path | None,
+    settings: list[str] | None,
+    placements: list[str] | None,
+    allow: list[str] | None,
+) -> PipelineChoice:
+    """Puts a command's options together.
+
+    Args:
+        named: a preset or a file; what ends in .toml, has a folder or exists as a file is a file.
+        preset: as `PipelineChoice`, like the others.
+        pipeline: see `preset`.
+        settings: see `preset`.
+        placements: see `preset`.
+        allow: see `preset`.
+
+    Raises:
+        UsageError: a pipeline or a preset was named twice.
+    """
+    if named is not None:
+        is_file = named.endswith(".toml") or "/" in named or Path(named).is_file()
+        if (pipeline if is_file else preset) is not None:
+            option = "--pipeline" if is_file else "--preset"
+            raise UsageError(f"{named!r} and {option} name two pipelines; give one of them")
+        if is_file:
+            pipeline = Path(named)
+        else:
+            preset = named
+    lists = (tuple(given or ()) for given in (settings, placements, allow))
+    return PipelineChoice(preset, pipeline, *lists)

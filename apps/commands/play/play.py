@@ -1,0 +1,275 @@
+"""`soundstage play`: its options, and nothing else."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from soundstage.apps.commands.exit_codes import errors_as_lines
+from soundstage.apps.commands.generate.generate import (
+    AudioPrompt,
+    ContinueFrom,
+    Inject,
+    Prompt,
+    Prompts,
+    Resume,
+    Seed,
+)
+from soundstage.apps.commands.options import (
+    MUSIC_PANEL,
+    OUTPUT_PANEL,
+    Allow,
+    Debug,
+    Guidance,
+    Pipeline,
+    Place,
+    Preset,
+    Quiet,
+    RayAddress,
+    Runner,
+    Set,
+    Temperature,
+    TopK,
+    Window,
+    given,
+)
+from soundstage.apps.commands.pipeline_choice import choose
+from soundstage.errors import UsageError
+from soundstage.runners.choice import RunnerChoice
+
+if TYPE_CHECKING:
+    from soundstage.apps.commands.play.performance import Destination, Watch
+    from soundstage.apps.player.live_input import Hearing
+    from soundstage.progress import Progress
+
+EXAMPLES = """Examples:
+
+soundstage play "warm ambient pads"
+
+soundstage play --prompt "warm pads" --prompt "jazz trio:0.5" --audio ref.wav --latency 2
+
+soundstage play "strings" --to "aplay -q"
+
+soundstage play "strings" --to "ffplay -nodisp -autoexit -loglevel error -i -"
+
+soundstage play "dub techno" --preset demo-inject --listen
+
+soundstage play "acid" --save set.session; soundstage play --resume set.session"""
+
+Duration = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SECONDS",
+        help="Above 0, at most 24 hours.",
+        show_default="until you stop it",
+        rich_help_panel=MUSIC_PANEL,
+    ),
+]
+Listen = Annotated[
+    bool,
+    typer.Option(
+        "--listen",
+        help="Play the microphone into the music, likewise. Use headphones, or it hears itself.",
+        rich_help_panel=MUSIC_PANEL,
+    ),
+]
+InputDevice = Annotated[
+    str | None,
+    typer.Option(
+        "--input-device",
+        metavar="DEVICE",
+        help="Listen to this sound device: its number or a part of its name.",
+        show_default="the system's",
+        rich_help_panel=MUSIC_PANEL,
+    ),
+]
+Device = Annotated[
+    str | None,
+    typer.Option(
+        "--device",
+        metavar="DEVICE",
+        help="A sound device's number or a part of its name.",
+        show_default="the system's",
+        rich_help_panel=OUTPUT_PANEL,
+    ),
+]
+ListDevices = Annotated[
+    bool,
+    typer.Option(
+        "--list-devices", help="Print the sound devices and leave.", rich_help_panel=OUTPUT_PANEL
+    ),
+]
+To = Annotated[
+    str | None,
+    typer.Option(
+        "--to",
+        metavar="COMMAND",
+        help="Instead of on the speakers, play through a program that reads WAV from its "
+        "standard input.",
+        rich_help_panel=OUTPUT_PANEL,
+    ),
+]
+Output = Annotated[
+    str | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="Instead of on the speakers, play into a .wav, .flac, .ogg or .mp3 file, in real "
+        "time; - streams WAV to standard output.",
+        rich_help_panel=OUTPUT_PANEL,
+    ),
+]
+Latency = Annotated[
+    int,
+    typer.Option(
+        metavar="CHUNKS",
+        help="Chunks kept in stock, 1 to 60. More survive slower moments; a change is heard as "
+        "much later.",
+        rich_help_panel=OUTPUT_PANEL,
+    ),
+]
+Save = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Save the session at the end, however it ends, and whenever you press s.",
+        rich_help_panel=OUTPUT_PANEL,
+    ),
+]
+NoUi = Annotated[
+    bool,
+    typer.Option(
+        "--no-ui",
+        help="Print one line a chunk instead of the mixing desk; so it is without a terminal.",
+        rich_help_panel=OUTPUT_PANEL,
+    ),
+]
+
+
+def play(
+    prompts: Prompts = None,
+    prompt: Prompt = None,
+    audio: AudioPrompt = None,
+    duration: Duration = None,
+    seed: Seed = None,
+    temperature: Temperature = None,
+    top_k: TopK = None,
+    guidance_weight: Guidance = None,
+    resume: Resume = None,
+    continue_from: ContinueFrom = None,
+    inject: Inject = None,
+    listen: Listen = False,
+    input_device: InputDevice = None,
+    preset: Preset = None,
+    pipeline: Pipeline = None,
+    set_: Set = None,
+    place: Place = None,
+    allow: Allow = None,
+    runner: Runner = "local",
+    ray_address: RayAddress = None,
+    window: Window = None,
+    device: Device = None,
+    list_devices: ListDevices = False,
+    to: To = None,
+    output: Output = None,
+    latency: Latency = 1,
+    save: Save = None,
+    no_ui: NoUi = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Play on the speakers, and steer while it plays.
+
+    On a terminal there is a mixing desk: prompts as faders, sampling, level, stock of music, and
+    which stage was late if music ran out. Needs the extra `play`; without it, and without a
+    terminal, --to and --output work all the same.
+    """
+    with errors_as_lines(debug):
+        if list_devices:
+            _print_devices()
+            return
+        # late, as JAX and Arrow come with it
+        from soundstage.apps.commands.play.performance import PlayOrder
+        from soundstage.apps.commands.play.performance import play as perform
+        from soundstage.progress import open_progress
+        from soundstage.runners.sessions.prompts import parse_prompts
+
+        order = PlayOrder(
+            prompts=parse_prompts([*(prompts or []), *(prompt or [])], audio or []),
+            destination=_destination(device, to, output),
+            controls=given(seed, temperature, top_k, guidance_weight),
+            choice=choose(None, preset, pipeline, set_, place, allow),
+            duration_s=duration,
+            ahead=latency,
+            resume=resume,
+            continue_from=continue_from,
+            hearing=_hearing(inject, listen, input_device),
+            save=save,
+            runner=RunnerChoice(runner, ray_address, window),
+        )
+        progress = open_progress(quiet)
+        perform(order, progress, _watch(progress, no_ui or quiet))
+
+
+def _print_devices() -> None:
+    from soundstage.apps.player.sound_devices import find_devices
+
+    playing, recording = find_devices(), find_devices("input")
+    for title, devices in (("to play on", playing), ("to listen to", recording)):
+        print(f"{title}:")
+        for each in devices:
+            mark = "*" if each.is_default else " "
+            rate = f"{each.channels} channels, {each.rate_hz:g} Hz"
+            print(f"{mark} {each.index:3}  {each.name} ({rate})")
+        if not devices:
+            print("  none")
+    if not playing:
+        print("no sound device that can play; see --to and --output")
+
+
+def _hearing(inject: Path | None, listen: bool, device: str | None) -> Hearing | None:
+    from soundstage.apps.player.live_input import FileHearing, MicrophoneHearing
+
+    if inject is not None and (listen or device is not None):
+        raise UsageError("--inject plays a file in, --listen a microphone; give one")
+    if inject is not None:
+        return FileHearing(inject)
+    return MicrophoneHearing(device) if listen or device is not None else None
+
+
+def _destination(device: str | None, to: str | None, output: str | None) -> Destination:
+    options = {"--device": device, "--to": to, "--output": output}
+    named = [name for name, value in options.items() if value is not None]
+    if len(named) > 1:
+        raise UsageError(f"{named[0]} and {named[1]} both say where the music goes; give one")
+    if to is not None:
+        from soundstage.apps.player.pipes import PlayerCommand
+
+        return PlayerCommand(to)
+    if output is not None:
+        from soundstage.apps.player.pipes import AudioFile
+
+        return AudioFile(output)
+    from soundstage.apps.player.speakers import SpeakersChoice
+
+    return SpeakersChoice(device)
+
+
+def _watch(progress: Progress, plain: bool) -> Watch:
+    from soundstage.apps.player.lines import watch_lines
+
+    if not plain and sys.stdin.isatty() and sys.stderr.isatty():
+        try:
+            from soundstage.apps.player.mixing_desk import watch_at_desk
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] != "textual":
+                raise
+            cure = "install it with `pip install 'soundstage[play]'`"
+            progress.say(f"no mixing desk: textual is not installed; {cure}")
+        else:
+            return watch_at_desk
+    return watch_lines(progress.say)

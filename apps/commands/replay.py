@@ -1,0 +1,153 @@
+"""`soundstage replay` and `soundstage diff`: recorded runs, run again and compared."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from soundstage.apps.commands.exit_codes import CommandFailed, errors_as_lines
+from soundstage.apps.commands.options import OUTPUT_PANEL, Allow, Debug, Place, Runner
+
+if TYPE_CHECKING:
+    from soundstage.runners.traces.comparison import Comparison
+
+STAGE_PANEL = "One stage"
+REPLAY_EXAMPLES = """Examples:
+
+soundstage replay run.arrow
+
+soundstage replay run.arrow --stage decode --place decode=gpu:0 --tolerance 1e-4
+
+soundstage replay run.arrow --stage decode --use my_pkg:MyCodec --allow my_pkg"""
+DIFF_EXAMPLES = """Examples:
+
+soundstage diff monday.arrow tuesday.arrow
+
+soundstage diff cpu.arrow gpu.arrow --stage decode --tolerance 1e-4
+
+soundstage diff cross-faded.arrow gapless.arrow --output audio"""
+
+Run = Annotated[
+    Path, typer.Argument(metavar="RUN", help="A run recorded with `soundstage generate --record`.")
+]
+Tolerance = Annotated[
+    float,
+    typer.Option(
+        metavar="ERROR",
+        help="What a number may be off by and still count as equal; 0 = the bytes count. Whole "
+        "numbers and text have no tolerance.",
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def replay(
+    run: Run,
+    stage: Annotated[
+        str | None,
+        typer.Option(
+            metavar="STAGE",
+            help="Run this stage alone, on its recorded inputs.",
+            rich_help_panel=STAGE_PANEL,
+        ),
+    ] = None,
+    use: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODULE:CLASS",
+            help="Put this class in the stage's place; its ports must be the same.",
+            rich_help_panel=STAGE_PANEL,
+        ),
+    ] = None,
+    param: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--param",
+            metavar="KEY=VALUE",
+            help="A setting of the stage, e.g. size=large. May be repeated.",
+            rich_help_panel=STAGE_PANEL,
+        ),
+    ] = None,
+    tolerance: Tolerance = 0.0,
+    place: Place = None,
+    allow: Allow = None,
+    runner: Runner = "local",
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Write down what is said now, as --record does; of one stage, what it says.",
+            rich_help_panel=OUTPUT_PANEL,
+        ),
+    ] = None,
+    as_json: AsJson = False,
+    quiet: Annotated[
+        bool,
+        typer.Option("--quiet", "-q", help="Show no progress.", rich_help_panel=OUTPUT_PANEL),
+    ] = False,
+    debug: Debug = False,
+) -> None:
+    """Run a recorded run again and compare every message with the recorded one.
+
+    The pipeline, its settings and its controls are those of the recorded run, tick by tick. The
+    exit code is 0 if all messages are equal and 1 if they differ.
+    """
+    with errors_as_lines(debug):
+        # late, as JAX and Arrow come with it
+        from soundstage.progress import open_progress
+        from soundstage.runners.traces.replay import replay as run_again
+
+        compared = run_again(
+            run,
+            stage,
+            use,
+            params=param or (),
+            placements=place or (),
+            allow=allow or (),
+            tolerance=tolerance,
+            output=output,
+            runner=runner,
+            progress=open_progress(quiet),
+        )
+        _tell(compared, as_json)
+
+
+def diff(
+    left: Run,
+    right: Annotated[Path, typer.Argument(metavar="RUN", help="Another recorded run.")],
+    stage: Annotated[
+        str | None,
+        typer.Option(metavar="STAGE", help="Compare only what this stage said; in = the controls."),
+    ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Compare only this output of the pipelines, such as audio, whichever stage makes "
+            "it in each.",
+        ),
+    ] = None,
+    tolerance: Tolerance = 0.0,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Compare two recorded runs: where they first differ, and how far apart they are.
+
+    Prints the first value that differs, and per port how many values differ, the largest error,
+    and how well the rest agrees: audio in dB of signal over difference, tokens in percent. The
+    exit code is 0 if all messages are equal and 1 if they differ.
+    """
+    with errors_as_lines(debug):
+        from soundstage.runners.traces.diff import diff as compare  # late, as Arrow comes with it
+
+        _tell(compare(left, right, stage=stage, output=output, tolerance=tolerance), as_json)
+
+
+def _tell(compared: "Comparison", as_json: bool) -> None:
+    text = compared.as_json() if as_json else str(compared)
+    for line in text.splitlines():
+        print("".join(c if c.isprintable() else "?" for c in line))
+    if not compared.equal:
+        raise CommandFailed(1)

@@ -1,0 +1,73 @@
+"""What a variant looks like at a glance: its waveform as SVG over its spectrogram as PNG."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from soundstage.apps.commands.variants.audition.png import encode_png
+from soundstage.audio.reader import open_audio
+from soundstage.audio.spectrogram import SILENCE_DB, picture
+
+WIDTH = 320
+HEIGHT = 80
+WAVE_HEIGHT = 40
+DYNAMIC_RANGE_DB = 72.0
+
+# From the night over violet and coral to a warm white: brighter is louder, for every eye.
+_ANCHORS = np.array(
+    [[12, 14, 30], [48, 28, 92], [122, 38, 116], [204, 68, 96], [246, 140, 82], [254, 226, 174]]
+)
+_COLOURS = 48
+
+
+@dataclass(frozen=True)
+class Thumbnail:
+    """Two pictures of one piece of audio, over the same time.
+
+    Attributes:
+        spectrogram: a PNG as a data URI, `WIDTH` x `HEIGHT` at most.
+        waveform: the path of an SVG of `WIDTH` x `WAVE_HEIGHT`.
+    """
+
+    spectrogram: str
+    waveform: str
+
+
+def thumbnail(path: Path) -> Thumbnail:
+    """Draws an audio file.
+
+    Raises:
+        InputError: the audio cannot be read.
+    """
+    with open_audio(path) as source:
+        reduced = picture(source, WIDTH, HEIGHT)
+    level_db = reduced.level_db[::-1]  # [band, time], the highest on top
+    loudest = max(float(level_db.max()), SILENCE_DB + DYNAMIC_RANGE_DB)
+    share = np.clip(1 + (level_db - loudest) / DYNAMIC_RANGE_DB, 0, 1)
+    indices = np.rint(share * (_COLOURS - 1)).astype(np.uint8)
+    png = base64.b64encode(encode_png(indices, _palette())).decode()
+    outline = _outline(reduced.low.min(axis=1), reduced.high.max(axis=1))
+    return Thumbnail(f"data:image/png;base64,{png}", outline)
+
+
+def _palette() -> np.ndarray:
+    """uint8 [colour, 3]: straight lines between the anchors."""
+    place = np.linspace(0, len(_ANCHORS) - 1, _COLOURS)
+    known = np.arange(len(_ANCHORS))
+    channels = [np.interp(place, known, _ANCHORS[:, channel]) for channel in range(3)]
+    return np.rint(np.stack(channels, axis=1)).astype(np.uint8)
+
+
+def _outline(low: np.ndarray, high: np.ndarray) -> str:
+    """The waveform as one closed path, never thinner than a hair."""
+    middle = WAVE_HEIGHT / 2
+    x = np.linspace(0, WIDTH, len(low))
+    top = middle - np.clip(high, 0.02, 1) * middle
+    bottom = middle - np.clip(low, -1, -0.02) * middle
+    there = [f"{a:.0f} {b:.3g}" for a, b in zip(x, top, strict=True)]
+    back = [f"{a:.0f} {b:.3g}" for a, b in zip(x[::-1], bottom[::-1], strict=True)]
+    return "M" + "L".join([*there, *back]) + "Z"

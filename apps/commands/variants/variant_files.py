@@ -1,0 +1,123 @@
+"""Files that list variants, TOML or CSV, as tables of what their rows say."""
+
+import csv
+import io
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from soundstage.errors import InputError
+from soundstage.graph.problem import Problem, suggest
+
+NUMBERS: Mapping[str, type[int] | type[float]] = {
+    "seed": int,
+    "temperature": float,
+    "top_k": int,
+    "guidance": float,
+}
+LISTS = ("prompts", "audio")
+COLUMNS = ("name", *LISTS, *NUMBERS)
+BETWEEN = "|"  # parts the prompts in one cell of a CSV file
+
+Table: TypeAlias = Mapping[str, Any]
+
+
+def read_tables(path: Path) -> tuple[list[tuple[str, Table]], list[Problem]]:
+    """Reads a .toml file of `[[variant]]` tables, or a .csv file with a line of column names.
+
+    Returns:
+        Where each row is and what it says, as it is written but for a CSV file's numbers and
+        lists; and the columns that there are not.
+
+    Raises:
+        InputError: the file cannot be read, is of another kind, or holds no row.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in (".toml", ".csv"):
+        raise InputError(f"{path}: a list of variants is a .toml or a .csv file")
+    try:
+        text = path.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        said = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise InputError(f"{path}: cannot be read: {said}") from error
+    tables, problems = _toml(path, text) if suffix == ".toml" else _csv(path, text)
+    if not tables and not problems:
+        raise InputError(f"{path}: holds no variant")
+    return tables, problems
+
+
+def _toml(path: Path, text: str) -> tuple[list[tuple[str, Table]], list[Problem]]:
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path}: is not TOML: {error}") from error
+    tables = document.pop("variant", [])
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise InputError(f"{path}: variant is a list of tables; write [[variant]] above each row")
+    problems = [
+        Problem(f"{path}: {key}", "unknown key", "write [[variant]] above each row")
+        for key in document
+    ]
+    return [
+        (f"{path}: variant {number}", table) for number, table in enumerate(tables, 1)
+    ], problems
+
+
+def _csv(path: Path, text: str) -> tuple[list[tuple[str, Table]], list[Problem]]:
+    lines = list(_lines(path, text))
+    if not lines:
+        return [], []
+    columns = [name.strip() for name in lines[0][1]]
+    problems = [
+        Problem(f"{path}: column {name!r}", "unknown column", suggest(name, COLUMNS))
+        for name in columns
+        if name not in COLUMNS
+    ]
+    problems += [
+        Problem(f"{path}: column {name!r}", "is there twice", "keep one")
+        for name in dict.fromkeys(columns)
+        if columns.count(name) > 1
+    ]
+    tables = []
+    for number, cells in lines[1:]:
+        where = f"{path}: line {number}"
+        if len(cells) > len(columns):
+            said = f"{len(cells)} cells under {len(columns)} columns"
+            problems.append(Problem(where, said, 'put text with a comma between "quotes"'))
+        else:
+            tables.append((where, _table(columns, cells)))
+    return tables, problems
+
+
+def _lines(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
+    """The lines that say anything, each with its number."""
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        for cells in reader:
+            if any(map(str.strip, cells)):
+                yield reader.line_num, cells
+    except csv.Error as error:
+        raise InputError(f"{path}: line {reader.line_num}: {error}") from error
+
+
+def _table(columns: Sequence[str], cells: Sequence[str]) -> Table:
+    """One line; an empty cell says nothing."""
+    said = {name: cell.strip() for name, cell in zip(columns, cells, strict=False) if cell.strip()}
+    table: dict[str, Any] = {}
+    for name, text in said.items():
+        if name in LISTS:
+            table[name] = [part.strip() for part in text.split(BETWEEN)]
+        elif name in NUMBERS:
+            table[name] = _number(text, NUMBERS[name])
+        elif name in COLUMNS:
+            table[name] = text
+    return table
+
+
+def _number(text: str, kind: type[int] | type[float]) -> int | float | str:
+    """The number a cell holds; what is none stays text, to be refused with its row."""
+    try:
+        return kind(text)
+    except ValueError:
+        return text

@@ -1,0 +1,128 @@
+"""A list of variants: what each row asks for, or everything that is wrong with it."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from soundstage.apps.commands.variants.variant_files import (
+    COLUMNS,
+    LISTS,
+    NUMBERS,
+    Table,
+    read_tables,
+)
+from soundstage.errors import InputError
+from soundstage.graph.problem import Problem, suggest
+from soundstage.runners.sessions.prompts import Audio, Text, parse_audio, parse_text
+
+LONGEST_NAME = 80
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one row of a list asks for.
+
+    Attributes:
+        where: the row, for messages.
+        name: what a person calls it; "" = nothing.
+        prompts: texts, then audio files; empty = the pipeline's default.
+        controls: seed, temperature, top_k and guidance, as far as the row names them.
+    """
+
+    where: str
+    name: str = ""
+    prompts: tuple[Text | Audio, ...] = ()
+    controls: Mapping[str, int | float] = field(default_factory=dict)
+
+
+class BadList(InputError):
+    """A list that cannot be used; `problems` says everything that is wrong with it."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(map(str, self.problems)))
+
+
+def read_list(path: Path) -> tuple[list[Row], list[Problem]]:
+    """Reads a list as `apps.commands.variants.variant_files.read_tables` describes it.
+
+    Audio files without a folder are looked for beside the list.
+
+    Returns:
+        The rows that can be understood, and what is wrong with the others.
+
+    Raises:
+        InputError: the file cannot be read at all.
+    """
+    tables, problems = read_tables(path)
+    rows = []
+    for where, table in tables:
+        faults = list(_faults(where, table))
+        problems += faults
+        if not faults:
+            rows.append(_row(where, table, path.parent))
+    return rows, problems
+
+
+def _faults(where: str, table: Table) -> Iterator[Problem]:
+    for key, value in table.items():
+        if key not in COLUMNS:
+            yield Problem(f"{where}: {key}", "unknown key", suggest(key, COLUMNS))
+        elif key in LISTS:
+            for fault in _list_faults(key, value):
+                yield Problem(f"{where}: {key}", fault)
+        else:
+            fault = _name_fault(value) if key == "name" else _number_fault(key, value)
+            if fault:
+                yield Problem(f"{where}: {key}", fault)
+
+
+def _name_fault(value: Any) -> str:
+    if isinstance(value, str) and 0 < len(value) <= LONGEST_NAME and value.isprintable():
+        return ""
+    return f"expected a line of 1 to {LONGEST_NAME} characters, got {value!r}"
+
+
+def _number_fault(key: str, value: Any) -> str:
+    whole = NUMBERS[key] is int
+    if isinstance(value, int if whole else int | float) and not isinstance(value, bool):
+        return ""
+    return f"expected a {'whole ' if whole else ''}number, got {value!r}"
+
+
+def _list_faults(key: str, value: Any) -> Iterator[str]:
+    items = value if isinstance(value, list) else [value]
+    if not items:
+        yield "expected at least one; leave the key out for the pipeline's default"
+    inner = "text" if key == "prompts" else "file"
+    for item in items:
+        known = isinstance(item, dict) and item.keys() <= {inner, "weight"}
+        if isinstance(item, str) and item:
+            continue
+        if not (known and isinstance(item.get(inner), str)):
+            yield f'expected "{inner.upper()}:WEIGHT" or {{ {inner}, weight }}, got {item!r}'
+        elif _number_fault("temperature", item.get("weight", 1.0)):
+            yield f"expected a number as weight, got {item['weight']!r}"
+
+
+def _row(where: str, table: Table, folder: Path) -> Row:
+    audio = _prompts(table.get("audio", []), parse_audio, lambda t: Audio(t["file"], _weight(t)))
+    return Row(
+        where,
+        table.get("name", ""),
+        (
+            *_prompts(table.get("prompts", []), parse_text, lambda t: Text(t["text"], _weight(t))),
+            *(Audio(folder / prompt.path, prompt.weight) for prompt in audio),
+        ),
+        {key: table[key] for key in NUMBERS if key in table},
+    )
+
+
+def _prompts(value: Any, parse: Callable[[str], Any], make: Callable[[Table], Any]) -> list[Any]:
+    items = value if isinstance(value, list) else [value]
+    return [parse(item) if isinstance(item, str) else make(item) for item in items]
+
+
+def _weight(table: Table) -> float:
+    return float(table.get("weight", 1.0))

@@ -1,0 +1,1 @@
+"""What clients speak: our WebSocket, Lyria RealTime's, the original demo's, plain HTTP."""

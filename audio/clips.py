@@ -1,0 +1,156 @@
+"""Audio prompts and codec input: any file, as the networks want it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soxr
+
+from soundstage.audio.reader import AudioFile, open_audio
+from soundstage.errors import InputError
+from soundstage.graph.format import Format
+
+LONGEST_S = 600.0
+SHORTEST_S = 0.1
+SILENCE_DBFS = -80.0
+LOUDEST = 32.0  # a decoded sample this far over full scale is a scaling mistake, not music
+
+
+@dataclass(frozen=True)
+class Clips:
+    """An audio prompt, ready to be embedded.
+
+    Attributes:
+        samples: float32 [clip, clip_sample], mono at the format's `clip_rate_hz`.
+        seconds: the file's duration, before zero padding.
+        notes: what was done to the audio, for people.
+    """
+
+    samples: np.ndarray
+    seconds: float
+    notes: tuple[str, ...]
+
+
+def read_clips(path: Path | str, format: Format, max_s: float = LONGEST_S) -> Clips:
+    """Reads an audio prompt as clips of `clip_s` seconds, one after another.
+
+    Channels become mono as their mean; other rates are resampled. The last clip is filled up with
+    zeros at its end.
+
+    Args:
+        path: any format libsndfile reads, 1 kHz to 768 kHz.
+        format: gives the clips' length and rate.
+        max_s: longest file accepted, told from its header before it is decoded.
+
+    Returns:
+        The clips; at least one.
+
+    Raises:
+        InputError: the file is missing, damaged, empty, shorter than 0.1 s, longer than `max_s`,
+            silent (below -80 dBFS as mono), or holds samples that are not finite or absurdly loud.
+    """
+    with open_audio(path) as source:
+        mono = _read(source, format.clip_rate_hz, 1, max_s)[:, 0]  # [sample]
+        notes = _notes(source, format.clip_rate_hz)
+        seconds = source.seconds
+    _refuse_silence(path, mono, source.channels)
+    length = format.dims["clip_sample"]
+    clips = -(-len(mono) // length)
+    padded = np.zeros(clips * length, np.float32)
+    padded[: len(mono)] = mono
+    return Clips(padded.reshape(clips, length), seconds, notes)
+
+
+def read_audio(
+    path: Path | str, sample_rate_hz: int, channels: int, max_s: float = LONGEST_S
+) -> np.ndarray:
+    """Reads a file for the codec.
+
+    A file with as many channels as asked for keeps them; mono is copied to every channel; of any
+    other count, every channel gets the mean. Silence is accepted.
+
+    Returns:
+        float32 [sample, channel], 1.0 = full scale.
+
+    Raises:
+        InputError: as `read_clips`, except for silence.
+    """
+    with open_audio(path) as source:
+        return _read(source, sample_rate_hz, channels, max_s)
+
+
+def _read(source: AudioFile, rate_hz: int, channels: int, max_s: float) -> np.ndarray:
+    _refuse_length(source, max_s)
+    mixed = (_mixed(block, channels) for block in _finite(source))
+    if source.sample_rate_hz == rate_hz:
+        return np.concatenate(list(mixed))
+    resampler = soxr.ResampleStream(
+        source.sample_rate_hz, rate_hz, channels, dtype="float32", quality="VHQ"
+    )
+    parts = [resampler.resample_chunk(block) for block in mixed]
+    parts.append(resampler.resample_chunk(np.zeros((0, channels), np.float32), last=True))
+    return np.concatenate(parts)
+
+
+def _mixed(block: np.ndarray, channels: int) -> np.ndarray:
+    if block.shape[1] == channels:
+        return block
+    mean = block.mean(axis=1, keepdims=True, dtype=np.float32)
+    return np.repeat(mean, channels, axis=1)
+
+
+def _finite(source: AudioFile) -> Iterator[np.ndarray]:
+    start = 0
+    for block in source.blocks():
+        wrong = ~(np.abs(block) <= LOUDEST).all(axis=1)  # NaN compares false
+        if wrong.any():
+            index = int(wrong.argmax())
+            at = (start + index) / source.sample_rate_hz
+            worst = block[index][~(np.abs(block[index]) <= LOUDEST)][0]
+            raise InputError(
+                f"{source.path}: the sample at {at:.3f} s is {worst:g}: samples must be numbers "
+                "within full scale, -1 to 1: export the file again"
+            )
+        start += len(block)
+        yield block
+
+
+def _refuse_length(source: AudioFile, max_s: float) -> None:
+    if source.seconds > max_s:
+        raise InputError(
+            f"{source.path}: lasts {_clock(source.seconds)} and at most {_clock(max_s)} can be "
+            f"read: cut out a part, such as `ffmpeg -i in.wav -t {max_s:g} out.wav`"
+        )
+    if source.seconds < SHORTEST_S:
+        raise InputError(
+            f"{source.path}: lasts {1000 * source.seconds:.3g} ms and {1000 * SHORTEST_S:g} ms is "
+            "the least that can be read: use a longer file"
+        )
+
+
+def _refuse_silence(path: Path | str, mono: np.ndarray, channels: int) -> None:
+    peak = float(np.abs(mono).max())
+    if peak > 10 ** (SILENCE_DBFS / 20):
+        return
+    cause = ", or its channels cancel out" if channels > 1 else ""
+    raise InputError(
+        f"{path}: is silent (nothing above {SILENCE_DBFS:g} dBFS as mono{cause}): a prompt needs "
+        "sound"
+    )
+
+
+def _notes(source: AudioFile, rate_hz: int) -> tuple[str, ...]:
+    notes = []
+    if source.channels > 1:
+        notes.append(f"{source.channels} channels mixed to mono")
+    if source.sample_rate_hz != rate_hz:
+        notes.append(f"resampled from {source.sample_rate_hz} Hz to {rate_hz} Hz")
+    return tuple(notes)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = (f"{hours} h" * (hours > 0), f"{minutes} min" * (minutes > 0), f"{rest} s" * (rest > 0))
+    return " ".join(part for part in parts if part) or "0 s"

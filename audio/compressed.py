@@ -1,0 +1,127 @@
+"""FLAC, Ogg Vorbis and MP3, by libsndfile."""
+
+from collections.abc import Callable, Mapping
+from typing import BinaryIO
+
+import numpy as np
+import soundfile
+
+from soundstage.audio.id3 import id3_tag
+from soundstage.errors import OutputError
+
+# Beyond this, libsndfile's Vorbis encoder overruns its stack.
+BLOCK_SAMPLES = 65_536
+
+# 0 is best and largest. Vorbis quality 8 is about 250 kbit/s, as is the MP3 setting.
+_SETTINGS: Mapping[str, Mapping[str, float | str]] = {
+    ".flac": {},
+    ".ogg": {"compression_level": 0.2},
+    ".mp3": {"compression_level": 0.2, "bitrate_mode": "CONSTANT"},
+}
+_FORMATS = {".flac": "FLAC", ".ogg": "OGG", ".mp3": "MP3"}
+_ENCODINGS = {"pcm16": "PCM_16", "pcm24": "PCM_24"}
+
+
+class CompressedEncoder:
+    """Writes audio in one of libsndfile's formats.
+
+    Args:
+        stream: a file open for reading and writing; it is not closed here.
+        suffix: ".flac", ".ogg" or ".mp3".
+        sample_rate_hz: samples per second and channel.
+        channels: audio channels.
+        encoding: "pcm16" or "pcm24"; only .flac heeds it.
+        tags: "title", "software" and "comment", or empty.
+
+    Raises:
+        OutputError: the format cannot hold this rate or channel count.
+    """
+
+    def __init__(
+        self,
+        stream: BinaryIO,
+        suffix: str,
+        sample_rate_hz: int,
+        channels: int,
+        encoding: str,
+        tags: Mapping[str, str],
+    ) -> None:
+        if suffix == ".mp3" and tags:
+            names = {"title": "TIT2", "software": "TSSE", "comment": "COMM"}
+            stream.write(id3_tag({names[name]: text for name, text in tags.items()}))
+        self._file = _File(stream)
+        try:
+            self._encoder = soundfile.SoundFile(
+                self._file,
+                "w",
+                sample_rate_hz,
+                channels,
+                format=_FORMATS[suffix],
+                subtype=_ENCODINGS[encoding] if suffix == ".flac" else None,
+                **_SETTINGS[suffix],
+            )
+        except soundfile.LibsndfileError as error:
+            raise OutputError(
+                f"{suffix} cannot hold {channels} channels at {sample_rate_hz} Hz: use .wav"
+            ) from error
+        if suffix != ".mp3":
+            for name, text in tags.items():
+                setattr(self._encoder, name, text)
+
+    def write(self, block: np.ndarray) -> None:
+        """Appends float32 [sample, channel] within +-1.0.
+
+        Raises:
+            OSError: the file cannot take the bytes.
+        """
+        for start in range(0, len(block), BLOCK_SAMPLES):
+            self._encoder.buffer_write(
+                np.ascontiguousarray(block[start : start + BLOCK_SAMPLES]), dtype="float32"
+            )
+            self._file.check()
+
+    def close(self) -> None:
+        """Writes what the format still owes.
+
+        Raises:
+            OSError: the file cannot take the bytes.
+        """
+        self._encoder.close()
+        self._file.check()
+
+
+class _File:
+    """A file from its present position on, for libsndfile, whose callbacks may not raise."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._origin = stream.tell()
+        self._fault: OSError | None = None
+
+    def check(self) -> None:
+        """Raises the OSError that a callback had to keep to itself."""
+        if self._fault is not None:
+            raise self._fault
+
+    def write(self, data: bytes) -> int:
+        # Claiming success lets libsndfile finish its call; `check` then tells the truth.
+        self._attempt(lambda: self._stream.write(data))
+        return len(data)
+
+    def read(self, size: int) -> bytes:
+        return self._stream.read(size)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        start = self._origin if whence == 0 else 0
+        self._attempt(lambda: self._stream.seek(start + offset, whence))
+        return self.tell()
+
+    def tell(self) -> int:
+        return self._stream.tell() - self._origin
+
+    def _attempt(self, action: Callable[[], int]) -> None:
+        if self._fault is None:
+            try:
+                action()
+            except OSError as error:
+                self._fault = error

@@ -1,0 +1,34 @@
+"""Plays ten short examples into a folder, with a page about them.
+
+python benchmarks/demo_examples.py --preset demo --output docs/demo
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from evaluation.examples import EXAMPLES, make_examples
+from evaluation.playing import Choice
+
+from soundstage.training.faults import told_in_a_line
+
+
+def main(
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Made if missing.")],
+    pipeline: Annotated[Path | None, typer.Option(metavar="FILE", help="A pipeline file.")] = None,
+    preset: Annotated[str | None, typer.Option(help="A pipeline that ships, by name.")] = None,
+    seconds: Annotated[float, typer.Option(min=0.1, max=60, help="Of each example.")] = 6.0,
+) -> None:
+    """Plays ten short examples into a folder with a page about them."""
+    with told_in_a_line("demo_examples"):
+        make_examples(Choice(preset, pipeline), output, seconds)
+    size = sum(path.stat().st_size for path in output.iterdir())
+    typer.echo(f"{output}: {len(EXAMPLES)} examples, {size / 1e3:.0f} kB with the page")
+
+
+if __name__ == "__main__":
+    typer.run(main)

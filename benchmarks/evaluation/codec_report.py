@@ -1,0 +1,58 @@
+"""The codec's part of the report."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from evaluation.table import Row, Section
+from evaluation.windows import cut
+from soundstage.training.codec.evaluate import distances, evaluate
+from soundstage.training.corpus.manifest import Piece
+from soundstage.training.whole_codec import WholeCodec
+
+LEVELS = (4, 8, 16)
+
+
+def codec_sections(codec: WholeCodec, pieces: Sequence[Piece], seconds: float) -> list[Section]:
+    """Fidelity by number of levels, and how many codes of each level are in use.
+
+    Args:
+        codec: with all its parts.
+        pieces: held out.
+        seconds: of each, from its middle.
+    """
+    used = [levels for levels in LEVELS if levels <= codec.levels]
+    found = evaluate(codec, [piece.path for piece in pieces], seconds, used)
+    rows: list[Row] = [
+        _row(f"{at.levels} levels", at.log_spectral_distance_db, at.mel_distance, at.si_sdr_db)
+        for at in found.fidelity
+    ]
+    rows.append(_row("another held-out piece", *_others(pieces, seconds, codec.sample_rate_hz)))
+    note = f"""{len(pieces)} held-out pieces, {seconds:g} s of each, against themselves behind the
+        codec. Equal sounds have distance 0; the last row is what a piece that has nothing to do
+        with the wanted one gets."""
+    shares = [
+        {"level": level, "codes in use": value, "of": codec.codes}
+        for level, value in enumerate(found.perplexity)
+    ]
+    used_note = f"""Perplexity of the codes over {found.frames} held-out frames: how many codes are
+        in use, as if all were used alike."""
+    return [Section("Codec", note, rows), Section("Codes in use", used_note, shares)]
+
+
+def _row(what: str, spectral: float, mel: float, si_sdr: float) -> Row:
+    return {
+        "what": what,
+        "log-spectral distance dB": spectral,
+        "mel distance": mel,
+        "SI-SDR dB": si_sdr,
+    }
+
+
+def _others(pieces: Sequence[Piece], seconds: float, sample_rate_hz: int) -> list[float]:
+    windows = [cut(piece, seconds, 1)[0] for piece in pieces]
+    pairs = zip(windows, windows[1:] + windows[:1], strict=True)
+    return [
+        float(mean)
+        for mean in np.mean([distances(one, other, sample_rate_hz) for one, other in pairs], axis=0)
+    ]

@@ -1,0 +1,1 @@
+"""Many streams on one runner: each is a row of the batch."""

@@ -1,0 +1,83 @@
+"""Streams that go on from a clip: one encoder for all who ask, built when the first one does."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import numpy as np
+
+from soundstage.errors import UserError
+from soundstage.graph.plan import Graph
+from soundstage.graph.state import State
+from soundstage.runners.sessions.continuation import LEAD_S, Continuer, NotContinuable, find_ends
+
+LOGGER = logging.getLogger("soundstage.serve")
+
+
+class Continuing:
+    """The clips' end of a server.
+
+    Args:
+        graph: what makes the music.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self._continuer: Continuer | None = None
+        # One thread at a time may use the encoder.
+        self._free = asyncio.Lock()
+
+    @property
+    def possible(self) -> bool:
+        """Whether the pipeline can go on from clips."""
+        try:
+            find_ends(self._graph)
+        except NotContinuable:
+            return False
+        return True
+
+    @property
+    def samples(self) -> int:
+        """How much of a clip's end is ever heard, in samples at the format's rate."""
+        format = self._graph.format
+        return round((format.context_s + LEAD_S) * format.sample_rate_hz)
+
+    async def state(self, audio: np.ndarray) -> State:
+        """Where a stream starts that goes on from a clip.
+
+        The first call loads and compiles, which may take seconds; streams go on meanwhile.
+
+        Args:
+            audio: float32 [sample, channel] at the format's rate.
+
+        Returns:
+            One row, at chunk 0.
+
+        Raises:
+            NotContinuable: the pipeline cannot go on from clips, or not from this one: its weights
+                lack the encoder, or a stage failed on it.
+            ModelError: published models that it needs have not been fetched.
+            InputError: the clip is shorter than one codec frame.
+        """
+        async with self._free:
+            return await asyncio.to_thread(self._listen, audio)
+
+    async def close(self) -> None:
+        """Frees the encoder. Idempotent."""
+        async with self._free:
+            continuer, self._continuer = self._continuer, None
+            if continuer is not None:
+                await asyncio.to_thread(continuer.close)
+
+    def _listen(self, audio: np.ndarray) -> State:
+        try:
+            if self._continuer is None:
+                self._continuer = Continuer(self._graph)
+            return self._continuer.state(audio)
+        except UserError:
+            raise
+        # Whatever a stage raises is an answer to who asked, whose stream plays on.
+        except Exception as error:
+            LOGGER.warning("a stream cannot go on from a clip: %s", error)
+            raise NotContinuable(f"the music cannot go on from this clip: {error}") from error

@@ -1,0 +1,1 @@
+"""Ticks executed by Ray actors, on one machine or many."""

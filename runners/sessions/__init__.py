@@ -1,0 +1,1 @@
+"""Sessions: live controls to ticks; steered, saved, resumed, continued from audio."""

@@ -1,0 +1,194 @@
+"""The session file: a saved session as one Arrow file that is whole or refused."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from soundstage.files import replacing, reporting
+from soundstage.graph import wire
+from soundstage.graph.plan import Graph
+from soundstage.graph.problem import PipelineError
+from soundstage.graph.spec import PipelineSpec, parse
+from soundstage.graph.state import State, stack_controls
+
+KIND = b"soundstage session 1"
+MAGIC = b"ARROW1"
+
+
+class SessionFileError(ValueError):
+    """A file that is no session, is damaged, or does not belong to this graph or its weights."""
+
+
+@dataclass(frozen=True)
+class SavedSession:
+    """What a session file holds.
+
+    Attributes:
+        path: the file, for messages.
+        spec: the pipeline it was made by, overrides applied.
+        weights: digest and note of every stage with weights, by stage.
+        state: the state, as a message.
+        controls: the rows' controls, as a message.
+    """
+
+    path: Path
+    spec: PipelineSpec
+    weights: Mapping[str, Mapping[str, str]]
+    state: bytes
+    controls: bytes
+
+    def restore(
+        self, graph: Graph, weights: Mapping[str, Mapping[str, str]]
+    ) -> tuple[State, list[dict[str, Any]]]:
+        """The state and the rows' controls, for a graph that is the one they came from.
+
+        Raises:
+            SessionFileError: the graph or a stage's weights are others.
+        """
+        if graph.digest != self.spec.digest():
+            raise SessionFileError(
+                f"{self.path}: made by another graph (pipeline {self.spec.name!r}); resume it "
+                "without a pipeline, preset or override of your own"
+            )
+        for stage, saved in self.weights.items():
+            found = weights.get(stage, {"digest": "", "note": "none"})
+            if found["digest"] != saved["digest"]:
+                raise SessionFileError(
+                    f"{self.path}: stage {stage!r} had other weights ({saved['note']}) than it "
+                    f"has now ({found['note']}); the music would not go on as it was"
+                )
+        dims = graph.format.dims
+        ports = {name: graph.port(source) for name, source in graph.feedback().items()}
+        control_ports = {name: control.port for name, control in graph.controls.items()}
+        try:
+            state = wire.decode(ports, self.state, dims)
+            controls = wire.decode(control_ports, self.controls, dims).values
+        except wire.WireError as error:
+            raise SessionFileError(f"{self.path}: {error}") from error
+        rows = [
+            {name: value[row] for name, value in controls.items()}
+            for row in range(len(state.streams))
+        ]
+        values = {name: np.asarray(value) for name, value in state.values.items()}
+        return State(state.streams, state.chunks, values), rows
+
+
+def write_session(
+    path: Path,
+    graph: Graph,
+    weights: Mapping[str, Mapping[str, str]],
+    state: State,
+    rows: Sequence[Mapping[str, Any]],
+) -> None:
+    """Writes a session file: the old file, if any, stays until the new one is complete.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    content = session_bytes(graph, weights, state, rows)
+    with replacing(path) as file, reporting(path):
+        file.write(content)
+
+
+def session_bytes(
+    graph: Graph,
+    weights: Mapping[str, Mapping[str, str]],
+    state: State,
+    rows: Sequence[Mapping[str, Any]],
+) -> pa.Buffer:
+    """What a session file holds."""
+    payload = session_messages(graph, state, rows)
+    header = {
+        b"kind": KIND,
+        b"pipeline": json.dumps(graph.spec.as_dict()).encode(),
+        b"weights": json.dumps({stage: dict(entry) for stage, entry in weights.items()}).encode(),
+    }
+    header[b"sha256"] = _digest(header, payload).encode()
+    batch = pa.record_batch({name: [part.to_pybytes()] for name, part in payload.items()})
+    schema = batch.schema.with_metadata(header)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, schema) as writer:
+        writer.write_batch(batch.cast(schema))
+    return sink.getvalue()
+
+
+def session_messages(
+    graph: Graph, state: State, rows: Sequence[Mapping[str, Any]]
+) -> dict[str, pa.Buffer]:
+    """State and controls as the two messages that `SavedSession` holds, by its names for them."""
+    ports = {name: control.port for name, control in graph.controls.items()}
+    controls = stack_controls(graph, rows)
+    dims = graph.format.dims
+    return {
+        "state": state_message(graph, state),
+        "controls": wire.encode(ports, controls, state.streams, state.chunks, dims),
+    }
+
+
+def state_message(graph: Graph, state: State) -> pa.Buffer:
+    """A state as one message."""
+    ports = {name: graph.port(source) for name, source in graph.feedback().items()}
+    return wire.encode(ports, state.values, state.streams, state.chunks, graph.format.dims)
+
+
+def read_session(path: Path) -> SavedSession:
+    """Reads a session file.
+
+    Raises:
+        SessionFileError: the file is missing, no session, damaged or of a later version.
+    """
+    try:
+        with pa.OSFile(str(path)) as file:
+            return read_session_from(file, path)
+    except OSError as error:
+        raise SessionFileError(f"{path}: cannot read it as a session: {_first(error)}") from error
+
+
+def read_session_from(file: pa.NativeFile, path: Path) -> SavedSession:
+    """Reads a session out of an open file, or out of bytes in memory.
+
+    Args:
+        file: where it is.
+        path: its name, for messages.
+
+    Raises:
+        SessionFileError: it is no session, damaged or of a later version.
+    """
+    try:
+        # Arrow finds its way from the footer and would not miss a damaged beginning.
+        if file.read(len(MAGIC)) != MAGIC:
+            raise SessionFileError(f"{path}: this is not a session file")
+        table = pa.ipc.open_file(file).read_all()
+        # Arrow believes what a file says of itself, and this one may come from anywhere.
+        table.validate(full=True)
+    except (pa.ArrowException, OSError) as error:
+        raise SessionFileError(f"{path}: cannot read it as a session: {_first(error)}") from error
+    header = table.schema.metadata or {}
+    if header.get(b"kind") != KIND:
+        raise SessionFileError(f"{path}: this Arrow file is not a session of this version")
+    payload = {name: table.column(name)[0].as_py() for name in ("state", "controls")}
+    if header.get(b"sha256", b"").decode() != _digest(header, payload):
+        raise SessionFileError(f"{path}: the file is damaged: its checksum does not match")
+    try:
+        spec = parse(json.loads(header[b"pipeline"]))
+    except PipelineError as error:
+        raise SessionFileError(f"{path}: its pipeline cannot be read: {error}") from error
+    weights = json.loads(header[b"weights"])
+    return SavedSession(path, spec, weights, payload["state"], payload["controls"])
+
+
+def _digest(header: Mapping[bytes, bytes], payload: Mapping[str, Any]) -> str:
+    digest = hashlib.sha256()
+    for part in (header[b"pipeline"], header[b"weights"], *payload.values()):
+        digest.update(hashlib.sha256(part).digest())
+    return digest.hexdigest()
+
+
+def _first(error: BaseException) -> str:
+    return str(error).splitlines()[0]

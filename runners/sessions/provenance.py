@@ -1,0 +1,72 @@
+"""Writes down what a run was asked to do, for the tags of the file it makes."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from soundstage.audio.provenance import AudioPrompt, Provenance, TextPrompt, Weights
+from soundstage.graph.plan import Graph
+from soundstage.runners.sessions.prompts import Audio, Text
+
+_RESUMED_CLIPS = "audio of the resumed session"
+
+
+def describe(
+    graph: Graph,
+    weights: Mapping[str, Mapping[str, str]],
+    row: Mapping[str, Any],
+    prompts: Sequence[Text | Audio],
+    chunks: int,
+    version: str,
+) -> Provenance:
+    """The provenance of one stream.
+
+    Args:
+        graph: what runs.
+        weights: digest and note of every stage with weights, by stage.
+        row: every control's value.
+        prompts: what was asked for; if empty, the texts and clips among the controls.
+        chunks: how many are made.
+        version: soundstage's version.
+    """
+    numbers = {
+        name: _plain(value)
+        for name, value in row.items()
+        if isinstance(value, np.number) and name != "seed"
+    }
+    return Provenance(
+        version=version,
+        pipeline=graph.name,
+        graph_hash=graph.digest,
+        prompts=tuple(map(_prompt, prompts)) or _prompts_of(row),
+        seeds=(int(row["seed"]),) if "seed" in row else (),
+        controls=numbers,
+        weights={name: Weights(entry["digest"], entry["note"]) for name, entry in weights.items()},
+        chunks=chunks,
+        random_weights=any("random" in entry["note"] for entry in weights.values()),
+    )
+
+
+def _plain(value: np.number) -> float | int:
+    # The shortest text that reads back as the same float32: what a person wrote.
+    return float(str(value)) if isinstance(value, np.floating) else int(value)
+
+
+def _prompt(prompt: Text | Audio) -> TextPrompt | AudioPrompt:
+    if isinstance(prompt, Text):
+        return TextPrompt(prompt.text, prompt.weight)
+    return AudioPrompt.of(prompt.path, prompt.weight)
+
+
+def _prompts_of(row: Mapping[str, Any]) -> tuple[TextPrompt | AudioPrompt, ...]:
+    """The prompts of a session whose files are not at hand any more."""
+    pairs = zip(row.get("texts", ()), row.get("text_weights", ()), strict=True)
+    prompts: list[TextPrompt | AudioPrompt] = [TextPrompt(text, _plain(w)) for text, w in pairs]
+    clips = np.asarray(row.get("clips", ()))
+    if clips.size:
+        digest = hashlib.sha256(np.ascontiguousarray(clips).tobytes()).hexdigest()
+        weight = float(np.sum(row["clip_weights"]))
+        prompts.append(AudioPrompt(_RESUMED_CLIPS, digest, weight))
+    return tuple(prompts)

@@ -1,0 +1,187 @@
+"""Sessions: live controls in, chunks out; steered, saved, resumed and branched between chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from soundstage.graph.control import ControlError
+from soundstage.graph.plan import Graph
+from soundstage.graph.state import State, initial
+from soundstage.runners.runner import Chunk, Runner, Tick
+from soundstage.runners.sessions.controls import complete
+from soundstage.runners.sessions.files import SavedSession, write_session
+from soundstage.runners.sessions.journal import JournalWriter, open_journal
+from soundstage.runners.sessions.prompts import PROMPTS, expand_prompts
+
+
+class Session:
+    """One or more streams of music, made chunk by chunk with the controls of the moment.
+
+    Iterate to make chunks, without end; every `next` makes one chunk of every row. A session
+    holds nothing but the controls and the state behind its last chunk, so `save`, `resume` and
+    `branch` are exact: the bytes that follow are those of a session that never stopped.
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        rows: Sequence[Mapping[str, Any]] = ({},),
+        *,
+        state: State | None = None,
+        lookahead: int = 0,
+        owns_runner: bool = False,
+    ):
+        """Opens a session on a runner.
+
+        Args:
+            runner: what makes the chunks; several sessions may share one.
+            rows: per row, the controls that differ from the pipeline's defaults. "prompts" is
+                short for the four prompt controls (see `runners.sessions.prompts`).
+            state: where to continue; None starts fresh.
+            lookahead: chunks made ahead of the one asked for. It lets stages overlap; steering
+                throws what was made ahead away, so a live player keeps it at 0.
+            owns_runner: whether closing the session closes the runner.
+
+        Raises:
+            ControlError: a control is unknown, does not fit its port or is refused by a stage.
+        """
+        if not rows:
+            raise ControlError("a session needs at least one row")
+        self.runner = runner
+        self.graph: Graph = runner.graph
+        self._rows = [self._complete(row, {}) for row in rows]
+        self._state = state or initial(self.graph, [str(row) for row in range(len(rows))])
+        if len(self._state.streams) != len(rows):
+            raise ControlError(f"the state has {len(self._state.streams)} rows, not {len(rows)}")
+        self._lookahead = lookahead
+        self._owns_runner = owns_runner
+        self._chunks: Iterator[Chunk] | None = None
+
+    @property
+    def state(self) -> State:
+        """The state behind the last chunk made."""
+        return self._state
+
+    @property
+    def controls(self) -> tuple[Mapping[str, Any], ...]:
+        """Per row, every control's present value."""
+        return tuple(self._rows)
+
+    def __iter__(self) -> Session:
+        return self
+
+    def __next__(self) -> Chunk:
+        """Makes the next chunk of every row.
+
+        Raises:
+            StageFailed: a stage failed. Nothing has happened: the next call tries again.
+        """
+        if self._chunks is None:
+            self._chunks = self.runner.stream(self._ticks(), self._state, self._lookahead)
+        try:
+            chunk = next(self._chunks)
+        except BaseException:
+            self._chunks = None
+            raise
+        self._state = chunk.state
+        return chunk
+
+    def steer(self, row: int | None = None, /, **controls: Any) -> None:
+        """Changes controls from the next chunk on.
+
+        Args:
+            row: the row to steer; None steers all.
+            **controls: new values by name; "prompts" is short for the four prompt controls.
+
+        Raises:
+            ControlError: a value is refused; nothing has changed and the music goes on.
+            IndexError: there is no such row.
+        """
+        if row is not None and not 0 <= row < len(self._rows):
+            raise IndexError(f"there is no row {row}; the session has {len(self._rows)}")
+        self._rows = [
+            self._complete(controls, old) if row in (None, index) else old
+            for index, old in enumerate(self._rows)
+        ]
+        self._stop_looking_ahead()
+
+    def branch(self, **controls: Any) -> Session:
+        """Opens another session that continues from here, with other controls.
+
+        Both share the runner; what one does is not seen by the other.
+
+        Raises:
+            ControlError: a value is refused.
+        """
+        rows = [self._complete(controls, row) for row in self._rows]
+        return Session(self.runner, rows, state=self._state, lookahead=self._lookahead)
+
+    def save(self, path: str | Path) -> None:
+        """Writes the session to a file that `resume` opens; whole or not at all.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        write_session(Path(path), self.graph, self.runner.weights(), self._state, self._rows)
+
+    def journal(self, path: str | Path) -> AbstractContextManager[JournalWriter]:
+        """Opens a file that `resume` opens, however suddenly this process ends.
+
+            with session.journal("set.journal") as journal:
+                for chunk in session:
+                    play(chunk.audio)
+                    journal.write(chunk)
+
+        It goes on behind the last chunk written to it, with the controls of that chunk. A journal
+        that the session was resumed from may go on; another file is not replaced.
+
+        Raises:
+            OutputError: the file cannot be written, or holds something else.
+        """
+        return open_journal(Path(path), self.graph, self.runner.weights(), self._state, self._rows)
+
+    @classmethod
+    def resume(
+        cls, runner: Runner, saved: SavedSession, *, lookahead: int = 0, owns_runner: bool = False
+    ) -> Session:
+        """Opens a saved session; the bytes that follow are those it would have made.
+
+        Raises:
+            SessionFileError: it was made by another graph or with other weights.
+        """
+        state, rows = saved.restore(runner.graph, runner.weights())
+        return cls(runner, rows, state=state, lookahead=lookahead, owns_runner=owns_runner)
+
+    def close(self) -> None:
+        """Stops looking ahead; closes the runner if the session owns it."""
+        self._stop_looking_ahead()
+        if self._owns_runner:
+            self.runner.close()
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def _complete(self, changes: Mapping[str, Any], current: Mapping[str, Any]) -> dict[str, Any]:
+        changes = dict(changes)
+        if PROMPTS in changes:
+            changes |= expand_prompts(changes.pop(PROMPTS), self.graph.format)
+        return complete(self.graph, changes, current)
+
+    def _ticks(self) -> Iterator[Tick]:
+        chunks = self._state.chunks
+        while True:
+            yield Tick(self._state.streams, chunks, tuple(self._rows))
+            chunks = tuple(chunk + 1 for chunk in chunks)
+
+    def _stop_looking_ahead(self) -> None:
+        """Drops chunks made ahead: they were made with the controls of before."""
+        chunks, self._chunks = self._chunks, None
+        close = getattr(chunks, "close", None)
+        if close is not None:
+            close()

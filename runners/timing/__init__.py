@@ -1,0 +1,1 @@
+"""Where the time of a tick goes, and what another placement would change."""

@@ -1,0 +1,221 @@
+"""How long stages took, read out of timelines: what a plan of other devices starts from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from graphlib import CycleError
+from itertools import pairwise
+from math import isfinite
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from soundstage.errors import InputError
+from soundstage.graph.placement import placement_problems
+from soundstage.graph.problem import PipelineError
+from soundstage.graph.spec import PipelineSpec, parse
+from soundstage.runners.timing.critical_path import in_order
+from soundstage.runners.wiring import split
+
+_WORK = frozenset({"transfer", "compute", "reuse"})
+_LANE = " (replica "
+_CURE = "draw one with `soundstage generate --trace FILE.json`"
+
+
+@dataclass(frozen=True)
+class StageTimes:
+    """How long one replica of a stage takes for one tick, in seconds by its number of rows.
+
+    Attributes:
+        steady_s: median over all ticks; little where most of them gave an earlier answer again.
+        steered_s: median over the ticks in which the stage computed.
+    """
+
+    steady_s: Mapping[int, float]
+    steered_s: Mapping[int, float]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What timelines tell.
+
+    Attributes:
+        spec: the pipeline that ran, with its placement of then.
+        times: every stage's.
+        rows: the most rows that a tick had.
+        ticks: how many ticks there are in all.
+    """
+
+    spec: PipelineSpec
+    times: Mapping[str, StageTimes]
+    rows: int
+    ticks: int
+
+
+def seconds_for(measured_s: Mapping[int, float], rows: int) -> float:
+    """How long so many rows take, from what other numbers of rows took.
+
+    Between two numbers that were measured it is a line. Beyond them the line goes on, but never
+    falls and never rises faster than in proportion; one number alone is scaled in proportion.
+
+    Args:
+        measured_s: seconds by number of rows, at least one.
+        rows: at least 1.
+    """
+    known = sorted(measured_s)
+    if rows in measured_s:
+        return measured_s[rows]
+    if len(known) == 1:
+        return measured_s[known[0]] * rows / known[0]
+    low, high = next((pair for pair in pairwise(known) if rows < pair[1]), (known[-2], known[-1]))
+    slope_s = (measured_s[high] - measured_s[low]) / (high - low)
+    on_line_s = measured_s[low] + (rows - low) * slope_s
+    if low < rows < high:
+        return on_line_s
+    nearest = low if rows < low else high
+    in_proportion_s = measured_s[nearest] * rows / nearest
+    least_s, most_s = sorted((in_proportion_s, measured_s[nearest]))
+    return min(max(on_line_s, least_s), most_s)
+
+
+def read_times(paths: Sequence[Path]) -> Measured:
+    """Reads timelines of one pipeline, made with as many numbers of rows as there are.
+
+    Args:
+        paths: files that `--trace` wrote; at least one.
+
+    Raises:
+        InputError: a file is no timeline, lacks stages, or is of another graph than the first.
+        PipelineError: the pipeline in it is none that could run.
+    """
+    documents = [(path, _read(path)) for path in paths]
+    specs = [_spec(path, document) for path, document in documents]
+    for path, spec in zip(paths, specs, strict=True):
+        if spec.digest() != specs[0].digest():
+            raise InputError(f"{path}: is of another graph than {paths[0]}")
+    ticks: dict[str, dict[int, list[_Tick]]] = {}
+    made = rows = 0
+    for (path, document), spec in zip(documents, specs, strict=True):
+        replicas = {name: spec.placement_of(name).replicas for name in spec.stage}
+        found = list(_ticks(path, document["traceEvents"], replicas))
+        lacking = [name for name in spec.stage if name not in {tick.stage for tick in found}]
+        if lacking:
+            raise InputError(f"{path}: lacks the stages {', '.join(lacking)}; {_CURE}")
+        for tick in found:
+            ticks.setdefault(tick.stage, {}).setdefault(tick.rows, []).append(tick)
+        made += max(_count(found, name) for name in spec.stage)
+        rows = max(rows, *(tick.of_rows for tick in found))
+    return Measured(specs[0], {name: _times(ticks[name]) for name in specs[0].stage}, rows, made)
+
+
+@dataclass(frozen=True)
+class _Tick:
+    """What one replica of a stage did in one tick."""
+
+    stage: str
+    replica: int
+    rows: int
+    of_rows: int
+    seconds: float
+    computed: bool
+
+
+def _count(ticks: Sequence[_Tick], stage: str) -> int:
+    return sum(tick.stage == stage and tick.replica == 0 for tick in ticks)
+
+
+def _times(by_rows: Mapping[int, Sequence[_Tick]]) -> StageTimes:
+    steady_s, steered_s = {}, {}
+    for rows, ticks in by_rows.items():
+        steady_s[rows] = median(tick.seconds for tick in ticks)
+        computed = [tick.seconds for tick in ticks if tick.computed]
+        steered_s[rows] = median(computed) if computed else steady_s[rows]
+    return StageTimes(steady_s, steered_s)
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    try:
+        document = json.loads(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: is not JSON, so no timeline; {_CURE}") from error
+    if not isinstance(document, dict) or not isinstance(document.get("traceEvents"), list):
+        raise InputError(f"{path}: is no timeline: it has no traceEvents; {_CURE}")
+    return document
+
+
+def _spec(path: Path, document: Mapping[str, Any]) -> PipelineSpec:
+    about = document.get("otherData")
+    tables = about.get("pipeline") if isinstance(about, dict) else None
+    if not isinstance(tables, dict):
+        raise InputError(f"{path}: is no timeline of soundstage's: it names no pipeline; {_CURE}")
+    spec = parse(tables)
+    problems = [
+        problem
+        for name in spec.stage
+        for problem in placement_problems(f"placement.{name}", spec.placement_of(name))
+    ]
+    if problems:
+        raise PipelineError(problems)
+    try:
+        in_order(spec)
+    except CycleError as error:
+        raise InputError(f"{path}: its pipeline has a cycle without a delay") from error
+    return spec
+
+
+def _ticks(path: Path, events: Sequence[Any], replicas: Mapping[str, int]) -> Iterator[_Tick]:
+    """Every tick of every lane; one begins with a queue, or with another chunk."""
+    try:
+        lanes = {
+            event["tid"]: _lane(event["args"]["name"])
+            for event in events
+            if event["ph"] == "M" and event["name"] == "thread_name"
+        }
+        work: dict[int, list[dict[str, Any]]] = {}
+        for event in events:
+            if event["ph"] == "X" and lanes[event["tid"]][0] in replicas:
+                _check(event)
+                work.setdefault(event["tid"], []).append(event)
+        for tid, spans in work.items():
+            stage, replica = lanes[tid]
+            for group in _groups(sorted(spans, key=lambda span: float(span["ts"]))):
+                rows = group[0]["args"]["rows"]
+                part = split(rows, replicas[stage])[replica]
+                seconds = sum(span["dur"] for span in group if span["cat"] in _WORK) / 1e6
+                computed = any(span["cat"] == "compute" for span in group)
+                yield _Tick(stage, replica, part.stop - part.start, rows, seconds, computed)
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: is a damaged timeline ({error!r}); {_CURE}") from error
+
+
+def _check(span: Mapping[str, Any]) -> None:
+    if not isfinite(span["dur"]) or span["dur"] < 0:
+        raise ValueError(f"a span of {span['dur']} us")
+    if not isinstance(span["args"]["rows"], int) or span["args"]["rows"] < 1:
+        raise ValueError(f"a tick of {span['args']['rows']} rows")
+
+
+def _groups(spans: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    group: list[dict[str, Any]] = []
+    for span in spans:
+        goes_on = group and span["args"]["chunk"] == group[0]["args"]["chunk"]
+        if _worked(group) and (span["cat"] == "queue" or not goes_on):
+            yield group
+            group = []
+        group.append(span)
+    if _worked(group):
+        yield group
+
+
+def _worked(spans: Sequence[Mapping[str, Any]]) -> bool:
+    return any(span["cat"] in _WORK for span in spans)
+
+
+def _lane(name: str) -> tuple[str, int]:
+    """Stage and replica of a lane, from the name that `TimelineWriter` gives it."""
+    stage, found, replica = name.partition(_LANE)
+    return stage, int(replica.rstrip(")")) if found else 0

@@ -1,0 +1,1 @@
+"""Recorded runs: every message of every tick, replayed and compared."""

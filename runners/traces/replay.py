@@ -1,0 +1,261 @@
+"""Runs a recorded run again, whole or one stage of it, and compares every message."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from soundstage.errors import InputError, UsageError
+from soundstage.files import replacing
+from soundstage.graph import wire
+from soundstage.graph.check import build
+from soundstage.graph.overrides import apply
+from soundstage.graph.plan import Graph
+from soundstage.graph.spec import parse
+from soundstage.graph.state import State
+from soundstage.progress import Progress, Silent
+from soundstage.runners.api import open_runner
+from soundstage.runners.choice import RunnerKind
+from soundstage.runners.offline import closing
+from soundstage.runners.runner import Runner, Tick
+from soundstage.runners.traces.comparison import Comparer, Comparison
+from soundstage.runners.traces.diff import refuse_no_tick, refuse_unknown_stage
+from soundstage.runners.traces.replay_stage import Bench, needed, refuse_other_ports
+from soundstage.runners.traces.trace import Trace, TraceWriter, open_trace, read_trace
+from soundstage.runners.wiring import CONTROLS
+from soundstage.version import version
+
+# What a tick's messages were, and what they are now.
+Pair = tuple[Mapping[str, Any], Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A replay that can be carried out, unless weights or a stage object."""
+
+    trace: Trace
+    graph: Graph
+    state: State
+    stage: str | None
+    swapped: bool
+    ticks: int
+    output: Path | None
+
+
+def replay(
+    path: str | Path,
+    stage: str | None = None,
+    use: str | None = None,
+    *,
+    params: Iterable[str] = (),
+    placements: Iterable[str] = (),
+    allow: Iterable[str] = (),
+    tolerance: float = 0.0,
+    output: str | Path | None = None,
+    runner: RunnerKind = "local",
+    progress: Progress | None = None,
+) -> Comparison:
+    """Runs a recorded run again and compares every message with the recorded one.
+
+    Args:
+        path: a file that `soundstage generate --record` wrote.
+        stage: run this stage alone, on its recorded inputs; None = the whole pipeline.
+        use: "module:Class", put in the stage's place; None = the recorded one.
+        params: settings of the stage such as "size=large"; what is not TOML is text. Another
+            `use` starts from that class's own defaults.
+        placements: overrides such as "decode=cpu".
+        allow: module prefixes, besides "stages.", that the pipeline and `use` may name.
+        tolerance: what a number may be off by and still count as equal; 0 = the bytes count.
+        output: write what was said now to this file, as a trace.
+        runner: what runs the whole pipeline; one stage alone always runs in this process.
+        progress: where news goes; None = nowhere.
+
+    Raises:
+        InputError: the trace is missing, damaged, of no tick, or was made with other weights.
+        UsageError: `use` or `params` without `stage`, or `output` is the trace itself.
+        PipelineError: the pipeline cannot run here, there is no such stage, or its ports are not
+            those that were recorded.
+        WeightsError: weights are missing or do not fit.
+        StageFailed: a stage failed.
+        OutputError: the new trace cannot be written.
+    """
+    progress = progress or Silent()
+    if stage is not None and runner != "local":
+        raise UsageError("--stage runs in this process: leave --runner out")
+    comparer = Comparer(Path(path).name, "its replay", tolerance)
+    with progress.step("reading the recorded run"):
+        job = _plan(Path(path), stage, use, tuple(params), placements, allow, output)
+    if job.stage is None:
+        with progress.step(f"loading {len(job.graph.nodes)} stages"):
+            opened = open_runner(job.graph, runner)
+        with closing(opened):
+            _compare(job, _whole(job, opened), opened.weights(), comparer, progress)
+    else:
+        with progress.step(f"loading {job.stage}"):
+            bench = Bench(job.graph, job.stage)
+        pairs = bench.pairs(job.trace, job.state)
+        _compare(job, pairs, bench.weights(), comparer, progress)
+    return comparer.finish(notes=_notes(job.trace))
+
+
+def _plan(
+    path: Path,
+    stage: str | None,
+    use: str | None,
+    params: Sequence[str],
+    placements: Iterable[str],
+    allow: Iterable[str],
+    output: str | Path | None,
+) -> _Job:
+    """Refuses whatever can be refused before weights are loaded."""
+    if stage is None and (use is not None or params):
+        raise UsageError("--use and --param change one stage: name it with --stage")
+    target = Path(output) if output is not None else None
+    trace = read_trace(path)
+    if trace.graph_digest != trace.spec.digest():
+        raise InputError(f"{path}: the trace is damaged: its pipeline is not the one that ran")
+    settings = []
+    if stage is not None:
+        if stage == CONTROLS:
+            raise UsageError("--stage in: the controls are no stage that could run again")
+        refuse_unknown_stage(stage, trace)
+        settings = [*([f"{stage}.use={use}"] if use is not None else []), *_settings(stage, params)]
+    graph = build(parse(apply(trace.spec.as_dict(), settings, placements)), allow)
+    ticks = _count(trace, graph, stage)
+    if target is not None:
+        _refuse_unwritable(target, path)
+    return _Job(trace, graph, _state(graph, trace), stage, bool(settings), ticks, target)
+
+
+def _count(trace: Trace, graph: Graph, stage: str | None) -> int:
+    """Reads the whole trace once, so that what cannot be replayed is known at once."""
+    wanted = {CONTROLS} if stage is None else needed(graph, stage)
+    ticks = 0
+    for messages in trace.ticks():
+        missing = sorted(wanted - set(messages))
+        if missing:
+            raise InputError(
+                f"{trace.path}: tick {ticks}: nothing was recorded of {missing[0]!r}; if this is "
+                "the replay of one stage, replay the run that it came from"
+            )
+        if stage is not None:
+            try:
+                refuse_other_ports(graph, stage, messages[stage])
+            except wire.WireError as error:
+                raise InputError(f"{trace.path}: tick {ticks}, {stage!r}: {error}") from error
+        ticks += 1
+    refuse_no_tick(trace, ticks)
+    return ticks
+
+
+def _settings(stage: str, params: Iterable[str]) -> Iterator[str]:
+    for text in params:
+        key, equals, _ = text.partition("=")
+        if not equals or not key.isidentifier():
+            raise UsageError(f"--param {text}: write KEY=VALUE, one of the stage's settings")
+        yield f"{stage}.params.{text}"
+
+
+class _Untouched(Exception):
+    """Leaves a file that was opened only to see whether it can be."""
+
+
+def _refuse_unwritable(target: Path, path: Path) -> None:
+    if target.resolve() == path.resolve():
+        raise UsageError(f"--output {target} is the recorded run itself; give another name")
+    with suppress(_Untouched), replacing(target):
+        raise _Untouched
+
+
+def _state(graph: Graph, trace: Trace) -> State:
+    """The state before the first tick."""
+    ports = {name: graph.port(source) for name, source in graph.feedback().items()}
+    try:
+        message = wire.decode(ports, trace.state, graph.format.dims)
+    except wire.WireError as error:
+        raise InputError(f"{trace.path}: the state before the first tick: {error}") from error
+    values = {name: np.asarray(value) for name, value in message.values.items()}
+    return State(message.streams, message.chunks, values)
+
+
+def _refuse_other_weights(job: _Job, found: Mapping[str, Mapping[str, str]]) -> None:
+    if job.swapped:
+        return
+    recorded = job.trace.weights
+    names = [job.stage] if job.stage is not None else list(dict.fromkeys([*recorded, *found]))
+    none = {"digest": "", "note": "none"}
+    for name in names:
+        was, now = recorded.get(name, none), found.get(name, none)
+        if was["digest"] != now["digest"]:
+            raise InputError(
+                f"{job.trace.path}: stage {name!r} had other weights ({was['note']}) than it has "
+                f"now ({now['note']}); to compare them, replay it alone: --stage {name} --param "
+                "weights=..."
+            )
+
+
+def _whole(job: _Job, runner: Runner) -> Iterator[Pair]:
+    waiting: deque[Mapping[str, Any]] = deque()
+
+    def ticks() -> Iterator[Tick]:
+        for number, messages in enumerate(job.trace.ticks()):
+            waiting.append(messages)
+            yield _tick(job, number, messages)
+
+    for chunk in runner.stream(ticks(), job.state, runner.window - 1):
+        yield waiting.popleft(), chunk.messages
+
+
+def _tick(job: _Job, number: int, messages: Mapping[str, Any]) -> Tick:
+    """What was asked for in a recorded tick."""
+    ports = {name: control.port for name, control in job.graph.controls.items()}
+    try:
+        said = wire.decode(ports, messages[CONTROLS], job.graph.format.dims)
+    except wire.WireError as error:
+        raise InputError(f"{job.trace.path}: tick {number}, the controls: {error}") from error
+    rows = range(len(said.streams))
+    controls = tuple({name: value[row] for name, value in said.values.items()} for row in rows)
+    return Tick(said.streams, said.chunks, controls)
+
+
+def _compare(
+    job: _Job,
+    pairs: Iterator[Pair],
+    weights: Mapping[str, Mapping[str, str]],
+    comparer: Comparer,
+    progress: Progress,
+) -> None:
+    _refuse_other_weights(job, weights)
+    chunk_s = job.graph.format.chunk_s
+    start = time.perf_counter()
+    with _writer(job, weights) as writer, progress.playing(job.ticks * chunk_s) as update:
+        for number, (recorded, said) in enumerate(pairs, start=1):
+            if writer is not None:
+                writer.write_messages(said)
+            comparer.add(recorded, said)
+            seconds = number * chunk_s
+            update(seconds, seconds / (time.perf_counter() - start))
+
+
+def _writer(
+    job: _Job, weights: Mapping[str, Mapping[str, str]]
+) -> AbstractContextManager[TraceWriter | None]:
+    if job.output is None:
+        return nullcontext()
+    return open_trace(job.output, job.graph, weights, job.state, version())
+
+
+def _notes(trace: Trace) -> list[str]:
+    notes = []
+    if not trace.complete:
+        notes.append("the recorded run was stopped: it was replayed up to its last whole tick")
+    if trace.version != version():
+        notes.append(f"recorded by soundstage {trace.version}, replayed by {version()}")
+    return notes

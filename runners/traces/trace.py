@@ -1,0 +1,243 @@
+"""The trace of a run: what every stage said in every tick, in an Arrow stream file.
+
+One row is one message: `tick` int64 counts the ticks of this run from 0, `stage` utf8 names who
+spoke ("in" for the controls), `message` large_binary is the message as `graph.wire` encodes it,
+`crc32` uint32 is its checksum. A tick is one record batch, written when the tick is done, so that
+a run that was killed leaves all it had finished. The schema's metadata says what ran: the
+pipeline, its digest, the weights, the version, and the state before the first tick.
+"""
+
+import json
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+
+from soundstage.errors import InputError
+from soundstage.files import reporting
+from soundstage.graph import wire
+from soundstage.graph.plan import Graph
+from soundstage.graph.problem import PipelineError
+from soundstage.graph.spec import PipelineSpec, parse
+from soundstage.graph.state import State
+from soundstage.runners.runner import Chunk
+
+KIND = b"soundstage trace 1"
+_COLUMNS = pa.schema(
+    [
+        pa.field("tick", pa.int64(), nullable=False),
+        pa.field("stage", pa.utf8(), nullable=False),
+        pa.field("message", pa.large_binary(), nullable=False),
+        pa.field("crc32", pa.uint32(), nullable=False),
+    ]
+)
+_END = b"\xff\xff\xff\xff\x00\x00\x00\x00"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One message of a run.
+
+    Attributes:
+        tick: counted from 0 within the run.
+        stage: who said it; "in" for the controls.
+        message: a buffer for `graph.wire.decode`.
+    """
+
+    tick: int
+    stage: str
+    message: pa.Buffer
+
+
+@dataclass(frozen=True)
+class Trace:
+    """An opened trace file.
+
+    Attributes:
+        path: the file.
+        spec: the pipeline that ran, overrides applied.
+        graph_digest: SHA-256 of what the graph computes.
+        weights: digest and note of every stage with weights, by stage.
+        version: the version of soundstage that wrote it.
+        state: the state before the first tick, as a message.
+        complete: False when the run was killed: its last ticks may be missing.
+    """
+
+    path: Path
+    spec: PipelineSpec
+    graph_digest: str
+    weights: Mapping[str, Mapping[str, str]]
+    version: str
+    state: bytes
+    complete: bool
+
+    def entries(self) -> Iterator[Entry]:
+        """Reads the messages tick by tick; holds one tick in memory.
+
+        Raises:
+            InputError: a message is damaged. What a killed run left unfinished is no damage.
+        """
+        with _opened(self.path) as reader:
+            while True:
+                try:
+                    batch = reader.read_next_batch()
+                    batch.validate(full=True)
+                except StopIteration:
+                    return
+                except (pa.ArrowException, OSError) as error:
+                    if not self.complete:
+                        return
+                    raise _damaged(self.path) from error
+                yield from self._rows(batch)
+
+    def ticks(self) -> Iterator[dict[str, pa.Buffer]]:
+        """Reads tick by tick: the messages by stage, in the order in which they were said.
+
+        Raises:
+            InputError: as `entries`, or a tick is missing.
+        """
+        by_tick = groupby(self.entries(), key=lambda entry: entry.tick)
+        for expected, (tick, entries) in enumerate(by_tick):
+            if tick != expected:
+                raise _damaged(self.path)
+            yield {entry.stage: entry.message for entry in entries}
+
+    def _rows(self, batch: pa.RecordBatch) -> Iterator[Entry]:
+        for tick, stage, message, crc32 in zip(*batch.columns, strict=True):
+            buffer = message.as_buffer()
+            if zlib.crc32(buffer) != crc32.as_py():
+                raise _damaged(self.path)
+            yield Entry(tick.as_py(), stage.as_py(), buffer)
+
+
+class TraceWriter:
+    """Appends ticks to a trace file. Made by `open_trace`."""
+
+    def __init__(self, path: Path, file: BinaryIO, writer: Any) -> None:
+        self._path = path
+        self._file = file
+        self._writer = writer
+        self._tick = 0
+
+    def write(self, chunk: Chunk) -> None:
+        """Appends all messages of one tick.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        self.write_messages(chunk.messages)
+
+    def write_messages(self, said: Mapping[str, Any]) -> None:
+        """Appends one tick: messages by stage.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        messages = [pa.py_buffer(message) for message in said.values()]
+        columns = [
+            [self._tick] * len(messages),
+            list(said),
+            [message.to_pybytes() for message in messages],
+            [zlib.crc32(message) for message in messages],
+        ]
+        arrays = [pa.array(*pair) for pair in zip(columns, _COLUMNS.types, strict=True)]
+        with reporting(self._path):
+            self._writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=_COLUMNS))
+            self._file.flush()
+        self._tick += 1
+
+
+@contextmanager
+def open_trace(
+    path: Path,
+    graph: Graph,
+    weights: Mapping[str, Mapping[str, str]],
+    state: State,
+    version: str,
+) -> Iterator[TraceWriter]:
+    """Opens a trace file; it is readable up to the last tick written, whatever happens.
+
+    Args:
+        path: the file; an old one is replaced at once.
+        graph: what runs.
+        weights: digest and note of every stage with weights, by stage.
+        state: the state before the first tick.
+        version: soundstage's version.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    ports = {name: graph.port(source) for name, source in graph.feedback().items()}
+    message = wire.encode(ports, state.values, state.streams, state.chunks, graph.format.dims)
+    header = {
+        b"kind": KIND,
+        b"pipeline": json.dumps(graph.spec.as_dict()).encode(),
+        b"graph": graph.digest.encode(),
+        b"weights": json.dumps({stage: dict(entry) for stage, entry in weights.items()}).encode(),
+        b"version": version.encode(),
+        b"state": message.to_pybytes(),
+    }
+    with reporting(path):
+        file = path.open("wb")
+    with file:
+        with reporting(path):
+            writer = pa.ipc.new_stream(file, _COLUMNS.with_metadata(header))
+        yield TraceWriter(path, file, writer)
+        # Only a run that came to its end writes the end.
+        with reporting(path):
+            writer.close()
+
+
+def read_trace(path: Path) -> Trace:
+    """Reads what a trace says about its run; the messages are read by `Trace.entries`.
+
+    Raises:
+        InputError: the file is missing, no trace, damaged or of a later version.
+    """
+    with _opened(path) as reader:
+        header = reader.schema.metadata or {}
+        if header.get(b"kind") != KIND or not reader.schema.equals(_COLUMNS):
+            raise InputError(f"{path}: this Arrow file is not a trace of this version")
+    try:
+        spec = parse(json.loads(header[b"pipeline"]))
+        weights = json.loads(header[b"weights"])
+        told = {name: header[name.encode()].decode() for name in ("graph", "version")}
+        state = header[b"state"]
+    except (KeyError, ValueError, PipelineError) as error:
+        raise _damaged(path) from error
+    complete = _tail(path) == _END
+    return Trace(path, spec, told["graph"], weights, told["version"], state, complete)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    try:
+        file = pa.OSFile(str(path))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+    with file:
+        if not file.size():
+            raise InputError(
+                f"{path}: is empty: the run was stopped before its first tick was done"
+            )
+        try:
+            reader = pa.ipc.open_stream(file)
+        except (pa.ArrowException, OSError) as error:
+            raise InputError(f"{path}: is no recorded run, or its beginning is damaged") from error
+        with reader:
+            yield reader
+
+
+def _tail(path: Path) -> bytes:
+    with path.open("rb") as file:
+        file.seek(-len(_END), 2)
+        return file.read()
+
+
+def _damaged(path: Path) -> InputError:
+    return InputError(f"{path}: the trace is damaged; record it again")

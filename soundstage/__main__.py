@@ -1,0 +1,5 @@
+"""`python -m soundstage`: the command line."""
+
+from soundstage.apps.commands.main import main
+
+main()

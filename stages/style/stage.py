@@ -1,0 +1,136 @@
+"""Turns prompts into style tokens: an embedder with random weights, and the style quantizer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import jax
+import numpy as np
+
+from soundstage.graph.format import Format
+from soundstage.graph.port import Port
+from soundstage.stages import rvq
+from soundstage.stages.ports import STYLE_EMBEDDING, STYLE_TOKENS
+from soundstage.stages.style.codebooks import load_codebooks
+from soundstage.stages.style.features import TEXT_FEATURES, ClipFeatures, text_features
+from soundstage.stages.style.prompts import PROMPT_INPUTS, blend_rows, refusal, unit
+from soundstage.stages.weights.array_source import arrays_digest
+from soundstage.stages.weights.sources import WeightsError, closing_source
+
+
+@dataclass(frozen=True)
+class EmbedParams:
+    """Settings of `Embed`.
+
+    Attributes:
+        weights: "random:SEED"; this embedder has no others.
+    """
+
+    weights: str = "random:0"
+
+
+class Embed:
+    """Places prompts in the style space by random projection of letters and of mel statistics.
+
+    It stands in for a trained embedder where none is at hand: equal prompts get equal
+    embeddings and similar ones similar embeddings, but what a prompt means is not known to it,
+    and a text lies nowhere near the audio it describes.
+
+    Inputs:
+        texts: utf8, a list a row; any text up to `LONGEST_TEXT_CHARACTERS`, the empty one too.
+        text_weights: float32 [~text] a row, >= 0; one a text.
+        clips: float32 [~clip, clip_sample] a row; mono, 1.0 = full scale, at `clip_rate_hz`.
+        clip_weights: float32 [~clip] a row, >= 0; one a clip.
+
+    Outputs:
+        embedding: float32 [row, style_dim]; the weighted mean of the prompts' unit vectors.
+
+    Raises:
+        WeightsError: at construction, `params.weights` is not "random:SEED".
+        ValueError: when called, a row's prompts cannot be blended (see `refusal`).
+    """
+
+    inputs: ClassVar[dict[str, Port]] = PROMPT_INPUTS
+    outputs: ClassVar[dict[str, Port]] = {"embedding": STYLE_EMBEDDING}
+    Params = EmbedParams
+    refusal = staticmethod(refusal)
+
+    def __init__(self, params: EmbedParams, format: Format, device: jax.Device) -> None:
+        if not params.weights.startswith("random:"):
+            raise WeightsError(
+                f"weights = {params.weights!r}: this embedder has only random weights; write "
+                "random:SEED, or use another embedder"
+            )
+        self.clip_features = ClipFeatures(format.clip_rate_hz)
+        with closing_source(params.weights) as source:
+            text = source.read("text/kernel", (TEXT_FEATURES, format.style_dim))
+            clip = source.read("clip/kernel", (self.clip_features.size, format.style_dim))
+            self.weights_note = source.note
+        self.text_projection = text  # [feature, style_dim]
+        self.clip_projection = clip  # [feature, style_dim]
+        self.weights_digest = arrays_digest({"clip/kernel": clip, "text/kernel": text})
+
+    def __call__(
+        self,
+        texts: Sequence[Sequence[str]],
+        text_weights: Sequence[np.ndarray],
+        clips: Sequence[np.ndarray],
+        clip_weights: Sequence[np.ndarray],
+    ) -> dict[str, np.ndarray]:
+        """Embeds and blends the prompts of every row."""
+        rows = zip(texts, text_weights, clips, clip_weights, strict=True)
+        return {"embedding": blend_rows(rows, self._embed_text, self._embed_clip)}
+
+    def _embed_text(self, text: str) -> np.ndarray:
+        features = text_features(text)
+        used = np.flatnonzero(features)
+        return unit((features[used, None] * self.text_projection[used]).sum(axis=0))
+
+    def _embed_clip(self, clip: np.ndarray) -> np.ndarray:
+        return unit((self.clip_features(clip)[:, None] * self.clip_projection).sum(axis=0))
+
+
+@dataclass(frozen=True)
+class QuantizeParams:
+    """Settings of `Quantize`.
+
+    Attributes:
+        weights: "random:SEED", a safetensors file or folder, or a model's name; the codebooks
+            may be whole or factored, see `style_codebooks.load_codebooks`.
+    """
+
+    weights: str = "random:0"
+
+
+class Quantize:
+    """Writes a style embedding as tokens: level by level, the code nearest to what is left.
+
+    Inputs:
+        embedding: float32 [row, style_dim].
+
+    Outputs:
+        tokens: int32 [row, style_level], in [0, codebook_size).
+
+    Raises:
+        WeightsError: at construction, the weights cannot be used.
+
+    Source: "Quantisation in numpy" in the MusicCoCa spec.
+    """
+
+    inputs: ClassVar[dict[str, Port]] = {"embedding": STYLE_EMBEDDING}
+    outputs: ClassVar[dict[str, Port]] = {"tokens": STYLE_TOKENS}
+    Params = QuantizeParams
+
+    def __init__(self, params: QuantizeParams, format: Format, device: jax.Device) -> None:
+        shape = (format.style_levels, format.codebook_size, format.style_dim)
+        codebooks = load_codebooks(params.weights, shape)
+        self.weights_digest = codebooks.digest
+        self.weights_note = codebooks.note
+        self.device = device
+        self.codebooks = jax.device_put(codebooks.codes, device)  # [level, code, style_dim]
+        self.encode = jax.jit(rvq.encode)
+
+    def __call__(self, embedding: np.ndarray) -> dict[str, np.ndarray]:
+        """Quantizes the embedding of every row."""
+        on_device = jax.device_put(embedding, self.device)
+        return {"tokens": np.asarray(self.encode(on_device, self.codebooks), np.int32)}

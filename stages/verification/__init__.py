@@ -1,0 +1,1 @@
+"""Our networks held against recordings of the originals."""

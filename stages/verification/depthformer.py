@@ -1,0 +1,210 @@
+"""Compares our Depthformer with recordings of the original.
+
+Which arrays there are: the README of the Depthformer recording and the end of its numerics spec.
+"""
+
+import hashlib
+import re
+
+import numpy as np
+
+from soundstage.stages.depthformer.config import DepthformerConfig
+from soundstage.stages.verification.depthformer_network import Network
+from soundstage.stages.verification.depthformer_runs import Runs
+from soundstage.stages.verification.depthformer_tolerances import Tolerances, rms
+from soundstage.stages.verification.recording import Ledger, Recording, VerifyError, guarded
+from soundstage.stages.weights.array_source import ArraySource
+
+# The arrays that the README lists; "{}" is "" for the recorded past and "_fresh" for none.
+LAYOUT = [
+    name.format(past)
+    for name in (
+        "encoder_tokens{}",
+        "encoder_out{}",
+        "greedy_w0{}",
+        "greedy_w5{}",
+        "greedy_own_level_w5{}",
+    )
+    for past in ("", "_fresh")
+] + ["encoder_out_rows", "target_tokens", "logit_steps", "own_level_logits", "logsumexp"]
+INPUTS = (
+    r"encoder_tokens(_fresh)?|encoder_out_rows|target_tokens|logit_steps|probe_ids"
+    r"|forced_full_steps|\w+_id\d+_column"
+)
+TOO_LITTLE = "not in the recording"
+
+
+class DepthformerCheck:
+    """The comparisons. Arrays are looked up by name, whatever file they are in."""
+
+    def __init__(
+        self, recording: Recording, ledger: Ledger, network: Network, source: ArraySource
+    ) -> None:
+        self.ledger = ledger
+        self.network = network
+        self.keys = {name.split("/")[1]: name for name in recording.arrays}
+        self.arrays = {name: recording.arrays[key] for name, key in self.keys.items()}
+        self.bfloat16 = network.config.activation_dtype == "bfloat16"
+        prompts = self.arrays.get("encoder_tokens", self.arrays.get("encoder_tokens_fresh"))
+        self.tolerances = Tolerances.measured(
+            network, source, prompts, self.arrays.get("target_tokens")
+        )
+
+    def inputs(self) -> None:
+        """Lists what is read but not compared, and what the recording lacks."""
+        for name in self.arrays:
+            if re.fullmatch(INPUTS, name):
+                self.ledger.skip([self.keys[name]], "an input")
+        self.ledger.skip([name for name in LAYOUT if name not in self.arrays], TOO_LITTLE)
+
+    def encoder(self) -> None:
+        """Encoder outputs, at the recorded rows or whole."""
+        for past, long in (("", "ctx"), ("_fresh", "fresh")):
+            names = [f"encoder_out{past}", f"encoder_full_{long}"]
+            given = self._needed(names, f"encoder_tokens{past}")
+            if not given:
+                continue
+            with guarded(self.ledger, [self.keys[name] for name in given]):
+                encoded = self.network.encode(self.arrays[f"encoder_tokens{past}"])
+                self.compare(names[1], encoded, "encoder")
+                if names[0] in given and self._needed(names[:1], "encoder_out_rows"):
+                    rows = self.arrays["encoder_out_rows"]
+                    self.compare(names[0], encoded[:, rows], "encoder")
+
+    def forced(self) -> None:
+        """Everything teacher-forced on `target_tokens`."""
+        names = ["own_level_logits", "logsumexp"]
+        names += [name for name in self.arrays if re.fullmatch(r"forced_\w+(?<!_dtype)", name)]
+        names = [name for name in names if not re.fullmatch(INPUTS, name)]
+        given = self._needed(self._needed(names, "target_tokens"), "encoder_tokens")
+        if not given:
+            return
+        with guarded(self.ledger, [self.keys[name] for name in given]):
+            targets = self.arrays["target_tokens"]
+            temporal, depth, normed = self.network.forced(self.arrays["encoder_tokens"], targets)
+            self.compare("forced_temporal_decoder", temporal, "stream")
+            self.compare("forced_depth_decoder", _flat(depth), "stream")
+            self.compare("forced_decoder_norm", _flat(normed), "stream")
+            logsumexp = _flat(self.network.logsumexp(normed))
+            self.compare("logsumexp", logsumexp, "logsumexp")
+            self.compare("forced_logsumexp", logsumexp, "logsumexp")
+            self._logits(normed)
+            self._argmax(_flat(normed))
+
+    def _logits(self, normed: np.ndarray) -> None:
+        if self._needed(["own_level_logits"], "logit_steps"):
+            own = _flat(self.network.own_level_logits(normed))
+            self.compare("own_level_logits", own[:, self.arrays["logit_steps"]], "logits")
+        normed = _flat(normed)
+        if self._needed(["forced_probe_logits"], "probe_ids"):
+            probes = normed @ self.network.head[:, self.arrays["probe_ids"]]
+            self.compare("forced_probe_logits", probes, "logits")
+        if self._needed(["forced_full_logits"], "forced_full_steps"):
+            whole = normed[:, self.arrays["forced_full_steps"]] @ self.network.head
+            self.compare("forced_full_logits", whole, "logits")
+
+    def _argmax(self, normed: np.ndarray) -> None:
+        """Judges the largest logit by how far the recorded one lies below it in ours."""
+        recorded = self.arrays.get("forced_argmax")
+        if recorded is None:
+            return
+        key = self.keys["forced_argmax"]
+        if recorded.shape != normed.shape[:2]:
+            self.ledger.fail([key], f"recorded {list(recorded.shape)}, ours {normed.shape[:2]}")
+            return
+        steps = [normed[:, step] @ self.network.head for step in range(normed.shape[1])]
+        taken = [row[np.arange(len(row)), recorded[:, i]] for i, row in enumerate(steps)]
+        gaps = np.stack([row.max(axis=-1) for row in steps], 1) - np.stack(taken, 1)
+        largest = max(float(np.abs(row).max()) for row in steps)
+        tie = 2 * self.tolerances.of("logits", np.array(largest))
+        kept = float((gaps == 0).mean())
+        note = f"{kept:.1%} equal, others are near ties" if kept < 1 else ""
+        self.ledger.judge(key, int((~(gaps <= tie)).sum()), 0, note)
+
+    def weights(self, source: ArraySource) -> None:
+        """The checksum of the weights that the recording was made with."""
+        recorded = self.arrays.get("weights_sha256")
+        if recorded is None:
+            return
+        digest = hashlib.sha256()
+        shapes = source.names() or {}
+        for name in sorted(shapes):
+            digest.update(f"target/{name}".encode())
+            digest.update(source.read(name, shapes[name]).tobytes())
+        same = digest.hexdigest() == str(recorded)
+        note = "" if same else "these are not the weights that were recorded"
+        self.ledger.judge(self.keys["weights_sha256"], int(not same), 0, note)
+
+    def dtypes(self) -> None:
+        """What type each tensor had is information."""
+        names = [key for name, key in self.keys.items() if name.endswith("_dtype")]
+        self.ledger.skip(names, "information on the original")
+
+    def compare(self, name: str, got: np.ndarray, kind: str) -> None:
+        """Compares, if recorded."""
+        if name not in self.arrays:
+            return
+        key, recorded = self.keys[name], self.arrays[name].astype(np.float32)
+        note = ""
+        tolerance = self.tolerances.of(kind, recorded)
+        if self.bfloat16 and got.shape == recorded.shape and recorded.size:
+            share, limit = (
+                rms(got - recorded) / max(rms(recorded), 1e-30),
+                self.tolerances.rms(kind),
+            )
+            note = f"bfloat16; rms {share:.1%} of the recorded, at most {limit:.0%}"
+            if not share <= limit:
+                self.ledger.fail([key], note)
+                return
+        self.ledger.compare(key, got, tolerance, note)
+
+    def _needed(self, names: list[str], needed: str) -> list[str]:
+        """Those of the names that are recorded, if what they need is; else they are skipped."""
+        given = [name for name in names if name in self.arrays]
+        if needed in self.arrays:
+            return given
+        self.ledger.skip(self.ledger.open([self.keys[name] for name in given]), f"needs {needed}")
+        return []
+
+
+def _flat(array: np.ndarray) -> np.ndarray:
+    """[row, frame, level, ...] to [row, step, ...]."""
+    return array.reshape(len(array), -1, *array.shape[3:])
+
+
+def check(recording: Recording, source: ArraySource, ledger: Ledger) -> None:
+    """Runs the Depthformer on every recorded input and compares.
+
+    Args:
+        recording: of a Depthformer.
+        source: its weights, an `ArraySource`.
+        ledger: takes the rows.
+
+    Raises:
+        VerifyError: config.json does not describe a Depthformer.
+        WeightsError: the weights do not fit it.
+    """
+    network = Network.load(_config(recording), source)
+    checker = DepthformerCheck(recording, ledger, network, source)
+    checker.inputs()
+    checker.weights(source)
+    checker.dtypes()
+    checker.encoder()
+    checker.forced()
+    Runs(checker.arrays, checker.keys, ledger, network, checker.tolerances).check()
+
+
+def _config(recording: Recording) -> DepthformerConfig:
+    """The sizes; config.json need not say how many codes a level has."""
+    values = dict(recording.config)
+    for name, array in recording.arrays.items():
+        if name.endswith("/own_level_logits") and array.ndim == 3:
+            values.setdefault("codebook_size", array.shape[-1])
+    vocabulary, levels = values.get("vocab_size"), values.get("num_levels")
+    if type(vocabulary) is type(levels) is int and 0 < levels * 1024 > vocabulary - 2 > levels:
+        # Only decodes restricted to own levels depend on it, and none such is recorded.
+        values.setdefault("codebook_size", (vocabulary - 2) // levels)
+    try:
+        return DepthformerConfig.from_json(values)
+    except ValueError as error:
+        raise VerifyError(f"{recording.folder / 'config.json'}: {error}") from error

@@ -1,0 +1,248 @@
+"""Our Depthformer as functions from recorded arrays to what should have been recorded."""
+
+from collections.abc import Callable
+from copy import copy
+from dataclasses import replace
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from soundstage.stages.depthformer.choice import Greedy, OwnLevel, WholeVocabulary
+from soundstage.stages.depthformer.config import DepthformerConfig
+from soundstage.stages.depthformer.loading import load_depthformer
+from soundstage.stages.depthformer.model import Depthformer
+from soundstage.stages.depthformer.sampler import ChunkSampler
+from soundstage.stages.depthformer.vocabulary import CODEC_OFFSET
+from soundstage.stages.weights.array_source import ArraySource
+
+
+class Draw(NamedTuple):
+    """How a recorded run chose its tokens.
+
+    Attributes:
+        weight: guidance weight.
+        temperature: 0 = the largest logit.
+        top_k: 0 = no cut.
+        seed: of the original's threefry key; None = greedy.
+    """
+
+    weight: float
+    temperature: float
+    top_k: int
+    seed: int | None
+
+
+class Explained(NamedTuple):
+    """What a recorded run looks like through our network; steps are [frame, level].
+
+    Attributes:
+        at: [..., K], guided logits at the asked ids.
+        top: [..., K], the K largest guided logits.
+        logsumexp: of the guided logits.
+        gap: by how much our best choice beats the recorded one; 0 where they are the same.
+    """
+
+    at: np.ndarray
+    top: np.ndarray
+    logsumexp: np.ndarray
+    gap: np.ndarray
+
+
+class Network:
+    """A loaded Depthformer; every method takes and returns NumPy arrays, [row, ...]."""
+
+    def __init__(self, model: Depthformer) -> None:
+        self.model = model
+        self.config = model.config
+        self.head = np.asarray(model.decoder.logits_dense.kernel[...])  # [width, vocabulary]
+        graph, self._state = nnx.split(model)
+        self._encode = _compiled(graph, lambda model, tokens: model.encode(tokens))
+        self._forced = _compiled(graph, _forced)
+        self._logsumexp = _compiled(graph, lambda model, normed: model.logsumexp(normed))
+        self._own = _compiled(graph, lambda model, normed: model.own_level_logits(normed))
+
+    @classmethod
+    def load(cls, config: DepthformerConfig, source: ArraySource) -> "Network":
+        """Loads the weights of a source into a network of these sizes."""
+        return cls(load_depthformer(config, source, None)[0])
+
+    def encode(self, tokens: np.ndarray) -> np.ndarray:
+        """Reads prompts: int [row, S] -> float32 [row, S, width]."""
+        self._check_tokens("encoder tokens", tokens)
+        return np.asarray(self._encode(self._state, jnp.asarray(tokens, jnp.int32)), np.float32)
+
+    def forced(
+        self, prompts: np.ndarray, targets: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Temporal [row, frame, width]; depth and its norm [row, frame, level, width].
+
+        Raises:
+            ValueError: the tokens are no whole frames, out of range, or of other rows.
+        """
+        self._check_tokens("encoder tokens", prompts)
+        self._check_tokens("decoder tokens", targets)
+        if len(prompts) != len(targets):
+            raise ValueError(f"{len(targets)} rows of tokens for {len(prompts)} encoder rows")
+        if not targets.shape[1] or targets.shape[1] % self.config.num_levels:
+            raise ValueError(
+                f"{targets.shape[1]} tokens are no whole frames of {self.config.num_levels} levels"
+            )
+        framed = targets.reshape(len(targets), -1, self.config.num_levels)
+        tokens = jnp.asarray(prompts, jnp.int32), jnp.asarray(framed, jnp.int32)
+        temporal, depth, normed = self._forced(self._state, *tokens)
+        return np.asarray(temporal), np.asarray(depth), np.asarray(normed)
+
+    def logsumexp(self, normed: np.ndarray) -> np.ndarray:
+        """[row, frame, level, width] -> [row, frame, level]."""
+        return np.asarray(self._logsumexp(self._state, jnp.asarray(normed)))
+
+    def own_level_logits(self, normed: np.ndarray) -> np.ndarray:
+        """[row, frame, level, width] -> [row, frame, level, code]."""
+        return np.asarray(self._own(self._state, jnp.asarray(normed)))
+
+    def rounded_otherwise(self, source: ArraySource) -> "Network":
+        """The same network with other rounding errors, of the size that innocent ones have.
+
+        In float32 every weight moves by up to one unit in its last place; measured against
+        float64 on networks of three sizes, results then move as much as float32 is wrong. In
+        bfloat16 it is the network with float32 activations.
+        """
+        if self.config.activation_dtype != "float32":
+            return Network.load(replace(self.config, activation_dtype="float32"), source)
+        random = np.random.default_rng(0)
+
+        def moved(weights: jax.Array) -> jax.Array:
+            factor = 1 + 2.0**-23 * random.uniform(-1, 1, weights.shape)
+            return weights * jnp.asarray(factor, jnp.float32)
+
+        twin = copy(self)
+        twin._state = jax.tree.map(moved, self._state)
+        return twin
+
+    def greedy(
+        self, prompts: np.ndarray, others: np.ndarray, weights: np.ndarray, frames: int, own: bool
+    ) -> np.ndarray:
+        """Decodes greedily with our chunk sampler, int [row, step] of vocabulary ids.
+
+        Args:
+            prompts: int [row, S].
+            others: int [row, S]; what guidance steers away from.
+            weights: float [row], guidance.
+            frames: length.
+            own: whether each step is restricted to its own level's codes.
+        """
+        self._check_tokens("encoder tokens", prompts)
+        alphabet = OwnLevel() if own else WholeVocabulary()
+        zeros = np.zeros(len(prompts), np.int64)
+        decode = ChunkSampler(self.model, frames, alphabet, Greedy())
+        tokens = decode(prompts, others, zeros, zeros, weights, zeros, zeros)
+        if own:
+            tokens = tokens + CODEC_OFFSET + self.config.codebook_size * np.arange(tokens.shape[-1])
+        return tokens.reshape(len(tokens), -1)
+
+    def explain(
+        self,
+        prompted: np.ndarray,
+        unprompted: np.ndarray,
+        tokens: np.ndarray,
+        ids: np.ndarray,
+        draw: Draw,
+        row: int,
+        head: np.ndarray,
+    ) -> Explained:
+        """Recomputes each choice of a run, given the choices before it.
+
+        Args:
+            prompted: float32 [frame, level, width], forced on `tokens`.
+            unprompted: the same without the style.
+            tokens: int [frame, level].
+            ids: int [frame, level, K], whose logits are asked for.
+            draw: how the run chose.
+            row: which row of the original's noise counts.
+            head: float32 [width, vocabulary].
+        """
+        steps = tokens.size
+        keys = _original_keys(draw.seed or 0, steps).reshape(*tokens.shape, -1)
+        arrays = (prompted, unprompted, tokens.astype(np.int32), ids.astype(np.int32), keys)
+        explained = _explain(*map(jnp.asarray, arrays), jnp.asarray(head), draw, row)
+        return Explained(*map(np.asarray, explained))
+
+    def _check_tokens(self, what: str, tokens: np.ndarray) -> None:
+        if tokens.ndim != 2 or tokens.dtype.kind not in "iu":
+            raise ValueError(f"{what} must be integers [row, token], got {tokens.shape}")
+        if tokens.size and not 0 <= tokens.min() <= tokens.max() < self.config.vocab_size:
+            raise ValueError(f"{what} must be in [0, {self.config.vocab_size})")
+
+
+def _compiled(graph: nnx.GraphDef, function: Callable) -> Callable:
+    """`function(model, ...)` as a compiled function of the model's state."""
+    return jax.jit(lambda state, *arrays: function(nnx.merge(graph, state), *arrays))
+
+
+def _forced(model: Depthformer, prompts: jax.Array, targets: jax.Array) -> tuple[jax.Array, ...]:
+    forced = model.forced(model.encode(prompts), prompts, targets)
+    return tuple(array.astype(jnp.float32) for array in forced)
+
+
+def _original_keys(seed: int, steps: int) -> np.ndarray:
+    """The key of every step. Source: the Depthformer numerics spec, "Random numbers"."""
+
+    def step(key: jax.Array, _: None) -> tuple[jax.Array, jax.Array]:
+        use, following = jax.random.split(key)
+        return following, use
+
+    first = jax.random.wrap_key_data(jnp.array([0, seed], jnp.uint32), impl="threefry2x32")
+    _, used = jax.lax.scan(step, first, None, length=steps)
+    return np.asarray(jax.random.key_data(used))
+
+
+@partial(jax.jit, static_argnames=("draw", "row"))
+def _explain(
+    prompted: jax.Array,
+    unprompted: jax.Array,
+    tokens: jax.Array,
+    ids: jax.Array,
+    keys: jax.Array,
+    head: jax.Array,
+    draw: Draw,
+    row: int,
+) -> tuple[jax.Array, ...]:
+    def frame(steps: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
+        with_style, without, chosen, asked, key = steps
+        logits = _matmul(with_style, head)
+        if draw.weight:
+            logits = (1 + draw.weight) * logits - draw.weight * _matmul(without, head)
+        scores = _scores(logits, key, draw, row)
+        taken = jnp.take_along_axis(scores, chosen[:, None], axis=-1)[:, 0]
+        return (
+            jnp.take_along_axis(logits, asked, axis=-1),
+            jax.lax.top_k(logits, asked.shape[-1])[0],
+            jax.nn.logsumexp(logits, axis=-1),
+            scores.max(axis=-1) - taken,
+        )
+
+    return jax.lax.map(frame, (prompted, unprompted, tokens, ids, keys))
+
+
+def _scores(logits: jax.Array, keys: jax.Array, draw: Draw, row: int) -> jax.Array:
+    """What the largest of is chosen, [level, vocabulary]."""
+    if draw.seed is None:
+        return logits
+    warm = logits / draw.temperature
+    if draw.top_k:
+        least = jax.lax.top_k(warm, draw.top_k)[0][:, -1:]
+        warm = jnp.where(warm >= least, warm, -1e7)
+
+    def noise(key: jax.Array) -> jax.Array:
+        key = jax.random.wrap_key_data(key, impl="threefry2x32")
+        return jax.random.gumbel(key, (2, logits.shape[-1]), jnp.float32)[row]
+
+    return warm + jax.vmap(noise)(keys)
+
+
+def _matmul(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    return jnp.matmul(x, kernel, precision=jax.lax.Precision.HIGHEST)

@@ -1,0 +1,236 @@
+"""A folder of recorded arrays, and the ledger of what was compared with them."""
+
+import json
+import math
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from soundstage.errors import UserError
+
+Status = Literal["ok", "FAIL", "not checked"]
+
+
+class VerifyError(UserError):
+    """A folder that cannot be verified at all: a verification that failed, not a bad command."""
+
+    exit_code = 1
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the report.
+
+    Attributes:
+        name: the array, as FILE/ARRAY without the file's extension.
+        status: "not checked" always has a reason in `note`.
+        error: largest absolute difference, or the number of wrong integers; None if not compared.
+        tolerance: the largest `error` that is ok; None if not compared.
+        note: for people.
+    """
+
+    name: str
+    status: Status
+    error: float | None = None
+    tolerance: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What became of every array of a recording.
+
+    Attributes:
+        folder: the recording.
+        model: which network it records.
+        weights_note: which weights ran.
+        rows: one per array, and a few about the weights.
+        compared: how many recorded arrays were compared with results of the network.
+    """
+
+    folder: Path
+    model: str
+    weights_note: str
+    rows: tuple[Row, ...]
+    compared: int
+
+    def count(self, status: Status) -> int:
+        """How many rows have this status."""
+        return sum(row.status == status for row in self.rows)
+
+    @property
+    def passed(self) -> bool:
+        """Whether results of the network were compared, and all were right."""
+        return self.compared > 0 and self.count("FAIL") == 0
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What a folder holds.
+
+    Attributes:
+        folder: where.
+        config: the parsed config.json.
+        arrays: every array of every .npz file by FILE/ARRAY.
+    """
+
+    folder: Path
+    config: Mapping[str, Any]
+    arrays: Mapping[str, np.ndarray]
+
+    @classmethod
+    def read(cls, folder: Path) -> "Recording":
+        """Reads everything but the weights.
+
+        Raises:
+            VerifyError: config.json or an .npz file is missing or damaged.
+        """
+        if not folder.is_dir():
+            raise VerifyError(f"{folder}: no such folder; give one with a recording")
+        arrays = {}
+        for path in sorted(folder.glob("*.npz")):
+            arrays.update(_read_npz(path))
+        config = read_json(folder / "config.json", "describes the network's sizes")
+        if not arrays:
+            raise VerifyError(f"{folder}: nothing recorded: no arrays in any .npz file")
+        return cls(folder, config, arrays)
+
+    def report(self, weights_note: str, rows: Iterable[Row]) -> Report:
+        """Sums up."""
+        rows = tuple(rows)
+        judged = [row for row in rows if row.name in self.arrays and row.status != "not checked"]
+        return Report(self.folder, self.config["model"], weights_note, rows, len(judged))
+
+    def names(self, file: str) -> list[str]:
+        """The names of a file's arrays, without the file."""
+        return [name.split("/")[1] for name in self.arrays if name.startswith(f"{file}/")]
+
+
+def read_json(path: Path, purpose: str) -> dict[str, Any]:
+    """Reads a JSON object.
+
+    Raises:
+        VerifyError: the file is missing, no JSON, or no object.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise VerifyError(f"{path}: missing; it {purpose}") from None
+    except (OSError, ValueError) as error:
+        raise VerifyError(f"{path}: cannot be read as JSON ({error})") from error
+    if not isinstance(found, dict):
+        raise VerifyError(f"{path}: must hold a JSON object")
+    return found
+
+
+def _read_npz(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {f"{path.stem}/{name}": _plain(file[name]) for name in file.files}
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        raise VerifyError(f"{path}: damaged or no .npz file ({error}); record it again") from error
+
+
+def _plain(array: np.ndarray) -> np.ndarray:
+    # NumPy's file format forgets what bfloat16 is and reads two raw bytes. They are the upper
+    # half of a float32.
+    if array.dtype.kind == "V" and array.dtype.itemsize == 2:
+        return (array.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
+    return array
+
+
+@dataclass
+class Ledger:
+    """Collects rows, and knows which arrays have none yet.
+
+    Attributes:
+        recording: what to compare with.
+        on_row: called with every row as it comes.
+        rows: what has come.
+    """
+
+    recording: Recording
+    on_row: Callable[[Row], None]
+    rows: list[Row] = field(default_factory=list)
+
+    def add(self, row: Row) -> None:
+        """Adds a row."""
+        self.rows.append(row)
+        self.on_row(row)
+
+    def skip(self, names: Iterable[str], reason: str) -> None:
+        """Lists arrays that are not compared."""
+        for name in names:
+            self.add(Row(name, "not checked", note=reason))
+
+    def compare(self, name: str, got: np.ndarray, tolerance: float, note: str = "") -> None:
+        """Compares numbers by their largest absolute difference.
+
+        Args:
+            name: FILE/ARRAY in the recording.
+            got: what our network gives, of the same shape.
+            tolerance: the largest difference that is ok.
+            note: for people.
+        """
+        recorded = self.recording.arrays[name]
+        if self._other_shape(name, got):
+            return
+        difference = np.abs(got.astype(np.float64) - recorded.astype(np.float64))
+        error = float(difference.max(initial=0.0))
+        # NaN compares as false, so it fails.
+        status: Status = "ok" if error <= tolerance else "FAIL"
+        if not recorded.size:
+            note = "empty, as it must be"
+        elif math.isnan(error):
+            note = "NaN in our result or in the recording"
+        self.add(Row(name, status, error, tolerance, note))
+
+    def compare_exactly(self, name: str, got: np.ndarray, note: str = "") -> None:
+        """Compares integers or truth values; the error is the number of wrong ones."""
+        if not self._other_shape(name, got):
+            wrong = got != self.recording.arrays[name]
+            self.judge(name, int(wrong.sum()), 0, note or _where(wrong))
+
+    def judge(self, name: str, error: float, tolerance: float, note: str = "") -> None:
+        """Adds a row for an error already measured."""
+        status: Status = "ok" if error <= tolerance else "FAIL"
+        self.add(Row(name, status, float(error), float(tolerance), note))
+
+    def fail(self, names: Iterable[str], reason: str) -> None:
+        """Lists arrays that could not be compared through somebody's fault."""
+        for name in names:
+            self.add(Row(name, "FAIL", note=reason))
+
+    def open(self, names: Iterable[str]) -> list[str]:
+        """Those of these arrays that have no row yet."""
+        done = {row.name for row in self.rows}
+        return [name for name in names if name not in done]
+
+    def _other_shape(self, name: str, got: np.ndarray) -> bool:
+        recorded = self.recording.arrays[name].shape
+        if got.shape != recorded:
+            self.fail([name], f"recorded {list(recorded)}, but our result is {list(got.shape)}")
+        return got.shape != recorded
+
+
+def _where(wrong: np.ndarray) -> str:
+    if not wrong.any():
+        return ""
+    first = [int(index) for index in np.argwhere(wrong)[0]] if wrong.ndim else []
+    return f"{int(wrong.sum())} of {wrong.size} differ, the first at {first}"
+
+
+@contextmanager
+def guarded(ledger: Ledger, names: Iterable[str]) -> Iterator[None]:
+    """Turns a refusal of recorded inputs into failures of all that should have come of them."""
+    try:
+        yield
+    except (ValueError, TypeError, IndexError, LookupError) as error:
+        reason = " ".join(str(error).split())[:200]
+        ledger.fail(ledger.open(names), f"our network refuses the inputs: {reason}")

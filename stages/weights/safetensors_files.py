@@ -1,0 +1,132 @@
+"""Arrays in safetensors files: read memory-mapped, written atomically."""
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import safetensors
+from safetensors.numpy import save_file
+
+from soundstage.stages.weights.array_source import WeightsError, as_float32, bare_name, check_shape
+
+# Parts of SpectroStream that are published as a file each, with or without the part in the names.
+PARTS = ("encoder", "decoder", "quantizer")
+
+
+class SafetensorsSource:
+    """One or more safetensors files as one set of arrays.
+
+    The same array may be in two files (a part on its own and inside a full checkpoint): both must
+    then hold the same values.
+
+    Args:
+        paths: files, at least one.
+
+    Raises:
+        WeightsError: a file is missing, truncated or no safetensors file.
+    """
+
+    def __init__(self, paths: list[Path]) -> None:
+        self.note = ", ".join(path.name for path in paths)
+        self._places: dict[str, list[tuple[Path, str]]] = {}
+        self._shapes: dict[str, tuple[int, ...]] = {}
+        for path in paths:
+            with _opened(path) as file:
+                stored_names = file.keys()
+                for stored in stored_names:
+                    self._add(path, stored, tuple(file.get_slice(stored).get_shape()))
+
+    def _add(self, path: Path, stored: str, shape: tuple[int, ...]) -> None:
+        name = bare_name(stored)
+        if path.stem in PARTS and name.split("/")[0] not in PARTS:
+            name = f"{path.stem}/{name}"
+        known = self._shapes.setdefault(name, shape)
+        if known != shape:
+            other = self._places[name][0][0]
+            raise WeightsError(
+                f"{path}: {name} has shape {shape}, but {known} in {other}; keep one of the files"
+            )
+        self._places.setdefault(name, []).append((path, stored))
+
+    def names(self) -> Mapping[str, tuple[int, ...]]:
+        """The shape of every array by bare name."""
+        return self._shapes
+
+    def read(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
+        """Reads one array as float32; see `ArraySource.read`."""
+        if name not in self._places:
+            raise WeightsError(f"{self.note}: no array called {name}")
+        check_shape(self.note, name, self._shapes[name], shape)
+        (path, stored), *others = self._places[name]
+        array = _get(path, stored)
+        for other, also in others:
+            if not np.array_equal(array, _get(other, also)):
+                raise WeightsError(f"{name} differs between {path} and {other}; keep one of them")
+        return array
+
+    def read_bytes(self, name: str) -> bytes:
+        """Reads an array of uint8, [byte], as the bytes that it stands for.
+
+        Raises:
+            WeightsError: there is no such array, or it is of another type or has several axes.
+        """
+        if name not in self._places:
+            raise WeightsError(f"{self.note}: no array called {name}")
+        path, stored = self._places[name][0]
+        with _opened(path) as file:
+            array = file.get_tensor(stored)
+        if array.dtype != np.uint8 or array.ndim != 1:
+            raise WeightsError(
+                f"{path}: {stored} is {array.dtype} of shape {array.shape}, not bytes (uint8)"
+            )
+        return array.tobytes()
+
+    def close(self) -> None:
+        """Nothing to let go of: a file is open only while an array is read."""
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[safetensors.safe_open]:
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            yield file
+    except (OSError, safetensors.SafetensorError) as error:
+        raise WeightsError(
+            f"{path}: not a complete safetensors file ({error}); fetch or convert it again"
+        ) from error
+
+
+def _get(path: Path, stored: str) -> np.ndarray:
+    # Mapped anew for every array: pages of arrays already read would count as memory in use.
+    with _opened(path) as file:
+        try:
+            return as_float32(str(path), stored, file.get_tensor(stored))
+        except TypeError as error:
+            raise WeightsError(f"{path}: {stored} cannot be read ({error})") from error
+
+
+def write_safetensors(
+    arrays: Mapping[str, np.ndarray], path: Path, metadata: Mapping[str, str]
+) -> None:
+    """Writes arrays to a safetensors file; the file appears whole or not at all.
+
+    Args:
+        arrays: any shapes; float32 for weights of ours.
+        path: where; its folder must exist.
+        metadata: strings kept in the file's header.
+
+    Raises:
+        OSError: the folder cannot be written to.
+    """
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    os.close(handle)
+    try:
+        whole = {key: np.asarray(value, order="C") for key, value in arrays.items()}
+        save_file(whole, name, dict(metadata))
+        os.chmod(name, 0o644)  # mkstemp makes files that only their owner can read
+        os.replace(name, path)
+    finally:
+        Path(name).unlink(missing_ok=True)

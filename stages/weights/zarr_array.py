@@ -1,0 +1,147 @@
+"""One zarr v2 array: what its header says, and its chunks unpacked to no more than that."""
+
+import json
+import math
+import zlib
+from collections.abc import Iterator
+
+import ml_dtypes
+import numpy as np
+
+from soundstage.stages.weights.array_source import WeightsError
+
+ARRAY_FILE = ".zarray"
+# Far above any real array (31 million numbers) and chunk (64 MiB), far below what hurts.
+MOST_ELEMENTS = 1 << 31
+MOST_CHUNK_ELEMENTS = 1 << 29
+# What zlib calls a stream with either header, found by itself.
+EITHER_HEADER = 32 + zlib.MAX_WBITS
+# Where a blosc chunk says how many bytes it unpacks to.
+BLOSC_SIZE = slice(4, 8)
+
+
+class ZarrArray:
+    """What a `.zarray` file says of shape and chunks.
+
+    Args:
+        where: the array's folder, for errors.
+        header: the parsed file.
+
+    Attributes:
+        shape: of the array.
+        chunks: of every chunk; those at the upper edges reach over.
+
+    Raises:
+        KeyError, TypeError, ValueError: the header is damaged.
+        WeightsError: its sizes are absurd.
+    """
+
+    def __init__(self, where: str, header: dict[str, object]) -> None:
+        self._where = where
+        self._header = header
+        self.shape = _sizes(header["shape"])
+        self.chunks = _sizes(header["chunks"])
+        self._separator = str(header.get("dimension_separator", "."))
+        compressor = header.get("compressor")
+        self._compressor = compressor.get("id") if isinstance(compressor, dict) else None
+        if not self._is_sane():
+            raise WeightsError(
+                f"{where}: shape {self.shape} in chunks {self.chunks} makes no sense"
+            )
+
+    def _is_sane(self) -> bool:
+        return (
+            len(self.shape) == len(self.chunks)
+            and min((0, *self.shape)) >= 0
+            and min((1, *self.chunks)) >= 1
+            and math.prod(self.shape) <= MOST_ELEMENTS
+            and math.prod(self.chunks) <= MOST_CHUNK_ELEMENTS
+        )
+
+    @classmethod
+    def parse(cls, where: str, content: bytes) -> "ZarrArray":
+        """Reads a zarr v2 header.
+
+        Raises:
+            WeightsError: it is damaged, or its sizes are absurd.
+        """
+        try:
+            return cls(where, json.loads(content))
+        except WeightsError:
+            raise
+        except (ValueError, KeyError, TypeError) as error:
+            raise WeightsError(f"{where}/{ARRAY_FILE} is damaged ({error!r})") from error
+
+    def chunk_keys(self) -> Iterator[str]:
+        """The file name of every chunk of the array, one after the other."""
+        counts = [-(-size // chunk) for size, chunk in zip(self.shape, self.chunks, strict=True)]
+        if not counts:
+            yield "0"
+            return
+        for place in _places(counts):
+            yield self._separator.join(str(index) for index in place)
+
+    def plain_header(self) -> bytes:
+        """The header for chunks as `unpacked` gives them."""
+        inflated = self._compressor in ("gzip", "zlib")
+        return json.dumps(self._header | ({"compressor": None} if inflated else {})).encode()
+
+    def unpacked(self, key: str, content: bytes) -> bytes:
+        """A chunk's bytes without their compression, where that is gzip or zlib.
+
+        Other compressors' bytes come back as they are, if they do not claim to hold more than a
+        chunk can.
+
+        Raises:
+            WeightsError: they are damaged, or unpack to more than a chunk holds.
+        """
+        most = math.prod(self.chunks) * _item_bytes(self._header["dtype"])
+        if self._compressor in ("gzip", "zlib"):
+            return self._inflated(key, content, most)
+        claimed = content[BLOSC_SIZE] if self._compressor == "blosc" else b""
+        if int.from_bytes(claimed, "little") > most:
+            raise WeightsError(f"{self._where}: chunk {key} unpacks to more than {most} bytes")
+        return content
+
+    def _inflated(self, key: str, content: bytes, most: int) -> bytes:
+        stream = zlib.decompressobj(EITHER_HEADER)
+        try:
+            # One byte more than there may be: a small chunk can be made to unpack to terabytes.
+            plain = stream.decompress(content, most + 1)
+        except zlib.error as error:
+            raise WeightsError(
+                f"{self._where}: chunk {key} cannot be read ({error}); fetch the checkpoint again"
+            ) from error
+        if len(plain) > most:
+            raise WeightsError(f"{self._where}: chunk {key} unpacks to more than {most} bytes")
+        if not stream.eof or len(plain) != most:
+            raise WeightsError(
+                f"{self._where}: chunk {key} cannot be read (cut off); fetch the checkpoint again"
+            )
+        return plain
+
+
+def _sizes(values: object) -> tuple[int, ...]:
+    if not isinstance(values, list):
+        raise TypeError(f"{values!r} is no list of sizes")
+    return tuple(int(size) for size in values)
+
+
+def _item_bytes(dtype: object) -> int:
+    if dtype == "bfloat16":
+        return np.dtype(ml_dtypes.bfloat16).itemsize
+    try:
+        return np.dtype(str(dtype)).itemsize
+    except TypeError as error:
+        raise WeightsError(f"zarr type {dtype!r}: weights are float32, bfloat16 or float16") from (
+            error
+        )
+
+
+def _places(counts: list[int]) -> Iterator[tuple[int, ...]]:
+    """Every index of a grid; nothing is listed, for a header may claim any number of chunks."""
+    if len(counts) == 1:
+        yield from ((index,) for index in range(counts[0]))
+        return
+    for index in range(counts[0]):
+        yield from ((index, *rest) for rest in _places(counts[1:]))

@@ -1,0 +1,252 @@
+"""Whatever is wrong: one clear line, the documented exit code, no traceback, no file."""
+
+import itertools
+import struct
+
+import numpy as np
+import pytest
+import soundfile
+from command_line import run, told
+
+import soundstage
+
+OUTPUTS = ("--output", "--save", "--record")
+
+
+@pytest.fixture
+def files(tmp_path):
+    """A folder with everything that can be wrong with a file."""
+    tone = np.sin(np.arange(48_000) / 20)[:, None].astype(np.float32) * 0.3
+    folder = tmp_path / "given"
+    folder.mkdir()
+    soundfile.write(folder / "good.wav", tone, 48_000)
+    soundfile.write(folder / "silent.wav", 0 * tone, 48_000)
+    hole = tone.copy()
+    hole[1000] = np.nan
+    soundfile.write(folder / "nan.wav", hole, 48_000, subtype="FLOAT")
+    (folder / "empty.wav").touch()
+    (folder / "junk.wav").write_bytes(b"what is this" * 99)
+    (folder / "cut.flac").write_bytes(b"fLaC\0\0\0")
+    _five_hours(folder / "long.wav")
+    return folder
+
+
+def _five_hours(path):
+    """A true WAV header in front of a hole: eight-bit mono at 8 kHz."""
+    size = 5 * 3600 * 8_000
+    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, 8_000, 8_000, 1, 8)
+    header = struct.pack("<4sI4s", b"RIFF", 36 + size, b"WAVE") + form
+    with path.open("wb") as file:
+        file.write(header + struct.pack("<4sI", b"data", size))
+        file.truncate(len(header) + 8 + size)
+
+
+@pytest.fixture
+def refuse(tmp_path):
+    """Runs generate; what it refuses leaves nothing behind and an old file as it was."""
+
+    def refused(*arguments, code):
+        output = tmp_path / "out" / "old.wav"
+        output.parent.mkdir(exist_ok=True)
+        output.write_bytes(b"old")
+        done = run("generate", "--preset", "toy", "--duration", 2, "-o", output, *arguments)
+        assert done.code == code, done.stderr
+        assert [path.name for path in output.parent.iterdir()] == ["old.wav"]
+        assert output.read_bytes() == b"old"
+        return told(done.stderr)
+
+    return refused
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("silent.wav", "silent"),
+        ("nan.wav", "nan"),
+        ("empty.wav", "empty"),
+        ("junk.wav", "not an audio file"),
+        ("cut.flac", "cut.flac"),
+        ("long.wav", "lasts 5 h"),
+        ("missing.wav", "No such file"),
+    ],
+)
+def test_audio_that_cannot_be_used(refuse, files, name, why):
+    assert why in refuse("--audio", files / name, code=3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["x" * 20_000], "20000 characters"),
+        (["pads:0"], "all prompt weights are zero"),
+        (["pads:0", "jazz:0"], "all prompt weights are zero"),
+        (["--prompt", "pads:-1"], "weight -1"),
+        (["pads:nan"], "weight nan"),
+        (["pads:inf"], "weight inf"),
+        (["\udcff"], "UTF-8"),
+        (["--duration", "0"], "duration 0"),
+        (["--duration", "-2"], "duration -2"),
+        (["--duration", "nan"], "duration nan"),
+        (["--duration", "inf"], "duration inf"),
+        (["--duration", "1e9"], "more than 24 hours"),
+        (["--duration", "1e-6"], "shorter than one sample"),
+        (["--temperature", "nan"], "temperature"),
+        (["--temperature", "-1"], "temperature"),
+        (["--top-k", "-1"], "top_k"),
+        (["--guidance-weight", "inf"], "guidance"),
+        (["--seed", "-1"], "seed"),
+        (["--seed", str(10**30)], "seed"),
+    ],
+)
+def test_values_that_cannot_be_used(refuse, arguments, why):
+    assert why in refuse(*arguments, code=3)
+
+
+@pytest.mark.parametrize("text", ["", "   ", "\t"])
+def test_an_empty_prompt_is_a_prompt(tmp_path, text):
+    done = run("generate", text, "--preset", "toy", "--duration", 1, "-o", tmp_path / "out.wav")
+    assert done.code == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["--bogus"], "No such option: --bogus"),
+        (["--duration", "long"], "--duration"),
+        (["--runner", "carrier-pigeon"], "not one of 'local'"),
+        (["--seed", "1.5"], "--seed"),
+    ],
+)
+def test_a_wrong_command_line(refuse, arguments, why):
+    assert why in refuse(*arguments, code=2)
+
+
+def test_an_unknown_command():
+    done = run("genrate")
+    assert done.code == 2
+    assert "'generate'" in told(done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["--preset", "toyy"], "did you mean 'toy'?"),
+        (["--set", "decod.use=stages.toy:SineDecode"], "no stage named 'decod'"),
+        (["--set", "decode.use=stages.toy:Nope"], "no class 'Nope'"),
+        (["--set", "decode.use=stages.nowhere:Nope"], "stages.nowhere"),
+        (["--set", "decode.use=os:system"], "--allow os"),
+        (["--set", "decode.inputs.tokens=sample.tokenz"], "sample has no output 'tokenz'"),
+        (["--set", "embed.params.wieghts=1"], "wieghts"),
+        (["--set", "nonsense"], "not an override"),
+        (["--set", "outputs.audio=decode.audio"], "outputs"),
+        (["--place", "decoder=cpu"], "no stage named 'decoder'"),
+        (["--place", "decode=abacus"], "'abacus' is not a device"),
+        (["--place", "decode=cpu:99"], "cpu"),
+        (["--pipeline", "nowhere.toml"], "nowhere.toml"),
+    ],
+)
+def test_a_pipeline_that_cannot_run(refuse, arguments, why):
+    assert why in refuse(*arguments, code=4)
+
+
+def test_every_problem_of_a_pipeline_has_a_line(tmp_path):
+    wrong = ("--set", "decode.use=stages.toy:Nope", "--set", "sample.use=stages.toy:Neither")
+    done = run("generate", "--preset", "toy", "-o", tmp_path / "out.wav", *wrong)
+    assert done.code == 4
+    lines = done.stderr.splitlines()
+    assert len(lines) == 2
+    assert all(line.startswith("soundstage: stage.") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("option", "output", "why"),
+    [
+        ("--output", "out.aiff", ".flac"),
+        ("--output", "out", ".flac"),
+        *((option, "nowhere/out.wav", "no folder") for option in OUTPUTS),
+        *((option, "folder.wav", "is a folder") for option in OUTPUTS),
+    ],
+)
+def test_output_that_cannot_be_written(tmp_path, monkeypatch, option, output, why):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder.wav").mkdir()
+    done = run("generate", "--preset", "toy", "--duration", 2, option, output)
+    assert done.code == 6
+    assert why in told(done.stderr)
+    assert [path.name for path in tmp_path.iterdir()] == ["folder.wav"]
+
+
+def test_two_outputs_of_one_name(tmp_path):
+    done = run("generate", "-o", tmp_path / "a.wav", "--record", tmp_path / "." / "a.wav")
+    assert done.code == 2
+    assert "--output" in told(done.stderr)
+
+
+def test_weights_that_cannot_be_used(refuse, files):
+    damaged = files / "damaged.safetensors"
+    damaged.write_bytes(b"\x10\0\0\0\0\0\0\0{nothing good   ")
+    for weights in (damaged, files / "none.safetensors", "no-such-model"):
+        assert refuse("--set", f"quantize.params.weights={weights}", code=5)
+
+
+def test_session_files_that_cannot_be_used(refuse, files):
+    whole = files / "whole.session"
+    with soundstage.open(preset="toy", prompts=["pads"]) as session:
+        next(session)
+        session.save(whole)
+    data = whole.read_bytes()
+    damaged = {
+        "cut": data[: len(data) // 2],
+        "short": data[:-1],
+        "none": b"",
+        "flipped": data[:30_000] + bytes([data[30_000] ^ 1]) + data[30_001:],
+        "other": b"what is this" * 99,
+    }
+    for name, content in damaged.items():
+        (files / name).write_bytes(content)
+        assert name in refuse("--resume", files / name, code=3)
+    assert "missing" in refuse("--resume", files / "missing", code=3)
+
+
+def test_a_session_of_several_streams_is_for_python(refuse, files):
+    rows = [{"prompts": ["pads"]}, {"prompts": ["jazz"]}]
+    with soundstage.open(preset="toy", rows=rows) as session:
+        session.save(files / "two.session")
+    assert "2 streams" in refuse("--resume", files / "two.session", code=3)
+
+
+@pytest.mark.parametrize(
+    ("stage", "code", "why"),
+    [
+        ("NanDecode", 7, "not a finite number"),
+        ("RaisingDecode", 7, "two and two are not five"),
+        ("UnbuildableDecode", 70, "please report it"),
+    ],
+)
+def test_a_stage_that_fails_leaves_no_file(refuse, stage, code, why):
+    swap = ("--set", f"decode.use=broken_stages:{stage}", "--allow", "broken_stages")
+    assert why in refuse(*swap, "--quiet", code=code)
+
+
+def test_debug_shows_where_it_happened(tmp_path):
+    done = run("generate", "pads:nan", "--preset", "toy", "-o", tmp_path / "out.wav", "--debug")
+    assert done.code == 3
+    assert "Traceback (most recent call last)" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("soundstage: prompt 'pads'")
+
+
+def test_control_characters_do_not_reach_the_terminal(refuse):
+    line = refuse("--audio", "\x1b[2Jno\nsuch.wav", code=3)
+    assert "\x1b" not in line
+
+
+def test_every_kind_of_fault_has_a_code_that_exists():
+    import importlib
+
+    from soundstage.apps.commands.exit_codes import CODES
+
+    for name, code in CODES.items():
+        module, _, cls = name.partition(":")
+        assert issubclass(getattr(importlib.import_module(module), cls), Exception)
+        assert code in range(3, 8)
+    assert len({*itertools.chain(CODES)}) == len(CODES)

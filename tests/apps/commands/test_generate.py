@@ -1,0 +1,184 @@
+"""`soundstage generate`: the same command makes the same audio, in every format, and goes on."""
+
+import numpy as np
+import pytest
+import soundfile
+from command_line import run
+
+import soundstage
+from soundstage.audio.inspection import inspect
+from soundstage.audio.provenance import AudioPrompt, TextPrompt
+from soundstage.runners.traces.trace import read_trace
+
+RATE_HZ = 48_000
+
+
+def make(output, *arguments, preset="toy"):
+    done = run("generate", "--preset", preset, "--output", output, *arguments)
+    assert done.code == 0, done.stderr
+    return done
+
+
+def samples(path):
+    return soundfile.read(path, dtype="int16", always_2d=True)[0]
+
+
+@pytest.fixture(scope="module")
+def two_chunks(tmp_path_factory):
+    path = tmp_path_factory.mktemp("plain") / "four.wav"
+    make(path, "--prompt", "warm pads", "--duration", 4, "--seed", 7)
+    return path
+
+
+@pytest.fixture
+def reference(tmp_path):
+    """Two seconds of noise at 8 kHz in six channels."""
+    path = tmp_path / "ref.wav"
+    noise = np.random.default_rng(0).normal(0, 0.1, (16_000, 6))
+    soundfile.write(path, noise, 8_000)
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3"])
+def test_every_format_has_the_exact_duration_and_the_record_of_what_made_it(tmp_path, suffix):
+    path = tmp_path / f"out.{suffix}"
+    make(path, "warm pads", "--duration", 2.5, "--seed", 3)
+    facts = inspect(path)
+    assert facts.container == suffix.upper()
+    assert (facts.sample_rate_hz, facts.channels) == (RATE_HZ, 2)
+    assert round(facts.seconds * RATE_HZ) == 2.5 * RATE_HZ
+    assert facts.peak_dbfs > -40
+    assert facts.provenance.prompts == (TextPrompt("warm pads"),)
+    assert facts.provenance.seeds == (3,)
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path, two_chunks):
+    make(tmp_path / "again.wav", "--prompt", "warm pads", "--duration", 4, "--seed", 7)
+    make(tmp_path / "other.wav", "--prompt", "warm pads", "--duration", 4, "--seed", 8)
+    assert (tmp_path / "again.wav").read_bytes() == two_chunks.read_bytes()
+    assert not np.array_equal(samples(tmp_path / "other.wav"), samples(two_chunks))
+
+
+def test_the_file_holds_what_the_python_api_makes(two_chunks):
+    with soundstage.open(preset="toy", prompts=["warm pads"], seed=7) as session:
+        audio = np.concatenate([next(session).audio[0] for _ in range(2)])
+    assert np.abs(samples(two_chunks) / 2**15 - audio).max() < 2**-14
+
+
+def test_a_shorter_duration_is_the_beginning_of_a_longer_one(tmp_path, two_chunks):
+    make(tmp_path / "short.wav", "--prompt", "warm pads", "--duration", 2.345678, "--seed", 7)
+    short = samples(tmp_path / "short.wav")
+    assert len(short) == round(2.345678 * RATE_HZ)
+    assert np.array_equal(short, samples(two_chunks)[: len(short)])
+
+
+def test_a_resumed_session_goes_on_sample_for_sample(tmp_path, two_chunks):
+    saved = tmp_path / "half.session"
+    asked = ("--prompt", "warm pads", "--duration", 2, "--seed", 7)
+    make(tmp_path / "first.wav", *asked, "--save", saved)
+    done = run("generate", "--resume", saved, "--duration", 2, "-o", tmp_path / "rest.wav")
+    assert done.code == 0, done.stderr
+    joined = np.concatenate([samples(tmp_path / f"{name}.wav") for name in ("first", "rest")])
+    assert np.array_equal(joined, samples(two_chunks))
+    # Nobody named the prompt or the seed again, yet the file says what made it.
+    made = inspect(tmp_path / "rest.wav").provenance
+    assert made.prompts == (TextPrompt("warm pads"),)
+    assert made.seeds == (7,)
+
+
+def test_saving_happens_where_a_chunk_ends_and_says_so(tmp_path, two_chunks):
+    saved = tmp_path / "half.session"
+    asked = ("--prompt", "warm pads", "--duration", 1.5, "--seed", 7)
+    done = make(tmp_path / "first.wav", *asked, "--save", saved)
+    assert f"{saved}: goes on at 2 s" in done.stderr
+    run("generate", "--resume", saved, "--duration", 2, "-o", tmp_path / "rest.wav")
+    assert np.array_equal(samples(tmp_path / "rest.wav"), samples(two_chunks)[2 * RATE_HZ :])
+
+
+def test_a_resumed_session_can_be_steered(tmp_path):
+    saved = tmp_path / "half.session"
+    make(tmp_path / "first.wav", "warm pads", "--duration", 2, "--save", saved)
+    resume = ("generate", "--resume", saved, "--duration", 2, "-o")
+    assert run(*resume, tmp_path / "plain.wav").code == 0
+    assert run(*resume, tmp_path / "steered.wav", "jazz", "--seed", 5).code == 0
+    plain, steered = (inspect(tmp_path / f"{name}.wav") for name in ("plain", "steered"))
+    assert plain.provenance.prompts == (TextPrompt("warm pads"),)
+    assert steered.provenance.prompts == (TextPrompt("jazz"),)
+    assert steered.provenance.seeds == (5,)
+    assert not np.array_equal(samples(tmp_path / "plain.wav"), samples(tmp_path / "steered.wav"))
+
+
+def test_the_session_s_own_preset_may_be_named_again_and_another_may_not(tmp_path):
+    saved = tmp_path / "half.session"
+    make(tmp_path / "first.wav", "warm pads", "--duration", 2, "--save", saved)
+    resume = ("generate", "--resume", saved, "--duration", 2, "-o", tmp_path / "rest.wav")
+    assert run(*resume, "--preset", "toy").code == 0
+    refused = run(*resume, "--preset", "toy", "--set", "format.context_s=8.0")
+    assert refused.code == 3
+    assert "made by another graph" in refused.stderr
+    lost = run(*resume, "--set", "inputs.temperature=0.5")
+    assert lost.code == 2
+    assert "has no effect with --resume" in lost.stderr
+
+
+def test_prompts_may_be_positional_named_weighted_and_audio(tmp_path, reference):
+    blend = ("warm pads", "--prompt", "jazz trio:0.5", "--audio", f"{reference}:0.25")
+    make(tmp_path / "out.wav", *blend, "--duration", 2)
+    text, weighted, audio = inspect(tmp_path / "out.wav").provenance.prompts
+    assert (text, weighted) == (TextPrompt("warm pads"), TextPrompt("jazz trio", 0.5))
+    assert audio == AudioPrompt.of(reference, 0.25)
+
+
+def test_every_control_reaches_the_pipeline(tmp_path):
+    asked = ("--temperature", 0.7, "--top-k", 12, "--guidance-weight", 2.5, "--seed", 9)
+    make(tmp_path / "out.wav", "pads", *asked, "--duration", 2)
+    made = inspect(tmp_path / "out.wav").provenance
+    assert made.controls == {"temperature": 0.7, "top_k": 12, "guidance": 2.5}
+    assert made.seeds == (9,)
+
+
+def test_without_prompts_and_controls_the_pipeline_s_defaults_apply(tmp_path):
+    make(tmp_path / "out.wav", "--duration", 2)
+    graph = soundstage.load(preset="toy")
+    made = inspect(tmp_path / "out.wav").provenance
+    assert made.prompts == tuple(map(TextPrompt, graph.controls["texts"].default))
+    assert made.controls["top_k"] == graph.controls["top_k"].default
+    assert made.graph_hash == graph.digest
+
+
+def test_a_stage_can_be_swapped_and_placed(tmp_path, two_chunks):
+    same = ("--prompt", "warm pads", "--duration", 4, "--seed", 7)
+    make(tmp_path / "placed.wav", *same, "--place", "decode=cpu")
+    assert (tmp_path / "placed.wav").read_bytes() == two_chunks.read_bytes()
+    swap = ("--set", "decode.use=broken_stages:LoudDecode", "--allow", "broken_stages")
+    done = make(tmp_path / "loud.wav", *same, *swap)
+    assert np.abs(samples(tmp_path / "loud.wav")).max() == 2**15 - 1
+    assert "too loud" in done.stderr
+
+
+def test_a_recorded_run_holds_every_message_of_every_tick(tmp_path):
+    record = tmp_path / "run.arrow"
+    make(tmp_path / "out.wav", "warm pads", "--duration", 3, "--record", record)
+    entries = list(read_trace(record).entries())
+    stages = {"in", *soundstage.load(preset="toy").nodes}
+    assert [{e.stage for e in entries if e.tick == tick} for tick in (0, 1)] == [stages] * 2
+    assert len(entries) == 2 * len(stages)
+
+
+def test_stand_ins_say_so_and_quiet_says_nothing(tmp_path):
+    loud = make(tmp_path / "out.wav", "pads", "--duration", 2)
+    assert "it makes tones, not music" in loud.stderr
+    assert "x real time" in loud.stderr
+    assert make(tmp_path / "out.wav", "pads", "--duration", 2, "--quiet").stderr == ""
+
+
+def test_the_real_networks_go_on_sample_for_sample_too(tmp_path):
+    saved = tmp_path / "half.session"
+    asked = ("--prompt", "warm pads", "--seed", 7, "--duration")
+    make(tmp_path / "whole.wav", *asked, 4, preset="tiny")
+    make(tmp_path / "first.wav", *asked, 2, "--save", saved, preset="tiny")
+    done = run("generate", "--resume", saved, "--duration", 2, "-o", tmp_path / "rest.wav")
+    assert done.code == 0, done.stderr
+    assert "random weights: it makes noise, not music" in done.stderr
+    joined = np.concatenate([samples(tmp_path / f"{name}.wav") for name in ("first", "rest")])
+    assert np.array_equal(joined, samples(tmp_path / "whole.wav"))

@@ -1,0 +1,107 @@
+"""`soundstage check`, `graph`, `presets`, `--version` and the help."""
+
+from pathlib import Path
+
+import pytest
+from command_line import run, told
+
+import soundstage
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.mark.parametrize("which", [["toy"], ["--preset", "toy"], [ROOT / "presets/toy.toml"]])
+def test_a_sound_pipeline_is_ok_however_it_is_named(which):
+    done = run("check", *which)
+    assert done.code == 0, done.stderr
+    assert done.stdout.startswith("ok: toy: 7 stages, 20 edges, 8 controls, 2 outputs")
+    assert soundstage.load(preset="toy").digest[:12] in done.stdout
+
+
+def test_all_problems_are_printed_one_a_line(tmp_path):
+    text = (ROOT / "presets/toy.toml").read_text("utf-8")
+    broken = tmp_path / "broken.toml"
+    broken.write_text(
+        text.replace('audio = "decode.audio"', 'audio = "decode.sound"').replace(
+            '"quantize.tokens"', '"quantise.tokens"'
+        )
+    )
+    done = run("check", broken, "--place", "decode=abacus")
+    assert done.code == 4
+    assert done.stdout == ""
+    lines = done.stderr.splitlines()
+    assert all(line.startswith("soundstage: ") for line in lines)
+    for problem in ("'sound'", "did you mean 'quantize'?", "'abacus' is not a device"):
+        assert sum(problem in line for line in lines) == 1
+
+
+def test_a_warning_alone_is_no_fault(tmp_path):
+    text = (ROOT / "presets/toy.toml").read_text("utf-8")
+    pipeline = tmp_path / "unread.toml"
+    pipeline.write_text(text.replace("[inputs]", "[inputs]\nloudness = 1.0", 1))
+    done = run("check", pipeline)
+    assert done.code == 0
+    assert "warning: inputs.loudness" in told(done.stderr)
+    assert done.stdout.startswith("ok: ")
+
+
+def test_a_device_that_is_not_here_is_found_before_anything_is_loaded():
+    done = run("check", "toy", "--place", "decode=cpu:99")
+    assert done.code == 4
+    assert "--place decode=auto" in told(done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("which", "code", "why"),
+    [
+        (["nowhere"], 4, "no preset named 'nowhere'"),
+        (["nowhere.toml"], 4, "cannot read it"),
+        (["toy", "--preset", "tiny"], 2, "two pipelines"),
+    ],
+)
+def test_a_pipeline_that_is_not_there(which, code, why):
+    done = run("check", *which)
+    assert done.code == code
+    assert why in told(done.stderr)
+
+
+@pytest.mark.parametrize("form", ["text", "mermaid", "svg"])
+def test_a_drawing_names_every_stage(tmp_path, form):
+    printed = run("graph", "toy", "--format", form)
+    assert printed.code == 0, printed.stderr
+    for stage in soundstage.load(preset="toy").nodes:
+        assert stage in printed.stdout
+    assert run("graph", "toy", "--format", form, "-o", tmp_path / "drawn").code == 0
+    assert (tmp_path / "drawn").read_text("utf-8") == printed.stdout
+
+
+def test_a_drawing_that_cannot_be_written(tmp_path):
+    done = run("graph", "toy", "-o", tmp_path / "nowhere" / "drawn.txt")
+    assert done.code == 6
+    assert "no folder" in told(done.stderr)
+
+
+def test_every_preset_is_listed_with_its_note():
+    lines = run("presets").stdout.splitlines()
+    assert [line.split()[0] for line in lines] == soundstage.preset_names()
+    assert "(default) a small model of our own, trained on synthesised music" in "".join(lines)
+
+
+def test_the_version_is_printed():
+    assert run("--version").stdout == f"soundstage {soundstage.version()}\n"
+
+
+@pytest.mark.parametrize("command", ["generate", "check", "graph", "presets", "inspect", "verify"])
+def test_every_command_has_help(command):
+    done = run(command, "--help")
+    assert done.code == 0
+    assert "Usage: soundstage " + command in done.stdout
+    assert "--debug" in done.stdout
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"]])
+def test_help_lists_the_commands_and_the_exit_codes(arguments):
+    done = run(*arguments)
+    assert done.code == 0
+    for command in ("generate", "check", "graph", "presets", "inspect", "verify", "Exit codes"):
+        assert command in done.stdout

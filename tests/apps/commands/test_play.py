@@ -1,0 +1,209 @@
+"""`soundstage play` without a desk: files, pipes, players, and every refusal in one line."""
+
+import io
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from command_line import MODULE, run, told
+from played_graphs import CHUNK_S, dragging, humming, toml
+
+import soundstage
+from soundstage.runners.sessions.files import read_session
+from soundstage.runners.sessions.injection import blocks
+
+TOY = ("play", "--preset", "toy", "--set", "format.chunk_s=0.4")
+
+
+@pytest.fixture
+def hum(tmp_path):
+    """Options that play a hum of short chunks."""
+    file = tmp_path / "hum.toml"
+    file.write_text(toml(humming()))
+    return ("play", "--pipeline", file, "--allow", "small_stages")
+
+
+def lines_of(stderr, start):
+    return [line for line in stderr.splitlines() if line.startswith(start)]
+
+
+def test_a_file_gets_the_performance_and_standard_error_a_line_a_chunk(hum, tmp_path):
+    done = run(*hum, "--duration", 1, "--output", tmp_path / "out.wav")
+    assert done.code == 0, done.stderr
+    audio, rate_hz = soundfile.read(tmp_path / "out.wav", dtype="float32")
+    assert rate_hz == 8000
+    assert np.count_nonzero(audio[:, 0]) >= 7990
+    chunks = lines_of(done.stderr, "chunk ")
+    assert [line.split(":")[0] for line in chunks] == ["chunk 0", "chunk 1", "chunk 2"]
+    assert all("x real time" in line and "underruns" in line for line in chunks)
+    assert "slack" not in chunks[0]
+    assert "slack" in chunks[2]
+    assert "1.0 s of music" in done.stderr
+
+
+def test_a_session_is_saved_and_goes_on_with_its_own_pipeline(tmp_path):
+    session, out = tmp_path / "set.session", tmp_path / "out.flac"
+    first = run(*TOY, "bells", "--duration", 0.5, "--output", out, "--save", session, "--quiet")
+    assert (first.code, first.stderr) == (0, "")
+    begun = read_session(session)
+    again = run("play", "drums", "--resume", session, "--duration", 0.5, "--output", out)
+    assert again.code == 0, again.stderr
+    assert "chunk 2: " in again.stderr
+    assert begun.spec.format["chunk_s"] == 0.4
+
+
+def test_a_file_that_is_played_in_is_heard_chunk_by_chunk(tmp_path):
+    audio = np.random.default_rng(2).uniform(-0.3, 0.3, (30_000, 2)).astype(np.float32)
+    tune, kept, out = (tmp_path / name for name in ("in.wav", "set.session", "out.wav"))
+    soundfile.write(tune, audio, 48_000, subtype="FLOAT")
+    inject = ("play", "--preset", "toy-inject", "--set", "format.chunk_s=0.4")
+    options = ("--inject", tune, "--duration", 1.2, "--output", out, "--save", kept)
+    done = run(*inject, "bells", *options)
+    assert done.code == 0, done.stderr
+    saved = read_session(kept)
+    settings = ["format.chunk_s=0.4"]
+    with soundstage.open("toy-inject", settings=settings, prompts=["bells"]) as session:
+        reached, _ = saved.restore(session.graph, session.runner.weights())
+        for block in islice(blocks(audio, session.graph.format), reached.chunks[0]):
+            session.steer(inject=block)
+            made = next(session)
+    assert reached.chunks[0] >= 3
+    for name, values in made.state.values.items():
+        np.testing.assert_array_equal(reached.values[name], values)
+
+
+def test_a_pipeline_that_is_too_slow_is_told_at_once_and_its_stage_named(tmp_path):
+    file = tmp_path / "slow.toml"
+    file.write_text(toml(dragging(1.3 * CHUNK_S)))
+    slow = ("play", "--pipeline", file, "--allow", "small_stages")
+    done = run(*slow, "--duration", 1.5, "--output", tmp_path / "out.wav")
+    assert done.code == 0
+    warning = done.stderr.splitlines()[0]
+    assert "does not play in real time" in warning
+    assert "soundstage doctor" in warning
+    assert "slow took 0.5" in lines_of(done.stderr, "underrun before chunk")[-1]
+    assert "underrun(s)" in done.stderr
+
+
+def test_a_program_gets_wav_and_is_given_time_to_play_it(hum, tmp_path):
+    copy = tmp_path / "copy.wav"
+    command = f"sh -c 'cat > {shlex.quote(str(copy))}; sleep 0.2; echo end >> {copy}.txt'"
+    done = run(*hum, "--duration", 0.6, "--to", command)
+    assert done.code == 0, done.stderr
+    assert Path(f"{copy}.txt").read_text() == "end\n"
+    audio, rate_hz = soundfile.read(io.BytesIO(copy.read_bytes()), dtype="float32")
+    assert rate_hz == 8000
+    assert 0.6 * 8000 - 10 <= np.count_nonzero(audio[:, 0]) <= 0.6 * 8000
+
+
+def test_a_program_that_fails_is_told_in_its_own_words(hum):
+    done = run(*hum, "--quiet", "--to", "sh -c 'head -c 100 >/dev/null; echo no card >&2; exit 3'")
+    assert done.code == 6
+    assert told(done.stderr) == "sh ended with status 3: no card"
+
+
+def test_a_program_that_has_heard_enough_ends_the_music(hum):
+    done = run(*hum, "--to", "head -c 3000")
+    assert done.code == 0
+    assert "head: the reader left" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "words"),
+    [
+        (("--to", "no-such-player"), 6, "there is no program 'no-such-player'"),
+        (("--to", "aplay 'x"), 6, "No closing quotation"),
+        (("--to", " "), 6, "names no program"),
+        (("--output", "x.aiff"), 6, "the name must end in one of"),
+        (("--output", "/nowhere/x.wav"), 6, "/nowhere"),
+        (("--output", "x.wav", "--to", "aplay"), 2, "--to and --output both say"),
+        (("--output", "x.wav", "--latency", 0), 3, "latency 0: must be 1 to 60 chunks"),
+        (("--output", "x.wav", "--duration", 0), 3, "duration 0"),
+        (("--output", "x.wav", "--top-k", -1), 3, "top_k"),
+        (("--output", "x.wav", "--save", "/nowhere/s"), 6, "/nowhere"),
+        (("--output", "x.wav", "--resume", "none.session"), 3, "none.session"),
+        (("--output", "x.wav", "--inject", "x.wav", "--listen"), 2, "give one"),
+        (("--output", "x.wav", "--inject", "x.wav"), 4, "takes no audio"),
+        (("--output", "x.wav", "--listen"), 4, "takes no audio"),
+        (("--device", "no such device"), 6, "or play through a program"),
+        (("--device", "9999"), 6, "or play through a program"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_anything_is_loaded(
+    options, code, words, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    done = run(*TOY, *options)
+    assert done.code == code
+    assert words in told(done.stderr)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_the_extra_the_speakers_are_refused_and_everything_else_works(
+    hum, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "sounddevice", None)
+    refused = run(*TOY)
+    assert refused.code == 2
+    assert "pip install 'soundstage[play]'" in told(refused.stderr)
+    assert run("play", "--list-devices").code == 2
+    assert run(*hum, "--duration", 0.3, "--output", tmp_path / "out.wav").code == 0
+
+
+def test_without_portaudio_itself_the_cure_is_told(tmp_path, monkeypatch):
+    # What the library does where the system lacks the other one.
+    (tmp_path / "sounddevice.py").write_text("raise OSError('PortAudio library not found')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
+    refused = run(*TOY)
+    assert refused.code == 6
+    assert "apt-get install libportaudio2" in told(refused.stderr)
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_ends_with_a_whole_file_and_a_saved_session(tmp_path, stop):
+    hearing = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from soundstage.apps.commands.main import main; main()"
+    )
+    out, session = tmp_path / "out.wav", tmp_path / "set.session"
+    arguments = [*TOY, "--output", str(out), "--save", str(session)]
+    command = [sys.executable, "-c", hearing, *arguments]
+    player = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    for line in player.stderr:
+        if line.startswith(b"chunk 2:"):
+            break
+    player.send_signal(stop)
+    said = player.communicate(timeout=60)[1].decode()
+    assert player.returncode == 130
+    assert said.splitlines()[-1] == "soundstage: stopped"
+    audio, _ = soundfile.read(out, dtype="float32")
+    assert len(audio) > 0.4 * 48_000
+    assert not audio[-1].any()
+    assert read_session(session).spec.name == "toy"
+
+
+def test_standard_output_carries_wav_in_real_time_and_a_reader_that_leaves_ends_it():
+    command = [*MODULE, *TOY, "--output", "-"]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
+    player = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
+    )
+    assert player.stdout.read(4) == b"RIFF"
+    start = time.monotonic()
+    player.stdout.read(48_000 * 4)
+    assert time.monotonic() - start > 0.5
+    player.stdout.close()
+    player.stdout = None
+    said = player.communicate(timeout=60)[1].decode()
+    assert player.returncode == 0
+    assert "the reader left" in said
+    assert "Traceback" not in said

@@ -1,0 +1,125 @@
+"""The command line as a process: pipes, signals, start-up, and the issue's example."""
+
+import io
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from command_line import MODULE, run_process, told
+
+from soundstage.audio.inspection import inspect
+from soundstage.presets.preset import preset_path
+
+ROOT = Path(__file__).parents[3]
+TOY = ("generate", "warm pads", "--preset", "toy")
+
+
+@pytest.fixture(autouse=True)
+def _find_the_packages(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+
+
+def test_help_imports_nothing_heavy():
+    heavy = {"jax", "numpy", "pyarrow", "soundfile", "matplotlib", "soundstage.runners.api"}
+    code = (
+        "import sys; from soundstage.apps.commands.main import main\n"
+        "try: main(['generate', '--help'])\n"
+        f"except SystemExit as e: print(e.code, sorted({heavy} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "0 []"
+
+
+def test_standard_output_carries_the_wav_and_nothing_else(tmp_path):
+    done = run_process(*TOY, "--duration", 3, "--output", "-")
+    assert done.returncode == 0, done.stderr
+    piped, rate_hz = soundfile.read(io.BytesIO(done.stdout), dtype="int16")
+    assert (rate_hz, piped.shape) == (48_000, (3 * 48_000, 2))
+    run_process(*TOY, "--duration", 3, "--output", tmp_path / "out.wav")
+    assert np.array_equal(piped, soundfile.read(tmp_path / "out.wav", dtype="int16")[0])
+    # Long after the run, a line a fault; here there was none.
+    assert not any(line.startswith(b"soundstage: ") for line in done.stderr.splitlines())
+
+
+def test_a_reader_that_leaves_ends_the_music_quietly(tmp_path):
+    command = [*MODULE, *TOY, "--duration", "3600", "--output", "-"]
+    player = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert player.stdout.read(4) == b"RIFF"
+    player.stdout.close()
+    player.stdout = None
+    said = player.communicate(timeout=60)[1].decode()
+    assert player.returncode == 0
+    assert "the reader left" in said
+    assert "Traceback" not in said
+    assert "Exception" not in said
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_leaves_nothing_behind(tmp_path, stop):
+    # A shell that starts its jobs in the background makes them deaf to Ctrl-C.
+    hearing = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from soundstage.apps.commands.main import main; main()"
+    )
+    arguments = [*TOY, "--duration", "80000", "--output", str(tmp_path / "out.flac")]
+    player = subprocess.Popen([sys.executable, "-c", hearing, *arguments], stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 60
+    while not any(path.stat().st_size > 100_000 for path in tmp_path.iterdir()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    player.send_signal(stop)
+    said = player.communicate(timeout=30)[1].decode()
+    assert player.returncode == 130
+    assert said.splitlines()[-1] == "soundstage: stopped"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_refusal_is_one_line_on_standard_error(tmp_path):
+    done = run_process(*TOY, "--duration", 0, "--output", tmp_path / "out.wav")
+    assert done.returncode == 3
+    assert done.stdout == b""
+    assert done.stderr == b"soundstage: duration 0: must be a number of seconds above 0\n"
+
+
+def test_the_issue_s_example_works_with_the_tiny_networks(tmp_path):
+    reference, output = tmp_path / "ref.wav", tmp_path / "out.wav"
+    soundfile.write(reference, np.random.default_rng(0).normal(0, 0.1, 16_000), 16_000)
+    done = run_process(
+        *("generate", "--prompt", "warm ambient pads", "--prompt", "jazz trio:0.5"),
+        *("--audio", f"{reference}:1.0", "--duration", 10, "--seed", 7, "--temperature", 1.1),
+        *("--top-k", 40, "--guidance-weight", 5.0, "--preset", "tiny", "--runner", "local"),
+        *("--pipeline", preset_path("tiny"), "--set", "decode.use=stages.toy:SineDecode"),
+        *("--output", output),
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"noise, not music" in done.stderr
+    facts = inspect(output)
+    assert facts.seconds == 10
+    assert facts.provenance.random_weights
+    assert len(facts.provenance.prompts) == 3
+
+
+@pytest.mark.parametrize("buffered", ["", "1"])
+def test_a_reader_that_leaves_is_no_fault_of_a_command_that_prints(monkeypatch, buffered):
+    monkeypatch.setenv("PYTHONUNBUFFERED", buffered)
+    script = f"{shlex.join(MODULE)} presets | true; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("0\n", "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("buffered", ["", "1"])
+def test_standard_output_that_cannot_be_written(monkeypatch, buffered):
+    monkeypatch.setenv("PYTHONUNBUFFERED", buffered)
+    for arguments in (["presets"], [*TOY, "--duration", "2", "--quiet", "--output", "-"]):
+        with open("/dev/full", "wb") as full:
+            command = [*MODULE, *arguments]
+            done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
+        assert done.returncode == 6, done.stderr
+        assert told(done.stderr.decode()).startswith("standard output: cannot be written")

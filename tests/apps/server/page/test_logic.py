@@ -1,0 +1,17 @@
+"""The page's logic, without a browser: node runs every test in `logic/`."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+LAWS = sorted((Path(__file__).parent / "logic").glob("*.test.mjs"))
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
+def test_the_pages_logic_keeps_its_laws():
+    command = ["node", "--test", *map(str, LAWS)]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert LAWS
+    assert run.returncode == 0, run.stdout + run.stderr

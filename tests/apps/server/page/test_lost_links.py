@@ -1,0 +1,169 @@
+"""The page on a network that fails: held up, hung up, and with another server behind it."""
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+from browsing import hear, play, ready, serving, until
+from wires import free_port, wire
+
+pytestmark = pytest.mark.slow
+
+PIANO = Path(__file__).parents[4] / "docs" / "audio" / "piano.ogg"
+# What the server says, and how cueing stands at the moment of a loss.
+NOTE = """() => {
+  Object.assign(globalThis, { said: [], atLoss: null });
+  soundstage.conductor.addEventListener("message", ({ detail }) => said.push(detail));
+  soundstage.link.addEventListener("lost", () => { atLoss = soundstage.cue.state; });
+}"""
+
+
+@pytest.fixture
+def cable(address):
+    with wire(urlsplit(address).port) as cable:
+        yield cable
+
+
+@pytest.fixture
+def page(open_page, cable):
+    """The page behind the wire, with a stream."""
+    page = ready(open_page(f"http://127.0.0.1:{cable.port}/"))
+    page.evaluate(NOTE)
+    return page
+
+
+def lose(page, cable):
+    """Hangs up where nobody answers any more; waits until the page knows."""
+    cable.hang_up(free_port())
+    until(page, "soundstage.link.state === 'waiting'")
+
+
+def find_again(page, cable, address):
+    """Lets the page reach a server again; waits until it has a stream."""
+    cable.let_go()
+    cable.hang_up(urlsplit(address).port)
+    ready(page)
+
+
+def move_listener(page, x, y):
+    page.evaluate("([x, y]) => soundstage.store.move('listener', x, y)", [x, y])
+
+
+def test_a_link_that_is_held_up_is_counted_and_the_cushion_grows(page, cable):
+    play(page)
+    before = page.evaluate("({...soundstage.player.status})")
+    cable.hold()
+    until(page, f"soundstage.player.status.underruns > {before['underruns']}")
+    until(page, f"document.getElementById('underruns').textContent > {before['underruns']}")
+    assert page.evaluate("soundstage.player.status.target_s") > before["target_s"]
+    assert page.evaluate("soundstage.link.state") == "open"
+    cable.let_go()
+    until(page, "soundstage.player.status.flowing")
+    assert np.abs(hear(page, 0.3)).max() > 0.01
+
+
+def test_a_player_that_could_not_be_fetched_is_fetched_another_time(page, cable, address):
+    cable.hold()
+    page.get_by_role("button", name="Play", exact=True).click()
+    lose(page, cable)
+    until(page, "document.getElementById('notice-text').textContent.includes('be fetched')")
+    find_again(page, cable, address)
+    play(page)
+    assert np.abs(hear(page, 0.3)).max() > 0.01
+
+
+def test_what_is_cued_stays_unheard_when_the_link_is_lost_and_is_made_ready_again(
+    page, cable, address
+):
+    play(page)
+    sounding = page.evaluate("soundstage.conductor.sent")
+    page.keyboard.press("c")
+    move_listener(page, 0.77, 0.24)
+    until(page, "soundstage.cue.state === 'made'")
+    lose(page, cable)
+    assert page.evaluate("atLoss") == "making", "what was made is gone with its server"
+    assert page.evaluate("soundstage.cue.on")
+    find_again(page, cable, address)
+    until(page, "soundstage.cue.state === 'made'")
+    assert page.evaluate("soundstage.conductor.sent") == sounding
+    assert page.locator(".point.listener.pending").is_visible()
+    page.evaluate("said.length = 0")
+    page.keyboard.press("d")
+    until(page, "said.some(({ type, again, steer }) => type === 'chunk' && again && steer === 1)")
+    sent = page.evaluate("soundstage.conductor.sent")
+    assert sent == page.evaluate("soundstage.conductor.controls()") != sounding
+    assert np.abs(hear(page, 0.3)).max() > 0.01
+
+
+def test_what_is_dropped_while_the_link_is_lost_is_heard_when_it_is_back(page, cable, address):
+    page.keyboard.press("c")
+    move_listener(page, 0.77, 0.24)
+    lose(page, cable)
+    page.keyboard.press("d")
+    find_again(page, cable, address)
+    sent = page.evaluate("soundstage.conductor.sent")
+    assert sent == page.evaluate("soundstage.conductor.controls()")
+    assert page.locator(".pending").count() == 0
+
+
+def test_a_session_that_is_opened_while_the_link_is_lost_goes_on_when_it_is_back(
+    page, cable, address
+):
+    play(page)
+    until(page, "said.some(({ type, chunk }) => type === 'chunk' && chunk > 0)")
+    session = "soundstage.conductor.save().then((session) => { globalThis.session = session; })"
+    page.evaluate(session)
+    lose(page, cable)
+    page.evaluate("said.length = 0; soundstage.conductor.reopen(session)")
+    find_again(page, cable, address)
+    until(page, "said.some(({ type }) => type === 'chunk')")
+    assert page.evaluate("said.find(({ type }) => type === 'chunk').chunk") > 0
+
+
+def test_what_is_arranged_before_a_cue_is_heard_although_the_link_was_lost_then(
+    page, cable, address
+):
+    lose(page, cable)
+    move_listener(page, 0.77, 0.24)
+    wanted = page.evaluate("soundstage.conductor.controls()")
+    page.keyboard.press("c")
+    move_listener(page, 0.1, 0.9)
+    find_again(page, cable, address)
+    assert page.evaluate("soundstage.conductor.sent") == wanted
+    until(page, "soundstage.cue.asked")
+
+
+def test_an_audio_prompt_that_sounds_while_it_is_cued_away_is_known_to_another_server(
+    page, cable, tmp_path_factory
+):
+    page.locator("#audio-file").set_input_files(PIANO)
+    until(page, "soundstage.conductor.sent.clips?.length === 1")
+    before = page.evaluate("soundstage.conductor.sent.clips[0]")
+    page.keyboard.press("c")
+    page.evaluate("soundstage.store.remove(soundstage.store.prompts.at(-1).id)")
+    until(page, "soundstage.cue.asked")
+    log = tmp_path_factory.mktemp("serve") / "log"
+    with serving(log, "--preset", "toy") as another:
+        find_again(page, cable, another)
+        until(page, "soundstage.conductor.sent.clips?.length === 1")
+        assert page.evaluate("soundstage.conductor.sent.clips[0]") != before
+        assert page.locator("#notice").is_hidden(), page.locator("#notice-text").inner_text()
+        play(page)
+        # The file came after the start, and what was prepared till then was gone with it.
+        until(page, "soundstage.cue.state === 'made'")
+        page.keyboard.press("c")
+        until(page, "said.some(({ type }) => type === 'unprepared')")
+        assert page.evaluate("soundstage.store.prompts.at(-1).upload")
+        assert page.evaluate("soundstage.conductor.changes()") == {}
+
+
+def test_going_on_from_a_clip_is_not_waited_for_when_the_link_is_lost(page, cable):
+    page.locator("#audio-file").set_input_files(PIANO)
+    until(page, "soundstage.conductor.sent.clips?.length === 1")
+    play(page)
+    cable.hold()
+    page.get_by_role("button", name="Go on from piano").click()
+    until(page, "soundstage.store.prompts.at(-1).state")
+    lose(page, cable)
+    assert not page.evaluate("soundstage.store.prompts.at(-1).state")

@@ -1,0 +1,109 @@
+"""The page when something is in its way: no place, a token; and other hands."""
+
+import base64
+from pathlib import Path
+
+import numpy as np
+import pytest
+from browsing import hear, play, ready, serving, until
+
+pytestmark = pytest.mark.slow
+
+PIANO = Path(__file__).parents[4] / "docs" / "audio" / "piano.ogg"
+# Whether the page has begun to play, within some seconds.
+BEGINS = """new Promise((told) => {
+  const until = performance.now() + 5000;
+  const look = () => {
+    const begun = soundstage.conductor.playing;
+    if (begun || performance.now() > until) told(begun);
+    else setTimeout(look, 50);
+  };
+  look();
+})"""
+
+
+def test_without_a_place_the_page_says_so_and_plays_as_soon_as_there_is_one(
+    open_page, tmp_path_factory
+):
+    log = tmp_path_factory.mktemp("serve") / "log"
+    with serving(log, "--preset", "toy", "--streams", "1") as address:
+        first = open_page(address)
+        until(first, "soundstage.conductor.started")
+        second = open_page(address)
+        until(second, "soundstage.link.state === 'waiting'")
+        assert "No place is free" in second.locator("#notice-text").inner_text()
+        first.close()
+        until(second, "soundstage.conductor.started")
+        assert second.locator("#notice").is_hidden()
+        play(second)
+        assert np.abs(hear(second, 0.3)).max() > 0.01
+
+
+def test_a_token_is_asked_for_a_wrong_one_is_told_and_the_right_one_plays(
+    open_page, tmp_path_factory, monkeypatch
+):
+    monkeypatch.setenv("SOUNDSTAGE_TOKEN", "open sesame")
+    log = tmp_path_factory.mktemp("serve") / "log"
+    with serving(log, "--preset", "toy") as address:
+        page = open_page(address)
+        field = page.get_by_label("Access token")
+        field.fill("let me in")
+        field.press("Enter")
+        until(page, "document.getElementById('notice-text').textContent.includes('not the token')")
+        field.fill("open sesame")
+        field.press("Enter")
+        ready(page)
+        assert page.locator("#notice").is_hidden()
+        play(page)
+        assert np.abs(hear(page, 0.3)).max() > 0.01
+
+
+def test_an_audio_file_dropped_on_the_stage_becomes_a_prompt_there(open_page):
+    page = ready(open_page())
+    page.evaluate(
+        """(coded) => {
+          const bytes = Uint8Array.from(atob(coded), (letter) => letter.charCodeAt(0));
+          const dataTransfer = new DataTransfer();
+          dataTransfer.items.add(new File([bytes], "piano.ogg", { type: "audio/ogg" }));
+          const box = document.getElementById("pad").getBoundingClientRect();
+          const at = { clientX: box.x + 0.6 * box.width, clientY: box.y + 0.4 * box.height };
+          const more = { dataTransfer, bubbles: true, cancelable: true, ...at };
+          const pad = document.getElementById("pad");
+          pad.dispatchEvent(new DragEvent("dragover", more));
+          globalThis.invited = pad.classList.contains("dropping");
+          pad.dispatchEvent(new DragEvent("drop", more));
+        }""",
+        base64.b64encode(PIANO.read_bytes()).decode(),
+    )
+    assert page.evaluate("invited")
+    until(page, "soundstage.store.prompts.at(-1).upload")
+    prompt = page.evaluate("({...soundstage.store.prompts.at(-1), file: null})")
+    assert prompt["name"] == "piano"
+    assert (prompt["x"], prompt["y"]) == pytest.approx((0.6, 0.4), abs=0.01)
+    until(page, "soundstage.conductor.sent.clips?.length === 1")
+
+
+def test_a_finger_drags_a_prompt_and_taps_play(open_page):
+    page = ready(open_page(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True))
+    point, pad = page.locator(".point[data-id=p0]"), page.locator("#pad").bounding_box()
+    box = point.bounding_box()
+    fingers = page.context.new_cdp_session(page)
+
+    def touch(kind, *places):
+        points = [{"x": x, "y": y} for x, y in places]
+        fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    start = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    touch("touchStart", start)
+    for share in (0.6, 0.7, 0.8):
+        touch("touchMove", (pad["x"] + share * pad["width"], pad["y"] + share * pad["height"]))
+    touch("touchEnd")
+    until(page, "Math.abs(soundstage.store.point('p0').x - 0.8) < 0.02")
+    assert page.evaluate("scrollY") == 0
+    # A browser under load may still be busy with the finger that has just left.
+    button = page.get_by_role("button", name="Play", exact=True)
+    for _ in range(5):
+        button.tap()
+        if page.evaluate(BEGINS):
+            break
+    until(page, "soundstage.player.status.flowing")

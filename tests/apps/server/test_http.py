@@ -1,0 +1,260 @@
+"""Plain HTTP: files, streams, uploads, operations, and who is let in."""
+
+import io
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from served import PATIENCE_S, free_port, hear, samples, say, served, settled, speak
+
+from soundstage.apps.server.settings import Limits, ServeSettings
+from soundstage.errors import UsageError
+
+TOKEN = "a-long-token"
+PIANO = Path(__file__).parents[3] / "docs" / "audio" / "piano.ogg"
+
+
+@pytest.fixture(scope="module")
+def desk():
+    with served(limits=Limits(upload_bytes=200_000)) as desk:
+        yield desk
+
+
+@pytest.fixture(scope="module")
+def guarded():
+    with served(token=TOKEN, origins=("https://friend.example",)) as desk:
+        yield desk
+
+
+def ask(desk, path, body=None, headers=None, method=None):
+    address = f"http://127.0.0.1:{desk.settings.port}{path}"
+    request = urllib.request.Request(address, body, headers or {}, method=method)
+    return urllib.request.urlopen(request, timeout=PATIENCE_S)
+
+
+def refused(desk, path, body=None, headers=None):
+    """Status and reason of a request that is refused."""
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        ask(desk, path, body, headers)
+    return caught.value.code, json.load(caught.value)["error"]
+
+
+# ---- music
+
+
+@pytest.mark.parametrize("format", ["wav", "flac", "ogg", "mp3"])
+def test_generate_makes_a_file_of_the_length_asked_for(desk, format):
+    asked = {"prompts": ["bells", ["drums", 0.5]], "duration_s": 0.5, "format": format, "seed": 3}
+    with ask(desk, "/generate", json.dumps(asked).encode()) as answer:
+        audio, rate_hz = soundfile.read(io.BytesIO(answer.read()))
+    assert rate_hz == 48_000
+    # Ogg and MP3 round the length up to whole blocks.
+    assert 0 <= len(audio) - 24_000 <= (0 if format in ("wav", "flac") else 3_000)
+    assert np.abs(audio).max() > 0.01
+    assert settled(desk, 0)
+
+
+def test_the_same_order_makes_the_same_file_and_accept_chooses_its_format(desk):
+    body = json.dumps({"prompts": ["bells"], "duration_s": 0.4, "seed": 1}).encode()
+    made = []
+    for _ in range(2):
+        with ask(desk, "/generate", body, {"Accept": "audio/flac"}) as answer:
+            assert answer.headers["content-type"] == "audio/flac"
+            made.append(answer.read())
+    assert made[0] == made[1]
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        (b"{", "not JSON"),
+        (b'{"duration_s": -1}', "duration_s"),
+        (b'{"duration_s": 1e9}', "duration_s"),
+        (b'{"duration_s": "long"}', "duration_s"),
+        (b'{"format": "aiff"}', "format is one of"),
+        (b'{"tempo": 3}', "no control 'tempo'"),
+        (b'{"prompts": [["/etc/passwd"]]}', "prompts"),
+        (b'{"texts": ["a"], "text_weights": [NaN]}', "NaN"),
+    ],
+)
+def test_an_order_that_cannot_be_filled_is_refused_in_words(desk, asked, words):
+    status, reason = refused(desk, "/generate", asked)
+    assert status == 400
+    assert words in reason
+    assert settled(desk, 0)
+
+
+@pytest.mark.parametrize("suffix", ["wav", "ogg", "mp3"])
+def test_any_player_can_open_the_stream(desk, suffix):
+    with ask(desk, f"/stream.{suffix}?prompt=bells&prompt=drums:0.5&seed=4") as answer:
+        data = b""
+        while len(data) < 60_000:
+            data += answer.read(4_000)
+    audio = soundfile.SoundFile(io.BytesIO(data)).read(20_000)
+    assert np.abs(audio).max() > 0.01
+    assert settled(desk, 0)
+
+
+def test_a_query_that_cannot_be_understood_is_refused(desk):
+    assert "tempo" in refused(desk, "/stream.wav?tempo=3")[1]
+    assert "a number" in refused(desk, "/stream.wav?seed=x")[1]
+
+
+def test_an_upload_is_a_prompt(desk):
+    data = PIANO.read_bytes()
+    with ask(desk, "/uploads", data) as answer:
+        assert answer.status == 201
+        made = json.load(answer)
+    assert made["seconds"] == pytest.approx(soundfile.info(PIANO).duration, abs=0.01)
+    with speak(desk, "/ws/stream") as socket:
+        hear(socket)
+        controls = {"texts": [], "text_weights": [], "clips": [made["upload"]]}
+        say(socket, type="start", controls=controls)
+        assert hear(socket)["type"] == "started"
+        say(socket, type="play")
+        assert len(samples(socket)) > 1000
+    assert settled(desk, 0)
+
+
+@pytest.mark.parametrize("name", ["piano.ogg", "a.\0x", "a.ö", "a." + 300 * "z"])
+def test_an_upload_may_come_in_a_form_whatever_its_file_is_called(desk, name):
+    head = f'--X\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\n'
+    form = head.encode() + PIANO.read_bytes() + b"\r\n--X--\r\n"
+    headers = {"content-type": "multipart/form-data; boundary=X"}
+    with ask(desk, "/uploads", form, headers=headers) as answer:
+        assert answer.status == 201
+
+
+def test_uploads_that_cannot_be_used_are_refused(desk):
+    status, reason = refused(desk, "/uploads", b"no audio")
+    assert status == 400
+    assert "/" not in reason
+    assert refused(desk, "/uploads", b"0" * 300_000)[0] == 413
+
+
+# ---- who is let in
+
+
+def test_without_the_token_only_the_page_and_the_probes_answer(guarded):
+    for path in ("/", "/healthz", "/readyz", "/js/main.js"):
+        with ask(guarded, path) as answer:
+            assert answer.status == 200
+    for path in ("/metrics", "/stream_info", "/openapi.json", "/stream.wav"):
+        assert refused(guarded, path)[0] == 401
+    assert refused(guarded, "/stream_info?token=wrong-token")[0] == 401
+
+
+@pytest.mark.parametrize(
+    ("query", "headers"),
+    [
+        ("", {"Authorization": f"Bearer {TOKEN}"}),
+        ("", {"x-goog-api-key": TOKEN}),
+        (f"?token={TOKEN}", {}),
+        (f"?key={TOKEN}", {}),
+    ],
+)
+def test_the_token_opens_in_every_way_clients_can_carry_it(guarded, query, headers):
+    with ask(guarded, "/stream_info" + query, headers=headers) as answer:
+        assert answer.status == 200
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "words"),
+    [
+        ({}, 4401, "token"),
+        ({"additional_headers": {"Authorization": "Bearer wrong-token"}}, 4401, "token"),
+        ({"origin": "https://foe.example"}, 4403, "foe.example"),
+        ({"origin": "null"}, 4403, "null"),
+    ],
+)
+def test_sockets_without_token_or_of_a_foreign_page_hear_why(guarded, options, code, words):
+    with speak(guarded, "/ws/stream", **options) as socket:
+        with pytest.raises(Exception, match=words) as caught:
+            socket.recv(timeout=PATIENCE_S)
+        assert caught.value.rcvd.code == code
+
+
+def test_a_friendly_page_and_the_own_one_may_connect(guarded):
+    own = f"http://127.0.0.1:{guarded.settings.port}"
+    for origin in ("https://friend.example", own):
+        with speak(guarded, f"/ws/stream?token={TOKEN}", origin=origin) as socket:
+            assert hear(socket)["type"] == "ready"
+    assert refused(guarded, "/healthz", headers={"Origin": "https://foe.example"})[0] == 403
+
+
+def test_answers_forbid_what_a_page_does_not_need(desk):
+    with ask(desk, "/") as answer:
+        assert "default-src 'self'" in answer.headers["content-security-policy"]
+        assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_settings_that_are_not_safe_are_refused():
+    with pytest.raises(UsageError, match="token"):
+        ServeSettings(host="0.0.0.0")
+    with pytest.raises(UsageError, match="shorter"):
+        ServeSettings(token="short")
+    with pytest.raises(UsageError, match="together"):
+        ServeSettings(tls_cert=Path("cert.pem"))
+    assert ServeSettings(host="0.0.0.0", insecure=True).host == "0.0.0.0"
+    assert ServeSettings(host="::1").address == "http://[::1]:8080/"
+
+
+# ---- operations
+
+
+def test_metrics_count_what_happened(desk):
+    with ask(desk, "/metrics") as answer:
+        text = answer.read().decode()
+    found = dict(re.findall(r"^soundstage_(\w+) ([\d.e+-]+)$", text, re.MULTILINE))
+    assert float(found["ready"]) == 1
+    assert float(found["joined_total"]) > 0
+    assert 'soundstage_stage_seconds_total{stage="sample"}' in text
+
+
+def test_the_addresses_are_described_for_machines(desk):
+    with ask(desk, "/openapi.json") as answer:
+        document = json.load(answer)
+    assert {"/generate", "/uploads", "/stream.mp3", "/metrics"} <= set(document["paths"])
+
+
+@pytest.mark.slow
+def test_the_command_warms_up_serves_and_leaves_politely(tmp_path):
+    port, log = free_port(), tmp_path / "log"
+    command = [
+        sys.executable,
+        "-m",
+        "soundstage",
+        "serve",
+        "toy",
+        "--port",
+        str(port),
+    ]
+    with log.open("wb") as out:
+        server = subprocess.Popen(
+            [*command, "--log-format", "json", "--drain", "5"], stdout=out, stderr=out
+        )
+    try:
+        until = time.monotonic() + PATIENCE_S
+        while time.monotonic() < until:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5):
+                    break
+            except (urllib.error.URLError, OSError):
+                assert server.poll() is None, log.read_text()
+                time.sleep(0.1)
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(60) == 0
+    finally:
+        server.kill()
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [line["level"] for line in lines] == ["info"] * len(lines)
+    assert any("realtime streams fit" in line["message"] for line in lines)

@@ -1,0 +1,201 @@
+"""soundstage's own protocol, against a real server on loopback."""
+
+import base64
+import hashlib
+import json
+
+import numpy as np
+import pytest
+from served import CONTROLS, hear, offline, samples, say, served, settled, speak, started
+
+from soundstage.apps.server.protocols.frames import HEADER, MAGIC
+
+PATH = "/ws/stream"
+
+
+@pytest.fixture(scope="module")
+def desk():
+    with served() as desk:
+        yield desk
+
+
+@pytest.fixture
+def client(desk):
+    with speak(desk, PATH) as socket:
+        yield socket
+    assert settled(desk, 0)
+
+
+def decoded(frame):
+    magic, encoding, chunk, steer, rate_hz, channels, count, flags = HEADER.unpack_from(frame)
+    assert (magic, rate_hz, channels, flags) == (MAGIC, 48_000, 2, 0)
+    audio = np.frombuffer(frame, ["<f4", "<i2"][encoding], offset=HEADER.size)
+    return chunk, steer, audio.reshape(count, channels)
+
+
+def test_ready_tells_what_plays_and_what_may_be_asked(client, desk):
+    ready = hear(client)
+    assert ready["format"] == {"chunk_s": 0.2, "sample_rate_hz": 48_000, "channels": 2}
+    assert ready["pipeline"] == "toy"
+    assert ready["controls"]["temperature"]["maximum"] == 10
+    assert set(ready["controls"]) == set(desk.graph.controls)
+
+
+def test_chunks_are_the_bytes_of_a_session_without_a_server(client, desk):
+    started(client)
+    say(client, type="play")
+    frames = [decoded(samples(client)) for _ in range(4)]
+    assert [chunk for chunk, _, _ in frames] == [0, 1, 2, 3]
+    heard = np.concatenate([audio for _, _, audio in frames])
+    np.testing.assert_array_equal(heard, offline(4))
+
+
+def test_int16_is_the_same_music_rounded(client, desk):
+    started(client, encoding="int16")
+    say(client, type="play")
+    _, _, audio = decoded(samples(client))
+    wanted = np.rint(np.clip(offline(1), -1, 1) * 32767)
+    np.testing.assert_array_equal(audio, wanted)
+
+
+def test_steering_is_said_to_be_in_force_and_is_heard(client, desk):
+    started(client)
+    say(client, type="steer", controls={"texts": ["drums"]})
+    assert hear(client, "steered")["steer"] == 1
+    say(client, type="play")
+    _, steer, audio = decoded(samples(client))
+    assert steer == 1
+    np.testing.assert_array_equal(audio, offline(1, text="drums"))
+
+
+def test_reset_makes_the_first_chunk_again_and_pause_makes_none(client, desk):
+    started(client)
+    say(client, type="play")
+    first = samples(client)
+    say(client, type="pause")
+    say(client, type="reset")
+    hear(client, "restarted")
+    say(client, type="play")
+    chunk = HEADER.unpack_from(again := samples(client))[2]
+    while chunk:  # what was under way comes first
+        chunk = HEADER.unpack_from(again := samples(client))[2]
+    assert again == first
+
+
+def test_a_saved_session_goes_on_where_it_was(desk):
+    with speak(desk, PATH) as socket:
+        started(socket)
+        say(socket, type="play")
+        for _ in range(2):
+            samples(socket)
+        say(socket, type="pause")
+        say(socket, type="save")
+        saved = hear(socket, "session")["data"]
+    with speak(desk, PATH) as socket:
+        started(socket, session=saved, controls={})
+        say(socket, type="play")
+        chunk, _, audio = decoded(samples(socket))
+        whole = offline(chunk + 1)
+        assert chunk >= 2
+        np.testing.assert_array_equal(audio, whole[-len(audio) :])
+    assert base64.b64decode(saved)
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ("{", "not JSON"),
+        ("[1]", "a message is a JSON object"),
+        ('{"type": "dance"}', "none of start"),
+        ('{"type": "play"}', "no stream yet"),
+        ('{"type": "start", "controls": {"texts": 3}}', "texts"),
+        ('{"type": "start", "controls": {"tempo": 3}}', "no control 'tempo'"),
+        ('{"type": "start", "controls": {"temperature": NaN}}', "NaN"),
+        ('{"type": "start", "controls": {"temperature": true}}', "true and false"),
+        ('{"type": "start", "controls": {"clips": ["gone"]}}', "upload it again"),
+        ('{"type": "start", "pace": "slow"}', "pace"),
+        ('{"type": "start", "encoding": "mp3"}', "encoding"),
+        ('{"type": "start", "session": "!"}', "base64"),
+        ('{"type": "start", "session": "AAAA"}', "session"),
+        ('{"type": "start", "continue": 3}', "the name of an upload"),
+        ('{"type": "start", "continue": "gone"}', "upload it again"),
+        ('{"type": "start", "continue": "gone", "session": "AAAA"}', "not both"),
+        ('{"type": "prepare", "controls": {}}', "no stream yet"),
+        (b"\x00\x01", "begins with shin"),
+        (b"shin" + bytes(8) + b"\x02\x00\x00\x00", "no stream yet"),
+        (b"shin" + bytes(8) + b"\x07\x00\x00\x00", "1 or 2 channels"),
+        (b"shin" + bytes(8) + b"\x02\x00\x00\x00" + bytes(9), "within a sample"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_in_words_and_the_connection_lives(client, said, words):
+    hear(client)
+    client.send(said)
+    refused = hear(client)
+    assert refused["type"] == "refused"
+    assert words in refused["reason"]
+    say(client, type="start", controls=CONTROLS)
+    assert hear(client)["type"] == "started"
+
+
+def test_a_wrong_steer_changes_nothing_of_the_music(client, desk):
+    started(client)
+    say(client, type="steer", controls={"seed": 9, "temperature": -1})
+    assert "temperature" in hear(client, "refused")["reason"]
+    say(client, type="play")
+    _, _, audio = decoded(samples(client))
+    np.testing.assert_array_equal(audio, offline(1))
+
+
+def test_a_second_stream_on_one_connection_is_refused(client):
+    started(client)
+    say(client, type="start")
+    assert "already" in hear(client, "refused")["reason"]
+    say(client, type="stop")
+    hear(client, "stopped")
+    say(client, type="start")
+    hear(client, "started")
+
+
+def test_a_dead_reader_harms_nobody_and_its_place_is_free_when_it_goes(desk):
+    sleeper = speak(desk, PATH, legacy=True)
+    started(sleeper)
+    say(sleeper, type="play")
+    with speak(desk, PATH) as socket:
+        started(socket)
+        say(socket, type="play")
+        digest = hashlib.sha256()
+        for _ in range(20):
+            digest.update(samples(socket)[HEADER.size :])
+    assert digest.hexdigest() == hashlib.sha256(offline(20).tobytes()).hexdigest()
+    sleeper.socket.close()  # no goodbye
+    assert settled(desk, 0)
+
+
+def test_full_is_an_answer():
+    with served(rows=1) as desk, speak(desk, PATH) as first, speak(desk, PATH) as second:
+        started(first)
+        hear(second)
+        say(second, type="start")
+        full = hear(second)
+        assert full["type"] == "full"
+        assert full["retry_after_s"] > 0
+        say(first, type="stop")
+        hear(first, "stopped")
+        say(second, type="start")
+        assert hear(second)["type"] == "started"
+
+
+def test_the_protocol_is_described_for_machines(client, desk):
+    import urllib.request
+
+    root = f"http://127.0.0.1:{desk.settings.port}"
+    with urllib.request.urlopen(f"{root}/asyncapi.json") as answer:
+        document = json.load(answer)
+    messages = document["channels"]["stream"]["messages"]
+    assert {"say_start", "say_steer", "hear_started", "hear_refused"} <= set(messages)
+    ready = hear(client)
+    say(client, type="start", controls=CONTROLS, pace="fast")
+    say(client, type="play")
+    for said in (ready, hear(client, "chunk")):
+        described = messages[f"hear_{said['type']}"]["payload"]["properties"]
+        assert described.keys() == said.keys()

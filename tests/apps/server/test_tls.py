@@ -1,0 +1,177 @@
+"""TLS: everything answers over it, nothing without it; what is wrong with a certificate is told."""
+
+import hashlib
+import http.client
+import io
+import json
+import socket
+import ssl
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+import numpy as np
+import pytest
+import soundfile
+from certificates import self_signed
+from command_line import run, told
+from served import CONTROLS, PATIENCE_S, free_port, hear, samples, say
+from websockets.sync.client import connect
+
+import soundstage
+from soundstage.apps.server.listen_sockets import listen
+from soundstage.apps.server.protocols.frames import HEADER
+from soundstage.apps.server.protocols.lyria import PATHS
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    return self_signed(tmp_path_factory.mktemp("tls"), "own", "rsa")
+
+
+@pytest.fixture(scope="module")
+def trust(files):
+    return ssl.create_default_context(cafile=str(files.cert))
+
+
+@pytest.fixture(scope="module")
+def server(files, trust, tmp_path_factory):
+    """`soundstage serve` as people start it; yields where it is, without the scheme."""
+    log = tmp_path_factory.mktemp("log") / "log"
+    port = free_port()
+    where = f"127.0.0.1:{port}"
+    command = [
+        sys.executable,
+        "-m",
+        "soundstage",
+        "serve",
+        "toy",
+        "--port",
+        str(port),
+    ]
+    certificate = ["--tls-cert", str(files.cert), "--tls-key", str(files.key)]
+    with log.open("wb") as out:
+        server = subprocess.Popen([*command, *certificate], stdout=out, stderr=out)
+    try:
+        until = time.monotonic() + PATIENCE_S
+        while time.monotonic() < until:
+            try:
+                urllib.request.urlopen(f"https://{where}/readyz", context=trust, timeout=5).close()
+                break
+            except OSError:
+                assert server.poll() is None, log.read_text()
+                time.sleep(0.1)
+        assert f"https://{where}/" in log.read_text()
+        yield where
+    finally:
+        server.kill()
+        server.wait()
+
+
+def speak(server, path, trust):
+    return connect(f"wss://{server}{path}", ssl=trust, max_size=None, open_timeout=PATIENCE_S)
+
+
+def test_our_own_protocol_gives_the_bytes_of_a_session_without_a_server(server, trust):
+    digest, wanted = hashlib.sha256(), hashlib.sha256()
+    with speak(server, "/ws/stream", trust) as client:
+        say(client, type="start", controls=CONTROLS, pace="fast")
+        say(client, type="play")
+        for _ in range(3):
+            digest.update(samples(client)[HEADER.size :])
+        say(client, type="stop")
+        hear(client, "stopped")
+    with soundstage.open("toy", prompts=[("bells", 1.0)], seed=5) as session:
+        for _ in range(3):
+            wanted.update(np.ascontiguousarray(next(session).audio[0]).tobytes())
+    assert digest.hexdigest() == wanted.hexdigest()
+
+
+def test_the_protocols_of_others_play(server, trust):
+    with speak(server, PATHS[0], trust) as client:
+        say(client, setup={"model": "models/lyria-realtime-exp"})
+        say(client, clientContent={"weightedPrompts": [{"text": "drums", "weight": 1}]})
+        say(client, playbackControl="PLAY")
+        while "serverContent" not in hear(client):
+            pass
+    with urllib.request.urlopen(f"https://{server}/style", b"bells", context=trust) as answer:
+        style = json.load(answer)
+    with speak(server, "/stream", trust) as client:
+        say(client, type="StartSession", body={})
+        say(client, type="UpdateControl", body={"style": style})
+        say(client, type="UpdatePlayback", body={"state": "PLAYING"})
+        assert len(samples(client)) == 96_000 * 2 * 4
+
+
+def test_plain_requests_are_answered(server, trust):
+    with urllib.request.urlopen(f"https://{server}/", context=trust) as answer:
+        assert "soundstage" in answer.read().decode()
+    order = json.dumps({"prompts": ["bells"], "duration_s": 0.5}).encode()
+    with urllib.request.urlopen(f"https://{server}/generate", order, context=trust) as answer:
+        audio, _ = soundfile.read(io.BytesIO(answer.read()))
+    assert len(audio) == 24_000
+    with urllib.request.urlopen(f"https://{server}/stream.wav", context=trust) as answer:
+        assert len(answer.read(100_000)) == 100_000
+
+
+def test_without_tls_and_without_trust_nothing_is_answered(server):
+    with pytest.raises((OSError, http.client.HTTPException)):
+        urllib.request.urlopen(f"http://{server}/healthz", timeout=PATIENCE_S)
+    with pytest.raises(Exception, match=r"did not receive|closed|reset|EOF"):
+        connect(f"ws://{server}/ws/stream", open_timeout=PATIENCE_S, legacy=True)
+    with pytest.raises(urllib.error.URLError, match="CERTIFICATE_VERIFY_FAILED"):
+        urllib.request.urlopen(f"https://{server}/healthz", timeout=PATIENCE_S)
+
+
+def refusal(cert, key):
+    """What the command says of them; nothing is loaded before."""
+    ran = run("serve", "toy", "--port", free_port(), "--tls-cert", cert, "--tls-key", key)
+    assert ran.code == 2
+    return told(ran.stderr)
+
+
+def test_a_certificate_that_cannot_be_used_is_refused_in_a_line(files, tmp_path):
+    other = self_signed(tmp_path, "other")
+    again = self_signed(tmp_path, "again")
+    torn = tmp_path / "torn"
+    begin, rest = files.key.read_text().split("\n", 1)
+    torn.write_text(f"{begin}\n{rest[100:]}")
+    torn_cert = tmp_path / "torn.pem"
+    torn_cert.write_text(files.cert.read_text().replace("M", "-", 3))
+    for cert, key, words in (
+        (files.cert, tmp_path / "none", f"--tls-key {tmp_path}/none: cannot be read: No such file"),
+        (tmp_path, files.key, "cannot be read: Is a directory"),
+        (files.key, files.key, "there is no certificate in PEM in it"),
+        (files.cert, files.cert, "there is no private key in PEM in it"),
+        (files.cert, files.locked, "it is locked with a passphrase"),
+        (files.cert, other.key, f"it is not the key of the certificate in {files.cert}"),
+        (again.cert, other.key, f"it is not the key of the certificate in {again.cert}"),
+        (files.cert, torn, f"--tls-key {torn}: the key is damaged"),
+        (torn_cert, files.key, f"--tls-cert {torn_cert}: the certificate is damaged"),
+    ):
+        assert words in refusal(cert, key)
+
+
+def test_a_certificate_without_its_key_is_refused(files):
+    ran = run("serve", "toy", "--tls-cert", files.cert)
+    assert (ran.code, "--tls-key go together" in told(ran.stderr)) == (2, True)
+
+
+def test_a_port_that_is_taken_is_told_in_a_line():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ran = run("serve", "toy", "--port", taken.getsockname()[1])
+    assert (ran.code, "cannot listen there: the port is taken" in told(ran.stderr)) == (6, True)
+    ran = run("serve", "toy", "--host", "192.0.2.1", "--insecure", "--port", free_port())
+    assert (ran.code, "the address is not this machine's" in told(ran.stderr)) == (6, True)
+    for host in ("no such name", "no..name"):
+        ran = run("serve", "toy", "--host", host, "--insecure")
+        assert (ran.code, "no address of this machine" in told(ran.stderr)) == (6, True)
+
+
+def test_a_name_that_stands_for_one_address_twice_is_listened_on_once(monkeypatch):
+    found = socket.getaddrinfo("127.0.0.1", free_port(), type=socket.SOCK_STREAM)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: found * 2)
+    (sock,) = listen("twice", 0, 40.0)
+    sock.close()

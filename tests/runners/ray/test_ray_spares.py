@@ -1,0 +1,120 @@
+"""Warm spares of a Ray runner: what dies is replaced at once by what was built before."""
+
+import os
+import signal
+import time
+from itertools import islice
+
+import pytest
+from running_graphs import SELF_LOOP, graph
+
+import soundstage
+from soundstage.graph.spec import PlacementSpec
+from soundstage.runners.local import LocalRunner
+from soundstage.runners.sessions.session import Session
+
+BUILD_S = 4.0
+PATIENCE_S = 60
+
+
+def kill(runner, stage, replica=0):
+    os.kill(runner.process_ids()[stage][replica], signal.SIGKILL)
+
+
+def numbers(session, chunks):
+    return [int(chunk.outputs["n"][0]) for chunk in islice(session, chunks)]
+
+
+def play_until(session, reached):
+    """Plays on until the spare is warm again; returns what was played."""
+    made = []
+    deadline = time.monotonic() + PATIENCE_S
+    while not reached():
+        assert time.monotonic() < deadline
+        made += numbers(session, 1)
+        time.sleep(0.05)
+    # The spare is asked in one tick and heard in a later one.
+    return made + numbers(session, 3)
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_spare_answers_for_what_died_without_building_anything(ray_cluster, tmp_path):
+    from soundstage.runners.ray.ray_runner import RayRunner
+
+    log = tmp_path / "log"
+
+    def built():
+        return log.read_text().split() if log.exists() else []
+
+    def built_times(times):
+        return lambda: len(built()) == times
+
+    stages = {
+        "count": SELF_LOOP["count"],
+        "work": ("Laborious", {"seconds": BUILD_S, "log": str(log)}, {"a": "count.sum"}),
+    }
+    placement = {"work": {"device": "cpu", "spares": 1}}
+    made = []
+    with RayRunner(graph(stages, {"n": "work.number"}, {"step": 1}, placement)) as runner:
+        session = Session(runner, lookahead=2)
+        assert len(built()) == 2
+        made += play_until(session, built_times(2))
+        for deaths in (1, 2):
+            before = runner.process_ids()["work"]
+            kill(runner, "work")
+            start = time.monotonic()
+            made += numbers(session, 3)
+            assert time.monotonic() - start < BUILD_S
+            # Whoever answers had built the stage before, and nobody has built it since.
+            assert len(built()) == deaths + 1
+            (now,) = runner.process_ids()["work"]
+            assert [now] != before
+            assert str(now) in built()
+            # The one that died is made again, as the next spare.
+            made += play_until(session, built_times(deaths + 2))
+    assert made == list(range(2, len(made) + 2))
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_replicas_and_spares_that_die_together_change_no_byte(ray_cluster):
+    from soundstage.runners.ray.ray_runner import RayRunner
+
+    rows = [{"prompts": [f"style {row}"], "seed": row} for row in range(4)]
+    placed = ["sample={ device = 'cpu', replicas = 2, spares = 1 }", "decode={ spares = 2 }"]
+    toy = soundstage.load("toy", placements=placed)
+    with LocalRunner(toy) as local:
+        expected = [chunk.audio.tobytes() for chunk in islice(Session(local, rows), 12)]
+    made = []
+    with RayRunner(toy) as runner:
+        runner.warm_up(len(rows))
+        for tick, chunk in enumerate(islice(Session(runner, rows, lookahead=3), 12)):
+            made.append(chunk.audio.tobytes())
+            if tick in (1, 6):
+                for replica in (0, 1):
+                    kill(runner, "sample", replica)
+                kill(runner, "decode")
+    assert made == expected
+
+
+def test_a_placement_says_its_spares():
+    assert str(PlacementSpec(device="gpu", replicas=2, spares=1)) == "gpu x 2 + 1 spare"
+    assert str(PlacementSpec(device="cpu", spares=2)) == "cpu + 2 spares"
+    moved = soundstage.load("toy", placements=["decode={ spares = 2 }"])
+    assert moved.digest == soundstage.load("toy").digest
+
+
+def test_every_spare_has_a_seat_of_its_own():
+    pytest.importorskip("ray", reason="the extra `ray` is not installed")
+    from soundstage.runners.ray.placement import seat
+
+    placed = ["sample={ device = 'gpu', replicas = 2, spares = 1 }", "decode={ spares = 1 }"]
+    nodes = soundstage.load("toy", placements=placed).nodes.values()
+    seats = seat(nodes, has_gpu=True).seats
+    assert [one.replica for one in seats if one.stage == "sample"] == [0, 1, 2]
+    bundles = [one.bundle for one in seats if one.stage in ("sample", "decode")]
+    assert len(set(bundles)) == len(bundles) == 5
+    assert all(
+        one.bundle is None for one in seat(nodes, has_gpu=False).seats if one.stage == "decode"
+    )

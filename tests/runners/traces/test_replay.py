@@ -1,0 +1,250 @@
+"""A replay says what the run said; another stage in its place is found out to the value."""
+
+import math
+
+import numpy as np
+import pytest
+from recorded import messages, record
+from small_graphs import ALLOW, loops
+
+import soundstage
+from soundstage.errors import InputError, UsageError
+from soundstage.runners.traces.trace import read_trace
+
+TICKS = 3
+STAGES = ["embed", "quantize", "pack", "sample", "decode", "crossfade", "remember"]
+ROWS = [{"prompts": ["pads"], "seed": 3}, {"prompts": ["jazz", ("drums", 0.5)], "seed": 4}]
+OTHER = ["other_stages"]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """A folder with a toy run of two rows that is steered, and one that goes on from its end."""
+    folder = tmp_path_factory.mktemp("runs")
+    graph = soundstage.load(preset="toy")
+    steer = {2: {"temperature": 0.4}}
+    state = record(folder / "fresh.arrow", graph, TICKS, ROWS, steer=steer)
+    assert state.chunks == (TICKS, TICKS)
+    record(folder / "resumed.arrow", graph, 2, ROWS, state=state)
+    return folder
+
+
+@pytest.fixture
+def run(runs):
+    return runs / "fresh.arrow"
+
+
+@pytest.mark.parametrize("name", ["fresh.arrow", "resumed.arrow"])
+def test_a_replay_equals_its_run(runs, name, tmp_path):
+    again = tmp_path / "again.arrow"
+    compared = soundstage.replay(runs / name, output=again)
+    assert compared.equal
+    assert compared.within(0)
+    assert compared.first is None
+    ticks = {"fresh.arrow": TICKS, "resumed.arrow": 2}[name]
+    assert compared.ticks == (ticks, ticks)
+    assert {port.stage for port in compared.ports} == {"in", *STAGES}
+    assert sum(port.values for port in compared.ports) > 500_000
+    assert messages(again) == messages(runs / name)
+    assert soundstage.diff(runs / name, again).equal
+
+
+@pytest.mark.parametrize("name", ["fresh.arrow", "resumed.arrow"])
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_replay_of_each_stage_alone_equals_the_recording(runs, name, stage):
+    compared = soundstage.replay(runs / name, stage=stage)
+    assert compared.equal
+    assert {port.stage for port in compared.ports} == {stage}
+    assert all(port.values for port in compared.ports)
+
+
+def test_a_replay_of_real_networks_equals_their_run_and_so_does_each_stage_alone(tmp_path):
+    path = tmp_path / "tiny.arrow"
+    record(path, soundstage.load(preset="tiny"), 2, [{"prompts": ["pads"]}])
+    for stage in [None, *STAGES]:
+        assert soundstage.replay(path, stage=stage).equal, stage
+
+
+@pytest.mark.parametrize("start", [0, 2])
+def test_stages_that_feed_each_other_back_are_replayed_from_any_state(tmp_path, start):
+    graph = loops()
+    rows = [{"number": 1}, {"number": 2}]
+    state = record(tmp_path / "before.arrow", graph, start, rows) if start else None
+    record(tmp_path / "run.arrow", graph, 4, rows, state=state, steer={1: {"number": 5}})
+    for stage in [None, *graph.nodes]:
+        compared = soundstage.replay(tmp_path / "run.arrow", stage, allow=ALLOW)
+        assert compared.equal, stage
+        assert compared.ticks == (4, 4)
+
+
+def test_a_swapped_stage_that_is_the_same_is_equal(run):
+    assert soundstage.replay(run, "decode", "other_stages:ScaledDecode", allow=OTHER).equal
+
+
+@pytest.mark.parametrize("place", [(0, 0, 0, 0), (1, 1, 7, 3), (2, 1, 49, 15)])
+def test_one_wrong_value_of_a_swapped_stage_is_named_exactly(run, place):
+    tick, row, frame, level = place
+    params = [f"chunk={tick}", f"row={row}", f"frame={frame}", f"level={level}"]
+    compared = soundstage.replay(
+        run, "sample", "other_stages:WrongOnce", params=params, allow=OTHER
+    )
+    first = compared.first
+    assert not compared.equal
+    assert (first.tick, first.stage, first.port, first.row) == (tick, "sample", "tokens", row)
+    assert (first.index, first.dims) == ((frame, level), ("frame", "level"))
+    assert first.left == first.right ^ 1
+    (port,) = compared.ports
+    assert (port.differing, port.max_error) == (1, 1.0)
+    assert port.agreement_percent == pytest.approx(100 * (1 - 1 / port.values))
+
+
+def test_a_swapped_codec_is_measured_in_decibels_and_held_to_a_tolerance(run):
+    def replay(factor, tolerance=0.0):
+        params = [f"factor={factor}"]
+        use = "other_stages:ScaledDecode"
+        return soundstage.replay(
+            run, "decode", use, params=params, allow=OTHER, tolerance=tolerance
+        )
+
+    tenth = replay(0.9)
+    assert tenth.ports[0].snr_db == pytest.approx(20, abs=0.01)
+    assert not tenth.within(1e-4)
+    assert replay(1.0001).within(1e-4)
+    assert not replay(1.0001).equal
+    assert replay(1.0001, tolerance=1e-4).equal
+    assert math.isinf(replay(1.0).ports[0].snr_db)
+
+
+def test_a_tolerance_forgives_no_token(run):
+    compared = soundstage.replay(
+        run, "sample", "other_stages:WrongOnce", allow=OTHER, tolerance=10.0
+    )
+    assert not compared.equal
+    assert not compared.within(10.0)
+
+
+def test_the_replay_of_one_stage_is_a_trace_of_what_it_said(run, tmp_path):
+    out = tmp_path / "decode.arrow"
+    use = "other_stages:ScaledDecode"
+    soundstage.replay(run, "decode", use, params=["factor=0.5"], allow=OTHER, output=out)
+    trace = read_trace(out)
+    assert trace.complete
+    assert trace.spec.stage["decode"].use == use
+    assert [list(said) for said in trace.ticks()] == [["decode"]] * TICKS
+    compared = soundstage.diff(run, out, stage="decode")
+    assert compared.ports[0].snr_db == pytest.approx(20 * math.log10(2), abs=0.01)
+    assert any("stages.toy:SineDecode against" in note for note in compared.notes)
+    with pytest.raises(InputError, match="nothing was recorded of 'in'"):
+        soundstage.replay(out, allow=OTHER)
+    with pytest.raises(InputError, match="nothing was recorded of 'remember'"):
+        soundstage.replay(out, "decode", allow=OTHER)
+
+
+def test_where_stages_run_is_no_difference(run):
+    assert soundstage.replay(run, placements=["decode=cpu"]).equal
+    assert soundstage.replay(run, "decode", placements=["decode=cpu"]).equal
+    with pytest.raises(soundstage.PipelineError, match="--place decode=auto"):
+        soundstage.replay(run, "decode", placements=["decode=cpu:9"])
+
+
+@pytest.mark.parametrize("stage", [None, "embed"])
+def test_other_weights_than_those_recorded_are_refused(tmp_path, stage):
+    path, forged = tmp_path / "run.arrow", tmp_path / "forged.arrow"
+    record(path, soundstage.load(preset="toy"), 1)
+    digest = read_trace(path).weights["embed"]["digest"]
+    forged.write_bytes(path.read_bytes().replace(digest.encode(), digest[::-1].encode()))
+    with pytest.raises(InputError, match="stage 'embed' had other weights"):
+        soundstage.replay(forged, stage)
+    assert soundstage.replay(forged, "sample").equal
+    assert soundstage.replay(forged, "embed", params=["weights=random:0"]).equal
+
+
+def test_other_weights_on_purpose_are_compared(run):
+    compared = soundstage.replay(run, "embed", params=["weights=random:1"])
+    assert compared.first.tick == 0
+    assert compared.ports[0].unequal == compared.ports[0].values
+
+
+@pytest.mark.parametrize(
+    ("cls", "said"),
+    [
+        ("Talkative", r"decode\.loudness: .* recorded was nothing"),
+        ("Renamed", "decode has no output 'audio'"),
+        ("Short", "no input named 'context'"),
+        ("Long", "input 'future' is not wired"),
+    ],
+)
+def test_a_stage_of_other_ports_is_refused(run, cls, said):
+    with pytest.raises(soundstage.PipelineError, match=said):
+        soundstage.replay(run, "decode", f"other_stages:{cls}", allow=OTHER)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "said"),
+    [
+        ({"stage": "decod"}, soundstage.PipelineError, "did you mean 'decode'"),
+        ({"stage": "in"}, UsageError, "controls are no stage"),
+        ({"use": "stages.toy:Gain"}, UsageError, "--stage"),
+        ({"params": ["a=1"]}, UsageError, "--stage"),
+        ({"stage": "decode", "params": ["a"]}, UsageError, "KEY=VALUE"),
+        ({"stage": "decode", "params": ["a=1"]}, soundstage.PipelineError, "parameter named 'a'"),
+        ({"stage": "decode", "use": "other_stages:X"}, soundstage.PipelineError, "--allow"),
+        ({"tolerance": -1.0}, InputError, "tolerance -1"),
+        ({"tolerance": float("nan")}, InputError, "tolerance nan"),
+        ({"tolerance": float("inf")}, InputError, "tolerance inf"),
+    ],
+)
+def test_what_cannot_be_replayed_is_refused(run, arguments, error, said):
+    with pytest.raises(error, match=said):
+        soundstage.replay(run, **arguments)
+
+
+def test_a_stage_that_fails_is_told_with_its_place_and_the_trace_ends_there(run, tmp_path):
+    out = tmp_path / "out.arrow"
+    use, allow = "broken_stages:RaisingDecode", ["broken_stages"]
+    with pytest.raises(soundstage.StageFailed, match=r"'decode' failed at chunk 0"):
+        soundstage.replay(run, "decode", use, allow=allow, output=out)
+    with pytest.raises(InputError, match="is empty: the run was stopped"):
+        read_trace(out)
+
+
+def test_a_run_is_never_its_own_output(run):
+    before = run.read_bytes()
+    with pytest.raises(UsageError, match="the recorded run itself"):
+        soundstage.replay(run, output=run)
+    assert run.read_bytes() == before
+
+
+def test_a_killed_run_is_replayed_up_to_its_last_whole_tick(run, tmp_path):
+    data = run.read_bytes()
+    cut = tmp_path / "cut.arrow"
+    cut.write_bytes(data[: int(0.9 * len(data))])
+    compared = soundstage.replay(cut)
+    assert compared.equal
+    assert compared.ticks == (2, 2)
+    assert any("was stopped" in note for note in compared.notes)
+    cut.write_bytes(data[: int(0.2 * len(data))])
+    with pytest.raises(InputError, match="before its first tick"):
+        soundstage.replay(cut)
+
+
+def test_a_message_that_was_tampered_with_is_found(run, tmp_path):
+    """A checksum guards messages: this one is replaced, checksum and all."""
+    from soundstage.runners.traces.trace import open_trace
+
+    graph = soundstage.load(preset="toy")
+    trace = read_trace(run)
+    session = soundstage.open(preset="toy", rows=ROWS)
+    with session, open_trace(tmp_path / "x.arrow", graph, trace.weights, session.state, "1") as x:
+        for number, said in enumerate(trace.ticks()):
+            if number == 1:
+                wrong = np.frombuffer(said["decode"], np.uint8).copy()
+                last = np.flatnonzero(wrong[:-64])[-1]
+                wrong[last] ^= 1
+                said = said | {"decode": wrong.tobytes()}
+            x.write_messages(said)
+    whole = soundstage.replay(tmp_path / "x.arrow")
+    alone = soundstage.replay(tmp_path / "x.arrow", "decode")
+    assert whole.first == alone.first
+    assert (whole.first.tick, whole.first.stage, whole.first.port) == (1, "decode", "audio")
+    assert sum(port.unequal for port in whole.ports) == 1

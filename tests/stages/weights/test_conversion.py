@@ -1,0 +1,108 @@
+"""Laws of converted weights: the same numbers, rounded only where asked, array by array."""
+
+import io
+import math
+import tracemalloc
+
+import numpy as np
+import pytest
+import safetensors
+from safetensors.numpy import load_file, save_file
+
+from soundstage.stages.depthformer.compact import EMBEDDING, HEAD
+from soundstage.stages.weights.conversion import plan_conversion
+from soundstage.stages.weights.sources import WeightsError, open_source
+
+DEPTHFORMER = {EMBEDDING: (12, 4), HEAD: (4, 12), "encoder/layers_0/mlp/wi_0/kernel": (4, 6)}
+CODEC = {"quantizer/embedding": (2, 8, 4), "decoder/base_conv_first/conv/kernel": (3, 3, 4, 4)}
+
+
+def saved(path, shapes, scale=1.0):
+    numbers = np.random.default_rng(0)
+    arrays = {
+        name: (scale * numbers.standard_normal(shape)).astype(np.float32)
+        for name, shape in shapes.items()
+    }
+    save_file(arrays, path)
+    return arrays
+
+
+def converted(source, path, dtype="float32"):
+    plan = plan_conversion(source, dtype)
+    with path.open("wb") as stream:
+        plan.write(source, stream, lambda done: None)
+    assert path.stat().st_size == plan.file_bytes
+    return plan
+
+
+@pytest.mark.parametrize("shapes", [DEPTHFORMER, CODEC], ids=["depthformer", "codec"])
+def test_a_converted_file_holds_the_same_numbers(tmp_path, shapes):
+    arrays = saved(tmp_path / "a.safetensors", shapes)
+    converted(open_source(str(tmp_path / "a.safetensors")), tmp_path / "b.safetensors")
+    found = load_file(tmp_path / "b.safetensors")
+    assert found.keys() == arrays.keys()
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(found[name], array, strict=True)
+
+
+def test_bfloat16_halves_everything_but_the_head_and_rounds_to_nearest(tmp_path):
+    arrays = saved(tmp_path / "a.safetensors", DEPTHFORMER)
+    plan = converted(
+        open_source(str(tmp_path / "a.safetensors")), tmp_path / "b.safetensors", "bfloat16"
+    )
+    rest = sum(math.prod(shape) for name, shape in DEPTHFORMER.items() if name != HEAD)
+    assert plan.data_bytes == 2 * rest + 4 * math.prod(DEPTHFORMER[HEAD])
+    again = open_source(str(tmp_path / "b.safetensors"))
+    for name, array in arrays.items():
+        error = np.abs(again.read(name, array.shape) - array)
+        assert (error <= (0 if name == HEAD else np.abs(array) / 256)).all()
+        assert name == HEAD or error.max() > 0
+
+
+def test_other_networks_of_a_file_stay_out(tmp_path):
+    saved(tmp_path / "a.safetensors", CODEC | {"depthformer/x/kernel": (2, 2)})
+    plan = plan_conversion(open_source(str(tmp_path / "a.safetensors")), "float32")
+    assert (plan.network, plan.shapes) == ("spectrostream", dict(sorted(CODEC.items())))
+
+
+@pytest.mark.parametrize(
+    ("text", "shapes", "dtype", "why"),
+    [
+        ("random:0", None, "float32", "no file of them"),
+        (None, {"other/kernel": (2, 2)}, "float32", "neither a Depthformer nor a SpectroStream"),
+        (None, CODEC, "bfloat16", "computes in float32"),
+    ],
+    ids=["random", "stranger", "codec-in-bfloat16"],
+)
+def test_what_cannot_be_converted_is_refused(tmp_path, text, shapes, dtype, why):
+    if shapes:
+        saved(tmp_path / "a.safetensors", shapes)
+    with pytest.raises(WeightsError, match=why):
+        plan_conversion(open_source(text or str(tmp_path / "a.safetensors")), dtype)
+
+
+def test_what_is_not_a_number_is_not_written(tmp_path):
+    saved(tmp_path / "a.safetensors", CODEC, scale=np.inf)
+    source = open_source(str(tmp_path / "a.safetensors"))
+    with pytest.raises(WeightsError, match="NaN or infinity"):
+        plan_conversion(source, "float32").write(source, io.BytesIO(), lambda done: None)
+
+
+def test_a_damaged_file_is_no_source(tmp_path):
+    saved(tmp_path / "a.safetensors", CODEC)
+    converted(open_source(str(tmp_path / "a.safetensors")), tmp_path / "b.safetensors")
+    whole = (tmp_path / "b.safetensors").read_bytes()
+    (tmp_path / "b.safetensors").write_bytes(whole[:-1])
+    with pytest.raises(safetensors.SafetensorError):
+        load_file(tmp_path / "b.safetensors")
+
+
+def test_converting_holds_a_few_arrays_and_no_copy_of_the_weights(tmp_path):
+    layers = {f"encoder/layers_{i}/mlp/wi_0/kernel": (256, 1024) for i in range(24)}
+    saved(tmp_path / "a.safetensors", layers | {EMBEDDING: (512, 256), HEAD: (256, 512)})
+    source = open_source(str(tmp_path / "a.safetensors"))
+    tracemalloc.start()
+    plan = converted(source, tmp_path / "b.safetensors", "bfloat16")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 0.3 * plan.data_bytes

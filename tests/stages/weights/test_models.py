@@ -1,0 +1,269 @@
+"""Laws of models: from a hub to music, and what a pipeline without its weights says."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from command_line import run, told
+from hub_server import Shelf, serving
+from model_files import BASE_TAR, ROOT, archive, published, scraps, small, transformer
+from musiccoca_models import REFERENCE
+from safetensors.numpy import load_file
+
+import soundstage
+from soundstage.audio.inspection import inspect
+from soundstage.graph.format import Format
+from soundstage.graph.pipeline_file import read_tables
+from soundstage.presets.preset import preset_path
+from soundstage.stages.depthformer.config import TINY
+from soundstage.stages.depthformer.loading import load_depthformer
+from soundstage.stages.depthformer.model import published_name
+from soundstage.stages.weights.models_folder import models_folder
+from soundstage.stages.weights.published.catalogue import read_catalogue
+from soundstage.stages.weights.sources import closing_source, parameter_arrays
+
+MODELS = ("depthformer-base", "depthformer-large", "spectrostream", "musiccoca")
+# What the headers of the presets say of their difference from the default pipeline.
+OWN = ("embed", "quantize", "sample", "decode")
+
+
+@pytest.fixture
+def models(home):
+    """Networks that play, fetched from a hub that is gone by now."""
+    with serving(Shelf(dict(published()))) as shelf:
+        for name in ("base", "large"):
+            done = run("models", "download", name, "--source", shelf.url)
+            assert done.code == 0, done.stderr
+    return home
+
+
+def generate(pipeline, output, *options):
+    asked = ("--pipeline", pipeline, "--prompt", "warm pads", "--duration", 2, "--seed", 3)
+    return run("generate", *asked, "--output", output, "--place", "default=cpu", *options)
+
+
+def test_from_a_hub_to_music_and_the_same_music_from_converted_weights(models, tmp_path):
+    pipeline = small("large", tmp_path)
+    verified = run("models", "verify", "large")
+    assert verified.code == 0, verified.stdout
+    assert "arrays, 2.0 M parameters, all readable" in verified.stdout
+    assert generate(pipeline, tmp_path / "one.wav").code == 0
+    for name in ("depthformer-large", "spectrostream"):
+        done = run("models", "convert", name, name)
+        assert done.code == 0, done.stderr
+        assert run("models", "path", name).stdout.strip() == str(
+            models_folder() / f"{name}.safetensors"
+        )
+    done = generate(pipeline, tmp_path / "two.wav")
+    assert done.code == 0, done.stderr
+    first, second = (inspect(tmp_path / f"{name}.wav") for name in ("one", "two"))
+    assert first.provenance.weights["sample"].note == "depthformer-large.tar"
+    assert second.provenance.weights["sample"].note == "depthformer-large.safetensors"
+    digests = [
+        {stage: weights.digest for stage, weights in found.provenance.weights.items()}
+        for found in (first, second)
+    ]
+    assert digests[0] == digests[1]
+    read = [soundfile.read(tmp_path / f"{name}.wav")[0] for name in ("one", "two")]
+    np.testing.assert_array_equal(*read)
+
+
+def test_weights_in_bfloat16_are_those_that_a_network_in_bfloat16_keeps(models):
+    config = replace(TINY.fitted(Format()), activation_dtype="bfloat16")
+    convert = ("models", "convert", "depthformer-base", "depthformer-base")
+    kept = []
+    for _ in range(2):
+        with closing_source("depthformer-base") as source:
+            kept.append(parameter_arrays(load_depthformer(config, source, None)[0], published_name))
+        assert run(*convert, "--dtype", "bfloat16").code == 0
+    archive_bytes = (models_folder() / "depthformer-base.tar").stat().st_size
+    assert (models_folder() / "depthformer-base.safetensors").stat().st_size < archive_bytes
+    assert kept[0].keys() == kept[1].keys()
+    for name, array in kept[0].items():
+        np.testing.assert_array_equal(array, kept[1][name])
+
+
+def test_two_presets_play_side_by_side_as_they_do_alone(models, tmp_path):
+    pipelines = [small(name, tmp_path) for name in ("base", "large")]
+
+    def opened(path):
+        setting = "decode.use=stages.toy:SineDecode"  # the other stages are told apart by it too
+        return soundstage.open(
+            pipeline=path, settings=[setting], placements=["default=cpu"], prompts=["warm pads"]
+        )
+
+    alone = []
+    for path in pipelines:
+        with opened(path) as session:
+            alone.append([next(session).audio for _ in range(2)])
+    with opened(pipelines[0]) as one, opened(pipelines[1]) as other:
+        together = [[next(one).audio, next(other).audio] for _ in range(2)]
+    for which in range(2):
+        for chunk in range(2):
+            np.testing.assert_array_equal(together[chunk][which], alone[which][chunk])
+    assert not np.array_equal(alone[0][0], alone[1][0])
+
+
+def test_weights_of_another_size_are_refused_by_name(models, tmp_path):
+    narrow = {name: array[..., : array.shape[-1] // 2] for name, array in transformer(2).items()}
+    (models_folder() / "depthformer-base.tar").unlink()
+    (models_folder() / "depthformer-base.tar").write_bytes(archive(narrow))
+    done = generate(small("base", tmp_path), tmp_path / "never.wav")
+    assert done.code == 5
+    assert "depthformer-base.tar" in done.stderr
+    assert "this size of the network needs" in done.stderr
+    assert not (tmp_path / "never.wav").exists()
+
+
+@pytest.mark.parametrize("preset", ["base", "large"])
+def test_a_preset_without_its_models_names_them_all_and_the_command(home, preset):
+    done = run("generate", "--preset", preset, "x", "--output", home / "never.wav")
+    assert done.code == 5
+    line = told(done.stderr)
+    assert f"needs depthformer-{preset}, spectrostream, musiccoca" in line
+    assert f"`soundstage models download {preset}`" in line
+
+
+def test_a_pipeline_of_ones_own_names_what_it_lacks(home):
+    setting = ("--set", "sample.params.weights=depthformer-base")
+    done = run("generate", "x", "--preset", "tiny", *setting, "--output", home / "never.wav")
+    assert done.code == 5
+    assert "`soundstage models download depthformer-base`" in told(done.stderr)
+
+
+@pytest.mark.parametrize("name", ["base", "large"])
+def test_a_preset_differs_from_tiny_where_its_header_says(name):
+    tiny, preset = read_tables(preset_path("tiny")), read_tables(preset_path(name))
+    header = preset_path(name).read_text("utf-8").split("\n\n")[0]
+    assert "embed, quantize, sample and decode" in " ".join(header.split("\n# "))
+    for tables in (tiny, preset):
+        del tables["name"], tables["note"]
+        for stage in OWN:
+            tables["stage"][stage] = tables["stage"][stage]["inputs"]
+    assert preset == tiny
+
+
+def test_presets_say_which_command_they_need():
+    done = run("presets")
+    for name in ("base", "large"):
+        assert run("check", name).code == 0
+        assert f"needs `soundstage models download {name}`" in done.stdout
+
+
+def test_every_model_and_every_preset_is_listed(home):
+    text, found = run("models", "list").stdout, json.loads(run("models", "list", "--json").stdout)
+    assert [model["name"] for model in found["models"]] == list(MODELS)
+    assert found["presets"] == {
+        name: [f"depthformer-{size}", "spectrostream", "musiccoca"]
+        for name, size in (
+            ("base", "base"),
+            ("base-gapless", "base"),
+            ("base-inject", "base"),
+            ("large", "large"),
+        )
+    }
+    assert found["terms"]["weights"] == "CC-BY 4.0"
+    assert all(model["path"] is None for model in found["models"])
+    assert all(name in text for name in MODELS)
+    (models_folder()).mkdir(parents=True)
+    (models_folder() / "depthformer-base.tar").write_bytes(scraps()[BASE_TAR])
+    found = json.loads(run("models", "list", "--json").stdout)
+    assert found["models"][0]["path"] == str(models_folder() / "depthformer-base.tar")
+
+
+def test_the_catalogue_claims_no_hash_or_size_that_nobody_has_seen():
+    files = [file for model in read_catalogue().models.values() for file in model.files]
+    assert len(files) == 11
+    assert {(file.sha256, file.bytes) for file in files} == {("", 0)}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("download", "lrage"), ("verify", "lrage"), ("path", "lrage"), ("path", "../x")],
+)
+def test_a_name_that_is_none(home, arguments):
+    done = run("models", *arguments)
+    assert done.code == 3
+    assert arguments[1] in told(done.stderr)
+
+
+def test_what_is_not_there_has_no_path_and_cannot_be_verified(home):
+    assert "fetches it" in told(run("models", "path", "musiccoca").stderr)
+    done = run("models", "verify", "musiccoca")
+    assert done.code == 5
+    assert done.stdout.count("FAIL musiccoca/") == 5
+
+
+def test_files_put_there_by_hand_are_verified_without_a_record(home):
+    models_folder().mkdir(parents=True)
+    place = models_folder() / "depthformer-base.tar"
+    place.write_bytes(scraps()[BASE_TAR])
+    done = run("models", "verify", "depthformer-base")
+    assert done.code == 0
+    assert "which nobody vouches for; 2 arrays" in done.stdout
+    place.write_bytes(scraps()[BASE_TAR][:-20_000])
+    assert run("models", "verify", "depthformer-base").code == 5
+
+
+@pytest.mark.skipif(not REFERENCE.is_dir(), reason="the reference's stand-ins are not here")
+def test_stand_ins_of_the_published_sizes_are_found_whole(home):
+    done = run("models", "download", "musiccoca", "--source", REFERENCE)
+    assert done.code == 0, done.stderr
+    assert run("models", "verify", "musiccoca").code == 0
+    source = REFERENCE.parent / "depthformer" / "t5x_checkpoint.tar"
+    assert run("models", "convert", source, home / "flat.safetensors").code == 0
+    flat = load_file(REFERENCE.parent / "depthformer" / "weights.safetensors")
+    for name, array in load_file(home / "flat.safetensors").items():
+        np.testing.assert_array_equal(array, flat[f"target/{name}"])
+
+
+def test_a_target_that_is_no_name_and_no_file(home, tmp_path):
+    (tmp_path / "a.tar").write_bytes(scraps()[BASE_TAR])
+    done = run("models", "convert", tmp_path / "a.tar", tmp_path / "b.tar")
+    assert done.code == 5
+    assert "ends in .safetensors" in told(done.stderr)
+    done = run("models", "convert", tmp_path / "a.tar", tmp_path / "nowhere" / "b.safetensors")
+    assert done.code == 6
+
+
+@pytest.mark.parametrize("command", ["list", "download", "verify", "convert", "path"])
+def test_every_command_of_models_has_help_with_an_example(command):
+    done = run("models", command, "--help")
+    assert done.code == 0
+    assert f"soundstage models {command}" in done.stdout.replace("Usage: soundstage models", "")
+    assert command in run("models").stdout
+
+
+MEASURE = """
+import resource, sys
+sys.path[:0] = [{root!r}]
+from soundstage.apps.commands.models.convert import convert
+from soundstage.progress import Silent
+convert({small!r}, {out!r}, "float32", Silent())
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+convert({large!r}, {out!r}, "float32", Silent())
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts memory as Linux does")
+def test_converting_an_archive_never_holds_two_copies(tmp_path):
+    shape = {f"encoder/layers_{i}/mlp/wi_0/kernel": (512, 1024) for i in range(20)}
+    shape |= {"token_embedder/embedding": (1000, 512), "decoder/logits_dense/kernel": (512, 1000)}
+    numbers = np.random.default_rng(0)
+    arrays = {name: numbers.standard_normal(s, dtype=np.float32) for name, s in shape.items()}
+    total = sum(array.nbytes for array in arrays.values())
+    (tmp_path / "large.tar").write_bytes(archive(arrays, rows=256))
+    (tmp_path / "small.tar").write_bytes(scraps()[BASE_TAR])
+    names = {name: str(tmp_path / f"{name}.tar") for name in ("large", "small")}
+    script = MEASURE.format(root=str(ROOT), out=str(tmp_path / "out.safetensors"), **names)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert Path(tmp_path / "out.safetensors").stat().st_size > total
+    assert int(done.stdout) < 0.5 * total

@@ -1,0 +1,277 @@
+"""Laws of downloads: what is there is right, what is cut off goes on, a fault is one line."""
+
+import json
+from pathlib import Path
+
+import huggingface_hub
+import pytest
+from command_line import run
+from hub_server import COMMIT
+from huggingface_hub import constants
+from model_commands import blob, fetch, leftovers, refused
+from model_files import BASE_TAR, ENCODER, LARGE_TAR, MRT2, scraps
+
+from soundstage.stages.weights.published.hub import PATIENCE_S
+from soundstage.stages.weights.sources import models_folder, open_source
+
+MAPPER = f"{MRT2}/resources/musiccoca/mapper.tflite"
+
+
+def test_a_preset_is_fetched_with_one_command_and_found_by_name(hub):
+    done = fetch(hub, "large")
+    assert done.code == 0, done.stderr
+    assert "ready: soundstage generate --preset large" in done.stdout
+    assert done.stdout.count("recorded, and checked from now on") == 10
+    assert "the hub states it" in done.stdout
+    source = open_source("depthformer-large")
+    assert source.names()["token_embedder/embedding"] == (300, 8)
+    source.close()
+    assert set(open_source("spectrostream").names()) == {
+        "encoder/a/kernel", "decoder/a/kernel", "quantizer/embedding",
+    }  # fmt: skip
+    for path, content in scraps().items():
+        if "musiccoca" in path:
+            assert (models_folder() / "musiccoca" / Path(path).name).read_bytes() == content
+
+
+def test_the_hubs_cache_is_used_and_not_copied(hub):
+    assert fetch(hub).code == 0
+    place = models_folder() / "depthformer-base.tar"
+    assert place.resolve() == blob(hub, BASE_TAR).resolve()
+    found = huggingface_hub.try_to_load_from_cache(
+        "google/magenta-realtime",
+        "checkpoints/llm_base_x4286_c1860k.tar",
+        cache_dir=constants.HF_HUB_CACHE,
+    )
+    assert Path(found).read_bytes() == scraps()[BASE_TAR]
+    assert leftovers(models_folder().parents[1]) == []
+
+
+def test_what_another_program_put_into_the_cache_is_not_fetched_again(hub):
+    huggingface_hub.hf_hub_download(
+        "google/magenta-realtime",
+        "checkpoints/llm_base_x4286_c1860k.tar",
+        endpoint=hub.url,
+        cache_dir=constants.HF_HUB_CACHE,
+        token=False,
+    )
+    before = len(hub.gets(BASE_TAR))
+    assert fetch(hub).code == 0
+    assert len(hub.gets(BASE_TAR)) == before
+
+
+def test_terms_are_shown_once(hub):
+    first, second = fetch(hub, "base"), fetch(hub, "large")
+    for card in ("huggingface.co/google/magenta-realtime\n", "google/magenta-realtime-2\n"):
+        assert card in first.stderr
+    assert "CC-BY 4.0" in first.stderr
+    assert "CC-BY" not in second.stderr
+
+
+def test_hashes_are_recorded_first_and_checked_from_then_on(hub):
+    fetch(hub, "base")
+    asked = len(hub.asked)
+    again = fetch(hub, "base")
+    assert again.code == 0
+    assert again.stdout.count("there, as recorded") == 10
+    assert len(hub.asked) == asked
+    records = json.loads((models_folder() / "records.json").read_text())
+    entry = records["files"]["depthformer-base:checkpoints/llm_base_x4286_c1860k.tar"]
+    assert entry["sha256"] == hub.etag(BASE_TAR)
+    assert entry["bytes"] == len(scraps()[BASE_TAR])
+    assert records["commits"]["depthformer-base"] == COMMIT
+
+
+def test_a_damaged_file_of_the_cache_comes_again(hub):
+    fetch(hub)
+    content = bytearray(scraps()[BASE_TAR])
+    content[700] ^= 1
+    blob(hub, BASE_TAR).write_bytes(content)
+    assert run("models", "verify", "depthformer-base").code == 5
+    done = fetch(hub)
+    assert done.code == 0
+    assert "damaged; it comes again" in done.stdout
+    assert "as recorded" in done.stdout
+    assert (models_folder() / "depthformer-base.tar").read_bytes() == scraps()[BASE_TAR]
+    assert run("models", "verify", "depthformer-base").code == 0
+
+
+def test_other_content_than_recorded_is_refused_until_another_revision_is_asked_for(hub):
+    fetch(hub)
+    (models_folder() / "depthformer-base.tar").unlink()
+    hub.files[BASE_TAR] = scraps()[LARGE_TAR]
+    line = refused(fetch(hub), 5)
+    assert "was recorded" in line
+    assert "download depthformer-base --revision main" in line
+    assert not (models_folder() / "depthformer-base.tar").exists()
+    hub.commit = "f" * 40
+    done = fetch(hub, "depthformer-base", "--revision", "main")
+    assert done.code == 0, done.stderr
+    assert (models_folder() / "depthformer-base.tar").read_bytes() == scraps()[LARGE_TAR]
+
+
+def test_a_transfer_that_breaks_off_goes_on_with_the_rest(hub):
+    size = len(scraps()[BASE_TAR])
+    hub.cuts[BASE_TAR] = [1000, 0, 5000]
+    assert fetch(hub).code == 0
+    assert hub.gets(BASE_TAR) == [None, "bytes=1000-", "bytes=1000-", "bytes=6000-"]
+    assert (models_folder() / "depthformer-base.tar").stat().st_size == size
+
+
+def test_what_came_before_a_command_gave_up_is_not_asked_for_again(hub):
+    hub.cuts[BASE_TAR] = [4000, 0, 0, 0]
+    line = refused(fetch(hub), 8)
+    assert "cut off after 0.0 of 0.1 MB" in line
+    assert "run the same command again to go on" in line
+    assert not (models_folder() / "depthformer-base.tar").exists()
+    hub.asked.clear()
+    assert fetch(hub).code == 0
+    assert hub.gets(BASE_TAR) == ["bytes=4000-"]
+    assert leftovers(models_folder().parents[1]) == []
+
+
+def test_a_hub_without_ranges_sends_everything_again(hub):
+    hub.ranges = False
+    hub.cuts[BASE_TAR] = [1000]
+    assert fetch(hub).code == 0
+    assert (models_folder() / "depthformer-base.tar").read_bytes() == scraps()[BASE_TAR]
+
+
+def test_a_hash_that_the_hub_does_not_keep_to_is_refused_and_nothing_kept(hub):
+    hub.states[BASE_TAR] = {"etag": "0" * 64}
+    line = refused(fetch(hub), 5)
+    assert "the hub states 000000000000" in line
+    assert leftovers(models_folder().parents[1]) == []
+    hub.states.clear()
+    assert fetch(hub).code == 0
+
+
+@pytest.mark.parametrize("etag", ["../../../escape", "..", "a/b", ""])
+def test_an_etag_that_is_a_path_is_refused(hub, etag, tmp_path):
+    hub.states[BASE_TAR] = {"etag": etag}
+    assert "does not answer like a hub" in refused(fetch(hub), 8)
+    assert not list(tmp_path.rglob("escape*"))
+
+
+def test_a_token_goes_to_the_hub_it_belongs_to_and_to_nobody_else(hub, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    assert fetch(hub).code == 0
+    assert hub.tokens == {(False, None), (True, None)}
+    # What the library takes from its environment when it is imported.
+    template = f"{hub.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+    monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    hub.tokens.clear()
+    assert run("models", "download", "depthformer-large").code == 0
+    assert hub.tokens == {(False, "Bearer hf_secret"), (True, None)}
+
+
+def test_a_file_that_is_not_there(hub):
+    del hub.files[BASE_TAR]
+    line = refused(fetch(hub), 8)
+    assert "llm_base_x4286_c1860k.tar: there is no such file (404)" in line
+    assert "--source" in line
+
+
+def test_an_optional_file_may_be_missing(hub):
+    del hub.files[MAPPER]
+    done = fetch(hub, "musiccoca")
+    assert done.code == 0
+    assert "musiccoca/mapper.tflite: not there" in done.stdout
+    assert run("models", "verify", "musiccoca").code == 0
+
+
+def test_a_short_wait_is_waited_for(hub):
+    hub.refusals[BASE_TAR] = [(429, {"Retry-After": "1"}), (503, {})]
+    done = fetch(hub)
+    assert done.code == 0
+    assert "the hub answers 429; waiting 1.0 s" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "why"),
+    [
+        (429, {"Retry-After": str(int(PATIENCE_S) + 600)}, "too many requests (429) and asks"),
+        (401, {}, "the hub refuses it (401)"),
+        (403, {}, "the hub refuses it (403)"),
+        (418, {}, "the hub answers 418"),
+    ],
+)
+def test_a_refusal_is_told_in_one_line(hub, status, headers, why):
+    hub.refusals[BASE_TAR] = [(status, headers)] * 3
+    line = refused(fetch(hub), 8)
+    assert why in line
+    assert ("630 s" in line) == (status == 429)
+
+
+def test_a_hub_that_is_not_there():
+    line = refused(
+        run("models", "download", "depthformer-base", "--source", "http://127.0.0.1:9"), 8
+    )
+    assert "cannot be reached" in line
+
+
+def test_a_disk_without_room_is_told_before_anything_moves(hub):
+    hub.states[BASE_TAR] = {"size": str(10**18)}
+    line = refused(fetch(hub, "base"), 6)
+    assert "more than the disk has left" in line
+    assert hub.gets(BASE_TAR) == []
+    assert hub.gets(ENCODER) == []
+
+
+def test_a_size_that_is_not_kept_to(hub):
+    hub.states[BASE_TAR] = {"size": "1000"}
+    assert "more came than the 1000 bytes" in refused(fetch(hub), 8)
+
+
+def test_offline_takes_from_the_cache_and_asks_nobody(hub):
+    offline = ("models", "download", "depthformer-base", "--offline")
+    assert "not in the cache" in refused(run(*offline), 8)
+    fetch(hub)
+    for path in models_folder().glob("depthformer*"):
+        path.unlink()
+    asked = len(hub.asked)
+    done = run(*offline)
+    assert done.code == 0, done.stderr
+    assert len(hub.asked) == asked
+    assert (models_folder() / "depthformer-base.tar").read_bytes() == scraps()[BASE_TAR]
+
+
+def test_offline_and_a_mirror_do_not_go_together(hub):
+    assert "give one of them" in refused(fetch(hub, "depthformer-base", "--offline"), 2)
+
+
+@pytest.mark.parametrize("layout", ["repository", "repositories", "flat"])
+def test_a_folder_is_a_source_however_it_is_laid_out(hub, tmp_path, layout):
+    folder = tmp_path / "stick"
+    for name, content in scraps().items():
+        _, repository, *path = name.split("/")
+        where = {"repository": path, "repositories": [repository, *path], "flat": path[-1:]}
+        file = folder.joinpath(*where[layout])
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+    done = run("models", "download", "depthformer-base", "--source", folder)
+    assert done.code == 0, done.stderr
+    assert (models_folder() / "depthformer-base.tar").read_bytes() == scraps()[BASE_TAR]
+    assert hub.asked == []
+    assert run("models", "verify", "depthformer-base").code == 0
+
+
+def test_a_folder_never_writes_into_the_hubs_cache(hub, tmp_path):
+    fetch(hub)
+    (models_folder() / "records.json").unlink()
+    (tmp_path / "stick").mkdir()
+    name = "llm_base_x4286_c1860k.tar"
+    (tmp_path / "stick" / name).write_bytes(scraps()[LARGE_TAR])
+    done = run("models", "download", "depthformer-base", "--source", tmp_path / "stick")
+    assert done.code == 0, done.stderr
+    assert (models_folder() / "depthformer-base.tar").read_bytes() == scraps()[LARGE_TAR]
+    assert blob(hub, BASE_TAR).read_bytes() == scraps()[BASE_TAR]
+
+
+def test_a_folder_without_the_file_tells_where_it_looked(hub, tmp_path):
+    line = refused(run("models", "download", "depthformer-base", "--source", tmp_path), 8)
+    assert str(tmp_path / "checkpoints") in line
+    assert "no such folder" in refused(
+        run("models", "download", "depthformer-base", "--source", "nowhere"), 2
+    )

@@ -1,0 +1,1 @@
+"""Music written down: harmony, melody, drums, form."""

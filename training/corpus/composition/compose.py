@@ -1,0 +1,135 @@
+"""From a brief to a score: form, harmony, the band, then everybody plays."""
+
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from soundstage.training.corpus.composition.feel import loosened, movement, swung
+from soundstage.training.corpus.composition.scene import Scene
+from soundstage.training.corpus.composition.score import Note, Score, Track
+from soundstage.training.corpus.composition.theory import TONICS, Span, lay_chords, scale_classes
+from soundstage.training.corpus.genre import Genre, Part
+from soundstage.training.corpus.genres import GENRES
+from soundstage.training.corpus.instruments import INSTRUMENTS
+from soundstage.training.corpus.plan import FORM, PART, Brief
+
+
+@dataclass(frozen=True)
+class Section:
+    """A stretch of the form; sections with one letter are alike.
+
+    Attributes:
+        letter: "A", "B", ...
+        start: first beat.
+        bars: length.
+        energy: 0 to 1.
+        spans: its chords.
+    """
+
+    letter: str
+    start: float
+    bars: int
+    energy: float
+    spans: tuple[Span, ...]
+
+
+def compose(brief: Brief, piece_s: float) -> Score:
+    """Writes a piece that goes on for at least `piece_s`.
+
+    It begins with music and has no ending: what learns from it should go on, not stop.
+
+    Args:
+        brief: what it is to be.
+        piece_s: seconds, above 0.
+
+    Raises:
+        KeyError: the brief names a genre, mode, tonic or instrument that there is not.
+    """
+    genre = GENRES[brief.genre]
+    sections = _form(brief, genre, piece_s)
+    beats = sections[-1].start + sections[-1].bars * genre.beats_per_bar
+    tracks = []
+    for number, (part, instrument) in enumerate(band(brief)):
+        notes = _perform(brief, genre, part, number, instrument, sections)
+        if not notes:
+            continue
+        spaces = [(s.start, s.start + s.bars * genre.beats_per_bar) for s in sections]
+        controls = movement(part.motion, spaces)
+        tracks.append(
+            Track(instrument, part.role, notes, part.level_lu, part.pan, part.reverb, controls)
+        )
+    return Score(brief.tempo_bpm, genre.beats_per_bar, beats, tuple(tracks))
+
+
+def band(brief: Brief) -> tuple[tuple[Part, str], ...]:
+    """Who plays: the genre's parts with an instrument each, without the chairs left empty."""
+    genre = GENRES[brief.genre]
+    if brief.instruments:
+        chosen = dict(brief.instruments)
+        return tuple((part, chosen[part.role]) for part in genre.parts if part.role in chosen)
+    seated = []
+    for number, part in enumerate(genre.parts):
+        rng = np.random.default_rng([brief.seed, PART, number])
+        # A busy piece fills its chairs, a sparse one leaves some empty.
+        if rng.random() > part.chance * (0.7 + 0.6 * brief.density) and part.chance < 1:
+            continue
+        bright = np.array([INSTRUMENTS[name].bright for name in part.instruments])
+        weights = np.exp(-6.0 * np.abs(bright - brief.brightness))
+        pick = int(rng.choice(len(bright), p=weights / weights.sum()))
+        seated.append((part, part.instruments[pick]))
+    return tuple(seated)
+
+
+def _form(brief: Brief, genre: Genre, piece_s: float) -> tuple[Section, ...]:
+    rng = np.random.default_rng([brief.seed, FORM])
+    pool = genre.progressions[brief.mode]
+    tonic = TONICS.index(brief.tonic)
+    order = rng.permutation(len(pool))
+    needed = piece_s * brief.tempo_bpm / 60.0
+    sections: list[Section] = []
+    start = 0.0
+    # A piece may begin anywhere in its form: the loudest part is not always the same seconds in.
+    place = int(rng.integers(len(genre.form)))
+    while start < needed:
+        letter, energy = genre.form[place % len(genre.form)]
+        progression = pool[order[(ord(letter) - ord("A")) % len(pool)]]
+        bars = genre.section_bars
+        spans = lay_chords(progression, tonic, start, bars, genre.beats_per_bar)
+        sections.append(Section(letter, start, bars, energy, spans))
+        start += bars * genre.beats_per_bar
+        place += 1
+    return tuple(sections)
+
+
+def _perform(
+    brief: Brief,
+    genre: Genre,
+    part: Part,
+    number: int,
+    instrument: str,
+    sections: tuple[Section, ...],
+) -> tuple[Note, ...]:
+    sound = INSTRUMENTS[instrument]
+    low, high = max(part.low, sound.low), min(part.high, sound.high)
+    notes: list[Note] = []
+    for section in sections:
+        if section.energy < part.enters:
+            continue
+        scene = Scene(
+            section.start,
+            section.bars,
+            genre.beats_per_bar,
+            section.spans,
+            scale_classes(TONICS.index(brief.tonic), brief.mode),
+            brief.density,
+            section.energy,
+            low,
+            high,
+        )
+        # By letter, not by place: what comes back is recognised.
+        letter = zlib.crc32(section.letter.encode())
+        rng = np.random.default_rng([brief.seed, PART, number, letter])
+        notes += part.player.play(scene, rng)
+    notes = swung(notes, genre.swing, genre.swing_unit)
+    return loosened(notes, genre.loose_ms * brief.tempo_bpm / 60_000.0, brief.seed, number)

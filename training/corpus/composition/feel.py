@@ -1,0 +1,108 @@
+"""What separates playing from a grid: swing, loose timing, loudness that moves."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from soundstage.training.corpus.composition.score import Control, Note
+from soundstage.training.corpus.plan import FEEL
+
+EXPRESSION = 11
+PUMP_VALUES = (58, 88, 112, 127)
+SWELL_STEPS = 16
+
+
+def _warped(beat: float, swing: float, unit: float) -> float:
+    pair = 2.0 * unit
+    whole, inside = divmod(beat, pair)
+    place = inside / pair
+    moved = place * 2 * swing if place < 0.5 else swing + (place - 0.5) * 2 * (1.0 - swing)
+    return (whole + moved) * pair
+
+
+def swung(notes: Iterable[Note], swing: float, unit: float) -> list[Note]:
+    """Delays the off-beats, and what lies between in proportion.
+
+    Args:
+        notes: on a straight grid.
+        swing: where the off-beat lies between two beats, 0.5 = straight.
+        unit: beats from a beat to its off-beat.
+    """
+    moved = []
+    for note in notes:
+        start = _warped(note.start, swing, unit)
+        end = _warped(note.start + note.length, swing, unit)
+        moved.append(Note(start, end - start, note.pitch, note.velocity))
+    return moved
+
+
+def loosened(notes: list[Note], spread_beats: float, seed: int, part: int) -> tuple[Note, ...]:
+    """Moves every stroke a little; notes struck together stay together.
+
+    Args:
+        notes: of one part.
+        spread_beats: root mean square of the moves.
+        seed: of the piece.
+        part: number of the part.
+
+    Returns:
+        The notes, ordered by start, none before the first beat, and none of one pitch over the
+        next of the same pitch.
+    """
+    rng = np.random.default_rng([seed, FEEL, part])
+    shifts: dict[float, float] = {}
+    moved = []
+    for note in notes:
+        key = round(note.start, 3)
+        if key not in shifts:
+            shifts[key] = float(np.clip(rng.normal(0.0, 1.0), -2.0, 2.0)) * spread_beats
+        moved.append(
+            Note(max(0.0, note.start + shifts[key]), note.length, note.pitch, note.velocity)
+        )
+    return _without_overlaps(sorted(moved, key=lambda note: (note.start, note.pitch)))
+
+
+def _without_overlaps(notes: list[Note]) -> tuple[Note, ...]:
+    """Ends every note before its pitch is struck again: MIDI could not tell the two apart."""
+    upcoming: dict[int, float] = {}
+    kept = []
+    for note in reversed(notes):
+        room = upcoming.get(note.pitch, np.inf) - note.start - 0.01
+        if room < 0.02:
+            continue
+        upcoming[note.pitch] = note.start
+        kept.append(Note(note.start, float(min(note.length, room)), note.pitch, note.velocity))
+    return tuple(reversed(kept))
+
+
+def movement(motion: str, spaces: list[tuple[float, float]]) -> tuple[Control, ...]:
+    """Loudness over time as MIDI expression.
+
+    Args:
+        motion: "" = none, "pump" ducks on every beat, "swell" rises and falls in each section.
+        spaces: start and end of the sections, beats.
+
+    Raises:
+        ValueError: the motion is unknown.
+    """
+    if motion == "":
+        return ()
+    if motion == "pump":
+        step = 1.0 / len(PUMP_VALUES)
+        return tuple(
+            Control(beat + place * step, EXPRESSION, value)
+            for start, end in spaces
+            for beat in range(round(start), round(end))
+            for place, value in enumerate(PUMP_VALUES)
+        )
+    if motion == "swell":
+        return tuple(
+            Control(
+                start + (end - start) * step / SWELL_STEPS,
+                EXPRESSION,
+                round(86 + 41 * np.sin(np.pi * step / SWELL_STEPS)),
+            )
+            for start, end in spaces
+            for step in range(SWELL_STEPS)
+        )
+    raise ValueError(f"no motion {motion!r}")

@@ -1,0 +1,63 @@
+"""What a player is told about the section it plays."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from soundstage.training.corpus.composition.score import Note
+from soundstage.training.corpus.composition.theory import Span
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One section of a piece, as one part sees it.
+
+    Attributes:
+        start: first beat.
+        bars: length.
+        beats_per_bar: beats a bar.
+        spans: the chords, in beats of the piece.
+        scale: pitch classes of the key, tonic first.
+        density: 0 sparse to 1 busy.
+        energy: 0 quiet to 1 the peak of the piece.
+        low: lowest pitch of this part.
+        high: highest pitch of this part.
+    """
+
+    start: float
+    bars: int
+    beats_per_bar: int
+    spans: tuple[Span, ...]
+    scale: tuple[int, ...]
+    density: float
+    energy: float
+    low: int
+    high: int
+
+
+class Player(Protocol):
+    """Whoever can play a section."""
+
+    def play(self, scene: Scene, rng: np.random.Generator) -> tuple[Note, ...]:
+        """Writes the notes of one section, ordered by start."""
+        ...
+
+
+def velocity(base: float, energy: float, accent: float, rng: np.random.Generator) -> int:
+    """How hard a note is struck: louder where the piece is, never twice quite the same.
+
+    Args:
+        base: of the part, 1 to 127.
+        energy: of the section, 0 to 1.
+        accent: added for the place in the bar.
+        rng: for the small differences.
+    """
+    value = base * (0.78 + 0.22 * energy) + accent + rng.normal(0.0, 3.0)
+    return int(np.clip(round(value), 12, 127))
+
+
+def choose_by_density(count: int, density: float, rng: np.random.Generator) -> int:
+    """An index into a list ordered from sparse to busy, near where `density` points."""
+    wanted = density * (count - 1) + rng.normal(0.0, 0.35)
+    return int(np.clip(round(wanted), 0, count - 1))
