@@ -25,6 +25,9 @@ class Stage(Protocol):
         refusal: a static method that gets one stream's control values by input name and returns
             why the stage cannot honour them, or None. The runner asks before it makes a tick, so
             that a bad request never reaches a running stream.
+        lacking: a static method that gets the stage's params and returns the names of the published
+            models that it needs and that are not on this machine. A graph that lacks any is
+            refused before a stage is built, with the command that fetches them.
         encoder: of a stage that renders tokens as audio, the stage class that goes the other way:
             its inputs are `audio` alone and its outputs `tokens` alone, and it takes the same
             params. Music that continues a clip is made with it.

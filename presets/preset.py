@@ -5,7 +5,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from soundstage.graph.pipeline_file import read_tables
 from soundstage.graph.problem import PipelineError, Problem, suggest
+from soundstage.graph.spec import PipelineSpec, parse
 
 DEFAULT = "demo"
 
@@ -26,6 +28,15 @@ def preset_path(name: str) -> Path:
         cure = suggest(name, preset_names())
         raise PipelineError([Problem("--preset", f"no preset named {name!r}", cure)])
     return path
+
+
+def read_preset(name: str) -> PipelineSpec:
+    """A preset as its file has it; no edge is checked.
+
+    Raises:
+        PipelineError: there is no such preset.
+    """
+    return parse(read_tables(preset_path(name)))
 
 
 def fill_from_preset(tables: dict[str, Any], preset: dict[str, Any]) -> dict[str, Any]:

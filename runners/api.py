@@ -21,6 +21,7 @@ from soundstage.graph.state import State
 from soundstage.presets.preset import DEFAULT, fill_from_preset, preset_path
 from soundstage.runners.choice import RunnerChoice, RunnerKind
 from soundstage.runners.devices import NoDevice
+from soundstage.runners.models import refuse_missing_models
 from soundstage.runners.runner import Runner
 from soundstage.runners.sessions.journal_file import read_saved
 from soundstage.runners.sessions.session import Session
@@ -115,9 +116,8 @@ def open_runner(graph: Graph, choice: RunnerChoice | RunnerKind = "local") -> Ru
 def _local_runner(graph: Graph, choice: RunnerChoice) -> Runner:
     from soundstage.runners.host import REMEMBERED
     from soundstage.runners.local import WINDOW, LocalRunner
-    from soundstage.stages.weights.published.missing import check_models
 
-    check_models(graph.name, graph.spec.as_dict())
+    refuse_missing_models(graph)
     return LocalRunner(graph, choice.window or WINDOW, choice.remembered or REMEMBERED)
 
 

@@ -14,6 +14,7 @@ needs neither a GPU nor Ray.
 """
 
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -36,6 +37,10 @@ if TYPE_CHECKING:
     from soundstage.runners.traces.diff import diff
     from soundstage.runners.traces.replay import replay
     from soundstage.version import version
+
+# Archives and some file systems keep no symbolic links. The rooms are beside this folder, then.
+if not (Path(__file__).parent / "graph").is_dir():
+    __path__.append(str(Path(__file__).parents[1]))
 
 _HOME = {
     "Audio": "soundstage.runners.sessions.prompts",

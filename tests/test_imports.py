@@ -1,7 +1,6 @@
-"""Imports point one way, and heavy ones come late: `stages -> graph <- runners`."""
+"""Imports point one way through the rooms, and heavy libraries come late."""
 
 import ast
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,11 +8,24 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("graph", "runners", "stages")
-FILES = {
-    str(path.relative_to(ROOT).as_posix()): path
-    for path in (ROOT / "soundstage.py", *(f for p in PACKAGES for f in (ROOT / p).rglob("*.py")))
+# What the modules of each room may import of the others. The front door imports every room when one
+# of its names is first used; `soundstage` here is what stands beside it: errors, files, progress.
+MAY_IMPORT = {
+    "soundstage": set(),
+    "graph": {"soundstage"},
+    "presets": {"soundstage", "graph"},
+    "audio": {"soundstage", "graph"},
+    "stages": {"soundstage", "graph", "presets", "audio"},
+    "runners": {"soundstage", "graph", "presets", "audio"},
+    "apps": {"soundstage", "graph", "presets", "audio", "stages", "runners"},
+    "training": {"soundstage", "graph", "presets", "audio", "stages", "runners"},
 }
+# Folders within a room that may import a room which the rest of it may not.
+MAY_ALSO = {"apps/commands/": {"training"}}
+# The front door names every room, each at its first use; `python -m soundstage` is a command line.
+DOORS = {"soundstage/__init__.py", "soundstage/__main__.py"}
+# Who imports modules by name: the front door, and what finds the classes of pipeline files.
+BY_NAME = {"soundstage/__init__.py", "graph/declaration.py"}
 HEAVY = {
     "ai_edge_litert",
     "flax",
@@ -25,16 +37,6 @@ HEAVY = {
     "soundfile",
     "textual",
 }
-
-# What compares our networks with recorded ones, and what fetches weights for them, must reach into
-# them. May only shrink.
-NAME_STAGES = {
-    "stages/verification/depthformer_network.py",
-    "stages/weights/published/networks.py",
-    "stages/verification/checks.py",
-    "stages/verification/depthformer.py",
-    "stages/verification/spectrostream.py",
-}
 # The files that may import a library, whether at their top or late. May only shrink.
 ONLY_IN = {
     "huggingface_hub": {"stages/weights/published/hub.py"},
@@ -44,31 +46,57 @@ ONLY_IN = {
     "soundfile": {"audio/compressed.py", "audio/reader.py"},
     "textual": {"apps/player/mixing_desk.py"},
 }
+# Libraries that a room does without.
+WITHOUT = {
+    "soundstage": {"jax", "flax", "ray", "soundfile", "pyarrow", "numpy"},
+    "graph": {"jax", "flax", "ray", "soundfile"},
+    "presets": {"jax", "flax", "ray", "soundfile", "pyarrow", "numpy"},
+    "audio": {"jax", "flax", "ray"},
+    "stages": {"pyarrow", "ray", "soundfile", "matplotlib"},
+    "runners": {"soundfile", "matplotlib", "sounddevice", "starlette"},
+}
+FILES = {
+    path.relative_to(ROOT).as_posix(): path
+    for room in MAY_IMPORT
+    for path in sorted((ROOT / room).rglob("*.py"))
+    # Below soundstage/ the other rooms are seen again, through links.
+    if room != "soundstage" or path.parent == ROOT / "soundstage"
+}
 
 
-def imports(path, typing_too=False):
-    """The top-level modules a file imports anywhere; those for type checkers on request."""
-    tree = ast.parse(path.read_text("utf-8"))
-    if not typing_too:
-        for node in ast.walk(tree):
-            if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-                node.body = [ast.Pass()]
-    found = set()
+def imports(path, typing_too=True):
+    """The full names of the modules that a file imports anywhere, those for type checkers too."""
+    tree, found = ast.parse(path.read_text("utf-8")), set()
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.If)
+            and ast.unparse(node.test) == "TYPE_CHECKING"
+            and not typing_too
+        ):
+            node.body = [ast.Pass()]
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: imports by full name"
             found.add(node.module)
-    return {name.partition(".")[0] for name in found}
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
 
 
-def importers(library):
-    return {name for name, path in FILES.items() if library in imports(path)}
+def libraries(name):
+    return {module.partition(".")[0] for module in imports(FILES[name], typing_too=False)}
 
 
-def within(package):
-    return {name for name in FILES if name.startswith(f"{package}/")}
+def rooms(name):
+    """The rooms that a file imports."""
+    modules = {module for module in imports(FILES[name]) if module.startswith("soundstage.")}
+    found = {module.split(".")[1] for module in modules}
+    return {room if room in MAY_IMPORT else "soundstage" for room in found}
+
+
+def within(room):
+    return {name for name in FILES if name.startswith(f"{room}/")}
 
 
 def loaded_after(script):
@@ -80,45 +108,57 @@ def loaded_after(script):
     return set(done.stdout.splitlines()[-1].split())
 
 
-@pytest.mark.parametrize(
-    ("package", "strangers"),
-    [
-        (
-            "graph",
-            {"stages", "runners", "soundstage", "training", "jax", "flax", "ray", "soundfile"},
-        ),
-        (
-            "stages",
-            {"runners", "soundstage", "training", "pyarrow", "ray", "soundfile", "matplotlib"},
-        ),
-        ("runners", {"stages", "soundstage", "training"}),
-    ],
-)
-def test_imports_point_one_way(package, strangers):
-    found = {name: imports(FILES[name]) & strangers for name in within(package)}
-    assert {name: modules for name, modules in found.items() if modules} == {}
+def test_every_folder_of_the_package_is_a_room_of_the_table():
+    inside = {path.name for path in (ROOT / "soundstage").iterdir() if path.is_dir()}
+    assert inside - {"__pycache__"} == MAY_IMPORT.keys() - {"soundstage"}
 
 
-def test_even_type_checkers_see_imports_point_one_way():
-    for package, strangers in [("graph", {"stages", "runners"}), ("stages", {"runners"})]:
-        for name in within(package):
-            assert not imports(FILES[name], typing_too=True) & strangers, name
-    assert not [n for n in within("runners") if "stages" in imports(FILES[n], typing_too=True)]
+@pytest.mark.parametrize("room", MAY_IMPORT)
+def test_rooms_import_only_what_the_table_allows(room):
+    strangers = {}
+    for name in within(room) - DOORS:
+        also = set().union(*(more for start, more in MAY_ALSO.items() if name.startswith(start)))
+        strangers[name] = rooms(name) - MAY_IMPORT[room] - also - {room}
+    assert {name: found for name, found in strangers.items() if found} == {}
 
 
-def test_only_what_verifies_or_feeds_networks_names_a_module_of_stages():
-    named = re.compile(r"import_module\(\s*[\"']stages\b")
-    found = {name for name in within("runners") if named.search(FILES[name].read_text("utf-8"))}
-    assert found == NAME_STAGES
+def test_only_the_front_door_and_the_class_loader_import_by_name():
+    found = {name for name in FILES if "import_module(" in FILES[name].read_text("utf-8")}
+    assert found == BY_NAME
+
+
+@pytest.mark.parametrize("room", WITHOUT)
+def test_rooms_do_without_libraries_that_others_are_for(room):
+    found = {name: libraries(name) & WITHOUT[room] for name in within(room)}
+    allowed = {"runners": {"ray"}}.get(room, set())
+    assert {name: used - allowed for name, used in found.items() if used - allowed} == {}
 
 
 @pytest.mark.parametrize(("library", "files"), ONLY_IN.items(), ids=ONLY_IN)
 def test_a_library_is_imported_only_in_the_files_named_here(library, files):
-    assert importers(library) == files
+    # Training reads audio and writes examples with the same libraries, and is no part of playing.
+    playing = {name for name in FILES if not name.startswith("training/")}
+    assert {name for name in playing if library in libraries(name)} == files
 
 
 def test_ray_is_imported_only_by_the_runner_that_is_called_after_it():
-    assert {name for name in importers("ray") if not name.startswith("runners/ray_")} == set()
+    users = {name for name in FILES if "ray" in libraries(name)}
+    assert {name for name in users if not name.startswith("runners/ray/")} == set()
+
+
+def test_no_module_goes_by_a_short_name():
+    """In a checkout `import graph.port` works and gives a second `Port` class."""
+    short = set(MAY_IMPORT) - {"soundstage"}
+    everywhere = [
+        path
+        for folder in (*MAY_IMPORT, "tests", "benchmarks")
+        for path in (ROOT / folder).rglob("*.py")
+    ]
+    found = {
+        str(path): short & {module.partition(".")[0] for module in imports(path)}
+        for path in everywhere
+    }
+    assert {name: modules for name, modules in found.items() if modules} == {}
 
 
 def test_importing_soundstage_loads_nothing_heavy():
@@ -130,7 +170,8 @@ def test_the_command_line_starts_without_anything_heavy():
 
 
 def test_the_language_of_graphs_needs_arrow_and_nothing_else_that_is_heavy():
-    modules = sorted(name.removesuffix(".py").replace("/", ".") for name in within("graph"))
+    names = sorted(within("graph"))
+    modules = [f"soundstage.{name.removesuffix('.py').replace('/', '.')}" for name in names]
     assert loaded_after(f"import {', '.join(modules)}") == {"pyarrow"}
 
 

@@ -1,6 +1,5 @@
 """`soundstage finetune`: its options, and nothing else."""
 
-from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated
@@ -119,9 +118,10 @@ def _training() -> ModuleType:
         UsageError: what it needs is not installed.
     """
     try:
-        return import_module("soundstage.training.finetuning")
+        from soundstage.training import finetuning
     except ModuleNotFoundError as error:
         raise UsageError(
             f"fine-tuning needs {error.name}, which is not installed: "
             'pip install "soundstage[train]"'
         ) from error
+    return finetuning

@@ -50,13 +50,14 @@ def check(
         from soundstage.apps.commands.pipeline_choice import choose
         from soundstage.runners.api import check as find_problems
         from soundstage.runners.devices import check_devices
+        from soundstage.runners.models import check_models
 
         choice = choose(named, preset, pipeline, set_, place, allow)
         found, problems = find_problems(
             choice.preset, choice.pipeline, choice.settings, choice.placements, choice.allow
         )
         if found is not None:
-            problems = [*problems, *check_devices(found)]
+            problems = [*problems, *check_devices(found), *check_models(found)]
         for problem in problems:
             tell(str(problem))
         if found is None or not all(problem.warning for problem in problems):

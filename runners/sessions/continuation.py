@@ -22,8 +22,8 @@ from soundstage.graph.spec import parse
 from soundstage.graph.state import State, initial
 from soundstage.runners.devices import NoDevice, find_device
 from soundstage.runners.local import LocalRunner
+from soundstage.runners.models import refuse_missing_models
 from soundstage.runners.runner import Tick
-from soundstage.stages.weights.published.missing import check_models
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -127,7 +127,7 @@ class Continuer:
         """
         self._graph = graph
         self._ends = find_ends(graph)
-        check_models(graph.name, graph.spec.as_dict())
+        refuse_missing_models(graph)
         format, decoder = graph.format, self._ends.decoder
         # An encoder takes chunks: here, one as long as all that is to be encoded at once.
         lead = round(LEAD_S * format.frame_rate_hz)

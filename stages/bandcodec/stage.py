@@ -12,6 +12,7 @@ from soundstage.graph.port import Port
 from soundstage.stages.bandcodec.codec import LATE_FRAMES, BandCodec, load_bandcodec, memory_size
 from soundstage.stages.bandcodec.measures import MEASURES
 from soundstage.stages.ports import AUDIO, CODEC_MEMORY, TOKENS
+from soundstage.stages.weights.published.missing import lacking
 from soundstage.stages.weights.sources import closing_source
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ class Encode:
     inputs: ClassVar[dict[str, Port]] = {"audio": AUDIO}
     outputs: ClassVar[dict[str, Port]] = {"tokens": TOKENS}
     Params: ClassVar[type] = BandCodecParams
+    lacking = staticmethod(lacking)
 
     def __init__(self, params: BandCodecParams, format: Format, device: jax.Device) -> None:
         check_music(format)
@@ -132,6 +134,7 @@ class EncodeOn:
     inputs: ClassVar[dict[str, Port]] = {"audio": AUDIO, "past": AUDIO}
     outputs: ClassVar[dict[str, Port]] = {"tokens": TOKENS}
     Params: ClassVar[type] = BandCodecParams
+    lacking = staticmethod(lacking)
 
     def __init__(self, params: BandCodecParams, format: Format, device: jax.Device) -> None:
         check_music(format)
@@ -171,6 +174,7 @@ class DecodeOn:
     inputs: ClassVar[dict[str, Port]] = {"tokens": TOKENS, "memory": CODEC_MEMORY}
     outputs: ClassVar[dict[str, Port]] = {"audio": AUDIO, "memory": CODEC_MEMORY}
     Params: ClassVar[type] = BandCodecParams
+    lacking = staticmethod(lacking)
     encoder: ClassVar[type] = Encode
 
     def __init__(self, params: BandCodecParams, format: Format, device: jax.Device) -> None:

@@ -14,6 +14,7 @@ from soundstage.stages.depthformer.loading import load_depthformer
 from soundstage.stages.depthformer.sampler import ChunkSampler
 from soundstage.stages.ports import CHUNK, GUIDANCE, PROMPT, SEED, TEMPERATURE, TOKENS, TOP_K
 from soundstage.stages.row_groups import RowGroups, cores
+from soundstage.stages.weights.published.missing import lacking
 from soundstage.stages.weights.sources import closing_source
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ class Sample:
     }
     outputs: ClassVar[dict[str, Port]] = {"tokens": TOKENS}
     Params: ClassVar[type] = SampleParams
+    lacking = staticmethod(lacking)
 
     def __init__(self, params: SampleParams, format: Format, device: jax.Device) -> None:
         config = config_of_size(params.size).fitted(format)

@@ -27,6 +27,7 @@ from soundstage.stages.musiccoca.text import load_vocabulary
 from soundstage.stages.ports import STYLE_EMBEDDING
 from soundstage.stages.style.prompts import PROMPT_INPUTS, blend_rows, refusal
 from soundstage.stages.weights.array_source import WeightsError
+from soundstage.stages.weights.published.missing import lacking
 
 if TYPE_CHECKING:
     import jax
@@ -88,6 +89,7 @@ class Embed:
     inputs: ClassVar[dict[str, Port]] = PROMPT_INPUTS
     outputs: ClassVar[dict[str, Port]] = {"embedding": STYLE_EMBEDDING}
     Params = EmbedParams
+    lacking = staticmethod(lacking)
     refusal = staticmethod(refusal)
 
     def __init__(self, params: EmbedParams, format: Format, device: jax.Device) -> None:

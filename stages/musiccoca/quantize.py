@@ -14,6 +14,7 @@ from soundstage.stages.musiccoca.litert import Graph
 from soundstage.stages.ports import STYLE_EMBEDDING, STYLE_TOKENS
 from soundstage.stages.rvq import check_codes
 from soundstage.stages.weights.array_source import WeightsError
+from soundstage.stages.weights.published.missing import lacking
 
 if TYPE_CHECKING:
     import jax
@@ -54,6 +55,7 @@ class Quantize:
     inputs: ClassVar[dict[str, Port]] = {"embedding": STYLE_EMBEDDING}
     outputs: ClassVar[dict[str, Port]] = {"tokens": STYLE_TOKENS}
     Params = QuantizeParams
+    lacking = staticmethod(lacking)
 
     def __init__(self, params: QuantizeParams, format: Format, device: jax.Device) -> None:
         files = read_files(params.weights, [QUANTIZER])

@@ -13,6 +13,7 @@ from soundstage.stages.ports import AUDIO, CODEC_MEMORY, CONTEXT, FADED_AUDIO, T
 from soundstage.stages.spectrostream.codec import Codec, load_codec
 from soundstage.stages.spectrostream.config import DEMO, FULL, TINY, SpectroStreamConfig
 from soundstage.stages.spectrostream.streaming import Memory
+from soundstage.stages.weights.published.missing import lacking
 from soundstage.stages.weights.sources import closing_source
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ class Encode:
     inputs: ClassVar[dict[str, Port]] = {"audio": AUDIO}
     outputs: ClassVar[dict[str, Port]] = {"tokens": TOKENS}
     Params: ClassVar[type] = CodecParams
+    lacking = staticmethod(lacking)
 
     def __init__(self, params: CodecParams, format: Format, device: jax.Device) -> None:
         parts = ("encoder", "quantizer")
@@ -141,6 +143,7 @@ class EncodeOn:
     inputs: ClassVar[dict[str, Port]] = {"audio": AUDIO, "past": AUDIO}
     outputs: ClassVar[dict[str, Port]] = {"tokens": TOKENS}
     Params: ClassVar[type] = CodecParams
+    lacking = staticmethod(lacking)
 
     def __init__(self, params: CodecParams, format: Format, device: jax.Device) -> None:
         parts = ("encoder", "quantizer")
@@ -179,6 +182,7 @@ class Decode:
     inputs: ClassVar[dict[str, Port]] = {"tokens": TOKENS, "context": CONTEXT}
     outputs: ClassVar[dict[str, Port]] = {"audio": FADED_AUDIO}
     Params: ClassVar[type] = CodecParams
+    lacking = staticmethod(lacking)
     encoder: ClassVar[type] = Encode
 
     def __init__(self, params: CodecParams, format: Format, device: jax.Device) -> None:
@@ -217,6 +221,7 @@ class DecodeOn:
     inputs: ClassVar[dict[str, Port]] = {"tokens": TOKENS, "memory": CODEC_MEMORY}
     outputs: ClassVar[dict[str, Port]] = {"audio": AUDIO, "memory": CODEC_MEMORY}
     Params: ClassVar[type] = CodecParams
+    lacking = staticmethod(lacking)
     encoder: ClassVar[type] = Encode
 
     def __init__(self, params: CodecParams, format: Format, device: jax.Device) -> None:

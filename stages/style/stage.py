@@ -15,6 +15,7 @@ from soundstage.stages.style.codebooks import load_codebooks
 from soundstage.stages.style.features import TEXT_FEATURES, ClipFeatures, text_features
 from soundstage.stages.style.prompts import PROMPT_INPUTS, blend_rows, refusal, unit
 from soundstage.stages.weights.array_source import arrays_digest
+from soundstage.stages.weights.published.missing import lacking
 from soundstage.stages.weights.sources import WeightsError, closing_source
 
 
@@ -53,6 +54,7 @@ class Embed:
     inputs: ClassVar[dict[str, Port]] = PROMPT_INPUTS
     outputs: ClassVar[dict[str, Port]] = {"embedding": STYLE_EMBEDDING}
     Params = EmbedParams
+    lacking = staticmethod(lacking)
     refusal = staticmethod(refusal)
 
     def __init__(self, params: EmbedParams, format: Format, device: jax.Device) -> None:
@@ -120,6 +122,7 @@ class Quantize:
     inputs: ClassVar[dict[str, Port]] = {"embedding": STYLE_EMBEDDING}
     outputs: ClassVar[dict[str, Port]] = {"tokens": STYLE_TOKENS}
     Params = QuantizeParams
+    lacking = staticmethod(lacking)
 
     def __init__(self, params: QuantizeParams, format: Format, device: jax.Device) -> None:
         shape = (format.style_levels, format.codebook_size, format.style_dim)

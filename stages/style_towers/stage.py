@@ -18,6 +18,7 @@ from soundstage.stages.style.features import ClipFeatures
 from soundstage.stages.style.prompts import PROMPT_INPUTS, blend_rows, refusal, unit
 from soundstage.stages.style_towers.loading import load_towers
 from soundstage.stages.style_towers.text import text_ids
+from soundstage.stages.weights.published.missing import lacking
 
 if TYPE_CHECKING:
     from soundstage.stages.style_towers.network import StyleTowers
@@ -58,6 +59,7 @@ class Embed:
     inputs: ClassVar[dict[str, Port]] = PROMPT_INPUTS
     outputs: ClassVar[dict[str, Port]] = {"embedding": STYLE_EMBEDDING}
     Params = EmbedParams
+    lacking = staticmethod(lacking)
     refusal = staticmethod(refusal)
 
     def __init__(self, params: EmbedParams, format: Format, device: jax.Device) -> None:

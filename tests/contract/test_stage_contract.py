@@ -22,7 +22,7 @@ import jax
 import numpy as np
 import pytest
 
-import stages
+from soundstage import stages
 from soundstage.graph import wire
 from soundstage.graph.declaration import make_params
 from soundstage.graph.format import Format
@@ -52,8 +52,8 @@ PARAMS: dict[str, dict[str, Any]] = {
     "stages.spectrostream.stage:DecodeOn": {"weights": "random:0", "size": "tiny"},
     "stages.spectrostream.stage:Encode": {"weights": "random:0", "size": "tiny"},
     "stages.spectrostream.stage:EncodeOn": {"weights": "random:0", "size": "tiny"},
-    "stages.style:Embed": {"weights": "random:0"},
-    "stages.style:Quantize": {"weights": "random:0"},
+    "stages.style.stage:Embed": {"weights": "random:0"},
+    "stages.style.stage:Quantize": {"weights": "random:0"},
     "stages.style_towers.stage:Embed": {"weights": "random:0"},
     "stages.toy:Gain": {"gain_db": -6.0},
 }
@@ -71,10 +71,10 @@ def discover() -> dict[str, type]:
     """Every stage class by "module:Class", where it is defined."""
     modules = [
         importlib.import_module(found.name)
-        for found in pkgutil.walk_packages(stages.__path__, "stages.")
+        for found in pkgutil.walk_packages(stages.__path__, "soundstage.stages.")
     ]
     return {
-        f"{module.__name__}:{name}": cls
+        f"{module.__name__.removeprefix('soundstage.')}:{name}": cls
         for module in modules
         for name, cls in inspect.getmembers(module, inspect.isclass)
         if cls.__module__ == module.__name__

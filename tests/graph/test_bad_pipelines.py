@@ -51,7 +51,7 @@ def test_there_is_a_file_for_most_rules():
 
 
 def test_without_its_mistake_the_pipeline_is_right():
-    preset = Path(__file__).parents[2] / "runners" / "presets" / "toy.toml"
+    preset = Path(__file__).parents[2] / "presets" / "toy.toml"
     graph, found = problems(preset.read_text("utf-8"), preset.name, [])
     assert found == []
     assert graph is not None

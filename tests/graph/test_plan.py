@@ -19,6 +19,7 @@ from soundstage.graph.spec import parse
 from soundstage.presets.preset import preset_path
 
 ROOT = Path(__file__).parents[2]
+SUPPORT = ROOT / "tests" / "support"
 
 
 def positions(checked):
@@ -119,7 +120,7 @@ for checked in loops(), graph(wide, {"number": 1}, {"out": "end.sum"}):
 
 def test_another_process_with_another_hash_seed_finds_the_same_order():
     def said(seed):
-        path = os.pathsep.join([str(ROOT), str(ROOT / "tests" / "support")])
+        path = os.pathsep.join(map(str, (ROOT, SUPPORT, SUPPORT / "stages")))
         done = subprocess.run(
             [sys.executable, "-c", SCRIPT],
             env=os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": path},

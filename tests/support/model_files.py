@@ -130,7 +130,7 @@ def scraps() -> dict[str, bytes]:
 
 def small(name: str, folder: Path) -> Path:
     """A preset's pipeline file for the stand-ins: other sizes, nothing else."""
-    text = (ROOT / "runners" / "presets" / f"{name}.toml").read_text("utf-8")
+    text = (ROOT / "presets" / f"{name}.toml").read_text("utf-8")
     for old, new in (
         (f'size = "{name}"', 'size = "tiny"'),
         ('size = "full"', 'size = "tiny"'),

@@ -20,6 +20,7 @@ from soundstage.training.metrics import read_metrics
 from soundstage.training.progress import Silent
 
 ROOT = Path(__file__).parents[2]
+SUPPORT = ROOT / "tests" / "support"
 STEPS = 240
 
 
@@ -61,7 +62,7 @@ def test_a_finished_run_does_nothing_more(tmp_path):
 
 def start_process(run):
     command = [sys.executable, toy_training.__file__, str(run), str(STEPS), "0.01"]
-    path = os.pathsep.join([str(ROOT), str(ROOT / "tests" / "support")])
+    path = os.pathsep.join(map(str, (ROOT, SUPPORT, SUPPORT / "stages")))
     return subprocess.Popen(command, env=os.environ | {"PYTHONPATH": path}, cwd=run)
 
 

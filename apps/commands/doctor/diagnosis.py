@@ -9,9 +9,9 @@ from soundstage.apps.commands.doctor.report import Diagnosis
 from soundstage.errors import ModelError
 from soundstage.graph.plan import Graph
 from soundstage.progress import Progress
+from soundstage.runners.models import refuse_missing_models
 from soundstage.stages.weights.models_folder import model_paths
 from soundstage.stages.weights.published.catalogue import read_catalogue
-from soundstage.stages.weights.published.missing import check_models
 
 
 def diagnose(graph: Graph, chunks: int, progress: Progress) -> Diagnosis:
@@ -32,7 +32,7 @@ def diagnose(graph: Graph, chunks: int, progress: Progress) -> Diagnosis:
     needed = read_catalogue().needed(graph.spec.as_dict())
     models = {name: _place(name) for name in needed}
     try:
-        check_models(graph.name, graph.spec.as_dict())
+        refuse_missing_models(graph)
     except ModelError as error:
         return Diagnosis(graph, machine, models, str(error), None, ())
     found = examine(graph, chunks, progress)

@@ -20,7 +20,8 @@ HEARING = (
     "from soundstage.apps.commands.main import main; main()"
 )
 ROOT = Path(__file__).parents[3]
-PATHS = {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests' / 'support'}"}
+SUPPORT = ROOT / "tests" / "support"
+PATHS = {"PYTHONPATH": f"{ROOT}:{SUPPORT}:{SUPPORT / 'stages'}"}
 UP, DOWN, RIGHT, LEFT, ENTER, ESCAPE = "\x1b[A", "\x1b[B", "\x1b[C", "\x1b[D", "\r", "\x1b"
 
 
