@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from soundstage.files import file_sha256
 
 SCHEMA = 1
 NOISE = "random weights: noise, not music"
@@ -56,18 +57,16 @@ class AudioPrompt:
         Raises:
             OSError: the file cannot be read.
         """
-        with open(path, "rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
         # A file name may hold bytes that are no text; tags may not.
         name = Path(path).name.encode("utf-8", "replace").decode()
-        return cls(name, digest, weight)
+        return cls(name, file_sha256(path), weight)
 
     def __str__(self) -> str:
         return self.audio if self.weight == 1.0 else f"{self.audio} ({self.weight:g})"
 
 
 @dataclass(frozen=True)
-class Weights:
+class StageWeights:
     """The learned arrays of one stage.
 
     Attributes:
@@ -103,7 +102,7 @@ class Provenance:
     prompts: tuple[TextPrompt | AudioPrompt, ...]
     seeds: tuple[int, ...]
     controls: Mapping[str, float | int]
-    weights: Mapping[str, Weights]
+    weights: Mapping[str, StageWeights]
     chunks: int | None = None
     random_weights: bool = False
     continues: AudioPrompt | None = None

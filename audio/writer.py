@@ -11,13 +11,13 @@ from soundstage.audio.provenance import Provenance
 from soundstage.audio.standard_output import Pipe, ReaderGone, standard_output
 from soundstage.audio.wav import ENCODINGS, SAMPLE_BYTES, Encoding, WavEncoder
 from soundstage.errors import OutputError, StageError
-from soundstage.files import replacing, reporting
+from soundstage.files import check_opens, replacing, reporting
 
 EXTENSIONS = (".wav", ".flac", ".ogg", ".mp3")
 STANDARD_OUTPUT = "-"
 
 
-class Encoder(Protocol):
+class AudioEncoding(Protocol):
     """Turns samples into bytes of one format."""
 
     def write(self, block: np.ndarray) -> None:
@@ -38,7 +38,9 @@ class AudioWriter:
         clipped_samples: samples, over all channels, that were beyond full scale and cut to it.
     """
 
-    def __init__(self, name: str, encoder: Encoder, channels: int, encoding: Encoding) -> None:
+    def __init__(
+        self, name: str, encoder: AudioEncoding, channels: int, encoding: Encoding
+    ) -> None:
         self.name = name
         self.samples = 0
         self.clipped_samples = 0
@@ -76,6 +78,21 @@ class AudioWriter:
         self.samples += len(block)
 
 
+def check_writer(
+    path: Path | str, sample_rate_hz: int, channels: int, total_samples: int | None = None
+) -> None:
+    """Finds out now whether `open_writer` will work; leaves everything as it is.
+
+    Raises:
+        OutputError: as `open_writer`.
+    """
+    if str(path) == STANDARD_OUTPUT:
+        # Its header would go out.
+        check_opens(standard_output())
+    else:
+        check_opens(open_writer(path, sample_rate_hz, channels, total_samples=total_samples))
+
+
 @contextmanager
 def open_writer(
     path: Path | str,
@@ -111,7 +128,7 @@ def open_writer(
     name, suffix = ("standard output", ".wav") if piped else (str(path), _suffix(path))
     chosen = _encoding(name, suffix, encoding)
     tags = _tags(provenance)
-    encoder: Encoder
+    encoder: AudioEncoding
     if piped:
         with standard_output() as pipe:
             encoder = _wav_pipe(pipe, sample_rate_hz, channels, chosen, tags, total_samples)
@@ -139,7 +156,7 @@ def _wav_pipe(
     encoding: Encoding,
     tags: Mapping[str, str],
     total_samples: int | None,
-) -> Encoder:
+) -> AudioEncoding:
     try:
         with reporting("standard output"):
             return WavEncoder(pipe, sample_rate_hz, channels, encoding, _info(tags), total_samples)
@@ -154,14 +171,14 @@ def _compressed(
     channels: int,
     encoding: Encoding,
     tags: Mapping[str, str],
-) -> Encoder:
+) -> AudioEncoding:
     from soundstage.audio.compressed import CompressedEncoder  # late: WAV needs no libsndfile
 
     return CompressedEncoder(stream, suffix, sample_rate_hz, channels, encoding, tags)
 
 
 @contextmanager
-def _completed(name: str, encoder: Encoder) -> Iterator[None]:
+def _completed(name: str, encoder: AudioEncoding) -> Iterator[None]:
     try:
         yield
     except BaseException:

@@ -5,12 +5,15 @@ from typing import Any
 
 import numpy as np
 
+from soundstage.errors import Error
 from soundstage.graph.port import Port
 from soundstage.graph.wire import fixed_shape
 
 
-class ControlError(ValueError):
+class ControlError(Error, ValueError):
     """A control value that its port cannot carry; the message says which, why and what fits."""
+
+    exit_code = 3
 
 
 def to_row(name: str, value: Any, port: Port, dims: Mapping[str, int]) -> Any:

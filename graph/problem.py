@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+from soundstage.errors import Error
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -26,12 +28,17 @@ class Problem:
         return f"{prefix}{self.where}: {self.what}" + (f"; {self.cure}" if self.cure else "")
 
 
-class PipelineError(ValueError):
+class PipelineError(Error, ValueError):
     """A pipeline that cannot run; `problems` lists everything that is wrong with it."""
+
+    exit_code = 4
 
     def __init__(self, problems: Sequence[Problem]):
         self.problems = tuple(problems)
-        super().__init__("\n".join(str(problem) for problem in problems))
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.problems))
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

@@ -13,6 +13,7 @@ from math import prod
 import numpy as np
 import pyarrow as pa
 
+from soundstage.errors import Error
 from soundstage.graph.port import Port, Tensor
 
 # The underscore keeps them apart from ports: a stage may well have an input called "chunk".
@@ -20,8 +21,10 @@ STREAM_KEY = "_stream"
 CHUNK_KEY = "_chunk"
 
 
-class WireError(ValueError):
+class WireError(Error, ValueError):
     """A value does not fit its port, or a buffer is not the message it should be."""
+
+    exit_code = 70
 
 
 @dataclass(frozen=True)

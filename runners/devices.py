@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from soundstage.errors import Error
 from soundstage.graph.problem import Problem
 
 if TYPE_CHECKING:
@@ -13,8 +14,10 @@ if TYPE_CHECKING:
     from soundstage.graph.spec import PlacementSpec
 
 
-class NoDevice(ValueError):
+class NoDevice(Error, ValueError):
     """A device that this machine does not have."""
+
+    exit_code = 4
 
 
 def find_device(written: str) -> jax.Device:

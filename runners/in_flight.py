@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-class Flight(Protocol):
+class TickInFlight(Protocol):
     """One tick under way."""
 
     @property
@@ -27,10 +27,10 @@ class Flight(Protocol):
         ...
 
 
-F = TypeVar("F", bound=Flight)
+F = TypeVar("F", bound=TickInFlight)
 
 
-class Flights(Generic[F]):
+class TicksInFlight(Generic[F]):
     """The ticks that one stream has under way.
 
     Attributes:
@@ -48,7 +48,7 @@ class Flights(Generic[F]):
         ticks: Iterable[Tick],
         lookahead: int,
         submit: Callable[[Tick, State | F], F],
-        land: Callable[[Flights[F]], Chunk],
+        land: Callable[[TicksInFlight[F]], Chunk],
         cancel: Callable[[F], None],
     ) -> Iterator[Chunk]:
         """Makes one chunk a tick, in order; what is still under way at the end is cancelled.

@@ -15,12 +15,12 @@ from soundstage.graph.state import State, stack_controls
 from soundstage.runners.compilation import use_compilation_cache
 from soundstage.runners.devices import find_devices
 from soundstage.runners.host import REMEMBERED, Answer, Host
-from soundstage.runners.in_flight import Flights, next_state, outputs_of
+from soundstage.runners.in_flight import TicksInFlight, next_state, outputs_of
 from soundstage.runners.runner import Chunk, Tick
 from soundstage.runners.spans import SpanRecorder
 from soundstage.runners.wiring import (
     CONTROLS,
-    Origin,
+    MessageOrigin,
     Wiring,
     fed_by_controls,
     origins,
@@ -38,7 +38,7 @@ _Said: TypeAlias = Mapping[str, tuple["Future[Answer]", ...]]
 
 
 @dataclass(frozen=True)
-class _Flight:
+class _LocalTick:
     """One tick under way: what it was asked, and each stage's promised answer."""
 
     tick: Tick
@@ -99,7 +99,7 @@ class LocalRunner:
         self, ticks: Iterable[Tick], state: State | None = None, lookahead: int = 0
     ) -> Iterator[Chunk]:
         """Makes one chunk a tick; see `Runner.stream`."""
-        flights: Flights[_Flight] = Flights(self.graph, state)
+        flights: TicksInFlight[_LocalTick] = TicksInFlight(self.graph, state)
         return flights.fly(ticks, lookahead, self._submit, self._land, _cancel)
 
     def ask(self, stage: str, controls: Mapping[str, Any]) -> Mapping[str, Tensor]:
@@ -120,7 +120,7 @@ class LocalRunner:
         values = stack_controls(self.graph, tick.controls)
         dims = self.graph.format.dims
         message = wire.encode(ports, values, tick.streams, tick.chunks, dims)
-        inputs = wiring.gather({Origin(CONTROLS, past=False): [message]}, tick.chunks)
+        inputs = wiring.gather({MessageOrigin(CONTROLS, past=False): [message]}, tick.chunks)
         answer = self.hosts[stage][0].answer(inputs, tick.streams, tick.chunks)
         return wire.decode(wiring.node.outputs, answer.buffer, dims).values
 
@@ -141,13 +141,13 @@ class LocalRunner:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def _submit(self, tick: Tick, before: State | _Flight) -> _Flight:
+    def _submit(self, tick: Tick, before: State | _LocalTick) -> _LocalTick:
         controls = stack_controls(self.graph, tick.controls)
         dims, ports = self.graph.format.dims, ports_of(self.graph, CONTROLS)
         message = wire.encode(ports, controls, tick.streams, tick.chunks, dims)
-        past = before.said if isinstance(before, _Flight) else _said(self.graph, before)
+        past = before.said if isinstance(before, _LocalTick) else _said(self.graph, before)
         said: dict[str, tuple[Future[Answer], ...]] = {}
-        flight = _Flight(tick, message, said)
+        flight = _LocalTick(tick, message, said)
         with self._submitting:
             for name, threads in self._threads.items():
                 rows = split(len(tick.streams), len(threads))
@@ -157,7 +157,7 @@ class LocalRunner:
                 )
         return flight
 
-    def _run(self, name: str, replica: int, rows: slice, flight: _Flight, past: _Said) -> Answer:
+    def _run(self, name: str, replica: int, rows: slice, flight: _LocalTick, past: _Said) -> Answer:
         """One replica in one tick, on its thread; waits for the answers it reads."""
         tick, wiring = flight.tick, self._wirings[name]
         recorder = SpanRecorder(name, replica, tick.chunks[rows][0])
@@ -169,7 +169,7 @@ class LocalRunner:
         answer = host.answer(inputs, tick.streams[rows], tick.chunks[rows])
         return replace(answer, spans=(*recorder.spans, *answer.spans))
 
-    def _land(self, flights: Flights[_Flight]) -> Chunk:
+    def _land(self, flights: TicksInFlight[_LocalTick]) -> Chunk:
         """Waits for every stage of a tick; until then, nothing has happened."""
         flight = flights.under_way[0]
         answers = {name: [part.result() for part in parts] for name, parts in flight.said.items()}
@@ -201,7 +201,7 @@ def _said(graph: Graph, state: State) -> _Said:
     return said
 
 
-def _buffers(origin: Origin, flight: _Flight, past: _Said) -> list[pa.Buffer]:
+def _buffers(origin: MessageOrigin, flight: _LocalTick, past: _Said) -> list[pa.Buffer]:
     """Waits until an origin has said all; a part a replica."""
     if origin.stage == CONTROLS:
         return [flight.controls]
@@ -209,7 +209,7 @@ def _buffers(origin: Origin, flight: _Flight, past: _Said) -> list[pa.Buffer]:
     return [part.result().buffer for part in parts]
 
 
-def _cancel(flight: _Flight) -> None:
+def _cancel(flight: _LocalTick) -> None:
     for parts in flight.said.values():
         for part in parts:
             part.cancel()

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from soundstage.errors import Error
 from soundstage.graph.plan import Graph
 from soundstage.graph.port import Tensor
 from soundstage.graph.state import State
@@ -58,7 +59,7 @@ class Chunk:
         return audio
 
 
-class StageFailed(RuntimeError):
+class StageFailed(Error, RuntimeError):
     """A stage raised, or returned what does not fit its ports.
 
     Attributes:
@@ -66,6 +67,8 @@ class StageFailed(RuntimeError):
         chunks: the chunk of every row of the tick at fault.
         reason: what happened, in one line.
     """
+
+    exit_code = 7
 
     def __init__(self, stage: str, chunks: tuple[int, ...], reason: str):
         self.stage = stage

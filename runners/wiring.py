@@ -28,7 +28,7 @@ CONTROLS = "in"
 
 
 @dataclass(frozen=True)
-class Origin:
+class MessageOrigin:
     """A message that a stage reads.
 
     Attributes:
@@ -41,7 +41,7 @@ class Origin:
 
 
 # What was said by every replica of an origin, its rows behind each other.
-Messages: TypeAlias = Mapping[Origin, Sequence["pa.Buffer"]]
+Messages: TypeAlias = Mapping[MessageOrigin, Sequence["pa.Buffer"]]
 
 
 @dataclass(frozen=True)
@@ -110,16 +110,16 @@ def fed_by_controls(graph: Graph) -> tuple[str, ...]:
     return tuple(found)
 
 
-def origin_of(source: Source) -> Origin | None:
+def origin_of(source: Source) -> MessageOrigin | None:
     """Whose message a source is read from; None = the clock, which needs none."""
     if isinstance(source, FromControl):
-        return Origin(CONTROLS, past=False)
+        return MessageOrigin(CONTROLS, past=False)
     if isinstance(source, FromStage | FromPast):
-        return Origin(source.stage, isinstance(source, FromPast))
+        return MessageOrigin(source.stage, isinstance(source, FromPast))
     return None
 
 
-def origins(node: Node) -> tuple[Origin, ...]:
+def origins(node: Node) -> tuple[MessageOrigin, ...]:
     """The messages that a stage reads, each once, in the order of its inputs."""
     found = (origin_of(source) for source in node.sources.values())
     return tuple(dict.fromkeys(origin for origin in found if origin is not None))

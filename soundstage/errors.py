@@ -15,15 +15,15 @@
 | 70   | a fault of soundstage itself                                                         |
 | 130  | stopped with Ctrl-C                                                                  |
 
-The faults raised by `graph` and `stages`, which know nothing of commands, get their codes in
-`apps.commands.exit_codes`.
+Every error that soundstage raises on purpose is an `Error`, so `except soundstage.Error` catches
+them all. What is not one is a bug of soundstage, or of a stage.
 """
 
 from typing import ClassVar
 
 
-class UserError(Exception):
-    """A fault that its message explains in one line: what is wrong, where, and what to do.
+class Error(Exception):
+    """The base of all errors; its message says in one line what is wrong, where, and what to do.
 
     Args:
         message: the line; line breaks within it become spaces.
@@ -38,37 +38,37 @@ class UserError(Exception):
         super().__init__(" ".join(message.splitlines()))
 
 
-class UsageError(UserError):
+class UsageError(Error):
     """Options that do not go together."""
 
     exit_code = 2
 
 
-class InputError(UserError):
+class InputError(Error):
     """A prompt, an audio file, a duration or another value cannot be used."""
 
     exit_code = 3
 
 
-class ModelError(UserError):
+class ModelError(Error):
     """Weights that are not there, or not what they are said to be."""
 
     exit_code = 5
 
 
-class OutputError(UserError):
+class OutputError(Error):
     """The output cannot be written where or as it was asked for."""
 
     exit_code = 6
 
 
-class StageError(UserError):
+class StageError(Error):
     """A stage made something that cannot be used."""
 
     exit_code = 7
 
 
-class DownloadError(UserError):
+class DownloadError(Error):
     """Something could not be fetched."""
 
     exit_code = 8

@@ -1,10 +1,11 @@
 """New files that appear whole or not at all."""
 
+import hashlib
 import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -63,7 +64,19 @@ def check_writable(path: Path | str) -> None:
     Raises:
         OutputError: as `replacing`.
     """
-    with suppress(_Untouched), replacing(path):
+    check_opens(replacing(path))
+
+
+def check_opens(output: AbstractContextManager[object]) -> None:
+    """Opens an output and abandons it, so that nothing of it stays.
+
+    Args:
+        output: leaves everything as it was if its block raises, such as `replacing`.
+
+    Raises:
+        OutputError: or whatever else opening raises.
+    """
+    with suppress(_Untouched), output:
         raise _Untouched
 
 
@@ -86,6 +99,16 @@ def making_folder(path: Path) -> Iterator[None]:
             for folder in missing:
                 folder.rmdir()
         raise
+
+
+def file_sha256(path: Path | str) -> str:
+    """SHA-256 of a file's bytes, as hex digits.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 @contextmanager

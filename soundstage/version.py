@@ -10,3 +10,6 @@ def version() -> str:
         return installed_version("soundstage")
     except PackageNotFoundError:
         return "0+source"
+
+
+__version__ = version()

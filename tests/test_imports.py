@@ -24,8 +24,8 @@ MAY_IMPORT = {
 MAY_ALSO = {"apps/commands/": {"training"}}
 # The front door names every room, each at its first use; `python -m soundstage` is a command line.
 DOORS = {"soundstage/__init__.py", "soundstage/__main__.py"}
-# Who imports modules by name: the front door, and what finds the classes of pipeline files.
-BY_NAME = {"soundstage/__init__.py", "graph/declaration.py"}
+# Who imports modules by name: what finds the classes of pipeline files.
+BY_NAME = {"graph/declaration.py"}
 HEAVY = {
     "ai_edge_litert",
     "flax",
@@ -122,7 +122,7 @@ def test_rooms_import_only_what_the_table_allows(room):
     assert {name: found for name, found in strangers.items() if found} == {}
 
 
-def test_only_the_front_door_and_the_class_loader_import_by_name():
+def test_only_the_class_loader_imports_by_name():
     found = {name for name in FILES if "import_module(" in FILES[name].read_text("utf-8")}
     assert found == BY_NAME
 

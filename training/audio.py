@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from soundstage.errors import Error
 
-class CropError(Exception):
+
+class CropError(Error):
     """Audio files cannot be cropped as asked."""
 
 

@@ -19,6 +19,8 @@ import numpy as np
 import safetensors
 from safetensors.numpy import save_file
 
+from soundstage.errors import Error
+
 S = TypeVar("S")
 
 # A file stays below the 16 MB that hosts of code accept without complaint, header included.
@@ -27,7 +29,7 @@ KEPT = 2
 _FINAL, _UNFINISHED, _HEADER = "step_", ".step_", "position"
 
 
-class CheckpointError(Exception):
+class CheckpointError(Error):
     """A checkpoint cannot be used; the message says which and why."""
 
 

@@ -6,22 +6,9 @@ from contextlib import contextmanager
 
 import typer
 
-from soundstage.errors import UserError
-from soundstage.stages.weights.array_source import WeightsError
-from soundstage.training.audio import CropError
-from soundstage.training.checkpoint import CheckpointError
-from soundstage.training.corpus.manifest import ManifestError
-from soundstage.training.loop import TrainingError
+from soundstage.errors import Error
 
-FAULTS: tuple[type[Exception], ...] = (
-    CheckpointError,
-    CropError,
-    ManifestError,
-    OSError,
-    TrainingError,
-    UserError,
-    WeightsError,
-)
+FAULTS: tuple[type[Exception], ...] = (Error, OSError)
 
 
 @contextmanager

@@ -15,10 +15,10 @@ from soundstage.stages.depthformer.vocabulary import Vocabulary
 from soundstage.training.checkpoint import CheckpointError
 from soundstage.training.depthformer.export import export
 from soundstage.training.depthformer.fitting import Fitted, fit
-from soundstage.training.depthformer.order import Order
+from soundstage.training.depthformer.order import TrainingRequest
 from soundstage.training.loop import Budget, TrainingError
 from soundstage.training.pipeline_file import pipeline_text
-from soundstage.training.progress import Progress, Shown, Silent
+from soundstage.training.progress import Shown, SilentProgress, TrainingProgress
 from soundstage.training.tokens.building import hides_nothing_yet, pipeline_encoders, sample_node
 from soundstage.training.tokens.cache import TokenCache
 from soundstage.training.tokens.making import make_cache
@@ -33,7 +33,7 @@ RUN_FOLDER = "run"
 
 
 @dataclass(frozen=True)
-class FinetuneOrder:
+class FinetuneRequest:
     """What is asked for.
 
     Attributes:
@@ -69,9 +69,11 @@ class FinetuneOrder:
         if not 0 <= self.heldout_share < 1:
             raise InputError(f"the held-out share must be in [0, 1), got {self.heldout_share}")
 
-    def training(self, size: Size, weights: str, context_s: float, hide_nothing: bool) -> Order:
+    def training(
+        self, size: Size, weights: str, context_s: float, hide_nothing: bool
+    ) -> TrainingRequest:
         """The run of training that it comes to, for a network as a pipeline has it."""
-        return Order(
+        return TrainingRequest(
             size=size,
             init=weights,
             steps=self.steps,
@@ -99,7 +101,7 @@ class Watch:
 
     say: Callable[[str], None]
     step: Callable[[str], AbstractContextManager[None]]
-    progress: Callable[[], Progress]
+    progress: Callable[[], TrainingProgress]
 
 
 def watch(news: News, quiet: bool) -> Watch:
@@ -109,10 +111,10 @@ def watch(news: News, quiet: bool) -> Watch:
         news: where lines and spinners go.
         quiet: show nothing of training.
     """
-    return Watch(news.say, news.step, Silent if quiet else Shown)
+    return Watch(news.say, news.step, SilentProgress if quiet else Shown)
 
 
-def finetune(graph: Graph, order: FinetuneOrder, watch: Watch) -> Path:
+def finetune(graph: Graph, order: FinetuneRequest, watch: Watch) -> Path:
     """Fine-tunes a pipeline's Depthformer; the same order goes on where it was stopped.
 
     Args:
@@ -156,7 +158,9 @@ def finetune(graph: Graph, order: FinetuneOrder, watch: Watch) -> Path:
     return _write_pipeline(graph, sample.name, order.output)
 
 
-def _fit(graph: Graph, run: Order, order: FinetuneOrder, cache: TokenCache, watch: Watch) -> Fitted:
+def _fit(
+    graph: Graph, run: TrainingRequest, order: FinetuneRequest, cache: TokenCache, watch: Watch
+) -> Fitted:
     folder = order.output / RUN_FOLDER
     run.keep(folder)
     with watch.step("loading the weights"):

@@ -13,17 +13,18 @@ from typing import Any, TypeVar
 
 import jax
 
+from soundstage.errors import Error
 from soundstage.training.checkpoint import Position, restore_latest, save
 from soundstage.training.metrics import MetricsFile
 from soundstage.training.prefetch import prefetched
-from soundstage.training.progress import Progress
+from soundstage.training.progress import TrainingProgress
 
 S = TypeVar("S")
 B = TypeVar("B")
 Step = Callable[[S, B], tuple[S, Mapping[str, Any]]]
 
 
-class TrainingError(Exception):
+class TrainingError(Error):
     """Training cannot go on; the message says at which step and why."""
 
 
@@ -69,7 +70,7 @@ def train(
     run: Path,
     *,
     seed: int,
-    progress: Progress,
+    progress: TrainingProgress,
 ) -> tuple[S, Position]:
     """Trains until the budget is spent or a signal asks to stop, from where the run folder stands.
 
@@ -130,7 +131,7 @@ class _Loop:
         budget: Budget,
         run: Path,
         metrics: MetricsFile,
-        progress: Progress,
+        progress: TrainingProgress,
     ) -> None:
         self.position = position
         self._budget, self._folder = budget, run / "checkpoints"

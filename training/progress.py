@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 LINE_EVERY_S = 20.0
 
 
-class Progress(Protocol):
+class TrainingProgress(Protocol):
     """Shows where a run stands; a context manager around the loop."""
 
     def show(self, position: Position, budget: "Budget", metrics: Mapping[str, float]) -> None:
@@ -33,13 +33,13 @@ class Progress(Protocol):
     ) -> bool | None: ...
 
 
-class Silent:
+class SilentProgress:
     """Shows nothing."""
 
     def show(self, position: Position, budget: "Budget", metrics: Mapping[str, float]) -> None:
         """Does nothing."""
 
-    def __enter__(self) -> "Silent":
+    def __enter__(self) -> "SilentProgress":
         return self
 
     def __exit__(
@@ -51,7 +51,7 @@ class Silent:
         return None
 
 
-class Shown(Silent):
+class Shown(SilentProgress):
     """Shows loss, speed and how much of the budget is spent.
 
     Args:

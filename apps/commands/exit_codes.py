@@ -7,20 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol, runtime_checkable
 
-from soundstage.errors import OutputError, UserError
+from soundstage.errors import Error, OutputError
 
 INTERNAL = 70
 STOPPED = 130
-
-# By name, since importing the classes would import JAX even for `--help`. What was raised has
-# been imported already.
-CODES = {
-    "soundstage.graph.control:ControlError": 3,
-    "soundstage.runners.sessions.files:SessionFileError": 3,
-    "soundstage.graph.problem:PipelineError": 4,
-    "soundstage.stages.weights.array_source:WeightsError": 5,
-    "soundstage.runners.runner:StageFailed": 7,
-}
 
 
 class CommandFailed(Exception):
@@ -90,12 +80,11 @@ def _settle_output() -> None:
 
 def exit_code(error: BaseException) -> int:
     """The status for a fault, from the table in `soundstage.errors`."""
-    if isinstance(error, UserError | Refusal):
+    if isinstance(error, Error | Refusal):
         return error.exit_code
     if _is_about_output(error):
         return OutputError.exit_code
-    names = (f"{cls.__module__}:{cls.__qualname__}" for cls in type(error).__mro__)
-    return next((CODES[name] for name in names if name in CODES), INTERNAL)
+    return INTERNAL
 
 
 def explain(error: BaseException) -> list[str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from soundstage.apps.commands.exit_codes import CODES, CommandFailed, errors_as_lines, tell
+from soundstage.apps.commands.exit_codes import CommandFailed, errors_as_lines, tell
 from soundstage.apps.commands.options import Allow, Debug, Named, Pipeline, Place, Preset, Set
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def check(
     """
     with errors_as_lines(debug):
         from soundstage.apps.commands.pipeline_choice import choose
+        from soundstage.graph.problem import PipelineError
         from soundstage.runners.api import check as find_problems
         from soundstage.runners.devices import check_devices
         from soundstage.runners.models import check_models
@@ -61,7 +62,7 @@ def check(
         for problem in problems:
             tell(str(problem))
         if found is None or not all(problem.warning for problem in problems):
-            raise CommandFailed(CODES["soundstage.graph.problem:PipelineError"])
+            raise CommandFailed(PipelineError.exit_code)
         print(_summary(found))
 
 

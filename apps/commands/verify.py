@@ -32,7 +32,7 @@ def verify(
     """
     with errors_as_lines(debug):
         from soundstage.stages.verification.checks import (
-            Row,
+            ArrayVerdict,
             print_heading,
             print_row,
             print_summary,
@@ -41,7 +41,7 @@ def verify(
 
         headed = False
 
-        def on_row(row: Row) -> None:
+        def on_row(row: ArrayVerdict) -> None:
             nonlocal headed
             if not headed:
                 print_heading(sys.stdout)

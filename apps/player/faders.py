@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from soundstage.apps.player.performer import Performer
-from soundstage.apps.player.prompt_mix import CONTROLS, Mix
+from soundstage.apps.player.prompt_mix import CONTROLS, PromptMix
 from soundstage.graph.control import ControlError
 from soundstage.graph.format import Format
 from soundstage.graph.plan import Graph
@@ -20,7 +20,7 @@ STEPS: Mapping[str, float] = {"guidance": 0.5, "top_k": 5, "seed": 1}
 
 
 @dataclass(frozen=True)
-class Row:
+class FaderRow:
     """One fader, for the eyes.
 
     Attributes:
@@ -42,7 +42,7 @@ class Faders:
     Every method that changes something raises ControlError when the pipeline refuses it.
     """
 
-    def __init__(self, graph: Graph, performer: Performer, mix: Mix | None) -> None:
+    def __init__(self, graph: Graph, performer: Performer, mix: PromptMix | None) -> None:
         """Looks at a performance.
 
         Args:
@@ -61,13 +61,13 @@ class Faders:
         self._selected = 0
 
     @property
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[FaderRow]:
         """Prompts first, then numbers."""
         parts = [(part.name, part.weight, True) for part in self._parts]
         controls = self._performer.controls
         numbers = [(name, _number(controls[name]), False) for name in self._ports]
         return [
-            Row(name, value, is_prompt, index == self._selected)
+            FaderRow(name, value, is_prompt, index == self._selected)
             for index, (name, value, is_prompt) in enumerate([*parts, *numbers])
         ]
 
@@ -125,7 +125,7 @@ class Faders:
             self._play(self._mix.without(self._selected))
             self._selected = min(self._selected, max(0, len(self._parts) - 1))
 
-    def _play(self, mix: Mix) -> None:
+    def _play(self, mix: PromptMix) -> None:
         self._performer.steer(mix.controls(self._format))
         self._mix = mix
 

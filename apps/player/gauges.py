@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from soundstage.apps.player.faders import Row
-from soundstage.apps.player.performer import Made
+from soundstage.apps.player.faders import FaderRow
+from soundstage.apps.player.performer import ChunkReport
 from soundstage.graph.legible import legible
 
 SILENT_DB = -60.0
@@ -28,12 +28,12 @@ def decibels(peak: float) -> float:
     return max(SILENT_DB, 20 * math.log10(peak)) if peak > 0 else SILENT_DB
 
 
-def faders(rows: Sequence[Row], width: int) -> Text:
+def faders(rows: Sequence[FaderRow], width: int) -> Text:
     """The faders, a line each."""
     text = Text(no_wrap=True, overflow="crop")
     loudest = max([1.0, *(row.value for row in rows if row.is_prompt)])
     names = min(max([10, *(cell_len(_line(row.name)) for row in rows)]), max(10, width // 3))
-    before: Row | None = None
+    before: FaderRow | None = None
     for row in rows:
         if before is not None and before.is_prompt and not row.is_prompt:
             text.append("\n")
@@ -66,7 +66,7 @@ def levels(peaks: Sequence[float], width: int) -> Text:
     return text
 
 
-def stock(buffered_s: float, wanted_s: float, made: Made | None, width: int) -> Text:
+def stock(buffered_s: float, wanted_s: float, made: ChunkReport | None, width: int) -> Text:
     """How much music is in stock, and how well it keeps up."""
     text = Text(no_wrap=True, overflow="crop")
     room = max(4, width - 22)

@@ -6,7 +6,7 @@ import queue
 from collections.abc import Callable, Iterator
 
 from soundstage.apps.commands.play.performance import Performance, Watch
-from soundstage.apps.player.performer import Made
+from soundstage.apps.player.performer import ChunkReport
 
 LOOK_S = 0.1
 
@@ -39,7 +39,7 @@ class News:
         self._performance = performance
         self._warned = False
 
-    def about(self, made: Made) -> Iterator[str]:
+    def about(self, made: ChunkReport) -> Iterator[str]:
         """The lines about one chunk, mostly none."""
         verdict = self._performance.performer.verdict
         if verdict is not None and not self._warned:
@@ -52,14 +52,14 @@ class News:
             yield f"underrun before chunk {made.chunk}, {silence}: {blamed(made)}"
 
 
-def blamed(made: Made) -> str:
+def blamed(made: ChunkReport) -> str:
     """Why music ran out before a chunk came."""
     return (
         "no stage was slow: the process was kept waiting" if made.late is None else str(made.late)
     )
 
 
-def chunk_line(made: Made) -> str:
+def chunk_line(made: ChunkReport) -> str:
     """One chunk in a line."""
     slack = "" if made.slack_s is None else f"slack {made.slack_s:.2f} s, "
     return (

@@ -17,7 +17,7 @@ from soundstage.graph.format import Format
 from soundstage.runners.sessions.injection import LiveInput, blocks
 
 
-class Ear(Protocol):
+class LiveSource(Protocol):
     """What is heard, once it is open."""
 
     def take(self) -> np.ndarray:
@@ -25,14 +25,14 @@ class Ear(Protocol):
         ...
 
 
-class Hearing(Protocol):
+class LiveSourceSpec(Protocol):
     """What is to be heard, before it is opened."""
 
     def check(self, format: Format) -> None:
         """Refuses what cannot be heard, as far as that can be told beforehand."""
         ...
 
-    def open(self, format: Format) -> AbstractContextManager[Ear]:
+    def open(self, format: Format) -> AbstractContextManager[LiveSource]:
         """Opens it."""
         ...
 
@@ -49,7 +49,7 @@ class _Blocks:
 
 
 @dataclass(frozen=True)
-class FileHearing:
+class FileSpec:
     """A file: chunk 0 hears its first chunk, chunk 1 the second, and so on.
 
     Attributes:
@@ -67,7 +67,7 @@ class FileHearing:
         self._read(format)
 
     @contextmanager
-    def open(self, format: Format) -> Iterator[Ear]:
+    def open(self, format: Format) -> Iterator[LiveSource]:
         """Reads it."""
         yield _Blocks(blocks(self._read(format), format))
 
@@ -76,7 +76,7 @@ class FileHearing:
 
 
 @dataclass(frozen=True)
-class MicrophoneHearing:
+class MicrophoneSpec:
     """A sound device that records; each chunk hears what came in since the one before.
 
     Attributes:
@@ -95,7 +95,7 @@ class MicrophoneHearing:
         self._found(portaudio())
 
     @contextmanager
-    def open(self, format: Format) -> Iterator[Ear]:
+    def open(self, format: Format) -> Iterator[LiveSource]:
         """Records until it is closed.
 
         Raises:

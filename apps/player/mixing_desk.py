@@ -21,8 +21,8 @@ from soundstage.apps.commands.play.performance import Performance
 from soundstage.apps.player import gauges
 from soundstage.apps.player.faders import Faders
 from soundstage.apps.player.lines import News, blamed
-from soundstage.apps.player.performer import Made
-from soundstage.errors import UserError
+from soundstage.apps.player.performer import ChunkReport
+from soundstage.errors import Error
 from soundstage.graph.control import ControlError
 from soundstage.graph.legible import legible
 
@@ -38,7 +38,7 @@ def watch_at_desk(performance: Performance) -> None:
         KeyboardInterrupt: it was left with Ctrl-C, or a polite kill.
         RuntimeError: the desk itself failed.
     """
-    desk = Desk(performance)
+    desk = MixingDesk(performance)
     with _stopping(desk.stop_soon):
         desk.run(mouse=False)
     if desk.stopped:
@@ -67,7 +67,7 @@ def _key(keys: str, action: str, said: str = "", shown_as: str | None = None) ->
     return Binding(keys, action, said, show=bool(said), key_display=shown_as, priority=True)
 
 
-class Desk(App[None]):
+class MixingDesk(App[None]):
     """Faders, meters and the last news.
 
     Attributes:
@@ -111,7 +111,7 @@ class Desk(App[None]):
         self._performance = performance
         self._faders = Faders(performance.graph, performance.performer, performance.mix)
         self._typing: Literal["prompt", "value"] = "prompt"
-        self._made: Made | None = None
+        self._made: ChunkReport | None = None
         self._why = ""
         self._news = News(performance)
         self._lines: list[str] = []
@@ -171,7 +171,7 @@ class Desk(App[None]):
         path = self._performance.save or Path(time.strftime("soundstage-%Y%m%d-%H%M%S.session"))
         try:
             self._performance.performer.save(path)
-        except UserError as error:
+        except Error as error:
             self._say(str(error))
         else:
             self._say(f"saved {path}")

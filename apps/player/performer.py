@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from soundstage.apps.player.live_input import Ear
+from soundstage.apps.player.live_input import LiveSource
 from soundstage.apps.player.ring import Ring
 from soundstage.errors import StageError
 from soundstage.runners.sessions.controls import complete
@@ -30,7 +30,7 @@ _FULL = 0.9
 
 
 @dataclass(frozen=True)
-class Made:
+class ChunkReport:
     """What making one chunk came to.
 
     Attributes:
@@ -78,7 +78,7 @@ class Performer:
         ring: Ring,
         ahead: int,
         total_samples: int | None = None,
-        ear: Ear | None = None,
+        ear: LiveSource | None = None,
     ) -> None:
         """Prepares; nothing is made yet.
 
@@ -89,7 +89,7 @@ class Performer:
             total_samples: when to end; None = never.
             ear: what is played into the music, in a pipeline that takes it.
         """
-        self.made: queue.SimpleQueue[Made] = queue.SimpleQueue()
+        self.made: queue.SimpleQueue[ChunkReport] = queue.SimpleQueue()
         self.fault: Exception | None = None
         self.ahead = ahead
         self.clipped_samples = 0
@@ -249,7 +249,7 @@ class Performer:
         if not self._ring.heard_samples:
             slack_s = None
         self.made.put(
-            Made(
+            ChunkReport(
                 chunk,
                 wall_s,
                 self._format.chunk_s,

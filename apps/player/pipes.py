@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import IO, BinaryIO, cast
 
 from soundstage.apps.player.sink import Paced
-from soundstage.audio.standard_output import Pipe, ReaderGone, standard_output
+from soundstage.audio.standard_output import Pipe, ReaderGone
 from soundstage.audio.wav import WavEncoder
-from soundstage.audio.writer import STANDARD_OUTPUT, AudioWriter, open_writer
+from soundstage.audio.writer import STANDARD_OUTPUT, AudioWriter, check_writer, open_writer
 from soundstage.errors import OutputError
 
 # What a player may take to play what it holds.
@@ -119,7 +119,7 @@ class PlayerCommand:
 
 
 @dataclass(frozen=True)
-class AudioFile:
+class FileOutput:
     """A file, or standard output, that gets the performance in real time.
 
     Attributes:
@@ -134,11 +134,7 @@ class AudioFile:
         Raises:
             OutputError: as `audio.writer.open_writer`.
         """
-        if self.path == STANDARD_OUTPUT:
-            with standard_output():
-                return
-        with suppress(_Untouched), open_writer(self.path, sample_rate_hz, channels):
-            raise _Untouched
+        check_writer(self.path, sample_rate_hz, channels)
 
     @contextmanager
     def open(self, sample_rate_hz: int, channels: int) -> Iterator[Paced]:
@@ -154,7 +150,3 @@ class AudioFile:
                 yield sink
             finally:
                 sink.close()
-
-
-class _Untouched(Exception):
-    """Leaves a file that was opened only to see whether it can be."""

@@ -16,7 +16,7 @@ CONTROLS = ("texts", "text_weights", "clips", "clip_weights")
 
 
 @dataclass(frozen=True)
-class Part:
+class PromptFader:
     """One prompt.
 
     Attributes:
@@ -33,17 +33,17 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Mix:
+class PromptMix:
     """The prompts of one stream; every change makes another mix.
 
     Attributes:
         parts: texts first, then audio.
     """
 
-    parts: tuple[Part, ...]
+    parts: tuple[PromptFader, ...]
 
     @classmethod
-    def read(cls, controls: Mapping[str, Any]) -> Mix | None:
+    def read(cls, controls: Mapping[str, Any]) -> PromptMix | None:
         """The mix behind a stream's controls; None if its pipeline takes no prompts.
 
         All clips are one part: which of them belong together, controls do not tell.
@@ -51,29 +51,29 @@ class Mix:
         if not all(name in controls for name in CONTROLS):
             return None
         texts = zip(controls["texts"], controls["text_weights"], strict=True)
-        parts = [Part(text, float(weight)) for text, weight in texts]
+        parts = [PromptFader(text, float(weight)) for text, weight in texts]
         weights = [float(weight) for weight in controls["clip_weights"]]
         if weights:
             total = sum(weights)
             shares = [w / total if total else 1.0 / len(weights) for w in weights]
             name = f"audio ({len(weights)} clips)"
-            parts.append(Part(name, total, np.asarray(controls["clips"]), tuple(shares)))
+            parts.append(PromptFader(name, total, np.asarray(controls["clips"]), tuple(shares)))
         return cls(tuple(parts))
 
     @classmethod
-    def of(cls, prompts: Sequence[Text | Audio], format: Format) -> Mix:
+    def of(cls, prompts: Sequence[Text | Audio], format: Format) -> PromptMix:
         """The mix of some prompts, a part each.
 
         Raises:
             Exception: as `runners.sessions.prompts.expand_prompts`.
         """
-        parts = [Part(p.text, p.weight) for p in prompts if isinstance(p, Text)]
+        parts = [PromptFader(p.text, p.weight) for p in prompts if isinstance(p, Text)]
         for prompt in prompts:
             if isinstance(prompt, Audio):
                 made = expand_prompts([replace(prompt, weight=1.0)], format)
                 name = Path(prompt.path).name
                 shares = tuple(made["clip_weights"])
-                parts.append(Part(name, prompt.weight, made["clips"], shares))
+                parts.append(PromptFader(name, prompt.weight, made["clips"], shares))
         return cls(tuple(parts))
 
     def controls(self, format: Format) -> dict[str, Any]:
@@ -89,20 +89,20 @@ class Mix:
             "clip_weights": [part.weight * share for part in audio for share in part.shares],
         }
 
-    def weighted(self, index: int, weight: float) -> Mix:
+    def weighted(self, index: int, weight: float) -> PromptMix:
         """Another mix, one part of which has another weight."""
         part = replace(self.parts[index], weight=weight)
-        return Mix((*self.parts[:index], part, *self.parts[index + 1 :]))
+        return PromptMix((*self.parts[:index], part, *self.parts[index + 1 :]))
 
-    def joined_by(self, text: Text) -> Mix:
+    def joined_by(self, text: Text) -> PromptMix:
         """Another mix with a text more; a text that is there already gets the new weight."""
         for index, part in enumerate(self.parts):
             if part.clips is None and part.name == text.text:
                 return self.weighted(index, text.weight)
         texts = [part for part in self.parts if part.clips is None]
         audio = [part for part in self.parts if part.clips is not None]
-        return Mix((*texts, Part(text.text, text.weight), *audio))
+        return PromptMix((*texts, PromptFader(text.text, text.weight), *audio))
 
-    def without(self, index: int) -> Mix:
+    def without(self, index: int) -> PromptMix:
         """Another mix with a part less."""
-        return Mix((*self.parts[:index], *self.parts[index + 1 :]))
+        return PromptMix((*self.parts[:index], *self.parts[index + 1 :]))

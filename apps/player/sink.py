@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from soundstage.audio.standard_output import ReaderGone
-from soundstage.errors import UserError
+from soundstage.errors import Error
 
 # As much as a sound card's buffer: what is with the reader already when the next block is due.
 AHEAD_S = 0.2
@@ -119,7 +119,7 @@ class Paced:
         try:
             self._pull(source)
         # The outermost frame of the thread: who plays tells it, and ends.
-        except (OSError, UserError, ReaderGone) as error:
+        except (OSError, Error, ReaderGone) as error:
             self._fault = error
 
     def _pull(self, source: Source) -> None:

@@ -24,27 +24,27 @@ from starlette.websockets import WebSocket
 
 from soundstage.apps.server import health
 from soundstage.apps.server.auth import Guard
-from soundstage.apps.server.connection import Desk
+from soundstage.apps.server.connection import ServerContext
 from soundstage.apps.server.protocols import demo_protocol, lyria, own_protocol, plain_http
 from soundstage.apps.server.protocols.schema import asyncapi, openapi
-from soundstage.apps.server.styles import Styles
+from soundstage.apps.server.styles import PromptStyles
 from soundstage.errors import InputError
 
 LOGGER = logging.getLogger("soundstage.serve")
 
-Answer = Callable[[Desk, Request], Awaitable[Response]]
+Answer = Callable[[ServerContext, Request], Awaitable[Response]]
 # Starting it failed: the process ends with this text.
 Failed = Callable[[Exception], None]
 
 
-def make_app(desk: Desk, failed: Failed) -> Starlette:
+def make_app(desk: ServerContext, failed: Failed) -> Starlette:
     """Builds the application; the engine starts and ends with it.
 
     Args:
         desk: the engine and its settings.
         failed: told if the engine cannot start.
     """
-    styles = Styles()
+    styles = PromptStyles()
     routes = [
         Route("/healthz", _with(desk, health.healthz)),
         Route("/readyz", _with(desk, health.readyz)),
@@ -81,7 +81,7 @@ def page_folder() -> Path:
     return Path(str(files("soundstage.apps.server"))) / "page"
 
 
-async def upload(desk: Desk, request: Request) -> Response:
+async def upload(desk: ServerContext, request: Request) -> Response:
     """`POST /uploads`: an audio file, as the body or as the form's field "file"."""
     suffix = ""
     if request.headers.get("content-type", "").startswith("multipart/form-data"):
@@ -142,7 +142,7 @@ class BodyLimit:
 
 
 def _lifespan(
-    desk: Desk, failed: Failed
+    desk: ServerContext, failed: Failed
 ) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -165,18 +165,18 @@ def _lifespan(
     return lifespan
 
 
-def _with(desk: Desk, answer: Answer) -> Callable[[Request], Awaitable[Response]]:
+def _with(desk: ServerContext, answer: Answer) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         return await answer(desk, request)
 
     return endpoint
 
 
-async def _style(styles: Styles, desk: Desk, request: Request) -> Response:
+async def _style(styles: PromptStyles, desk: ServerContext, request: Request) -> Response:
     return await demo_protocol.style(desk, styles, request)
 
 
-def _listening(desk: Desk, suffix: str) -> Callable[[Request], Awaitable[Response]]:
+def _listening(desk: ServerContext, suffix: str) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         request.path_params["suffix"] = suffix[1:]
         return await plain_http.listen(desk, request)

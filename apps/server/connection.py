@@ -11,22 +11,35 @@ from soundstage.apps.server.protocols.json_controls import upload_of
 from soundstage.apps.server.protocols.websocket import Gone, Refused, Socket
 from soundstage.apps.server.settings import Limits, ServeSettings
 from soundstage.apps.server.uploads import Uploads
-from soundstage.errors import UserError
+from soundstage.errors import InputError, ModelError, OutputError, UsageError
 from soundstage.graph.plan import Graph
 from soundstage.graph.state import State
-from soundstage.runners.engine.chunk import Made
-from soundstage.runners.engine.clip_encoder import Continuing
+from soundstage.runners.engine.chunk import EngineChunk
+from soundstage.runners.engine.clip_encoder import ClipEncoder
 from soundstage.runners.engine.engine import Engine
 from soundstage.runners.engine.refusals import ControlRefused, Full, StreamEnded, StreamFailed
 from soundstage.runners.engine.stream import EngineStream
+from soundstage.runners.sessions.continuation import NotContinuable
 from soundstage.runners.sessions.files import SessionFileError
+from soundstage.runners.sessions.injection import NotInjectable
 
 CONTINUE = "continue"
 # What listeners can be blamed for.
-FAULTS = (Refused, ControlRefused, StreamEnded, SessionFileError, UserError)
+FAULTS = (
+    Refused,
+    ControlRefused,
+    StreamEnded,
+    SessionFileError,
+    UsageError,
+    InputError,
+    ModelError,
+    OutputError,
+    NotContinuable,
+    NotInjectable,
+)
 
 
-class Desk:
+class ServerContext:
     """One server's engine and what belongs to it.
 
     Args:
@@ -37,7 +50,7 @@ class Desk:
 
     def __init__(self, graph: Graph, engine: Engine, settings: ServeSettings) -> None:
         self.graph, self.engine, self.settings = graph, engine, settings
-        self.continuing = Continuing(graph)
+        self.continuing = ClipEncoder(graph)
         end_samples = self.continuing.samples if self.continuing.possible else 0
         self.uploads = Uploads(graph.format, settings.limits.uploads, end_samples)
         self.sockets = 0
@@ -79,10 +92,10 @@ class Desk:
             self.sockets -= 1
 
 
-Deliver = Callable[[Made], Awaitable[None]]
+Deliver = Callable[[EngineChunk], Awaitable[None]]
 
 
-class Listener:
+class StreamSender:
     """A stream and the task that hands its chunks on.
 
     Args:
@@ -125,7 +138,9 @@ def reason_of(error: Exception) -> dict[str, Any]:
     return {"reason": str(error) or type(error).__name__, "where": where}
 
 
-async def next_message(socket: Socket, listener: Listener | None, timeout_s: float | None) -> Any:
+async def next_message(
+    socket: Socket, listener: StreamSender | None, timeout_s: float | None
+) -> Any:
     """Waits for a message, or for the end of the stream, whichever comes first.
 
     Returns:

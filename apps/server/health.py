@@ -9,19 +9,19 @@ from prometheus_client.registry import Collector
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from soundstage.apps.server.connection import Desk
-from soundstage.runners.engine.metrics import Figures
+from soundstage.apps.server.connection import ServerContext
+from soundstage.runners.engine.metrics import EngineMetrics
 from soundstage.version import version
 
 PREFIX = "soundstage_"
 
 
-async def healthz(desk: Desk, request: Request) -> Response:
+async def healthz(desk: ServerContext, request: Request) -> Response:
     """The process answers."""
     return JSONResponse({"status": "ok", "version": version()})
 
 
-async def readyz(desk: Desk, request: Request) -> Response:
+async def readyz(desk: ServerContext, request: Request) -> Response:
     """It is warm and takes streams: 200, else 503."""
     figures = desk.engine.figures()
     what = "ready" if figures.ready else "draining" if figures.draining else "warming up"
@@ -29,7 +29,7 @@ async def readyz(desk: Desk, request: Request) -> Response:
     return JSONResponse({"status": what}, 200 if figures.ready else 503, headers)
 
 
-async def metrics(desk: Desk, request: Request) -> Response:
+async def metrics(desk: ServerContext, request: Request) -> Response:
     """Figures for Prometheus."""
     registry = CollectorRegistry()
     registry.register(FiguresCollector(desk))
@@ -43,7 +43,7 @@ class FiguresCollector(Collector):
         desk: whose.
     """
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: ServerContext) -> None:
         self._desk = desk
 
     def collect(self) -> list[Metric]:
@@ -67,7 +67,7 @@ class FiguresCollector(Collector):
         return found
 
 
-def _gauges(now: Figures, sockets: int) -> dict[str, tuple[str, float | None]]:
+def _gauges(now: EngineMetrics, sockets: int) -> dict[str, tuple[str, float | None]]:
     return {
         "streams": ("Streams that are there, paused ones included.", now.streams),
         "streams_playing": ("Streams whose chunks are being made.", now.playing),
@@ -81,7 +81,7 @@ def _gauges(now: Figures, sockets: int) -> dict[str, tuple[str, float | None]]:
     }
 
 
-def _counts(now: Figures) -> dict[str, tuple[str, float]]:
+def _counts(now: EngineMetrics) -> dict[str, tuple[str, float]]:
     return {
         "joined": ("Streams that joined.", now.joined),
         "left": ("Streams that left.", now.left),

@@ -14,7 +14,7 @@ import uvicorn
 
 from soundstage.apps.server.app import Failed, make_app
 from soundstage.apps.server.certificate import refuse_certificate
-from soundstage.apps.server.connection import Desk
+from soundstage.apps.server.connection import ServerContext
 from soundstage.apps.server.listen_sockets import Pulse, listen
 from soundstage.apps.server.settings import ServeSettings
 from soundstage.graph.plan import Graph
@@ -63,7 +63,7 @@ def log_to_stderr(format: LogFormat, quiet: bool) -> None:
 class Server(uvicorn.Server):
     """A uvicorn server that lets its listeners leave before it goes."""
 
-    def __init__(self, config: uvicorn.Config, desk: Desk) -> None:
+    def __init__(self, config: uvicorn.Config, desk: ServerContext) -> None:
         super().__init__(config)
         self._desk = desk
         self._drained: asyncio.Task[None] | None = None
@@ -82,7 +82,7 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
 
-def configured(desk: Desk, failed: Failed) -> uvicorn.Config:
+def configured(desk: ServerContext, failed: Failed) -> uvicorn.Config:
     """What uvicorn is told.
 
     Args:
@@ -137,7 +137,7 @@ def serve(
     engine = Engine(
         graph, rows=streams or MOST_STREAMS, capacity=capacity, runner=runner or "local"
     )
-    desk = Desk(graph, engine, settings)
+    desk = ServerContext(graph, engine, settings)
     faults: list[Exception] = []
 
     def failed(error: Exception) -> None:

@@ -17,7 +17,7 @@ FARTHEST = 0.02
 MOST_TEXTS = 256
 
 
-class Styles:
+class PromptStyles:
     """Remembers the embeddings that were handed out, and finds the blend that a vector is.
 
     A pipeline's prompts are texts with weights, and a style is the weighted mean of the texts'

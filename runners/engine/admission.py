@@ -7,8 +7,8 @@ import time
 
 from soundstage.runners.engine.capacity import RETRY_AFTER_S, Capacity
 from soundstage.runners.engine.refusals import ControlRefused, Full
-from soundstage.runners.engine.row import Row
-from soundstage.runners.engine.workers import Lanes
+from soundstage.runners.engine.row import StreamRow
+from soundstage.runners.engine.workers import Workers
 
 # The most chunks that are made ahead of a listener.
 MOST_AHEAD = 60
@@ -30,7 +30,7 @@ def refuse_pace(pace: str, buffer_chunks: float) -> None:
         )
 
 
-def admit(lanes: Lanes, capacity: Capacity, row: Row) -> None:
+def admit(lanes: Workers, capacity: Capacity, row: StreamRow) -> None:
     """Gives a row a place; whoever calls holds the engine's lock.
 
     Raises:
@@ -52,7 +52,7 @@ def admit(lanes: Lanes, capacity: Capacity, row: Row) -> None:
     lanes.groups.join(row)
 
 
-def _refuse_while_late(lanes: Lanes) -> None:
+def _refuse_while_late(lanes: Workers) -> None:
     since_s = time.monotonic() - lanes.last_late_s
     if since_s < WATCH_S and any(row.realtime for row in lanes.groups.rows()):
         reason = f"somebody's chunk was late {since_s:.0f} s ago"

@@ -10,7 +10,7 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Made:
+class EngineChunk:
     """One chunk of one stream.
 
     Attributes:

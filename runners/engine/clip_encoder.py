@@ -7,7 +7,7 @@ import logging
 
 import numpy as np
 
-from soundstage.errors import UserError
+from soundstage.errors import ModelError
 from soundstage.graph.plan import Graph
 from soundstage.graph.state import State
 from soundstage.runners.sessions.continuation import LEAD_S, Continuer, NotContinuable, find_ends
@@ -15,7 +15,7 @@ from soundstage.runners.sessions.continuation import LEAD_S, Continuer, NotConti
 LOGGER = logging.getLogger("soundstage.serve")
 
 
-class Continuing:
+class ClipEncoder:
     """The clips' end of a server.
 
     Args:
@@ -75,7 +75,7 @@ class Continuing:
             if self._continuer is None:
                 self._continuer = Continuer(self._graph)
             return self._continuer.state(audio)
-        except UserError:
+        except (ModelError, NotContinuable):
             raise
         # Whatever a stage raises is an answer to who asked, whose stream plays on.
         except Exception as error:

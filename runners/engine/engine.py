@@ -29,15 +29,15 @@ from soundstage.runners.engine.admission import admit, refuse_pace
 from soundstage.runners.engine.capacity import RETRY_AFTER_S, Capacity
 from soundstage.runners.engine.embedding import embed
 from soundstage.runners.engine.groups import Groups
-from soundstage.runners.engine.metrics import Figures, Tally, figures_of
+from soundstage.runners.engine.metrics import EngineCounts, EngineMetrics, figures_of
 from soundstage.runners.engine.refusals import Full
-from soundstage.runners.engine.row import Row
+from soundstage.runners.engine.row import StreamRow
 from soundstage.runners.engine.saved_session import open_saved, write_saved
 from soundstage.runners.engine.schedule import Schedule
 from soundstage.runners.engine.stream import EngineStream, Pace
 from soundstage.runners.engine.stream_controls import steered
 from soundstage.runners.engine.warmup import Warm, warm_up
-from soundstage.runners.engine.workers import Lanes
+from soundstage.runners.engine.workers import Workers
 
 # How often somebody who waits for the last listener looks.
 _LOOK_S = 0.05
@@ -91,7 +91,7 @@ class Engine:
         self._lane_count, self._insisted = lanes, capacity
         self._choice = runner if isinstance(runner, RunnerChoice) else RunnerChoice(runner)
         self._warm: Warm | None = None
-        self._lanes: Lanes | None = None
+        self._lanes: Workers | None = None
         self._capacity = Capacity(graph.format.chunk_s, rows, {})
         self._draining = False
 
@@ -117,7 +117,7 @@ class Engine:
         format = self.graph.format
         self._capacity = Capacity(format.chunk_s, self.rows, warm.cost_s, insisted=self._insisted)
         groups = Groups.of(self.rows, warm.batch)
-        self._lanes = Lanes(warm.runner, groups, self._lane_count, warm.cost_s[1])
+        self._lanes = Workers(warm.runner, groups, self._lane_count, warm.cost_s[1])
         self._warm = warm
         self._lanes.start()
 
@@ -155,7 +155,7 @@ class Engine:
         chunk_s = self.graph.format.chunk_s
         ahead_s = buffer_chunks * chunk_s if pace == "realtime" else None
         news, loop = asyncio.Event(), asyncio.get_running_loop()
-        row = Row(
+        row = StreamRow(
             Schedule(chunk_s, ahead_s),
             math.ceil(buffer_chunks),
             steered(self.graph, controls, before),
@@ -186,11 +186,13 @@ class Engine:
         row = steered(self.graph, controls, {})
         return await asyncio.to_thread(embed, warm.runner, row)
 
-    def figures(self) -> Figures:
+    def figures(self) -> EngineMetrics:
         """What `/metrics` shows."""
         warm, lanes = self._warm, self._lanes
         if warm is None or lanes is None:
-            return figures_of(Tally(), (), self._capacity, ready=False, draining=self._draining)
+            return figures_of(
+                EngineCounts(), (), self._capacity, ready=False, draining=self._draining
+            )
         with lanes.changed:
             rows = tuple(lanes.groups.rows())
             return figures_of(
@@ -232,7 +234,7 @@ class Engine:
         await asyncio.to_thread(lanes.stop)
         await asyncio.to_thread(warm.runner.close)
 
-    def _open(self) -> tuple[Warm, Lanes]:
+    def _open(self) -> tuple[Warm, Workers]:
         """What is there once it is warm, until it drains."""
         if self._draining:
             raise Full("the engine is about to close", RETRY_AFTER_S)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from soundstage.runners.engine.row import Row
+from soundstage.runners.engine.row import StreamRow
 from soundstage.runners.timing.realtime import COMFORTABLE
 
 
@@ -22,11 +22,11 @@ class Group:
         busy: whether a tick of it is under way.
     """
 
-    places: list[Row | None]
+    places: list[StreamRow | None]
     last_controls: list[Mapping[str, Any] | None]
     busy: bool = False
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[StreamRow]:
         """Who sits there."""
         return (row for row in self.places if row is not None)
 
@@ -49,7 +49,7 @@ class Group:
         latest = min(-math.inf if need is None else need - lead_s for need in needed)
         return max(min(wanted), min(max(wanted), latest))
 
-    def wanting(self, now_s: float) -> list[Row]:
+    def wanting(self, now_s: float) -> list[StreamRow]:
         """The rows for which the next tick makes a chunk."""
         return [row for row in self.rows() if row.has_room and row.schedule.wanted_s <= now_s]
 
@@ -90,11 +90,11 @@ class Groups:
         """Groups of `batch` places each, for at least so many rows."""
         return cls(tuple(Group([None] * batch, [None] * batch) for _ in range(-(-rows // batch))))
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[StreamRow]:
         """Every row there is."""
         return (row for group in self.all for row in group.rows())
 
-    def join(self, row: Row) -> None:
+    def join(self, row: StreamRow) -> None:
         """Gives a row a place, in the fullest group that has one: ticks are for whole groups."""
         group = max(
             (group for group in self.all if None in group.places),
@@ -102,7 +102,7 @@ class Groups:
         )
         group.places[group.places.index(None)] = row
 
-    def leave(self, row: Row) -> bool:
+    def leave(self, row: StreamRow) -> bool:
         """Frees a row's place; says whether it had one."""
         for group in self.all:
             if row in group.places:
@@ -136,7 +136,7 @@ class Groups:
             return Choice(None, wait_s)
         return Choice(min(fast, key=Group.served))
 
-    def _others_could_suffer(self, realtime: Sequence[Row], until_s: float) -> bool:
+    def _others_could_suffer(self, realtime: Sequence[StreamRow], until_s: float) -> bool:
         if any(group.busy and not _is_realtime(group) for group in self.all):
             return True
         return any(row.schedule.deadline_s < until_s for row in realtime)

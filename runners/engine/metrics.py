@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from soundstage.runners.engine.capacity import Capacity
-    from soundstage.runners.engine.row import Row
+    from soundstage.runners.engine.row import StreamRow
 
 # So many of the last chunks tell how things are now.
 RECENT = 200
 
 
 @dataclass(frozen=True)
-class Figures:
+class EngineMetrics:
     """An engine at one moment; counts are since its start.
 
     Attributes:
@@ -79,7 +79,7 @@ class Figures:
 
 
 @dataclass
-class Tally:
+class EngineCounts:
     """Counts as things happen; whoever uses it holds the engine's lock."""
 
     joined: int = 0
@@ -110,15 +110,15 @@ class Tally:
 
 
 def figures_of(
-    tally: Tally,
-    rows: Sequence[Row],
+    tally: EngineCounts,
+    rows: Sequence[StreamRow],
     capacity: Capacity,
     *,
     ready: bool,
     draining: bool,
     batch: int = 1,
     under_way: int = 0,
-) -> Figures:
+) -> EngineMetrics:
     """An engine's figures; whoever asks holds its lock.
 
     Args:
@@ -132,7 +132,7 @@ def figures_of(
     """
     wall_s = median_of(tally.walls_s)
     realtime = sum(row.realtime for row in rows)
-    return Figures(
+    return EngineMetrics(
         ready=ready,
         draining=draining,
         streams=len(rows),

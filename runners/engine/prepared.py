@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from soundstage.graph.state import State
-from soundstage.runners.engine.chunk import Made
-from soundstage.runners.engine.row import Begun, Behind, Order, Row
+from soundstage.runners.engine.chunk import EngineChunk
+from soundstage.runners.engine.row import ChunkStart, ResumePoint, StreamRow, TickRequest
 
 # The chunk that sounds, and the one behind it.
 _AT_ONCE = 2
@@ -21,7 +21,7 @@ _TICKS_LEFT = 2.0
 
 
 @dataclass(frozen=True, eq=False)
-class Rehearsed:
+class PreparedChunk:
     """A chunk as it would be.
 
     Attributes:
@@ -30,13 +30,13 @@ class Rehearsed:
         behind: where the music goes on behind it.
     """
 
-    begun: Begun
-    made: Made
-    behind: Behind
+    begun: ChunkStart
+    made: EngineChunk
+    behind: ResumePoint
 
 
 @dataclass(eq=False)
-class Rehearsal(Row):
+class PreparedRow(StreamRow):
     """A row beside another, its lead: makes the lead's chunks once more, with other controls.
 
     Each of them begins where the lead's own began, so that the music can change over within the
@@ -49,11 +49,11 @@ class Rehearsal(Row):
         done: what is made, the oldest first.
     """
 
-    lead: Row = field(kw_only=True)
+    lead: StreamRow = field(kw_only=True)
     tick_s: float = field(kw_only=True)
-    done: list[Rehearsed] = field(init=False)
+    done: list[PreparedChunk] = field(init=False)
     _news: tuple[object, ...] = field(init=False, default=())
-    _wanted: Begun | None = field(init=False, default=None)
+    _wanted: ChunkStart | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -77,39 +77,39 @@ class Rehearsal(Row):
         self.epoch += 1
         self.done, self._news, self._wanted = [], (), None
 
-    def order(self, place: int, silent: Mapping[str, np.ndarray]) -> Order:
-        """What it asks of a tick (see `Row.order`): the lead's chunk, and what the lead heard."""
+    def order(self, place: int, silent: Mapping[str, np.ndarray]) -> TickRequest:
+        """What it asks of a tick: the lead's chunk, and the audio that the lead was given."""
         begun = self._wanted
         if begun is None:
             raise ValueError("nothing was to be rehearsed: `has_room` says so")
         steady = self.controls
         live = {name: begun.controls[name] for name in silent}
-        return Order(self, place, self.epoch, {**steady, **live}, steady, 0, begun.state)
+        return TickRequest(self, place, self.epoch, {**steady, **live}, steady, 0, begun.state)
 
-    def arrive(self, order: Order, now_s: float) -> float | None:
+    def arrive(self, order: TickRequest, now_s: float) -> float | None:
         """Nobody waits for it: there is no slack."""
         return None
 
-    def accept(self, order: Order, made: Made, state: State) -> None:
+    def accept(self, order: TickRequest, made: EngineChunk, state: State) -> None:
         """Keeps the chunk for as long as it is of use."""
         begun = next((one for one in self.lead.begun if one.state is order.state), None)
         if begun is not None:
             kept = [one for one in self.done if self._is_useful(one.begun, time.monotonic())]
-            self.done = [*kept, Rehearsed(begun, made, Behind(state, order.steady))]
+            self.done = [*kept, PreparedChunk(begun, made, ResumePoint(state, order.steady))]
 
-    def choose(self, now_s: float) -> Rehearsed | None:
+    def choose(self, now_s: float) -> PreparedChunk | None:
         """The earliest chunk to change over in; None = nothing is ready."""
         useful = (one for one in self.done if self._is_useful(one.begun, now_s))
         return min(useful, key=lambda one: one.made.chunk, default=None)
 
-    def _next(self) -> Begun | None:
+    def _next(self) -> ChunkStart | None:
         """The next chunk to rehearse."""
         now_s = time.monotonic()
         useful = [begun for begun in self.lead.begun if self._is_useful(begun, now_s)]
         done = [one.begun for one in self.done]
         return next((begun for begun in useful[:_AT_ONCE] if begun not in done), None)
 
-    def _is_useful(self, begun: Begun, now_s: float) -> bool:
+    def _is_useful(self, begun: ChunkStart, now_s: float) -> bool:
         """Whether the lead's music still has it, and there is time for what follows on it."""
         if begun not in self.lead.begun:
             return False

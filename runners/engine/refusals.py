@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from soundstage.errors import Error
 from soundstage.graph.control import ControlError
 
 
-class Full(Exception):
+class Full(Error):
     """No more streams fit: what is measured says that the others would be late.
 
     Attributes:
@@ -31,17 +32,19 @@ class ControlRefused(ControlError):
         super().__init__(reason)
 
 
-class StreamFailed(RuntimeError):
+class StreamFailed(Error, RuntimeError):
     """A stream ended because a stage failed for its row; other streams go on.
 
     Attributes:
         reason: which stage, at which chunk, and what happened, in one line.
     """
 
+    exit_code = 7
+
     def __init__(self, reason: str):
         self.reason = reason
         super().__init__(reason)
 
 
-class StreamEnded(RuntimeError):
+class StreamEnded(Error, RuntimeError):
     """Something was asked of a stream that is closed."""

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from soundstage.graph.state import State
-from soundstage.runners.engine.chunk import Made
+from soundstage.runners.engine.chunk import EngineChunk
 from soundstage.runners.engine.schedule import Schedule
 from soundstage.runners.sessions.injection import LiveInput
 
 
 @dataclass(frozen=True)
-class Order:
+class TickRequest:
     """What a row asks of the tick that is about to begin; the row may change meanwhile.
 
     Attributes:
@@ -29,7 +29,7 @@ class Order:
         state: where the chunk starts; its own index in it.
     """
 
-    row: Row
+    row: StreamRow
     place: int
     epoch: int
     controls: Mapping[str, Any]
@@ -44,7 +44,7 @@ class Order:
 
 
 @dataclass(frozen=True, eq=False)
-class Begun:
+class ChunkStart:
     """Where a chunk began that may have to be made again.
 
     Attributes:
@@ -61,7 +61,7 @@ class Begun:
 
 
 @dataclass(frozen=True)
-class Behind:
+class ResumePoint:
     """Where a session goes on: behind a chunk, with the controls of then."""
 
     state: State
@@ -69,7 +69,7 @@ class Behind:
 
 
 @dataclass(eq=False)
-class Row:
+class StreamRow:
     """One stream. Whoever reads or changes it holds the engine's lock.
 
     Attributes:
@@ -103,17 +103,17 @@ class Row:
     playing: bool = False
     closed: bool = False
     fault: str = ""
-    unread: deque[tuple[Made, Behind]] = field(default_factory=deque)
-    read: Behind = field(init=False)
+    unread: deque[tuple[EngineChunk, ResumePoint]] = field(default_factory=deque)
+    read: ResumePoint = field(init=False)
     heard: LiveInput | None = None
     hears: dict[int, Mapping[str, np.ndarray]] = field(default_factory=dict)
     told: int = -1
     served: int = 0
     underruns: int = 0
-    begun: deque[Begun] = field(init=False)
+    begun: deque[ChunkStart] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.read = Behind(self.state, self.controls)
+        self.read = ResumePoint(self.state, self.controls)
         self.begun = deque(maxlen=self._remembered)
 
     @property
@@ -126,7 +126,7 @@ class Row:
         """Whether a chunk may be made, be it wanted by now or later."""
         return self.playing and not self.closed and len(self.unread) < self.most_unread
 
-    def order(self, place: int, silent: Mapping[str, np.ndarray]) -> Order:
+    def order(self, place: int, silent: Mapping[str, np.ndarray]) -> TickRequest:
         """What it asks of a tick.
 
         Args:
@@ -136,15 +136,15 @@ class Row:
         live = silent if self.heard is None else self._hear(self.heard, silent)
         steady = self.controls
         controls = {**steady, **live} if live else steady
-        return Order(self, place, self.epoch, controls, steady, self.steers, self.state)
+        return TickRequest(self, place, self.epoch, controls, steady, self.steers, self.state)
 
-    def arrive(self, order: Order, now_s: float) -> float | None:
+    def arrive(self, order: TickRequest, now_s: float) -> float | None:
         """A chunk that it asked for is there; returns its slack (see `Schedule.made`)."""
-        begun = Begun(order.chunk, order.state, self.schedule.needed_s, order.controls)
+        begun = ChunkStart(order.chunk, order.state, self.schedule.needed_s, order.controls)
         self.begun.append(begun)
         return self.schedule.made(now_s)
 
-    def accept(self, order: Order, made: Made, state: State) -> None:
+    def accept(self, order: TickRequest, made: EngineChunk, state: State) -> None:
         """Takes the chunk that has arrived.
 
         Args:
@@ -153,10 +153,10 @@ class Row:
             state: behind it, one row.
         """
         self.state = state
-        self.unread.append((made, Behind(state, order.steady)))
+        self.unread.append((made, ResumePoint(state, order.steady)))
         self.wake()
 
-    def take(self, now_s: float) -> Made | None:
+    def take(self, now_s: float) -> EngineChunk | None:
         """Gives the reader the oldest unread chunk; None = there is none."""
         if not self.unread:
             return None
@@ -183,7 +183,7 @@ class Row:
         self.epoch += 1
         self.told = -1
         self.state = state
-        self.read = Behind(state, self.controls)
+        self.read = ResumePoint(state, self.controls)
         self.schedule.restart(now_s)
         return dropped
 
@@ -210,12 +210,12 @@ class Row:
         self.schedule.needed_s = back.needed_s
         return dropped
 
-    def end_s(self, begun: Begun) -> float | None:
+    def end_s(self, begun: ChunkStart) -> float | None:
         """When a chunk that was begun has been heard; None = nobody keeps time."""
         later = (one.needed_s for one in self.begun if one.chunk == begun.chunk + 1)
         return next(later, self.schedule.needed_s)
 
-    def change_over(self, begun: Begun, made: Made, behind: Behind) -> int:
+    def change_over(self, begun: ChunkStart, made: EngineChunk, behind: ResumePoint) -> int:
         """Goes on with a chunk that was made elsewhere, in the place of its own and what follows.
 
         Args:
@@ -258,7 +258,7 @@ class Row:
         while self.unread and self.unread[-1][0].chunk >= chunk:
             self.unread.pop()
 
-    def _can_go_back(self, before: Begun, not_before_s: float) -> bool:
+    def _can_go_back(self, before: ChunkStart, not_before_s: float) -> bool:
         if before.needed_s is not None:
             return before.needed_s >= not_before_s
         # Of pace "fast", or the first of all: what nobody has read yet.

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from soundstage.graph.state import State
-from soundstage.runners.engine.row import Behind
+from soundstage.runners.engine.row import ResumePoint
 from soundstage.runners.engine.stream_controls import steered
 from soundstage.runners.runner import Runner
 from soundstage.runners.sessions.files import SessionFileError, read_session_from, session_bytes
@@ -38,7 +38,7 @@ def open_saved(session: bytes, runner: Runner) -> tuple[State, dict[str, Any]]:
     return state, steered(runner.graph, controls, {}) | silent
 
 
-def write_saved(runner: Runner, behind: Behind) -> bytes:
+def write_saved(runner: Runner, behind: ResumePoint) -> bytes:
     """The session that goes on behind a chunk."""
     state = behind.state.rename(["0"])
     content = session_bytes(runner.graph, runner.weights(), state, [behind.controls])

@@ -11,13 +11,13 @@ import numpy as np
 
 from soundstage.graph.plan import Graph
 from soundstage.graph.state import State, initial
-from soundstage.runners.engine.chunk import Made
-from soundstage.runners.engine.prepared import Rehearsal
+from soundstage.runners.engine.chunk import EngineChunk
+from soundstage.runners.engine.prepared import PreparedRow
 from soundstage.runners.engine.refusals import StreamEnded, StreamFailed
-from soundstage.runners.engine.row import Behind, Row
+from soundstage.runners.engine.row import ResumePoint, StreamRow
 from soundstage.runners.engine.schedule import Schedule
 from soundstage.runners.engine.stream_controls import same_controls, steered
-from soundstage.runners.engine.workers import Lanes
+from soundstage.runners.engine.workers import Workers
 from soundstage.runners.sessions.injection import LiveInput, inject_control
 
 Pace: TypeAlias = Literal["realtime", "fast"]
@@ -36,11 +36,11 @@ class EngineStream:
     def __init__(
         self,
         graph: Graph,
-        lanes: Lanes,
-        row: Row,
+        lanes: Workers,
+        row: StreamRow,
         news: asyncio.Event,
-        admit: Callable[[Row], None],
-        write: Callable[[Behind], bytes],
+        admit: Callable[[StreamRow], None],
+        write: Callable[[ResumePoint], bytes],
     ) -> None:
         """Handed out by `Engine.join`.
 
@@ -54,7 +54,7 @@ class EngineStream:
         """
         self._graph, self._lanes, self._row = graph, lanes, row
         self._news, self._admit, self._write = news, admit, write
-        self._rehearsal: Rehearsal | None = None
+        self._rehearsal: PreparedRow | None = None
         self._hears: tuple[int | None, int] | None = None
 
     @property
@@ -88,13 +88,13 @@ class EngineStream:
         Args:
             changes: new values by name; "prompts" is short for the four prompt controls.
             again: also make those chunks again which are made but not needed for long enough: their
-                indices come a second time (`Made.again`), for a listener that can still put the
-                new chunk in the old one's place. It is heard up to `buffer_chunks` sooner, and
+                indices come a second time (`EngineChunk.again`), for a listener that can still put
+                the new chunk in the old one's place. It is heard up to `buffer_chunks` sooner, and
                 costs the making of them. What was prepared comes at once, and may take the place
                 of the chunk that sounds.
 
         Returns:
-            How often the stream has been steered: `Made.steer` of the first chunk with it.
+            How often the stream has been steered: `EngineChunk.steer` of the first chunk with it.
 
         Raises:
             ControlRefused: a value is refused; nothing has changed and the music goes on.
@@ -132,7 +132,7 @@ class EngineStream:
             if spare is None or spare.closed:
                 tick_s, unread = self._lanes.tick_s, row.most_unread
                 schedule = Schedule(self._graph.format.chunk_s, None)
-                spare = Rehearsal(
+                spare = PreparedRow(
                     schedule, unread, controls, row.state, _nobody, lead=row, tick_s=tick_s
                 )
                 self._admit(spare)
@@ -235,7 +235,7 @@ class EngineStream:
     def __aiter__(self) -> EngineStream:
         return self
 
-    async def __anext__(self) -> Made:
+    async def __anext__(self) -> EngineChunk:
         """Waits for the next chunk.
 
         Raises:
@@ -267,7 +267,7 @@ class EngineStream:
                 self._lanes.leave(row)
         row.wake()
 
-    def _make_again(self, row: Row) -> int:
+    def _make_again(self, row: StreamRow) -> int:
         """Makes again what can be, or changes over to what is made; returns the chunks dropped."""
         now_s, spare = time.monotonic(), self._rehearsal
         if spare is not None and same_controls(spare.controls, row.controls):
@@ -282,7 +282,7 @@ class EngineStream:
         if spare is not None and not spare.closed:
             self._lanes.leave(spare)
 
-    def _alive(self) -> Row:
+    def _alive(self) -> StreamRow:
         if self._row.closed:
             raise StreamEnded(self._row.fault or "the stream is closed")
         return self._row

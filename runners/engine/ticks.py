@@ -10,13 +10,13 @@ import numpy as np
 
 from soundstage.graph.state import State, initial, join
 from soundstage.runners.engine.groups import Group
-from soundstage.runners.engine.row import Order
+from soundstage.runners.engine.row import TickRequest
 from soundstage.runners.runner import Chunk, Runner, Tick
 from soundstage.runners.timing.timings import busy_s
 
 
 @dataclass(frozen=True)
-class Part:
+class RowResult:
     """What one row gets of a tick.
 
     Attributes:
@@ -39,7 +39,7 @@ class Done:
         runner_s: how long the runner took.
     """
 
-    parts: Sequence[Part]
+    parts: Sequence[RowResult]
     seconds: Mapping[str, float]
     busy_s: Mapping[str, float]
     runner_s: float
@@ -59,7 +59,7 @@ class Ticks:
         self._graph = runner.graph
         self._defaults = {name: c.default for name, c in runner.graph.controls.items()}
 
-    def make(self, group: Group, orders: Sequence[Order]) -> Done:
+    def make(self, group: Group, orders: Sequence[TickRequest]) -> Done:
         """Makes one chunk for every order; callable from several threads for several groups.
 
         Raises:
@@ -75,7 +75,7 @@ class Ticks:
         parts = [_part(chunk, order.place) for order in orders]
         return Done(parts, chunk.seconds, busy_s(chunk), runner_s)
 
-    def _compose(self, group: Group, orders: Sequence[Order]) -> tuple[Tick, State]:
+    def _compose(self, group: Group, orders: Sequence[TickRequest]) -> tuple[Tick, State]:
         asked = {order.place: order for order in orders}
         states = [
             asked[place].state if place in asked else initial(self._graph, ["rests"])
@@ -90,11 +90,11 @@ class Ticks:
         return Tick(state.streams, state.chunks, controls), state
 
 
-def _part(chunk: Chunk, place: int) -> Part:
+def _part(chunk: Chunk, place: int) -> RowResult:
     audio = chunk.audio[place]
     if len(chunk.tick.streams) > 1:
         # Else whoever reads late would hold on to the audio of all.
         audio = audio.copy()
         audio.flags.writeable = False
     finite = bool(np.isfinite(audio).all())
-    return Part(audio if finite else None, chunk.state.pick([place]))
+    return RowResult(audio if finite else None, chunk.state.pick([place]))

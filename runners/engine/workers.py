@@ -7,10 +7,10 @@ import threading
 import time
 from collections.abc import Sequence
 
-from soundstage.runners.engine.chunk import Made
+from soundstage.runners.engine.chunk import EngineChunk
 from soundstage.runners.engine.groups import Group, Groups
-from soundstage.runners.engine.metrics import Tally, median_of
-from soundstage.runners.engine.row import Order, Row
+from soundstage.runners.engine.metrics import EngineCounts, median_of
+from soundstage.runners.engine.row import StreamRow, TickRequest
 from soundstage.runners.engine.ticks import Done, Ticks
 from soundstage.runners.runner import Runner
 from soundstage.runners.sessions.injection import silence
@@ -21,7 +21,7 @@ _LOG = logging.getLogger(__name__)
 QUEUE = "queue"
 
 
-class Lanes:
+class Workers:
     """Makes the chunks of all rows, tick by tick, `lanes` ticks at a time.
 
     Ticks of different groups have nothing to do with each other, so while one is with the decoder
@@ -45,7 +45,7 @@ class Lanes:
         """
         self.changed = threading.Condition()
         self.groups = groups
-        self.tally = Tally()
+        self.tally = EngineCounts()
         self.last_late_s = float("-inf")
         self._ticks = Ticks(runner)
         self._silence = silence(runner.graph)
@@ -75,7 +75,7 @@ class Lanes:
         for thread in self._threads:
             thread.join()
 
-    def leave(self, row: Row) -> None:
+    def leave(self, row: StreamRow) -> None:
         """Frees a row's place; whoever calls holds the lock."""
         row.closed = True
         self.groups.leave(row)
@@ -104,14 +104,14 @@ class Lanes:
             self.changed.wait(min(choice.wait_s, threading.TIMEOUT_MAX))
         return None
 
-    def _take_orders(self, group: Group, now_s: float) -> list[Order]:
+    def _take_orders(self, group: Group, now_s: float) -> list[TickRequest]:
         group.busy = True
         rows = group.wanting(now_s)
         for row in rows:
             row.served = self.tally.ticks
         return [row.order(group.places.index(row), self._silence) for row in rows]
 
-    def _make(self, group: Group, orders: Sequence[Order], start_s: float) -> None:
+    def _make(self, group: Group, orders: Sequence[TickRequest], start_s: float) -> None:
         """Makes a tick; if that fails, finds out for whom."""
         try:
             done = self._ticks.make(group, orders)
@@ -127,7 +127,7 @@ class Lanes:
         with self.changed:
             self._deliver(orders, done, start_s)
 
-    def _deliver(self, orders: Sequence[Order], done: Done, start_s: float) -> None:
+    def _deliver(self, orders: Sequence[TickRequest], done: Done, start_s: float) -> None:
         now_s = time.monotonic()
         self._lateness.add(orders[0].chunk, now_s - start_s, done.busy_s, stocked=True)
         self.tally.add_tick(now_s - start_s, done.seconds)
@@ -140,7 +140,7 @@ class Lanes:
             else:
                 slack_s = row.arrive(order, now_s)
                 late = self._late(row, slack_s)
-                made = Made(
+                made = EngineChunk(
                     audio=part.audio,
                     chunk=order.chunk,
                     controls=order.steady,
@@ -156,7 +156,7 @@ class Lanes:
         spent_s = time.monotonic() - start_s - done.runner_s
         self.tally.overheads_s.append(spent_s / len(orders))
 
-    def _late(self, row: Row, slack_s: float | None) -> str:
+    def _late(self, row: StreamRow, slack_s: float | None) -> str:
         """Counts a chunk's slack; who is to blame if it is late, else ""."""
         if slack_s is None:
             return ""
@@ -171,7 +171,7 @@ class Lanes:
         _LOG.warning("a chunk came %.3f s late: %s", -slack_s, blame or "others were in front")
         return stage
 
-    def _fail(self, order: Order, reason: str) -> None:
+    def _fail(self, order: TickRequest, reason: str) -> None:
         """Ends the stream that an order is of, if it has not ended by itself."""
         row = order.row
         if row.closed or row.epoch != order.epoch:

@@ -24,7 +24,7 @@ GIVEN_UP = 64
 
 
 @dataclass(frozen=True)
-class Request:
+class StageCall:
     """What a replica is asked to do in one tick, beside the messages that it reads.
 
     Attributes:
@@ -45,7 +45,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Report:
+class StageReport:
     """What there is to tell of an answer beside its message.
 
     Attributes:
@@ -103,8 +103,8 @@ class StageActor:
         self._given_up.append(flight)
 
     def answer(
-        self, request: Request, *buffers: pa.Buffer | None
-    ) -> tuple[pa.Buffer | None, Report]:
+        self, request: StageCall, *buffers: pa.Buffer | None
+    ) -> tuple[pa.Buffer | None, StageReport]:
         """Runs the stage for its rows of one tick.
 
         Args:
@@ -117,14 +117,18 @@ class StageActor:
         """
         present = [buffer for buffer in buffers if buffer is not None]
         if len(present) < len(buffers) or request.flight in self._given_up:
-            return None, Report()
+            return None, StageReport()
         try:
             return self._answer(request, present)
         except StageFailed as failure:
             # The cause may be of a class that does not travel; its text is in the reason.
-            return None, Report(failure=StageFailed(failure.stage, failure.chunks, failure.reason))
+            return None, StageReport(
+                failure=StageFailed(failure.stage, failure.chunks, failure.reason)
+            )
 
-    def _answer(self, request: Request, buffers: list[pa.Buffer]) -> tuple[pa.Buffer, Report]:
+    def _answer(
+        self, request: StageCall, buffers: list[pa.Buffer]
+    ) -> tuple[pa.Buffer, StageReport]:
         host = self._built()
         rows = slice(*request.rows)
         streams, chunks = request.streams[rows], request.chunks[rows]
@@ -141,7 +145,7 @@ class StageActor:
         answer = host.answer(inputs, streams, chunks)
         self._idle_since_s = now_s()
         self._answered = True
-        return answer.buffer, Report(answer.seconds, (*recorder.spans, *answer.spans))
+        return answer.buffer, StageReport(answer.seconds, (*recorder.spans, *answer.spans))
 
     def _built(self) -> Host:
         if self._host is None:

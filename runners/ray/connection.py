@@ -10,13 +10,13 @@ from contextlib import contextmanager
 import ray
 from ray._private import ray_constants
 
-from soundstage.errors import UserError
+from soundstage.errors import Error
 
 # Everything that Ray serves stays on this machine unless an address says otherwise.
 LOOPBACK = "127.0.0.1"
 
 
-class ClusterError(UserError):
+class ClusterError(Error):
     """There is no Ray cluster to work with."""
 
     exit_code = 4

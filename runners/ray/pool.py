@@ -18,7 +18,7 @@ PATIENCE_S = 0.5
 Reference: TypeAlias = Any  # of Ray's object store; its class is not generic in what it holds
 
 
-class Crew:
+class ActorPool:
     """The actors of one stage.
 
     Whoever is asked gives the same answer, as stages are pure: which actor sits where is of no

@@ -27,17 +27,17 @@ from soundstage.graph.plan import Graph
 from soundstage.graph.port import Tensor
 from soundstage.graph.state import State, stack_controls
 from soundstage.runners.host import REMEMBERED
-from soundstage.runners.in_flight import Flights, next_state, outputs_of
+from soundstage.runners.in_flight import TicksInFlight, next_state, outputs_of
 from soundstage.runners.local import default_tick
-from soundstage.runners.ray.actor import ASIDE, Report, Request, StageActor
+from soundstage.runners.ray.actor import ASIDE, StageActor, StageCall, StageReport
 from soundstage.runners.ray.connection import cluster
 from soundstage.runners.ray.placement import Seat, Seating, actor_options, reserve, seat
-from soundstage.runners.ray.pool import Crew, Reference
+from soundstage.runners.ray.pool import ActorPool, Reference
 from soundstage.runners.runner import Chunk, StageFailed, Tick
 from soundstage.runners.spans import now_s
 from soundstage.runners.wiring import (
     CONTROLS,
-    Origin,
+    MessageOrigin,
     Wiring,
     origins,
     ports_of,
@@ -73,7 +73,7 @@ class RaySettings:
 
 
 @dataclass(frozen=True)
-class _Part:
+class _ReplicaCall:
     """What one replica was asked in one tick: references to its message and its report."""
 
     message: Reference
@@ -81,13 +81,13 @@ class _Part:
 
 
 @dataclass(frozen=True)
-class _Flight:
+class _RayTick:
     """One tick under way."""
 
     number: int
     tick: Tick
     controls: Reference
-    said: Mapping[str, tuple[_Part, ...]]
+    said: Mapping[str, tuple[_ReplicaCall, ...]]
 
 
 class _Lost(Exception):
@@ -122,7 +122,7 @@ class RayRunner:
             self._group = reserve(self._seating, self.settings.placement_timeout_s)
             if self._group is not None:
                 opened.callback(remove_placement_group, self._group)
-            self._crews: dict[str, Crew] = {}
+            self._crews: dict[str, ActorPool] = {}
             if not own:
                 opened.callback(self._kill_all)
             for name in graph.nodes:
@@ -138,7 +138,7 @@ class RayRunner:
         self, ticks: Iterable[Tick], state: State | None = None, lookahead: int = 0
     ) -> Iterator[Chunk]:
         """Makes one chunk a tick; see `Runner.stream`."""
-        flights: Flights[_Flight] = Flights(self.graph, state)
+        flights: TicksInFlight[_RayTick] = TicksInFlight(self.graph, state)
         return flights.fly(ticks, lookahead, self._submit, self._land, self._cancel)
 
     def warm_up(self, streams: int = 1) -> None:
@@ -167,10 +167,10 @@ class RayRunner:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def _crew(self, name: str) -> Crew:
+    def _crew(self, name: str) -> ActorPool:
         seats = [one for one in self._seating.seats if one.stage == name]
         replicas = self.graph.nodes[name].placement.replicas
-        return Crew([self._make(one) for one in seats], replicas)
+        return ActorPool([self._make(one) for one in seats], replicas)
 
     def _make(self, seat: Seat) -> Any:
         node = self.graph.nodes[seat.stage]
@@ -213,17 +213,17 @@ class RayRunner:
             for actor in crew.everyone:
                 ray.kill(actor)
 
-    def _submit(self, tick: Tick, before: State | _Flight) -> _Flight:
+    def _submit(self, tick: Tick, before: State | _RayTick) -> _RayTick:
         controls = stack_controls(self.graph, tick.controls)
         ports, dims = ports_of(self.graph, CONTROLS), self.graph.format.dims
         message = wire.encode(ports, controls, tick.streams, tick.chunks, dims)
-        if isinstance(before, _Flight):
+        if isinstance(before, _RayTick):
             past = {name: [part.message for part in parts] for name, parts in before.said.items()}
         else:
             messages = state_messages(self.graph, before)
             past = {name: [ray.put(buffer)] for name, buffer in messages.items()}
-        said: dict[str, tuple[_Part, ...]] = {}
-        flight = _Flight(next(self._numbers), tick, ray.put(message), said)
+        said: dict[str, tuple[_ReplicaCall, ...]] = {}
+        flight = _RayTick(next(self._numbers), tick, ray.put(message), said)
         # Actors meet their ticks in the order of asking: two streams must not mix theirs.
         with self._submitting:
             for name, crew in self._crews.items():
@@ -231,24 +231,24 @@ class RayRunner:
         return flight
 
     def _ask(
-        self, name: str, crew: Crew, flight: _Flight, past: Mapping[str, list[Reference]]
-    ) -> Iterator[_Part]:
+        self, name: str, crew: ActorPool, flight: _RayTick, past: Mapping[str, list[Reference]]
+    ) -> Iterator[_ReplicaCall]:
         tick = flight.tick
         told = [_told(origin, flight, past) for origin in origins(self.graph.nodes[name])]
         buffers = [buffer for parts in told for buffer in parts]
         parts = tuple(len(parts) for parts in told)
 
-        def ask(actor: Any, rows: slice) -> _Part:
+        def ask(actor: Any, rows: slice) -> _ReplicaCall:
             span = (rows.start, rows.stop)
-            request = Request(tick.streams, tick.chunks, span, parts, flight.number, now_s())
-            return _Part(*actor.answer.options(num_returns=2).remote(request, *buffers))
+            request = StageCall(tick.streams, tick.chunks, span, parts, flight.number, now_s())
+            return _ReplicaCall(*actor.answer.options(num_returns=2).remote(request, *buffers))
 
         shares = split(len(tick.streams), len(crew.seated))
         for actor, rows in zip(crew.seated, shares, strict=False):  # few rows leave some idle
             yield ask(actor, rows)
         crew.rehearse(lambda spare: ask(spare, shares[0]).report)
 
-    def _land(self, flights: Flights[_Flight]) -> Chunk:
+    def _land(self, flights: TicksInFlight[_RayTick]) -> Chunk:
         """Waits for every stage of a tick; what was lost on the way is asked for again."""
         for attempt in range(ATTEMPTS):
             flight = flights.under_way[0]
@@ -280,7 +280,7 @@ class RayRunner:
                 reason = f"its process died and was not back within {self._timeout}"
                 raise StageFailed(name, chunks, reason)
 
-    def _ask_again(self, flights: Flights[_Flight]) -> None:
+    def _ask_again(self, flights: TicksInFlight[_RayTick]) -> None:
         """Asks for every tick under way again, from the last state that is known.
 
         The former calls are not given up: what an actor finds in its memory, it need not compute.
@@ -289,7 +289,7 @@ class RayRunner:
         for flight in asked:
             flights.under_way.append(self._submit(flight.tick, flights.before(flight.tick)))
 
-    def _cancel(self, flight: _Flight) -> None:
+    def _cancel(self, flight: _RayTick) -> None:
         """Gives up what no actor has begun; what one is at, it ends."""
         # A stream may be forgotten after its runner, and Ray starts a cluster for whoever calls.
         if self._closed or not ray.is_initialized():
@@ -298,7 +298,7 @@ class RayRunner:
             for actor in crew.everyone:
                 actor.give_up.options(concurrency_group=ASIDE).remote(flight.number)
 
-    def _fetch(self, flight: _Flight) -> Chunk:
+    def _fetch(self, flight: _RayTick) -> Chunk:
         reports = {name: self._reports(name, flight) for name in self.graph.nodes}
         needed = {source.stage for source in self.graph.outputs.values()}
         needed |= {source.stage for source in self.graph.feedback().values()}
@@ -312,10 +312,10 @@ class RayRunner:
             tuple(span for parts in reports.values() for one in parts for span in one.spans),
         )
 
-    def _reports(self, name: str, flight: _Flight) -> list[Report]:
+    def _reports(self, name: str, flight: _RayTick) -> list[StageReport]:
         """Waits for one stage; those before it have answered, so what takes long is this one."""
         try:
-            reports: list[Report] = ray.get(
+            reports: list[StageReport] = ray.get(
                 [part.report for part in flight.said[name]], timeout=self.settings.stage_timeout_s
             )
         except GetTimeoutError as error:
@@ -329,7 +329,7 @@ class RayRunner:
                 raise report.failure
         return reports
 
-    def _messages(self, name: str, flight: _Flight) -> list[pa.Buffer]:
+    def _messages(self, name: str, flight: _RayTick) -> list[pa.Buffer]:
         try:
             return ray.get([part.message for part in flight.said[name]])
         except RayError as error:
@@ -345,7 +345,7 @@ class RayRunner:
 class _Messages(Mapping[str, "pa.Buffer"]):
     """What every stage said in a tick; fetched from the store when it is looked at."""
 
-    def __init__(self, flight: _Flight) -> None:
+    def __init__(self, flight: _RayTick) -> None:
         self._flight = flight
 
     def __getitem__(self, name: str) -> pa.Buffer:
@@ -371,7 +371,9 @@ def _own(value: Tensor) -> Tensor:
     return own
 
 
-def _told(origin: Origin, flight: _Flight, past: Mapping[str, list[Reference]]) -> list[Reference]:
+def _told(
+    origin: MessageOrigin, flight: _RayTick, past: Mapping[str, list[Reference]]
+) -> list[Reference]:
     """References to what an origin says; a part a replica."""
     if origin.stage == CONTROLS:
         return [flight.controls]

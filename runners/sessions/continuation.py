@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from soundstage.errors import InputError, UserError
+from soundstage.errors import Error, InputError
 from soundstage.graph.check import build
 from soundstage.graph.plan import FromStage, Graph, Node
 from soundstage.graph.port import Port
@@ -34,7 +34,7 @@ LEAD_S = 1.0
 GIVEN = "tokens"
 
 
-class NotContinuable(UserError):
+class NotContinuable(Error):
     """A pipeline cannot go on from a clip; the message says what it lacks."""
 
     exit_code: ClassVar[int] = 4

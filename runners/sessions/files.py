@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from soundstage.errors import Error
 from soundstage.files import replacing, reporting
 from soundstage.graph import wire
 from soundstage.graph.plan import Graph
@@ -21,8 +22,10 @@ KIND = b"soundstage session 1"
 MAGIC = b"ARROW1"
 
 
-class SessionFileError(ValueError):
+class SessionFileError(Error, ValueError):
     """A file that is no session, is damaged, or does not belong to this graph or its weights."""
+
+    exit_code = 3
 
 
 @dataclass(frozen=True)

@@ -15,14 +15,14 @@ import numpy as np
 import soxr
 
 from soundstage.audio.clips import LOUDEST
-from soundstage.errors import InputError, UserError
+from soundstage.errors import Error, InputError
 from soundstage.graph.format import Format
 from soundstage.graph.plan import Graph
 
 KIND = "live audio"
 
 
-class NotInjectable(UserError):
+class NotInjectable(Error):
     """A pipeline takes no audio."""
 
     exit_code: ClassVar[int] = 4

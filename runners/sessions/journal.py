@@ -24,7 +24,7 @@ from soundstage.runners.sessions.files import (
     session_messages,
     state_message,
 )
-from soundstage.runners.sessions.journal_file import Entry, header, read_journal
+from soundstage.runners.sessions.journal_file import JournalEntry, header, read_journal
 
 if TYPE_CHECKING:
     import io
@@ -38,7 +38,7 @@ class JournalWriter:
     """Commits chunks. Made by `open_journal`."""
 
     def __init__(
-        self, path: Path, graph: Graph, beginning: bytes, first: Entry, limit_bytes: int
+        self, path: Path, graph: Graph, beginning: bytes, first: JournalEntry, limit_bytes: int
     ) -> None:
         self._path = path
         self._graph = graph
@@ -165,6 +165,6 @@ def _counts(path: Path, graph: Graph, state: bytes) -> tuple[int, int]:
     return found.chunks, found.samples
 
 
-def _entry(chunk: int, samples: int, messages: Mapping[str, pa.Buffer]) -> Entry:
+def _entry(chunk: int, samples: int, messages: Mapping[str, pa.Buffer]) -> JournalEntry:
     state, controls = messages["state"].to_pybytes(), messages["controls"].to_pybytes()
-    return Entry(chunk, samples, state, controls)
+    return JournalEntry(chunk, samples, state, controls)

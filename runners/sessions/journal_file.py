@@ -64,7 +64,7 @@ class Journal:
 
 
 @dataclass(frozen=True)
-class Entry:
+class JournalEntry:
     """One entry, as told at the top of this file."""
 
     chunk: int
@@ -160,7 +160,7 @@ def _digest(told: Mapping[bytes, bytes]) -> str:
     return digest.hexdigest()
 
 
-def _last(path: Path, entries: pa.Buffer) -> Entry:
+def _last(path: Path, entries: pa.Buffer) -> JournalEntry:
     """The last whole entry.
 
     Raises:
@@ -179,7 +179,7 @@ def _last(path: Path, entries: pa.Buffer) -> Entry:
     return last
 
 
-def _read(reader: pa.NativeFile) -> Entry | None:
+def _read(reader: pa.NativeFile) -> JournalEntry | None:
     """The entry that begins where the reader stands; None if there is no whole one."""
     try:
         batch = pa.ipc.read_record_batch(pa.ipc.read_message(reader), _COLUMNS)
@@ -191,7 +191,7 @@ def _read(reader: pa.NativeFile) -> Entry | None:
     crc32 = row.pop("crc32")
     if None in row.values():
         return None
-    entry = Entry(**row)
+    entry = JournalEntry(**row)
     return entry if entry.crc32 == crc32 else None
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from soundstage.audio.provenance import AudioPrompt, Provenance, TextPrompt, Weights
+from soundstage.audio.provenance import AudioPrompt, Provenance, StageWeights, TextPrompt
 from soundstage.graph.plan import Graph
 from soundstage.runners.sessions.prompts import Audio, Text
 
@@ -43,7 +43,9 @@ def describe(
         prompts=tuple(map(_prompt, prompts)) or _prompts_of(row),
         seeds=(int(row["seed"]),) if "seed" in row else (),
         controls=numbers,
-        weights={name: Weights(entry["digest"], entry["note"]) for name, entry in weights.items()},
+        weights={
+            name: StageWeights(entry["digest"], entry["note"]) for name, entry in weights.items()
+        },
         chunks=chunks,
         random_weights=any("random" in entry["note"] for entry in weights.values()),
     )

@@ -12,7 +12,7 @@ import numpy as np
 
 from soundstage.errors import InputError
 from soundstage.graph.wire import WireError
-from soundstage.runners.traces.deviation import PortComparison, Tally
+from soundstage.runners.traces.deviation import PortComparison, PortDeviation
 from soundstage.runners.traces.message_columns import Column, Columns, read_columns
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class Comparer:
         self._names = (left, right)
         self._tolerance = tolerance
         self._ticks = 0
-        self._tallies: dict[tuple[str, str], Tally] = {}
+        self._tallies: dict[tuple[str, str], PortDeviation] = {}
         self._first: Difference | None = None
         # By what is at fault, so that a fault of every tick is told once.
         self._faults: dict[tuple[str, ...], str] = {}
@@ -200,7 +200,7 @@ class Comparer:
             return
         tally = self._tallies.get((stage, port))
         if tally is None:
-            tally = Tally(one.kind, one.dtype, self._tolerance)
+            tally = PortDeviation(one.kind, one.dtype, self._tolerance)
             self._tallies[stage, port] = tally
         for row in range(min(len(one.rows), len(other.rows))):
             index = tally.add(one.rows[row], other.rows[row])

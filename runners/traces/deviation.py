@@ -47,7 +47,7 @@ class PortComparison:
         )
 
 
-class Tally:
+class PortDeviation:
     """Adds up how two runs differ on one port, row by row."""
 
     def __init__(self, kind: str, dtype: str, tolerance: float) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from soundstage.errors import InputError, UsageError
-from soundstage.files import replacing
+from soundstage.files import check_writable
 from soundstage.graph import wire
 from soundstage.graph.check import build
 from soundstage.graph.overrides import apply
@@ -163,15 +163,10 @@ def _settings(stage: str, params: Iterable[str]) -> Iterator[str]:
         yield f"{stage}.params.{text}"
 
 
-class _Untouched(Exception):
-    """Leaves a file that was opened only to see whether it can be."""
-
-
 def _refuse_unwritable(target: Path, path: Path) -> None:
     if target.resolve() == path.resolve():
         raise UsageError(f"--output {target} is the recorded run itself; give another name")
-    with suppress(_Untouched), replacing(target):
-        raise _Untouched
+    check_writable(target)
 
 
 def _state(graph: Graph, trace: Trace) -> State:

@@ -40,7 +40,7 @@ _END = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 
 
 @dataclass(frozen=True)
-class Entry:
+class TraceEntry:
     """One message of a run.
 
     Attributes:
@@ -76,7 +76,7 @@ class Trace:
     state: bytes
     complete: bool
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self) -> Iterator[TraceEntry]:
         """Reads the messages tick by tick; holds one tick in memory.
 
         Raises:
@@ -107,12 +107,12 @@ class Trace:
                 raise _damaged(self.path)
             yield {entry.stage: entry.message for entry in entries}
 
-    def _rows(self, batch: pa.RecordBatch) -> Iterator[Entry]:
+    def _rows(self, batch: pa.RecordBatch) -> Iterator[TraceEntry]:
         for tick, stage, message, crc32 in zip(*batch.columns, strict=True):
             buffer = message.as_buffer()
             if zlib.crc32(buffer) != crc32.as_py():
                 raise _damaged(self.path)
-            yield Entry(tick.as_py(), stage.as_py(), buffer)
+            yield TraceEntry(tick.as_py(), stage.as_py(), buffer)
 
 
 class TraceWriter:

@@ -28,7 +28,7 @@ LOUDEST = 1.0
 BENT_FROM = 0.8
 
 
-class Weights(NamedTuple):
+class BandCodecWeights(NamedTuple):
     """What the codec has learned.
 
     Attributes:
@@ -78,7 +78,7 @@ class BandCodec:
     """
 
     def __init__(
-        self, measures: Measures, weights: Weights, device: jax.Device | None = None
+        self, measures: Measures, weights: BandCodecWeights, device: jax.Device | None = None
     ) -> None:
         self.measures = measures
         self.sample_rate_hz = measures.sample_rate_hz
@@ -168,7 +168,7 @@ class BandCodec:
         places = (more_right / (both + m.floor**2)).reshape(frames, m.hops, m.pans).mean(axis=1)
         return jnp.concatenate([bands.reshape(frames, -1), m.pan_gain * places], axis=1)
 
-    def _encode(self, weights: Weights, audio: jax.Array, levels: int) -> jax.Array:
+    def _encode(self, weights: BandCodecWeights, audio: jax.Array, levels: int) -> jax.Array:
         features = jax.vmap(self._features)(audio)
         embeddings = (features - weights.mean[None, None]) @ weights.analysis
         return rvq.encode(embeddings, weights.codebooks[:levels])
@@ -176,7 +176,7 @@ class BandCodec:
     # ---- codes to audio
 
     def _decode_on(
-        self, weights: Weights, codes: jax.Array, memory: jax.Array
+        self, weights: BandCodecWeights, codes: jax.Array, memory: jax.Array
     ) -> tuple[jax.Array, jax.Array]:
         m = self.measures
         begun, before, past = self._unpacked(memory)
@@ -200,7 +200,7 @@ class BandCodec:
         )
         return jnp.stack(sides, axis=1), kept
 
-    def _loudness(self, weights: Weights, embeddings: jax.Array) -> _Loudness:
+    def _loudness(self, weights: BandCodecWeights, embeddings: jax.Array) -> _Loudness:
         """The sound of all frames but the first and the last; the first's last spectra only."""
         m = self.measures
         count = len(embeddings) - m.taps + 1
@@ -252,7 +252,7 @@ def load_bandcodec(
 
     Args:
         measures: what the weights are made for.
-        source: has the arrays of `Weights.names()`.
+        source: has the arrays of `BandCodecWeights.names()`.
         device: where the arrays go; None = JAX's default.
 
     Returns:
@@ -261,9 +261,9 @@ def load_bandcodec(
     Raises:
         WeightsError: an array is missing, has another shape, or is not finite.
     """
-    names, shapes = Weights.names(), Weights.shapes(measures)
+    names, shapes = BandCodecWeights.names(), BandCodecWeights.shapes(measures)
     arrays = {name: source.read(name, shape) for name, shape in zip(names, shapes, strict=True)}
     for name, array in arrays.items():
         check_finite(source.note, name, array)
-    weights = Weights(*(jnp.asarray(arrays[name]) for name in names))
+    weights = BandCodecWeights(*(jnp.asarray(arrays[name]) for name in names))
     return BandCodec(measures, weights, device), arrays_digest(arrays), source.note

@@ -21,7 +21,7 @@ from soundstage.stages.depthformer.model import Depthformer
 from soundstage.stages.depthformer.vocabulary import PAD
 
 
-class Chunk(NamedTuple):
+class ChunkConstants(NamedTuple):
     """What stays the same while a chunk is made.
 
     Attributes:
@@ -41,7 +41,7 @@ class Chunk(NamedTuple):
     level_bias: jax.Array
 
 
-class Progress(NamedTuple):
+class FrameCarry(NamedTuple):
     """What one frame hands to the next.
 
     Attributes:
@@ -87,7 +87,7 @@ def sample_chunk(
     tokens = jnp.concatenate([prompt, unprompted])
     temporal, depth = model.decoder.temporal_decoder, model.decoder.depth_decoder
     prompt_seen = _read(model, tokens, prompts_at_once or len(tokens))
-    chunk = Chunk(
+    chunk = ChunkConstants(
         sampling,
         alphabet.heads(model),
         prompt_seen,
@@ -95,7 +95,7 @@ def sample_chunk(
         temporal.relpos_bias(frames),
         depth.relpos_bias_depth(config.num_levels),
     )
-    start = Progress(
+    start = FrameCarry(
         model.first_frame(2 * rows),
         empty_cache(config, 2 * rows, config.num_temporal_layers, frames),
         chooser.start(sampling),
@@ -116,12 +116,12 @@ def _read(model: Depthformer, tokens: jax.Array, at_once: int) -> list[KeysValue
 
 def _sample_frame(
     model: Depthformer,
-    chunk: Chunk,
+    chunk: ChunkConstants,
     alphabet: Alphabet,
     chooser: Chooser,
-    progress: Progress,
+    progress: FrameCarry,
     frame: jax.Array,
-) -> tuple[Progress, jax.Array]:
+) -> tuple[FrameCarry, jax.Array]:
     bias = jax.lax.dynamic_slice_in_dim(chunk.frame_bias, frame, 1, axis=2)
     x, caches = model.decoder.temporal_decoder(
         progress.x, progress.caches, frame, bias, chunk.prompt, chunk.prompt_bias
@@ -130,20 +130,20 @@ def _sample_frame(
     empty = empty_cache(config, x.shape[0], config.num_depth_layers, levels)
     noise, keys = chooser.noise(progress.keys, frame, levels, alphabet.choices(model))
     step = partial(_sample_level, model, chunk, alphabet, chooser)
-    start = (Progress(x, empty, keys, progress.ended), jnp.zeros_like(x))
+    start = (FrameCarry(x, empty, keys, progress.ended), jnp.zeros_like(x))
     (last, total), choices = jax.lax.scan(step, start, (jnp.arange(levels), noise))
     # choices: [level, row]
-    return Progress(total / levels, caches, keys, last.ended), choices
+    return FrameCarry(total / levels, caches, keys, last.ended), choices
 
 
 def _sample_level(
     model: Depthformer,
-    chunk: Chunk,
+    chunk: ChunkConstants,
     alphabet: Alphabet,
     chooser: Chooser,
-    carry: tuple[Progress, jax.Array],
+    carry: tuple[FrameCarry, jax.Array],
     step: tuple[jax.Array, jax.Array],
-) -> tuple[tuple[Progress, jax.Array], jax.Array]:
+) -> tuple[tuple[FrameCarry, jax.Array], jax.Array]:
     (progress, total), (level, noise) = carry, step
     bias = jax.lax.dynamic_slice_in_dim(chunk.level_bias, level, 1, axis=2)
     x, caches = model.decoder.depth_decoder(progress.x, progress.caches, level, bias)
@@ -154,7 +154,7 @@ def _sample_level(
     ended = progress.ended | alphabet.ends(choice)
     embedded = model.embed(alphabet.ids(model, choice, level))[:, None]  # [row, 1, D]
     x = jnp.concatenate([embedded, embedded])
-    return (Progress(x, caches, progress.keys, ended), total + x), choice
+    return (FrameCarry(x, caches, progress.keys, ended), total + x), choice
 
 
 @partial(jax.jit, static_argnames=("graph", "frames", "alphabet", "chooser", "prompts_at_once"))

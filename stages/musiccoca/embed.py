@@ -21,7 +21,7 @@ from soundstage.stages.musiccoca.files import (
     VOCABULARY,
     read_files,
 )
-from soundstage.stages.musiccoca.litert import Graph
+from soundstage.stages.musiccoca.litert import TfliteGraph
 from soundstage.stages.musiccoca.memory import Memory
 from soundstage.stages.musiccoca.text import load_vocabulary
 from soundstage.stages.ports import STYLE_EMBEDDING
@@ -102,8 +102,8 @@ class Embed:
         files = read_files(params.weights, [*names, MAPPER] if params.mapper else names)
         self.weights_digest, self.weights_note = files.digest, files.note
 
-        def graph(name: str) -> Graph:
-            return Graph(name, files.contents[name])
+        def graph(name: str) -> TfliteGraph:
+            return TfliteGraph(name, files.contents[name])
 
         width = format.style_dim
         vocabulary = load_vocabulary(VOCABULARY, files.contents[VOCABULARY])

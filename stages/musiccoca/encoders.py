@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from soundstage.stages.musiccoca.litert import Graph
+from soundstage.stages.musiccoca.litert import TfliteGraph
 from soundstage.stages.musiccoca.text import TEXT_IDS, normal_text, text_ids
 from soundstage.stages.style_towers.text import SentencePieces
 from soundstage.stages.weights.array_source import WeightsError
@@ -20,7 +20,7 @@ class TextEncoder:
         WeightsError: the graph takes or gives anything else.
     """
 
-    def __init__(self, graph: Graph, vocabulary: SentencePieces, style_dim: int) -> None:
+    def __init__(self, graph: TfliteGraph, vocabulary: SentencePieces, style_dim: int) -> None:
         sockets = [("int32", TEXT_IDS), ("float32", TEXT_IDS)]
         # The two are told apart by dtype: their order differs from file to file.
         self._paddings_first = bool(graph.inputs) and graph.inputs[0].dtype == np.float32
@@ -49,7 +49,7 @@ class AudioEncoder:
     """
 
     def __init__(
-        self, preprocessor: Graph, encoder: Graph, clip_samples: int, style_dim: int
+        self, preprocessor: TfliteGraph, encoder: TfliteGraph, clip_samples: int, style_dim: int
     ) -> None:
         self._preprocessor, self._encoder, self._style_dim = preprocessor, encoder, style_dim
         preprocessor.require([("float32", clip_samples)])
@@ -77,7 +77,7 @@ class Mapper:
         WeightsError: the graph takes or gives anything else.
     """
 
-    def __init__(self, graph: Graph, seed: int, style_dim: int) -> None:
+    def __init__(self, graph: TfliteGraph, seed: int, style_dim: int) -> None:
         graph.require([("float32", style_dim)] * 2)
         self._graph, self._style_dim = graph, style_dim
         # NumPy's legacy generator is what the reference draws with.

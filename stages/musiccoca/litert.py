@@ -12,7 +12,7 @@ from soundstage.stages.weights.array_source import WeightsError
 
 
 @dataclass(frozen=True)
-class Socket:
+class TfliteTensor:
     """An input of a graph, as its file declares it.
 
     Attributes:
@@ -31,7 +31,7 @@ class Socket:
         return prod(self.shape)
 
 
-class Graph:
+class TfliteGraph:
     """One compiled graph; threads that call it at the same time wait for each other.
 
     Args:
@@ -61,7 +61,9 @@ class Graph:
         if not outputs:
             raise WeightsError(f"{name}: is a graph that gives nothing; fetch it again")
         self.inputs = tuple(
-            Socket(detail["index"], np.dtype(detail["dtype"]), tuple(map(int, detail["shape"])))
+            TfliteTensor(
+                detail["index"], np.dtype(detail["dtype"]), tuple(map(int, detail["shape"]))
+            )
             for detail in inputs
         )
         self._output = outputs[0]["index"]

@@ -10,7 +10,7 @@ import numpy as np
 from soundstage.graph.format import Format
 from soundstage.graph.port import Port
 from soundstage.stages.musiccoca.files import QUANTIZER, read_files
-from soundstage.stages.musiccoca.litert import Graph
+from soundstage.stages.musiccoca.litert import TfliteGraph
 from soundstage.stages.ports import STYLE_EMBEDDING, STYLE_TOKENS
 from soundstage.stages.rvq import check_codes
 from soundstage.stages.weights.array_source import WeightsError
@@ -61,7 +61,7 @@ class Quantize:
         files = read_files(params.weights, [QUANTIZER])
         self.weights_digest, self.weights_note = files.digest, files.note
         self._levels, self._codebook_size = format.style_levels, format.codebook_size
-        self._graph = Graph(QUANTIZER, files.contents[QUANTIZER])
+        self._graph = TfliteGraph(QUANTIZER, files.contents[QUANTIZER])
         self._graph.require([("float32", format.style_dim)])
         codes = self._graph(np.zeros(format.style_dim, np.float32))
         if codes.dtype != np.int32 or codes.size < self._levels:

@@ -10,10 +10,10 @@ import numpy as np
 
 from soundstage.stages.verification import depthformer, spectrostream
 from soundstage.stages.verification.recording import (
+    ArrayVerdict,
     Ledger,
     Recording,
-    Report,
-    Row,
+    VerificationReport,
     VerifyError,
     read_json,
 )
@@ -22,8 +22,8 @@ from soundstage.stages.weights.sources import open_source
 from soundstage.stages.weights.t5x import T5xSource
 
 __all__ = [
-    "Report",
-    "Row",
+    "ArrayVerdict",
+    "VerificationReport",
     "VerifyError",
     "print_heading",
     "print_report",
@@ -38,7 +38,9 @@ CHECKS = {
 }
 
 
-def verify(folder: Path, on_row: Callable[[Row], None] = lambda row: None) -> Report:
+def verify(
+    folder: Path, on_row: Callable[[ArrayVerdict], None] = lambda row: None
+) -> VerificationReport:
     """Runs our network on the recorded inputs of a folder and compares the results.
 
     Args:
@@ -122,7 +124,7 @@ def _check_manifest(path: Path, source: ArraySource, ledger: Ledger) -> None:
     ledger.judge(f"manifest/crc32 of {len(tensors)} weights", len(wrong), 0, note)
 
 
-def print_row(row: Row, stream: TextIO) -> None:
+def print_row(row: ArrayVerdict, stream: TextIO) -> None:
     """Prints one line: the array, its largest error, the tolerance, the verdict, a note."""
     numbers = f"{'':>10} {'':>10}"
     if row.error is not None and row.tolerance is not None:
@@ -136,7 +138,7 @@ def print_heading(stream: TextIO) -> None:
     print(columns, file=stream)
 
 
-def print_summary(report: Report, stream: TextIO) -> None:
+def print_summary(report: VerificationReport, stream: TextIO) -> None:
     """Prints the verdict on the whole recording in one line."""
     counts = f"{report.count('ok')} ok, {report.count('FAIL')} FAIL"
     counts += f", {report.count('not checked')} not checked"
@@ -146,7 +148,7 @@ def print_summary(report: Report, stream: TextIO) -> None:
     print(f"{report.model} with {report.weights_note}: {counts}: {verdict}", file=stream)
 
 
-def print_report(report: Report, stream: TextIO) -> None:
+def print_report(report: VerificationReport, stream: TextIO) -> None:
     """Prints heading, every row and the summary."""
     print_heading(stream)
     for row in report.rows:

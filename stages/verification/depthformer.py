@@ -9,7 +9,7 @@ import re
 import numpy as np
 
 from soundstage.stages.depthformer.config import DepthformerConfig
-from soundstage.stages.verification.depthformer_network import Network
+from soundstage.stages.verification.depthformer_network import RecordedDepthformer
 from soundstage.stages.verification.depthformer_runs import Runs
 from soundstage.stages.verification.depthformer_tolerances import Tolerances, rms
 from soundstage.stages.verification.recording import Ledger, Recording, VerifyError, guarded
@@ -38,7 +38,11 @@ class DepthformerCheck:
     """The comparisons. Arrays are looked up by name, whatever file they are in."""
 
     def __init__(
-        self, recording: Recording, ledger: Ledger, network: Network, source: ArraySource
+        self,
+        recording: Recording,
+        ledger: Ledger,
+        network: RecordedDepthformer,
+        source: ArraySource,
     ) -> None:
         self.ledger = ledger
         self.network = network
@@ -184,7 +188,7 @@ def check(recording: Recording, source: ArraySource, ledger: Ledger) -> None:
         VerifyError: config.json does not describe a Depthformer.
         WeightsError: the weights do not fit it.
     """
-    network = Network.load(_config(recording), source)
+    network = RecordedDepthformer.load(_config(recording), source)
     checker = DepthformerCheck(recording, ledger, network, source)
     checker.inputs()
     checker.weights(source)

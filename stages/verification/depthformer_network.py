@@ -52,7 +52,7 @@ class Explained(NamedTuple):
     gap: np.ndarray
 
 
-class Network:
+class RecordedDepthformer:
     """A loaded Depthformer; every method takes and returns NumPy arrays, [row, ...]."""
 
     def __init__(self, model: Depthformer) -> None:
@@ -66,7 +66,7 @@ class Network:
         self._own = _compiled(graph, lambda model, normed: model.own_level_logits(normed))
 
     @classmethod
-    def load(cls, config: DepthformerConfig, source: ArraySource) -> "Network":
+    def load(cls, config: DepthformerConfig, source: ArraySource) -> "RecordedDepthformer":
         """Loads the weights of a source into a network of these sizes."""
         return cls(load_depthformer(config, source, None)[0])
 
@@ -104,7 +104,7 @@ class Network:
         """[row, frame, level, width] -> [row, frame, level, code]."""
         return np.asarray(self._own(self._state, jnp.asarray(normed)))
 
-    def rounded_otherwise(self, source: ArraySource) -> "Network":
+    def rounded_otherwise(self, source: ArraySource) -> "RecordedDepthformer":
         """The same network with other rounding errors, of the size that innocent ones have.
 
         In float32 every weight moves by up to one unit in its last place; measured against
@@ -112,7 +112,9 @@ class Network:
         bfloat16 it is the network with float32 activations.
         """
         if self.config.activation_dtype != "float32":
-            return Network.load(replace(self.config, activation_dtype="float32"), source)
+            return RecordedDepthformer.load(
+                replace(self.config, activation_dtype="float32"), source
+            )
         random = np.random.default_rng(0)
 
         def moved(weights: jax.Array) -> jax.Array:

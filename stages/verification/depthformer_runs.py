@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from soundstage.stages.verification.depthformer_network import Draw, Explained, Network
+from soundstage.stages.verification.depthformer_network import Draw, Explained, RecordedDepthformer
 from soundstage.stages.verification.depthformer_tolerances import Tolerances
 from soundstage.stages.verification.recording import Ledger, guarded
 
@@ -21,7 +21,7 @@ SHIPPED = "drawn with unsafe_rbg, which promises no equality between machines"
 
 
 @dataclass(frozen=True)
-class Decode:
+class RecordedDecode:
     """One recorded decode.
 
     Attributes:
@@ -51,7 +51,7 @@ class Runs:
         arrays: Mapping[str, np.ndarray],
         keys: Mapping[str, str],
         ledger: Ledger,
-        network: Network,
+        network: RecordedDepthformer,
         tolerances: Tolerances,
     ) -> None:
         self.arrays = arrays
@@ -73,18 +73,18 @@ class Runs:
             if RUN.fullmatch(name):
                 self.ledger.skip(self.ledger.open([key]), "needs the tokens of its run")
 
-    def _found(self) -> list[Decode]:
+    def _found(self) -> list[RecordedDecode]:
         found = []
         for name in self.arrays:
             if match := GREEDY.fullmatch(name):
                 past = f"encoder_tokens{match['fresh'] or ''}"
                 draw = Draw(float(match["weight"]), 0.0, 0, None)
-                found.append(Decode(name, past, draw, bool(match["own"]), {}))
+                found.append(RecordedDecode(name, past, draw, bool(match["own"]), {}))
             elif (match := RUN.fullmatch(name)) and match["part"] == "tokens":
                 found.append(self._run(name, match))
         return found
 
-    def _run(self, name: str, match: re.Match[str]) -> Decode:
+    def _run(self, name: str, match: re.Match[str]) -> RecordedDecode:
         stem = name.removesuffix("tokens")
         others = ("steps_run", "scores", "top_ids", "top_logits", "logsumexp")
         parts = {part: stem + part for part in others if stem + part in self.arrays}
@@ -96,9 +96,9 @@ class Runs:
         )
         special = f"{match['special']}_column" if match["special"] else None
         past = "encoder_tokens" if match["past"] == "ctx" else "encoder_tokens_fresh"
-        return Decode(name, past, draw, False, parts, special, int(match["column"] or 0))
+        return RecordedDecode(name, past, draw, False, parts, special, int(match["column"] or 0))
 
-    def _check(self, decode: Decode) -> None:
+    def _check(self, decode: RecordedDecode) -> None:
         for part, reason in (
             ("steps_run", "an input: how long the original's loop ran"),
             ("scores", "means nothing after guidance"),
@@ -123,7 +123,7 @@ class Runs:
         self._values(decode, explained)
         self._tokens(decode, rows, explained)
 
-    def _rows(self, decode: Decode) -> list[tuple[int, int]] | None:
+    def _rows(self, decode: RecordedDecode) -> list[tuple[int, int]] | None:
         """Per decode that counts, its prompted and its unprompted row; None = they do not pair."""
         count = len(self.arrays[decode.name])
         if not decode.draw.weight:
@@ -132,7 +132,7 @@ class Runs:
 
     # ---- step by step, given the recorded tokens
 
-    def _explained(self, decode: Decode, rows: list[tuple[int, int]]) -> list[Explained]:
+    def _explained(self, decode: RecordedDecode, rows: list[tuple[int, int]]) -> list[Explained]:
         tokens = self.arrays[decode.name]
         prompts = self.arrays[decode.past]
         head = self.network.head
@@ -153,7 +153,7 @@ class Runs:
             )  # fmt: skip
         return found
 
-    def _ids(self, decode: Decode, steps: tuple[int, ...], rows: int) -> np.ndarray:
+    def _ids(self, decode: RecordedDecode, steps: tuple[int, ...], rows: int) -> np.ndarray:
         name = decode.parts.get("top_ids")
         if name is None:
             return np.zeros((rows, *steps, 1), np.int32)
@@ -162,7 +162,7 @@ class Runs:
         whole[:, : ids.shape[1]] = ids[:rows]
         return whole.reshape(rows, *steps, -1)
 
-    def _values(self, decode: Decode, explained: list[Explained]) -> None:
+    def _values(self, decode: RecordedDecode, explained: list[Explained]) -> None:
         """Compares recorded guided logits; guidance multiplies rounding by 1 + 2 w at most."""
         spread = 1 + 2 * decode.draw.weight
         if "logsumexp" in decode.parts:
@@ -192,7 +192,7 @@ class Runs:
     # ---- the decode as a whole
 
     def _tokens(
-        self, decode: Decode, rows: list[tuple[int, int]], explained: list[Explained]
+        self, decode: RecordedDecode, rows: list[tuple[int, int]], explained: list[Explained]
     ) -> None:
         key, recorded = self.keys[decode.name], self.arrays[decode.name]
         ran = self._ran(decode)
@@ -223,13 +223,13 @@ class Runs:
         else:
             self.ledger.judge(key, wrong, 0, note)
 
-    def _ran(self, decode: Decode) -> int:
+    def _ran(self, decode: RecordedDecode) -> int:
         length = self.arrays[decode.name].shape[1]
         if "steps_run" not in decode.parts:
             return length
         return min(int(self.arrays[decode.parts["steps_run"]]), length)
 
-    def _unexplained(self, decode: Decode, explained: list[Explained], ran: int) -> int:
+    def _unexplained(self, decode: RecordedDecode, explained: list[Explained], ran: int) -> int:
         """Steps at which our best choice clearly beats the recorded one."""
         spread = 2 * (1 + 2 * decode.draw.weight) / (decode.draw.temperature or 1)
         wrong = 0
@@ -238,7 +238,7 @@ class Runs:
             wrong += int((~(part.gap.reshape(-1)[:ran] <= tie)).sum())
         return wrong
 
-    def _decoded(self, decode: Decode, rows: list[tuple[int, int]]) -> np.ndarray:
+    def _decoded(self, decode: RecordedDecode, rows: list[tuple[int, int]]) -> np.ndarray:
         prompts = self.arrays[decode.past]
         frames = self.arrays[decode.name].shape[1] // self.network.config.num_levels
         weights = np.full(len(rows), decode.draw.weight, np.float32)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from soundstage.stages.verification.depthformer_network import Network
+from soundstage.stages.verification.depthformer_network import RecordedDepthformer
 from soundstage.stages.weights.array_source import ArraySource
 
 # What the README of the recording gives for its network, absolute, and the share of that network's
@@ -49,7 +49,7 @@ class Tolerances:
     @classmethod
     def measured(
         cls,
-        network: Network,
+        network: RecordedDepthformer,
         source: ArraySource,
         prompts: np.ndarray | None,
         targets: np.ndarray | None,
@@ -102,7 +102,9 @@ def rms(array: np.ndarray) -> float:
     return float(np.sqrt(np.mean(np.square(array.astype(np.float64)))))
 
 
-def _outputs(network: Network, prompts: np.ndarray, targets: np.ndarray) -> dict[str, np.ndarray]:
+def _outputs(
+    network: RecordedDepthformer, prompts: np.ndarray, targets: np.ndarray
+) -> dict[str, np.ndarray]:
     temporal, _, normed = network.forced(prompts, targets)
     step = normed.reshape(len(normed), -1, normed.shape[-1])[:, -1]
     return {

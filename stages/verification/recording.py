@@ -12,19 +12,19 @@ from typing import Any, Literal
 
 import numpy as np
 
-from soundstage.errors import UserError
+from soundstage.errors import Error
 
 Status = Literal["ok", "FAIL", "not checked"]
 
 
-class VerifyError(UserError):
+class VerifyError(Error):
     """A folder that cannot be verified at all: a verification that failed, not a bad command."""
 
     exit_code = 1
 
 
 @dataclass(frozen=True)
-class Row:
+class ArrayVerdict:
     """One line of the report.
 
     Attributes:
@@ -43,7 +43,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Report:
+class VerificationReport:
     """What became of every array of a recording.
 
     Attributes:
@@ -57,7 +57,7 @@ class Report:
     folder: Path
     model: str
     weights_note: str
-    rows: tuple[Row, ...]
+    rows: tuple[ArrayVerdict, ...]
     compared: int
 
     def count(self, status: Status) -> int:
@@ -101,11 +101,13 @@ class Recording:
             raise VerifyError(f"{folder}: nothing recorded: no arrays in any .npz file")
         return cls(folder, config, arrays)
 
-    def report(self, weights_note: str, rows: Iterable[Row]) -> Report:
+    def report(self, weights_note: str, rows: Iterable[ArrayVerdict]) -> VerificationReport:
         """Sums up."""
         rows = tuple(rows)
         judged = [row for row in rows if row.name in self.arrays and row.status != "not checked"]
-        return Report(self.folder, self.config["model"], weights_note, rows, len(judged))
+        return VerificationReport(
+            self.folder, self.config["model"], weights_note, rows, len(judged)
+        )
 
     def names(self, file: str) -> list[str]:
         """The names of a file's arrays, without the file."""
@@ -156,10 +158,10 @@ class Ledger:
     """
 
     recording: Recording
-    on_row: Callable[[Row], None]
-    rows: list[Row] = field(default_factory=list)
+    on_row: Callable[[ArrayVerdict], None]
+    rows: list[ArrayVerdict] = field(default_factory=list)
 
-    def add(self, row: Row) -> None:
+    def add(self, row: ArrayVerdict) -> None:
         """Adds a row."""
         self.rows.append(row)
         self.on_row(row)
@@ -167,7 +169,7 @@ class Ledger:
     def skip(self, names: Iterable[str], reason: str) -> None:
         """Lists arrays that are not compared."""
         for name in names:
-            self.add(Row(name, "not checked", note=reason))
+            self.add(ArrayVerdict(name, "not checked", note=reason))
 
     def compare(self, name: str, got: np.ndarray, tolerance: float, note: str = "") -> None:
         """Compares numbers by their largest absolute difference.
@@ -189,7 +191,7 @@ class Ledger:
             note = "empty, as it must be"
         elif math.isnan(error):
             note = "NaN in our result or in the recording"
-        self.add(Row(name, status, error, tolerance, note))
+        self.add(ArrayVerdict(name, status, error, tolerance, note))
 
     def compare_exactly(self, name: str, got: np.ndarray, note: str = "") -> None:
         """Compares integers or truth values; the error is the number of wrong ones."""
@@ -200,12 +202,12 @@ class Ledger:
     def judge(self, name: str, error: float, tolerance: float, note: str = "") -> None:
         """Adds a row for an error already measured."""
         status: Status = "ok" if error <= tolerance else "FAIL"
-        self.add(Row(name, status, float(error), float(tolerance), note))
+        self.add(ArrayVerdict(name, status, float(error), float(tolerance), note))
 
     def fail(self, names: Iterable[str], reason: str) -> None:
         """Lists arrays that could not be compared through somebody's fault."""
         for name in names:
-            self.add(Row(name, "FAIL", note=reason))
+            self.add(ArrayVerdict(name, "FAIL", note=reason))
 
     def open(self, names: Iterable[str]) -> list[str]:
         """Those of these arrays that have no row yet."""

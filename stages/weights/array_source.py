@@ -6,12 +6,16 @@ from typing import Protocol
 
 import numpy as np
 
+from soundstage.errors import Error
+
 # Containers that published files put in front of the names of the specs.
 CONTAINERS = ("params", "soundstream", "target")
 
 
-class WeightsError(ValueError):
+class WeightsError(Error, ValueError):
     """Weights that cannot be used; the message says what, where and what to do."""
+
+    exit_code = 5
 
 
 class ArraySource(Protocol):

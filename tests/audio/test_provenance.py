@@ -14,8 +14,8 @@ from soundstage.audio.provenance import (
     NOISE,
     AudioPrompt,
     Provenance,
+    StageWeights,
     TextPrompt,
-    Weights,
     from_comment,
 )
 from soundstage.audio.reader import open_audio
@@ -33,7 +33,7 @@ RECORD = Provenance(
     ),
     seeds=(7, 2**63 - 1),
     controls={"temperature": 1.1, "top_k": 40, "guidance": 5.0},
-    weights={"sample": Weights("ef" * 32, "random weights, seed 0")},
+    weights={"sample": StageWeights("ef" * 32, "random weights, seed 0")},
     chunks=5,
     random_weights=True,
 )

@@ -28,7 +28,7 @@ def opened(preset, **controls):
 def record(session, path, chunks):
     """Plays and writes down what was said; returns the chunks."""
     weights = session.runner.weights()
-    with open_trace(path, session.graph, weights, session.state, soundstage.version()) as trace:
+    with open_trace(path, session.graph, weights, session.state, soundstage.__version__) as trace:
         made = [next(session) for _ in range(chunks)]
         for chunk in made:
             trace.write(chunk)

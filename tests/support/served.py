@@ -15,7 +15,7 @@ from websockets.sync.client import ClientConnection, connect
 from wires import PATIENCE_S, free_port
 
 import soundstage
-from soundstage.apps.server.connection import Desk
+from soundstage.apps.server.connection import ServerContext
 from soundstage.apps.server.lifetime import configured
 from soundstage.apps.server.listen_sockets import listen
 from soundstage.apps.server.settings import ServeSettings
@@ -31,12 +31,12 @@ def served(
     preset: str = "toy",
     chunk_s: float = 0.2,
     **settings: Any,
-) -> Iterator[Desk]:
+) -> Iterator[ServerContext]:
     """Serves a preset without networks; yields its desk, warm, whose settings have its port."""
     lengths = [f"format.chunk_s={chunk_s}", f"format.context_s={2 * chunk_s}"]
     graph = soundstage.load(preset, settings=lengths)
     chosen = ServeSettings(port=free_port(), **settings)
-    desk = Desk(graph, Engine(graph, rows=rows, capacity=capacity), chosen)
+    desk = ServerContext(graph, Engine(graph, rows=rows, capacity=capacity), chosen)
     faults: list[Exception] = []
     config = configured(desk, faults.append)
     config.timeout_graceful_shutdown = 2
@@ -54,7 +54,7 @@ def served(
     thread.join(30)
 
 
-def speak(desk: Desk, path: str, **options: Any) -> ClientConnection:
+def speak(desk: ServerContext, path: str, **options: Any) -> ClientConnection:
     """Opens a WebSocket."""
     address = f"ws://127.0.0.1:{desk.settings.port}{path}"
     return connect(address, max_size=None, max_queue=None, open_timeout=PATIENCE_S, **options)
@@ -84,7 +84,7 @@ def samples(socket: ClientConnection) -> bytes:
     return message
 
 
-def settled(desk: Desk, streams: int) -> bool:
+def settled(desk: ServerContext, streams: int) -> bool:
     """Waits until so many streams are there; False = they never were."""
     until = time.monotonic() + PATIENCE_S
     while time.monotonic() < until:

@@ -9,7 +9,7 @@ import numpy as np
 
 from soundstage.training.loop import Budget, train
 from soundstage.training.optimizer import OptimizerParams, make_step, start
-from soundstage.training.progress import Silent
+from soundstage.training.progress import SilentProgress
 
 PARAMS = OptimizerParams(rate=1e-2, warmup_steps=5, schedule_steps=300, average_decay=0.9)
 SEED = 3
@@ -35,7 +35,7 @@ def run_toy(run, steps, checkpoint_s=60.0, batches=batch):
     state = start(jax.tree.map(jnp.copy, weights()), PARAMS)
     budget = Budget(steps=steps, checkpoint_s=checkpoint_s, log_steps=5)
     step = make_step(loss, PARAMS)
-    return train(state, step, batches, budget, run, seed=SEED, progress=Silent())
+    return train(state, step, batches, budget, run, seed=SEED, progress=SilentProgress())
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from toy_training import SEED, batch, run_toy
 from soundstage.training.checkpoint import checkpoints
 from soundstage.training.loop import Budget, TrainingError, train
 from soundstage.training.metrics import read_metrics
-from soundstage.training.progress import Silent
+from soundstage.training.progress import SilentProgress
 
 ROOT = Path(__file__).parents[2]
 SUPPORT = ROOT / "tests" / "support"
@@ -111,7 +111,7 @@ def test_minutes_end_a_run_and_count_over_resumptions(tmp_path):
     def go(minutes):
         budget = Budget(minutes=minutes)
         arguments = (np.zeros(1), slow_step, lambda step: step, budget, tmp_path)
-        return train(*arguments, seed=0, progress=Silent())[1]
+        return train(*arguments, seed=0, progress=SilentProgress())[1]
 
     first, second = go(0.1 / 60), go(0.2 / 60)
     assert 0.1 <= first.seconds < second.seconds
@@ -136,7 +136,13 @@ def test_another_seed_is_refused(tmp_path):
     state = toy_training.start(toy_training.weights(), toy_training.PARAMS)
     with pytest.raises(TrainingError, match=f"started with seed {SEED}"):
         train(
-            state, lambda s, b: (s, {}), batch, Budget(steps=4), tmp_path, seed=9, progress=Silent()
+            state,
+            lambda s, b: (s, {}),
+            batch,
+            Budget(steps=4),
+            tmp_path,
+            seed=9,
+            progress=SilentProgress(),
         )
 
 

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from soundstage.errors import UserError
+from soundstage.errors import Error
 from soundstage.stages.bandcodec.measures import MEASURES
 from soundstage.stages.weights.sources import save_safetensors
 from soundstage.training.bandcodec.fitting import fit
@@ -39,7 +39,7 @@ def bandcodec(
         notes = {"made by": "python -m soundstage.training.bandcodec", "license": "Apache-2.0"}
         notes |= {"pieces": str(len(paths)), "seed": str(seed)}
         save_safetensors(arrays, output, notes)
-    except (UserError, ManifestError, OSError) as error:
+    except (Error, ManifestError, OSError) as error:
         print(f"training.bandcodec: {error}", file=sys.stderr)
         raise typer.Exit(1) from error
     print(f"{output}: fitted to {len(paths)} pieces, {output.stat().st_size / 1e6:.1f} MB")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from soundstage.stages.bandcodec.codec import Weights
+from soundstage.stages.bandcodec.codec import BandCodecWeights
 from soundstage.stages.bandcodec.measures import Measures
 from soundstage.training.bandcodec.codebooks import fit_codebooks, nearest
 
@@ -30,7 +30,7 @@ def fit(
         on_level: told of each codebook that is done.
 
     Returns:
-        The arrays of `Weights` by their names, float32.
+        The arrays of `BandCodecWeights` by their names, float32.
     """
     flat = features.reshape(-1, features.shape[2])
     mean = flat.mean(axis=0, dtype=np.float64).astype(np.float32)
@@ -41,7 +41,7 @@ def fit(
     books = books.astype(np.float16).astype(np.float32)
     quantized = _quantized(embeddings, books).reshape(*features.shape[:2], -1)
     synthesis = _rendering(quantized, features - mean, measures.taps)
-    return dict(zip(Weights.names(), (mean, analysis, books, synthesis), strict=True))
+    return dict(zip(BandCodecWeights.names(), (mean, analysis, books, synthesis), strict=True))
 
 
 def _principal(centred: np.ndarray, width: int) -> np.ndarray:

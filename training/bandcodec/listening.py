@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from soundstage.audio.clips import read_audio
-from soundstage.stages.bandcodec.codec import BandCodec, Weights
+from soundstage.stages.bandcodec.codec import BandCodec, BandCodecWeights
 from soundstage.stages.bandcodec.measures import Measures
 
 # Pieces are heard in windows of one length, so that one program is compiled.
@@ -17,7 +17,10 @@ LONGEST_S = 3600.0
 
 def unfitted(measures: Measures) -> BandCodec:
     """A codec that has learned nothing yet: what frames sound like, it knows already."""
-    return BandCodec(measures, Weights(*(jnp.zeros(shape) for shape in Weights.shapes(measures))))
+    return BandCodec(
+        measures,
+        BandCodecWeights(*(jnp.zeros(shape) for shape in BandCodecWeights.shapes(measures))),
+    )
 
 
 def hear(

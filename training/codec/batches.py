@@ -13,7 +13,7 @@ LEAST_GAIN_DB = -12.0
 DRAWS = 1_000_003
 
 
-class Batch(NamedTuple):
+class AudioBatch(NamedTuple):
     """What one step is given.
 
     Attributes:
@@ -42,7 +42,7 @@ class Batches:
     def __init__(self, settings: CodecTraining, crops: Crops) -> None:
         self._settings, self._crops = settings, crops
 
-    def __call__(self, step: int) -> Batch:
+    def __call__(self, step: int) -> AudioBatch:
         """Makes one batch.
 
         Raises:
@@ -54,7 +54,7 @@ class Batches:
         some = draw.integers(1, config.levels + 1, settings.rows)
         revive = draw.integers(2**31, size=(config.levels, config.codes))
         quantized = settings.books_step is None or step >= settings.books_step
-        return Batch(
+        return AudioBatch(
             step=np.int32(step),
             audio=self._varied(self._crops.batch(step, settings.rows), draw),
             levels=np.where(whole, config.levels, some).astype(np.int32),

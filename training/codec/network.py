@@ -13,7 +13,7 @@ from soundstage.stages.spectrostream.stft import Stft
 from soundstage.training.codec.upsampling import upsample
 
 
-class Network:
+class CodecStructure:
     """Structure without weights; computes what `stages.spectrostream.codec.Codec` computes.
 
     Args:

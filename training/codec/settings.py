@@ -6,6 +6,7 @@ from typing import get_args
 
 from pydantic import TypeAdapter, ValidationError
 
+from soundstage.errors import Error
 from soundstage.files import replacing
 from soundstage.stages.spectrostream.config import SpectroStreamConfig
 from soundstage.stages.spectrostream.network import PARTS
@@ -16,7 +17,7 @@ from soundstage.training.optimizer import OptimizerParams
 FILE = "settings.json"
 
 
-class SettingsError(Exception):
+class SettingsError(Error):
     """A run's settings contradict each other, its folder, or cannot be read."""
 
 

@@ -10,11 +10,11 @@ import optax
 from flax import nnx
 
 from soundstage.training.audio import Crops
-from soundstage.training.codec.batches import Batch
+from soundstage.training.codec.batches import AudioBatch
 from soundstage.training.codec.codebooks import Books, Quantized, follow, perplexity, quantize
 from soundstage.training.codec.kmeans import fit_codebooks
 from soundstage.training.codec.losses import commitment, reconstruction
-from soundstage.training.codec.network import Network
+from soundstage.training.codec.network import CodecStructure
 from soundstage.training.codec.settings import CodecTraining
 from soundstage.training.optimizer import TrainState, update
 
@@ -50,13 +50,15 @@ class CodecStep:
 
     def __init__(self, settings: CodecTraining, crops: Crops) -> None:
         self._settings, self._crops = settings, crops
-        self._network = Network(settings.config)
+        self._network = CodecStructure(settings.config)
         self._jit_step = jax.jit(self._step, donate_argnums=0)
         self._jit_embed = jax.jit(
             lambda weights, audio: self._network.encode(weights, self._network.features(audio))
         )
 
-    def __call__(self, state: CodecState, batch: Batch) -> tuple[CodecState, dict[str, jax.Array]]:
+    def __call__(
+        self, state: CodecState, batch: AudioBatch
+    ) -> tuple[CodecState, dict[str, jax.Array]]:
         """Takes a step; before `books_step`'s, fits the codebooks."""
         if batch.step == self._settings.books_step:
             state = state._replace(books=self._surveyed(state))
@@ -76,7 +78,9 @@ class CodecStep:
         counts = state.books.counts
         return Books(embedding, counts, embedding * counts[..., None])
 
-    def _step(self, state: CodecState, batch: Batch) -> tuple[CodecState, dict[str, jax.Array]]:
+    def _step(
+        self, state: CodecState, batch: AudioBatch
+    ) -> tuple[CodecState, dict[str, jax.Array]]:
         loss = partial(self._loss, state.fixed, state.books.embedding, batch)
         differentiated = jax.value_and_grad(loss, has_aux=True)
         (value, (metrics, quantized, used)), gradients = differentiated(state.train.params)
@@ -91,7 +95,9 @@ class CodecStep:
         }
         return CodecState(train, state.fixed, books), metrics
 
-    def _followed(self, books: Books, quantized: Quantized, used: jax.Array, batch: Batch) -> Books:
+    def _followed(
+        self, books: Books, quantized: Quantized, used: jax.Array, batch: AudioBatch
+    ) -> Books:
         if "quantizer" in self._settings.freeze:
             return books
         moved = follow(
@@ -100,7 +106,7 @@ class CodecStep:
         return jax.tree.map(lambda new, old: jnp.where(batch.quantized > 0, new, old), moved, books)
 
     def _loss(
-        self, fixed: Parts, embedding: jax.Array, batch: Batch, trained: Parts
+        self, fixed: Parts, embedding: jax.Array, batch: AudioBatch, trained: Parts
     ) -> tuple[jax.Array, tuple[dict[str, jax.Array], Quantized, jax.Array]]:
         network, losses = self._network, self._settings.losses
         parts = {**fixed, **trained}

@@ -8,8 +8,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from soundstage.errors import UserError
-from soundstage.training.corpus.making import AudioFormat, Order, make
+from soundstage.errors import Error
+from soundstage.training.corpus.making import AudioFormat, CorpusRequest, make
 from soundstage.training.corpus.manifest import ManifestError
 from soundstage.training.corpus.plan import Split
 from soundstage.training.corpus.render import RenderError, find_soundfont
@@ -60,9 +60,9 @@ def corpus(
     console = Console(stderr=True)
     try:
         font = find_soundfont(soundfont)
-        order = Order(output, minutes, seed, split, piece_s, audio_format, font, jobs)
+        order = CorpusRequest(output, minutes, seed, split, piece_s, audio_format, font, jobs)
         made = _make(order, console)
-    except (RenderError, ManifestError, UserError, OSError) as error:
+    except (RenderError, ManifestError, Error, OSError) as error:
         print(f"training.corpus: {error}", file=sys.stderr)
         raise typer.Exit(1) from error
     except KeyboardInterrupt as error:
@@ -72,7 +72,7 @@ def corpus(
     print(f"{order.pieces} pieces in {output}: {made} made, {kept} kept", file=sys.stderr)
 
 
-def _make(order: Order, console: Console) -> int:
+def _make(order: CorpusRequest, console: Console) -> int:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

@@ -6,7 +6,7 @@ from soundstage.training.corpus.composition.scene import Player
 
 
 @dataclass(frozen=True)
-class Part:
+class BandPart:
     """One chair of the band.
 
     Attributes:
@@ -58,7 +58,7 @@ class Genre:
     name: str
     tempo_bpm: tuple[int, int]
     progressions: dict[str, tuple[str, ...]]
-    parts: tuple[Part, ...]
+    parts: tuple[BandPart, ...]
     density: tuple[float, float] = (0.2, 0.9)
     brightness: tuple[float, float] = (0.2, 0.9)
     swing: float = 0.5

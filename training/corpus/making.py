@@ -13,7 +13,7 @@ import soundfile
 from soundstage.files import replacing
 from soundstage.training.corpus.composition.compose import compose
 from soundstage.training.corpus.composition.score import Score
-from soundstage.training.corpus.manifest import Entry, Piece, read_entries, write_manifest
+from soundstage.training.corpus.manifest import Piece, PieceEntry, read_entries, write_manifest
 from soundstage.training.corpus.midi import midi_bytes
 from soundstage.training.corpus.plan import Brief, Split, plan_piece
 from soundstage.training.corpus.render import RATE_HZ, RENDER_VERSION, find_fluidsynth, render
@@ -26,7 +26,7 @@ SUBTYPES = {"flac": "PCM_16", "ogg": "VORBIS"}
 
 
 @dataclass(frozen=True)
-class Order:
+class CorpusRequest:
     """What is to be made.
 
     Attributes:
@@ -55,7 +55,7 @@ class Order:
         return math.ceil(self.minutes * 60.0 / self.piece_s - 1e-9)
 
 
-def make(order: Order) -> Iterator[bool]:
+def make(order: CorpusRequest) -> Iterator[bool]:
     """Makes what is missing of a corpus; its list is complete after every piece.
 
     Args:
@@ -73,7 +73,7 @@ def make(order: Order) -> Iterator[bool]:
     (order.folder / order.split).mkdir(parents=True, exist_ok=True)
     known = {entry.piece.seed: entry for entry in read_entries(order.folder, order.split)}
     pool = ThreadPoolExecutor(order.jobs)
-    waiting: set[Future[Entry]] = set()
+    waiting: set[Future[PieceEntry]] = set()
     try:
         for index in range(order.pieces):
             brief = plan_piece(order.seed, index, order.split)
@@ -123,8 +123,8 @@ def heard(score: Score, piece_s: float) -> tuple[str, ...]:
 
 
 def _settled(
-    waiting: set[Future[Entry]], known: dict[int, Entry], order: Order
-) -> Generator[bool, None, set[Future[Entry]]]:
+    waiting: set[Future[PieceEntry]], known: dict[int, PieceEntry], order: CorpusRequest
+) -> Generator[bool, None, set[Future[PieceEntry]]]:
     done, rest = wait(waiting, return_when=FIRST_COMPLETED)
     for future in done:
         entry = future.result()
@@ -135,7 +135,7 @@ def _settled(
     return rest
 
 
-def _entry(order: Order, brief: Brief, score: Score) -> Entry:
+def _entry(order: CorpusRequest, brief: Brief, score: Score) -> PieceEntry:
     instruments = heard(score, order.piece_s)
     texts, heldout_texts = describe(brief, instruments)
     name = f"{brief.genre}-{brief.seed:08d}.{order.audio_format}"
@@ -157,10 +157,10 @@ def _entry(order: Order, brief: Brief, score: Score) -> Entry:
     levels = [track.level_lu for track in score.tracks]
     sound = (RENDER_VERSION, order.soundfont.name, brief.brightness, order.piece_s, levels)
     recipe = hashlib.sha256(midi_bytes(score) + repr(sound).encode()).hexdigest()
-    return Entry(piece, recipe)
+    return PieceEntry(piece, recipe)
 
 
-def _render(order: Order, brief: Brief, score: Score, entry: Entry) -> Entry:
+def _render(order: CorpusRequest, brief: Brief, score: Score, entry: PieceEntry) -> PieceEntry:
     audio = render(score, brief.brightness, order.piece_s, order.soundfont)
     subtype = SUBTYPES[order.audio_format]
     with replacing(entry.piece.path) as file:

@@ -8,13 +8,14 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from soundstage.errors import Error
 from soundstage.files import replacing
 from soundstage.training.corpus.plan import Split
 
 SPLITS: tuple[Split, ...] = ("train", "heldout")
 
 
-class ManifestError(Exception):
+class ManifestError(Error):
     """A folder holds no corpus, or its list is damaged."""
 
 
@@ -54,7 +55,7 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Entry:
+class PieceEntry:
     """A piece with the digest of all that its sound follows from: to see what is up to date."""
 
     piece: Piece
@@ -66,7 +67,7 @@ def manifest_path(folder: Path, split: str) -> Path:
     return folder / f"manifest-{split}.jsonl"
 
 
-def write_manifest(folder: Path, split: str, entries: Iterable[Entry]) -> None:
+def write_manifest(folder: Path, split: str, entries: Iterable[PieceEntry]) -> None:
     """Writes the list of a split, whole or not at all, ordered by seed.
 
     Raises:
@@ -82,7 +83,7 @@ def write_manifest(folder: Path, split: str, entries: Iterable[Entry]) -> None:
         file.write("".join(lines).encode())
 
 
-def read_entries(folder: Path, split: str) -> tuple[Entry, ...]:
+def read_entries(folder: Path, split: str) -> tuple[PieceEntry, ...]:
     """Reads the list of a split; empty if there is none.
 
     Raises:
@@ -98,7 +99,7 @@ def read_entries(folder: Path, split: str) -> tuple[Entry, ...]:
     )
 
 
-def _entry(folder: Path, line: str, where: str) -> Entry:
+def _entry(folder: Path, line: str, where: str) -> PieceEntry:
     try:
         record = json.loads(line)
         recipe = record.pop("recipe")
@@ -108,7 +109,7 @@ def _entry(folder: Path, line: str, where: str) -> Entry:
         values = {field.name: record[field.name] for field in fields(Piece)}
     except (ValueError, KeyError, TypeError) as error:
         raise ManifestError(f"{where}: is not a piece of a corpus ({error})") from error
-    return Entry(Piece(**values), recipe)
+    return PieceEntry(Piece(**values), recipe)
 
 
 def read_manifest(folder: Path) -> tuple[Piece, ...]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from soundstage.errors import Error
 from soundstage.training.corpus.composition.score import Score
 from soundstage.training.corpus.loudness import levelled, loudness_lufs
 from soundstage.training.corpus.midi import midi_bytes
@@ -49,7 +50,7 @@ HIGHPASS_HZ = 25.0
 LOWPASS_BELOW = 0.45
 
 
-class RenderError(Exception):
+class RenderError(Error):
     """FluidSynth or its soundfont is missing, or it did not do its work."""
 
 

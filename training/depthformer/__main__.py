@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from soundstage.errors import UserError
+from soundstage.errors import Error
 from soundstage.graph.format import Format
 from soundstage.stages.depthformer.config import Size
 from soundstage.stages.depthformer.vocabulary import Vocabulary
@@ -16,7 +16,7 @@ from soundstage.stages.weights.sources import WeightsError
 from soundstage.training.checkpoint import CheckpointError
 from soundstage.training.depthformer.export import export
 from soundstage.training.depthformer.fitting import best_weights, fit
-from soundstage.training.depthformer.order import Order, read_order
+from soundstage.training.depthformer.order import TrainingRequest, read_order
 from soundstage.training.loop import Budget, TrainingError
 from soundstage.training.optimizer import start
 from soundstage.training.precision import Precision
@@ -127,7 +127,7 @@ def train(
     if codec is not None and codebooks is None:
         raise typer.BadParameter("give --codebooks, too", param_hint="--codec")
     origin = init or f"random:{seed}"
-    order = Order(
+    order = TrainingRequest(
         size=size,
         init=origin,
         codec=codec,
@@ -149,7 +149,7 @@ def train(
         _train(TokenCache(tokens), order, Budget(steps=steps, minutes=minutes), run)
 
 
-def _train(cache: TokenCache, order: Order, budget: Budget, run: Path) -> None:
+def _train(cache: TokenCache, order: TrainingRequest, budget: Budget, run: Path) -> None:
     format = Format(context_s=order.context_s)
     if differences := cache.facts.differences(format):
         raise CacheError(f"{cache.path}: {'; '.join(differences)}")
@@ -180,7 +180,7 @@ def _told() -> Iterator[None]:
     """Tells what went wrong in one line."""
     try:
         yield
-    except (CheckpointError, TrainingError, UserError, WeightsError, OSError) as error:
+    except (CheckpointError, TrainingError, Error, WeightsError, OSError) as error:
         print(f"training.depthformer: {error}", file=sys.stderr)
         raise typer.Exit(1) from error
 

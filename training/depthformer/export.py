@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 from flax import nnx
 
-from soundstage.errors import UserError
+from soundstage.errors import Error
 from soundstage.stages.depthformer.compact import compacted
 from soundstage.stages.depthformer.model import published_name
 from soundstage.stages.depthformer.vocabulary import Vocabulary
 from soundstage.stages.weights.sources import parameter_arrays, save_safetensors
 
 
-class ExportError(UserError):
+class ExportError(Error):
     """Weights that do not fit the file's type."""
 
 

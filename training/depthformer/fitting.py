@@ -27,7 +27,7 @@ from soundstage.training.depthformer.validation import (
 )
 from soundstage.training.loop import Budget, train
 from soundstage.training.optimizer import OptimizerParams, TrainState, make_step, start
-from soundstage.training.progress import Progress
+from soundstage.training.progress import TrainingProgress
 from soundstage.training.tokens.record import PieceTokens
 
 CHECKS_FILE, BEST_FOLDER = "validation.csv", "best"
@@ -93,7 +93,7 @@ def fit(
     budget: Budget,
     run: Path,
     seed: int,
-    progress: Callable[[], Progress],
+    progress: Callable[[], TrainingProgress],
 ) -> Fitted:
     """Trains until the budget is spent or no check gets better, on from where the run stands.
 

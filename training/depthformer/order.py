@@ -28,7 +28,7 @@ FILE = "order.json"
 
 
 @dataclass(frozen=True)
-class Order:
+class TrainingRequest:
     """A run of training.
 
     Attributes:
@@ -150,13 +150,13 @@ class Order:
             file.write(json.dumps(asdict(self), indent=1).encode())
 
 
-def read_order(run: Path) -> Order:
+def read_order(run: Path) -> TrainingRequest:
     """Reads the order of a run.
 
     Raises:
         CheckpointError: there is none, or it is damaged.
     """
     try:
-        return Order(**json.loads((run / FILE).read_text("utf-8")))
+        return TrainingRequest(**json.loads((run / FILE).read_text("utf-8")))
     except (OSError, TypeError, ValueError) as error:
         raise CheckpointError(f"{run}: holds no run of this training ({error})") from error

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from soundstage.errors import UserError
+from soundstage.errors import Error
 from soundstage.graph.format import Format
 from soundstage.stages.style_towers.config import TowersConfig
 from soundstage.training.checkpoint import CheckpointError
@@ -100,7 +100,7 @@ def _told() -> Iterator[None]:
     """Tells what went wrong in one line."""
     try:
         yield
-    except (CheckpointError, ManifestError, TrainingError, UserError, OSError) as error:
+    except (CheckpointError, ManifestError, TrainingError, Error, OSError) as error:
         print(f"training.style: {error}", file=sys.stderr)
         raise typer.Exit(1) from error
 

@@ -11,7 +11,7 @@ from soundstage.training.style.sounds import crop
 from soundstage.training.style.texts import Prompter
 
 
-class Batch(NamedTuple):
+class StyleBatch(NamedTuple):
     """One step's examples; row by row a text and a clip of the piece that it was made for.
 
     Attributes:
@@ -57,7 +57,7 @@ class Batcher:
         self.vocabulary, self.buckets = vocabulary, buckets
         self.rows, self.seed = rows, seed
 
-    def __call__(self, step: int) -> Batch:
+    def __call__(self, step: int) -> StyleBatch:
         """Draws a step's batch; a corpus of fewer pieces than rows gives each several times."""
         random = np.random.default_rng([self.seed, step])
         count = len(self.log_mels)
@@ -68,4 +68,4 @@ class Batcher:
         clips = [crop(random, self.log_mels[piece], self.windows) for piece in chosen]
         distances = np.stack([prompt.distances[chosen] for prompt in prompts])
         wear = np.uint32(random.integers(2**32))
-        return Batch(ids.pieces, ids.grams, np.stack(clips), distances, np.asarray(wear))
+        return StyleBatch(ids.pieces, ids.grams, np.stack(clips), distances, np.asarray(wear))

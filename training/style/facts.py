@@ -25,7 +25,7 @@ NOTHING = Care(genre=1.0, tempo=0.5, density=0.5, brightness=0.5)
 
 
 @dataclass(frozen=True)
-class Facts:
+class PieceFacts:
     """How the facts of one piece are said.
 
     Attributes:
@@ -37,11 +37,11 @@ class Facts:
     instruments: Mapping[str, tuple[str, ...]]
 
 
-def facts_of(piece: Piece) -> Facts:
+def facts_of(piece: Piece) -> PieceFacts:
     """How the facts of a piece are said in training texts."""
     moods = sorted({mood for kind in words.MOOD_WORDS.values() for mood in kind.train})
     own_texts = [_padded(text) for text in piece.texts]
-    return Facts(
+    return PieceFacts(
         {
             "genre": words.GENRE_WORDS[piece.genre].train,
             "tempo": words.TEMPO_WORDS[texts.tempo_class(piece.tempo_bpm)].train,

@@ -14,7 +14,7 @@ from soundstage.stages.style_towers.text import SentencePieces
 from soundstage.training.checkpoint import CheckpointError, Position, restore_latest
 from soundstage.training.loop import Budget, train
 from soundstage.training.optimizer import OptimizerParams, TrainState, make_step, start
-from soundstage.training.progress import Progress
+from soundstage.training.progress import TrainingProgress
 from soundstage.training.style.batches import Batcher
 from soundstage.training.style.codebooks import learn_codebooks, level_codes
 from soundstage.training.style.items import Embedder
@@ -36,7 +36,7 @@ def fit(
     budget: Budget,
     schedule_steps: int,
     seed: int,
-    progress: Progress,
+    progress: TrainingProgress,
     rows: int = ROWS,
 ) -> tuple[nnx.State, Position]:
     """Trains the towers, on from where the run folder stands.

@@ -8,7 +8,7 @@ import numpy as np
 from flax import nnx
 
 from soundstage.stages.style_towers.text import SentencePieces, text_ids
-from soundstage.training.style.preparing import Part, Prepared
+from soundstage.training.style.preparing import Prepared, SplitSounds
 from soundstage.training.style.sounds import crop
 from soundstage.training.style.texts import Prompter
 
@@ -60,7 +60,7 @@ class Embedder:
         self.prepared, self.towers = prepared, towers
         self.vocabulary = SentencePieces(prepared.vocabulary)
 
-    def texts(self, part: Part, texts: Texts) -> Embedded:
+    def texts(self, part: SplitSounds, texts: Texts) -> Embedded:
         """Embeds texts of a part's pieces."""
         model, found = self.prepared.model, []
         for first in range(0, len(texts), TEXT_ROWS):
@@ -70,7 +70,7 @@ class Embedder:
             found.append(model.embed_texts(self.towers, *ids)[: len(some)])
         return _embedded(part, np.concatenate(found), [piece for piece, _ in texts])
 
-    def clips(self, part: Part, hop_share: float = 1.0) -> Embedded:
+    def clips(self, part: SplitSounds, hop_share: float = 1.0) -> Embedded:
         """Embeds the clips of a part's pieces, whole ones, one after another.
 
         Args:
@@ -86,7 +86,7 @@ class Embedder:
         vectors = self.prepared.model.embed_clips(self.towers, np.stack(found))
         return _embedded(part, vectors, pieces)
 
-    def samples(self, part: Part, each: int, random: np.random.Generator) -> Samples:
+    def samples(self, part: SplitSounds, each: int, random: np.random.Generator) -> Samples:
         """Draws prompts and embeds them.
 
         Args:
@@ -115,6 +115,6 @@ def _clip(log_mel: np.ndarray, start: int, windows: int) -> np.ndarray:
     return found
 
 
-def _embedded(part: Part, vectors: np.ndarray, pieces: Sequence[int]) -> Embedded:
+def _embedded(part: SplitSounds, vectors: np.ndarray, pieces: Sequence[int]) -> Embedded:
     genres = np.array([part.pieces[piece].genre for piece in pieces])
     return Embedded(vectors, np.array(pieces), genres)

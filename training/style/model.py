@@ -10,14 +10,14 @@ from flax import nnx
 
 from soundstage.stages.style_towers.config import TowersConfig
 from soundstage.stages.style_towers.network import StyleTowers
-from soundstage.training.style.batches import Batch
+from soundstage.training.style.batches import StyleBatch
 from soundstage.training.style.loss import losses
 from soundstage.training.style.sounds import wear_sounds
 
 FIRST_STEEPNESS = 5.0
 
 
-class Weights(NamedTuple):
+class StyleWeights(NamedTuple):
     """What training changes.
 
     Attributes:
@@ -42,16 +42,18 @@ class Model:
         self._text = jax.jit(lambda towers, *ids: self.module(towers).text(*ids))
         self._audio = jax.jit(lambda towers, log_mels: self.module(towers).audio(log_mels))
 
-    def initial(self, seed: int) -> Weights:
+    def initial(self, seed: int) -> StyleWeights:
         """Weights to start from."""
         make = jax.jit(lambda: nnx.state(StyleTowers(self.config, nnx.Rngs(seed))))
-        return Weights(make(), jnp.log(jnp.float32(FIRST_STEEPNESS)))
+        return StyleWeights(make(), jnp.log(jnp.float32(FIRST_STEEPNESS)))
 
     def module(self, towers: nnx.State) -> StyleTowers:
         """The towers with weights in place."""
         return nnx.merge(self.graph, towers)
 
-    def loss(self, weights: Weights, batch: Batch) -> tuple[jax.Array, Mapping[str, jax.Array]]:
+    def loss(
+        self, weights: StyleWeights, batch: StyleBatch
+    ) -> tuple[jax.Array, Mapping[str, jax.Array]]:
         """The loss of a batch and its parts; pure, see `training.optimizer.Loss`."""
         module = self.module(weights.towers)
         texts = module.text(jnp.asarray(batch.pieces), jnp.asarray(batch.grams))

@@ -21,7 +21,7 @@ SIZES_FILE, VOCABULARY_FILE, CACHE = "sizes.json", "vocabulary.model", "log_mel"
 
 
 @dataclass(frozen=True)
-class Part:
+class SplitSounds:
     """The pieces of one split, and how they sound.
 
     Attributes:
@@ -45,8 +45,8 @@ class Prepared:
         vocabulary: the SentencePiece model, serialised.
     """
 
-    train: Part
-    heldout: Part
+    train: SplitSounds
+    heldout: SplitSounds
     windows: int
     model: Model
     vocabulary: bytes
@@ -72,7 +72,7 @@ def prepare(corpora: Sequence[Path], run: Path, format: Format, config: TowersCo
     parts = []
     for split in ("train", "heldout"):
         chosen = [piece for piece in pieces if piece.split == split]
-        parts.append(Part(chosen, cached_log_mels(chosen, run / CACHE, features)))
+        parts.append(SplitSounds(chosen, cached_log_mels(chosen, run / CACHE, features)))
     path = run / VOCABULARY_FILE
     if not path.exists():
         texts = (text for piece in parts[0].pieces for text in piece.texts)

@@ -8,7 +8,7 @@ from soundstage.training.corpus.words import GENRE_WORDS
 from soundstage.training.style.codebooks import tokens
 from soundstage.training.style.evaluation import agreement, meeting, named
 from soundstage.training.style.items import Embedded, Embedder
-from soundstage.training.style.preparing import Part, Prepared
+from soundstage.training.style.preparing import Prepared, SplitSounds
 
 # A clip of the audio every so many clips' lengths.
 HOP_SHARE = 0.5
@@ -29,7 +29,7 @@ def report(prepared: Prepared, embedder: Embedder, books: np.ndarray) -> dict[st
     return {name: _of_part(part, embedder, books) for name, part in parts.items() if part.pieces}
 
 
-def _of_part(part: Part, embedder: Embedder, books: np.ndarray) -> dict[str, Any]:
+def _of_part(part: SplitSounds, embedder: Embedder, books: np.ndarray) -> dict[str, Any]:
     clips = embedder.clips(part, HOP_SHARE)
     texts = embedder.texts(
         part,
@@ -52,7 +52,7 @@ def _of_part(part: Part, embedder: Embedder, books: np.ndarray) -> dict[str, Any
     }
 
 
-def _genre_names(part: Part, embedder: Embedder) -> Embedded:
+def _genre_names(part: SplitSounds, embedder: Embedder) -> Embedded:
     """The first training phrase of every genre that the part has."""
     first = {piece.genre: number for number, piece in reversed(list(enumerate(part.pieces)))}
     return embedder.texts(part, [(n, GENRE_WORDS[genre].train[0]) for genre, n in first.items()])

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from soundstage.errors import UserError
+from soundstage.errors import Error
 from soundstage.graph.format import Format
 from soundstage.stages.bandcodec.stage import BandCodecParams
 from soundstage.stages.spectrostream.stage import CodecParams, Size
@@ -58,7 +58,7 @@ def tokens(
 
     Goes on where it was stopped; pieces that are there and did not change are kept.
     """
-    faults = (UserError, ManifestError, WeightsError, OSError)
+    faults = (Error, ManifestError, WeightsError, OSError)
     try:
         params: CodecParameters = BandCodecParams(codec)
         if spectrostream is not None:

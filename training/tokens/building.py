@@ -4,7 +4,7 @@ from typing import ClassVar
 
 import jax
 
-from soundstage.errors import UserError
+from soundstage.errors import Error
 from soundstage.graph.format import Format
 from soundstage.graph.plan import FromStage, Graph, Node
 from soundstage.runners.devices import find_device
@@ -18,7 +18,7 @@ from soundstage.training.whole_codec import CodecParameters, decodes, open_whole
 ENCODER_PARTS = ("encoder", "quantizer")
 
 
-class NotTrainable(UserError):
+class NotTrainable(Error):
     """A pipeline has not the parts that training needs; the message says which."""
 
     exit_code: ClassVar[int] = 4

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from soundstage.errors import InputError
 from soundstage.files import replacing
-from soundstage.training.tokens.record import Facts, PieceTokens, Styles
+from soundstage.training.tokens.record import PieceStyles, PieceTokens, TokenFacts
 
 FACTS = b"soundstage.tokens"
 SCHEMA = pa.schema(
@@ -33,7 +33,7 @@ class CacheError(InputError):
     """A file of tokens cannot be used; the message says which and why."""
 
 
-def write_cache(path: Path, facts: Facts, pieces: Iterable[PieceTokens]) -> None:
+def write_cache(path: Path, facts: TokenFacts, pieces: Iterable[PieceTokens]) -> None:
     """Writes a file of tokens; it appears whole or not at all.
 
     Args:
@@ -84,7 +84,7 @@ class TokenCache:
             facts = (self._file.schema.metadata or {})[FACTS]
             if not self._file.schema.equals(SCHEMA):
                 raise KeyError("other columns")
-            self.facts = Facts(**json.loads(facts))
+            self.facts = TokenFacts(**json.loads(facts))
         except (OSError, pa.ArrowInvalid, KeyError, TypeError, ValueError) as error:
             raise CacheError(
                 f"{path}: not a complete file of tokens ({error}); make one with "
@@ -107,13 +107,13 @@ class TokenCache:
             split=batch["split"][0].as_py(),
             key=batch["key"][0].as_py(),
             tokens=_numbers(batch, "tokens", facts.codec_levels),
-            clips=Styles(
+            clips=PieceStyles(
                 _numbers(batch, "clip_tokens", facts.style_levels),
                 _numbers(batch, "clip_embeddings", facts.style_dim),
             ),
             clip_starts_s=tuple(batch["clip_starts_s"][0].as_py()),
             texts=tuple(batch["texts"][0].as_py()),
-            text_styles=Styles(
+            text_styles=PieceStyles(
                 _numbers(batch, "text_tokens", facts.style_levels),
                 _numbers(batch, "text_embeddings", facts.style_dim),
             ),

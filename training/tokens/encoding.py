@@ -13,7 +13,7 @@ import soxr
 from soundstage.audio.clips import read_audio
 from soundstage.graph.format import Format
 from soundstage.training.tokens.pieces import SourcePiece
-from soundstage.training.tokens.record import Facts, PieceTokens, Styles
+from soundstage.training.tokens.record import PieceStyles, PieceTokens, TokenFacts
 from soundstage.training.whole_codec import WholeCodec
 
 LONGEST_S = 3600.0
@@ -68,10 +68,10 @@ class Encoders:
     quantize: Quantizing
 
     @property
-    def facts(self) -> Facts:
+    def facts(self) -> TokenFacts:
         """What the numbers made here mean."""
         parts = (self.codec_digest, self.embed.weights_digest, self.quantize.weights_digest)
-        return Facts.of(self.format, hashlib.sha256("".join(parts).encode()).hexdigest())
+        return TokenFacts.of(self.format, hashlib.sha256("".join(parts).encode()).hexdigest())
 
     def key(self, piece: SourcePiece, clips: int) -> str:
         """SHA-256, as hex digits, of all that a piece's numbers follow from.
@@ -107,7 +107,7 @@ class Encoders:
             self._styles(piece.texts, samples[:0]),
         )
 
-    def _styles(self, texts: Sequence[str], clips: np.ndarray) -> Styles:
+    def _styles(self, texts: Sequence[str], clips: np.ndarray) -> PieceStyles:
         """The styles of prompts, one by one: a prompt's style depends on nothing else."""
         nothing, one = np.zeros(0, np.float32), np.ones(1, np.float32)
         embedded = [
@@ -121,10 +121,10 @@ class Encoders:
         ]
         width, levels = self.format.style_dim, self.format.style_levels
         if not embedded:
-            return Styles(np.zeros((0, levels), np.int16), np.zeros((0, width), np.float32))
+            return PieceStyles(np.zeros((0, levels), np.int16), np.zeros((0, width), np.float32))
         rows = [output["embedding"] for output in embedded]  # float32 [1, style_dim] each
         tokens = [self.quantize(embedding=row)["tokens"] for row in rows]
-        return Styles(np.concatenate(tokens).astype(np.int16), np.concatenate(rows))
+        return PieceStyles(np.concatenate(tokens).astype(np.int16), np.concatenate(rows))
 
 
 def codec_tokens(

@@ -8,14 +8,14 @@ from pathlib import Path
 from soundstage.training.tokens.cache import TokenCache, write_cache
 from soundstage.training.tokens.encoding import Encoders
 from soundstage.training.tokens.pieces import SourcePiece
-from soundstage.training.tokens.record import Facts, PieceTokens
+from soundstage.training.tokens.record import PieceTokens, TokenFacts
 
 # Told how many pieces are done, and the name of the one that is done last.
 OnPiece = Callable[[int, str], None]
 
 
 @dataclass(frozen=True)
-class Made:
+class EncodingSummary:
     """What happened.
 
     Attributes:
@@ -33,7 +33,7 @@ def make_cache(
     output: Path,
     clips: int,
     on_piece: OnPiece,
-) -> Made:
+) -> EncodingSummary:
     """Encodes the pieces that `output` does not hold yet, and writes it anew if there were any.
 
     A piece is known by its bytes, texts and encoders: none of them can change unnoticed. Pieces
@@ -55,7 +55,7 @@ def make_cache(
     keys = [encoders.key(piece, clips) for piece in pieces]
     held = _held(output, encoders.facts)
     if list(held) == keys:
-        return Made(0, len(keys))
+        return EncodingSummary(0, len(keys))
     folder = output.with_name(f"{output.name}.parts")
     folder.mkdir(exist_ok=True)
     encoded = 0
@@ -67,10 +67,10 @@ def make_cache(
         on_piece(number, piece.name)
     write_cache(output, encoders.facts, _joined(keys, output, held, folder))
     shutil.rmtree(folder)
-    return Made(encoded, len(keys) - encoded)
+    return EncodingSummary(encoded, len(keys) - encoded)
 
 
-def _held(path: Path, facts: Facts) -> dict[str, int]:
+def _held(path: Path, facts: TokenFacts) -> dict[str, int]:
     """The numbers of the pieces in a file by key; none if it is not there or of other encoders."""
     if not path.exists():
         return {}

@@ -8,7 +8,7 @@ from soundstage.graph.format import Format
 
 
 @dataclass(frozen=True)
-class Facts:
+class TokenFacts:
     """What the numbers in a file of tokens mean.
 
     Attributes:
@@ -28,7 +28,7 @@ class Facts:
     encoders: str
 
     @classmethod
-    def of(cls, format: Format, encoders: str) -> "Facts":
+    def of(cls, format: Format, encoders: str) -> "TokenFacts":
         """The facts of a music format and of the weights that encode."""
         return cls(
             format.codec_levels,
@@ -41,7 +41,7 @@ class Facts:
 
     def differences(self, format: Format) -> list[str]:
         """What a music format says otherwise, in words."""
-        other = asdict(Facts.of(format, self.encoders))
+        other = asdict(TokenFacts.of(format, self.encoders))
         return [
             f"{name} is {mine}, but {other[name]} in the music format"
             for name, mine in asdict(self).items()
@@ -50,7 +50,7 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Styles:
+class PieceStyles:
     """Prompts as the style model sees them.
 
     Attributes:
@@ -84,7 +84,7 @@ class PieceTokens:
     split: str
     key: str
     tokens: np.ndarray
-    clips: Styles
+    clips: PieceStyles
     clip_starts_s: tuple[float, ...]
     texts: tuple[str, ...]
-    text_styles: Styles
+    text_styles: PieceStyles

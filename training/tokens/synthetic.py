@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from soundstage.graph.format import Format
-from soundstage.training.tokens.record import Facts, PieceTokens, Styles
+from soundstage.training.tokens.record import PieceStyles, PieceTokens, TokenFacts
 
 
-def synthetic_facts(format: Format) -> Facts:
+def synthetic_facts(format: Format) -> TokenFacts:
     """The facts of a file of synthetic pieces."""
-    return Facts.of(format, "synthetic")
+    return TokenFacts.of(format, "synthetic")
 
 
 def rule(style: int, frames: int, levels: int, period: int) -> np.ndarray:
@@ -46,7 +46,7 @@ def synthetic_pieces(
     for style in styles:
         for split, start in (("train", 0), ("heldout", period // 2)):
             tokens = rule(style, start + frames, format.codec_levels, period)[start:]
-            prompt = Styles(
+            prompt = PieceStyles(
                 np.full((1, format.style_levels), style, np.int16),
                 np.full((1, format.style_dim), 1 / np.sqrt(format.style_dim), np.float32),
             )

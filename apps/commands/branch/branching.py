@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from soundstage.apps.commands.generate.request import Order, Plan
+from soundstage.apps.commands.generate.request import CheckedRequest, GenerateRequest
 from soundstage.apps.commands.generate.request import plan as check
 from soundstage.apps.commands.pipeline_choice import PipelineChoice
 from soundstage.audio.writer import AudioWriter, open_writer
@@ -99,7 +99,7 @@ def branch(asked: Branching, progress: Progress) -> None:
         progress.say(line)
 
 
-def _orders(asked: Branching) -> list[Order]:
+def _orders(asked: Branching) -> list[GenerateRequest]:
     """A branch is what `generate --resume` would make of the session; so are its checks."""
     if not asked.prompts:
         raise UsageError("a branch needs a --prompt; give one for each branch")
@@ -110,7 +110,7 @@ def _orders(asked: Branching) -> list[Order]:
         output, save = (asked.folder / f"{name}{suffix}" for suffix in (".wav", ".session"))
         _refuse_overwriting(asked.session, output, save)
         orders.append(
-            Order(
+            GenerateRequest(
                 prompts=prompts,
                 duration_s=asked.duration_s,
                 output=str(output),
@@ -155,7 +155,9 @@ def _folder(path: Path) -> Iterator[None]:
         raise
 
 
-def _session(asked: Branching, plans: Sequence[Plan], runner: Runner) -> tuple[Session, str]:
+def _session(
+    asked: Branching, plans: Sequence[CheckedRequest], runner: Runner
+) -> tuple[Session, str]:
     """The branches as rows of one session, and the name that their stream has when it is alone."""
     saved = plans[0].saved
     assert saved is not None
@@ -182,7 +184,7 @@ def _row(asked: Branching, rows: int) -> int:
 
 
 def _play(
-    plans: Sequence[Plan], session: Session, progress: Progress
+    plans: Sequence[CheckedRequest], session: Session, progress: Progress
 ) -> tuple[list[int], Chunk | None]:
     """Makes the chunks and writes them; returns clipped samples by branch and the last chunk."""
     first = plans[0]
@@ -203,7 +205,7 @@ def _play(
 
 
 @contextmanager
-def _writer(plan: Plan, session: Session, row: int) -> Iterator[AudioWriter]:
+def _writer(plan: CheckedRequest, session: Session, row: int) -> Iterator[AudioWriter]:
     weights, controls = session.runner.weights(), session.controls[row]
     provenance = describe(plan.graph, weights, controls, plan.order.prompts, plan.chunks, version())
     opened = open_writer(
@@ -213,7 +215,9 @@ def _writer(plan: Plan, session: Session, row: int) -> Iterator[AudioWriter]:
         yield writer
 
 
-def _save(plans: Sequence[Plan], session: Session, last: Chunk | None, stream: str) -> None:
+def _save(
+    plans: Sequence[CheckedRequest], session: Session, last: Chunk | None, stream: str
+) -> None:
     """Saves each branch as the session of one stream that it would be if resumed alone."""
     assert last is not None
     for row, plan in enumerate(plans):
@@ -223,7 +227,7 @@ def _save(plans: Sequence[Plan], session: Session, last: Chunk | None, stream: s
 
 
 def _summary(
-    plans: Sequence[Plan], clipped: Sequence[int], wall_s: float, before: Stopwatch
+    plans: Sequence[CheckedRequest], clipped: Sequence[int], wall_s: float, before: Stopwatch
 ) -> Iterator[str]:
     seconds = plans[0].seconds
     for plan, samples in zip(plans, clipped, strict=True):

@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
-from soundstage.errors import UserError
+from soundstage.errors import Error
 from soundstage.runners.compilation import cache_folder
 from soundstage.version import version
 
@@ -154,7 +154,7 @@ def _sound() -> tuple[tuple[str, ...], str]:
 
     try:
         devices = find_devices()
-    except UserError as error:
+    except Error as error:
         return (), str(error)
     ordered = sorted(devices, key=lambda each: not each.is_default)
     return tuple(f"{each.index} {each.name}" for each in ordered), "" if devices else "no device"

@@ -202,11 +202,11 @@ def generate(
     with errors_as_lines(debug):
         # late, as JAX and Arrow come with it
         from soundstage.apps.commands.generate.generation import generate as make
-        from soundstage.apps.commands.generate.request import Order
+        from soundstage.apps.commands.generate.request import GenerateRequest
         from soundstage.progress import open_progress
         from soundstage.runners.sessions.prompts import parse_prompts
 
-        order = Order(
+        order = GenerateRequest(
             prompts=parse_prompts([*(prompts or []), *(prompt or [])], audio or []),
             duration_s=duration,
             output=output,

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
-from soundstage.apps.commands.generate.request import Order, Plan
+from soundstage.apps.commands.generate.request import CheckedRequest, GenerateRequest
 from soundstage.apps.commands.generate.request import plan as check
 from soundstage.audio.provenance import AudioPrompt
 from soundstage.audio.writer import STANDARD_OUTPUT, AudioWriter, open_writer
@@ -42,7 +42,7 @@ class _Played:
     timings: Timings | None = None
 
 
-def generate(order: Order, progress: Progress) -> None:
+def generate(order: GenerateRequest, progress: Progress) -> None:
     """Makes the audio an order asks for.
 
     Everything that can be refused is refused before weights are loaded. The file appears when it
@@ -109,7 +109,7 @@ def open_session(
     return session
 
 
-def _play(plan: Plan, session: Session, progress: Progress) -> _Played:
+def _play(plan: CheckedRequest, session: Session, progress: Progress) -> _Played:
     """Makes the chunks and writes them; stops early when standard output's reader leaves."""
     played = _Played()
     with ExitStack() as opened:
@@ -125,7 +125,7 @@ def _play(plan: Plan, session: Session, progress: Progress) -> _Played:
 
 
 def _write_chunks(
-    plan: Plan,
+    plan: CheckedRequest,
     session: Session,
     writer: AudioWriter,
     watchers: Sequence[TraceWriter | TimelineWriter],
@@ -159,7 +159,7 @@ def _write_chunks(
         update(seconds, seconds / played.wall_s)
 
 
-def _changes(plan: Plan) -> Iterator[Mapping[str, Any]] | None:
+def _changes(plan: CheckedRequest) -> Iterator[Mapping[str, Any]] | None:
     """What is played in, tick by tick."""
     if plan.injected is None:
         return None
@@ -167,19 +167,21 @@ def _changes(plan: Plan) -> Iterator[Mapping[str, Any]] | None:
     return ({name: block} for block in blocks(plan.injected, plan.graph.format))
 
 
-def _journal(plan: Plan, session: Session) -> AbstractContextManager[JournalWriter | None]:
+def _journal(
+    plan: CheckedRequest, session: Session
+) -> AbstractContextManager[JournalWriter | None]:
     path = plan.order.journal
     return nullcontext() if path is None else session.journal(path)
 
 
-def _trace(plan: Plan, session: Session) -> AbstractContextManager[TraceWriter | None]:
+def _trace(plan: CheckedRequest, session: Session) -> AbstractContextManager[TraceWriter | None]:
     if plan.order.record is None:
         return nullcontext()
     weights = session.runner.weights()
     return open_trace(plan.order.record, plan.graph, weights, session.state, version())
 
 
-def _writer(plan: Plan, session: Session) -> AbstractContextManager[AudioWriter]:
+def _writer(plan: CheckedRequest, session: Session) -> AbstractContextManager[AudioWriter]:
     provenance = describe(
         plan.graph,
         session.runner.weights(),
@@ -196,7 +198,7 @@ def _writer(plan: Plan, session: Session) -> AbstractContextManager[AudioWriter]
     )
 
 
-def _summary(plan: Plan, played: _Played, before: Stopwatch) -> Sequence[str]:
+def _summary(plan: CheckedRequest, played: _Played, before: Stopwatch) -> Sequence[str]:
     output = plan.order.output
     name = "standard output" if output == STANDARD_OUTPUT else output
     seconds = played.samples / plan.rate_hz

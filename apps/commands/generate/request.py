@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,8 +13,7 @@ import numpy as np
 
 from soundstage.apps.commands.generate.request_audio import read_order_audio, refuse_contradictions
 from soundstage.apps.commands.pipeline_choice import PipelineChoice
-from soundstage.audio.standard_output import standard_output
-from soundstage.audio.writer import STANDARD_OUTPUT, open_writer
+from soundstage.audio.writer import STANDARD_OUTPUT, check_writer
 from soundstage.errors import InputError, UsageError
 from soundstage.files import check_writable
 from soundstage.graph.check import build
@@ -35,7 +33,7 @@ LONGEST_S = 24 * 3600.0
 
 
 @dataclass(frozen=True)
-class Order:
+class GenerateRequest:
     """What to make, and where to put it.
 
     Attributes:
@@ -72,7 +70,7 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Plan:
+class CheckedRequest:
     """An order that can be carried out, unless weights or a stage object.
 
     Attributes:
@@ -85,7 +83,7 @@ class Plan:
         injected: what is played in, float32 [sample, channel]; None = nothing.
     """
 
-    order: Order
+    order: GenerateRequest
     graph: Graph
     saved: SavedSession | None
     changes: Mapping[str, Any]
@@ -127,7 +125,7 @@ class Plan:
         return -(-self.total_samples // self.graph.format.dims["sample"])
 
 
-def plan(order: Order) -> Plan:
+def plan(order: GenerateRequest) -> CheckedRequest:
     """Checks an order; loads no weights and leaves no file.
 
     Raises:
@@ -143,7 +141,7 @@ def plan(order: Order) -> Plan:
     graph, saved, changes = find_music(order.prompts, order.controls, order.choice, order.resume)
     total = total_samples(order.duration_s, graph)
     audio = read_order_audio(order.continue_from, order.inject, graph)
-    made = Plan(order, graph, saved, changes, total, *audio)
+    made = CheckedRequest(order, graph, saved, changes, total, *audio)
     _refuse_unwritable(made)
     return made
 
@@ -157,7 +155,7 @@ def find_music(
     """What will run, the session it goes on from, and the controls asked for; loads no weights.
 
     Args:
-        prompts: as `Order.prompts`, like the others.
+        prompts: as `GenerateRequest.prompts`, like the others.
         controls: see `prompts`.
         choice: see `prompts`.
         resume: see `prompts`.
@@ -216,7 +214,7 @@ def _refuse_lost_settings(choice: PipelineChoice, resume: Path | None) -> None:
         )
 
 
-def _refuse_twice(order: Order) -> None:
+def _refuse_twice(order: GenerateRequest) -> None:
     written = {
         "--save": order.save,
         "--journal": order.journal,
@@ -259,22 +257,10 @@ def refuse_bytes(prompt: Text | Audio) -> None:
             raise InputError(f"prompt {prompt.text[:40]!r} is not text in UTF-8") from error
 
 
-class _Untouched(Exception):
-    """Leaves a file that was opened only to see whether it can be."""
-
-
-def _refuse_unwritable(plan: Plan) -> None:
+def _refuse_unwritable(plan: CheckedRequest) -> None:
     """Opens every output and lets go of it again, before the weights take their time."""
     order = plan.order
-    if order.output == STANDARD_OUTPUT:
-        with standard_output():
-            pass
-    else:
-        with (
-            suppress(_Untouched),
-            open_writer(order.output, plan.rate_hz, plan.channels, total_samples=plan.file_samples),
-        ):
-            raise _Untouched
+    check_writer(order.output, plan.rate_hz, plan.channels, plan.file_samples)
     for path in (order.save, order.journal, order.record, order.timeline):
         if path is not None:
             check_writable(path)

@@ -141,11 +141,11 @@ def download(
         from soundstage.progress import open_progress
         from soundstage.stages.weights.models_folder import models_folder
         from soundstage.stages.weights.published.catalogue import read_catalogue
-        from soundstage.stages.weights.published.download import Request
+        from soundstage.stages.weights.published.download import DownloadRequest
         from soundstage.stages.weights.published.download import download as fetch
 
         catalogue = read_catalogue()
-        request = Request(catalogue.find(name), source, offline, revision)
+        request = DownloadRequest(catalogue.find(name), source, offline, revision)
         say = (lambda line: None) if quiet else print
         fetch(request, catalogue.terms, models_folder(), open_progress(quiet), say)
         if name in catalogue.presets and not quiet:

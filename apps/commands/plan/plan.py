@@ -64,7 +64,7 @@ def plan(
     Nothing is run: every stage is taken to be as fast elsewhere as where it was measured.
     """
     with errors_as_lines(debug):
-        from soundstage.apps.commands.plan.plan_report import Plan
+        from soundstage.apps.commands.plan.plan_report import PlacementPlan
         from soundstage.graph.spec import parse_format
         from soundstage.runners.devices import count_gpus
         from soundstage.runners.timing.planner import Machines, predict, propose
@@ -79,5 +79,5 @@ def plan(
         format, _ = parse_format(measured.spec.format)
         assert format is not None  # a run was made with it
         deadline_s = format.chunk_s if deadline_s is None else deadline_s
-        found = Plan(measured, machines, present, proposed, format.chunk_s, deadline_s)
+        found = PlacementPlan(measured, machines, present, proposed, format.chunk_s, deadline_s)
         print(json.dumps(found.as_dict(), indent=2) if as_json else "\n".join(found.lines()))

@@ -14,7 +14,7 @@ from soundstage.runners.timing.stage_times import Measured, seconds_for
 
 
 @dataclass(frozen=True)
-class Plan:
+class PlacementPlan:
     """What `soundstage plan` found.
 
     Attributes:

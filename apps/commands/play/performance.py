@@ -13,9 +13,9 @@ from soundstage.apps.commands.generate.generation import open_session
 from soundstage.apps.commands.generate.request import find_music, refuse_duration, total_samples
 from soundstage.apps.commands.generate.request_audio import read_order_audio, refuse_contradictions
 from soundstage.apps.commands.pipeline_choice import PipelineChoice
-from soundstage.apps.player.live_input import Hearing
+from soundstage.apps.player.live_input import LiveSourceSpec
 from soundstage.apps.player.performer import Performer
-from soundstage.apps.player.prompt_mix import Mix
+from soundstage.apps.player.prompt_mix import PromptMix
 from soundstage.apps.player.ring import Ring
 from soundstage.apps.player.sink import Sink
 from soundstage.audio.standard_output import ReaderGone
@@ -50,7 +50,7 @@ class Destination(Protocol):
 
 
 @dataclass(frozen=True)
-class PlayOrder:
+class PlayRequest:
     """What to play, and on what.
 
     Attributes:
@@ -75,7 +75,7 @@ class PlayOrder:
     ahead: int = 1
     resume: Path | None = None
     continue_from: Path | None = None
-    hearing: Hearing | None = None
+    hearing: LiveSourceSpec | None = None
     save: Path | None = None
     runner: RunnerChoice = field(default_factory=RunnerChoice)
 
@@ -97,7 +97,7 @@ class Performance:
     performer: Performer
     ring: Ring
     sink: Sink
-    mix: Mix | None
+    mix: PromptMix | None
     save: Path | None
 
     @property
@@ -128,7 +128,7 @@ class Performance:
 Watch = Callable[[Performance], None]
 
 
-def play(order: PlayOrder, progress: Progress, watch: Watch) -> None:
+def play(order: PlayRequest, progress: Progress, watch: Watch) -> None:
     """Plays what an order asks for.
 
     Everything that can be refused is refused before weights are loaded. Ctrl-C ends the music with
@@ -173,7 +173,7 @@ def play(order: PlayOrder, progress: Progress, watch: Watch) -> None:
 
 @contextmanager
 def _performance(
-    order: PlayOrder, session: Session, total_samples: int | None, progress: Progress
+    order: PlayRequest, session: Session, total_samples: int | None, progress: Progress
 ) -> Iterator[Performance]:
     """Opens the destination, and makes the first music for it."""
     graph = session.graph
@@ -183,14 +183,18 @@ def _performance(
     hearing = nullcontext() if order.hearing is None else order.hearing.open(format)
     with hearing as ear, order.destination.open(format.sample_rate_hz, format.channels) as sink:
         performer = Performer(session, ring, order.ahead, total_samples, ear)
-        mix = Mix.of(order.prompts, format) if order.prompts else Mix.read(performer.controls)
+        mix = (
+            PromptMix.of(order.prompts, format)
+            if order.prompts
+            else PromptMix.read(performer.controls)
+        )
         with progress.step("making the first chunk"):
             performer.start()
             performer.wait_until_full()
         yield Performance(graph, performer, ring, sink, mix, order.save)
 
 
-def _check(order: PlayOrder, graph: Graph) -> int | None:
+def _check(order: PlayRequest, graph: Graph) -> int | None:
     """Refuses what cannot be played; returns samples to play, None = without end."""
     refuse_contradictions(order.continue_from, False, order.resume)
     if not 1 <= order.ahead <= MOST_AHEAD:

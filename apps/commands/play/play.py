@@ -42,7 +42,7 @@ from soundstage.runners.choice import RunnerChoice
 
 if TYPE_CHECKING:
     from soundstage.apps.commands.play.performance import Destination, Watch
-    from soundstage.apps.player.live_input import Hearing
+    from soundstage.apps.player.live_input import LiveSourceSpec
     from soundstage.progress import Progress
 
 EXAMPLES = """Examples:
@@ -193,12 +193,12 @@ def play(
             _print_devices()
             return
         # late, as JAX and Arrow come with it
-        from soundstage.apps.commands.play.performance import PlayOrder
+        from soundstage.apps.commands.play.performance import PlayRequest
         from soundstage.apps.commands.play.performance import play as perform
         from soundstage.progress import open_progress
         from soundstage.runners.sessions.prompts import parse_prompts
 
-        order = PlayOrder(
+        order = PlayRequest(
             prompts=parse_prompts([*(prompts or []), *(prompt or [])], audio or []),
             destination=_destination(device, to, output),
             controls=given(seed, temperature, top_k, guidance_weight),
@@ -231,14 +231,14 @@ def _print_devices() -> None:
         print("no sound device that can play; see --to and --output")
 
 
-def _hearing(inject: Path | None, listen: bool, device: str | None) -> Hearing | None:
-    from soundstage.apps.player.live_input import FileHearing, MicrophoneHearing
+def _hearing(inject: Path | None, listen: bool, device: str | None) -> LiveSourceSpec | None:
+    from soundstage.apps.player.live_input import FileSpec, MicrophoneSpec
 
     if inject is not None and (listen or device is not None):
         raise UsageError("--inject plays a file in, --listen a microphone; give one")
     if inject is not None:
-        return FileHearing(inject)
-    return MicrophoneHearing(device) if listen or device is not None else None
+        return FileSpec(inject)
+    return MicrophoneSpec(device) if listen or device is not None else None
 
 
 def _destination(device: str | None, to: str | None, output: str | None) -> Destination:
@@ -251,9 +251,9 @@ def _destination(device: str | None, to: str | None, output: str | None) -> Dest
 
         return PlayerCommand(to)
     if output is not None:
-        from soundstage.apps.player.pipes import AudioFile
+        from soundstage.apps.player.pipes import FileOutput
 
-        return AudioFile(output)
+        return FileOutput(output)
     from soundstage.apps.player.speakers import SpeakersChoice
 
     return SpeakersChoice(device)

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from soundstage.apps.commands.variants.manifest import Entry, Manifest, write_manifest
-from soundstage.apps.commands.variants.variants_request import Variant, VariantsPlan
+from soundstage.apps.commands.variants.manifest import Manifest, ManifestEntry, write_manifest
+from soundstage.apps.commands.variants.variants_request import CheckedVariants, Variant
 from soundstage.audio.provenance import Provenance
 from soundstage.errors import OutputError
+from soundstage.files import file_sha256
 from soundstage.runners.sessions.provenance import describe
 
 PAGE = "index.html"
@@ -39,10 +40,10 @@ class Slot:
     made: Provenance
     request: str
     file: str
-    entry: Entry | None
+    entry: ManifestEntry | None
 
 
-class Keeper:
+class ManifestWriter:
     """Keeps a folder's manifest in step with its files."""
 
     def __init__(self, folder: Path, slots: Sequence[Slot], before: Manifest) -> None:
@@ -62,11 +63,11 @@ class Keeper:
         )
 
     @property
-    def finished(self) -> tuple[Entry, ...]:
+    def finished(self) -> tuple[ManifestEntry, ...]:
         """What this run asks for and is there, in the order it was asked for."""
         return tuple(self.entries[file] for file in self._files if file in self.entries)
 
-    def keep(self, entries: Iterable[Entry] = ()) -> None:
+    def keep(self, entries: Iterable[ManifestEntry] = ()) -> None:
         """Takes in what has been finished and writes the manifest.
 
         To be called before the first file appears, too: what the manifest says is to come is ours
@@ -82,7 +83,7 @@ class Keeper:
 
 
 def arrange(
-    plan: VariantsPlan,
+    plan: CheckedVariants,
     weights: Mapping[str, Mapping[str, str]],
     manifest: Manifest,
     version: str,
@@ -111,18 +112,8 @@ def arrange(
     return slots
 
 
-def file_sha256(path: Path) -> str:
-    """The hex digest of a file's bytes.
-
-    Raises:
-        OSError: the file cannot be read.
-    """
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def _described(
-    plan: VariantsPlan, weights: Mapping[str, Mapping[str, str]], variant: Variant, version: str
+    plan: CheckedVariants, weights: Mapping[str, Mapping[str, str]], variant: Variant, version: str
 ) -> tuple[Provenance, str]:
     made = describe(plan.graph, weights, variant.row, variant.prompts, plan.chunks, version)
     digest = hashlib.sha256(made.to_json().encode())
@@ -134,9 +125,9 @@ def _described(
     return made, digest.hexdigest()
 
 
-def _finished(folder: Path, manifest: Manifest) -> dict[str, list[Entry]]:
+def _finished(folder: Path, manifest: Manifest) -> dict[str, list[ManifestEntry]]:
     """By request, what is there, whole, and as it was when it was made; the first one last."""
-    found: dict[str, list[Entry]] = {}
+    found: dict[str, list[ManifestEntry]] = {}
     for entry in reversed(manifest.entries):
         path = folder / entry.file
         if path.is_file() and file_sha256(path) == entry.sha256:
@@ -144,7 +135,7 @@ def _finished(folder: Path, manifest: Manifest) -> dict[str, list[Entry]]:
     return found
 
 
-def _name(plan: VariantsPlan, index: int, variant: Variant, made: Provenance) -> str:
+def _name(plan: CheckedVariants, index: int, variant: Variant, made: Provenance) -> str:
     width = max(2, len(str(len(plan.variants))))
     words = variant.name or " ".join(str(prompt) for prompt in made.prompts)
     seed = f"-seed{made.seeds[0]}" if made.seeds else ""

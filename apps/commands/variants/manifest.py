@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from soundstage.audio.provenance import AudioPrompt, Provenance, TextPrompt, Weights
+from soundstage.audio.provenance import AudioPrompt, Provenance, StageWeights, TextPrompt
 from soundstage.errors import InputError
 from soundstage.files import replacing, reporting
 
@@ -16,7 +16,7 @@ NAME = "manifest.json"
 
 
 @dataclass(frozen=True)
-class Entry:
+class ManifestEntry:
     """One finished variant.
 
     Attributes:
@@ -43,7 +43,7 @@ class Entry:
     prompts: tuple[TextPrompt | AudioPrompt, ...]
     seed: int | None
     controls: Mapping[str, float | int]
-    weights: Mapping[str, Weights]
+    weights: Mapping[str, StageWeights]
     pipeline: str
     graph: str
     version: str
@@ -68,7 +68,7 @@ class Entry:
         rms_dbfs: float | None,
         clipped_samples: int,
         sha256: str,
-    ) -> Entry:
+    ) -> ManifestEntry:
         """Puts together what made a file and what was measured of it."""
         return cls(
             file=file,
@@ -100,12 +100,12 @@ class Manifest:
         earlier: what runs before it have made and it did not ask for.
     """
 
-    variants: tuple[Entry, ...] = ()
+    variants: tuple[ManifestEntry, ...] = ()
     pending: tuple[str, ...] = ()
-    earlier: tuple[Entry, ...] = ()
+    earlier: tuple[ManifestEntry, ...] = ()
 
     @property
-    def entries(self) -> tuple[Entry, ...]:
+    def entries(self) -> tuple[ManifestEntry, ...]:
         """Everything that is finished."""
         return (*self.variants, *self.earlier)
 

@@ -20,7 +20,7 @@ LONGEST_NAME = 80
 
 
 @dataclass(frozen=True)
-class Row:
+class VariantRow:
     """What one row of a list asks for.
 
     Attributes:
@@ -44,7 +44,7 @@ class BadList(InputError):
         super().__init__("; ".join(map(str, self.problems)))
 
 
-def read_list(path: Path) -> tuple[list[Row], list[Problem]]:
+def read_list(path: Path) -> tuple[list[VariantRow], list[Problem]]:
     """Reads a list as `apps.commands.variants.variant_files.read_tables` describes it.
 
     Audio files without a folder are looked for beside the list.
@@ -106,9 +106,9 @@ def _list_faults(key: str, value: Any) -> Iterator[str]:
             yield f"expected a number as weight, got {item['weight']!r}"
 
 
-def _row(where: str, table: Table, folder: Path) -> Row:
+def _row(where: str, table: Table, folder: Path) -> VariantRow:
     audio = _prompts(table.get("audio", []), parse_audio, lambda t: Audio(t["file"], _weight(t)))
-    return Row(
+    return VariantRow(
         where,
         table.get("name", ""),
         (

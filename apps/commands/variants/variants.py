@@ -136,16 +136,16 @@ def variants(
     with errors_as_lines(debug):
         # late, as JAX and Arrow come with it
         from soundstage.apps.commands.variants.variants_request import (
-            Destination,
-            VariantsOrder,
+            VariantFiles,
+            VariantsRequest,
             Wanted,
         )
         from soundstage.apps.commands.variants.variation import make_variants
         from soundstage.progress import open_progress
 
-        order = VariantsOrder(
+        order = VariantsRequest(
             Wanted.read(prompt, seeds, list_),
-            Destination(output_dir, f".{format_}", again, trace),
+            VariantFiles(output_dir, f".{format_}", again, trace),
             duration_s=duration,
             controls=given(None, temperature, top_k, guidance_weight),
             choice=choose(None, preset, pipeline, set_, place, allow),

@@ -10,7 +10,7 @@ from typing import Any
 from soundstage.apps.commands.generate.request import refuse_bytes, refuse_duration, total_samples
 from soundstage.apps.commands.pipeline_choice import PipelineChoice
 from soundstage.apps.commands.variants.seeds import parse_seeds
-from soundstage.apps.commands.variants.variant_list import BadList, Row, read_list
+from soundstage.apps.commands.variants.variant_list import BadList, VariantRow, read_list
 from soundstage.audio.writer import EXTENSIONS
 from soundstage.errors import InputError, OutputError, UsageError
 from soundstage.graph.control import ControlError
@@ -49,7 +49,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Destination:
+class VariantFiles:
     """Where the variants go.
 
     Attributes:
@@ -66,7 +66,7 @@ class Destination:
 
 
 @dataclass(frozen=True)
-class VariantsOrder:
+class VariantsRequest:
     """What to make, and where to put it.
 
     Attributes:
@@ -80,7 +80,7 @@ class VariantsOrder:
     """
 
     wanted: Wanted
-    destination: Destination
+    destination: VariantFiles
     duration_s: float
     controls: Mapping[str, Any] = field(default_factory=dict)
     choice: PipelineChoice = field(default_factory=PipelineChoice)
@@ -106,7 +106,7 @@ class Variant:
 
 
 @dataclass(frozen=True)
-class VariantsPlan:
+class CheckedVariants:
     """An order that can be carried out, unless weights or a stage object.
 
     Attributes:
@@ -116,7 +116,7 @@ class VariantsPlan:
         total_samples: samples per channel of each.
     """
 
-    order: VariantsOrder
+    order: VariantsRequest
     graph: Graph
     variants: tuple[Variant, ...]
     total_samples: int
@@ -132,7 +132,7 @@ class VariantsPlan:
         return -(-self.total_samples // self.graph.format.dims["sample"])
 
 
-def plan(order: VariantsOrder) -> VariantsPlan:
+def plan(order: VariantsRequest) -> CheckedVariants:
     """Checks an order; loads no weights and touches no file.
 
     Raises:
@@ -165,15 +165,15 @@ def plan(order: VariantsOrder) -> VariantsPlan:
             variants.append(Variant(row.name, row.prompts, changes, made))
     if problems:
         raise BadList(list(dict.fromkeys(problems)))
-    return VariantsPlan(order, graph, tuple(variants), total_samples(order.duration_s, graph))
+    return CheckedVariants(order, graph, tuple(variants), total_samples(order.duration_s, graph))
 
 
-def _rows(order: VariantsOrder) -> tuple[Sequence[Row], list[Problem]]:
+def _rows(order: VariantsRequest) -> tuple[Sequence[VariantRow], list[Problem]]:
     """Every variant as a row, controls filled up; and what is wrong with the list."""
     wanted = order.wanted
     rows, problems = ([], []) if wanted.rows is None else read_list(wanted.rows)
     if wanted.rows is None:
-        rows = [Row("", prompts=(prompt,)) for prompt in wanted.prompts] or [Row("")]
+        rows = [VariantRow("", prompts=(prompt,)) for prompt in wanted.prompts] or [VariantRow("")]
     seeds = [{"seed": seed} for seed in wanted.seeds] or [{}]
     made = [
         replace(row, controls={**order.controls, **seed, **row.controls})
@@ -191,7 +191,7 @@ def _expand(prompts: Sequence[Text | Audio], graph: Graph) -> dict[str, Any]:
     return expand_prompts(prompts, graph.format) if prompts else {}
 
 
-def _refuse_options(order: VariantsOrder) -> None:
+def _refuse_options(order: VariantsRequest) -> None:
     wanted, destination = order.wanted, order.destination
     if wanted.rows is not None and wanted.prompts:
         raise UsageError("--list and --prompt both say what to make; put the prompts into the list")

@@ -9,13 +9,13 @@ from math import isfinite
 from typing import TypeVar
 
 from soundstage.apps.commands.variants.audition.page import Page
-from soundstage.apps.commands.variants.folder import PAGE, Keeper, Slot, arrange, file_sha256
-from soundstage.apps.commands.variants.manifest import Entry, Manifest, read_manifest
-from soundstage.apps.commands.variants.variants_request import VariantsOrder, VariantsPlan
+from soundstage.apps.commands.variants.folder import PAGE, ManifestWriter, Slot, arrange
+from soundstage.apps.commands.variants.manifest import Manifest, ManifestEntry, read_manifest
+from soundstage.apps.commands.variants.variants_request import CheckedVariants, VariantsRequest
 from soundstage.apps.commands.variants.variants_request import plan as check
 from soundstage.audio.inspection import inspect
 from soundstage.audio.writer import AudioWriter, open_writer
-from soundstage.files import check_writable, making_folder
+from soundstage.files import check_writable, file_sha256, making_folder
 from soundstage.interrupts import uninterrupted
 from soundstage.progress import Progress, Update
 from soundstage.runners.api import open_runner
@@ -28,7 +28,7 @@ from soundstage.version import version
 Item = TypeVar("Item")
 
 
-def make_variants(order: VariantsOrder, progress: Progress) -> None:
+def make_variants(order: VariantsRequest, progress: Progress) -> None:
     """Makes every variant of an order that is not there yet, and the page that plays them.
 
     Everything that can be refused is refused before the first file is touched. Each file appears
@@ -58,7 +58,7 @@ def make_variants(order: VariantsOrder, progress: Progress) -> None:
 
 
 def _make_missing(
-    plan: VariantsPlan, runner: Runner, manifest: Manifest, before: Stopwatch, progress: Progress
+    plan: CheckedVariants, runner: Runner, manifest: Manifest, before: Stopwatch, progress: Progress
 ) -> list[str]:
     """Makes what is not there yet; returns the summary."""
     slots = arrange(plan, runner.weights(), manifest, version())
@@ -69,7 +69,7 @@ def _make_missing(
             runner.warm_up(size)
     if plan.graph.spec.note:
         progress.say(f"{plan.graph.name}: {plan.graph.spec.note}")
-    keeper = Keeper(plan.order.destination.folder, slots, manifest)
+    keeper = ManifestWriter(plan.order.destination.folder, slots, manifest)
     page = Page(plan.order.destination.folder / PAGE, plan.graph.name, version())
     if keeper.finished:
         keeper.keep()
@@ -106,7 +106,7 @@ class _Maker:
         wall_s: how long that took, without what comes between batches.
     """
 
-    def __init__(self, plan: VariantsPlan, runner: Runner, keeper: Keeper) -> None:
+    def __init__(self, plan: CheckedVariants, runner: Runner, keeper: ManifestWriter) -> None:
         self.seconds = 0.0
         self.wall_s = 0.0
         self._plan = plan
@@ -115,7 +115,7 @@ class _Maker:
 
     def make(
         self, batch: Sequence[Slot], drawn: TimelineWriter | None, update: Update
-    ) -> list[Entry]:
+    ) -> list[ManifestEntry]:
         """Makes one batch; its files appear when all of them are complete.
 
         Raises:
@@ -156,11 +156,11 @@ class _Maker:
         total = self._plan.total_samples
         return open_writer(path, music.sample_rate_hz, music.channels, slot.made, total)
 
-    def _entry(self, slot: Slot, clipped_samples: int) -> Entry:
+    def _entry(self, slot: Slot, clipped_samples: int) -> ManifestEntry:
         """Measures a finished file."""
         path = self._plan.order.destination.folder / slot.file
         facts = inspect(path)
-        return Entry.of(
+        return ManifestEntry.of(
             slot.file,
             slot.variant.name,
             slot.made,
@@ -174,7 +174,11 @@ class _Maker:
 
 
 def _summary(
-    plan: VariantsPlan, missing: Sequence[Slot], keeper: Keeper, maker: _Maker, before: Stopwatch
+    plan: CheckedVariants,
+    missing: Sequence[Slot],
+    keeper: ManifestWriter,
+    maker: _Maker,
+    before: Stopwatch,
 ) -> list[str]:
     folder = plan.order.destination.folder
     lines = []

@@ -10,11 +10,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.websockets import WebSocket
 
-from soundstage.apps.server.connection import FAULTS, Desk, Listener, next_message
+from soundstage.apps.server.connection import FAULTS, ServerContext, StreamSender, next_message
 from soundstage.apps.server.protocols.frames import samples_bytes
 from soundstage.apps.server.protocols.websocket import Gone, Refused, Socket, read_object
-from soundstage.apps.server.styles import Styles
-from soundstage.runners.engine.chunk import Made
+from soundstage.apps.server.styles import PromptStyles
+from soundstage.runners.engine.chunk import EngineChunk
 from soundstage.runners.engine.refusals import ControlRefused, Full
 
 # Names there, and the controls that do the same here.
@@ -31,9 +31,9 @@ class DemoSession:
         socket: accepted.
     """
 
-    def __init__(self, desk: Desk, styles: Styles, socket: Socket) -> None:
+    def __init__(self, desk: ServerContext, styles: PromptStyles, socket: Socket) -> None:
         self._desk, self._styles, self._socket = desk, styles, socket
-        self._listener: Listener | None = None
+        self._listener: StreamSender | None = None
         self._styled = False
 
     async def run(self) -> None:
@@ -78,7 +78,7 @@ class DemoSession:
         if self._listener is not None:
             raise Refused("the session has begun already")
         stream = await self._desk.engine.join({}, pace="realtime", buffer_chunks=1)
-        self._listener = Listener(stream, self._deliver, self._failed)
+        self._listener = StreamSender(stream, self._deliver, self._failed)
 
     def _control(self, body: Mapping[str, Any]) -> None:
         changes: dict[str, Any] = {}
@@ -110,7 +110,7 @@ class DemoSession:
         elif state is not None:
             raise Refused("state is PLAYING, PAUSED or STOPPED", "state")
 
-    async def _deliver(self, made: Made) -> None:
+    async def _deliver(self, made: EngineChunk) -> None:
         await self._socket.send(samples_bytes(made.audio, "float32"))
 
     async def _failed(self, reason: str) -> None:
@@ -123,7 +123,7 @@ class DemoSession:
         return self._listener.stream
 
 
-async def demo_protocol(desk: Desk, styles: Styles, raw: WebSocket) -> None:
+async def demo_protocol(desk: ServerContext, styles: PromptStyles, raw: WebSocket) -> None:
     """Speaks the original demo's protocol on one WebSocket."""
     socket = Socket(raw, desk.limits)
     await socket.accept()
@@ -134,7 +134,7 @@ async def demo_protocol(desk: Desk, styles: Styles, raw: WebSocket) -> None:
         await socket.close(1013, str(error))
 
 
-async def stream_info(desk: Desk, request: Request) -> Response:
+async def stream_info(desk: ServerContext, request: Request) -> Response:
     """What the chunks of `/stream` are: `GET /stream_info`."""
     form = desk.graph.format
     return JSONResponse(
@@ -146,7 +146,7 @@ async def stream_info(desk: Desk, request: Request) -> Response:
     )
 
 
-async def style(desk: Desk, styles: Styles, request: Request) -> Response:
+async def style(desk: ServerContext, styles: PromptStyles, request: Request) -> Response:
     """The embedding of a text: `POST /style`, the raw text as its body."""
     body = await request.body()
     try:

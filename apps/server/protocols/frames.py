@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from soundstage.apps.server.protocols.websocket import Refused
-from soundstage.runners.engine.chunk import Made
+from soundstage.runners.engine.chunk import EngineChunk
 
 Encoding: TypeAlias = Literal["float32", "int16"]
 ENCODINGS: tuple[Encoding, ...] = ("float32", "int16")
@@ -34,7 +34,7 @@ def samples_bytes(audio: np.ndarray, encoding: Encoding) -> bytes:
     return np.rint(np.clip(audio, -1, 1) * 32767).astype("<i2").tobytes()
 
 
-def chunk_frame(made: Made, sample_rate_hz: int, encoding: Encoding) -> bytes:
+def chunk_frame(made: EngineChunk, sample_rate_hz: int, encoding: Encoding) -> bytes:
     """One chunk as a binary message: a header of 32 bytes and the samples (docs/protocol.md).
 
     Args:

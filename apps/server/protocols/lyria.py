@@ -12,10 +12,16 @@ from typing import Any
 
 from starlette.websockets import WebSocket
 
-from soundstage.apps.server.connection import FAULTS, Desk, Listener, next_message, reason_of
+from soundstage.apps.server.connection import (
+    FAULTS,
+    ServerContext,
+    StreamSender,
+    next_message,
+    reason_of,
+)
 from soundstage.apps.server.protocols.frames import samples_bytes
 from soundstage.apps.server.protocols.websocket import Gone, Refused, Socket, read_object
-from soundstage.runners.engine.chunk import Made
+from soundstage.runners.engine.chunk import EngineChunk
 from soundstage.runners.engine.refusals import Full
 
 SERVICE = "GenerativeService.BidiGenerateMusic"
@@ -52,9 +58,9 @@ class LyriaSession:
         socket: accepted.
     """
 
-    def __init__(self, desk: Desk, socket: Socket) -> None:
+    def __init__(self, desk: ServerContext, socket: Socket) -> None:
         self._desk, self._socket = desk, socket
-        self._listener: Listener | None = None
+        self._listener: StreamSender | None = None
         self._prompts: list[dict[str, Any]] = []
         self._settings: dict[str, Any] = {}
 
@@ -81,7 +87,7 @@ class LyriaSession:
         except (Refused, Full) as error:
             await self._socket.close(1013 if isinstance(error, Full) else 1007, str(error))
             raise Gone from error
-        self._listener = Listener(stream, self._deliver, self._failed)
+        self._listener = StreamSender(stream, self._deliver, self._failed)
         await self._socket.send({"setupComplete": {}})
 
     async def _answer(self, message: str | bytes) -> None:
@@ -161,7 +167,7 @@ class LyriaSession:
         else:
             raise Refused("playbackControl is PLAY, PAUSE, STOP or RESET_CONTEXT")
 
-    async def _deliver(self, made: Made) -> None:
+    async def _deliver(self, made: EngineChunk) -> None:
         form = self._desk.graph.format
         chunk = {
             "data": base64.b64encode(samples_bytes(made.audio, "int16")).decode(),
@@ -185,7 +191,7 @@ class LyriaSession:
         return self._listener.stream
 
 
-async def lyria_protocol(desk: Desk, raw: WebSocket) -> None:
+async def lyria_protocol(desk: ServerContext, raw: WebSocket) -> None:
     """Speaks the Lyria RealTime protocol on one WebSocket."""
     socket = Socket(raw, desk.limits)
     await socket.accept()

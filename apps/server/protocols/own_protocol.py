@@ -15,8 +15,8 @@ from starlette.websockets import WebSocket
 from soundstage.apps.server.connection import (
     CONTINUE,
     FAULTS,
-    Desk,
-    Listener,
+    ServerContext,
+    StreamSender,
     next_message,
     reason_of,
 )
@@ -24,7 +24,7 @@ from soundstage.apps.server.protocols.frames import ENCODINGS, Encoding, chunk_f
 from soundstage.apps.server.protocols.json_controls import controls_of
 from soundstage.apps.server.protocols.websocket import Gone, Refused, Socket, read_object
 from soundstage.graph.port import Port
-from soundstage.runners.engine.chunk import Made
+from soundstage.runners.engine.chunk import EngineChunk
 from soundstage.runners.engine.refusals import Full
 from soundstage.runners.sessions.injection import silence
 
@@ -40,9 +40,9 @@ class OwnSession:
         socket: accepted.
     """
 
-    def __init__(self, desk: Desk, socket: Socket) -> None:
+    def __init__(self, desk: ServerContext, socket: Socket) -> None:
         self._desk, self._socket = desk, socket
-        self._listener: Listener | None = None
+        self._listener: StreamSender | None = None
         self._encoding: Encoding = "float32"
         self._actions = {
             "start": self._start,
@@ -111,7 +111,7 @@ class OwnSession:
             state=await self._desk.continued(said.get(CONTINUE)),
         )
         self._encoding = encoding
-        self._listener = Listener(stream, self._deliver, self._failed)
+        self._listener = StreamSender(stream, self._deliver, self._failed)
         await self._socket.send({"type": "started", "pace": said.get("pace", "realtime")})
 
     async def _steer(self, said: Mapping[str, Any]) -> None:
@@ -157,7 +157,7 @@ class OwnSession:
 
     # ---- what it hears
 
-    async def _deliver(self, made: Made) -> None:
+    async def _deliver(self, made: EngineChunk) -> None:
         news = {
             "type": "chunk",
             "chunk": made.chunk,
@@ -185,7 +185,7 @@ class OwnSession:
     # ---- helpers
 
     @property
-    def _playing(self) -> Listener:
+    def _playing(self) -> StreamSender:
         if self._listener is None:
             raise Refused("there is no stream yet; send a message of type start first")
         return self._listener
@@ -200,7 +200,7 @@ class OwnSession:
             await listener.close()
 
 
-async def own_protocol(desk: Desk, raw: WebSocket) -> None:
+async def own_protocol(desk: ServerContext, raw: WebSocket) -> None:
     """Speaks soundstage's own protocol on one WebSocket."""
     socket = Socket(raw, desk.limits)
     await socket.accept()
@@ -211,7 +211,7 @@ async def own_protocol(desk: Desk, raw: WebSocket) -> None:
         await socket.close(1013, str(error))
 
 
-def ready_message(desk: Desk) -> dict[str, Any]:
+def ready_message(desk: ServerContext) -> dict[str, Any]:
     """What a client hears first: what plays here, and what may be asked of it."""
     form, figures = desk.graph.format, desk.engine.figures()
     return {

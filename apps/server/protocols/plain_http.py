@@ -12,12 +12,12 @@ import numpy as np
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from soundstage.apps.server.connection import CONTINUE, FAULTS, Desk
+from soundstage.apps.server.connection import CONTINUE, FAULTS, ServerContext
 from soundstage.apps.server.protocols.json_controls import controls_of
 from soundstage.apps.server.protocols.websocket import Refused, read_object
 from soundstage.audio.compressed import CompressedEncoder
 from soundstage.audio.wav import WavEncoder
-from soundstage.audio.writer import Encoder
+from soundstage.audio.writer import AudioEncoding
 from soundstage.graph.format import Format
 from soundstage.runners.engine.refusals import Full, StreamFailed
 from soundstage.runners.engine.stream import EngineStream
@@ -67,7 +67,9 @@ class Spill(io.RawIOBase):
         return found
 
 
-def open_encoder(suffix: str, stream: BinaryIO, format: Format, samples: int | None) -> Encoder:
+def open_encoder(
+    suffix: str, stream: BinaryIO, format: Format, samples: int | None
+) -> AudioEncoding:
     """An encoder into a file.
 
     Args:
@@ -85,7 +87,7 @@ def open_encoder(suffix: str, stream: BinaryIO, format: Format, samples: int | N
     return CompressedEncoder(stream, suffix, rate_hz, channels, "pcm16", {})
 
 
-async def generate(desk: Desk, request: Request) -> Response:
+async def generate(desk: ServerContext, request: Request) -> Response:
     """`POST /generate`: a JSON object in, an audio file out.
 
     The object has "prompts" or any other control, "duration_s" and "format", and "continue", the
@@ -134,7 +136,7 @@ async def _file(
     return file.getvalue()
 
 
-async def listen(desk: Desk, request: Request) -> Response:
+async def listen(desk: ServerContext, request: Request) -> Response:
     """`GET /stream.wav`, `.ogg` or `.mp3`: music without end; the query steers its start."""
     suffix = "." + request.path_params["suffix"]
     try:

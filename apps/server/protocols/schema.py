@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from soundstage.apps.server.connection import Desk
+from soundstage.apps.server.connection import ServerContext
 from soundstage.apps.server.protocols import own_protocol, plain_http
 from soundstage.version import version
 
@@ -71,7 +71,7 @@ HEARD: dict[str, dict[str, Any]] = {
 }
 
 
-def openapi(desk: Desk) -> dict[str, Any]:
+def openapi(desk: ServerContext) -> dict[str, Any]:
     """An OpenAPI 3.1 document."""
     asked = {
         "type": "object",
@@ -113,7 +113,7 @@ def openapi(desk: Desk) -> dict[str, Any]:
     }
 
 
-def asyncapi(desk: Desk) -> dict[str, Any]:
+def asyncapi(desk: ServerContext) -> dict[str, Any]:
     """An AsyncAPI 3.0 document of `own_protocol`."""
     messages = {f"say_{name}": _message(name, fields) for name, fields in SAID.items()}
     messages |= {f"hear_{name}": _message(name, fields) for name, fields in HEARD.items()}

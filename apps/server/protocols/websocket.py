@@ -11,12 +11,13 @@ from typing import Any
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from soundstage.apps.server.settings import Limits
+from soundstage.errors import Error
 
 BAD_MESSAGE, TOO_BIG, TOO_MANY, SLOW = 1003, 1009, 4429, 4408
 WINDOW_S = 10.0
 
 
-class Refused(Exception):
+class Refused(Error):
     """A message that cannot be used; the socket stays open and hears why.
 
     Attributes:

@@ -11,21 +11,20 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from soundstage.errors import ModelError, OutputError, UsageError
-from soundstage.files import reporting
+from soundstage.files import file_sha256, reporting
 from soundstage.progress import Progress
 from soundstage.stages.weights.models_folder import model_paths
 from soundstage.stages.weights.published.catalogue import PublishedFile, PublishedModel, Terms
 from soundstage.stages.weights.published.hub_origin import check_room
 from soundstage.stages.weights.published.origins import FolderOrigin, Offer, Origin
 from soundstage.stages.weights.published.records import Record, Records, new_record
-from soundstage.stages.weights.published.transfer import file_sha256
 
 LOCK = ".lock"
 SHOWN_DIGITS = 12
 
 
 @dataclass(frozen=True)
-class Request:
+class DownloadRequest:
     """What is asked for.
 
     Attributes:
@@ -51,7 +50,11 @@ class _Wanted:
 
 
 def download(
-    request: Request, terms: Terms, folder: Path, progress: Progress, tell: Callable[[str], None]
+    request: DownloadRequest,
+    terms: Terms,
+    folder: Path,
+    progress: Progress,
+    tell: Callable[[str], None],
 ) -> None:
     """Fetches what is missing of models and checks what is there.
 
@@ -88,7 +91,7 @@ def download(
             _tell_converted(model, tell)
 
 
-def open_origin(request: Request, folder: Path, say: Callable[[str], None]) -> Origin:
+def open_origin(request: DownloadRequest, folder: Path, say: Callable[[str], None]) -> Origin:
     """Where files come from.
 
     Raises:
@@ -125,7 +128,9 @@ def _locked(folder: Path, progress: Progress) -> Iterator[None]:
         lock.release()
 
 
-def _shown_terms(request: Request, terms: Terms, records: Records, progress: Progress) -> Records:
+def _shown_terms(
+    request: DownloadRequest, terms: Terms, records: Records, progress: Progress
+) -> Records:
     for model in request.models:
         if model.repository not in records.terms:
             progress.say(
@@ -158,7 +163,7 @@ def _is_there(
 
 
 def _asked(
-    request: Request,
+    request: DownloadRequest,
     origin: Origin,
     model: PublishedModel,
     file: PublishedFile,

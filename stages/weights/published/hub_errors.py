@@ -11,7 +11,7 @@ PASSING = (408, TOO_MANY, 500, 502, 503, 504)
 ELSEWHERE = "use --source with a folder or a mirror that has it"
 
 
-class Answer(Protocol):
+class HubAnswer(Protocol):
     """A hub's answer, as its library hands it on."""
 
     status_code: int

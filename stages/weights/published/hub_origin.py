@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from soundstage.errors import DownloadError, ModelError
-from soundstage.files import reporting
+from soundstage.files import file_sha256, reporting
 from soundstage.progress import Moved
 from soundstage.stages.weights.published.catalogue import PublishedFile, PublishedModel
 from soundstage.stages.weights.published.hub import Hub, Remote
 from soundstage.stages.weights.published.hub_errors import refused
 from soundstage.stages.weights.published.origins import Check, check_contents, link
-from soundstage.stages.weights.published.transfer import file_sha256, transfer
+from soundstage.stages.weights.published.transfer import transfer
 
 
 @dataclass(frozen=True)

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import numpy as np
 
+from soundstage.files import file_sha256
 from soundstage.progress import Progress
 from soundstage.stages.weights.published.catalogue import PublishedFile, PublishedModel
 from soundstage.stages.weights.published.records import Records
-from soundstage.stages.weights.published.transfer import file_sha256
 from soundstage.stages.weights.published_files import open_published
 
 
 @dataclass(frozen=True)
-class Verdict:
+class FileVerdict:
     """What is true of one file.
 
     Attributes:
@@ -39,7 +39,7 @@ class Verdict:
         return (*self.faults, *self.facts)
 
 
-def verify(model: PublishedModel, folder: Path, progress: Progress) -> Iterator[Verdict]:
+def verify(model: PublishedModel, folder: Path, progress: Progress) -> Iterator[FileVerdict]:
     """Checks a model's files, one after the other.
 
     Args:
@@ -58,10 +58,12 @@ def verify(model: PublishedModel, folder: Path, progress: Progress) -> Iterator[
                 yield _judged(model, file, place, records)
         elif not file.optional:
             fault = f"not there; `soundstage models download {model.name}` fetches it"
-            yield Verdict(model.place(file), (fault,), ())
+            yield FileVerdict(model.place(file), (fault,), ())
 
 
-def _judged(model: PublishedModel, file: PublishedFile, place: Path, records: Records) -> Verdict:
+def _judged(
+    model: PublishedModel, file: PublishedFile, place: Path, records: Records
+) -> FileVerdict:
     faults, facts = [], [f"{place.stat().st_size / 1e6:.1f} MB"]
     digest = file_sha256(place)
     record = records.of(model, file)
@@ -81,7 +83,7 @@ def _judged(model: PublishedModel, file: PublishedFile, place: Path, records: Re
         facts += _arrays(place, file)
     except ValueError as error:
         faults.append(str(error))
-    return Verdict(model.place(file), tuple(faults), tuple(facts))
+    return FileVerdict(model.place(file), tuple(faults), tuple(facts))
 
 
 def _arrays(place: Path, file: PublishedFile) -> list[str]:

@@ -79,14 +79,6 @@ def transfer(hub: Hub, remote: Remote, part: Path, moved: Callable[[int], None])
     return arrived.digest.hexdigest()
 
 
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file, as hex digits."""
-    digest = hashlib.sha256()
-    for block in _blocks(path):
-        digest.update(block)
-    return digest.hexdigest()
-
-
 def _resumed(part: Path) -> _Arrived:
     arrived = _Arrived(part)
     with reporting(part):

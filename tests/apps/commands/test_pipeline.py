@@ -88,7 +88,7 @@ def test_every_preset_is_listed_with_its_note():
 
 
 def test_the_version_is_printed():
-    assert run("--version").stdout == f"soundstage {soundstage.version()}\n"
+    assert run("--version").stdout == f"soundstage {soundstage.__version__}\n"
 
 
 @pytest.mark.parametrize("command", ["generate", "check", "graph", "presets", "inspect", "verify"])

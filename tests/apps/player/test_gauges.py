@@ -7,11 +7,11 @@ pytest.importorskip("rich")
 from rich.cells import cell_len
 
 from soundstage.apps.player import gauges
-from soundstage.apps.player.faders import Row
+from soundstage.apps.player.faders import FaderRow
 
 
 def row(name, value=1.0, is_prompt=True, selected=False):
-    return Row(name, value, is_prompt, selected)
+    return FaderRow(name, value, is_prompt, selected)
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import soundstage
-from soundstage.apps.player.live_input import MicrophoneHearing
-from soundstage.errors import OutputError, UserError
+from soundstage.apps.player.live_input import MicrophoneSpec
+from soundstage.errors import Error, OutputError
 
 RATE_HZ = 48_000
 
@@ -54,7 +54,7 @@ def form():
 
 
 def test_one_channel_is_heard_on_all_and_whatever_a_driver_delivers_is_audio(library, form):
-    with MicrophoneHearing().open(form) as ear:
+    with MicrophoneSpec().open(form) as ear:
         (stream,) = Recording.open_now
         assert stream.channels == 1
         assert ear.take().shape == (0, 2)
@@ -66,7 +66,7 @@ def test_one_channel_is_heard_on_all_and_whatever_a_driver_delivers_is_audio(lib
 
 def test_a_microphone_that_cannot_begin_is_told_in_a_line_and_closed(library, form, monkeypatch):
     monkeypatch.setattr(Recording, "startable", False)
-    opening = MicrophoneHearing().open(form)
+    opening = MicrophoneSpec().open(form)
     with pytest.raises(OutputError, match=r"a microphone: the device is taken; .*--list-devices"):
         opening.__enter__()
     assert Recording.open_now == []
@@ -74,6 +74,6 @@ def test_a_microphone_that_cannot_begin_is_told_in_a_line_and_closed(library, fo
 
 def test_without_the_library_nobody_is_told_of_speakers(form, monkeypatch):
     monkeypatch.setitem(sys.modules, "sounddevice", None)
-    with pytest.raises(UserError, match=r"sounddevice is not installed") as caught:
-        MicrophoneHearing().check(form)
+    with pytest.raises(Error, match=r"sounddevice is not installed") as caught:
+        MicrophoneSpec().check(form)
     assert "play through" not in str(caught.value)

@@ -11,10 +11,10 @@ from played_graphs import CHUNK_S, CHUNK_SAMPLES, RATE_HZ, dragging, graph, hitc
 
 import soundstage
 from soundstage.apps.commands.pipeline_choice import PipelineChoice
-from soundstage.apps.commands.play.performance import Performance, PlayOrder, play
+from soundstage.apps.commands.play.performance import Performance, PlayRequest, play
 from soundstage.apps.player.lines import News, chunk_line
 from soundstage.apps.player.performer import Performer
-from soundstage.apps.player.prompt_mix import Mix
+from soundstage.apps.player.prompt_mix import PromptMix
 from soundstage.apps.player.ring import Ring
 from soundstage.apps.player.sink import Paced
 from soundstage.graph.control import ControlError
@@ -61,7 +61,9 @@ def performing(tables, ahead=1, total=None, rows=({},)):
         runner.warm_up(1)
         ring = Ring((ahead + 2) * samples, 2, FADE)
         performer = Performer(Session(runner, rows), ring, ahead, total)
-        performance = Performance(made, performer, ring, sink, Mix.read(performer.controls), None)
+        performance = Performance(
+            made, performer, ring, sink, PromptMix.read(performer.controls), None
+        )
         performer.start()
         performer.wait_until_full()
         sink.start(ring)
@@ -238,7 +240,7 @@ def test_ctrl_c_ends_the_music_with_a_fade_and_saves(tmp_path):
         raise KeyboardInterrupt
 
     choice = PipelineChoice(preset="toy", settings=("format.chunk_s=0.4",))
-    order = PlayOrder((Text("bells"),), listener, choice=choice, save=path)
+    order = PlayRequest((Text("bells"),), listener, choice=choice, save=path)
     with pytest.raises(KeyboardInterrupt):
         play(order, Silent(), leave)
     assert read_session(path).spec.name == "toy"
@@ -251,7 +253,7 @@ def test_ctrl_c_ends_the_music_with_a_fade_and_saves(tmp_path):
 
 def test_a_mix_says_what_its_controls_say(toy):
     row = Session(LocalRunner(toy), [{"prompts": [("pads", 0.3), ("jazz", 0.7)]}]).controls[0]
-    mix = Mix.read(row)
+    mix = PromptMix.read(row)
     assert [(part.name, round(part.weight, 3)) for part in mix.parts] == [
         ("pads", 0.3),
         ("jazz", 0.7),
@@ -266,13 +268,13 @@ def test_a_mix_says_what_its_controls_say(toy):
 def test_audio_prompts_are_faders_as_well(toy):
     piano = "docs/audio/piano.ogg"
     prompts = (Text("pads"), Audio(piano, 0.5))
-    mix = Mix.of(prompts, toy.format)
+    mix = PromptMix.of(prompts, toy.format)
     assert [(part.name, part.weight) for part in mix.parts] == [("pads", 1.0), ("piano.ogg", 0.5)]
     row = Session(LocalRunner(toy), [{"prompts": prompts}]).controls[0]
     controls = mix.controls(toy.format)
     assert np.array_equal(controls["clips"], row["clips"])
     assert np.allclose(controls["clip_weights"], row["clip_weights"])
-    again = Mix.read(row)
+    again = PromptMix.read(row)
     assert again.parts[1].name == f"audio ({len(row['clips'])} clips)"
     assert np.allclose(again.controls(toy.format)["clip_weights"], row["clip_weights"])
-    assert Mix.read({"seed": 1}) is None
+    assert PromptMix.read({"seed": 1}) is None

@@ -13,7 +13,7 @@ from served import PATIENCE_S, hear, samples, say, served, settled, speak, start
 
 import soundstage
 from soundstage.apps.server.protocols.frames import AGAIN, HEADER, HEARD_HEADER, HEARD_MAGIC
-from soundstage.runners.engine.clip_encoder import Continuing
+from soundstage.runners.engine.clip_encoder import ClipEncoder
 from soundstage.stages.weights.array_source import WeightsError
 
 PATH = "/ws/stream"
@@ -98,7 +98,7 @@ def test_a_clip_that_a_stage_fails_on_is_refused_and_the_music_goes_on(desk, mon
     def lacking(graph):
         raise WeightsError("the weights lack the encoder")
 
-    monkeypatch.setattr(desk, "continuing", Continuing(desk.graph))
+    monkeypatch.setattr(desk, "continuing", ClipEncoder(desk.graph))
     monkeypatch.setattr("runners.server.continuing.Continuer", lacking)
     clip = upload(desk, wav(sound(1.0)))
     with speak(desk, PATH) as socket:

@@ -14,7 +14,7 @@ from evaluation.settings import Settings
 from evaluation.suite import measure_model
 from evaluation.table import Report, to_markdown
 
-from soundstage.training.corpus.manifest import Entry, Piece, write_manifest
+from soundstage.training.corpus.manifest import Piece, PieceEntry, write_manifest
 
 RATE_HZ = 48_000
 SMALL = Settings(
@@ -40,7 +40,7 @@ def corpus(tmp_path_factory) -> Path:
     for split, first, count in (("train", 0, 9), ("heldout", 100, 3)):
         genres = [list(HELD)[number % 3] for number in range(count)]
         pieces = [write_piece(folder, split, first + n, genre) for n, genre in enumerate(genres)]
-        write_manifest(folder, split, [Entry(piece, "") for piece in pieces])
+        write_manifest(folder, split, [PieceEntry(piece, "") for piece in pieces])
     return folder
 
 

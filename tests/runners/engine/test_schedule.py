@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from soundstage.runners.engine.capacity import Capacity, measure
 from soundstage.runners.engine.groups import Groups
 from soundstage.runners.engine.refusals import Full
-from soundstage.runners.engine.row import Row
+from soundstage.runners.engine.row import StreamRow
 from soundstage.runners.engine.schedule import Schedule
 
 CHUNK_S = 2.0
@@ -82,7 +82,7 @@ def test_a_fast_stream_is_never_late():
 
 def seated(batch, *schedules, rows=4):
     groups = Groups.of(rows, batch)
-    seats = [Row(times, 1, {}, None, lambda: None) for times in schedules]
+    seats = [StreamRow(times, 1, {}, None, lambda: None) for times in schedules]
     for row in seats:
         row.playing = True
         groups.join(row)

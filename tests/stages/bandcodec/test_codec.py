@@ -9,7 +9,7 @@ from soundstage.stages.bandcodec import DecodeOn, Encode, EncodeOn
 from soundstage.stages.bandcodec.codec import (
     LATE_FRAMES,
     BandCodec,
-    Weights,
+    BandCodecWeights,
     load_bandcodec,
     memory_size,
 )
@@ -34,7 +34,7 @@ def codec() -> BandCodec:
 def faithful() -> BandCodec:
     """A codec that loses nothing but what analysis loses: each code book has one frame in it."""
     audio = chord(12)
-    blank = BandCodec(MEASURES, Weights(*map(np.zeros, Weights.shapes(MEASURES))))
+    blank = BandCodec(MEASURES, BandCodecWeights(*map(np.zeros, BandCodecWeights.shapes(MEASURES))))
     frames = blank.features(audio[None])[0]
     mean = frames.mean(axis=0)
     _, _, vectors = np.linalg.svd(frames - mean, full_matrices=False)
@@ -42,9 +42,9 @@ def faithful() -> BandCodec:
     analysis[:, : len(vectors)] = vectors.T
     books = np.zeros((MEASURES.levels, MEASURES.codes, MEASURES.width), np.float32)
     books[0, : len(frames)] = (frames - mean) @ analysis
-    synthesis = np.zeros(Weights.shapes(MEASURES)[3], np.float32)
+    synthesis = np.zeros(BandCodecWeights.shapes(MEASURES)[3], np.float32)
     synthesis[MEASURES.taps // 2] = analysis.T
-    return BandCodec(MEASURES, Weights(mean, analysis, books, synthesis))
+    return BandCodec(MEASURES, BandCodecWeights(mean, analysis, books, synthesis))
 
 
 def chord(frames: int) -> np.ndarray:
@@ -84,10 +84,10 @@ def _bin(hertz: float) -> int:
 
 
 def test_silence_comes_back_as_silence():
-    quiet = np.zeros(Weights.shapes(MEASURES)[0], np.float32)
+    quiet = np.zeros(BandCodecWeights.shapes(MEASURES)[0], np.float32)
     quiet[: MEASURES.hops * MEASURES.bands] = np.log(MEASURES.floor)
-    rest = [np.zeros(shape, np.float32) for shape in Weights.shapes(MEASURES)[1:]]
-    codec = BandCodec(MEASURES, Weights(quiet, *rest))
+    rest = [np.zeros(shape, np.float32) for shape in BandCodecWeights.shapes(MEASURES)[1:]]
+    codec = BandCodec(MEASURES, BandCodecWeights(quiet, *rest))
     features = codec.features(np.zeros((1, 8 * HOP, 2), np.float32))
     np.testing.assert_allclose(features[0], np.broadcast_to(quiet, (8, len(quiet))), atol=1e-5)
     assert np.abs(codec.render(some_codes(8))).max() < 1e-3
@@ -132,14 +132,14 @@ def test_audio_behind_other_audio_becomes_the_tokens_that_both_in_one_become():
 
 
 def test_no_sample_is_beyond_full_scale(codec):
-    loud = Weights(*(np.asarray(array) for array in _random()))
+    loud = BandCodecWeights(*(np.asarray(array) for array in _random()))
     loud = loud._replace(mean=np.full_like(loud.mean, 6.0))
     assert np.abs(BandCodec(MEASURES, loud).render(some_codes(6))).max() <= 1
 
 
 def _random() -> list[np.ndarray]:
     with closing_source("random:0") as source:
-        pairs = zip(Weights.names(), Weights.shapes(MEASURES), strict=True)
+        pairs = zip(BandCodecWeights.names(), BandCodecWeights.shapes(MEASURES), strict=True)
         return [source.read(name, shape) for name, shape in pairs]
 
 

@@ -18,7 +18,7 @@ from musiccoca_models import (
 from soundstage.graph.format import Format
 from soundstage.stages.musiccoca import Embed, Quantize
 from soundstage.stages.musiccoca.files import AUDIO_PREPROCESSOR, VOCABULARY
-from soundstage.stages.musiccoca.litert import Graph
+from soundstage.stages.musiccoca.litert import TfliteGraph
 from soundstage.stages.musiccoca.text import load_vocabulary, normal_text, text_ids
 
 pytest.importorskip("ai_edge_litert")
@@ -108,7 +108,7 @@ def test_the_mean_over_clips_is_the_recorded_embedding_and_tokens(embed, quantiz
 
 
 def test_features_are_the_recorded_ones():
-    preprocess = Graph(AUDIO_PREPROCESSOR, (REFERENCE / AUDIO_PREPROCESSOR).read_bytes())
+    preprocess = TfliteGraph(AUDIO_PREPROCESSOR, (REFERENCE / AUDIO_PREPROCESSOR).read_bytes())
     wanted = EXPECTED["audio16k_features_rows_0_1_500_997"]
     for clip, rows in zip(cut(CLIP_SAMPLES), wanted, strict=True):
         features = preprocess(clip).reshape(-1, rows.shape[1])[[0, 1, 500, 997]]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from soundstage.stages.bandcodec.codec import BandCodec, Weights
+from soundstage.stages.bandcodec.codec import BandCodec, BandCodecWeights
 from soundstage.stages.bandcodec.measures import Measures
 from soundstage.training.bandcodec.codebooks import fit_codebooks, nearest
 from soundstage.training.bandcodec.fitting import fit
@@ -57,7 +57,7 @@ def test_short_pieces_are_filled_up_with_silence(folder, heard):
 
 
 def test_music_it_never_heard_comes_back_nearer_with_every_level(fitted):
-    codec = BandCodec(SMALL, Weights(*fitted.values()))
+    codec = BandCodec(SMALL, BandCodecWeights(*fitted.values()))
     audio = melody(77)[None]
     wanted, codes = codec.features(audio), codec.encode(audio)
     errors = [
@@ -85,7 +85,7 @@ def test_the_rendering_errs_less_than_the_analysis_turned_round(heard, fitted):
 
 def test_the_same_seed_gives_the_same_weights(heard, fitted):
     again = fit(heard, SMALL)
-    for name in Weights.names():
+    for name in BandCodecWeights.names():
         np.testing.assert_array_equal(again[name], fitted[name])
 
 

@@ -19,7 +19,7 @@ from soundstage.training.checkpoint import checkpoints
 from soundstage.training.codec.__main__ import app
 from soundstage.training.codec.batches import Batches
 from soundstage.training.codec.export import codec_arrays, read_run
-from soundstage.training.codec.network import Network, new_weights
+from soundstage.training.codec.network import CodecStructure, new_weights
 from soundstage.training.codec.settings import CodecTraining, SettingsError, keep_settings
 from soundstage.training.codec.start import start_state
 from soundstage.training.metrics import read_metrics
@@ -94,7 +94,7 @@ def test_what_is_exported_reconstructs_what_the_trained_network_reconstructs(tra
     made = Decode(params, format, CPU)(tokens=tokens, context=context)["audio"]
 
     settings, state, _ = read_run(run)
-    network = Network(settings.config)
+    network = CodecStructure(settings.config)
     codes = jnp.asarray(np.concatenate([context[:, -1:], tokens], axis=1))
     embeddings = sum(state.books.embedding[level][codes[..., level]] for level in range(16))
     features = jax.jit(network.decode)(state.best["decoder"], embeddings)
@@ -133,7 +133,7 @@ def test_first_weights_are_a_linear_codec_that_is_far_better_than_chance(corpus)
     paths = sorted(corpus.glob("*.flac"))
     crops = Crops(paths, settings.crop_samples, 0)
     audio = jnp.asarray(crops.batch(0, 1))
-    network = Network(settings.config)
+    network = CodecStructure(settings.config)
 
     @jax.jit
     def error(parts):
@@ -147,7 +147,7 @@ def test_first_weights_are_a_linear_codec_that_is_far_better_than_chance(corpus)
 def test_the_network_of_training_is_the_codec(corpus):
     """Against the stages' own forward pass, which is verified against the published one."""
     settings = CodecTraining(size="tiny", frames=FRAMES)
-    network, module = Network(settings.config), new_weights(settings.config, 0)
+    network, module = CodecStructure(settings.config), new_weights(settings.config, 0)
     codec = Codec(settings.config, module)
     features = codec.stft(piece(3)[None, : settings.crop_samples])
     embeddings = codec.encode_features(features)

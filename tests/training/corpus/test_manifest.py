@@ -3,9 +3,9 @@ from dataclasses import replace
 import pytest
 
 from soundstage.training.corpus.manifest import (
-    Entry,
     ManifestError,
     Piece,
+    PieceEntry,
     manifest_path,
     read_entries,
     read_manifest,
@@ -29,7 +29,7 @@ def entry(folder, seed, split="train"):
         heldout_texts=("jazzy swing",),
         duration_s=40.0,
     )
-    return Entry(piece, f"digest {seed}")
+    return PieceEntry(piece, f"digest {seed}")
 
 
 def test_a_manifest_reads_back_as_it_was_ordered_by_split_and_seed(tmp_path):

@@ -7,7 +7,7 @@ import soundfile
 
 from soundstage.training.corpus.composition.compose import compose
 from soundstage.training.corpus.loudness import loudness_lufs
-from soundstage.training.corpus.making import Order, make
+from soundstage.training.corpus.making import CorpusRequest, make
 from soundstage.training.corpus.manifest import read_manifest
 from soundstage.training.corpus.plan import plan_brief
 from soundstage.training.corpus.render import (
@@ -32,7 +32,7 @@ def soundfont():
 
 
 def order(folder, soundfont, **changes):
-    made = Order(folder, 2 * PIECE_S / 60.0, 0, "train", PIECE_S, "flac", soundfont)
+    made = CorpusRequest(folder, 2 * PIECE_S / 60.0, 0, "train", PIECE_S, "flac", soundfont)
     return replace(made, **changes)
 
 

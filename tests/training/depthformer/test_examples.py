@@ -11,7 +11,7 @@ from soundstage.graph.format import Format
 from soundstage.stages.context import Pack
 from soundstage.stages.depthformer.vocabulary import MASK, Vocabulary
 from soundstage.training.depthformer.examples import ExampleParams, Examples, TooShort
-from soundstage.training.tokens.record import PieceTokens, Styles
+from soundstage.training.tokens.record import PieceStyles, PieceTokens
 
 FORMAT = Format(chunk_s=0.16, context_s=0.4, codec_levels=3, context_levels=2, codebook_size=512)
 VOCABULARY = Vocabulary.of(FORMAT)
@@ -23,7 +23,7 @@ PLAIN = ExampleParams(
 
 def styles(*tokens):
     rows = [np.full(FORMAT.style_levels, token, np.int16) for token in tokens]
-    return Styles(
+    return PieceStyles(
         np.stack(rows) if rows else np.zeros((0, FORMAT.style_levels), np.int16),
         np.zeros((len(rows), FORMAT.style_dim), np.float32),
     )

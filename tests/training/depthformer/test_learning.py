@@ -28,7 +28,7 @@ from soundstage.training.depthformer.objective import (
 )
 from soundstage.training.loop import Budget
 from soundstage.training.optimizer import OptimizerParams, start
-from soundstage.training.progress import Silent
+from soundstage.training.progress import SilentProgress
 from soundstage.training.tokens.synthetic import rule, synthetic_pieces
 
 FORMAT = Format(
@@ -58,7 +58,7 @@ def begin(seed=0):
 
 
 def fitted(run, steps, params=PARAMS):
-    return fit(begin(), PIECES, FORMAT, params, Budget(steps=steps), run, 0, Silent)
+    return fit(begin(), PIECES, FORMAT, params, Budget(steps=steps), run, 0, SilentProgress)
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +148,7 @@ def test_a_run_stops_when_no_check_gets_better_and_gives_the_best_weights(tmp_pa
     ]
     pieces = [piece for piece in PIECES if piece.split == "train"] + other
     params = replace(PARAMS, validate_steps=15, patience=2)
-    result = fit(begin(), pieces, FORMAT, params, Budget(steps=120), tmp_path, 0, Silent)
+    result = fit(begin(), pieces, FORMAT, params, Budget(steps=120), tmp_path, 0, SilentProgress)
     losses = [check.metrics["loss"] for check in result.validations]
     assert result.position.step < 120
     assert len(losses) - 1 - int(np.argmin(losses)) == 2

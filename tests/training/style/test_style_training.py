@@ -15,9 +15,9 @@ from soundstage.stages.style.stage import Quantize
 from soundstage.stages.style_towers.config import TowersConfig
 from soundstage.stages.style_towers.stage import Embed
 from soundstage.stages.style_towers.text import SentencePieces
-from soundstage.training.corpus.manifest import Entry, Piece, write_manifest
+from soundstage.training.corpus.manifest import Piece, PieceEntry, write_manifest
 from soundstage.training.loop import Budget
-from soundstage.training.progress import Silent
+from soundstage.training.progress import SilentProgress
 from soundstage.training.style.__main__ import make_app
 from soundstage.training.style.batches import Batcher
 from soundstage.training.style.export import export_codebooks, export_towers, make_basis
@@ -70,7 +70,7 @@ def write_corpus(folder: Path) -> Path:
                 heldout_texts=heldout,
                 duration_s=float(SECONDS),
             )
-            entries.append(Entry(piece, "test"))
+            entries.append(PieceEntry(piece, "test"))
         write_manifest(folder, split, entries)
     return folder
 
@@ -86,7 +86,7 @@ def run(corpus) -> Path:
     folder = corpus.parent / "run"
     folder.mkdir()
     prepared = prepare([corpus], folder, FORMAT, CONFIG)
-    towers, _ = fit(prepared, folder, Budget(steps=250), 250, 0, Silent(), rows=16)
+    towers, _ = fit(prepared, folder, Budget(steps=250), 250, 0, SilentProgress(), rows=16)
     quantize(prepared, towers, folder, FORMAT, 0, vectors=900)
     return folder
 

@@ -5,7 +5,7 @@ import pytest
 
 from soundstage.graph.format import Format
 from soundstage.training.tokens.cache import CacheError, TokenCache, write_cache
-from soundstage.training.tokens.record import PieceTokens, Styles
+from soundstage.training.tokens.record import PieceStyles, PieceTokens
 from soundstage.training.tokens.synthetic import rule, synthetic_facts, synthetic_pieces
 
 FORMAT = Format(codec_levels=3, context_levels=2, codebook_size=64, style_dim=8, style_levels=6)
@@ -32,10 +32,10 @@ def test_what_is_written_is_read_back(tmp_path):
         "train",
         "k",
         np.zeros((1, 3), np.int16),
-        Styles(np.ones((2, 6), np.int16), np.ones((2, 8), np.float32)),
+        PieceStyles(np.ones((2, 6), np.int16), np.ones((2, 8), np.float32)),
         (0.0, 2.5),
         (),
-        Styles(np.zeros((0, 6), np.int16), np.zeros((0, 8), np.float32)),
+        PieceStyles(np.zeros((0, 6), np.int16), np.zeros((0, 8), np.float32)),
     )
     path = tmp_path / "tokens.arrow"
     write_cache(path, synthetic_facts(FORMAT), [*pieces, silent])

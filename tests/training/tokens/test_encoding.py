@@ -17,7 +17,7 @@ from soundstage.stages.weights.sources import open_source
 from soundstage.training.tokens.building import NotTrainable, file_encoders, pipeline_encoders
 from soundstage.training.tokens.cache import TokenCache
 from soundstage.training.tokens.encoding import Encoders, codec_tokens, cut_clips
-from soundstage.training.tokens.making import Made, make_cache
+from soundstage.training.tokens.making import EncodingSummary, make_cache
 from soundstage.training.tokens.pieces import NoAudio, SourcePiece, folder_pieces
 
 RATE = 48_000
@@ -131,14 +131,14 @@ def test_an_interrupted_call_goes_on_and_nothing_is_encoded_twice(encoders, fold
     with pytest.raises(Stopped):
         make_cache(pieces, encoders, output, 1, stop)
     assert not output.exists()
-    assert make_cache(pieces, encoders, output, 1, ignore) == Made(1, 1)
+    assert make_cache(pieces, encoders, output, 1, ignore) == EncodingSummary(1, 1)
     written = output.read_bytes()
-    assert make_cache(pieces, encoders, output, 1, ignore) == Made(0, 2)
+    assert make_cache(pieces, encoders, output, 1, ignore) == EncodingSummary(0, 2)
     assert output.read_bytes() == written
     soundfile.write(folder / "more" / "c.wav", sound(1.0, 330), RATE)
     described = [replace(piece, texts=("new",)) for piece in pieces[:1]] + pieces[1:]
     more = [*described, SourcePiece("c", folder / "more" / "c.wav", "train", ())]
-    assert make_cache(more, encoders, output, 1, ignore) == Made(2, 1)
+    assert make_cache(more, encoders, output, 1, ignore) == EncodingSummary(2, 1)
     assert [piece.name for piece in TokenCache(output)] == ["a.wav", "more/b.flac", "c"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["music", "tokens.arrow"]
 
@@ -147,7 +147,7 @@ def test_other_encoders_make_all_pieces_anew(encoders, folder, tmp_path):
     pieces, output = folder_pieces(folder, 0.5), tmp_path / "tokens.arrow"
     make_cache(pieces, encoders, output, 1, lambda done, name: None)
     other = Encoders(FORMAT, encoders.codec, "other", encoders.embed, encoders.quantize)
-    assert make_cache(pieces, other, output, 1, lambda done, name: None) == Made(2, 0)
+    assert make_cache(pieces, other, output, 1, lambda done, name: None) == EncodingSummary(2, 0)
 
 
 def test_a_damaged_file_is_named(encoders, tmp_path):

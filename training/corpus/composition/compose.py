@@ -8,8 +8,13 @@ import numpy as np
 from soundstage.training.corpus.composition.feel import loosened, movement, swung
 from soundstage.training.corpus.composition.scene import Scene
 from soundstage.training.corpus.composition.score import Note, Score, Track
-from soundstage.training.corpus.composition.theory import TONICS, Span, lay_chords, scale_classes
-from soundstage.training.corpus.genre import Genre, Part
+from soundstage.training.corpus.composition.theory import (
+    TONICS,
+    ChordSpan,
+    lay_chords,
+    scale_classes,
+)
+from soundstage.training.corpus.genre import BandPart, Genre
 from soundstage.training.corpus.genres import GENRES
 from soundstage.training.corpus.instruments import INSTRUMENTS
 from soundstage.training.corpus.plan import FORM, PART, Brief
@@ -31,7 +36,7 @@ class Section:
     start: float
     bars: int
     energy: float
-    spans: tuple[Span, ...]
+    spans: tuple[ChordSpan, ...]
 
 
 def compose(brief: Brief, piece_s: float) -> Score:
@@ -62,7 +67,7 @@ def compose(brief: Brief, piece_s: float) -> Score:
     return Score(brief.tempo_bpm, genre.beats_per_bar, beats, tuple(tracks))
 
 
-def band(brief: Brief) -> tuple[tuple[Part, str], ...]:
+def band(brief: Brief) -> tuple[tuple[BandPart, str], ...]:
     """Who plays: the genre's parts with an instrument each, without the chairs left empty."""
     genre = GENRES[brief.genre]
     if brief.instruments:
@@ -105,7 +110,7 @@ def _form(brief: Brief, genre: Genre, piece_s: float) -> tuple[Section, ...]:
 def _perform(
     brief: Brief,
     genre: Genre,
-    part: Part,
+    part: BandPart,
     number: int,
     instrument: str,
     sections: tuple[Section, ...],

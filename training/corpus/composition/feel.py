@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from soundstage.training.corpus.composition.score import Control, Note
+from soundstage.training.corpus.composition.score import MidiControl, Note
 from soundstage.training.corpus.plan import FEEL
 
 EXPRESSION = 11
@@ -75,7 +75,7 @@ def _without_overlaps(notes: list[Note]) -> tuple[Note, ...]:
     return tuple(reversed(kept))
 
 
-def movement(motion: str, spaces: list[tuple[float, float]]) -> tuple[Control, ...]:
+def movement(motion: str, spaces: list[tuple[float, float]]) -> tuple[MidiControl, ...]:
     """Loudness over time as MIDI expression.
 
     Args:
@@ -90,14 +90,14 @@ def movement(motion: str, spaces: list[tuple[float, float]]) -> tuple[Control, .
     if motion == "pump":
         step = 1.0 / len(PUMP_VALUES)
         return tuple(
-            Control(beat + place * step, EXPRESSION, value)
+            MidiControl(beat + place * step, EXPRESSION, value)
             for start, end in spaces
             for beat in range(round(start), round(end))
             for place, value in enumerate(PUMP_VALUES)
         )
     if motion == "swell":
         return tuple(
-            Control(
+            MidiControl(
                 start + (end - start) * step / SWELL_STEPS,
                 EXPRESSION,
                 round(86 + 41 * np.sin(np.pi * step / SWELL_STEPS)),

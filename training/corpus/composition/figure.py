@@ -18,7 +18,7 @@ import numpy as np
 
 from soundstage.training.corpus.composition.scene import Scene, choose_by_density, velocity
 from soundstage.training.corpus.composition.score import Note
-from soundstage.training.corpus.composition.theory import Chord, Span, span_at, voice
+from soundstage.training.corpus.composition.theory import Chord, ChordSpan, span_at, voice
 
 ACCENT = 14.0
 GHOST = -26.0
@@ -71,8 +71,8 @@ class Figure:
             notes = _echoed(notes, self.echoes, scene.start + scene.bars * scene.beats_per_bar)
         return tuple(sorted(notes, key=lambda note: (note.start, note.pitch)))
 
-    def _voicings(self, scene: Scene) -> dict[Span, tuple[int, ...]]:
-        voicings: dict[Span, tuple[int, ...]] = {}
+    def _voicings(self, scene: Scene) -> dict[ChordSpan, tuple[int, ...]]:
+        voicings: dict[ChordSpan, tuple[int, ...]] = {}
         before = None
         for span in scene.spans:
             chord = Chord(span.chord.root, (0, 7)) if self.power else span.chord
@@ -84,7 +84,7 @@ class Figure:
         self,
         event: Event,
         scene: Scene,
-        voicings: dict[Span, tuple[int, ...]],
+        voicings: dict[ChordSpan, tuple[int, ...]],
         rng: np.random.Generator,
     ) -> list[Note]:
         span = span_at(scene.spans, event.start)
@@ -130,7 +130,7 @@ def root_pitch(root: int, low: int) -> int:
     return low + (root - low) % 12
 
 
-def approach(span: Span, scene: Scene, rng: np.random.Generator) -> int:
+def approach(span: ChordSpan, scene: Scene, rng: np.random.Generator) -> int:
     """A half step beside the root of the chord that follows."""
     after = span_at(scene.spans, span.end + 1e-3)
     if after.start <= span.start:
@@ -140,7 +140,7 @@ def approach(span: Span, scene: Scene, rng: np.random.Generator) -> int:
     return pitch if pitch >= scene.low else pitch + 12
 
 
-def _bass_pitch(letter: str, span: Span, scene: Scene, rng: np.random.Generator) -> int:
+def _bass_pitch(letter: str, span: ChordSpan, scene: Scene, rng: np.random.Generator) -> int:
     if letter == "a":
         return approach(span, scene, rng)
     root = root_pitch(span.chord.root, scene.low)

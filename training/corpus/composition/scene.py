@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 
 from soundstage.training.corpus.composition.score import Note
-from soundstage.training.corpus.composition.theory import Span
+from soundstage.training.corpus.composition.theory import ChordSpan
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Scene:
     start: float
     bars: int
     beats_per_bar: int
-    spans: tuple[Span, ...]
+    spans: tuple[ChordSpan, ...]
     scale: tuple[int, ...]
     density: float
     energy: float

@@ -23,7 +23,7 @@ class Note:
 
 
 @dataclass(frozen=True)
-class Control:
+class MidiControl:
     """A MIDI controller that changes within a piece.
 
     Attributes:
@@ -57,7 +57,7 @@ class Track:
     level_lu: float = 0.0
     pan: float = 0.0
     reverb: float = 0.3
-    controls: tuple[Control, ...] = ()
+    controls: tuple[MidiControl, ...] = ()
 
 
 @dataclass(frozen=True)

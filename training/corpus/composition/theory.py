@@ -65,7 +65,7 @@ class Chord:
 
 
 @dataclass(frozen=True)
-class Span:
+class ChordSpan:
     """A chord and when it sounds, in beats from the start of the piece."""
 
     chord: Chord
@@ -125,7 +125,7 @@ def adapted_classes(scale: tuple[int, ...], chord: Chord) -> tuple[int, ...]:
 
 def lay_chords(
     progression: str, tonic: int, start: float, bars: int, beats_per_bar: int
-) -> tuple[Span, ...]:
+) -> tuple[ChordSpan, ...]:
     """Repeats a progression over a section.
 
     Args:
@@ -142,11 +142,11 @@ def lay_chords(
         beats = beats_per_bar / len(symbols)
         for place, symbol in enumerate(symbols):
             begin = start + bar * beats_per_bar + place * beats
-            spans.append(Span(parse_chord(symbol, tonic), begin, begin + beats))
+            spans.append(ChordSpan(parse_chord(symbol, tonic), begin, begin + beats))
     return tuple(spans)
 
 
-def span_at(spans: tuple[Span, ...], beat: float) -> Span:
+def span_at(spans: tuple[ChordSpan, ...], beat: float) -> ChordSpan:
     """The chord that sounds at a beat; the last one beyond the end."""
     return next((span for span in spans if beat < span.end - 1e-6), spans[-1])
 

@@ -7,7 +7,7 @@ import numpy as np
 from soundstage.training.corpus.composition.figure import approach, root_pitch
 from soundstage.training.corpus.composition.scene import Scene, velocity
 from soundstage.training.corpus.composition.score import Note
-from soundstage.training.corpus.composition.theory import Span, adapted_classes, nearest
+from soundstage.training.corpus.composition.theory import ChordSpan, adapted_classes, nearest
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Walking:
             notes += self._walk(span, scene, rng)
         return tuple(notes)
 
-    def _walk(self, span: Span, scene: Scene, rng: np.random.Generator) -> list[Note]:
+    def _walk(self, span: ChordSpan, scene: Scene, rng: np.random.Generator) -> list[Note]:
         beats = round(span.end - span.start)
         pitch = root_pitch(span.chord.root, scene.low + (5 if rng.random() < 0.4 else 0))
         rising = rng.random() < 0.6

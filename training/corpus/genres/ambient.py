@@ -2,7 +2,7 @@
 
 from soundstage.training.corpus.composition.figure import Figure
 from soundstage.training.corpus.composition.melody import Melody
-from soundstage.training.corpus.genre import Genre, Part
+from soundstage.training.corpus.genre import BandPart, Genre
 
 AMBIENT = Genre(
     name="ambient",
@@ -13,7 +13,7 @@ AMBIENT = Genre(
         "dorian": ("i9|i9|IV|IV", "i9|bVIImaj7|IV|i9"),
     },
     parts=(
-        Part(
+        BandPart(
             "pad",
             ("warm pad", "halo pad", "choir pad", "glass pad", "sweep pad", "slow strings"),
             Figure(("c---------------",), voices=5, base=72, legato=1.15),
@@ -23,7 +23,7 @@ AMBIENT = Genre(
             reverb=0.9,
             motion="swell",
         ),
-        Part(
+        BandPart(
             "drone",
             ("deep synth bass", "double bass", "warm pad"),
             Figure(("r---------------", "r---------f-----"), base=66, legato=1.1),
@@ -32,7 +32,7 @@ AMBIENT = Genre(
             level_lu=-10,
             reverb=0.6,
         ),
-        Part(
+        BandPart(
             "bells",
             ("celesta", "crystal synth", "music box", "vibraphone", "piano", "harp"),
             Figure(
@@ -49,7 +49,7 @@ AMBIENT = Genre(
             chance=0.8,
             enters=0.5,
         ),
-        Part(
+        BandPart(
             "melody",
             ("pan flute", "flute", "choir", "cello", "glass pad"),
             Melody(

@@ -3,7 +3,7 @@
 from soundstage.training.corpus.composition.drums import Drums
 from soundstage.training.corpus.composition.figure import Figure
 from soundstage.training.corpus.composition.melody import Melody
-from soundstage.training.corpus.genre import Genre, Part
+from soundstage.training.corpus.genre import BandPart, Genre
 
 BOSSA_NOVA = Genre(
     name="bossa_nova",
@@ -17,7 +17,7 @@ BOSSA_NOVA = Genre(
         "minor": ("i6|i6|iim7b5|V7|i6|iv6|V7|i6", "i9|iv9|bVIImaj7|bIIImaj7|bVImaj7|iim7b5|V7|i6"),
     },
     parts=(
-        Part(
+        BandPart(
             "drums",
             ("brushed drums", "jazz drums"),
             Drums(
@@ -38,7 +38,7 @@ BOSSA_NOVA = Genre(
             level_lu=-6,
             reverb=0.25,
         ),
-        Part(
+        BandPart(
             "bass",
             ("upright bass", "finger bass", "fretless bass"),
             Figure(("R-----f-f-----r-", "R-----f-F-----fa"), base=82, legato=0.95),
@@ -47,7 +47,7 @@ BOSSA_NOVA = Genre(
             level_lu=-6,
             reverb=0.15,
         ),
-        Part(
+        BandPart(
             "guitar",
             ("nylon guitar",),
             Figure(
@@ -63,7 +63,7 @@ BOSSA_NOVA = Genre(
             pan=-0.2,
             reverb=0.3,
         ),
-        Part(
+        BandPart(
             "melody",
             ("flute", "tenor saxophone", "vibraphone", "clarinet", "piano", "muted trumpet"),
             Melody(
@@ -77,7 +77,7 @@ BOSSA_NOVA = Genre(
             reverb=0.4,
             enters=0.72,
         ),
-        Part(
+        BandPart(
             "strings",
             ("slow strings", "strings"),
             Figure(("c---------------",), voices=3, base=52),

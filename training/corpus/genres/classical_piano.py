@@ -2,7 +2,7 @@
 
 from soundstage.training.corpus.composition.figure import Figure
 from soundstage.training.corpus.composition.melody import Melody
-from soundstage.training.corpus.genre import Genre, Part
+from soundstage.training.corpus.genre import BandPart, Genre
 
 CLASSICAL_PIANO = Genre(
     name="classical_piano",
@@ -12,7 +12,7 @@ CLASSICAL_PIANO = Genre(
         "minor": ("i|iv|V7|i|bVI|bIII|iim7b5|V7", "i|V7|i|iv|bVII|bIII|V7|i", "i|bVI|iv|V7"),
     },
     parts=(
-        Part(
+        BandPart(
             "left hand",
             ("piano",),
             Figure(
@@ -33,7 +33,7 @@ CLASSICAL_PIANO = Genre(
             pan=-0.12,
             reverb=0.4,
         ),
-        Part(
+        BandPart(
             "bass",
             ("piano",),
             Figure(("r---------------",), base=64, legato=1.0),
@@ -45,7 +45,7 @@ CLASSICAL_PIANO = Genre(
             chance=0.7,
             enters=0.8,
         ),
-        Part(
+        BandPart(
             "right hand",
             ("piano",),
             Melody(
@@ -66,7 +66,7 @@ CLASSICAL_PIANO = Genre(
             pan=0.12,
             reverb=0.4,
         ),
-        Part(
+        BandPart(
             "inner voice",
             ("piano",),
             Figure(("c---------------", "..c---....c---.."), voices=2, base=54, legato=0.95),

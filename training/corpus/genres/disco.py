@@ -3,7 +3,7 @@
 from soundstage.training.corpus.composition.drums import Drums
 from soundstage.training.corpus.composition.figure import Figure
 from soundstage.training.corpus.composition.melody import Melody
-from soundstage.training.corpus.genre import Genre, Part
+from soundstage.training.corpus.genre import BandPart, Genre
 
 DISCO = Genre(
     name="disco",
@@ -13,7 +13,7 @@ DISCO = Genre(
         "major": ("Imaj7|vi7|ii7|V7", "IVmaj7|iii7|ii7|V7", "I|vi|IV|V"),
     },
     parts=(
-        Part(
+        BandPart(
             "drums",
             ("drums", "room drums", "power drums"),
             Drums(
@@ -51,7 +51,7 @@ DISCO = Genre(
             level_lu=-1,
             reverb=0.2,
         ),
-        Part(
+        BandPart(
             "bass",
             ("finger bass", "picked bass", "synth bass"),
             Figure(
@@ -64,7 +64,7 @@ DISCO = Genre(
             level_lu=-4,
             reverb=0.05,
         ),
-        Part(
+        BandPart(
             "strings",
             ("strings", "synth strings"),
             Melody(
@@ -80,7 +80,7 @@ DISCO = Genre(
             reverb=0.55,
             enters=0.65,
         ),
-        Part(
+        BandPart(
             "guitar",
             ("clean guitar", "muted guitar"),
             Figure(
@@ -97,7 +97,7 @@ DISCO = Genre(
             reverb=0.15,
             chance=0.85,
         ),
-        Part(
+        BandPart(
             "keys",
             ("electric piano", "piano", "digital piano"),
             Figure(("C---....c---....", "C--c--c-...c--c-"), base=72),
@@ -108,7 +108,7 @@ DISCO = Genre(
             reverb=0.3,
             chance=0.7,
         ),
-        Part(
+        BandPart(
             "horns",
             ("brass section", "trumpet"),
             Figure(

@@ -3,7 +3,7 @@
 from soundstage.training.corpus.composition.drums import Drums
 from soundstage.training.corpus.composition.figure import Figure
 from soundstage.training.corpus.composition.melody import Melody
-from soundstage.training.corpus.genre import Genre, Part
+from soundstage.training.corpus.genre import BandPart, Genre
 
 DRUM_AND_BASS = Genre(
     name="drum_and_bass",
@@ -16,7 +16,7 @@ DRUM_AND_BASS = Genre(
         "dorian": ("i9|i9|i9|i9|IV|IV|bVIImaj7|bVIImaj7",),
     },
     parts=(
-        Part(
+        BandPart(
             "drums",
             ("electronic drums", "power drums", "room drums"),
             Drums(
@@ -56,7 +56,7 @@ DRUM_AND_BASS = Genre(
             level_lu=-1,
             reverb=0.15,
         ),
-        Part(
+        BandPart(
             "bass",
             ("deep synth bass", "synth bass"),
             Figure(
@@ -69,7 +69,7 @@ DRUM_AND_BASS = Genre(
             level_lu=-4,
             reverb=0.0,
         ),
-        Part(
+        BandPart(
             "pad",
             ("warm pad", "synth strings", "choir pad", "sweep pad"),
             Figure(("c---------------",), base=66, legato=1.05),
@@ -79,7 +79,7 @@ DRUM_AND_BASS = Genre(
             reverb=0.8,
             motion="swell",
         ),
-        Part(
+        BandPart(
             "keys",
             ("electric piano", "digital piano", "vibraphone", "piano"),
             Figure(
@@ -96,7 +96,7 @@ DRUM_AND_BASS = Genre(
             chance=0.6,
             enters=0.75,
         ),
-        Part(
+        BandPart(
             "melody",
             ("saw lead", "flute", "crystal synth", "choir"),
             Melody(

@@ -2,7 +2,7 @@
 
 from soundstage.training.corpus.composition.figure import Figure
 from soundstage.training.corpus.composition.melody import Melody
-from soundstage.training.corpus.genre import Genre, Part
+from soundstage.training.corpus.genre import BandPart, Genre
 
 FOLK = Genre(
     name="folk",
@@ -13,7 +13,7 @@ FOLK = Genre(
         "mixolydian": ("I|bVII|IV|I",),
     },
     parts=(
-        Part(
+        BandPart(
             "guitar",
             ("steel guitar", "nylon guitar"),
             Figure(
@@ -29,7 +29,7 @@ FOLK = Genre(
             pan=-0.15,
             reverb=0.25,
         ),
-        Part(
+        BandPart(
             "bass",
             ("upright bass", "finger bass"),
             Figure(("r-------f-------", "r---....f---..a-"), base=76),
@@ -40,7 +40,7 @@ FOLK = Genre(
             chance=0.55,
             enters=0.75,
         ),
-        Part(
+        BandPart(
             "second guitar",
             ("nylon guitar", "banjo", "steel guitar"),
             Figure(
@@ -57,7 +57,7 @@ FOLK = Genre(
             chance=0.6,
             enters=0.75,
         ),
-        Part(
+        BandPart(
             "melody",
             ("fiddle", "harmonica", "flute", "accordion", "steel guitar"),
             Melody(

@@ -3,7 +3,7 @@
 from soundstage.training.corpus.composition.drums import Drums
 from soundstage.training.corpus.composition.figure import Figure
 from soundstage.training.corpus.composition.melody import Melody
-from soundstage.training.corpus.genre import Genre, Part
+from soundstage.training.corpus.genre import BandPart, Genre
 
 FUNK = Genre(
     name="funk",
@@ -13,7 +13,7 @@ FUNK = Genre(
         "mixolydian": ("I9|I9|IV9|I9", "I9|I9|I9|bVII9 IV9"),
     },
     parts=(
-        Part(
+        BandPart(
             "drums",
             ("drums", "room drums"),
             Drums(
@@ -54,7 +54,7 @@ FUNK = Genre(
             level_lu=-1,
             reverb=0.15,
         ),
-        Part(
+        BandPart(
             "bass",
             ("slap bass", "finger bass", "picked bass"),
             Figure(
@@ -67,7 +67,7 @@ FUNK = Genre(
             level_lu=-4,
             reverb=0.05,
         ),
-        Part(
+        BandPart(
             "guitar",
             ("clean guitar", "muted guitar"),
             Figure(
@@ -83,7 +83,7 @@ FUNK = Genre(
             pan=0.4,
             reverb=0.15,
         ),
-        Part(
+        BandPart(
             "keys",
             ("drawbar organ", "electric piano", "rock organ"),
             Figure(
@@ -97,7 +97,7 @@ FUNK = Genre(
             chance=0.75,
             enters=0.6,
         ),
-        Part(
+        BandPart(
             "horns",
             ("brass section", "tenor saxophone", "trumpet"),
             Melody(

@@ -3,7 +3,7 @@
 from soundstage.training.corpus.composition.drums import Drums
 from soundstage.training.corpus.composition.figure import Figure
 from soundstage.training.corpus.composition.melody import Melody
-from soundstage.training.corpus.genre import Genre, Part
+from soundstage.training.corpus.genre import BandPart, Genre
 
 HOUSE = Genre(
     name="house",
@@ -13,7 +13,7 @@ HOUSE = Genre(
         "dorian": ("i9|i9|IV9|IV9", "i7|bVIImaj7|IV7|i7"),
     },
     parts=(
-        Part(
+        BandPart(
             "drums",
             ("drum machine", "electronic drums"),
             Drums(
@@ -55,7 +55,7 @@ HOUSE = Genre(
             level_lu=-1,
             reverb=0.12,
         ),
-        Part(
+        BandPart(
             "bass",
             ("synth bass", "deep synth bass", "finger bass"),
             Figure(
@@ -68,7 +68,7 @@ HOUSE = Genre(
             level_lu=-5,
             reverb=0.05,
         ),
-        Part(
+        BandPart(
             "chords",
             ("digital piano", "piano", "drawbar organ", "electric piano", "bright piano"),
             Figure(
@@ -83,7 +83,7 @@ HOUSE = Genre(
             reverb=0.35,
             enters=0.5,
         ),
-        Part(
+        BandPart(
             "pad",
             ("synth strings", "warm pad", "sweep pad", "strings"),
             Figure(("c---------------",), base=66, legato=1.0),
@@ -95,7 +95,7 @@ HOUSE = Genre(
             chance=0.6,
             motion="pump",
         ),
-        Part(
+        BandPart(
             "melody",
             ("saw lead", "flute", "vibraphone", "brass section", "poly synth"),
             Melody(

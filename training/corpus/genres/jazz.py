@@ -4,7 +4,7 @@ from soundstage.training.corpus.composition.drums import Drums
 from soundstage.training.corpus.composition.figure import Figure
 from soundstage.training.corpus.composition.melody import Melody
 from soundstage.training.corpus.composition.walking import Walking
-from soundstage.training.corpus.genre import Genre, Part
+from soundstage.training.corpus.genre import BandPart, Genre
 
 JAZZ = Genre(
     name="jazz",
@@ -19,7 +19,7 @@ JAZZ = Genre(
         "mixolydian": ("I7|IV7|I7|I7|IV7|IV7|I7|VI7|ii7|V7|I7|V7",),
     },
     parts=(
-        Part(
+        BandPart(
             "drums",
             ("jazz drums", "brushed drums"),
             Drums(
@@ -49,8 +49,8 @@ JAZZ = Genre(
             level_lu=-5,
             reverb=0.25,
         ),
-        Part("bass", ("upright bass",), Walking(), low=28, high=52, level_lu=-4, reverb=0.15),
-        Part(
+        BandPart("bass", ("upright bass",), Walking(), low=28, high=52, level_lu=-4, reverb=0.15),
+        BandPart(
             "chords",
             ("piano", "jazz guitar", "vibraphone"),
             Figure(
@@ -71,7 +71,7 @@ JAZZ = Genre(
             pan=-0.25,
             reverb=0.3,
         ),
-        Part(
+        BandPart(
             "melody",
             (
                 "piano",

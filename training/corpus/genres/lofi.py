@@ -3,7 +3,7 @@
 from soundstage.training.corpus.composition.drums import Drums
 from soundstage.training.corpus.composition.figure import Figure
 from soundstage.training.corpus.composition.melody import Melody
-from soundstage.training.corpus.genre import Genre, Part
+from soundstage.training.corpus.genre import BandPart, Genre
 
 LOFI = Genre(
     name="lofi",
@@ -13,7 +13,7 @@ LOFI = Genre(
         "minor": ("i9|iv9|bVImaj7|v7", "bVImaj9|v7|i9|bIIImaj7"),
     },
     parts=(
-        Part(
+        BandPart(
             "drums",
             ("room drums", "drum machine", "drums"),
             Drums(
@@ -46,7 +46,7 @@ LOFI = Genre(
             level_lu=-4,
             reverb=0.25,
         ),
-        Part(
+        BandPart(
             "bass",
             ("upright bass", "finger bass", "fretless bass"),
             Figure(
@@ -59,7 +59,7 @@ LOFI = Genre(
             level_lu=-6,
             reverb=0.1,
         ),
-        Part(
+        BandPart(
             "chords",
             ("electric piano", "piano", "jazz guitar", "vibraphone"),
             Figure(
@@ -75,7 +75,7 @@ LOFI = Genre(
             pan=-0.15,
             reverb=0.4,
         ),
-        Part(
+        BandPart(
             "melody",
             ("piano", "vibraphone", "nylon guitar", "muted trumpet", "flute", "music box"),
             Melody(
@@ -92,7 +92,7 @@ LOFI = Genre(
             chance=0.7,
             enters=0.75,
         ),
-        Part(
+        BandPart(
             "pad",
             ("warm pad", "slow strings"),
             Figure(("c---------------",), voices=3, base=50),

@@ -2,7 +2,7 @@
 
 from soundstage.training.corpus.composition.figure import Figure
 from soundstage.training.corpus.composition.melody import Melody
-from soundstage.training.corpus.genre import Genre, Part
+from soundstage.training.corpus.genre import BandPart, Genre
 
 ORCHESTRAL = Genre(
     name="orchestral",
@@ -13,7 +13,7 @@ ORCHESTRAL = Genre(
         "major": ("I|V|vi|IV", "I|iii|IV|V"),
     },
     parts=(
-        Part(
+        BandPart(
             "strings",
             ("strings", "slow strings"),
             Figure(("c---------------", "c-------c-------"), voices=4, base=76, legato=1.03),
@@ -24,7 +24,7 @@ ORCHESTRAL = Genre(
             reverb=0.75,
             motion="swell",
         ),
-        Part(
+        BandPart(
             "low strings",
             ("strings", "cello"),
             Figure(
@@ -38,7 +38,7 @@ ORCHESTRAL = Genre(
             pan=0.3,
             reverb=0.6,
         ),
-        Part(
+        BandPart(
             "ostinato",
             ("pizzicato strings", "violin", "harp", "strings"),
             Figure(
@@ -54,7 +54,7 @@ ORCHESTRAL = Genre(
             reverb=0.6,
             chance=0.8,
         ),
-        Part(
+        BandPart(
             "melody",
             ("french horn", "trumpet", "oboe", "flute", "choir", "violin", "clarinet"),
             Melody(
@@ -70,7 +70,7 @@ ORCHESTRAL = Genre(
             reverb=0.7,
             enters=0.7,
         ),
-        Part(
+        BandPart(
             "brass",
             ("brass section", "french horn"),
             Figure(("C---------------", "C-----c-c-------"), voices=3, base=92, legato=0.9),
@@ -82,7 +82,7 @@ ORCHESTRAL = Genre(
             chance=0.7,
             enters=0.95,
         ),
-        Part(
+        BandPart(
             "timpani",
             ("timpani",),
             Figure(("R-..............|R-..........rrrr", "R---....r.r.R---"), base=92, legato=1.0),

@@ -3,7 +3,7 @@
 from soundstage.training.corpus.composition.drums import Drums
 from soundstage.training.corpus.composition.figure import Figure
 from soundstage.training.corpus.composition.melody import Melody
-from soundstage.training.corpus.genre import Genre, Part
+from soundstage.training.corpus.genre import BandPart, Genre
 
 REGGAE = Genre(
     name="reggae",
@@ -13,7 +13,7 @@ REGGAE = Genre(
         "minor": ("i|iv|i|v", "i|bVII|i|bVII", "i|i|bVI|bVII"),
     },
     parts=(
-        Part(
+        BandPart(
             "drums",
             ("room drums", "drums"),
             Drums(
@@ -46,7 +46,7 @@ REGGAE = Genre(
             level_lu=-2,
             reverb=0.35,
         ),
-        Part(
+        BandPart(
             "bass",
             ("finger bass", "deep synth bass"),
             Figure(
@@ -63,7 +63,7 @@ REGGAE = Genre(
             level_lu=-3,
             reverb=0.1,
         ),
-        Part(
+        BandPart(
             "skank",
             ("clean guitar", "muted guitar", "piano"),
             Figure(
@@ -75,7 +75,7 @@ REGGAE = Genre(
             pan=0.3,
             reverb=0.3,
         ),
-        Part(
+        BandPart(
             "organ",
             ("drawbar organ", "rock organ"),
             Figure(
@@ -88,7 +88,7 @@ REGGAE = Genre(
             reverb=0.35,
             chance=0.8,
         ),
-        Part(
+        BandPart(
             "melody",
             ("harmonica", "trumpet", "tenor saxophone", "rock organ", "pan flute"),
             Melody(
@@ -102,7 +102,7 @@ REGGAE = Genre(
             chance=0.65,
             enters=0.8,
         ),
-        Part(
+        BandPart(
             "dub",
             ("electric piano", "brass section", "harmonica"),
             Figure(

@@ -3,7 +3,7 @@
 from soundstage.training.corpus.composition.drums import Drums
 from soundstage.training.corpus.composition.figure import Figure
 from soundstage.training.corpus.composition.melody import Melody
-from soundstage.training.corpus.genre import Genre, Part
+from soundstage.training.corpus.genre import BandPart, Genre
 
 ROCK = Genre(
     name="rock",
@@ -14,7 +14,7 @@ ROCK = Genre(
         "minor": ("i|bVI|bIII|bVII", "i|bVII|bVI|bVII", "i|iv|bVI|V"),
     },
     parts=(
-        Part(
+        BandPart(
             "drums",
             ("power drums", "room drums", "drums"),
             Drums(
@@ -55,7 +55,7 @@ ROCK = Genre(
             level_lu=-1,
             reverb=0.25,
         ),
-        Part(
+        BandPart(
             "bass",
             ("picked bass", "finger bass"),
             Figure(
@@ -68,7 +68,7 @@ ROCK = Genre(
             level_lu=-5,
             reverb=0.1,
         ),
-        Part(
+        BandPart(
             "guitar",
             ("distorted guitar", "overdriven guitar"),
             Figure(
@@ -85,7 +85,7 @@ ROCK = Genre(
             pan=-0.45,
             reverb=0.25,
         ),
-        Part(
+        BandPart(
             "second guitar",
             ("overdriven guitar", "clean guitar", "steel guitar", "rock organ"),
             Figure(
@@ -102,7 +102,7 @@ ROCK = Genre(
             reverb=0.3,
             chance=0.85,
         ),
-        Part(
+        BandPart(
             "melody",
             ("distorted guitar", "overdriven guitar"),
             Melody(

@@ -2,7 +2,7 @@
 
 from soundstage.training.corpus.composition.figure import Figure
 from soundstage.training.corpus.composition.melody import Melody
-from soundstage.training.corpus.genre import Genre, Part
+from soundstage.training.corpus.genre import BandPart, Genre
 
 STRING_QUARTET = Genre(
     name="string_quartet",
@@ -12,7 +12,7 @@ STRING_QUARTET = Genre(
         "minor": ("i|iv|bVII|bIII|bVI|iv|V7|i", "i|V7|i|bVI|iv|i|V7|V7", "i|bVII|bVI|V7"),
     },
     parts=(
-        Part(
+        BandPart(
             "first violin",
             ("violin",),
             Melody(
@@ -27,7 +27,7 @@ STRING_QUARTET = Genre(
             pan=-0.4,
             reverb=0.5,
         ),
-        Part(
+        BandPart(
             "second violin",
             ("violin",),
             Figure(
@@ -42,7 +42,7 @@ STRING_QUARTET = Genre(
             pan=-0.12,
             reverb=0.5,
         ),
-        Part(
+        BandPart(
             "viola",
             ("viola",),
             Figure(
@@ -57,7 +57,7 @@ STRING_QUARTET = Genre(
             pan=0.15,
             reverb=0.5,
         ),
-        Part(
+        BandPart(
             "cello",
             ("cello",),
             Figure(

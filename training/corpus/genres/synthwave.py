@@ -3,7 +3,7 @@
 from soundstage.training.corpus.composition.drums import Drums
 from soundstage.training.corpus.composition.figure import Figure
 from soundstage.training.corpus.composition.melody import Melody
-from soundstage.training.corpus.genre import Genre, Part
+from soundstage.training.corpus.genre import BandPart, Genre
 
 SYNTHWAVE = Genre(
     name="synthwave",
@@ -13,7 +13,7 @@ SYNTHWAVE = Genre(
         "dorian": ("i|IV|bVII|i", "i|bIII|IV|bVII"),
     },
     parts=(
-        Part(
+        BandPart(
             "drums",
             ("power drums", "electronic drums"),
             Drums(
@@ -49,7 +49,7 @@ SYNTHWAVE = Genre(
             level_lu=-1,
             reverb=0.5,
         ),
-        Part(
+        BandPart(
             "bass",
             ("synth bass", "deep synth bass"),
             Figure(
@@ -62,7 +62,7 @@ SYNTHWAVE = Genre(
             level_lu=-5,
             reverb=0.08,
         ),
-        Part(
+        BandPart(
             "pad",
             ("poly synth", "synth strings", "sweep pad", "synth brass"),
             Figure(("c---------------", "C-------c-------"), base=68, legato=1.0),
@@ -73,7 +73,7 @@ SYNTHWAVE = Genre(
             reverb=0.6,
             motion="pump",
         ),
-        Part(
+        BandPart(
             "arpeggio",
             ("saw lead", "square lead", "crystal synth", "bell pad"),
             Figure(
@@ -90,7 +90,7 @@ SYNTHWAVE = Genre(
             chance=0.8,
             enters=0.65,
         ),
-        Part(
+        BandPart(
             "melody",
             ("saw lead", "square lead", "synth brass", "overdriven guitar"),
             Melody(("x-------x-------", "x---x-x-x---....", "x-x-x---x-x-x-x-"), base=88),

@@ -2,7 +2,7 @@
 
 from soundstage.training.corpus.composition.drums import Drums
 from soundstage.training.corpus.composition.figure import Figure
-from soundstage.training.corpus.genre import Genre, Part
+from soundstage.training.corpus.genre import BandPart, Genre
 
 TECHNO = Genre(
     name="techno",
@@ -12,7 +12,7 @@ TECHNO = Genre(
         "minor": ("i5", "i5|i5|i5|bVII5", "i5|i5|bVI5|bVI5"),
     },
     parts=(
-        Part(
+        BandPart(
             "drums",
             ("electronic drums", "drum machine"),
             Drums(
@@ -44,7 +44,7 @@ TECHNO = Genre(
             level_lu=0,
             reverb=0.1,
         ),
-        Part(
+        BandPart(
             "bass",
             ("synth bass", "deep synth bass"),
             Figure(
@@ -57,7 +57,7 @@ TECHNO = Genre(
             level_lu=-5,
             reverb=0.05,
         ),
-        Part(
+        BandPart(
             "arpeggio",
             ("saw lead", "square lead", "poly synth", "crystal synth"),
             Figure(
@@ -73,7 +73,7 @@ TECHNO = Genre(
             reverb=0.35,
             enters=0.7,
         ),
-        Part(
+        BandPart(
             "stabs",
             ("synth brass", "poly synth", "synth strings"),
             Figure(
@@ -91,7 +91,7 @@ TECHNO = Genre(
             chance=0.65,
             enters=0.8,
         ),
-        Part(
+        BandPart(
             "pad",
             ("sweep pad", "halo pad", "choir pad"),
             Figure(("c---------------",), voices=3, base=58),

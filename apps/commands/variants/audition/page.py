@@ -16,7 +16,7 @@ from soundstage.apps.commands.variants.audition.thumbnail import (
     thumbnail,
 )
 from soundstage.apps.commands.variants.manifest import NAME as MANIFEST
-from soundstage.apps.commands.variants.manifest import Entry
+from soundstage.apps.commands.variants.manifest import ManifestEntry
 from soundstage.audio.provenance import NOISE, AudioPrompt
 from soundstage.files import replacing, reporting
 
@@ -42,7 +42,7 @@ class Page:
         self._template = Template(_text("page.html"))
         self._card = Template(_text("card.html"))
 
-    def write(self, entries: Sequence[Entry]) -> None:
+    def write(self, entries: Sequence[ManifestEntry]) -> None:
         """Writes the page for these variants; whole or not at all. Equal variants, equal bytes.
 
         Raises:
@@ -57,7 +57,7 @@ class Page:
             # A file name may hold bytes that are no text.
             stream.write(text.encode("utf-8", "replace"))
 
-    def _page(self, entries: Sequence[Entry]) -> str:
+    def _page(self, entries: Sequence[ManifestEntry]) -> str:
         common = _common(entries)
         count = f"{len(entries)} variant{'' if len(entries) == 1 else 's'}"
         noise = any(entry.random_weights for entry in entries)
@@ -77,7 +77,9 @@ class Page:
             script=_text("page.js"),
         )
 
-    def _about(self, entries: Sequence[Entry], common: Mapping[str, float | int]) -> Iterator[str]:
+    def _about(
+        self, entries: Sequence[ManifestEntry], common: Mapping[str, float | int]
+    ) -> Iterator[str]:
         yield f"pipeline {escape(self._pipeline)}"
         yield from (_control(name, value) for name, value in common.items())
         if entries:
@@ -86,7 +88,7 @@ class Page:
 
 
 def _card(
-    number: int, entry: Entry, drawn: Thumbnail, common: Mapping[str, float | int]
+    number: int, entry: ManifestEntry, drawn: Thumbnail, common: Mapping[str, float | int]
 ) -> dict[str, str]:
     """What one variant puts into its card, as HTML.
 
@@ -118,7 +120,7 @@ def _prompt(prompt: object) -> str:
     return escape(sign + " ".join(str(prompt).split()))
 
 
-def _facts(entry: Entry, common: Mapping[str, float | int]) -> Iterator[str]:
+def _facts(entry: ManifestEntry, common: Mapping[str, float | int]) -> Iterator[str]:
     """What tells a variant from the others."""
     if entry.seed is not None:
         yield f"seed <b>{entry.seed}</b>"
@@ -130,7 +132,7 @@ def _facts(entry: Entry, common: Mapping[str, float | int]) -> Iterator[str]:
         yield "<b>too loud, cut off</b>"
 
 
-def _common(entries: Sequence[Entry]) -> dict[str, float | int]:
+def _common(entries: Sequence[ManifestEntry]) -> dict[str, float | int]:
     """The controls that are the same everywhere: they are said once."""
     first = entries[0].controls if entries else {}
     return {

@@ -1,0 +1,31 @@
+"""What `import soundstage` offers; each name is imported when it is first used."""
+
+from .errors import Error as Error
+from .errors import OutputError as OutputError
+from .graph.control import ControlError as ControlError
+from .graph.format import Format as Format
+from .graph.plan import Graph as Graph
+from .graph.port import Port as Port
+from .graph.problem import PipelineError as PipelineError
+from .graph.problem import Problem as Problem
+from .graph.stage import Stage as Stage
+from .graph.state import State as State
+from .presets.preset import preset_names as preset_names
+from .runners.api import check as check
+from .runners.api import load as load
+from .runners.api import open as open
+from .runners.api import open_runner as open_runner
+from .runners.api import resume as resume
+from .runners.choice import RunnerChoice as RunnerChoice
+from .runners.runner import Chunk as Chunk
+from .runners.runner import Runner as Runner
+from .runners.runner import StageFailed as StageFailed
+from .runners.runner import Tick as Tick
+from .runners.sessions.files import SessionFileError as SessionFileError
+from .runners.sessions.prompts import Audio as Audio
+from .runners.sessions.prompts import Text as Text
+from .runners.sessions.session import Session as Session
+from .runners.traces.comparison import Comparison as Comparison
+from .runners.traces.diff import diff as diff
+from .runners.traces.replay import replay as replay
+from .version import __version__ as __version__
