@@ -22,6 +22,12 @@ MAY_IMPORT = {
 }
 # Folders within a room that may import a room which the rest of it may not.
 MAY_ALSO = {"apps/commands/": {"training"}}
+# Folders within a room that do without others of the same room.
+APART = {
+    "apps/player/": {"apps/commands/", "apps/server/"},
+    "apps/server/": {"apps/commands/", "apps/player/"},
+    "runners/engine/": {"runners/traces/"},
+}
 # The front door names every room, each at its first use; `python -m soundstage` is a command line.
 DOORS = {"soundstage/__init__.py", "soundstage/__main__.py"}
 # Who imports modules by name: what finds the classes of pipeline files.
@@ -120,6 +126,15 @@ def test_rooms_import_only_what_the_table_allows(room):
         also = set().union(*(more for start, more in MAY_ALSO.items() if name.startswith(start)))
         strangers[name] = rooms(name) - MAY_IMPORT[room] - also - {room}
     assert {name: found for name, found in strangers.items() if found} == {}
+
+
+@pytest.mark.parametrize("folder", APART)
+def test_folders_of_a_room_do_without_these_others(folder):
+    names = [name for name in FILES if name.startswith(folder)]
+    paths = {name: {m.replace(".", "/") + "/" for m in imports(FILES[name])} for name in names}
+    strangers = tuple(f"soundstage/{other}" for other in APART[folder])
+    found = {name: {p for p in paths[name] if p.startswith(strangers)} for name in names}
+    assert {name: modules for name, modules in found.items() if modules} == {}
 
 
 def test_only_the_class_loader_imports_by_name():

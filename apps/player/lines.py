@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 from collections.abc import Callable, Iterator
 
-from soundstage.apps.commands.play.performance import Performance, Watch
+from soundstage.apps.player.performance import Performance, Watch
 from soundstage.apps.player.performer import ChunkReport
 
 LOOK_S = 0.1

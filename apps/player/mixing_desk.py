@@ -17,10 +17,10 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widgets import Footer, Input, Static
 
-from soundstage.apps.commands.play.performance import Performance
 from soundstage.apps.player import gauges
 from soundstage.apps.player.faders import Faders
 from soundstage.apps.player.lines import News, blamed
+from soundstage.apps.player.performance import Performance
 from soundstage.apps.player.performer import ChunkReport
 from soundstage.errors import Error
 from soundstage.graph.control import ControlError

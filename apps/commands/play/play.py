@@ -41,7 +41,7 @@ from soundstage.errors import UsageError
 from soundstage.runners.choice import RunnerChoice
 
 if TYPE_CHECKING:
-    from soundstage.apps.commands.play.performance import Destination, Watch
+    from soundstage.apps.commands.play.playback import Destination, Watch
     from soundstage.apps.player.live_input import LiveSourceSpec
     from soundstage.progress import Progress
 
@@ -193,8 +193,8 @@ def play(
             _print_devices()
             return
         # late, as JAX and Arrow come with it
-        from soundstage.apps.commands.play.performance import PlayRequest
-        from soundstage.apps.commands.play.performance import play as perform
+        from soundstage.apps.commands.play.playback import PlayRequest
+        from soundstage.apps.commands.play.playback import play as perform
         from soundstage.progress import open_progress
         from soundstage.runners.sessions.prompts import parse_prompts
 

@@ -11,7 +11,7 @@ from played_graphs import CHUNK_S, CHUNK_SAMPLES, RATE_HZ, dragging, graph, hitc
 
 import soundstage
 from soundstage.apps.commands.pipeline_choice import PipelineChoice
-from soundstage.apps.commands.play.performance import Performance, PlayRequest, play
+from soundstage.apps.commands.play.playback import Performance, PlayRequest, play
 from soundstage.apps.player.lines import News, chunk_line
 from soundstage.apps.player.performer import Performer
 from soundstage.apps.player.prompt_mix import PromptMix
