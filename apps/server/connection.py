@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import Any
 
 from soundstage.apps.server.protocols.json_controls import upload_of
-from soundstage.apps.server.protocols.websocket import Gone, Refused, Socket
+from soundstage.apps.server.protocols.websocket import Gone, Refused
 from soundstage.apps.server.settings import Limits, ServeSettings
 from soundstage.apps.server.uploads import Uploads
 from soundstage.errors import InputError, ModelError, OutputError, UsageError
@@ -24,8 +23,8 @@ from soundstage.runners.sessions.files import SessionFileError
 from soundstage.runners.sessions.injection import NotInjectable
 
 CONTINUE = "continue"
-# What listeners can be blamed for.
-FAULTS = (
+# Errors that a request of a client may cause: they are answered, and the server is well.
+CLIENT_ERRORS = (
     Refused,
     ControlRefused,
     StreamEnded,
@@ -132,30 +131,11 @@ class StreamSender:
             await self.stream.close()
 
 
-def reason_of(error: Exception) -> dict[str, Any]:
-    """A refusal in words, as a message: "reason" and "where"."""
-    where = error.where if isinstance(error, Refused) else ""
-    return {"reason": str(error) or type(error).__name__, "where": where}
+def reason_of(error: Exception) -> str:
+    """Why a request was refused, in words."""
+    return str(error) or type(error).__name__
 
 
-async def next_message(
-    socket: Socket, listener: StreamSender | None, timeout_s: float | None
-) -> Any:
-    """Waits for a message, or for the end of the stream, whichever comes first.
-
-    Returns:
-        The message, or None if the stream has ended.
-
-    Raises:
-        Gone: the other side left.
-    """
-    if listener is None:
-        return await socket.receive(timeout_s)
-    hearing = asyncio.create_task(socket.receive())
-    await asyncio.wait({hearing, listener.done}, return_when=asyncio.FIRST_COMPLETED)
-    if hearing.done():
-        return hearing.result()
-    hearing.cancel()
-    with suppress(asyncio.CancelledError, Gone):
-        await hearing
-    return None
+def where_of(error: Exception) -> str:
+    """The field or control that a request was refused for; "" = none in particular."""
+    return error.where if isinstance(error, Refused) else ""

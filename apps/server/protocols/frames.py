@@ -15,8 +15,8 @@ ENCODINGS: tuple[Encoding, ...] = ("float32", "int16")
 
 MAGIC = b"shck"
 # Of audio that is played in.
-HEARD_MAGIC = b"shin"
-HEARD_HEADER = struct.Struct("<4s3I")
+LIVE_INPUT_MAGIC = b"shin"
+LIVE_INPUT_HEADER = struct.Struct("<4s3I")
 HEADER = struct.Struct("<4s7I")
 # Flags of a frame.
 AGAIN = 1
@@ -56,7 +56,7 @@ def chunk_frame(made: EngineChunk, sample_rate_hz: int, encoding: Encoding) -> b
     return header + samples_bytes(made.audio, encoding)
 
 
-def read_heard(message: bytes) -> tuple[np.ndarray, int]:
+def read_live_input(message: bytes) -> tuple[np.ndarray, int]:
     """Reads audio that is played in: a header of 16 bytes and the samples (docs/protocol.md).
 
     Returns:
@@ -65,18 +65,18 @@ def read_heard(message: bytes) -> tuple[np.ndarray, int]:
     Raises:
         Refused: it is no such message.
     """
-    if len(message) < HEARD_HEADER.size or not message.startswith(HEARD_MAGIC):
+    if len(message) < LIVE_INPUT_HEADER.size or not message.startswith(LIVE_INPUT_MAGIC):
         raise Refused("a binary message is audio that is played in, and begins with shin")
-    _, encoding, rate_hz, channels = HEARD_HEADER.unpack_from(message)
+    _, encoding, rate_hz, channels = LIVE_INPUT_HEADER.unpack_from(message)
     if encoding >= len(ENCODINGS) or channels not in (1, 2):
         raise Refused(
             f"audio played in has encoding 0 (float32) or 1 (int16) and 1 or 2 channels, not "
             f"{encoding} and {channels}"
         )
     kind = "<f4" if ENCODINGS[encoding] == "float32" else "<i2"
-    size = (len(message) - HEARD_HEADER.size) % (np.dtype(kind).itemsize * channels)
+    size = (len(message) - LIVE_INPUT_HEADER.size) % (np.dtype(kind).itemsize * channels)
     if size:
         raise Refused(f"the audio ends within a sample: {size} bytes are left over")
-    found = np.frombuffer(message, kind, offset=HEARD_HEADER.size).reshape(-1, channels)
+    found = np.frombuffer(message, kind, offset=LIVE_INPUT_HEADER.size).reshape(-1, channels)
     samples = found.astype(np.float32)
     return (samples if kind == "<f4" else samples * np.float32(1 / 32767)), rate_hz

@@ -12,17 +12,15 @@ from typing import Any
 
 from starlette.websockets import WebSocket
 
-from soundstage.apps.server.connection import (
-    FAULTS,
-    ServerContext,
-    StreamSender,
-    next_message,
-    reason_of,
-)
+from soundstage.apps.server.connection import CLIENT_ERRORS, ServerContext, reason_of
 from soundstage.apps.server.protocols.frames import samples_bytes
-from soundstage.apps.server.protocols.websocket import Gone, Refused, Socket, read_object
+from soundstage.apps.server.protocols.protocol_session import (
+    INTERNAL_ERROR,
+    ProtocolSession,
+    serve_session,
+)
+from soundstage.apps.server.protocols.websocket import Refused, Socket, read_object
 from soundstage.runners.engine.chunk import EngineChunk
-from soundstage.runners.engine.refusals import Full
 
 SERVICE = "GenerativeService.BidiGenerateMusic"
 # Clients of a base URL that ends in a slash ask for the second one.
@@ -34,77 +32,50 @@ PATHS = tuple(
 # A setting's name there, and the control that does the same here.
 CONTROLS = {"temperature": "temperature", "topK": "top_k", "guidance": "guidance", "seed": "seed"}
 WHOLE = frozenset({"topK", "seed"})
-IGNORED = frozenset(
-    {
-        "bpm",
-        "density",
-        "brightness",
-        "scale",
-        "muteBass",
-        "muteDrums",
-        "onlyBassAndDrums",
-        "musicGenerationMode",
-    }
-)
 # Chunks are sent as quickly as they are made, this many before the client has asked for more.
 AHEAD_CHUNKS = 2
 
 
-class LyriaSession:
-    """One connection.
+class LyriaSession(ProtocolSession):
+    """A client of the Lyria RealTime protocol; it has one stream, from `setup` on."""
 
-    Args:
-        desk: the server's.
-        socket: accepted.
-    """
-
-    def __init__(self, desk: ServerContext, socket: Socket) -> None:
-        self._desk, self._socket = desk, socket
-        self._listener: StreamSender | None = None
+    def __init__(self, context: ServerContext, socket: Socket) -> None:
+        super().__init__(context, socket)
         self._prompts: list[dict[str, Any]] = []
         self._settings: dict[str, Any] = {}
 
     async def run(self) -> None:
-        """Speaks until the other side leaves."""
-        try:
-            await self._set_up()
-            while (message := await next_message(self._socket, self._listener, None)) is not None:
-                await self._answer(message)
-        except Gone:
-            pass
-        finally:
-            if self._listener is not None:
-                await self._listener.close()
-        await self._socket.close(1011, "the stream has ended")
+        """Speaks until the client disconnects or the stream ends."""
+        await self._set_up()
+        while (message := await self.next_message()) is not None:
+            await self._answer(message)
+        await self._socket.close(INTERNAL_ERROR, "the stream has ended")
 
     async def _set_up(self) -> None:
-        """Waits for `setup`, and gives the connection a stream."""
-        try:
-            said = await self._socket.receive_object(self._desk.limits.idle_s)
-            if not isinstance(said.get("setup"), Mapping):
-                raise Refused('the first message is {"setup": {"model": NAME}}')
-            stream = await self._desk.engine.join({}, pace="realtime", buffer_chunks=AHEAD_CHUNKS)
-        except (Refused, Full) as error:
-            await self._socket.close(1013 if isinstance(error, Full) else 1007, str(error))
-            raise Gone from error
-        self._listener = StreamSender(stream, self._deliver, self._failed)
+        """Waits for `setup`, and gives the client a stream."""
+        fields = read_object(await self.next_message() or "")
+        if not isinstance(fields.get("setup"), Mapping):
+            raise Refused('the first message is {"setup": {"model": NAME}}')
+        engine = self._context.engine
+        stream = await engine.join({}, pace="realtime", buffer_chunks=AHEAD_CHUNKS)
+        self.send_stream(stream)
         await self._socket.send({"setupComplete": {}})
 
     async def _answer(self, message: str | bytes) -> None:
         try:
-            said = read_object(message)
+            fields = read_object(message)
             known = {
                 "clientContent": self._content,
                 "musicGenerationConfig": self._configure,
                 "playbackControl": self._playback,
             }
-            if not known.keys() & said.keys():
+            if not known.keys() & fields.keys():
                 raise Refused(f"a message has one of {', '.join(known)}")
             for name, action in known.items():
-                if name in said:
-                    await action(said[name])
-        except FAULTS as error:
-            await self._warn(reason_of(error)["reason"])
+                if name in fields:
+                    await action(fields[name])
+        except CLIENT_ERRORS as error:
+            await self._warn(reason_of(error))
 
     async def _content(self, content: object) -> None:
         prompts = content.get("weightedPrompts") if isinstance(content, Mapping) else None
@@ -120,7 +91,7 @@ class LyriaSession:
             else:
                 taken.append({"text": prompt["text"], "weight": float(prompt.get("weight", 1.0))})
         if taken:
-            self._stream.steer(
+            self.stream.steer(
                 {
                     "texts": [prompt["text"] for prompt in taken],
                     "text_weights": [prompt["weight"] for prompt in taken],
@@ -133,7 +104,7 @@ class LyriaSession:
     async def _configure(self, settings: object) -> None:
         if not isinstance(settings, Mapping):
             raise Refused("musicGenerationConfig is an object")
-        graph = self._desk.graph
+        graph = self._context.graph
         # What a message leaves out is at its default again.
         changes = {
             control: graph.controls[control].default
@@ -148,7 +119,7 @@ class LyriaSession:
                 kept[name] = value
             elif value is not None:
                 ignored.append(name)
-        self._stream.steer(changes)
+        self.stream.steer(changes)
         self._settings = kept
         if ignored:
             names = ", ".join(sorted(str(name)[:40] for name in ignored))
@@ -156,50 +127,41 @@ class LyriaSession:
 
     async def _playback(self, control: object) -> None:
         if control == "PLAY":
-            self._stream.play()
+            self.stream.play()
         elif control == "PAUSE":
-            self._stream.pause()
+            self.stream.pause()
         elif control == "STOP":
-            self._stream.pause()
-            self._stream.reset()
+            self.stream.pause()
+            self.stream.reset()
         elif control == "RESET_CONTEXT":
-            self._stream.reset()
+            self.stream.reset()
         else:
             raise Refused("playbackControl is PLAY, PAUSE, STOP or RESET_CONTEXT")
 
-    async def _deliver(self, made: EngineChunk) -> None:
-        form = self._desk.graph.format
-        chunk = {
-            "data": base64.b64encode(samples_bytes(made.audio, "int16")).decode(),
-            "mimeType": f"audio/l16;rate={form.sample_rate_hz};channels={form.channels}",
+    async def deliver(self, chunk: EngineChunk) -> None:
+        """Sends a chunk in base64, with the prompts and settings in force."""
+        format = self._context.graph.format
+        audio = {
+            "data": base64.b64encode(samples_bytes(chunk.audio, "int16")).decode(),
+            "mimeType": f"audio/l16;rate={format.sample_rate_hz};channels={format.channels}",
             "sourceMetadata": {
                 "clientContent": {"weightedPrompts": self._prompts},
                 "musicGenerationConfig": self._settings,
             },
         }
-        await self._socket.send({"serverContent": {"audioChunks": [chunk]}})
+        await self._socket.send({"serverContent": {"audioChunks": [audio]}})
 
-    async def _failed(self, reason: str) -> None:
+    async def report_failure(self, reason: str) -> None:
+        """Sends a warning."""
         await self._warn(reason)
 
     async def _warn(self, reason: str) -> None:
         await self._socket.send({"warning": reason})
 
-    @property
-    def _stream(self) -> Any:
-        assert self._listener is not None
-        return self._listener.stream
 
-
-async def lyria_protocol(desk: ServerContext, raw: WebSocket) -> None:
+async def lyria_protocol(context: ServerContext, websocket: WebSocket) -> None:
     """Speaks the Lyria RealTime protocol on one WebSocket."""
-    socket = Socket(raw, desk.limits)
-    await socket.accept()
-    try:
-        async with desk.connected():
-            await LyriaSession(desk, socket).run()
-    except Full as error:
-        await socket.close(1013, str(error))
+    await serve_session(context, LyriaSession, websocket)
 
 
 def prompt_fault(prompt: object) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from soundstage.apps.server.connection import CONTINUE, FAULTS, ServerContext
+from soundstage.apps.server.connection import CLIENT_ERRORS, CONTINUE, ServerContext
 from soundstage.apps.server.protocols.json_controls import controls_of
 from soundstage.apps.server.protocols.websocket import Refused, read_object
 from soundstage.audio.compressed import CompressedEncoder
@@ -103,7 +103,7 @@ async def generate(desk: ServerContext, request: Request) -> Response:
         stream = await desk.engine.join(
             controls, pace="fast", buffer_chunks=AHEAD_CHUNKS, state=state
         )
-    except (Full, *FAULTS) as error:
+    except (Full, *CLIENT_ERRORS) as error:
         return refusal(error)
     try:
         data = await _file(desk.graph.format, stream, seconds, suffix, request.is_disconnected)
@@ -142,7 +142,7 @@ async def listen(desk: ServerContext, request: Request) -> Response:
     try:
         controls = query_controls(request.query_params.multi_items())
         stream = await desk.engine.join(controls, pace="realtime", buffer_chunks=AHEAD_CHUNKS)
-    except (Full, *FAULTS) as error:
+    except (Full, *CLIENT_ERRORS) as error:
         return refusal(error)
     headers = {"cache-control": "no-store"}
     body = _endless(desk.graph.format, stream, suffix)

@@ -2,73 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from soundstage.apps.server.connection import ServerContext
 from soundstage.apps.server.protocols import own_protocol, plain_http
+from soundstage.apps.server.protocols.own_messages import (
+    CLIENT_MESSAGES,
+    SERVER_MESSAGES,
+    Message,
+)
 from soundstage.version import version
 
 REFUSED = {"description": "Refused; `error` says why."}
 FULL = {"description": "Full, or not warm yet; `retry-after` says when to ask again."}
 BYTES = {"schema": {"type": "string", "format": "binary"}}
 AUDIO = dict.fromkeys(plain_http.MIME.values(), BYTES)
-NUMBER, TEXT, FLAG = {"type": "number"}, {"type": "string"}, {"type": "boolean"}
-CONTROLS = {
-    "type": "object",
-    "description": "Controls by name, such as texts, text_weights, temperature, top_k, guidance, "
-    "seed; `prompts` is short for the first two; `clips` names uploads.",
-}
-
-# Messages of our own protocol, with their fields beside "type".
-SAID: dict[str, dict[str, Any]] = {
-    "start": {
-        "controls": CONTROLS,
-        "pace": {"enum": ["realtime", "fast"]},
-        "buffer_chunks": NUMBER,
-        "encoding": {"enum": ["float32", "int16"]},
-        "session": TEXT,
-        "continue": TEXT,
-    },
-    "steer": {"controls": CONTROLS, "again": FLAG},
-    "prepare": {"controls": CONTROLS | {"type": ["object", "null"]}},
-    "play": {},
-    "pause": {"hold": FLAG},
-    "reset": {"seed": {"type": "integer"}, "continue": TEXT},
-    "save": {},
-    "stop": {},
-}
-HEARD: dict[str, dict[str, Any]] = {
-    "ready": {
-        "protocol": NUMBER,
-        "pipeline": TEXT,
-        "note": TEXT,
-        "format": {"type": "object"},
-        "controls": {"type": "object"},
-        "capacity": {"type": "object"},
-        "takes": {"type": "object"},
-        "warm": FLAG,
-    },
-    "started": {"pace": TEXT},
-    "steered": {"steer": {"type": "integer"}},
-    "preparing": {},
-    "unprepared": {},
-    "restarted": {},
-    "chunk": {
-        "chunk": {"type": "integer"},
-        "steer": {"type": "integer"},
-        "slack_s": {"type": ["number", "null"]},
-        "underruns": NUMBER,
-        "late_stage": TEXT,
-        "again": FLAG,
-        "prepared": FLAG,
-        "seconds": {"type": "object"},
-    },
-    "session": {"data": TEXT},
-    "stopped": {},
-    "refused": {"of": TEXT, "reason": TEXT, "where": TEXT},
-    "full": {"of": TEXT, "reason": TEXT, "retry_after_s": NUMBER},
-    "failed": {"reason": TEXT},
-}
+NUMBER, TEXT = {"type": "number"}, {"type": "string"}
 
 
 def openapi(desk: ServerContext) -> dict[str, Any]:
@@ -114,26 +64,22 @@ def openapi(desk: ServerContext) -> dict[str, Any]:
 
 
 def asyncapi(desk: ServerContext) -> dict[str, Any]:
-    """An AsyncAPI 3.0 document of `own_protocol`."""
-    messages = {f"say_{name}": _message(name, fields) for name, fields in SAID.items()}
-    messages |= {f"hear_{name}": _message(name, fields) for name, fields in HEARD.items()}
-    messages["say_audio"] = {
-        "contentType": "application/octet-stream",
-        "summary": "A header of 16 bytes and audio that is played in; docs/protocol.md.",
-    }
-    messages["hear_samples"] = {
-        "contentType": "application/octet-stream",
-        "summary": "A header of 32 bytes and the samples; docs/protocol.md.",
-    }
+    """An AsyncAPI 3.0 document of soundstage's own WebSocket protocol."""
+    schemas: dict[str, Any] = {}
+    said = {f"say_{name}": _message(m, schemas) for name, m in CLIENT_MESSAGES.items()}
+    heard = {f"hear_{m.type_name()}": _message(m, schemas) for m in SERVER_MESSAGES}
+    said["say_audio"] = _binary("A header of 16 bytes and samples of live input")
+    heard["hear_samples"] = _binary("A header of 32 bytes and the samples of a chunk")
     address = "#/channels/stream"
     return {
         "asyncapi": "3.0.0",
         "info": {"title": "soundstage", "version": version()},
-        "channels": {"stream": {"address": own_protocol.PATH, "messages": messages}},
+        "channels": {"stream": {"address": own_protocol.PATH, "messages": said | heard}},
         "operations": {
-            "say": _operation("receive", address, [name for name in messages if "say_" in name]),
-            "hear": _operation("send", address, [name for name in messages if "hear_" in name]),
+            "say": _operation("receive", address, said),
+            "hear": _operation("send", address, heard),
         },
+        "components": {"schemas": schemas},
     }
 
 
@@ -151,16 +97,27 @@ def _audio() -> dict[str, Any]:
     return {"description": "Music.", "content": AUDIO}
 
 
-def _message(name: str, fields: dict[str, Any]) -> dict[str, Any]:
-    properties = {"type": {"const": name}} | fields
+def _message(model: type[Message], schemas: dict[str, Any]) -> dict[str, Any]:
+    """Describes a message; the schemas of its parts go to `schemas`."""
+    payload = model.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas.update(payload.pop("$defs", {}))
+    payload["required"] = ["type", *payload.get("required", [])]
     return {
-        "name": name,
+        "name": model.type_name(),
+        "summary": payload.pop("description"),
         "contentType": "application/json",
-        "payload": {"type": "object", "required": ["type"], "properties": properties},
+        "payload": payload,
     }
 
 
-def _operation(action: str, channel: str, names: list[str]) -> dict[str, Any]:
+def _binary(summary: str) -> dict[str, Any]:
+    return {
+        "contentType": "application/octet-stream",
+        "summary": f"{summary}; docs/protocol.md.",
+    }
+
+
+def _operation(action: str, channel: str, names: Iterable[str]) -> dict[str, Any]:
     return {
         "action": action,
         "channel": {"$ref": channel},

@@ -13,7 +13,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from soundstage.apps.server.settings import Limits
 from soundstage.errors import Error
 
-BAD_MESSAGE, TOO_BIG, TOO_MANY, SLOW = 1003, 1009, 4429, 4408
+# Close codes, from the range for applications.
+TOO_MANY, SLOW = 4429, 4408
 WINDOW_S = 10.0
 
 
@@ -69,15 +70,6 @@ class Socket:
         await self._count()
         text, data = message.get("text"), message.get("bytes")
         return text if text is not None else data or b""
-
-    async def receive_object(self, timeout_s: float | None = None) -> dict[str, Any]:
-        """Waits for a JSON object.
-
-        Raises:
-            Refused: it is none.
-            Gone: as `receive`.
-        """
-        return read_object(await self.receive(timeout_s))
 
     async def send(self, *messages: object) -> None:
         """Sends messages, one behind the other: bytes as they are, all else as JSON.

@@ -9,7 +9,7 @@ import pytest
 from served import CONTROLS, hear, offline, samples, say, served, settled, speak, started
 from websockets.exceptions import ConnectionClosed
 
-from soundstage.apps.server.protocols.frames import HEADER, HEARD_HEADER, HEARD_MAGIC
+from soundstage.apps.server.protocols.frames import HEADER, LIVE_INPUT_HEADER, LIVE_INPUT_MAGIC
 from soundstage.apps.server.protocols.lyria import PATHS
 from soundstage.apps.server.settings import Limits
 
@@ -52,7 +52,9 @@ def nonsense(draw):
         return draw.randbytes(draw.randrange(60))
     if pick == 6:
         rate_hz = draw.choice([0, 999, 8_000, 48_000, 2**32 - 1])
-        header = HEARD_HEADER.pack(HEARD_MAGIC, draw.randrange(3), rate_hz, draw.randrange(4))
+        header = LIVE_INPUT_HEADER.pack(
+            LIVE_INPUT_MAGIC, draw.randrange(3), rate_hz, draw.randrange(4)
+        )
         return header + draw.randbytes(draw.choice([0, 7, 64, 4_800]))
     if pick == 1:
         return "".join(draw.choices('{}[]",:0ae\\n ', k=draw.randrange(60)))

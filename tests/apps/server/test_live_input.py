@@ -12,7 +12,12 @@ import soundfile
 from served import PATIENCE_S, hear, samples, say, served, settled, speak, started
 
 import soundstage
-from soundstage.apps.server.protocols.frames import AGAIN, HEADER, HEARD_HEADER, HEARD_MAGIC
+from soundstage.apps.server.protocols.frames import (
+    AGAIN,
+    HEADER,
+    LIVE_INPUT_HEADER,
+    LIVE_INPUT_MAGIC,
+)
 from soundstage.runners.engine.clip_encoder import ClipEncoder
 from soundstage.stages.weights.array_source import WeightsError
 
@@ -48,7 +53,7 @@ def upload(desk, data):
 
 
 def heard_frame(audio, encoding, rate_hz=RATE_HZ):
-    header = HEARD_HEADER.pack(HEARD_MAGIC, encoding, rate_hz, audio.shape[1])
+    header = LIVE_INPUT_HEADER.pack(LIVE_INPUT_MAGIC, encoding, rate_hz, audio.shape[1])
     return header + (np.rint(32767 * audio).astype("<i2") if encoding else audio).tobytes()
 
 

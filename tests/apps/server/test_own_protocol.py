@@ -9,6 +9,8 @@ import pytest
 from served import CONTROLS, hear, offline, samples, say, served, settled, speak, started
 
 from soundstage.apps.server.protocols.frames import HEADER, MAGIC
+from soundstage.apps.server.protocols.own_messages import CLIENT_MESSAGES, read_message
+from soundstage.apps.server.protocols.websocket import Refused
 
 PATH = "/ws/stream"
 
@@ -116,6 +118,7 @@ def test_a_saved_session_goes_on_where_it_was(desk):
         ('{"type": "start", "pace": "slow"}', "pace"),
         ('{"type": "start", "encoding": "mp3"}', "encoding"),
         ('{"type": "start", "session": "!"}', "base64"),
+        ('{"type": "start", "session": "é"}', "base64"),
         ('{"type": "start", "session": "AAAA"}', "session"),
         ('{"type": "start", "continue": 3}', "the name of an upload"),
         ('{"type": "start", "continue": "gone"}', "upload it again"),
@@ -199,3 +202,26 @@ def test_the_protocol_is_described_for_machines(client, desk):
     for said in (ready, hear(client, "chunk")):
         described = messages[f"hear_{said['type']}"]["payload"]["properties"]
         assert described.keys() == said.keys()
+
+
+@pytest.mark.parametrize(
+    ("kind", "field"),
+    [
+        (kind, field.alias)
+        for kind, model in CLIENT_MESSAGES.items()
+        for field in model.model_fields.values()
+        if field.alias != "type"
+    ],
+)
+def test_wrong_field_is_refused_with_its_name_value_and_what_fits(kind, field):
+    with pytest.raises(Refused, match=rf"^{field}: expected .+; got \[3\]$") as caught:
+        read_message({"type": kind, field: [3]})
+    assert caught.value.where == field
+
+
+def test_message_of_deeply_nested_type_is_refused():
+    nested = []
+    for _ in range(100_000):
+        nested = [nested]
+    with pytest.raises(Refused, match="none of start"):
+        read_message({"type": nested})
