@@ -1,4 +1,4 @@
-"""Engines under test, what listeners of them hear, and what they would hear alone."""
+"""Engines under test, digests of their streams, and the same music from a local session."""
 
 import asyncio
 import hashlib
@@ -12,7 +12,7 @@ from soundstage.runners.engine.engine import Engine
 from soundstage.runners.local import LocalRunner
 from soundstage.runners.sessions.session import Session
 
-# A machine that does other things as well may take this long for what takes milliseconds.
+# On a busy machine, milliseconds of work may take this long.
 PATIENCE_S = 60
 QUICK = ["format.chunk_s=0.4"]
 
@@ -45,7 +45,7 @@ def running(graph, **options):
 
 
 def play(test):
-    """Runs what a test does with listeners, at most for so long."""
+    """Runs a test's coroutine, at most for `PATIENCE_S`."""
     return asyncio.run(asyncio.wait_for(test, PATIENCE_S))
 
 
@@ -65,24 +65,39 @@ def sha(chunks):
     return digest.hexdigest()
 
 
-def heard(made):
-    return sha(chunk.audio for chunk in made)
+def sha_of(chunks):
+    return sha(chunk.audio for chunk in chunks)
+
+
+def batch_of(engine):
+    """Rows of every tick."""
+    return engine._warm.batch
+
+
+def is_idle(engine):
+    """Whether no tick is in progress."""
+    return not any(group.busy for group in engine._workers.groups.all)
+
+
+def paces_of(engine):
+    """The paces of the engine's streams."""
+    return ["realtime" if row.realtime else "fast" for row in engine._workers.groups.rows()]
 
 
 class Alone:
-    """The same music by a session that shares its runner with nobody."""
+    """The same music from a local session with a runner of its own."""
 
     def __init__(self, graph):
         self.runner = LocalRunner(graph)
 
     def chunks(self, controls, *parts):
-        """The audio of one stream; parts = (chunks, changes of controls behind them), ..."""
+        """The audio of one stream; parts = (chunks, changes of controls after them), ..."""
         session = Session(self.runner, [controls])
-        made = []
+        audio = []
         for count, changes in parts:
-            made += [chunk.audio[0] for chunk in islice(session, count)]
+            audio += [chunk.audio[0] for chunk in islice(session, count)]
             session.steer(**changes)
-        return made
+        return audio
 
     def sha(self, controls, *parts):
         return sha(self.chunks(controls, *parts))

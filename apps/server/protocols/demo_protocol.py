@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -13,6 +14,7 @@ from starlette.websockets import WebSocket
 
 from soundstage.apps.server.connection import ServerContext
 from soundstage.apps.server.protocols.frames import samples_bytes
+from soundstage.apps.server.protocols.json_controls import is_number
 from soundstage.apps.server.protocols.protocol_session import (
     INTERNAL_ERROR,
     ProtocolSession,
@@ -23,7 +25,7 @@ from soundstage.apps.server.styles import PromptStyles
 from soundstage.runners.engine.chunk import EngineChunk
 from soundstage.runners.engine.refusals import ControlRefused, Full
 
-# Names there, and the controls that do the same here.
+# A setting's name in the protocol, and the control that does the same.
 CONTROLS = {"temperature": "temperature", "topk": "top_k", "guidance_weight": "guidance"}
 LONGEST_TEXT = 2_000
 
@@ -66,7 +68,7 @@ class DemoSession(ProtocolSession):
         elif kind == "UpdatePlayback":
             self._playback(body)
         elif kind != "ReceivedChunk":
-            raise Refused(f"type {str(kind)[:40]!r} is none of this protocol's", "type")
+            raise Refused(f"type {reprlib.repr(kind)} is none of this protocol", "type")
         return True
 
     async def _start(self) -> None:
@@ -80,13 +82,13 @@ class DemoSession(ProtocolSession):
         style = body.get("style")
         if style is not None:
             changes |= self._styles.prompts_of(style, self._context.graph.format.style_dim)
-        asked = body.get("generation_kwargs") or {}
-        if not isinstance(asked, Mapping):
+        settings = body.get("generation_kwargs") or {}
+        if not isinstance(settings, Mapping):
             raise Refused("generation_kwargs is an object", "generation_kwargs")
         for name, control in CONTROLS.items():
-            value = asked.get(name)
+            value = settings.get(name)
             if value is not None and control in self._context.graph.controls:
-                if isinstance(value, bool) or not isinstance(value, int | float):
+                if not is_number(value):
                     raise Refused(f"{name} is a number", name)
                 changes[control] = round(value) if name == "topk" else float(value)
         self.stream.steer(changes)
@@ -120,24 +122,24 @@ async def demo_protocol(context: ServerContext, styles: PromptStyles, websocket:
 
 
 async def stream_info(context: ServerContext, request: Request) -> Response:
-    """What the chunks of `/stream` are: `GET /stream_info`."""
-    form = context.graph.format
+    """`GET /stream_info`: the length, rate and channels of the chunks of `/stream`."""
+    format = context.graph.format
     return JSONResponse(
         {
-            "chunk_length": form.chunk_s,
-            "sample_rate": form.sample_rate_hz,
-            "num_channels": form.channels,
+            "chunk_length": format.chunk_s,
+            "sample_rate": format.sample_rate_hz,
+            "num_channels": format.channels,
         }
     )
 
 
 async def style(context: ServerContext, styles: PromptStyles, request: Request) -> Response:
-    """The embedding of a text: `POST /style`, the raw text as its body."""
+    """`POST /style`: the embedding of the text in the body."""
     body = await request.body()
     try:
         text = body.decode()
     except UnicodeDecodeError:
-        return JSONResponse({"error": "the body is text in UTF-8"}, 400)
+        return JSONResponse({"error": "the body is not text in UTF-8"}, 400)
     if len(text) > LONGEST_TEXT:
         return JSONResponse({"error": f"a text has at most {LONGEST_TEXT} characters"}, 413)
     controls = {"texts": [text], "text_weights": [1.0], "clips": [], "clip_weights": []}

@@ -1,12 +1,11 @@
-"""The Lyria RealTime protocol: what the client of `@google/genai` speaks (docs/protocol.md).
+"""The Lyria RealTime protocol, as the client of `@google/genai` speaks it (docs/protocol.md).
 
-What the pipeline cannot do is said in a `warning`, never faked.
+A request that the pipeline cannot fulfil is answered by a `warning`.
 """
 
 from __future__ import annotations
 
 import base64
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +13,7 @@ from starlette.websockets import WebSocket
 
 from soundstage.apps.server.connection import CLIENT_ERRORS, ServerContext, reason_of
 from soundstage.apps.server.protocols.frames import samples_bytes
+from soundstage.apps.server.protocols.json_controls import is_number
 from soundstage.apps.server.protocols.protocol_session import (
     INTERNAL_ERROR,
     ProtocolSession,
@@ -23,16 +23,16 @@ from soundstage.apps.server.protocols.websocket import Refused, Socket, read_obj
 from soundstage.runners.engine.chunk import EngineChunk
 
 SERVICE = "GenerativeService.BidiGenerateMusic"
-# Clients of a base URL that ends in a slash ask for the second one.
+# A client whose base URL ends in a slash requests a path that begins with two.
 PATHS = tuple(
     f"{slash}/ws/google.ai.generativelanguage.{version}.{SERVICE}"
     for version in ("v1alpha", "v1beta")
     for slash in ("", "/")
 )
-# A setting's name there, and the control that does the same here.
+# A setting's name in the protocol, and the control that does the same.
 CONTROLS = {"temperature": "temperature", "topK": "top_k", "guidance": "guidance", "seed": "seed"}
 WHOLE = frozenset({"topK", "seed"})
-# Chunks are sent as quickly as they are made, this many before the client has asked for more.
+# How many chunks are made, and sent, ahead of real time.
 AHEAD_CHUNKS = 2
 
 
@@ -81,31 +81,33 @@ class LyriaSession(ProtocolSession):
         prompts = content.get("weightedPrompts") if isinstance(content, Mapping) else None
         if not isinstance(prompts, list) or not prompts:
             raise Refused("clientContent.weightedPrompts is a list of at least one prompt")
-        taken = []
+        accepted = []
         for prompt in prompts:
-            fault = prompt_fault(prompt)
-            if fault:
+            problem = prompt_problem(prompt)
+            if problem:
                 text = prompt.get("text", "") if isinstance(prompt, Mapping) else ""
-                filtered = {"text": str(text)[:200], "filteredReason": fault}
+                filtered = {"text": str(text)[:200], "filteredReason": problem}
                 await self._socket.send({"filteredPrompt": filtered})
             else:
-                taken.append({"text": prompt["text"], "weight": float(prompt.get("weight", 1.0))})
-        if taken:
+                accepted.append(
+                    {"text": prompt["text"], "weight": float(prompt.get("weight", 1.0))}
+                )
+        if accepted:
             self.stream.steer(
                 {
-                    "texts": [prompt["text"] for prompt in taken],
-                    "text_weights": [prompt["weight"] for prompt in taken],
+                    "texts": [prompt["text"] for prompt in accepted],
+                    "text_weights": [prompt["weight"] for prompt in accepted],
                     "clips": [],
                     "clip_weights": [],
                 }
             )
-            self._prompts = taken
+            self._prompts = accepted
 
     async def _configure(self, settings: object) -> None:
         if not isinstance(settings, Mapping):
             raise Refused("musicGenerationConfig is an object")
         graph = self._context.graph
-        # What a message leaves out is at its default again.
+        # A setting that the message leaves out goes back to its default.
         changes = {
             control: graph.controls[control].default
             for control in CONTROLS.values()
@@ -123,7 +125,7 @@ class LyriaSession(ProtocolSession):
         self._settings = kept
         if ignored:
             names = ", ".join(sorted(str(name)[:40] for name in ignored))
-            await self._warn(f"ignored, for this model has nothing like it: {names}")
+            await self._warn(f"ignored, for this model has no such settings: {names}")
 
     async def _playback(self, control: object) -> None:
         if control == "PLAY":
@@ -164,17 +166,17 @@ async def lyria_protocol(context: ServerContext, websocket: WebSocket) -> None:
     await serve_session(context, LyriaSession, websocket)
 
 
-def prompt_fault(prompt: object) -> str:
-    """Why a weighted prompt cannot be used; "" = it can."""
+def prompt_problem(prompt: object) -> str:
+    """Returns why a weighted prompt cannot be used; "" = it can be used."""
     if not isinstance(prompt, Mapping) or not isinstance(prompt.get("text"), str):
         return "a weighted prompt has a text"
     weight = prompt.get("weight", 1.0)
-    if isinstance(weight, bool) or not isinstance(weight, int | float) or not math.isfinite(weight):
+    if not is_number(weight):
         return "a weight is a number"
     return "" if weight >= 0 else "a weight below 0 is not supported"
 
 
 def _number(name: str, value: object) -> int | float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if not is_number(value):
         raise Refused(f"{name} is a number")
     return round(value) if name in WHOLE else value

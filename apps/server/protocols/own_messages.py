@@ -26,7 +26,7 @@ from pydantic import (
 from soundstage.apps.server.protocols.frames import Encoding
 from soundstage.apps.server.protocols.websocket import Refused
 from soundstage.runners.engine.admission import MOST_AHEAD
-from soundstage.runners.engine.stream import Pace
+from soundstage.runners.engine.schedule import Pace
 
 VERSION = 1
 LONGEST_TYPE = 40

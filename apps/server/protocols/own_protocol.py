@@ -75,7 +75,7 @@ class OwnSession(ProtocolSession):
         try:
             if isinstance(data, bytes):
                 samples, rate_hz = read_live_input(data)
-                self.stream.hear(samples, rate_hz)
+                self.stream.add_live_input(samples, rate_hz)
                 return
             fields = read_object(data)
             kind = messages.type_of(fields)
@@ -103,7 +103,7 @@ class OwnSession(ProtocolSession):
             case messages.PauseMessage():
                 self.stream.pause(hold=message.hold)
             case messages.ResetMessage():
-                stream, state = self.stream, await self._context.continued(message.continue_)
+                stream, state = self.stream, await self._context.state_after_clip(message.continue_)
                 stream.reset(message.seed, state)
                 await self._send(messages.RestartedMessage())
             case messages.SaveMessage():
@@ -121,7 +121,7 @@ class OwnSession(ProtocolSession):
             pace=message.pace,
             buffer_chunks=message.buffer_chunks,
             session=message.session,
-            state=await self._context.continued(message.continue_),
+            state=await self._context.state_after_clip(message.continue_),
         )
         self._encoding = message.encoding
         self.send_stream(stream)
@@ -149,9 +149,8 @@ async def own_protocol(context: ServerContext, websocket: WebSocket) -> None:
 
 
 def ready_message(context: ServerContext) -> messages.ReadyMessage:
-    """The first message to a client: the pipeline, its controls, and what the server accepts."""
+    """Returns the first message to a client, which describes the pipeline and its controls."""
     graph, engine, format = context.graph, context.engine, context.graph.format
-    figures = engine.figures()
     return messages.ReadyMessage(
         protocol=messages.VERSION,
         pipeline=graph.name,
@@ -165,9 +164,9 @@ def ready_message(context: ServerContext) -> messages.ReadyMessage:
             name: _control_info(control.port, control.default)
             for name, control in graph.controls.items()
         },
-        capacity=messages.CapacityInfo(realtime=figures.capacity, streams=figures.streams),
+        capacity=messages.CapacityInfo(realtime=engine.capacity.realtime, streams=engine.streams),
         takes=messages.TakesInfo(
-            continue_=context.continuing.possible, inject=bool(silence(graph))
+            continue_=context.clip_encoder.possible, inject=bool(silence(graph))
         ),
         warm=engine.ready,
     )

@@ -1,4 +1,4 @@
-"""The server described for machines: OpenAPI of its addresses, AsyncAPI of its WebSocket."""
+"""Machine-readable descriptions: OpenAPI of the HTTP paths, AsyncAPI of our WebSocket."""
 
 from __future__ import annotations
 
@@ -14,22 +14,25 @@ from soundstage.apps.server.protocols.own_messages import (
 )
 from soundstage.version import version
 
-REFUSED = {"description": "Refused; `error` says why."}
-FULL = {"description": "Full, or not warm yet; `retry-after` says when to ask again."}
+REFUSED = {"description": "Refused; `error` has the reason."}
+FULL = {"description": "Full, or not warm yet; `retry-after` is when to ask again, in seconds."}
 BYTES = {"schema": {"type": "string", "format": "binary"}}
 AUDIO = dict.fromkeys(plain_http.MIME.values(), BYTES)
 NUMBER, TEXT = {"type": "number"}, {"type": "string"}
 
 
-def openapi(desk: ServerContext) -> dict[str, Any]:
-    """An OpenAPI 3.1 document."""
-    asked = {
+def openapi(context: ServerContext) -> dict[str, Any]:
+    """Returns an OpenAPI 3.1 document of the HTTP paths."""
+    body = {
         "type": "object",
         "properties": {
-            "duration_s": {"type": "number", "maximum": desk.limits.generate_s},
+            "duration_s": {"type": "number", "maximum": context.limits.generate_s},
             "format": {"enum": [suffix[1:] for suffix in plain_http.MIME]},
             "prompts": {"type": "array", "items": TEXT},
-            "continue": {"type": "string", "description": "An upload to go on from."},
+            "continue": {
+                "type": "string",
+                "description": "The name of an upload that the music goes on from.",
+            },
         },
         "additionalProperties": True,
     }
@@ -39,45 +42,41 @@ def openapi(desk: ServerContext) -> dict[str, Any]:
     ]
     paths = {
         "/healthz": {"get": _plain("The process answers.")},
-        "/readyz": {"get": _plain("Warm and taking streams: 200, else 503.")},
-        "/metrics": {"get": _plain("Figures for Prometheus.")},
-        "/generate": {"post": _posting("Makes an audio file.", asked, {"200": _audio()})},
-        "/uploads": {
-            "post": _plain("Takes an audio file as a prompt; answers with its name, `upload`.")
-        },
-        "/style": {
-            "post": _plain("The embedding of a text, as the original web demo asks for it.")
-        },
-        "/stream_info": {"get": _plain("What the chunks of `/stream` are.")},
+        "/readyz": {"get": _plain("200 if the server is warm and accepts streams, else 503.")},
+        "/metrics": {"get": _plain("Metrics in Prometheus' text format.")},
+        "/generate": {"post": _posting("Makes an audio file.", body, {"200": _audio()})},
+        "/uploads": {"post": _plain("Keeps an audio file; returns its name, `upload`.")},
+        "/style": {"post": _plain("The embedding of a text, for the original web demo.")},
+        "/stream_info": {"get": _plain("Length, rate and channels of the chunks of `/stream`.")},
     }
     for suffix in plain_http.STREAMED:
-        listening = _plain("Music without end, for any player.") | {"parameters": query}
-        listening["responses"] = {"200": _audio(), "400": REFUSED, "503": FULL}
-        paths[f"/stream{suffix}"] = {"get": listening}
+        stream = _plain("Endless music, for any player.") | {"parameters": query}
+        stream["responses"] = {"200": _audio(), "400": REFUSED, "503": FULL}
+        paths[f"/stream{suffix}"] = {"get": stream}
     return {
         "openapi": "3.1.0",
         "info": {"title": "soundstage", "version": version()},
         "paths": paths,
         "components": {"securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
-        "security": [{"token": []}] if desk.settings.token else [],
+        "security": [{"token": []}] if context.settings.token else [],
     }
 
 
-def asyncapi(desk: ServerContext) -> dict[str, Any]:
-    """An AsyncAPI 3.0 document of soundstage's own WebSocket protocol."""
+def asyncapi(context: ServerContext) -> dict[str, Any]:
+    """Returns an AsyncAPI 3.0 document of soundstage's own WebSocket protocol."""
     schemas: dict[str, Any] = {}
-    said = {f"say_{name}": _message(m, schemas) for name, m in CLIENT_MESSAGES.items()}
-    heard = {f"hear_{m.type_name()}": _message(m, schemas) for m in SERVER_MESSAGES}
-    said["say_audio"] = _binary("A header of 16 bytes and samples of live input")
-    heard["hear_samples"] = _binary("A header of 32 bytes and the samples of a chunk")
+    received = {f"say_{name}": _message(m, schemas) for name, m in CLIENT_MESSAGES.items()}
+    sent = {f"hear_{m.type_name()}": _message(m, schemas) for m in SERVER_MESSAGES}
+    received["say_audio"] = _binary("A header of 16 bytes and samples of live input")
+    sent["hear_samples"] = _binary("A header of 32 bytes and the samples of a chunk")
     address = "#/channels/stream"
     return {
         "asyncapi": "3.0.0",
         "info": {"title": "soundstage", "version": version()},
-        "channels": {"stream": {"address": own_protocol.PATH, "messages": said | heard}},
+        "channels": {"stream": {"address": own_protocol.PATH, "messages": received | sent}},
         "operations": {
-            "say": _operation("receive", address, said),
-            "hear": _operation("send", address, heard),
+            "say": _operation("receive", address, received),
+            "hear": _operation("send", address, sent),
         },
         "components": {"schemas": schemas},
     }

@@ -55,7 +55,7 @@ def await_past(page, chunk):
     until(page, "soundstage.player.status.played_s > mark + 0.5")
 
 
-def test_what_is_cued_is_not_heard_and_what_is_dropped_is_heard_within_a_chunk(open_page, network):
+def test_cue_is_unheard_and_drop_is_heard_within_a_chunk(open_page, network):
     page = playing(open_page, network)
     page.keyboard.press("c")
     page.evaluate("soundstage.store.move('listener', 0.77, 0.24)")
@@ -87,7 +87,7 @@ def test_what_is_cued_is_not_heard_and_what_is_dropped_is_heard_within_a_chunk(o
     assert not page.evaluate("soundstage.cue.on")
 
 
-def test_leaving_a_cue_returns_to_what_sounds(open_page, network):
+def test_leaving_a_cue_restores_the_arrangement_that_sounds(open_page, network):
     page = playing(open_page, network)
     names = page.evaluate("soundstage.store.prompts.map((prompt) => prompt.name)")
     sent = page.evaluate("soundstage.conductor.sent")
@@ -104,7 +104,7 @@ def test_leaving_a_cue_returns_to_what_sounds(open_page, network):
     assert page.evaluate("soundstage.conductor.sent") == sent
 
 
-def test_a_prompt_that_comes_back_moves_as_it_did(open_page, address):
+def test_restored_prompt_keeps_its_gestures(open_page, address):
     page = ready(open_page(address))
     page.evaluate("soundstage.morph.key('p0')")
     track = page.evaluate("soundstage.store.tracks.p0")
@@ -114,12 +114,12 @@ def test_a_prompt_that_comes_back_moves_as_it_did(open_page, address):
     assert page.evaluate("soundstage.store.tracks") == {"p0": track}
 
 
-def test_what_is_opened_is_heard_although_something_was_cued(open_page, address, tmp_path):
+def test_opened_session_is_heard_despite_a_cue(open_page, address, tmp_path):
     page = ready(open_page(address))
     saved = page.evaluate("soundstage.conductor.sent")
     with page.expect_download() as downloading:
         page.locator("#save").click()
-    path = tmp_path / "evening.soundstage"
+    path = tmp_path / "scenario.soundstage"
     downloading.value.save_as(path)
     page.evaluate("soundstage.store.move('listener', 0.77, 0.24)")
     page.keyboard.press("c")
@@ -131,9 +131,7 @@ def test_what_is_opened_is_heard_although_something_was_cued(open_page, address,
     assert page.locator(".pending").count() == 0
 
 
-def test_a_prompt_that_moved_is_heard_sooner_and_is_other_music_at_the_same_seed(
-    open_page, network
-):
+def test_moved_prompt_is_heard_sooner_as_other_music_of_the_same_seed(open_page, network):
     page = playing(open_page, network)
     page.evaluate("soundstage.store.move('listener', 0.77, 0.24)")
     until(page, "changed.some((change) => change.written)")
@@ -149,9 +147,7 @@ def test_a_prompt_that_moved_is_heard_sooner_and_is_other_music_at_the_same_seed
     assert where(new[begins:], stereo(page, "played")) is not None
 
 
-def test_a_cue_without_a_place_is_told_and_the_drop_is_heard_all_the_same(
-    open_page, tmp_path_factory
-):
+def test_cue_without_a_free_slot_is_reported_and_its_drop_is_heard(open_page, tmp_path_factory):
     log = tmp_path_factory.mktemp("serve") / "log"
     with serving(log, "--preset", "toy", "--streams", "1") as address:
         page = playing(open_page, address)

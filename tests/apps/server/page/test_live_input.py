@@ -45,7 +45,7 @@ def stop(page):
     assert page.locator("#notice").is_hidden(), page.locator("#notice-text").inner_text()
 
 
-def test_a_microphone_is_played_in_and_let_go(page):
+def test_microphone_is_live_input_until_it_is_released(page):
     page.locator("#live").click()
     until(page, "soundstage.live.on")
     played_in(page)
@@ -56,7 +56,7 @@ def test_a_microphone_is_played_in_and_let_go(page):
     assert page.evaluate("track.readyState") == "ended"
 
 
-def test_a_microphone_that_cannot_be_used_is_let_go(page):
+def test_unusable_microphone_is_released(page):
     page.evaluate("""() => {
       const { mediaDevices } = navigator;
       const given = mediaDevices.getUserMedia.bind(mediaDevices);
@@ -82,7 +82,7 @@ def test_a_microphone_that_cannot_be_used_is_let_go(page):
     }""")
 
 
-def test_a_file_is_played_in_as_long_as_it_lasts(page):
+def test_file_is_live_input_until_it_ends(page):
     page.locator("#live-source").select_option("file")
     with page.expect_file_chooser() as choosing:
         page.locator("#live").click()
@@ -92,7 +92,7 @@ def test_a_file_is_played_in_as_long_as_it_lasts(page):
     stop(page)
 
 
-def test_the_controls_of_live_input_are_knobs(page):
+def test_live_input_controls_are_knobs(page):
     assert page.get_by_label("Own share").is_visible()
     page.get_by_label("Own share").fill("0.4")
     until(page, "soundstage.conductor.sent.inject_own === 0.4")

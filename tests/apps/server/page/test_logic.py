@@ -10,7 +10,7 @@ LAWS = sorted((Path(__file__).parent / "logic").glob("*.test.mjs"))
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
-def test_the_pages_logic_keeps_its_laws():
+def test_page_logic_passes_its_node_tests():
     command = ["node", "--test", *map(str, LAWS)]
     run = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert LAWS

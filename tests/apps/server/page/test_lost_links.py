@@ -41,7 +41,7 @@ def lose(page, cable):
 
 def find_again(page, cable, address):
     """Lets the page reach a server again; waits until it has a stream."""
-    cable.let_go()
+    cable.release()
     cable.hang_up(urlsplit(address).port)
     ready(page)
 
@@ -50,7 +50,7 @@ def move_listener(page, x, y):
     page.evaluate("([x, y]) => soundstage.store.move('listener', x, y)", [x, y])
 
 
-def test_a_link_that_is_held_up_is_counted_and_the_cushion_grows(page, cable):
+def test_slow_link_counts_underruns_and_grows_the_buffer(page, cable):
     play(page)
     before = page.evaluate("({...soundstage.player.status})")
     cable.hold()
@@ -58,12 +58,12 @@ def test_a_link_that_is_held_up_is_counted_and_the_cushion_grows(page, cable):
     until(page, f"document.getElementById('underruns').textContent > {before['underruns']}")
     assert page.evaluate("soundstage.player.status.target_s") > before["target_s"]
     assert page.evaluate("soundstage.link.state") == "open"
-    cable.let_go()
+    cable.release()
     until(page, "soundstage.player.status.flowing")
     assert np.abs(hear(page, 0.3)).max() > 0.01
 
 
-def test_a_player_that_could_not_be_fetched_is_fetched_another_time(page, cable, address):
+def test_player_that_failed_to_load_is_loaded_again(page, cable, address):
     cable.hold()
     page.get_by_role("button", name="Play", exact=True).click()
     lose(page, cable)
@@ -73,9 +73,7 @@ def test_a_player_that_could_not_be_fetched_is_fetched_another_time(page, cable,
     assert np.abs(hear(page, 0.3)).max() > 0.01
 
 
-def test_what_is_cued_stays_unheard_when_the_link_is_lost_and_is_made_ready_again(
-    page, cable, address
-):
+def test_cue_survives_a_lost_link_unheard_and_is_prepared_again(page, cable, address):
     play(page)
     sounding = page.evaluate("soundstage.conductor.sent")
     page.keyboard.press("c")
@@ -96,7 +94,7 @@ def test_what_is_cued_stays_unheard_when_the_link_is_lost_and_is_made_ready_agai
     assert np.abs(hear(page, 0.3)).max() > 0.01
 
 
-def test_what_is_dropped_while_the_link_is_lost_is_heard_when_it_is_back(page, cable, address):
+def test_drop_during_a_lost_link_is_heard_after_reconnecting(page, cable, address):
     page.keyboard.press("c")
     move_listener(page, 0.77, 0.24)
     lose(page, cable)
@@ -107,9 +105,7 @@ def test_what_is_dropped_while_the_link_is_lost_is_heard_when_it_is_back(page, c
     assert page.locator(".pending").count() == 0
 
 
-def test_a_session_that_is_opened_while_the_link_is_lost_goes_on_when_it_is_back(
-    page, cable, address
-):
+def test_session_opened_during_a_lost_link_goes_on_afterwards(page, cable, address):
     play(page)
     until(page, "said.some(({ type, chunk }) => type === 'chunk' && chunk > 0)")
     session = "soundstage.conductor.save().then((session) => { globalThis.session = session; })"
@@ -121,9 +117,7 @@ def test_a_session_that_is_opened_while_the_link_is_lost_goes_on_when_it_is_back
     assert page.evaluate("said.find(({ type }) => type === 'chunk').chunk") > 0
 
 
-def test_what_is_arranged_before_a_cue_is_heard_although_the_link_was_lost_then(
-    page, cable, address
-):
+def test_change_before_a_cue_is_heard_despite_a_lost_link(page, cable, address):
     lose(page, cable)
     move_listener(page, 0.77, 0.24)
     wanted = page.evaluate("soundstage.conductor.controls()")
@@ -134,9 +128,7 @@ def test_what_is_arranged_before_a_cue_is_heard_although_the_link_was_lost_then(
     until(page, "soundstage.cue.asked")
 
 
-def test_an_audio_prompt_that_sounds_while_it_is_cued_away_is_known_to_another_server(
-    page, cable, tmp_path_factory
-):
+def test_audio_prompt_removed_in_a_cue_is_uploaded_to_a_new_server(page, cable, tmp_path_factory):
     page.locator("#audio-file").set_input_files(PIANO)
     until(page, "soundstage.conductor.sent.clips?.length === 1")
     before = page.evaluate("soundstage.conductor.sent.clips[0]")
@@ -158,7 +150,7 @@ def test_an_audio_prompt_that_sounds_while_it_is_cued_away_is_known_to_another_s
         assert page.evaluate("soundstage.conductor.changes()") == {}
 
 
-def test_going_on_from_a_clip_is_not_waited_for_when_the_link_is_lost(page, cable):
+def test_lost_link_ends_the_wait_for_music_that_goes_on_from_a_clip(page, cable):
     page.locator("#audio-file").set_input_files(PIANO)
     until(page, "soundstage.conductor.sent.clips?.length === 1")
     play(page)

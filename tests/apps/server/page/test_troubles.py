@@ -22,9 +22,7 @@ BEGINS = """new Promise((told) => {
 })"""
 
 
-def test_without_a_place_the_page_says_so_and_plays_as_soon_as_there_is_one(
-    open_page, tmp_path_factory
-):
+def test_page_waits_for_a_free_slot_and_then_plays(open_page, tmp_path_factory):
     log = tmp_path_factory.mktemp("serve") / "log"
     with serving(log, "--preset", "toy", "--streams", "1") as address:
         first = open_page(address)
@@ -39,9 +37,7 @@ def test_without_a_place_the_page_says_so_and_plays_as_soon_as_there_is_one(
         assert np.abs(hear(second, 0.3)).max() > 0.01
 
 
-def test_a_token_is_asked_for_a_wrong_one_is_told_and_the_right_one_plays(
-    open_page, tmp_path_factory, monkeypatch
-):
+def test_page_asks_for_the_token_until_it_is_right(open_page, tmp_path_factory, monkeypatch):
     monkeypatch.setenv("SOUNDSTAGE_TOKEN", "open sesame")
     log = tmp_path_factory.mktemp("serve") / "log"
     with serving(log, "--preset", "toy") as address:
@@ -58,7 +54,7 @@ def test_a_token_is_asked_for_a_wrong_one_is_told_and_the_right_one_plays(
         assert np.abs(hear(page, 0.3)).max() > 0.01
 
 
-def test_an_audio_file_dropped_on_the_stage_becomes_a_prompt_there(open_page):
+def test_audio_file_dropped_on_the_pad_becomes_a_prompt_there(open_page):
     page = ready(open_page())
     page.evaluate(
         """(coded) => {
@@ -83,7 +79,7 @@ def test_an_audio_file_dropped_on_the_stage_becomes_a_prompt_there(open_page):
     until(page, "soundstage.conductor.sent.clips?.length === 1")
 
 
-def test_a_finger_drags_a_prompt_and_taps_play(open_page):
+def test_touch_drags_a_prompt_and_taps_play(open_page):
     page = ready(open_page(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True))
     point, pad = page.locator(".point[data-id=p0]"), page.locator("#pad").bounding_box()
     box = point.bounding_box()
