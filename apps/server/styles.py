@@ -78,7 +78,7 @@ def _vector(style: object, width: int) -> np.ndarray:
         raise wrong
     try:
         vector = np.array(style, np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise wrong from error
     if vector.shape != (width,) or not np.isfinite(vector).all() or not vector.any():
         raise wrong

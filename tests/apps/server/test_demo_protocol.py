@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from served import PATIENCE_S, samples, say, served, settled, speak
 
+HUGE = {"generation_kwargs": {"temperature": 10**400}}
+
 
 @pytest.fixture(scope="module")
 def context():
@@ -79,6 +81,10 @@ def test_blend_of_styles_becomes_weights_of_texts(context):
         (
             [{"type": "StartSession"}, {"type": "UpdatePlayback", "body": {"state": "PLAYING"}}],
             "style must be set",
+        ),
+        (
+            [{"type": "StartSession"}, {"type": "UpdateControl", "body": HUGE}],
+            "temperature is a number",
         ),
         (
             [{"type": "StartSession"}, {"type": "UpdateControl", "body": {"style": [1, 2]}}],

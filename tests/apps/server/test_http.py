@@ -79,6 +79,7 @@ def test_equal_requests_make_equal_files_in_the_accepted_format(context):
         (b"{", "not JSON"),
         (b'{"duration_s": -1}', "duration_s"),
         (b'{"duration_s": 1e9}', "duration_s"),
+        (b'{"duration_s": 1%s}' % (400 * b"0"), "duration_s"),
         (b'{"duration_s": "long"}', "duration_s"),
         (b'{"format": "aiff"}', "format: expected one of"),
         (b'{"tempo": 3}', "no control 'tempo'"),

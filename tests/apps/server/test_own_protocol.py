@@ -114,6 +114,10 @@ def test_saved_session_goes_on_after_the_last_chunk(context):
         ('{"type": "start", "controls": {"tempo": 3}}', "no control 'tempo'"),
         ('{"type": "start", "controls": {"temperature": NaN}}', "NaN"),
         ('{"type": "start", "controls": {"temperature": true}}', "true or false"),
+        ('{"type": "start", "controls": {"temperature": HUGE}}', "temperature"),
+        ('{"type": "start", "controls": {"prompts": [["a", HUGE]]}}', "prompts"),
+        ('{"type": "reset", "seed": HUGE}', "no stream yet"),
+        ('{"type": "start", "buffer_chunks": HUGE}', "at most 60"),
         ('{"type": "start", "controls": {"clips": ["gone"]}}', "upload it again"),
         ('{"type": "start", "pace": "slow"}', "pace"),
         ('{"type": "start", "encoding": "mp3"}', "encoding"),
@@ -132,6 +136,8 @@ def test_saved_session_goes_on_after_the_last_chunk(context):
 )
 def test_unusable_message_is_refused_and_the_connection_lives(client, message, words):
     hear(client)
+    if isinstance(message, str):
+        message = message.replace("HUGE", "9" * 400)  # a number that does not fit in a float
     client.send(message)
     refused = hear(client)
     assert refused["type"] == "refused"
