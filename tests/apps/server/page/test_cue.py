@@ -1,4 +1,4 @@
-"""Changes arranged unheard and dropped into the music that sounds, on a network that plays."""
+"""Cue and drop: changes arranged unheard and then played, with the default network."""
 
 import numpy as np
 import pytest
@@ -7,8 +7,8 @@ from browsing import floats, play, ready, serving, until
 pytestmark = pytest.mark.slow
 
 CHANGE_FRAMES = round(0.02 * 48_000)
-# Every chunk as it came, what the player did with those that took the place of others, and all
-# that was played.
+# Collects every chunk from the server, what the player did with those that replace others, and
+# the played samples.
 WATCH = """() => {
   Object.assign(globalThis, { came: [], changed: [], played: [] });
   soundstage.player.addEventListener("changed", ({ detail }) => changed.push(detail));
@@ -23,7 +23,7 @@ WATCH = """() => {
 
 @pytest.fixture(scope="module")
 def network(tmp_path_factory):
-    """A server of the default network, with a place to spare."""
+    """A server of the default network with two slots."""
     log = tmp_path_factory.mktemp("serve") / "log"
     with serving(log, "--streams", "2", "--capacity", "2") as address:
         yield address
@@ -41,15 +41,15 @@ def stereo(page, blocks):
 
 
 def where(part, whole):
-    """Where a part begins in the whole, to the bit; None if it is not in it."""
+    """Returns where a part begins in the whole, bit by bit; None = it is not in it."""
     head = part[:64]
     starts = np.flatnonzero((whole[: len(whole) - len(part) + 1] == head[0]).all(axis=1))
-    found = [start for start in starts if (whole[start : start + len(part)] == part).all()]
-    return int(found[0]) if found else None
+    matches = [start for start in starts if (whole[start : start + len(part)] == part).all()]
+    return int(matches[0]) if matches else None
 
 
 def await_past(page, chunk):
-    """Waits until a chunk is played to its end, and told so by the tap."""
+    """Waits until a chunk is played to its end and recorded."""
     until(page, f"soundstage.player.status.chunk > {chunk}")
     page.evaluate("globalThis.mark = soundstage.player.status.played_s")
     until(page, "soundstage.player.status.played_s > mark + 0.5")
@@ -75,15 +75,15 @@ def test_cue_is_unheard_and_drop_is_heard_within_a_chunk(open_page, network):
         stereo(page, f"[came.find((chunk) => {of_index} && {flag}chunk.again).samples]")
         for flag in ("!", "")
     )
-    heard = stereo(page, "played")
+    played = stereo(page, "played")
     begins = first["from"] + (CHANGE_FRAMES if first["from"] else 0)
-    at = where(new[begins:], heard)
+    at = where(new[begins:], played)
     assert at is not None, "the new chunk is played from there to its end"
     assert np.abs(new[begins:] - old[begins:]).max() > 0.01
-    assert where(old[begins:], heard) is None
+    assert where(old[begins:], played) is None
     if first["from"]:
         before = old[: first["from"]]
-        assert where(before, heard) == at - CHANGE_FRAMES - len(before)
+        assert where(before, played) == at - CHANGE_FRAMES - len(before)
     assert not page.evaluate("soundstage.cue.on")
 
 
@@ -154,9 +154,9 @@ def test_cue_without_a_free_slot_is_reported_and_its_drop_is_heard(open_page, tm
         page.keyboard.press("c")
         page.evaluate("soundstage.store.move('listener', 0.77, 0.24)")
         until(page, "soundstage.cue.state === 'late'")
-        assert "Drop works" in page.locator("#notice-text").inner_text()
+        assert "Drop still works" in page.locator("#notice-text").inner_text()
         page.get_by_role("button", name="Drop", exact=True).click()
         until(page, "came.at(-1).chunk > 0 && soundstage.player.status.flowing")
-        wanted = page.evaluate("soundstage.conductor.controls()")
-        assert page.evaluate("soundstage.conductor.sent") == wanted
+        controls = page.evaluate("soundstage.conductor.controls()")
+        assert page.evaluate("soundstage.conductor.sent") == controls
         assert page.evaluate("soundstage.link.state") == "open"

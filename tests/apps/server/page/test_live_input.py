@@ -1,4 +1,4 @@
-"""A microphone and a file played in, in a browser whose microphone beeps."""
+"""Live input from a microphone and from a file, in a browser whose microphone beeps."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def page(tmp_path_factory):
 
 
 def played_in(page):
-    """Plays until packets went out and something of them was loud; returns the loudest level."""
+    """Plays until packets were sent and one was loud; returns the loudest level."""
     page.evaluate("""() => {
       globalThis.loudest = 0;
       soundstage.live.packets = 0;
@@ -39,7 +39,7 @@ def stop(page):
     page.get_by_role("button", name="Stop", exact=True).click()
     until(page, "!soundstage.live.on")
     packets = page.evaluate("soundstage.live.packets")
-    assert page.locator("#live-text").inner_text() == "Play in"
+    assert page.locator("#live-text").inner_text() == "Start input"
     assert np.abs(hear(page, 0.3)).max() > 0.01, "the music goes on"
     assert page.evaluate("soundstage.live.packets") == packets, "nothing is sent any more"
     assert page.locator("#notice").is_hidden(), page.locator("#notice-text").inner_text()

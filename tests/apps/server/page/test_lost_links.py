@@ -1,4 +1,4 @@
-"""The page on a network that fails: held up, hung up, and with another server behind it."""
+"""The page on a failing network: a held link, a lost link, and another server after it."""
 
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -11,10 +11,10 @@ from wires import free_port, wire
 pytestmark = pytest.mark.slow
 
 PIANO = Path(__file__).parents[4] / "docs" / "audio" / "piano.ogg"
-# What the server says, and how cueing stands at the moment of a loss.
+# Collects the server's messages, and the state of the cue when the link is lost.
 NOTE = """() => {
-  Object.assign(globalThis, { said: [], atLoss: null });
-  soundstage.conductor.addEventListener("message", ({ detail }) => said.push(detail));
+  Object.assign(globalThis, { received: [], atLoss: null });
+  soundstage.conductor.addEventListener("message", ({ detail }) => received.push(detail));
   soundstage.link.addEventListener("lost", () => { atLoss = soundstage.cue.state; });
 }"""
 
@@ -34,13 +34,13 @@ def page(open_page, cable):
 
 
 def lose(page, cable):
-    """Hangs up where nobody answers any more; waits until the page knows."""
+    """Closes the link and leads it to a port without a server; waits until the page knows."""
     cable.hang_up(free_port())
     until(page, "soundstage.link.state === 'waiting'")
 
 
 def find_again(page, cable, address):
-    """Lets the page reach a server again; waits until it has a stream."""
+    """Leads the link to a server again; waits until the page has a stream."""
     cable.release()
     cable.hang_up(urlsplit(address).port)
     ready(page)
@@ -67,7 +67,7 @@ def test_player_that_failed_to_load_is_loaded_again(page, cable, address):
     cable.hold()
     page.get_by_role("button", name="Play", exact=True).click()
     lose(page, cable)
-    until(page, "document.getElementById('notice-text').textContent.includes('be fetched')")
+    until(page, "document.getElementById('notice-text').textContent.includes('be loaded')")
     find_again(page, cable, address)
     play(page)
     assert np.abs(hear(page, 0.3)).max() > 0.01
@@ -80,15 +80,15 @@ def test_cue_survives_a_lost_link_unheard_and_is_prepared_again(page, cable, add
     move_listener(page, 0.77, 0.24)
     until(page, "soundstage.cue.state === 'made'")
     lose(page, cable)
-    assert page.evaluate("atLoss") == "making", "what was made is gone with its server"
+    assert page.evaluate("atLoss") == "making", "the prepared change is gone with its server"
     assert page.evaluate("soundstage.cue.on")
     find_again(page, cable, address)
     until(page, "soundstage.cue.state === 'made'")
     assert page.evaluate("soundstage.conductor.sent") == sounding
     assert page.locator(".point.listener.pending").is_visible()
-    page.evaluate("said.length = 0")
+    page.evaluate("received.length = 0")
     page.keyboard.press("d")
-    until(page, "said.some(({ type, again, steer }) => type === 'chunk' && again && steer === 1)")
+    until(page, "received.some(({ type, again, steer }) => type === 'chunk' && again && steer === 1)")
     sent = page.evaluate("soundstage.conductor.sent")
     assert sent == page.evaluate("soundstage.conductor.controls()") != sounding
     assert np.abs(hear(page, 0.3)).max() > 0.01
@@ -107,24 +107,24 @@ def test_drop_during_a_lost_link_is_heard_after_reconnecting(page, cable, addres
 
 def test_session_opened_during_a_lost_link_goes_on_afterwards(page, cable, address):
     play(page)
-    until(page, "said.some(({ type, chunk }) => type === 'chunk' && chunk > 0)")
+    until(page, "received.some(({ type, chunk }) => type === 'chunk' && chunk > 0)")
     session = "soundstage.conductor.save().then((session) => { globalThis.session = session; })"
     page.evaluate(session)
     lose(page, cable)
-    page.evaluate("said.length = 0; soundstage.conductor.reopen(session)")
+    page.evaluate("received.length = 0; soundstage.conductor.reopen(session)")
     find_again(page, cable, address)
-    until(page, "said.some(({ type }) => type === 'chunk')")
-    assert page.evaluate("said.find(({ type }) => type === 'chunk').chunk") > 0
+    until(page, "received.some(({ type }) => type === 'chunk')")
+    assert page.evaluate("received.find(({ type }) => type === 'chunk').chunk") > 0
 
 
 def test_change_before_a_cue_is_heard_despite_a_lost_link(page, cable, address):
     lose(page, cable)
     move_listener(page, 0.77, 0.24)
-    wanted = page.evaluate("soundstage.conductor.controls()")
+    controls = page.evaluate("soundstage.conductor.controls()")
     page.keyboard.press("c")
     move_listener(page, 0.1, 0.9)
     find_again(page, cable, address)
-    assert page.evaluate("soundstage.conductor.sent") == wanted
+    assert page.evaluate("soundstage.conductor.sent") == controls
     until(page, "soundstage.cue.asked")
 
 
@@ -142,10 +142,10 @@ def test_audio_prompt_removed_in_a_cue_is_uploaded_to_a_new_server(page, cable, 
         assert page.evaluate("soundstage.conductor.sent.clips[0]") != before
         assert page.locator("#notice").is_hidden(), page.locator("#notice-text").inner_text()
         play(page)
-        # The file came after the start, and what was prepared till then was gone with it.
+        # The upload ended after the start, and its steer ended what was prepared until then.
         until(page, "soundstage.cue.state === 'made'")
         page.keyboard.press("c")
-        until(page, "said.some(({ type }) => type === 'unprepared')")
+        until(page, "received.some(({ type }) => type === 'unprepared')")
         assert page.evaluate("soundstage.store.prompts.at(-1).upload")
         assert page.evaluate("soundstage.conductor.changes()") == {}
 

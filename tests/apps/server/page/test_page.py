@@ -1,4 +1,4 @@
-"""The page in a real browser, against a real server: played, steered, recorded, saved, opened."""
+"""The page in a real browser with a real server: playing, steering, recording, saving, opening."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,7 @@ def place(page, name="listener"):
 
 
 def drag(page, selector, to_x, to_y):
-    """Drags a point of the pad to a place, in units of the pad."""
+    """Drags a point of the pad to a position, in units of the pad."""
     point, pad = page.locator(selector).bounding_box(), page.locator("#pad").bounding_box()
     page.mouse.move(point["x"] + point["width"] / 2, point["y"] + point["height"] / 2)
     page.mouse.down()
@@ -28,10 +28,10 @@ def drag(page, selector, to_x, to_y):
 
 
 def hear_from_the_start(page, seconds=1.0):
-    """Lets the music begin again as it is steered now, and hears its first chunk."""
+    """Resets the music and returns the sound of its first chunk."""
     page.evaluate("soundstage.conductor.steer()")
     heard = hear(page, seconds + 4.0, again=True)
-    # What was playing, the pause that a new beginning makes, and then the music.
+    # The old music, the pause of the reset, and then the new music.
     quiet = np.abs(heard).max(axis=1) == 0
     steps = np.flatnonzero(np.diff(quiet.astype(int), prepend=0, append=0)).reshape(-1, 2)
     _, start = max(steps, key=lambda run: run[1] - run[0])

@@ -1,4 +1,4 @@
-"""The page when something is in its way: no place, a token; and other hands."""
+"""The page without a free slot, with a token, with dropped files and on a touch screen."""
 
 import base64
 from pathlib import Path
@@ -10,12 +10,12 @@ from browsing import hear, play, ready, serving, until
 pytestmark = pytest.mark.slow
 
 PIANO = Path(__file__).parents[4] / "docs" / "audio" / "piano.ogg"
-# Whether the page has begun to play, within some seconds.
-BEGINS = """new Promise((told) => {
+# Resolves with whether the page starts to play within some seconds.
+BEGINS = """new Promise((resolve) => {
   const until = performance.now() + 5000;
   const look = () => {
     const begun = soundstage.conductor.playing;
-    if (begun || performance.now() > until) told(begun);
+    if (begun || performance.now() > until) resolve(begun);
     else setTimeout(look, 50);
   };
   look();
@@ -29,7 +29,7 @@ def test_page_waits_for_a_free_slot_and_then_plays(open_page, tmp_path_factory):
         until(first, "soundstage.conductor.started")
         second = open_page(address)
         until(second, "soundstage.link.state === 'waiting'")
-        assert "No place is free" in second.locator("#notice-text").inner_text()
+        assert "No stream is free" in second.locator("#notice-text").inner_text()
         first.close()
         until(second, "soundstage.conductor.started")
         assert second.locator("#notice").is_hidden()
@@ -45,7 +45,7 @@ def test_page_asks_for_the_token_until_it_is_right(open_page, tmp_path_factory, 
         field = page.get_by_label("Access token")
         field.fill("let me in")
         field.press("Enter")
-        until(page, "document.getElementById('notice-text').textContent.includes('not the token')")
+        until(page, "document.getElementById('notice-text').textContent.includes('token is wrong')")
         field.fill("open sesame")
         field.press("Enter")
         ready(page)
@@ -96,7 +96,7 @@ def test_touch_drags_a_prompt_and_taps_play(open_page):
     touch("touchEnd")
     until(page, "Math.abs(soundstage.store.point('p0').x - 0.8) < 0.02")
     assert page.evaluate("scrollY") == 0
-    # A browser under load may still be busy with the finger that has just left.
+    # A busy browser may still handle the end of the drag.
     button = page.get_by_role("button", name="Play", exact=True)
     for _ in range(5):
         button.tap()

@@ -1,4 +1,4 @@
-/** Sampling controls: one slider a number, within what the server allows. */
+/** Sampling controls: a slider for each number, within the server's limits. */
 
 import { DICE } from "./icons.js";
 
@@ -15,7 +15,7 @@ export class Sampling {
   }
 
   /**
-   * Lays out the controls a server has.
+   * Shows the controls of a server.
    *
    * @param {{name: string, label: string, title: string, least: number, most: number,
    *     step: number, value: number}[]} knobs value: the pipeline's default.
@@ -80,7 +80,7 @@ export class Sampling {
     this.store.changed();
   }
 
-  /** Brings the sliders in line with the store. */
+  /** Updates the sliders from the store. */
   show() {
     for (const knob of this.knobs) {
       const field = this.fields.get(knob.name);
