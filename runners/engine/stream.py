@@ -56,31 +56,6 @@ class EngineStream:
         # Rate and channels of the live input.
         self._live_format: tuple[int | None, int] | None = None
 
-    @property
-    def controls(self) -> Mapping[str, Any]:
-        """Every control's present value, by name."""
-        return self._row.controls
-
-    @property
-    def playing(self) -> bool:
-        """Whether chunks are being made."""
-        return self._row.playing and not self._row.closed
-
-    @property
-    def closed(self) -> bool:
-        """Whether it has ended."""
-        return self._row.closed
-
-    @property
-    def unread(self) -> int:
-        """The number of chunks that are made and not read."""
-        return len(self._row.unread)
-
-    @property
-    def underruns(self) -> int:
-        """The number of chunks that were late."""
-        return self._row.underruns
-
     def steer(self, changes: Mapping[str, Any], *, again: bool = False) -> int:
         """Changes controls from the next chunk that is begun.
 

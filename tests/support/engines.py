@@ -69,6 +69,11 @@ def sha_of(chunks):
     return sha(chunk.audio for chunk in chunks)
 
 
+def row_of(stream):
+    """The row of a stream."""
+    return stream._row
+
+
 def batch_of(engine):
     """Rows of every tick."""
     return engine._warm.batch

@@ -5,7 +5,7 @@ import math
 import time
 
 import pytest
-from engines import paces_of, play, read, running, started, toy
+from engines import paces_of, play, read, row_of, running, started, toy
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
@@ -220,7 +220,7 @@ def test_realtime_stream_is_at_most_its_buffer_ahead(engine):
         for _ in range(5):
             await anext(stream)
             times.append(time.monotonic())
-        underruns = stream.underruns
+        underruns = row_of(stream).underruns
         await stream.close()
         chunk_s = engine.graph.format.chunk_s
         for chunk, at_s in enumerate(times):
@@ -241,7 +241,7 @@ def test_slow_stage_is_reported_and_new_streams_are_refused(engine):
         assert {chunk.late_stage for chunk in chunks[-2:]} == {"sample"}
         assert all(chunk.slack_s < 0 for chunk in chunks[-2:])
         counts = engine.counts()
-        assert counts.underruns - before == stream.underruns == chunks[-1].underruns
+        assert counts.underruns - before == row_of(stream).underruns == chunks[-1].underruns
         assert counts.late_stages["sample"] >= 2
         assert min(counts.slacks_s) < 0
         with pytest.raises(Full, match="chunk of another stream was late 0 s ago"):

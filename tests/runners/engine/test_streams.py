@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from engines import Alone, is_idle, play, read, running, sha_of, started, toy, until
+from engines import Alone, is_idle, play, read, row_of, running, sha_of, started, toy, until
 
 import soundstage
 from soundstage.runners.engine.engine import Engine
@@ -33,7 +33,7 @@ async def stopped(engine, stream):
     """Pauses the engine's only stream and reads the chunks that are still made."""
     stream.pause()
     await until(lambda: is_idle(engine))
-    return await read(stream, stream.unread)
+    return await read(stream, len(row_of(stream).unread))
 
 
 def test_steer_is_in_force_from_the_next_chunk_that_is_begun(engine, alone):
@@ -100,7 +100,7 @@ def test_steer_again_makes_unread_chunks_again(engine, alone):
     async def scenario():
         stream = await engine.join(QUIET, pace="fast", buffer_chunks=3)
         stream.play()
-        await until(lambda: stream.unread == 3)
+        await until(lambda: len(row_of(stream).unread) == 3)
         stream.steer(LOUD, again=True)
         chunks = await read(stream, 5)
         await stream.close()
@@ -137,7 +137,7 @@ def test_steer_again_replaces_a_read_chunk_that_is_not_needed_yet(alone):
 def test_paused_stream_makes_nothing_and_goes_on_where_it_was(engine, alone):
     async def scenario():
         stream = await engine.join(QUIET, pace="fast", buffer_chunks=2)
-        assert not stream.playing
+        assert not row_of(stream).playing
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(anext(stream), 0.05)
         stream.play()
@@ -261,10 +261,10 @@ def test_chunk_made_again_has_the_same_live_input():
             stream = await engine.join(QUIET, pace="fast", buffer_chunks=2)
             stream.add_live_input(first)
             stream.play()
-            await until(lambda: stream.unread == 2)
+            await until(lambda: len(row_of(stream).unread) == 2)
             stream.add_live_input(second)
             chunks = await read(stream, 1)
-            await until(lambda: stream.unread == 2)
+            await until(lambda: len(row_of(stream).unread) == 2)
             stream.steer(LOUD, again=True)
             stream.add_live_input(third)
             chunks += await read(stream, 3)
@@ -312,7 +312,7 @@ def test_closed_engine_ends_streams_after_their_unread_chunks():
         stream, paused = await engine.join({}, pace="fast"), await engine.join({})
         stream.play()
         waiting = asyncio.create_task(read_all(paused))
-        await until(lambda: stream.unread == 1)
+        await until(lambda: len(row_of(stream).unread) == 1)
         await engine.close()
         assert [chunk.chunk for chunk in await read_all(stream)] == [0]
         assert await waiting == []
