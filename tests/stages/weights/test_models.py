@@ -125,7 +125,7 @@ def test_a_preset_without_its_models_names_them_all_and_the_command(home, preset
     done = run("generate", "--preset", preset, "x", "--output", home / "never.wav")
     assert done.code == 5
     line = told(done.stderr)
-    assert f"needs depthformer-{preset}, spectrostream, musiccoca" in line
+    assert f"needs musiccoca, depthformer-{preset}, spectrostream" in line
     assert f"`soundstage models download {preset}`" in line
 
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { ChunkRing } from "../../../runners/server/page/js/logic/chunks.js";
+import { ChunkRing } from "../../../../../apps/server/page/js/logic/chunks.js";
 
 const SIZE = 8;
 const flat = (value, frames = SIZE) => new Float32Array(frames).fill(value);

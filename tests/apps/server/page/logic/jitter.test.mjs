@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { CATCH_UP_RATE, JitterPolicy, LEAST_S, MOST_S } from "../../../runners/server/page/js/logic/jitter.js";
+import { CATCH_UP_RATE, JitterPolicy, LEAST_S, MOST_S } from "../../../../../apps/server/page/js/logic/jitter.js";
 
 test("the cushion grows with every underrun, up to a bound", () => {
   const policy = new JitterPolicy();

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { knobsOf } from "../../../runners/server/page/js/logic/knobs.js";
+import { knobsOf } from "../../../../../apps/server/page/js/logic/knobs.js";
 
 const controls = {
   temperature: { default: 1.1, minimum: 0, maximum: 10 },

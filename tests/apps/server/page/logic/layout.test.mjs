@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { fromBase64, readLayout, toBase64, toLayout } from "../../../runners/server/page/js/logic/layout.js";
+import { fromBase64, readLayout, toBase64, toLayout } from "../../../../../apps/server/page/js/logic/layout.js";
 
 const page = {
   prompts: [

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { Link } from "../../../runners/server/page/js/link.js";
+import { Link } from "../../../../../apps/server/page/js/link.js";
 
 /** Stands for a browser's socket: what is sent is kept, and how much waits is what a test says. */
 class Socket {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { changesOf, controlsOf, isStyle, playedIn, readChunk } from "../../../runners/server/page/js/logic/protocol.js";
+import { changesOf, controlsOf, isStyle, playedIn, readChunk } from "../../../../../apps/server/page/js/logic/protocol.js";
 
 function frame(chunk, flags, samples) {
   const view = new DataView(new ArrayBuffer(32 + 4 * samples.length));

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { readSession, writeSession } from "../../../runners/server/page/js/sessions.js";
+import { readSession, writeSession } from "../../../../../apps/server/page/js/sessions.js";
 
 const store = {
   prompts: [

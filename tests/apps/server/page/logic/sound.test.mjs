@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { waitBefore } from "../../../runners/server/page/js/logic/backoff.js";
-import { css, gel, mix, toRgb } from "../../../runners/server/page/js/logic/colour.js";
-import { Ring } from "../../../runners/server/page/js/logic/ring.js";
-import { encodeWav } from "../../../runners/server/page/js/logic/wav.js";
+import { waitBefore } from "../../../../../apps/server/page/js/logic/backoff.js";
+import { css, gel, mix, toRgb } from "../../../../../apps/server/page/js/logic/colour.js";
+import { Ring } from "../../../../../apps/server/page/js/logic/ring.js";
+import { encodeWav } from "../../../../../apps/server/page/js/logic/wav.js";
 
 test("a ring gives back what was written, in order, around its end", () => {
   const ring = new Ring(10, 2);

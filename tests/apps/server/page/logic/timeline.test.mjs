@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import {
   CLOSEST_S, length_s, moveKey, placeAt, putKey, removeKey, simplify,
-} from "../../../runners/server/page/js/logic/timeline.js";
+} from "../../../../../apps/server/page/js/logic/timeline.js";
 
 const track = [{ t_s: 1, x: 0, y: 0 }, { t_s: 3, x: 1, y: 0.5 }, { t_s: 4, x: 1, y: 1 }];
 const times = (keys) => keys.map((key) => key.t_s);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { Uploads } from "../../../runners/server/page/js/uploads.js";
+import { Uploads } from "../../../../../apps/server/page/js/uploads.js";
 
 /** A store of one audio prompt, and uploads that end when the test lets them. */
 function handing() {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { freePlace, percents, weightsAt } from "../../../runners/server/page/js/logic/weights.js";
+import { freePlace, percents, weightsAt } from "../../../../../apps/server/page/js/logic/weights.js";
 
 const corners = [{ x: 0, y: 0 }, { x: 1, y: 0 }, { x: 0, y: 1 }, { x: 1, y: 1 }];
 const sum = (values) => values.reduce((total, value) => total + value, 0);
