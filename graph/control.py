@@ -43,10 +43,31 @@ def to_row(name: str, value: Any, port: Port, dims: Mapping[str, int]) -> Any:
     shape = (*array.shape[:1], *fixed) if port.ragged else fixed
     numbers = array.dtype.kind in "iuf" and not _has_bool(value)
     if not numbers or array.shape != shape or (port.ragged and not array.ndim):
-        wanted = f"a list of {port.dtype}" if port.ragged else port.dtype
-        raise ControlError(f"{name}: expected {wanted}, got {_short(value)}")
+        raise ControlError(f"{name}: expected {_wanted(port)}, got {_short(value)}")
     _check_range(name, array, port)
     return array.astype(port.dtype)[()]
+
+
+def read_number(text: str) -> int | float | str:
+    """The number that a text holds, such as "7" or "0.5".
+
+    Returns:
+        The number; the text itself if it is none, for `to_row` to refuse with its name.
+    """
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _wanted(port: Port) -> str:
+    if port.ragged:
+        return f"a list of {port.dtype}"
+    if port.shape:
+        return port.dtype
+    return "a whole number" if port.whole else "a number"
 
 
 def _has_bool(value: Any) -> bool:
@@ -75,16 +96,15 @@ def _check_range(name: str, array: np.ndarray, port: Port) -> None:
         return
     if not np.isfinite(array).all():
         raise ControlError(f"{name}: {_short(array.tolist())} is not a finite number")
-    integral = port.dtype.startswith(("int", "uint"))
-    if integral and array.dtype.kind == "f" and (array != np.round(array)).any():
+    if port.whole and array.dtype.kind == "f" and (array != np.round(array)).any():
         raise ControlError(f"{name}: expected a whole number, got {_short(array.tolist())}")
-    least, greatest = port.limits
-    low = least if port.minimum is None else port.minimum
-    high = greatest if port.maximum is None else port.maximum
+    low, high = port.bounds
     # As Python's numbers, which compare exactly: to NumPy, 2.0**63 and 2**63 - 1 are the same.
     if array.min().item() < low or array.max().item() > high:
-        wanted = port.unit or f"[{low}, {high}]"
-        raise ControlError(f"{name}: {_short(array.tolist())} is outside the range {wanted}")
+        # A unit such as "semitones" tells no range; one such as "[0, 10], 0 = greedy" does.
+        range_ = port.unit if any(map(str.isdigit, port.unit)) else f"[{low}, {high}] {port.unit}"
+        said = f"{_short(array.tolist())} is outside the range {range_.rstrip()}"
+        raise ControlError(f"{name}: {said}")
 
 
 def _short(value: Any) -> str:

@@ -1,7 +1,7 @@
 """Ports: what may flow between two stages."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
@@ -29,6 +29,10 @@ class Port:
         unit: unit or range, for people.
         minimum: the least value a control on this port may have; None = no bound.
         maximum: the greatest value a control on this port may have; None = no bound.
+        usual: the least and the greatest value that a slider of such a control shows; None =
+            minimum to maximum. Values beyond it are allowed up to those.
+        label: a short name of such a control for people; "" = the control's own name.
+        help: one line about what such a control does, for people.
     """
 
     dtype: str
@@ -37,6 +41,9 @@ class Port:
     unit: str = ""
     minimum: float | None = None
     maximum: float | None = None
+    usual: tuple[float, float] | None = field(default=None, compare=False)
+    label: str = field(default="", compare=False)
+    help: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         if self.dtype not in DTYPES:
@@ -45,6 +52,8 @@ class Port:
             raise ValueError(f"only a port's first dimension may be ragged, got {self.shape}")
         if self.dtype == "utf8" and len(self.shape) - self.ragged:
             raise ValueError(f"a text port is a scalar or a ragged list, got shape {self.shape}")
+        if self.usual is not None and not self._bounds_hold(*self.usual):
+            raise ValueError(f"usual lies within the port's range, got {self.usual}")
 
     @property
     def ragged(self) -> bool:
@@ -75,6 +84,22 @@ class Port:
             return -greatest, greatest
         bounds = np.iinfo(self.dtype)
         return bounds.min, bounds.max
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The least and the greatest value a control on this port may have; not for text."""
+        least, greatest = self.limits
+        low = least if self.minimum is None else self.minimum
+        return low, greatest if self.maximum is None else self.maximum
+
+    @property
+    def whole(self) -> bool:
+        """Whether the port carries whole numbers."""
+        return self.dtype.startswith(("int", "uint"))
+
+    def _bounds_hold(self, least: float, greatest: float) -> bool:
+        low, high = self.bounds
+        return low <= least < greatest <= high
 
     def spelled_shape(self, dims: Mapping[str, int]) -> str:
         """The shape for people: "[frame=50 level=16]"; a ragged dimension has no size."""

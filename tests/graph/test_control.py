@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from soundstage.graph import wire
-from soundstage.graph.control import ControlError, to_row
+from soundstage.graph.control import ControlError, read_number, to_row
 from soundstage.graph.port import Port
 
 DIMS = {"level": 2, "sample": 3}
@@ -89,14 +89,20 @@ def test_a_whole_number_may_be_written_as_any_number(value):
         (float("nan"), TEMPERATURE, "nan is not a finite number"),
         (float("inf"), SEED, "inf is not a finite number"),
         ([0.5, float("nan")], WEIGHTS, "[0.5, nan] is not a finite number"),
-        (True, TEMPERATURE, "expected float32, got True"),
+        (True, TEMPERATURE, "expected a number, got True"),
         ([True], WEIGHTS, "expected a list of float32, got [True]"),
         ([0.5, True], WEIGHTS, "expected a list of float32, got [0.5, True]"),
-        ("1.0", TEMPERATURE, "expected float32, got '1.0'"),
-        (None, TEMPERATURE, "expected float32, got None"),
-        (1j, TEMPERATURE, "expected float32, got 1j"),
+        ("1.0", TEMPERATURE, "expected a number, got '1.0'"),
+        (None, TEMPERATURE, "expected a number, got None"),
+        (1j, TEMPERATURE, "expected a number, got 1j"),
         (2.5, TOP_K, "expected a whole number, got 2.5"),
         (0, TOP_K, "0 is outside the range >= 1"),
+        ("7", SEED, "expected a whole number, got '7'"),
+        (
+            30,
+            Port("float32", (), "pitch", "semitones", -24, 24),
+            "30 is outside the range [-24, 24] s",
+        ),
         (2**31, TOP_K, "2147483648 is outside the range >= 1"),
         (2**63, SEED, "9223372036854775808 is outside the range [-9223372036854775808, 92233720"),
         (2.0**63, SEED, "9.223372036854776e+18 is outside the range [-9223372036854775808, 92233"),
@@ -117,7 +123,7 @@ def test_a_whole_number_may_be_written_as_any_number(value):
         (["a", 1], TEXTS, "expected a list of texts, got ['a', 1]"),
         ("\ud800", TITLE, "'\\ud800' is not text that UTF-8 can write"),
         (["a", "\udfff"], TEXTS, "'\\udfff' is not text that UTF-8 can write"),
-        (list(range(100)), TEMPERATURE, "expected float32, got [0, 1, 2, 3,"),
+        (list(range(100)), TEMPERATURE, "expected a number, got [0, 1, 2, 3,"),
     ],
 )
 def test_what_does_not_fit_is_refused_with_its_reason(value, port, reason):
@@ -146,3 +152,19 @@ def test_what_a_player_does_to_a_list_afterwards_changes_no_row():
     texts.append("b")
     assert kept[0].tolist() == [1, 1]
     assert kept[1] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("7", 7), ("-1", -1), ("0.5", 0.5), ("1e3", 1000.0), (str(2**63 - 1), 2**63 - 1)],
+)
+def test_text_of_a_number_is_read_as_that_number(text, number):
+    found = read_number(text)
+    assert found == number
+    assert type(found) is type(number)
+
+
+@pytest.mark.parametrize("text", ["", "x", "1,5", "0x10", "1.5.2", "true"])
+def test_text_of_no_number_stays_text_and_is_refused_by_name(text):
+    with pytest.raises(ControlError, match="^seed: expected a whole number, got "):
+        to_row("seed", read_number(text), SEED, DIMS)

@@ -40,6 +40,17 @@ def test_a_ragged_dimension_is_the_first_and_of_no_fixed_size():
     assert not Port("float32", (), "audio").ragged
 
 
+@pytest.mark.parametrize("usual", [(-1, 5), (0, 11), (5, 5), (6, 5)])
+def test_usual_range_outside_the_port_is_refused(usual):
+    with pytest.raises(ValueError, match="usual lies within the port's range"):
+        Port("float32", (), "temperature", minimum=0, maximum=10, usual=usual)
+
+
+def test_words_and_usual_range_change_no_port():
+    plain = Port("float32", (), "temperature", "[0, 4]", 0, 4)
+    assert plain == Port("float32", (), "temperature", "[0, 4]", 0, 4, (0, 3), "Heat", "Warm.")
+
+
 def test_kind_dtype_and_every_dimension_decide_what_fits():
     port = Port("int32", ("frame", "level"), "codec token", "[0, 1024)")
     assert port.fits(Port("int32", ("frame", "level"), "codec token"))

@@ -70,7 +70,7 @@ def test_steering_discards_what_was_made_ahead(session, toy, lookahead):
         ({"temperature": float("nan")}, "temperature: nan is not a finite number"),
         ({"temperature": -1}, "temperature: -1 is outside the range"),
         ({"top_k": 1.5}, "top_k: expected a whole number"),
-        ({"seed": "seven"}, "seed: expected int64"),
+        ({"seed": "seven"}, "seed: expected a whole number"),
         ({"prompts": [("jazz", -1.0)]}, "weight -1.0"),
         ({"prompts": [("jazz", float("nan"))]}, "weight nan"),
         ({"prompts": [("jazz", 0.0)]}, "zero"),
