@@ -16,6 +16,7 @@ SEED = Port("int64", (), "seed")
 PAN = Port("float32", ("level",), "pan")
 WEIGHTS = Port("float32", ("~text",), "weight", ">= 0", 0)
 CLIPS = Port("float32", ("~clip", "sample"), "audio")
+PITCH = Port("float32", (), "pitch", "semitones", -24, 24)
 TITLE = Port("utf8", (), "title")
 TEXTS = Port("utf8", ("~text",), "prompt")
 PORTS = [TEMPERATURE, TOP_K, SEED, PAN, WEIGHTS, CLIPS, TITLE, TEXTS, Port("uint8", (), "byte")]
@@ -166,5 +167,5 @@ def test_text_of_a_number_is_read_as_that_number(text, number):
 
 @pytest.mark.parametrize("text", ["", "x", "1,5", "0x10", "1.5.2", "true"])
 def test_text_of_no_number_stays_text_and_is_refused_by_name(text):
-    with pytest.raises(ControlError, match="^seed: expected a whole number, got "):
+    with pytest.raises(ControlError, match=r"^seed: expected a whole number, got "):
         to_row("seed", read_number(text), SEED, DIMS)

@@ -12,12 +12,14 @@ from starlette.websockets import WebSocket
 
 from soundstage.apps.server.connection import FAULTS, ServerContext, StreamSender, next_message
 from soundstage.apps.server.protocols.frames import samples_bytes
+from soundstage.apps.server.protocols.json_controls import number_of
 from soundstage.apps.server.protocols.websocket import Gone, Refused, Socket, read_object
 from soundstage.apps.server.styles import PromptStyles
+from soundstage.graph.scalar import scalars
 from soundstage.runners.engine.chunk import EngineChunk
 from soundstage.runners.engine.refusals import ControlRefused, Full
 
-# Names there, and the controls that do the same here.
+# Names in that protocol, and the controls that do the same here.
 CONTROLS = {"temperature": "temperature", "topk": "top_k", "guidance_weight": "guidance"}
 LONGEST_TEXT = 2_000
 
@@ -88,12 +90,11 @@ class DemoSession:
         asked = body.get("generation_kwargs") or {}
         if not isinstance(asked, Mapping):
             raise Refused("generation_kwargs is an object", "generation_kwargs")
+        numbers = scalars(self._desk.graph)
         for name, control in CONTROLS.items():
             value = asked.get(name)
-            if value is not None and control in self._desk.graph.controls:
-                if isinstance(value, bool) or not isinstance(value, int | float):
-                    raise Refused(f"{name} is a number", name)
-                changes[control] = round(value) if name == "topk" else float(value)
+            if value is not None and control in numbers:
+                changes[control] = number_of(name, value, numbers[control])
         self._stream.steer(changes)
         self._styled |= style is not None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from soundstage.apps.server.protocols.websocket import Refused
 from soundstage.apps.server.uploads import Upload, Uploads
 from soundstage.graph.format import Format
+from soundstage.graph.scalar import Scalar
 from soundstage.runners.sessions.prompts import PROMPTS
 
 CLIPS, CLIP_WEIGHTS = "clips", "clip_weights"
@@ -35,6 +37,23 @@ def controls_of(asked: object, uploads: Uploads, format: Format) -> dict[str, An
     if CLIPS in found:
         found |= _clips(found[CLIPS], found.get(CLIP_WEIGHTS), uploads, format)
     return found
+
+
+def number_of(name: str, value: object, scalar: Scalar) -> int | float:
+    """Reads a number from a client that has names and types of its own; rounds it if need be.
+
+    Args:
+        name: what the client calls the control, for the refusal.
+        value: what it sent.
+        scalar: the control; the engine checks its range.
+
+    Raises:
+        Refused: the value is no finite number.
+    """
+    endless = isinstance(value, float) and not math.isfinite(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or endless:
+        raise Refused(f"{name} is a number", name)
+    return scalar.nearest(value)
 
 
 def _plain(name: str, value: object) -> Any:

@@ -20,7 +20,9 @@ from soundstage.apps.server.connection import (
     reason_of,
 )
 from soundstage.apps.server.protocols.frames import samples_bytes
+from soundstage.apps.server.protocols.json_controls import number_of
 from soundstage.apps.server.protocols.websocket import Gone, Refused, Socket, read_object
+from soundstage.graph.scalar import scalars
 from soundstage.runners.engine.chunk import EngineChunk
 from soundstage.runners.engine.refusals import Full
 
@@ -31,21 +33,8 @@ PATHS = tuple(
     for version in ("v1alpha", "v1beta")
     for slash in ("", "/")
 )
-# A setting's name there, and the control that does the same here.
+# A setting's name in that protocol, and the control that does the same here.
 CONTROLS = {"temperature": "temperature", "topK": "top_k", "guidance": "guidance", "seed": "seed"}
-WHOLE = frozenset({"topK", "seed"})
-IGNORED = frozenset(
-    {
-        "bpm",
-        "density",
-        "brightness",
-        "scale",
-        "muteBass",
-        "muteDrums",
-        "onlyBassAndDrums",
-        "musicGenerationMode",
-    }
-)
 # Chunks are sent as quickly as they are made, this many before the client has asked for more.
 AHEAD_CHUNKS = 2
 
@@ -133,18 +122,14 @@ class LyriaSession:
     async def _configure(self, settings: object) -> None:
         if not isinstance(settings, Mapping):
             raise Refused("musicGenerationConfig is an object")
-        graph = self._desk.graph
+        numbers = scalars(self._desk.graph)
+        known = {name: numbers[control] for name, control in CONTROLS.items() if control in numbers}
         # What a message leaves out is at its default again.
-        changes = {
-            control: graph.controls[control].default
-            for control in CONTROLS.values()
-            if control in graph.controls
-        }
+        changes = {scalar.name: scalar.default for scalar in known.values()}
         kept, ignored = {}, []
         for name, value in settings.items():
-            control = CONTROLS.get(name)
-            if control in changes and control is not None:
-                changes[control] = _number(name, value)
+            if name in known:
+                changes[known[name].name] = number_of(name, value, known[name])
                 kept[name] = value
             elif value is not None:
                 ignored.append(name)
@@ -210,9 +195,3 @@ def prompt_fault(prompt: object) -> str:
     if isinstance(weight, bool) or not isinstance(weight, int | float) or not math.isfinite(weight):
         return "a weight is a number"
     return "" if weight >= 0 else "a weight below 0 is not supported"
-
-
-def _number(name: str, value: object) -> int | float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise Refused(f"{name} is a number")
-    return round(value) if name in WHOLE else value

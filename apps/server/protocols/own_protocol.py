@@ -23,7 +23,9 @@ from soundstage.apps.server.connection import (
 from soundstage.apps.server.protocols.frames import ENCODINGS, Encoding, chunk_frame, read_heard
 from soundstage.apps.server.protocols.json_controls import controls_of
 from soundstage.apps.server.protocols.websocket import Gone, Refused, Socket, read_object
+from soundstage.graph.plan import Graph
 from soundstage.graph.port import Port
+from soundstage.graph.scalar import scalars
 from soundstage.runners.engine.chunk import EngineChunk
 from soundstage.runners.engine.refusals import Full
 from soundstage.runners.sessions.injection import silence
@@ -224,13 +226,19 @@ def ready_message(desk: ServerContext) -> dict[str, Any]:
             "sample_rate_hz": form.sample_rate_hz,
             "channels": form.channels,
         },
-        "controls": {
-            name: _described(control.port, control.default)
-            for name, control in desk.graph.controls.items()
-        },
+        "controls": _described_controls(desk.graph),
         "capacity": {"realtime": figures.capacity, "streams": figures.streams},
         "takes": {"continue": desk.continuing.possible, "inject": bool(silence(desk.graph))},
         "warm": desk.engine.ready,
+    }
+
+
+def _described_controls(graph: Graph) -> dict[str, Any]:
+    numbers = scalars(graph)
+    return {
+        name: _described(control.port, control.default)
+        | (numbers[name].described() if name in numbers else {})
+        for name, control in graph.controls.items()
     }
 
 

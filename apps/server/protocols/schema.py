@@ -6,6 +6,7 @@ from typing import Any
 
 from soundstage.apps.server.connection import ServerContext
 from soundstage.apps.server.protocols import own_protocol, plain_http
+from soundstage.graph.scalar import Scalar, scalars
 from soundstage.version import version
 
 REFUSED = {"description": "Refused; `error` says why."}
@@ -15,8 +16,8 @@ AUDIO = dict.fromkeys(plain_http.MIME.values(), BYTES)
 NUMBER, TEXT, FLAG = {"type": "number"}, {"type": "string"}, {"type": "boolean"}
 CONTROLS = {
     "type": "object",
-    "description": "Controls by name, such as texts, text_weights, temperature, top_k, guidance, "
-    "seed; `prompts` is short for the first two; `clips` names uploads.",
+    "description": "Controls by name, as `ready` lists them; `prompts` is short for texts and "
+    "text_weights; `clips` names uploads.",
 }
 
 # Messages of our own protocol, with their fields beside "type".
@@ -73,6 +74,7 @@ HEARD: dict[str, dict[str, Any]] = {
 
 def openapi(desk: ServerContext) -> dict[str, Any]:
     """An OpenAPI 3.1 document."""
+    numbers = {name: _number(scalar) for name, scalar in scalars(desk.graph).items()}
     asked = {
         "type": "object",
         "properties": {
@@ -80,12 +82,13 @@ def openapi(desk: ServerContext) -> dict[str, Any]:
             "format": {"enum": [suffix[1:] for suffix in plain_http.MIME]},
             "prompts": {"type": "array", "items": TEXT},
             "continue": {"type": "string", "description": "An upload to go on from."},
+            **numbers,
         },
         "additionalProperties": True,
     }
     query = [
-        {"name": name, "in": "query", "schema": TEXT if name == "prompt" else NUMBER}
-        for name in (plain_http.PROMPT, *plain_http.NUMBERS)
+        {"name": name, "in": "query", "schema": schema}
+        for name, schema in {plain_http.PROMPT: TEXT, **numbers}.items()
     ]
     paths = {
         "/healthz": {"get": _plain("The process answers.")},
@@ -135,6 +138,20 @@ def asyncapi(desk: ServerContext) -> dict[str, Any]:
             "hear": _operation("send", address, [name for name in messages if "hear_" in name]),
         },
     }
+
+
+def _number(scalar: Scalar) -> dict[str, Any]:
+    """The JSON schema of a scalar control."""
+    schema: dict[str, Any] = {
+        "type": "integer" if scalar.port.whole else "number",
+        "default": scalar.default,
+        "description": scalar.port.help or scalar.port.kind,
+    }
+    if scalar.port.minimum is not None:
+        schema["minimum"] = scalar.port.minimum
+    if scalar.port.maximum is not None:
+        schema["maximum"] = scalar.port.maximum
+    return schema
 
 
 def _plain(summary: str) -> dict[str, Any]:

@@ -106,7 +106,7 @@ def test_any_player_can_open_the_stream(desk, suffix):
 
 def test_a_query_that_cannot_be_understood_is_refused(desk):
     assert "tempo" in refused(desk, "/stream.wav?tempo=3")[1]
-    assert "a number" in refused(desk, "/stream.wav?seed=x")[1]
+    assert "expected a whole number, got 'x'" in refused(desk, "/stream.wav?seed=x")[1]
 
 
 def test_an_upload_is_a_prompt(desk):
