@@ -88,7 +88,7 @@ class Provenance:
         graph_hash: hex digest of the checked graph.
         prompts: the prompts in force at the start.
         seeds: one per stream.
-        controls: the other controls at the start: temperature, top_k, guidance.
+        controls: the scalar controls at the start but the seed, by name.
         weights: by stage name; only stages that have weights.
         chunks: chunks asked for; None = until stopped.
         random_weights: some stage's weights are random, so this is noise and not music.

@@ -164,7 +164,7 @@ def open(
         continue_from: what the music of every row goes on from: an audio file, or float32
             [sample, channel] at the format's rate. The first chunk begins with the last `fade_s`
             of it, as the codec renders it.
-        **controls: controls of every row, e.g. prompts, temperature, top_k, guidance, seed.
+        **controls: controls of every row, by name, e.g. prompts, temperature, seed.
 
     Raises:
         PipelineError: the pipeline cannot run.

@@ -8,16 +8,15 @@ import typer
 from soundstage.apps.commands.exit_codes import errors_as_lines
 from soundstage.apps.commands.options import (
     MUSIC_PANEL,
+    NO_CONTROLS,
     OUTPUT_PANEL,
     Allow,
+    Controls,
     Debug,
-    Guidance,
     Place,
     Quiet,
     Runner,
-    Temperature,
-    TopK,
-    given,
+    takes_controls,
 )
 from soundstage.apps.commands.pipeline_choice import choose
 from soundstage.runners.choice import RunnerChoice
@@ -29,6 +28,7 @@ soundstage branch evening.session --prompt "warm pads" --prompt "jazz trio" --ou
 soundstage branch evening.session --prompt "pads:0.3 | jazz:0.7" --duration 30 --save"""
 
 
+@takes_controls(default="the session's")
 def branch(
     session: Annotated[
         Path,
@@ -52,15 +52,7 @@ def branch(
             rich_help_panel=MUSIC_PANEL,
         ),
     ] = 10.0,
-    seed: Annotated[
-        int | None,
-        typer.Option(
-            help="For all branches.", show_default="the session's", rich_help_panel=MUSIC_PANEL
-        ),
-    ] = None,
-    temperature: Temperature = None,
-    top_k: TopK = None,
-    guidance_weight: Guidance = None,
+    controls: Controls = NO_CONTROLS,
     row: Annotated[
         int | None,
         typer.Option(
@@ -107,7 +99,7 @@ def branch(
             prompts=tuple(map(parse_set, prompt)),
             duration_s=duration,
             folder=output_dir,
-            controls=given(seed, temperature, top_k, guidance_weight),
+            controls=controls,
             save=save,
             row=row,
             choice=choose(None, None, None, None, place, allow),

@@ -8,10 +8,11 @@ import typer
 from soundstage.apps.commands.exit_codes import errors_as_lines
 from soundstage.apps.commands.options import (
     MUSIC_PANEL,
+    NO_CONTROLS,
     OUTPUT_PANEL,
     Allow,
+    Controls,
     Debug,
-    Guidance,
     Pipeline,
     Place,
     Preset,
@@ -19,11 +20,9 @@ from soundstage.apps.commands.options import (
     RayAddress,
     Runner,
     Set,
-    Temperature,
-    TopK,
     Trace,
     Window,
-    given,
+    takes_controls,
 )
 from soundstage.apps.commands.pipeline_choice import choose
 from soundstage.runners.choice import RunnerChoice
@@ -40,7 +39,7 @@ soundstage generate "strings" --output - | ffplay -i -
 
 soundstage generate "brass band" --continue-from tune.wav --keep-clip
 
-soundstage generate "acid house" --preset demo-inject --inject guitar.wav
+soundstage generate "acid house" --preset demo-inject --inject guitar.wav --control inject_own=0.5
 
 soundstage generate "strings" --output - --journal set.journal | ...; soundstage generate
 --resume set.journal --journal set.journal --output - | ..."""
@@ -78,14 +77,6 @@ Duration = Annotated[
     typer.Option(
         metavar="SECONDS",
         help="Above 0, at most 24 hours; kept to the sample.",
-        rich_help_panel=MUSIC_PANEL,
-    ),
-]
-Seed = Annotated[
-    int | None,
-    typer.Option(
-        help="The same seed gives the same bytes.",
-        show_default="the pipeline's",
         rich_help_panel=MUSIC_PANEL,
     ),
 ]
@@ -165,15 +156,13 @@ Record = Annotated[
 ]
 
 
+@takes_controls()
 def generate(
     prompts: Prompts = None,
     prompt: Prompt = None,
     audio: AudioPrompt = None,
     duration: Duration = 10.0,
-    seed: Seed = None,
-    temperature: Temperature = None,
-    top_k: TopK = None,
-    guidance_weight: Guidance = None,
+    controls: Controls = NO_CONTROLS,
     resume: Resume = None,
     continue_from: ContinueFrom = None,
     keep_clip: KeepClip = False,
@@ -210,7 +199,7 @@ def generate(
             prompts=parse_prompts([*(prompts or []), *(prompt or [])], audio or []),
             duration_s=duration,
             output=output,
-            controls=given(seed, temperature, top_k, guidance_weight),
+            controls=controls,
             choice=choose(None, preset, pipeline, set_, place, allow),
             resume=resume,
             continue_from=continue_from,

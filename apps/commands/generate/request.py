@@ -210,7 +210,7 @@ def _refuse_lost_settings(choice: PipelineChoice, resume: Path | None) -> None:
     if resume is not None and lost:
         raise UsageError(
             f"--set {lost[0]} has no effect with --resume: the session brings its own controls; "
-            "change them with --temperature and the like"
+            "change them with --control NAME=VALUE"
         )
 
 

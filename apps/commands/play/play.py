@@ -16,14 +16,14 @@ from soundstage.apps.commands.generate.generate import (
     Prompt,
     Prompts,
     Resume,
-    Seed,
 )
 from soundstage.apps.commands.options import (
     MUSIC_PANEL,
+    NO_CONTROLS,
     OUTPUT_PANEL,
     Allow,
+    Controls,
     Debug,
-    Guidance,
     Pipeline,
     Place,
     Preset,
@@ -31,10 +31,8 @@ from soundstage.apps.commands.options import (
     RayAddress,
     Runner,
     Set,
-    Temperature,
-    TopK,
     Window,
-    given,
+    takes_controls,
 )
 from soundstage.apps.commands.pipeline_choice import choose
 from soundstage.errors import UsageError
@@ -150,15 +148,13 @@ NoUi = Annotated[
 ]
 
 
+@takes_controls()
 def play(
     prompts: Prompts = None,
     prompt: Prompt = None,
     audio: AudioPrompt = None,
     duration: Duration = None,
-    seed: Seed = None,
-    temperature: Temperature = None,
-    top_k: TopK = None,
-    guidance_weight: Guidance = None,
+    controls: Controls = NO_CONTROLS,
     resume: Resume = None,
     continue_from: ContinueFrom = None,
     inject: Inject = None,
@@ -201,7 +197,7 @@ def play(
         order = PlayRequest(
             prompts=parse_prompts([*(prompts or []), *(prompt or [])], audio or []),
             destination=_destination(device, to, output),
-            controls=given(seed, temperature, top_k, guidance_weight),
+            controls=controls,
             choice=choose(None, preset, pipeline, set_, place, allow),
             duration_s=duration,
             ahead=latency,

@@ -24,7 +24,7 @@ class ManifestEntry:
         name: what a person calls it; "" = nothing.
         prompts: as in the file's tags.
         seed: None when the pipeline takes none.
-        controls: temperature, top_k, guidance and whatever other numbers the pipeline takes.
+        controls: the values of the pipeline's scalar controls but the seed, by name.
         weights: by stage name; only stages that have weights.
         pipeline: the pipeline's name.
         graph: hex digest of what the graph computes.

@@ -3,28 +3,30 @@
 import csv
 import io
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from soundstage.errors import InputError
+from soundstage.graph.control import read_number
 from soundstage.graph.problem import Problem, suggest
 
-NUMBERS: Mapping[str, type[int] | type[float]] = {
-    "seed": int,
-    "temperature": float,
-    "top_k": int,
-    "guidance": float,
-}
 LISTS = ("prompts", "audio")
-COLUMNS = ("name", *LISTS, *NUMBERS)
+# The columns of every list; beside them, each scalar control of the pipeline is one.
+WORDS = ("name", *LISTS)
 BETWEEN = "|"  # parts the prompts in one cell of a CSV file
 
 Table: TypeAlias = Mapping[str, Any]
 
 
-def read_tables(path: Path) -> tuple[list[tuple[str, Table]], list[Problem]]:
+def read_tables(
+    path: Path, numbers: Collection[str]
+) -> tuple[list[tuple[str, Table]], list[Problem]]:
     """Reads a .toml file of `[[variant]]` tables, or a .csv file with a line of column names.
+
+    Args:
+        path: the file.
+        numbers: the columns that hold numbers: names of scalar controls.
 
     Returns:
         Where each row is and what it says, as it is written but for a CSV file's numbers and
@@ -41,7 +43,7 @@ def read_tables(path: Path) -> tuple[list[tuple[str, Table]], list[Problem]]:
     except (OSError, UnicodeDecodeError) as error:
         said = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise InputError(f"{path}: cannot be read: {said}") from error
-    tables, problems = _toml(path, text) if suffix == ".toml" else _csv(path, text)
+    tables, problems = _toml(path, text) if suffix == ".toml" else _csv(path, text, numbers)
     if not tables and not problems:
         raise InputError(f"{path}: holds no variant")
     return tables, problems
@@ -64,15 +66,17 @@ def _toml(path: Path, text: str) -> tuple[list[tuple[str, Table]], list[Problem]
     ], problems
 
 
-def _csv(path: Path, text: str) -> tuple[list[tuple[str, Table]], list[Problem]]:
+def _csv(
+    path: Path, text: str, numbers: Collection[str]
+) -> tuple[list[tuple[str, Table]], list[Problem]]:
     lines = list(_lines(path, text))
     if not lines:
         return [], []
-    columns = [name.strip() for name in lines[0][1]]
+    columns, known = [name.strip() for name in lines[0][1]], (*WORDS, *numbers)
     problems = [
-        Problem(f"{path}: column {name!r}", "unknown column", suggest(name, COLUMNS))
+        Problem(f"{path}: column {name!r}", "unknown column", suggest(name, known))
         for name in columns
-        if name not in COLUMNS
+        if name not in known
     ]
     problems += [
         Problem(f"{path}: column {name!r}", "is there twice", "keep one")
@@ -86,7 +90,7 @@ def _csv(path: Path, text: str) -> tuple[list[tuple[str, Table]], list[Problem]]
             said = f"{len(cells)} cells under {len(columns)} columns"
             problems.append(Problem(where, said, 'put text with a comma between "quotes"'))
         else:
-            tables.append((where, _table(columns, cells)))
+            tables.append((where, _table(columns, cells, numbers)))
     return tables, problems
 
 
@@ -101,23 +105,15 @@ def _lines(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
         raise InputError(f"{path}: line {reader.line_num}: {error}") from error
 
 
-def _table(columns: Sequence[str], cells: Sequence[str]) -> Table:
+def _table(columns: Sequence[str], cells: Sequence[str], numbers: Collection[str]) -> Table:
     """One line; an empty cell says nothing."""
     said = {name: cell.strip() for name, cell in zip(columns, cells, strict=False) if cell.strip()}
     table: dict[str, Any] = {}
     for name, text in said.items():
         if name in LISTS:
             table[name] = [part.strip() for part in text.split(BETWEEN)]
-        elif name in NUMBERS:
-            table[name] = _number(text, NUMBERS[name])
-        elif name in COLUMNS:
+        elif name in WORDS:
             table[name] = text
+        elif name in numbers:
+            table[name] = read_number(text)
     return table
-
-
-def _number(text: str, kind: type[int] | type[float]) -> int | float | str:
-    """The number a cell holds; what is none stays text, to be refused with its row."""
-    try:
-        return kind(text)
-    except ValueError:
-        return text

@@ -8,10 +8,11 @@ import typer
 from soundstage.apps.commands.exit_codes import errors_as_lines
 from soundstage.apps.commands.options import (
     MUSIC_PANEL,
+    NO_CONTROLS,
     OUTPUT_PANEL,
     Allow,
+    Controls,
     Debug,
-    Guidance,
     Pipeline,
     Place,
     Preset,
@@ -19,11 +20,9 @@ from soundstage.apps.commands.options import (
     RayAddress,
     Runner,
     Set,
-    Temperature,
-    TopK,
     Trace,
     Window,
-    given,
+    takes_controls,
 )
 from soundstage.apps.commands.pipeline_choice import choose
 from soundstage.runners.choice import RunnerChoice
@@ -49,8 +48,8 @@ List = Annotated[
     typer.Option(
         "--list",
         metavar="FILE",
-        help="A .toml or .csv file with a variant a row: name, prompts, audio, seed, "
-        "temperature, top_k, guidance.",
+        help="A .toml or .csv file with a variant a row: name, prompts, audio, and any control of "
+        "the pipeline that is one number, such as seed.",
         rich_help_panel=MUSIC_PANEL,
     ),
 ]
@@ -103,14 +102,13 @@ Again = Annotated[
 ]
 
 
+@takes_controls(without=("seed",))
 def variants(
     prompt: Prompt = None,
     list_: List = None,
     seeds: Seeds = None,
     duration: Duration = 10.0,
-    temperature: Temperature = None,
-    top_k: TopK = None,
-    guidance_weight: Guidance = None,
+    controls: Controls = NO_CONTROLS,
     batch: Batch = 8,
     preset: Preset = None,
     pipeline: Pipeline = None,
@@ -147,7 +145,7 @@ def variants(
             Wanted.read(prompt, seeds, list_),
             VariantFiles(output_dir, f".{format_}", again, trace),
             duration_s=duration,
-            controls=given(None, temperature, top_k, guidance_weight),
+            controls=controls,
             choice=choose(None, preset, pipeline, set_, place, allow),
             batch=batch,
             runner=RunnerChoice(runner, ray_address, window),

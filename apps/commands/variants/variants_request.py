@@ -16,6 +16,7 @@ from soundstage.errors import InputError, OutputError, UsageError
 from soundstage.graph.control import ControlError
 from soundstage.graph.plan import Graph
 from soundstage.graph.problem import PipelineError, Problem
+from soundstage.graph.scalar import scalars
 from soundstage.runners.choice import RunnerChoice
 from soundstage.runners.sessions.controls import complete
 from soundstage.runners.sessions.prompts import Audio, Text, expand_prompts, parse_text
@@ -144,11 +145,11 @@ def plan(order: VariantsRequest) -> CheckedVariants:
     """
     refuse_duration(order.duration_s)
     _refuse_options(order)
-    rows, problems = _rows(order)
     graph = order.choice.load()
     if "audio" not in graph.outputs:
         cure = 'add audio = "stage.port"'
         raise PipelineError([Problem("outputs", "variants needs an output named audio", cure)])
+    rows, problems = _rows(order, graph)
     variants: list[Variant] = []
     expanded: dict[tuple[Text | Audio, ...], dict[str, Any]] = {}
     for row in rows:
@@ -168,10 +169,10 @@ def plan(order: VariantsRequest) -> CheckedVariants:
     return CheckedVariants(order, graph, tuple(variants), total_samples(order.duration_s, graph))
 
 
-def _rows(order: VariantsRequest) -> tuple[Sequence[VariantRow], list[Problem]]:
+def _rows(order: VariantsRequest, graph: Graph) -> tuple[Sequence[VariantRow], list[Problem]]:
     """Every variant as a row, controls filled up; and what is wrong with the list."""
     wanted = order.wanted
-    rows, problems = ([], []) if wanted.rows is None else read_list(wanted.rows)
+    rows, problems = ([], []) if wanted.rows is None else read_list(wanted.rows, scalars(graph))
     if wanted.rows is None:
         rows = [VariantRow("", prompts=(prompt,)) for prompt in wanted.prompts] or [VariantRow("")]
     seeds = [{"seed": seed} for seed in wanted.seeds] or [{}]

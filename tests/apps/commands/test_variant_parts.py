@@ -11,6 +11,11 @@ from soundstage.apps.commands.variants.seeds import parse_seeds
 from soundstage.apps.commands.variants.variant_list import read_list
 from soundstage.apps.commands.variants.variation import batches
 from soundstage.errors import InputError
+from soundstage.graph.check import build
+from soundstage.graph.pipeline_file import read_tables
+from soundstage.graph.scalar import scalars
+from soundstage.graph.spec import parse
+from soundstage.presets.preset import preset_path
 from soundstage.runners.sessions.prompts import Audio, Text
 
 # ---- seeds
@@ -46,6 +51,7 @@ def test_seeds_that_cannot_be_read_are_refused(written, why):
 
 # ---- lists
 
+NUMBERS = scalars(build(parse(read_tables(preset_path("toy")))))
 TOML = """
 [[variant]]
 name = "Dawn"
@@ -69,7 +75,7 @@ Dawn,warm pads | jazz trio:0.5,ref.wav:0.25,3,1,,
 def listed(tmp_path, name, text):
     path = tmp_path / name
     path.write_text(text, "utf-8")
-    return read_list(path)
+    return read_list(path, NUMBERS)
 
 
 @pytest.mark.parametrize(("name", "text"), [("a.toml", TOML), ("a.csv", "\ufeff" + CSV)])
@@ -142,7 +148,7 @@ def test_every_fault_of_a_csv_list_is_told_with_its_line(tmp_path):
     told = [str(problem).removeprefix(f"{tmp_path / 'b.csv'}: ") for problem in problems]
     assert told == [
         "line 2: seed: expected a whole number, got 'x'",
-        "line 4: seed: expected a whole number, got '1.5'",
+        "line 4: seed: expected a whole number, got 1.5",
         "line 4: top_k: expected a whole number, got 'many'",
     ]
 
@@ -163,9 +169,9 @@ def test_every_fault_of_a_csv_list_is_told_with_its_line(tmp_path):
 def test_what_is_no_list_is_refused(tmp_path, name, content, why):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=why):
-        read_list(tmp_path / name)
+        read_list(tmp_path / name, NUMBERS)
     with pytest.raises(InputError, match="No such file"):
-        read_list(tmp_path / "missing.toml")
+        read_list(tmp_path / "missing.toml", NUMBERS)
 
 
 # ---- names

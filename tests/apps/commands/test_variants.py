@@ -216,8 +216,8 @@ def test_all_faults_of_a_list_are_told_at_once_and_nothing_is_made(tmp_path):
     lines = [line.removeprefix(f"soundstage: {path}: ") for line in done.stderr.splitlines()]
     assert len(lines) == 4
     assert lines[0].startswith("column 'sead': unknown column; did you mean 'seed'?")
-    assert lines[1].startswith("line 4: temperature: expected a number, got 'hot'")
-    assert lines[2].startswith("line 2: temperature: -1.0 is outside the range")
+    assert lines[1].startswith("line 2: temperature: -1 is outside the range")
+    assert lines[2].startswith("line 4: temperature: expected a number, got 'hot'")
     assert lines[3].startswith("line 3: ")
     assert "no.wav" in lines[3]
     assert names(tmp_path) == ["a.csv"]
