@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from soundstage.apps.player.performer import Performer
-from soundstage.apps.player.prompt_mix import CONTROLS, PromptMix
-from soundstage.graph.control import ControlError
+from soundstage.apps.player.prompt_mix import PromptMix
+from soundstage.graph.control import ControlError, read_number
 from soundstage.graph.format import Format
 from soundstage.graph.plan import Graph
-from soundstage.graph.port import Port
+from soundstage.graph.scalar import Scalar, scalars
 from soundstage.runners.sessions.prompts import parse_text
 
+# How far one key press moves a prompt's weight.
 WEIGHT_STEP = 0.1
-# How far one key press moves a number; others by one, or by a tenth if they are no whole numbers.
-STEPS: Mapping[str, float] = {"guidance": 0.5, "top_k": 5, "seed": 1}
 
 
 @dataclass(frozen=True)
@@ -53,11 +51,7 @@ class Faders:
         self._performer = performer
         self._format: Format = graph.format
         self._mix = mix
-        self._ports: dict[str, Port] = {
-            name: control.port
-            for name, control in graph.controls.items()
-            if not control.port.shape and control.port.dtype != "utf8" and name not in CONTROLS
-        }
+        self._scalars = list(scalars(graph).values())
         self._selected = 0
 
     @property
@@ -65,7 +59,7 @@ class Faders:
         """Prompts first, then numbers."""
         parts = [(part.name, part.weight, True) for part in self._parts]
         controls = self._performer.controls
-        numbers = [(name, _number(controls[name]), False) for name in self._ports]
+        numbers = [(each.name, _number(controls[each.name]), False) for each in self._scalars]
         return [
             FaderRow(name, value, is_prompt, index == self._selected)
             for index, (name, value, is_prompt) in enumerate([*parts, *numbers])
@@ -73,42 +67,31 @@ class Faders:
 
     def select(self, step: int) -> None:
         """Moves the selection down, or up."""
-        count = len(self._parts) + len(self._ports)
+        count = len(self._parts) + len(self._scalars)
         self._selected = (self._selected + step) % count if count else 0
 
     def nudge(self, steps: int) -> None:
         """Moves the selected fader by so many steps, at most to its end."""
         if not self.rows:
             return
-        row = self.rows[self._selected]
-        port = self._port
-        if row.is_prompt or port is None:
-            step = WEIGHT_STEP
-        else:
-            step = STEPS.get(row.name, 1.0 if _is_whole(port) else 0.1)
-        value = round(row.value + steps * step, 6)
-        least, greatest = _ends(port)
-        self.put(min(max(value, least), greatest))
+        value, scalar = self.rows[self._selected].value, self._scalar
+        step = WEIGHT_STEP if scalar is None else scalar.key_step
+        least, greatest = (0.0, float("inf")) if scalar is None else scalar.port.bounds
+        self.put(min(max(round(value + steps * step, 6), least), greatest))
 
-    def put(self, value: float) -> None:
-        """Sets the selected fader."""
+    def put(self, value: float | str) -> None:
+        """Sets the selected fader; text that is no number is refused."""
         if self._selected < len(self._parts):
             assert self._mix is not None  # it has parts
+            if isinstance(value, str):
+                raise ControlError(f"weight: expected a number, got {value!r}")
             self._play(self._mix.weighted(self._selected, value))
-            return
-        port = self._port
-        if port is not None:
-            name = list(self._ports)[self._selected - len(self._parts)]
-            self._performer.steer({name: int(value) if _is_whole(port) else value})
+        elif self._scalar is not None:
+            self._performer.steer({self._scalar.name: value})
 
     def type_value(self, text: str) -> None:
         """Sets the selected fader to a number that was typed."""
-        port = self._port
-        try:
-            value = int(text) if port is not None and _is_whole(port) else float(text)
-        except ValueError as error:
-            raise ControlError(f"{text!r} is not a number that fits") from error
-        self.put(value)
+        self.put(read_number(text))
 
     def add(self, text: str) -> None:
         """Adds a text prompt, such as "jazz trio" or "jazz trio:0.5", and selects it."""
@@ -134,23 +117,10 @@ class Faders:
         return self._mix.parts if self._mix is not None else ()
 
     @property
-    def _port(self) -> Port | None:
-        """The selected number's port; None if a prompt is selected."""
+    def _scalar(self) -> Scalar | None:
+        """The selected control; None if a prompt is selected."""
         index = self._selected - len(self._parts)
-        return list(self._ports.values())[index] if 0 <= index < len(self._ports) else None
-
-
-def _ends(port: Port | None) -> tuple[float, float]:
-    """The least and greatest value of a fader; of a prompt's weight without a port."""
-    if port is None:
-        return 0.0, float("inf")
-    least, greatest = port.limits
-    low = least if port.minimum is None else port.minimum
-    return low, greatest if port.maximum is None else port.maximum
-
-
-def _is_whole(port: Port) -> bool:
-    return not port.dtype.startswith("float")
+        return self._scalars[index] if 0 <= index < len(self._scalars) else None
 
 
 def _number(value: Any) -> float:

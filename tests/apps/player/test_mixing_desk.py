@@ -61,7 +61,7 @@ def set_a_number(desk):
     """Numbers are set by typing; nonsense is refused with a reason, and the music goes on."""
     desk.type(DOWN)
     desk.wait_for("▸ temperature")
-    for typed, shows in [("99", "outside the range"), ("x", "'x' is not a number")]:
+    for typed, shows in [("99", "outside the range"), ("x", "expected a number, got 'x'")]:
         type_value(desk, typed)
         desk.wait_for(shows)
     type_value(desk, "0.9")
