@@ -19,6 +19,7 @@ from soundstage.apps.server.connection import ServerContext
 from soundstage.apps.server.lifetime import configured
 from soundstage.apps.server.listen_sockets import listen
 from soundstage.apps.server.settings import ServeSettings
+from soundstage.graph.plan import Graph
 from soundstage.runners.engine.engine import Engine
 
 CONTROLS = {"texts": ["bells"], "text_weights": [1.0], "seed": 5}
@@ -30,11 +31,12 @@ def served(
     capacity: int | None = None,
     preset: str = "toy",
     chunk_s: float = 0.2,
+    graph: Graph | None = None,
     **settings: Any,
 ) -> Iterator[ServerContext]:
-    """Serves a preset without networks; yields its desk, warm, whose settings have its port."""
+    """Serves a graph or a preset without networks; yields its desk, warm, with its port."""
     lengths = [f"format.chunk_s={chunk_s}", f"format.context_s={2 * chunk_s}"]
-    graph = soundstage.load(preset, settings=lengths)
+    graph = graph or soundstage.load(preset, settings=lengths)
     chosen = ServeSettings(port=free_port(), **settings)
     desk = ServerContext(graph, Engine(graph, rows=rows, capacity=capacity), chosen)
     faults: list[Exception] = []
