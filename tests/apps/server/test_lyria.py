@@ -151,6 +151,7 @@ def test_prompts_that_cannot_be_used_are_filtered_and_the_others_are_taken(desk)
         ({"playbackControl": "DANCE"}, "PLAY, PAUSE"),
         ({"musicGenerationConfig": {"temperature": "hot"}}, "temperature is a number"),
         ({"musicGenerationConfig": {"temperature": 99}}, "temperature"),
+        ({"musicGenerationConfig": {"topK": 10**400}}, "expected a whole number"),
         ({"musicGenerationConfig": {"scale": "D_MAJOR_B_MINOR", "density": 0.3}}, "density, scale"),
         ({"clientContent": {"weightedPrompts": []}}, "at least one"),
         ({"nothing": 1}, "a message has one of"),
