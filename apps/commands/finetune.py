@@ -1,7 +1,8 @@
 """`soundstage finetune`: its options, and nothing else."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
 from typing import Annotated
 
 import typer
@@ -99,29 +100,31 @@ def finetune(
     gets no better, and keeps the best weights.
     """
     with errors_as_lines(debug):
-        training = _training()
+        with _reporting_missing_extra():
+            from soundstage.training.finetuning import FinetuneRequest, watch
+            from soundstage.training.finetuning import finetune as run
         from soundstage.apps.commands.pipeline_choice import choose
         from soundstage.progress import open_progress
 
         graph = choose(None, preset, pipeline, set_, place, allow).load()
         limits = (steps, minutes, rate, rows, check_every, patience, seed)
-        order = training.FinetuneOrder(data, output, held_out, 8, *limits)
-        made = training.finetune(graph, order, training.watch(open_progress(quiet), quiet))
+        request = FinetuneRequest(data, output, held_out, 8, *limits)
+        summary = run(graph, request, watch(open_progress(quiet), quiet))
         if not quiet:
-            print(made)
+            print(summary)
 
 
-def _training() -> ModuleType:
-    """The package `training`, which nothing else needs.
+@contextmanager
+def _reporting_missing_extra() -> Iterator[None]:
+    """Turns the failure to import what only training needs into one line.
 
     Raises:
-        UsageError: what it needs is not installed.
+        UsageError: a library of the extra `train` is not installed.
     """
     try:
-        from soundstage.training import finetuning
+        yield
     except ModuleNotFoundError as error:
         raise UsageError(
             f"fine-tuning needs {error.name}, which is not installed: "
             'pip install "soundstage[train]"'
         ) from error
-    return finetuning
