@@ -15,8 +15,12 @@ from soundstage.files import file_sha256, reporting
 from soundstage.progress import Progress
 from soundstage.stages.weights.models_folder import model_paths
 from soundstage.stages.weights.published.catalogue import PublishedFile, PublishedModel, Terms
-from soundstage.stages.weights.published.hub_origin import check_room
-from soundstage.stages.weights.published.origins import FolderOrigin, Offer, Origin
+from soundstage.stages.weights.published.origins import (
+    FolderOrigin,
+    Offer,
+    Origin,
+    lacking_bytes,
+)
 from soundstage.stages.weights.published.records import Record, Records, new_record
 
 LOCK = ".lock"
@@ -184,7 +188,7 @@ def _asked(
 def _check_room(wanted: Sequence[_Wanted]) -> None:
     for folder in {one.offer.room_in for one in wanted}:
         needed = sum(one.offer.room_bytes for one in wanted if one.offer.room_in == folder)
-        if lacking := check_room(folder, needed):
+        if lacking := lacking_bytes(folder, needed):
             raise OutputError(
                 f"{folder}: needs {needed / 1e6:.0f} MB, {lacking / 1e6:.0f} MB more than the disk "
                 "has left: make room"

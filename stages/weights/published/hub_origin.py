@@ -1,20 +1,18 @@
-"""A hub as an origin of models, and its cache alone when nobody may be asked."""
+"""A hub as an origin of models, and the library's cache as one of its own for `--offline`."""
 
 from __future__ import annotations
 
-import os
-import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from soundstage.errors import DownloadError, ModelError
-from soundstage.files import file_sha256, reporting
+from soundstage.files import file_sha256
 from soundstage.progress import Moved
 from soundstage.stages.weights.published.catalogue import PublishedFile, PublishedModel
-from soundstage.stages.weights.published.hub import Hub, Remote
+from soundstage.stages.weights.published.hub import Hub, Remote, discard
 from soundstage.stages.weights.published.hub_errors import refused
 from soundstage.stages.weights.published.origins import Check, check_contents, link
-from soundstage.stages.weights.published.transfer import transfer
 
 
 @dataclass(frozen=True)
@@ -28,14 +26,13 @@ class HubOffer:
 
     @property
     def total_bytes(self) -> int:
-        """Its size, if the hub says."""
+        """The size that the hub states; 0 = it states none."""
         return self.remote.bytes or 0
 
     @property
     def room_bytes(self) -> int:
-        """What has not come yet."""
-        have = max(map(_size, (self.hub.blob(self.remote), self.hub.part(self.remote))))
-        return max(0, self.total_bytes - have)
+        """Nothing if the cache has the file, else all of it."""
+        return self.total_bytes if self._cached() is None else 0
 
     @property
     def room_in(self) -> Path:
@@ -49,7 +46,7 @@ class HubOffer:
 
     @property
     def commit(self) -> str:
-        """Of the repository."""
+        """The repository's commit."""
         return self.remote.commit
 
     @property
@@ -58,47 +55,34 @@ class HubOffer:
         return f"{self.hub.endpoint}/{self.remote.repository} at {self.remote.commit[:12]}"
 
     def bring(self, place: Path, check: Check, moved: Moved) -> str:
-        """Fetches it into the hub's cache and links to it; see `Offer.bring`."""
-        blob = self.hub.blob(self.remote)
-        digest = self._there(blob, moved)
-        if digest:
-            check(digest)
-        else:
-            digest = self._fetched(blob, check, moved)
-        link(place, self.hub.name(self.remote, self.revision))
-        return digest
+        """Fetches the file into the cache, unless it is there and good, and links to it."""
+        cached = self._cached()
+        if cached is not None:
+            moved(self.total_bytes)
+            with suppress(ModelError):
+                return self._checked_and_linked(cached, place, check)
+        fetched = self.hub.fetch(self.remote, self.revision, moved)
+        return self._checked_and_linked(fetched, place, check)
 
-    def _there(self, blob: Path, moved: Moved) -> str:
-        """The hash of what the cache has already, if it is whole; else ""."""
-        if not blob.exists():
-            return ""
-        moved(_size(blob))
-        try:
-            check_contents(self.file, blob)
-        except ModelError:
-            return ""
-        digest = file_sha256(blob)
-        return digest if digest == (self.remote.sha256 or digest) else ""
+    def _cached(self) -> Path | None:
+        return self.hub.cached(self.remote.repository, self.remote.path, self.remote.commit)
 
-    def _fetched(self, blob: Path, check: Check, moved: Moved) -> str:
-        part = self.hub.part(self.remote)
-        with reporting(part):
-            part.parent.mkdir(parents=True, exist_ok=True)
-        digest = transfer(self.hub, self.remote, part, moved)
+    def _checked_and_linked(self, path: Path, place: Path, check: Check) -> str:
         try:
+            digest = file_sha256(path)
             self._check_stated(digest)
             check(digest)
-            check_contents(self.file, part)
-            with reporting(blob):
-                os.replace(part, blob)
-        finally:
-            part.unlink(missing_ok=True)
+            check_contents(self.file, path)
+        except ModelError:
+            discard(path)
+            raise
+        link(place, path)
         return digest
 
     def _check_stated(self, digest: str) -> None:
         if self.remote.sha256 and digest != self.remote.sha256:
             raise ModelError(
-                f"{self.remote.what}: came with SHA-256 {digest[:12]}, but the hub states "
+                f"{self.remote.name}: came with SHA-256 {digest[:12]}, but the hub states "
                 f"{self.remote.sha256[:12]}; nothing was kept: run the same command again"
             )
 
@@ -119,13 +103,13 @@ class HubOrigin:
         return None if remote is None else HubOffer(self._hub, remote, file, revision)
 
     def missing(self, model: PublishedModel, file: PublishedFile) -> DownloadError:
-        """The fault that the hub has no such file."""
+        """Returns the error for a file that the hub does not have."""
         return refused(f"{model.repository}/{file.path}", 404, None)
 
 
 @dataclass(frozen=True)
 class CachedOffer:
-    """A file that came from a hub before; see `Offer`."""
+    """A file in the cache; see `Offer`."""
 
     path: Path
     file: PublishedFile
@@ -136,16 +120,16 @@ class CachedOffer:
 
     @property
     def total_bytes(self) -> int:
-        """Its size."""
-        return _size(self.path)
+        """The file's size."""
+        return self.path.stat().st_size
 
     @property
     def origin(self) -> str:
-        """The cache."""
+        """The cache and the commit."""
         return f"the cache, at {self.commit[:12]}"
 
     def bring(self, place: Path, check: Check, moved: Moved) -> str:
-        """Links to it; see `Offer.bring`."""
+        """Links to the file; the cache stays as it is, even if the file is refused."""
         digest = file_sha256(self.path)
         moved(self.total_bytes)
         check(digest)
@@ -155,7 +139,7 @@ class CachedOffer:
 
 
 class CacheOrigin:
-    """What came from a hub before; asks nobody.
+    """The files in a hub's cache; sends no requests.
 
     Args:
         hub: the hub.
@@ -167,26 +151,17 @@ class CacheOrigin:
     def offer(
         self, model: PublishedModel, file: PublishedFile, revision: str
     ) -> CachedOffer | None:
-        """Looks into the hub's cache."""
+        """Finds a file in the cache."""
         path = self._hub.cached(model.repository, file.path, revision)
         if path is None:
             return None
-        # The cache has a folder a commit, and below it the repository's tree.
+        # The cache has a folder for each commit, and in it the repository's tree.
         depth = len(Path(file.path).parts)
         return CachedOffer(path, file, path.parents[depth - 1].name, self._hub.cache)
 
     def missing(self, model: PublishedModel, file: PublishedFile) -> DownloadError:
-        """The fault that it never came."""
+        """Returns the error for a file that the cache does not have."""
         return DownloadError(
-            f"{model.repository}/{file.path}: not in the cache, and --offline asks nobody"
+            f"{model.repository}/{file.path}: not in the cache, and --offline sends no requests; "
+            f"`soundstage models download {model.name}` fetches it"
         )
-
-
-def check_room(folder: Path, wanted: int) -> int:
-    """How many bytes are missing on a folder's disk; 0 = there is room."""
-    there = next(path for path in (folder, *folder.parents) if path.exists())
-    return max(0, wanted - shutil.disk_usage(there).free)
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +15,9 @@ from soundstage.errors import DownloadError, ModelError
 from soundstage.files import replacing, reporting
 from soundstage.progress import Moved
 from soundstage.stages.weights.published.catalogue import PublishedFile, PublishedModel
-from soundstage.stages.weights.published.transfer import BLOCK_BYTES
 from soundstage.stages.weights.published_files import open_published
 
+BLOCK_BYTES = 1 << 20
 # Raises if a file of this SHA-256 is not what is wanted.
 Check = Callable[[str], None]
 
@@ -91,6 +92,12 @@ def check_contents(file: PublishedFile, path: Path) -> None:
         raise ModelError(f"{said}; nothing was kept") from error
     if source is not None:
         source.close()
+
+
+def lacking_bytes(folder: Path, needed: int) -> int:
+    """Returns how many of `needed` bytes the disk of a folder has no room for; 0 = it has room."""
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    return max(0, needed - shutil.disk_usage(existing).free)
 
 
 def link(place: Path, target: Path) -> None:

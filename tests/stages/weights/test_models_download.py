@@ -1,6 +1,10 @@
 """Laws of downloads: what is there is right, what is cut off goes on, a fault is one line."""
 
+import io
 import json
+import resource
+import sys
+import time
 from pathlib import Path
 
 import huggingface_hub
@@ -9,11 +13,12 @@ from command_line import run
 from hub_server import COMMIT
 from huggingface_hub import constants
 from model_commands import blob, fetch, leftovers, refused
-from model_files import BASE_TAR, ENCODER, LARGE_TAR, MRT2, scraps
+from model_files import BASE_TAR, ENCODER, LARGE_TAR, MRT1, MRT2, scraps
 
-from soundstage.stages.weights.published.hub import PATIENCE_S
+from soundstage.stages.weights.published.hub import PATIENCE_S, Hub
 from soundstage.stages.weights.sources import models_folder, open_source
 
+BASE_TAR_IN_HUB = (MRT1, BASE_TAR.removeprefix(f"{MRT1}/"))
 MAPPER = f"{MRT2}/resources/musiccoca/mapper.tflite"
 
 
@@ -39,9 +44,7 @@ def test_the_hubs_cache_is_used_and_not_copied(hub):
     place = models_folder() / "depthformer-base.tar"
     assert place.resolve() == blob(hub, BASE_TAR).resolve()
     found = huggingface_hub.try_to_load_from_cache(
-        "google/magenta-realtime",
-        "checkpoints/llm_base_x4286_c1860k.tar",
-        cache_dir=constants.HF_HUB_CACHE,
+        *BASE_TAR_IN_HUB, cache_dir=constants.HF_HUB_CACHE
     )
     assert Path(found).read_bytes() == scraps()[BASE_TAR]
     assert leftovers(models_folder().parents[1]) == []
@@ -49,11 +52,7 @@ def test_the_hubs_cache_is_used_and_not_copied(hub):
 
 def test_what_another_program_put_into_the_cache_is_not_fetched_again(hub):
     huggingface_hub.hf_hub_download(
-        "google/magenta-realtime",
-        "checkpoints/llm_base_x4286_c1860k.tar",
-        endpoint=hub.url,
-        cache_dir=constants.HF_HUB_CACHE,
-        token=False,
+        *BASE_TAR_IN_HUB, endpoint=hub.url, cache_dir=constants.HF_HUB_CACHE, token=False
     )
     before = len(hub.gets(BASE_TAR))
     assert fetch(hub).code == 0
@@ -110,24 +109,75 @@ def test_other_content_than_recorded_is_refused_until_another_revision_is_asked_
     assert (models_folder() / "depthformer-base.tar").read_bytes() == scraps()[LARGE_TAR]
 
 
-def test_a_transfer_that_breaks_off_goes_on_with_the_rest(hub):
+@pytest.fixture
+def impatient(monkeypatch):
+    """The library in small steps, and without its pauses between two tries."""
+    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 500)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+
+
+def test_transfer_that_breaks_off_continues_in_the_same_command(hub, impatient):
     size = len(scraps()[BASE_TAR])
     hub.cuts[BASE_TAR] = [1000, 0, 5000]
-    assert fetch(hub).code == 0
+    done = fetch(hub)
+    assert done.code == 0
+    assert done.stderr.count("Trying to resume download") == 3
+    assert all(line.startswith("google/") for line in done.stderr.splitlines())
     assert hub.gets(BASE_TAR) == [None, "bytes=1000-", "bytes=1000-", "bytes=6000-"]
     assert (models_folder() / "depthformer-base.tar").stat().st_size == size
 
 
-def test_what_came_before_a_command_gave_up_is_not_asked_for_again(hub):
-    hub.cuts[BASE_TAR] = [4000, 0, 0, 0]
+def test_transfer_given_up_leaves_nothing_and_starts_again(hub, impatient):
+    hub.cuts[BASE_TAR] = [4000, *[0] * 5]
     line = refused(fetch(hub), 8)
-    assert "cut off after 0.0 of 0.1 MB" in line
-    assert "run the same command again to go on" in line
+    assert "the transfer broke off (peer closed connection" in line
+    assert "run the same command again" in line
     assert not (models_folder() / "depthformer-base.tar").exists()
+    assert leftovers(models_folder().parents[1]) == []
     hub.asked.clear()
     assert fetch(hub).code == 0
-    assert hub.gets(BASE_TAR) == ["bytes=4000-"]
+    assert hub.gets(BASE_TAR) == [None]
+
+
+def test_interrupted_transfer_leaves_nothing(hub, impatient):
+    def interrupt(done_bytes):
+        raise KeyboardInterrupt
+
+    client = Hub(hub.url, print)
+    remote = client.look_up(*BASE_TAR_IN_HUB, "main")
+    with pytest.raises(KeyboardInterrupt):
+        client.fetch(remote, "main", interrupt)
+    assert client.cached(*BASE_TAR_IN_HUB, COMMIT) is None
+    assert not blob(hub, BASE_TAR).exists()
     assert leftovers(models_folder().parents[1]) == []
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_transfer_reports_its_bytes_and_draws_no_bar(hub, impatient, monkeypatch):
+    terminal, moved = Terminal(), []
+    monkeypatch.setattr(sys, "stderr", terminal)
+    client = Hub(hub.url, print)
+    remote = client.look_up(*BASE_TAR_IN_HUB, "main")
+    path = client.fetch(remote, "main", moved.append)
+    assert moved == [*range(500, remote.bytes, 500), remote.bytes]
+    assert path.read_bytes() == scraps()[BASE_TAR]
+    assert terminal.getvalue() == ""
+
+
+def test_full_disk_is_one_line(hub):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+    try:
+        line = refused(fetch(hub), 6)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert f"{constants.HF_HUB_CACHE}: cannot be written: File too large" in line
+    assert leftovers(models_folder().parents[1]) == []
+    assert fetch(hub).code == 0
 
 
 def test_a_hub_without_ranges_sends_everything_again(hub):
@@ -221,7 +271,7 @@ def test_a_disk_without_room_is_told_before_anything_moves(hub):
 
 def test_a_size_that_is_not_kept_to(hub):
     hub.states[BASE_TAR] = {"size": "1000"}
-    assert "more came than the 1000 bytes" in refused(fetch(hub), 8)
+    assert "should be of size 1000 but has size" in refused(fetch(hub), 8)
 
 
 def test_offline_takes_from_the_cache_and_asks_nobody(hub):
