@@ -10,8 +10,9 @@ import safetensors
 from safetensors.numpy import load_file, save_file
 
 from soundstage.stages.depthformer.compact import EMBEDDING, HEAD
+from soundstage.stages.weights.array_source import WeightsError
 from soundstage.stages.weights.conversion import plan_conversion
-from soundstage.stages.weights.sources import WeightsError, open_source
+from soundstage.stages.weights.sources import open_source
 
 DEPTHFORMER = {EMBEDDING: (12, 4), HEAD: (4, 12), "encoder/layers_0/mlp/wi_0/kernel": (4, 6)}
 CODEC = {"quantizer/embedding": (2, 8, 4), "decoder/base_conv_first/conv/kernel": (3, 3, 4, 4)}

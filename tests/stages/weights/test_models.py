@@ -24,8 +24,9 @@ from soundstage.stages.depthformer.config import TINY
 from soundstage.stages.depthformer.loading import load_depthformer
 from soundstage.stages.depthformer.model import published_name
 from soundstage.stages.weights.models_folder import models_folder
+from soundstage.stages.weights.modules import parameter_arrays
 from soundstage.stages.weights.published.catalogue import read_catalogue
-from soundstage.stages.weights.sources import closing_source, parameter_arrays
+from soundstage.stages.weights.sources import closing_source
 
 MODELS = ("depthformer-base", "depthformer-large", "spectrostream", "musiccoca")
 # What the headers of the presets say of their difference from the default pipeline.

@@ -15,8 +15,9 @@ from huggingface_hub import constants
 from model_commands import blob, fetch, leftovers, refused
 from model_files import BASE_TAR, ENCODER, LARGE_TAR, MRT1, MRT2, scraps
 
+from soundstage.stages.weights.models_folder import models_folder
 from soundstage.stages.weights.published.hub import PATIENCE_S, Hub
-from soundstage.stages.weights.sources import models_folder, open_source
+from soundstage.stages.weights.sources import open_source
 
 BASE_TAR_IN_HUB = (MRT1, BASE_TAR.removeprefix(f"{MRT1}/"))
 MAPPER = f"{MRT2}/resources/musiccoca/mapper.tflite"

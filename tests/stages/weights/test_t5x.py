@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import tensorstore
 
-from soundstage.stages.weights.sources import WeightsError, open_source
+from soundstage.stages.weights.array_source import WeightsError
+from soundstage.stages.weights.sources import open_source
 from soundstage.stages.weights.t5x import T5xSource
 
 REFERENCE = Path(__file__).parents[4] / "shared" / "reference" / "depthformer"

@@ -13,12 +13,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 from soundstage.stages.weights import sources
-from soundstage.stages.weights.sources import (
-    WeightsError,
-    load_module,
-    open_source,
-    parameter_arrays,
-)
+from soundstage.stages.weights.array_source import WeightsError
+from soundstage.stages.weights.modules import load_module, parameter_arrays
+from soundstage.stages.weights.sources import open_source
 
 WIDTH, LAYERS = 8, 3
 
