@@ -14,7 +14,7 @@ from safetensors.numpy import save_file
 
 from soundstage.stages.weights import sources
 from soundstage.stages.weights.array_source import WeightsError
-from soundstage.stages.weights.modules import load_module, parameter_arrays
+from soundstage.stages.weights.modules import load_module, parameter_arrays, save_safetensors
 from soundstage.stages.weights.sources import open_source
 
 WIDTH, LAYERS = 8, 3
@@ -45,7 +45,7 @@ def load_file(path, **options):
 def test_save_then_load_gives_the_same_bytes_and_digest(tmp_path):
     first = random_net()
     path = tmp_path / "net.safetensors"
-    sources.save_safetensors(parameter_arrays(first.module, published), path, {"made by": "a test"})
+    save_safetensors(parameter_arrays(first.module, published), path, {"made by": "a test"})
     again = load_file(path)
     assert again.digest == first.digest
     assert again.note == "net.safetensors"
@@ -222,10 +222,10 @@ def test_a_bare_name_is_found_in_the_models_folder(tmp_path, monkeypatch, place)
 
 def test_a_failed_save_leaves_the_old_file_and_no_other(tmp_path):
     path = tmp_path / "net.safetensors"
-    sources.save_safetensors(arrays(), path, {})
+    save_safetensors(arrays(), path, {})
     before = path.read_bytes()
     with pytest.raises(SafetensorError):
-        sources.save_safetensors({"a": "text"}, path, {})
+        save_safetensors({"a": "text"}, path, {})
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 
@@ -239,7 +239,7 @@ def test_loading_never_holds_two_copies_in_host_memory(tmp_path):
 
     path = tmp_path / "big.safetensors"
     big = load_module(make, open_source("random:0"), published, None).module
-    sources.save_safetensors(parameter_arrays(big, published), path, {})
+    save_safetensors(parameter_arrays(big, published), path, {})
     for text in ("random:0", str(path)):
         tracemalloc.start()
         loaded = load_module(make, open_source(text), published, None)
@@ -253,7 +253,7 @@ def test_loading_never_holds_two_copies_in_host_memory(tmp_path):
 
 def test_shipped_weights_are_found_by_name(tmp_path):
     path = tmp_path / "demo-net.safetensors"
-    sources.save_safetensors(arrays(), path, {})
+    save_safetensors(arrays(), path, {})
     loaded = load_module(Net, sources.open_shipped("demo-net", tmp_path), published, None)
     assert loaded.digest == random_net().digest
     with pytest.raises(WeightsError, match=r"package:other: .* it has package:demo-net"):
