@@ -97,7 +97,7 @@ def _listed() -> dict[str, Any]:
         models.append(
             {
                 "name": model.name,
-                "what": model.what,
+                "what": model.description,
                 "repository": model.repository,
                 "revision": model.revision,
                 "card": model.card,
@@ -167,8 +167,8 @@ def verify(name: Name, quiet: Quiet = False, debug: Debug = False) -> None:
         failed = False
         for model in read_catalogue().find(name):
             for verdict in judge(model, models_folder(), open_progress(quiet)):
-                failed |= bool(verdict.faults)
-                if verdict.faults or not quiet:
+                failed |= bool(verdict.problems)
+                if verdict.problems or not quiet:
                     print(verdict.line(), flush=True)
         if failed:
             raise CommandFailed(ModelError.exit_code)

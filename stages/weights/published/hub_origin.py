@@ -1,9 +1,9 @@
-"""A hub as an origin of models, and the library's cache as one of its own for `--offline`."""
+"""A hub as an origin of models, and its cache alone as the origin of `--offline`."""
 
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from soundstage.errors import DownloadError, ModelError
@@ -12,83 +12,11 @@ from soundstage.progress import Moved
 from soundstage.stages.weights.published.catalogue import PublishedFile, PublishedModel
 from soundstage.stages.weights.published.hub import Hub, Remote, discard
 from soundstage.stages.weights.published.hub_errors import refused
-from soundstage.stages.weights.published.origins import Check, check_contents, link
-
-
-@dataclass(frozen=True)
-class HubOffer:
-    """A file on a hub; see `Offer`."""
-
-    hub: Hub
-    remote: Remote
-    file: PublishedFile
-    revision: str
-
-    @property
-    def total_bytes(self) -> int:
-        """The size that the hub states; 0 = it states none."""
-        return self.remote.bytes or 0
-
-    @property
-    def room_bytes(self) -> int:
-        """Nothing if the cache has the file, else all of it."""
-        return self.total_bytes if self._cached() is None else 0
-
-    @property
-    def room_in(self) -> Path:
-        """The cache."""
-        return self.hub.cache
-
-    @property
-    def stated(self) -> str:
-        """The hub, if it states the hash."""
-        return "the hub states it" if self.remote.sha256 else ""
-
-    @property
-    def commit(self) -> str:
-        """The repository's commit."""
-        return self.remote.commit
-
-    @property
-    def origin(self) -> str:
-        """The hub, the repository and the commit."""
-        return f"{self.hub.endpoint}/{self.remote.repository} at {self.remote.commit[:12]}"
-
-    def bring(self, place: Path, check: Check, moved: Moved) -> str:
-        """Fetches the file into the cache, unless it is there and good, and links to it."""
-        cached = self._cached()
-        if cached is not None:
-            moved(self.total_bytes)
-            with suppress(ModelError):
-                return self._checked_and_linked(cached, place, check)
-        fetched = self.hub.fetch(self.remote, self.revision, moved)
-        return self._checked_and_linked(fetched, place, check)
-
-    def _cached(self) -> Path | None:
-        return self.hub.cached(self.remote.repository, self.remote.path, self.remote.commit)
-
-    def _checked_and_linked(self, path: Path, place: Path, check: Check) -> str:
-        try:
-            digest = file_sha256(path)
-            self._check_stated(digest)
-            check(digest)
-            check_contents(self.file, path)
-        except ModelError:
-            discard(path)
-            raise
-        link(place, path)
-        return digest
-
-    def _check_stated(self, digest: str) -> None:
-        if self.remote.sha256 and digest != self.remote.sha256:
-            raise ModelError(
-                f"{self.remote.name}: came with SHA-256 {digest[:12]}, but the hub states "
-                f"{self.remote.sha256[:12]}; nothing was kept: run the same command again"
-            )
+from soundstage.stages.weights.published.origins import CheckHash, Offer, check_contents, link
 
 
 class HubOrigin:
-    """A hub.
+    """A hub; its files are kept in the cache of `huggingface_hub` and linked from there.
 
     Args:
         hub: the hub.
@@ -97,45 +25,45 @@ class HubOrigin:
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
 
-    def offer(self, model: PublishedModel, file: PublishedFile, revision: str) -> HubOffer | None:
+    def offer(self, model: PublishedModel, file: PublishedFile, revision: str) -> Offer | None:
         """Asks the hub for a file."""
         remote = self._hub.look_up(model.repository, file.path, revision)
-        return None if remote is None else HubOffer(self._hub, remote, file, revision)
+        if remote is None:
+            return None
+        total_bytes = remote.bytes or 0
+        return Offer(
+            total_bytes,
+            0 if self._cached(remote) else total_bytes,
+            self._hub.cache,
+            f"{self._hub.endpoint}/{remote.repository} at {remote.commit[:12]}",
+            partial(self._install, file, remote, revision),
+            "the hub states it" if remote.sha256 else "",
+            remote.commit,
+        )
 
     def missing(self, model: PublishedModel, file: PublishedFile) -> DownloadError:
         """Returns the error for a file that the hub does not have."""
         return refused(f"{model.repository}/{file.path}", 404, None)
 
+    def _cached(self, remote: Remote) -> Path | None:
+        return self._hub.cached(remote.repository, remote.path, remote.commit)
 
-@dataclass(frozen=True)
-class CachedOffer:
-    """A file in the cache; see `Offer`."""
-
-    path: Path
-    file: PublishedFile
-    commit: str
-    room_in: Path
-    stated: str = ""
-    room_bytes: int = 0
-
-    @property
-    def total_bytes(self) -> int:
-        """The file's size."""
-        return self.path.stat().st_size
-
-    @property
-    def origin(self) -> str:
-        """The cache and the commit."""
-        return f"the cache, at {self.commit[:12]}"
-
-    def bring(self, place: Path, check: Check, moved: Moved) -> str:
-        """Links to the file; the cache stays as it is, even if the file is refused."""
-        digest = file_sha256(self.path)
-        moved(self.total_bytes)
-        check(digest)
-        check_contents(self.file, self.path)
-        link(place, self.path)
-        return digest
+    def _install(
+        self,
+        file: PublishedFile,
+        remote: Remote,
+        revision: str,
+        target: Path,
+        check_hash: CheckHash,
+        moved: Moved,
+    ) -> str:
+        cached = self._cached(remote)
+        if cached is not None:
+            moved(remote.bytes or 0)
+            with suppress(ModelError):  # a damaged file was discarded: it is fetched again
+                return _checked_and_linked(file, remote, cached, target, check_hash)
+        fetched = self._hub.fetch(remote, revision, moved)
+        return _checked_and_linked(file, remote, fetched, target, check_hash)
 
 
 class CacheOrigin:
@@ -148,20 +76,56 @@ class CacheOrigin:
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
 
-    def offer(
-        self, model: PublishedModel, file: PublishedFile, revision: str
-    ) -> CachedOffer | None:
-        """Finds a file in the cache."""
+    def offer(self, model: PublishedModel, file: PublishedFile, revision: str) -> Offer | None:
+        """Looks for a file in the cache."""
         path = self._hub.cached(model.repository, file.path, revision)
         if path is None:
             return None
         # The cache has a folder for each commit, and in it the repository's tree.
-        depth = len(Path(file.path).parts)
-        return CachedOffer(path, file, path.parents[depth - 1].name, self._hub.cache)
+        commit = path.parents[len(Path(file.path).parts) - 1].name
+        return Offer(
+            path.stat().st_size,
+            0,
+            self._hub.cache,
+            f"the cache, at {commit[:12]}",
+            partial(_checked_link, file, path),
+            commit=commit,
+        )
 
     def missing(self, model: PublishedModel, file: PublishedFile) -> DownloadError:
         """Returns the error for a file that the cache does not have."""
         return DownloadError(
-            f"{model.repository}/{file.path}: not in the cache, and --offline sends no requests; "
-            f"`soundstage models download {model.name}` fetches it"
+            f"{model.repository}/{file.path}: not in the cache; without --offline, `soundstage "
+            f"models download {model.name}` fetches it"
         )
+
+
+def _checked_and_linked(
+    file: PublishedFile, remote: Remote, path: Path, target: Path, check_hash: CheckHash
+) -> str:
+    """Links to a file of the cache, or discards it there if it is refused."""
+
+    def check(digest: str) -> None:
+        if remote.sha256 and digest != remote.sha256:
+            raise ModelError(
+                f"{remote.name}: came with SHA-256 {digest[:12]}, but the hub states "
+                f"{remote.sha256[:12]}; nothing was kept: run the same command again"
+            )
+        check_hash(digest)
+
+    try:
+        return _checked_link(file, path, target, check, lambda done_bytes: None)
+    except ModelError:
+        discard(path)
+        raise
+
+
+def _checked_link(
+    file: PublishedFile, path: Path, target: Path, check_hash: CheckHash, moved: Moved
+) -> str:
+    digest = file_sha256(path)
+    moved(path.stat().st_size)
+    check_hash(digest)
+    check_contents(file, path)
+    link(target, path)
+    return digest

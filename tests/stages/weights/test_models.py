@@ -126,7 +126,7 @@ def test_a_preset_without_its_models_names_them_all_and_the_command(home, preset
     done = run("generate", "--preset", preset, "x", "--output", home / "never.wav")
     assert done.code == 5
     line = told(done.stderr)
-    assert f"needs depthformer-{preset}, spectrostream, musiccoca" in line
+    assert f"needs musiccoca, depthformer-{preset}, spectrostream" in line
     assert f"`soundstage models download {preset}`" in line
 
 
@@ -206,7 +206,7 @@ def test_files_put_there_by_hand_are_verified_without_a_record(home):
     place.write_bytes(scraps()[BASE_TAR])
     done = run("models", "verify", "depthformer-base")
     assert done.code == 0
-    assert "which nobody vouches for; 2 arrays" in done.stdout
+    assert "not recorded and so not checked; 2 arrays" in done.stdout
     place.write_bytes(scraps()[BASE_TAR][:-20_000])
     assert run("models", "verify", "depthformer-base").code == 5
 

@@ -73,7 +73,7 @@ def test_hashes_are_recorded_first_and_checked_from_then_on(hub):
     asked = len(hub.asked)
     again = fetch(hub, "base")
     assert again.code == 0
-    assert again.stdout.count("there, as recorded") == 10
+    assert again.stdout.count("present, as recorded") == 10
     assert len(hub.asked) == asked
     records = json.loads((models_folder() / "records.json").read_text())
     entry = records["files"]["depthformer-base:checkpoints/llm_base_x4286_c1860k.tar"]
@@ -90,7 +90,7 @@ def test_a_damaged_file_of_the_cache_comes_again(hub):
     assert run("models", "verify", "depthformer-base").code == 5
     done = fetch(hub)
     assert done.code == 0
-    assert "damaged; it comes again" in done.stdout
+    assert "damaged; fetching it again" in done.stdout
     assert "as recorded" in done.stdout
     assert (models_folder() / "depthformer-base.tar").read_bytes() == scraps()[BASE_TAR]
     assert run("models", "verify", "depthformer-base").code == 0
@@ -228,7 +228,7 @@ def test_an_optional_file_may_be_missing(hub):
     del hub.files[MAPPER]
     done = fetch(hub, "musiccoca")
     assert done.code == 0
-    assert "musiccoca/mapper.tflite: not there" in done.stdout
+    assert "musiccoca/mapper.tflite: not available, and optional" in done.stdout
     assert run("models", "verify", "musiccoca").code == 0
 
 
@@ -289,7 +289,7 @@ def test_offline_takes_from_the_cache_and_asks_nobody(hub):
 
 
 def test_offline_and_a_mirror_do_not_go_together(hub):
-    assert "give one of them" in refused(fetch(hub, "depthformer-base", "--offline"), 2)
+    assert "exclude each other" in refused(fetch(hub, "depthformer-base", "--offline"), 2)
 
 
 @pytest.mark.parametrize("layout", ["repository", "repositories", "flat"])
