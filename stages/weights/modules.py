@@ -1,4 +1,4 @@
-"""Networks and their weights: built from a source of arrays, taken apart, and saved."""
+"""Loads weights into networks, and takes them out again to save them."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -56,17 +56,17 @@ def load_module(
 
     Args:
         make: builds the network; called once, abstractly.
-        source: where the arrays come from; stays open.
+        source: the arrays; stays open.
         published_name: turns a parameter's path, attribute names and list indices joined by
             slashes (`layers/0/mlp/wi_0/kernel`), into its published bare name.
-        device: where the arrays go; None = JAX's default.
-        dtype: the arrays' type there.
+        device: the device that holds the network; None = JAX's default.
+        dtype: the arrays' type on the device.
         initial: scaling of random weights instead of `default_initial`; unused for files.
-        elsewhere: beginnings of names in the source that belong to other networks.
+        elsewhere: prefixes of the names in the source that belong to other networks.
         in_float32: published names of arrays that stay float32 whatever `dtype` is.
 
     Raises:
-        WeightsError: arrays are missing, left over, of another shape, not finite or unreadable.
+        WeightsError: an array is missing, left over, of another shape, not finite or unreadable.
     """
     if initial is not None and isinstance(source, RandomSource):
         source = RandomSource(source.seed, initial)
@@ -77,7 +77,7 @@ def load_module(
     digest = hashlib.sha256()
 
     def put(name: str, array: np.ndarray) -> jax.Array:
-        # Rounded before it moves: the device never holds more than the final arrays.
+        # Rounded on the host, so that the device never holds more than the final arrays.
         kept = jnp.float32 if name in in_float32 else dtype
         return jax.device_put(array.astype(kept, copy=False), device)
 
@@ -92,11 +92,12 @@ def _filled(
     digest: "hashlib._Hash",
     put: Callable[[str, np.ndarray], jax.Array],
 ) -> Iterator[tuple[tuple, nnx.Variable]]:
-    """Reads one array after the other, in the order of names, which the digest depends on."""
+    """Yields one filled variable after the other, by name: the digest depends on the order."""
     for name in sorted(paths):
         path, leaf = paths[name]
         array = source.read(name, tuple(leaf.shape))
-        _check_array(source.note, name, array, tuple(leaf.shape))
+        check_shape(source.note, name, array.shape, tuple(leaf.shape))
+        check_finite(source.note, name, array)
         digest.update(name.encode())
         digest.update(array.reshape(-1).data)
         yield path, leaf.replace(put(name, array))
@@ -116,39 +117,34 @@ def _paths_by_name(
     return paths
 
 
-def _check_complete(source: ArraySource, wanted: Iterable[str], elsewhere: tuple[str, ...]) -> None:
+def _check_complete(source: ArraySource, needed: Iterable[str], elsewhere: tuple[str, ...]) -> None:
     names = source.names()
     if names is None:
         return
-    gaps = sorted(set(wanted) - set(names))
-    extra = sorted(name for name in set(names) - set(wanted) if not name.startswith(elsewhere))
-    faults = []
-    if gaps:
-        faults.append(f"lacks {_listed(gaps)}")
+    missing = sorted(set(needed) - set(names))
+    extra = sorted(name for name in set(names) - set(needed) if not name.startswith(elsewhere))
+    problems = []
+    if missing:
+        problems.append(f"lacks {_summary(missing)}")
     if extra:
-        faults.append(f"has {_listed(extra)}, which this network does not know")
-    if faults:
+        problems.append(f"has {_summary(extra)}, which this network does not know")
+    if problems:
         raise WeightsError(
-            f"{source.note}: {' and '.join(faults)}; use the weights that belong to the network "
+            f"{source.note}: {' and '.join(problems)}; use the weights that belong to the network "
             "and size chosen"
         )
 
 
-def _listed(names: list[str]) -> str:
+def _summary(names: list[str]) -> str:
     shown = ", ".join(names[:SHOWN_NAMES])
     more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
     return f"{len(names)} array{'s' if len(names) > 1 else ''} ({shown}{more})"
 
 
-def _check_array(note: str, name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
-    check_shape(note, name, array.shape, shape)
-    check_finite(note, name, array)
-
-
 def parameter_arrays(
     module: nnx.Module, published_name: Callable[[str], str]
 ) -> dict[str, np.ndarray]:
-    """The float32 arrays of a network by published name."""
+    """Returns the arrays of a network by published name, as float32."""
     paths = _paths_by_name(nnx.state(module), published_name)
     return {
         name: np.asarray(jax.device_get(leaf[...])).astype(np.float32)
@@ -159,7 +155,7 @@ def parameter_arrays(
 def save_safetensors(
     arrays: Mapping[str, np.ndarray], path: Path, metadata: Mapping[str, str]
 ) -> None:
-    """Writes arrays, such as those of `parameter_arrays`, to a safetensors file, atomically.
+    """Writes float32 arrays, such as those of `parameter_arrays`, to a safetensors file atomically.
 
     Args:
         arrays: float32, by published name.
@@ -167,6 +163,6 @@ def save_safetensors(
         metadata: strings kept in the file's header.
 
     Raises:
-        OSError: the folder cannot be written to.
+        OSError: the folder cannot be written.
     """
     write_safetensors(arrays, path, metadata)

@@ -21,7 +21,7 @@ def open_source(text: str) -> ArraySource:
             NAME.safetensors, NAME.tar or NAME/.
 
     Raises:
-        WeightsError: there is nothing there, or it is none of these.
+        WeightsError: nothing is found, or what is found is none of these.
     """
     if text.startswith("random:"):
         return _open_random(text)
@@ -33,7 +33,7 @@ def open_source(text: str) -> ArraySource:
 
 
 def closing_source(text: str) -> AbstractContextManager[ArraySource]:
-    """`open_source` for a `with` statement, which closes the files at its end."""
+    """Opens weights as `open_source` does, for a `with` statement."""
     return closing(open_source(text))
 
 
@@ -45,20 +45,20 @@ def _open_random(text: str) -> RandomSource:
 
 
 def shipped_folder() -> Path:
-    """Where the weights are that ship with soundstage."""
+    """Returns the folder of the weights that ship with soundstage."""
     return Path(str(files("soundstage.stages.demo_weights")))
 
 
 def open_shipped(name: str, folder: Path) -> SafetensorsSource:
-    """Opens weights that ship with soundstage: NAME.safetensors in `folder`.
+    """Opens the weights NAME.safetensors of `folder`, the folder of shipped weights.
 
     Raises:
-        WeightsError: there are none of that name; lists those that there are.
+        WeightsError: the folder has none of that name; lists those that it has.
     """
     shipped = sorted(path.stem for path in folder.glob("*.safetensors"))
     if name not in shipped:
-        there = ", ".join(f"package:{stem}" for stem in shipped) or "none in this copy"
-        raise WeightsError(f"package:{name}: soundstage ships no such weights; it has {there}")
+        names = ", ".join(f"package:{stem}" for stem in shipped) or "none in this copy"
+        raise WeightsError(f"package:{name}: soundstage ships no such weights; it has {names}")
     return SafetensorsSource([folder / f"{name}.safetensors"])
 
 
@@ -67,10 +67,10 @@ def _open_model(name: str) -> ArraySource:
     for path in candidates:
         if path.exists():
             return _open_path(path)
-    looked = ", ".join(str(path) for path in candidates)
+    paths = ", ".join(str(path) for path in candidates)
     raise WeightsError(
-        f"no weights called {name}: looked for {looked}; published models come with `soundstage "
-        f"models download NAME`; else put them there, give a path (./{name} for a local one), or "
+        f"no weights called {name}: looked for {paths}; fetch a published model with `soundstage "
+        f"models download NAME`, put a file there, give a path (./{name} for a local one), or "
         "use random:0 for random weights (noise, not music: for tests)"
     )
 
@@ -83,11 +83,11 @@ def _open_path(path: Path) -> ArraySource:
         )
     if path.is_file() and path.suffix == ".safetensors":
         return SafetensorsSource([path])
-    if path.is_dir() and (found := sorted(path.glob("*.safetensors"))):
-        return SafetensorsSource(found)
+    if path.is_dir() and (parts := sorted(path.glob("*.safetensors"))):
+        return SafetensorsSource(parts)
     if is_t5x(path):
         return T5xSource(path)
     raise WeightsError(
         f"{path}: neither a .safetensors file, nor a folder of them, nor a T5X checkpoint "
-        "(a folder or .tar with a file called checkpoint, or target.* folders)"
+        "(a folder or .tar with a file called checkpoint or with target.* folders)"
     )

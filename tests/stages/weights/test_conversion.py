@@ -69,7 +69,7 @@ def test_other_networks_of_a_file_stay_out(tmp_path):
 @pytest.mark.parametrize(
     ("text", "shapes", "dtype", "why"),
     [
-        ("random:0", None, "float32", "no file of them"),
+        ("random:0", None, "float32", "random weights have no file to convert"),
         (None, {"other/kernel": (2, 2)}, "float32", "neither a Depthformer nor a SpectroStream"),
         (None, CODEC, "bfloat16", "computes in float32"),
     ],

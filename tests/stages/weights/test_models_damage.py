@@ -22,15 +22,15 @@ def swapped(content: bytes) -> bytes:
 
 
 BROKEN = {
-    "nothing": (lambda c: b"", "no complete tar archive"),
-    "noise": (lambda c: bytes(range(256)) * 40, "no complete tar archive"),
-    "cut": (lambda c: c[: len(c) // 2], "cut off|no complete tar|incomplete|no folder"),
-    "another-file": (swapped, "no complete tar archive"),
+    "nothing": (lambda c: b"", "not a complete tar archive"),
+    "noise": (lambda c: bytes(range(256)) * 40, "not a complete tar archive"),
+    "cut": (lambda c: c[: len(c) // 2], "cut off|not a complete tar|incomplete|no folder"),
+    "another-file": (swapped, "not a complete tar archive"),
     "climbs-out": (lambda c: with_member(c, "../../escape"), "leaves the archive"),
     "absolute": (lambda c: with_member(c, "/tmp/escape"), "leaves the archive"),
-    "link": (lambda c: with_member(c, "target.a/0", kind=tarfile.SYMTYPE), "no plain file"),
+    "link": (lambda c: with_member(c, "target.a/0", kind=tarfile.SYMTYPE), "not a plain file"),
     "huge": (lambda c: with_member(c, "target.a/0", size=1 << 45), "cut off"),
-    "sparse": (lambda c: with_member(c, "target.a/0", kind=tarfile.GNUTYPE_SPARSE), "no plain"),
+    "sparse": (lambda c: with_member(c, "target.a/0", kind=tarfile.GNUTYPE_SPARSE), "not a plain"),
 }  # fmt: skip
 
 
