@@ -15,8 +15,9 @@ from huggingface_hub import constants
 from model_commands import blob, fetch, leftovers, refused
 from model_files import BASE_TAR, ENCODER, LARGE_TAR, MRT1, MRT2, scraps
 
+from soundstage.errors import DownloadError
 from soundstage.stages.weights.models_folder import models_folder
-from soundstage.stages.weights.published.hub import PATIENCE_S, Hub
+from soundstage.stages.weights.published.hub import PATIENCE_S, Hub, Remote
 from soundstage.stages.weights.sources import open_source
 
 BASE_TAR_IN_HUB = (MRT1, BASE_TAR.removeprefix(f"{MRT1}/"))
@@ -253,6 +254,26 @@ def test_refusal_by_the_hub_is_one_line(hub, status, headers, reason):
     line = refused(fetch(hub), 8)
     assert reason in line
     assert ("630 s" in line) == (status == 429)
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [(403, "the hub refuses it (403)"), (404, "no such file (404)"), (503, "answers 503")],
+)
+def test_refusal_after_the_look_up_is_one_error(hub, impatient, status, reason):
+    client = Hub(hub.url, lambda line: None)
+    remote = client.look_up(*BASE_TAR_IN_HUB, "main")
+    hub.refusals[BASE_TAR] = [(status, {})] * 10
+    with pytest.raises(DownloadError) as caught:
+        client.fetch(remote, "main", lambda done_bytes: None)
+    assert reason in str(caught.value)
+
+
+def test_hub_that_goes_away_after_the_look_up_is_one_error(home, impatient):
+    remote = Remote(*BASE_TAR_IN_HUB, COMMIT, "0" * 64, 1000)
+    client = Hub("http://127.0.0.1:9", lambda line: None)
+    with pytest.raises(DownloadError, match="the hub cannot be reached"):
+        client.fetch(remote, "main", lambda done_bytes: None)
 
 
 def test_unreachable_hub_is_one_line():
