@@ -41,8 +41,8 @@ def home(tmp_path, monkeypatch):
 @pytest.fixture
 def hub(home):
     """A hub with every published file, at the size of scraps."""
-    from hub_server import Shelf, serving
+    from hub_server import LocalHub, serving
     from model_files import scraps
 
-    with serving(Shelf(dict(scraps()))) as shelf:
-        yield shelf
+    with serving(LocalHub(dict(scraps()))) as local_hub:
+        yield local_hub

@@ -11,8 +11,9 @@ import numpy as np
 from soundstage.stages.depthformer.compact import unfolded
 from soundstage.stages.depthformer.config import DepthformerConfig
 from soundstage.stages.depthformer.model import Depthformer, published_name
-from soundstage.stages.weights.random_weights import Initial
-from soundstage.stages.weights.sources import ArraySource, default_initial, load_module
+from soundstage.stages.weights.array_source import ArraySource
+from soundstage.stages.weights.modules import load_module
+from soundstage.stages.weights.random_weights import Initial, default_initial
 
 TEMPORAL_BIAS = "decoder/decoder/temporal_decoder/relpos_bias/rel_embedding"
 HEAD = "decoder/logits_dense/kernel"

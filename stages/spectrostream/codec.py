@@ -13,7 +13,8 @@ from soundstage.stages.spectrostream.config import SpectroStreamConfig
 from soundstage.stages.spectrostream.network import PARTS, SpectroStream, published_name
 from soundstage.stages.spectrostream.stft import Stft
 from soundstage.stages.spectrostream.streaming import Memory, decode_on
-from soundstage.stages.weights.sources import ArraySource, load_module
+from soundstage.stages.weights.array_source import ArraySource
+from soundstage.stages.weights.modules import load_module
 
 M = TypeVar("M", bound=nnx.Module)
 

@@ -14,9 +14,9 @@ from soundstage.stages.ports import STYLE_EMBEDDING, STYLE_TOKENS
 from soundstage.stages.style.codebooks import load_codebooks
 from soundstage.stages.style.features import TEXT_FEATURES, ClipFeatures, text_features
 from soundstage.stages.style.prompts import PROMPT_INPUTS, blend_rows, refusal, unit
-from soundstage.stages.weights.array_source import arrays_digest
+from soundstage.stages.weights.array_source import WeightsError, arrays_digest
 from soundstage.stages.weights.published.missing import lacking
-from soundstage.stages.weights.sources import WeightsError, closing_source
+from soundstage.stages.weights.sources import closing_source
 
 
 @dataclass(frozen=True)

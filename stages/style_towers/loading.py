@@ -9,10 +9,11 @@ import numpy as np
 from soundstage.stages.style_towers.config import TINY, config_of
 from soundstage.stages.style_towers.network import StyleTowers
 from soundstage.stages.style_towers.text import HashedWords, SentencePieces, Vocabulary
-from soundstage.stages.weights.array_source import WeightsError, arrays_digest
+from soundstage.stages.weights.array_source import ArraySource, WeightsError, arrays_digest
+from soundstage.stages.weights.modules import load_module
 from soundstage.stages.weights.random_weights import RandomSource
 from soundstage.stages.weights.safetensors_files import SafetensorsSource
-from soundstage.stages.weights.sources import ArraySource, closing_source, load_module
+from soundstage.stages.weights.sources import closing_source
 
 BASIS = "basis/kernel"
 VOCABULARY = "text/vocabulary"

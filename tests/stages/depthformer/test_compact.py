@@ -21,8 +21,9 @@ from soundstage.stages.depthformer.loading import load_depthformer
 from soundstage.stages.depthformer.model import Depthformer, published_name
 from soundstage.stages.depthformer.vocabulary import Vocabulary
 from soundstage.stages.weights.array_source import WeightsError
+from soundstage.stages.weights.modules import parameter_arrays
 from soundstage.stages.weights.safetensors_files import write_safetensors
-from soundstage.stages.weights.sources import open_source, parameter_arrays
+from soundstage.stages.weights.sources import open_source
 
 FORMAT = Format(chunk_s=0.16, context_s=0.4, codec_levels=4, style_levels=3, prompt_style_levels=2)
 CONFIG = TINY.fitted(FORMAT)

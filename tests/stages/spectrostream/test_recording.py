@@ -8,7 +8,8 @@ import pytest
 
 from soundstage.stages.spectrostream.codec import load_codec
 from soundstage.stages.spectrostream.config import SpectroStreamConfig
-from soundstage.stages.weights.sources import WeightsError, closing_source
+from soundstage.stages.weights.array_source import WeightsError
+from soundstage.stages.weights.sources import closing_source
 
 HERE = Path(__file__).parents[4] / "shared" / "reference" / "spectrostream" / "A"
 

@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 
 from soundstage.graph.format import Format
 from soundstage.stages.style.stage import Embed, Quantize
-from soundstage.stages.weights.sources import WeightsError
+from soundstage.stages.weights.array_source import WeightsError
 
 FORMAT = Format(style_dim=64, codebook_size=32, style_levels=4, prompt_style_levels=3)
 

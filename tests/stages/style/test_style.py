@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from soundstage.graph.format import Format
 from soundstage.stages.style.prompts import LONGEST_TEXT_CHARACTERS, blend
 from soundstage.stages.style.stage import Embed
-from soundstage.stages.weights.sources import WeightsError
+from soundstage.stages.weights.array_source import WeightsError
 
 FORMAT = Format(style_dim=64, clip_s=1.0)
 CLIP_SAMPLES = FORMAT.dims["clip_sample"]

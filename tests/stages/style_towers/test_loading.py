@@ -11,7 +11,7 @@ from soundstage.stages.style_towers.config import TINY, TowersConfig, config_of
 from soundstage.stages.style_towers.loading import BASIS, VOCABULARY, load_towers
 from soundstage.stages.style_towers.network import StyleTowers
 from soundstage.stages.style_towers.text import SentencePieces
-from soundstage.stages.weights.sources import WeightsError
+from soundstage.stages.weights.array_source import WeightsError
 from soundstage.training.style.export import export_towers, make_basis
 from soundstage.training.style.model import Model
 from soundstage.training.style.vocabulary import learn_vocabulary
