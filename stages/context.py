@@ -45,7 +45,7 @@ class Pack:
         return {"prompt": prompt, "unprompted": self.vocabulary.unprompted(prompt)}
 
 
-class PackKnown:
+class PackKnown(Pack):
     """Writes the past and the style as `Pack` does, and hides what is not there yet.
 
     For models that were trained so: in the first chunks the style then is all that they see. The
@@ -63,12 +63,6 @@ class PackKnown:
     Raises:
         ValueError: a code is outside [0, codebook_size).
     """
-
-    inputs: ClassVar[dict[str, Port]] = {"context": CONTEXT, "style": STYLE_TOKENS}
-    outputs: ClassVar[dict[str, Port]] = {"prompt": PROMPT, "unprompted": PROMPT}
-
-    def __init__(self, params: None, format: Format, device: jax.Device) -> None:
-        self.vocabulary = Vocabulary.of(format)
 
     def __call__(self, context: np.ndarray, style: np.ndarray) -> dict[str, np.ndarray]:
         """Packs one tick's prompt and its unprompted twin."""

@@ -50,3 +50,13 @@ TOP_K = Port("int32", (), "top k", ">= 0, 0 = no cut", minimum=0)
 GUIDANCE = Port("float32", (), "guidance weight", "[0, 100], 0 = off", minimum=0.0, maximum=100.0)
 SEED = Port("int64", (), "seed", "[0, 2^63)", minimum=0)
 CHUNK = Port("int64", (), "chunk index", ">= 0", minimum=0)
+# The inputs of every stage that samples a chunk's tokens.
+SAMPLE_INPUTS: dict[str, Port] = {
+    "prompt": PROMPT,
+    "unprompted": PROMPT,
+    "temperature": TEMPERATURE,
+    "top_k": TOP_K,
+    "guidance": GUIDANCE,
+    "seed": SEED,
+    "chunk": CHUNK,
+}

@@ -10,18 +10,7 @@ import numpy as np
 from soundstage.graph.format import Format
 from soundstage.graph.port import Port
 from soundstage.stages.depthformer.vocabulary import MASK, NOTHING, Vocabulary, llm_to_rvq
-from soundstage.stages.ports import (
-    AUDIO,
-    CHUNK,
-    CONTEXT,
-    FADED_AUDIO,
-    GUIDANCE,
-    PROMPT,
-    SEED,
-    TEMPERATURE,
-    TOKENS,
-    TOP_K,
-)
+from soundstage.stages.ports import AUDIO, CONTEXT, FADED_AUDIO, SAMPLE_INPUTS, TOKENS
 
 if TYPE_CHECKING:
     import jax
@@ -184,15 +173,7 @@ class RandomSample:
         tokens: int32 [row, frame, level]; a function of the row's inputs alone.
     """
 
-    inputs: ClassVar[dict[str, Port]] = {
-        "prompt": PROMPT,
-        "unprompted": PROMPT,
-        "temperature": TEMPERATURE,
-        "top_k": TOP_K,
-        "guidance": GUIDANCE,
-        "seed": SEED,
-        "chunk": CHUNK,
-    }
+    inputs: ClassVar[dict[str, Port]] = SAMPLE_INPUTS
     outputs: ClassVar[dict[str, Port]] = {"tokens": TOKENS}
 
     STEP = 0.04

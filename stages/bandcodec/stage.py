@@ -12,6 +12,8 @@ from soundstage.graph.port import Port
 from soundstage.stages.bandcodec.codec import LATE_FRAMES, BandCodec, load_bandcodec, memory_size
 from soundstage.stages.bandcodec.measures import MEASURES
 from soundstage.stages.ports import AUDIO, CODEC_MEMORY, TOKENS
+from soundstage.stages.settings_checks import check_weights_setting, format_mismatches
+from soundstage.stages.streaming_encoder import encode_after
 from soundstage.stages.weights.published.missing import lacking
 from soundstage.stages.weights.sources import closing_source
 
@@ -37,10 +39,7 @@ class BandCodecParams:
     weights: str
 
     def __post_init__(self) -> None:
-        if not isinstance(self.weights, str) or not self.weights:
-            raise ValueError(
-                f"weights must be random:SEED, a path, or the name of a model, got {self.weights!r}"
-            )
+        check_weights_setting(self.weights)
 
 
 def check_music(format: Format) -> None:
@@ -49,7 +48,7 @@ def check_music(format: Format) -> None:
     Raises:
         ValueError: listing every disagreement and what the format should say.
     """
-    _refuse(
+    _check_sizes(
         ("sample_rate_hz", format.sample_rate_hz, MEASURES.sample_rate_hz),
         ("channels", format.channels, MEASURES.channels),
         ("samples per frame", format.frame_samples, MEASURES.frame_samples),
@@ -60,21 +59,17 @@ def check_music(format: Format) -> None:
 
 def _check_streaming(format: Format) -> None:
     check_music(format)
-    _refuse(
+    _check_sizes(
         ("codec_memory", format.codec_memory, memory_size(MEASURES)),
         # Whoever joins audio to the start of the music counts on its being fade_s late.
         ("frames in fade_s", format.fade_frames, LATE_FRAMES),
     )
 
 
-def _refuse(*pairs: tuple[str, int, int]) -> None:
-    faults = [
-        f"{name} is {found} in [format], but the codec has {wanted}"
-        for name, found, wanted in pairs
-        if found != wanted
-    ]
-    if faults:
-        raise ValueError("; ".join(faults))
+def _check_sizes(*sizes: tuple[str, int, int]) -> None:
+    problems = format_mismatches(*sizes)
+    if problems:
+        raise ValueError("; ".join(problems))
 
 
 def _load(params: BandCodecParams, device: jax.Device) -> tuple[BandCodec, str, str]:
@@ -113,7 +108,7 @@ class Encode:
         return {"tokens": self._codec.encode(audio, self._levels)}
 
 
-class EncodeOn:
+class EncodeStreaming:
     """Turns audio that follows on the audio before it into tokens.
 
     The frames at its start are those that the whole of both would have there; the last spectra see
@@ -140,17 +135,13 @@ class EncodeOn:
         check_music(format)
         self._codec, self.weights_digest, self.weights_note = _load(params, device)
         self._levels = format.codec_levels
-        self._lead = min(LEAD_FRAMES, format.dims["frame"])
-        self._lead_samples = self._lead * format.frame_samples
 
     def __call__(self, audio: np.ndarray, past: np.ndarray) -> dict[str, np.ndarray]:
         """Encodes one chunk of every row; compiles at the first call for a number of rows."""
-        lead = past[:, past.shape[1] - self._lead_samples :]
-        tokens = self._codec.encode(np.concatenate([lead, audio], axis=1), self._levels)
-        return {"tokens": np.ascontiguousarray(tokens[:, self._lead :])}
+        return {"tokens": encode_after(self._codec, past, audio, self._levels, LEAD_FRAMES)}
 
 
-class DecodeOn:
+class DecodeStreaming:
     """Renders a chunk's tokens as audio that follows on the chunk before, without a seam.
 
     The audio is `fade_s` late, two frames: the codec looks a frame ahead, and the windows of its

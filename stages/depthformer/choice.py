@@ -181,41 +181,6 @@ class Addressed:
 
 
 @dataclass(frozen=True)
-class Original:
-    """Samples with the original's threefry noise, for comparison with its recordings.
-
-    Each row gets what a run of the original with that row alone would: the key of the seed plus
-    the chunk index (their sum below 2^32) is split once a step, and noise is drawn for two rows
-    of which the first counts. Source: the Depthformer numerics spec, "Random numbers".
-    """
-
-    def start(self, sampling: Sampling) -> jax.Array:
-        """The key of seed + chunk."""
-        low = sampling.seed[:, 1] + sampling.chunk[:, 1]
-        words = jnp.stack([jnp.zeros_like(low), low], axis=1)
-        return jax.random.wrap_key_data(words, impl="threefry2x32")
-
-    def noise(
-        self, keys: jax.Array, frame: jax.Array, levels: int, choices: int
-    ) -> tuple[jax.Array, jax.Array]:
-        """Splits every row's key once a step; the address of the step does not matter."""
-
-        def split(keys: jax.Array, _: None) -> tuple[jax.Array, jax.Array]:
-            use, following = jnp.split(jax.vmap(jax.random.split)(keys), 2, axis=1)
-            return following[:, 0], use[:, 0]
-
-        def drawn(key: jax.Array) -> jax.Array:
-            return jax.random.gumbel(key, (2, choices), jnp.float32)[0]
-
-        following, used = jax.lax.scan(split, keys, length=levels)
-        return jax.vmap(jax.vmap(drawn))(used), following
-
-    def choose(self, logits: jax.Array, sampling: Sampling, noise: jax.Array) -> jax.Array:
-        """See `sampled`."""
-        return sampled(logits, sampling, noise)
-
-
-@dataclass(frozen=True)
 class Greedy:
     """Takes the largest logit whatever the temperature: what the others do at temperature 0."""
 

@@ -12,8 +12,9 @@ from soundstage.graph.port import Port
 from soundstage.stages.depthformer.config import Size, config_of_size
 from soundstage.stages.depthformer.loading import load_depthformer
 from soundstage.stages.depthformer.sampler import ChunkSampler
-from soundstage.stages.ports import CHUNK, GUIDANCE, PROMPT, SEED, TEMPERATURE, TOKENS, TOP_K
+from soundstage.stages.ports import SAMPLE_INPUTS, TOKENS
 from soundstage.stages.row_groups import RowGroups, cores
+from soundstage.stages.settings_checks import check_weights_setting
 from soundstage.stages.weights.published.missing import lacking
 from soundstage.stages.weights.sources import closing_source
 
@@ -47,10 +48,7 @@ class SampleParams:
             raise ValueError(
                 f"dtype must be one of {', '.join(get_args(ActivationType))}, got {self.dtype!r}"
             )
-        if not isinstance(self.weights, str) or not self.weights:
-            raise ValueError(
-                f"weights must be random:SEED, a path, or the name of a model, got {self.weights!r}"
-            )
+        check_weights_setting(self.weights)
 
 
 class Sample:
@@ -72,15 +70,7 @@ class Sample:
         WeightsError: the weights cannot be used.
     """
 
-    inputs: ClassVar[dict[str, Port]] = {
-        "prompt": PROMPT,
-        "unprompted": PROMPT,
-        "temperature": TEMPERATURE,
-        "top_k": TOP_K,
-        "guidance": GUIDANCE,
-        "seed": SEED,
-        "chunk": CHUNK,
-    }
+    inputs: ClassVar[dict[str, Port]] = SAMPLE_INPUTS
     outputs: ClassVar[dict[str, Port]] = {"tokens": TOKENS}
     Params: ClassVar[type] = SampleParams
     lacking = staticmethod(lacking)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
@@ -22,10 +21,10 @@ from soundstage.stages.musiccoca.files import (
     read_files,
 )
 from soundstage.stages.musiccoca.litert import TfliteGraph
-from soundstage.stages.musiccoca.memory import Memory
+from soundstage.stages.musiccoca.memory import EmbeddingCache
 from soundstage.stages.musiccoca.text import load_vocabulary
 from soundstage.stages.ports import STYLE_EMBEDDING
-from soundstage.stages.style.prompts import PROMPT_INPUTS, blend_rows, refusal
+from soundstage.stages.style.prompts import PROMPT_INPUTS, PromptEmbedder, refusal
 from soundstage.stages.weights.array_source import WeightsError
 from soundstage.stages.weights.published.missing import lacking
 
@@ -61,7 +60,7 @@ class EmbedParams:
             raise ValueError(f"mapper_seed must be in [0, 2^32), got {self.mapper_seed}")
 
 
-class Embed:
+class Embed(PromptEmbedder):
     """Places prompts in the style space with MusicCoCa, the published style model.
 
     Prompts are embedded one by one, so that what a prompt becomes depends on nothing else. An
@@ -112,20 +111,10 @@ class Embed:
             graph(AUDIO_PREPROCESSOR), graph(MUSIC_ENCODER), format.dims["clip_sample"], width
         )
         self._map = Mapper(graph(MAPPER), params.mapper_seed, width) if params.mapper else None
-        self._memory = Memory(REMEMBERED)
+        self._memory = EmbeddingCache(REMEMBERED)
 
-    def __call__(
-        self,
-        texts: Sequence[Sequence[str]],
-        text_weights: Sequence[np.ndarray],
-        clips: Sequence[np.ndarray],
-        clip_weights: Sequence[np.ndarray],
-    ) -> dict[str, np.ndarray]:
-        """Embeds and blends the prompts of every row."""
-        rows = zip(texts, text_weights, clips, clip_weights, strict=True)
-        return {"embedding": blend_rows(rows, self._embed_text, self._embed_clip)}
-
-    def _embed_text(self, text: str) -> np.ndarray:
+    def embed_text(self, text: str) -> np.ndarray:
+        """Embeds one text as float32 [style_dim], of any length."""
         digest = hashlib.sha256(text.encode("utf-8", "replace")).digest()
         return self._memory.recall(b"text" + digest, partial(self._mapped_text, text))
 
@@ -133,6 +122,7 @@ class Embed:
         embedding = self._text(text)
         return embedding if self._map is None else self._map(embedding)
 
-    def _embed_clip(self, clip: np.ndarray) -> np.ndarray:
+    def embed_clip(self, clip: np.ndarray) -> np.ndarray:
+        """Embeds one clip, float32 [clip_sample], as float32 [style_dim], of any length."""
         digest = hashlib.sha256(clip.tobytes()).digest()
         return self._memory.recall(b"clip" + digest, partial(self._audio, clip))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 
-class Memory:
+class EmbeddingCache:
     """The last answers, by what was asked.
 
     Args:
@@ -42,6 +42,3 @@ class Memory:
             while len(self._answers) > self._most:
                 self._answers.popitem(last=False)
         return answer
-
-    def __len__(self) -> int:
-        return len(self._answers)

@@ -12,7 +12,7 @@ from soundstage.stages.spectrostream.blocks import Upsample, upsample_by_phases
 from soundstage.stages.spectrostream.config import SpectroStreamConfig
 from soundstage.stages.spectrostream.network import PARTS, SpectroStream, published_name
 from soundstage.stages.spectrostream.stft import Stft
-from soundstage.stages.spectrostream.streaming import Memory, decode_on
+from soundstage.stages.spectrostream.streaming import MemoryLayout, decode_on
 from soundstage.stages.weights.sources import ArraySource, load_module
 
 M = TypeVar("M", bound=nnx.Module)
@@ -62,9 +62,8 @@ class Codec:
         self._decoder = _Part("decoder", network.decoder)
         self._quantizer = _Part("quantizer", network.quantizer)
         self._stft = Stft(config.window_samples, config.hop_samples, config.fft_samples)
-        self._memory = Memory(config)
+        self._memory = MemoryLayout(config)
         self._jit_stft = jax.jit(self._stft.forward)
-        self._jit_istft = jax.jit(self._stft.inverse)
         self._jit_decode = jax.jit(self._decode, static_argnames="past_lookahead")
         self._jit_decode_on = jax.jit(self._decode_on)
         self._jit_encode = jax.jit(self._encode, static_argnames="levels")
@@ -109,17 +108,6 @@ class Codec:
             float32 [row, stft_frame, bin, feature_channel].
         """
         return np.asarray(self._jit_stft(self._with_channels(waveform)))
-
-    def waveform(self, features: np.ndarray) -> np.ndarray:
-        """Rebuilds audio from STFT features.
-
-        Args:
-            features: float32 [row, stft_frame, bin, feature_channel].
-
-        Returns:
-            float32 [row, stft_frame * hop, channel].
-        """
-        return np.asarray(self._jit_istft(self._put(features)))
 
     def encode_features(self, features: np.ndarray) -> np.ndarray:
         """Encodes STFT features to float32 [row, ceil(stft_frame / time_stride), feature]."""

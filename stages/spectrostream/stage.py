@@ -10,9 +10,11 @@ import numpy as np
 from soundstage.graph.format import Format
 from soundstage.graph.port import Port
 from soundstage.stages.ports import AUDIO, CODEC_MEMORY, CONTEXT, FADED_AUDIO, TOKENS
+from soundstage.stages.settings_checks import check_weights_setting, format_mismatches
 from soundstage.stages.spectrostream.codec import Codec, load_codec
 from soundstage.stages.spectrostream.config import DEMO, FULL, TINY, SpectroStreamConfig
-from soundstage.stages.spectrostream.streaming import Memory
+from soundstage.stages.spectrostream.streaming import MemoryLayout
+from soundstage.stages.streaming_encoder import encode_after
 from soundstage.stages.weights.published.missing import lacking
 from soundstage.stages.weights.sources import closing_source
 
@@ -46,10 +48,7 @@ class CodecParams:
     def __post_init__(self) -> None:
         if self.size not in get_args(Size):
             raise ValueError(f"size must be one of {', '.join(get_args(Size))}, got {self.size!r}")
-        if not isinstance(self.weights, str) or not self.weights:
-            raise ValueError(
-                f"weights must be random:SEED, a path, or the name of a model, got {self.weights!r}"
-            )
+        check_weights_setting(self.weights)
 
     @property
     def config(self) -> SpectroStreamConfig:
@@ -63,24 +62,19 @@ def check_format(config: SpectroStreamConfig, format: Format) -> None:
     Raises:
         ValueError: listing every disagreement and what the format should say.
     """
-    pairs = (
+    problems = format_mismatches(
         ("sample_rate_hz", format.sample_rate_hz, config.sample_rate_hz),
         ("channels", format.channels, config.channels),
         ("samples per frame", format.frame_samples, config.frame_samples),
         ("codebook_size", format.codebook_size, config.codes),
     )
-    faults = [
-        f"{name} is {found} in [format], but the codec has {wanted}"
-        for name, found, wanted in pairs
-        if found != wanted
-    ]
     if format.codec_levels > config.levels:
-        faults.append(
+        problems.append(
             f"codec_levels is {format.codec_levels} in [format], but the codec has at most "
             f"{config.levels}"
         )
-    if faults:
-        raise ValueError("; ".join(faults))
+    if problems:
+        raise ValueError("; ".join(problems))
 
 
 def _load(
@@ -122,7 +116,7 @@ class Encode:
         return {"tokens": self._codec.encode(audio, self._levels)}
 
 
-class EncodeOn:
+class EncodeStreaming:
     """Turns audio that follows on the audio before it into tokens.
 
     The frames at its start are those that the whole of both would have there: the codec looks back
@@ -149,14 +143,10 @@ class EncodeOn:
         parts = ("encoder", "quantizer")
         self._codec, self.weights_digest, self.weights_note = _load(params, format, device, parts)
         self._levels = format.codec_levels
-        self._lead = min(LEAD_FRAMES, format.dims["frame"])
-        self._lead_samples = self._lead * format.frame_samples
 
     def __call__(self, audio: np.ndarray, past: np.ndarray) -> dict[str, np.ndarray]:
         """Encodes one chunk of every row; compiles at the first call for a number of rows."""
-        lead = past[:, past.shape[1] - self._lead_samples :]
-        tokens = self._codec.encode(np.concatenate([lead, audio], axis=1), self._levels)
-        return {"tokens": np.ascontiguousarray(tokens[:, self._lead :])}
+        return {"tokens": encode_after(self._codec, past, audio, self._levels, LEAD_FRAMES)}
 
 
 class Decode:
@@ -197,7 +187,7 @@ class Decode:
         return {"audio": self._codec.decode(codes, past_lookahead=True)}
 
 
-class DecodeOn:
+class DecodeStreaming:
     """Renders a chunk's tokens as what follows on the chunk before, without a seam.
 
     The audio is that of one long decoding of all tokens there ever were, and as late as the codec
@@ -236,7 +226,7 @@ class DecodeOn:
 
 
 def _check_streaming(config: SpectroStreamConfig, format: Format) -> None:
-    needed = Memory(config).size
+    needed = MemoryLayout(config).size
     if format.codec_memory != needed:
         raise ValueError(
             f"codec_memory is {format.codec_memory} in [format], but this codec needs {needed}"

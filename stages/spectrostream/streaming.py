@@ -31,7 +31,7 @@ Pasts: TypeAlias = list[jax.Array]
 _Shape: TypeAlias = tuple[int, int, int]
 
 
-class Memory:
+class MemoryLayout:
     """How the memory of one stream is laid out: what it has seen, then layer after layer.
 
     The first number counts the frames seen so far, up to the lookahead: until then, what the
@@ -107,7 +107,7 @@ def _steps_back(unit: UnitShape) -> int:
 def decode_on(
     decoder: Decoder,
     stft: Stft,
-    layout: Memory,
+    layout: MemoryLayout,
     embeddings: jax.Array,
     memory: jax.Array,
 ) -> tuple[jax.Array, jax.Array]:

@@ -1,6 +1,7 @@
 """Prompts of one stream: when they are refused, and how their embeddings become one."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,33 +33,58 @@ def blend(embeddings: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return (shares[:, None] * embeddings).sum(axis=0).astype(np.float32)
 
 
-def blend_rows(
-    rows: Iterable[tuple[Sequence[str], np.ndarray, np.ndarray, np.ndarray]],
-    embed_text: Callable[[str], np.ndarray],
-    embed_clip: Callable[[np.ndarray], np.ndarray],
-) -> np.ndarray:
-    """Embeds and blends the prompts of every row.
+class PromptEmbedder(ABC):
+    """The common base of the `Embed` stages: a subclass embeds one text or clip, this class blends.
 
-    Args:
-        rows: a stream's values of `PROMPT_INPUTS`, in their order, for every stream.
-        embed_text: text -> float32 [style_dim].
-        embed_clip: float32 [clip_sample] -> float32 [style_dim].
-
-    Returns:
-        float32 [row, style_dim].
-
-    Raises:
-        ValueError: a row's prompts cannot be blended (see `refusal`); names the row.
+    Prompts are embedded one by one, so the embedding of a prompt depends on that prompt alone.
     """
-    blended: list[np.ndarray] = []
-    for row in rows:
-        reason = refusal(dict(zip(PROMPT_INPUTS, row, strict=True)))
+
+    @abstractmethod
+    def embed_text(self, text: str) -> np.ndarray:
+        """Embeds one text as float32 [style_dim]."""
+
+    @abstractmethod
+    def embed_clip(self, clip: np.ndarray) -> np.ndarray:
+        """Embeds one clip, float32 [clip_sample], as float32 [style_dim]."""
+
+    def __call__(
+        self,
+        texts: Sequence[Sequence[str]],
+        text_weights: Sequence[np.ndarray],
+        clips: Sequence[np.ndarray],
+        clip_weights: Sequence[np.ndarray],
+    ) -> dict[str, np.ndarray]:
+        """Embeds and blends the prompts of every row.
+
+        Args:
+            texts: the text prompts of each row.
+            text_weights: float32 [~text] a row.
+            clips: float32 [~clip, clip_sample] a row.
+            clip_weights: float32 [~clip] a row.
+
+        Returns:
+            embedding: float32 [row, style_dim].
+
+        Raises:
+            ValueError: a row's prompts cannot be blended (see `refusal`); names the row.
+        """
+        rows = zip(texts, text_weights, clips, clip_weights, strict=True)
+        return {"embedding": np.stack([self._row(index, *row) for index, row in enumerate(rows)])}
+
+    def _row(
+        self,
+        index: int,
+        texts: Sequence[str],
+        text_weights: np.ndarray,
+        clips: np.ndarray,
+        clip_weights: np.ndarray,
+    ) -> np.ndarray:
+        values = (texts, text_weights, clips, clip_weights)
+        reason = refusal(dict(zip(PROMPT_INPUTS, values, strict=True)))
         if reason:
-            raise ValueError(f"row {len(blended)}: {reason}")
-        texts, text_weights, clips, clip_weights = row
-        embeddings = [embed_text(text) for text in texts] + [embed_clip(clip) for clip in clips]
-        blended.append(blend(np.stack(embeddings), np.concatenate([text_weights, clip_weights])))
-    return np.stack(blended)
+            raise ValueError(f"row {index}: {reason}")
+        embeddings = [*map(self.embed_text, texts), *map(self.embed_clip, clips)]
+        return blend(np.stack(embeddings), np.concatenate([text_weights, clip_weights]))
 
 
 def refusal(values: Mapping[str, Any]) -> str | None:

@@ -1,6 +1,5 @@
 """Turns prompts into style tokens: an embedder with random weights, and the style quantizer."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -13,7 +12,7 @@ from soundstage.stages import rvq
 from soundstage.stages.ports import STYLE_EMBEDDING, STYLE_TOKENS
 from soundstage.stages.style.codebooks import load_codebooks
 from soundstage.stages.style.features import TEXT_FEATURES, ClipFeatures, text_features
-from soundstage.stages.style.prompts import PROMPT_INPUTS, blend_rows, refusal, unit
+from soundstage.stages.style.prompts import PROMPT_INPUTS, PromptEmbedder, refusal, unit
 from soundstage.stages.weights.array_source import arrays_digest
 from soundstage.stages.weights.published.missing import lacking
 from soundstage.stages.weights.sources import WeightsError, closing_source
@@ -30,7 +29,7 @@ class EmbedParams:
     weights: str = "random:0"
 
 
-class Embed:
+class Embed(PromptEmbedder):
     """Places prompts in the style space by random projection of letters and of mel statistics.
 
     It stands in for a trained embedder where none is at hand: equal prompts get equal
@@ -72,23 +71,14 @@ class Embed:
         self.clip_projection = clip  # [feature, style_dim]
         self.weights_digest = arrays_digest({"clip/kernel": clip, "text/kernel": text})
 
-    def __call__(
-        self,
-        texts: Sequence[Sequence[str]],
-        text_weights: Sequence[np.ndarray],
-        clips: Sequence[np.ndarray],
-        clip_weights: Sequence[np.ndarray],
-    ) -> dict[str, np.ndarray]:
-        """Embeds and blends the prompts of every row."""
-        rows = zip(texts, text_weights, clips, clip_weights, strict=True)
-        return {"embedding": blend_rows(rows, self._embed_text, self._embed_clip)}
-
-    def _embed_text(self, text: str) -> np.ndarray:
+    def embed_text(self, text: str) -> np.ndarray:
+        """Embeds one text as float32 [style_dim], at length 1."""
         features = text_features(text)
         used = np.flatnonzero(features)
         return unit((features[used, None] * self.text_projection[used]).sum(axis=0))
 
-    def _embed_clip(self, clip: np.ndarray) -> np.ndarray:
+    def embed_clip(self, clip: np.ndarray) -> np.ndarray:
+        """Embeds one clip, float32 [clip_sample], as float32 [style_dim], at length 1."""
         return unit((self.clip_features(clip)[:, None] * self.clip_projection).sum(axis=0))
 
 

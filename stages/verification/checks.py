@@ -4,7 +4,6 @@ import zlib
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import TextIO
 
 import numpy as np
 
@@ -12,7 +11,7 @@ from soundstage.stages.verification import depthformer, spectrostream
 from soundstage.stages.verification.recording import (
     ArrayVerdict,
     Ledger,
-    Recording,
+    OriginalRecording,
     VerificationReport,
     VerifyError,
     read_json,
@@ -20,17 +19,6 @@ from soundstage.stages.verification.recording import (
 from soundstage.stages.weights.array_source import ArraySource, WeightsError
 from soundstage.stages.weights.sources import open_source
 from soundstage.stages.weights.t5x import T5xSource
-
-__all__ = [
-    "ArrayVerdict",
-    "VerificationReport",
-    "VerifyError",
-    "print_heading",
-    "print_report",
-    "print_row",
-    "print_summary",
-    "verify",
-]
 
 CHECKS = {
     "depthformer": depthformer.check,
@@ -52,7 +40,7 @@ def verify(
         VerifyError: config, weights or recorded arrays are missing or damaged, or do not fit
             each other.
     """
-    recording = Recording.read(folder)
+    recording = OriginalRecording.read(folder)
     model = recording.config.get("model")
     if model not in CHECKS:
         known = " or ".join(f'"{name}"' for name in CHECKS)
@@ -122,35 +110,3 @@ def _check_manifest(path: Path, source: ArraySource, ledger: Ledger) -> None:
     ]
     note = f"wrong or missing: {', '.join(wrong[:3])}" if wrong else ""
     ledger.judge(f"manifest/crc32 of {len(tensors)} weights", len(wrong), 0, note)
-
-
-def print_row(row: ArrayVerdict, stream: TextIO) -> None:
-    """Prints one line: the array, its largest error, the tolerance, the verdict, a note."""
-    numbers = f"{'':>10} {'':>10}"
-    if row.error is not None and row.tolerance is not None:
-        numbers = f"{row.error:>10.3g} {row.tolerance:>10.3g}"
-    print(f"{row.name:<52} {numbers}  {row.status:<11}  {row.note}".rstrip(), file=stream)
-
-
-def print_heading(stream: TextIO) -> None:
-    """Prints what the columns of `print_row` are."""
-    columns = f"{'array':<52} {'max error':>10} {'tolerance':>10}  {'verdict':<11}  note"
-    print(columns, file=stream)
-
-
-def print_summary(report: VerificationReport, stream: TextIO) -> None:
-    """Prints the verdict on the whole recording in one line."""
-    counts = f"{report.count('ok')} ok, {report.count('FAIL')} FAIL"
-    counts += f", {report.count('not checked')} not checked"
-    verdict = "passed" if report.passed else "FAILED"
-    if not report.compared:
-        verdict += ": nothing could be checked"
-    print(f"{report.model} with {report.weights_note}: {counts}: {verdict}", file=stream)
-
-
-def print_report(report: VerificationReport, stream: TextIO) -> None:
-    """Prints heading, every row and the summary."""
-    print_heading(stream)
-    for row in report.rows:
-        print_row(row, stream)
-    print_summary(report, stream)

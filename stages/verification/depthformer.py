@@ -12,7 +12,7 @@ from soundstage.stages.depthformer.config import DepthformerConfig
 from soundstage.stages.verification.depthformer_network import RecordedDepthformer
 from soundstage.stages.verification.depthformer_runs import Runs
 from soundstage.stages.verification.depthformer_tolerances import Tolerances, rms
-from soundstage.stages.verification.recording import Ledger, Recording, VerifyError, guarded
+from soundstage.stages.verification.recording import Ledger, OriginalRecording, VerifyError, guarded
 from soundstage.stages.weights.array_source import ArraySource
 
 # The arrays that the README lists; "{}" is "" for the recorded past and "_fresh" for none.
@@ -39,7 +39,7 @@ class DepthformerCheck:
 
     def __init__(
         self,
-        recording: Recording,
+        recording: OriginalRecording,
         ledger: Ledger,
         network: RecordedDepthformer,
         source: ArraySource,
@@ -176,7 +176,7 @@ def _flat(array: np.ndarray) -> np.ndarray:
     return array.reshape(len(array), -1, *array.shape[3:])
 
 
-def check(recording: Recording, source: ArraySource, ledger: Ledger) -> None:
+def check(recording: OriginalRecording, source: ArraySource, ledger: Ledger) -> None:
     """Runs the Depthformer on every recorded input and compares.
 
     Args:
@@ -198,7 +198,7 @@ def check(recording: Recording, source: ArraySource, ledger: Ledger) -> None:
     Runs(checker.arrays, checker.keys, ledger, network, checker.tolerances).check()
 
 
-def _config(recording: Recording) -> DepthformerConfig:
+def _config(recording: OriginalRecording) -> DepthformerConfig:
     """The sizes; config.json need not say how many codes a level has."""
     values = dict(recording.config)
     for name, array in recording.arrays.items():

@@ -71,7 +71,7 @@ class VerificationReport:
 
 
 @dataclass(frozen=True)
-class Recording:
+class OriginalRecording:
     """What a folder holds.
 
     Attributes:
@@ -85,7 +85,7 @@ class Recording:
     arrays: Mapping[str, np.ndarray]
 
     @classmethod
-    def read(cls, folder: Path) -> "Recording":
+    def read(cls, folder: Path) -> "OriginalRecording":
         """Reads everything but the weights.
 
         Raises:
@@ -157,7 +157,7 @@ class Ledger:
         rows: what has come.
     """
 
-    recording: Recording
+    recording: OriginalRecording
     on_row: Callable[[ArrayVerdict], None]
     rows: list[ArrayVerdict] = field(default_factory=list)
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from soundstage.stages.spectrostream.codec import Codec, load_codec
 from soundstage.stages.spectrostream.config import SpectroStreamConfig
-from soundstage.stages.verification.recording import Ledger, Recording, VerifyError, guarded
+from soundstage.stages.verification.recording import Ledger, OriginalRecording, VerifyError, guarded
 from soundstage.stages.weights.array_source import ArraySource
 
 # Two correct float32 implementations differ by 1.1e-6 of the largest magnitude.
@@ -34,7 +34,7 @@ LAYOUT = {
 }
 
 
-def check(recording: Recording, source: ArraySource, ledger: Ledger) -> None:
+def check(recording: OriginalRecording, source: ArraySource, ledger: Ledger) -> None:
     """Runs the codec on every recorded input and compares.
 
     Args:
@@ -64,7 +64,7 @@ class CodecCheck:
     """The comparisons, file by file."""
 
     def __init__(
-        self, recording: Recording, ledger: Ledger, codec: Codec, source: ArraySource
+        self, recording: OriginalRecording, ledger: Ledger, codec: Codec, source: ArraySource
     ) -> None:
         self.arrays = recording.arrays
         self.recording = recording

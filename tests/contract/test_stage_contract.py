@@ -31,27 +31,27 @@ from soundstage.stages.bandcodec.codec import memory_size
 from soundstage.stages.bandcodec.measures import MEASURES
 from soundstage.stages.context import Pack
 from soundstage.stages.spectrostream.config import TINY
-from soundstage.stages.spectrostream.streaming import Memory
+from soundstage.stages.spectrostream.streaming import MemoryLayout
 
 ROOT = Path(__file__).parents[2]
 FORMAT = Format(
-    chunk_s=0.24, context_s=0.48, style_dim=32, clip_s=0.5, codec_memory=Memory(TINY).size
+    chunk_s=0.24, context_s=0.48, style_dim=32, clip_s=0.5, codec_memory=MemoryLayout(TINY).size
 )
 MUSICCOCA = str(ROOT / "tests" / "golden" / "musiccoca")
 
 # Settings for the contract: small sizes, random weights, or small files where a stage has none.
 # A stage with `Params` must be here.
 PARAMS: dict[str, dict[str, Any]] = {
-    "stages.bandcodec.stage:DecodeOn": {"weights": "random:0"},
+    "stages.bandcodec.stage:DecodeStreaming": {"weights": "random:0"},
     "stages.bandcodec.stage:Encode": {"weights": "random:0"},
-    "stages.bandcodec.stage:EncodeOn": {"weights": "random:0"},
+    "stages.bandcodec.stage:EncodeStreaming": {"weights": "random:0"},
     "stages.depthformer.stage:Sample": {"weights": "random:0", "size": "tiny"},
     "stages.musiccoca.embed:Embed": {"weights": MUSICCOCA, "mapper": True},
     "stages.musiccoca.quantize:Quantize": {"weights": MUSICCOCA},
     "stages.spectrostream.stage:Decode": {"weights": "random:0", "size": "tiny"},
-    "stages.spectrostream.stage:DecodeOn": {"weights": "random:0", "size": "tiny"},
+    "stages.spectrostream.stage:DecodeStreaming": {"weights": "random:0", "size": "tiny"},
     "stages.spectrostream.stage:Encode": {"weights": "random:0", "size": "tiny"},
-    "stages.spectrostream.stage:EncodeOn": {"weights": "random:0", "size": "tiny"},
+    "stages.spectrostream.stage:EncodeStreaming": {"weights": "random:0", "size": "tiny"},
     "stages.style.stage:Embed": {"weights": "random:0"},
     "stages.style.stage:Quantize": {"weights": "random:0"},
     "stages.style_towers.stage:Embed": {"weights": "random:0"},
@@ -59,7 +59,10 @@ PARAMS: dict[str, dict[str, Any]] = {
 }
 # Formats of stages that do not speak the one of the others.
 BANDS = replace(FORMAT, fade_s=0.08, codec_memory=memory_size(MEASURES))
-FORMATS = {f"stages.bandcodec.stage:{name}": BANDS for name in ("DecodeOn", "Encode", "EncodeOn")}
+FORMATS = {
+    f"stages.bandcodec.stage:{name}": BANDS
+    for name in ("DecodeStreaming", "Encode", "EncodeStreaming")
+}
 # Stages that can only be built where a library of an extra is installed.
 LIBRARIES = {
     "stages.musiccoca.embed:Embed": "ai_edge_litert",

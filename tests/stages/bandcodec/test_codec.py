@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from soundstage.graph.format import Format
-from soundstage.stages.bandcodec import DecodeOn, Encode, EncodeOn
+from soundstage.stages.bandcodec import DecodeStreaming, Encode, EncodeStreaming
 from soundstage.stages.bandcodec.codec import (
     LATE_FRAMES,
     BandCodec,
@@ -124,7 +124,7 @@ def test_audio_behind_other_audio_becomes_the_tokens_that_both_in_one_become():
     audio = np.concatenate([chord(6)[::-1], chord(6)])[None]
     params = BandCodecParams("random:0")
     past, now = np.split(audio, 2, axis=1)
-    tokens = EncodeOn(params, FORMAT, CPU)(audio=now, past=past)["tokens"]
+    tokens = EncodeStreaming(params, FORMAT, CPU)(audio=now, past=past)["tokens"]
     whole = Encode(params, FORMAT, CPU)(audio=audio)["tokens"]
     np.testing.assert_array_equal(tokens, whole[:, 6:])
     alone = Encode(params, FORMAT, CPU)(audio=now)["tokens"]
@@ -163,7 +163,7 @@ def test_a_format_that_it_does_not_speak_is_refused_in_words(changes, words):
     settings = {"chunk_s": 0.24, "context_s": 0.48, "fade_s": 0.08}
     format = Format(**{**settings, "codec_memory": memory_size(MEASURES), **changes})
     with pytest.raises(ValueError, match=words):
-        DecodeOn(BandCodecParams("random:0"), format, CPU)
+        DecodeStreaming(BandCodecParams("random:0"), format, CPU)
 
 
 def test_other_weights_are_refused(tmp_path):

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from soundstage.graph.format import Format
-from soundstage.stages.spectrostream import DecodeOn, Encode, EncodeOn
+from soundstage.stages.spectrostream import DecodeStreaming, Encode, EncodeStreaming
 from soundstage.stages.spectrostream.codec import load_codec
 from soundstage.stages.spectrostream.config import DEMO, FULL, TINY
 from soundstage.stages.spectrostream.stage import CodecParams
-from soundstage.stages.spectrostream.streaming import Memory
+from soundstage.stages.spectrostream.streaming import MemoryLayout
 from soundstage.stages.weights.sources import open_source
 
-FORMAT = Format(chunk_s=0.24, context_s=0.48, codec_memory=Memory(TINY).size)
+FORMAT = Format(chunk_s=0.24, context_s=0.48, codec_memory=MemoryLayout(TINY).size)
 CPU = jax.devices("cpu")[0]
 PARAMS = CodecParams("random:0", "tiny")
 FRAMES, LATE = FORMAT.dims["frame"], FORMAT.frame_samples
@@ -23,7 +23,7 @@ CHUNKS = 20
 
 @pytest.fixture(scope="module")
 def decode_on():
-    return DecodeOn(PARAMS, FORMAT, CPU)
+    return DecodeStreaming(PARAMS, FORMAT, CPU)
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def test_it_goes_on_from_a_memory_that_was_put_away(decode_on, tokens, whole):
     half = CHUNKS // 2 * FRAMES
     _, memory = play(decode_on, tokens[:, :half], nothing(3))
     kept = np.frombuffer(memory.tobytes(), np.float32).reshape(memory.shape)
-    again = DecodeOn(PARAMS, FORMAT, CPU)
+    again = DecodeStreaming(PARAMS, FORMAT, CPU)
     rest, _ = play(again, tokens[:, half:], kept)
     error = np.abs(rest - whole[:, half * LATE - LATE :]).max()
     assert error <= 1e-6 * np.abs(whole).max()
@@ -97,7 +97,7 @@ def test_one_frame_at_a_time_is_the_same_audio(codec, tokens, whole):
 
 @pytest.mark.parametrize(("config", "size"), [(TINY, 66_401), (DEMO, 198_401), (FULL, 1_033_601)])
 def test_the_memory_of_every_size(config, size):
-    layout = Memory(config)
+    layout = MemoryLayout(config)
     assert layout.size == size
     memory = np.arange(2 * size, dtype=np.float32).reshape(2, size)
     np.testing.assert_array_equal(layout.pack(*layout.unpack(jax.numpy.asarray(memory))), memory)
@@ -106,10 +106,10 @@ def test_the_memory_of_every_size(config, size):
 def test_a_format_with_another_memory_or_lateness_is_refused():
     other = dataclasses.replace(FORMAT, codec_memory=5)
     with pytest.raises(ValueError, match=r"codec_memory is 5 .* needs 66401"):
-        DecodeOn(PARAMS, other, CPU)
+        DecodeStreaming(PARAMS, other, CPU)
     later = dataclasses.replace(FORMAT, fade_s=0.08)
     with pytest.raises(ValueError, match=r"fade_s is 0.08 .* 0.04 s late"):
-        DecodeOn(PARAMS, later, CPU)
+        DecodeStreaming(PARAMS, later, CPU)
 
 
 # ---- the encoder
@@ -126,7 +126,7 @@ def sound():
 def test_a_chunk_that_goes_on_has_the_tokens_of_the_whole(codec, sound):
     format, audio = sound
     whole = codec.encode(audio, format.codec_levels)
-    stage, size = EncodeOn(PARAMS, format, CPU), format.dims["sample"]
+    stage, size = EncodeStreaming(PARAMS, format, CPU), format.dims["sample"]
     frames = format.dims["frame"]
     for chunk in (1, 2):
         past, new = audio[:, (chunk - 1) * size : chunk * size], audio[:, chunk * size :][:, :size]
@@ -140,6 +140,6 @@ def test_behind_nothing_it_is_encode(sound):
     format, audio = sound
     audio = audio[:, : format.dims["sample"]]
     alone = Encode(PARAMS, format, CPU)(audio)["tokens"]
-    behind = EncodeOn(PARAMS, format, CPU)(audio, np.zeros_like(audio))["tokens"]
+    behind = EncodeStreaming(PARAMS, format, CPU)(audio, np.zeros_like(audio))["tokens"]
     # Silence has features of its own that the first frames see, so only those may differ.
     np.testing.assert_array_equal(behind[:, 14:], alone[:, 14:])

@@ -1,6 +1,5 @@
 """Laws of `verify`: right networks pass, and whatever is changed, the right rows fail."""
 
-import io
 import json
 import shutil
 import tarfile
@@ -11,7 +10,8 @@ import pytest
 import tensorstore
 from safetensors.numpy import load_file, save_file
 
-from soundstage.stages.verification.checks import VerifyError, print_report, verify
+from soundstage.stages.verification.checks import verify
+from soundstage.stages.verification.recording import VerifyError
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 REFERENCE = Path(__file__).parents[4] / "shared" / "reference"
@@ -220,9 +220,7 @@ def test_a_recording_with_nothing_to_check_fails(spectrostream):
     report = verify(spectrostream)
     assert report.count("ok") == 1  # the manifest, which says nothing of the network
     assert not report.passed
-    text = io.StringIO()
-    print_report(report, text)
-    assert "nothing could be checked" in text.getvalue()
+    assert report.compared == 0
 
 
 def write_t5x(folder, weights):
