@@ -199,7 +199,7 @@ def main() -> None:
     }
     if args.streaming:
         memory = np.zeros((args.rows, MemoryLayout(config).size), np.float32)
-        runs["stream"] = lambda: codec.decode_on(codes[:, 1:], memory)[0]
+        runs["stream"] = lambda: codec.decode_streaming(codes[:, 1:], memory)[0]
     times_in_turn(runs, 1)
     peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     zeros = loaded(config, device, by_zeros=True)

@@ -1,4 +1,4 @@
-"""What the model sees of the past, and how the past moves on."""
+"""The past of a stream: as the language model reads it, and moved on by a chunk."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ class Pack:
 
 
 class PackKnown(Pack):
-    """Writes the past and the style as `Pack` does, and hides what is not there yet.
+    """Writes the past and the style as `Pack` does, and hides frames that do not exist yet.
 
-    For models that were trained so: in the first chunks the style then is all that they see. The
-    published ones were trained with MASK instead, and need `Pack`.
+    For models that were trained this way: in the first chunk they see the style alone. The
+    published models were trained with MASK instead and need `Pack`.
 
     Inputs:
         context: int32 [row, context_frame, level]; -1 = nothing yet, which becomes PAD. The
@@ -71,10 +71,10 @@ class PackKnown(Pack):
 
 
 class Remember:
-    """Moves the past on by one chunk: the oldest frames leave, the new ones join the end.
+    """Moves the past on by one chunk: drops the oldest frames and appends the new ones.
 
     Inputs:
-        tokens: int32 [row, frame, level]; the chunk just made.
+        tokens: int32 [row, frame, level]; the new chunk.
         context: int32 [row, context_frame, level]; the past before it, -1 = nothing yet.
 
     Outputs:

@@ -1,4 +1,4 @@
-"""The nouns of the system: every port the music's stages speak."""
+"""Every port of the stages that make music."""
 
 from soundstage.graph.port import Port
 
@@ -31,7 +31,7 @@ AUDIO = Port("float32", ("sample", "channel"), "audio", FULL_SCALE)
 FADE_TAIL = Port("float32", ("fade_sample", "channel"), "audio", FULL_SCALE)
 CODEC_MEMORY = Port("float32", ("codec_memory",), "codec memory", "0 = nothing yet")
 
-# ---- audio that is played in
+# ---- live input
 INJECTED = Port(
     "float32",
     ("~heard_sample", "channel"),

@@ -1,8 +1,8 @@
-"""A codec without phases: how loud every band of sound is, 100 times a second, as RVQ codes."""
+"""A codec that keeps no phases: the loudness of frequency bands, 100 times a second, as codes."""
 
 from soundstage.stages.bandcodec.stage import DecodeStreaming, Encode, EncodeStreaming
 
-# The names in pipeline files: digests of those cover them.
+# Pipeline files use these names, and digests of pipeline files cover them.
 DecodeOn = DecodeStreaming
 EncodeOn = EncodeStreaming
 

@@ -1,4 +1,4 @@
-"""The codec's stages: tokens to audio without a gap, and audio to tokens."""
+"""The stages of the band codec: tokens to seamless audio, and audio to tokens."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from soundstage.stages.weights.sources import closing_source
 if TYPE_CHECKING:
     import jax
 
-# Frames of the past in front of those to encode: further back no window reaches.
+# Frames of the past to encode before a chunk; no window reaches further back.
 LEAD_FRAMES = 2
 
 
 @dataclass(frozen=True)
 class BandCodecParams:
-    """What a pipeline file may say about the codec.
+    """Settings of the codec's stages.
 
     Attributes:
         weights: `random:SEED`, a path, or the name of a model; see
             `stages.weights.sources.open_source`.
 
     Raises:
-        ValueError: it is none of these.
+        ValueError: the value is no text or empty.
     """
 
     weights: str
@@ -43,10 +43,10 @@ class BandCodecParams:
 
 
 def check_music(format: Format) -> None:
-    """Refuses a music format that the codec does not speak.
+    """Refuses a music format that the codec does not fit.
 
     Raises:
-        ValueError: listing every disagreement and what the format should say.
+        ValueError: lists every size that differs, with its value in the codec.
     """
     _check_sizes(
         ("sample_rate_hz", format.sample_rate_hz, MEASURES.sample_rate_hz),
@@ -61,7 +61,7 @@ def _check_streaming(format: Format) -> None:
     check_music(format)
     _check_sizes(
         ("codec_memory", format.codec_memory, memory_size(MEASURES)),
-        # Whoever joins audio to the start of the music counts on its being fade_s late.
+        # Code that joins audio to the start of the music takes fade_s for the delay.
         ("frames in fade_s", format.fade_frames, LATE_FRAMES),
     )
 
@@ -78,9 +78,9 @@ def _load(params: BandCodecParams, device: jax.Device) -> tuple[BandCodec, str, 
 
 
 class Encode:
-    """Turns audio into the tokens that the codec would render it from.
+    """Encodes every chunk of audio by itself.
 
-    The last spectra of a chunk see silence behind the chunk's end.
+    The end of a chunk is encoded as if silence followed.
 
     Inputs:
         audio: float32 [row, sample, channel], 1.0 = full scale.
@@ -89,7 +89,7 @@ class Encode:
         tokens: int32 [row, frame, level], in [0, codebook_size).
 
     Raises:
-        ValueError: at construction, the codec does not speak the format.
+        ValueError: at construction, the codec does not fit the format.
         WeightsError: the weights cannot be used.
     """
 
@@ -109,20 +109,20 @@ class Encode:
 
 
 class EncodeStreaming:
-    """Turns audio that follows on the audio before it into tokens.
+    """Encodes a chunk of audio as the continuation of the chunk before.
 
-    The frames at its start are those that the whole of both would have there; the last spectra see
-    silence behind the chunk's end.
+    The first frames get the tokens that they have when both chunks are encoded as one. The end of
+    the chunk is encoded as if silence followed.
 
     Inputs:
         audio: float32 [row, sample, channel], 1.0 = full scale.
-        past: float32 [row, sample, channel]; the chunk before it, zeros at first.
+        past: float32 [row, sample, channel]; the chunk before, zeros at first.
 
     Outputs:
         tokens: int32 [row, frame, level], in [0, codebook_size); those of `audio`.
 
     Raises:
-        ValueError: at construction, the codec does not speak the format.
+        ValueError: at construction, the codec does not fit the format.
         WeightsError: the weights cannot be used.
     """
 
@@ -142,14 +142,14 @@ class EncodeStreaming:
 
 
 class DecodeStreaming:
-    """Renders a chunk's tokens as audio that follows on the chunk before, without a seam.
+    """Renders a chunk's tokens as the seamless continuation of the chunk before.
 
-    The audio is `fade_s` late, two frames: the codec looks a frame ahead, and the windows of its
-    spectra reach into the next. So much of the first chunk is silent.
+    The audio is delayed by `fade_s`, two frames: one for the codec's lookahead, one for windows
+    that reach into the next frame. So much of the first chunk is silent.
 
     Inputs:
         tokens: int32 [row, frame, level], in [0, codebook_size).
-        memory: float32 [row, codec_memory]; what this stage said of the chunk before, zeros at
+        memory: float32 [row, codec_memory]; this stage's output for the chunk before, zeros at
             first.
 
     Outputs:
@@ -157,8 +157,8 @@ class DecodeStreaming:
         memory: float32 [row, codec_memory]; for the next chunk.
 
     Raises:
-        ValueError: at construction, the codec does not speak the format; when called, a token is
-            out of range, and where.
+        ValueError: at construction, the codec does not fit the format; when called, a token is
+            out of range (names its index).
         WeightsError: the weights cannot be used.
     """
 
@@ -174,5 +174,5 @@ class DecodeStreaming:
 
     def __call__(self, tokens: np.ndarray, memory: np.ndarray) -> dict[str, np.ndarray]:
         """Renders one chunk of every row; compiles at the first call for a number of rows."""
-        audio, kept = self._codec.decode_on(tokens, memory)
-        return {"audio": audio, "memory": kept}
+        audio, memory = self._codec.decode_streaming(tokens, memory)
+        return {"audio": audio, "memory": memory}

@@ -1,4 +1,4 @@
-"""The stage that places prompts in MusicCoCa's style space."""
+"""The stage that embeds prompts with MusicCoCa."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 RATE_HZ = 16_000
 MOST_SEEDS = 2**32
-# Prompts whose embeddings are kept: the longest audio prompt has 60 clips.
-REMEMBERED = 256
+# Capacity of the cache, in prompts; the longest audio prompt has 60 clips.
+CACHED_PROMPTS = 256
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,12 @@ class EmbedParams:
     Attributes:
         weights: the folder of MusicCoCa's published files, or its bare name in
             `stages.weights.models_folder`.
-        mapper: whether texts are mapped to where audio lies; needs `mapper.tflite`.
-        mapper_seed: of the noise that the mapper reads, in [0, 2^32).
+        mapper: whether embeddings of texts are mapped into the region of audio embeddings; needs
+            `mapper.tflite`.
+        mapper_seed: seed of the noise that the mapper reads, in [0, 2^32).
 
     Raises:
-        ValueError: the seed is outside.
+        ValueError: the seed is out of range.
     """
 
     weights: str
@@ -61,14 +62,13 @@ class EmbedParams:
 
 
 class Embed(PromptEmbedder):
-    """Places prompts in the style space with MusicCoCa, the published style model.
+    """Embeds prompts with MusicCoCa, the published style model.
 
-    Prompts are embedded one by one, so that what a prompt becomes depends on nothing else. An
-    audio prompt is the mean over its clips, because they share its weight.
+    The embedding of an audio prompt is the mean over its clips, which share its weight.
 
     Inputs:
-        texts: utf8, a list a row; any text up to `style_prompts.LONGEST_TEXT_CHARACTERS`, the
-            empty one too. Letter case makes no difference.
+        texts: utf8, a list a row; any text of up to `LONGEST_TEXT_CHARACTERS`, also the empty one.
+            Letter case makes no difference.
         text_weights: float32 [~text] a row, >= 0; one a text.
         clips: float32 [~clip, clip_sample] a row; mono, 1.0 = full scale, 10 s at 16 kHz.
         clip_weights: float32 [~clip] a row, >= 0; one a clip.
@@ -78,8 +78,8 @@ class Embed(PromptEmbedder):
             are of any length.
 
     Raises:
-        WeightsError: at construction, LiteRT is not installed, the files cannot be used, or the
-            music format is not theirs; when called, a file proves to be damaged.
+        WeightsError: at construction, LiteRT is not installed, the files cannot be used, or they
+            do not fit the music format; when called, a file turns out to be damaged.
         ValueError: when called, a row's prompts cannot be blended (see `refusal`).
 
     Source: the MusicCoCa spec.
@@ -94,8 +94,8 @@ class Embed(PromptEmbedder):
     def __init__(self, params: EmbedParams, format: Format, device: jax.Device) -> None:
         if format.clip_rate_hz != RATE_HZ:
             raise WeightsError(
-                f"clip_rate_hz = {format.clip_rate_hz}: MusicCoCa listens at {RATE_HZ} Hz; write "
-                "that into the pipeline's [format]"
+                f"clip_rate_hz is {format.clip_rate_hz}, but MusicCoCa needs {RATE_HZ} Hz: set "
+                f"clip_rate_hz = {RATE_HZ} in the pipeline's [format]"
             )
         names = [VOCABULARY, TEXT_ENCODER, AUDIO_PREPROCESSOR, MUSIC_ENCODER]
         files = read_files(params.weights, [*names, MAPPER] if params.mapper else names)
@@ -111,12 +111,12 @@ class Embed(PromptEmbedder):
             graph(AUDIO_PREPROCESSOR), graph(MUSIC_ENCODER), format.dims["clip_sample"], width
         )
         self._map = Mapper(graph(MAPPER), params.mapper_seed, width) if params.mapper else None
-        self._memory = EmbeddingCache(REMEMBERED)
+        self._cache = EmbeddingCache(CACHED_PROMPTS)
 
     def embed_text(self, text: str) -> np.ndarray:
         """Embeds one text as float32 [style_dim], of any length."""
         digest = hashlib.sha256(text.encode("utf-8", "replace")).digest()
-        return self._memory.recall(b"text" + digest, partial(self._mapped_text, text))
+        return self._cache.get(b"text" + digest, partial(self._mapped_text, text))
 
     def _mapped_text(self, text: str) -> np.ndarray:
         embedding = self._text(text)
@@ -125,4 +125,4 @@ class Embed(PromptEmbedder):
     def embed_clip(self, clip: np.ndarray) -> np.ndarray:
         """Embeds one clip, float32 [clip_sample], as float32 [style_dim], of any length."""
         digest = hashlib.sha256(clip.tobytes()).digest()
-        return self._memory.recall(b"clip" + digest, partial(self._audio, clip))
+        return self._cache.get(b"clip" + digest, partial(self._audio, clip))

@@ -7,7 +7,7 @@ from soundstage.stages.spectrostream.stage import (
     EncodeStreaming,
 )
 
-# The names in pipeline files: digests of those cover them.
+# Pipeline files use these names, and digests of pipeline files cover them.
 DecodeOn = DecodeStreaming
 EncodeOn = EncodeStreaming
 

@@ -1,4 +1,4 @@
-"""Prompts of one stream: when they are refused, and how their embeddings become one."""
+"""The prompts of a stream: checked, embedded one by one, and blended into one embedding."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ import numpy as np
 from soundstage.graph.port import Port
 from soundstage.stages.ports import CLIP_WEIGHTS, PROMPT_CLIPS, PROMPT_TEXTS, TEXT_WEIGHTS
 
-# What every stage that embeds prompts reads.
+# The inputs of every stage that embeds prompts.
 PROMPT_INPUTS: dict[str, Port] = {
     "texts": PROMPT_TEXTS,
     "text_weights": TEXT_WEIGHTS,
@@ -20,7 +20,7 @@ LONGEST_TEXT_CHARACTERS = 10_000
 
 
 def blend(embeddings: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Mixes prompts: the mean of their embeddings, weighted; not normalised again.
+    """Returns the weighted mean of the prompts' embeddings, without normalising it.
 
     Args:
         embeddings: float32 [prompt, style_dim].
@@ -88,14 +88,14 @@ class PromptEmbedder(ABC):
 
 
 def refusal(values: Mapping[str, Any]) -> str | None:
-    """Says why one stream's prompts cannot be blended.
+    """Returns the reason why one stream's prompts cannot be blended.
 
     Args:
-        values: the stream's value of every input that controls feed, by name.
+        values: the stream's value of every input that is fed by a control, by name.
 
     Returns:
-        One sentence for people, or None when all is well or when another stage feeds an
-        input, which only a call can look at.
+        A sentence for users; None if the prompts are fine, or if another stage feeds an input,
+        whose value only the call can check.
     """
     if any(name not in values for name in PROMPT_INPUTS):
         return None
@@ -107,17 +107,17 @@ def refusal(values: Mapping[str, Any]) -> str | None:
                 f"{len(prompts)} {name} prompts have {len(weights[name])} weights: "
                 "give each prompt one weight"
             )
-    together = np.concatenate([weights["text"], weights["clip"]]).astype(np.float64)
-    if len(together) == 0:
+    all_weights = np.concatenate([weights["text"], weights["clip"]]).astype(np.float64)
+    if len(all_weights) == 0:
         return "there is no prompt: give at least one text or audio prompt"
-    if not np.all(np.isfinite(together)) or np.any(together < 0):
-        return f"prompt weights must be numbers of 0 or more, got {together.tolist()}"
-    if not np.any(together):
+    if not np.all(np.isfinite(all_weights)) or np.any(all_weights < 0):
+        return f"prompt weights must be numbers of 0 or more, got {all_weights.tolist()}"
+    if not np.any(all_weights):
         return "all prompt weights are zero: give at least one prompt a weight above 0"
-    return _unreadable(texts, clips)
+    return _unusable(texts, clips)
 
 
-def _unreadable(texts: Sequence[str], clips: Sequence[np.ndarray]) -> str | None:
+def _unusable(texts: Sequence[str], clips: Sequence[np.ndarray]) -> str | None:
     longest = max((len(text) for text in texts), default=0)
     if longest > LONGEST_TEXT_CHARACTERS:
         return (
@@ -130,5 +130,5 @@ def _unreadable(texts: Sequence[str], clips: Sequence[np.ndarray]) -> str | None
 
 
 def unit(vector: np.ndarray) -> np.ndarray:
-    """The vector at length 1; [style_dim], not zero."""
+    """Scales a vector [style_dim], which must not be zero, to length 1."""
     return vector / np.linalg.norm(vector)

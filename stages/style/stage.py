@@ -1,4 +1,4 @@
-"""Turns prompts into style tokens: an embedder with random weights, and the style quantizer."""
+"""The stages from prompts to style tokens: a random embedder, and the style quantizer."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -23,21 +23,21 @@ class EmbedParams:
     """Settings of `Embed`.
 
     Attributes:
-        weights: "random:SEED"; this embedder has no others.
+        weights: "random:SEED"; other weights are refused.
     """
 
     weights: str = "random:0"
 
 
 class Embed(PromptEmbedder):
-    """Places prompts in the style space by random projection of letters and of mel statistics.
+    """Embeds prompts by random projections of letter counts and of mel statistics.
 
-    It stands in for a trained embedder where none is at hand: equal prompts get equal
-    embeddings and similar ones similar embeddings, but what a prompt means is not known to it,
-    and a text lies nowhere near the audio it describes.
+    A stand-in where no trained embedder is available: equal prompts get equal embeddings, and
+    similar prompts similar ones. It knows no meanings, and a text lies nowhere near the audio that
+    it describes.
 
     Inputs:
-        texts: utf8, a list a row; any text up to `LONGEST_TEXT_CHARACTERS`, the empty one too.
+        texts: utf8, a list a row; any text of up to `LONGEST_TEXT_CHARACTERS`, also the empty one.
         text_weights: float32 [~text] a row, >= 0; one a text.
         clips: float32 [~clip, clip_sample] a row; mono, 1.0 = full scale, at `clip_rate_hz`.
         clip_weights: float32 [~clip] a row, >= 0; one a clip.
@@ -88,14 +88,14 @@ class QuantizeParams:
 
     Attributes:
         weights: "random:SEED", a safetensors file or folder, or a model's name; the codebooks
-            may be whole or factored, see `style_codebooks.load_codebooks`.
+            may be whole or factored, see `stages.style.codebooks.load_codebooks`.
     """
 
     weights: str = "random:0"
 
 
 class Quantize:
-    """Writes a style embedding as tokens: level by level, the code nearest to what is left.
+    """Writes a style embedding as tokens: level by level, the code nearest to the residual.
 
     Inputs:
         embedding: float32 [row, style_dim].

@@ -1,4 +1,4 @@
-"""The stage that places prompts in the style space."""
+"""The stage that embeds prompts with the style towers."""
 
 from __future__ import annotations
 
@@ -36,13 +36,11 @@ class EmbedParams:
 
 
 class Embed(PromptEmbedder):
-    """Places prompts in the style space: texts and audio by a small trained tower each.
-
-    Prompts are embedded one by one, so that what a prompt becomes depends on nothing else.
+    """Embeds prompts with two small trained networks, one for texts and one for audio.
 
     Inputs:
-        texts: utf8, a list a row; any text up to `style_prompts.LONGEST_TEXT_CHARACTERS`, the
-            empty one too. Letter case makes no difference.
+        texts: utf8, a list a row; any text of up to `LONGEST_TEXT_CHARACTERS`, also the empty one.
+            Letter case makes no difference.
         text_weights: float32 [~text] a row, >= 0; one a text.
         clips: float32 [~clip, clip_sample] a row; mono, 1.0 = full scale, at `clip_rate_hz`.
         clip_weights: float32 [~clip] a row, >= 0; one a clip.
@@ -93,5 +91,5 @@ class Embed(PromptEmbedder):
         return self._widen(self._run_audio(self.state, log_mel))
 
     def _widen(self, vector: jax.Array) -> np.ndarray:
-        # A sum in a fixed order; the basis is rounded in its file, so the length is made 1 again.
+        # The sum has a fixed order. The basis is rounded in its file, so the length is not quite 1.
         return unit((np.asarray(vector)[:, None] * self.basis).sum(axis=0))
