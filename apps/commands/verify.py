@@ -1,4 +1,4 @@
-"""`soundstage verify`: proves a converted checkpoint against recordings of the original."""
+"""`soundstage verify`: compares a network and its weights with recordings of the original."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def verify(
 ) -> None:
     """Run our network on recorded inputs and compare every array.
 
-    Prints, per array, the largest absolute error, the tolerance and ok, FAIL or not checked. The
-    exit code is 1 if any array fails or nothing could be checked.
+    Prints for each array the largest absolute error, the tolerance, and ok, FAIL or not checked.
+    The exit code is 1 if an array fails or nothing could be checked.
     """
     with errors_as_lines(debug):
         from soundstage.stages.verification.checks import verify as compare
@@ -54,7 +54,7 @@ def verify(
 
 
 def row_line(row: ArrayVerdict) -> str:
-    """The report's line on one array: name, largest error, tolerance, verdict and note."""
+    """Returns the report's line on one array: name, error, tolerance, verdict and note."""
     numbers = f"{'':>10} {'':>10}"
     if row.error is not None and row.tolerance is not None:
         numbers = f"{row.error:>10.3g} {row.tolerance:>10.3g}"
@@ -62,7 +62,7 @@ def row_line(row: ArrayVerdict) -> str:
 
 
 def summary_line(report: VerificationReport) -> str:
-    """The report's last line: the verdict on the whole recording."""
+    """Returns the report's last line: the verdict on the whole recording."""
     counts = ", ".join(
         f"{report.count(status)} {status}" for status in ("ok", "FAIL", "not checked")
     )
