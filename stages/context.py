@@ -52,13 +52,12 @@ class PackKnown(Pack):
     published models were trained with MASK instead and need `Pack`.
 
     Inputs:
-        context: int32 [row, context_frame, level]; -1 = nothing yet, which becomes PAD. The
-            coarse levels are shown.
-        style: int32 [row, style_level]; the first `prompt_style_levels` are shown.
+        context: as in `Pack`, but -1 = nothing yet becomes PAD.
+        style: as in `Pack`.
 
     Outputs:
-        prompt: int32 [row, prompt_token]; frame by frame, then the style.
-        unprompted: int32 [row, prompt_token]; the same with its style masked, for guidance.
+        prompt: as in `Pack`.
+        unprompted: as in `Pack`.
 
     Raises:
         ValueError: a code is outside [0, codebook_size).

@@ -1,4 +1,4 @@
-"""Residual vector quantization: one code a level, each for what the levels before left over."""
+"""Residual vector quantization: one code a level, each for the residual of the levels before."""
 
 import jax
 import jax.numpy as jnp

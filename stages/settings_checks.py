@@ -2,7 +2,7 @@
 
 
 def check_weights_setting(weights: object) -> None:
-    """Refuses a `weights` setting that is no text or empty.
+    """Refuses a `weights` setting that is not a text, or is empty.
 
     Raises:
         ValueError: names the value and what to write instead.

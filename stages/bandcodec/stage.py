@@ -33,7 +33,7 @@ class BandCodecParams:
             `stages.weights.sources.open_source`.
 
     Raises:
-        ValueError: the value is no text or empty.
+        ValueError: the value is not a text, or is empty.
     """
 
     weights: str

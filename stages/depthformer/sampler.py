@@ -72,7 +72,7 @@ def sample_chunk(
     Args:
         model: the network.
         prompt: int32 [row, S].
-        unprompted: int32 [row, S]; what guidance steers away from.
+        unprompted: int32 [row, S]; the prompts that guidance steers away from.
         sampling: the settings of every row.
         frames: length of the chunk.
         alphabet: the ids that a step may choose from.

@@ -83,11 +83,11 @@ def llm_to_rvq(
     return np.where(blank, NOTHING, codes).astype(np.int32)
 
 
-def _integers(what: str, array: np.ndarray) -> np.ndarray:
+def _integers(name: str, array: np.ndarray) -> np.ndarray:
     array = np.asarray(array)
     if array.ndim == 0 or array.dtype.kind not in "iu":
         raise TypeError(
-            f"{what} must be integers [..., level], got {array.dtype} of shape {array.shape}"
+            f"{name} must be integers [..., level], got {array.dtype} of shape {array.shape}"
         )
     return array
 
@@ -208,13 +208,13 @@ class Vocabulary:
             ValueError: a code is out of range, or there are fewer levels than the encoder reads.
         """
         context, style = np.asarray(context), np.asarray(style)
-        for what, array, needed in (
+        for name, array, needed in (
             ("context", context, self.context_levels),
             ("style", style, self.prompt_style_levels),
         ):
             if array.shape[-1] < needed:
                 raise ValueError(
-                    f"{what} has {array.shape[-1]} levels, but the encoder reads {needed}"
+                    f"{name} has {array.shape[-1]} levels, but the encoder reads {needed}"
                 )
         past = self.codec_ids(context[..., : self.context_levels])
         past = past.reshape(*past.shape[:-2], -1)  # [..., context_frame * context_level]

@@ -69,10 +69,10 @@ def _folder(weights: str, names: Iterable[str]) -> Path:
             f"{weights}: MusicCoCa has no such weights; give the folder of its published files, or "
             "use another embedder and quantizer (stages.style)"
         )
-    what = "is a file, not a folder" if folder.is_file() else "no such folder"
+    problem = "is a file, not a folder" if folder.is_file() else "no such folder"
     cure = f"`soundstage models download` fetches published models, or give a path (./{weights})"
     raise WeightsError(
-        f"{folder}: {what}; it should hold MusicCoCa's {', '.join(names)}"
+        f"{folder}: {problem}; it should hold MusicCoCa's {', '.join(names)}"
         f"{f': {cure}' if bare else ''}"
     )
 

@@ -186,11 +186,11 @@ class RecordedDepthformer:
         explained = _explain(*map(jnp.asarray, arrays), jnp.asarray(head), draw, row)
         return Explained(*map(np.asarray, explained))
 
-    def _check_tokens(self, what: str, tokens: np.ndarray) -> None:
+    def _check_tokens(self, name: str, tokens: np.ndarray) -> None:
         if tokens.ndim != 2 or tokens.dtype.kind not in "iu":
-            raise ValueError(f"{what} must be integers [row, token], got {tokens.shape}")
+            raise ValueError(f"{name} must be integers [row, token], got {tokens.shape}")
         if tokens.size and not 0 <= tokens.min() <= tokens.max() < self.config.vocab_size:
-            raise ValueError(f"{what} must be in [0, {self.config.vocab_size})")
+            raise ValueError(f"{name} must be in [0, {self.config.vocab_size})")
 
 
 def _compiled(graph: nnx.GraphDef, function: Callable) -> Callable:
