@@ -1,4 +1,4 @@
-"""The nouns of the system: every port the music's stages speak."""
+"""Every port of the stages that make music."""
 
 from soundstage.graph.port import Port
 
@@ -31,7 +31,7 @@ AUDIO = Port("float32", ("sample", "channel"), "audio", FULL_SCALE)
 FADE_TAIL = Port("float32", ("fade_sample", "channel"), "audio", FULL_SCALE)
 CODEC_MEMORY = Port("float32", ("codec_memory",), "codec memory", "0 = nothing yet")
 
-# ---- audio that is played in
+# ---- live input
 INJECTED = Port(
     "float32",
     ("~heard_sample", "channel"),
@@ -102,3 +102,13 @@ SEED = Port(
     help="The same seed and the same moves make the same music",
 )
 CHUNK = Port("int64", (), "chunk index", ">= 0", minimum=0)
+# The inputs of every stage that samples a chunk's tokens.
+SAMPLE_INPUTS: dict[str, Port] = {
+    "prompt": PROMPT,
+    "unprompted": PROMPT,
+    "temperature": TEMPERATURE,
+    "top_k": TOP_K,
+    "guidance": GUIDANCE,
+    "seed": SEED,
+    "chunk": CHUNK,
+}
