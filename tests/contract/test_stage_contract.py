@@ -1,6 +1,7 @@
-"""What every stage promises, tried on every stage class there is under `stages`.
+"""The contract of `Stage`, tested on every stage class under `stages`.
 
-Run as a script, it prints the digest of every stage's outputs: the fresh process of the test.
+As a script, this file prints the digest of every stage's outputs: one test compares them with those
+of its own process.
 """
 
 import hashlib
@@ -39,8 +40,8 @@ FORMAT = Format(
 )
 MUSICCOCA = str(ROOT / "tests" / "golden" / "musiccoca")
 
-# Settings for the contract: small sizes, random weights, or small files where a stage has none.
-# A stage with `Params` must be here.
+# Params of every stage that has `Params`: small sizes and random weights; small files for a stage
+# without random weights.
 PARAMS: dict[str, dict[str, Any]] = {
     "stages.bandcodec.stage:DecodeOn": {"weights": "random:0"},
     "stages.bandcodec.stage:Encode": {"weights": "random:0"},
@@ -57,10 +58,10 @@ PARAMS: dict[str, dict[str, Any]] = {
     "stages.style_towers.stage:Embed": {"weights": "random:0"},
     "stages.toy:Gain": {"gain_db": -6.0},
 }
-# Formats of stages that do not speak the one of the others.
+# Formats of stages that do not fit the common one.
 BANDS = replace(FORMAT, fade_s=0.08, codec_memory=memory_size(MEASURES))
 FORMATS = {f"stages.bandcodec.stage:{name}": BANDS for name in ("DecodeOn", "Encode", "EncodeOn")}
-# Stages that can only be built where a library of an extra is installed.
+# Stages that need an optional library.
 LIBRARIES = {
     "stages.musiccoca.embed:Embed": "ai_edge_litert",
     "stages.musiccoca.quantize:Quantize": "ai_edge_litert",
@@ -68,10 +69,10 @@ LIBRARIES = {
 
 
 def discover() -> dict[str, type]:
-    """Every stage class by "module:Class", where it is defined."""
+    """Returns every stage class under `stages`, by "module:Class"."""
     modules = [
-        importlib.import_module(found.name)
-        for found in pkgutil.walk_packages(stages.__path__, "soundstage.stages.")
+        importlib.import_module(info.name)
+        for info in pkgutil.walk_packages(stages.__path__, "soundstage.stages.")
     ]
     return {
         f"{module.__name__.removeprefix('soundstage.')}:{name}": cls
@@ -103,7 +104,7 @@ def format_of(use: str) -> Format:
     return FORMATS.get(use, FORMAT)
 
 
-# ---- inputs: of every kind of port, values a stage may meet
+# ---- inputs: random values for every kind of port
 
 
 def code(random: np.random.Generator, port: Port, shape: tuple[int, ...]) -> np.ndarray:
@@ -166,7 +167,7 @@ VALUES = {
 
 
 def row_value(name: str, port: Port, seed: int, format: Format) -> Any:
-    """One stream's value; ragged ports of one row share the length of their first dimension."""
+    """Returns one stream's value; ragged ports of one row are equally long."""
     fixed = tuple(format.dims[dimension] for dimension in port.fixed_shape)
     length = 1 + (seed + crc32(port.shape[0].encode())) % 2 if port.ragged else 0
     shape = (length, *fixed) if port.ragged else fixed
@@ -176,7 +177,7 @@ def row_value(name: str, port: Port, seed: int, format: Format) -> Any:
 
 
 def make_inputs(use: str, seeds: list[int]) -> dict[str, Tensor]:
-    """Inputs with one row a seed, as a runner hands them over: read-only, straight off a wire."""
+    """Returns inputs with one row a seed, decoded from a message as those of a runner are."""
     values: dict[str, Tensor] = {}
     for name, port in STAGES[use].inputs.items():
         column = [row_value(name, port, seed, format_of(use)) for seed in seeds]
@@ -205,17 +206,17 @@ def digest(values: Mapping[str, Tensor]) -> str:
 # ---- the declaration
 
 
-def test_there_are_stages_to_try():
+def test_discover_finds_the_stages_of_the_music():
     names = {use.partition(":")[2] for use in STAGES}
     assert {"Embed", "Quantize", "Pack", "Crossfade", "Remember"} <= names
 
 
-def test_every_stage_with_params_is_in_the_table_and_nothing_else_is():
+def test_params_table_has_exactly_the_stages_with_params():
     assert {use for use, cls in STAGES.items() if hasattr(cls, "Params")} == set(PARAMS)
 
 
 @each_stage
-def test_signature_is_the_input_ports(use):
+def test_signature_equals_the_input_ports(use):
     parameters = inspect.signature(STAGES[use].__call__).parameters.values()
     assert [parameter.name for parameter in parameters] == ["self", *STAGES[use].inputs]
     assert all(parameter.kind is parameter.POSITIONAL_OR_KEYWORD for parameter in parameters)
@@ -225,7 +226,7 @@ def test_signature_is_the_input_ports(use):
 
 
 @each_stage
-def test_params_are_a_frozen_dataclass_and_unknown_ones_are_refused(use):
+def test_params_are_a_frozen_dataclass_that_refuses_unknown_keys(use):
     params = getattr(STAGES[use], "Params", None)
     if params is not None:
         assert is_dataclass(params)
@@ -236,7 +237,7 @@ def test_params_are_a_frozen_dataclass_and_unknown_ones_are_refused(use):
 
 
 @each_stage
-def test_a_stage_with_weights_says_which(use):
+def test_stage_with_weights_has_a_digest_and_a_note(use):
     stage = build(use)
     weights = PARAMS.get(use, {}).get("weights")
     if weights:
@@ -261,7 +262,7 @@ def test_outputs_fit_their_ports_and_survive_the_wire(use, rows):
 
 
 @each_stage
-def test_inputs_are_left_alone_and_two_calls_give_the_same_bytes(use):
+def test_call_leaves_inputs_unchanged_and_repeats_its_bytes(use):
     inputs, untouched = make_inputs(use, [0, 1]), make_inputs(use, [0, 1])
     first = digest(build(use)(**inputs))
     assert digest(build(use)(**inputs)) == first
@@ -276,12 +277,12 @@ def test_rows_do_not_see_each_other(use):
     for name in together:
         for row in (0, 2):
             np.testing.assert_array_equal(together[name][row], changed[name][row])
-        # Another number of rows is another matrix product: only rounding may differ.
+        # Another number of rows means another matrix product, which may round differently.
         np.testing.assert_allclose(together[name][2], alone[name][0], rtol=1e-4, atol=1e-5)
 
 
 @each_stage
-def test_an_output_does_not_change_when_the_stage_is_called_again(use):
+def test_later_call_does_not_change_earlier_outputs(use):
     outputs = build(use)(**make_inputs(use, [0]))
     before = digest(outputs)
     build(use)(**make_inputs(use, [5]))
@@ -294,7 +295,7 @@ def all_digests() -> dict[str, str]:
     }
 
 
-def test_a_fresh_process_builds_every_stage_and_gives_the_same_bytes():
+def test_fresh_process_gives_the_same_bytes_for_every_stage():
     fresh = subprocess.run(
         [sys.executable, __file__],
         cwd=ROOT,

@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from recorded import record
 from small_graphs import ALLOW, loops
-from small_messages import DIMS, PORTS, encoded, said
+from small_messages import DIMS, PORTS, encoded, small_values
 
 import soundstage
 from soundstage.errors import InputError
@@ -49,7 +49,7 @@ def test_a_message_is_read_by_what_it_says_of_itself():
     dtypes = {name: column.dtype for name, column in columns.ports.items()}
     assert dtypes == {name: port.dtype for name, port in PORTS.items()}
     assert columns.ports["tokens"].spelled_type == "int32 [frame=3 level=2] codec token"
-    for name, value in said().items():
+    for name, value in small_values().items():
         for row, expected in enumerate(value):
             assert columns.ports[name].rows[row].tolist() == np.asarray(expected).tolist()
 
@@ -61,7 +61,7 @@ def test_one_value_flipped_anywhere_in_a_run_is_named_exactly(data):
     stage = data.draw(st.sampled_from(["one", "two"]))
     name = data.draw(st.sampled_from(list(PORTS)))
     row = data.draw(st.integers(0, 1))
-    values = said()
+    values = small_values()
     entry = np.array(values[name][row], object if PORTS[name].dtype == "utf8" else None)
     index = tuple(data.draw(st.integers(0, max(size - 1, 0))) for size in entry.shape)
     assume(entry.size)
