@@ -1,4 +1,4 @@
-"""A hub on this machine: the part of Hugging Face's protocol that downloads speak."""
+"""A hub on this machine, with the part of Hugging Face's protocol that downloads use."""
 
 import hashlib
 import re
@@ -16,17 +16,17 @@ LARGE = (".tar", ".safetensors", ".tflite")
 
 @dataclass
 class Shelf:
-    """What a hub has and how it behaves.
+    """The files and the behaviour of a hub.
 
     Attributes:
         files: content by "owner/name/path".
-        commit: of every repository.
-        cuts: per file, after how many bytes each of the next answers breaks off.
-        refusals: per file, (status, headers) of the next answers, whatever is asked.
-        states: per file, what the hub says of it in place of what is true: "etag", "size".
-        ranges: whether parts of files can be asked for.
+        commit: the commit of every repository.
+        cuts: per file, the number of bytes after which each of the next responses breaks off.
+        refusals: per file, the (status, headers) of the next responses to any request.
+        states: per file, a wrong "etag" or "size" for the hub to report.
+        ranges: whether the hub supports requests for ranges of bytes.
         asked: every request: method, file, range.
-        tokens: what requests say of who asks: whether for content, on its own host, and the token.
+        tokens: of every request, whether it was for content, on another host, and its token.
     """
 
     files: dict[str, bytes]
@@ -48,13 +48,13 @@ class Shelf:
         return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
 
     def gets(self, name: str) -> list[str | None]:
-        """The ranges of every request for a file's content."""
+        """Returns the range of every request for a file's content."""
         return [span for method, file, span in self.asked if (method, file) == ("GET", name)]
 
 
 @contextmanager
 def serving(shelf: Shelf) -> Iterator[Shelf]:
-    """Runs a hub; `shelf.url` is its endpoint meanwhile."""
+    """Runs a hub with the endpoint `shelf.url`."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -94,14 +94,14 @@ def _answer(handler: BaseHTTPRequestHandler, shelf: Shelf) -> None:
         status, headers = shelf.refusals[name].pop(0)
         _head(handler, status, {**headers, "Content-Length": "0"})
     elif name not in shelf.files:
-        told = {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": shelf.commit}
-        _head(handler, 404, {**told, "Content-Length": "0"})
+        codes = {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": shelf.commit}
+        _head(handler, 404, {**codes, "Content-Length": "0"})
     else:
         _found(handler, shelf, name)
 
 
 def _found(handler: BaseHTTPRequestHandler, shelf: Shelf, name: str) -> None:
-    """Large files are answered with where they are: another host, as hubs do."""
+    """Responds with a small file, or with a redirection of a large one to another host."""
     states = shelf.states[name]
     etag = states.get("etag", shelf.etag(name))
     size = states.get("size", str(len(shelf.files[name])))

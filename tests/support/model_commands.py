@@ -1,4 +1,4 @@
-"""Commands on models, as tests of downloads give them."""
+"""Commands on models, for tests of downloads."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def leftovers(folder: Path) -> list[Path]:
 
 
 def refused(done: Finished, code: int) -> str:
-    """The line of a refusal; the terms, which come first, are no part of it."""
+    """Returns the line of an error, without the lines of terms before it."""
     assert done.code == code, (done.code, done.stdout, done.stderr)
     lines = done.stderr.splitlines()
     return told("\n".join(line for line in lines if not line.startswith("google/")))

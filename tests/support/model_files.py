@@ -1,4 +1,4 @@
-"""Stand-ins for every published file: its name and layout, at toy size, with random weights."""
+"""Small files with the names and layouts of the published ones, and random weights."""
 
 import io
 import tarfile
@@ -33,7 +33,7 @@ LARGE_TAR = f"{MRT1}/checkpoints/llm_large_x3047_c1860k.tar"
 
 
 def zarr(folder: Path, array: np.ndarray, rows: int) -> None:
-    """One array in chunks of so many rows, compressed as the published ones are."""
+    """Writes an array in chunks of `rows` rows, compressed like the published ones."""
     spec = {
         "driver": "zarr",
         "kvstore": {"driver": "file", "path": str(folder)},
@@ -49,7 +49,7 @@ def zarr(folder: Path, array: np.ndarray, rows: int) -> None:
 
 
 def archive(arrays: dict[str, np.ndarray], rows: int = 12_000) -> bytes:
-    """A T5X checkpoint as it is published: index, zarr folders, optimizer state, one tar."""
+    """Makes a T5X checkpoint like the published ones: a tar of index, zarr and optimizer state."""
     with tempfile.TemporaryDirectory() as place:
         target: dict = {}
         for name, array in arrays.items():
@@ -73,7 +73,7 @@ def archive(arrays: dict[str, np.ndarray], rows: int = 12_000) -> bytes:
 
 
 def random_arrays(make: Callable[[], nnx.Module], name: Callable[[str], str], seed: int):
-    """The arrays of a network that is never built."""
+    """Returns random arrays with the names and shapes of a network, which is not built."""
     source, arrays = RandomSource(seed), {}
     for path, leaf in nnx.to_flat_state(nnx.state(nnx.eval_shape(make))):
         bare = name("/".join(map(str, path)))
@@ -93,7 +93,7 @@ def codec() -> dict[str, np.ndarray]:
 
 
 def parts(arrays: dict[str, np.ndarray]) -> dict[str, bytes]:
-    """A codec as it is published: a file a part."""
+    """Returns the files of a codec, one for each of its parts."""
     return {
         f"{MRT2}/resources/spectrostream/{part}.safetensors": save(
             {f"params/{name}": a for name, a in arrays.items() if name.startswith(f"{part}/")}
@@ -103,21 +103,21 @@ def parts(arrays: dict[str, np.ndarray]) -> dict[str, bytes]:
 
 
 def musiccoca() -> dict[str, bytes]:
-    """The style model."""
+    """Returns the files of the style model."""
     files = read_catalogue().models["musiccoca"].files
     return {f"{MRT2}/{file.path}": (MUSICCOCA / file.name).read_bytes() for file in files}
 
 
 @cache
 def published() -> dict[str, bytes]:
-    """Every file of the catalogue by "owner/name/path", of networks that play."""
+    """Returns every file of the catalogue by "owner/name/path", of small networks that run."""
     archives = {BASE_TAR: archive(transformer(2)), LARGE_TAR: archive(transformer(3))}
     return archives | parts(codec()) | musiccoca()
 
 
 @cache
 def scraps() -> dict[str, bytes]:
-    """The same files and layouts with a few kilobytes in them: for what no network reads."""
+    """Returns the same files with a few kilobytes each, which no network can load."""
     source = RandomSource(5)
     shapes = {"token_embedder/embedding": (300, 8), "decoder/logits_dense/kernel": (8, 300)}
     one = {name: source.read(name, shape) for name, shape in shapes.items()}
@@ -129,7 +129,7 @@ def scraps() -> dict[str, bytes]:
 
 
 def small(name: str, folder: Path) -> Path:
-    """A preset's pipeline file for the stand-ins: other sizes, nothing else."""
+    """Writes a preset's pipeline file with the sizes of these files."""
     text = (ROOT / "presets" / f"{name}.toml").read_text("utf-8")
     for old, new in (
         (f'size = "{name}"', 'size = "tiny"'),

@@ -52,19 +52,19 @@ def test_a_driver_that_is_killed_leaves_no_process_behind():
 def test_a_cluster_of_our_own_listens_on_the_loopback_interface_only():
     ran = run("loopback")
     assert ran.returncode == 0, ran.stderr
-    assert "nobody outside can call" in ran.stdout
+    assert "only loopback addresses are open" in ran.stdout
 
 
 def test_an_actor_sees_its_own_gpu_and_a_cpu_stage_sees_none():
     ran = run("fake_gpus")
     assert ran.returncode == 0, ran.stderr
-    assert "each sees its own" in ran.stdout
+    assert "each actor sees its own GPU" in ran.stdout
 
 
 def test_a_machine_that_goes_away_changes_no_byte():
     ran = run("node_removed")
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert "the music went on" in ran.stdout
+    assert "the music continued" in ran.stdout
 
 
 def test_a_placement_that_fits_nowhere_says_what_is_missing():

@@ -289,8 +289,8 @@ def test_an_inject_preset_differs_from_its_namesake_where_its_header_says(name):
     plain, inject = (read_tables(preset_path(which)) for which in (name, f"{name}-inject"))
     header = preset_path(f"{name}-inject").read_text("utf-8").split("\n\n")[0]
     said = (
-        f"{name}'s but for the name, three controls, the stages hear, encode and inject, and pack "
-        "and remember, which read the past from inject"
+        f"differs from {name} in its name, three controls, the stages hear, encode and inject, and "
+        "pack and remember, which read the past from inject"
     )
     assert said in " ".join(header.split("\n# "))
     del plain["name"], inject["name"]
