@@ -195,9 +195,7 @@ def _suffix(path: Path | str) -> str:
     suffix = Path(path).suffix.lower()
     if suffix not in EXTENSIONS:
         known = ", ".join(EXTENSIONS)
-        raise OutputError(
-            f"{path}: the name must end in one of {known}, or be - for standard output"
-        )
+        raise OutputError(f"{path}: the name must end in one of {known}, or be - for a pipe")
     return suffix
 
 

@@ -19,7 +19,7 @@ CHUNK_SAMPLES = round(CHUNK_S * RATE_HZ)
 
 
 def humming(slow=("Identify", {}, {"chunk": "clock.chunk"}), **format):
-    """Returns the tables of index -> slow -> hum; `slow` = (small stage's class, params, inputs)."""
+    """Returns tables of index -> slow -> hum; `slow` = (class of a small stage, params, inputs)."""
     use, params, sources = slow
     return {
         "schema": 1,

@@ -32,7 +32,7 @@ def served(
     chunk_s: float = 0.2,
     **settings: Any,
 ) -> Iterator[ServerContext]:
-    """Serves a preset without networks; yields the server's context, whose settings have the port."""
+    """Serves a preset without networks; yields the context, whose settings have the port."""
     lengths = [f"format.chunk_s={chunk_s}", f"format.context_s={2 * chunk_s}"]
     graph = soundstage.load(preset, settings=lengths)
     chosen = ServeSettings(port=free_port(), **settings)
