@@ -44,8 +44,8 @@ class PlacementSpec(_Table):
             gives each a device of its own.
         replicas: copies of the stage; a tick's rows are divided among them.
         spares: further copies, ready to replace one that dies. For Ray.
-        gpus: the share of a GPU that a replica takes; None = an equal share of the GPU among the
-            stages that name it. For Ray; in-process, devices are shared freely.
+        gpus: the share of a GPU that a replica takes; None = an equal part of what the explicit
+            shares leave. For Ray; in-process, devices are shared freely.
         chips: TPU chips a replica takes; None = 1. For Ray.
         node: the value of the label "soundstage-node" that a replica's machine must have; "" =
             any machine. For Ray.

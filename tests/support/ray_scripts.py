@@ -41,7 +41,7 @@ def fake_gpus():
 
     from soundstage.graph.check import build
     from soundstage.graph.spec import parse
-    from soundstage.runners.ray.placement import actor_options, reserve, seat
+    from soundstage.runners.ray.placement import actor_options, plan_slots, reserve
 
     ray.init(address="local", num_gpus=2, include_dashboard=False, log_to_driver=False)
     spec = soundstage.load("toy").spec.as_dict()
@@ -51,17 +51,17 @@ def fake_gpus():
         "decode": "gpu:1",
         "crossfade": "gpu:1",
     }
-    seating = seat(build(parse(spec)).nodes.values(), has_gpu=True)
-    group = reserve(seating, timeout_s=30)
+    plan = plan_slots(build(parse(spec)).nodes.values(), has_gpu=True)
+    group = reserve(plan, timeout_s=30)
 
     class Probe:
         def see(self):
             return os.environ.get("CUDA_VISIBLE_DEVICES"), os.environ.get("JAX_PLATFORMS")
 
     seen = {}
-    for one in seating.seats:
-        probe = ray.remote(Probe).options(**actor_options(one, seating, group)).remote()
-        seen[one.stage] = ray.get(probe.see.remote())
+    for slot in plan.slots:
+        probe = ray.remote(Probe).options(**actor_options(slot, plan, group)).remote()
+        seen[slot.stage] = ray.get(probe.see.remote())
     gpus = {seen[name][0] for name in ("sample", "decode")}
     assert gpus == {"0", "1"}, seen
     assert seen["crossfade"] == seen["decode"], seen
