@@ -1,4 +1,4 @@
-"""Control values: from what a person or a file says to what a port carries, or a reason why not."""
+"""Control values: conversion of a user's or a file's value to what its port carries."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,18 +11,18 @@ from soundstage.graph.wire import fixed_shape
 
 
 class ControlError(Error, ValueError):
-    """A control value that its port cannot carry; the message says which, why and what fits."""
+    """A control's value does not fit its port; the message has the control, value and range."""
 
     exit_code = 3
 
 
 def to_row(name: str, value: Any, port: Port, dims: Mapping[str, int]) -> Any:
-    """Turns one stream's value of a control into what its port carries for one row.
+    """Converts one stream's value of a control to what its port carries for one row.
 
     Args:
         name: the control, for messages.
         value: a number, text, list or array.
-        port: the port it feeds.
+        port: the port that the control feeds.
         dims: sizes of the port's dimensions.
 
     Returns:
@@ -71,7 +71,7 @@ def _wanted(port: Port) -> str:
 
 
 def _has_bool(value: Any) -> bool:
-    """Whether NumPy made a number of a truth value in a list."""
+    """Whether a list holds a truth value, which NumPy would turn into a number."""
     return isinstance(value, list | tuple) and any(
         isinstance(item, bool | np.bool_) or _has_bool(item) for item in value
     )
@@ -80,14 +80,14 @@ def _has_bool(value: Any) -> bool:
 def _text(name: str, value: Any, port: Port) -> Any:
     texts = value if port.ragged else [value]
     if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
-        wanted = "a list of texts" if port.ragged else "text"
-        raise ControlError(f"{name}: expected {wanted}, got {_short(value)}")
+        expected = "a list of texts" if port.ragged else "text"
+        raise ControlError(f"{name}: expected {expected}, got {_short(value)}")
     for text in texts:
         try:
             text.encode()
         except UnicodeEncodeError as error:
-            said = f"{name}: {_short(text)} is not text that UTF-8 can write"
-            raise ControlError(said) from error
+            message = f"{name}: {_short(text)} is not text that UTF-8 can write"
+            raise ControlError(message) from error
     return list(texts) if port.ragged else value
 
 
@@ -99,12 +99,12 @@ def _check_range(name: str, array: np.ndarray, port: Port) -> None:
     if port.whole and array.dtype.kind == "f" and (array != np.round(array)).any():
         raise ControlError(f"{name}: expected a whole number, got {_short(array.tolist())}")
     low, high = port.bounds
-    # As Python's numbers, which compare exactly: to NumPy, 2.0**63 and 2**63 - 1 are the same.
+    # Python's numbers compare exactly; to NumPy, 2.0**63 and 2**63 - 1 are equal.
     if array.min().item() < low or array.max().item() > high:
-        # A unit such as "semitones" tells no range; one such as "[0, 10], 0 = greedy" does.
-        range_ = port.unit if any(map(str.isdigit, port.unit)) else f"[{low}, {high}] {port.unit}"
-        said = f"{_short(array.tolist())} is outside the range {range_.rstrip()}"
-        raise ControlError(f"{name}: {said}")
+        # A unit such as "semitones" states no range; one such as "[0, 10], 0 = greedy" does.
+        bounds = port.unit if any(map(str.isdigit, port.unit)) else f"[{low}, {high}] {port.unit}"
+        text = f"{_short(array.tolist())} is outside the range {bounds.rstrip()}"
+        raise ControlError(f"{name}: {text}")
 
 
 def _short(value: Any) -> str:

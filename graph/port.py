@@ -1,4 +1,4 @@
-"""Ports: what may flow between two stages."""
+"""Ports: typed, named inputs and outputs of stages."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,8 +6,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-# What a port carries for all rows of a message: an array with a leading row axis, or, for ragged
-# and text ports, one entry a row.
+# A port's value for all rows of a message: an array with a leading row axis, or, for ragged and
+# text ports, a list with one entry a row.
 Tensor: TypeAlias = np.ndarray | list[np.ndarray] | list[str] | list[list[str]]
 
 DTYPES = ("int32", "int64", "uint8", "float32", "float16", "utf8")
@@ -15,15 +15,15 @@ DTYPES = ("int32", "int64", "uint8", "float32", "float16", "utf8")
 
 @dataclass(frozen=True)
 class Port:
-    """What may flow through one named socket, for one stream.
+    """The type of one input or output of a stage, for one stream.
 
     A value for R streams is an array `[row, *shape]`. A ragged port (its first dimension is
     spelled "~name" and differs from row to row) carries a list of R arrays; a utf8 port carries
     a list of R strings, or a list of R lists of strings when ragged.
 
     Attributes:
-        dtype: one of `DTYPES`. bfloat16 and bool do not cross a port: Arrow refuses the first
-            and cannot read tensors of the second back.
+        dtype: one of `DTYPES`. bfloat16 and bool are left out: Arrow has no bfloat16, and does
+            not read tensors of bool back.
         shape: dimension names; sizes come from `Format.dims`. Only the first may be "~ragged".
         kind: what the numbers mean. Ports connect only if kind, dtype and shape are equal.
         unit: unit or range, for people.
@@ -70,7 +70,7 @@ class Port:
         return (self.kind, self.dtype, self.shape) == (other.kind, other.dtype, other.shape)
 
     def holds(self, number: int | float) -> bool:
-        """Whether a number is one that this port's dtype can carry; never so for text."""
+        """Whether this port's dtype can carry a number; False for text."""
         if self.dtype == "utf8":
             return False
         least, greatest = self.limits
@@ -78,7 +78,7 @@ class Port:
 
     @property
     def limits(self) -> tuple[int, int] | tuple[float, float]:
-        """The least and the greatest number that the dtype can carry; not for text."""
+        """The least and the greatest number that the dtype can carry; undefined for text."""
         if self.dtype.startswith("float"):
             greatest = float(np.finfo(self.dtype).max)
             return -greatest, greatest

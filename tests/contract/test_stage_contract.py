@@ -40,8 +40,8 @@ FORMAT = Format(
 )
 MUSICCOCA = str(ROOT / "tests" / "golden" / "musiccoca")
 
-# Settings for the contract: small sizes, random weights, or small files where a stage has none.
-# A stage with `Params` must be here.
+# Params of every stage that has `Params`: small sizes and random weights; small files for a stage
+# without random weights.
 PARAMS: dict[str, dict[str, Any]] = {
     "stages.bandcodec.stage:DecodeStreaming": {"weights": "random:0"},
     "stages.bandcodec.stage:Encode": {"weights": "random:0"},
@@ -219,7 +219,7 @@ def test_table_of_params_lists_the_stages_with_params():
 
 
 @each_stage
-def test_signature_is_the_input_ports(use):
+def test_signature_equals_the_input_ports(use):
     parameters = inspect.signature(STAGES[use].__call__).parameters.values()
     assert [parameter.name for parameter in parameters] == ["self", *STAGES[use].inputs]
     assert all(parameter.kind is parameter.POSITIONAL_OR_KEYWORD for parameter in parameters)
@@ -280,7 +280,7 @@ def test_rows_do_not_see_each_other(use):
     for name in together:
         for row in (0, 2):
             np.testing.assert_array_equal(together[name][row], changed[name][row])
-        # Another number of rows is another matrix product: only rounding may differ.
+        # Another number of rows means another matrix product, which may round differently.
         np.testing.assert_allclose(together[name][2], alone[name][0], rtol=1e-4, atol=1e-5)
 
 

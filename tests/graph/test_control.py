@@ -1,4 +1,4 @@
-"""Control values: what a port can carry is carried, all else is refused with a reason."""
+"""Control values are converted to what their port carries, or refused with a reason."""
 
 import numpy as np
 import pytest
@@ -43,7 +43,7 @@ anything = st.recursive(
 
 @settings(max_examples=2000, deadline=None)
 @given(anything, st.sampled_from(PORTS))
-def test_any_value_becomes_what_its_port_carries_or_is_refused_by_name(value, port):
+def test_any_value_fits_its_port_or_is_refused_by_name(value, port):
     try:
         row = to_row("knob", value, port, DIMS)
     except ControlError as error:
@@ -54,8 +54,8 @@ def test_any_value_becomes_what_its_port_carries_or_is_refused_by_name(value, po
         assert refusal.startswith("knob: ")
         assert len(refusal) < 200
         return
-    listed = port.ragged or port.dtype == "utf8"
-    wire.encode({"knob": port}, {"knob": [row] if listed else np.stack([row])}, ["a"], [0], DIMS)
+    is_list = port.ragged or port.dtype == "utf8"
+    wire.encode({"knob": port}, {"knob": [row] if is_list else np.stack([row])}, ["a"], [0], DIMS)
     if port.dtype != "utf8" and np.size(row):
         assert np.isfinite(row).all()
         assert np.min(row) >= (-np.inf if port.minimum is None else port.minimum)
@@ -64,19 +64,19 @@ def test_any_value_becomes_what_its_port_carries_or_is_refused_by_name(value, po
 
 
 @given(st.integers(-(2**63), 2**63 - 1))
-def test_a_whole_number_is_kept_to_the_last_digit(number):
+def test_whole_number_is_kept_exactly(number):
     assert to_row("seed", number, SEED, DIMS) == number
 
 
 @given(st.floats(0, 4, width=32))
-def test_a_number_in_its_range_is_kept(number):
+def test_number_in_range_is_kept_exactly(number):
     row = to_row("temperature", number, TEMPERATURE, DIMS)
     assert row == number
     assert row.dtype == np.float32
 
 
 @pytest.mark.parametrize("value", [3, 3.0, np.int8(3), np.float64(3), np.array(3)])
-def test_a_whole_number_may_be_written_as_any_number(value):
+def test_whole_number_may_be_of_any_number_type(value):
     row = to_row("top_k", value, TOP_K, DIMS)
     assert row == 3
     assert row.dtype == np.int32
@@ -127,26 +127,26 @@ def test_a_whole_number_may_be_written_as_any_number(value):
         (list(range(100)), TEMPERATURE, "expected a number, got [0, 1, 2, 3,"),
     ],
 )
-def test_what_does_not_fit_is_refused_with_its_reason(value, port, reason):
+def test_value_that_does_not_fit_is_refused_with_a_reason(value, port, reason):
     with pytest.raises(ControlError) as refused:
         to_row("knob", value, port, DIMS)
     assert str(refused.value).startswith(f"knob: {reason}")
     assert len(str(refused.value)) < 160
 
 
-@pytest.mark.parametrize("nothing", [[], (), np.zeros(0), np.zeros((0, 3), np.float32)])
-def test_nothing_is_a_value_of_a_ragged_port(nothing):
-    row = to_row("clips", nothing, CLIPS, DIMS)
+@pytest.mark.parametrize("empty", [[], (), np.zeros(0), np.zeros((0, 3), np.float32)])
+def test_empty_list_is_a_value_of_a_ragged_port(empty):
+    row = to_row("clips", empty, CLIPS, DIMS)
     assert row.shape == (0, 3)
     assert row.dtype == np.float32
 
 
-def test_texts_may_be_empty_and_any_text_at_all():
+def test_texts_may_be_empty_and_of_any_characters():
     assert to_row("texts", [], TEXTS, DIMS) == []
     assert to_row("texts", ("", "日本", "a\0b"), TEXTS, DIMS) == ["", "日本", "a\0b"]
 
 
-def test_what_a_player_does_to_a_list_afterwards_changes_no_row():
+def test_later_changes_of_a_list_do_not_change_the_row():
     weights, texts = np.ones(2, np.float32), ["a"]
     kept = to_row("weights", weights, WEIGHTS, DIMS), to_row("texts", texts, TEXTS, DIMS)
     weights[0] = 9

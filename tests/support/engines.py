@@ -1,4 +1,4 @@
-"""Engines under test, what listeners of them hear, and what they would hear alone."""
+"""Engines under test, their clients, and the same music from a session of one stream."""
 
 import asyncio
 import hashlib
@@ -12,7 +12,7 @@ from soundstage.runners.engine.engine import Engine
 from soundstage.runners.local import LocalRunner
 from soundstage.runners.sessions.session import Session
 
-# A machine that does other things as well may take this long for what takes milliseconds.
+# Seconds; a busy machine may take this long for a step of milliseconds.
 PATIENCE_S = 60
 QUICK = ["format.chunk_s=0.4"]
 
@@ -35,7 +35,7 @@ async def started(graph, **options):
 
 @contextmanager
 def running(graph, **options):
-    """An engine for many tests, each of which has an event loop of its own."""
+    """Runs an engine for several tests, each with its own event loop."""
     engine = Engine(graph, **options)
     asyncio.run(engine.start())
     try:
@@ -45,7 +45,7 @@ def running(graph, **options):
 
 
 def play(test):
-    """Runs what a test does with listeners, at most for so long."""
+    """Runs a coroutine for at most `PATIENCE_S` seconds."""
     return asyncio.run(asyncio.wait_for(test, PATIENCE_S))
 
 
@@ -65,24 +65,24 @@ def sha(chunks):
     return digest.hexdigest()
 
 
-def heard(made):
-    return sha(chunk.audio for chunk in made)
+def heard(chunks):
+    return sha(chunk.audio for chunk in chunks)
 
 
 class Alone:
-    """The same music by a session that shares its runner with nobody."""
+    """The same music by sessions of one stream on a runner of their own."""
 
     def __init__(self, graph):
         self.runner = LocalRunner(graph)
 
     def chunks(self, controls, *parts):
-        """The audio of one stream; parts = (chunks, changes of controls behind them), ..."""
+        """Returns one stream's audio; parts = (number of chunks, later changes of controls), ..."""
         session = Session(self.runner, [controls])
-        made = []
+        audio = []
         for count, changes in parts:
-            made += [chunk.audio[0] for chunk in islice(session, count)]
+            audio += [chunk.audio[0] for chunk in islice(session, count)]
             session.steer(**changes)
-        return made
+        return audio
 
     def sha(self, controls, *parts):
         return sha(self.chunks(controls, *parts))

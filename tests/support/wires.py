@@ -1,4 +1,4 @@
-"""A wire between a client and a server: held up, hung up, or cut so that nobody is told."""
+"""A proxy between a client and a server that can delay, close or silently drop connections."""
 
 import socket
 import threading
@@ -11,17 +11,17 @@ PATIENCE_S = 120
 
 
 def free_port() -> int:
-    """A port of this machine that nobody listens on."""
+    """Returns an unused port of this machine."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return sock.getsockname()[1]
 
 
 class Wire:
-    """Hands bytes on, both ways, and tells either end when the other hangs up.
+    """A TCP proxy that forwards bytes and closed connections in both directions.
 
     Args:
-        port: the server's.
+        port: the server's port.
     """
 
     def __init__(self, port: int) -> None:
@@ -36,22 +36,22 @@ class Wire:
 
     @property
     def desk(self) -> Any:
-        """What stands for a server's desk for `served.speak`."""
+        """A stand-in for the server's context, for `served.speak`."""
         return SimpleNamespace(settings=SimpleNamespace(port=self.port))
 
     def hold(self) -> None:
-        """Nothing arrives for now, and nobody is told."""
+        """Delays all bytes until `let_go`."""
         self._flows.clear()
 
     def let_go(self) -> None:
-        """What was held up arrives, and what follows on it."""
+        """Forwards the delayed bytes and all later ones."""
         self._flows.set()
 
     def hang_up(self, port: int | None = None) -> None:
-        """Ends every connection, which both ends are told; new ones are taken.
+        """Closes every connection at both ends; accepts new ones.
 
         Args:
-            port: of the server that new ones lead to; None = the same.
+            port: the server's port for new connections; None = unchanged.
         """
         self._server_port = port or self._server_port
         for sock in (*self._clients, *self._servers):
@@ -59,15 +59,15 @@ class Wire:
         self._clients, self._servers = [], []
 
     def cut(self) -> None:
-        """From now on nothing arrives, and nobody is told."""
+        """Drops all bytes from now on, and closes no connection."""
         self._cut.set()
 
     def hung_up(self) -> bool:
-        """Whether the server has ended every connection; waits for it."""
+        """Waits until the server has closed every connection; False after `PATIENCE_S` seconds."""
         return all(map(_ended, self._servers))
 
     def close(self) -> None:
-        """Ends everything."""
+        """Closes the proxy and all its connections."""
         self._cut.set()
         self._flows.set()
         _end(self._front, socket.SHUT_RDWR)
@@ -92,7 +92,7 @@ class Wire:
                 threading.Thread(target=self._pump, args=ends, daemon=True).start()
 
     def _pump(self, source: socket.socket, sink: socket.socket) -> None:
-        """Hands bytes on until there are no more; what is behind a cut is kept from everybody."""
+        """Forwards bytes until the source is closed or `cut` is called."""
         how = socket.SHUT_WR
         try:
             while data := source.recv(65_536):
@@ -125,9 +125,9 @@ def _ended(sock: socket.socket) -> bool:
 
 @contextmanager
 def wire(port: int) -> Iterator[Wire]:
-    """A wire to a server's port."""
-    found = Wire(port)
+    """Runs a proxy to a server's port."""
+    proxy = Wire(port)
     try:
-        yield found
+        yield proxy
     finally:
-        found.close()
+        proxy.close()

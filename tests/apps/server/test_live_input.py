@@ -99,7 +99,7 @@ def test_a_clip_that_a_stage_fails_on_is_refused_and_the_music_goes_on(desk, mon
         raise WeightsError("the weights lack the encoder")
 
     monkeypatch.setattr(desk, "continuing", ClipEncoder(desk.graph))
-    monkeypatch.setattr("soundstage.runners.engine.clip_encoder.Continuer", lacking)
+    monkeypatch.setattr("soundstage.runners.engine.clip_encoder.ClipContinuer", lacking)
     clip = upload(desk, wav(sound(1.0)))
     with speak(desk, PATH) as socket:
         started(socket, controls=SEED_5, pace="realtime")
