@@ -34,7 +34,7 @@ def served(
     graph: Graph | None = None,
     **settings: Any,
 ) -> Iterator[ServerContext]:
-    """Serves a graph, or a preset without networks; yields its context, whose settings have the port."""
+    """Serves a graph, or a preset without networks; yields its context."""
     lengths = [f"format.chunk_s={chunk_s}", f"format.context_s={2 * chunk_s}"]
     graph = graph or soundstage.load(preset, settings=lengths)
     chosen = ServeSettings(port=free_port(), **settings)
