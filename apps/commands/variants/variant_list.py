@@ -1,4 +1,4 @@
-"""A list of variants: what each row asks for, or everything that is wrong with it."""
+"""Reads lists of variants: prompts and controls of each row, or all problems of a list."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,13 +21,13 @@ LONGEST_NAME = 80
 
 @dataclass(frozen=True)
 class VariantRow:
-    """What one row of a list asks for.
+    """One row of a list.
 
     Attributes:
-        where: the row, for messages.
-        name: what a person calls it; "" = nothing.
+        where: the row's file and position, for error messages.
+        name: the variant's name; "" = none.
         prompts: texts, then audio files; empty = the pipeline's default.
-        controls: seed, temperature, top_k and guidance, as far as the row names them.
+        controls: seed, temperature, top_k and guidance; only those that the row sets.
     """
 
     where: str
@@ -37,7 +37,7 @@ class VariantRow:
 
 
 class BadList(InputError):
-    """A list that cannot be used; `problems` says everything that is wrong with it."""
+    """A list that cannot be used; `problems` holds all of its problems."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
@@ -45,12 +45,12 @@ class BadList(InputError):
 
 
 def read_list(path: Path) -> tuple[list[VariantRow], list[Problem]]:
-    """Reads a list as `apps.commands.variants.variant_files.read_tables` describes it.
+    """Reads a list in a format of `apps.commands.variants.variant_files.read_tables`.
 
-    Audio files without a folder are looked for beside the list.
+    Relative paths of audio files start at the list's folder.
 
     Returns:
-        The rows that can be understood, and what is wrong with the others.
+        The valid rows, and the problems of the others.
 
     Raises:
         InputError: the file cannot be read at all.
@@ -58,40 +58,40 @@ def read_list(path: Path) -> tuple[list[VariantRow], list[Problem]]:
     tables, problems = read_tables(path)
     rows = []
     for where, table in tables:
-        faults = list(_faults(where, table))
-        problems += faults
-        if not faults:
+        row_problems = list(_row_problems(where, table))
+        problems += row_problems
+        if not row_problems:
             rows.append(_row(where, table, path.parent))
     return rows, problems
 
 
-def _faults(where: str, table: Table) -> Iterator[Problem]:
+def _row_problems(where: str, table: Table) -> Iterator[Problem]:
     for key, value in table.items():
         if key not in COLUMNS:
             yield Problem(f"{where}: {key}", "unknown key", suggest(key, COLUMNS))
         elif key in LISTS:
-            for fault in _list_faults(key, value):
-                yield Problem(f"{where}: {key}", fault)
+            for problem in _list_problems(key, value):
+                yield Problem(f"{where}: {key}", problem)
         else:
-            fault = _name_fault(value) if key == "name" else _number_fault(key, value)
-            if fault:
-                yield Problem(f"{where}: {key}", fault)
+            problem = _name_problem(value) if key == "name" else _number_problem(key, value)
+            if problem:
+                yield Problem(f"{where}: {key}", problem)
 
 
-def _name_fault(value: Any) -> str:
+def _name_problem(value: Any) -> str:
     if isinstance(value, str) and 0 < len(value) <= LONGEST_NAME and value.isprintable():
         return ""
     return f"expected a line of 1 to {LONGEST_NAME} characters, got {value!r}"
 
 
-def _number_fault(key: str, value: Any) -> str:
+def _number_problem(key: str, value: Any) -> str:
     whole = NUMBERS[key] is int
     if isinstance(value, int if whole else int | float) and not isinstance(value, bool):
         return ""
     return f"expected a {'whole ' if whole else ''}number, got {value!r}"
 
 
-def _list_faults(key: str, value: Any) -> Iterator[str]:
+def _list_problems(key: str, value: Any) -> Iterator[str]:
     items = value if isinstance(value, list) else [value]
     if not items:
         yield "expected at least one; leave the key out for the pipeline's default"
@@ -102,7 +102,7 @@ def _list_faults(key: str, value: Any) -> Iterator[str]:
             continue
         if not (known and isinstance(item.get(inner), str)):
             yield f'expected "{inner.upper()}:WEIGHT" or {{ {inner}, weight }}, got {item!r}'
-        elif _number_fault("temperature", item.get("weight", 1.0)):
+        elif _number_problem("temperature", item.get("weight", 1.0)):
             yield f"expected a number as weight, got {item['weight']!r}"
 
 
