@@ -33,6 +33,11 @@ class Preparation:
     def __str__(self) -> str:
         return str(self._stopwatch)
 
+    @property
+    def seconds(self) -> dict[str, float]:
+        """The seconds of each step so far, by name."""
+        return dict(self._stopwatch.steps)
+
     def state_after(self, clip: np.ndarray | None, graph: Graph) -> State | None:
         """Returns the state of a stream that continues a clip; None without a clip.
 
@@ -63,7 +68,7 @@ class Preparation:
             yield runner
 
     def compile(self, runner: Runner, sizes: Iterable[int] = (1,)) -> None:
-        """Compiles the stages for batches of these sizes, then prints the pipeline's note.
+        """Compiles the stages for batches of these sizes.
 
         Raises:
             StageFailed: a stage failed.
@@ -72,8 +77,11 @@ class Preparation:
             what = "compiling" if size == 1 else f"compiling for {size} rows"
             with self._progress.step(what), self._stopwatch.measure("compiling"):
                 runner.warm_up(size)
-        if runner.graph.spec.note:
-            self._progress.say(f"{runner.graph.name}: {runner.graph.spec.note}")
+
+    def show_note(self, graph: Graph) -> None:
+        """Prints the pipeline's note, such as that its weights are random."""
+        if graph.spec.note:
+            self._progress.say(f"{graph.name}: {graph.spec.note}")
 
 
 def open_session(

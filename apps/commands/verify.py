@@ -1,4 +1,4 @@
-"""`soundstage verify`: proves a converted checkpoint against recordings of the original."""
+"""The command `soundstage verify` and its options."""
 
 import sys
 from pathlib import Path
@@ -19,16 +19,16 @@ def verify(
         Path,
         typer.Argument(
             metavar="DIR",
-            help="Holds config.json, weights (*.safetensors, or a T5X checkpoint as a folder or "
-            ".tar) and recorded arrays (*.npz).",
+            help="A folder with config.json, weights (*.safetensors, or a T5X checkpoint as a "
+            "folder or .tar) and recorded arrays (*.npz).",
         ),
     ],
     debug: Debug = False,
 ) -> None:
-    """Run our network on recorded inputs and compare every array.
+    """Run a network on recorded inputs and compare every array with the original's.
 
-    Prints, per array, the largest absolute error, the tolerance and ok, FAIL or not checked. The
-    exit code is 1 if any array fails or nothing could be checked.
+    Prints the largest absolute error of each array, its tolerance, and ok, FAIL or not checked.
+    Exit code 0: all checked arrays are ok; 1: an array fails, or none could be checked.
     """
     with errors_as_lines(debug):
         from soundstage.stages.verification.checks import (

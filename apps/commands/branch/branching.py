@@ -87,6 +87,7 @@ def branch(request: BranchRequest, progress: Progress) -> None:
         with preparation.runner(branches[0].graph, request.runner) as runner:
             session, stream = _open_session(request, branches, runner)
             preparation.compile(runner, [len(branches)])
+            preparation.show_note(runner.graph)
             start = time.perf_counter()
             clipped, last = _write(branches, session, progress)
             wall_s = time.perf_counter() - start

@@ -68,6 +68,7 @@ def generate(request: GenerateRequest, progress: Progress) -> None:
     with preparation.runner(checked.graph, request.runner) as runner:
         session = open_session(checked.saved, checked.changes, runner, state=state)
         preparation.compile(runner)
+        preparation.show_note(runner.graph)
         outcome = _write(checked, session, progress)
         if request.save is not None and outcome.chunk is not None:
             Session(runner, session.controls, state=outcome.chunk.state).save(request.save)

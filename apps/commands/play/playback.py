@@ -105,6 +105,7 @@ def play(request: PlayRequest, progress: Progress, watch: Watch) -> None:
         lookahead = (request.runner.window or 1) - 1
         session = open_session(saved, changes, runner, lookahead, state)
         preparation.compile(runner)
+        preparation.show_note(runner.graph)
         with _performance(request, session, total, progress) as performance:
             stopped = _perform(performance, watch)
         performance.raise_error()

@@ -72,6 +72,7 @@ def _make_missing(
     missing = [slot for slot in slots if slot.entry is None]
     parts = list(batches(missing, checked.request.batch))
     preparation.compile(runner, sorted({len(batch) for batch in parts}))
+    preparation.show_note(runner.graph)
     manifest_writer = ManifestWriter(files.folder, slots, manifest)
     page = Page(files.folder / PAGE, checked.graph.name, version())
     if manifest_writer.finished:
