@@ -119,11 +119,6 @@ class Performer:
         self._full.wait()
 
     @property
-    def over(self) -> bool:
-        """Whether the performer has ended: it makes no more music."""
-        return not self._thread.is_alive()
-
-    @property
     def verdict(self) -> Verdict | None:
         """Whether the last chunks were made in real time; None before the first measured one."""
         walls_s = list(self._walls_s)

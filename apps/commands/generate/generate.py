@@ -97,7 +97,7 @@ Output = Annotated[
         "-o",
         metavar="FILE",
         help="The .wav, .flac, .ogg or .mp3 file to write. An old file is replaced when the new "
-        "one is complete. - streams WAV to standard output.",
+        "one is complete. Use - to stream WAV to standard output.",
         rich_help_panel=OUTPUT_PANEL,
     ),
 ]
@@ -151,8 +151,9 @@ Inject = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="Play an audio file into the music: the model hears each chunk of it mixed with its "
-        "own last chunk. Needs a pipeline with live input, such as the preset demo-inject.",
+        help="Play an audio file into the music: the model hears each chunk of the file mixed "
+        "with the chunk that it made last. Needs a pipeline with live input, such as the preset "
+        "demo-inject.",
         rich_help_panel=MUSIC_PANEL,
     ),
 ]

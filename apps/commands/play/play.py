@@ -120,7 +120,7 @@ Output = Annotated[
         "-o",
         metavar="FILE",
         help="Write a .wav, .flac, .ogg or .mp3 file in real time, instead of playing on the "
-        "speakers. - streams WAV to standard output.",
+        "speakers. Use - to stream WAV to standard output.",
         rich_help_panel=OUTPUT_PANEL,
     ),
 ]

@@ -28,7 +28,7 @@ def count_from(start, samples):
     return np.repeat(np.arange(start, start + samples, dtype=np.float32)[:, None], 2, axis=1)
 
 
-def heard(from_ring, samples):
+def read(from_ring, samples):
     out = np.full((samples, 2), np.nan, np.float32)
     from_ring.fill(out)
     return out
@@ -45,7 +45,7 @@ def test_written_samples_are_read_in_order_and_once():
             buffer.write(count_from(written, size))
             written += size
         take = min(int(rng.integers(1, 60)), max(0, buffer.buffered_samples - FADE))
-        out.append(heard(buffer, take))
+        out.append(read(buffer, take))
     played = np.concatenate(out)
     assert len(played) > 10 * ROOM
     assert np.array_equal(played[FADE:], count_from(FADE, len(played) - FADE))
@@ -56,7 +56,7 @@ def test_music_fades_in_and_out_without_a_jump():
     buffer = ring()
     buffer.write(hum(100))
     buffer.end()
-    played = np.concatenate([[[0, 0]], heard(buffer, 200)])
+    played = np.concatenate([[[0, 0]], read(buffer, 200)])
     assert np.abs(np.diff(played, axis=0)).max() <= STEEPEST
     assert np.count_nonzero(played[:, 0]) == buffer.heard_samples == 100
     assert buffer.finished
@@ -66,28 +66,28 @@ def test_music_fades_in_and_out_without_a_jump():
 def test_late_music_is_one_underrun_and_its_silence_is_counted():
     buffer = ring()
     buffer.write(hum(100))
-    out = [heard(buffer, 30) for _ in range(10)]
+    out = [read(buffer, 30) for _ in range(10)]
     assert (buffer.underruns, buffer.silent_samples) == (1, 300 - 100)
     buffer.write(hum(100))
-    out.append(heard(buffer, 40))
+    out.append(read(buffer, 40))
     assert (buffer.underruns, buffer.silent_samples) == (1, 200)
     played = np.concatenate(out)[:, 0]
     assert np.abs(np.diff(played)).max() <= STEEPEST
     assert played[-1] == 1.0
-    heard(buffer, 100)
+    read(buffer, 100)
     assert buffer.underruns == 2
 
 
 def test_pause_is_no_underrun_and_loses_no_sample():
     buffer = ring()
     buffer.write(count_from(0, 200))
-    before = heard(buffer, 50)
+    before = read(buffer, 50)
     buffer.pause()
-    silence = heard(buffer, 100)
+    silence = read(buffer, 100)
     assert buffer.paused
     assert not silence[FADE:].any()
     buffer.pause(False)
-    after = heard(buffer, 50)
+    after = read(buffer, 50)
     assert np.array_equal(after[FADE:, 0], count_from(50 + 2 * FADE, 50 - FADE)[:, 0])
     assert before[-1, 0] == 49
     assert (buffer.underruns, buffer.silent_samples) == (0, 0)
@@ -95,19 +95,19 @@ def test_pause_is_no_underrun_and_loses_no_sample():
 
 def test_silence_before_the_first_sample_is_no_underrun():
     buffer = ring()
-    heard(buffer, 100)
+    read(buffer, 100)
     assert (buffer.underruns, buffer.silent_samples) == (0, 0)
 
 
 def test_cut_fades_from_the_old_samples_to_the_new():
     buffer = ring()
     buffer.write(hum(200, 1.0))
-    heard(buffer, 20)
+    read(buffer, 20)
     buffer.cut()
     assert buffer.buffered_samples == 0
     buffer.write(hum(100, 0.5))
     assert buffer.buffered_samples == 100
-    played = heard(buffer, 60)[:, 0]
+    played = read(buffer, 60)[:, 0]
     assert np.abs(np.diff(played)).max() <= STEEPEST
     assert played[-1] == 0.5
     assert played.min() < 0.05
@@ -117,13 +117,13 @@ def test_cut_fades_from_the_old_samples_to_the_new():
 def test_stop_fades_out_and_finishes():
     buffer = ring()
     buffer.write(hum(300))
-    before = heard(buffer, 20)
+    before = read(buffer, 20)
     buffer.stop()
     assert not buffer.finished
-    played = np.concatenate([before, heard(buffer, 50)])[:, 0]
+    played = np.concatenate([before, read(buffer, 50)])[:, 0]
     assert np.abs(np.diff(played)).max() <= STEEPEST
     assert buffer.finished
-    assert not heard(buffer, 10).any()
+    assert not read(buffer, 10).any()
 
 
 STEPS = st.lists(
@@ -146,11 +146,11 @@ def test_any_sequence_of_calls_neither_jumps_nor_invents_samples(steps):
             buffer.write(hum(size))
             written += size
         elif what == "fill":
-            out.append(heard(buffer, size))
+            out.append(read(buffer, size))
         elif what in do:
             do[what]()
     buffer.stop()
-    out.append(heard(buffer, 2 * FADE))
+    out.append(read(buffer, 2 * FADE))
     played = np.concatenate(out)
     assert np.isfinite(played).all()
     assert np.abs(np.diff(played, axis=0)).max() <= STEEPEST
@@ -171,10 +171,10 @@ def test_peaks_are_those_of_the_samples_read_last():
     block = hum(200, 0.25)
     block[:, 1] = -0.5
     buffer.write(block)
-    heard(buffer, 100)
+    read(buffer, 100)
     assert buffer.peaks(50).tolist() == [0.25, 0.5]
     buffer.pause()
-    heard(buffer, 50)
+    read(buffer, 50)
     assert buffer.peaks(50).tolist() == [0, 0]
 
 
@@ -209,7 +209,7 @@ def test_one_thread_may_write_while_another_reads():
     while writer.is_alive() or buffer.buffered_samples > 2 * FADE:
         ready = buffer.buffered_samples - FADE
         if ready > 0:
-            out.append(heard(buffer, min(ready, 61)))
+            out.append(read(buffer, min(ready, 61)))
     writer.join()
     played = np.concatenate(out)[:, 0]
     assert buffer.underruns == 0
