@@ -212,4 +212,4 @@ def _check_options(request: VariantsRequest) -> None:
     if request.batch < 1:
         raise UsageError(f"--batch {request.batch}: must be at least 1")
     if files.folder.exists() and not files.folder.is_dir():
-        raise OutputError(f"{files.folder}: is a file; give a folder")
+        raise OutputError(f"{files.folder}: is a file; give another --output-dir")
