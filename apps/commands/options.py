@@ -1,4 +1,4 @@
-"""Options that several commands share, said once."""
+"""Options that several commands share."""
 
 import inspect
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -31,8 +31,8 @@ Pipeline = Annotated[
     typer.Option(
         "--pipeline",
         metavar="FILE",
-        help="A pipeline file. With --preset as well, the file is the graph and the preset "
-        "gives the settings of the stages that both have.",
+        help="A pipeline file. With --preset as well, the graph is the file's, and stages that "
+        "both have take their parameters from the preset.",
         rich_help_panel=PIPELINE_PANEL,
     ),
 ]
@@ -41,7 +41,7 @@ Set = Annotated[
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
-        help="Change the pipeline, e.g. decode.use=stages.toy:SineDecode or "
+        help="Change an entry of the pipeline, e.g. decode.use=stages.toy:SineDecode or "
         "sample.params.size=large. May be repeated.",
         rich_help_panel=PIPELINE_PANEL,
     ),
@@ -51,7 +51,7 @@ Place = Annotated[
     typer.Option(
         "--place",
         metavar="STAGE=DEVICE",
-        help="Where a stage runs, e.g. decode=cpu or sample=gpu:0. May be repeated.",
+        help="The device of a stage, e.g. decode=cpu or sample=gpu:0. May be repeated.",
         rich_help_panel=PIPELINE_PANEL,
     ),
 ]
@@ -60,7 +60,7 @@ Allow = Annotated[
     typer.Option(
         "--allow",
         metavar="PREFIX",
-        help="Also let the pipeline use stages from modules whose name starts so.",
+        help="Allow stages from modules whose name starts with this prefix. May be repeated.",
         rich_help_panel=PIPELINE_PANEL,
     ),
 ]
@@ -68,7 +68,7 @@ Named = Annotated[
     str | None,
     typer.Argument(
         metavar="PIPELINE",
-        help="A pipeline file or a preset's name; the default preset if left out.",
+        help="A pipeline file or the name of a preset; without it, the default preset.",
         show_default=False,
     ),
 ]
@@ -76,8 +76,8 @@ Runner = Annotated[
     RunnerKind,
     typer.Option(
         "--runner",
-        help="What runs the stages: this process, or Ray actors on as many devices and machines "
-        "as the placement names.",
+        help="Where the stages run: in this process, or in Ray actors on the devices and machines "
+        "that the placement names.",
         rich_help_panel=PIPELINE_PANEL,
     ),
 ]
@@ -85,8 +85,8 @@ RayAddress = Annotated[
     str | None,
     typer.Option(
         metavar="ADDRESS",
-        help="A running Ray cluster: auto, or host:port. Without it, --runner ray starts one on "
-        "this machine.",
+        help="The address of a running Ray cluster: auto, or HOST:PORT. Without it, --runner ray "
+        "starts a cluster on this machine.",
         rich_help_panel=PIPELINE_PANEL,
     ),
 ]
@@ -94,7 +94,8 @@ Window = Annotated[
     int | None,
     typer.Option(
         metavar="N",
-        help="Chunks under way at once. More keep more devices busy; no byte changes.",
+        help="Chunks in flight at once, at least 1. A larger window keeps more devices busy; the "
+        "audio is the same.",
         show_default="2, with Ray 4",
         rich_help_panel=PIPELINE_PANEL,
     ),
@@ -103,7 +104,7 @@ Trace = Annotated[
     Path | None,
     typer.Option(
         metavar="JSON",
-        help="Draw a timeline of every stage for ui.perfetto.dev, and print how long each takes.",
+        help="Write a timeline of all stages for ui.perfetto.dev, and print the time of each.",
         rich_help_panel=OUTPUT_PANEL,
     ),
 ]

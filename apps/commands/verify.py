@@ -24,13 +24,13 @@ def verify(
         Path,
         typer.Argument(
             metavar="DIR",
-            help="Holds config.json, weights (*.safetensors, or a T5X checkpoint as a folder or "
-            ".tar) and recorded arrays (*.npz).",
+            help="A folder with config.json, weights (*.safetensors, or a T5X checkpoint as a "
+            "folder or .tar) and recorded arrays (*.npz).",
         ),
     ],
     debug: Debug = False,
 ) -> None:
-    """Run our network on recorded inputs and compare every array.
+    """Run a network on recorded inputs and compare every array with the original's.
 
     Prints for each array the largest absolute error, the tolerance, and ok, FAIL or not checked.
     The exit code is 1 if an array fails or nothing could be checked.

@@ -1,4 +1,4 @@
-"""`soundstage branch`: its options, and nothing else."""
+"""The command `soundstage branch` and its options."""
 
 from pathlib import Path
 from typing import Annotated
@@ -32,15 +32,15 @@ soundstage branch evening.session --prompt "pads:0.3 | jazz:0.7" --duration 30 -
 def branch(
     session: Annotated[
         Path,
-        typer.Argument(metavar="SESSION", help="A saved session, to go on from; it is only read."),
+        typer.Argument(metavar="SESSION", help="The saved session to continue; it is only read."),
     ],
     prompt: Annotated[
         list[str],
         typer.Option(
             "--prompt",
             metavar="PROMPTS",
-            help="How one branch should sound: one text, or several with weights, such as "
-            "`warm pads:0.3 | jazz trio:0.7`. Repeat it for each branch.",
+            help="The prompts of one branch: one text, or several with weights, such as "
+            "`warm pads:0.3 | jazz trio:0.7`. Repeat the option for each branch.",
             rich_help_panel=MUSIC_PANEL,
         ),
     ],
@@ -48,7 +48,7 @@ def branch(
         float,
         typer.Option(
             metavar="SECONDS",
-            help="Length of each branch; above 0, at most 24 hours.",
+            help="Length of each branch: above 0, at most 86400 (24 hours).",
             rich_help_panel=MUSIC_PANEL,
         ),
     ] = 10.0,
@@ -56,7 +56,7 @@ def branch(
     row: Annotated[
         int | None,
         typer.Option(
-            help="Which stream of a session of several goes on, counted from 0.",
+            help="The stream to continue, counted from 0, if the session holds several.",
             rich_help_panel=MUSIC_PANEL,
         ),
     ] = None,
@@ -69,7 +69,7 @@ def branch(
             "--output-dir",
             "-o",
             metavar="DIR",
-            help="Where the files go, as 01-warm-pads.wav and so on; made if it is missing.",
+            help="The folder for the files 01-warm-pads.wav and so on; made if it is missing.",
             rich_help_panel=OUTPUT_PANEL,
         ),
     ] = Path("branches"),
@@ -84,19 +84,19 @@ def branch(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Let one saved session go on in several styles, one file for each.
+    """Continue one saved session in several styles, one file for each.
 
-    All branches are made together, as rows of one batch. The session itself stays as it is.
+    All branches are made together, as rows of one batch. The session file stays as it is.
     """
     with errors_as_lines(debug):
         # late, as JAX and Arrow come with it
-        from soundstage.apps.commands.branch.branching import Branching, parse_set
-        from soundstage.apps.commands.branch.branching import branch as make
+        from soundstage.apps.commands.branch.branching import BranchRequest, parse_prompts
+        from soundstage.apps.commands.branch.branching import branch as run
         from soundstage.progress import open_progress
 
-        asked = Branching(
+        request = BranchRequest(
             session=session,
-            prompts=tuple(map(parse_set, prompt)),
+            prompts=tuple(map(parse_prompts, prompt)),
             duration_s=duration,
             folder=output_dir,
             controls=controls,
@@ -105,4 +105,4 @@ def branch(
             choice=choose(None, None, None, None, place, allow),
             runner=RunnerChoice(runner),
         )
-        make(asked, open_progress(quiet))
+        run(request, open_progress(quiet))

@@ -1,4 +1,4 @@
-"""Files that list variants, TOML or CSV, as tables of what their rows say."""
+"""Reads files that list variants, TOML or CSV, as one table of keys and values for each row."""
 
 import csv
 import io
@@ -14,7 +14,7 @@ from soundstage.graph.problem import Problem, suggest
 LISTS = ("prompts", "audio")
 # The columns of every list; beside them, each scalar control of the pipeline is one.
 WORDS = ("name", *LISTS)
-BETWEEN = "|"  # parts the prompts in one cell of a CSV file
+BETWEEN = "|"  # separates the prompts in one cell of a CSV file
 
 Table: TypeAlias = Mapping[str, Any]
 
@@ -29,11 +29,11 @@ def read_tables(
         numbers: the columns that hold numbers: names of scalar controls.
 
     Returns:
-        Where each row is and what it says, as it is written but for a CSV file's numbers and
-        lists; and the columns that there are not.
+        The rows, each as its file and position and its table; and the problems of the file, such
+        as unknown columns. Values are as written; cells of a CSV file become numbers and lists.
 
     Raises:
-        InputError: the file cannot be read, is of another kind, or holds no row.
+        InputError: the file cannot be read, is neither TOML nor CSV, or holds no row.
     """
     suffix = path.suffix.lower()
     if suffix not in (".toml", ".csv"):
@@ -41,8 +41,8 @@ def read_tables(
     try:
         text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        said = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise InputError(f"{path}: cannot be read: {said}") from error
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise InputError(f"{path}: cannot be read: {reason}") from error
     tables, problems = _toml(path, text) if suffix == ".toml" else _csv(path, text, numbers)
     if not tables and not problems:
         raise InputError(f"{path}: holds no variant")
@@ -79,7 +79,7 @@ def _csv(
         if name not in known
     ]
     problems += [
-        Problem(f"{path}: column {name!r}", "is there twice", "keep one")
+        Problem(f"{path}: column {name!r}", "is given twice", "keep one")
         for name in dict.fromkeys(columns)
         if columns.count(name) > 1
     ]
@@ -87,15 +87,15 @@ def _csv(
     for number, cells in lines[1:]:
         where = f"{path}: line {number}"
         if len(cells) > len(columns):
-            said = f"{len(cells)} cells under {len(columns)} columns"
-            problems.append(Problem(where, said, 'put text with a comma between "quotes"'))
+            counts = f"{len(cells)} cells under {len(columns)} columns"
+            problems.append(Problem(where, counts, 'put text with a comma between "quotes"'))
         else:
             tables.append((where, _table(columns, cells, numbers)))
     return tables, problems
 
 
 def _lines(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
-    """The lines that say anything, each with its number."""
+    """Returns the lines that are not empty, each with its number."""
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         for cells in reader:
@@ -106,10 +106,10 @@ def _lines(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _table(columns: Sequence[str], cells: Sequence[str], numbers: Collection[str]) -> Table:
-    """One line; an empty cell says nothing."""
-    said = {name: cell.strip() for name, cell in zip(columns, cells, strict=False) if cell.strip()}
+    """Returns the values of one line by column; an empty cell has none."""
+    texts = {name: cell.strip() for name, cell in zip(columns, cells, strict=False) if cell.strip()}
     table: dict[str, Any] = {}
-    for name, text in said.items():
+    for name, text in texts.items():
         if name in LISTS:
             table[name] = [part.strip() for part in text.split(BETWEEN)]
         elif name in WORDS:

@@ -1,4 +1,4 @@
-"""A list of variants: what each row asks for, or everything that is wrong with it."""
+"""Reads lists of variants: prompts and controls of each row, or all problems of a list."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,13 +22,13 @@ LONGEST_NAME = 80
 
 @dataclass(frozen=True)
 class VariantRow:
-    """What one row of a list asks for.
+    """One row of a list.
 
     Attributes:
-        where: the row, for messages.
-        name: what a person calls it; "" = nothing.
+        where: the row's file and position, for error messages.
+        name: the variant's name; "" = none.
         prompts: texts, then audio files; empty = the pipeline's default.
-        controls: the scalar controls that the row names, seed among them.
+        controls: the scalar controls that the row sets; the seed is one of them.
     """
 
     where: str
@@ -38,7 +38,7 @@ class VariantRow:
 
 
 class BadList(InputError):
-    """A list that cannot be used; `problems` says everything that is wrong with it."""
+    """A list that cannot be used; `problems` holds all of its problems."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
@@ -46,16 +46,16 @@ class BadList(InputError):
 
 
 def read_list(path: Path, numbers: Mapping[str, Scalar]) -> tuple[list[VariantRow], list[Problem]]:
-    """Reads a list as `apps.commands.variants.variant_files.read_tables` describes it.
+    """Reads a list in a format of `apps.commands.variants.variant_files.read_tables`.
 
-    Audio files without a folder are looked for beside the list.
+    Relative paths of audio files start at the list's folder.
 
     Args:
         path: the file.
         numbers: the pipeline's scalar controls, by name.
 
     Returns:
-        The rows that can be understood, and what is wrong with the others.
+        The valid rows, and the problems of the others.
 
     Raises:
         InputError: the file cannot be read at all.
@@ -63,41 +63,41 @@ def read_list(path: Path, numbers: Mapping[str, Scalar]) -> tuple[list[VariantRo
     tables, problems = read_tables(path, numbers)
     rows = []
     for where, table in tables:
-        faults = list(_faults(where, table, numbers))
-        problems += faults
-        if not faults:
+        row_problems = list(_row_problems(where, table, numbers))
+        problems += row_problems
+        if not row_problems:
             rows.append(_row(where, table, path.parent, numbers))
     return rows, problems
 
 
-def _faults(where: str, table: Table, numbers: Mapping[str, Scalar]) -> Iterator[Problem]:
+def _row_problems(where: str, table: Table, numbers: Mapping[str, Scalar]) -> Iterator[Problem]:
     for key, value in table.items():
         if key in LISTS:
-            faults = list(_list_faults(key, value))
+            texts = list(_list_problems(key, value))
         elif key == "name":
-            faults = list(_name_faults(value))
+            texts = list(_name_problems(value))
         elif key in numbers:
-            faults = list(_number_faults(key, value, numbers[key]))
+            texts = list(_number_problems(key, value, numbers[key]))
         else:
             yield Problem(f"{where}: {key}", "unknown key", suggest(key, (*WORDS, *numbers)))
             continue
-        for fault in faults:
-            yield Problem(f"{where}: {key}", fault)
+        for text in texts:
+            yield Problem(f"{where}: {key}", text)
 
 
-def _name_faults(value: Any) -> Iterator[str]:
+def _name_problems(value: Any) -> Iterator[str]:
     if not (isinstance(value, str) and 0 < len(value) <= LONGEST_NAME and value.isprintable()):
         yield f"expected a line of 1 to {LONGEST_NAME} characters, got {value!r}"
 
 
-def _number_faults(key: str, value: Any, scalar: Scalar) -> Iterator[str]:
+def _number_problems(key: str, value: Any, scalar: Scalar) -> Iterator[str]:
     try:
         to_row(key, value, scalar.port, {})
     except ControlError as error:
         yield str(error).removeprefix(f"{key}: ")
 
 
-def _list_faults(key: str, value: Any) -> Iterator[str]:
+def _list_problems(key: str, value: Any) -> Iterator[str]:
     items = value if isinstance(value, list) else [value]
     if not items:
         yield "expected at least one; leave the key out for the pipeline's default"
