@@ -1,1 +1,1 @@
-"""Audio files to float32 arrays and back, and what is written beside the samples."""
+"""Reads and writes audio files as float32 arrays, with tags that record their provenance."""

@@ -1,4 +1,4 @@
-"""Audio prompts and codec input: any file, as the networks want it."""
+"""Audio files as input of the networks: clips of audio prompts, and input of the codec."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from soundstage.graph.format import Format
 LONGEST_S = 600.0
 SHORTEST_S = 0.1
 SILENCE_DBFS = -80.0
-LOUDEST = 32.0  # a decoded sample this far over full scale is a scaling mistake, not music
+LOUDEST = 32.0  # of full scale; a louder sample is a scaling mistake
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Clips:
     Attributes:
         samples: float32 [clip, clip_sample], mono at the format's `clip_rate_hz`.
         seconds: the file's duration, before zero padding.
-        notes: what was done to the audio, for people.
+        notes: conversions of the audio, for people.
     """
 
     samples: np.ndarray
@@ -35,20 +35,21 @@ class Clips:
 def read_clips(path: Path | str, format: Format, max_s: float = LONGEST_S) -> Clips:
     """Reads an audio prompt as clips of `clip_s` seconds, one after another.
 
-    Channels become mono as their mean; other rates are resampled. The last clip is filled up with
-    zeros at its end.
+    The channels are averaged to mono; other rates are resampled. Zeros fill the end of the last
+    clip.
 
     Args:
-        path: any format libsndfile reads, 1 kHz to 768 kHz.
-        format: gives the clips' length and rate.
-        max_s: longest file accepted, told from its header before it is decoded.
+        path: a file in any format that libsndfile reads, 1 kHz to 768 kHz.
+        format: has the clips' length and rate.
+        max_s: seconds of the longest file accepted; the header is checked before decoding.
 
     Returns:
         The clips; at least one.
 
     Raises:
         InputError: the file is missing, damaged, empty, shorter than 0.1 s, longer than `max_s`,
-            silent (below -80 dBFS as mono), or holds samples that are not finite or absurdly loud.
+            silent (below -80 dBFS as mono), or has samples that are not finite or beyond 32 times
+            full scale.
     """
     with open_audio(path) as source:
         mono = _read(source, format.clip_rate_hz, 1, max_s)[:, 0]  # [sample]
@@ -65,10 +66,10 @@ def read_clips(path: Path | str, format: Format, max_s: float = LONGEST_S) -> Cl
 def read_audio(
     path: Path | str, sample_rate_hz: int, channels: int, max_s: float = LONGEST_S
 ) -> np.ndarray:
-    """Reads a file for the codec.
+    """Reads a file as input of the codec.
 
-    A file with as many channels as asked for keeps them; mono is copied to every channel; of any
-    other count, every channel gets the mean. Silence is accepted.
+    A file with `channels` channels keeps them; for any other number, every channel gets the mean.
+    Silence is accepted.
 
     Returns:
         float32 [sample, channel], 1.0 = full scale.
@@ -109,8 +110,8 @@ def _finite(source: AudioFile) -> Iterator[np.ndarray]:
             at = (start + index) / source.sample_rate_hz
             worst = block[index][~(np.abs(block[index]) <= LOUDEST)][0]
             raise InputError(
-                f"{source.path}: the sample at {at:.3f} s is {worst:g}: samples must be numbers "
-                "within full scale, -1 to 1: export the file again"
+                f"{source.path}: the sample at {at:.3f} s is {worst:g}, outside full scale, "
+                "-1 to 1: export the file again"
             )
         start += len(block)
         yield block
@@ -119,13 +120,13 @@ def _finite(source: AudioFile) -> Iterator[np.ndarray]:
 def _refuse_length(source: AudioFile, max_s: float) -> None:
     if source.seconds > max_s:
         raise InputError(
-            f"{source.path}: lasts {_clock(source.seconds)} and at most {_clock(max_s)} can be "
-            f"read: cut out a part, such as `ffmpeg -i in.wav -t {max_s:g} out.wav`"
+            f"{source.path}: lasts {_clock(source.seconds)}, more than the limit of "
+            f"{_clock(max_s)}: cut out a part, such as `ffmpeg -i in.wav -t {max_s:g} out.wav`"
         )
     if source.seconds < SHORTEST_S:
         raise InputError(
-            f"{source.path}: lasts {1000 * source.seconds:.3g} ms and {1000 * SHORTEST_S:g} ms is "
-            "the least that can be read: use a longer file"
+            f"{source.path}: lasts {1000 * source.seconds:.3g} ms, less than the minimum of "
+            f"{1000 * SHORTEST_S:g} ms: use a longer file"
         )
 
 
@@ -135,7 +136,7 @@ def _refuse_silence(path: Path | str, mono: np.ndarray, channels: int) -> None:
         return
     cause = ", or its channels cancel out" if channels > 1 else ""
     raise InputError(
-        f"{path}: is silent (nothing above {SILENCE_DBFS:g} dBFS as mono{cause}): a prompt needs "
+        f"{path}: is silent (nothing above {SILENCE_DBFS:g} dBFS as mono{cause}): use a file with "
         "sound"
     )
 

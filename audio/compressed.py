@@ -9,7 +9,7 @@ import soundfile
 from soundstage.audio.id3 import id3_tag
 from soundstage.errors import OutputError
 
-# Beyond this, libsndfile's Vorbis encoder overruns its stack.
+# libsndfile's Vorbis encoder overruns its stack with larger blocks.
 BLOCK_SAMPLES = 65_536
 
 # 0 is best and largest. Vorbis quality 8 is about 250 kbit/s, as is the MP3 setting.
@@ -30,7 +30,7 @@ class CompressedEncoder:
         suffix: ".flac", ".ogg" or ".mp3".
         sample_rate_hz: samples per second and channel.
         channels: audio channels.
-        encoding: "pcm16" or "pcm24"; only .flac heeds it.
+        encoding: "pcm16" or "pcm24"; ignored except for .flac.
         tags: "title", "software" and "comment", or empty.
 
     Raises:
@@ -81,7 +81,7 @@ class CompressedEncoder:
             self._file.check()
 
     def close(self) -> None:
-        """Writes what the format still owes.
+        """Writes the end of the file.
 
         Raises:
             OSError: the file cannot take the bytes.
@@ -91,20 +91,20 @@ class CompressedEncoder:
 
 
 class _File:
-    """A file from its present position on, for libsndfile, whose callbacks may not raise."""
+    """The rest of a file, from its current position; its callbacks for libsndfile never raise."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
         self._origin = stream.tell()
-        self._fault: OSError | None = None
+        self._error: OSError | None = None
 
     def check(self) -> None:
-        """Raises the OSError that a callback had to keep to itself."""
-        if self._fault is not None:
-            raise self._fault
+        """Raises the OSError of an earlier callback."""
+        if self._error is not None:
+            raise self._error
 
     def write(self, data: bytes) -> int:
-        # Claiming success lets libsndfile finish its call; `check` then tells the truth.
+        # libsndfile must not see an error; `check` raises it after the call.
         self._attempt(lambda: self._stream.write(data))
         return len(data)
 
@@ -120,8 +120,8 @@ class _File:
         return self._stream.tell() - self._origin
 
     def _attempt(self, action: Callable[[], int]) -> None:
-        if self._fault is None:
+        if self._error is None:
             try:
                 action()
             except OSError as error:
-                self._fault = error
+                self._error = error

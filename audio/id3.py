@@ -1,6 +1,6 @@
 """The tags of an MP3 file, as ID3 version 2.4.
 
-libsndfile writes UTF-8 bytes into tags that it declares as Latin-1, hence our own.
+libsndfile writes UTF-8 bytes into tags that it declares as Latin-1; this module does not.
 """
 
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ _UTF8 = b"\x03"
 
 
 def id3_tag(tags: Mapping[str, str]) -> bytes:
-    """The bytes to put before the first MP3 frame.
+    """Returns the bytes of a tag, which stands before the first MP3 frame.
 
     Args:
         tags: text by four-letter frame name: "TIT2" title, "TSSE" software, "COMM" comment.

@@ -1,4 +1,4 @@
-"""What is in an audio file: how long, how loud, where it is silent, and what made it."""
+"""Inspects an audio file: duration, level, silences and provenance."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ SILENCE_DBFS = -60.0
 SHORTEST_SILENCE_S = 0.5
 
 _WINDOWS_PER_S = 20
-# The largest value of 16-bit audio: what has reached it may well have gone beyond.
+# The largest value of 16-bit audio: a sample that reaches it was probably clipped.
 _FULL_SCALE = 1.0 - 2.0**-15
 
 
@@ -33,8 +33,8 @@ class Inspection:
         clipped_samples: samples, over all channels, at or beyond full scale.
         bad_samples: samples, over all channels, that are not finite numbers.
         silences: (start, end) in seconds of stretches of at least 0.5 s below -60 dBFS.
-        provenance: what made the file, if soundstage did.
-        provenance_fault: why a record of ours cannot be read, or "".
+        provenance: the record of soundstage in the file's tags, or None.
+        provenance_fault: why the record cannot be read, or "".
     """
 
     name: str
@@ -52,7 +52,7 @@ class Inspection:
     provenance_fault: str = ""
 
     def lines(self) -> list[str]:
-        """The facts for people, one a line."""
+        """Returns the facts for people, one a line."""
         channels = {1: "mono", 2: "stereo"}.get(self.channels, f"{self.channels} channels")
         facts = [
             f"{self.name}",
@@ -75,7 +75,7 @@ class Inspection:
 
 
 class _Meter:
-    """Adds up levels, block by block."""
+    """Accumulates levels, block by block."""
 
     def __init__(self) -> None:
         self.peak = 0.0
@@ -86,7 +86,7 @@ class _Meter:
         self.quiet: list[np.ndarray] = []  # one bool a window
 
     def add(self, block: np.ndarray, window: int) -> None:
-        """Takes float32 [sample, channel], a whole number of windows except at the end."""
+        """Adds float32 [sample, channel], a whole number of windows except at the end."""
         finite = np.isfinite(block)
         self.bad += int(block.size - np.count_nonzero(finite))
         level = np.abs(np.where(finite, block, np.float32(0)))
@@ -99,7 +99,7 @@ class _Meter:
 
 
 def inspect(path: Path | str) -> Inspection:
-    """Reads a file once, in bounded memory.
+    """Inspects a file in one pass and bounded memory.
 
     Raises:
         InputError: the file is missing, damaged, cut short, empty or not audio.
@@ -109,7 +109,7 @@ def inspect(path: Path | str) -> Inspection:
         window = max(1, source.sample_rate_hz // _WINDOWS_PER_S)
         for block in source.blocks(_whole_windows(source, window)):
             meter.add(block, window)
-        provenance, fault = _provenance(source.comment)
+        provenance, problem = _provenance(source.comment)
         return Inspection(
             name=source.path.name,
             container=source.container,
@@ -125,7 +125,7 @@ def inspect(path: Path | str) -> Inspection:
                 _silences(np.concatenate(meter.quiet), window / source.sample_rate_hz, source)
             ),
             provenance=provenance,
-            provenance_fault=fault,
+            provenance_fault=problem,
         )
 
 

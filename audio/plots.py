@@ -1,4 +1,4 @@
-"""Draws an audio file: its waveform over its spectrogram."""
+"""Draws the waveform and the spectrogram of an audio file."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def plot(path: Path | str, png: Path | str) -> None:
         _draw(figure, reduced, facts)
         encoded = io.BytesIO()
         with warnings.catch_warnings():
-            # A prompt may hold letters that no installed font has; a box in a title does no harm.
+            # A prompt may have letters that no installed font has: the title shows a box instead.
             warnings.filterwarnings("ignore", message="Glyph .* missing from font")
             figure.savefig(encoded, format="png", metadata={"Software": "soundstage"})
         with reporting(png):
@@ -106,7 +106,7 @@ def _wave(axes: Axes, reduced: Picture, channels: slice, label: str) -> None:
     low = reduced.low[:, channels].min(axis=1)
     high = reduced.high[:, channels].max(axis=1)
     times = (np.arange(len(low)) + 0.5) * reduced.seconds / len(low)
-    # A column never thinner than a hair, so that quiet passages show as a line.
+    # A minimal height, so that quiet passages show as a line.
     axes.fill_between(times, low - 0.004, high + 0.004, color=_WAVE, linewidth=0)
     axes.set_ylim(-1.02, 1.02)
     axes.set_yticks([-1, 0, 1])

@@ -1,4 +1,4 @@
-"""What made a piece of audio: written into the file's tags, read back by `inspect`."""
+"""Provenance of audio: a record in the file's tags, which `inspect` reads back."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ NOISE = "random weights: noise, not music"
 
 @dataclass(frozen=True)
 class TextPrompt:
-    """A prompt in words.
+    """A text prompt.
 
     Attributes:
-        text: the words, in full.
-        weight: its share, relative to the other prompts.
+        text: the full text.
+        weight: the prompt's share, relative to the other prompts.
     """
 
     text: str
@@ -31,15 +31,15 @@ class TextPrompt:
 
 @dataclass(frozen=True)
 class AudioPrompt:
-    """A prompt that was an audio file.
+    """An audio prompt.
 
     Attributes:
         audio: the file's name, without its folder.
         sha256: hex digest of the file's bytes.
-        weight: its share, relative to the other prompts.
+        weight: the prompt's share, relative to the other prompts.
 
     Raises:
-        ValueError: `audio` names a folder, which would publish how a person's disk is laid out.
+        ValueError: `audio` has a folder, which would publish a path of the user's disk.
     """
 
     audio: str
@@ -52,12 +52,12 @@ class AudioPrompt:
 
     @classmethod
     def of(cls, path: Path | str, weight: float = 1.0) -> AudioPrompt:
-        """Describes the file at `path`, reading it once for its digest.
+        """Makes the record of a file; reads the file once, for its digest.
 
         Raises:
             OSError: the file cannot be read.
         """
-        # A file name may hold bytes that are no text; tags may not.
+        # A file name may have bytes that are not UTF-8; a tag may not.
         name = Path(path).name.encode("utf-8", "replace").decode()
         return cls(name, file_sha256(path), weight)
 
@@ -71,7 +71,7 @@ class StageWeights:
 
     Attributes:
         digest: SHA-256 of the arrays, as hex digits.
-        note: where they come from: a file's name, without its folder, or "random weights, seed 0".
+        note: their source: a file's name, without its folder, or "random weights, seed 0".
     """
 
     digest: str
@@ -80,7 +80,7 @@ class StageWeights:
 
 @dataclass(frozen=True)
 class Provenance:
-    """Everything needed to make the same audio again, and to say what it is.
+    """The record of how audio was made: enough to make the same audio again.
 
     Attributes:
         version: soundstage's version.
@@ -88,12 +88,12 @@ class Provenance:
         graph_hash: hex digest of the checked graph.
         prompts: the prompts in force at the start.
         seeds: one per stream.
-        controls: the other controls at the start: temperature, top_k, guidance.
+        controls: the scalar controls at the start but the seed, by name.
         weights: by stage name; only stages that have weights.
-        chunks: chunks asked for; None = until stopped.
-        random_weights: some stage's weights are random, so this is noise and not music.
-        continues: the audio file that the music goes on from.
-        injected: the audio file that was played in.
+        chunks: the requested number of chunks; None = until stopped.
+        random_weights: some stage's weights are random, so that the audio is noise, not music.
+        continues: the audio file that the music continues.
+        injected: the audio file that was the live input.
     """
 
     version: str
@@ -110,7 +110,7 @@ class Provenance:
 
     @property
     def title(self) -> str:
-        """The prompts as one printable line of at most 200 characters; says if it is noise."""
+        """The prompts as one printable line of at most 200 characters; marks noise as such."""
         line = _shortened(" + ".join(map(str, self.prompts)) or self.pipeline, 150)
         return f"{line} [{NOISE}]" if self.random_weights else line
 
@@ -120,14 +120,14 @@ class Provenance:
         return f"soundstage {self.version}"
 
     def to_json(self) -> str:
-        """One line of ASCII: every tag format carries it unharmed, whatever the prompts hold."""
+        """Returns the record as one line of ASCII JSON, which every tag format can hold."""
         return json.dumps({"soundstage": SCHEMA, **asdict(self)}, allow_nan=False)
 
     def lines(self) -> list[str]:
-        """The record for people, a fact a line."""
+        """Returns the record for people, one fact a line."""
         facts = [f"made by     {self.software}, pipeline {self.pipeline}, graph {self.graph_hash}"]
         facts += [f"prompt      {_one_line(prompt)}" for prompt in self.prompts]
-        for name, file in (("continues", self.continues), ("played in", self.injected)):
+        for name, file in (("continues", self.continues), ("injected", self.injected)):
             facts += [] if file is None else [f"{name:<12}{_one_line(file)}"]
         facts.append("seed        " + ", ".join(map(str, self.seeds)))
         facts += [f"{name:<12}{value:g}" for name, value in self.controls.items()]
@@ -143,10 +143,10 @@ class Provenance:
 
 
 def from_comment(comment: str) -> Provenance | None:
-    """Reads the record out of a file's comment tag; None if the comment is somebody else's.
+    """Reads the record from a file's comment tag; None if the comment is not such a record.
 
     Raises:
-        ValueError: the record is ours, but damaged or of a newer schema.
+        ValueError: the record is damaged or of a newer schema.
     """
     from pydantic import TypeAdapter  # late: only `inspect` needs it
 

@@ -1,4 +1,4 @@
-"""Audio files, decoded block by block; every file that cannot be trusted is refused in words."""
+"""Decodes audio files block by block; refuses files that are damaged or cut short."""
 
 import os
 from collections.abc import Iterator
@@ -14,18 +14,18 @@ from soundstage.errors import InputError
 
 LOWEST_RATE_HZ = 1_000
 HIGHEST_RATE_HZ = 768_000
-BLOCK_VALUES = 1 << 18  # 1 MiB of float32, whatever the channels
+BLOCK_VALUES = 1 << 18  # 1 MiB of float32, over all channels
 
 _LONGEST_OGG_PAGE = 65_307
-# Without an index, an MP3's length is an estimate; two frames of the format.
+# Samples, two frames of MP3: without an index, an MP3's length is an estimate.
 _MP3_SLACK = 2 * 1152
 
 
 class _OneWay(soundfile.SoundFile):
-    """A decoder that never goes back.
+    """A decoder that never seeks.
 
-    soundfile seeks to where it already is after every read of a seekable file; in an MP3 of
-    variable bit rate it then lands elsewhere, and the audio jumps.
+    After every read of a seekable file, soundfile seeks to the current position; in an MP3 of
+    variable bit rate, this seek ends at another position, and the audio jumps.
     """
 
     def seekable(self) -> bool:
@@ -37,12 +37,12 @@ class AudioFile:
     """An open audio file.
 
     Attributes:
-        path: as given.
-        container: "WAV", "FLAC", "OGG", "MP3", ... in libsndfile's words.
-        encoding: "PCM_16", "VORBIS", ... in libsndfile's words.
+        path: the file.
+        container: libsndfile's name of the format: "WAV", "FLAC", "OGG", "MP3", ...
+        encoding: libsndfile's name of the encoding: "PCM_16", "VORBIS", ...
         sample_rate_hz: samples per second and channel.
         channels: audio channels.
-        samples: samples per channel, as the file claims.
+        samples: samples per channel, according to the header.
         comment: the comment tag, or "".
     """
 
@@ -57,20 +57,20 @@ class AudioFile:
 
     @property
     def seconds(self) -> float:
-        """The duration the file claims."""
+        """The duration according to the header."""
         return self.samples / self.sample_rate_hz
 
     def blocks(self, block_samples: int | None = None) -> Iterator[np.ndarray]:
-        """Decodes from start to end, once.
+        """Decodes the file from start to end; can be called once.
 
         Args:
-            block_samples: samples per channel in a block; None = about a megabyte.
+            block_samples: samples per channel in a block; None = about 1 MB.
 
         Yields:
-            float32 [sample, channel], 1.0 = full scale; only the last may be shorter.
+            float32 [sample, channel], 1.0 = full scale; only the last block may be shorter.
 
         Raises:
-            InputError: the file ends before its claimed end or is damaged.
+            InputError: the file is damaged, or shorter than its header claims.
         """
         size = block_samples or max(1, BLOCK_VALUES // self.channels)
         decoded = 0
@@ -97,8 +97,8 @@ def open_audio(path: Path | str) -> Iterator[AudioFile]:
     """Opens any format that libsndfile reads, at any channel count.
 
     Raises:
-        InputError: missing, a folder, not an ordinary file, unreadable, empty, not audio, cut
-            short, or at a sample rate outside 1 kHz to 768 kHz.
+        InputError: the path is missing, a folder or not an ordinary file, or the file is
+            unreadable, empty, not audio, cut short, or of a sample rate outside 1 kHz to 768 kHz.
     """
     path = Path(path)
     _refuse_unreadable(path)
@@ -114,11 +114,11 @@ def open_audio(path: Path | str) -> Iterator[AudioFile]:
             _refuse_cut(path, decoder.format, facts)
             if not LOWEST_RATE_HZ <= decoder.samplerate <= HIGHEST_RATE_HZ:
                 raise InputError(
-                    f"{path}: a sample rate of {decoder.samplerate} Hz: {LOWEST_RATE_HZ} to "
-                    f"{HIGHEST_RATE_HZ} Hz can be read"
+                    f"{path}: its sample rate, {decoder.samplerate} Hz, is outside "
+                    f"{LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ} Hz: resample it"
                 )
             if decoder.frames == 0:
-                raise InputError(f"{path}: holds no audio: its length is 0")
+                raise InputError(f"{path}: has no audio: its length is 0")
             yield AudioFile(
                 path,
                 decoder.format,
@@ -145,7 +145,7 @@ def _refuse_unreadable(path: Path) -> None:
     except ValueError as error:
         raise InputError(f"{str(path)!r}: is not a file name") from error
     if path.suffix.lower() == ".raw":
-        raise InputError(f"{path}: raw audio has no header to say its rate: convert it to WAV")
+        raise InputError(f"{path}: raw audio has no header with its sample rate: convert it to WAV")
 
 
 def _refuse_cut(path: Path, container: str, facts: wav.WavFacts | None) -> None:
@@ -159,7 +159,7 @@ def _ends_with_last_page(path: Path) -> bool:
     with path.open("rb") as stream:
         stream.seek(max(0, path.stat().st_size - _LONGEST_OGG_PAGE))
         tail = stream.read()
-    # A page: its name, version, flags (4 = last), 20 more bytes, how many sizes, sizes, the rest.
+    # A page: name, version, flags (4 = last), 20 more bytes, number of sizes, sizes, data.
     page = tail[tail.rfind(b"OggS") :]
     if len(page) < 27 or not page[5] & 4:
         return False
@@ -169,18 +169,18 @@ def _ends_with_last_page(path: Path) -> bool:
 
 @contextmanager
 def _quiet_mp3(path: Path) -> Iterator[None]:
-    """Silences libmpg123, which writes its own remarks to the process's stderr."""
+    """Silences libmpg123, which writes warnings to the process's stderr."""
     with path.open("rb") as stream:
         head = stream.read(3)
     if not (path.suffix.lower() == ".mp3" or head == b"ID3" or head[:1] == b"\xff"):
         yield
         return
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
+    stderr = os.dup(2)
+    null = os.open(os.devnull, os.O_WRONLY)
     try:
-        os.dup2(nowhere, 2)
+        os.dup2(null, 2)
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(null)

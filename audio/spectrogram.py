@@ -1,4 +1,4 @@
-"""An audio file reduced to what fits on a page, in one pass and bounded memory."""
+"""Reduces an audio file to a waveform and a spectrogram, in one pass and bounded memory."""
 
 from dataclasses import dataclass
 
@@ -11,9 +11,9 @@ BANDS = 320
 LOWEST_HZ = 30.0
 SILENCE_DB = -120.0
 
-_WINDOW_S = 0.085  # long enough to part two low notes, short enough to show a drum
+_WINDOW_S = 0.085  # long enough to separate two low notes, short enough to show a drum
 _LEAST_HOP = 128
-# A band of high notes is many bins wide: its loudest of this many points stands for it.
+# A band of high notes is many bins wide: its level is the largest of this many points.
 _POINTS_PER_BAND = 32
 
 
@@ -24,7 +24,7 @@ class Picture:
     Attributes:
         seconds: duration.
         low: float32 [column, channel], the smallest sample in each column of time.
-        high: float32 [column, channel], the largest.
+        high: float32 [column, channel], the largest sample in each column of time.
         level_db: float32 [band, time], 0 = a full-scale sine, floor at `SILENCE_DB`.
         highest_hz: the upper end of the bands, which are evenly spaced in octaves.
     """
@@ -37,12 +37,12 @@ class Picture:
 
 
 def picture(source: AudioFile, columns: int = COLUMNS, bands: int = BANDS) -> Picture:
-    """Reads `source` to its end.
+    """Reads `source` to its end and returns its waveform and spectrogram.
 
     Args:
         source: the audio.
-        columns: how many columns of time there are at most.
-        bands: how many bands the spectrogram has.
+        columns: the greatest number of columns of time.
+        bands: the number of bands of the spectrogram.
 
     Raises:
         InputError: the file is damaged or cut short.
@@ -78,12 +78,12 @@ class _Envelope:
         self._start += len(block)
 
     def finished(self) -> tuple[np.ndarray, np.ndarray]:
-        heard = np.isfinite(self._low)
-        return np.where(heard, self._low, 0), np.where(heard, self._high, 0)
+        filled = np.isfinite(self._low)
+        return np.where(filled, self._low, 0), np.where(filled, self._high, 0)
 
 
 class _Spectrogram:
-    """Mean power of overlapping frames, gathered into columns of time."""
+    """The mean power of overlapping frames in each column of time."""
 
     def __init__(self, source: AudioFile, columns: int, bands: int) -> None:
         self._bands = bands

@@ -1,4 +1,4 @@
-"""Standard output as a place for audio: refuses terminals, forgives readers that leave."""
+"""Standard output for audio: refuses terminals, ends without an error if the reader leaves."""
 
 import io
 import os
@@ -11,14 +11,14 @@ from soundstage.errors import OutputError
 
 
 class ReaderGone(Exception):
-    """Whoever read standard output has closed it."""
+    """The reader of standard output has closed it."""
 
 
 class Pipe:
-    """Standard output, flushed at every write, so that a player hears a block once it is made.
+    """Standard output, flushed at every write, so that a player gets every block at once.
 
     Args:
-        stream: standard output, or what stands for it, as bytes.
+        stream: standard output, or a stream in its place, as bytes.
     """
 
     def __init__(self, stream: BinaryIO) -> None:
@@ -28,8 +28,8 @@ class Pipe:
         """Sends all of `data`.
 
         Raises:
-            ReaderGone: nobody reads any more.
-            OSError: the bytes cannot be sent for another reason, such as a full disk behind `>`.
+            ReaderGone: the reader has closed standard output.
+            OSError: the bytes cannot be sent for another reason, such as a full disk after `>`.
         """
         try:
             self._stream.write(data)
@@ -40,11 +40,11 @@ class Pipe:
         return len(data)
 
     def seekable(self) -> bool:
-        """Whether earlier bytes can be corrected: never, even where `>` leads to a file."""
+        """Whether earlier bytes can be changed: never, even if standard output is a file."""
         return False
 
     def seek(self, offset: int) -> int:
-        """Refuses.
+        """Raises an error: a pipe cannot seek.
 
         Raises:
             io.UnsupportedOperation: always.
@@ -54,24 +54,24 @@ class Pipe:
 
 @contextmanager
 def standard_output() -> Iterator[Pipe]:
-    """Yields the pipe; the block ends quietly when the reader leaves.
+    """Opens standard output; `ReaderGone` ends the block without an error.
 
     Raises:
         OutputError: standard output is a terminal.
     """
     if sys.stdout.isatty():
         raise OutputError(
-            "standard output is a terminal: send it on with `| player` or `> out.wav`, or give "
+            "standard output is a terminal: redirect it with `| player` or `> out.wav`, or give "
             "--output a file name"
         )
     pipe = Pipe(sys.stdout.buffer)
-    # A library that prints must not print into the audio.
+    # Text that a library prints must not get into the audio.
     with suppress(ReaderGone), redirect_stdout(sys.stderr):
         yield pipe
 
 
 def _discard(stream: BinaryIO) -> None:
-    # Python flushes what it still holds for the pipe when it exits, and would complain then.
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, stream.fileno())
-    os.close(nowhere)
+    # At exit, Python flushes its buffer to the pipe: without this, it would print an error.
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, stream.fileno())
+    os.close(null)

@@ -1,6 +1,6 @@
-"""WAV files: a header that is right for pipes, tags of any length and more than 4 GB.
+"""WAV files: headers for pipes, tags of any length and more than 4 GB of audio.
 
-libsndfile drops WAV tags beyond a few kilobytes and cannot write to a pipe, hence our own.
+libsndfile drops WAV tags of more than a few kilobytes, and cannot write to a pipe.
 """
 
 import os
@@ -17,13 +17,13 @@ ENCODINGS: tuple[str, ...] = get_args(Encoding)
 SAMPLE_BYTES: Mapping[str, int] = {"pcm16": 2, "pcm24": 3, "float32": 4}
 
 _UNKNOWN = 0xFFFFFFFF
-# Programs that write to a pipe cannot know the length and claim "a lot": from 2 GB less a page.
+# Programs that write to a pipe do not know the size and claim at least this one, about 2 GB.
 _CLAIMS_A_LOT = 0x7FFFF000
 _LONGEST_TAGS = 1 << 26
 
 
 class ByteSink(Protocol):
-    """The part of a binary stream that writing a WAV needs."""
+    """The methods of a binary stream that `WavEncoder` needs."""
 
     def write(self, data: bytes, /) -> int:
         """Writes all of `data`."""
@@ -34,21 +34,21 @@ class ByteSink(Protocol):
         ...
 
     def seek(self, offset: int, /) -> int:
-        """Goes to `offset` bytes from the start."""
+        """Moves to `offset` bytes from the start."""
         ...
 
 
 class WavEncoder:
-    """Writes audio as WAV, or as RF64 where it exceeds 4 GB.
+    """Writes audio as WAV, or as RF64 if it exceeds 4 GB.
 
     Args:
-        stream: where the bytes go; it is not closed here.
+        stream: the stream to write to; it is not closed here.
         sample_rate_hz: samples per second and channel.
         channels: audio channels.
         encoding: "pcm16", "pcm24" or "float32".
         tags: INFO chunks by four-letter name ("INAM" title, "ICMT" comment, "ISFT" software).
-        total_samples: samples per channel if known; None makes a header that claims "unknown".
-            A stream that can seek gets its header corrected at the end.
+        total_samples: samples per channel, for the header; None = unknown. `close` corrects the
+            header of a stream that can seek.
     """
 
     def __init__(
@@ -70,13 +70,13 @@ class WavEncoder:
         stream.write(self._header(None if total_samples is None else total_samples * frame_bytes))
 
     def write(self, block: np.ndarray) -> None:
-        """Appends float32 [sample, channel]; integer encodings need it within +-1.0."""
+        """Appends float32 [sample, channel], within +-1.0 for integer encodings."""
         data = _encoded(block, self._encoding)
         self._stream.write(data)
         self._written_bytes += len(data)
 
     def close(self) -> None:
-        """Pads to a whole word and corrects the header where it can."""
+        """Pads to an even number of bytes, and corrects the header if the stream can seek."""
         if self._written_bytes % 2:
             self._stream.write(b"\0")
         if self._stream.seekable():
@@ -101,7 +101,7 @@ class WavEncoder:
         if is_float:
             chunks += _chunk(b"fact", struct.pack("<I", min(samples, _UNKNOWN)))
         chunks += self._info
-        # RIFF's own 12 bytes less the 8 that its size leaves out, the 36 of JUNK or ds64, data's 8.
+        # RIFF's 12 bytes less the 8 that its size excludes; 36 of JUNK or ds64; 8 of data.
         riff_bytes = 4 + 36 + len(chunks) + 8 + (data_bytes or 0) + (data_bytes or 0) % 2
         if data_bytes is None or riff_bytes >= _UNKNOWN:
             name = b"RIFF" if data_bytes is None else b"RF64"
@@ -109,7 +109,7 @@ class WavEncoder:
         else:
             name, sizes = b"RIFF", (riff_bytes, data_bytes)
         ds64 = struct.pack("<QQQI", riff_bytes, data_bytes or 0, samples, 0)
-        # JUNK keeps the place of ds64, so that the header's length never depends on the audio's.
+        # JUNK is as long as ds64, so that the header's length does not depend on the audio's.
         room = _chunk(b"ds64", ds64) if name == b"RF64" else _chunk(b"JUNK", bytes(len(ds64)))
         head = name + struct.pack("<I", sizes[0]) + b"WAVE" + room
         return head + chunks + b"data" + struct.pack("<I", sizes[1])
@@ -117,11 +117,11 @@ class WavEncoder:
 
 @dataclass(frozen=True)
 class WavFacts:
-    """What the chunks of a WAV file say.
+    """Facts from the chunks of a WAV file.
 
     Attributes:
         tags: INFO chunks by four-letter name.
-        missing_bytes: audio bytes that the header promises and the file lacks.
+        missing_bytes: bytes of audio that the header claims and the file lacks.
     """
 
     tags: Mapping[str, str]
@@ -129,7 +129,7 @@ class WavFacts:
 
 
 def read_facts(path: Path | str) -> WavFacts | None:
-    """Walks the chunks of a WAV or RF64 file without decoding audio; None for other files."""
+    """Reads the chunks of a WAV or RF64 file, but not its audio; None for other files."""
     tags: dict[str, str] = {}
     missing_bytes = 0
     with open(path, "rb") as stream:
@@ -167,7 +167,7 @@ def _encoded(block: np.ndarray, encoding: Encoding) -> bytes:
     if encoding == "float32":
         return block.astype("<f4").tobytes()
     full_scale = 1 << (8 * SAMPLE_BYTES[encoding] - 1)
-    # float64, because float32 cannot hold 24 bits and a sign.
+    # float64: float32 cannot represent all values of 24 bits and a sign.
     scaled = np.rint(block.astype(np.float64) * full_scale)
     whole = np.minimum(scaled, full_scale - 1).astype("<i4")
     if encoding == "pcm16":

@@ -1,4 +1,4 @@
-"""Audio files and pipes: the music is written while it is made, and appears whole or not at all."""
+"""Writes audio files and pipes block by block; a file appears complete, or not at all."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -18,24 +18,24 @@ STANDARD_OUTPUT = "-"
 
 
 class AudioEncoding(Protocol):
-    """Turns samples into bytes of one format."""
+    """An encoder of samples to the bytes of one format."""
 
     def write(self, block: np.ndarray) -> None:
         """Appends float32 [sample, channel]."""
         ...
 
     def close(self) -> None:
-        """Completes the bytes; the stream stays open."""
+        """Writes the end of the file; leaves the stream open."""
         ...
 
 
 class AudioWriter:
-    """Writes audio as it comes. Made by `open_writer`.
+    """A writer of audio, from `open_writer`.
 
     Attributes:
-        name: where the audio goes, for people.
+        name: the destination, for people.
         samples: samples per channel written so far.
-        clipped_samples: samples, over all channels, that were beyond full scale and cut to it.
+        clipped_samples: samples, over all channels, that exceeded full scale and were clipped.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class AudioWriter:
         Raises:
             TypeError: the block has another dtype or shape.
             StageError: a sample is not finite.
-            OutputError: the disk is full or gone.
+            OutputError: the disk is full or removed.
         """
         if block.dtype != np.float32 or block.ndim != 2 or block.shape[1] != self._channels:
             raise TypeError(
@@ -68,7 +68,7 @@ class AudioWriter:
             first = int((~np.isfinite(block)).any(axis=1).argmax())
             raise StageError(
                 f"{self.name}: sample {self.samples + first} is not a finite number: "
-                "nothing is written; try a lower temperature, or check the weights"
+                "no file is written; try a lower temperature, or check the weights"
             )
         if self._clips:
             self.clipped_samples += int(np.count_nonzero(np.abs(block) > 1.0))
@@ -81,13 +81,13 @@ class AudioWriter:
 def check_writer(
     path: Path | str, sample_rate_hz: int, channels: int, total_samples: int | None = None
 ) -> None:
-    """Finds out now whether `open_writer` will work; leaves everything as it is.
+    """Checks that `open_writer` can open `path`, and leaves everything unchanged.
 
     Raises:
         OutputError: as `open_writer`.
     """
     if str(path) == STANDARD_OUTPUT:
-        # Its header would go out.
+        # `open_writer` would send a header.
         check_opens(standard_output())
     else:
         check_opens(open_writer(path, sample_rate_hz, channels, total_samples=total_samples))
@@ -102,18 +102,19 @@ def open_writer(
     total_samples: int | None = None,
     encoding: Encoding | None = None,
 ) -> Iterator[AudioWriter]:
-    """Opens `path` for audio, before any is made, so that what cannot work fails at once.
+    """Opens `path` for audio, and checks that it can be written before any audio is made.
 
-    The file appears under its name when the block ends; if the block raises, nothing is left and
-    an older file of that name is untouched. "-" streams WAV to standard output; when its reader
-    goes away, the block ends early and quietly, like `head` ends a pipe.
+    The file appears when the block ends. If the block raises, an older file of that name is left
+    unchanged and nothing else remains. "-" streams WAV to standard output; if its reader closes it,
+    the block ends early and without an error.
 
     Args:
         path: a .wav, .flac, .ogg or .mp3 file, or "-".
         sample_rate_hz: samples per second and channel.
         channels: audio channels.
-        provenance: written into the tags: title, software, and the whole record as the comment.
-        total_samples: samples per channel to come, if known; makes a pipe's header right.
+        provenance: the record for the tags: title, software, and all of it as the comment.
+        total_samples: samples per channel, for the header of a pipe and for a check of the disk;
+            None = unknown.
         encoding: "pcm16" (the default), "pcm24" or "float32" for .wav and "-"; the first two for
             .flac.
 
@@ -121,15 +122,15 @@ def open_writer(
         The writer.
 
     Raises:
-        OutputError: an unknown extension or encoding, a place that cannot be written to, a disk
-            without room for a WAV of `total_samples`, or a terminal instead of a pipe.
+        OutputError: the extension or encoding is unknown, the path cannot be written to, the disk
+            has no room for a WAV of `total_samples`, or standard output is a terminal.
     """
-    piped = str(path) == STANDARD_OUTPUT
-    name, suffix = ("standard output", ".wav") if piped else (str(path), _suffix(path))
+    is_pipe = str(path) == STANDARD_OUTPUT
+    name, suffix = ("standard output", ".wav") if is_pipe else (str(path), _suffix(path))
     chosen = _encoding(name, suffix, encoding)
     tags = _tags(provenance)
     encoder: AudioEncoding
-    if piped:
+    if is_pipe:
         with standard_output() as pipe:
             encoder = _wav_pipe(pipe, sample_rate_hz, channels, chosen, tags, total_samples)
             with _completed(name, encoder):
@@ -161,7 +162,7 @@ def _wav_pipe(
         with reporting("standard output"):
             return WavEncoder(pipe, sample_rate_hz, channels, encoding, _info(tags), total_samples)
     except ReaderGone as error:
-        raise OutputError("standard output: nobody reads it: start the reader first") from error
+        raise OutputError("standard output has no reader: start the reader first") from error
 
 
 def _compressed(
@@ -182,7 +183,7 @@ def _completed(name: str, encoder: AudioEncoding) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        # The encoder must let go of the file, but the first fault is the one to tell.
+        # The encoder must close its file, but the first exception is the one to raise.
         with suppress(OSError, ReaderGone):
             encoder.close()
         raise

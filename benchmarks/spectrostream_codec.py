@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from soundstage.stages.spectrostream.blocks import unit_taps
 from soundstage.stages.spectrostream.codec import Codec, load_codec
 from soundstage.stages.spectrostream.config import DEMO, FULL, TINY, SpectroStreamConfig, UnitShape
-from soundstage.stages.spectrostream.streaming import Memory
+from soundstage.stages.spectrostream.streaming import MemoryLayout
 from soundstage.stages.weights.sources import open_source
 
 SQUARE = 4096
@@ -198,8 +198,8 @@ def main() -> None:
         "encode": lambda: codec.encode(audio, codes.shape[-1]),
     }
     if args.streaming:
-        memory = np.zeros((args.rows, Memory(config).size), np.float32)
-        runs["stream"] = lambda: codec.decode_on(codes[:, 1:], memory)[0]
+        memory = np.zeros((args.rows, MemoryLayout(config).size), np.float32)
+        runs["stream"] = lambda: codec.decode_streaming(codes[:, 1:], memory)[0]
     times_in_turn(runs, 1)
     peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     zeros = loaded(config, device, by_zeros=True)

@@ -1,4 +1,4 @@
-"""Proves a pipeline before anything is loaded: every fault, each with where and what to do."""
+"""Checks a pipeline before anything is loaded, and reports all its problems at once."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -46,10 +46,10 @@ def build(spec: PipelineSpec, allow: Iterable[str] = ()) -> Graph:
 
 
 def check(spec: PipelineSpec, allow: Iterable[str] = ()) -> tuple[Graph | None, list[Problem]]:
-    """Finds everything that is wrong with a spec; imports stages' modules, builds no stage.
+    """Finds all problems of a spec; imports the stages' modules, builds no stage.
 
     Returns:
-        The graph, or None when it cannot run, and all problems, warnings included.
+        The graph, or None if it cannot run, and all problems, warnings included.
     """
     format, problems = parse_format(spec.format)
     checker = _Checker(spec, format or Format(), (*ALLOWED, *allow))
@@ -60,7 +60,7 @@ def check(spec: PipelineSpec, allow: Iterable[str] = ()) -> tuple[Graph | None, 
 
 
 class _Checker:
-    """One pass over one spec; a class because every rule looks at the same half-dozen tables."""
+    """The check of one spec; a class because every rule reads the same half-dozen tables."""
 
     def __init__(self, spec: PipelineSpec, format: Format, allow: tuple[str, ...]):
         self.spec = spec
@@ -70,18 +70,18 @@ class _Checker:
         self.sources: dict[str, dict[str, Source]] = {name: {} for name in spec.stage}
         self.outputs: dict[str, FromStage] = {}
         self.controls: dict[str, Control] = {}
-        self.declared: list[Problem] = []
-        self.initial: dict[str, int | float] = {}
+        self.class_problems: list[Problem] = []
+        self.initial_values: dict[str, int | float] = {}
         for name, stage in spec.stage.items():
-            cls, faults = load_class(f"stage.{name}", stage.use, allow)
-            self.declared += faults
+            cls, problems = load_class(f"stage.{name}", stage.use, allow)
+            self.class_problems += problems
             if cls is not None:
                 self.classes[name] = cls
-                self.params[name], faults = make_params(f"stage.{name}", cls, stage.params)
-                self.declared += faults
+                self.params[name], problems = make_params(f"stage.{name}", cls, stage.params)
+                self.class_problems += problems
 
     def run(self) -> list[Problem]:
-        problems = [*self._names(), *self.declared]
+        problems = [*self._names(), *self.class_problems]
         problems += self._dimensions()
         for name, stage in self.spec.stage.items():
             problems += self._inputs(name, stage)
@@ -152,9 +152,9 @@ class _Checker:
         if origin in RESERVED:
             yield from self._wire_outside(name, key, port, origin, leaf, written)
             return
-        fault, source_port = self._find(edge, origin, leaf)
-        if fault:
-            yield fault
+        problem, source_port = self._find(edge, origin, leaf)
+        if problem:
+            yield problem
         if source_port is None:
             return
         if isinstance(written, FeedbackSpec):
@@ -173,9 +173,9 @@ class _Checker:
         if not port.holds(source.init):
             yield Problem(edge, f"init {source.init} does not fit {port.dtype}")
             return
-        first = self.initial.setdefault(str(source), source.init)
+        first = self.initial_values.setdefault(str(source), source.init)
         if source.init != first:
-            cure = "a port starts at one value, whoever reads it"
+            cure = "write the same init at every reader of the port"
             yield Problem(edge, f"init {source.init} differs from init {first} elsewhere", cure)
 
     def _wire_outside(
@@ -221,13 +221,13 @@ class _Checker:
             if not _SOURCE.fullmatch(text) or stage in RESERVED:
                 yield Problem(edge, "an output is a stage's port", 'write "stage.port"')
                 continue
-            fault, _ = self._find(edge, stage, leaf)
-            if fault:
-                yield fault
+            problem, _ = self._find(edge, stage, leaf)
+            if problem:
+                yield problem
             self.outputs[name] = FromStage(stage, leaf)
 
     def _order(self) -> TopologicalSorter[str]:
-        # Lists, not sets: the order of the stages must not hang on how Python hashes text today.
+        # Lists, not sets: the order of a set of texts differs from one process to the next.
         needs = {
             name: [s.stage for s in sources.values() if isinstance(s, FromStage)]
             for name, sources in self.sources.items()
@@ -265,8 +265,8 @@ class _Checker:
                 row = to_row(name, default, port, self.format.dims)
                 self.controls[name] = Control(port, row)
             except ControlError as error:
-                said = str(error).removeprefix(f"{name}: ")
-                yield Problem(f"inputs.{name}", f"the default does not fit: {said}")
+                reason = str(error).removeprefix(f"{name}: ")
+                yield Problem(f"inputs.{name}", f"the default does not fit: {reason}")
 
     def _placement(self) -> Iterator[Problem]:
         for name in self.spec.placement:

@@ -1,4 +1,4 @@
-"""Control values: from what a person or a file says to what a port carries, or a reason why not."""
+"""Control values: conversion of a user's or a file's value to what its port carries."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,18 +11,18 @@ from soundstage.graph.wire import fixed_shape
 
 
 class ControlError(Error, ValueError):
-    """A control value that its port cannot carry; the message says which, why and what fits."""
+    """A control's value does not fit its port; the message has the control, value and range."""
 
     exit_code = 3
 
 
 def to_row(name: str, value: Any, port: Port, dims: Mapping[str, int]) -> Any:
-    """Turns one stream's value of a control into what its port carries for one row.
+    """Converts one stream's value of a control to what its port carries for one row.
 
     Args:
         name: the control, for messages.
         value: a number, text, list or array.
-        port: the port it feeds.
+        port: the port that the control feeds.
         dims: sizes of the port's dimensions.
 
     Returns:
@@ -43,14 +43,35 @@ def to_row(name: str, value: Any, port: Port, dims: Mapping[str, int]) -> Any:
     shape = (*array.shape[:1], *fixed) if port.ragged else fixed
     numbers = array.dtype.kind in "iuf" and not _has_bool(value)
     if not numbers or array.shape != shape or (port.ragged and not array.ndim):
-        wanted = f"a list of {port.dtype}" if port.ragged else port.dtype
-        raise ControlError(f"{name}: expected {wanted}, got {_short(value)}")
+        raise ControlError(f"{name}: expected {_wanted(port)}, got {_short(value)}")
     _check_range(name, array, port)
     return array.astype(port.dtype)[()]
 
 
+def read_number(text: str) -> int | float | str:
+    """The number that a text holds, such as "7" or "0.5".
+
+    Returns:
+        The number; the text itself if it is none, for `to_row` to refuse with its name.
+    """
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _wanted(port: Port) -> str:
+    if port.ragged:
+        return f"a list of {port.dtype}"
+    if port.shape:
+        return port.dtype
+    return "a whole number" if port.whole else "a number"
+
+
 def _has_bool(value: Any) -> bool:
-    """Whether NumPy made a number of a truth value in a list."""
+    """Whether a list holds a truth value, which NumPy would turn into a number."""
     return isinstance(value, list | tuple) and any(
         isinstance(item, bool | np.bool_) or _has_bool(item) for item in value
     )
@@ -59,14 +80,14 @@ def _has_bool(value: Any) -> bool:
 def _text(name: str, value: Any, port: Port) -> Any:
     texts = value if port.ragged else [value]
     if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
-        wanted = "a list of texts" if port.ragged else "text"
-        raise ControlError(f"{name}: expected {wanted}, got {_short(value)}")
+        expected = "a list of texts" if port.ragged else "text"
+        raise ControlError(f"{name}: expected {expected}, got {_short(value)}")
     for text in texts:
         try:
             text.encode()
         except UnicodeEncodeError as error:
-            said = f"{name}: {_short(text)} is not text that UTF-8 can write"
-            raise ControlError(said) from error
+            message = f"{name}: {_short(text)} is not text that UTF-8 can write"
+            raise ControlError(message) from error
     return list(texts) if port.ragged else value
 
 
@@ -75,16 +96,15 @@ def _check_range(name: str, array: np.ndarray, port: Port) -> None:
         return
     if not np.isfinite(array).all():
         raise ControlError(f"{name}: {_short(array.tolist())} is not a finite number")
-    integral = port.dtype.startswith(("int", "uint"))
-    if integral and array.dtype.kind == "f" and (array != np.round(array)).any():
+    if port.whole and array.dtype.kind == "f" and (array != np.round(array)).any():
         raise ControlError(f"{name}: expected a whole number, got {_short(array.tolist())}")
-    least, greatest = port.limits
-    low = least if port.minimum is None else port.minimum
-    high = greatest if port.maximum is None else port.maximum
-    # As Python's numbers, which compare exactly: to NumPy, 2.0**63 and 2**63 - 1 are the same.
+    low, high = port.bounds
+    # Python's numbers compare exactly; to NumPy, 2.0**63 and 2**63 - 1 are equal.
     if array.min().item() < low or array.max().item() > high:
-        wanted = port.unit or f"[{low}, {high}]"
-        raise ControlError(f"{name}: {_short(array.tolist())} is outside the range {wanted}")
+        # A unit such as "semitones" states no range; one such as "[0, 10], 0 = greedy" does.
+        bounds = port.unit if any(map(str.isdigit, port.unit)) else f"[{low}, {high}] {port.unit}"
+        text = f"{_short(array.tolist())} is outside the range {bounds.rstrip()}"
+        raise ControlError(f"{name}: {text}")
 
 
 def _short(value: Any) -> str:

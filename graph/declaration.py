@@ -1,4 +1,4 @@
-"""A stage's class: found, imported and read, but not built."""
+"""Imports the class of a stage and reads its declaration; builds no stage."""
 
 import importlib
 from collections.abc import Mapping
@@ -18,10 +18,11 @@ def load_class(where: str, use: str, allow: tuple[str, ...]) -> tuple[Any, list[
     Args:
         where: the stage, for messages.
         use: "module:Class".
-        allow: prefixes that the module must start with: a data file may not import anything.
+        allow: the module must start with one of these prefixes, so that a pipeline file cannot
+            import arbitrary code.
 
     Returns:
-        The class, or None, and what is wrong.
+        The class, or None, and the problems.
     """
     module_name, _, class_name = use.partition(":")
     if not class_name:
@@ -33,15 +34,15 @@ def load_class(where: str, use: str, allow: tuple[str, ...]) -> tuple[Any, list[
         return None, [Problem(where, f"module {module_name!r} is outside {allowed}", cure)]
     try:
         module = importlib.import_module(_importable(module_name))
-    # Whatever a module raises while it is imported is a fault of the pipeline that names it.
+    # A module may raise anything while it is imported: a problem of the pipeline that names it.
     except Exception as error:
-        said = f"{type(error).__name__}: {error}"
-        return None, [Problem(where, f"cannot import {module_name!r}: {said}")]
+        reason = f"{type(error).__name__}: {error}"
+        return None, [Problem(where, f"cannot import {module_name!r}: {reason}")]
     cls = getattr(module, class_name, None)
     if cls is None:
-        cure = suggest(class_name, _stages(module))
+        cure = suggest(class_name, _stage_names(module))
         return None, [Problem(where, f"{module_name} has no class {class_name!r}", cure)]
-    problems = _undeclared(where, use, cls)
+    problems = _declaration_problems(where, use, cls)
     return (None if problems else cls), problems
 
 
@@ -49,7 +50,7 @@ def make_params(where: str, cls: Any, params: Mapping[str, Any]) -> tuple[Any, l
     """Fills a stage's `Params` from the file's `params = {...}`.
 
     Returns:
-        The instance, or None when the stage takes none, and what is wrong.
+        The instance, or None if the stage takes none, and the problems.
     """
     declared = getattr(cls, "Params", None)
     known = [field.name for field in fields(declared)] if declared else []
@@ -62,24 +63,24 @@ def make_params(where: str, cls: Any, params: Mapping[str, Any]) -> tuple[Any, l
         return None, problems
     try:
         return validation.read(declared, params), []
-    except ValidationError as error:
-        return None, [
-            Problem(".".join([where, "params", *map(str, fault["loc"])]), *validation.said(fault))
-            for fault in error.errors(include_url=False)
-        ]
+    except ValidationError as invalid:
+        for error in invalid.errors(include_url=False):
+            key = ".".join([where, "params", *map(str, error["loc"])])
+            problems.append(Problem(key, *validation.explain(error)))
+        return None, problems
 
 
 def _importable(module_name: str) -> str:
-    """The module behind the short name in a pipeline file, where "stages." is our own stages."""
-    ours = f"{module_name}.".startswith("stages.")
-    return f"soundstage.{module_name}" if ours else module_name
+    """Returns a module's full name: "stages.x" in a pipeline file is "soundstage.stages.x"."""
+    is_own = f"{module_name}.".startswith("stages.")
+    return f"soundstage.{module_name}" if is_own else module_name
 
 
-def _stages(module: object) -> list[str]:
+def _stage_names(module: object) -> list[str]:
     return [name for name, value in vars(module).items() if hasattr(value, "inputs")]
 
 
-def _undeclared(where: str, use: str, cls: Any) -> list[Problem]:
+def _declaration_problems(where: str, use: str, cls: Any) -> list[Problem]:
     undeclared = [name for name in ("inputs", "outputs") if not _is_ports(getattr(cls, name, None))]
     problems = []
     if undeclared:

@@ -10,11 +10,11 @@ from math import inf
 class Format:
     """Lengths in seconds, rates in hertz, depths in levels; sample and frame counts are derived.
 
-    The defaults are Magenta RealTime v1's.
+    The deproblems are Magenta RealTime v1's.
 
     Attributes:
-        chunk_s: seconds of audio a tick makes.
-        context_s: seconds of past the model sees.
+        chunk_s: seconds of audio in a chunk.
+        context_s: seconds of past audio that the model reads.
         fade_s: seconds of overlap between two chunks.
         sample_rate_hz: audio samples per second and channel.
         frame_rate_hz: codec frames per second.
@@ -31,7 +31,7 @@ class Format:
 
     Raises:
         ValueError: a length is not a whole number of frames or samples, or a depth exceeds the
-            depth it is taken from. All faults are in the one message, separated by "; ".
+            depth it is taken from. The message lists all problems, separated by "; ".
     """
 
     chunk_s: float = 2.0
@@ -51,33 +51,33 @@ class Format:
     codec_memory: int = 1_033_601
 
     def __post_init__(self) -> None:
-        faults = self._faults()
-        if faults:
-            raise ValueError("; ".join(faults))
+        problems = self._problems()
+        if problems:
+            raise ValueError("; ".join(problems))
 
-    def _faults(self) -> list[str]:
-        faults = [
+    def _problems(self) -> list[str]:
+        problems = [
             f"{field.name} must be finite and greater than 0, got {getattr(self, field.name)}"
             for field in fields(self)
             if not 0 < getattr(self, field.name) < inf
         ]
-        if faults:
-            return faults
+        if problems:
+            return problems
         for name in ("chunk_s", "context_s", "fade_s"):
             frames = getattr(self, name) * self.frame_rate_hz
             if abs(frames - round(frames)) > 1e-6:
-                faults.append(
+                problems.append(
                     f"{name} = {getattr(self, name)} is {frames:.10g} frames at "
                     f"{self.frame_rate_hz} frames/s: choose a whole number of frames"
                 )
         samples = self.clip_s * self.clip_rate_hz
         if abs(samples - round(samples)) > 1e-6:
-            faults.append(
+            problems.append(
                 f"clip_s = {self.clip_s} is {samples:.10g} samples at {self.clip_rate_hz} Hz: "
                 "choose a whole number of samples"
             )
         if self.sample_rate_hz % self.frame_rate_hz:
-            faults.append(
+            problems.append(
                 f"sample_rate_hz = {self.sample_rate_hz} is not a multiple of frame_rate_hz = "
                 f"{self.frame_rate_hz}"
             )
@@ -88,10 +88,10 @@ class Format:
             ("prompt_style_levels", "style_levels"),
         ):
             if getattr(self, less) > getattr(self, more):
-                faults.append(
+                problems.append(
                     f"{less} = {getattr(self, less)} exceeds {more} = {getattr(self, more)}"
                 )
-        return faults
+        return problems
 
     @property
     def frame_samples(self) -> int:

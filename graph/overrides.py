@@ -1,4 +1,4 @@
-"""Overrides: what the command line changes in a pipeline file, and nothing else does."""
+"""Overrides: changes of a pipeline by `--set` and `--place`."""
 
 import tomllib
 from collections.abc import Iterable
@@ -18,16 +18,16 @@ def apply(
     Args:
         tables: the parsed file.
         settings: "sample.params.size=large", "decode.use=stages.toy:SineDecode",
-            "format.chunk_s=1.0", "inputs.temperature=0.9". Values are TOML; what is not TOML is
-            text. Another `use` drops the former class's params: they were written for it.
+            "format.chunk_s=1.0", "inputs.temperature=0.9". A value is read as TOML, or as text if
+            it is not TOML. A new `use` drops the stage's params, which belong to the old class.
         placements: "decode=cpu", "default=gpu:0", "sample={ device = 'gpu', replicas = 2 }".
 
     Raises:
-        PipelineError: with one problem for every override that cannot be read or placed.
+        PipelineError: with one problem for every override that is malformed or names no stage.
     """
     tables = deepcopy(tables)
     problems: list[Problem] = []
-    # `use` first: it empties params, whatever the order on the command line.
+    # `use` first, in whatever order the overrides come: it empties the params.
     for text in sorted(settings, key=lambda text: not text.partition("=")[0].endswith(".use")):
         problem = _set(tables, text)
         if problem:
@@ -80,5 +80,5 @@ def _value(written: str) -> Any:
         tables = tomllib.loads(f"value = {written}")
     except tomllib.TOMLDecodeError:
         return written
-    # More than the value: text of several lines, one of which looks like TOML.
+    # More than one key: the value is text of several lines, one of which looks like TOML.
     return tables["value"] if len(tables) == 1 else written

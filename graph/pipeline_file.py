@@ -1,4 +1,4 @@
-"""A pipeline file, read."""
+"""Reads pipeline files."""
 
 from pathlib import Path
 from typing import Any
@@ -8,16 +8,17 @@ from soundstage.graph.spec import parse, parse_toml
 
 
 def read_tables(path: Path) -> dict[str, Any]:
-    """Reads a pipeline file as plain tables of the right form; checks no edge yet.
+    """Reads a pipeline file as plain tables with known keys and types; checks no edge.
 
     Raises:
-        PipelineError: the file cannot be read, is not TOML or has keys that no pipeline has.
+        PipelineError: the file cannot be read, is not TOML, or has a key that is unknown, missing
+            or of a wrong type.
     """
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        said = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise PipelineError([Problem(str(path), f"cannot read it: {said}")]) from error
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise PipelineError([Problem(str(path), f"cannot read it: {reason}")]) from error
     tables = parse_toml(text, str(path))
     parse(tables)
     return tables

@@ -1,4 +1,4 @@
-"""Where a stage runs: outside the graph's identity, for moving a stage changes no byte."""
+"""Checks of placements, by the file alone: no device is looked up."""
 
 import re
 from collections.abc import Iterator
@@ -13,11 +13,11 @@ _DEVICE = re.compile(r"auto|(cpu|gpu|tpu)(:\d+)?")
 
 
 def placement_problems(where: str, placement: "PlacementSpec") -> Iterator[Problem]:
-    """What is wrong with one stage's placement, as far as the file alone tells.
+    """Yields the problems of one stage's placement.
 
     Args:
-        where: the entry, for messages.
-        placement: what it says.
+        where: the file's key, for messages.
+        placement: the value of that key.
     """
     device, platform = placement.device, placement.device.partition(":")[0]
     if not _DEVICE.fullmatch(device):

@@ -1,4 +1,4 @@
-"""A checked graph: what runs, in which order, fed from where."""
+"""A checked graph: its stages in the order of a tick, and the source of every input."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ CLOCK = {"chunk": Port("int64", (), "chunk index", ">= 0")}
 
 @dataclass(frozen=True)
 class FromControl:
-    """An input fed by the player: `in.NAME`."""
+    """An input fed by a control: `in.NAME`."""
 
     name: str
 
@@ -44,7 +44,7 @@ class FromStage:
 
 @dataclass(frozen=True)
 class FromPast:
-    """An input fed by what `STAGE.PORT` was in the previous tick; before the first, by `init`."""
+    """An input fed by the previous tick's value of `STAGE.PORT`; in the first tick, by `init`."""
 
     stage: str
     port: str
@@ -64,7 +64,7 @@ class Node:
     Attributes:
         name: the stage's name in the file.
         use: "module:Class".
-        cls: the class itself; not built yet.
+        cls: the class that `use` names.
         params: an instance of `cls.Params`, or None when the stage takes none.
         sources: what feeds each input.
         placement: where it runs.
@@ -79,7 +79,7 @@ class Node:
 
     @property
     def device(self) -> str:
-        """Where it runs, for people: "auto", "cpu", "gpu:1", "gpu x 4", ..."""
+        """The placement, for people: "auto", "cpu", "gpu:1", "gpu x 4", ..."""
         return str(self.placement)
 
     @property
@@ -106,10 +106,10 @@ class Graph:
     """A checked pipeline; nothing is loaded yet.
 
     Attributes:
-        spec: the file it came from, overrides applied.
+        spec: the pipeline file, overrides applied.
         format: the music format.
-        nodes: the stages by name, each behind everything it needs in the same tick.
-        outputs: the graph's outputs: name -> the stage port behind it.
+        nodes: the stages by name, each after all stages that it reads in the same tick.
+        outputs: the graph's outputs: name -> the port of a stage.
         controls: the player's controls by name.
         digest: SHA-256 of what the graph computes (see `PipelineSpec.digest`).
     """

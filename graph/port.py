@@ -1,13 +1,13 @@
-"""Ports: what may flow between two stages."""
+"""Ports: typed, named inputs and outputs of stages."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
 
-# What a port carries for all rows of a message: an array with a leading row axis, or, for ragged
-# and text ports, one entry a row.
+# A port's value for all rows of a message: an array with a leading row axis, or, for ragged and
+# text ports, a list with one entry a row.
 Tensor: TypeAlias = np.ndarray | list[np.ndarray] | list[str] | list[list[str]]
 
 DTYPES = ("int32", "int64", "uint8", "float32", "float16", "utf8")
@@ -15,20 +15,24 @@ DTYPES = ("int32", "int64", "uint8", "float32", "float16", "utf8")
 
 @dataclass(frozen=True)
 class Port:
-    """What may flow through one named socket, for one stream.
+    """The type of one input or output of a stage, for one stream.
 
     A value for R streams is an array `[row, *shape]`. A ragged port (its first dimension is
     spelled "~name" and differs from row to row) carries a list of R arrays; a utf8 port carries
     a list of R strings, or a list of R lists of strings when ragged.
 
     Attributes:
-        dtype: one of `DTYPES`. bfloat16 and bool do not cross a port: Arrow refuses the first
-            and cannot read tensors of the second back.
+        dtype: one of `DTYPES`. bfloat16 and bool are left out: Arrow has no bfloat16, and does
+            not read tensors of bool back.
         shape: dimension names; sizes come from `Format.dims`. Only the first may be "~ragged".
         kind: what the numbers mean. Ports connect only if kind, dtype and shape are equal.
         unit: unit or range, for people.
         minimum: the least value a control on this port may have; None = no bound.
         maximum: the greatest value a control on this port may have; None = no bound.
+        usual: the least and the greatest value that a slider of such a control shows; None =
+            minimum to maximum. Values beyond it are allowed up to those.
+        label: a short name of such a control for people; "" = the control's own name.
+        help: one line about what such a control does, for people.
     """
 
     dtype: str
@@ -37,6 +41,9 @@ class Port:
     unit: str = ""
     minimum: float | None = None
     maximum: float | None = None
+    usual: tuple[float, float] | None = field(default=None, compare=False)
+    label: str = field(default="", compare=False)
+    help: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         if self.dtype not in DTYPES:
@@ -45,6 +52,8 @@ class Port:
             raise ValueError(f"only a port's first dimension may be ragged, got {self.shape}")
         if self.dtype == "utf8" and len(self.shape) - self.ragged:
             raise ValueError(f"a text port is a scalar or a ragged list, got shape {self.shape}")
+        if self.usual is not None and not self._bounds_hold(*self.usual):
+            raise ValueError(f"usual lies within the port's range, got {self.usual}")
 
     @property
     def ragged(self) -> bool:
@@ -61,7 +70,7 @@ class Port:
         return (self.kind, self.dtype, self.shape) == (other.kind, other.dtype, other.shape)
 
     def holds(self, number: int | float) -> bool:
-        """Whether a number is one that this port's dtype can carry; never so for text."""
+        """Whether this port's dtype can carry a number; False for text."""
         if self.dtype == "utf8":
             return False
         least, greatest = self.limits
@@ -69,12 +78,28 @@ class Port:
 
     @property
     def limits(self) -> tuple[int, int] | tuple[float, float]:
-        """The least and the greatest number that the dtype can carry; not for text."""
+        """The least and the greatest number that the dtype can carry; undefined for text."""
         if self.dtype.startswith("float"):
             greatest = float(np.finfo(self.dtype).max)
             return -greatest, greatest
         bounds = np.iinfo(self.dtype)
         return bounds.min, bounds.max
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The least and the greatest value a control on this port may have; not for text."""
+        least, greatest = self.limits
+        low = least if self.minimum is None else self.minimum
+        return low, greatest if self.maximum is None else self.maximum
+
+    @property
+    def whole(self) -> bool:
+        """Whether the port carries whole numbers."""
+        return self.dtype.startswith(("int", "uint"))
+
+    def _bounds_hold(self, least: float, greatest: float) -> bool:
+        low, high = self.bounds
+        return low <= least < greatest <= high
 
     def spelled_shape(self, dims: Mapping[str, int]) -> str:
         """The shape for people: "[frame=50 level=16]"; a ragged dimension has no size."""

@@ -1,4 +1,4 @@
-"""What can be wrong with a pipeline, said so that it can be mended."""
+"""Problems of a pipeline, each with its place and its cure."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from soundstage.errors import Error
 
 @dataclass(frozen=True)
 class Problem:
-    """One fault of a pipeline.
+    """One problem of a pipeline.
 
     Attributes:
-        where: the stage, edge or key at fault, as it is written in the file.
-        what: what is wrong there, with what was expected and what was found.
-        cure: what to do about it; empty when `what` says it already.
-        warning: True when the pipeline runs all the same.
+        where: the stage, edge or key, as it is written in the file.
+        what: the expected and the actual value, or another description of the problem.
+        cure: how to solve it; empty if `what` makes it plain.
+        warning: True if the pipeline can run nevertheless.
     """
 
     where: str
@@ -29,7 +29,7 @@ class Problem:
 
 
 class PipelineError(Error, ValueError):
-    """A pipeline that cannot run; `problems` lists everything that is wrong with it."""
+    """A pipeline cannot run; `problems` lists all its problems."""
 
     exit_code = 4
 
@@ -42,7 +42,7 @@ class PipelineError(Error, ValueError):
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """The cure for an unknown name: the nearest known one, else the list of all."""
+    """Returns the cure for an unknown name: the nearest known one, else a list of all."""
     known = list(known)
     near = get_close_matches(name, known, n=1)
     if near:

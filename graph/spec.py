@@ -1,4 +1,4 @@
-"""What a pipeline file says, before anything is known about its stages."""
+"""The contents of a pipeline file, before any of its stages is imported."""
 
 import hashlib
 import json
@@ -42,10 +42,10 @@ class PlacementSpec(_Table):
     Attributes:
         device: "auto", "cpu", "gpu", "gpu:1", "tpu:0", ... A bare platform with several replicas
             gives each a device of its own.
-        replicas: copies of the stage; a tick's rows are dealt to them.
-        spares: further copies, ready to take the place of one that dies. For Ray.
-        gpus: the share of a GPU that a replica takes; None = what stages that name the same GPU
-            leave each other. For Ray; in-process, devices are shared freely.
+        replicas: copies of the stage; a tick's rows are divided among them.
+        spares: further copies, ready to replace one that dies. For Ray.
+        gpus: the share of a GPU that a replica takes; None = an equal part of what the explicit
+            shares leave. For Ray; in-process, devices are shared freely.
         chips: TPU chips a replica takes; None = 1. For Ray.
         node: the value of the label "soundstage-node" that a replica's machine must have; "" =
             any machine. For Ray.
@@ -79,12 +79,12 @@ class PipelineSpec(_Table):
     placement: dict[str, str | PlacementSpec] = {}
 
     def placement_of(self, stage: str) -> PlacementSpec:
-        """Where `stage` runs: its own entry, else `default`, else "auto"."""
+        """The placement of `stage`: its own entry, else `default`, else "auto"."""
         entry = self.placement.get(stage, self.placement.get("default", "auto"))
         return PlacementSpec(device=entry) if isinstance(entry, str) else entry
 
     def as_dict(self) -> dict[str, Any]:
-        """The file's contents again, as plain tables that `parse` accepts."""
+        """The file's contents as plain tables that `parse` accepts."""
         return self.model_dump(by_alias=True, mode="json")
 
     def digest(self) -> str:
@@ -127,7 +127,11 @@ def parse(tables: Mapping[str, Any]) -> PipelineSpec:
 
 
 def parse_format(table: Mapping[str, Any]) -> tuple[Format | None, list[Problem]]:
-    """Turns the `[format]` table into a `Format`, or says what is wrong with it."""
+    """Turns the `[format]` table into a `Format`.
+
+    Returns:
+        The format, or None, and the table's problems.
+    """
     known = list(Format.__dataclass_fields__)
     problems = [
         Problem(f"format.{key}", "no such key", suggest(key, known))
@@ -138,29 +142,29 @@ def parse_format(table: Mapping[str, Any]) -> tuple[Format | None, list[Problem]
         return None, problems
     try:
         return validation.read(Format, table), []
-    except ValidationError as error:
-        for fault in error.errors(include_url=False):
-            where = ".".join(["format", *map(str, fault["loc"])])
-            what, cure = validation.said(fault)
+    except ValidationError as invalid:
+        for error in invalid.errors(include_url=False):
+            where = ".".join(["format", *map(str, error["loc"])])
+            what, cure = validation.explain(error)
             problems += [Problem(where, part, cure) for part in what.split("; ")]
         return None, problems
 
 
-def _problems(error: ValidationError) -> list[Problem]:
+def _problems(invalid: ValidationError) -> list[Problem]:
     problems: dict[tuple[str, str], Problem] = {}
-    for fault in error.errors(include_url=False):
-        if _another_branch(fault):
+    for error in invalid.errors(include_url=False):
+        if _is_other_branch(error):
             continue
-        # pydantic also names the branch of a union it tried: not a word of the file
-        path = [str(part) for part in fault["loc"] if str(part) not in _BRANCHES]
+        # pydantic's path also names the branch of a union it tried, which is no key of the file.
+        path = [str(part) for part in error["loc"] if str(part) not in _BRANCHES]
         where = ".".join(path) or "pipeline"
-        what, cure = validation.said(fault)
-        if fault["type"] == "extra_forbidden":
+        what, cure = validation.explain(error)
+        if error["type"] == "extra_forbidden":
             what, cure = "no such key", suggest(path[-1], _known_keys(path[:-1]))
-        elif where == "schema" and fault["type"] == "literal_error":
-            what, cure = f"schema {fault['input']!r} is not known", f"this version reads {SCHEMA}"
-        elif fault["type"] == "literal_error":
-            what, cure = f"delay {fault['input']!r} does not exist", "write delay = 1"
+        elif where == "schema" and error["type"] == "literal_error":
+            what, cure = f"schema {error['input']!r} is not known", f"this version reads {SCHEMA}"
+        elif error["type"] == "literal_error":
+            what, cure = f"delay {error['input']!r} does not exist", "write delay = 1"
         problems.setdefault((where, what), Problem(where, what, cure))
     return list(problems.values())
 
@@ -168,12 +172,12 @@ def _problems(error: ValidationError) -> list[Problem]:
 _BRANCHES = frozenset({"str", "int", "float", "FeedbackSpec", "PlacementSpec"})
 
 
-def _another_branch(fault: ErrorDetails) -> bool:
-    """Whether a fault is only that of the branch of a union which nobody meant."""
-    branch = fault["loc"][-1] if fault["loc"] else ""
+def _is_other_branch(error: ErrorDetails) -> bool:
+    """Whether an error is about the branch of a union that the value does not belong to."""
+    branch = error["loc"][-1] if error["loc"] else ""
     if branch == "str":
-        return isinstance(fault["input"], Mapping)
-    return branch == "int" or (fault["type"] == "model_type" and branch in _BRANCHES)
+        return isinstance(error["input"], Mapping)
+    return branch == "int" or (error["type"] == "model_type" and branch in _BRANCHES)
 
 
 def _known_keys(path: list[str]) -> list[str]:

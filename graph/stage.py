@@ -1,4 +1,4 @@
-"""The one interface every step of the pipeline implements."""
+"""The interface that every stage of a pipeline implements."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class Stage(Protocol):
         lacking: a static method that gets the stage's params and returns the names of the published
             models that it needs and that are not on this machine. A graph that lacks any is
             refused before a stage is built, with the command that fetches them.
-        encoder: of a stage that renders tokens as audio, the stage class that goes the other way:
-            its inputs are `audio` alone and its outputs `tokens` alone, and it takes the same
-            params. Music that continues a clip is made with it.
+        encoder: of a stage that decodes tokens to audio, the stage class that encodes audio to
+            tokens: `audio` is its only input, `tokens` its only output, and it takes the same
+            params. A session that continues a clip encodes the clip with it.
 
     Optional instance attributes, read for provenance:
         weights_digest: SHA-256 of the stage's learned arrays, as hex digits.
-        weights_note: where they come from, for people; says so when they are random.
+        weights_note: where the arrays come from, for people; contains "random" if they are random.
     """
 
     inputs: ClassVar[Mapping[str, Port]]

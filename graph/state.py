@@ -1,4 +1,4 @@
-"""State: the values on a graph's feedback edges between two ticks, and nothing else."""
+"""State: the values on a graph's feedback edges between two ticks."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from soundstage.graph.wire import fixed_shape
 
 @dataclass(frozen=True)
 class State:
-    """Enough to continue from: what every fed-back port was in the tick before.
+    """The previous tick's value of every fed-back port: all that a stream needs to continue.
 
     Attributes:
         streams: one name a row.
@@ -26,7 +26,7 @@ class State:
     values: Mapping[str, np.ndarray]
 
     def pick(self, rows: Sequence[int]) -> "State":
-        """The state of some of the streams, in the order given."""
+        """Returns the state of some rows, in the order of `rows`."""
         index = list(rows)
         return State(
             tuple(self.streams[row] for row in index),
@@ -35,14 +35,18 @@ class State:
         )
 
     def rename(self, streams: Sequence[str]) -> "State":
-        """The same state under other stream names."""
+        """Returns the same state under other stream names.
+
+        Raises:
+            ValueError: the number of names differs from the number of streams.
+        """
         if len(streams) != len(self.streams):
             raise ValueError(f"{len(self.streams)} streams cannot take {len(streams)} names")
         return State(tuple(streams), self.chunks, self.values)
 
 
 def initial(graph: Graph, streams: Sequence[str]) -> State:
-    """The state before the first chunk: every fed-back port at its `init`."""
+    """Returns the state before the first chunk: every fed-back port at its `init`."""
     values = {}
     for name, source in graph.feedback().items():
         port = graph.port(source)
@@ -52,7 +56,7 @@ def initial(graph: Graph, streams: Sequence[str]) -> State:
 
 
 def join(states: Sequence[State]) -> State:
-    """Several states of one graph as one: their rows behind each other."""
+    """Concatenates the rows of several states of one graph."""
     names = tuple(states[0].values)
     return State(
         tuple(stream for state in states for stream in state.streams),
@@ -62,10 +66,10 @@ def join(states: Sequence[State]) -> State:
 
 
 def stack_controls(graph: Graph, rows: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
-    """Puts each stream's control values (see `control.to_row`) side by side as port values."""
+    """Stacks the control values of several streams (see `control.to_row`) into port values."""
     stacked: dict[str, Tensor] = {}
     for name, control in graph.controls.items():
         values: list[Any] = [row[name] for row in rows]
-        listed = control.port.ragged or control.port.dtype == "utf8"
-        stacked[name] = values if listed else np.stack(values)
+        is_list = control.port.ragged or control.port.dtype == "utf8"
+        stacked[name] = values if is_list else np.stack(values)
     return stacked

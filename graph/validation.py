@@ -1,4 +1,4 @@
-"""What pydantic found wrong, in the words of a pipeline file."""
+"""Dataclasses from tables, and pydantic's errors in the words of a pipeline file."""
 
 import json
 from collections.abc import Mapping
@@ -22,21 +22,21 @@ _EXPECTED = {
 
 
 def read(declared: type, table: Mapping[str, Any]) -> Any:
-    """Makes a dataclass from a table, without guessing: "25" is not 25 and true is not 1.
+    """Makes a dataclass from a table without converting types: "25" is not 25, true is not 1.
 
     Raises:
-        pydantic.ValidationError: a key is missing or its value is of another type or refused.
+        pydantic.ValidationError: a key is missing, or its value is of another type or out of range.
     """
-    # As JSON because pydantic's strictness towards JSON is TOML's idea of types: a list may fill
-    # a tuple and 2 a float, but no text becomes a number.
+    # As JSON because pydantic's strict rules for JSON are those of TOML: a list may fill a tuple
+    # and 2 a float, but no text becomes a number.
     text = json.dumps(dict(table), default=str)
     return TypeAdapter(declared).validate_json(text, strict=True)
 
 
-def said(fault: ErrorDetails) -> tuple[str, str]:
-    """What is wrong and what to do about it; the latter may be empty."""
-    if fault["type"] == "missing":
+def explain(error: ErrorDetails) -> tuple[str, str]:
+    """Returns what is wrong and its cure, which may be empty."""
+    if error["type"] == "missing":
         return "missing", "add it"
-    if fault["type"] in _EXPECTED:
-        return f"expected {_EXPECTED[fault['type']]}, got {fault['input']!r}", ""
-    return fault["msg"].removeprefix("Value error, "), ""
+    if error["type"] in _EXPECTED:
+        return f"expected {_EXPECTED[error['type']]}, got {error['input']!r}", ""
+    return error["msg"].removeprefix("Value error, "), ""

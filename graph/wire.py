@@ -1,8 +1,8 @@
-"""Messages: what travels between stages, as one Arrow buffer.
+"""Messages between stages, each encoded as one Arrow buffer.
 
-A message is a `pyarrow.RecordBatch`: one column a port, one row a stream, behind two key columns
-that say which stream and which chunk a row belongs to. Reading a buffer copies nothing; what
-comes out is read-only.
+A message is a `pyarrow.RecordBatch`: one column a port, one row a stream, after two key columns
+with the stream and the chunk of each row. Reading a buffer copies nothing; the arrays are read-only
+views of it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,25 +16,25 @@ import pyarrow as pa
 from soundstage.errors import Error
 from soundstage.graph.port import Port, Tensor
 
-# The underscore keeps them apart from ports: a stage may well have an input called "chunk".
+# The underscore tells them from ports: a stage may have an input called "chunk".
 STREAM_KEY = "_stream"
 CHUNK_KEY = "_chunk"
 
 
 class WireError(Error, ValueError):
-    """A value does not fit its port, or a buffer is not the message it should be."""
+    """A value does not fit its port, or a buffer does not hold the expected message."""
 
     exit_code = 70
 
 
 @dataclass(frozen=True)
 class Message:
-    """What one stage said in one tick.
+    """The outputs of one stage in one tick.
 
     Attributes:
         streams: the name of each row's stream.
         chunks: the index of the chunk each row belongs to.
-        values: by port name, what the port carries (see `Port`); arrays are read-only views.
+        values: by port name, the port's value (see `Port`); arrays are read-only views.
     """
 
     streams: tuple[str, ...]
@@ -49,7 +49,7 @@ def encode(
     chunks: Sequence[int],
     dims: Mapping[str, int],
 ) -> pa.Buffer:
-    """Makes one buffer of a message; self-describing, so that any Arrow reader opens it.
+    """Encodes a message as one self-describing buffer, which any Arrow reader opens.
 
     Args:
         ports: the port behind each column.
@@ -59,7 +59,7 @@ def encode(
         dims: sizes of the ports' dimensions, from `Format.dims`.
 
     Raises:
-        WireError: a value is missing or unasked for, or its dtype, shape or number of rows does
+        WireError: a value is missing or has no port, or its dtype, shape or number of rows does
             not fit its port.
     """
     batch = to_batch(ports, values, streams, chunks, dims)
@@ -79,7 +79,7 @@ def decode(
 
     Args:
         ports: the ports the message must hold, by column.
-        buffer: what `encode` made.
+        buffer: a buffer that `encode` returned.
         dims: sizes of the ports' dimensions.
         only: the ports to read; None reads all of `ports`.
 
@@ -87,8 +87,8 @@ def decode(
         WireError: the buffer is no message, or a column is missing or of another type or kind.
     """
     batch = read_batch(buffer)
-    wanted = ports if only is None else {name: ports[name] for name in only}
-    values = {name: _from_column(batch, name, port, dims) for name, port in wanted.items()}
+    chosen = ports if only is None else {name: ports[name] for name in only}
+    values = {name: _from_column(batch, name, port, dims) for name, port in chosen.items()}
     return Message(
         tuple(batch.column(STREAM_KEY).to_pylist()),
         tuple(batch.column(CHUNK_KEY).to_pylist()),
@@ -97,7 +97,7 @@ def decode(
 
 
 def read_batch(buffer: pa.Buffer | bytes) -> pa.RecordBatch:
-    """Opens a buffer as the record batch it holds, without copying.
+    """Opens the record batch in a buffer, without copying it.
 
     Raises:
         WireError: the buffer is no message.
@@ -105,7 +105,7 @@ def read_batch(buffer: pa.Buffer | bytes) -> pa.RecordBatch:
     try:
         with pa.ipc.open_stream(buffer) as reader:
             batch = reader.read_next_batch()
-        # Arrow believes what a buffer says of itself: a damaged one would lead it out of bounds.
+        # Arrow trusts the offsets in a buffer: it would read a damaged one out of bounds.
         batch.validate(full=True)
         names = batch.schema.names
     except (pa.ArrowException, StopIteration, OSError, UnicodeDecodeError) as error:
@@ -113,14 +113,14 @@ def read_batch(buffer: pa.Buffer | bytes) -> pa.RecordBatch:
     if names[:2] != [STREAM_KEY, CHUNK_KEY] or batch.schema.types[:2] != [pa.utf8(), pa.int64()]:
         raise WireError("this is an Arrow record batch but not a message: it has no key columns")
     if not batch.num_rows:
-        raise WireError("this message is of no stream")
+        raise WireError("this message has no rows: it needs at least one stream")
     if any(map(_has_nulls, batch.columns)):
-        raise WireError("this message lacks values: a null is not one")
+        raise WireError("this message has null values: no port carries them")
     return batch
 
 
 def join(buffers: Sequence[pa.Buffer]) -> pa.Buffer:
-    """Puts messages of the same ports behind each other: one message with the rows of all.
+    """Concatenates the rows of messages of the same ports.
 
     Raises:
         WireError: a buffer is no message, or their ports differ.
@@ -133,7 +133,7 @@ def join(buffers: Sequence[pa.Buffer]) -> pa.Buffer:
         with pa.ipc.new_stream(sink, batches[0].schema) as writer:
             writer.write_batch(pa.concat_batches(batches))
     except pa.ArrowException as error:
-        raise WireError(f"these messages do not go together: {error}") from error
+        raise WireError(f"these messages cannot be joined: {error}") from error
     return sink.getvalue()
 
 
@@ -144,7 +144,7 @@ def to_batch(
     chunks: Sequence[int],
     dims: Mapping[str, int],
 ) -> pa.RecordBatch:
-    """Makes the record batch behind `encode`; arguments and errors are the same."""
+    """Makes the record batch that `encode` writes; arguments and errors are the same."""
     if not streams:
         raise WireError("a message needs at least one stream")
     if len(chunks) != len(streams):
@@ -159,7 +159,7 @@ def to_batch(
 
 
 def schema(ports: Mapping[str, Port], dims: Mapping[str, int]) -> pa.Schema:
-    """The Arrow schema of a message with these ports; kind and unit are field metadata."""
+    """Returns the Arrow schema of a message; kind and unit are field metadata."""
     fields = [pa.field(STREAM_KEY, pa.utf8()), pa.field(CHUNK_KEY, pa.int64())]
     for name, port in ports.items():
         metadata = {"kind": port.kind, "unit": port.unit}
@@ -168,7 +168,7 @@ def schema(ports: Mapping[str, Port], dims: Mapping[str, int]) -> pa.Schema:
 
 
 def fixed_shape(port: Port, dims: Mapping[str, int]) -> tuple[int, ...]:
-    """Sizes of a port's dimensions, a ragged first one left out."""
+    """Returns the sizes of a port's dimensions, without a ragged first one."""
     return tuple(dims[name] for name in port.fixed_shape)
 
 
@@ -214,7 +214,7 @@ def _to_column(
         raise WireError(
             f"port {name!r} takes {port.dtype} {list(expected)}, got {_describe(value)}"
         )
-    # A transposed view would silently travel with a permutation, Fortran order not at all.
+    # Arrow stores a transposed view with a permutation and refuses Fortran order.
     contiguous = np.ascontiguousarray(value)
     if contiguous.ndim == 1:
         return pa.array(contiguous)
@@ -222,33 +222,33 @@ def _to_column(
 
 
 def _text_column(name: str, port: Port, value: Tensor, rows: int) -> pa.Array:
-    wanted = (
+    expected = (
         f"port {name!r} takes {'a list of ' if port.ragged else ''}text for each of {rows} rows"
     )
     if not isinstance(value, list) or len(value) != rows:
-        raise WireError(f"{wanted}, got {_describe(value)}")
+        raise WireError(f"{expected}, got {_describe(value)}")
     for row in value:
         fits = isinstance(row, list) if port.ragged else isinstance(row, str)
         if not fits or not all(isinstance(text, str) for text in row):
-            raise WireError(f"{wanted}, got {_describe(row)}")
+            raise WireError(f"{expected}, got {_describe(row)}")
     try:
         return pa.array(value, pa.list_(pa.utf8()) if port.ragged else pa.utf8())
     except UnicodeEncodeError as error:
-        raise WireError(f"{wanted}: {error}") from error
+        raise WireError(f"{expected}: {error}") from error
 
 
 def _ragged_column(
     name: str, port: Port, value: Tensor, rows: int, dims: Mapping[str, int]
 ) -> pa.Array:
     shape = fixed_shape(port, dims)
-    wanted = f"port {name!r} takes {rows} arrays of {port.dtype} {[port.shape[0], *shape]}"
+    expected = f"port {name!r} takes {rows} arrays of {port.dtype} {[port.shape[0], *shape]}"
     if not isinstance(value, list) or len(value) != rows:
-        raise WireError(f"{wanted}, got {_describe(value)}")
+        raise WireError(f"{expected}, got {_describe(value)}")
     for row in value:
         if not isinstance(row, np.ndarray) or row.dtype != port.dtype or not row.ndim:
-            raise WireError(f"{wanted}, got {_describe(row)}")
+            raise WireError(f"{expected}, got {_describe(row)}")
         if row.shape[1:] != shape:
-            raise WireError(f"{wanted}, got {_describe(row)}")
+            raise WireError(f"{expected}, got {_describe(row)}")
     arrays = [np.asarray(row) for row in value]
     offsets = pa.array(np.cumsum([0, *map(len, arrays)]).astype(np.int32))
     flat = pa.array(np.concatenate([array.reshape(-1) for array in arrays]))

@@ -1,1 +1,1 @@
-"""Presets: whole pipeline files that ship with the package, one TOML each."""
+"""Presets: complete pipeline files that ship with the package."""

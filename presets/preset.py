@@ -1,4 +1,4 @@
-"""Presets: the pipeline files that ship with the package, found by name."""
+"""Finds and reads presets, the pipeline files that ship with the package."""
 
 from copy import deepcopy
 from importlib.resources import files
@@ -13,15 +13,15 @@ DEFAULT = "demo"
 
 
 def preset_names() -> list[str]:
-    """The names of all presets, sorted."""
+    """Returns the names of all presets, sorted."""
     return sorted(path.stem for path in _folder().glob("*.toml"))
 
 
 def preset_path(name: str) -> Path:
-    """The pipeline file behind a preset.
+    """Returns the path of a preset's pipeline file.
 
     Raises:
-        PipelineError: there is no such preset.
+        PipelineError: no preset has this name.
     """
     path = _folder() / f"{name}.toml"
     if name not in preset_names():
@@ -31,23 +31,23 @@ def preset_path(name: str) -> Path:
 
 
 def read_preset(name: str) -> PipelineSpec:
-    """A preset as its file has it; no edge is checked.
+    """Reads a preset's pipeline file; checks no edge.
 
     Raises:
-        PipelineError: there is no such preset.
+        PipelineError: no preset has this name.
     """
     return parse(read_tables(preset_path(name)))
 
 
 def fill_from_preset(tables: dict[str, Any], preset: dict[str, Any]) -> dict[str, Any]:
-    """A pipeline file's graph with a preset's settings.
+    """Returns a pipeline file's tables with the params of a preset.
 
-    Where both have a stage of the same name and class, the preset's `params` replace the file's;
-    everything else, the stages that the file swapped included, stays as the file has it.
+    If both have a stage of the same name and class, the preset's `params` replace the file's. All
+    else, including stages of another class, is left as in the file.
 
     Args:
-        tables: the file.
-        preset: the preset's file.
+        tables: the tables of the pipeline file.
+        preset: the tables of the preset's file.
     """
     filled = deepcopy(tables)
     for name, stage in filled.get("stage", {}).items():

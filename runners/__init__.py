@@ -1,1 +1,1 @@
-"""Time, machines and people: what executes a graph, and how people reach it."""
+"""Executes the ticks of a graph; sessions, traces and timing of the runs."""

@@ -1,4 +1,4 @@
-"""The front door's functions: from a preset's name or a file to a session that plays."""
+"""Functions of the public API: from a preset's name or a pipeline file to an open session."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def read_spec(
     settings: Iterable[str] = (),
     placements: Iterable[str] = (),
 ) -> PipelineSpec:
-    """Reads a pipeline and applies overrides; checks no edge yet.
+    """Reads a pipeline and applies overrides; checks no edge.
 
     Args:
-        preset: a pipeline that ships with soundstage, by name. With neither, the default preset.
-        pipeline: a pipeline file. Given both, the file is the graph and the preset gives the
-            `params` of every stage that both have with the same class.
+        preset: the name of a preset. Without preset and pipeline, the default preset is read.
+        pipeline: a pipeline file. With a preset as well, the graph is the file's, and stages of
+            the same name and class have the preset's `params`.
         settings: overrides such as "decode.use=stages.toy:SineDecode".
         placements: overrides such as "decode=cpu".
 
@@ -69,7 +69,7 @@ def load(
         allow: module prefixes, besides "stages.", that `use` may name.
 
     Raises:
-        PipelineError: with every problem found.
+        PipelineError: the pipeline cannot run; the error lists all its problems.
     """
     return build(read_spec(preset, pipeline, settings, placements), allow)
 
@@ -81,9 +81,12 @@ def check(
     placements: Iterable[str] = (),
     allow: Iterable[str] = (),
 ) -> tuple[Graph | None, list[Problem]]:
-    """Finds everything that is wrong with a pipeline, warnings included; loads no weights.
+    """Finds all problems of a pipeline, warnings included; loads no weights.
 
-    Arguments are those of `load`. Returns the graph, or None when it cannot run.
+    The arguments are those of `load`.
+
+    Returns:
+        The graph, or None if it cannot run, and the problems.
     """
     try:
         return check_spec(read_spec(preset, pipeline, settings, placements), allow)
@@ -92,15 +95,16 @@ def check(
 
 
 def open_runner(graph: Graph, choice: RunnerChoice | RunnerKind = "local") -> Runner:
-    """Builds a graph's stages, weights and all, on the devices they are placed on.
+    """Builds a graph's stages on their devices and loads their weights.
 
     Args:
-        graph: what will run.
-        choice: what runs it; "ray" alone starts a cluster on this machine for as long.
+        graph: the graph to run.
+        choice: the kind of runner; "ray" starts a cluster on this machine, until the runner is
+            closed.
 
     Raises:
-        PipelineError: a stage is placed on a device that is not there, or cannot be built.
-        ModelError: published models that it needs have not been fetched.
+        PipelineError: a stage is placed on a device that does not exist, or cannot be built.
+        ModelError: published models that the graph needs are not on this machine.
         UsageError: the extra `ray` is not installed.
         ClusterError: there is no Ray cluster at the address.
     """
@@ -149,40 +153,40 @@ def open(
     continue_from: str | Path | np.ndarray | None = None,
     **controls: Any,
 ) -> Session:
-    """Opens a session: one stream, or one a row.
+    """Opens a session of one stream, or of one stream a row.
 
     Args:
-        preset: a pipeline that ships with soundstage, by name.
+        preset: the name of a preset.
         pipeline: a pipeline file (see `read_spec` for both together).
-        rows: per row, the controls in which it differs from `controls`; None is one row.
+        rows: per row, the controls that differ from `controls`; None = one row.
         settings: overrides such as "sample.params.size=large".
         placements: overrides such as "decode=cpu".
         allow: module prefixes, besides "stages.", that `use` may name.
-        lookahead: chunks made ahead of the one asked for (see `Session`).
-        runner: what runs the stages (see `open_runner`).
-        warm_up: compile everything now rather than during the first chunk.
-        continue_from: what the music of every row goes on from: an audio file, or float32
+        lookahead: chunks made ahead of the requested one (see `Session`).
+        runner: the kind of runner (see `open_runner`).
+        warm_up: whether to compile everything now instead of during the first chunk.
+        continue_from: a clip that the music of every row continues: an audio file, or float32
             [sample, channel] at the format's rate. The first chunk begins with the last `fade_s`
-            of it, as the codec renders it.
-        **controls: controls of every row, e.g. prompts, temperature, top_k, guidance, seed.
+            of the clip, decoded from its tokens.
+        **controls: controls of every row, by name, e.g. prompts, temperature, seed.
 
     Raises:
         PipelineError: the pipeline cannot run.
         ControlError: a control is refused.
-        NotContinuable: the pipeline cannot go on from audio.
-        InputError: the audio to go on from cannot be used.
+        NotContinuable: the pipeline cannot continue a clip.
+        InputError: the clip cannot be used.
     """
     graph = load(preset, pipeline, settings, placements, allow)
     streams = [str(row) for row in range(1 if rows is None else len(rows))]
     state = None if continue_from is None else _continued(graph, continue_from, streams)
-    opened = open_runner(graph, runner)
+    built = open_runner(graph, runner)
     try:
-        own = [{**controls, **row} for row in (rows if rows is not None else [{}])]
-        session = Session(opened, own, state=state, lookahead=lookahead, owns_runner=True)
+        row_controls = [{**controls, **row} for row in (rows if rows is not None else [{}])]
+        session = Session(built, row_controls, state=state, lookahead=lookahead, owns_runner=True)
         if warm_up:
-            opened.warm_up(len(own))
+            built.warm_up(len(row_controls))
     except BaseException:
-        opened.close()
+        built.close()
         raise
     return session
 
@@ -203,24 +207,24 @@ def resume(
     lookahead: int = 0,
     runner: RunnerChoice | RunnerKind = "local",
 ) -> Session:
-    """Opens a saved session with the pipeline it was made by.
+    """Opens a saved session with its own pipeline.
 
     Args:
         path: a file that `Session.save` or `Session.journal` wrote.
-        placements: overrides such as "decode=cpu": where stages run changes no byte.
+        placements: overrides such as "decode=cpu"; a placement changes no byte of the audio.
         allow: module prefixes, besides "stages.", that `use` may name.
-        lookahead: chunks made ahead of the one asked for (see `Session`).
-        runner: what runs the stages (see `open_runner`).
+        lookahead: chunks made ahead of the requested one (see `Session`).
+        runner: the kind of runner (see `open_runner`).
 
     Raises:
-        SessionFileError: the file is damaged, or its weights are not these.
-        PipelineError: its pipeline cannot run here.
+        SessionFileError: the file is damaged, or was saved with other weights.
+        PipelineError: the pipeline cannot run on this machine.
     """
     saved = read_saved(Path(path))
     spec = parse(apply(saved.spec.as_dict(), (), placements))
-    opened = open_runner(build(spec, allow), runner)
+    built = open_runner(build(spec, allow), runner)
     try:
-        return Session.resume(opened, saved, lookahead=lookahead, owns_runner=True)
+        return Session.resume(built, saved, lookahead=lookahead, owns_runner=True)
     except BaseException:
-        opened.close()
+        built.close()
         raise

@@ -1,4 +1,4 @@
-"""What runs a graph: this process, or a Ray cluster."""
+"""The choice of a runner: this process, or a Ray cluster."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ RunnerKind: TypeAlias = Literal["local", "ray"]
 
 @dataclass(frozen=True)
 class RunnerChoice:
-    """What every command and `runners.api.open_runner` may say about the runner.
+    """The kind of runner and its settings, none of which changes a byte of the audio.
 
     Attributes:
         kind: "local" = this process; "ray" = actors (needs the extra `ray`).
         address: a running Ray cluster, "auto" or "host:port"; None starts one on this machine.
-        window: ticks that may be under way at once where nobody steers; None = the runner's own
-            idea. It changes no byte.
-        remembered: in this process, the last answers kept by a stage that controls alone feed:
-            as many as streams are made in turn, or it computes anew for each. It changes no byte.
+        window: ticks in flight at once, for runs whose controls are known beforehand; None = the
+            runner's default.
+        remembered: in this process, the number of recent outputs that a stage keeps for reuse if
+            only controls feed it. Should be at least the number of streams made in turn.
 
     Raises:
         UsageError: an address without Ray, or a number below 1.

@@ -1,4 +1,4 @@
-"""Placement: from what a pipeline file writes to a JAX device."""
+"""Finds the JAX devices of a placement."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
 
 class NoDevice(Error, ValueError):
-    """A device that this machine does not have."""
+    """This machine does not have the device."""
 
     exit_code = 4
 
 
 def find_device(written: str) -> jax.Device:
-    """The device behind "auto", "cpu", "cpu:1", "gpu:0", ...
+    """Returns the device for "auto", "cpu", "cpu:1", "gpu:0", ...
 
     "auto" is the first accelerator, else the CPU; a bare platform is its device 0.
 
     Raises:
-        NoDevice: there is no such device here.
+        NoDevice: this machine does not have the device.
     """
     import jax
 
@@ -43,13 +43,13 @@ def find_device(written: str) -> jax.Device:
 
 
 def find_devices(placement: PlacementSpec) -> list[jax.Device]:
-    """A device of this machine for every replica of a stage.
+    """Returns a device of this machine for every replica of a stage.
 
-    Replicas of a bare platform get its devices in turn, from device 0 on, and share them when
-    there are fewer; those of "auto" get the first accelerators.
+    Replicas of a bare platform get its devices in turn, from device 0, and share devices if there
+    are fewer; replicas of "auto" get the first accelerators.
 
     Raises:
-        NoDevice: there is no such device here.
+        NoDevice: this machine does not have the device.
     """
     import jax
 
@@ -61,7 +61,7 @@ def find_devices(placement: PlacementSpec) -> list[jax.Device]:
 
 
 def count_gpus() -> int:
-    """How many GPUs this machine has that JAX can use."""
+    """Returns the number of GPUs of this machine that JAX can use."""
     import jax
 
     try:
@@ -71,7 +71,7 @@ def count_gpus() -> int:
 
 
 def check_devices(graph: Graph) -> list[Problem]:
-    """One problem for every stage whose device this machine does not have."""
+    """Returns a problem for every stage whose device this machine does not have."""
     problems = []
     for node in graph.nodes.values():
         try:

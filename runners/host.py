@@ -1,4 +1,4 @@
-"""A stage's host: builds it once, then answers messages with messages."""
+"""A host: builds one stage, and calls it for every tick."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     import jax
     import pyarrow as pa
 
-# Streams that share a stage by turns (a session and its branches) each want their last answer.
+# Recent outputs to keep: a session and its branches take turns, and each reuses its last one.
 REMEMBERED = 4
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a host says.
+    """The result of a stage for one tick.
 
     Attributes:
         buffer: the stage's outputs as a message.
-        seconds: how long the stage took; 0.0 when its last output was reused.
-        reused: whether it was.
-        spans: what happened when, from the inputs to the message.
+        seconds: the time of the stage's call; 0.0 if an earlier output was reused.
+        reused: whether an earlier output was reused.
+        spans: the spans from the inputs to the message.
     """
 
     buffer: pa.Buffer
@@ -41,10 +41,10 @@ class Answer:
 
 
 class Host:
-    """Holds one built stage.
+    """One built stage.
 
-    Stages are pure, so when the input bytes equal those of a recent call its output is given
-    again instead of computed. That is what keeps the style stages idle while no prompt changes.
+    Stages are pure: if the input bytes equal those of a recent call, the host reuses its output.
+    So the style stages are idle while no prompt changes.
     """
 
     def __init__(
@@ -58,14 +58,14 @@ class Host:
         """Builds the stage.
 
         Args:
-            node: the stage's place in the graph.
+            node: the stage's node in the graph.
             format: the music format.
-            device: where it runs.
-            replica: which of the stage's hosts this is, from 0, for its spans.
-            remembered: how many of the last answers are kept.
+            device: the stage's device.
+            replica: the number of this host among those of the stage, from 0, for its spans.
+            remembered: the number of recent outputs to keep.
 
         Raises:
-            Exception: whatever the stage's constructor raises.
+            Exception: any error of the stage's constructor.
         """
         self.node = node
         self.replica = replica
@@ -77,7 +77,7 @@ class Host:
 
     @property
     def weights(self) -> dict[str, str] | None:
-        """The stage's weights for provenance: digest and note, or None when it has none."""
+        """Digest and note of the stage's weights, for provenance; None if it has none."""
         digest = getattr(self.stage, "weights_digest", "")
         return {"digest": digest, "note": self.stage.weights_note} if digest else None
 
@@ -95,7 +95,7 @@ class Host:
             chunks: one chunk index a row.
 
         Raises:
-            StageFailed: the stage raised, or its outputs do not fit its ports.
+            StageFailed: the stage raised an error, or its outputs do not fit its ports.
         """
         recorder = SpanRecorder(self.node.name, self.replica, chunks[0])
         with self._lock:
@@ -123,7 +123,7 @@ class Host:
     def _call(self, inputs: Mapping[str, Any], chunks: tuple[int, ...]) -> dict[str, Tensor]:
         try:
             return self.stage(**inputs)
-        # The outermost frame around foreign code: whatever it raises is reported with its place.
+        # A stage may raise anything; the error gets the stage's name and the chunk.
         except Exception as error:
             reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             raise StageFailed(self.node.name, chunks, reason) from error

@@ -1,4 +1,4 @@
-"""Ticks under way: pulled from their source, landed in order, at most so many at once."""
+"""Ticks in flight: submitted ahead, up to a limit, and finished in order."""
 
 from __future__ import annotations
 
@@ -19,97 +19,99 @@ if TYPE_CHECKING:
 
 
 class TickInFlight(Protocol):
-    """One tick under way."""
+    """One tick in flight."""
 
     @property
     def tick(self) -> Tick:
-        """What was asked for."""
+        """The tick."""
         ...
 
 
-F = TypeVar("F", bound=TickInFlight)
+T = TypeVar("T", bound=TickInFlight)
 
 
-class TicksInFlight(Generic[F]):
-    """The ticks that one stream has under way.
+class TicksInFlight(Generic[T]):
+    """The ticks in flight of one call of `Runner.stream`.
 
     Attributes:
-        state: the state behind the last chunk that was landed; None = before the first tick.
-        under_way: the flights behind it, in order.
+        state: the state after the last finished tick; None = before the first tick.
+        pending: the ticks in flight after it, in order.
     """
 
     def __init__(self, graph: Graph, state: State | None) -> None:
         self.graph = graph
         self.state = state
-        self.under_way: deque[F] = deque()
+        self.pending: deque[T] = deque()
 
-    def fly(
+    def run(
         self,
         ticks: Iterable[Tick],
         lookahead: int,
-        submit: Callable[[Tick, State | F], F],
-        land: Callable[[TicksInFlight[F]], Chunk],
-        cancel: Callable[[F], None],
+        submit: Callable[[Tick, State | T], T],
+        finish: Callable[[TicksInFlight[T]], Chunk],
+        cancel: Callable[[T], None],
     ) -> Iterator[Chunk]:
-        """Makes one chunk a tick, in order; what is still under way at the end is cancelled.
+        """Makes one chunk a tick, in order; cancels the ticks still in flight at the end.
 
         Args:
-            ticks: what to make.
-            lookahead: ticks that may be under way behind the one waited for.
-            submit: starts a tick behind a state or behind another flight.
-            land: waits for the first flight.
-            cancel: gives a flight up.
+            ticks: the ticks to make.
+            lookahead: the number of ticks in flight after the one that is waited for.
+            submit: starts a tick after a state or after another tick in flight.
+            finish: waits for the first tick in flight and returns its chunk.
+            cancel: cancels a tick in flight.
         """
         if lookahead < 0:
             raise ValueError(f"lookahead must be at least 0, got {lookahead}")
         source = iter(ticks)
         try:
             while True:
-                while len(self.under_way) <= lookahead:
+                while len(self.pending) <= lookahead:
                     tick = next(source, None)
                     if tick is None:
                         break
-                    self.under_way.append(submit(tick, self.before(tick)))
-                if not self.under_way:
+                    self.pending.append(submit(tick, self.before(tick)))
+                if not self.pending:
                     return
-                chunk = land(self)
+                chunk = finish(self)
                 self.state = chunk.state
-                # Handed out while the flight is still known: behind it, ticks go on.
+                # Still pending while it is yielded, so that later ticks continue from it.
                 yield chunk
-                self.under_way.popleft()
+                self.pending.popleft()
         finally:
-            for flight in self.under_way:
-                cancel(flight)
+            for tick_in_flight in self.pending:
+                cancel(tick_in_flight)
 
-    def before(self, tick: Tick) -> State | F:
-        """What the next tick to be submitted goes on from."""
-        if self.under_way:
-            return self.under_way[-1]
+    def before(self, tick: Tick) -> State | T:
+        """Returns the tick in flight, or the state, that the next tick continues from."""
+        if self.pending:
+            return self.pending[-1]
         return self.state or initial(self.graph, tick.streams)
 
 
-def next_state(graph: Graph, tick: Tick, said: Mapping[str, Sequence[pa.Buffer]]) -> State:
-    """The state behind a tick.
+def next_state(graph: Graph, tick: Tick, messages: Mapping[str, Sequence[pa.Buffer]]) -> State:
+    """Returns the state after a tick.
 
     Args:
-        graph: what ran.
-        tick: what was asked for.
-        said: the messages of the fed-back stages, a part a replica.
+        graph: the graph that ran.
+        tick: the tick.
+        messages: the messages of the fed-back stages, one for each replica.
     """
     values = {
-        name: np.array(_value(graph, said, source.stage, source.port))
+        name: np.array(_value(graph, messages, source.stage, source.port))
         for name, source in graph.feedback().items()
     }
     return State(tick.streams, tuple(chunk + 1 for chunk in tick.chunks), values)
 
 
-def outputs_of(graph: Graph, said: Mapping[str, Sequence[pa.Buffer]]) -> dict[str, Tensor]:
-    """The graph's outputs by name; arrays are read-only."""
+def outputs_of(graph: Graph, messages: Mapping[str, Sequence[pa.Buffer]]) -> dict[str, Tensor]:
+    """Returns the graph's outputs by name; arrays are read-only."""
     return {
-        name: _value(graph, said, source.stage, source.port)
+        name: _value(graph, messages, source.stage, source.port)
         for name, source in graph.outputs.items()
     }
 
 
-def _value(graph: Graph, said: Mapping[str, Sequence[pa.Buffer]], stage: str, port: str) -> Tensor:
-    return read(ports_of(graph, stage), said[stage], port, graph.format.dims)
+def _value(
+    graph: Graph, by_stage: Mapping[str, Sequence[pa.Buffer]], stage: str, port: str
+) -> Tensor:
+    return read(ports_of(graph, stage), by_stage[stage], port, graph.format.dims)

@@ -1,4 +1,4 @@
-"""Published models that a graph's stages need and that are not on this machine."""
+"""Finds the published models that a graph needs and this machine lacks."""
 
 from __future__ import annotations
 
@@ -9,28 +9,33 @@ from soundstage.presets.preset import preset_names, read_preset
 
 
 def check_models(graph: Graph) -> list[Problem]:
-    """A warning for every stage whose published models have not been fetched.
+    """Returns a warning for every published model that a stage needs and this machine lacks.
 
-    Warnings, because the pipeline is right: it only cannot run here yet.
+    The problems are warnings: the pipeline itself is correct.
     """
     return [
-        Problem(f"stage.{node.name}", f"needs {model}, not here yet", _command(model), warning=True)
+        Problem(
+            f"stage.{node.name}",
+            f"needs {model}, not downloaded",
+            _command(model),
+            warning=True,
+        )
         for node in graph.nodes.values()
         for model in _lacking(node)
     ]
 
 
 def refuse_missing_models(graph: Graph) -> None:
-    """Refuses a graph before any of its stages is built, if it lacks published models.
+    """Refuses a graph whose published models are missing, before any stage is built.
 
     Raises:
-        ModelError: naming every model that is not here, and the commands that fetch them.
+        ModelError: models are missing; the message has their names and the download commands.
     """
     missing = dict.fromkeys(model for node in graph.nodes.values() for model in _lacking(node))
     if missing:
         commands = [_command(graph.name)] if _is_preset(graph) else map(_command, missing)
         cure = " and ".join(commands)
-        raise ModelError(f"{graph.name}: needs {', '.join(missing)}, not here yet; {cure}")
+        raise ModelError(f"{graph.name}: needs {', '.join(missing)}, not downloaded; {cure}")
 
 
 def _lacking(node: Node) -> tuple[str, ...]:
@@ -39,10 +44,10 @@ def _lacking(node: Node) -> tuple[str, ...]:
 
 
 def _is_preset(graph: Graph) -> bool:
-    """Whether a graph is a preset's own: then one command fetches all that it needs."""
+    """Whether a graph is that of a preset, so that one command downloads all its models."""
     name = graph.name
     return name in preset_names() and read_preset(name).digest() == graph.digest
 
 
 def _command(name: str) -> str:
-    return f"fetch with `soundstage models download {name}`"
+    return f"download with `soundstage models download {name}`"

@@ -1,4 +1,4 @@
-"""What every command that makes a known amount of music has in common."""
+"""Common parts of the commands that make a known number of chunks."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -17,13 +17,13 @@ from soundstage.version import version
 
 @dataclass
 class Stopwatch:
-    """What came before the first chunk, in seconds by name: no part of the real-time factor."""
+    """Seconds of the steps before the first chunk, by name; not part of the real-time factor."""
 
     steps: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
     def measure(self, name: str) -> Iterator[None]:
-        """Adds the block's time to a name."""
+        """Adds the block's time to the step `name`."""
         start = time.perf_counter()
         yield
         self.steps[name] = self.steps.get(name, 0.0) + time.perf_counter() - start
@@ -34,11 +34,11 @@ class Stopwatch:
 
 @contextmanager
 def closing(runner: Runner) -> Iterator[None]:
-    """Closes a runner behind the block."""
+    """Closes a runner at the end of the block, except after Ctrl-C."""
     try:
         yield
     except KeyboardInterrupt:
-        # Who stops a program does not wait for the stages under way: they end with the process.
+        # Do not wait for the stages in progress: they end with the process.
         raise
     except BaseException:
         runner.close()
@@ -49,15 +49,15 @@ def closing(runner: Runner) -> Iterator[None]:
 def chunks(
     session: Session, count: int, changes: Iterator[Mapping[str, Any]] | None = None
 ) -> Iterator[Chunk]:
-    """Makes the next `count` chunks; the session itself stays where it is.
+    """Makes the next `count` chunks and leaves the session unchanged.
 
-    Unlike a session that looks ahead, it never begins a chunk beyond the last.
+    Unlike a session that looks ahead, it never starts a chunk after the last one.
 
     Args:
-        session: gives the state, and every row's controls.
-        count: how many.
-        changes: for each tick, what is other than the session's controls, in every row; values as
-            `graph.control.to_row` makes them.
+        session: has the state, and every row's controls.
+        count: the number of chunks.
+        changes: for each tick, the controls that differ from the session's, for all rows; values
+            as `graph.control.to_row` returns them.
 
     Raises:
         StageFailed: a stage failed.
@@ -67,7 +67,7 @@ def chunks(
 
 
 def timeline(path: Path | None, graph: Graph) -> AbstractContextManager[TimelineWriter | None]:
-    """Opens the timeline, if one is asked for.
+    """Opens a timeline; without a path, yields None.
 
     Raises:
         OutputError: the file cannot be written.

@@ -1,4 +1,4 @@
-"""What a runner is: ticks in, chunks out."""
+"""The interface of runners: ticks in, chunks out."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,12 +15,12 @@ from soundstage.runners.spans import Span
 
 @dataclass(frozen=True)
 class Tick:
-    """One chunk to make for each stream: its index and the controls in force.
+    """A request for one chunk of each stream: its index and its controls.
 
     Attributes:
         streams: one name a row.
-        chunks: per row, the index of the chunk to make; rows may have started at different times.
-        controls: per row, every control's value as `graph.control.to_row` makes it.
+        chunks: per row, the index of the chunk; rows may have started at different times.
+        controls: per row, every control's value as `graph.control.to_row` returns it.
     """
 
     streams: tuple[str, ...]
@@ -30,18 +30,18 @@ class Tick:
 
 @dataclass(frozen=True)
 class Chunk:
-    """One chunk made.
+    """The result of one tick.
 
     Attributes:
-        tick: what was asked for.
+        tick: the tick.
         outputs: the graph's outputs by name, with a leading row axis; "audio" is
             float32 `[row, sample, channel]`. Read-only.
-        state: enough to continue from here.
-        seconds: wall time by stage, in seconds; 0.0 for a stage whose last output was reused.
-        messages: what every stage said, as `graph.wire` buffers by stage name, and the controls
-            under "in". For recording.
-        spans: what every stage did when in this tick, for the timeline: per stage and replica at
-            least a "compute" or a "reuse", in order. All on the clock of `runners.spans.now_s`.
+        state: the state after this chunk.
+        seconds: wall time by stage, in seconds; 0.0 for a stage whose earlier output was reused.
+        messages: for recording, the outputs of every stage as `graph.wire` buffers by stage name,
+            and the controls as "in".
+        spans: the spans of every stage in this tick, for the timeline: for each stage and replica
+            at least a "compute" or a "reuse", in order. Times are those of `runners.spans.now_s`.
     """
 
     tick: Tick
@@ -60,12 +60,12 @@ class Chunk:
 
 
 class StageFailed(Error, RuntimeError):
-    """A stage raised, or returned what does not fit its ports.
+    """A stage raised an error, or returned values that do not fit its ports.
 
     Attributes:
-        stage: its name in the pipeline.
-        chunks: the chunk of every row of the tick at fault.
-        reason: what happened, in one line.
+        stage: the stage's name in the pipeline.
+        chunks: the chunk of every row of the failed tick.
+        reason: the error, in one line.
     """
 
     exit_code = 7
@@ -78,7 +78,7 @@ class StageFailed(Error, RuntimeError):
         super().__init__(f"stage {stage!r} failed at {where}: {reason}")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """An exception travels between processes by its arguments, which here are not its text."""
+        """Pickles the attributes: by default, an exception is rebuilt from its message."""
         return StageFailed, (self.stage, self.chunks, self.reason)
 
 
@@ -86,9 +86,9 @@ class Runner(Protocol):
     """Runs a checked graph. Equal ticks and state give equal bytes, on every runner.
 
     Attributes:
-        graph: what it runs.
-        window: ticks that may well be under way at once where nobody steers; `stream` takes one
-            less as its `lookahead`.
+        graph: the graph that the runner runs.
+        window: a good number of ticks in flight at once, for runs whose controls are known
+            beforehand; the `lookahead` of `stream` is one less.
     """
 
     graph: Graph
@@ -100,14 +100,14 @@ class Runner(Protocol):
         """Makes one chunk a tick, in order.
 
         Args:
-            ticks: what to make; all of the same streams. Pulled at most `lookahead` ticks before
-                the chunk that the consumer waits for.
-            state: where to continue; None starts fresh.
-            lookahead: ticks that may be in flight behind the one waited for. It buys overlap of
-                stages and costs as many chunks of control latency.
+            ticks: the ticks, all of the same streams. The runner takes a tick at most `lookahead`
+                ticks before the consumer waits for it.
+            state: the state to continue from; None = the initial state.
+            lookahead: ticks in flight after the one that the consumer waits for. More ticks let
+                stages overlap, and delay the effect of controls by as many chunks.
 
         Raises:
-            StageFailed: a stage failed; the runner itself remains usable.
+            StageFailed: a stage failed; the runner remains usable.
         """
         ...
 
@@ -116,7 +116,7 @@ class Runner(Protocol):
         ...
 
     def warm_up(self, streams: int) -> None:
-        """Makes and throws away one chunk of default controls, so that everything is compiled."""
+        """Makes one chunk with the default controls and discards it, to compile everything."""
         ...
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""What each stage did when: stretches of time on one clock, gathered while it happens."""
+"""Spans: when each stage waited, read, computed and wrote."""
 
 import time
 from collections.abc import Iterator
@@ -8,31 +8,31 @@ from typing import Literal, TypeAlias
 
 Kind: TypeAlias = Literal["queue", "transfer", "compute", "reuse"]
 
-# Steady within a process, as a real clock may be set back; from the epoch, as the steady clocks of
-# two processes need not have started together.
+# perf_counter never runs backwards, as the system's clock may; counted from the epoch, so that the
+# times of two processes are comparable.
 _ORIGIN_S = time.time() - time.perf_counter()
 
 
 def now_s() -> float:
-    """Seconds since the epoch, never running backwards within a process."""
+    """Returns the seconds since the epoch; never runs backwards within a process."""
     return _ORIGIN_S + time.perf_counter()
 
 
 @dataclass(frozen=True)
 class Span:
-    """A stretch of time in which one stage did one thing.
+    """A period in which one stage did one kind of work.
 
     Spans of one stage and replica do not overlap.
 
     Attributes:
-        stage: its name in the pipeline.
-        replica: which of the stage's processes or threads it was, from 0; 0 when there is one.
-        tick: the chunk index of the first row of the tick it was for.
-        kind: "queue" = idle until the tick's inputs were there; "transfer" = reading messages
-            into arrays or writing arrays into a message, and moving them between processes;
-            "compute" = the stage's own call; "reuse" = found that an earlier answer fits.
-        start_s: `now_s()` at its beginning.
-        end_s: `now_s()` at its end, at least `start_s`.
+        stage: the stage's name in the pipeline.
+        replica: the number of the stage's process or thread, from 0.
+        tick: the chunk index of the tick's first row.
+        kind: "queue" = waiting for the tick's inputs; "transfer" = reading messages into arrays or
+            writing arrays into a message, and moving them between processes; "compute" = the
+            stage's call; "reuse" = finding an earlier output of equal inputs.
+        start_s: `now_s()` at the start.
+        end_s: `now_s()` at the end, at least `start_s`.
     """
 
     stage: str
@@ -44,15 +44,15 @@ class Span:
 
     @property
     def seconds(self) -> float:
-        """How long it took."""
+        """The length of the span."""
         return self.end_s - self.start_s
 
 
 class SpanRecorder:
-    """Gathers what one stage does in one tick.
+    """Records the spans of one stage in one tick.
 
     Attributes:
-        spans: what is over so far, in order.
+        spans: the finished spans, in order.
     """
 
     def __init__(self, stage: str, replica: int, tick: int) -> None:
@@ -61,11 +61,11 @@ class SpanRecorder:
 
     @contextmanager
     def measure(self, kind: Kind) -> Iterator[None]:
-        """Records the block's time; nothing if it raises."""
+        """Records the block as a span; records nothing if the block raises."""
         start_s = now_s()
         yield
         self.add(kind, start_s, now_s())
 
     def add(self, kind: Kind, start_s: float, end_s: float) -> None:
-        """Records what was measured elsewhere, e.g. a kind known only when it was over."""
+        """Records a span that was measured by the caller."""
         self.spans.append(Span(self._stage, self._replica, self._tick, kind, start_s, end_s))

@@ -1,4 +1,4 @@
-"""How one stage's inputs are read out of the messages of other stages, rows split over replicas."""
+"""Reads a stage's inputs from the messages of other stages, and splits rows over replicas."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,25 +32,25 @@ class MessageOrigin:
     """A message that a stage reads.
 
     Attributes:
-        stage: who said it; `CONTROLS` for the player's controls.
-        past: whether it is what that stage said in the tick before.
+        stage: the stage that sends the message; `CONTROLS` for the controls.
+        past: whether it is the message of the tick before.
     """
 
     stage: str
     past: bool
 
 
-# What was said by every replica of an origin, its rows behind each other.
+# By origin, the messages of its replicas, in the order of the rows.
 Messages: TypeAlias = Mapping[MessageOrigin, Sequence["pa.Buffer"]]
 
 
 @dataclass(frozen=True)
 class Wiring:
-    """All that a stage's host must know of the graph.
+    """The part of a graph that a stage's host needs.
 
     Attributes:
         node: the stage.
-        ports: by origin's stage, the ports that its messages hold.
+        ports: by the stage of an origin, the ports of its messages.
         dims: sizes of the ports' dimensions.
     """
 
@@ -60,19 +60,19 @@ class Wiring:
 
     @classmethod
     def of(cls, graph: Graph, node: Node) -> "Wiring":
-        """The part of a graph that a stage's host needs."""
+        """Makes the wiring of one stage of a graph."""
         stages = {origin.stage for origin in origins(node)}
         return cls(node, {stage: ports_of(graph, stage) for stage in stages}, graph.format.dims)
 
     def gather(
         self, messages: Messages, chunks: Sequence[int], rows: slice = slice(None)
     ) -> dict[str, Tensor]:
-        """Reads the inputs of the stage.
+        """Reads the stage's inputs.
 
         Args:
-            messages: what every origin said; at least those of `origins(self.node)`.
+            messages: the messages of at least all `origins(self.node)`.
             chunks: the chunk of each of the tick's rows.
-            rows: the rows that are wanted.
+            rows: the rows to read.
 
         Returns:
             A value for every input port; arrays are read-only.
@@ -94,24 +94,24 @@ class Wiring:
 
 
 def ports_of(graph: Graph, stage: str) -> Mapping[str, Port]:
-    """The ports that the messages of a stage, or of the controls, hold."""
+    """Returns the ports in the messages of a stage, or of the controls."""
     if stage == CONTROLS:
         return {name: control.port for name, control in graph.controls.items()}
     return graph.nodes[stage].outputs
 
 
 def fed_by_controls(graph: Graph) -> tuple[str, ...]:
-    """The stages that read controls, or one another, and nothing else: idle while no one steers."""
-    found: list[str] = []
+    """Returns the stages that read only controls and each other: idle while no control changes."""
+    names: list[str] = []
     for name, node in graph.nodes.items():
         sources = [s for s in node.sources.values() if not isinstance(s, FromControl)]
-        if node.sources and all(isinstance(s, FromStage) and s.stage in found for s in sources):
-            found.append(name)
-    return tuple(found)
+        if node.sources and all(isinstance(s, FromStage) and s.stage in names for s in sources):
+            names.append(name)
+    return tuple(names)
 
 
 def origin_of(source: Source) -> MessageOrigin | None:
-    """Whose message a source is read from; None = the clock, which needs none."""
+    """Returns the message that a source is read from; None for the clock."""
     if isinstance(source, FromControl):
         return MessageOrigin(CONTROLS, past=False)
     if isinstance(source, FromStage | FromPast):
@@ -120,13 +120,13 @@ def origin_of(source: Source) -> MessageOrigin | None:
 
 
 def origins(node: Node) -> tuple[MessageOrigin, ...]:
-    """The messages that a stage reads, each once, in the order of its inputs."""
-    found = (origin_of(source) for source in node.sources.values())
-    return tuple(dict.fromkeys(origin for origin in found if origin is not None))
+    """Returns the messages that a stage reads, each once, in the order of its inputs."""
+    every = (origin_of(source) for source in node.sources.values())
+    return tuple(dict.fromkeys(origin for origin in every if origin is not None))
 
 
 def split(rows: int, replicas: int) -> tuple[slice, ...]:
-    """Deals rows to replicas: neighbours together, as evenly as can be, none for idle replicas."""
+    """Splits rows evenly into contiguous slices, one for each replica that gets rows."""
     parts = min(rows, replicas)
     edges = [rows * part // parts for part in range(parts + 1)]
     return tuple(slice(start, stop) for start, stop in pairwise(edges))
@@ -138,9 +138,9 @@ def read(
     name: str,
     dims: Mapping[str, int],
 ) -> Tensor:
-    """One port's value out of a message, or out of the parts of it that replicas made.
+    """Reads one port's value from the messages of a stage's replicas.
 
-    Without a copy if there is one part; arrays are read-only.
+    One message is read without a copy; arrays are read-only.
     """
     parts: list[Any] = [
         wire.decode(ports, buffer, dims, only=[name]).values[name] for buffer in buffers
@@ -155,7 +155,7 @@ def read(
 
 
 def state_messages(graph: Graph, state: State) -> dict[str, "pa.Buffer"]:
-    """A state as what each fed-back stage would have said in the tick before, by stage."""
+    """Returns a state as the messages of the tick before, by stage."""
     ports: dict[str, dict[str, Port]] = {}
     for source in graph.feedback().values():
         ports.setdefault(source.stage, {})[source.port] = graph.port(source)

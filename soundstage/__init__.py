@@ -9,15 +9,15 @@
         session.steer(prompts=[("warm ambient pads", 0.3), ("jazz trio", 0.7)])
         session.save("evening.session")
 
-The names that it offers stand in `__init__.pyi`. Each is imported when it is first used, so `import
-soundstage` costs next to nothing and needs neither a GPU nor Ray.
+`__init__.pyi` lists the public names. Each is imported at its first use, so `import soundstage`
+takes a few milliseconds and needs neither a GPU nor Ray.
 """
 
 from pathlib import Path
 
 import lazy_loader
 
-# Archives and some file systems keep no symbolic links. The rooms are beside this folder, then.
+# Archives and some file systems drop symbolic links; then the rooms are beside this folder.
 if not (Path(__file__).parent / "graph").is_dir():
     __path__.append(str(Path(__file__).parents[1]))
 

@@ -1,4 +1,4 @@
-"""What `import soundstage` offers; each name is imported when it is first used."""
+"""The public names of soundstage; each is imported at its first use."""
 
 from .errors import Error as Error
 from .errors import OutputError as OutputError

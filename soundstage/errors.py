@@ -1,35 +1,35 @@
-"""What a person can put right: each fault has one line and one exit code.
+"""Errors: each has a message of one line and an exit code.
 
 | code | meaning                                                                              |
 |------|--------------------------------------------------------------------------------------|
 | 0    | done                                                                                 |
-| 1    | `verify` found an array that is wrong, or nothing to check; two runs differ;         |
-|      | `doctor` found that it is too slow                                                   |
-| 2    | the command line itself is wrong                                                     |
+| 1    | `verify` found a wrong array, or nothing to check; `diff` found that two runs        |
+|      | differ; `doctor` found that the pipeline is slower than real time                    |
+| 2    | wrong options or arguments                                                           |
 | 3    | bad input: a prompt, an audio file, a duration, a control's value, a session or run  |
 | 4    | bad pipeline: the file, its graph, an override or a device                           |
 | 5    | weights are missing, damaged or made for another network                             |
 | 6    | the output cannot be written                                                         |
-| 7    | a stage failed, or made something that cannot be used, while running                 |
-| 8    | a download failed: no network, not there, refused, too many requests, cut off        |
-| 70   | a fault of soundstage itself                                                         |
+| 7    | a stage raised an error or returned a value that cannot be used, such as NaN         |
+| 8    | a download failed: no network, not found, refused, too many requests, broken off     |
+| 70   | an internal error: a bug of soundstage                                               |
 | 130  | stopped with Ctrl-C                                                                  |
 
 Every error that soundstage raises on purpose is an `Error`, so `except soundstage.Error` catches
-them all. What is not one is a bug of soundstage, or of a stage.
+them all. Any other exception is a bug of soundstage or of a stage.
 """
 
 from typing import ClassVar
 
 
 class Error(Exception):
-    """The base of all errors; its message says in one line what is wrong, where, and what to do.
+    """The base of all errors; the message has the problem, its place, the value and the cure.
 
     Args:
-        message: the line; line breaks within it become spaces.
+        message: one line; line breaks within it become spaces.
 
     Attributes:
-        exit_code: the status a command ends with, from the table above.
+        exit_code: the exit status of a command, from the table above.
     """
 
     exit_code: ClassVar[int] = 1
@@ -39,7 +39,7 @@ class Error(Exception):
 
 
 class UsageError(Error):
-    """Options that do not go together."""
+    """Options exclude each other, or an option lacks another one."""
 
     exit_code = 2
 
@@ -51,24 +51,24 @@ class InputError(Error):
 
 
 class ModelError(Error):
-    """Weights that are not there, or not what they are said to be."""
+    """Weights are missing, damaged or of another network."""
 
     exit_code = 5
 
 
 class OutputError(Error):
-    """The output cannot be written where or as it was asked for."""
+    """The output cannot be written to its place or in its format."""
 
     exit_code = 6
 
 
 class StageError(Error):
-    """A stage made something that cannot be used."""
+    """A stage returned a value that cannot be used, such as NaN."""
 
     exit_code = 7
 
 
 class DownloadError(Error):
-    """Something could not be fetched."""
+    """A download failed."""
 
     exit_code = 8

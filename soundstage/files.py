@@ -1,4 +1,4 @@
-"""New files that appear whole or not at all."""
+"""Writes files atomically: a new file appears complete, or not at all."""
 
 import hashlib
 import os
@@ -14,16 +14,16 @@ from soundstage.errors import OutputError
 
 @contextmanager
 def replacing(path: Path | str, expected_bytes: int = 0) -> Iterator[BinaryIO]:
-    """Opens a new file that takes the place of `path` when the block ends well.
+    """Opens a new file that replaces `path` if the block ends without an exception.
 
-    The bytes go to a hidden file in the same folder, so that everything that can be known to fail
-    fails on entry. If the block raises, KeyboardInterrupt included, the hidden file is removed
-    and whatever `path` held stays as it was. A symbolic link stays a link: its target is replaced.
-    The bytes reach the disk before the name does: after a power cut, too, it is one or the other.
+    The bytes go to a hidden file in the same folder; most reasons for a failure are found on entry.
+    If the block raises, KeyboardInterrupt included, the hidden file is removed and `path` is left
+    unchanged. A symbolic link stays a link: its target is replaced. The bytes are on the disk
+    before the file is renamed, so that after a power cut `path` is the old or the new file.
 
     Args:
         path: the file to make or to replace.
-        expected_bytes: what the file will hold if that is known; 0 = unknown.
+        expected_bytes: the size of the new file in bytes; 0 = unknown.
 
     Yields:
         The new file, open for reading and writing.
@@ -40,7 +40,7 @@ def replacing(path: Path | str, expected_bytes: int = 0) -> Iterator[BinaryIO]:
         try:
             yield stream
         except BaseException:
-            with suppress(OSError):  # what it still holds may not fit, and is not wanted
+            with suppress(OSError):  # the buffer may not fit on the disk, and is not needed
                 stream.close()
             raise
         with reporting(path):
@@ -55,11 +55,11 @@ def replacing(path: Path | str, expected_bytes: int = 0) -> Iterator[BinaryIO]:
 
 
 class _Untouched(Exception):
-    """Leaves a file that was opened only to see whether it can be."""
+    """Abandons an output that was opened only to check that it opens."""
 
 
 def check_writable(path: Path | str) -> None:
-    """Finds out now whether `replacing` will work; leaves everything as it is.
+    """Checks that `replacing` can write `path`, and leaves everything unchanged.
 
     Raises:
         OutputError: as `replacing`.
@@ -68,13 +68,14 @@ def check_writable(path: Path | str) -> None:
 
 
 def check_opens(output: AbstractContextManager[object]) -> None:
-    """Opens an output and abandons it, so that nothing of it stays.
+    """Opens an output and abandons it.
 
     Args:
-        output: leaves everything as it was if its block raises, such as `replacing`.
+        output: a context manager that leaves everything unchanged if its block raises, such as
+            `replacing`.
 
     Raises:
-        OutputError: or whatever else opening raises.
+        OutputError: or any other exception of opening.
     """
     with suppress(_Untouched), output:
         raise _Untouched
@@ -82,12 +83,12 @@ def check_opens(output: AbstractContextManager[object]) -> None:
 
 @contextmanager
 def making_folder(path: Path) -> Iterator[None]:
-    """Makes a folder and what is missing above it.
+    """Makes a folder and its missing parents.
 
-    If the block raises, those that were made and are still empty are removed again.
+    If the block raises, the new folders that are still empty are removed.
 
     Raises:
-        OutputError: it cannot be made.
+        OutputError: the folder cannot be made.
     """
     missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     with reporting(path):
@@ -102,7 +103,7 @@ def making_folder(path: Path) -> Iterator[None]:
 
 
 def file_sha256(path: Path | str) -> str:
-    """SHA-256 of a file's bytes, as hex digits.
+    """Returns the SHA-256 of a file's bytes, as hex digits.
 
     Raises:
         OSError: the file cannot be read.
@@ -113,10 +114,10 @@ def file_sha256(path: Path | str) -> str:
 
 @contextmanager
 def reporting(path: Path | str) -> Iterator[None]:
-    """Turns the system's refusal to write `path` into one line.
+    """Turns an OSError of the block into an OutputError that names `path`.
 
     Raises:
-        OutputError: in place of an OSError of the block.
+        OutputError: the block raised an OSError.
     """
     try:
         yield
@@ -137,10 +138,10 @@ def _writable(path: Path, expected_bytes: int) -> Path:
             raise OutputError(f"{path}: is not an ordinary file: use - for a pipe")
         if target.exists() and not os.access(target, os.W_OK):
             raise OutputError(f"{path}: is write-protected: choose another name")
-        room = shutil.disk_usage(folder).free
-    if expected_bytes > room:
+        free_bytes = shutil.disk_usage(folder).free
+    if expected_bytes > free_bytes:
         raise OutputError(
-            f"{path}: needs {expected_bytes / 1e6:.1f} MB and the disk has {room / 1e6:.1f} MB "
-            "left: make room, or write .flac, .ogg or .mp3"
+            f"{path}: needs {expected_bytes / 1e6:.1f} MB and the disk has "
+            f"{free_bytes / 1e6:.1f} MB left: make room, or write .flac, .ogg or .mp3"
         )
     return target

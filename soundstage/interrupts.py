@@ -1,4 +1,4 @@
-"""Ctrl-C and a polite kill: both stop a command at a moment when it can clean up."""
+"""Ctrl-C and SIGTERM: both raise KeyboardInterrupt, at a moment when a command can clean up."""
 
 import signal
 import threading
@@ -11,7 +11,7 @@ _STOPS = (signal.SIGINT, signal.SIGTERM)
 
 @contextmanager
 def stopped_politely() -> Iterator[None]:
-    """Makes a polite kill (SIGTERM) raise KeyboardInterrupt in the block, as Ctrl-C does."""
+    """Makes SIGTERM raise KeyboardInterrupt in the block, as Ctrl-C does."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
@@ -21,30 +21,29 @@ def stopped_politely() -> Iterator[None]:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Holds Ctrl-C and a polite kill back until the block's end.
+    """Delays Ctrl-C and SIGTERM until the block's end.
 
-    libsndfile writes through callbacks, and an exception that rises in one is lost: without this,
-    Ctrl-C at a wrong moment would do nothing. The block must be short and must not wait for
-    anybody.
+    libsndfile writes through callbacks, and an exception in a callback is lost: without the delay,
+    a Ctrl-C during a write would have no effect. The block must be short and must not wait.
 
     Raises:
-        KeyboardInterrupt: at the block's end, if it was asked for meanwhile.
+        KeyboardInterrupt: at the block's end, if a signal arrived during the block.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    asked: list[int] = []
+    signals: list[int] = []
 
     def remember(number: int, frame: FrameType | None) -> None:
-        asked.append(number)
+        signals.append(number)
 
-    # What is ignored, as in a background job, stays ignored.
-    heard = [stop for stop in _STOPS if callable(signal.getsignal(stop))]
-    before = {stop: signal.signal(stop, remember) for stop in heard}
+    # A signal that is ignored, as in a background job, stays ignored.
+    handled = [stop for stop in _STOPS if callable(signal.getsignal(stop))]
+    before = {stop: signal.signal(stop, remember) for stop in handled}
     try:
         yield
     finally:
         for stop, handler in before.items():
             signal.signal(stop, handler)
-    if asked:
+    if signals:
         raise KeyboardInterrupt

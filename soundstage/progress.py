@@ -1,4 +1,4 @@
-"""What a person sees while music is made: a live bar on a terminal, else a line now and then."""
+"""Progress of commands on standard error: a bar on a terminal, else a line every few seconds."""
 
 from __future__ import annotations
 
@@ -12,38 +12,38 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from rich.console import Console
 
-# Called with the seconds of audio made so far and how many times faster than real time that was.
+# Called with the seconds of audio made so far, and with the speed as a multiple of real time.
 Update = Callable[[float, float], None]
-# Called with how many bytes have come so far.
+# Called with the number of bytes transferred so far.
 Moved = Callable[[int], None]
 
-# A terminal shows at once what is going on; a log need not hold what is over before one looks.
+# Without a terminal, a step that takes less time than this is not printed.
 PATIENCE_S = 3.0
 LINE_EVERY_S = 5.0
 
 
 class Progress(Protocol):
-    """Where news of a command goes; always standard error, since standard output may be audio."""
+    """The progress of a command, on standard error: standard output may be audio."""
 
     def say(self, line: str) -> None:
-        """Prints a line that stays."""
+        """Prints a line."""
         ...
 
     def step(self, what: str) -> AbstractContextManager[None]:
-        """Shows what is going on while the block runs."""
+        """Shows `what` while the block runs."""
         ...
 
     def playing(self, total_s: float) -> AbstractContextManager[Update]:
-        """Shows how far `total_s` seconds of audio have come while the block runs."""
+        """Shows how many of `total_s` seconds of audio are made while the block runs."""
         ...
 
     def moving(self, what: str, total_bytes: int) -> AbstractContextManager[Moved]:
-        """Shows how many of `total_bytes` bytes have come while the block runs."""
+        """Shows how many of `total_bytes` bytes are transferred while the block runs."""
         ...
 
 
 def open_progress(quiet: bool) -> Progress:
-    """The progress that fits standard error: none, live or plain lines."""
+    """Returns the progress that fits standard error: none, a live bar or plain lines."""
     if quiet:
         return Silent()
     if not sys.stderr.isatty():
@@ -55,7 +55,7 @@ def open_progress(quiet: bool) -> Progress:
 
 
 class Silent:
-    """Shows nothing."""
+    """A progress that shows nothing."""
 
     def say(self, line: str) -> None:
         """Shows nothing."""
@@ -77,7 +77,7 @@ class Silent:
 
 
 class Lines:
-    """Plain lines, and only for what takes longer than a person waits without wondering."""
+    """A progress of plain lines, for steps of more than `PATIENCE_S` seconds."""
 
     def say(self, line: str) -> None:
         """Prints the line."""
@@ -85,7 +85,7 @@ class Lines:
 
     @contextmanager
     def step(self, what: str) -> Iterator[None]:
-        """Prints `what` once it has taken a few seconds."""
+        """Prints `what` if the block takes more than `PATIENCE_S` seconds."""
         timer = threading.Timer(PATIENCE_S, self.say, [f"{what} ..."])
         timer.daemon = True
         timer.start()
@@ -96,7 +96,7 @@ class Lines:
 
     @contextmanager
     def playing(self, total_s: float) -> Iterator[Update]:
-        """Prints a line every few seconds."""
+        """Prints a line every `LINE_EVERY_S` seconds."""
         last = time.monotonic()
 
         def update(done_s: float, speed: float) -> None:
@@ -110,7 +110,7 @@ class Lines:
 
     @contextmanager
     def moving(self, what: str, total_bytes: int) -> Iterator[Moved]:
-        """Prints a line every few seconds."""
+        """Prints a line every `LINE_EVERY_S` seconds."""
         last = time.monotonic()
 
         def update(done_bytes: int) -> None:
@@ -124,13 +124,13 @@ class Lines:
 
 
 class Live:
-    """A spinner and a bar that go away when they are done."""
+    """A progress of spinners and bars, which disappear when they end."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
 
     def say(self, line: str) -> None:
-        """Prints the line above whatever moves."""
+        """Prints the line above the spinner or the bar."""
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     @contextmanager
@@ -151,8 +151,8 @@ class Live:
             task = bar.add_task(f"0.0 of {total_s:.1f} s", total=total_s)
 
             def update(done_s: float, speed: float) -> None:
-                said = f"{done_s:.1f} of {total_s:.1f} s, {speed:.2f} x real time"
-                bar.update(task, completed=done_s, description=said)
+                description = f"{done_s:.1f} of {total_s:.1f} s, {speed:.2f} x real time"
+                bar.update(task, completed=done_s, description=description)
 
             yield update
 

@@ -1,11 +1,11 @@
-"""Which soundstage this is."""
+"""The version of soundstage."""
 
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 
 
 def version() -> str:
-    """The installed version of soundstage; "0+source" when it runs from a bare source tree."""
+    """Returns the installed version; "0+source" in a source tree that is not installed."""
     try:
         return installed_version("soundstage")
     except PackageNotFoundError:

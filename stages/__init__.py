@@ -1,1 +1,1 @@
-"""The music: every stage that ships with soundstage. JAX lives here; Arrow and Ray do not."""
+"""Every stage that ships with soundstage; they may import JAX, but neither Arrow nor Ray."""

@@ -1,4 +1,4 @@
-"""What the model sees of the past, and how the past moves on."""
+"""The past of a stream: as the language model reads it, and moved on by a chunk."""
 
 from __future__ import annotations
 
@@ -45,30 +45,23 @@ class Pack:
         return {"prompt": prompt, "unprompted": self.vocabulary.unprompted(prompt)}
 
 
-class PackKnown:
-    """Writes the past and the style as `Pack` does, and hides what is not there yet.
+class PackKnown(Pack):
+    """Writes the past and the style as `Pack` does, and hides frames that do not exist yet.
 
-    For models that were trained so: in the first chunks the style then is all that they see. The
-    published ones were trained with MASK instead, and need `Pack`.
+    For models that were trained this way: in the first chunk they see the style alone. The
+    published models were trained with MASK instead and need `Pack`.
 
     Inputs:
-        context: int32 [row, context_frame, level]; -1 = nothing yet, which becomes PAD. The
-            coarse levels are shown.
-        style: int32 [row, style_level]; the first `prompt_style_levels` are shown.
+        context: as in `Pack`, but -1 = nothing yet becomes PAD.
+        style: as in `Pack`.
 
     Outputs:
-        prompt: int32 [row, prompt_token]; frame by frame, then the style.
-        unprompted: int32 [row, prompt_token]; the same with its style masked, for guidance.
+        prompt: as in `Pack`.
+        unprompted: as in `Pack`.
 
     Raises:
         ValueError: a code is outside [0, codebook_size).
     """
-
-    inputs: ClassVar[dict[str, Port]] = {"context": CONTEXT, "style": STYLE_TOKENS}
-    outputs: ClassVar[dict[str, Port]] = {"prompt": PROMPT, "unprompted": PROMPT}
-
-    def __init__(self, params: None, format: Format, device: jax.Device) -> None:
-        self.vocabulary = Vocabulary.of(format)
 
     def __call__(self, context: np.ndarray, style: np.ndarray) -> dict[str, np.ndarray]:
         """Packs one tick's prompt and its unprompted twin."""
@@ -77,10 +70,10 @@ class PackKnown:
 
 
 class Remember:
-    """Moves the past on by one chunk: the oldest frames leave, the new ones join the end.
+    """Moves the past on by one chunk: drops the oldest frames and appends the new ones.
 
     Inputs:
-        tokens: int32 [row, frame, level]; the chunk just made.
+        tokens: int32 [row, frame, level]; the new chunk.
         context: int32 [row, context_frame, level]; the past before it, -1 = nothing yet.
 
     Outputs:

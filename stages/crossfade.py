@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 class Crossfade:
     """Fades the end of the previous chunk into the start of this one, at equal power.
 
-    The ramp is a sine without its end point, and the fall is the rise reversed, as the Magenta
-    RealTime paper's code has it: the fall trails the exact partner of the rise by one sample, so
-    the power of a join dips below 1 by at most sin(pi / (2 * fade_sample)).
+    The rise is a quarter sine without its end point, and the fall is the rise reversed, as in the
+    code of the Magenta RealTime paper. The fall is one sample later than the exact partner of the
+    rise, so the power of a join dips below 1 by at most sin(pi / (2 * fade_sample)).
 
     Inputs:
-        audio: float32 [row, faded_sample, channel]; begins with the overlap of the chunk before.
+        audio: float32 [row, faded_sample, channel]; begins with the overlap with the chunk before.
         tail: float32 [row, fade_sample, channel]; the end of the chunk before, zeros at first.
 
     Outputs:
-        audio: float32 [row, sample, channel]; faded in, its last `fade_sample` samples held back.
-        tail: float32 [row, fade_sample, channel]; what was held back.
+        audio: float32 [row, sample, channel]; faded in, without its last `fade_sample` samples.
+        tail: float32 [row, fade_sample, channel]; those samples, for the next chunk.
     """
 
     inputs: ClassVar[dict[str, Port]] = {"audio": FADED_AUDIO, "tail": FADE_TAIL}
@@ -40,7 +40,7 @@ class Crossfade:
         self.fall = rise[::-1, None]  # [fade_sample, 1]
 
     def __call__(self, audio: np.ndarray, tail: np.ndarray) -> dict[str, np.ndarray]:
-        """Joins one chunk to the one before."""
+        """Joins one chunk of every row to the chunk before."""
         n = len(self.rise)
         head = audio[:, :n] * self.rise + tail * self.fall
         return {"audio": np.concatenate([head, audio[:, n:-n]], axis=1), "tail": audio[:, -n:]}

@@ -1,8 +1,8 @@
-"""Audio that is played in: the model hears it in its past, mixed with what it played itself.
+"""Live input: audio that the model finds in its past, mixed with its own last chunk.
 
-`Hear` mixes, an encoder of the codec makes tokens of the mix, `Inject` puts them where the last
-tokens of the past were, and `PackApart` shows the model the difference. Source: the audio injection
-demo of Magenta RealTime; docs/audio-input.md says where this differs and why.
+`Hear` mixes, an encoder of the codec turns the mix into tokens, `Inject` replaces the last tokens
+of the past by them, and `PackApart` gives guidance both pasts. Source: the audio injection demo of
+Magenta RealTime; docs/audio-input.md lists the differences and their reasons.
 """
 
 from __future__ import annotations
@@ -30,23 +30,25 @@ from soundstage.stages.ports import (
 if TYPE_CHECKING:
     import jax
 
-RAMP_SAMPLES = 100  # over which the input is faded out in front of its gap
+# Length of the fade-out of the input in front of its gap.
+RAMP_SAMPLES = 100
 
 
 class Hear:
-    """Mixes audio that is played in with the last chunk, as if they had sounded together.
+    """Mixes live input with the last chunk, as if both had sounded together.
 
     Inputs:
-        inject: float32, per row [heard_sample, channel]; ends where the last chunk ended. Of more
-            than a chunk its end counts; none = nothing is heard, and the past stays as it is.
+        inject: float32, per row [heard_sample, channel]; the input, which ends where the last chunk
+            ended. Of an input longer than a chunk, only the end is used. An empty one leaves the
+            past as it is.
         inject_own: float32 [row]; gain of the last chunk in the mix.
-        inject_gap_s: float32 [row]; so much of the input's end is silenced, which keeps the model
-            from only repeating it.
+        inject_gap_s: float32 [row]; seconds of silence at the end of the input, which keep the
+            model from only repeating it.
         own: float32 [row, faded_sample, channel]; the last chunk, behind its overlap.
 
     Outputs:
-        audio: float32 [row, sample, channel]; silence where nothing is heard.
-        frames: int32 [row]; how many frames at the chunk's end hold what was heard.
+        audio: float32 [row, sample, channel]; the mix, silent for a row without input.
+        frames: int32 [row]; how many frames at the chunk's end contain input.
     """
 
     inputs: ClassVar[dict[str, Port]] = {
@@ -81,42 +83,42 @@ class Hear:
         return {"audio": mixed, "frames": frames}
 
     def _with_gap(self, heard: np.ndarray, gap_s: np.float32) -> np.ndarray:
-        """The input, silent at its end, faded out in front of that. [heard_sample, channel]."""
+        """Silences the end of the input and fades it out in front; [heard_sample, channel]."""
         gap = round(float(gap_s) * self.format.sample_rate_hz)
-        left = len(heard) - gap - np.arange(len(heard), dtype=np.float32)  # until the gap begins
-        return heard * np.clip(left / RAMP_SAMPLES, 0, 1)[:, None] if gap else heard
+        samples_to_gap = len(heard) - gap - np.arange(len(heard), dtype=np.float32)
+        return heard * np.clip(samples_to_gap / RAMP_SAMPLES, 0, 1)[:, None] if gap else heard
 
 
 class HearOn(Hear):
-    """`Hear` in a pipeline without a cross-fade.
+    """`Hear` for a pipeline without a cross-fade, to be followed by `InjectLate`.
 
-    Its audio is `fade_s` late: the last frames of the last chunk have not sounded yet. Behind it
-    belongs `InjectLate`.
+    The audio of such a pipeline is `fade_s` late: the last frames of the last chunk have not
+    sounded yet.
 
     Inputs:
-        inject: as `Hear`, like inject_own and inject_gap_s.
-        inject_own: see `inject`.
-        inject_gap_s: see `inject`.
-        own: float32 [row, sample, channel]; what was played last.
+        inject: as in `Hear`.
+        inject_own: as in `Hear`.
+        inject_gap_s: as in `Hear`.
+        own: float32 [row, sample, channel]; the audio of the last chunk.
 
     Outputs:
-        audio: as `Hear`, like frames.
-        frames: see `audio`.
+        audio: as in `Hear`.
+        frames: as in `Hear`.
     """
 
     inputs: ClassVar[dict[str, Port]] = {**Hear.inputs, "own": AUDIO}
 
 
 class Inject:
-    """Puts tokens of what was heard in the place of the last ones of the past.
+    """Replaces the last tokens of the past by those of the mix with live input.
 
     Inputs:
-        tokens: int32 [row, frame, level]; of the chunk that was heard.
-        frames: int32 [row]; how many of them, from the end, count; 0 = none.
+        tokens: int32 [row, frame, level]; of the mix that `Hear` returned.
+        frames: int32 [row]; how many frames at the chunk's end to replace; 0 = none.
         context: int32 [row, context_frame, level]; the past, -1 = nothing yet.
 
     Outputs:
-        context: int32 [row, context_frame, level].
+        context: int32 [row, context_frame, level]; the past with the mix in it.
     """
 
     inputs: ClassVar[dict[str, Port]] = {
@@ -135,23 +137,23 @@ class Inject:
     ) -> dict[str, np.ndarray]:
         """Replaces the last frames of every row."""
         from_end = np.arange(tokens.shape[1], 0, -1)[None]  # [1, frame]
-        heard = (from_end <= frames[:, None])[..., None]  # [row, frame, 1]
+        replaced = (from_end <= frames[:, None])[..., None]  # [row, frame, 1]
         first = tokens.shape[1] - (self.end - self.start)  # a chunk may be as long as the past
-        mixed = np.where(heard[:, first:], tokens[:, first:], context[:, self.start : self.end])
+        mixed = np.where(replaced[:, first:], tokens[:, first:], context[:, self.start : self.end])
         parts = [context[:, : self.start], mixed, context[:, self.end :]]
         return {"context": np.concatenate(parts, axis=1)}
 
 
 class InjectLate(Inject):
-    """`Inject` behind `HearOn`: what was heard ends `fade_s` before the past ends.
+    """`Inject` behind `HearOn`: the mix ends `fade_s` before the past ends.
 
     Inputs:
-        tokens: as `Inject`, like the others.
-        frames: see `tokens`.
-        context: see `tokens`.
+        tokens: as in `Inject`.
+        frames: as in `Inject`.
+        context: as in `Inject`.
 
     Outputs:
-        context: see `tokens`.
+        context: as in `Inject`.
     """
 
     def __init__(self, params: None, format: Format, device: jax.Device) -> None:
@@ -161,19 +163,19 @@ class InjectLate(Inject):
 
 
 class PackApart:
-    """Writes the past with what was heard, and for guidance the past without it, unstyled.
+    """Writes the past with live input and the style; for guidance, the past without either.
 
-    Guidance then strengthens both: the style, and what was played in. Without input both pasts
-    are the same, and this is `stages.context.Pack`.
+    Guidance then strengthens both the style and the live input. Without input both pasts are the
+    same, and the outputs are those of `stages.context.Pack`.
 
     Inputs:
-        context: int32 [row, context_frame, level]; with what was heard, -1 = nothing yet.
-        own: int32 [row, context_frame, level]; as the model itself left it.
+        context: int32 [row, context_frame, level]; the past with live input, -1 = nothing yet.
+        own: int32 [row, context_frame, level]; the past without live input.
         style: int32 [row, style_level]; the first `prompt_style_levels` are shown.
 
     Outputs:
         prompt: int32 [row, prompt_token]; `context`, frame by frame, then the style.
-        unprompted: int32 [row, prompt_token]; `own`, frame by frame, then masked style.
+        unprompted: int32 [row, prompt_token]; `own`, frame by frame, then the style masked.
 
     Raises:
         ValueError: a code is outside [0, codebook_size).

@@ -1,4 +1,4 @@
-"""The nouns of the system: every port the music's stages speak."""
+"""Every port of the stages that make music."""
 
 from soundstage.graph.port import Port
 
@@ -31,7 +31,7 @@ AUDIO = Port("float32", ("sample", "channel"), "audio", FULL_SCALE)
 FADE_TAIL = Port("float32", ("fade_sample", "channel"), "audio", FULL_SCALE)
 CODEC_MEMORY = Port("float32", ("codec_memory",), "codec memory", "0 = nothing yet")
 
-# ---- audio that is played in
+# ---- live input
 INJECTED = Port(
     "float32",
     ("~heard_sample", "channel"),
@@ -40,13 +40,75 @@ INJECTED = Port(
     minimum=-64.0,
     maximum=64.0,
 )
-OWN_GAIN = Port("float32", (), "gain of the own audio", "[0, 1]", minimum=0.0, maximum=1.0)
-GAP = Port("float32", (), "gap", "seconds, [0, 60]", minimum=0.0, maximum=60.0)
+OWN_GAIN = Port(
+    "float32",
+    (),
+    "gain of the own audio",
+    "[0, 1]",
+    minimum=0.0,
+    maximum=1.0,
+    label="Own share",
+    help="How much of its own music the model hears beside what is played in",
+)
+GAP = Port(
+    "float32",
+    (),
+    "gap",
+    "seconds, [0, 60]",
+    minimum=0.0,
+    maximum=60.0,
+    usual=(0.0, 1.0),
+    label="Input gap",
+    help="Seconds of silence at the input's end: with more of it the music answers more freely",
+)
 HEARD_FRAMES = Port("int32", (), "frames heard", "[0, frame]", minimum=0)
 
 # ---- sampling
-TEMPERATURE = Port("float32", (), "temperature", "[0, 10], 0 = greedy", minimum=0.0, maximum=10.0)
-TOP_K = Port("int32", (), "top k", ">= 0, 0 = no cut", minimum=0)
-GUIDANCE = Port("float32", (), "guidance weight", "[0, 100], 0 = off", minimum=0.0, maximum=100.0)
-SEED = Port("int64", (), "seed", "[0, 2^63)", minimum=0)
+TEMPERATURE = Port(
+    "float32",
+    (),
+    "temperature",
+    "[0, 10], 0 = greedy",
+    minimum=0.0,
+    maximum=10.0,
+    usual=(0.0, 3.0),
+    help="How daring each choice is; 0 always takes the likeliest",
+)
+TOP_K = Port(
+    "int32",
+    (),
+    "top k",
+    ">= 0, 0 = no cut",
+    minimum=0,
+    usual=(0, 200),
+    help="How many choices are considered; 0 considers all",
+)
+GUIDANCE = Port(
+    "float32",
+    (),
+    "guidance weight",
+    "[0, 100], 0 = off",
+    minimum=0.0,
+    maximum=100.0,
+    usual=(0.0, 10.0),
+    help="How closely the music follows the prompts; 0 lets it wander",
+)
+SEED = Port(
+    "int64",
+    (),
+    "seed",
+    "[0, 2^63)",
+    minimum=0,
+    help="The same seed and the same moves make the same music",
+)
 CHUNK = Port("int64", (), "chunk index", ">= 0", minimum=0)
+# The inputs of every stage that samples a chunk's tokens.
+SAMPLE_INPUTS: dict[str, Port] = {
+    "prompt": PROMPT,
+    "unprompted": PROMPT,
+    "temperature": TEMPERATURE,
+    "top_k": TOP_K,
+    "guidance": GUIDANCE,
+    "seed": SEED,
+    "chunk": CHUNK,
+}

@@ -1,4 +1,7 @@
-"""Rows in groups, a group a core: programs for a few rows keep little more than one core busy."""
+"""Rows of one call in groups, one thread a group.
+
+A compiled program for a few rows keeps little more than one core busy.
+"""
 
 import os
 from collections.abc import Callable, Mapping
@@ -8,19 +11,20 @@ import numpy as np
 
 
 def cores() -> int:
-    """How many cores this process may use."""
+    """Returns the number of cores that this process may use."""
     affinity = getattr(os, "sched_getaffinity", None)
     return (len(affinity(0)) if affinity is not None else os.cpu_count()) or 1
 
 
 class RowGroups:
-    """Calls a function on groups of rows side by side.
+    """Calls a function on groups of rows, each group in its own thread.
 
-    Groups are of one size, so that one program serves them all: the last one is filled up with its
-    last row, and what comes of that is dropped. For functions whose rows do not see each other.
+    All groups have the same size, so that one compiled program serves them all: the last group is
+    padded with copies of the last row, whose results are dropped. The rows of the function must
+    not depend on each other.
 
     Args:
-        groups: how many, at most; of one row at least each.
+        groups: the largest number of groups; each has at least one row.
     """
 
     def __init__(self, groups: int) -> None:
@@ -30,21 +34,24 @@ class RowGroups:
     def __call__(
         self, function: Callable[..., np.ndarray], arguments: Mapping[str, np.ndarray]
     ) -> np.ndarray:
-        """Calls it.
+        """Calls the function on every group and joins the results.
 
         Args:
             function: takes the arguments by name, [row, ...] each, and returns [row, ...].
-            arguments: all rows.
+            arguments: the values of all rows by name, [row, ...] each.
+
+        Returns:
+            [row, ...], as one call with all rows would.
 
         Raises:
-            Exception: what the function raises.
+            Exception: any error of the function.
         """
         rows = len(next(iter(arguments.values())))
         size = -(-rows // self._groups)
         if size == rows:
             return function(**arguments)
         count = -(-rows // size)
-        places = np.minimum(np.arange(count * size), rows - 1).reshape(count, size)
-        parts = [{name: value[some] for name, value in arguments.items()} for some in places]
-        made = self._threads.map(lambda part: function(**part), parts)
-        return np.concatenate(list(made))[:rows]
+        indices = np.minimum(np.arange(count * size), rows - 1).reshape(count, size)
+        parts = [{name: value[group] for name, value in arguments.items()} for group in indices]
+        results = self._threads.map(lambda part: function(**part), parts)
+        return np.concatenate(list(results))[:rows]

@@ -1,4 +1,4 @@
-"""Residual vector quantization: an embedding as one code a level, each level refining the last."""
+"""Residual vector quantization: one code a level, each for the residual of the levels before."""
 
 import jax
 import jax.numpy as jnp
@@ -7,21 +7,28 @@ from jax import lax
 
 
 def encode(embeddings: jax.Array, codebooks: jax.Array) -> jax.Array:
-    """Picks at every level the code nearest to what the levels before left over.
+    """Picks, level by level, the code nearest to the residual of the levels before.
 
-    The first K levels of a deeper encoding are the encoding by the first K codebooks. Among
-    equally near codes the lowest wins.
+    The first K levels of a deeper encoding equal the encoding by the first K codebooks. Among
+    equally near codes, the lowest is picked.
 
     Args:
         embeddings: float32 [..., dim].
         codebooks: float32 [level, code, dim].
 
     Returns:
-        int32 [..., level], in [0, code). Source: the SpectroStream spec, section 7.
+        int32 [..., level], in [0, code).
+
+    Raises:
+        ValueError: the width of the embeddings is not that of the codebooks.
+
+    Source: the SpectroStream spec, section 7.
     """
     levels, _, width = codebooks.shape
     if embeddings.shape[-1] != width:
-        raise ValueError(f"embeddings of width {embeddings.shape[-1]} need codebooks of that width")
+        raise ValueError(
+            f"embeddings have width {embeddings.shape[-1]}, but the codebooks have {width}"
+        )
 
     def refine(residual: jax.Array, codebook: jax.Array) -> tuple[jax.Array, jax.Array]:
         code = _nearest(residual, codebook)
@@ -43,15 +50,17 @@ def decode(codes: jax.Array, codebooks: jax.Array) -> jax.Array:
     """Adds up the codebook rows of every level, in level order.
 
     Args:
-        codes: int32 [..., level], in [0, code): `check_codes` proves it. At most as many levels
+        codes: int32 [..., level], in [0, code), as `check_codes` checks; at most as many levels
             as there are codebooks.
         codebooks: float32 [level, code, dim].
 
     Returns:
-        float32 [..., dim]. Source: the SpectroStream spec, section 7.
+        float32 [..., dim].
 
     Raises:
         ValueError: there are more levels than codebooks, or none.
+
+    Source: the SpectroStream spec, section 7.
     """
     levels = codes.shape[-1]
     check_levels(levels, len(codebooks))
@@ -62,7 +71,7 @@ def decode(codes: jax.Array, codebooks: jax.Array) -> jax.Array:
 
 
 def check_levels(levels: int, most: int) -> None:
-    """Refuses a number of levels that the codebooks cannot serve.
+    """Refuses a number of levels for which there are no codebooks.
 
     Raises:
         ValueError: `levels` is not in [1, most].
@@ -72,22 +81,22 @@ def check_levels(levels: int, most: int) -> None:
 
 
 def check_codes(codes: np.ndarray, codebook_size: int) -> None:
-    """Refuses codes that no codebook holds.
+    """Refuses codes that are not in the codebooks.
 
     Args:
         codes: integers [..., level].
         codebook_size: codes per level.
 
     Raises:
-        ValueError: a code is outside [0, codebook_size); names the first one and its place.
+        ValueError: a code is outside [0, codebook_size); names the first one and its index.
         TypeError: the codes are not integers.
     """
     if not np.issubdtype(codes.dtype, np.integer):
         raise TypeError(f"codes must be integers, got {codes.dtype}")
     bad = (codes < 0) | (codes >= codebook_size)
     if bad.any():
-        place = tuple(int(i) for i in np.argwhere(bad)[0])
+        first = tuple(int(i) for i in np.argwhere(bad)[0])
         raise ValueError(
-            f"code {int(codes[place])} at {list(place)} is outside [0, {codebook_size}); "
+            f"code {int(codes[first])} at {list(first)} is outside [0, {codebook_size}); "
             f"{int(bad.sum())} of {codes.size} codes are"
         )

@@ -10,18 +10,7 @@ import numpy as np
 from soundstage.graph.format import Format
 from soundstage.graph.port import Port
 from soundstage.stages.depthformer.vocabulary import MASK, NOTHING, Vocabulary, llm_to_rvq
-from soundstage.stages.ports import (
-    AUDIO,
-    CHUNK,
-    CONTEXT,
-    FADED_AUDIO,
-    GUIDANCE,
-    PROMPT,
-    SEED,
-    TEMPERATURE,
-    TOKENS,
-    TOP_K,
-)
+from soundstage.stages.ports import AUDIO, CONTEXT, FADED_AUDIO, SAMPLE_INPUTS, TOKENS
 
 if TYPE_CHECKING:
     import jax
@@ -32,7 +21,10 @@ class GainParams:
     """Settings of `Gain`.
 
     Attributes:
-        gain_db: decibels by which audio gets louder; negative = softer.
+        gain_db: decibels by which audio gets louder, in [-120, 60]; negative = softer.
+
+    Raises:
+        ValueError: the gain is outside the range.
     """
 
     gain_db: float = 0.0
@@ -43,7 +35,14 @@ class GainParams:
 
 
 class Gain:
-    """Makes audio louder or softer."""
+    """Makes audio louder or softer.
+
+    Inputs:
+        audio: float32 [row, sample, channel].
+
+    Outputs:
+        audio: float32 [row, sample, channel].
+    """
 
     inputs: ClassVar[dict[str, Port]] = {"audio": AUDIO}
     outputs: ClassVar[dict[str, Port]] = {"audio": AUDIO}
@@ -53,7 +52,7 @@ class Gain:
         self.factor = np.float32(10 ** (params.gain_db / 20))
 
     def __call__(self, audio: np.ndarray) -> dict[str, np.ndarray]:
-        """Scales audio, float32 [row, sample, channel]."""
+        """Scales one chunk of every row."""
         return {"audio": audio * self.factor}
 
 
@@ -62,7 +61,7 @@ class Sines:
 
     Attributes:
         waves: float32 [harmonic, sample]; one frame of every harmonic.
-        share: float32 [level, channel]; how loud a level is at its loudest.
+        share: float32 [level, channel]; the amplitude of each level at its loudest.
     """
 
     PEAK = 0.5
@@ -76,16 +75,16 @@ class Sines:
         self.waves = np.sin(2 * np.pi * cycles * phase).astype(np.float32)
         level = np.arange(format.codec_levels)[:, None]
         channel = np.arange(format.channels)
-        # Levels lean to one channel after the other, so that stereo can be heard.
+        # Levels lean to one channel after the other, so that the audio is stereo.
         lean = np.where(level % format.channels == channel, 1.0, 0.5)  # [level, channel]
         share = lean / (1 + level)
         self.share = (self.PEAK * share / share.sum(axis=0)).astype(np.float32)
 
 
 class SineEncode:
-    """Finds tokens that `SineDecode` would play much like a given audio: level by level.
+    """Encodes audio as tokens for `SineDecode`, level by level.
 
-    Each level takes the harmonic that is loudest in what the levels before it left over.
+    Each level takes the harmonic that is loudest in the residual of the levels before.
 
     Inputs:
         audio: float32 [row, sample, channel].
@@ -107,14 +106,14 @@ class SineEncode:
         rows, channels = len(audio), audio.shape[-1]
         size, sines = self.codebook_size, self.sines
         frames = audio.reshape(rows, -1, self.frame_samples, channels)
-        left = np.einsum("rfsc,hs->rfhc", frames, sines.waves) * (2 / self.frame_samples)
+        residual = np.einsum("rfsc,hs->rfhc", frames, sines.waves) * (2 / self.frame_samples)
         codes = []
         for share in sines.share:  # [channel]
-            fit = np.clip(left @ share / np.square(share).sum(), 0, 1)  # [row, frame, harmonic]
+            fit = np.clip(residual @ share / np.square(share).sum(), 0, 1)  # [row, frame, harmonic]
             pitch = fit.argmax(axis=-1)
             loudness = np.clip(np.take_along_axis(fit, pitch[..., None], -1), 0.5, 1)
             played = np.arange(sines.HARMONICS) == pitch[..., None]  # [row, frame, harmonic]
-            left = left - (played * loudness)[..., None] * share
+            residual = residual - (played * loudness)[..., None] * share
             step = np.rint((loudness[..., 0] - 0.5) * 2 * (sines.LOUDNESSES - 1))
             lowest = -(-pitch * size // sines.HARMONICS)
             code = lowest + (step.astype(np.int64) - lowest) % sines.LOUDNESSES
@@ -123,17 +122,17 @@ class SineEncode:
 
 
 class SineDecode:
-    """Plays every frame as a chord of sines instead of decoding it: one voice a level.
+    """Renders every frame as a chord of sines, one voice a level, in place of a codec.
 
-    The higher a code, the higher its voice's harmonic of the frame rate, so that near codes sound
-    near; its last bits choose the loudness, and coarse levels are louder than fine ones. As
-    harmonics start and end every frame at phase zero, a frame sounds the same wherever it stands,
-    and frames join without a click.
+    The higher a code, the higher its voice's harmonic of the frame rate, so near codes sound
+    similar. The last bits of a code choose the loudness. Coarse levels are louder than fine ones.
+    Harmonics start and end every frame at phase zero: a frame sounds the same at any position, and
+    frames join without a click.
 
     Inputs:
         tokens: int32 [row, frame, level].
-        context: int32 [row, context_frame, level], -1 = nothing yet, which is silent; its last
-            frames are the overlap.
+        context: int32 [row, context_frame, level]; its last frames are the overlap;
+            -1 = nothing yet, which is silent.
 
     Outputs:
         audio: float32 [row, faded_sample, channel], within [-Sines.PEAK, Sines.PEAK].
@@ -149,7 +148,7 @@ class SineDecode:
         self.sines = Sines(format)
 
     def __call__(self, tokens: np.ndarray, context: np.ndarray) -> dict[str, np.ndarray]:
-        """Renders the overlap and one chunk."""
+        """Renders the overlap and one chunk of every row."""
         codes = np.concatenate([context[:, -self.fade_frames :], tokens], axis=1)
         sines = self.sines
         pitch = codes * sines.HARMONICS // self.codebook_size  # [row, frame, level]
@@ -165,15 +164,15 @@ class SineDecode:
 
 
 class RandomSample:
-    """Makes tokens by a random walk around the style's codes instead of a language model.
+    """Makes tokens by a random walk around the style's codes, in place of a language model.
 
-    Each level walks on from its last code, when the prompt shows it, and is pulled towards a
-    code of the style: the more guidance, the harder. Temperature scales the steps (0 = only the
-    pull is left) and `top_k` is the longest step there may be.
+    Each level starts at its last code, if the prompt shows it, and is pulled towards a code of the
+    style. Guidance strengthens the pull. Temperature scales the random steps; at 0 only the pull
+    remains. `top_k` is the longest random step.
 
     Inputs:
         prompt: int32 [row, prompt_token].
-        unprompted: int32 [row, prompt_token]; not used.
+        unprompted: int32 [row, prompt_token]; unused.
         temperature: float32 [row].
         top_k: int32 [row], 0 = no cut.
         guidance: float32 [row].
@@ -181,18 +180,10 @@ class RandomSample:
         chunk: int64 [row].
 
     Outputs:
-        tokens: int32 [row, frame, level]; a function of the row's inputs alone.
+        tokens: int32 [row, frame, level]; those of a row depend on its inputs alone.
     """
 
-    inputs: ClassVar[dict[str, Port]] = {
-        "prompt": PROMPT,
-        "unprompted": PROMPT,
-        "temperature": TEMPERATURE,
-        "top_k": TOP_K,
-        "guidance": GUIDANCE,
-        "seed": SEED,
-        "chunk": CHUNK,
-    }
+    inputs: ClassVar[dict[str, Port]] = SAMPLE_INPUTS
     outputs: ClassVar[dict[str, Port]] = {"tokens": TOKENS}
 
     STEP = 0.04
@@ -212,7 +203,7 @@ class RandomSample:
         seed: np.ndarray,
         chunk: np.ndarray,
     ) -> dict[str, np.ndarray]:
-        """Walks one chunk."""
+        """Samples one chunk of every row."""
         home = self._home(prompt)  # [row, level]
         position = self._start(prompt, home)  # [row, level]
         steps = self._steps(temperature, top_k, seed, chunk)  # [row, frame, level]
@@ -225,7 +216,7 @@ class RandomSample:
         return {"tokens": tokens}
 
     def _home(self, prompt: np.ndarray) -> np.ndarray:
-        """The code that each level is pulled to: the style's codes in turn. [row, level]."""
+        """Returns the code that pulls each level, the style's codes in turn; [row, level]."""
         vocabulary = self.vocabulary
         style = llm_to_rvq(
             prompt[:, -vocabulary.prompt_style_levels :],
@@ -238,7 +229,7 @@ class RandomSample:
         return known[:, level % vocabulary.prompt_style_levels].astype(np.float64)
 
     def _start(self, prompt: np.ndarray, home: np.ndarray) -> np.ndarray:
-        """Where each level walks on from: its last code, or home where none is shown."""
+        """Returns each level's first position: its last code, or home if the prompt shows none."""
         vocabulary = self.vocabulary
         style, shown = vocabulary.prompt_style_levels, vocabulary.context_levels
         last = vocabulary.codec_codes(prompt[:, -style - shown : -style])  # [row, context_level]
@@ -249,7 +240,7 @@ class RandomSample:
     def _steps(
         self, temperature: np.ndarray, top_k: np.ndarray, seed: np.ndarray, chunk: np.ndarray
     ) -> np.ndarray:
-        """Every step of the walk, by seed and chunk alone. [row, frame, level]."""
+        """Returns the random steps, which depend on seed and chunk alone; [row, frame, level]."""
         size = self.vocabulary.codebook_size
         walks = []
         for row in range(len(seed)):

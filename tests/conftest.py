@@ -1,6 +1,6 @@
-"""JAX is strict under test; one Ray cluster for all tests that need one; homes for models.
+"""Fixtures for all tests: one Ray cluster, empty folders for models, a hub.
 
-No silent rank or dtype promotion, whatever the stage.
+JAX raises an error at every implicit promotion of a rank or a dtype.
 """
 
 import jax
@@ -18,8 +18,8 @@ def ray_cluster():
     from soundstage.runners.ray.connection import LOOPBACK
 
     ray.init(
-        address="local",  # whatever else may run on this machine
-        num_gpus=0,  # else "auto" would be a GPU where there is one, here and in-process alike
+        address="local",  # not another cluster on this machine
+        num_gpus=0,  # so that "auto" is the CPU on every machine
         include_dashboard=False,
         log_to_driver=False,
         _node_ip_address=LOOPBACK,
@@ -30,7 +30,7 @@ def ray_cluster():
 
 @pytest.fixture
 def home(tmp_path, monkeypatch):
-    """A home without models, and a hub's cache with nothing in it."""
+    """A folder of models and a cache of the hub, both empty."""
     from huggingface_hub import constants
 
     monkeypatch.setattr("platformdirs.user_data_path", lambda name: tmp_path / name)
@@ -41,8 +41,8 @@ def home(tmp_path, monkeypatch):
 @pytest.fixture
 def hub(home):
     """A hub with every published file, at the size of scraps."""
-    from hub_server import Shelf, serving
+    from hub_server import LocalHub, serving
     from model_files import scraps
 
-    with serving(Shelf(dict(scraps()))) as shelf:
-        yield shelf
+    with serving(LocalHub(dict(scraps()))) as local_hub:
+        yield local_hub

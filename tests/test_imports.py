@@ -61,6 +61,8 @@ WITHOUT = {
     "stages": {"pyarrow", "ray", "soundfile", "matplotlib"},
     "runners": {"soundfile", "matplotlib", "sounddevice", "starlette"},
 }
+ROOMS = [f"{room}/" for room in MAY_IMPORT]
+ARCHITECTURE = (ROOT / "ARCHITECTURE.md").read_text("utf-8")
 FILES = {
     path.relative_to(ROOT).as_posix(): path
     for room in MAY_IMPORT
@@ -112,6 +114,40 @@ def loaded_after(script):
         [sys.executable, "-c", script + show], cwd=ROOT, capture_output=True, text=True, check=True
     )
     return set(done.stdout.splitlines()[-1].split())
+
+
+def arrows():
+    """(room, room that it imports), without those that follow from others; folders apart last."""
+    for room, below in MAY_IMPORT.items():
+        indirect = set().union(*(MAY_IMPORT[other] for other in below))
+        yield from ((f"{room}/", f"{other}/") for other in MAY_IMPORT if other in below - indirect)
+    for folder, more in MAY_ALSO.items():
+        yield from ((folder, f"{other}/") for other in sorted(more))
+
+
+def picture():
+    """The rooms and their arrows, as Mermaid."""
+
+    def node(folder):
+        # A bare `graph` is a word of Mermaid's own.
+        return f"room_{folder.strip('/').replace('/', '_')}"
+
+    lines = [f'    {node(folder)}["{folder}"]' for folder in (*ROOMS, *MAY_ALSO)]
+    lines += [f"    {node(folder.split('/')[0])} -.- {node(folder)}" for folder in MAY_ALSO]
+    lines += [f"    {node(room)} --> {node(other)}" for room, other in arrows()]
+    return "\n".join(["```mermaid", "flowchart TB", *lines, "```"])
+
+
+def test_architecture_shows_the_rooms_and_their_arrows():
+    assert picture() in ARCHITECTURE, picture()
+
+
+def test_architecture_lists_every_folder():
+    folders = {f"{path.parent.relative_to(ROOT).as_posix()}/" for path in FILES.values()}
+    # The corpus, the trainers and what is below a command are described where they are.
+    deep = ("training/", "apps/commands/")
+    folders = {folder for folder in folders if not (folder.startswith(deep) and folder not in deep)}
+    assert {folder for folder in folders if f"| `{folder}` |" not in ARCHITECTURE} == set()
 
 
 def test_every_folder_of_the_package_is_a_room_of_the_table():

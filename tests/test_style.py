@@ -3,6 +3,7 @@
 import ast
 import re
 import tokenize
+from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -33,6 +34,26 @@ LOWER_CASE = {
 CONSTANT_OR_TYPE = re.compile(r"_?[A-Z]\w*|__\w+__")
 SILENCE = re.compile(r"type:\s*ignore|noqa|no cover|ruff:|mypy:")
 CHANGES = {"add", "append", "clear", "extend", "insert", "pop", "remove", "setdefault", "update"}
+
+# Classes of these names are the same part of several networks, codecs or trainers. May only shrink.
+SAME_PART = {
+    "DecodeOn",
+    "Decoder",
+    "Embed",
+    "EmbedParams",
+    "Encode",
+    "EncodeOn",
+    "Encoder",
+    "Memory",
+    "Quantize",
+    "QuantizeParams",
+    "TextIds",
+    "Vocabulary",
+}
+# Rooms, and what the largest may hold of the product's lines.
+ROOMS = ("soundstage", "graph", "presets", "audio", "stages", "runners", "apps", "training")
+LARGEST_SHARE = 0.25
+FLAT_FILES = 20
 
 
 def functions(name):
@@ -109,3 +130,38 @@ def test_no_complaint_of_a_checker_is_silenced():
         comments = [token for token in tokens if token.type == tokenize.COMMENT]
         silenced |= {f"{name}:{c.start[0]}" for c in comments if SILENCE.search(c.string)}
     assert silenced == set()
+
+
+def test_no_room_is_larger_than_a_quarter_of_the_product():
+    lines = {
+        room: sum(len(path.read_text("utf-8").splitlines()) for path in (ROOT / room).rglob("*.py"))
+        for room in ROOMS
+    }
+    shares = {room: count / sum(lines.values()) for room, count in lines.items()}
+    assert {room: share for room, share in shares.items() if share > LARGEST_SHARE} == {}
+
+
+def test_no_folder_holds_more_modules_than_can_be_surveyed():
+    folders = Counter(str(Path(name).parent) for name in SOURCES)
+    assert {folder: count for folder, count in folders.items() if count > FLAT_FILES} == {}
+
+
+def test_a_class_name_means_one_thing():
+    places = Counter(
+        node.name
+        for name in PACKAGES
+        for node in TREES[name].body
+        if isinstance(node, ast.ClassDef)
+    )
+    assert {name for name, count in places.items() if count > 1} == SAME_PART
+
+
+def test_a_file_name_occurs_once_in_a_room():
+    """Networks, codecs and trainers have the same parts; a folder of each has its own."""
+    alike = ("__init__.py", "__main__.py")
+    for room in ROOMS:
+        paths = [Path(name) for name in PACKAGES if name.startswith(f"{room}/")]
+        names = Counter(path.name for path in paths if path.name not in alike)
+        twice = {name for name, count in names.items() if count > 1}
+        if room not in ("stages", "training"):
+            assert twice == set(), room

@@ -1,4 +1,4 @@
-"""From any fault to the lines a person reads and the status a command ends with."""
+"""Turns errors into lines on standard error and into exit codes."""
 
 import os
 import sys
@@ -14,7 +14,7 @@ STOPPED = 130
 
 
 class CommandFailed(Exception):
-    """A command has told what there is to tell and ends with this status."""
+    """Ends a command that has printed all of its messages, with an exit code."""
 
     def __init__(self, code: int) -> None:
         self.code = code
@@ -23,21 +23,21 @@ class CommandFailed(Exception):
 
 @runtime_checkable
 class Refusal(Protocol):
-    """What the command-line parser raises; its class is not public in every version of typer."""
+    """An error of the command-line parser; its class is not public in every version of typer."""
 
     exit_code: int
 
     def format_message(self) -> str:
-        """The reason, in a sentence."""
+        """Returns the reason, in a sentence."""
         ...
 
 
 @contextmanager
 def errors_as_lines(debug: bool = False) -> Iterator[None]:
-    """Turns whatever the block raises into lines on standard error and `CommandFailed`.
+    """Turns any exception of the block into lines on standard error and `CommandFailed`.
 
     Args:
-        debug: print the traceback as well.
+        debug: whether to print the traceback as well.
 
     Raises:
         CommandFailed: in place of every other exception but `SystemExit`, and of Ctrl-C.
@@ -47,39 +47,39 @@ def errors_as_lines(debug: bool = False) -> Iterator[None]:
     except CommandFailed:
         raise
     except BrokenPipeError as error:
-        # `soundstage ... | head` is done when head is.
+        # The reader of standard output has left, as in `soundstage ... | head`: no error.
         _settle_output()
         raise CommandFailed(0) from error
     except KeyboardInterrupt as error:
-        tell("stopped")
+        print_error("stopped")
         raise CommandFailed(STOPPED) from error
-    # The outermost frame of every command: nothing is swallowed, everything gets its code.
+    # The outermost frame of every command: each exception is printed and has an exit code.
     except Exception as error:
         if debug:
             traceback.print_exc()
         for line in explain(error):
-            tell(line)
+            print_error(line)
         _settle_output()
         raise CommandFailed(exit_code(error)) from error
 
 
 def _is_about_output(error: BaseException) -> bool:
-    """Whether printing failed: what has a file name was told by whoever opened the file."""
+    """Whether printing failed: unlike errors of files, this one has no file name."""
     return isinstance(error, OSError) and error.filename is None
 
 
 def _settle_output() -> None:
-    """Sends what is held for standard output, or drops it: at exit, Python would complain."""
+    """Flushes standard output, or drops what it holds, since Python would fail to at exit."""
     try:
         sys.stdout.flush()
     except OSError:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
 
 
 def exit_code(error: BaseException) -> int:
-    """The status for a fault, from the table in `soundstage.errors`."""
+    """Returns the exit code of an exception, from the table in `soundstage.errors`."""
     if isinstance(error, Error | Refusal):
         return error.exit_code
     if _is_about_output(error):
@@ -88,23 +88,25 @@ def exit_code(error: BaseException) -> int:
 
 
 def explain(error: BaseException) -> list[str]:
-    """What a person reads: one line, or one for each problem of a pipeline."""
+    """Returns an exception as lines: one, or one for each problem of a pipeline or list."""
     if isinstance(error, Refusal):
-        said = error.format_message().replace("Value error, ", "").rstrip(".")
-        return [f"{said}; --help lists what there is" if said.startswith("No such") else said]
+        message = error.format_message().replace("Value error, ", "").rstrip(".")
+        unknown = message.startswith("No such")
+        return [f"{message}; --help lists the valid ones" if unknown else message]
     problems = getattr(error, "problems", None)
     if problems:
         return [str(problem) for problem in problems]
     if isinstance(error, OSError) and _is_about_output(error):
         return [f"standard output: cannot be written: {error.strerror or error}"]
-    said = str(error) or type(error).__name__
+    message = str(error) or type(error).__name__
     if exit_code(error) != INTERNAL:
-        return [said]
-    return [f"unexpected {type(error).__name__}: {said}; please report it, with what --debug shows"]
+        return [message]
+    kind = type(error).__name__
+    return [f"unexpected {kind}: {message}; please report it, with the output of --debug"]
 
 
-def tell(line: str) -> None:
-    """Prints one line on standard error, whatever characters the text holds."""
+def print_error(line: str) -> None:
+    """Prints one line on standard error, with ? in place of unprintable characters."""
     text = " ".join(line.split())
     printable = "".join(c if c.isprintable() else "?" for c in text)
     print(f"soundstage: {printable}", file=sys.stderr, flush=True)

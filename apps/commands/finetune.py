@@ -1,7 +1,8 @@
-"""`soundstage finetune`: its options, and nothing else."""
+"""The command `soundstage finetune` and its options."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
 from typing import Annotated
 
 import typer
@@ -11,6 +12,8 @@ from soundstage.apps.commands.options import Allow, Debug, Pipeline, Place, Pres
 from soundstage.errors import UsageError
 
 TRAINING_PANEL = "Training"
+# Clips of each file whose style is learned.
+CLIPS = 8
 EXAMPLES = """Examples:
 
 soundstage finetune --preset demo --data my-music --output mine
@@ -23,8 +26,8 @@ Data = Annotated[
     Path,
     typer.Option(
         metavar="FOLDER",
-        help="Audio files of any kind, of 2 s or more. A .txt file beside one, of the same name, "
-        "describes it, a line a description.",
+        help="A folder of audio files, each 2 s or longer. A .txt file with the name of an audio "
+        "file describes it, one description on each line.",
     ),
 ]
 Output = Annotated[
@@ -33,43 +36,66 @@ Output = Annotated[
         "--output",
         "-o",
         metavar="NAME",
-        help="The folder to make: NAME/pipeline.toml is the new pipeline. If it is there, the run "
-        "goes on.",
+        help="The folder to write: NAME/pipeline.toml is the new pipeline. If it holds a stopped "
+        "run with the same options, this run is continued.",
     ),
 ]
 HeldOut = Annotated[
     float,
     typer.Option(
-        "--held-out", help="Share of the files to check with.", rich_help_panel=TRAINING_PANEL
+        "--held-out",
+        help="The share of the files that are only checked with, 0 to below 1.",
+        rich_help_panel=TRAINING_PANEL,
     ),
 ]
 Steps = Annotated[
-    int, typer.Option(min=1, help="Stop after so many steps.", rich_help_panel=TRAINING_PANEL)
+    int,
+    typer.Option(
+        min=1, help="Stop after this many steps, at least 1.", rich_help_panel=TRAINING_PANEL
+    ),
 ]
 Minutes = Annotated[
     float | None,
-    typer.Option(min=0.01, help="Stop after so long.", rich_help_panel=TRAINING_PANEL),
+    typer.Option(
+        min=0.01,
+        help="Stop after this many minutes, at least 0.01.",
+        show_default="no limit",
+        rich_help_panel=TRAINING_PANEL,
+    ),
 ]
 Rate = Annotated[
     float,
     typer.Option(
-        min=1e-8, max=1.0, help="The highest learning rate.", rich_help_panel=TRAINING_PANEL
+        min=1e-8,
+        max=1.0,
+        help="The highest learning rate, 1e-8 to 1.",
+        rich_help_panel=TRAINING_PANEL,
     ),
 ]
-Rows = Annotated[int, typer.Option(min=1, help="Examples a step.", rich_help_panel=TRAINING_PANEL)]
+Rows = Annotated[
+    int, typer.Option(min=1, help="Examples in a step, at least 1.", rich_help_panel=TRAINING_PANEL)
+]
 CheckEvery = Annotated[
-    int, typer.Option(min=1, help="Steps between two checks.", rich_help_panel=TRAINING_PANEL)
+    int,
+    typer.Option(
+        min=1, help="Steps between two checks, at least 1.", rich_help_panel=TRAINING_PANEL
+    ),
 ]
 Patience = Annotated[
     int,
     typer.Option(
         min=1,
-        help="Stop after so many checks without a better one.",
+        help="Stop after this many checks without an improvement, at least 1.",
         rich_help_panel=TRAINING_PANEL,
     ),
 ]
 Seed = Annotated[
-    int, typer.Option(min=0, help="The same seed, the same run.", rich_help_panel=TRAINING_PANEL)
+    int,
+    typer.Option(
+        min=0,
+        help="The seed of the examples, 0 or more: equal seeds give equal runs.",
+        rich_help_panel=TRAINING_PANEL,
+    ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
 
@@ -93,35 +119,37 @@ def finetune(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Teach a pipeline's transformer to play more like a folder of audio.
+    """Train a pipeline's transformer to play more like a folder of audio.
 
-    Audio becomes tokens once; training checks itself on files that are held out, stops when that
-    gets no better, and keeps the best weights.
+    The audio is encoded to tokens once. Training is checked on files that are held out, stops when
+    these checks no longer improve, and keeps the best weights.
     """
     with errors_as_lines(debug):
-        training = _training()
+        with _reporting_missing_extra():
+            from soundstage.training.finetuning import FinetuneRequest, watch
+            from soundstage.training.finetuning import finetune as run
         from soundstage.apps.commands.pipeline_choice import choose
         from soundstage.progress import open_progress
 
         graph = choose(None, preset, pipeline, set_, place, allow).load()
         limits = (steps, minutes, rate, rows, check_every, patience, seed)
-        order = training.FinetuneOrder(data, output, held_out, 8, *limits)
-        made = training.finetune(graph, order, training.watch(open_progress(quiet), quiet))
+        request = FinetuneRequest(data, output, held_out, CLIPS, *limits)
+        pipeline_file = run(graph, request, watch(open_progress(quiet), quiet))
         if not quiet:
-            print(made)
+            print(pipeline_file)
 
 
-def _training() -> ModuleType:
-    """The package `training`, which nothing else needs.
+@contextmanager
+def _reporting_missing_extra() -> Iterator[None]:
+    """Turns a failed import of what only training needs into one line.
 
     Raises:
-        UsageError: what it needs is not installed.
+        UsageError: a library of the extra `train` is not installed.
     """
     try:
-        from soundstage.training import finetuning
+        yield
     except ModuleNotFoundError as error:
         raise UsageError(
             f"fine-tuning needs {error.name}, which is not installed: "
             'pip install "soundstage[train]"'
         ) from error
-    return finetuning

@@ -1,4 +1,4 @@
-"""`soundstage inspect`: what is in a file, and what made it."""
+"""The command `soundstage inspect`: prints the facts and the provenance of a file."""
 
 import json
 import math
@@ -29,7 +29,7 @@ def inspect(
     file: Annotated[
         Path,
         typer.Argument(
-            metavar="FILE", help="An audio file, a session, a journal or a recorded run."
+            metavar="FILE", help="An audio file, a session, a journal or a trace of a recorded run."
         ),
     ],
     plot: Annotated[
@@ -39,15 +39,15 @@ def inspect(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     debug: Debug = False,
 ) -> None:
-    """Tell what is in a file: length, loudness, silence, and what made it.
+    """Print the facts of a file: length, loudness, silence, and what made it.
 
-    Of audio it reads back the provenance that soundstage writes into the tags; of a session, a
-    journal or a recorded run it tells the pipeline, the weights and how far it has come.
+    For audio, prints the provenance in the file's tags. For a session, a journal or a recorded
+    run, prints the pipeline, the weights and the number of chunks or ticks.
     """
     with errors_as_lines(debug):
         kind = _kind(file)
         if kind != "audio" and plot is not None:
-            raise UsageError(f"--plot draws audio, and {file} is a {kind}")
+            raise UsageError(f"--plot draws audio, but {file} is a {kind}")
         read = {
             "audio": _audio,
             "session": _session,
@@ -84,8 +84,8 @@ def _kind(file: Path) -> str:
 def _audio(file: Path) -> tuple[dict[str, Any], list[str]]:
     from soundstage.audio.inspection import inspect as read
 
-    found = read(file)
-    return asdict(found), found.lines()
+    facts = read(file)
+    return asdict(facts), facts.lines()
 
 
 def _session(file: Path) -> tuple[dict[str, Any], list[str]]:
@@ -97,30 +97,38 @@ def _session(file: Path) -> tuple[dict[str, Any], list[str]]:
 def _journal(file: Path) -> tuple[dict[str, Any], list[str]]:
     from soundstage.runners.sessions.journal_file import read_journal
 
-    found = read_journal(file)
-    facts, lines = _saved(found.session, "journal")
-    told = {"version": found.version, "committed": found.chunks, "samples": found.samples}
-    what = f"{found.samples} samples, in {found.chunks} chunks, by soundstage {found.version}"
-    return facts | told, [*lines, f"written     {what}"]
+    journal = read_journal(file)
+    facts, lines = _saved(journal.session, "journal")
+    facts |= {
+        "version": journal.version,
+        "committed": journal.chunks,
+        "samples": journal.samples,
+    }
+    counts = f"{journal.samples} samples, in {journal.chunks} chunks"
+    return facts, [*lines, f"written     {counts}, by soundstage {journal.version}"]
 
 
-def _saved(saved: "SavedSession", what: str) -> tuple[dict[str, Any], list[str]]:
+def _saved(saved: "SavedSession", kind: str) -> tuple[dict[str, Any], list[str]]:
     from soundstage.graph.check import build
     from soundstage.runners.sessions.provenance import describe
     from soundstage.version import version
 
     graph = build(saved.spec)
     state, rows = saved.restore(graph, saved.weights)
-    made = [
+    provenances = [
         describe(graph, saved.weights, row, (), chunk, version())
         for row, chunk in zip(rows, state.chunks, strict=True)
     ]
-    facts = {"pipeline": graph.name, "graph": graph.digest, "streams": list(map(asdict, made))}
-    lines = [saved.path.name, f"{what} of  pipeline {graph.name}, graph {graph.digest}"]
-    for stream, one in zip(state.streams, made, strict=True):
-        lines += [f"stream      {stream}"] if len(made) > 1 else []
-        # The first line of a record says who made the file, which a session does not know.
-        lines += one.lines()[1:]
+    facts = {
+        "pipeline": graph.name,
+        "graph": graph.digest,
+        "streams": list(map(asdict, provenances)),
+    }
+    lines = [saved.path.name, f"{kind} of  pipeline {graph.name}, graph {graph.digest}"]
+    for stream, provenance in zip(state.streams, provenances, strict=True):
+        lines += [f"stream      {stream}"] if len(provenances) > 1 else []
+        # The first line names the version that made an audio file; a session does not hold it.
+        lines += provenance.lines()[1:]
     return facts, lines
 
 
@@ -128,10 +136,10 @@ def _trace(file: Path) -> tuple[dict[str, Any], list[str]]:
     from soundstage.runners.traces.trace import read_trace
 
     trace = read_trace(file)
-    said: dict[str, int] = {}
+    sizes: dict[str, int] = {}
     ticks = 0
     for entry in trace.entries():
-        said[entry.stage] = said.get(entry.stage, 0) + len(entry.message)
+        sizes[entry.stage] = sizes.get(entry.stage, 0) + len(entry.message)
         ticks = entry.tick + 1
     facts = {
         "pipeline": trace.spec.name,
@@ -140,7 +148,7 @@ def _trace(file: Path) -> tuple[dict[str, Any], list[str]]:
         "weights": dict(trace.weights),
         "ticks": ticks,
         "complete": trace.complete,
-        "bytes": said,
+        "bytes": sizes,
     }
     ending = "" if trace.complete else ", cut short: the run was stopped"
     lines = [
@@ -149,7 +157,7 @@ def _trace(file: Path) -> tuple[dict[str, Any], list[str]]:
         f"graph {trace.graph_digest}",
         f"ticks       {ticks}{ending}",
     ]
-    lines += [f"messages    {stage}: {size / 1000:.1f} kB" for stage, size in said.items()]
+    lines += [f"messages    {stage}: {size / 1000:.1f} kB" for stage, size in sizes.items()]
     lines += [
         f"weights     {stage}: {entry['note']} ({entry['digest'][:12]})"
         for stage, entry in trace.weights.items()
@@ -158,7 +166,7 @@ def _trace(file: Path) -> tuple[dict[str, Any], list[str]]:
 
 
 def _plain(value: Any) -> Any:
-    """JSON knows no infinity: the level of silence is null."""
+    """Replaces floats that JSON cannot hold, such as the level of silence, by None."""
     if isinstance(value, dict):
         return {name: _plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""The command `soundstage`: one function a command, each in a file of its own."""
+"""The command `soundstage`: registers its subcommands, each from a file of its own."""
 
 import os
 import sys
@@ -18,10 +18,10 @@ from soundstage.apps.commands.play import play
 from soundstage.apps.commands.variants import variants
 from soundstage.interrupts import stopped_politely
 
-EXIT_CODES = """Exit codes: 0 done; 1 verify found faults, two runs differ, or doctor found it too
-slow; 2 wrong command line; 3 bad input (prompt, audio file, duration, control, session, recorded
-run); 4 bad pipeline; 5 bad weights; 6 output cannot be written; 7 a stage failed; 8 a download
-failed; 130 stopped with Ctrl-C."""
+EXIT_CODES = """Exit codes: 0 done; 1 verify found a wrong array, two runs differ, or doctor found
+the pipeline too slow; 2 wrong command line; 3 bad input (prompt, audio file, duration, control,
+session, recorded run); 4 bad pipeline; 5 bad weights; 6 output cannot be written; 7 a stage failed;
+8 a download failed; 70 an error of soundstage itself; 130 stopped with Ctrl-C."""
 
 app = typer.Typer(
     name="soundstage",
@@ -49,8 +49,8 @@ app.add_typer(models.app, name="models")
 app.command(epilog=finetune.EXAMPLES)(finetune.finetune)
 
 
-def _print_version(asked: bool) -> None:
-    if asked:
+def _print_version(requested: bool) -> None:
+    if requested:
         from soundstage.version import version
 
         print(f"soundstage {version()}")
@@ -60,7 +60,7 @@ def _print_version(asked: bool) -> None:
 Version = Annotated[
     bool,
     typer.Option(
-        "--version", callback=_print_version, is_eager=True, help="Print the version and leave."
+        "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
     ),
 ]
 
@@ -75,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Runs one command and ends the process with its exit code.
 
     Args:
-        arguments: the command line without the program's name; None takes the process's own.
+        arguments: the command line without the program's name; None = that of this process.
 
     Raises:
         SystemExit: with a code from the table in `soundstage.errors`.
@@ -83,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with stopped_politely():
         code = _run(list(sys.argv[1:] if arguments is None else arguments))
     if code == STOPPED and arguments is None:
-        # Threads of stages under way would keep the process until they are done.
+        # The threads of running stages would keep the process alive until they are done.
         os._exit(code)
     sys.exit(code)
 

@@ -1,4 +1,4 @@
-"""`soundstage check`, `graph` and `presets`: pipelines, without running them."""
+"""The commands `soundstage check`, `graph` and `presets`, and their options."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from soundstage.apps.commands.exit_codes import CommandFailed, errors_as_lines, tell
+from soundstage.apps.commands.exit_codes import CommandFailed, errors_as_lines, print_error
 from soundstage.apps.commands.options import Allow, Debug, Named, Pipeline, Place, Preset, Set
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ soundstage graph pipeline.toml --format svg --output pipeline.svg"""
 
 
 class Drawing(StrEnum):
-    """How a graph is drawn."""
+    """The formats of drawings."""
 
     text = "text"
     mermaid = "mermaid"
@@ -41,10 +41,10 @@ def check(
     allow: Allow = None,
     debug: Debug = False,
 ) -> None:
-    """Prove a pipeline before anything is loaded.
+    """Check a pipeline without loading any weights.
 
-    Prints every problem, one a line, each with where it is and what to do, to standard error; the
-    exit code is then 4. Warnings alone leave it at 0.
+    Prints every problem on a line of its own, with its place and its cure, to standard error. Exit
+    code 0: there is no problem, or only warnings; 4: there are problems.
     """
     with errors_as_lines(debug):
         from soundstage.apps.commands.pipeline_choice import choose
@@ -54,16 +54,16 @@ def check(
         from soundstage.runners.models import check_models
 
         choice = choose(named, preset, pipeline, set_, place, allow)
-        found, problems = find_problems(
+        graph, problems = find_problems(
             choice.preset, choice.pipeline, choice.settings, choice.placements, choice.allow
         )
-        if found is not None:
-            problems = [*problems, *check_devices(found), *check_models(found)]
+        if graph is not None:
+            problems = [*problems, *check_devices(graph), *check_models(graph)]
         for problem in problems:
-            tell(str(problem))
-        if found is None or not all(problem.warning for problem in problems):
+            print_error(str(problem))
+        if graph is None or not all(problem.warning for problem in problems):
             raise CommandFailed(PipelineError.exit_code)
-        print(_summary(found))
+        print(_summary(graph))
 
 
 def _summary(graph: "Graph") -> str:
@@ -76,10 +76,14 @@ def _summary(graph: "Graph") -> str:
 
 def graph(
     named: Named = None,
-    form: Annotated[Drawing, typer.Option("--format", help="How to draw it.")] = Drawing.text,
+    form: Annotated[
+        Drawing, typer.Option("--format", help="The format of the drawing.")
+    ] = Drawing.text,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="A file instead of standard output."),
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="The file to write, instead of standard output."
+        ),
     ] = None,
     preset: Preset = None,
     pipeline: Pipeline = None,
@@ -88,23 +92,23 @@ def graph(
     allow: Allow = None,
     debug: Debug = False,
 ) -> None:
-    """Draw a pipeline: its stages, what flows between them, and what is fed back."""
+    """Draw a pipeline: its stages, the edges between them, and its feedback."""
     with errors_as_lines(debug):
         from soundstage.apps.commands.pipeline_choice import choose
         from soundstage.files import replacing, reporting
         from soundstage.graph.drawing.text_and_mermaid import draw_mermaid, draw_svg, draw_text
 
         draw = {Drawing.text: draw_text, Drawing.mermaid: draw_mermaid, Drawing.svg: draw_svg}
-        drawn = draw[form](choose(named, preset, pipeline, set_, place, allow).load())
+        drawing = draw[form](choose(named, preset, pipeline, set_, place, allow).load())
         if output is None:
-            print(drawn)
+            print(drawing)
             return
         with replacing(output) as stream, reporting(output):
-            stream.write(drawn.encode() + b"\n")
+            stream.write(drawing.encode() + b"\n")
 
 
 def presets(debug: Debug = False) -> None:
-    """List the pipelines that ship with soundstage."""
+    """List the presets: the pipelines that ship with soundstage."""
     with errors_as_lines(debug):
         from soundstage.presets.preset import DEFAULT, preset_names
         from soundstage.runners.api import read_spec

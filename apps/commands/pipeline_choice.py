@@ -1,4 +1,4 @@
-"""Which pipeline a command is about: what every command's options say about it."""
+"""The choice of a pipeline by the options that all commands share."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PipelineChoice:
-    """A pipeline, as `runners.api.read_spec` and `load` take it.
+    """A pipeline as the arguments of `runners.api.read_spec` and `load`.
 
     Attributes:
         preset: a pipeline that ships with soundstage, by name; None = not given.
         pipeline: a pipeline file; None = not given.
         settings: overrides such as "decode.use=stages.toy:SineDecode".
         placements: overrides such as "decode=cpu".
-        allow: module prefixes, besides "stages.", that `use` may name.
+        allow: prefixes of modules, besides "stages.", whose classes `use` may name.
     """
 
     preset: str | None = None
@@ -33,11 +33,11 @@ class PipelineChoice:
 
     @property
     def names_a_graph(self) -> bool:
-        """Whether anything was said about what runs, rather than only where."""
+        """Whether an option names a graph or changes it, rather than only its placement."""
         return bool(self.preset or self.pipeline or self.settings)
 
     def read(self) -> PipelineSpec:
-        """Reads the file and applies the overrides.
+        """Reads the pipeline and applies the overrides; checks nothing.
 
         Raises:
             PipelineError: as `runners.api.read_spec`.
@@ -47,7 +47,7 @@ class PipelineChoice:
         return read_spec(self.preset, self.pipeline, self.settings, self.placements)
 
     def load(self) -> Graph:
-        """Reads and checks it.
+        """Reads and checks the pipeline.
 
         Raises:
             PipelineError: as `runners.api.load`.
@@ -65,10 +65,10 @@ def choose(
     placements: list[str] | None,
     allow: list[str] | None,
 ) -> PipelineChoice:
-    """Puts a command's options together.
+    """Returns the choice that a command's options make.
 
     Args:
-        named: a preset or a file; what ends in .toml, has a folder or exists as a file is a file.
+        named: a preset's name or a file's path; a path ends in .toml, contains / or exists.
         preset: as `PipelineChoice`, like the others.
         pipeline: see `preset`.
         settings: see `preset`.
@@ -76,7 +76,7 @@ def choose(
         allow: see `preset`.
 
     Raises:
-        UsageError: a pipeline or a preset was named twice.
+        UsageError: two pipelines or two presets were named.
     """
     if named is not None:
         is_file = named.endswith(".toml") or "/" in named or Path(named).is_file()
@@ -87,5 +87,5 @@ def choose(
             pipeline = Path(named)
         else:
             preset = named
-    lists = (tuple(given or ()) for given in (settings, placements, allow))
+    lists = (tuple(values or ()) for values in (settings, placements, allow))
     return PipelineChoice(preset, pipeline, *lists)

@@ -1,4 +1,4 @@
-"""`soundstage replay` and `soundstage diff`: recorded runs, run again and compared."""
+"""The commands `soundstage replay` and `soundstage diff`, and their options."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -28,14 +28,14 @@ soundstage diff cpu.arrow gpu.arrow --stage decode --tolerance 1e-4
 soundstage diff cross-faded.arrow gapless.arrow --output audio"""
 
 Run = Annotated[
-    Path, typer.Argument(metavar="RUN", help="A run recorded with `soundstage generate --record`.")
+    Path, typer.Argument(metavar="RUN", help="A trace that `soundstage generate --record` wrote.")
 ]
 Tolerance = Annotated[
     float,
     typer.Option(
         metavar="ERROR",
-        help="What a number may be off by and still count as equal; 0 = the bytes count. Whole "
-        "numbers and text have no tolerance.",
+        help="The largest difference at which floats count as equal, at least 0; 0 compares bytes. "
+        "Whole numbers and text must always be equal.",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -55,7 +55,7 @@ def replay(
         str | None,
         typer.Option(
             metavar="MODULE:CLASS",
-            help="Put this class in the stage's place; its ports must be the same.",
+            help="Run this class in place of the stage; its ports must be the same.",
             rich_help_panel=STAGE_PANEL,
         ),
     ] = None,
@@ -64,7 +64,7 @@ def replay(
         typer.Option(
             "--param",
             metavar="KEY=VALUE",
-            help="A setting of the stage, e.g. size=large. May be repeated.",
+            help="Set a parameter of the stage, e.g. size=large. May be repeated.",
             rich_help_panel=STAGE_PANEL,
         ),
     ] = None,
@@ -78,7 +78,7 @@ def replay(
             "--output",
             "-o",
             metavar="FILE",
-            help="Write down what is said now, as --record does; of one stage, what it says.",
+            help="Write a trace of the replay; with --stage, of the messages of this stage.",
             rich_help_panel=OUTPUT_PANEL,
         ),
     ] = None,
@@ -91,15 +91,15 @@ def replay(
 ) -> None:
     """Run a recorded run again and compare every message with the recorded one.
 
-    The pipeline, its settings and its controls are those of the recorded run, tick by tick. The
-    exit code is 0 if all messages are equal and 1 if they differ.
+    The pipeline and the controls of every tick are those of the recorded run. Exit code 0: all
+    messages are equal; 1: they differ.
     """
     with errors_as_lines(debug):
         # late, as JAX and Arrow come with it
         from soundstage.progress import open_progress
         from soundstage.runners.traces.replay import replay as run_again
 
-        compared = run_again(
+        comparison = run_again(
             run,
             stage,
             use,
@@ -111,43 +111,45 @@ def replay(
             runner=runner,
             progress=open_progress(quiet),
         )
-        _tell(compared, as_json)
+        _report(comparison, as_json)
 
 
 def diff(
     left: Run,
-    right: Annotated[Path, typer.Argument(metavar="RUN", help="Another recorded run.")],
+    right: Annotated[Path, typer.Argument(metavar="RUN", help="The trace to compare it with.")],
     stage: Annotated[
         str | None,
-        typer.Option(metavar="STAGE", help="Compare only what this stage said; in = the controls."),
+        typer.Option(
+            metavar="STAGE", help="Compare only the messages of this stage; in = the controls."
+        ),
     ] = None,
     output: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Compare only this output of the pipelines, such as audio, whichever stage makes "
-            "it in each.",
+            help="Compare only this output of the pipelines, such as audio; different stages may "
+            "make it.",
         ),
     ] = None,
     tolerance: Tolerance = 0.0,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Compare two recorded runs: where they first differ, and how far apart they are.
+    """Compare two recorded runs: where they first differ, and by how much.
 
-    Prints the first value that differs, and per port how many values differ, the largest error,
-    and how well the rest agrees: audio in dB of signal over difference, tokens in percent. The
-    exit code is 0 if all messages are equal and 1 if they differ.
+    Prints the first value that differs and, for each port, the number of values that differ, the
+    largest error, and the agreement: audio in dB of signal over difference, tokens in percent.
+    Exit code 0: all messages are equal; 1: they differ.
     """
     with errors_as_lines(debug):
         from soundstage.runners.traces.diff import diff as compare  # late, as Arrow comes with it
 
-        _tell(compare(left, right, stage=stage, output=output, tolerance=tolerance), as_json)
+        _report(compare(left, right, stage=stage, output=output, tolerance=tolerance), as_json)
 
 
-def _tell(compared: "Comparison", as_json: bool) -> None:
-    text = compared.as_json() if as_json else str(compared)
+def _report(comparison: "Comparison", as_json: bool) -> None:
+    text = comparison.as_json() if as_json else str(comparison)
     for line in text.splitlines():
         print("".join(c if c.isprintable() else "?" for c in line))
-    if not compared.equal:
+    if not comparison.equal:
         raise CommandFailed(1)

@@ -1,4 +1,4 @@
-"""`soundstage serve`: its options, and nothing else."""
+"""The command `soundstage serve` and its options."""
 
 from __future__ import annotations
 
@@ -38,16 +38,19 @@ TOKEN_VARIABLE = "SOUNDSTAGE_TOKEN"  # the name of a variable, no secret
 Host = Annotated[
     str,
     typer.Option(
-        help="The address to listen on; 0.0.0.0 = every one of this machine.",
+        help="The address to listen on; 0.0.0.0 = all addresses of this machine.",
         rich_help_panel=NETWORK,
     ),
 ]
-Port = Annotated[int, typer.Option(min=1, max=65535, help="The port.", rich_help_panel=NETWORK)]
+Port = Annotated[
+    int, typer.Option(min=1, max=65535, help="The TCP port, 1 to 65535.", rich_help_panel=NETWORK)
+]
 Token = Annotated[
     str | None,
     typer.Option(
         metavar="TOKEN",
-        help=f"What every request must carry. In {TOKEN_VARIABLE} it stays out of process lists.",
+        help=f"The token that every request must carry. Set it in {TOKEN_VARIABLE} instead to keep "
+        "it out of process lists.",
         rich_help_panel=NETWORK,
     ),
 ]
@@ -55,34 +58,40 @@ Origin = Annotated[
     list[str] | None,
     typer.Option(
         metavar="URL",
-        help="A page of another server that may connect, such as https://example.org.",
+        help="An origin whose pages may connect, such as https://example.org. May be repeated.",
         rich_help_panel=NETWORK,
     ),
 ]
 TlsCert = Annotated[
     Path | None,
     typer.Option(
-        metavar="FILE", help="A certificate chain; turns TLS on.", rich_help_panel=NETWORK
+        metavar="FILE",
+        help="A certificate chain in PEM; turns TLS on. Needs --tls-key.",
+        rich_help_panel=NETWORK,
     ),
 ]
 TlsKey = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Its key.", rich_help_panel=NETWORK)
+    Path | None,
+    typer.Option(metavar="FILE", help="The key of --tls-cert, in PEM.", rich_help_panel=NETWORK),
 ]
 Insecure = Annotated[
     bool,
     typer.Option(
-        "--insecure", help="Let other machines in without a token.", rich_help_panel=NETWORK
+        "--insecure", help="Let other machines connect without a token.", rich_help_panel=NETWORK
     ),
 ]
 Streams = Annotated[
-    int, typer.Option(min=1, max=4096, help="The most streams at once.", rich_help_panel=LIMITS)
+    int,
+    typer.Option(
+        min=1, max=4096, help="The most streams at once, 1 to 4096.", rich_help_panel=LIMITS
+    ),
 ]
 Capacity = Annotated[
     int | None,
     typer.Option(
         min=1,
-        help="Streams let in that play in real time.",
-        show_default="as many as are measured to come in time",
+        help="The most real-time streams at once, at least 1.",
+        show_default="as many as this machine keeps up with, measured",
         rich_help_panel=LIMITS,
     ),
 ]
@@ -92,12 +101,12 @@ Drain = Annotated[
         min=0,
         max=3600,
         metavar="SECONDS",
-        help="How long listeners may go on when the server is told to end (SIGTERM).",
+        help="After SIGTERM, seconds that streams may continue, 0 to 3600.",
         rich_help_panel=LIMITS,
     ),
 ]
 LogFormat = Annotated[
-    Literal["text", "json"], typer.Option("--log-format", help="Lines for people or for machines.")
+    Literal["text", "json"], typer.Option("--log-format", help="The format of log lines.")
 ]
 
 
@@ -122,10 +131,10 @@ def serve(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Serve music: a page to play it on, and protocols for applications.
+    """Serve music: a page for browsers, and protocols for applications.
 
-    Many listeners share one pipeline; each has a stream of its own. Open the address that is
-    printed in a browser. Needs `pip install 'soundstage[serve]'`.
+    Many listeners share one pipeline; each has a stream of its own. Open the printed address in a
+    browser. Needs `pip install 'soundstage[serve]'`.
     """
     with errors_as_lines(debug):
         graph = choose(named, preset, pipeline, set_, place, allow).load()
@@ -135,7 +144,8 @@ def serve(
             from soundstage.apps.server.settings import ServeSettings
         except ModuleNotFoundError as error:
             raise UsageError(
-                f"serving needs {error.name}: pip install 'soundstage[serve]'"
+                f"serving needs {error.name}, which is not installed: "
+                "pip install 'soundstage[serve]'"
             ) from error
         settings = ServeSettings(
             host=host,

@@ -1,17 +1,22 @@
-"""`soundstage verify`: proves a converted checkpoint against recordings of the original."""
+"""`soundstage verify`: compares a network and its weights with recordings of the original."""
 
-import sys
+from __future__ import annotations
+
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from soundstage.apps.commands.exit_codes import CommandFailed, errors_as_lines
 from soundstage.apps.commands.options import Debug
 
+if TYPE_CHECKING:
+    from soundstage.stages.verification.recording import ArrayVerdict, VerificationReport
+
 EXAMPLES = """Example:
 
 soundstage verify my-checkpoint"""
+HEADING = f"{'array':<52} {'max error':>10} {'tolerance':>10}  {'verdict':<11}  note"
 
 
 def verify(
@@ -19,37 +24,49 @@ def verify(
         Path,
         typer.Argument(
             metavar="DIR",
-            help="Holds config.json, weights (*.safetensors, or a T5X checkpoint as a folder or "
-            ".tar) and recorded arrays (*.npz).",
+            help="A folder with config.json, weights (*.safetensors, or a T5X checkpoint as a "
+            "folder or .tar) and recorded arrays (*.npz).",
         ),
     ],
     debug: Debug = False,
 ) -> None:
-    """Run our network on recorded inputs and compare every array.
+    """Run a network on recorded inputs and compare every array with the original's.
 
-    Prints, per array, the largest absolute error, the tolerance and ok, FAIL or not checked. The
-    exit code is 1 if any array fails or nothing could be checked.
+    Prints for each array the largest absolute error, the tolerance, and ok, FAIL or not checked.
+    The exit code is 1 if an array fails or nothing could be checked.
     """
     with errors_as_lines(debug):
-        from soundstage.stages.verification.checks import (
-            ArrayVerdict,
-            print_heading,
-            print_row,
-            print_summary,
-        )
-        from soundstage.stages.verification.checks import verify as run
+        from soundstage.stages.verification.checks import verify as compare
 
         headed = False
 
         def on_row(row: ArrayVerdict) -> None:
             nonlocal headed
             if not headed:
-                print_heading(sys.stdout)
+                print(HEADING)
                 headed = True
-            print_row(row, sys.stdout)
-            sys.stdout.flush()
+            print(row_line(row), flush=True)
 
-        report = run(folder, on_row)
-        print_summary(report, sys.stdout)
+        report = compare(folder, on_row)
+        print(summary_line(report))
         if not report.passed:
             raise CommandFailed(1)
+
+
+def row_line(row: ArrayVerdict) -> str:
+    """Returns the report's line on one array: name, error, tolerance, verdict and note."""
+    numbers = f"{'':>10} {'':>10}"
+    if row.error is not None and row.tolerance is not None:
+        numbers = f"{row.error:>10.3g} {row.tolerance:>10.3g}"
+    return f"{row.name:<52} {numbers}  {row.status:<11}  {row.note}".rstrip()
+
+
+def summary_line(report: VerificationReport) -> str:
+    """Returns the report's last line: the verdict on the whole recording."""
+    counts = ", ".join(
+        f"{report.count(status)} {status}" for status in ("ok", "FAIL", "not checked")
+    )
+    verdict = "passed" if report.passed else "FAILED"
+    if not report.compared:
+        verdict += ": nothing could be checked"
+    return f"{report.model} with {report.weights_note}: {counts}: {verdict}"

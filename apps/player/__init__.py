@@ -1,1 +1,1 @@
-"""Live playing: from a session to whatever makes it heard, with live controls."""
+"""Live playing for one listener: a session through the speakers, steered while it plays."""

@@ -1,4 +1,4 @@
-"""The mixing desk's pictures: faders, meters and gauges, as styled text of a given width."""
+"""Draws the mixing desk's faders, meters and gauges as styled text of a given width."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
 def bar(share: float, width: int) -> str:
-    """A bar of so many characters, filled to a share between 0 and 1, to an eighth."""
+    """Returns a bar of `width` characters, filled to a share of 0 to 1, to an eighth of one."""
     eighths = round(min(max(share, 0.0), 1.0) * 8 * width)
     full, part = divmod(eighths, 8)
     return ("█" * full + (_EIGHTHS[part] if part else "")).ljust(width)
 
 
 def decibels(peak: float) -> float:
-    """A peak in dB below full scale, no less than silence."""
+    """Returns a peak in dBFS, at least -60."""
     return max(SILENT_DB, 20 * math.log10(peak)) if peak > 0 else SILENT_DB
 
 
 def faders(rows: Sequence[FaderRow], width: int) -> Text:
-    """The faders, a line each."""
+    """Returns the faders, one line each."""
     text = Text(no_wrap=True, overflow="crop")
     loudest = max([1.0, *(row.value for row in rows if row.is_prompt)])
     names = min(max([10, *(cell_len(_line(row.name)) for row in rows)]), max(10, width // 3))
@@ -52,46 +52,46 @@ def faders(rows: Sequence[FaderRow], width: int) -> Text:
 
 
 def levels(peaks: Sequence[float], width: int) -> Text:
-    """Level meters, a line a channel."""
+    """Returns the level meters, one line for each channel."""
     text = Text(no_wrap=True, overflow="crop")
     room = max(4, width - 22)
     for channel, peak in enumerate(peaks):
         level_db = decibels(peak)
         style = "red" if level_db > -1 else "yellow" if level_db > -9 else "green"
         name = "LR"[channel] if len(peaks) == 2 else str(channel + 1)
-        said = f"{level_db:6.1f} dB" if level_db > SILENT_DB else "  silent "
+        label = f"{level_db:6.1f} dB" if level_db > SILENT_DB else "  silent "
         text.append(f"  level {name}  ")
         text.append(bar(1 - level_db / SILENT_DB, room), style)
-        text.append(f" {said}\n")
+        text.append(f" {label}\n")
     return text
 
 
-def stock(buffered_s: float, wanted_s: float, made: ChunkReport | None, width: int) -> Text:
-    """How much music is in stock, and how well it keeps up."""
+def buffer(buffered_s: float, full_s: float, report: ChunkReport | None, width: int) -> Text:
+    """Returns the buffer's gauge and, from the last chunk's report, the speed."""
     text = Text(no_wrap=True, overflow="crop")
     room = max(4, width - 22)
-    style = "green" if buffered_s > 0.25 * wanted_s else "yellow" if buffered_s else "red"
-    text.append("  stock    ")
-    text.append(bar(buffered_s / wanted_s, room), style)
+    style = "green" if buffered_s > 0.25 * full_s else "yellow" if buffered_s else "red"
+    text.append("  buffer   ")
+    text.append(bar(buffered_s / full_s, room), style)
     text.append(f" {buffered_s:6.2f} s\n")
-    if made is not None:
-        slack = "" if made.slack_s is None else f"slack {made.slack_s:.2f} s   "
-        text.append(f"  speed    {1 / made.rtf:.2f} x real time   {slack}chunk {made.chunk}\n")
+    if report is not None:
+        slack = "" if report.slack_s is None else f"slack {report.slack_s:.2f} s   "
+        text.append(f"  speed    {1 / report.rtf:.2f} x real time   {slack}chunk {report.chunk}\n")
     return text
 
 
-def underruns(count: int, silent_s: float, why: str) -> Text:
-    """How often music ran out, and why the last time."""
+def underruns(count: int, silent_s: float, cause: str) -> Text:
+    """Returns the number of underruns, their silence and the cause of the last one."""
     if not count:
         return Text("  underruns 0", "green")
     text = Text(f"  underruns {count} ({silent_s:.1f} s of silence)", "red")
-    if why:
-        text.append(f"\n  late: {why}", "yellow")
+    if cause:
+        text.append(f"\n  late: {cause}", "yellow")
     return text
 
 
 def _short(name: str, cells: int) -> str:
-    """A name in just so many cells of a terminal, some letters of which take two."""
+    """Returns a name cut or padded to `cells` cells of a terminal; some letters take two."""
     line = _line(name)
     if cell_len(line) > cells:
         line = set_cell_size(line, cells - 1) + "…"
@@ -99,5 +99,5 @@ def _short(name: str, cells: int) -> str:
 
 
 def _line(name: str) -> str:
-    """A name as one line that moves no cursor, whoever wrote it."""
+    """Returns a name as one line without control characters."""
     return legible(" ".join(name.split()))

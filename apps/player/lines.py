@@ -1,4 +1,4 @@
-"""A performance as lines: one a chunk, and one more for every time music ran out."""
+"""Shows a performance as lines: one for each chunk, and one for each underrun."""
 
 from __future__ import annotations
 
@@ -12,57 +12,57 @@ LOOK_S = 0.1
 
 
 def watch_lines(say: Callable[[str], None]) -> Watch:
-    """Shows a performance as lines.
+    """Returns a function that shows a performance as lines.
 
     Args:
-        say: prints one.
+        say: prints one line.
     """
 
     def watch(performance: Performance) -> None:
-        news = News(performance)
+        warnings = Warnings(performance)
         while not performance.over:
             try:
-                made = performance.performer.made.get(timeout=LOOK_S)
+                report = performance.performer.reports.get(timeout=LOOK_S)
             except queue.Empty:
                 continue
-            for line in news.about(made):
+            for line in warnings.about(report):
                 say(line)
-            say(chunk_line(made))
+            say(chunk_line(report))
 
     return watch
 
 
-class News:
-    """What is worth a line whoever watches: that music ran out, and that it will."""
+class Warnings:
+    """The warnings of every display: a machine that is too slow, and each underrun."""
 
     def __init__(self, performance: Performance) -> None:
         self._performance = performance
         self._warned = False
 
-    def about(self, made: ChunkReport) -> Iterator[str]:
-        """The lines about one chunk, mostly none."""
+    def about(self, report: ChunkReport) -> Iterator[str]:
+        """Returns the warnings that follow from one chunk, mostly none."""
         verdict = self._performance.performer.verdict
         if verdict is not None and not self._warned:
             self._warned = True
             if verdict.word != "plays":
                 name = self._performance.graph.name
                 yield f"{name}: {verdict}; `soundstage doctor` says what helps"
-        if made.ran_out:
-            silence = f"{made.silent_s:.2f} s of silence"
-            yield f"underrun before chunk {made.chunk}, {silence}: {blamed(made)}"
+        if report.ran_out:
+            silence = f"{report.silent_s:.2f} s of silence"
+            yield f"underrun before chunk {report.chunk}, {silence}: {underrun_cause(report)}"
 
 
-def blamed(made: ChunkReport) -> str:
-    """Why music ran out before a chunk came."""
+def underrun_cause(report: ChunkReport) -> str:
+    """Returns the cause of the underrun before a chunk, in words."""
+    if report.late is None:
+        return "no stage was slow: the process was kept waiting"
+    return str(report.late)
+
+
+def chunk_line(report: ChunkReport) -> str:
+    """Returns a chunk's report as one line."""
+    slack = "" if report.slack_s is None else f"slack {report.slack_s:.2f} s, "
     return (
-        "no stage was slow: the process was kept waiting" if made.late is None else str(made.late)
-    )
-
-
-def chunk_line(made: ChunkReport) -> str:
-    """One chunk in a line."""
-    slack = "" if made.slack_s is None else f"slack {made.slack_s:.2f} s, "
-    return (
-        f"chunk {made.chunk}: made in {made.wall_s:.2f} s, {1 / made.rtf:.2f} x real time; {slack}"
-        f"in stock {made.buffered_s:.2f} s, underruns {made.underruns}"
+        f"chunk {report.chunk}: made in {report.wall_s:.2f} s, {1 / report.rtf:.2f} x real time; "
+        f"{slack}buffered {report.buffered_s:.2f} s, underruns {report.underruns}"
     )

@@ -1,4 +1,4 @@
-"""What is played into the music while it is performed: a file or a microphone, tick by tick."""
+"""Live input of a performance: a file or a microphone, tick by tick."""
 
 from __future__ import annotations
 
@@ -11,55 +11,59 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from soundstage.apps.player.sound_devices import in_words, number_or_name, portaudio
+from soundstage.apps.player.sound_devices import number_or_name, portaudio, portaudio_errors
 from soundstage.audio.clips import read_audio
 from soundstage.graph.format import Format
 from soundstage.runners.sessions.injection import LiveInput, blocks
 
 
 class LiveSource(Protocol):
-    """What is heard, once it is open."""
+    """An open source of live audio."""
 
     def take(self) -> np.ndarray:
-        """What came in since it was last asked: float32 [heard_sample, channel], maybe nothing."""
+        """Returns the samples received since the last call.
+
+        Returns:
+            float32 [heard_sample, channel]; may hold no sample.
+        """
         ...
 
 
 class LiveSourceSpec(Protocol):
-    """What is to be heard, before it is opened."""
+    """A description of a live source, which opens it."""
 
     def check(self, format: Format) -> None:
-        """Refuses what cannot be heard, as far as that can be told beforehand."""
+        """Refuses a source that cannot be opened, as far as can be found out without opening it."""
         ...
 
     def open(self, format: Format) -> AbstractContextManager[LiveSource]:
-        """Opens it."""
+        """Opens the source; closes it after the block."""
         ...
 
 
 class _Blocks:
-    """A file, a chunk at a time."""
+    """A file as a live source: one chunk's length of it for each call."""
 
     def __init__(self, parts: Iterator[np.ndarray]) -> None:
         self._parts = parts
 
     def take(self) -> np.ndarray:
-        """The next chunk's length of it; nothing when it is over."""
+        """Returns the next chunk's length; no sample after the end of the file."""
         return next(self._parts)
 
 
 @dataclass(frozen=True)
 class FileSpec:
-    """A file: chunk 0 hears its first chunk, chunk 1 the second, and so on.
+    """An audio file as live input: the first tick hears its first chunk's length, and so on.
 
     Attributes:
-        path: any audio file.
+        path: an audio file in any format that `audio.clips` reads.
     """
 
     path: Path
 
     def check(self, format: Format) -> None:
-        """Reads it once.
+        """Refuses a file that cannot be read.
 
         Raises:
             InputError: as `audio.clips.read_audio`.
@@ -68,7 +72,7 @@ class FileSpec:
 
     @contextmanager
     def open(self, format: Format) -> Iterator[LiveSource]:
-        """Reads it."""
+        """Reads the file."""
         yield _Blocks(blocks(self._read(format), format))
 
     def _read(self, format: Format) -> np.ndarray:
@@ -77,7 +81,7 @@ class FileSpec:
 
 @dataclass(frozen=True)
 class MicrophoneSpec:
-    """A sound device that records; each chunk hears what came in since the one before.
+    """A recording sound device as live input: each tick hears the sound since the tick before.
 
     Attributes:
         device: a device's number or a part of its name; None = the system's default.
@@ -86,48 +90,49 @@ class MicrophoneSpec:
     device: str | None = None
 
     def check(self, format: Format) -> None:
-        """Refuses a device that is not there or cannot record.
+        """Refuses a device that does not exist or cannot record.
 
         Raises:
             UsageError: the extra `play` is not installed.
-            OutputError: there is no such device, or PortAudio is not there.
+            OutputError: there is no such device, or PortAudio is missing.
         """
-        self._found(portaudio())
+        self._query(portaudio())
 
     @contextmanager
     def open(self, format: Format) -> Iterator[LiveSource]:
-        """Records until it is closed.
+        """Records until the block ends.
 
         Raises:
             OutputError: the device cannot be opened.
         """
         library = portaudio()
-        found = self._found(library)
-        channels = format.channels if found["max_input_channels"] >= format.channels else 1
-        rate_hz = round(found["default_samplerate"])
+        device = self._query(library)
+        channels = format.channels if device["max_input_channels"] >= format.channels else 1
+        rate_hz = round(device["default_samplerate"])
         live = LiveInput(format, rate_hz, channels)
 
-        def heard(samples: np.ndarray, count: int, time: Any, status: Any) -> None:
-            # A driver may deliver anything; beyond full scale is a microphone that is too near.
+        def receive(samples: np.ndarray, count: int, time: Any, status: Any) -> None:
+            # Drivers may deliver NaN, and a microphone that is too near goes beyond full scale.
             live.write(np.clip(np.nan_to_num(samples), -1.0, 1.0))
 
-        with in_words(library, found["name"]):
+        with portaudio_errors(library, device["name"]):
             stream = library.InputStream(
                 samplerate=rate_hz,
                 channels=channels,
                 dtype="float32",
-                device=found["index"],
-                callback=heard,
+                device=device["index"],
+                callback=receive,
             )
         try:
-            with in_words(library, found["name"]):
+            with portaudio_errors(library, device["name"]):
                 stream.start()
             yield live
         finally:
             stream.close()
 
-    def _found(self, library: ModuleType) -> dict[str, Any]:
+    def _query(self, library: ModuleType) -> dict[str, Any]:
+        """Returns PortAudio's facts about the device."""
         name = "the microphone" if self.device is None else f"device {self.device!r}"
-        with in_words(library, name):
-            found: dict[str, Any] = library.query_devices(number_or_name(self.device), "input")
-        return found
+        with portaudio_errors(library, name):
+            device: dict[str, Any] = library.query_devices(number_or_name(self.device), "input")
+        return device

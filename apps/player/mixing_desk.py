@@ -1,4 +1,7 @@
-"""A performance on a terminal, steered by keys: the mixing desk. Textual is known here only."""
+"""The mixing desk: shows a performance on a terminal and steers it by keys.
+
+No other file imports textual.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ from textual.widgets import Footer, Input, Static
 
 from soundstage.apps.player import gauges
 from soundstage.apps.player.faders import Faders
-from soundstage.apps.player.lines import News, blamed
+from soundstage.apps.player.lines import Warnings, underrun_cause
 from soundstage.apps.player.performance import Performance
 from soundstage.apps.player.performer import ChunkReport
 from soundstage.errors import Error
@@ -31,30 +34,30 @@ METER_S = 0.1
 LINES = 3
 
 
-def watch_at_desk(performance: Performance) -> None:
-    """Shows the desk until the music is over or the player leaves.
+def show_mixing_desk(performance: Performance) -> None:
+    """Shows the mixing desk until the music is over or the user quits.
 
     Raises:
-        KeyboardInterrupt: it was left with Ctrl-C, or a polite kill.
-        RuntimeError: the desk itself failed.
+        KeyboardInterrupt: the user pressed Ctrl-C, or the process received SIGINT or SIGTERM.
+        RuntimeError: the mixing desk itself failed.
     """
-    desk = MixingDesk(performance)
-    with _stopping(desk.stop_soon):
-        desk.run(mouse=False)
-    if desk.stopped:
+    mixing_desk = MixingDesk(performance)
+    with _stop_on_signals(mixing_desk.stop_soon):
+        mixing_desk.run(mouse=False)
+    if mixing_desk.stopped:
         raise KeyboardInterrupt
-    if desk.return_code:
+    if mixing_desk.return_code:
         raise RuntimeError("the mixing desk failed")
 
 
 @contextmanager
-def _stopping(stop: Callable[[], None]) -> Iterator[None]:
-    """Calls `stop` for Ctrl-C and a polite kill from outside, so that the terminal is left sane."""
+def _stop_on_signals(stop: Callable[[], None]) -> Iterator[None]:
+    """Calls `stop` for SIGINT and SIGTERM, so that the terminal is restored."""
 
-    def heard(number: int, frame: FrameType | None) -> None:
+    def handle(number: int, frame: FrameType | None) -> None:
         stop()
 
-    before = {number: signal.signal(number, heard) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
@@ -62,27 +65,27 @@ def _stopping(stop: Callable[[], None]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _key(keys: str, action: str, said: str = "", shown_as: str | None = None) -> Binding:
-    """Keys that the desk hears before anything on it does, so that none overtakes another."""
-    return Binding(keys, action, said, show=bool(said), key_display=shown_as, priority=True)
+def _key(keys: str, action: str, label: str = "", shown_as: str | None = None) -> Binding:
+    """Returns a binding of the app that comes before those of its widgets, so keys keep order."""
+    return Binding(keys, action, label, show=bool(label), key_display=shown_as, priority=True)
 
 
 class MixingDesk(App[None]):
-    """Faders, meters and the last news.
+    """The terminal program: faders, meters and the last messages.
 
     Attributes:
-        stopped: whether it was ended by Ctrl-C rather than left.
+        stopped: whether Ctrl-C or a signal ended it.
     """
 
     ENABLE_COMMAND_PALETTE = False
-    AUTO_FOCUS = ""  # keys are for the faders, unless somebody asks for the line
+    AUTO_FOCUS = ""  # keys move the faders until the input line is opened
     CSS = """
     Screen { layout: vertical; }
     #title { height: auto; padding: 0 1; text-style: bold; background: $panel; }
     #scroll { height: 1fr; }
     #faders { height: auto; padding: 1 1 0 1; }
     #gauges { height: auto; padding: 0 1; }
-    #news { height: auto; padding: 0 3; color: $text-muted; }
+    #messages { height: auto; padding: 0 3; color: $text-muted; }
     #typed { display: none; height: 3; }
     #typed.open { display: block; }
     """
@@ -100,47 +103,47 @@ class MixingDesk(App[None]):
         _key("r", "reset", "reset"),
         _key("s", "save", "save"),
         _key("q", "quit", "quit"),
-        _key("escape", "close", "never mind"),
+        _key("escape", "close", "cancel"),
         _key("ctrl+c", "stop"),
     ]
 
     def __init__(self, performance: Performance) -> None:
         super().__init__()
         self.stopped = False
-        self._asked_to_stop = False
+        self._stop_requested = False
         self._performance = performance
-        self._faders = Faders(performance.graph, performance.performer, performance.mix)
+        self._faders = Faders(performance.graph, performance.performer, performance.prompts)
         self._typing: Literal["prompt", "value"] = "prompt"
-        self._made: ChunkReport | None = None
-        self._why = ""
-        self._news = News(performance)
+        self._report: ChunkReport | None = None
+        self._cause = ""
+        self._warnings = Warnings(performance)
         self._lines: list[str] = []
 
     def compose(self) -> ComposeResult:
-        """Lays the desk out."""
+        """Lays out the widgets."""
         yield Static(id="title")
         with VerticalScroll(id="scroll", can_focus=False):
             yield Static(id="faders")
             yield Static(id="gauges")
-            yield Static(id="news")
+            yield Static(id="messages")
         yield Input(id="typed", disabled=True)
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
-        """Begins to look at the performance."""
-        self.set_interval(LOOK_S, self._look)
-        self._look()
+        """Starts to follow the performance."""
+        self.set_interval(LOOK_S, self._update)
+        self._update()
 
     def stop_soon(self) -> None:
-        """Ends the desk at its next look; may be called from a signal's handler."""
-        self._asked_to_stop = True
+        """Ends the program within 0.1 s; may be called from a signal handler."""
+        self._stop_requested = True
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool:
-        """Whether a key does now what it is for: letters that are typed are no orders."""
+        """Whether a key acts now: letters typed into the input line do not."""
         typing = self.is_running and self.query_one("#typed", Input).has_class("open")
         return action == "stop" or (action == "close") == typing
 
-    # ---- what keys do
+    # ---- keys
 
     def action_select(self, step: int) -> None:
         """Moves the selection."""
@@ -152,19 +155,19 @@ class MixingDesk(App[None]):
         self._steer(lambda: self._faders.nudge(steps))
 
     def action_remove(self) -> None:
-        """Takes the selected prompt away."""
+        """Removes the selected prompt."""
         self._steer(self._faders.remove)
 
     def action_pause(self) -> None:
-        """Pauses, or goes on."""
+        """Pauses or resumes the music."""
         ring = self._performance.ring
         ring.pause(not ring.paused)
         self._draw()
 
     def action_reset(self) -> None:
-        """Begins anew."""
+        """Restarts the stream."""
         self._performance.performer.reset()
-        self._say("begins anew with the next chunk")
+        self._say("restarts with the next chunk")
 
     def action_save(self) -> None:
         """Saves the session."""
@@ -177,23 +180,23 @@ class MixingDesk(App[None]):
             self._say(f"saved {path}")
 
     def action_stop(self) -> None:
-        """Ends, as Ctrl-C does everywhere."""
+        """Ends the program as Ctrl-C does."""
         self.stopped = True
         self.exit()
 
     def action_type(self, what: Literal["prompt", "value"]) -> None:
-        """Opens the line for typing."""
+        """Opens the input line for a prompt or a value."""
         self._typing = what
         line = self.query_one("#typed", Input)
         line.placeholder = {"prompt": "a prompt, or prompt:weight", "value": "a number"}[what]
         line.value = ""
         line.disabled = False
         line.add_class("open")
-        self.set_focus(line)  # at once: what is typed next is for the line
+        self.set_focus(line)  # at once, so that the next key is for the line
         self.refresh_bindings()
 
     def action_close(self) -> None:
-        """Closes the line for typing."""
+        """Closes the input line."""
         line = self.query_one("#typed", Input)
         line.remove_class("open")
         line.disabled = True
@@ -201,12 +204,12 @@ class MixingDesk(App[None]):
         self.refresh_bindings()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Takes what was typed."""
+        """Applies the text of the input line."""
         text = event.value.strip()
         self.action_close()
         if text:
-            take = self._faders.add if self._typing == "prompt" else self._faders.type_value
-            self._steer(lambda: take(text))
+            apply = self._faders.add if self._typing == "prompt" else self._faders.type_value
+            self._steer(lambda: apply(text))
 
     def _steer(self, change: Callable[[], None]) -> None:
         try:
@@ -215,21 +218,21 @@ class MixingDesk(App[None]):
             self._say(str(error))
         self._draw()
 
-    # ---- what eyes see
+    # ---- display
 
-    def _look(self) -> None:
-        if self._asked_to_stop:
+    def _update(self) -> None:
+        if self._stop_requested:
             self.action_stop()
         elif self._performance.over:
             self.exit()
         while True:
             try:
-                self._made = self._performance.performer.made.get_nowait()
+                self._report = self._performance.performer.reports.get_nowait()
             except queue.Empty:
                 break
-            if self._made.ran_out:
-                self._why = blamed(self._made)
-            for line in self._news.about(self._made):
+            if self._report.ran_out:
+                self._cause = underrun_cause(self._report)
+            for line in self._warnings.about(self._report):
                 self._say(line)
         self._draw()
 
@@ -247,9 +250,9 @@ class MixingDesk(App[None]):
         self.query_one("#title", Static).update(Text(title, no_wrap=True, overflow="ellipsis"))
         self.query_one("#faders", Static).update(gauges.faders(self._faders.rows, width))
         picture = gauges.levels(ring.peaks(round(METER_S * rate_hz)).tolist(), width)
-        wanted_s = (performance.performer.ahead + 1) * format.chunk_s
-        picture.append(gauges.stock(ring.buffered_samples / rate_hz, wanted_s, self._made, width))
+        full_s = (performance.performer.ahead + 1) * format.chunk_s
+        picture.append(gauges.buffer(ring.buffered_samples / rate_hz, full_s, self._report, width))
         silent_s = ring.silent_samples / rate_hz
-        picture.append(gauges.underruns(ring.underruns, silent_s, self._why))
+        picture.append(gauges.underruns(ring.underruns, silent_s, self._cause))
         self.query_one("#gauges", Static).update(picture)
-        self.query_one("#news", Static).update(Text("\n".join(["", *self._lines])))
+        self.query_one("#messages", Static).update(Text("\n".join(["", *self._lines])))

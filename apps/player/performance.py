@@ -1,4 +1,4 @@
-"""Music that is being played: what whoever shows and steers it gets to see."""
+"""The performance: everything that a display of live music shows and steers."""
 
 from __future__ import annotations
 
@@ -14,53 +14,53 @@ from soundstage.apps.player.sink import Sink
 from soundstage.audio.standard_output import ReaderGone
 from soundstage.graph.plan import Graph
 
-# How long a sink may take to end, once the music has.
+# Seconds that a sink has to end after the music.
 PATIENCE_S = 5.0
 
 
 @dataclass(frozen=True)
 class Performance:
-    """Music that is being played, for whoever shows and steers it.
+    """Music that is being played.
 
     Attributes:
-        graph: what makes it.
-        performer: makes chunks.
-        ring: holds them.
-        sink: what they are heard through.
-        mix: the prompts at the beginning; None if the pipeline takes none.
-        save: where to save the session; None = nobody has said.
+        graph: the graph that makes it.
+        performer: makes the chunks.
+        ring: holds the chunks until they are heard.
+        sink: plays the ring.
+        prompts: the prompts at the start; None if the pipeline takes none.
+        save: the session file from the command line; None = none was given.
     """
 
     graph: Graph
     performer: Performer
     ring: Ring
     sink: Sink
-    mix: PromptMix | None
+    prompts: PromptMix | None
     save: Path | None
 
     @property
     def over(self) -> bool:
-        """Whether there is nothing more to show."""
-        return self.performer.fault is not None or self.sink.over or self.sink.fault is not None
+        """Whether the music has ended, or an error ended it."""
+        return self.performer.error is not None or self.sink.over or self.sink.error is not None
 
     def stop(self) -> None:
-        """Ends with a fade, and waits until that has been heard."""
+        """Ends the music with a fade; waits at most 5 s until the fade was heard."""
         self.performer.stop()
         self.ring.stop()
         deadline = time.monotonic() + PATIENCE_S
         while not self.sink.over and time.monotonic() < deadline:
             time.sleep(0.01)
 
-    def refuse_fault(self) -> None:
-        """Raises what ended the music before its time, if anything did.
+    def raise_error(self) -> None:
+        """Raises the error that ended the music early, if there is one.
 
         Raises:
-            Exception: what a stage or the sink raised. A listener that leaves is no fault.
+            Exception: the error of a stage or of the sink. A reader that leaves is none.
         """
-        fault = self.performer.fault or self.sink.fault
-        if fault is not None and not isinstance(fault, ReaderGone):
-            raise fault
+        error = self.performer.error or self.sink.error
+        if error is not None and not isinstance(error, ReaderGone):
+            raise error
 
 
-# Shows a performance until it is over or somebody wants no more.
+# Shows a performance until it is over or the user quits.
 Watch = Callable[[Performance], None]

@@ -1,4 +1,4 @@
-"""A performance into a program that plays it, into a pipe, or into a file."""
+"""Destinations of a performance: a player program, standard output, or a file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from soundstage.audio.wav import WavEncoder
 from soundstage.audio.writer import STANDARD_OUTPUT, AudioWriter, check_writer, open_writer
 from soundstage.errors import OutputError
 
-# What a player may take to play what it holds.
+# Seconds that a player has to play the audio it holds.
 PATIENCE_S = 10.0
 
 
@@ -26,7 +26,7 @@ class PlayerCommand:
     """A program that reads WAV from its standard input and plays it.
 
     Attributes:
-        command: the program and its options, as a shell has them.
+        command: the program and its options, quoted as for a shell.
     """
 
     command: str
@@ -36,41 +36,41 @@ class PlayerCommand:
         """The program and its arguments.
 
         Raises:
-            OutputError: the command has an open quote, or says nothing.
+            OutputError: the command has an open quote, or is empty.
         """
         try:
             words = shlex.split(self.command)
         except ValueError as error:
             raise OutputError(f"--to {self.command!r}: {error}") from error
         if not words:
-            raise OutputError("--to: names no program")
+            raise OutputError("--to is empty: name a program, such as 'aplay -q'")
         return words
 
     def check(self, sample_rate_hz: int, channels: int) -> None:
-        """Refuses a program that is not there.
+        """Refuses a program that does not exist.
 
         Raises:
             OutputError: there is no such program.
         """
         program = self.words[0]
         if shutil.which(program) is None:
-            raise OutputError(f"--to: there is no program {program!r}")
+            raise OutputError(f"--to {self.command!r}: there is no program {program!r}")
 
     @contextmanager
     def open(self, sample_rate_hz: int, channels: int) -> Iterator[Paced]:
-        """Starts the program; behind the block it is given the time to play what it holds.
+        """Starts the program; after the block it has 10 s to play the audio it holds.
 
         Raises:
-            OutputError: it cannot be started, or ended with a fault.
+            OutputError: the program cannot be started, or ended with an error.
         """
-        with tempfile.TemporaryFile() as said:
+        with tempfile.TemporaryFile() as messages:
             try:
-                # A session of its own: Ctrl-C is for us, who then end the music properly.
+                # In a session of its own, Ctrl-C does not reach it, and the music can fade out.
                 player = subprocess.Popen(
                     self.words,
                     stdin=subprocess.PIPE,
                     stdout=subprocess.DEVNULL,
-                    stderr=said,
+                    stderr=messages,
                     start_new_session=True,
                 )
             except OSError as error:
@@ -83,13 +83,13 @@ class PlayerCommand:
                 finally:
                     sink.close()
                     if not sink.over:
-                        player.kill()  # it takes nothing any more, and would keep us for ever
+                        player.kill()  # it has stopped reading, and would never end
             except BaseException:
                 player.terminate()
                 raise
             finally:
                 self._end(player)
-            self._refuse_failure(player, said)
+            self._check_status(player, messages)
 
     def _sink(self, pipe: IO[bytes], rate_hz: int, channels: int) -> Paced:
         name = self.words[0]
@@ -109,18 +109,18 @@ class PlayerCommand:
             player.kill()
             player.wait()
 
-    def _refuse_failure(self, player: subprocess.Popen[bytes], said: IO[bytes]) -> None:
+    def _check_status(self, player: subprocess.Popen[bytes], messages: IO[bytes]) -> None:
         if player.returncode == 0:
             return
-        said.seek(0)
-        lines = said.read()[-2000:].decode("utf-8", "replace").strip().splitlines()
+        messages.seek(0)
+        lines = messages.read()[-2000:].decode("utf-8", "replace").strip().splitlines()
         reason = f": {lines[-1]}" if lines else ""
-        raise OutputError(f"{self.words[0]} ended with status {player.returncode}{reason}")
+        raise OutputError(f"--to: {self.words[0]} ended with status {player.returncode}{reason}")
 
 
 @dataclass(frozen=True)
 class FileOutput:
-    """A file, or standard output, that gets the performance in real time.
+    """A file, or standard output, that is written in real time.
 
     Attributes:
         path: a .wav, .flac, .ogg or .mp3 file, or "-" for WAV on standard output.
@@ -129,7 +129,7 @@ class FileOutput:
     path: str
 
     def check(self, sample_rate_hz: int, channels: int) -> None:
-        """Refuses what cannot be written.
+        """Refuses a path that cannot be written.
 
         Raises:
             OutputError: as `audio.writer.open_writer`.
@@ -138,7 +138,7 @@ class FileOutput:
 
     @contextmanager
     def open(self, sample_rate_hz: int, channels: int) -> Iterator[Paced]:
-        """Opens it; a file appears when the block ends.
+        """Opens the file, which appears when the block ends, or standard output.
 
         Raises:
             OutputError: as `audio.writer.open_writer`.

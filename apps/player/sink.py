@@ -1,4 +1,4 @@
-"""What a performance is heard through: the one interface, and what keeps time without a card."""
+"""The interface of sinks, and a sink that keeps time without a sound card."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ import numpy as np
 from soundstage.audio.standard_output import ReaderGone
 from soundstage.errors import Error
 
-# As much as a sound card's buffer: what is with the reader already when the next block is due.
+# Audio that the reader holds when the next block is due: as much as a sound card's buffer.
 AHEAD_S = 0.2
 BLOCK_S = 0.02
-# Any player's clock is slower than this, so that the player itself decides on the pace.
+# Faster than real time by more than any player's clock, so that the player sets the pace.
 FASTER = 1.001
 
 
 class Source(Protocol):
-    """Where the samples come from. `apps.player.ring.Ring` is one."""
+    """A source of samples, such as `apps.player.ring.Ring`."""
 
     @property
     def finished(self) -> bool:
-        """Whether there is nothing more to hear."""
+        """Whether the music has ended and all of it was read."""
         ...
 
     def fill(self, out: np.ndarray) -> None:
@@ -33,18 +33,18 @@ class Source(Protocol):
 
 
 class Sink(Protocol):
-    """What pulls samples from a source at the pace of time.
+    """An output that pulls samples from a source in real time.
 
     Attributes:
-        name: what it is, for people.
-        late_blocks: blocks that came too late for the device itself, whoever is to blame.
+        name: the output, for messages.
+        late_blocks: blocks that came too late for the device, for whatever reason.
     """
 
     name: str
     late_blocks: int
 
     def start(self, source: Source) -> None:
-        """Begins to pull; returns at once.
+        """Starts to pull; returns at once.
 
         Raises:
             OutputError: the device cannot be opened.
@@ -52,35 +52,35 @@ class Sink(Protocol):
         ...
 
     @property
-    def fault(self) -> Exception | None:
-        """Why it does not pull any more; `ReaderGone` if who listened has left."""
+    def error(self) -> Exception | None:
+        """The error that ended the pulling, if any; `ReaderGone` if the reader left."""
         ...
 
     @property
     def over(self) -> bool:
-        """Whether it does not pull any more: all has been heard, or there is a fault."""
+        """Whether pulling has ended: all was played, or an error ended it."""
         ...
 
     def close(self) -> None:
-        """Ends, now."""
+        """Ends at once."""
         ...
 
 
 class Paced:
-    """Pulls as a sound card would, by the clock, and hands blocks to what writes them.
+    """A sink that pulls blocks in real time, by the clock, and writes them with a function.
 
-    A writer that takes its time, such as a pipe to a player, sets the pace; one that takes all at
-    once, such as a file, gets it in real time.
+    A function that waits, such as one that writes to a player's pipe, sets the pace.
     """
 
     def __init__(
         self, name: str, write: Callable[[np.ndarray], None], sample_rate_hz: int, channels: int
     ) -> None:
-        """Prepares; nothing is pulled yet.
+        """Pulls nothing yet.
 
         Args:
-            name: what it is, for people.
-            write: takes float32 [sample, channel]; may wait, and may raise what it likes.
+            name: the output, for messages.
+            write: writes float32 [sample, channel]; may wait, and may raise OSError, `Error` or
+                `ReaderGone`.
             sample_rate_hz: samples per second and channel.
             channels: audio channels.
         """
@@ -90,27 +90,27 @@ class Paced:
         self._rate_hz = sample_rate_hz
         self._channels = channels
         self._closing = threading.Event()
-        self._fault: Exception | None = None
+        self._error: Exception | None = None
         self._thread: threading.Thread | None = None
 
     def start(self, source: Source) -> None:
-        """Begins to pull; returns at once."""
-        # A daemon, since a player that takes nothing any more must not keep the process.
+        """Starts to pull; returns at once."""
+        # A daemon, since a player that reads no more must not keep the process alive.
         self._thread = threading.Thread(target=self._run, args=(source,), name="sink", daemon=True)
         self._thread.start()
 
     @property
-    def fault(self) -> Exception | None:
-        """Why it does not pull any more."""
-        return self._fault
+    def error(self) -> Exception | None:
+        """The error that ended the pulling, if any."""
+        return self._error
 
     @property
     def over(self) -> bool:
-        """Whether it does not pull any more."""
+        """Whether pulling has ended."""
         return self._thread is not None and not self._thread.is_alive()
 
     def close(self) -> None:
-        """Ends; waits for the block that is being written, but not for ever."""
+        """Ends; waits at most 5 s for the block that is being written."""
         self._closing.set()
         if self._thread is not None:
             self._thread.join(timeout=5.0)
@@ -118,9 +118,9 @@ class Paced:
     def _run(self, source: Source) -> None:
         try:
             self._pull(source)
-        # The outermost frame of the thread: who plays tells it, and ends.
+        # The outermost frame of the thread: `Performance.raise_error` raises it again.
         except (OSError, Error, ReaderGone) as error:
-            self._fault = error
+            self._error = error
 
     def _pull(self, source: Source) -> None:
         block = np.zeros((round(BLOCK_S * self._rate_hz), self._channels), np.float32)
@@ -129,7 +129,7 @@ class Paced:
         while not source.finished:
             if self._closing.wait(max(0.0, due_s - time.monotonic())):
                 return
-            # Who was kept waiting for long is not in a hurry afterwards.
+            # After a long wait, at most AHEAD_S of audio is written without a pause.
             due_s = max(due_s, time.monotonic() - AHEAD_S) + block_s
             source.fill(block)
             self._write(block)

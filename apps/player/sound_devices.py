@@ -1,6 +1,6 @@
-"""Sound devices, through PortAudio: the library, what there is, and what it says in our words.
+"""Sound devices through PortAudio: imports the library, lists devices, translates its errors.
 
-The only file that imports it.
+No other file imports sounddevice.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Literal
 
 from soundstage.errors import OutputError, UsageError
 
-_CURE = "`soundstage play --list-devices` shows what there is"
+_CURE = "`soundstage play --list-devices` lists the devices"
 
 
 @dataclass(frozen=True)
@@ -21,11 +21,11 @@ class Device:
     """A sound device that can play or record.
 
     Attributes:
-        index: its number.
-        name: its name, with the system's interface behind it.
-        channels: how many it has at most, of those asked for.
-        rate_hz: its own sample rate.
-        is_default: whether it is what is used if none is named.
+        index: PortAudio's number for the device.
+        name: the device's name and the system's sound interface, such as "USB Audio, ALSA".
+        channels: the most channels that it plays or records.
+        rate_hz: its default sample rate.
+        is_default: whether it is the system's default device.
     """
 
     index: int
@@ -36,14 +36,14 @@ class Device:
 
 
 def portaudio(otherwise: str = "") -> ModuleType:
-    """The library.
+    """Imports and returns the library sounddevice.
 
     Args:
-        otherwise: what can be done without it, with a comma in front; "" = nothing.
+        otherwise: an alternative to append to the error, with a comma in front; "" = none.
 
     Raises:
-        UsageError: the extra `play` is not installed.
-        OutputError: PortAudio itself is not.
+        UsageError: sounddevice is not installed; the extra `play` installs it.
+        OutputError: PortAudio itself is not installed.
     """
     try:
         import sounddevice
@@ -57,10 +57,10 @@ def portaudio(otherwise: str = "") -> ModuleType:
 
 
 def find_devices(kind: Literal["output", "input"] = "output") -> list[Device]:
-    """Every device that can play, or record.
+    """Returns all devices that can play ("output") or record ("input").
 
     Raises:
-        Exception: what `portaudio` raises.
+        Exception: as `portaudio`.
     """
     library = portaudio()
     systems = [str(api["name"]) for api in library.query_hostapis()]
@@ -82,21 +82,21 @@ def find_devices(kind: Literal["output", "input"] = "output") -> list[Device]:
 
 
 def number_or_name(device: str | None) -> int | str | None:
-    """A device as PortAudio wants it named; None = the system's default."""
+    """Returns a device as PortAudio's number or name; None = the system's default."""
     return int(device) if device is not None and device.isdecimal() else device
 
 
 @contextmanager
-def in_words(library: ModuleType, name: str, otherwise: str = "") -> Iterator[None]:
-    """Tells what PortAudio refuses within the block.
+def portaudio_errors(library: ModuleType, name: str, otherwise: str = "") -> Iterator[None]:
+    """Turns PortAudio's errors of the block into ours.
 
     Args:
-        library: it.
-        name: what is refused, for people.
+        library: sounddevice.
+        name: the device, for the message.
         otherwise: as for `portaudio`.
 
     Raises:
-        OutputError: it refused something.
+        OutputError: in place of a PortAudioError or ValueError of the block.
     """
     try:
         yield

@@ -13,6 +13,7 @@ import soundfile
 from evaluation.playing import Choice, performing
 from evaluation.sheet import sheet
 from soundstage.files import making_folder, replacing
+from soundstage.graph.scalar import Scalar, scalars
 from soundstage.runners.sessions.prompts import Text
 
 COMMAND = "python benchmarks/demo_examples.py --preset demo --output docs/demo"
@@ -85,7 +86,7 @@ def make_examples(choice: Choice, folder: Path, seconds: float) -> None:
         with replacing(folder / SHEET_FILE) as file:
             file.write(sheet(pictures))
         with replacing(folder / PAGE_FILE) as file:
-            file.write(page(graph.name, graph.spec.inputs, chunks * form.chunk_s).encode())
+            file.write(page(graph.name, scalars(graph), chunks * form.chunk_s).encode())
 
 
 def sound_file(folder: Path, example: Example) -> Path:
@@ -118,18 +119,16 @@ def write_ogg(path: Path, audio: np.ndarray, sample_rate_hz: int, title: str) ->
             file.write(np.clip(audio[start : start + BLOCK_SAMPLES], -1, 1))
 
 
-def page(name: str, controls: Mapping[str, object], seconds: float) -> str:
+def page(name: str, controls: Mapping[str, Scalar], seconds: float) -> str:
     """The page, in Markdown.
 
     Args:
         name: of the pipeline.
-        controls: the pipeline's defaults, which the examples are played with.
+        controls: the pipeline's scalar controls; the examples are played with their defaults.
         seconds: of each example.
     """
     played = ", ".join(
-        f"{control} {controls[control]}"
-        for control in ("temperature", "top_k", "guidance")
-        if control in controls
+        f"{name} {control.default}" for name, control in controls.items() if name != "seed"
     )
     rows = [
         f"| [{example.name}]({example.name}.ogg) | {example.title} | {example.seed} |"

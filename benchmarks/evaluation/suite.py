@@ -19,6 +19,7 @@ from evaluation.speed import speed_section
 from evaluation.table import Cell, Report, Section
 from evaluation.turns import turns_section
 from soundstage.graph.plan import Graph
+from soundstage.graph.scalar import scalars
 from soundstage.version import version
 
 
@@ -74,14 +75,11 @@ def _music(
 def _about(
     graph: Graph, weights: Mapping[str, Mapping[str, str]], material: Material, settings: Settings
 ) -> dict[str, Cell]:
-    defaults = graph.spec.inputs
     return {
         "pipeline": graph.name,
         "graph": graph.spec.digest()[:12],
         **{f"weights of {name}": found["digest"][:12] for name, found in weights.items()},
-        "temperature": defaults.get("temperature"),
-        "top_k": defaults.get("top_k"),
-        "guidance": defaults.get("guidance"),
+        **{name: control.default for name, control in scalars(graph).items()},
         "seed": settings.seed,
         "held-out pieces": len(material.pieces),
         "seconds of a window": material.window_s,

@@ -1,1 +1,1 @@
-"""A graph as people see it: text, Mermaid, SVG."""
+"""Drawings of a graph: text, Mermaid, SVG."""

@@ -1,4 +1,4 @@
-"""Where things stand in a drawing: layers from left to right, few crossings, nothing on top."""
+"""Layered layout: layers run from left to right, links cross little, no items overlap."""
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -10,11 +10,11 @@ SWEEPS = 12
 
 @dataclass(frozen=True)
 class Item:
-    """Something to place.
+    """A rectangle to place.
 
     Attributes:
-        key: its name; unique.
-        layer: its column, from 0.
+        key: a unique name.
+        layer: the column, from 0.
         width: pixels.
         height: pixels.
     """
@@ -27,11 +27,11 @@ class Item:
 
 @dataclass(frozen=True)
 class Link:
-    """A line from one item's right side to the left side of one in a later layer.
+    """A line from an item's right side to the left side of an item in a later layer.
 
     Attributes:
-        source: the key of the item it leaves.
-        target: the key of the item it reaches.
+        source: the key of the item where the line starts.
+        target: the key of the item where the line ends.
         leave: pixels between the source's top and the line.
         reach: pixels between the target's top and the line.
     """
@@ -44,11 +44,11 @@ class Link:
 
 @dataclass(frozen=True)
 class Placement:
-    """The answer of `place`.
+    """The vertical positions that `place` returns.
 
     Attributes:
         tops: each item's top, in pixels; the topmost is 0.
-        bends: for each link the heights at which it passes the layers between its ends.
+        bends: for each link the heights, in pixels, at which it passes the layers between its ends.
         height: pixels from the top of the topmost item to the bottom of the lowest.
     """
 
@@ -58,24 +58,24 @@ class Placement:
 
 
 def layers(needs: Mapping[str, Sequence[str]]) -> dict[str, int]:
-    """The layer of every node: one behind the last it needs.
+    """Returns the layer of every node: one more than the highest layer of a node that it reads.
 
     Args:
-        needs: for each node those it reads, all of which stand before it.
+        needs: for each node the nodes that it reads, all of which are earlier keys.
     """
-    found: dict[str, int] = {}
+    layer: dict[str, int] = {}
     for name, before in needs.items():
-        found[name] = 1 + max((found[other] for other in before), default=-1)
-    return found
+        layer[name] = 1 + max((layer[other] for other in before), default=-1)
+    return layer
 
 
 def place(items: Sequence[Item], links: Sequence[Link], gap: float) -> Placement:
-    """Orders each layer so that links cross little, then draws linked items level.
+    """Orders each layer so that links cross little, then moves linked items to the same height.
 
     A link that skips layers passes them through gaps kept free for it.
 
     Args:
-        items: what to place, in reading order, which decides where nothing else does.
+        items: the items, in reading order, which breaks ties.
         links: the lines between them.
         gap: least pixels between two items of a layer.
     """
@@ -104,7 +104,7 @@ def place(items: Sequence[Item], links: Sequence[Link], gap: float) -> Placement
 def _with_passages(
     items: Sequence[Item], links: Sequence[Link]
 ) -> tuple[list[Item], list[list[Link]]]:
-    """Cuts every link at the layers it skips, with an empty item in each."""
+    """Cuts every link at the layers that it skips, and adds an empty item in each of them."""
     layer = {item.key: item.layer for item in items}
     parts, chains = list(items), []
     for number, link in enumerate(links):
@@ -119,7 +119,7 @@ def _with_passages(
 
 
 def _stacked(column: Sequence[Item], gap: float) -> list[tuple[Item, float]]:
-    """Items below each other, around 0."""
+    """Stacks items from top to bottom, centred on 0."""
     top = -(sum(item.height for item in column) + gap * (len(column) - 1)) / 2
     placed = []
     for item in column:
@@ -131,7 +131,7 @@ def _stacked(column: Sequence[Item], gap: float) -> list[tuple[Item, float]]:
 def _wishes(
     hops: Sequence[Link], tops: Mapping[str, float], leftwards: bool
 ) -> Callable[[Item], float]:
-    """The top at which an item's links would be level, by what stands on one side of it."""
+    """Returns a function from an item to the top at which its links on one side are level."""
     by_item: dict[str, list[tuple[str, float]]] = defaultdict(list)
     for hop in hops:
         near, far = (hop.source, hop.target) if leftwards else (hop.target, hop.source)
@@ -148,7 +148,7 @@ def _wishes(
 
 
 def _settled(column: Sequence[Item], wish: Callable[[Item], float], gap: float) -> dict[str, float]:
-    """Tops as near to the wishes as order and gaps allow: least squares by pooling neighbours."""
+    """Returns the tops nearest to the wishes that keep order and gaps (pooled least squares)."""
     pools: list[tuple[float, list[tuple[Item, float]]]] = []
     depth = 0.0
     for item in column:

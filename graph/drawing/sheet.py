@@ -1,4 +1,4 @@
-"""The plan of a drawing: how large everything is, where it stands and where feedback runs."""
+"""The layout of a drawing: sizes, positions and the lines of feedback."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from soundstage.graph.legible import legible, wrapped
 from soundstage.graph.plan import FromClock, FromControl, FromPast, FromStage, Graph, Node
 from soundstage.graph.port import Port
 
-# Pixels. Letters are counted, not measured, so widths are generous for any font.
+# Pixels. Letters are counted, not measured, so these widths suffice for any font.
 LETTER = 6.7  # one letter of a port's name, 11 px and monospaced
 SMALL = 5.8  # one letter of 9.5 px
 NAME = 9.0  # one letter of a stage's name
@@ -28,15 +28,15 @@ LEAST_WIDTH = 320.0
 
 @dataclass(frozen=True)
 class Lane:
-    """The line along which one port is fed back.
+    """The line of one fed-back port: right, down, back below the stages, and up to its readers.
 
     Attributes:
         source: the port and its first value.
-        start: where the line leaves its stage, x and y.
-        down: x of its way down.
-        level: y of its way back.
-        ends: for each x of a way up, the points at which it reaches inputs, topmost first;
-            the leftmost way up comes first.
+        start: x and y at which the line leaves its stage.
+        down: x of the stretch that runs down.
+        level: y of the stretch that runs back.
+        ends: for each x of a stretch that runs up, the points at which it reaches inputs, topmost
+            first; the leftmost stretch comes first.
     """
 
     source: FromPast
@@ -48,21 +48,21 @@ class Lane:
 
 @dataclass(frozen=True)
 class Sheet:
-    """One graph on paper.
+    """The layout of one graph, in pixels.
 
     Attributes:
-        graph: what is drawn.
-        note: the pipeline's note, in lines that fit.
+        graph: the graph.
+        note: the pipeline's note, wrapped to the width.
         items: stages as "stage.NAME", controls as "in.NAME", clocks as "clock.NAME", outputs as
             "outputs.NAME".
         links: the lines within a tick.
         bends: for each link the heights at which it passes the layers between its ends.
-        tops: y of every item.
+        tops: y of every item's top.
         left: x of every layer's left side.
         right: x of every layer's right side.
-        lanes: the lines to the next tick.
-        width: of the sheet.
-        height: of the sheet.
+        lanes: the lines of feedback.
+        width: the sheet's width.
+        height: the sheet's height.
     """
 
     graph: Graph
@@ -78,18 +78,18 @@ class Sheet:
     height: float
 
     def side(self, key: str, leaving: bool) -> float:
-        """The x at which lines leave an item, or reach it."""
+        """Returns the x at which lines leave an item, or reach it."""
         return (self.right if leaving else self.left)[self.items[key].layer]
 
 
 def lay_out(graph: Graph) -> Sheet:
-    """Places everything there is to draw of a graph."""
+    """Lays out a graph."""
     items = _items(graph)
     links = _links(graph)
     placement = place(list(items.values()), links, GAP_Y)
     past = [_Feedback.of(graph, items, source) for source in graph.feedback().values()]
-    # The line that reaches back least runs innermost, so that lines cross little.
-    past.sort(key=lambda one: one.layer - min(one.readers))
+    # The line that spans the fewest layers runs innermost, so that lines cross little.
+    past.sort(key=lambda line: line.layer - min(line.readers))
     left, right = _columns(items, past)
     width = max(right[-1] + MARGIN + STEP * len(past), LEAST_WIDTH)
     note = wrapped(graph.spec.note, int((width - 2 * MARGIN) / NOTE))
@@ -102,13 +102,13 @@ def lay_out(graph: Graph) -> Sheet:
 
 
 def default_text(graph: Graph, name: str, most: int) -> str:
-    """A control's default as the file has it, cut to `most` letters."""
+    """Returns a control's default as JSON, cut to `most` letters."""
     text = legible(json.dumps(graph.spec.inputs[name], ensure_ascii=False))
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def pill_text(graph: Graph, key: str) -> tuple[str, str]:
-    """The two lines in a control's, a clock's or an output's pill."""
+    """Returns the two lines of text of a control, a clock or an output."""
     origin, _, name = key.partition(".")
     if origin == "in":
         return name, default_text(graph, name, 18)
@@ -116,30 +116,30 @@ def pill_text(graph: Graph, key: str) -> tuple[str, str]:
 
 
 def short_type(port: Port, dims: Mapping[str, int]) -> str:
-    """A port's type in few letters: "int32 50x16"."""
+    """Returns a port's dtype and sizes: "int32 50x16"."""
     sizes = [str(dims[name]) if name in dims else name for name in port.shape]
     return " ".join([port.dtype, "x".join(sizes)]).strip()
 
 
 def lane_text(source: FromPast) -> str:
-    """What is written on a line of feedback."""
+    """Returns the label of a line of feedback."""
     return f"{source.port}: delay 1, init {source.init}"
 
 
 def row_middle(number: int) -> float:
-    """The middle of a stage's port, below the stage's top."""
+    """Returns the distance from a stage's top to the middle of its port `number`, from 0."""
     return HEAD + ROW * (number + 0.5)
 
 
 def _items(graph: Graph) -> dict[str, Item]:
-    """Stages, controls left of their first reader, outputs right of their stage."""
+    """Returns all items: controls left of their first reader, outputs right of their stage."""
     needs = {
         node.name: [s.stage for s in node.sources.values() if isinstance(s, FromStage)]
         for node in graph.nodes.values()
     }
     outside = _outside(graph)
     shift = 1 if outside else 0
-    layer = {name: found + shift for name, found in layers(needs).items()}
+    layer = {name: number + shift for name, number in layers(needs).items()}
     items = [
         Item(key, min(layer[reader] for reader in readers) - 1, _pill_width(graph, key), PILL)
         for key, readers in outside.items()
@@ -155,14 +155,14 @@ def _items(graph: Graph) -> dict[str, Item]:
 
 
 def _outside(graph: Graph) -> dict[str, list[str]]:
-    """The controls and clocks that are read, each with the stages that read it."""
-    found: dict[str, list[str]] = {}
+    """Returns the controls and clocks that stages read, each with the names of its readers."""
+    readers: dict[str, list[str]] = {}
     for node in graph.nodes.values():
         for key in node.inputs:
             source = node.sources[key]
             if isinstance(source, FromControl | FromClock):
-                found.setdefault(str(source), []).append(node.name)
-    return found
+                readers.setdefault(str(source), []).append(node.name)
+    return readers
 
 
 def _links(graph: Graph) -> list[Link]:
@@ -187,7 +187,7 @@ def _leave(graph: Graph, source: FromStage | FromPast) -> float:
 
 
 def _letters(text: str) -> int:
-    """Letters of a text; those of Chinese, Japanese and Korean are twice as wide."""
+    """Returns a text's width in letters; letters of Chinese, Japanese and Korean count twice."""
     return sum(2 if east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
@@ -215,12 +215,12 @@ def _pill_width(graph: Graph, key: str) -> float:
 
 @dataclass(frozen=True)
 class _Feedback:
-    """A fed-back port and who reads it, before it has a place."""
+    """A fed-back port and its readers, before its line is laid out."""
 
     source: FromPast
     layer: int
     leave: float
-    readers: Mapping[int, Sequence[tuple[str, float]]]  # by layer: item and input's middle
+    readers: Mapping[int, Sequence[tuple[str, float]]]  # by layer: item's key and input's middle
 
     @classmethod
     def of(cls, graph: Graph, items: Mapping[str, Item], past: FromPast) -> "_Feedback":
@@ -238,12 +238,12 @@ class _Feedback:
 def _columns(
     items: Mapping[str, Item], past: Sequence[_Feedback]
 ) -> tuple[list[float], list[float]]:
-    """Left and right of every layer; upright lines of feedback get room in the gaps."""
+    """Returns the left and right of every layer; the gaps have room for feedback."""
     left, right = [], []
     x = MARGIN
     for layer in range(1 + max((item.layer for item in items.values()), default=0)):
-        ups = sum(layer in one.readers for one in past)
-        downs = sum(one.layer == layer - 1 for one in past)
+        ups = sum(layer in line.readers for line in past)
+        downs = sum(line.layer == layer - 1 for line in past)
         x += STEP * (ups + downs) + (GAP_X if layer or ups else 0)
         left.append(x)
         x += max((item.width for item in items.values() if item.layer == layer), default=0.0)
@@ -254,7 +254,7 @@ def _columns(
 def _bottoms(
     items: Mapping[str, Item], links: Sequence[Link], placement: Placement, head: float
 ) -> dict[int, float]:
-    """How far down every layer is taken, by items or by lines that pass it."""
+    """Returns the lowest y of every layer that an item or a passing line takes."""
     bottoms: dict[int, float] = {}
     for item in items.values():
         end = head + placement.tops[item.key] + item.height
@@ -272,18 +272,18 @@ def _lanes(
     left: Sequence[float],
     right: Sequence[float],
 ) -> list[Lane]:
-    """Gives every fed-back port a way below all that stands between its ends."""
+    """Routes the line of every fed-back port below all items between its ends."""
     lanes = []
-    for number, one in enumerate(past):
-        span = range(min(one.layer, *one.readers), max(one.layer, *one.readers) + 1)
+    for number, line in enumerate(past):
+        span = range(min(line.layer, *line.readers), max(line.layer, *line.readers) + 1)
         level = max(bottoms[layer] for layer in span) + LANE
         bottoms.update(dict.fromkeys(span, level))
         before = past[:number]
-        down = right[one.layer] + PAD + STEP * sum(other.layer == one.layer for other in before)
+        down = right[line.layer] + PAD + STEP * sum(other.layer == line.layer for other in before)
         ends = {}
-        for layer in sorted(one.readers):
+        for layer in sorted(line.readers):
             up = left[layer] - PAD - 4 - STEP * sum(layer in other.readers for other in before)
-            ends[up] = sorted((left[layer], tops[key] + y) for key, y in one.readers[layer])
-        start = (right[one.layer], tops[f"stage.{one.source.stage}"] + one.leave)
-        lanes.append(Lane(one.source, start, down, level, ends))
+            ends[up] = sorted((left[layer], tops[key] + y) for key, y in line.readers[layer])
+        start = (right[line.layer], tops[f"stage.{line.source.stage}"] + line.leave)
+        lanes.append(Lane(line.source, start, down, level, ends))
     return lanes

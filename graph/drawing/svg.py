@@ -1,4 +1,4 @@
-"""A graph as one SVG file: nothing to fetch, readable by day and by night."""
+"""A graph as one self-contained SVG, with light and dark colours."""
 
 from collections.abc import Iterator, Sequence
 from html import escape
@@ -68,9 +68,9 @@ text { font-family: ui-sans-serif, system-ui, 'Segoe UI', Helvetica, Arial, sans
 def draw_svg(graph: Graph) -> str:
     """Draws a graph as a self-contained SVG.
 
-    Layers run from left to right; ports carry their names, outputs their types. What crosses to
-    the next tick is dashed and runs back below the stages. Colours follow the reader's light or
-    dark setting. Equal graphs give equal text.
+    Layers run from left to right; inputs show their names, outputs their names and types. Feedback
+    is dashed and runs back below the stages. Colours follow the reader's light or dark setting.
+    Equal graphs give equal text.
 
     Returns:
         An `<svg>` element, without a last newline.
@@ -148,9 +148,9 @@ def _stage(sheet: Sheet, node: Node) -> Iterator[str]:
 
 def _output(sheet: Sheet, node: Node, name: str, x: float, y: float) -> Iterator[str]:
     port, dims = node.outputs[name], sheet.graph.format.dims
-    said = f"{node.name}.{name}: {port.kind} {port.spelled_shape(dims)} {port.dtype}"
+    title = f"{node.name}.{name}: {port.kind} {port.spelled_shape(dims)} {port.dtype}"
     past = any(str(lane.source) == f"{node.name}.{name}" for lane in sheet.lanes)
-    yield f"<g><title>{escape(said)}</title>"
+    yield f"<g><title>{escape(title)}</title>"
     yield _text("port mono", x - PAD, y - 1, name, "end")
     yield _text("small mono", x - PAD, y + 11, short_type(port, dims), "end")
     style = "dot-past" if past else "dot"
@@ -167,7 +167,7 @@ def _arrow(source: Source, x: float, y: float) -> str:
 
 
 def _link(sheet: Sheet, link: Link, bends: Sequence[float]) -> str:
-    """A line that swings between layers and runs level past what stands in them."""
+    """Draws a line that curves between layers and is level within them."""
     x, y = sheet.side(link.source, True), sheet.tops[link.source] + link.leave
     path = f"M{x:.1f} {y:.1f}"
     ends = [*bends, sheet.tops[link.target] + link.reach]
@@ -181,7 +181,7 @@ def _link(sheet: Sheet, link: Link, bends: Sequence[float]) -> str:
 
 
 def _lane(lane: Lane) -> Iterator[str]:
-    """A dashed line from a port, down, back below the stages, and up to each of its readers."""
+    """Draws a dashed line from a port down, back below the stages, and up to each reader."""
     level, (right, start) = lane.level, lane.start
     for number, (up, ends) in enumerate(lane.ends.items()):
         first, *others = ends
@@ -196,7 +196,7 @@ def _lane(lane: Lane) -> Iterator[str]:
 
 
 def _dashed(points: Sequence[tuple[float, float]]) -> str:
-    """A line along upright and level stretches, with its corners rounded."""
+    """Draws a dashed line of vertical and horizontal stretches, with rounded corners."""
     path = f"M{points[0][0]:.1f} {points[0][1]:.1f}"
     for (before, (x, y)), (_, after) in pairwise(pairwise(points)):
         (ax, ay), (bx, by) = _towards((x, y), before), _towards((x, y), after)
@@ -212,6 +212,6 @@ def _towards(start: tuple[float, float], end: tuple[float, float]) -> tuple[floa
     return start[0] + dx * share, start[1] + dy * share
 
 
-def _text(style: str, x: float, y: float, said: str, anchor: str = "start") -> str:
+def _text(style: str, x: float, y: float, text: str, anchor: str = "start") -> str:
     where = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
-    return f'<text class="{style}" {where}>{escape(said)}</text>'
+    return f'<text class="{style}" {where}>{escape(text)}</text>'

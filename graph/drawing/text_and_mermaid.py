@@ -1,4 +1,4 @@
-"""A graph as people see it: text for a terminal, Mermaid for a document, SVG for a browser."""
+"""Drawings of a graph: text for a terminal, Mermaid for a document, SVG for a browser."""
 
 import json
 import textwrap
@@ -20,8 +20,8 @@ _FED_NOW, _FED_PAST = "◀──", "◀╌╌"
 def draw_text(graph: Graph) -> str:
     """Draws a graph for a terminal of 100 columns.
 
-    Stages stand in the order in which a tick needs them. Each input says where it comes from,
-    each output its type and where it goes; what crosses to the next tick is dashed.
+    Stages appear in the order of a tick. Each input shows its source, each output its type and its
+    readers; feedback is dashed.
 
     Returns:
         Unicode text without a last newline; at most `WIDTH` columns unless a name is longer.
@@ -44,9 +44,9 @@ def _controls(graph: Graph) -> Iterator[str]:
         name: _type(control.port, graph.format.dims) for name, control in graph.controls.items()
     }
     width, type_width = _widest(types), _widest(types.values())
-    for name, said in types.items():
+    for name, type_text in types.items():
         room = max(WIDTH - width - type_width - 7, 12)
-        yield f"  {name:{width}}  {said:{type_width}} = {default_text(graph, name, room)}"
+        yield f"  {name:{width}}  {type_text:{type_width}} = {default_text(graph, name, room)}"
 
 
 def _box(graph: Graph, node: Node) -> list[str]:
@@ -111,8 +111,8 @@ def _widest(names: Iterable[str]) -> int:
 def draw_mermaid(graph: Graph) -> str:
     """Draws a graph as a Mermaid flowchart, for Markdown.
 
-    Controls are stadiums, the clock a hexagon, outputs slanted; what crosses to the next tick is
-    dotted and says "delay 1".
+    Controls are stadiums, the clock a hexagon, outputs slanted; feedback is dotted and labelled
+    "delay 1".
 
     Returns:
         The diagram's source, without a code fence or a last newline.

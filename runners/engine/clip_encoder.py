@@ -10,7 +10,12 @@ import numpy as np
 from soundstage.errors import ModelError
 from soundstage.graph.plan import Graph
 from soundstage.graph.state import State
-from soundstage.runners.sessions.continuation import LEAD_S, Continuer, NotContinuable, find_ends
+from soundstage.runners.sessions.continuation import (
+    LEAD_S,
+    ClipContinuer,
+    NotContinuable,
+    find_ends,
+)
 
 LOGGER = logging.getLogger("soundstage.serve")
 
@@ -24,7 +29,7 @@ class ClipEncoder:
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
-        self._continuer: Continuer | None = None
+        self._continuer: ClipContinuer | None = None
         # One thread at a time may use the encoder.
         self._lock = asyncio.Lock()
 
@@ -73,7 +78,7 @@ class ClipEncoder:
     def _encode(self, audio: np.ndarray) -> State:
         try:
             if self._continuer is None:
-                self._continuer = Continuer(self._graph)
+                self._continuer = ClipContinuer(self._graph)
             return self._continuer.state(audio)
         except (ModelError, NotContinuable):
             raise

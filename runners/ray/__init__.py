@@ -1,1 +1,1 @@
-"""Ticks executed by Ray actors, on one machine or many."""
+"""Executes ticks with Ray actors, on one machine or several."""

@@ -1,4 +1,4 @@
-"""One replica of a stage in a process of its own: messages in, messages out."""
+"""The Ray actor: one replica of a stage in its own process."""
 
 from __future__ import annotations
 
@@ -18,41 +18,42 @@ from soundstage.runners.wiring import Wiring, origins
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# The group of calls that run beside those that compute.
-ASIDE = "aside"
-GIVEN_UP = 64
+# The concurrency group of short calls, which run in parallel with the computing ones.
+SHORT_CALLS = "short_calls"
+# How many of the last cancelled ticks an actor remembers.
+CANCELLED = 64
 
 
 @dataclass(frozen=True)
 class StageCall:
-    """What a replica is asked to do in one tick, beside the messages that it reads.
+    """A request to a replica for one tick, without the messages that it reads.
 
     Attributes:
         streams: one name a row of the whole tick.
         chunks: one chunk index a row of the whole tick.
-        rows: the rows this replica makes, as first and behind the last.
-        parts: how many of the buffers belong to each of the stage's origins, in their order.
-        flight: the number of the tick under way, to give it up by.
-        sent_s: when the driver asked, on the clock of `runners.spans.now_s`.
+        rows: the rows of this replica: the first, and the one after the last.
+        parts: the number of buffers of each of the stage's origins, in their order.
+        number: the number of the tick in flight, to cancel it by.
+        sent_s: when the driver sent the request, by `runners.spans.now_s`.
     """
 
     streams: tuple[str, ...]
     chunks: tuple[int, ...]
     rows: tuple[int, int]
     parts: tuple[int, ...]
-    flight: int
+    number: int
     sent_s: float
 
 
 @dataclass(frozen=True)
 class StageReport:
-    """What there is to tell of an answer beside its message.
+    """The report on an answer, without its message.
 
     Attributes:
-        seconds: how long the stage took; 0.0 when its last output was reused.
-        spans: what happened when.
-        failure: why there is no message; a value rather than raised, since Ray prints the
-            traceback of whatever nobody asks for.
+        seconds: the time of the stage's call; 0.0 if an earlier output was reused.
+        spans: the spans of the replica.
+        failure: why there is no message. It is returned, not raised, as Ray prints the traceback
+            of every error whose result is not fetched.
     """
 
     seconds: float = 0.0
@@ -61,12 +62,11 @@ class StageReport:
 
 
 class StageActor:
-    """Answers for one replica of one stage.
+    """One replica of one stage.
 
-    It is given everything it needs at birth and keeps nothing that matters: when its process dies,
-    another is made with the same arguments, and asked the same again it gives the same bytes. The
-    stage itself is built when it is first needed, so that a fault of its constructor is told to
-    who asks rather than tried again for ever.
+    The actor has no state that matters: if its process dies, Ray restarts it with the same
+    arguments, and the same request gives the same bytes again. The stage is built at its first use,
+    so that an error of its constructor reaches the caller and does not restart the actor forever.
     """
 
     def __init__(
@@ -79,28 +79,28 @@ class StageActor:
         self._remembered = remembered
         self._host: Host | None = None
         self._idle_since_s = now_s()
-        self._given_up: deque[int] = deque(maxlen=GIVEN_UP)
+        self._cancelled: deque[int] = deque(maxlen=CANCELLED)
         self._answered = False
 
     def build(self) -> dict[str, str] | None:
-        """Builds the stage, if that has not been done; digest and note of its weights."""
+        """Builds the stage if it is not built; returns digest and note of its weights."""
         return self._built().weights
 
     def process_id(self) -> int:
-        """The process that this actor lives in at present."""
+        """Returns the id of the actor's current process."""
         return os.getpid()
 
     def is_ready(self) -> bool:
-        """Whether it has answered before, so that nothing is left to build or to compile."""
+        """Whether the actor has answered before, so that all is built and compiled."""
         return self._answered
 
-    def give_up(self, flight: int) -> None:
-        """Does not begin what belongs to a tick that nobody waits for any more.
+    def cancel(self, number: int) -> None:
+        """Skips all later calls of a cancelled tick.
 
-        Runs beside `answer`. Ray's own cancelling leaves a gap in the order of calls, at which an
-        actor then waits for ever.
+        Runs in parallel with `answer`. Ray's own cancellation leaves a gap in the order of calls,
+        and the actor would wait for the missing call forever.
         """
-        self._given_up.append(flight)
+        self._cancelled.append(number)
 
     def answer(
         self, request: StageCall, *buffers: pa.Buffer | None
@@ -108,20 +108,20 @@ class StageActor:
         """Runs the stage for its rows of one tick.
 
         Args:
-            request: what to do.
-            buffers: the messages of every origin, the parts of one behind each other; None where
-                an origin failed.
+            request: the request.
+            buffers: the messages of every origin, one for each of its replicas; None where an
+                origin failed.
 
         Returns:
-            The stage's message, or None when it failed or an origin did, and what to tell of it.
+            The stage's message, or None if the stage or an origin failed, and the report.
         """
         present = [buffer for buffer in buffers if buffer is not None]
-        if len(present) < len(buffers) or request.flight in self._given_up:
+        if len(present) < len(buffers) or request.number in self._cancelled:
             return None, StageReport()
         try:
             return self._answer(request, present)
         except StageFailed as failure:
-            # The cause may be of a class that does not travel; its text is in the reason.
+            # Without the cause, whose class may not be picklable; the reason has its text.
             return None, StageReport(
                 failure=StageFailed(failure.stage, failure.chunks, failure.reason)
             )

@@ -1,4 +1,4 @@
-"""The Ray cluster behind a runner: one that is running, or one started here for as long."""
+"""The connection to a Ray cluster: a running one, or one started for the runner."""
 
 from __future__ import annotations
 
@@ -12,40 +12,41 @@ from ray._private import ray_constants
 
 from soundstage.errors import Error
 
-# Everything that Ray serves stays on this machine unless an address says otherwise.
+# A local cluster listens on this address only.
 LOOPBACK = "127.0.0.1"
 
 
 class ClusterError(Error):
-    """There is no Ray cluster to work with."""
+    """No Ray cluster can be reached or started."""
 
     exit_code = 4
 
 
 @contextmanager
 def cluster(address: str | None = None, dashboard: bool = False) -> Iterator[bool]:
-    """Connects to Ray for as long as the block runs.
+    """Connects to Ray until the block ends.
 
-    A connection that this process already has is used and left alone. Without an address, a local
-    cluster is started: it listens on the loopback interface, keeps Ray's token authentication on,
-    and ends with the block, or with this process however that ends.
+    An existing connection of this process is used and left open. Without an address, a local
+    cluster is started: it listens on the loopback interface, uses Ray's token authentication, and
+    ends with the block, or with this process if it is killed.
 
     Args:
         address: a running cluster, "auto" or "host:port"; None starts a local one.
         dashboard: whether a local cluster serves Ray's dashboard, on the loopback interface.
 
     Yields:
-        Whether the cluster was started here, and everything in it ends with the block.
+        Whether the cluster was started here and ends with the block.
 
     Raises:
-        ClusterError: there is no cluster at the address, or none could be started.
+        ClusterError: there is no cluster at the address, or no cluster could be started.
     """
-    # A tick that is asked for again leaves answers that nobody fetches. Ray would print each.
+    # A tick that is requested again leaves results that are never fetched; Ray would print each.
     os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")
     if ray.is_initialized():
         if address is not None:
             raise ClusterError(
-                f"--ray-address {address}: this process is connected to a Ray cluster already"
+                f"--ray-address {address}: this process is connected to a Ray cluster already: "
+                "disconnect it first with ray.shutdown()"
             )
         yield False
         return
@@ -57,7 +58,7 @@ def cluster(address: str | None = None, dashboard: bool = False) -> Iterator[boo
 
 
 def _connect(address: str | None, dashboard: bool) -> None:
-    # Ray's own lines on standard error would run into our progress bar.
+    # Ray's log lines on standard error would break the progress bar.
     try:
         if address is not None:
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
@@ -79,14 +80,14 @@ def _connect(address: str | None, dashboard: bool) -> None:
 
 @contextmanager
 def _kept_on_loopback() -> Iterator[None]:
-    """Keeps Ray from replacing the loopback address by the machine's outward one.
+    """Keeps Ray from replacing the loopback address by the machine's external one.
 
-    It does so wherever it takes clusters for supported, and then serves every interface. What it
-    goes by it reads from the environment when it is imported, which is too early for us.
+    Where Ray supports clusters, it replaces the address and listens on every interface. Its setting
+    is an environment variable, which it reads when it is imported: too early for this process.
     """
-    supported = ray_constants.ENABLE_RAY_CLUSTER
+    before = ray_constants.ENABLE_RAY_CLUSTER
     ray_constants.ENABLE_RAY_CLUSTER = False
     try:
         yield
     finally:
-        ray_constants.ENABLE_RAY_CLUSTER = supported
+        ray_constants.ENABLE_RAY_CLUSTER = before

@@ -1,4 +1,4 @@
-"""From `[placement]` to where Ray puts each replica: bundles of resources, and actor options."""
+"""Turns `[placement]` into Ray's terms: bundles of resources, and options of actors."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _GRAIN = 10_000
 
 @dataclass
 class Bundle:
-    """Resources that Ray sets aside on one machine.
+    """Resources that Ray reserves on one machine.
 
     Attributes:
-        resources: how much of what, by Ray's names.
-        labels: what the machine must be labelled with.
+        resources: amounts by Ray's names of resources.
+        labels: the labels that the machine must have.
         users: the stages whose replicas share the bundle, one entry a replica.
     """
 
@@ -38,15 +38,15 @@ class Bundle:
 
 
 @dataclass(frozen=True)
-class Seat:
-    """Where one replica goes.
+class Slot:
+    """The place of one replica in the cluster.
 
     Attributes:
-        stage: whose replica.
-        replica: which one, from 0; spares are counted behind those that are asked.
-        platform: "cpu", "gpu" or "tpu": the device that it looks for in its process.
-        bundle: index of its bundle; None = anywhere, it takes nothing that is counted.
-        gpus: its own share of the bundle's GPU; None = an equal share of what others leave.
+        stage: the stage's name.
+        replica: the number of the replica, from 0; spares have the numbers after the replicas.
+        platform: "cpu", "gpu" or "tpu": the device that the replica uses in its process.
+        bundle: index of its bundle; None = on any machine, with no reserved resources.
+        gpus: its share of the bundle's GPU; None = an equal part of what explicit shares leave.
     """
 
     stage: str
@@ -57,25 +57,25 @@ class Seat:
 
 
 @dataclass(frozen=True)
-class Seating:
-    """Every replica's seat, and the bundles that must be had for it."""
+class SlotPlan:
+    """The slots of all replicas, and the bundles that they need."""
 
-    seats: tuple[Seat, ...]
+    slots: tuple[Slot, ...]
     bundles: tuple[Bundle, ...]
 
 
-def seat(nodes: Iterable[Node], has_gpu: bool) -> Seating:
-    """Deals bundles to replicas; nothing is asked of Ray yet.
+def plan_slots(nodes: Iterable[Node], has_gpu: bool) -> SlotPlan:
+    """Assigns bundles to replicas; reserves nothing.
 
     Stages that name the same GPU ("gpu:1", on machines of the same label) share one bundle with
-    one GPU; every replica and every spare of a bare "gpu" gets a bundle of its own. "auto" is
-    "gpu:0" where the cluster has a GPU, else "cpu", as it is in-process.
+    one GPU; every replica and every spare of a bare "gpu" gets its own bundle. "auto" is "gpu:0"
+    if the cluster has a GPU, else "cpu", as in-process.
 
     Args:
         nodes: the stages.
-        has_gpu: whether the cluster has any.
+        has_gpu: whether the cluster has a GPU.
     """
-    seats: list[Seat] = []
+    slots: list[Slot] = []
     bundles: list[Bundle] = []
     shared: dict[tuple[str, str], int] = {}
     for node in nodes:
@@ -86,8 +86,8 @@ def seat(nodes: Iterable[Node], has_gpu: bool) -> Seating:
             index = _bundle(placement, device, platform, bundles, shared)
             if index is not None:
                 bundles[index].users.append(node.name)
-            seats.append(Seat(node.name, replica, platform, index, placement.gpus))
-    return Seating(tuple(seats), tuple(bundles))
+            slots.append(Slot(node.name, replica, platform, index, placement.gpus))
+    return SlotPlan(tuple(slots), tuple(bundles))
 
 
 def _resolved(placement: PlacementSpec, has_gpu: bool) -> str:
@@ -109,10 +109,10 @@ def _bundle(
     custom = {name: float(amount) for name, amount in placement.resources.items()}
     if ":" in device and platform != "cpu" and key in shared:
         index = shared[key]
-        # What two stages need of the same machine is set aside for both.
+        # The bundle holds the resources of all stages that share it.
         for name, amount in custom.items():
-            have = bundles[index].resources
-            have[name] = have.get(name, 0.0) + amount
+            resources = bundles[index].resources
+            resources[name] = resources.get(name, 0.0) + amount
         return index
     labels = {NODE_LABEL: placement.node} if placement.node else {}
     resources = dict(custom)
@@ -121,7 +121,7 @@ def _bundle(
     if platform == "tpu":
         resources["TPU"] = float(placement.chips or 1)
     if labels and not resources:
-        # A bundle must hold something; this little keeps no other from its place.
+        # A bundle must have a resource; this amount keeps no other bundle from its machine.
         resources["CPU"] = 0.001
     if not resources:
         return None
@@ -131,47 +131,47 @@ def _bundle(
     return len(bundles) - 1
 
 
-def reserve(seating: Seating, timeout_s: float) -> PlacementGroup | None:
-    """Has Ray set the bundles aside; None if there are none.
+def reserve(plan: SlotPlan, timeout_s: float) -> PlacementGroup | None:
+    """Reserves the bundles; returns None if there are none.
 
     Raises:
-        PipelineError: the cluster cannot hold them; one problem for every bundle that fits
-            nowhere, or one for all if they do not fit together.
+        PipelineError: the cluster lacks the resources: one problem for every bundle that fits on
+            no machine, or one for all bundles if they do not fit together.
     """
-    if not seating.bundles:
+    if not plan.bundles:
         return None
-    labelled = any(bundle.labels for bundle in seating.bundles)
+    labelled = any(bundle.labels for bundle in plan.bundles)
     group = placement_group(
-        [bundle.resources for bundle in seating.bundles],
+        [bundle.resources for bundle in plan.bundles],
         strategy="PACK",
-        bundle_label_selector=[bundle.labels for bundle in seating.bundles] if labelled else None,
+        bundle_label_selector=[bundle.labels for bundle in plan.bundles] if labelled else None,
     )
     if group.wait(timeout_seconds=timeout_s):
         return group
     remove_placement_group(group)
-    raise PipelineError(_misfits(seating.bundles, ray.nodes(), timeout_s))
+    raise PipelineError(_missing_resources(plan.bundles, ray.nodes(), timeout_s))
 
 
-def actor_options(seat: Seat, seating: Seating, group: PlacementGroup | None) -> dict[str, Any]:
-    """What Ray is told when a replica's actor is made.
+def actor_options(slot: Slot, plan: SlotPlan, group: PlacementGroup | None) -> dict[str, Any]:
+    """Returns Ray's options for the actor of a replica.
 
-    An actor without a GPU must not see one: JAX would take three quarters of its memory.
+    An actor without a GPU must not see one: JAX would allocate three quarters of its memory.
     """
     options: dict[str, Any] = {
         "num_cpus": 0,
         "max_restarts": -1,
-        # The driver asks again itself: Ray prints a line for everyone that it retries.
+        # The driver repeats requests itself: Ray would print a line for every retry.
         "max_task_retries": 0,
-        "runtime_env": {"env_vars": _environment(seat, seating)},
+        "runtime_env": {"env_vars": _environment(slot, plan)},
     }
-    if seat.bundle is None or group is None:
+    if slot.bundle is None or group is None:
         return options
-    bundle = seating.bundles[seat.bundle]
+    bundle = plan.bundles[slot.bundle]
     options["scheduling_strategy"] = PlacementGroupSchedulingStrategy(
-        group, placement_group_bundle_index=seat.bundle
+        group, placement_group_bundle_index=slot.bundle
     )
-    if seat.platform == "gpu":
-        options["num_gpus"] = _share(seat, seating)
+    if slot.platform == "gpu":
+        options["num_gpus"] = _share(slot, plan)
     custom = {
         name: amount / len(bundle.users)
         for name, amount in bundle.resources.items()
@@ -182,52 +182,52 @@ def actor_options(seat: Seat, seating: Seating, group: PlacementGroup | None) ->
     return options
 
 
-def _share(seat: Seat, seating: Seating) -> float:
-    """The part of its bundle's GPU that a replica takes."""
-    assert seat.bundle is not None
-    bundle = seating.bundles[seat.bundle]
-    if seat.gpus is not None:
-        return float(seat.gpus)
-    sharing = [other for other in seating.seats if other.bundle == seat.bundle]
+def _share(slot: Slot, plan: SlotPlan) -> float:
+    """Returns the part of its bundle's GPU that a replica takes."""
+    assert slot.bundle is not None
+    bundle = plan.bundles[slot.bundle]
+    if slot.gpus is not None:
+        return float(slot.gpus)
+    sharing = [other for other in plan.slots if other.bundle == slot.bundle]
     taken = sum(other.gpus for other in sharing if other.gpus is not None)
     without = sum(other.gpus is None for other in sharing)
     left = bundle.resources["GPU"] - taken
     return max(1, floor(_GRAIN * left / without + 1e-6)) / _GRAIN
 
 
-def _environment(seat: Seat, seating: Seating) -> dict[str, str]:
-    # A stage of the user's own is found where this process found it.
+def _environment(slot: Slot, plan: SlotPlan) -> dict[str, str]:
+    # The actor must find a user's stages where this process finds them.
     variables = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    if seat.platform == "cpu":
+    if slot.platform == "cpu":
         variables |= {"JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": ""}
-    if seat.platform == "gpu" and (share := _share(seat, seating)) < 1:
+    if slot.platform == "gpu" and (share := _share(slot, plan)) < 1:
         variables["XLA_PYTHON_CLIENT_MEM_FRACTION"] = f"{0.9 * share:.3f}"
     return variables
 
 
-def _misfits(
+def _missing_resources(
     bundles: Sequence[Bundle], nodes: Sequence[Mapping[str, Any]], timeout_s: float
 ) -> list[Problem]:
-    """Why the bundles could not be had."""
+    """Returns the reasons why the bundles cannot be reserved."""
     alive = [node for node in nodes if node["Alive"]]
     problems = []
     for bundle in bundles:
         if any(_holds(node, bundle) for node in alive):
             continue
         stages = ", ".join(dict.fromkeys(bundle.users))
-        cure = "place it elsewhere with --place, or start a machine that has it"
+        cure = "place it elsewhere with --place, or add such a machine to the cluster"
         what = f"no machine of the cluster has {_spelled(bundle)}"
         problems.append(Problem(f"placement of {stages}", what, cure))
     if problems:
         return problems
-    wanted: dict[str, float] = {}
+    total: dict[str, float] = {}
     for bundle in bundles:
         for name, amount in bundle.resources.items():
-            wanted[name] = wanted.get(name, 0.0) + amount
+            total[name] = total.get(name, 0.0) + amount
     free = ray.available_resources()
-    short = [f"{amount:g} {name} ({free.get(name, 0):g} free)" for name, amount in wanted.items()]
-    what = f"not to be had within {timeout_s:g} s: {', '.join(short)} in all"
-    return [Problem("placement", what, "use fewer replicas, or wait until others are done")]
+    amounts = [f"{amount:g} {name} ({free.get(name, 0):g} free)" for name, amount in total.items()]
+    what = f"not available within {timeout_s:g} s: {', '.join(amounts)} in all"
+    return [Problem("placement", what, "use fewer replicas, or wait for free resources")]
 
 
 def _holds(node: Mapping[str, Any], bundle: Bundle) -> bool:

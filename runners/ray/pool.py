@@ -1,4 +1,4 @@
-"""The actors of one stage: those in their seats, and warm spares that take a dead one's seat."""
+"""The actors of one stage: one for each replica, and warm spares that replace dead ones."""
 
 from __future__ import annotations
 
@@ -9,106 +9,107 @@ from typing import Any, TypeAlias
 import ray
 from ray.exceptions import GetTimeoutError, RayError
 
-from soundstage.runners.ray.actor import ASIDE
+from soundstage.runners.ray.actor import SHORT_CALLS
 from soundstage.runners.spans import now_s
 
 PAUSE_S = 0.1
-# An actor that does not say within this time that it is ready is dead, or as good as that.
+# Seconds; an actor that does not answer `is_ready` within this time counts as dead.
 PATIENCE_S = 0.5
-Reference: TypeAlias = Any  # of Ray's object store; its class is not generic in what it holds
+Reference: TypeAlias = Any  # to Ray's object store; its class is not generic
 
 
 class ActorPool:
     """The actors of one stage.
 
-    Whoever is asked gives the same answer, as stages are pure: which actor sits where is of no
-    importance but for how soon it answers.
+    Stages are pure, so that every actor gives the same bytes: the choice of an actor only decides
+    how soon it answers.
 
     Attributes:
-        seated: the actors that are asked, one a replica.
+        active: the actors that answer, one for each replica.
     """
 
     def __init__(self, actors: Sequence[Any], replicas: int) -> None:
-        self.seated = list(actors[:replicas])
+        self.active = list(actors[:replicas])
         self._spares = [_Spare(actor) for actor in actors[replicas:]]
 
     @property
-    def everyone(self) -> list[Any]:
+    def actors(self) -> list[Any]:
         """All actors, spares included."""
-        return [*self.seated, *(spare.actor for spare in self._spares)]
+        return [*self.active, *(spare.actor for spare in self._spares)]
 
     def process_ids(self) -> list[Reference]:
-        """The processes that the seated live in at present."""
-        return [_process_id(actor) for actor in self.seated]
+        """Returns references to the process ids of the active actors."""
+        return [_process_id(actor) for actor in self.active]
 
     def wait(self, deadline_s: float) -> bool:
-        """Waits until every seated actor lives, as Ray makes those again that died.
+        """Waits until every active actor is alive; Ray restarts those that died.
 
         Args:
-            deadline_s: until when, on the clock of `runners.spans.now_s`.
+            deadline_s: the end of the wait, by `runners.spans.now_s`.
 
         Returns:
-            Whether all live.
+            Whether all are alive.
         """
-        for actor in self.seated:
-            while not _lives(actor, deadline_s):
+        for actor in self.active:
+            while not _is_alive(actor, deadline_s):
                 if now_s() > deadline_s:
                     return False
                 time.sleep(PAUSE_S)
         return True
 
-    def rehearse(self, ask: Callable[[Any], Reference]) -> None:
-        """Has spares that never answered do once what a seated actor is asked to do.
+    def warm_spares(self, call: Callable[[Any], Reference]) -> None:
+        """Sends a request of this tick to the spares that are not warm.
 
         Args:
-            ask: asks an actor; gives the reference to its `Report`. Nobody waits for it.
+            call: sends the request to an actor; returns the reference to its `StageReport`, which
+                this method does not wait for.
         """
         for spare in self._spares:
-            spare.rehearse(ask)
+            spare.warm_up(call)
 
-    def relieve(self) -> None:
-        """Puts ready spares in the seats of actors that are not; those become spares."""
+    def replace_dead(self) -> None:
+        """Swaps active actors that are not ready with spares that are."""
         if not self._spares:
             return
-        absent = [seat for seat, ready in enumerate(_ready(self.seated)) if not ready]
+        dead = [slot for slot, ready in enumerate(_ready(self.active)) if not ready]
         spares = zip(self._spares, _ready([spare.actor for spare in self._spares]), strict=True)
         for spare, ready in spares:
-            if ready and absent:
-                seat = absent.pop()
-                self.seated[seat], spare.actor = spare.actor, self.seated[seat]
+            if ready and dead:
+                slot = dead.pop()
+                self.active[slot], spare.actor = spare.actor, self.active[slot]
                 ready = False
             spare.warm = ready
 
 
 class _Spare:
-    """An actor that waits; it is warm once it has answered, for then all is built and compiled."""
+    """A spare actor; it is warm once it has answered, as then all is built and compiled."""
 
     def __init__(self, actor: Any) -> None:
         self.actor = actor
         self.warm = False
         self._report: Reference | None = None
 
-    def rehearse(self, ask: Callable[[Any], Reference]) -> None:
+    def warm_up(self, call: Callable[[Any], Reference]) -> None:
         if self.warm:
             return
         if self._report is None:
-            self._report = ask(self.actor)
+            self._report = call(self.actor)
         elif ray.wait([self._report], timeout=0)[0]:
             self.warm = _answered(self._report)
             self._report = None
 
 
-def _answered(report: Reference) -> bool:
+def _answered(reference: Reference) -> bool:
     try:
-        told: Any = ray.get(report)
-    except RayError:  # it is being made again, and will be asked again
+        report: Any = ray.get(reference)
+    except RayError:  # the actor restarts, and gets another request
         return False
-    return bool(told.spans)
+    return bool(report.spans)
 
 
 def _ready(actors: Sequence[Any]) -> list[bool]:
-    """Which actors live and have answered before; all are asked at once."""
-    replies = [actor.is_ready.options(concurrency_group=ASIDE).remote() for actor in actors]
+    """Returns, for each actor, whether it is alive and has answered before."""
+    replies = [actor.is_ready.options(concurrency_group=SHORT_CALLS).remote() for actor in actors]
     deadline_s = now_s() + PATIENCE_S
     ready = []
     for reply in replies:
@@ -120,11 +121,11 @@ def _ready(actors: Sequence[Any]) -> list[bool]:
 
 
 def _process_id(actor: Any) -> Reference:
-    return actor.process_id.options(concurrency_group=ASIDE).remote()
+    return actor.process_id.options(concurrency_group=SHORT_CALLS).remote()
 
 
-def _lives(actor: Any, deadline_s: float) -> bool:
-    """Whether an actor answers, however busy it is."""
+def _is_alive(actor: Any, deadline_s: float) -> bool:
+    """Whether an actor's process answers, even while its stage computes."""
     try:
         ray.get(_process_id(actor), timeout=max(0.0, deadline_s - now_s()))
     except (RayError, GetTimeoutError):

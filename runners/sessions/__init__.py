@@ -1,1 +1,1 @@
-"""Sessions: live controls to ticks; steered, saved, resumed, continued from audio."""
+"""Sessions: streams of chunks with live controls, which can be saved and resumed."""

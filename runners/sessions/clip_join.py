@@ -1,4 +1,4 @@
-"""Where music that goes on from a clip begins: at the clip's end, without a seam."""
+"""Joins the first chunk of music to the end of the clip that it continues."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from soundstage.graph.format import Format
 
 
 class Beginning:
-    """Joins the music to the clip that it goes on from, or fades it in where the clip is left out.
+    """The join of a clip and the music that continues it; without the clip, a fade-in.
 
-    The music's first `fade_s` is the end of the clip once more, as the codec renders it; that is
-    where the two are blended, at equal power.
+    The first `fade_s` of the music repeats the end of the clip, decoded from its tokens. There the
+    two are cross-faded at equal power.
 
     Args:
-        clip: float32 [sample, channel], to its end.
-        format: gives the length of the fade.
-        keep: whether the clip is in front of the music.
+        clip: float32 [sample, channel].
+        format: has the length of the fade.
+        keep: whether the output starts with the clip.
 
     Attributes:
-        before: float32 [sample, channel]; what is to be written in front of the first chunk.
+        before: float32 [sample, channel]; the audio to write before the first chunk.
     """
 
     def __init__(self, clip: np.ndarray, format: Format, keep: bool) -> None:
@@ -33,7 +33,7 @@ class Beginning:
         self.before = clip[:start] if keep else clip[:0]
 
     def joined(self, audio: np.ndarray) -> np.ndarray:
-        """The first chunk, float32 [sample, channel], joined to the clip's end."""
+        """Returns the first chunk, float32 [sample, channel], joined to the clip's end."""
         length = len(self._rise)
         head = audio[:length] * self._rise + self._tail * self._rise[::-1]
         return np.concatenate([head, audio[length:]])

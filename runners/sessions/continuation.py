@@ -1,8 +1,7 @@
-"""Music that goes on from a clip: the state of a pipeline that had made the clip itself.
+"""Continues a clip: makes the state of a pipeline as if it had generated the clip.
 
-The clip is encoded to tokens. They become the context, padded with "nothing yet" where the clip is
-short; and what else is fed back becomes what it would be had those tokens been sampled, by running
-the stages that it comes from on them.
+The clip is encoded to tokens. The tokens become the context; before a short clip, the context is
+empty (-1). All other state is made by running the stages that are fed back on the tokens.
 """
 
 from __future__ import annotations
@@ -28,26 +27,26 @@ from soundstage.runners.runner import Tick
 if TYPE_CHECKING:
     from pathlib import Path
 
-# More than codecs look back: so much is encoded in front of the context's first frame, and so much
-# is rendered to find what is fed back besides the context.
+# Longer than any codec looks back: the audio that is encoded before the context's first frame, and
+# the audio that is decoded to find the state besides the context.
 LEAD_S = 1.0
-GIVEN = "tokens"
+TOKENS = "tokens"
 
 
 class NotContinuable(Error):
-    """A pipeline cannot go on from a clip; the message says what it lacks."""
+    """A pipeline cannot continue a clip; the message has what it lacks."""
 
     exit_code: ClassVar[int] = 4
 
 
 @dataclass(frozen=True)
 class Ends:
-    """Where a graph takes tokens in and keeps them.
+    """The places of a graph where tokens are decoded, made and kept.
 
     Attributes:
-        decoder: the stage that renders tokens and names its `encoder`.
-        tokens: where it reads them: the stage that makes them, and its port.
-        context: the fed-back port that holds the tokens of the past, as "stage.port".
+        decoder: the stage that decodes tokens and has an `encoder`.
+        tokens: the port that the decoder reads, and its stage.
+        context: the fed-back port with the tokens of the past, as "stage.port".
     """
 
     decoder: Node
@@ -56,17 +55,18 @@ class Ends:
 
 
 def find_ends(graph: Graph) -> Ends:
-    """Finds what going on from a clip takes; builds nothing.
+    """Finds the ends of a graph; builds nothing.
 
     Raises:
-        NotContinuable: the graph has no one stage with an encoder, or no one context.
+        NotContinuable: the graph does not have exactly one stage with an encoder, or exactly one
+            context.
     """
     decoders = [node for node in graph.nodes.values() if hasattr(node.cls, "encoder")]
     if len(decoders) != 1:
         uses = ", ".join(node.use for node in decoders) or "none"
         raise NotContinuable(
-            f"pipeline {graph.name} cannot go on from audio: that takes one stage whose class "
-            f"names an encoder, and it has {uses}"
+            f"pipeline {graph.name} cannot continue a clip: it needs exactly one stage whose "
+            f"class has an encoder, and it has {uses}"
         )
     (decoder,) = decoders
     contexts = [
@@ -74,22 +74,22 @@ def find_ends(graph: Graph) -> Ends:
         for name, source in graph.feedback().items()
         if _is_tokens(graph.port(source), "context_frame")
     ]
-    made = [
+    token_sources = [
         source
         for key, source in decoder.sources.items()
         if isinstance(source, FromStage) and _is_tokens(decoder.inputs[key], "frame")
     ]
-    if len(contexts) != 1 or len(made) != 1:
+    if len(contexts) != 1 or len(token_sources) != 1:
         raise NotContinuable(
-            f"pipeline {graph.name} cannot go on from audio: it feeds back "
-            f"{len(contexts)} contexts of tokens, and {decoder.name} reads {len(made)} ports of "
-            "new ones; it must be one each"
+            f"pipeline {graph.name} cannot continue a clip: it feeds back {len(contexts)} contexts "
+            f"of tokens, and {decoder.name} reads {len(token_sources)} ports of new tokens; both "
+            "must be 1"
         )
-    return Ends(decoder, made[0], contexts[0])
+    return Ends(decoder, token_sources[0], contexts[0])
 
 
 def read_clip(path: Path | str, graph: Graph) -> np.ndarray:
-    """Reads any audio file as the codec wants it.
+    """Reads an audio file as input of the codec.
 
     Returns:
         float32 [sample, channel], 1.0 = full scale, at the format's rate.
@@ -103,15 +103,15 @@ def read_clip(path: Path | str, graph: Graph) -> np.ndarray:
 
 
 def continued_state(graph: Graph, audio: np.ndarray, streams: Sequence[str] = ("0",)) -> State:
-    """The state of music that goes on from a clip; see `Continuer`, which this builds for once."""
-    with Continuer(graph) as continuer:
+    """Returns the state of music that continues a clip; see `ClipContinuer.state`."""
+    with ClipContinuer(graph) as continuer:
         return continuer.state(audio, streams)
 
 
-class Continuer:
-    """Listens to clips: the encoder of a pipeline, and the stages behind what it feeds back.
+class ClipContinuer:
+    """The stages of a pipeline that turn clips into states; can be used for several clips.
 
-    Whoever goes on from many clips keeps one. One thread at a time may use it.
+    Not thread-safe.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -121,40 +121,42 @@ class Continuer:
             graph: the pipeline.
 
         Raises:
-            NotContinuable: the pipeline cannot go on from audio.
-            ModelError: published models that it needs have not been fetched.
+            NotContinuable: the pipeline cannot continue a clip.
+            ModelError: published models that it needs are not on this machine.
             WeightsError: the codec's weights lack the encoder.
         """
         self._graph = graph
         self._ends = find_ends(graph)
         refuse_missing_models(graph)
         format, decoder = graph.format, self._ends.decoder
-        # An encoder takes chunks: here, one as long as all that is to be encoded at once.
+        # An encoder reads chunks: here, one chunk as long as the lead and the whole context.
         lead = round(LEAD_S * format.frame_rate_hz)
         length_s = (format.dims["context_frame"] + lead) / format.frame_rate_hz
         longer = replace(format, chunk_s=length_s, context_s=length_s)
         self._samples = longer.dims["sample"]
-        self._encoder = decoder.cls.encoder(decoder.params, longer, find_device(_here(decoder)))
+        self._encoder = decoder.cls.encoder(
+            decoder.params, longer, find_device(_local_device(decoder))
+        )
         self._part = _fed_back_part(graph, self._ends)
         self._runner = LocalRunner(self._part)
 
     def state(self, audio: np.ndarray, streams: Sequence[str] = ("0",)) -> State:
-        """The state before chunk 0 of music that goes on from a clip, the same for every stream.
+        """Returns the state before chunk 0 of music that continues a clip, equal for all streams.
 
-        The audio of chunk 0 then begins with the last `fade_s` of the clip, as the codec renders
-        it: every pipeline is so late.
+        The audio of chunk 0 begins with the last `fade_s` of the clip, decoded from its tokens, as
+        the audio of every pipeline is `fade_s` late.
 
         Args:
             audio: float32 [sample, channel], as `read_clip` returns it; at least one codec frame.
-                What lies further back than `context_s` is not heard.
+                Only the last `context_s`, and the lead before it, are used.
             streams: one name a row.
 
         Raises:
-            InputError: the clip is too short, or is no such array.
+            InputError: the clip is too short, or is not such an array.
             StageFailed: a stage failed on the clip.
         """
         tokens = self.encode(audio)
-        state = self._played(tokens)
+        state = self._state_after(tokens)
         context = np.full_like(state.values[self._ends.context], -1)
         context[0, context.shape[1] - len(tokens) :] = tokens
         values = {**state.values, self._ends.context: context}
@@ -164,11 +166,10 @@ class Continuer:
         """Encodes the end of a clip, float32 [sample, channel].
 
         Returns:
-            int32 [frame, level]; whole frames that end where the clip ends, at most
-            `context_frame`.
+            int32 [frame, level]; whole frames up to the clip's end, at most `context_frame`.
 
         Raises:
-            InputError: the clip is too short, or is no such array.
+            InputError: the clip is too short, or is not such an array.
         """
         format = self._graph.format
         if audio.ndim != 2 or audio.shape[1] != format.channels or audio.dtype != np.float32:
@@ -178,61 +179,64 @@ class Continuer:
             )
         frames = min(len(audio) // format.frame_samples, format.dims["context_frame"])
         if not frames:
-            raise InputError(f"a clip of {len(audio)} samples is shorter than one codec frame")
-        sound = np.zeros((1, self._samples, format.channels), np.float32)
-        heard = audio[-self._samples :]
-        sound[0, self._samples - len(heard) :] = heard
-        tokens: np.ndarray = self._encoder(audio=sound)["tokens"][0]
+            raise InputError(
+                f"a clip of {len(audio)} samples is shorter than one codec frame "
+                f"({format.frame_samples} samples): use a longer clip"
+            )
+        padded = np.zeros((1, self._samples, format.channels), np.float32)
+        end = audio[-self._samples :]
+        padded[0, self._samples - len(end) :] = end
+        tokens: np.ndarray = self._encoder(audio=padded)["tokens"][0]
         return tokens[-frames:]
 
     def close(self) -> None:
         """Frees the stages."""
         self._runner.close()
 
-    def __enter__(self) -> Continuer:
+    def __enter__(self) -> ClipContinuer:
         return self
 
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def _played(self, tokens: np.ndarray) -> State:
-        """The state of one stream behind chunks of tokens that were given, not sampled."""
+    def _state_after(self, tokens: np.ndarray) -> State:
+        """Runs one stream on the last chunks of tokens, and returns its state."""
         size = self._graph.format.dims["frame"]
         ticks = -(-round(LEAD_S * self._graph.format.frame_rate_hz) // size)
-        given = np.zeros((ticks * size, tokens.shape[1]), np.int32)
-        kept = tokens[-len(given) :]
-        given[len(given) - len(kept) :] = kept
+        padded = np.zeros((ticks * size, tokens.shape[1]), np.int32)
+        end = tokens[-len(padded) :]
+        padded[len(padded) - len(end) :] = end
         defaults = {name: control.default for name, control in self._part.controls.items()}
-        controls = [defaults | {GIVEN: chunk} for chunk in np.split(given, ticks)]
+        controls = [defaults | {TOKENS: chunk} for chunk in np.split(padded, ticks)]
         chunks = [Tick(("0",), (index,), (row,)) for index, row in enumerate(controls)]
         *_, last = self._runner.stream(chunks, initial(self._part, ("0",)))
         return last.state
 
 
 def _fed_back_part(graph: Graph, ends: Ends) -> Graph:
-    """The graph without what makes tokens: they are a control, and what is fed back is made."""
-    tables, made = deepcopy(graph.spec.as_dict()), ends.tokens
+    """Returns the part of a graph that makes the state, with tokens as a control."""
+    tables, tokens = deepcopy(graph.spec.as_dict()), ends.tokens
     for stage in tables["stage"].values():
         for key, source in stage["inputs"].items():
-            if source == str(made):
-                stage["inputs"][key] = f"in.{GIVEN}"
-    needed = _needed(graph, made)
+            if source == str(tokens):
+                stage["inputs"][key] = f"in.{TOKENS}"
+    needed = _needed(graph, tokens)
     tables["stage"] = {name: stage for name, stage in tables["stage"].items() if name in needed}
     sources = [source for stage in tables["stage"].values() for source in stage["inputs"].values()]
-    port = graph.port(made)
+    port = graph.port(tokens)
     shape = [graph.format.dims[name] for name in port.shape]
     tables["inputs"] = {
         name: value for name, value in tables["inputs"].items() if f"in.{name}" in sources
-    } | {GIVEN: np.zeros(shape, np.int32).tolist()}
+    } | {TOKENS: np.zeros(shape, np.int32).tolist()}
     tables["outputs"] = {f"fed_{i}": name for i, name in enumerate(graph.feedback())}
-    tables["placement"] = {"default": _here(ends.decoder)}
-    # Its modules were allowed when the whole was checked.
+    tables["placement"] = {"default": _local_device(ends.decoder)}
+    # The modules of these stages were allowed when the whole graph was checked.
     allowed = sorted({node.use.partition(":")[0] for node in graph.nodes.values()})
     return build(parse(tables), allowed)
 
 
-def _here(node: Node) -> str:
-    """Where a stage is placed; "auto" if that is on another machine: no byte depends on it."""
+def _local_device(node: Node) -> str:
+    """Returns a stage's device, or "auto" if this machine lacks it, which changes no byte."""
     try:
         find_device(node.placement.device)
     except NoDevice:
@@ -240,21 +244,21 @@ def _here(node: Node) -> str:
     return node.placement.device
 
 
-def _needed(graph: Graph, made: FromStage) -> set[str]:
-    """The stages behind what is fed back, up to where tokens are made."""
-    found: set[str] = set()
+def _needed(graph: Graph, tokens: FromStage) -> set[str]:
+    """Returns the stages that make the state, without those that make tokens."""
+    needed: set[str] = set()
     waiting = [source.stage for source in graph.feedback().values()]
     while waiting:
         name = waiting.pop()
-        if name in found:
+        if name in needed:
             continue
-        found.add(name)
+        needed.add(name)
         waiting += [
             source.stage
             for source in graph.nodes[name].sources.values()
-            if isinstance(source, FromStage) and source != made
+            if isinstance(source, FromStage) and source != tokens
         ]
-    return found
+    return needed
 
 
 def _is_tokens(port: Port, first: str) -> bool:

@@ -1,4 +1,4 @@
-"""Live controls: what a player asks for, completed and refused before it reaches a stream."""
+"""Completes and checks the controls of a row before they reach a stream."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,15 +11,15 @@ from soundstage.graph.problem import suggest
 def complete(
     graph: Graph, changes: Mapping[str, Any], current: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """One row's controls after a change.
+    """Returns one row's controls after a change.
 
     Args:
-        graph: the graph they steer.
+        graph: the graph with the controls.
         changes: new values by control name.
-        current: present values; what is in neither is at the pipeline's default.
+        current: current values; a control in neither has the pipeline's default.
 
     Returns:
-        Every control's value, as `graph.control.to_row` makes it.
+        Every control's value, as `graph.control.to_row` returns it.
 
     Raises:
         ControlError: a name is unknown, a value does not fit its port, or a stage refuses them.
@@ -38,14 +38,14 @@ def complete(
 
 
 def _fed_by_controls(node: Node) -> dict[str, str]:
-    """Input name -> control name, for the inputs that controls feed."""
+    """Returns, by input name, the control of every input that a control feeds."""
     return {
         key: source.name for key, source in node.sources.items() if isinstance(source, FromControl)
     }
 
 
 def _check_lengths(node: Node, row: Mapping[str, Any]) -> None:
-    """Ragged inputs of a stage with the same first dimension have the same length in a row."""
+    """Checks that ragged inputs of a stage with the same first dimension are equally long."""
     first: dict[str, str] = {}
     for key, control in _fed_by_controls(node).items():
         port = node.inputs[key]

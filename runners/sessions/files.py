@@ -1,4 +1,4 @@
-"""The session file: a saved session as one Arrow file that is whole or refused."""
+"""The session file: a saved session as one Arrow file with a checksum."""
 
 import hashlib
 import json
@@ -23,18 +23,18 @@ MAGIC = b"ARROW1"
 
 
 class SessionFileError(Error, ValueError):
-    """A file that is no session, is damaged, or does not belong to this graph or its weights."""
+    """A file is not a session, is damaged, or belongs to another graph or other weights."""
 
     exit_code = 3
 
 
 @dataclass(frozen=True)
 class SavedSession:
-    """What a session file holds.
+    """The contents of a session file.
 
     Attributes:
         path: the file, for messages.
-        spec: the pipeline it was made by, overrides applied.
+        spec: the session's pipeline, overrides applied.
         weights: digest and note of every stage with weights, by stage.
         state: the state, as a message.
         controls: the rows' controls, as a message.
@@ -49,22 +49,22 @@ class SavedSession:
     def restore(
         self, graph: Graph, weights: Mapping[str, Mapping[str, str]]
     ) -> tuple[State, list[dict[str, Any]]]:
-        """The state and the rows' controls, for a graph that is the one they came from.
+        """Returns the state and the rows' controls, if graph and weights are the session's.
 
         Raises:
-            SessionFileError: the graph or a stage's weights are others.
+            SessionFileError: the graph or the weights of a stage are others.
         """
         if graph.digest != self.spec.digest():
             raise SessionFileError(
                 f"{self.path}: made by another graph (pipeline {self.spec.name!r}); resume it "
-                "without a pipeline, preset or override of your own"
+                "without --pipeline, --preset and --set"
             )
         for stage, saved in self.weights.items():
-            found = weights.get(stage, {"digest": "", "note": "none"})
-            if found["digest"] != saved["digest"]:
+            current = weights.get(stage, {"digest": "", "note": "none"})
+            if current["digest"] != saved["digest"]:
                 raise SessionFileError(
                     f"{self.path}: stage {stage!r} had other weights ({saved['note']}) than it "
-                    f"has now ({found['note']}); the music would not go on as it was"
+                    f"has now ({current['note']}): restore those weights"
                 )
         dims = graph.format.dims
         ports = {name: graph.port(source) for name, source in graph.feedback().items()}
@@ -89,7 +89,7 @@ def write_session(
     state: State,
     rows: Sequence[Mapping[str, Any]],
 ) -> None:
-    """Writes a session file: the old file, if any, stays until the new one is complete.
+    """Writes a session file; an old file stays until the new one is complete.
 
     Raises:
         OutputError: the file cannot be written.
@@ -105,7 +105,7 @@ def session_bytes(
     state: State,
     rows: Sequence[Mapping[str, Any]],
 ) -> pa.Buffer:
-    """What a session file holds."""
+    """Returns the contents of a session file."""
     payload = session_messages(graph, state, rows)
     header = {
         b"kind": KIND,
@@ -124,7 +124,7 @@ def session_bytes(
 def session_messages(
     graph: Graph, state: State, rows: Sequence[Mapping[str, Any]]
 ) -> dict[str, pa.Buffer]:
-    """State and controls as the two messages that `SavedSession` holds, by its names for them."""
+    """Returns the messages "state" and "controls" of a `SavedSession`."""
     ports = {name: control.port for name, control in graph.controls.items()}
     controls = stack_controls(graph, rows)
     dims = graph.format.dims
@@ -135,7 +135,7 @@ def session_messages(
 
 
 def state_message(graph: Graph, state: State) -> pa.Buffer:
-    """A state as one message."""
+    """Returns a state as a message."""
     ports = {name: graph.port(source) for name, source in graph.feedback().items()}
     return wire.encode(ports, state.values, state.streams, state.chunks, graph.format.dims)
 
@@ -144,7 +144,7 @@ def read_session(path: Path) -> SavedSession:
     """Reads a session file.
 
     Raises:
-        SessionFileError: the file is missing, no session, damaged or of a later version.
+        SessionFileError: the file is missing, not a session, damaged or of a later version.
     """
     try:
         with pa.OSFile(str(path)) as file:
@@ -154,21 +154,21 @@ def read_session(path: Path) -> SavedSession:
 
 
 def read_session_from(file: pa.NativeFile, path: Path) -> SavedSession:
-    """Reads a session out of an open file, or out of bytes in memory.
+    """Reads a session from an open file, or from bytes in memory.
 
     Args:
-        file: where it is.
-        path: its name, for messages.
+        file: the file or the bytes.
+        path: the file's name, for messages.
 
     Raises:
-        SessionFileError: it is no session, damaged or of a later version.
+        SessionFileError: the file is not a session, damaged or of a later version.
     """
     try:
-        # Arrow finds its way from the footer and would not miss a damaged beginning.
+        # Arrow starts from the footer, and would not notice a damaged beginning.
         if file.read(len(MAGIC)) != MAGIC:
             raise SessionFileError(f"{path}: this is not a session file")
         table = pa.ipc.open_file(file).read_all()
-        # Arrow believes what a file says of itself, and this one may come from anywhere.
+        # Arrow trusts the offsets in a file: it would read a damaged one out of bounds.
         table.validate(full=True)
     except (pa.ArrowException, OSError) as error:
         raise SessionFileError(f"{path}: cannot read it as a session: {_first(error)}") from error

@@ -1,8 +1,8 @@
-"""The journal of a session that plays: after any kill, it goes on where the last chunk ended.
+"""The journal of a running session: after a kill, the session resumes after the last chunk.
 
-A chunk is committed when it has been handed out, never before, so that whoever received the audio
-has at least what the journal knows of. A file that would become too long is replaced, at one
-stroke, by one that holds the last entry alone. `runners.sessions.journal_file` says what is in it.
+A chunk is committed after it has been played or written, never before, so that a listener has at
+least all committed audio. A file that would become too long is replaced atomically by one with only
+the last entry. `runners.sessions.journal_file` describes the file.
 """
 
 from __future__ import annotations
@@ -35,29 +35,28 @@ LIMIT_BYTES = 64 * 2**20
 
 
 class JournalWriter:
-    """Commits chunks. Made by `open_journal`."""
+    """A writer of a journal, from `open_journal`."""
 
     def __init__(
-        self, path: Path, graph: Graph, beginning: bytes, first: JournalEntry, limit_bytes: int
+        self, path: Path, graph: Graph, start: bytes, first: JournalEntry, limit_bytes: int
     ) -> None:
         self._path = path
         self._graph = graph
-        self._beginning = beginning
+        self._start = start
         self._limit_bytes = limit_bytes
         self._last = first
         self._bytes = self._replace(first.to_bytes())
         self._file = self._open()
 
     def write(self, chunk: Chunk, samples: int | None = None) -> None:
-        """Commits a chunk that has been handed out; it is on the disk when this returns.
+        """Commits a chunk that has been played or written; it is on the disk on return.
 
         Args:
             chunk: the next chunk of the session.
-            samples: samples per channel that were handed out of it; None = all.
+            samples: samples per channel of the chunk that were played or written; None = all.
 
         Raises:
-            OutputError: the file cannot be written. Then the chunk is not committed, and what was
-                committed before still is.
+            OutputError: the file cannot be written. The chunk is not committed; earlier ones are.
         """
         if samples is None:
             samples = self._graph.format.dims["sample"]
@@ -73,13 +72,13 @@ class JournalWriter:
         self._last = entry
 
     def close(self) -> None:
-        """Lets go of the file."""
+        """Closes the file."""
         self._file.close()
 
     def _replace(self, entry: bytes) -> int:
-        """Puts a file with one entry in the old one's place; returns its length in bytes."""
+        """Replaces the file by one with one entry; returns its length in bytes."""
         with replacing(self._path) as file, reporting(self._path):
-            return file.write(self._beginning + entry)
+            return file.write(self._start + entry)
 
     def _open(self) -> io.FileIO:
         with reporting(self._path):
@@ -93,7 +92,7 @@ class JournalWriter:
                     rest = rest[self._file.write(rest) :]
                 os.fsync(self._file.fileno())
         except BaseException:
-            # Only the last entry may be torn, and another may yet follow this one.
+            # Only the last entry of a file may be incomplete, and another one may follow.
             with suppress(OSError):
                 self._file.truncate(self._bytes)
             raise
@@ -109,20 +108,20 @@ def open_journal(
     rows: Sequence[Mapping[str, Any]],
     limit_bytes: int = LIMIT_BYTES,
 ) -> Iterator[JournalWriter]:
-    """Opens the journal of a session; from now on the session can be resumed from it.
+    """Opens the journal of a session; the session can be resumed from it at once.
 
-    A journal that ends where the session begins, since that was resumed from it, keeps its counts.
+    A journal that the session was resumed from keeps its counts.
 
     Args:
         path: the file.
-        graph: what runs.
+        graph: the session's graph.
         weights: digest and note of every stage with weights, by stage.
         state: the state before the next chunk.
-        rows: per row, the controls at present.
-        limit_bytes: how long the file may become.
+        rows: per row, the current controls.
+        limit_bytes: the greatest length of the file.
 
     Raises:
-        OutputError: the file cannot be written, or holds something else.
+        OutputError: the file cannot be written, or is not a journal of this session.
     """
     messages = session_messages(graph, state, rows)
     chunk, samples = _counts(path, graph, messages["state"].to_pybytes())
@@ -135,34 +134,34 @@ def open_journal(
 
 
 def refuse_other_journal(path: Path, graph: Graph, saved: SavedSession | None) -> None:
-    """Finds out now whether `open_journal` would refuse what is at `path`.
+    """Checks that `open_journal` will not refuse an existing file.
 
     Args:
         path: the journal to write.
-        graph: what will run.
-        saved: the session that will go on; None = one stream from its beginning.
+        graph: the session's graph.
+        saved: the session to resume; None = a new session of one stream.
 
     Raises:
-        OutputError: it holds something else.
+        OutputError: the file is not a journal of this session.
     """
     fresh = state_message(graph, initial(graph, ["0"])).to_pybytes()
     _counts(path, graph, fresh if saved is None else saved.state)
 
 
 def _counts(path: Path, graph: Graph, state: bytes) -> tuple[int, int]:
-    """Chunks and samples of the journal that ends at `state`; 0 and 0 if there is no file."""
+    """Returns the chunks and samples of a journal that ends at `state`; 0 and 0 without a file."""
     if not path.exists():
         return 0, 0
     try:
-        found = read_journal(path)
+        journal = read_journal(path)
     except SessionFileError as error:
         raise OutputError(f"{error}; give the journal another name, or remove it") from error
-    if found.session.state != state or found.session.spec.digest() != graph.digest:
+    if journal.session.state != state or journal.session.spec.digest() != graph.digest:
         raise OutputError(
-            f"{path}: holds another session, {found.chunks} chunks long: go on with --resume "
-            f"{path}, give another name, or remove it"
+            f"{path}: holds another session, {journal.chunks} chunks long: continue it with "
+            f"--resume {path}, give another name, or remove it"
         )
-    return found.chunks, found.samples
+    return journal.chunks, journal.samples
 
 
 def _entry(chunk: int, samples: int, messages: Mapping[str, pa.Buffer]) -> JournalEntry:

@@ -1,12 +1,12 @@
-"""The journal file: how far a session has come, one entry a chunk, readable after any kill.
+"""The journal file: one entry for each chunk of a session, readable after a kill.
 
-It is an Arrow stream file that never ends. One record batch of one row is one entry: `chunk` int64
-counts the chunks that were committed since the journal began, `samples` int64 the samples per
-channel that had been handed out by then, `state` and `controls` large_binary are the messages of
-`runners.sessions.files`, `crc32` uint32 is the checksum of all four. The first entry is what was
-before the first chunk. The schema's metadata says what ran, with a checksum of its own.
+The file is an Arrow stream without an end mark. One record batch of one row is one entry: `chunk`
+int64 is the number of chunks committed so far, `samples` int64 the samples per channel played or
+written so far, `state` and `controls` large_binary are the messages of `runners.sessions.files`,
+`crc32` uint32 is the checksum of all four. The first entry is the state before the first chunk. The
+schema's metadata has the pipeline, the weights and the version, with their own checksum.
 
-Every entry is enough to go on from. `runners.sessions.journal` writes them.
+A session can be resumed from any entry. `runners.sessions.journal` writes the file.
 """
 
 from __future__ import annotations
@@ -40,20 +40,20 @@ _COLUMNS = pa.schema(
 )
 _CHECKED = (b"pipeline", b"weights", b"version")
 _ARROW_STREAM = b"\xff\xff\xff\xff"
-# An entry begins with Arrow's mark and the length of its metadata, which is the same for all, as
-# all have the same columns and one row.
+# An entry begins with Arrow's mark and the length of its metadata. The length is the same for all
+# entries, as all have the same columns and one row.
 _START_BYTES = 8
 
 
 @dataclass(frozen=True)
 class Journal:
-    """What a journal file holds.
+    """The contents of a journal file.
 
     Attributes:
-        session: the session behind the last chunk that was committed.
-        chunks: chunks committed since the journal began.
-        samples: samples per channel that were handed out with them. What a listener has beyond
-            that comes again when the session goes on.
+        session: the session after the last committed chunk.
+        chunks: the number of committed chunks.
+        samples: samples per channel of these chunks that were played or written. Later samples
+            that a listener has are repeated after a resume.
         version: the version of soundstage that wrote it.
     """
 
@@ -65,7 +65,7 @@ class Journal:
 
 @dataclass(frozen=True)
 class JournalEntry:
-    """One entry, as told at the top of this file."""
+    """One entry, as described at the top of this file."""
 
     chunk: int
     samples: int
@@ -74,12 +74,12 @@ class JournalEntry:
 
     @property
     def crc32(self) -> int:
-        """The checksum of everything in it."""
+        """The checksum of all fields."""
         numbers = struct.pack("<qq", self.chunk, self.samples)
         return zlib.crc32(self.controls, zlib.crc32(self.state, zlib.crc32(numbers)))
 
     def to_bytes(self) -> bytes:
-        """The entry as it stands in the file, behind `header` or another entry."""
+        """Returns the bytes of the entry in the file."""
         values = (self.chunk, self.samples, self.state, self.controls, self.crc32)
         pairs = zip(values, _COLUMNS.types, strict=True)
         columns = [pa.array([value], kind) for value, kind in pairs]
@@ -88,23 +88,23 @@ class JournalEntry:
 
 
 def header(graph: Graph, weights: Mapping[str, Mapping[str, str]]) -> bytes:
-    """The beginning of the file: its schema, which says what runs."""
-    told = {
+    """Returns the beginning of the file: the schema and its metadata."""
+    metadata = {
         b"kind": KIND,
         b"pipeline": json.dumps(graph.spec.as_dict()).encode(),
         b"weights": json.dumps({stage: dict(entry) for stage, entry in weights.items()}).encode(),
         b"version": version().encode(),
     }
-    schema = _COLUMNS.with_metadata(told | {b"sha256": _digest(told).encode()})
+    schema = _COLUMNS.with_metadata(metadata | {b"sha256": _digest(metadata).encode()})
     data: bytes = schema.serialize().to_pybytes()
     return data
 
 
 def read_saved(path: Path) -> SavedSession:
-    """Reads a session from a session file or from a journal, whichever it is.
+    """Reads a session from a session file or from a journal.
 
     Raises:
-        SessionFileError: the file is missing, neither, damaged or of a later version.
+        SessionFileError: the file is missing, neither of the two, damaged or of a later version.
     """
     try:
         with path.open("rb") as file:
@@ -116,7 +116,7 @@ def read_saved(path: Path) -> SavedSession:
 
 
 def is_journal(path: Path) -> bool:
-    """Whether a file says of itself that it is a journal, of whatever version."""
+    """Whether a file is marked as a journal, of any version."""
     try:
         with pa.OSFile(str(path)) as file:
             metadata = pa.ipc.read_schema(pa.ipc.read_message(file)).metadata or {}
@@ -126,64 +126,64 @@ def is_journal(path: Path) -> bool:
 
 
 def read_journal(path: Path) -> Journal:
-    """Reads a journal up to its last whole entry. What a kill left unfinished is no damage.
+    """Reads a journal up to its last complete entry; an incomplete last entry is no damage.
 
     Raises:
-        SessionFileError: the file is missing, no journal, of a later version, or damaged before
-            its end.
+        SessionFileError: the file is missing, not a journal, of a later version, or damaged before
+            its last entry.
     """
     try:
         with pa.OSFile(str(path)) as file:
             schema = pa.ipc.read_schema(pa.ipc.read_message(file))
-            told = schema.metadata or {}
-            if told.get(b"kind") != KIND or not schema.equals(_COLUMNS):
+            metadata = schema.metadata or {}
+            if metadata.get(b"kind") != KIND or not schema.equals(_COLUMNS):
                 raise SessionFileError(f"{path}: is no session, and no journal of this version")
             entries = file.read_buffer()
     except (pa.ArrowException, EOFError, OSError) as error:
         raise SessionFileError(f"{path}: is no journal, or its beginning is damaged") from error
-    if told.get(b"sha256") != _digest(told).encode():
+    if metadata.get(b"sha256") != _digest(metadata).encode():
         raise _damaged(path, "its beginning")
     try:
-        spec = parse(json.loads(told[b"pipeline"]))
+        spec = parse(json.loads(metadata[b"pipeline"]))
     except PipelineError as error:
         raise SessionFileError(f"{path}: its pipeline cannot be read: {error}") from error
     last = _last(path, entries)
-    weights = json.loads(told[b"weights"])
+    weights = json.loads(metadata[b"weights"])
     session = SavedSession(path, spec, weights, last.state, last.controls)
-    return Journal(session, last.chunk, last.samples, told[b"version"].decode())
+    return Journal(session, last.chunk, last.samples, metadata[b"version"].decode())
 
 
-def _digest(told: Mapping[bytes, bytes]) -> str:
+def _digest(metadata: Mapping[bytes, bytes]) -> str:
     digest = hashlib.sha256()
     for name in _CHECKED:
-        digest.update(hashlib.sha256(told.get(name, b"")).digest())
+        digest.update(hashlib.sha256(metadata.get(name, b"")).digest())
     return digest.hexdigest()
 
 
 def _last(path: Path, entries: pa.Buffer) -> JournalEntry:
-    """The last whole entry.
+    """Reads the last complete entry.
 
     Raises:
-        SessionFileError: there is none, or one before it is damaged or missing.
+        SessionFileError: there is none, or an earlier entry is damaged or missing.
     """
     reader = pa.BufferReader(entries)
     last, begin = None, 0
     while (here := reader.tell()) < entries.size and (entry := _read(reader)) is not None:
         if last is not None and entry.chunk != last.chunk + 1:
-            raise _damaged(path, f"behind chunk {last.chunk}")
+            raise _damaged(path, f"after chunk {last.chunk}")
         last, begin = entry, here
     if last is None:
         raise _damaged(path, "the first entry")
-    if _goes_on(entries, begin):
-        raise _damaged(path, f"behind chunk {last.chunk}")
+    if _has_later_entry(entries, begin):
+        raise _damaged(path, f"after chunk {last.chunk}")
     return last
 
 
 def _read(reader: pa.NativeFile) -> JournalEntry | None:
-    """The entry that begins where the reader stands; None if there is no whole one."""
+    """Reads the entry at the reader's position; None if it is incomplete or damaged."""
     try:
         batch = pa.ipc.read_record_batch(pa.ipc.read_message(reader), _COLUMNS)
-        # Arrow believes what a file says of itself: a damaged one would lead it out of bounds.
+        # Arrow trusts the offsets in a file: it would read a damaged one out of bounds.
         batch.validate(full=True)
         (row,) = batch.to_pylist()
     except (pa.ArrowException, EOFError, OSError, ValueError):
@@ -195,8 +195,8 @@ def _read(reader: pa.NativeFile) -> JournalEntry | None:
     return entry if entry.crc32 == crc32 else None
 
 
-def _goes_on(entries: pa.Buffer, at: int) -> bool:
-    """Whether a whole entry begins behind the one at `at`, which then is not the last."""
+def _has_later_entry(entries: pa.Buffer, at: int) -> bool:
+    """Whether a complete entry starts after the one at `at`."""
     data = entries.to_pybytes()
     start = data[:_START_BYTES]
     while (at := data.find(start, at + 1)) >= 0:
@@ -207,5 +207,5 @@ def _goes_on(entries: pa.Buffer, at: int) -> bool:
 
 def _damaged(path: Path, where: str) -> SessionFileError:
     return SessionFileError(
-        f"{path}: the journal is damaged ({where}): go on from a saved session, or begin anew"
+        f"{path}: the journal is damaged ({where}): resume a saved session, or start a new one"
     )

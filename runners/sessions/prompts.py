@@ -1,4 +1,4 @@
-"""Prompts: texts and audio files with weights, and the four controls they become."""
+"""Prompts: weighted texts and audio files, and their four controls."""
 
 import math
 import re
@@ -13,7 +13,7 @@ from soundstage.graph.control import ControlError
 from soundstage.graph.format import Format
 
 PROMPTS = "prompts"
-# "jazz trio:0.5": what stands behind the last colon is a weight if it reads as a number.
+# "jazz trio:0.5": the text after the last colon is a weight if it is a number.
 _NUMBER = r"[-+]?(?:\d+\.?\d*(?:e[-+]?\d+)?|\.\d+|nan|inf)"
 _WEIGHTED = re.compile(rf"(?P<prompt>.*):(?P<weight>{_NUMBER})", re.IGNORECASE | re.DOTALL)
 
@@ -23,8 +23,8 @@ class Text:
     """A text prompt.
 
     Attributes:
-        text: what the music should sound like; may be empty.
-        weight: its share beside the other prompts, at least 0; only ratios matter.
+        text: a description of the music; may be empty.
+        weight: the prompt's share, at least 0; only the ratios of the weights matter.
     """
 
     text: str
@@ -36,8 +36,9 @@ class Audio:
     """An audio prompt: the music should sound like this file.
 
     Attributes:
-        path: any format libsndfile reads, any rate and channel count, 0.1 s to 10 minutes.
-        weight: its share beside the other prompts, at least 0; only ratios matter.
+        path: a file in any format that libsndfile reads, with any number of channels, 0.1 s to
+            10 minutes long.
+        weight: the prompt's share, at least 0; only the ratios of the weights matter.
     """
 
     path: str | Path
@@ -68,7 +69,7 @@ def expand_prompts(prompts: Sequence[Prompt], format: Format) -> dict[str, Any]:
     An audio prompt's clips share its weight, so that its embedding is the mean over its clips.
 
     Raises:
-        ControlError: a prompt is of no known type, or its weight is no finite number >= 0.
+        ControlError: a prompt is of another type, or its weight is not a finite number >= 0.
         InputError: an audio file cannot be used (see `audio.clips.read_clips`).
     """
     if isinstance(prompts, str):
@@ -77,7 +78,7 @@ def expand_prompts(prompts: Sequence[Prompt], format: Format) -> dict[str, Any]:
     for prompt in map(_as_prompt, prompts):
         if not (math.isfinite(prompt.weight) and prompt.weight >= 0):
             name = prompt.text if isinstance(prompt, Text) else Path(prompt.path).name
-            raise ControlError(f"prompt {name[:40]!r}: weight {prompt.weight} is not at least 0")
+            raise ControlError(f"prompt {name[:40]!r}: weight {prompt.weight} must be at least 0")
         if isinstance(prompt, Text):
             texts.append(prompt)
         else:

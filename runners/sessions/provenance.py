@@ -1,4 +1,4 @@
-"""Writes down what a run was asked to do, for the tags of the file it makes."""
+"""Makes the provenance of a run, for the tags of its audio file."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -21,14 +21,14 @@ def describe(
     chunks: int,
     version: str,
 ) -> Provenance:
-    """The provenance of one stream.
+    """Returns the provenance of one stream.
 
     Args:
-        graph: what runs.
+        graph: the graph that runs.
         weights: digest and note of every stage with weights, by stage.
         row: every control's value.
-        prompts: what was asked for; if empty, the texts and clips among the controls.
-        chunks: how many are made.
+        prompts: the prompts of the request; if empty, those of the controls.
+        chunks: the number of chunks.
         version: soundstage's version.
     """
     numbers = {
@@ -52,7 +52,7 @@ def describe(
 
 
 def _plain(value: np.number) -> float | int:
-    # The shortest text that reads back as the same float32: what a person wrote.
+    # The shortest text of the same float32, which is the number that the user wrote.
     return float(str(value)) if isinstance(value, np.floating) else int(value)
 
 
@@ -63,7 +63,7 @@ def _prompt(prompt: Text | Audio) -> TextPrompt | AudioPrompt:
 
 
 def _prompts_of(row: Mapping[str, Any]) -> tuple[TextPrompt | AudioPrompt, ...]:
-    """The prompts of a session whose files are not at hand any more."""
+    """Returns the prompts of a resumed session, whose files are unknown."""
     pairs = zip(row.get("texts", ()), row.get("text_weights", ()), strict=True)
     prompts: list[TextPrompt | AudioPrompt] = [TextPrompt(text, _plain(w)) for text, w in pairs]
     clips = np.asarray(row.get("clips", ()))

@@ -1,4 +1,4 @@
-"""Sessions: live controls in, chunks out; steered, saved, resumed and branched between chunks."""
+"""Sessions: chunks with live controls; can be steered, saved and branched between chunks."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from soundstage.runners.sessions.prompts import PROMPTS, expand_prompts
 
 
 class Session:
-    """One or more streams of music, made chunk by chunk with the controls of the moment.
+    """One or more streams of music, made chunk by chunk with the current controls.
 
-    Iterate to make chunks, without end; every `next` makes one chunk of every row. A session
-    holds nothing but the controls and the state behind its last chunk, so `save`, `resume` and
-    `branch` are exact: the bytes that follow are those of a session that never stopped.
+    Iterating makes chunks without end; every `next` makes one chunk of every row. A session has
+    only the controls and the state after its last chunk, so that `save`, `resume` and `branch` are
+    exact: the bytes that follow are those of a session without a break.
     """
 
     def __init__(
@@ -37,12 +37,12 @@ class Session:
         """Opens a session on a runner.
 
         Args:
-            runner: what makes the chunks; several sessions may share one.
+            runner: the runner of the ticks; several sessions may share one.
             rows: per row, the controls that differ from the pipeline's defaults. "prompts" is
                 short for the four prompt controls (see `runners.sessions.prompts`).
-            state: where to continue; None starts fresh.
-            lookahead: chunks made ahead of the one asked for. It lets stages overlap; steering
-                throws what was made ahead away, so a live player keeps it at 0.
+            state: the state to continue from; None = the initial state.
+            lookahead: chunks made ahead of the requested one, so that stages overlap. Steering
+                discards them: use 0 for live playing.
             owns_runner: whether closing the session closes the runner.
 
         Raises:
@@ -62,12 +62,12 @@ class Session:
 
     @property
     def state(self) -> State:
-        """The state behind the last chunk made."""
+        """The state after the last chunk."""
         return self._state
 
     @property
     def controls(self) -> tuple[Mapping[str, Any], ...]:
-        """Per row, every control's present value."""
+        """Per row, every control's current value."""
         return tuple(self._rows)
 
     def __iter__(self) -> Session:
@@ -77,7 +77,7 @@ class Session:
         """Makes the next chunk of every row.
 
         Raises:
-            StageFailed: a stage failed. Nothing has happened: the next call tries again.
+            StageFailed: a stage failed. The state is unchanged: the next call tries again.
         """
         if self._chunks is None:
             self._chunks = self.runner.stream(self._ticks(), self._state, self._lookahead)
@@ -97,8 +97,8 @@ class Session:
             **controls: new values by name; "prompts" is short for the four prompt controls.
 
         Raises:
-            ControlError: a value is refused; nothing has changed and the music goes on.
-            IndexError: there is no such row.
+            ControlError: a value is refused; no control has changed.
+            IndexError: the session has no such row.
         """
         if row is not None and not 0 <= row < len(self._rows):
             raise IndexError(f"there is no row {row}; the session has {len(self._rows)}")
@@ -109,9 +109,9 @@ class Session:
         self._stop_looking_ahead()
 
     def branch(self, **controls: Any) -> Session:
-        """Opens another session that continues from here, with other controls.
+        """Opens another session with the same state and other controls.
 
-        Both share the runner; what one does is not seen by the other.
+        The two share the runner and do not affect each other.
 
         Raises:
             ControlError: a value is refused.
@@ -120,7 +120,7 @@ class Session:
         return Session(self.runner, rows, state=self._state, lookahead=self._lookahead)
 
     def save(self, path: str | Path) -> None:
-        """Writes the session to a file that `resume` opens; whole or not at all.
+        """Saves the session to a file for `resume`, completely or not at all.
 
         Raises:
             OutputError: the file cannot be written.
@@ -128,18 +128,18 @@ class Session:
         write_session(Path(path), self.graph, self.runner.weights(), self._state, self._rows)
 
     def journal(self, path: str | Path) -> AbstractContextManager[JournalWriter]:
-        """Opens a file that `resume` opens, however suddenly this process ends.
+        """Opens a journal: a file for `resume` that survives a kill of this process.
 
             with session.journal("set.journal") as journal:
                 for chunk in session:
                     play(chunk.audio)
                     journal.write(chunk)
 
-        It goes on behind the last chunk written to it, with the controls of that chunk. A journal
-        that the session was resumed from may go on; another file is not replaced.
+        `resume` continues after the last chunk of the journal, with the controls of that chunk. A
+        journal that the session was resumed from is continued; any other file is refused.
 
         Raises:
-            OutputError: the file cannot be written, or holds something else.
+            OutputError: the file cannot be written, or is not a journal of this session.
         """
         return open_journal(Path(path), self.graph, self.runner.weights(), self._state, self._rows)
 
@@ -147,10 +147,10 @@ class Session:
     def resume(
         cls, runner: Runner, saved: SavedSession, *, lookahead: int = 0, owns_runner: bool = False
     ) -> Session:
-        """Opens a saved session; the bytes that follow are those it would have made.
+        """Opens a saved session; the bytes that follow are those of a session without a break.
 
         Raises:
-            SessionFileError: it was made by another graph or with other weights.
+            SessionFileError: the session was saved with another graph or other weights.
         """
         state, rows = saved.restore(runner.graph, runner.weights())
         return cls(runner, rows, state=state, lookahead=lookahead, owns_runner=owns_runner)
@@ -180,7 +180,7 @@ class Session:
             chunks = tuple(chunk + 1 for chunk in chunks)
 
     def _stop_looking_ahead(self) -> None:
-        """Drops chunks made ahead: they were made with the controls of before."""
+        """Discards the chunks made ahead, which have old controls."""
         chunks, self._chunks = self._chunks, None
         close = getattr(chunks, "close", None)
         if close is not None:

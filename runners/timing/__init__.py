@@ -1,1 +1,1 @@
-"""Where the time of a tick goes, and what another placement would change."""
+"""Timing: timelines of runs, times of stages, and plans of placements."""

@@ -1,4 +1,4 @@
-"""The longest ways through a graph: what bounds the time of a tick, whatever the devices are."""
+"""The longest path and the heaviest cycle of a graph, which bound the time of a tick."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from graphlib import TopologicalSorter
 
 from soundstage.graph.spec import FeedbackSpec, PipelineSpec
 
-# Less than any clock sees: keeps rounding from being taken for a cycle's gain.
+# Below any clock's resolution: smaller gains of a cycle are rounding errors.
 _NOTHING_S = 1e-12
 
 
 @dataclass(frozen=True)
 class Feed:
-    """One stage reads another.
+    """An edge between two stages.
 
     Attributes:
-        source: who speaks.
-        stage: who hears.
-        past: whether it is what was said in the tick before.
+        source: the stage that is read.
+        stage: the stage that reads.
+        past: whether the message is that of the tick before.
     """
 
     source: str
@@ -28,20 +28,20 @@ class Feed:
 
 
 def feeds(spec: PipelineSpec) -> tuple[Feed, ...]:
-    """Who reads whom, each pair once, in the order of the file."""
-    found: dict[Feed, None] = {}
+    """Returns the edges between stages, each once, in the order of the file."""
+    edges: dict[Feed, None] = {}
     for name, stage in spec.stage.items():
         for source in stage.inputs.values():
             past = isinstance(source, FeedbackSpec)
             written = source.from_ if isinstance(source, FeedbackSpec) else source
-            speaker = written.partition(".")[0]
-            if speaker in spec.stage:
-                found[Feed(speaker, name, past)] = None
-    return tuple(found)
+            origin = written.partition(".")[0]
+            if origin in spec.stage:
+                edges[Feed(origin, name, past)] = None
+    return tuple(edges)
 
 
 def in_order(spec: PipelineSpec) -> tuple[str, ...]:
-    """The stages, each behind those that it reads within a tick.
+    """Returns the stages, each after those that it reads within a tick.
 
     Raises:
         graphlib.CycleError: there is a cycle without a delay.
@@ -56,40 +56,40 @@ def in_order(spec: PipelineSpec) -> tuple[str, ...]:
 def longest_path(
     spec: PipelineSpec, seconds: Mapping[str, float], ends: Iterable[str]
 ) -> tuple[float, tuple[str, ...]]:
-    """How long one tick takes alone until the last of some stages has spoken.
+    """Finds the longest path of a single tick to some stages.
 
     Args:
         spec: the graph.
-        seconds: how long each stage takes.
-        ends: the stages to reach, at least one.
+        seconds: the time of each stage.
+        ends: the last stages, at least one.
 
     Returns:
-        Seconds, and the stages of the longest way there, in order.
+        The seconds of the path, and its stages in order.
     """
     within = [feed for feed in feeds(spec) if not feed.past]
     path: dict[str, tuple[float, tuple[str, ...]]] = {}
     for name in in_order(spec):
         before = [path[feed.source] for feed in within if feed.stage == name]
-        start_s, way = max(before, default=(0.0, ()))
-        path[name] = (start_s + seconds[name], (*way, name))
+        start_s, stages = max(before, default=(0.0, ()))
+        path[name] = (start_s + seconds[name], (*stages, name))
     return max(path[end] for end in ends)
 
 
 def heaviest_cycle(
     spec: PipelineSpec, seconds: Mapping[str, float]
 ) -> tuple[float, tuple[str, ...]]:
-    """The feedback cycle that takes the longest a tick: no pipelining makes a tick shorter.
+    """Finds the feedback cycle with the most seconds a tick: no tick can be shorter.
 
-    A cycle over several delays has as many ticks for its stages (a maximum cycle ratio; found by
-    raising the ratio from cycle to cycle until no heavier one is left, with Bellman and Ford's
-    search for each).
+    The time of a cycle is divided by the number of its delays: this is a maximum cycle ratio. The
+    search raises the ratio from cycle to cycle until none is heavier; it finds each cycle with the
+    Bellman-Ford algorithm.
 
     Args:
         spec: the graph.
-        seconds: how long each stage takes, at least 0.
+        seconds: the time of each stage, at least 0.
 
     Returns:
-        Seconds a tick, and the cycle's stages in order; 0.0 and none if nothing is fed back.
+        Seconds a tick, and the cycle's stages in order; 0.0 and no stages without feedback.
     """
     heaviest: tuple[float, tuple[str, ...]] = (0.0, ())
     while cycle := _cycle_above(feeds(spec), seconds, heaviest[0]):
@@ -101,16 +101,16 @@ def heaviest_cycle(
 
 
 def _named(cycle: Sequence[Feed]) -> tuple[str, ...]:
-    """The stages of a cycle, beginning with the one that reads the past."""
+    """Returns the stages of a cycle, starting with one that reads the past."""
     start = next(index for index, feed in enumerate(cycle) if feed.past) + 1
-    turned = [*cycle[start:], *cycle[:start]]
-    return tuple(feed.source for feed in turned)
+    rotated = [*cycle[start:], *cycle[:start]]
+    return tuple(feed.source for feed in rotated)
 
 
 def _cycle_above(
     edges: Sequence[Feed], seconds: Mapping[str, float], each_s: float
 ) -> list[Feed] | None:
-    """A cycle that takes longer than so many seconds a tick; None if there is none."""
+    """Finds a cycle that takes more than `each_s` seconds a tick; None if there is none."""
     reach = dict.fromkeys(seconds, 0.0)
     through: dict[str, Feed] = {}
     raised = ""
@@ -124,7 +124,7 @@ def _cycle_above(
                 raised = feed.stage
         if not raised:
             return None
-    for _ in seconds:  # back until it is certain to be on the cycle
+    for _ in seconds:  # go back until the stage is certainly on the cycle
         raised = through[raised].source
     cycle = [through[raised]]
     while cycle[-1].source != raised:

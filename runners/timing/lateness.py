@@ -1,4 +1,4 @@
-"""Which stage was late: what chunks took, held against what they usually take."""
+"""Finds the stage that made a chunk late, by comparing times with their medians."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import median
 
-# Chunks whose times tell what is usual.
+# The number of chunks in the median.
 REMEMBERED = 50
-# A sound card takes music in blocks, hence a little before it is due.
+# A sound card reads audio in blocks, a little before it is due.
 _NEARLY = 0.9
 
 
 @dataclass(frozen=True)
 class Late:
-    """Why music was late.
+    """The cause of an underrun.
 
     Attributes:
         chunk: the chunk that took too long.
-        stage: the stage that did.
-        took_s: how long it was busy with it.
-        usual_s: how long it is as a rule; None if there is no telling yet.
+        stage: the stage that took too long.
+        took_s: the time of the stage for this chunk.
+        usual_s: the median time of the stage; None without earlier chunks.
     """
 
     chunk: int
@@ -36,7 +36,7 @@ class Late:
 
 @dataclass(frozen=True)
 class _Chunk:
-    """What one chunk took, and what was usual before it."""
+    """The times of one chunk, and the medians of the chunks before it."""
 
     chunk: int
     wall_s: float
@@ -45,32 +45,31 @@ class _Chunk:
 
 
 class Lateness:
-    """Finds the stage to blame for an underrun.
+    """Finds the stage that caused an underrun.
 
-    An underrun is seldom the fault of the chunk during which it happens alone: what used up the
-    music in stock before counts as well. The slowest chunk since the stock was full is to blame,
-    and of its stages the one that took longest beyond its usual time, if that is why the chunk
-    took longer than it lasts; else the one that takes longest anyway.
+    An underrun often has its cause in an earlier chunk, which emptied the buffer. The cause is the
+    slowest chunk since the buffer was full. Of its stages, it is the one that most exceeded its
+    median time, if the excess is at least half of the chunk's delay; else the slowest stage.
     """
 
     def __init__(self, chunk_s: float) -> None:
-        """Knows nothing yet.
+        """Starts without any times.
 
         Args:
-            chunk_s: how much music a chunk is.
+            chunk_s: seconds of audio in a chunk.
         """
         self._chunk_s = chunk_s
         self._past: dict[str, deque[float]] = {}
         self._suspect: _Chunk | None = None
 
     def add(self, chunk: int, wall_s: float, busy_s: Mapping[str, float], stocked: bool) -> None:
-        """Takes what one chunk took.
+        """Adds the times of one chunk.
 
         Args:
-            chunk: its index.
-            wall_s: from its beginning to its end.
-            busy_s: how long each stage was busy with it.
-            stocked: whether the stock was full when it was begun.
+            chunk: the chunk's index.
+            wall_s: the time from the chunk's start to its end.
+            busy_s: the time of each stage.
+            stocked: whether the buffer was full when the chunk was started.
         """
         if stocked or self._suspect is None or wall_s > self._suspect.wall_s:
             usual_s = {stage: median(times) for stage, times in self._past.items()}
@@ -79,13 +78,13 @@ class Lateness:
             self._past.setdefault(stage, deque(maxlen=REMEMBERED)).append(seconds)
 
     def blame(self) -> Late | None:
-        """The stage to blame; None if no chunk took long: then the process was kept waiting."""
+        """Returns the cause; None if no chunk took too long, so that the process was waiting."""
         suspect = self._suspect
         if suspect is None or suspect.wall_s < _NEARLY * self._chunk_s:
             return None
         busy_s, usual_s = suspect.busy_s, suspect.usual_s
-        beyond = {stage: busy_s[stage] - usual_s[stage] for stage in busy_s if stage in usual_s}
-        stage = max(beyond, key=beyond.__getitem__, default="")
-        if not stage or beyond[stage] < (suspect.wall_s - self._chunk_s) / 2:
+        excess_s = {stage: busy_s[stage] - usual_s[stage] for stage in busy_s if stage in usual_s}
+        stage = max(excess_s, key=excess_s.__getitem__, default="")
+        if not stage or excess_s[stage] < (suspect.wall_s - self._chunk_s) / 2:
             stage = max(busy_s, key=busy_s.__getitem__)
         return Late(suspect.chunk, stage, busy_s[stage], usual_s.get(stage))

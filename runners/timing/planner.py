@@ -1,8 +1,8 @@
-"""Plans placements: how fast a graph would run on so many devices, and which placement is fastest.
+"""Plans placements: predicts the speed of a graph on some devices, and finds a fast placement.
 
-Stages that share a device add up; a tick is as long as the busiest device's share of it, or as the
-heaviest feedback cycle, whichever is longer. Replicas split rows. Every time is one that was
-measured: a stage is taken to be as fast elsewhere as where it ran.
+The times of stages that share a device add up. A tick takes as long as the busiest device, or as
+the heaviest feedback cycle if that is longer. Replicas split rows. All times are measured; a stage
+is assumed to be as fast on another device as on the one where it ran.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from soundstage.runners.timing.critical_path import heaviest_cycle, longest_path
 from soundstage.runners.timing.stage_times import Measured, seconds_for
 from soundstage.runners.wiring import split
 
-# A stage that takes less stays on the CPU: the way to a device costs about as much.
+# Seconds; a faster stage stays on the CPU, as copies to a device take about as long.
 LIGHT_S = 0.005
 AUDIO = "audio"
 
 
 @dataclass(frozen=True)
 class Machines:
-    """What there is to run on.
+    """The available machines.
 
     Attributes:
-        gpus: of each machine.
-        cpus: stages that each machine's processor runs side by side at full speed; 1 = a stage
-            uses all of its cores, as XLA's do.
-        nodes: machines.
+        gpus: GPUs of each machine.
+        cpus: stages that each machine's processor runs in parallel at full speed; 1 = a stage uses
+            all cores, as XLA does.
+        nodes: the number of machines.
 
     Raises:
         ValueError: a number is too small.
@@ -41,22 +41,22 @@ class Machines:
 
     def __post_init__(self) -> None:
         if self.gpus < 0 or self.cpus < 1 or self.nodes < 1:
-            raise ValueError(f"there are no {self}")
+            raise ValueError(f"{self}: gpus must be at least 0, cpus and nodes at least 1")
 
     @property
     def all_gpus(self) -> int:
-        """Of all machines."""
+        """GPUs of all machines."""
         return self.gpus * self.nodes
 
 
 @dataclass(frozen=True)
 class Load:
-    """What a device does in one tick.
+    """The load of a device in one tick.
 
     Attributes:
         device: "cpu", "gpu:1", "gpu of sample, replica 1", "cpu of node 2", ...
-        stages: whose work it is.
-        seconds: how long it is busy, or for the CPU how long the tick keeps it at least.
+        stages: the stages on the device.
+        seconds: the time of the stages on the device; for the CPU, a lower bound.
     """
 
     device: str
@@ -66,19 +66,19 @@ class Load:
 
 @dataclass(frozen=True)
 class Prediction:
-    """How a placement would do.
+    """The predicted speed of a placement.
 
     Attributes:
         placement: the pipeline's `[placement]` table.
-        rows: streams made together.
-        tick_s: seconds from one chunk to the next while many are under way.
-        busiest: the device that does most.
-        cycle_s: what the heaviest feedback cycle takes a tick.
-        cycle: its stages.
-        latency_s: from a steer to the audio of its chunk, when nothing else is under way.
-        path: the stages on the way there.
-        window: chunks that must be under way at once for `tick_s`.
-        gpus: how many GPUs it takes.
+        rows: the number of streams in a batch.
+        tick_s: seconds from one chunk to the next with `window` ticks in flight.
+        busiest: the device with the greatest load.
+        cycle_s: seconds a tick of the heaviest feedback cycle.
+        cycle: the stages of that cycle.
+        latency_s: seconds from a steer to the audio of its chunk, with no other tick in flight.
+        path: the stages on the path to that audio.
+        window: ticks in flight that `tick_s` needs.
+        gpus: the number of GPUs.
     """
 
     placement: Mapping[str, str | PlacementSpec]
@@ -94,7 +94,7 @@ class Prediction:
 
     @property
     def limited_by_cycle(self) -> bool:
-        """Whether no more devices would help, unless they split rows."""
+        """Whether more devices would only help by splitting rows."""
         return self.cycle_s > self.busiest.seconds
 
 
@@ -104,13 +104,13 @@ def predict(
     machines: Machines,
     rows: int | None = None,
 ) -> Prediction:
-    """How a graph would run.
+    """Predicts the speed of a graph with a placement.
 
     Args:
-        measured: what its stages took.
-        placement: as in a pipeline file; devices that `machines` lacks count as if they were there.
-        machines: what it runs on; "auto" is a GPU if there is any.
-        rows: streams made together; None = as many as were measured.
+        measured: the measured times of the stages.
+        placement: as in a pipeline file; devices that `machines` lacks are assumed to exist.
+        machines: the available machines; "auto" is a GPU if there is one.
+        rows: the number of streams in a batch; None = the greatest number measured.
     """
     order = ["default", *measured.spec.stage]
     placement = {name: placement[name] for name in order if name in placement}
@@ -128,8 +128,8 @@ def predict(
     cycle_s, cycle = heaviest_cycle(spec, steady_s)
     tick_s = max(busiest.seconds, cycle_s)
     outputs = spec.outputs
-    heard = [outputs[AUDIO]] if AUDIO in outputs else list(outputs.values())
-    latency_s, path = longest_path(spec, steered_s, [port.partition(".")[0] for port in heard])
+    ports = [outputs[AUDIO]] if AUDIO in outputs else list(outputs.values())
+    latency_s, path = longest_path(spec, steered_s, [port.partition(".")[0] for port in ports])
     whole_s, _ = longest_path(spec, steady_s, spec.stage)
     window = max(2, floor(whole_s / tick_s) + 1) if tick_s else 2
     gpus = sum(load.device.startswith("gpu") for load in loads) + _spare_gpus(spec, machines)
@@ -141,7 +141,7 @@ def predict(
 def _loads(
     spec: PipelineSpec, seconds: Mapping[str, Sequence[float]], machines: Machines
 ) -> list[Load]:
-    """What every device does in a tick; devices as Ray deals them."""
+    """Returns the load of every device in a tick; devices are assigned as Ray assigns them."""
     work: dict[str, list[tuple[str, float]]] = {}
     for name, replicas_s in seconds.items():
         for replica, replica_s in enumerate(replicas_s):
@@ -151,7 +151,7 @@ def _loads(
     for device, parts in work.items():
         busy_s = sum(part_s for _, part_s in parts)
         if device.startswith("cpu"):
-            # Cores share what there is, but one stage meets its ticks one after the other.
+            # Stages share the cores, but one stage computes its ticks one after the other.
             busy_s = max(busy_s / machines.cpus, max(part_s for _, part_s in parts))
         loads.append(Load(device, tuple(dict.fromkeys(name for name, _ in parts)), busy_s))
     return loads
@@ -179,22 +179,22 @@ def _spare_gpus(spec: PipelineSpec, machines: Machines) -> int:
 
 
 def propose(measured: Measured, machines: Machines, rows: int | None = None) -> Prediction:
-    """The fastest placement found on these machines, with as few GPUs as that takes.
+    """Finds the fastest of some candidate placements, with as few GPUs as possible.
 
-    Light stages stay on the CPU. What has spares, or is tied to a machine, to resources or to a
-    TPU, stays where it is. The present placement itself is proposed if none is faster. More
-    devices never make a proposal slower: those of fewer devices are among the candidates.
+    Fast stages stay on the CPU. A stage with spares, or with a fixed machine, resource or TPU,
+    keeps its placement. The present placement is a candidate too. More devices never give a slower
+    proposal, as the placements on fewer devices are candidates.
 
     Args:
-        measured: what the stages took.
-        machines: what there is to run on.
-        rows: streams made together; None = as many as were measured.
+        measured: the measured times of the stages.
+        machines: the available machines.
+        rows: the number of streams in a batch; None = the greatest number measured.
     """
     rows = measured.rows if rows is None else rows
     present = predict(measured, measured.spec.placement, machines, rows)
     others = (predict(measured, p, machines, rows) for p in _candidates(measured, machines, rows))
-    fit = [one for one in (present, *others) if one.gpus <= machines.all_gpus]
-    return min(fit, key=lambda one: (round(one.tick_s, 9), one.gpus), default=present)
+    feasible = [option for option in (present, *others) if option.gpus <= machines.all_gpus]
+    return min(feasible, key=lambda option: (round(option.tick_s, 9), option.gpus), default=present)
 
 
 def _candidates(
@@ -212,12 +212,12 @@ def _candidates(
     common: dict[str, str | PlacementSpec] = {"default": "cpu", **fixed}
     yield common
     for gpus in range(1, min(machines.all_gpus, len(heavy) * rows) + 1):
-        for replicas in _more_and_more(measured, heavy, rows, gpus + len(heavy)):
-            dealt = _on_gpus(weights, replicas, gpus)
-            if dealt is not None:
-                yield common | dealt
+        for replicas in _replica_counts(measured, heavy, rows, gpus + len(heavy)):
+            placed = _on_gpus(weights, replicas, gpus)
+            if placed is not None:
+                yield common | placed
     for nodes in range(1, machines.nodes + 1):
-        for replicas in _more_and_more(measured, heavy, rows, machines.cpus * len(heavy)):
+        for replicas in _replica_counts(measured, heavy, rows, machines.cpus * len(heavy)):
             yield _on_cpus(weights, replicas, nodes) | fixed
 
 
@@ -230,18 +230,18 @@ def _is_tied(entry: PlacementSpec) -> bool:
     return bool(entry.node or entry.resources or entry.spares or entry.device.startswith("tpu"))
 
 
-def _more_and_more(
+def _replica_counts(
     measured: Measured, heavy: Sequence[str], rows: int, most: int
 ) -> Iterator[dict[str, int]]:
-    """Numbers of replicas: one each, then always one more of what takes longest."""
+    """Yields numbers of replicas: one of each stage, then one more of the slowest stage each."""
     replicas = dict.fromkeys(heavy, 1)
     while True:
         yield dict(replicas)
-        grown = [name for name in heavy if replicas[name] < rows]
-        if not grown or sum(replicas.values()) >= most:
+        growable = [name for name in heavy if replicas[name] < rows]
+        if not growable or sum(replicas.values()) >= most:
             return
         slowest = max(
-            grown,
+            growable,
             key=lambda s: seconds_for(measured.times[s].steady_s, -(-rows // replicas[s])),
         )
         replicas[slowest] += 1
@@ -250,43 +250,43 @@ def _more_and_more(
 def _on_gpus(
     weights: Mapping[str, float], replicas: Mapping[str, int], gpus: int
 ) -> dict[str, str | PlacementSpec] | None:
-    """Replicas on GPUs of their own, the other stages on what is left; None if nothing is."""
+    """Places replicas on their own GPUs and other stages on the rest; None if too few are left."""
     own = {name: count for name, count in replicas.items() if count > 1}
     single = [name for name in replicas if name not in own]
     taken = sum(own.values())
     if taken + bool(single) > gpus:
         return None
-    # In one process replicas get the first devices, so what is named comes behind them.
-    dealt: dict[str, str | PlacementSpec] = {
+    # In-process, replicas get the first devices, so that numbered devices come after them.
+    placed: dict[str, str | PlacementSpec] = {
         name: PlacementSpec(device="gpu", replicas=count) for name, count in own.items()
     }
     bins = _packed(single, weights, min(gpus - taken, len(single)), 0.0)
-    return dealt | {name: f"gpu:{taken + index}" for name, index in bins.items()}
+    return placed | {name: f"gpu:{taken + index}" for name, index in bins.items()}
 
 
 def _on_cpus(
     weights: Mapping[str, float], replicas: Mapping[str, int], nodes: int
 ) -> dict[str, str | PlacementSpec]:
-    """Every heavy stage's replicas on one machine, machines by label if there are several."""
+    """Places the replicas of each heavy stage on one machine; several machines have labels."""
     light_s = sum(seconds for name, seconds in weights.items() if name not in replicas)
     bins = _packed(list(replicas), weights, nodes, light_s)
-    dealt: dict[str, str | PlacementSpec] = {
+    placed: dict[str, str | PlacementSpec] = {
         "default": PlacementSpec(device="cpu", node="1") if nodes > 1 else "cpu"
     }
     for name, count in replicas.items():
         node = str(bins[name] + 1) if nodes > 1 else ""
         if count > 1 or node not in ("", "1"):
-            dealt[name] = PlacementSpec(device="cpu", replicas=count, node=node)
-    return dealt
+            placed[name] = PlacementSpec(device="cpu", replicas=count, node=node)
+    return placed
 
 
 def _packed(
     names: Sequence[str], weights: Mapping[str, float], bins: int, first_s: float
 ) -> dict[str, int]:
-    """Deals stages, heaviest first, each to the bin that has least; the first has some already."""
+    """Assigns stages, slowest first, to the least filled bin; bin 0 starts with `first_s`."""
     filled = [first_s] + [0.0] * (bins - 1)
-    dealt = {}
+    placed = {}
     for name in sorted(names, key=lambda name: -weights[name]):
-        dealt[name] = filled.index(min(filled))
-        filled[dealt[name]] += weights[name]
-    return dealt
+        placed[name] = filled.index(min(filled))
+        filled[placed[name]] += weights[name]
+    return placed

@@ -1,4 +1,4 @@
-"""Does a pipeline play in real time here? The one answer that `doctor` and `play` give."""
+"""Whether a pipeline runs in real time on this machine, for `doctor` and `play`."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Literal
 
-# With less to spare, anything else that this machine does is heard.
+# With a smaller margin, other load on the machine causes underruns.
 COMFORTABLE = 1.25
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """How long chunks take, against how long they last.
+    """The time that chunks take, compared with their length.
 
     Attributes:
-        chunk_s: how much music a chunk is.
-        usual_s: what a chunk takes as a rule.
-        worst_s: what the slowest took.
+        chunk_s: seconds of audio in a chunk.
+        usual_s: the median time of a chunk.
+        worst_s: the longest time of a chunk.
     """
 
     chunk_s: float
@@ -27,17 +27,17 @@ class Verdict:
 
     @classmethod
     def of(cls, chunk_s: float, walls_s: Sequence[float]) -> Verdict:
-        """The verdict on some chunks, at least one, that were compiled before."""
+        """Makes the verdict from the times of at least one chunk, without compilation."""
         return cls(chunk_s, median(walls_s), max(walls_s))
 
     @property
     def margin(self) -> float:
-        """How many times faster than real time chunks are made, as a rule."""
+        """The median speed as a multiple of real time."""
         return self.chunk_s / self.usual_s
 
     @property
     def rtf(self) -> float:
-        """Time taken over the length of the music: above 1.0 is too slow."""
+        """The real-time factor: median time over length; above 1.0 is too slow."""
         return self.usual_s / self.chunk_s
 
     @property

@@ -1,4 +1,4 @@
-"""How long stages took, read out of timelines: what a plan of other devices starts from."""
+"""Reads the times of stages from timelines, as input of the planner."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from soundstage.runners.wiring import split
 
 _WORK = frozenset({"transfer", "compute", "reuse"})
 _LANE = " (replica "
-_CURE = "draw one with `soundstage generate --trace FILE.json`"
+_CURE = "write one with `soundstage generate --trace FILE.json`"
 
 
 @dataclass(frozen=True)
 class StageTimes:
-    """How long one replica of a stage takes for one tick, in seconds by its number of rows.
+    """The seconds of one replica of a stage for one tick, by its number of rows.
 
     Attributes:
-        steady_s: median over all ticks; little where most of them gave an earlier answer again.
+        steady_s: median over all ticks; small if most ticks reused an earlier output.
         steered_s: median over the ticks in which the stage computed.
     """
 
@@ -39,13 +39,13 @@ class StageTimes:
 
 @dataclass(frozen=True)
 class Measured:
-    """What timelines tell.
+    """The measured times of a pipeline's stages.
 
     Attributes:
-        spec: the pipeline that ran, with its placement of then.
-        times: every stage's.
-        rows: the most rows that a tick had.
-        ticks: how many ticks there are in all.
+        spec: the pipeline that ran, with its placement.
+        times: the times of every stage.
+        rows: the greatest number of rows of a tick.
+        ticks: the number of ticks of all timelines.
     """
 
     spec: PipelineSpec
@@ -55,14 +55,15 @@ class Measured:
 
 
 def seconds_for(measured_s: Mapping[int, float], rows: int) -> float:
-    """How long so many rows take, from what other numbers of rows took.
+    """Estimates the time for a number of rows from the times for other numbers.
 
-    Between two numbers that were measured it is a line. Beyond them the line goes on, but never
-    falls and never rises faster than in proportion; one number alone is scaled in proportion.
+    Between two measured numbers, the time is interpolated linearly. Beyond them it is extrapolated,
+    but never falls and never grows faster than the number of rows. A single measurement is scaled
+    by the number of rows.
 
     Args:
-        measured_s: seconds by number of rows, at least one.
-        rows: at least 1.
+        measured_s: seconds by number of rows, at least one entry.
+        rows: the number of rows, at least 1.
     """
     known = sorted(measured_s)
     if rows in measured_s:
@@ -81,14 +82,14 @@ def seconds_for(measured_s: Mapping[int, float], rows: int) -> float:
 
 
 def read_times(paths: Sequence[Path]) -> Measured:
-    """Reads timelines of one pipeline, made with as many numbers of rows as there are.
+    """Reads timelines of one pipeline, which may have different numbers of rows.
 
     Args:
         paths: files that `--trace` wrote; at least one.
 
     Raises:
-        InputError: a file is no timeline, lacks stages, or is of another graph than the first.
-        PipelineError: the pipeline in it is none that could run.
+        InputError: a file is not a timeline, lacks stages, or is of another graph than the first.
+        PipelineError: the pipeline of a timeline is not valid.
     """
     documents = [(path, _read(path)) for path in paths]
     specs = [_spec(path, document) for path, document in documents]
@@ -96,23 +97,23 @@ def read_times(paths: Sequence[Path]) -> Measured:
         if spec.digest() != specs[0].digest():
             raise InputError(f"{path}: is of another graph than {paths[0]}")
     ticks: dict[str, dict[int, list[_Tick]]] = {}
-    made = rows = 0
+    total = rows = 0
     for (path, document), spec in zip(documents, specs, strict=True):
         replicas = {name: spec.placement_of(name).replicas for name in spec.stage}
-        found = list(_ticks(path, document["traceEvents"], replicas))
-        lacking = [name for name in spec.stage if name not in {tick.stage for tick in found}]
+        own_ticks = list(_ticks(path, document["traceEvents"], replicas))
+        lacking = [name for name in spec.stage if name not in {tick.stage for tick in own_ticks}]
         if lacking:
             raise InputError(f"{path}: lacks the stages {', '.join(lacking)}; {_CURE}")
-        for tick in found:
+        for tick in own_ticks:
             ticks.setdefault(tick.stage, {}).setdefault(tick.rows, []).append(tick)
-        made += max(_count(found, name) for name in spec.stage)
-        rows = max(rows, *(tick.of_rows for tick in found))
-    return Measured(specs[0], {name: _times(ticks[name]) for name in specs[0].stage}, rows, made)
+        total += max(_count(own_ticks, name) for name in spec.stage)
+        rows = max(rows, *(tick.of_rows for tick in own_ticks))
+    return Measured(specs[0], {name: _times(ticks[name]) for name in specs[0].stage}, rows, total)
 
 
 @dataclass(frozen=True)
 class _Tick:
-    """What one replica of a stage did in one tick."""
+    """One replica of a stage in one tick: its rows of the tick's `of_rows`, and its time."""
 
     stage: str
     replica: int
@@ -141,17 +142,17 @@ def _read(path: Path) -> Mapping[str, Any]:
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: is not JSON, so no timeline; {_CURE}") from error
+        raise InputError(f"{path}: is not JSON, and so is no timeline; {_CURE}") from error
     if not isinstance(document, dict) or not isinstance(document.get("traceEvents"), list):
         raise InputError(f"{path}: is no timeline: it has no traceEvents; {_CURE}")
     return document
 
 
 def _spec(path: Path, document: Mapping[str, Any]) -> PipelineSpec:
-    about = document.get("otherData")
-    tables = about.get("pipeline") if isinstance(about, dict) else None
+    metadata = document.get("otherData")
+    tables = metadata.get("pipeline") if isinstance(metadata, dict) else None
     if not isinstance(tables, dict):
-        raise InputError(f"{path}: is no timeline of soundstage's: it names no pipeline; {_CURE}")
+        raise InputError(f"{path}: is no timeline of soundstage: it has no pipeline; {_CURE}")
     spec = parse(tables)
     problems = [
         problem
@@ -168,7 +169,7 @@ def _spec(path: Path, document: Mapping[str, Any]) -> PipelineSpec:
 
 
 def _ticks(path: Path, events: Sequence[Any], replicas: Mapping[str, int]) -> Iterator[_Tick]:
-    """Every tick of every lane; one begins with a queue, or with another chunk."""
+    """Yields every tick of every lane; a tick starts with a "queue" or with another chunk."""
     try:
         lanes = {
             event["tid"]: _lane(event["args"]["name"])
@@ -202,8 +203,8 @@ def _check(span: Mapping[str, Any]) -> None:
 def _groups(spans: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
     group: list[dict[str, Any]] = []
     for span in spans:
-        goes_on = group and span["args"]["chunk"] == group[0]["args"]["chunk"]
-        if _worked(group) and (span["cat"] == "queue" or not goes_on):
+        same_chunk = group and span["args"]["chunk"] == group[0]["args"]["chunk"]
+        if _worked(group) and (span["cat"] == "queue" or not same_chunk):
             yield group
             group = []
         group.append(span)
@@ -216,6 +217,6 @@ def _worked(spans: Sequence[Mapping[str, Any]]) -> bool:
 
 
 def _lane(name: str) -> tuple[str, int]:
-    """Stage and replica of a lane, from the name that `TimelineWriter` gives it."""
-    stage, found, replica = name.partition(_LANE)
-    return stage, int(replica.rstrip(")")) if found else 0
+    """Returns stage and replica of a lane, from its name in the timeline."""
+    stage, separator, replica = name.partition(_LANE)
+    return stage, int(replica.rstrip(")")) if separator else 0

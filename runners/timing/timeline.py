@@ -1,8 +1,8 @@
 """The timeline of a run: a trace-event JSON file, for ui.perfetto.dev or chrome://tracing.
 
-One lane a stage shows what it did when; arrows follow the messages, those of feedback into the
-next tick; marks show when a listener would need each chunk, and a counter how late it came.
-Events are written as they come, one a line, and the file appears when the run has ended well.
+Each stage has a lane with its spans. Arrows show the messages; those of feedback end in the next
+tick. Marks show when a listener needs each chunk, and a counter how late the chunk is. Events are
+written as they occur, one a line; the file appears when the run has ended without an error.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ _REPLICAS = 1000  # lanes are sorted by stage, then by replica
 
 @dataclass
 class _Run:
-    """Ticks that continue each other: one session, or one batch of variants.
+    """Consecutive ticks of one session, or of one batch of variants.
 
     Attributes:
-        start_s: when its first chunk was begun.
-        last: its last chunk.
-        made: how many chunks that is.
-        marked: how many of them have their mark.
-        end_s: when its last chunk was done.
+        start_s: the start of the first chunk.
+        last: the last chunk.
+        made: the number of chunks.
+        marked: the number of chunks with a mark.
+        end_s: the end of the last chunk.
     """
 
     start_s: float
@@ -43,17 +43,17 @@ class _Run:
     marked: int = 0
     end_s: float = field(default=float("-inf"))
 
-    def goes_on_with(self, chunk: Chunk) -> bool:
+    def continues_with(self, chunk: Chunk) -> bool:
         return chunk.tick.streams == self.last.tick.streams and chunk.tick.chunks == tuple(
             index + 1 for index in self.last.tick.chunks
         )
 
 
 class TimelineWriter:
-    """Turns chunks into events. Made by `open_timeline`.
+    """A writer of a timeline, from `open_timeline`.
 
     Attributes:
-        timings: how long the stages took so far.
+        timings: the times of the stages so far.
     """
 
     def __init__(self, path: Path, stream: BinaryIO, graph: Graph) -> None:
@@ -68,7 +68,7 @@ class TimelineWriter:
         self._separator = ""
 
     def write(self, chunk: Chunk) -> None:
-        """Appends one chunk's spans, arrows, mark and lateness; a chunk without spans has none.
+        """Appends one chunk's spans, arrows, mark and lateness; ignores a chunk without spans.
 
         Raises:
             OutputError: the file cannot be written.
@@ -79,7 +79,7 @@ class TimelineWriter:
         if self._origin_s is None:
             self._origin_s = min(span.start_s for span in chunk.spans)
         start_s, end_s = _extent(chunk.spans)
-        if self._run is None or not self._run.goes_on_with(chunk):
+        if self._run is None or not self._run.continues_with(chunk):
             self._end_run()
             self._run = _Run(start_s, chunk)
         for span in chunk.spans:
@@ -94,16 +94,20 @@ class TimelineWriter:
             self._write_mark(self._run)
 
     def start(self, version: str) -> None:
-        """Writes what comes before the first event."""
+        """Writes the part before the first event."""
         spec = self._graph.spec.as_dict()
-        about = {"software": f"soundstage {version}", "graph": self._graph.digest, "pipeline": spec}
-        head = {"displayTimeUnit": "ms", "otherData": about}
+        metadata = {
+            "software": f"soundstage {version}",
+            "graph": self._graph.digest,
+            "pipeline": spec,
+        }
+        head = {"displayTimeUnit": "ms", "otherData": metadata}
         self._write_text(json.dumps(head)[:-1] + ', "traceEvents": [')
         self._name("process_name", 0, name=f"soundstage: {self._graph.name}")
         self._name_lane(_PLAYBACK_TID, "playback", 0)
 
     def end(self) -> None:
-        """Writes what comes behind the last event."""
+        """Writes the part after the last event."""
         self._end_run()
         self._write_text("\n]}\n")
 
@@ -115,7 +119,7 @@ class TimelineWriter:
         self._event("X", span.kind, span.kind, start_us, lane, dur=duration_us, args=args)
 
     def _write_arrows(self, chunk: Chunk, before: Chunk) -> None:
-        """One arrow from each stage to each that reads it; a past one starts in the tick before."""
+        """Writes an arrow for each message; those of feedback start in the tick before."""
         now, past = _by_stage(chunk.spans), _by_stage(before.spans)
         for node in self._graph.nodes.values():
             feeds: dict[tuple[str, bool], None] = {}
@@ -124,10 +128,10 @@ class TimelineWriter:
                     feeds[source.stage, isinstance(source, FromPast)] = None
             for stage, is_past in feeds:
                 if is_past and before is chunk:
-                    continue  # before the first tick there is nothing to point from
-                spoken = (past if is_past else now).get(stage, {})
-                for heard in now.get(node.name, {}).values():
-                    self._write_arrow(_last(spoken.values()), heard[0], is_past)
+                    continue  # there is no tick before the first one
+                sent = (past if is_past else now).get(stage, {})
+                for spans in now.get(node.name, {}).values():
+                    self._write_arrow(_last(sent.values()), spans[0], is_past)
 
     def _write_arrow(self, tail: Span | None, head: Span, is_past: bool) -> None:
         if tail is None:
@@ -135,7 +139,7 @@ class TimelineWriter:
         self._ids += 1
         name = f"{tail.stage} to {head.stage}"
         kind = "feedback" if is_past else "message"
-        # A moment within a span, rather than at its end, is in no other.
+        # The middle of a span, not its end, is certainly in no other span.
         middle_us = self._us((tail.start_s + tail.end_s) / 2)
         self._event("s", name, kind, middle_us, self._lane(tail), id=self._ids)
         start_us = self._us(head.start_s)
@@ -144,7 +148,7 @@ class TimelineWriter:
     def _write_life(self, chunk: Chunk, start_s: float, end_s: float) -> None:
         self._ids += 1
         args = {"chunk": chunk.tick.chunks[0]}
-        # One name, or a viewer would give every chunk a track of its own.
+        # One name for all: a viewer gives each name its own track.
         for ph, moment_s in (("b", start_s), ("e", end_s)):
             ts = self._us(moment_s)
             self._event(ph, "chunk", "chunk", ts, _PLAYBACK_TID, id=self._ids, args=args)
@@ -161,11 +165,11 @@ class TimelineWriter:
         run.marked += 1
 
     def _due_s(self, run: _Run) -> float:
-        """When the next chunk without a mark would be played, were the first begun to be heard."""
+        """Returns the deadline of the next chunk without a mark, in real time from the start."""
         return run.start_s + (run.marked + 1) * self._graph.format.chunk_s
 
     def _end_run(self) -> None:
-        """One mark beyond the end shows how much time was left; the rest would only stretch it."""
+        """Writes one mark after the end, which shows the time left; more would stretch the view."""
         if self._run is not None and self._run.marked < self._run.made:
             self._write_mark(self._run)
 
@@ -202,11 +206,11 @@ class TimelineWriter:
 
 @contextmanager
 def open_timeline(path: Path, graph: Graph, version: str) -> Iterator[TimelineWriter]:
-    """Opens a timeline; the file appears, complete, when the block ends well.
+    """Opens a timeline; the file appears when the block ends without an exception.
 
     Args:
         path: the file.
-        graph: what runs.
+        graph: the graph that runs.
         version: soundstage's version.
 
     Yields:
@@ -223,20 +227,20 @@ def open_timeline(path: Path, graph: Graph, version: str) -> Iterator[TimelineWr
 
 
 def _extent(spans: Iterable[Span]) -> tuple[float, float]:
-    """From the first work to the last; a queue at the beginning is no work."""
-    worked = [span for span in spans if span.kind != "queue"]
-    return min(span.start_s for span in worked), max(span.end_s for span in worked)
+    """Returns the start of the first and the end of the last span that is not a queue."""
+    work = [span for span in spans if span.kind != "queue"]
+    return min(span.start_s for span in work), max(span.end_s for span in work)
 
 
 def _by_stage(spans: Iterable[Span]) -> Mapping[str, Mapping[int, list[Span]]]:
-    """What each stage and replica worked, in order, without its queues."""
-    found: dict[str, dict[int, list[Span]]] = {}
+    """Returns the spans of each stage and replica, in order, without queues."""
+    by_stage: dict[str, dict[int, list[Span]]] = {}
     for span in spans:
         if span.kind != "queue":
-            found.setdefault(span.stage, {}).setdefault(span.replica, []).append(span)
-    return found
+            by_stage.setdefault(span.stage, {}).setdefault(span.replica, []).append(span)
+    return by_stage
 
 
 def _last(lanes: Iterable[list[Span]]) -> Span | None:
-    """What a stage did last: saying what the next one hears."""
+    """Returns the last span of a stage, in which it sent its message."""
     return max((lane[-1] for lane in lanes), key=lambda span: span.end_s, default=None)

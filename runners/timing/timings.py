@@ -1,4 +1,4 @@
-"""How long each stage computes, transfers and waits: medians over the ticks of a run."""
+"""Median times of each stage over the ticks of a run: computing, transferring, waiting."""
 
 from collections.abc import Mapping
 from statistics import median
@@ -9,7 +9,7 @@ _COLUMNS = ("compute", "transfer", "queue")
 
 
 def busy_s(chunk: Chunk) -> Mapping[str, float]:
-    """How long each stage was at work on one chunk, in seconds; of replicas, the slowest."""
+    """Returns the seconds that each stage worked on one chunk; of its replicas, the slowest."""
     sums: dict[tuple[str, int], float] = {}
     for span in chunk.spans:
         if span.kind != "queue":
@@ -20,14 +20,14 @@ def busy_s(chunk: Chunk) -> Mapping[str, float]:
 
 
 class Timings:
-    """Adds up the spans of chunks; replicas of a stage count together."""
+    """Sums of the spans of chunks; replicas of a stage are added up."""
 
     def __init__(self) -> None:
         self._seconds: dict[str, dict[str, list[float]]] = {}
         self._ticks = 0
 
     def add(self, chunk: Chunk) -> None:
-        """Takes one chunk's spans."""
+        """Adds one chunk's spans."""
         self._ticks += 1
         sums: dict[tuple[str, str], float] = {}
         for span in chunk.spans:
@@ -37,9 +37,9 @@ class Timings:
             self._seconds.setdefault(stage, {}).setdefault(kind, []).append(seconds)
 
     def lines(self) -> list[str]:
-        """A table for people: a stage a line, milliseconds; empty without spans.
+        """Returns a table of milliseconds for people, one stage a line; empty without spans.
 
-        "compute" is over the ticks in which the stage computed at all.
+        The median of "compute" is over the ticks in which the stage computed.
         """
         if not self._seconds:
             return []

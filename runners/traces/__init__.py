@@ -1,1 +1,1 @@
-"""Recorded runs: every message of every tick, replayed and compared."""
+"""Traces: recorded runs with all their messages, to replay and to compare."""

@@ -1,4 +1,4 @@
-"""Compares two runs message by message: where they first differ, and how far apart they are."""
+"""Compares two runs message by message: the first difference, and the sizes of all."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ class Difference:
     """The first value in which two runs differ.
 
     Attributes:
-        tick: counted from 0 within the runs.
-        stage: who said it; "in" for the controls.
+        tick: the number of the tick in the runs, from 0.
+        stage: the stage of the message; "in" for the controls.
         port: the port's name.
-        row: counted from 0.
+        row: the number of the row, from 0.
         stream: the row's stream.
-        index: where in the row's array; () for a scalar.
-        dims: the names of the dimensions that `index` counts in.
-        left: what the left run says there; None where it says nothing.
-        right: what the right run says there.
+        index: the index in the row's array; () for a scalar.
+        dims: the names of the dimensions of `index`.
+        left: the left run's value; None if it has no such value.
+        right: the right run's value; None if it has no such value.
     """
 
     tick: int
@@ -56,19 +56,18 @@ class Difference:
 
 @dataclass(frozen=True, repr=False)
 class Comparison:
-    """Two runs side by side; `str` is the table for people.
+    """The comparison of two runs; `str` returns a table for people.
 
     Attributes:
         left: the name of the first run.
         right: the name of the second run.
-        ticks: how many ticks each has.
-        tolerance: what a number may be off by and still count as equal; 0 = the bytes count.
-            Whole numbers and text have no tolerance: half a codec token means nothing.
+        ticks: the number of ticks of each run.
+        tolerance: the largest error of floats that counts as equal; 0 = the bytes must be equal.
+            Whole numbers and text have no tolerance: two codec tokens are equal or not.
         ports: every port that both runs have.
-        first: the first difference, in the order in which stages speak; None if there is none.
-        faults: why the runs are not equal whatever their values: a tick, stage, port or row that
-            only one of them has.
-        notes: what else is different without being a fault: pipelines, weights, versions.
+        first: the first difference, in the order of the stages' messages; None if there is none.
+        faults: differences besides values: a tick, stage, port or row that only one run has.
+        notes: differences that do not count: pipelines, weights, versions.
     """
 
     left: str
@@ -82,27 +81,27 @@ class Comparison:
 
     @property
     def equal(self) -> bool:
-        """Whether every message is the same, within the tolerance asked for."""
+        """Whether all messages are equal, within `tolerance`."""
         return not self.faults and all(port.differing == 0 for port in self.ports)
 
     def within(self, tolerance: float) -> bool:
-        """Whether no number is off by more than `tolerance`; 0 = the bytes count."""
+        """Whether no error exceeds `tolerance`; 0 = the bytes must be equal."""
         return not self.faults and all(port.within(tolerance) for port in self.ports)
 
     def __bool__(self) -> bool:
-        """Whether the runs are equal: a bare `assert comparison` means what it reads like."""
+        """Whether the runs are equal, for `assert comparison`."""
         return self.equal
 
     def __repr__(self) -> str:
-        return f"<Comparison: {'; '.join(self._told())}>"
+        return f"<Comparison: {'; '.join(self._summary())}>"
 
     def __str__(self) -> str:
-        told = [*self._told(), *(f"note: {note}" for note in self.notes)]
+        lines = [*self._summary(), *(f"note: {note}" for note in self.notes)]
         table = _table([_HEADING, *map(_cells, self.ports)])
-        return "\n".join(line.rstrip() for line in [*told, "", *table])
+        return "\n".join(line.rstrip() for line in [*lines, "", *table])
 
-    def _told(self) -> list[str]:
-        """The verdict and what is behind it, a line each."""
+    def _summary(self) -> list[str]:
+        """Returns the verdict and its reasons, one a line."""
         verdict, link = ("are equal", "within") if self.equal else ("differ", "by more than")
         if self.tolerance:
             verdict += f" {link} {self.tolerance:g}"
@@ -113,13 +112,13 @@ class Comparison:
         return [f"{self.left} and {self.right} {verdict}: {amount}", *first, *self.faults]
 
     def as_json(self) -> str:
-        """The same as JSON; numbers that are not finite are null."""
+        """Returns the comparison as JSON; numbers that are not finite are null."""
         facts = asdict(self) | {"equal": self.equal}
         return json.dumps(_plain(facts), indent=2, allow_nan=False)
 
 
 class Comparer:
-    """Takes two runs tick by tick and holds no more than one tick of them."""
+    """Compares two runs tick by tick; keeps no more than one tick in memory."""
 
     def __init__(self, left: str, right: str, tolerance: float = 0.0) -> None:
         if not tolerance >= 0 or math.isinf(tolerance):
@@ -127,15 +126,15 @@ class Comparer:
         self._names = (left, right)
         self._tolerance = tolerance
         self._ticks = 0
-        self._tallies: dict[tuple[str, str], PortDeviation] = {}
+        self._deviations: dict[tuple[str, str], PortDeviation] = {}
         self._first: Difference | None = None
-        # By what is at fault, so that a fault of every tick is told once.
+        # By stage, port or another key, so that a fault of every tick is reported once.
         self._faults: dict[tuple[str, ...], str] = {}
-        # By stage, the only run in which it says something.
+        # By stage, the only run with messages of it.
         self._alone: dict[str, str] = {}
 
     def add(self, left: Mapping[str, pa.Buffer], right: Mapping[str, pa.Buffer]) -> None:
-        """Adds one tick of both: messages by stage.
+        """Compares one tick: the messages of both runs by stage.
 
         Raises:
             InputError: a message cannot be read.
@@ -152,11 +151,11 @@ class Comparer:
         self._ticks += 1
 
     def finish(self, ticks: tuple[int, int] | None = None, notes: Sequence[str] = ()) -> Comparison:
-        """What has been compared.
+        """Returns the comparison.
 
         Args:
-            ticks: how many ticks each run has; None = as many as were added.
-            notes: what else is different.
+            ticks: the number of ticks of each run; None = the number of added ticks.
+            notes: other differences.
         """
         ticks = ticks or (self._ticks, self._ticks)
         if ticks[0] != ticks[1]:
@@ -166,8 +165,8 @@ class Comparer:
             )
         for run in dict.fromkeys(self._alone.values()):
             stages = [stage for stage, only in self._alone.items() if only == run]
-            self._fault(f"only {run} holds what these stages said: {', '.join(stages)}", run)
-        ports = tuple(tally.result(*key) for key, tally in self._tallies.items())
+            self._fault(f"only {run} has messages of these stages: {', '.join(stages)}", run)
+        ports = tuple(deviation.result(*key) for key, deviation in self._deviations.items())
         faults = tuple(self._faults.values())
         return Comparison(
             *self._names, ticks, self._tolerance, ports, self._first, faults, tuple(notes)
@@ -183,8 +182,8 @@ class Comparer:
         for what in ("streams", "chunks"):
             one, other = getattr(left, what), getattr(right, what)
             if one != other:
-                told = f"of {what} {_listed(one)} against {_listed(other)}"
-                self._fault(f"tick {self._ticks} is {told}", what)
+                difference = f"{what} {_listed(one)} against {_listed(other)}"
+                self._fault(f"tick {self._ticks} has {difference}", what)
         for port in [*left.ports, *(port for port in right.ports if port not in left.ports)]:
             if port not in left.ports or port not in right.ports:
                 has, lacks = self._names if port in left.ports else self._names[::-1]
@@ -195,21 +194,21 @@ class Comparer:
     def _compare_port(self, stage: str, port: str, left: Columns, right: Columns) -> None:
         one, other = left.ports[port], right.ports[port]
         if one.spelled_type != other.spelled_type:
-            said = f"port {stage}.{port} is {one.spelled_type} against {other.spelled_type}"
-            self._fault(said, stage, port)
+            types = f"{one.spelled_type} against {other.spelled_type}"
+            self._fault(f"port {stage}.{port} is {types}", stage, port)
             return
-        tally = self._tallies.get((stage, port))
-        if tally is None:
-            tally = PortDeviation(one.kind, one.dtype, self._tolerance)
-            self._tallies[stage, port] = tally
+        deviation = self._deviations.get((stage, port))
+        if deviation is None:
+            deviation = PortDeviation(one.kind, one.dtype, self._tolerance)
+            self._deviations[stage, port] = deviation
         for row in range(min(len(one.rows), len(other.rows))):
-            index = tally.add(one.rows[row], other.rows[row])
+            index = deviation.add(one.rows[row], other.rows[row])
             if index is not None and self._first is None:
                 place = (self._ticks, stage, port, row, left.streams[row], index, one.dims)
                 self._first = Difference(*place, _value(one, row, index), _value(other, row, index))
 
-    def _fault(self, said: str, *about: str) -> None:
-        self._faults.setdefault(about, said)
+    def _fault(self, text: str, *key: str) -> None:
+        self._faults.setdefault(key, text)
 
 
 def _value(column: Column, row: int, index: tuple[int, ...]) -> Any:
@@ -227,7 +226,7 @@ def _cells(port: PortComparison) -> tuple[str, ...]:
     elif port.snr_db is not None:
         agreement = f"{port.snr_db:.1f} dB"
     elif port.agreement_percent is not None:
-        # Rounded down: what is not equal is never said to agree by 100 %.
+        # Rounded down: 100 % only if all are equal.
         agreement = f"{math.floor(100 * port.agreement_percent) / 100:.2f} %"
     error = "" if port.dtype == "utf8" else f"{port.max_error:.3g}"
     name = f"{port.stage}.{port.port}"
@@ -235,7 +234,7 @@ def _cells(port: PortComparison) -> tuple[str, ...]:
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """Aligned lines: the first two columns to the left, numbers to the right."""
+    """Returns aligned lines: the first two columns to the left, numbers to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(
@@ -264,7 +263,7 @@ def _spelled(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """JSON's own types."""
+    """Converts a value to JSON's types."""
     if isinstance(value, Mapping):
         return {name: _plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple):

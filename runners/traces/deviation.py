@@ -1,4 +1,4 @@
-"""How far two values of one port lie apart: counts, errors, levels. Pure NumPy."""
+"""The deviation of two runs on one port: counts, errors and levels. NumPy only."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ AUDIO = "audio"
 
 @dataclass(frozen=True)
 class PortComparison:
-    """What two runs said on one port, over all ticks and rows.
+    """The comparison of two runs on one port, over all ticks and rows.
 
     Attributes:
-        stage: who said it; "in" for the controls.
+        stage: the stage of the port; "in" for the controls.
         port: the port's name.
-        kind: what the values mean.
+        kind: the port's kind.
         dtype: NumPy name, or "utf8".
-        values: how many were compared.
-        unequal: how many differ in their bytes (-0.0 differs from 0.0).
-        differing: how many differ by more than the tolerance; whole numbers and text have none.
-        max_error: the largest absolute difference; infinite where only one of the two is a
-            finite number, or where one run has values that the other lacks. 0.0 for text.
-        snr_db: of audio, the left run's energy over that of the difference, in dB; infinite when
-            there is none. None for other kinds.
-        agreement_percent: of whole numbers and text, how many are equal. None for other types.
+        values: the number of compared values.
+        unequal: the number of values with different bytes (-0.0 differs from 0.0).
+        differing: the number of values that differ by more than the tolerance; whole numbers and
+            text have no tolerance.
+        max_error: the largest absolute difference; infinite if only one of two values is finite,
+            or if one run has values that the other lacks. 0.0 for text.
+        snr_db: for audio, the left run's energy over the energy of the difference, in dB; infinite
+            without a difference. None for other kinds.
+        agreement_percent: the share of equal values, for whole numbers and text. None for others.
     """
 
     stage: str
@@ -41,14 +42,14 @@ class PortComparison:
     agreement_percent: float | None
 
     def within(self, tolerance: float) -> bool:
-        """Whether no value differs by more than `tolerance`; whole numbers and text, not at all."""
+        """Whether no value differs by more than `tolerance`; 0 for whole numbers and text."""
         return self.unequal == 0 or (
             tolerance > 0 and self.dtype.startswith("float") and self.max_error <= tolerance
         )
 
 
 class PortDeviation:
-    """Adds up how two runs differ on one port, row by row."""
+    """Accumulates the differences of two runs on one port, row by row."""
 
     def __init__(self, kind: str, dtype: str, tolerance: float) -> None:
         self.kind = kind
@@ -62,7 +63,7 @@ class PortDeviation:
         self._noise = 0.0
 
     def add(self, left: np.ndarray, right: np.ndarray) -> tuple[int, ...] | None:
-        """Adds one row of both runs; of a ragged port, the rows may differ in length.
+        """Adds one row of both runs; rows of a ragged port may differ in length.
 
         Returns:
             The index of the first value that differs by more than the tolerance, or None.
@@ -82,7 +83,7 @@ class PortDeviation:
         return first if first is not None else (common, *(0 for _ in longer[1:]))
 
     def result(self, stage: str, port: str) -> PortComparison:
-        """What has been added up."""
+        """Returns the comparison of all added rows."""
         exact = not self.dtype.startswith("float")
         share = 1 - self._unequal / self._values if self._values else 1.0
         return PortComparison(
@@ -128,7 +129,7 @@ class PortDeviation:
 
 
 def _unequal(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Per value, whether the bytes differ. Bool [value]."""
+    """Returns, for each value, whether the bytes differ: bool [value]."""
     if left.dtype == object:
         return np.array([a != b for a, b in zip(left, right, strict=True)], bool)
     bits = np.dtype(f"u{left.dtype.itemsize}")
@@ -136,9 +137,9 @@ def _unequal(left: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 
 def _errors(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Per value, the absolute difference. Float64 [value], never NaN."""
+    """Returns the absolute difference of each value: float64 [value], never NaN."""
     if left.dtype.kind in "iu":
-        # Modulo 2^64 the difference of int64 is exact, however far the two lie apart.
+        # Modulo 2^64, the difference of any two int64 is exact.
         high, low = np.maximum(left, right), np.minimum(left, right)
         return (high.astype(np.uint64) - low.astype(np.uint64)).astype(np.float64)
     with np.errstate(invalid="ignore"):

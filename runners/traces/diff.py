@@ -17,7 +17,7 @@ from soundstage.runners.traces.trace import Trace, read_trace
 from soundstage.runners.wiring import CONTROLS
 
 OUTPUTS = "outputs"
-_Said: TypeAlias = Mapping[str, Any]
+_Messages: TypeAlias = Mapping[str, Any]
 
 
 def diff(
@@ -28,54 +28,54 @@ def diff(
     output: str | None = None,
     tolerance: float = 0.0,
 ) -> Comparison:
-    """Compares every message of two recorded runs, or those of one stage, or one output.
+    """Compares all messages of two recorded runs, or those of one stage, or one output.
 
-    It reads the messages alone: neither weights nor the stages' modules are needed.
+    Only the messages are read: neither weights nor the stages' modules are needed.
 
     Args:
         left: a file that `soundstage generate --record` or `soundstage replay --output` wrote.
-        right: another one.
-        stage: compare only what this stage said; "in" is the controls. None = everything.
-        output: compare only this output of the pipelines, whichever stage makes it in each.
-        tolerance: what a number may be off by and still count as equal; 0 = the bytes count.
+        right: another such file.
+        stage: compare only the messages of this stage; "in" = the controls. None = all stages.
+        output: compare only this output of the pipelines, which may be of different stages.
+        tolerance: the largest error of floats that counts as equal; 0 = the bytes must be equal.
 
     Raises:
-        InputError: a file is missing, damaged or no trace, or holds no whole tick.
-        PipelineError: neither run has such a stage, or not both have such an output.
-        UsageError: both a stage and an output were named.
+        InputError: a file is missing, damaged or not a trace, or has no complete tick.
+        PipelineError: neither run has the stage, or a run lacks the output.
+        UsageError: both a stage and an output are given.
     """
     traces = [read_trace(Path(path)) for path in (left, right)]
     if stage is not None and output is not None:
-        raise UsageError("a stage and an output are two things to compare; name one of them")
+        raise UsageError("--stage and --output exclude each other: give one of them")
     if stage is not None:
         refuse_unknown_stage(stage, *traces)
     picks = [_pick(trace, stage, output) for trace in traces]
     comparer = Comparer(*_names(*traces), tolerance)
     counts = [0, 0]
-    for messages in zip_longest(*(trace.ticks() for trace in traces)):
-        counts = [count + (said is not None) for count, said in zip(counts, messages, strict=True)]
-        if all(said is not None for said in messages):
-            comparer.add(*(pick(said) for pick, said in zip(picks, messages, strict=True)))
+    for ticks in zip_longest(*(trace.ticks() for trace in traces)):
+        counts = [count + (tick is not None) for count, tick in zip(counts, ticks, strict=True)]
+        if all(tick is not None for tick in ticks):
+            comparer.add(*(pick(tick) for pick, tick in zip(picks, ticks, strict=True)))
     for trace, count in zip(traces, counts, strict=True):
         refuse_no_tick(trace, count)
-    about = stage if output is None else OUTPUTS
-    return comparer.finish((counts[0], counts[1]), notes=list(_notes(about, *traces)))
+    subject = stage if output is None else OUTPUTS
+    return comparer.finish((counts[0], counts[1]), notes=list(_notes(subject, *traces)))
 
 
 def refuse_unknown_stage(stage: str, *traces: Trace) -> None:
     """Refuses the name of a stage that no trace has.
 
     Raises:
-        PipelineError: with the nearest name.
+        PipelineError: no trace has the stage; the message suggests the nearest name.
     """
     known = {CONTROLS: None} | {name: None for trace in traces for name in trace.spec.stage}
     if stage not in known:
-        said = f"no stage named {stage!r} in {' or '.join(trace.path.name for trace in traces)}"
-        raise PipelineError([Problem("--stage", said, suggest(stage, known))])
+        what = f"no stage named {stage!r} in {' or '.join(trace.path.name for trace in traces)}"
+        raise PipelineError([Problem("--stage", what, suggest(stage, known))])
 
 
 def refuse_no_tick(trace: Trace, count: int) -> None:
-    """Refuses a trace of no tick.
+    """Refuses a trace without ticks.
 
     Raises:
         InputError: the run was stopped before its first tick was done.
@@ -88,34 +88,34 @@ def refuse_no_tick(trace: Trace, count: int) -> None:
 
 
 def _names(left: Trace, right: Trace) -> tuple[str, str]:
-    """The files' names; their whole paths if the names are the same."""
+    """Returns the files' names, or their paths if the names are equal."""
     if left.path.name != right.path.name:
         return left.path.name, right.path.name
     return str(left.path), str(right.path)
 
 
-def _pick(trace: Trace, stage: str | None, output: str | None) -> Callable[[_Said], _Said]:
-    """What makes of a tick's messages those that are compared."""
+def _pick(trace: Trace, stage: str | None, output: str | None) -> Callable[[_Messages], _Messages]:
+    """Returns a function from a tick's messages to those that are compared."""
     if output is None:
         return partial(_only, stage)
     if output not in trace.spec.outputs:
-        said = f"{trace.path.name} is of a pipeline without an output {output!r}"
-        raise PipelineError([Problem("--output", said, suggest(output, trace.spec.outputs))])
+        what = f"{trace.path.name} is of a pipeline without an output {output!r}"
+        raise PipelineError([Problem("--output", what, suggest(output, trace.spec.outputs))])
     return partial(_output, trace, output)
 
 
-def _only(stage: str | None, said: _Said) -> _Said:
+def _only(stage: str | None, messages: _Messages) -> _Messages:
     if stage is None:
-        return said
-    return {stage: said[stage]} if stage in said else {}
+        return messages
+    return {stage: messages[stage]} if stage in messages else {}
 
 
-def _output(trace: Trace, output: str, said: _Said) -> _Said:
+def _output(trace: Trace, output: str, messages: _Messages) -> _Messages:
     stage, _, port = trace.spec.outputs[output].partition(".")
-    if stage not in said:
+    if stage not in messages:
         return {}
     try:
-        return {OUTPUTS: one_port(said[stage], port, output)}
+        return {OUTPUTS: one_port(messages[stage], port, output)}
     except WireError as error:
         raise InputError(f"{trace.path}: stage {stage!r}: {error}") from error
 
@@ -123,20 +123,20 @@ def _output(trace: Trace, output: str, said: _Said) -> _Said:
 def _notes(stage: str | None, left: Trace, right: Trace) -> Iterator[str]:
     for trace, name in zip((left, right), _names(left, right), strict=True):
         if not trace.complete:
-            yield f"{name} is of a run that was stopped: what follows its last tick is not known"
+            yield f"{name} is of a run that was stopped: its last ticks may be missing"
     if left.graph_digest != right.graph_digest:
         yield "the pipelines differ: " + (", ".join(_pipelines(left, right)) or "in their wiring")
     for name in dict.fromkeys([*left.weights, *right.weights]):
         one, other = (trace.weights.get(name, {}) for trace in (left, right))
         if one.get("digest") != other.get("digest") and stage in (None, name):
-            told = [entry.get("note", "none") for entry in (one, other)]
-            yield f"the weights of {name} differ: {told[0]} against {told[1]}"
+            notes = [entry.get("note", "none") for entry in (one, other)]
+            yield f"the weights of {name} differ: {notes[0]} against {notes[1]}"
     if left.version != right.version:
         yield f"recorded by soundstage {left.version} and by {right.version}"
 
 
 def _pipelines(left: Trace, right: Trace) -> Iterator[str]:
-    """What differs between two pipelines: a few words each."""
+    """Yields the differences of two pipelines, a few words each."""
     if left.spec.format != right.spec.format:
         yield "their formats"
     for stage in dict.fromkeys([*left.spec.stage, *right.spec.stage]):

@@ -1,4 +1,4 @@
-"""Reads a message by what it says of itself: no stage, no pipeline, only the buffer."""
+"""Reads a message by its own schema, without its stage or pipeline."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from soundstage.graph import wire
 
-# What the dimensions of a ragged port are called: Arrow keeps the names of fixed ones only.
+# Names for the dimensions of a ragged port: Arrow keeps only those of fixed shapes.
 _ENTRY, _VALUE = "entry", "value"
 
 
@@ -19,10 +19,10 @@ class Column:
     """One port's values in one message.
 
     Attributes:
-        kind: what the values mean, as the port declares it.
+        kind: the port's kind.
         dtype: NumPy name, or "utf8".
         dims: dimension names of one row.
-        sizes: sizes of `dims`, of which a ragged row has its own first one: -1.
+        sizes: sizes of `dims`; -1 for the first dimension of a ragged port.
         rows: one array a stream; text is an array of objects. Read-only.
     """
 
@@ -56,10 +56,10 @@ class Columns:
 
 
 def read_columns(buffer: pa.Buffer | bytes) -> Columns:
-    """Reads a message, whoever said it.
+    """Reads a message of any stage.
 
     Raises:
-        WireError: the buffer is no message, or holds what no port can carry.
+        WireError: the buffer is not a message, or has a column of a type that no port has.
     """
     batch = wire.read_batch(buffer)
     return Columns(
@@ -70,10 +70,10 @@ def read_columns(buffer: pa.Buffer | bytes) -> Columns:
 
 
 def one_port(buffer: pa.Buffer | bytes, port: str, name: str) -> pa.Buffer:
-    """A message of one port of a message alone, under another name.
+    """Makes a message of one port of a message, under another name.
 
     Raises:
-        WireError: the buffer is no message, or has no such port.
+        WireError: the buffer is not a message, or has no such port.
     """
     batch = wire.read_batch(buffer)
     if port not in batch.schema.names:
@@ -95,7 +95,7 @@ def _ports(batch: pa.RecordBatch) -> Iterator[tuple[str, Column]]:
             yield field.name, _column(kind, batch.column(index))
         except (pa.ArrowException, NotImplementedError, ValueError) as error:
             raise wire.WireError(
-                f"port {field.name!r} is {field.type}, which no port is"
+                f"port {field.name!r} is {field.type}, a type that no port has"
             ) from error
 
 

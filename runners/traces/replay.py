@@ -1,4 +1,4 @@
-"""Runs a recorded run again, whole or one stage of it, and compares every message."""
+"""Runs a recorded run or one of its stages again, and compares all messages."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ from soundstage.runners.traces.trace import Trace, TraceWriter, open_trace, read
 from soundstage.runners.wiring import CONTROLS
 from soundstage.version import version
 
-# What a tick's messages were, and what they are now.
+# The recorded messages of a tick, and the new ones.
 Pair = tuple[Mapping[str, Any], Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
 class _Job:
-    """A replay that can be carried out, unless weights or a stage object."""
+    """A checked replay: only weights and stages can still fail."""
 
     trace: Trace
     graph: Graph
@@ -62,26 +62,26 @@ def replay(
     runner: RunnerKind = "local",
     progress: Progress | None = None,
 ) -> Comparison:
-    """Runs a recorded run again and compares every message with the recorded one.
+    """Runs a recorded run again and compares all messages with the recorded ones.
 
     Args:
         path: a file that `soundstage generate --record` wrote.
-        stage: run this stage alone, on its recorded inputs; None = the whole pipeline.
-        use: "module:Class", put in the stage's place; None = the recorded one.
-        params: settings of the stage such as "size=large"; what is not TOML is text. Another
-            `use` starts from that class's own defaults.
+        stage: run only this stage, on its recorded inputs; None = the whole pipeline.
+        use: "module:Class" that replaces the stage; None = the recorded class.
+        params: settings of the stage such as "size=large"; a value that is not TOML is text. With
+            another `use`, other settings have that class's defaults.
         placements: overrides such as "decode=cpu".
         allow: module prefixes, besides "stages.", that the pipeline and `use` may name.
-        tolerance: what a number may be off by and still count as equal; 0 = the bytes count.
-        output: write what was said now to this file, as a trace.
-        runner: what runs the whole pipeline; one stage alone always runs in this process.
-        progress: where news goes; None = nowhere.
+        tolerance: the largest error of floats that counts as equal; 0 = the bytes must be equal.
+        output: a file for the new messages, as a trace.
+        runner: the runner of the whole pipeline; one stage alone always runs in this process.
+        progress: shows the progress; None = nothing is shown.
 
     Raises:
-        InputError: the trace is missing, damaged, of no tick, or was made with other weights.
+        InputError: the trace is missing, damaged, without ticks, or was made with other weights.
         UsageError: `use` or `params` without `stage`, or `output` is the trace itself.
-        PipelineError: the pipeline cannot run here, there is no such stage, or its ports are not
-            those that were recorded.
+        PipelineError: the pipeline cannot run here, has no such stage, or the stage's ports are
+            not the recorded ones.
         WeightsError: weights are missing or do not fit.
         StageFailed: a stage failed.
         OutputError: the new trace cannot be written.
@@ -94,9 +94,9 @@ def replay(
         job = _plan(Path(path), stage, use, tuple(params), placements, allow, output)
     if job.stage is None:
         with progress.step(f"loading {len(job.graph.nodes)} stages"):
-            opened = open_runner(job.graph, runner)
-        with closing(opened):
-            _compare(job, _whole(job, opened), opened.weights(), comparer, progress)
+            built = open_runner(job.graph, runner)
+        with closing(built):
+            _compare(job, _whole(job, built), built.weights(), comparer, progress)
     else:
         with progress.step(f"loading {job.stage}"):
             bench = Bench(job.graph, job.stage)
@@ -114,7 +114,7 @@ def _plan(
     allow: Iterable[str],
     output: str | Path | None,
 ) -> _Job:
-    """Refuses whatever can be refused before weights are loaded."""
+    """Checks everything that can be checked before weights are loaded."""
     if stage is None and (use is not None or params):
         raise UsageError("--use and --param change one stage: name it with --stage")
     target = Path(output) if output is not None else None
@@ -124,7 +124,7 @@ def _plan(
     settings = []
     if stage is not None:
         if stage == CONTROLS:
-            raise UsageError("--stage in: the controls are no stage that could run again")
+            raise UsageError("--stage in: the controls are no stage: name a stage of the pipeline")
         refuse_unknown_stage(stage, trace)
         settings = [*([f"{stage}.use={use}"] if use is not None else []), *_settings(stage, params)]
     graph = build(parse(apply(trace.spec.as_dict(), settings, placements)), allow)
@@ -135,15 +135,15 @@ def _plan(
 
 
 def _count(trace: Trace, graph: Graph, stage: str | None) -> int:
-    """Reads the whole trace once, so that what cannot be replayed is known at once."""
-    wanted = {CONTROLS} if stage is None else needed(graph, stage)
+    """Reads the whole trace once, to find errors before weights are loaded; returns its ticks."""
+    required = {CONTROLS} if stage is None else needed(graph, stage)
     ticks = 0
     for messages in trace.ticks():
-        missing = sorted(wanted - set(messages))
+        missing = sorted(required - set(messages))
         if missing:
             raise InputError(
-                f"{trace.path}: tick {ticks}: nothing was recorded of {missing[0]!r}; if this is "
-                "the replay of one stage, replay the run that it came from"
+                f"{trace.path}: tick {ticks}: has no message of {missing[0]!r}; if this is the "
+                "replay of one stage, replay the original run instead"
             )
         if stage is not None:
             try:
@@ -170,7 +170,7 @@ def _refuse_unwritable(target: Path, path: Path) -> None:
 
 
 def _state(graph: Graph, trace: Trace) -> State:
-    """The state before the first tick."""
+    """Reads the state before the first tick."""
     ports = {name: graph.port(source) for name, source in graph.feedback().items()}
     try:
         message = wire.decode(ports, trace.state, graph.format.dims)
@@ -180,14 +180,14 @@ def _state(graph: Graph, trace: Trace) -> State:
     return State(message.streams, message.chunks, values)
 
 
-def _refuse_other_weights(job: _Job, found: Mapping[str, Mapping[str, str]]) -> None:
+def _refuse_other_weights(job: _Job, current: Mapping[str, Mapping[str, str]]) -> None:
     if job.swapped:
         return
     recorded = job.trace.weights
-    names = [job.stage] if job.stage is not None else list(dict.fromkeys([*recorded, *found]))
+    names = [job.stage] if job.stage is not None else list(dict.fromkeys([*recorded, *current]))
     none = {"digest": "", "note": "none"}
     for name in names:
-        was, now = recorded.get(name, none), found.get(name, none)
+        was, now = recorded.get(name, none), current.get(name, none)
         if was["digest"] != now["digest"]:
             raise InputError(
                 f"{job.trace.path}: stage {name!r} had other weights ({was['note']}) than it has "
@@ -197,27 +197,27 @@ def _refuse_other_weights(job: _Job, found: Mapping[str, Mapping[str, str]]) -> 
 
 
 def _whole(job: _Job, runner: Runner) -> Iterator[Pair]:
-    waiting: deque[Mapping[str, Any]] = deque()
+    recorded: deque[Mapping[str, Any]] = deque()
 
     def ticks() -> Iterator[Tick]:
         for number, messages in enumerate(job.trace.ticks()):
-            waiting.append(messages)
+            recorded.append(messages)
             yield _tick(job, number, messages)
 
     for chunk in runner.stream(ticks(), job.state, runner.window - 1):
-        yield waiting.popleft(), chunk.messages
+        yield recorded.popleft(), chunk.messages
 
 
 def _tick(job: _Job, number: int, messages: Mapping[str, Any]) -> Tick:
-    """What was asked for in a recorded tick."""
+    """Returns the tick of a recorded tick's messages."""
     ports = {name: control.port for name, control in job.graph.controls.items()}
     try:
-        said = wire.decode(ports, messages[CONTROLS], job.graph.format.dims)
+        message = wire.decode(ports, messages[CONTROLS], job.graph.format.dims)
     except wire.WireError as error:
         raise InputError(f"{job.trace.path}: tick {number}, the controls: {error}") from error
-    rows = range(len(said.streams))
-    controls = tuple({name: value[row] for name, value in said.values.items()} for row in rows)
-    return Tick(said.streams, said.chunks, controls)
+    rows = range(len(message.streams))
+    controls = tuple({name: value[row] for name, value in message.values.items()} for row in rows)
+    return Tick(message.streams, message.chunks, controls)
 
 
 def _compare(
@@ -231,10 +231,10 @@ def _compare(
     chunk_s = job.graph.format.chunk_s
     start = time.perf_counter()
     with _writer(job, weights) as writer, progress.playing(job.ticks * chunk_s) as update:
-        for number, (recorded, said) in enumerate(pairs, start=1):
+        for number, (recorded, replayed) in enumerate(pairs, start=1):
             if writer is not None:
-                writer.write_messages(said)
-            comparer.add(recorded, said)
+                writer.write_messages(replayed)
+            comparer.add(recorded, replayed)
             seconds = number * chunk_s
             update(seconds, seconds / (time.perf_counter() - start))
 
@@ -250,7 +250,7 @@ def _writer(
 def _notes(trace: Trace) -> list[str]:
     notes = []
     if not trace.complete:
-        notes.append("the recorded run was stopped: it was replayed up to its last whole tick")
+        notes.append("the recorded run was stopped: it was replayed up to its last complete tick")
     if trace.version != version():
         notes.append(f"recorded by soundstage {trace.version}, replayed by {version()}")
     return notes

@@ -1,4 +1,4 @@
-"""One stage alone, fed with what was recorded."""
+"""Replays one stage alone, on its recorded inputs."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 
 class Bench:
-    """Holds one stage of a graph and feeds it tick by tick from a trace."""
+    """One stage of a graph, which runs on the recorded inputs of a trace."""
 
     def __init__(self, graph: Graph, stage: str) -> None:
-        """Builds the stage, weights and all, on the device it is placed on.
+        """Builds the stage on its device, and loads its weights.
 
         Raises:
-            PipelineError: the stage is placed on a device that is not here.
-            Exception: whatever the stage's constructor raises, e.g. `WeightsError`.
+            PipelineError: the stage is placed on a device that this machine does not have.
+            Exception: any error of the stage's constructor, e.g. `WeightsError`.
         """
         use_compilation_cache()
         self._graph = graph
@@ -43,17 +43,17 @@ class Bench:
 
     def weights(self) -> dict[str, dict[str, str]]:
         """Digest and note of the stage's weights, by stage; empty if it has none."""
-        found = self._host.weights
-        return {self._node.name: found} if found else {}
+        weights = self._host.weights
+        return {self._node.name: weights} if weights else {}
 
     def pairs(
         self, trace: Trace, state: State
     ) -> Iterator[tuple[Mapping[str, pa.Buffer], Mapping[str, pa.Buffer]]]:
-        """Runs every tick; yields what the stage said then and what it says now.
+        """Runs every tick; yields the stage's recorded message and the new one.
 
         Args:
-            trace: where the inputs come from; every tick holds what is `needed`.
-            state: what was fed back into the first tick.
+            trace: the recorded run; every tick has the messages that are `needed`.
+            state: the state before the first tick.
 
         Raises:
             InputError: a message is damaged.
@@ -62,13 +62,13 @@ class Bench:
         name = self._node.name
         previous: Mapping[str, pa.Buffer] = state_messages(self._graph, state)
         for number, messages in enumerate(trace.ticks()):
-            said = {
+            inputs_by_origin = {
                 origin: [(previous if origin.past else messages)[origin.stage]]
                 for origin in origins(self._node)
             }
             try:
                 key = wire.decode({}, messages[name], self._graph.format.dims)
-                inputs = self._wiring.gather(said, key.chunks)
+                inputs = self._wiring.gather(inputs_by_origin, key.chunks)
             except wire.WireError as error:
                 raise InputError(f"{trace.path}: tick {number}, {name!r} alone: {error}") from error
             answer = self._host.answer(inputs, key.streams, key.chunks)
@@ -77,17 +77,17 @@ class Bench:
 
 
 def needed(graph: Graph, stage: str) -> set[str]:
-    """Whose messages a tick must hold for a stage to be replayed alone, its own included."""
+    """Returns the stages whose messages a replay of one stage needs, itself included."""
     return {stage, *(origin.stage for origin in origins(graph.nodes[stage]))}
 
 
 def refuse_other_ports(graph: Graph, stage: str, recorded: pa.Buffer) -> None:
-    """Refuses a stage whose output ports are not those of the message that was recorded.
+    """Refuses a stage whose output ports differ from those of the recorded message.
 
-    Its inputs are those of the recorded stage already: otherwise the pipeline would not check.
+    The input ports need no check: `check` has compared them with the pipeline.
 
     Raises:
-        PipelineError: with the first port that is another.
+        PipelineError: a port differs; the message names the first one.
         WireError: the recorded message cannot be read.
     """
     node = graph.nodes[stage]
@@ -96,12 +96,12 @@ def refuse_other_ports(graph: Graph, stage: str, recorded: pa.Buffer) -> None:
     if was == now:
         return
     port = next(name for name in [*was, *now] if was.get(name) != now.get(name))
-    what = f"{node.use} gives {now.get(port, 'nothing')}, recorded was {was.get(port, 'nothing')}"
-    cure = "only a stage of the same ports can take its place"
+    what = f"{node.use} has {now.get(port, 'nothing')}, recorded was {was.get(port, 'nothing')}"
+    cure = "only a stage with the same ports can replace it"
     raise PipelineError([Problem(f"{node.name}.{port}", what, cure)])
 
 
 def _types(schema: Any) -> dict[str, str]:
-    """By column, its type and kind."""
+    """Returns the type and kind of each column."""
     kinds = [(field.metadata or {}).get(b"kind", b"").decode(errors="replace") for field in schema]
     return {field.name: f"{field.type} {kind}" for field, kind in zip(schema, kinds, strict=True)}

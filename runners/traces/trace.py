@@ -1,9 +1,9 @@
-"""The trace of a run: what every stage said in every tick, in an Arrow stream file.
+"""The trace of a run: the messages of all stages in all ticks, in an Arrow stream file.
 
-One row is one message: `tick` int64 counts the ticks of this run from 0, `stage` utf8 names who
-spoke ("in" for the controls), `message` large_binary is the message as `graph.wire` encodes it,
-`crc32` uint32 is its checksum. A tick is one record batch, written when the tick is done, so that
-a run that was killed leaves all it had finished. The schema's metadata says what ran: the
+One row is one message: `tick` int64 is the number of the tick in this run, from 0, `stage` utf8 is
+the stage of the message ("in" for the controls), `message` large_binary is the message as
+`graph.wire` encodes it, `crc32` uint32 is its checksum. A tick is one record batch, written when
+the tick is done, so that a killed run leaves all its finished ticks. The schema's metadata has the
 pipeline, its digest, the weights, the version, and the state before the first tick.
 """
 
@@ -44,8 +44,8 @@ class TraceEntry:
     """One message of a run.
 
     Attributes:
-        tick: counted from 0 within the run.
-        stage: who said it; "in" for the controls.
+        tick: the number of the tick in the run, from 0.
+        stage: the stage of the message; "in" for the controls.
         message: a buffer for `graph.wire.decode`.
     """
 
@@ -56,16 +56,16 @@ class TraceEntry:
 
 @dataclass(frozen=True)
 class Trace:
-    """An opened trace file.
+    """A trace file: its header, and methods that read its messages.
 
     Attributes:
         path: the file.
         spec: the pipeline that ran, overrides applied.
-        graph_digest: SHA-256 of what the graph computes.
+        graph_digest: the graph's digest.
         weights: digest and note of every stage with weights, by stage.
         version: the version of soundstage that wrote it.
         state: the state before the first tick, as a message.
-        complete: False when the run was killed: its last ticks may be missing.
+        complete: False if the run was killed or failed: its last ticks may be missing.
     """
 
     path: Path
@@ -77,10 +77,10 @@ class Trace:
     complete: bool
 
     def entries(self) -> Iterator[TraceEntry]:
-        """Reads the messages tick by tick; holds one tick in memory.
+        """Reads the messages tick by tick; keeps one tick in memory.
 
         Raises:
-            InputError: a message is damaged. What a killed run left unfinished is no damage.
+            InputError: a message is damaged. An incomplete last tick of a killed run is no damage.
         """
         with _opened(self.path) as reader:
             while True:
@@ -96,7 +96,7 @@ class Trace:
                 yield from self._rows(batch)
 
     def ticks(self) -> Iterator[dict[str, pa.Buffer]]:
-        """Reads tick by tick: the messages by stage, in the order in which they were said.
+        """Reads tick by tick; yields the messages by stage, in the order of the file.
 
         Raises:
             InputError: as `entries`, or a tick is missing.
@@ -116,7 +116,7 @@ class Trace:
 
 
 class TraceWriter:
-    """Appends ticks to a trace file. Made by `open_trace`."""
+    """A writer of a trace, from `open_trace`."""
 
     def __init__(self, path: Path, file: BinaryIO, writer: Any) -> None:
         self._path = path
@@ -132,16 +132,16 @@ class TraceWriter:
         """
         self.write_messages(chunk.messages)
 
-    def write_messages(self, said: Mapping[str, Any]) -> None:
+    def write_messages(self, by_stage: Mapping[str, Any]) -> None:
         """Appends one tick: messages by stage.
 
         Raises:
             OutputError: the file cannot be written.
         """
-        messages = [pa.py_buffer(message) for message in said.values()]
+        messages = [pa.py_buffer(message) for message in by_stage.values()]
         columns = [
             [self._tick] * len(messages),
-            list(said),
+            list(by_stage),
             [message.to_pybytes() for message in messages],
             [zlib.crc32(message) for message in messages],
         ]
@@ -160,11 +160,11 @@ def open_trace(
     state: State,
     version: str,
 ) -> Iterator[TraceWriter]:
-    """Opens a trace file; it is readable up to the last tick written, whatever happens.
+    """Opens a trace file, which can be read up to the last written tick even after a kill.
 
     Args:
         path: the file; an old one is replaced at once.
-        graph: what runs.
+        graph: the graph that runs.
         weights: digest and note of every stage with weights, by stage.
         state: the state before the first tick.
         version: soundstage's version.
@@ -188,16 +188,16 @@ def open_trace(
         with reporting(path):
             writer = pa.ipc.new_stream(file, _COLUMNS.with_metadata(header))
         yield TraceWriter(path, file, writer)
-        # Only a run that came to its end writes the end.
+        # Only a run without an error writes the end mark.
         with reporting(path):
             writer.close()
 
 
 def read_trace(path: Path) -> Trace:
-    """Reads what a trace says about its run; the messages are read by `Trace.entries`.
+    """Reads the header of a trace; `Trace.entries` reads the messages.
 
     Raises:
-        InputError: the file is missing, no trace, damaged or of a later version.
+        InputError: the file is missing, not a trace, damaged or of a later version.
     """
     with _opened(path) as reader:
         header = reader.schema.metadata or {}
@@ -206,12 +206,12 @@ def read_trace(path: Path) -> Trace:
     try:
         spec = parse(json.loads(header[b"pipeline"]))
         weights = json.loads(header[b"weights"])
-        told = {name: header[name.encode()].decode() for name in ("graph", "version")}
+        texts = {name: header[name.encode()].decode() for name in ("graph", "version")}
         state = header[b"state"]
     except (KeyError, ValueError, PipelineError) as error:
         raise _damaged(path) from error
     complete = _tail(path) == _END
-    return Trace(path, spec, told["graph"], weights, told["version"], state, complete)
+    return Trace(path, spec, texts["graph"], weights, texts["version"], state, complete)
 
 
 @contextmanager

@@ -1,5 +1,9 @@
-"""A codec without phases: how loud every band of sound is, 100 times a second, as RVQ codes."""
+"""A codec that keeps no phases: the loudness of frequency bands, 100 times a second, as codes."""
 
-from soundstage.stages.bandcodec.stage import DecodeOn, Encode, EncodeOn
+from soundstage.stages.bandcodec.stage import DecodeStreaming, Encode, EncodeStreaming
 
-__all__ = ["DecodeOn", "Encode", "EncodeOn"]
+# Pipeline files use these names, and digests of pipeline files cover them.
+DecodeOn = DecodeStreaming
+EncodeOn = EncodeStreaming
+
+__all__ = ["DecodeOn", "DecodeStreaming", "Encode", "EncodeOn", "EncodeStreaming"]

@@ -1,7 +1,7 @@
-"""The codec's measures: windows, bands, and the matrices between bins and bands.
+"""The codec's sizes: windows, bands, and the matrices between bins and bands.
 
-Below 1 kHz a band is one bin of the spectrum, above it a semitone: chords can be told apart
-everywhere. What cannot be heard is not kept: phases, and the fine detail of high bins.
+Below 1 kHz a band is one bin of the spectrum, above it a semitone, so that chords stay distinct.
+Phases and the fine detail of high bins, which are hardly audible, are not kept.
 """
 
 from dataclasses import dataclass
@@ -11,26 +11,27 @@ import numpy as np
 
 LOWEST_BIN, FIRST_WIDE_BIN, HIGHEST_BIN = 2, 44, 720
 SEMITONE = 2 ** (1 / 12)
-# Bins at which a group starts whose place between left and right is one number, and the end.
+# First bins of the groups, for each of which one number is the position between left and right.
 PAN_EDGES = (0, 4, 9, 16, 26, 44, 70, 111, 176, 280)
 
 
 @dataclass(frozen=True)
 class Measures:
-    """What the weights of the codec are made for.
+    """The sizes of the codec; weights fit one set of sizes only.
 
     Attributes:
         sample_rate_hz: samples per second and channel.
         channels: 2, left and right.
-        frame_samples: samples of a frame: one row of codes.
+        frame_samples: samples of a frame, which becomes one row of codes.
         hop_samples: samples from one spectrum to the next.
-        window_samples: samples a spectrum sees, under a Hann window.
-        width: numbers of a frame's embedding.
+        window_samples: samples of a spectrum's Hann window.
+        width: width of a frame's embedding.
         levels: RVQ levels.
-        codes: codes a level.
-        taps: frames that the rendering of one frame looks at, around it.
-        floor: magnitudes well below this are silence; a full-scale sine's is `window_samples` / 4.
-        pan_gain: how much the place between left and right counts, against a neper of loudness.
+        codes: codes per level.
+        taps: frames around and including a frame that its rendering reads.
+        floor: magnitudes well below this are silence; that of a full-scale sine is
+            `window_samples` / 4.
+        pan_gain: weight of the position between left and right, relative to a neper of loudness.
     """
 
     sample_rate_hz: int = 48_000
@@ -47,17 +48,17 @@ class Measures:
 
     @property
     def hops(self) -> int:
-        """Spectra of a frame."""
+        """Number of spectra of a frame."""
         return self.frame_samples // self.hop_samples
 
     @property
     def bins(self) -> int:
-        """Bins of a spectrum."""
+        """Number of bins of a spectrum."""
         return self.window_samples // 2 + 1
 
     @cached_property
     def centres(self) -> np.ndarray:
-        """Where bands are loudest, float64 [band], in bins."""
+        """Centres of the bands in bins, float64 [band]."""
         wide = FIRST_WIDE_BIN * SEMITONE ** np.arange(self.bins)
         return np.concatenate(
             [np.arange(LOWEST_BIN, FIRST_WIDE_BIN), wide[wide < HIGHEST_BIN]]
@@ -65,22 +66,22 @@ class Measures:
 
     @property
     def bands(self) -> int:
-        """Bands of a spectrum."""
+        """Number of bands of a spectrum."""
         return len(self.centres)
 
     @property
     def pans(self) -> int:
-        """Groups of bins whose place between left and right is kept."""
+        """Number of groups of bins whose position between left and right is kept."""
         return len(PAN_EDGES)
 
     @property
     def features(self) -> int:
-        """Numbers that tell what a frame sounds like."""
+        """Number of features of a frame."""
         return self.hops * self.bands + self.pans
 
     @cached_property
     def band_kernel(self) -> np.ndarray:
-        """From the power of bins to the mean power of bands, float32 [bin, band]: triangles."""
+        """Triangles from the power of bins to the mean power of bands, float32 [bin, band]."""
         below, above = self.centres[:1] - 1, self.centres[-1:] * SEMITONE
         edges = np.concatenate([below, self.centres, above])
         left, middle, right = edges[:-2], edges[1:-1], edges[2:]
@@ -91,24 +92,24 @@ class Measures:
 
     @cached_property
     def bin_kernel(self) -> np.ndarray:
-        """From the loudness of bands to that of bins between their centres, float32 [band, bin]."""
+        """Interpolation from the loudness of bands to that of bins, float32 [band, bin]."""
         return _between(self.centres, self.bins)
 
     @cached_property
-    def heard(self) -> np.ndarray:
-        """1 for bins that bands tell of, 0 for those beyond, float32 [bin]."""
+    def in_bands(self) -> np.ndarray:
+        """1 for bins that the bands cover, 0 for the others, float32 [bin]."""
         bins = np.arange(self.bins)
         return ((bins > 0) & (bins < HIGHEST_BIN)).astype(np.float32)
 
     @cached_property
     def pan_sums(self) -> np.ndarray:
-        """From bins to sums over groups, float32 [bin, pan]."""
+        """Sums of bins over groups, float32 [bin, pan]."""
         group = np.searchsorted(PAN_EDGES, np.arange(self.bins), side="right") - 1
         return np.eye(self.pans, dtype=np.float32)[group]
 
     @cached_property
     def pan_kernel(self) -> np.ndarray:
-        """From groups to bins between their middles, float32 [pan, bin]."""
+        """Interpolation from groups to bins, float32 [pan, bin]."""
         edges = np.array([*PAN_EDGES, HIGHEST_BIN], np.float64)
         return _between((edges[:-1] + edges[1:]) / 2, self.bins)
 

@@ -1,9 +1,9 @@
-"""Phases for magnitudes: where every partial would be if it had sounded on, then made consistent.
+"""Reconstruction of phases from magnitudes.
 
-Single-pass spectrum inversion (Beauregard, Harish and Wyse, 2015) gives the first guess: between
-two spectra a partial's phase advances by its frequency, read off the peak's shape, and bins around
-a peak move with it. The fast Griffin-Lim iteration (Perraudin, Balazs and Soendergaard, 2013) then
-pulls the spectra towards those of some real sound.
+Single-pass spectrum inversion (Beauregard, Harish and Wyse, 2015) makes the first guess: between
+two spectra the phase of a partial advances by its frequency, which follows from the shape of its
+peak, and the bins around the peak advance alike. The fast Griffin-Lim iteration (Perraudin, Balazs
+and Soendergaard, 2013) then makes overlapping spectra consistent with each other.
 """
 
 from typing import TypeAlias
@@ -16,23 +16,23 @@ from jax import lax
 from soundstage.stages.bandcodec.measures import Measures
 from soundstage.stages.bandcodec.spectra import Spectra
 
-# How far an iteration goes beyond where the projections lead.
+# How far an iteration goes beyond its projection.
 MOMENTUM = 0.9
 TINY = 1e-9
 TURN = float(2 * np.pi)
-# Spectra on their way, and the consistent ones nearest to where they were.
-Moving: TypeAlias = tuple[jax.Array, jax.Array]
+# The spectra of an iteration, and the consistent spectra nearest to the ones before.
+_Iterate: TypeAlias = tuple[jax.Array, jax.Array]
 
 
 def advance(magnitudes: jax.Array, measures: Measures) -> tuple[jax.Array, jax.Array]:
-    """Which peak every bin belongs to, and how far that peak's phase moves in one hop.
+    """Finds every bin's peak and the phase by which that peak advances in one hop.
 
     Args:
         magnitudes: float32 [hop, bin].
         measures: window and hop.
 
     Returns:
-        int32 [hop, bin], the peak's bin; float32 [hop, bin], radians in [0, 2 pi).
+        The peak's bin, int32 [hop, bin]; the advance, float32 [hop, bin], radians in [0, 2 pi).
     """
     bins = magnitudes.shape[1]
     around = jnp.pad(magnitudes, ((0, 0), (1, 1)))
@@ -40,8 +40,8 @@ def advance(magnitudes: jax.Array, measures: Measures) -> tuple[jax.Array, jax.A
     number = jnp.broadcast_to(jnp.arange(bins, dtype=jnp.int32), magnitudes.shape)
     is_peak = (magnitudes > left) & (magnitudes >= right)
     before = lax.cummax(jnp.where(is_peak, number, -bins), axis=1)
-    behind = lax.cummin(jnp.where(is_peak, number, 2 * bins), axis=1, reverse=True)
-    peak = jnp.where(number - before <= behind - number, before, behind)
+    after = lax.cummin(jnp.where(is_peak, number, 2 * bins), axis=1, reverse=True)
+    peak = jnp.where(number - before <= after - number, before, after)
     peak = jnp.clip(peak, 0, bins - 1)
     loudness = jnp.log(around + TINY)
     low, mid, high = loudness[:, :-2], loudness[:, 1:-1], loudness[:, 2:]
@@ -53,8 +53,8 @@ def advance(magnitudes: jax.Array, measures: Measures) -> tuple[jax.Array, jax.A
     return peak, jnp.take_along_axis(moved, peak, axis=1)
 
 
-def sounded_on(magnitudes: jax.Array, before: jax.Array, measures: Measures) -> jax.Array:
-    """Phases of spectra that follow one another.
+def continued_phases(magnitudes: jax.Array, before: jax.Array, measures: Measures) -> jax.Array:
+    """Continues the phases of a spectrum through the spectra that follow it.
 
     Args:
         magnitudes: float32 [hop, bin].
@@ -77,30 +77,30 @@ def sounded_on(magnitudes: jax.Array, before: jax.Array, measures: Measures) -> 
 def consistent(
     fixed: jax.Array, magnitudes: jax.Array, phases: jax.Array, spectra: Spectra, iterations: int
 ) -> jax.Array:
-    """Moves phases until the spectra are nearly those of a sound.
+    """Adjusts phases until overlapping spectra are nearly consistent.
 
     Args:
-        fixed: complex64 [fixed_hop, bin]; spectra in front that stay as they are.
+        fixed: complex64 [fixed_hop, bin]; spectra in front, which do not change.
         magnitudes: float32 [hop, bin].
         phases: float32 [hop, bin]; the first guess.
-        spectra: there and back.
-        iterations: how often.
+        spectra: the transform.
+        iterations: number of iterations.
 
     Returns:
         complex64 [fixed_hop + hop, bin].
     """
     count = len(fixed)
 
-    def whole(moving: jax.Array) -> jax.Array:
-        return jnp.concatenate([fixed, moving])
+    def whole(current: jax.Array) -> jax.Array:
+        return jnp.concatenate([fixed, current])
 
-    def step(state: Moving, _: None) -> tuple[Moving, None]:
-        moving, last = state
-        near = spectra.forward(spectra.inverse(whole(moving)))[count:]
+    def step(state: _Iterate, _: None) -> tuple[_Iterate, None]:
+        current, last = state
+        near = spectra.forward(spectra.inverse(whole(current)))[count:]
         ahead = near + jnp.asarray(MOMENTUM, jnp.complex64) * (near - last)
         scale = magnitudes / jnp.maximum(jnp.abs(ahead), TINY)
         return (lax.complex(scale * ahead.real, scale * ahead.imag), near), None
 
     start = lax.complex(magnitudes * jnp.cos(phases), magnitudes * jnp.sin(phases))
-    (moving, _), _ = lax.scan(step, (start, jnp.zeros_like(start)), length=iterations)
-    return whole(moving)
+    (current, _), _ = lax.scan(step, (start, jnp.zeros_like(start)), length=iterations)
+    return whole(current)

@@ -1,4 +1,4 @@
-"""Short-time spectra whose windows overlap, there and back."""
+"""Short-time spectra with overlapping windows: analysis and synthesis."""
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +8,7 @@ from soundstage.stages.bandcodec.measures import Measures
 
 
 class Spectra:
-    """Spectra of a window every hop; phases are those at the window's middle.
+    """The transform between audio and spectra, one a hop, with phases at the window's middle.
 
     Args:
         measures: window and hop.
@@ -20,13 +20,13 @@ class Spectra:
         self._window = (0.5 - 0.5 * np.cos(2 * np.pi * steps / self.window_samples)).astype(
             np.float32
         )
-        # A shift by half a window: every second bin changes its sign.
+        # A shift by half a window changes the sign of every second bin.
         self._turn = np.where(np.arange(measures.bins) % 2, -1, 1).astype(np.complex64)
 
     def forward(self, audio: jax.Array) -> jax.Array:
-        """Analyses audio: float32 [..., sample] to complex64 [..., hop, bin].
+        """Computes spectra of audio: float32 [..., sample] to complex64 [..., hop, bin].
 
-        The first window starts at the first sample, and the last ends at or before the last.
+        The first window starts at the first sample; the last one ends at or before the last sample.
         """
         count = (audio.shape[-1] - self.window_samples) // self.hop + 1
         at = np.arange(count)[:, None] * self.hop + np.arange(self.window_samples)
@@ -35,11 +35,10 @@ class Spectra:
         return spectra * jnp.broadcast_to(self._turn, spectra.shape)
 
     def inverse(self, spectra: jax.Array) -> jax.Array:
-        """The audio whose spectra are nearest: complex64 [hop, bin] to float32 [sample].
+        """Finds the audio with the nearest spectra: complex64 [hop, bin] to float32 [sample].
 
         Returns:
-            As many samples as all windows cover; at either end, where few windows overlap, their
-            sum is not scaled up: it fades.
+            As many samples as the windows cover; faded at both ends, where few windows overlap.
         """
         count = len(spectra)
         parts = -(-self.window_samples // self.hop)

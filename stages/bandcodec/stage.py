@@ -1,4 +1,4 @@
-"""The codec's stages: tokens to audio without a gap, and audio to tokens."""
+"""The stages of the band codec: tokens to seamless audio, and audio to tokens."""
 
 from __future__ import annotations
 
@@ -12,44 +12,43 @@ from soundstage.graph.port import Port
 from soundstage.stages.bandcodec.codec import LATE_FRAMES, BandCodec, load_bandcodec, memory_size
 from soundstage.stages.bandcodec.measures import MEASURES
 from soundstage.stages.ports import AUDIO, CODEC_MEMORY, TOKENS
+from soundstage.stages.settings_checks import check_weights_setting, format_mismatches
+from soundstage.stages.streaming_encoder import encode_after
 from soundstage.stages.weights.published.missing import lacking
 from soundstage.stages.weights.sources import closing_source
 
 if TYPE_CHECKING:
     import jax
 
-# Frames of the past in front of those to encode: further back no window reaches.
+# Frames of the past to encode before a chunk; no window reaches further back.
 LEAD_FRAMES = 2
 
 
 @dataclass(frozen=True)
 class BandCodecParams:
-    """What a pipeline file may say about the codec.
+    """Settings of the codec's stages.
 
     Attributes:
         weights: `random:SEED`, a path, or the name of a model; see
             `stages.weights.sources.open_source`.
 
     Raises:
-        ValueError: it is none of these.
+        ValueError: the value is not a text, or is empty.
     """
 
     weights: str
 
     def __post_init__(self) -> None:
-        if not isinstance(self.weights, str) or not self.weights:
-            raise ValueError(
-                f"weights must be random:SEED, a path, or the name of a model, got {self.weights!r}"
-            )
+        check_weights_setting(self.weights)
 
 
 def check_music(format: Format) -> None:
-    """Refuses a music format that the codec does not speak.
+    """Refuses a music format that the codec does not fit.
 
     Raises:
-        ValueError: listing every disagreement and what the format should say.
+        ValueError: lists every size that differs, with its value in the codec.
     """
-    _refuse(
+    _check_sizes(
         ("sample_rate_hz", format.sample_rate_hz, MEASURES.sample_rate_hz),
         ("channels", format.channels, MEASURES.channels),
         ("samples per frame", format.frame_samples, MEASURES.frame_samples),
@@ -60,21 +59,17 @@ def check_music(format: Format) -> None:
 
 def _check_streaming(format: Format) -> None:
     check_music(format)
-    _refuse(
+    _check_sizes(
         ("codec_memory", format.codec_memory, memory_size(MEASURES)),
-        # Whoever joins audio to the start of the music counts on its being fade_s late.
+        # Code that joins audio to the start of the music takes fade_s for the delay.
         ("frames in fade_s", format.fade_frames, LATE_FRAMES),
     )
 
 
-def _refuse(*pairs: tuple[str, int, int]) -> None:
-    faults = [
-        f"{name} is {found} in [format], but the codec has {wanted}"
-        for name, found, wanted in pairs
-        if found != wanted
-    ]
-    if faults:
-        raise ValueError("; ".join(faults))
+def _check_sizes(*sizes: tuple[str, int, int]) -> None:
+    problems = format_mismatches(*sizes)
+    if problems:
+        raise ValueError("; ".join(problems))
 
 
 def _load(params: BandCodecParams, device: jax.Device) -> tuple[BandCodec, str, str]:
@@ -83,9 +78,9 @@ def _load(params: BandCodecParams, device: jax.Device) -> tuple[BandCodec, str, 
 
 
 class Encode:
-    """Turns audio into the tokens that the codec would render it from.
+    """Encodes every chunk of audio by itself.
 
-    The last spectra of a chunk see silence behind the chunk's end.
+    The end of a chunk is encoded as if silence followed.
 
     Inputs:
         audio: float32 [row, sample, channel], 1.0 = full scale.
@@ -94,7 +89,7 @@ class Encode:
         tokens: int32 [row, frame, level], in [0, codebook_size).
 
     Raises:
-        ValueError: at construction, the codec does not speak the format.
+        ValueError: at construction, the codec does not fit the format.
         WeightsError: the weights cannot be used.
     """
 
@@ -113,21 +108,21 @@ class Encode:
         return {"tokens": self._codec.encode(audio, self._levels)}
 
 
-class EncodeOn:
-    """Turns audio that follows on the audio before it into tokens.
+class EncodeStreaming:
+    """Encodes a chunk of audio as the continuation of the chunk before.
 
-    The frames at its start are those that the whole of both would have there; the last spectra see
-    silence behind the chunk's end.
+    The first frames get the tokens that they have when both chunks are encoded as one. The end of
+    the chunk is encoded as if silence followed.
 
     Inputs:
         audio: float32 [row, sample, channel], 1.0 = full scale.
-        past: float32 [row, sample, channel]; the chunk before it, zeros at first.
+        past: float32 [row, sample, channel]; the chunk before, zeros at first.
 
     Outputs:
         tokens: int32 [row, frame, level], in [0, codebook_size); those of `audio`.
 
     Raises:
-        ValueError: at construction, the codec does not speak the format.
+        ValueError: at construction, the codec does not fit the format.
         WeightsError: the weights cannot be used.
     """
 
@@ -140,25 +135,21 @@ class EncodeOn:
         check_music(format)
         self._codec, self.weights_digest, self.weights_note = _load(params, device)
         self._levels = format.codec_levels
-        self._lead = min(LEAD_FRAMES, format.dims["frame"])
-        self._lead_samples = self._lead * format.frame_samples
 
     def __call__(self, audio: np.ndarray, past: np.ndarray) -> dict[str, np.ndarray]:
         """Encodes one chunk of every row; compiles at the first call for a number of rows."""
-        lead = past[:, past.shape[1] - self._lead_samples :]
-        tokens = self._codec.encode(np.concatenate([lead, audio], axis=1), self._levels)
-        return {"tokens": np.ascontiguousarray(tokens[:, self._lead :])}
+        return {"tokens": encode_after(self._codec, past, audio, self._levels, LEAD_FRAMES)}
 
 
-class DecodeOn:
-    """Renders a chunk's tokens as audio that follows on the chunk before, without a seam.
+class DecodeStreaming:
+    """Renders a chunk's tokens as the seamless continuation of the chunk before.
 
-    The audio is `fade_s` late, two frames: the codec looks a frame ahead, and the windows of its
-    spectra reach into the next. So much of the first chunk is silent.
+    The audio is delayed by `fade_s`, two frames: one for the codec's lookahead, one for windows
+    that reach into the next frame. So much of the first chunk is silent.
 
     Inputs:
         tokens: int32 [row, frame, level], in [0, codebook_size).
-        memory: float32 [row, codec_memory]; what this stage said of the chunk before, zeros at
+        memory: float32 [row, codec_memory]; this stage's output for the chunk before, zeros at
             first.
 
     Outputs:
@@ -166,8 +157,8 @@ class DecodeOn:
         memory: float32 [row, codec_memory]; for the next chunk.
 
     Raises:
-        ValueError: at construction, the codec does not speak the format; when called, a token is
-            out of range, and where.
+        ValueError: at construction, the codec does not fit the format; when called, a token is
+            out of range (names its index).
         WeightsError: the weights cannot be used.
     """
 
@@ -183,5 +174,5 @@ class DecodeOn:
 
     def __call__(self, tokens: np.ndarray, memory: np.ndarray) -> dict[str, np.ndarray]:
         """Renders one chunk of every row; compiles at the first call for a number of rows."""
-        audio, kept = self._codec.decode_on(tokens, memory)
-        return {"audio": audio, "memory": kept}
+        audio, memory = self._codec.decode_streaming(tokens, memory)
+        return {"audio": audio, "memory": memory}

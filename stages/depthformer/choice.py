@@ -1,4 +1,4 @@
-"""How one step chooses its token: guidance, temperature, top k, and addressed randomness."""
+"""How a step chooses its token: guidance, temperature, top k, and addressed randomness."""
 
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -10,23 +10,23 @@ from soundstage.stages.depthformer.layers import matmul
 from soundstage.stages.depthformer.model import Depthformer
 from soundstage.stages.depthformer.vocabulary import CODEC_OFFSET, MASK
 
-# At this temperature and below the most likely token is taken.
+# At this temperature and below, the most likely token is chosen.
 GREEDY = 1e-4
-# What a logit outside the top k becomes.
+# Replaces a logit outside the top k.
 CUT = -1e7
-# Bits that the search for the k-th largest logit settles at a time; divides 32.
+# Bits per step of the search for the k-th largest logit; divides 32.
 DIGIT_BITS = 2
 
 
 class Sampling(NamedTuple):
-    """How each row is sampled.
+    """The sampling settings of every row.
 
     Attributes:
         temperature: float32 [row], >= 0.
         top_k: int32 [row], >= 0; 0 = no cut.
         guidance: float32 [row], >= 0; 0 = the prompt's logits alone.
-        seed: uint32 [row, 2]; the high and the low word.
-        chunk: uint32 [row, 2]; the high and the low word.
+        seed: uint32 [row, 2]; its high and its low word.
+        chunk: uint32 [row, 2]; the chunk index, its high and its low word.
     """
 
     temperature: jax.Array
@@ -37,99 +37,99 @@ class Sampling(NamedTuple):
 
 
 class Alphabet(Protocol):
-    """Which ids a step may choose from."""
+    """The ids that a step may choose from; a choice is an index into them."""
 
     def heads(self, model: Depthformer) -> jax.Array:
-        """The head, laid out once a chunk for `logits`."""
+        """Returns the head's weights in the layout of `logits`; called once a chunk."""
         ...
 
     def choices(self, model: Depthformer) -> int:
-        """Among how many a step chooses."""
+        """Returns the number of choices of a step."""
         ...
 
     def logits(self, heads: jax.Array, normed: jax.Array, level: jax.Array) -> jax.Array:
-        """float32 [B, D] -> float32 [B, choices]."""
+        """Computes the logits of a step: float32 [B, D] -> float32 [B, choices]."""
         ...
 
     def ids(self, model: Depthformer, choice: jax.Array, level: jax.Array) -> jax.Array:
-        """Choices int32 [row] -> vocabulary ids int32 [row]."""
+        """Returns the vocabulary ids, int32 [row], of choices, int32 [row]."""
         ...
 
     def ends(self, choice: jax.Array) -> jax.Array:
-        """Whether a choice, int32 [row], ends its row: bool [row]."""
+        """Returns whether each choice, int32 [row], ends its row: bool [row]."""
         ...
 
 
 @dataclass(frozen=True)
 class OwnLevel:
-    """Each step chooses among the codes of its own level; a choice is a code."""
+    """The codes of a step's own level; a choice is a code."""
 
     def heads(self, model: Depthformer) -> jax.Array:
-        """[L, D, codebook_size]: contiguous, so that a step reads its level's columns only."""
+        """Returns [L, D, codebook_size], contiguous, so that a step reads only its own level."""
         return model.level_heads()
 
     def choices(self, model: Depthformer) -> int:
-        """The codes of a level."""
+        """Returns the number of codes of a level."""
         return model.config.codebook_size
 
     def logits(self, heads: jax.Array, normed: jax.Array, level: jax.Array) -> jax.Array:
-        """float32 [B, D] -> float32 [B, codebook_size]."""
+        """Computes the logits of a level: float32 [B, D] -> float32 [B, codebook_size]."""
         return matmul(normed, jax.lax.dynamic_index_in_dim(heads, level, keepdims=False))
 
     def ids(self, model: Depthformer, choice: jax.Array, level: jax.Array) -> jax.Array:
-        """Codes of a level, int32 [row] -> ids."""
+        """Returns the vocabulary ids of codes of a level."""
         return CODEC_OFFSET + level * model.config.codebook_size + choice
 
     def ends(self, choice: jax.Array) -> jax.Array:
-        """No code ends a row."""
+        """Returns False for every row: no code ends a row."""
         return jnp.zeros(choice.shape, bool)
 
 
 @dataclass(frozen=True)
 class WholeVocabulary:
-    """Each step chooses among all ids, as the original does; a choice is an id.
+    """All ids, as in the original; a choice is an id.
 
     Source: the Depthformer numerics spec, "Decode loop".
     """
 
     def heads(self, model: Depthformer) -> jax.Array:
-        """[D, V]."""
+        """Returns the whole head, [D, V]."""
         return model.decoder.logits_dense.kernel[...]
 
     def choices(self, model: Depthformer) -> int:
-        """All ids."""
+        """Returns the number of ids."""
         return model.config.vocab_size
 
     def logits(self, heads: jax.Array, normed: jax.Array, level: jax.Array) -> jax.Array:
-        """float32 [B, D] -> float32 [B, V]."""
+        """Computes the logits of all ids: float32 [B, D] -> float32 [B, V]."""
         return matmul(normed, heads)
 
     def ids(self, model: Depthformer, choice: jax.Array, level: jax.Array) -> jax.Array:
-        """Ids are ids."""
+        """Returns the choices, which are ids already."""
         return choice
 
     def ends(self, choice: jax.Array) -> jax.Array:
-        """MASK ends a row: the original takes it for the end of the sequence."""
+        """Returns whether a choice is MASK, the original's end of a sequence."""
         return choice == MASK
 
 
 class Chooser(Protocol):
-    """How the steps of a chunk turn logits into choices, and where randomness comes from."""
+    """A rule that turns logits into choices, with its source of randomness."""
 
     def start(self, sampling: Sampling) -> jax.Array:
-        """One key a row, for the chunk's first frame."""
+        """Returns one random key a row, for the chunk's first frame."""
         ...
 
     def noise(
         self, keys: jax.Array, frame: jax.Array, levels: int, choices: int
     ) -> tuple[jax.Array, jax.Array]:
-        """Draws what a frame's steps need: all at once, since single steps keep no core busy.
+        """Draws the noise of all steps of a frame at once: single steps keep no core busy.
 
         Args:
             keys: one a row, from `start` or the frame before.
             frame: int32 scalar, index in the chunk.
-            levels: steps of the frame.
-            choices: among how many each step chooses.
+            levels: number of steps of the frame.
+            choices: number of choices of a step.
 
         Returns:
             float32 [level, row, choices], and the keys of the next frame.
@@ -140,22 +140,22 @@ class Chooser(Protocol):
         """Chooses one token a row.
 
         Args:
-            logits: float32 [row, choices], guided.
-            sampling: how each row is sampled.
-            noise: this step's part of what `noise` returned.
+            logits: float32 [row, choices], after guidance.
+            sampling: the settings of every row.
+            noise: this step's part of the result of `noise`.
 
         Returns:
-            Choices int32 [row].
+            int32 [row], the choices.
         """
         ...
 
 
 @dataclass(frozen=True)
 class Addressed:
-    """Samples with noise that depends on (seed, chunk, frame, level) alone."""
+    """Sampling with noise that depends on (seed, chunk, frame, level) alone."""
 
     def start(self, sampling: Sampling) -> jax.Array:
-        """Folds both words of the chunk index into the key that the seed's two words are."""
+        """Folds both words of the chunk index into the key made of the seed's two words."""
 
         def row_key(seed: jax.Array, chunk: jax.Array) -> jax.Array:
             key = jax.random.wrap_key_data(seed, impl="threefry2x32")
@@ -166,7 +166,7 @@ class Addressed:
     def noise(
         self, keys: jax.Array, frame: jax.Array, levels: int, choices: int
     ) -> tuple[jax.Array, jax.Array]:
-        """Folds frame, then level, into every row's key, which itself stays."""
+        """Folds frame, then level, into every row's key; the key itself does not change."""
 
         def drawn(level: jax.Array, key: jax.Array) -> jax.Array:
             address = jax.random.fold_in(jax.random.fold_in(key, frame), level)
@@ -176,70 +176,35 @@ class Addressed:
         return level_rows(jnp.arange(levels), keys), keys
 
     def choose(self, logits: jax.Array, sampling: Sampling, noise: jax.Array) -> jax.Array:
-        """See `sampled`."""
-        return sampled(logits, sampling, noise)
-
-
-@dataclass(frozen=True)
-class Original:
-    """Samples with the original's threefry noise, for comparison with its recordings.
-
-    Each row gets what a run of the original with that row alone would: the key of the seed plus
-    the chunk index (their sum below 2^32) is split once a step, and noise is drawn for two rows
-    of which the first counts. Source: the Depthformer numerics spec, "Random numbers".
-    """
-
-    def start(self, sampling: Sampling) -> jax.Array:
-        """The key of seed + chunk."""
-        low = sampling.seed[:, 1] + sampling.chunk[:, 1]
-        words = jnp.stack([jnp.zeros_like(low), low], axis=1)
-        return jax.random.wrap_key_data(words, impl="threefry2x32")
-
-    def noise(
-        self, keys: jax.Array, frame: jax.Array, levels: int, choices: int
-    ) -> tuple[jax.Array, jax.Array]:
-        """Splits every row's key once a step; the address of the step does not matter."""
-
-        def split(keys: jax.Array, _: None) -> tuple[jax.Array, jax.Array]:
-            use, following = jnp.split(jax.vmap(jax.random.split)(keys), 2, axis=1)
-            return following[:, 0], use[:, 0]
-
-        def drawn(key: jax.Array) -> jax.Array:
-            return jax.random.gumbel(key, (2, choices), jnp.float32)[0]
-
-        following, used = jax.lax.scan(split, keys, length=levels)
-        return jax.vmap(jax.vmap(drawn))(used), following
-
-    def choose(self, logits: jax.Array, sampling: Sampling, noise: jax.Array) -> jax.Array:
-        """See `sampled`."""
+        """Samples from the softmax; see `sampled`."""
         return sampled(logits, sampling, noise)
 
 
 @dataclass(frozen=True)
 class Greedy:
-    """Takes the largest logit whatever the temperature: what the others do at temperature 0."""
+    """The largest logit at every temperature, as `Addressed` chooses at temperature 0."""
 
     def start(self, sampling: Sampling) -> jax.Array:
-        """No randomness: nothing a row."""
+        """Returns empty keys: there is no randomness."""
         return jnp.zeros((sampling.seed.shape[0], 0), jnp.uint32)
 
     def noise(
         self, keys: jax.Array, frame: jax.Array, levels: int, choices: int
     ) -> tuple[jax.Array, jax.Array]:
-        """None: nothing a step."""
+        """Returns empty noise, and the keys."""
         return jnp.zeros((levels, len(keys), 0), jnp.float32), keys
 
     def choose(self, logits: jax.Array, sampling: Sampling, noise: jax.Array) -> jax.Array:
-        """The first of the largest."""
+        """Chooses the first of the largest logits."""
         return first_largest(logits)
 
 
 def guided(logits: jax.Array, weight: jax.Array) -> jax.Array:
-    """Steers away from the unprompted logits: (1 + w) prompted - w unprompted.
+    """Applies guidance: (1 + w) prompted - w unprompted.
 
     Args:
         logits: float32 [2 * row, choices]; first all prompted rows, then all unprompted ones.
-        weight: float32 [row], >= 0.
+        weight: float32 [row], >= 0; the guidance weight w.
 
     Returns:
         float32 [row, choices].
@@ -250,7 +215,7 @@ def guided(logits: jax.Array, weight: jax.Array) -> jax.Array:
 
 
 def keep_top(logits: jax.Array, top_k: jax.Array) -> jax.Array:
-    """Cuts all but the k largest logits of each row; all that tie with the k-th stay.
+    """Cuts all but the k largest logits of each row; logits equal to the k-th stay.
 
     Args:
         logits: float32 [row, choices].
@@ -265,14 +230,14 @@ def keep_top(logits: jax.Array, top_k: jax.Array) -> jax.Array:
     def cut() -> jax.Array:
         return jnp.where(logits >= kth_largest(logits, kept), logits, CUT)
 
-    # The search takes longer than the rest of a step's choice, and mostly nobody asks for a cut.
+    # The search takes longer than the rest of a step's choice, and most calls need no cut.
     return jax.lax.cond(jnp.any(kept < choices), cut, lambda: logits)
 
 
 def kth_largest(values: jax.Array, k: jax.Array) -> jax.Array:
-    """The k-th largest value of each row, found digit by digit of its bits.
+    """Finds the k-th largest value of each row, digit by digit of its bits.
 
-    A sort takes ten times as long on a CPU: for a small network, longer than the network.
+    A sort takes ten times as long on a CPU, longer than a step of a small network.
 
     Args:
         values: float32 [row, choices], not NaN.
@@ -283,23 +248,24 @@ def kth_largest(values: jax.Array, k: jax.Array) -> jax.Array:
     """
     sign = jnp.uint32(1 << 31)
     bits = jax.lax.bitcast_convert_type(values, jnp.uint32)
-    # Unsigned integers in the order of the floats that they are the bits of.
+    # The floats' bits as unsigned integers that sort in the same order as the floats.
     ordered = jnp.where(bits >= sign, ~bits, bits | sign)[:, None]  # [row, 1, choices]
-    found = jnp.zeros((len(values), 1), jnp.uint32)
+    largest_bits = jnp.zeros((len(values), 1), jnp.uint32)
     for shift in range(32 - DIGIT_BITS, -1, -DIGIT_BITS):
         digits = jnp.arange(1, 1 << DIGIT_BITS, dtype=jnp.uint32) << shift
-        candidates = found | digits[None]  # [row, digit]
+        candidates = largest_bits | digits[None]  # [row, digit]
         enough = jnp.sum(ordered >= candidates[:, :, None], axis=-1) >= k[:, None]
         digit = jnp.sum(enough, axis=-1, keepdims=True, dtype=jnp.uint32)
-        found = found | (digit << shift)
-    return jax.lax.bitcast_convert_type(jnp.where(found >= sign, found ^ sign, ~found), jnp.float32)
+        largest_bits = largest_bits | (digit << shift)
+    bits = jnp.where(largest_bits >= sign, largest_bits ^ sign, ~largest_bits)
+    return jax.lax.bitcast_convert_type(bits, jnp.float32)
 
 
 def sampled(logits: jax.Array, sampling: Sampling, noise: jax.Array) -> jax.Array:
-    """Samples each row from the softmax of its logits, or takes the largest one.
+    """Samples each row from the softmax of its logits, or chooses the largest at temperature 0.
 
     Args:
-        logits: float32 [row, choices], guided.
+        logits: float32 [row, choices], after guidance.
         sampling: the rows' temperature and top k.
         noise: float32 [row, choices], Gumbel.
 
@@ -313,7 +279,9 @@ def sampled(logits: jax.Array, sampling: Sampling, noise: jax.Array) -> jax.Arra
 
 
 def first_largest(values: jax.Array) -> jax.Array:
-    """The index of the largest of each row, the first on ties: argmax, which XLA's CPU loops over.
+    """Returns the index of the largest value of each row, the first on ties.
+
+    The same as argmax, which XLA compiles to a slow loop on CPUs.
 
     Args:
         values: float32 [row, choices], not NaN.

@@ -1,8 +1,8 @@
-"""The compact form of a weights file: without the rows and columns that no music format reads.
+"""The compact form of a weights file: without the rows and columns of unused ids.
 
-A vocabulary has ids that nothing ever is: a gap, style levels that no prompt shows, padding. Of a
-small network they would be a third of the file. The compact form holds two arrays in place of the
-embedding and the head; the rest of both is zero when they are read back:
+A vocabulary has ids that are never used: a gap, style levels that no prompt shows, padding. They
+would be a third of a small network's file. The compact form holds two arrays in place of the
+embedding and the head, whose other rows and columns are read as zeros:
 
     token_embedder/used/embedding      [PAD, MASK, all codec ids, style ids shown; D]
     decoder/logits_dense/used/kernel   [D, all codec ids]
@@ -23,14 +23,14 @@ USED_HEAD = "decoder/logits_dense/used/kernel"
 
 
 def compacted(arrays: Mapping[str, np.ndarray], vocabulary: Vocabulary) -> dict[str, np.ndarray]:
-    """Leaves out what no prompt and no step reads.
+    """Removes the rows and columns of ids that no prompt and no step uses.
 
     Args:
-        arrays: a whole Depthformer's by published name.
-        vocabulary: that of the music format.
+        arrays: the arrays of a Depthformer by published name.
+        vocabulary: the vocabulary of the music format.
 
     Returns:
-        The same with the two arrays of the compact form in place of the embedding and the head.
+        The arrays, with the two of the compact form in place of the embedding and the head.
     """
     last = CODEC_OFFSET + vocabulary.codec_levels * vocabulary.codebook_size
     first = vocabulary.style_offset
@@ -43,11 +43,11 @@ def compacted(arrays: Mapping[str, np.ndarray], vocabulary: Vocabulary) -> dict[
 
 
 class Unfolded:
-    """A source in the compact form, read as if it were whole.
+    """A source in the compact form, read as whole arrays.
 
     Args:
-        source: has the arrays of the compact form; whoever opened it closes it.
-        config: the sizes to unfold to.
+        source: has the arrays of the compact form; `close` closes it.
+        config: the sizes of the whole arrays.
     """
 
     def __init__(self, source: ArraySource, config: DepthformerConfig) -> None:
@@ -57,7 +57,7 @@ class Unfolded:
         self._last = CODEC_OFFSET + config.num_levels * config.codebook_size
 
     def names(self) -> Mapping[str, tuple[int, ...]]:
-        """The shapes of the whole arrays."""
+        """Returns the shapes of the whole arrays."""
         names = dict(self._source.names() or {})
         for used in (USED_EMBEDDING, USED_HEAD):
             names.pop(used, None)
@@ -76,19 +76,23 @@ class Unfolded:
         return self._source.read(name, shape)
 
     def _embedding(self, shape: tuple[int, ...]) -> np.ndarray:
-        found = (self._source.names() or {}).get(USED_EMBEDDING, ())
-        if len(found) != 2 or found[0] < self._last or found[0] + UNUSED > shape[0]:
+        stored_shape = (self._source.names() or {}).get(USED_EMBEDDING, ())
+        if (
+            len(stored_shape) != 2
+            or stored_shape[0] < self._last
+            or stored_shape[0] + UNUSED > shape[0]
+        ):
             most = shape[0] - UNUSED
             raise WeightsError(
-                f"{self.note}: {USED_EMBEDDING} has shape {found}, but this network needs "
+                f"{self.note}: {USED_EMBEDDING} has shape {stored_shape}, but this network needs "
                 f"{self._last} to {most} rows; use the weights that belong to the size and the "
                 "music format chosen"
             )
-        check_shape(self.note, USED_EMBEDDING, found, (found[0], shape[1]))
-        used = self._source.read(USED_EMBEDDING, found)
+        check_shape(self.note, USED_EMBEDDING, stored_shape, (stored_shape[0], shape[1]))
+        used = self._source.read(USED_EMBEDDING, stored_shape)
         rows = np.zeros(shape, np.float32)
         rows[: self._last] = used[: self._last]
-        rows[self._last + UNUSED : found[0] + UNUSED] = used[self._last :]
+        rows[self._last + UNUSED : stored_shape[0] + UNUSED] = used[self._last :]
         return rows
 
     def close(self) -> None:
@@ -97,6 +101,6 @@ class Unfolded:
 
 
 def unfolded(source: ArraySource, config: DepthformerConfig) -> ArraySource:
-    """The source itself, or, where it is in the compact form, the whole that it stands for."""
+    """Returns the source itself or, if it is in the compact form, a view of its whole arrays."""
     names = source.names() or {}
     return Unfolded(source, config) if {USED_EMBEDDING, USED_HEAD} & set(names) else source

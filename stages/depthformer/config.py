@@ -1,4 +1,4 @@
-"""How big a Depthformer is."""
+"""The sizes of a Depthformer."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -14,25 +14,25 @@ MODEL = "depthformer"
 
 @dataclass(frozen=True)
 class DepthformerConfig:
-    """Sizes of a Depthformer. Source: the Depthformer spec, "Sizes".
+    """The sizes of a Depthformer. Source: the Depthformer spec, "Sizes".
 
     Attributes:
         embed_dim: width of the residual streams.
         num_heads: attention heads.
         head_dim: width of a head.
-        mlp_dim: width of an MLP's middle.
+        mlp_dim: inner width of an MLP.
         num_encoder_layers: layers of the encoder.
         num_temporal_layers: decoder layers that run once a frame.
         num_depth_layers: decoder layers that run once a level.
         vocab_size: rows of the embedding, columns of the head.
         num_levels: codec levels of a frame.
         activation_dtype: "float32" or "bfloat16"; weights stay float32 until they are used.
-        codebook_size: codes a level.
+        codebook_size: codes per level.
         temporal_buckets: columns of the temporal relative bias.
         depth_buckets: columns of the depth relative bias.
 
     Raises:
-        ValueError: a size is impossible; names the field and its value.
+        ValueError: a size is impossible; names the attribute and its value.
     """
 
     embed_dim: int
@@ -74,7 +74,7 @@ class DepthformerConfig:
         """Reads a recording's config.json.
 
         Args:
-            values: the parsed file: this class's attributes, and optionally "model".
+            values: the parsed file: this class's attributes and, optionally, "model".
 
         Raises:
             ValueError: a key is unknown or missing, a value is impossible, or the file describes
@@ -83,7 +83,7 @@ class DepthformerConfig:
         values = dict(values)
         model = values.pop("model", MODEL)
         if model != MODEL:
-            raise ValueError(f'model is {model!r}, not "{MODEL}"')
+            raise ValueError(f'model is {model!r}, but must be "{MODEL}"')
         known = [field.name for field in fields(cls)]
         for key in values:
             if key not in known:
@@ -94,7 +94,7 @@ class DepthformerConfig:
         return cls(**values)
 
     def fitted(self, format: Format) -> "DepthformerConfig":
-        """This size with the levels and the vocabulary of a music format."""
+        """Returns this size with the levels and the vocabulary of a music format."""
         vocabulary = Vocabulary.of(format)
         return replace(
             self,
@@ -113,7 +113,7 @@ TINY = DepthformerConfig(
     num_temporal_layers=2,
     num_depth_layers=1,
 )
-# Small enough to ship, to be trained on a CPU, and to play in real time on two cores of one.
+# Small enough to ship, to train on a CPU, and to run in real time on two cores.
 DEMO = DepthformerConfig(
     embed_dim=192,
     num_heads=3,
@@ -144,10 +144,10 @@ LARGE = DepthformerConfig(
 
 
 def config_of_size(size: Size) -> DepthformerConfig:
-    """The configuration of a published size, of `demo`, or of `tiny`, which is for tests.
+    """Returns the configuration of a size; "tiny" is for tests.
 
     Raises:
-        ValueError: there is no such size.
+        ValueError: the size is unknown.
     """
     sizes: dict[str, DepthformerConfig] = {
         "tiny": TINY,

@@ -1,4 +1,4 @@
-"""The two decoders: one runs once a frame, the other once a level inside the frame."""
+"""The two decoders: the temporal one runs once a frame, the depth one once a level."""
 
 import jax
 import jax.numpy as jnp
@@ -12,12 +12,12 @@ from soundstage.stages.depthformer.layers import (
     Mlp,
     Norm,
     RelativeBias,
-    remembered,
+    extend_cache,
 )
 
 
 class TemporalLayer(nnx.Module):
-    """Causal self-attention, cross-attention to the encoder, MLP."""
+    """A layer of causal self-attention, cross-attention to the encoder, and an MLP."""
 
     def __init__(self, config: DepthformerConfig, rngs: nnx.Rngs) -> None:
         self.pre_self_attention_layer_norm = Norm(config)
@@ -36,9 +36,9 @@ class TemporalLayer(nnx.Module):
         prompt: KeysValues,
         prompt_bias: jax.Array,
     ) -> tuple[jax.Array, KeysValues]:
-        """[B, T, D] float32 -> the same, and the cache that now holds these positions too."""
+        """Returns the output for x, float32 [B, T, D], and the cache with these positions added."""
         normed = self.pre_self_attention_layer_norm(x)
-        cache = remembered(cache, self.self_attention.keys_values(normed), position)
+        cache = extend_cache(cache, self.self_attention.keys_values(normed), position)
         x = x + self.self_attention(normed, cache, bias).astype(jnp.float32)
         normed = self.pre_cross_attention_layer_norm(x)
         seen = self.encoder_decoder_attention(normed, prompt, prompt_bias)
@@ -47,7 +47,7 @@ class TemporalLayer(nnx.Module):
 
 
 class TemporalDecoder(nnx.Module):
-    """A causal stack over frames that also looks at the encoder; no norm at its end."""
+    """A causal stack over frames with cross-attention to the encoder; no norm at its end."""
 
     def __init__(self, config: DepthformerConfig, rngs: nnx.Rngs) -> None:
         self.layers = nnx.List(
@@ -56,7 +56,7 @@ class TemporalDecoder(nnx.Module):
         self.relpos_bias = RelativeBias(config, config.temporal_buckets, rngs)
 
     def look_at(self, encoded: jax.Array) -> list[KeysValues]:
-        """Keys and values of the encoder's output [B, S, D] for every layer."""
+        """Returns the keys and values of the encoder's output, [B, S, D], for every layer."""
         return [layer.encoder_decoder_attention.keys_values(encoded) for layer in self.layers]
 
     def __call__(
@@ -72,24 +72,24 @@ class TemporalDecoder(nnx.Module):
 
         Args:
             x: float32 [B, T, D]; a whole chunk, or one frame.
-            caches: keys and values of earlier frames, with room for these, one a layer.
+            caches: keys and values of earlier frames, with space for these, one entry a layer.
             position: index of the first of these frames.
             bias: [1, H, T, time], these frames' rows of `relpos_bias`.
             prompt: `look_at` of the encoder's output.
             prompt_bias: [B, 1, 1, S], hides padding.
 
         Returns:
-            float32 [B, T, D], and the caches that now hold these frames.
+            float32 [B, T, D], and the caches with these frames added.
         """
-        grown = []
+        new_caches = []
         for layer, cache, seen in zip(self.layers, caches, prompt, strict=True):
             x, cache = layer(x, cache, position, bias, seen, prompt_bias)
-            grown.append(cache)
-        return x, grown
+            new_caches.append(cache)
+        return x, new_caches
 
 
 class DepthLayer(nnx.Module):
-    """Causal self-attention, MLP."""
+    """A layer of causal self-attention and an MLP."""
 
     def __init__(self, config: DepthformerConfig, rngs: nnx.Rngs) -> None:
         self.pre_self_attention_layer_norm = Norm(config)
@@ -100,9 +100,9 @@ class DepthLayer(nnx.Module):
     def __call__(
         self, x: jax.Array, cache: KeysValues, position: int | jax.Array, bias: jax.Array
     ) -> tuple[jax.Array, KeysValues]:
-        """[B, L, D] float32 -> the same, and the cache that now holds these positions too."""
+        """Returns the output for x, float32 [B, L, D], and the cache with these positions added."""
         normed = self.pre_self_attention_layer_norm(x)
-        cache = remembered(cache, self.self_attention.keys_values(normed), position)
+        cache = extend_cache(cache, self.self_attention.keys_values(normed), position)
         x = x + self.self_attention(normed, cache, bias).astype(jnp.float32)
         return x + self.mlp(self.pre_mlp_layer_norm(x)).astype(jnp.float32), cache
 
@@ -127,18 +127,18 @@ class DepthDecoder(nnx.Module):
 
         Args:
             x: float32 [B, L, D]; all levels of a frame, or one.
-            caches: keys and values of earlier levels, with room for these, one a layer.
+            caches: keys and values of earlier levels, with space for these, one entry a layer.
             position: index of the first of these levels.
             bias: [1, H, L, time], these levels' rows of `relpos_bias_depth`.
 
         Returns:
-            float32 [B, L, D], and the caches that now hold these levels.
+            float32 [B, L, D], and the caches with these levels added.
         """
-        grown = []
+        new_caches = []
         for layer, cache in zip(self.depth_layers, caches, strict=True):
             x, cache = layer(x, cache, position, bias)
-            grown.append(cache)
-        return x, grown
+            new_caches.append(cache)
+        return x, new_caches
 
 
 class Decoder(nnx.Module):

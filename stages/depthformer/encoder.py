@@ -1,4 +1,4 @@
-"""The encoder: what is known of the past and the style, read in both directions."""
+"""The encoder: a bidirectional transformer over the prompt, which is the past and the style."""
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,7 @@ from soundstage.stages.depthformer.layers import Attention, Mlp, Norm, hide_padd
 
 
 def sinusoids(time: int, width: int) -> np.ndarray:
-    """Positions as sines, then cosines, of falling frequency; float32 [time, width].
+    """Returns position encodings: sines, then cosines, of falling frequency; float32 [time, width].
 
     Source: the Depthformer spec, "Encoder".
     """
@@ -21,7 +21,7 @@ def sinusoids(time: int, width: int) -> np.ndarray:
 
 
 class EncoderLayer(nnx.Module):
-    """Self-attention, then an MLP, each on the norm of the stream and added to it."""
+    """A layer of self-attention and an MLP, each on the norm of its input and added to it."""
 
     def __init__(self, config: DepthformerConfig, rngs: nnx.Rngs) -> None:
         self.pre_attention_layer_norm = Norm(config)
@@ -30,14 +30,14 @@ class EncoderLayer(nnx.Module):
         self.mlp = Mlp(config, rngs)
 
     def __call__(self, x: jax.Array, bias: jax.Array) -> jax.Array:
-        """[B, S, D] -> [B, S, D], both in the activation type."""
+        """Returns the output for x, both [B, S, D] in the activation type."""
         normed = self.pre_attention_layer_norm(x)
         x = x + self.attention(normed, self.attention.keys_values(normed), bias)
         return x + self.mlp(self.pre_mlp_layer_norm(x))
 
 
 class Encoder(nnx.Module):
-    """A stack of layers without relative bias; the positions are in its input."""
+    """A stack of layers without relative bias: position encodings are added to its input."""
 
     def __init__(self, config: DepthformerConfig, rngs: nnx.Rngs) -> None:
         self.dtype = jnp.dtype(config.activation_dtype)
@@ -47,7 +47,7 @@ class Encoder(nnx.Module):
         self.encoder_norm = Norm(config)
 
     def __call__(self, tokens: jax.Array, embedded: jax.Array) -> jax.Array:
-        """Encodes.
+        """Encodes prompts.
 
         Args:
             tokens: int32 [B, S]; PAD is hidden and its output is zero.

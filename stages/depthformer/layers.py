@@ -21,7 +21,7 @@ EPSILON = 1e-6
 
 
 class KeysValues(NamedTuple):
-    """What attention looks at; time is the third axis because decoding reads it fastest so.
+    """The keys and values that attention reads, with time third, the fastest layout for decoding.
 
     Attributes:
         keys: [B, H, time, K] in the activation type.
@@ -33,7 +33,7 @@ class KeysValues(NamedTuple):
 
 
 def matmul(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """[..., in] @ [in, out] in the type of x; float32 stays float32 on accelerators too."""
+    """Multiplies [..., in] by [in, out] in the type of x, in full float32 on accelerators too."""
     return jnp.matmul(x, kernel.astype(x.dtype), precision=jax.lax.Precision.HIGHEST)
 
 
@@ -47,19 +47,19 @@ class Linear(nnx.Module):
         self.kernel = nnx.Param(deviation * jax.random.normal(rngs.params(), (inner, outer)))
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """[..., in] -> [..., out], in the type of x."""
+        """Maps [..., in] to [..., out], in the type of x."""
         return matmul(x, self.kernel[...])
 
 
 class Norm(nnx.Module):
-    """RMS norm: float32 statistics, rounded to the activation type before the scale."""
+    """RMS norm with statistics in float32, rounded to the activation type before the scale."""
 
     def __init__(self, config: DepthformerConfig) -> None:
         self.dtype = jnp.dtype(config.activation_dtype)
         self.scale = nnx.Param(jnp.ones(config.embed_dim, jnp.float32))
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """[B, T, D] of any float type -> [B, T, D] in the activation type."""
+        """Normalises [B, T, D] of any float type to [B, T, D] in the activation type."""
         x = x.astype(jnp.float32)
         mean_square = jnp.mean(jnp.square(x), axis=-1, keepdims=True)
         normed = (x * jax.lax.rsqrt(mean_square + EPSILON)).astype(self.dtype)
@@ -75,12 +75,12 @@ class Mlp(nnx.Module):
         self.wo = Linear(config.mlp_dim, config.embed_dim, rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """[B, T, D] -> [B, T, D]."""
+        """Maps [B, T, D] to [B, T, D]."""
         return self.wo(jax.nn.gelu(self.wi_0(x), approximate=True) * self.wi_1(x))
 
 
 class Attention(nnx.Module):
-    """Multi-head attention; the query is not scaled, its initial weights are."""
+    """Multi-head attention; the initial weights of queries are scaled instead of the queries."""
 
     def __init__(self, config: DepthformerConfig, rngs: nnx.Rngs) -> None:
         width, inner = config.embed_dim, config.num_heads * config.head_dim
@@ -92,14 +92,14 @@ class Attention(nnx.Module):
         self.out = Linear(inner, width, rngs)
 
     def keys_values(self, x: jax.Array) -> KeysValues:
-        """[B, T, D] -> what queries may look at, one entry a position."""
+        """Returns the keys and values of [B, T, D], one entry a position."""
         return KeysValues(self._split(self.key(x)), self._split(self.value(x)))
 
     def __call__(self, x: jax.Array, seen: KeysValues, bias: jax.Array) -> jax.Array:
-        """Attends.
+        """Attends from every position of x.
 
         Args:
-            x: [B, T, D], whence the queries.
+            x: [B, T, D], the source of the queries.
             seen: keys and values of `time` positions.
             bias: broadcastable to [B, H, T, time], added to the scores; `HIDDEN` hides.
 
@@ -120,19 +120,19 @@ class Attention(nnx.Module):
 
 
 def hide_padding(tokens: jax.Array, dtype: jnp.dtype) -> jax.Array:
-    """[B, S] ids -> [B, 1, 1, S] bias that hides PAD and nothing else."""
+    """Returns a bias [B, 1, 1, S] that hides the PAD among ids [B, S]."""
     return jnp.where(tokens == 0, HIDDEN, 0.0).astype(dtype)[:, None, None]
 
 
 def empty_cache(config: DepthformerConfig, rows: int, layers: int, time: int) -> list[KeysValues]:
-    """Room for `time` positions of every layer, all zero."""
+    """Returns caches for `time` positions of every layer, filled with zeros."""
     shape = (rows, config.num_heads, time, config.head_dim)
     zeros = jnp.zeros(shape, config.activation_dtype)
     return [KeysValues(zeros, zeros) for _ in range(layers)]
 
 
-def remembered(cache: KeysValues, new: KeysValues, position: int | jax.Array) -> KeysValues:
-    """The cache with `new` written from `position` on."""
+def extend_cache(cache: KeysValues, new: KeysValues, position: int | jax.Array) -> KeysValues:
+    """Returns the cache with `new` written from `position` on."""
     start = (0, 0, position, 0)
     return KeysValues(
         jax.lax.dynamic_update_slice(cache.keys, new.keys, start),
@@ -141,9 +141,9 @@ def remembered(cache: KeysValues, new: KeysValues, position: int | jax.Array) ->
 
 
 class RelativeBias(nnx.Module):
-    """A learned bias by distance to the past, shared by the layers of a decoder.
+    """A learned attention bias by distance to the past, shared by the layers of a decoder.
 
-    Source: the Depthformer spec, "Depth decoder"; maximal distance = number of buckets.
+    Source: the Depthformer spec, "Depth decoder"; the largest distance is the number of buckets.
     """
 
     def __init__(self, config: DepthformerConfig, buckets: int, rngs: nnx.Rngs) -> None:
@@ -152,7 +152,7 @@ class RelativeBias(nnx.Module):
         self.rel_embedding = nnx.Param(jax.random.normal(rngs.params(), shape))
 
     def __call__(self, time: int) -> jax.Array:
-        """The bias [1, H, time, time] of queries on keys, the future hidden."""
+        """Returns the bias [1, H, time, time] of queries on keys, which hides the future."""
         table = self.rel_embedding[...].astype(self.dtype)
         distance = np.arange(time)[:, None] - np.arange(time)  # [query, key]
         bias = table[:, distance_buckets(np.maximum(distance, 0), table.shape[1])]
@@ -161,7 +161,7 @@ class RelativeBias(nnx.Module):
 
 
 def distance_buckets(distance: np.ndarray, buckets: int) -> np.ndarray:
-    """The bucket of each distance >= 0: itself up to half of them, then logarithmic."""
+    """Returns the bucket of each distance >= 0: linear in the lower half, then logarithmic."""
     exact = buckets // 2
     far = np.log(np.maximum(distance, exact) / exact) / np.log(buckets / exact)
     far = exact + np.floor(far * (buckets - exact)).astype(np.int64)

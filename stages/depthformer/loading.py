@@ -1,4 +1,4 @@
-"""A Depthformer with its weights in place."""
+"""Loading of a Depthformer."""
 
 import math
 from collections.abc import Mapping
@@ -11,8 +11,9 @@ import numpy as np
 from soundstage.stages.depthformer.compact import unfolded
 from soundstage.stages.depthformer.config import DepthformerConfig
 from soundstage.stages.depthformer.model import Depthformer, published_name
-from soundstage.stages.weights.random_weights import Initial
-from soundstage.stages.weights.sources import ArraySource, default_initial, load_module
+from soundstage.stages.weights.array_source import ArraySource
+from soundstage.stages.weights.modules import load_module
+from soundstage.stages.weights.random_weights import Initial, default_initial
 
 TEMPORAL_BIAS = "decoder/decoder/temporal_decoder/relpos_bias/rel_embedding"
 HEAD = "decoder/logits_dense/kernel"
@@ -22,23 +23,24 @@ DEPTH_BIAS = "decoder/decoder/depth_decoder/relpos_bias_depth/rel_embedding"
 def load_depthformer(
     config: DepthformerConfig, source: ArraySource, device: jax.Device | None
 ) -> tuple[Depthformer, str, str]:
-    """Builds a Depthformer and streams its weights in, array by array.
+    """Builds a Depthformer and loads its weights, array by array.
 
     With bfloat16 activations every array but the head, which is used in float32, is kept in
-    bfloat16: the result is the same, since the cast at each use would round it so, and decoding
-    moves half the bytes.
+    bfloat16. The result is the same, because the cast at each use would round the array in the
+    same way, and decoding moves half the bytes.
 
     Args:
-        config: sizes; the numbers of relative-bias buckets are taken from the source if it
-            lists them.
+        config: the sizes; the numbers of relative-bias buckets are taken from the source if it
+            lists its arrays.
         source: as `stages.weights.sources.open_source` returns it, whole or compact; stays open.
         device: where the arrays go; None = JAX's default.
 
     Returns:
-        The network, the SHA-256 of its float32 arrays as hex digits, and a note for people.
+        The network, the SHA-256 of its float32 arrays as hex digits, and a note on the source of
+        the weights.
 
     Raises:
-        WeightsError: arrays are missing, left over, of another shape, not finite or unreadable.
+        WeightsError: arrays are missing, unknown, of another shape, not finite or unreadable.
     """
     shapes = source.names() or {}
     config = replace(
@@ -59,12 +61,12 @@ def load_depthformer(
 
 
 def initial_values(config: DepthformerConfig) -> Initial:
-    """How random weights are scaled: as by default, but queries by the width of a head too."""
+    """Returns the scaling of random weights: the default, and queries by the head width too."""
 
     def initial(name: str, shape: tuple[int, ...], z: np.ndarray) -> np.ndarray:
         values = default_initial(name, shape, z)
         if name.endswith("query/kernel"):
-            # The network does not divide scores by sqrt(head width): its queries are born small.
+            # The network does not divide scores by sqrt(head width), so its queries start small.
             values *= np.float32(1 / math.sqrt(config.head_dim))
         return values
 

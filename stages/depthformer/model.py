@@ -15,7 +15,7 @@ from soundstage.stages.depthformer.vocabulary import BOS, CODEC_OFFSET
 
 
 class Forced(NamedTuple):
-    """What a teacher-forced pass computes on its way to the logits.
+    """The intermediate results of a teacher-forced pass, up to the logits.
 
     Attributes:
         temporal: float32 [B, T, D]; output of the temporal decoder.
@@ -29,7 +29,7 @@ class Forced(NamedTuple):
 
 
 class TokenEmbedder(nnx.Module):
-    """The table of tokens, shared by encoder and decoders, not scaled."""
+    """The embeddings of tokens, shared by encoder and decoders, not scaled."""
 
     def __init__(self, config: DepthformerConfig, rngs: nnx.Rngs) -> None:
         self.dtype = jnp.dtype(config.activation_dtype)
@@ -37,7 +37,7 @@ class TokenEmbedder(nnx.Module):
         self.embedding = nnx.Param(jax.random.normal(rngs.params(), shape))
 
     def __call__(self, tokens: jax.Array) -> jax.Array:
-        """int32 [...] -> [..., D] in the activation type."""
+        """Looks up int32 [...] as [..., D] in the activation type."""
         return self.embedding[...][tokens].astype(self.dtype)
 
 
@@ -47,7 +47,7 @@ class Depthformer(nnx.Module):
     Attributes are named as the published arrays are; see `published_name`.
 
     Args:
-        config: sizes.
+        config: the sizes.
         rngs: random numbers for the initial weights, stream `params`.
     """
 
@@ -58,10 +58,10 @@ class Depthformer(nnx.Module):
         self.decoder = Decoder(config, rngs)
 
     def encode(self, tokens: jax.Array) -> jax.Array:
-        """Reads prompts.
+        """Encodes prompts.
 
         Args:
-            tokens: int32 [B, S], as `Vocabulary.pack` writes them; PAD is hidden.
+            tokens: int32 [B, S], as `Vocabulary.pack` returns them; PAD is hidden.
 
         Returns:
             [B, S, D] in the activation type.
@@ -69,11 +69,11 @@ class Depthformer(nnx.Module):
         return self.encoder(tokens, self.token_embedder(tokens))
 
     def forced(self, encoded: jax.Array, prompt: jax.Array, targets: jax.Array) -> Forced:
-        """Decodes given tokens, all steps at once: for training and for checks.
+        """Decodes known tokens, all steps at once (teacher forcing): for training and for checks.
 
         Args:
             encoded: [B, S, D], `encode` of the prompt.
-            prompt: int32 [B, S], whose PAD positions are not looked at.
+            prompt: int32 [B, S]; its PAD positions are hidden.
             targets: int32 [B, T, L] vocabulary ids; step (t, l) sees all steps before it.
         """
         temporal = self.forced_temporal(encoded, prompt, targets)
@@ -81,18 +81,18 @@ class Depthformer(nnx.Module):
         return Forced(temporal, depth, normed)
 
     def forced_depth(self, temporal: jax.Array, targets: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Decodes the given levels of given frames, which do not see each other.
+        """Decodes known levels of frames; frames do not depend on each other.
 
         Args:
             temporal: float32 [B, T, D]; output of the temporal decoder for these frames.
-            targets: int32 [B, T, L] vocabulary ids; of all levels, or of the first ones.
+            targets: int32 [B, T, L] vocabulary ids, of all levels or of the first ones.
 
         Returns:
             `Forced.depth` and `Forced.normed`.
         """
         B, T, L = targets.shape
-        given = self.embed(targets[:, :, :-1])  # [B, T, L - 1, D]
-        x = jnp.concatenate([temporal[:, :, None], given], axis=2).reshape(B * T, L, -1)
+        earlier = self.embed(targets[:, :, :-1])  # [B, T, L - 1, D]
+        x = jnp.concatenate([temporal[:, :, None], earlier], axis=2).reshape(B * T, L, -1)
         decoder = self.decoder.depth_decoder
         caches = empty_cache(self.config, B * T, self.config.num_depth_layers, L)
         x, _ = decoder(x, caches, 0, decoder.relpos_bias_depth(L))
@@ -102,7 +102,7 @@ class Depthformer(nnx.Module):
     def forced_temporal(
         self, encoded: jax.Array, prompt: jax.Array, targets: jax.Array
     ) -> jax.Array:
-        """The temporal decoder's part of `forced`: float32 [B, T, D]."""
+        """Computes `Forced.temporal`, float32 [B, T, D]; the arguments are those of `forced`."""
         B, T, _ = targets.shape
         means = self.embed(targets[:, :-1]).mean(axis=2)  # [B, T - 1, D]
         x = jnp.concatenate([self.first_frame(B), means], axis=1)
@@ -113,33 +113,40 @@ class Depthformer(nnx.Module):
         return x
 
     def embed(self, tokens: jax.Array) -> jax.Array:
-        """What the decoders read of tokens: int32 [...] -> float32 [..., D]."""
+        """Embeds tokens for the decoders: int32 [...] -> float32 [..., D]."""
         return self.token_embedder(tokens).astype(jnp.float32)
 
     def first_frame(self, rows: int) -> jax.Array:
-        """What the temporal decoder reads before any frame: float32 [B, 1, D]."""
+        """Returns the temporal decoder's input for the first frame: float32 [B, 1, D]."""
         return self.embed(jnp.full((rows, 1), BOS, jnp.int32))
 
     def level_heads(self) -> jax.Array:
-        """The head's columns of the codec's codes, level by level: [L, D, codebook_size]."""
+        """Returns the head's columns for the codec's codes by level: [L, D, codebook_size]."""
         levels, codes = self.config.num_levels, self.config.codebook_size
         kernel = self.decoder.logits_dense.kernel[...]
         kernel = kernel[:, CODEC_OFFSET : CODEC_OFFSET + levels * codes]
         return kernel.reshape(-1, levels, codes).transpose(1, 0, 2)
 
     def logits(self, normed: jax.Array) -> jax.Array:
-        """Logits over the whole vocabulary: [..., D] -> float32 [..., V]."""
+        """Computes logits over the whole vocabulary: [..., D] -> float32 [..., V]."""
         return self.decoder.logits_dense(normed.astype(jnp.float32))
 
     def own_level_logits(self, normed: jax.Array) -> jax.Array:
-        """Logits of each step's own codes: [B, T, L, D] -> float32 [B, T, L, codebook_size]."""
+        """Computes each step's logits over its level's codes.
+
+        Args:
+            normed: [B, T, L, D].
+
+        Returns:
+            float32 [B, T, L, codebook_size].
+        """
         x = normed.astype(jnp.float32)
         heads = self.level_heads()
         columns = [matmul(x[:, :, level], heads[level]) for level in range(x.shape[2])]
         return jnp.stack(columns, axis=2)
 
     def logsumexp(self, normed: jax.Array) -> jax.Array:
-        """The logarithm of the sum of exp over all logits, a frame at a time to save memory.
+        """Computes log-sum-exp over all logits, one frame at a time to save memory.
 
         Args:
             normed: [B, T, L, D].
@@ -156,13 +163,13 @@ class Depthformer(nnx.Module):
 
 
 def published_name(path: str) -> str:
-    """The published name of a parameter.
+    """Returns the published name of a parameter.
 
     Args:
         path: attribute names and list indices, joined by slashes.
 
     Returns:
-        The name, as the Depthformer spec lists them.
+        The name, as listed in the Depthformer spec.
     """
     name = re.sub(r"layers/(\d+)", r"layers_\1", path)
     return re.sub(r"^decoder/(temporal|depth)_decoder/", r"decoder/\g<0>", name)

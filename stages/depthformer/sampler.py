@@ -1,4 +1,4 @@
-"""Makes the tokens of one chunk, level by level inside frame by frame."""
+"""Sampling of a chunk's tokens: frame by frame, and inside a frame level by level."""
 
 from functools import partial
 from typing import NamedTuple
@@ -22,12 +22,12 @@ from soundstage.stages.depthformer.vocabulary import PAD
 
 
 class ChunkConstants(NamedTuple):
-    """What stays the same while a chunk is made.
+    """The values that stay the same during a chunk.
 
     Attributes:
-        sampling: how each row is sampled.
+        sampling: the settings of every row.
         heads: the alphabet's head.
-        prompt: what the temporal decoder looks at, one entry a layer, 2 * row rows.
+        prompt: keys and values of the encoded prompts, one entry a layer, of 2 * row rows.
         prompt_bias: [2 * row, 1, 1, S], hides padding.
         frame_bias: [1, H, T, T], relative bias of the temporal decoder.
         level_bias: [1, H, L, L], relative bias of the depth decoder.
@@ -42,13 +42,13 @@ class ChunkConstants(NamedTuple):
 
 
 class FrameCarry(NamedTuple):
-    """What one frame hands to the next.
+    """The values that one frame passes to the next.
 
     Attributes:
         x: float32 [2 * row, 1, D], the mean embedding of the frame before.
         caches: keys and values of the frames before, one entry a temporal layer.
         keys: one random key a row.
-        ended: bool [row], rows that chose the end.
+        ended: bool [row], whether the row has chosen the end.
     """
 
     x: jax.Array
@@ -72,21 +72,21 @@ def sample_chunk(
     Args:
         model: the network.
         prompt: int32 [row, S].
-        unprompted: int32 [row, S]; what guidance steers away from.
-        sampling: how each row is sampled.
+        unprompted: int32 [row, S]; the prompts that guidance steers away from.
+        sampling: the settings of every row.
         frames: length of the chunk.
-        alphabet: which ids a step may choose.
-        chooser: how logits become choices.
-        prompts_at_once: how many are encoded at a time, of two a row; divides them. None = all.
+        alphabet: the ids that a step may choose from.
+        chooser: turns logits into choices.
+        prompts_at_once: how many prompts, of two a row, to encode at a time; divides 2 * row.
+            None = all.
 
     Returns:
-        int32 [row, frames, level] of the alphabet's choices: codes, or ids, of which those behind
-        an end are PAD.
+        int32 [row, frames, level], the alphabet's choices; PAD behind the end of a row.
     """
     rows, config = prompt.shape[0], model.config
     tokens = jnp.concatenate([prompt, unprompted])
     temporal, depth = model.decoder.temporal_decoder, model.decoder.depth_decoder
-    prompt_seen = _read(model, tokens, prompts_at_once or len(tokens))
+    prompt_seen = _look_at_prompts(model, tokens, prompts_at_once or len(tokens))
     chunk = ChunkConstants(
         sampling,
         alphabet.heads(model),
@@ -106,11 +106,11 @@ def sample_chunk(
     return choices.transpose(2, 0, 1)  # [row, frame, level]
 
 
-def _read(model: Depthformer, tokens: jax.Array, at_once: int) -> list[KeysValues]:
-    def some(tokens: jax.Array) -> list[KeysValues]:
+def _look_at_prompts(model: Depthformer, tokens: jax.Array, at_once: int) -> list[KeysValues]:
+    def group(tokens: jax.Array) -> list[KeysValues]:
         return model.decoder.temporal_decoder.look_at(model.encode(tokens))
 
-    grouped = jax.lax.map(some, tokens.reshape(-1, at_once, tokens.shape[1]))
+    grouped = jax.lax.map(group, tokens.reshape(-1, at_once, tokens.shape[1]))
     return jax.tree.map(lambda part: part.reshape(-1, *part.shape[2:]), grouped)
 
 
@@ -176,16 +176,16 @@ def _run(
 
 
 class ChunkSampler:
-    """`sample_chunk`, compiled, from NumPy to NumPy; compiles once per number of rows.
+    """`sample_chunk` compiled, from NumPy to NumPy; compiles once for each number of rows.
 
-    A row's tokens depend on that row's arguments alone, for a given number of rows. Safe to call
+    For a given number of rows, a row's tokens depend on that row's arguments alone. Safe to call
     from several threads.
 
     Args:
-        model: the network, whose weights' device does the work.
+        model: the network; the sampler runs on the device of its weights.
         frames: length of a chunk.
-        alphabet: which ids a step may choose; its choices are returned.
-        chooser: how logits become choices.
+        alphabet: the ids that a step may choose from; None = `OwnLevel`.
+        chooser: turns logits into choices; None = `Addressed`.
     """
 
     def __init__(
@@ -203,7 +203,7 @@ class ChunkSampler:
             frames=frames,
             alphabet=alphabet or OwnLevel(),
             chooser=chooser or Addressed(),
-            # The scores of two prompts fit a processor's cache, those of many do not.
+            # The scores of two prompts fit into a processor's cache, those of many do not.
             prompts_at_once=2 if self._device.platform == "cpu" else None,
         )
 
@@ -222,14 +222,14 @@ class ChunkSampler:
         Args:
             prompt: int32 [row, S].
             unprompted: int32 [row, S].
-            temperature: float32 [row], >= 0; up to `GREEDY` the most likely token is taken.
+            temperature: float32 [row], >= 0; up to `GREEDY`, the most likely token is chosen.
             top_k: int32 [row], >= 0; 0 = no cut.
             guidance: float32 [row], >= 0; 0 = off.
             seed: int64 [row], >= 0.
             chunk: int64 [row], >= 0.
 
         Returns:
-            int32 [row, frame, level] of the alphabet's choices.
+            int32 [row, frame, level], the alphabet's choices.
         """
         arguments = (
             np.asarray(prompt, np.int32),
@@ -240,14 +240,15 @@ class ChunkSampler:
             words(seed),
             words(chunk),
         )
-        ours, theirs, *sampling = jax.device_put(arguments, self._device)
-        return np.asarray(self._run(self._state, ours, theirs, Sampling(*sampling)))
+        prompts, unprompted_ones, *sampling = jax.device_put(arguments, self._device)
+        choices = self._run(self._state, prompts, unprompted_ones, Sampling(*sampling))
+        return np.asarray(choices)
 
 
 def words(numbers: np.ndarray) -> np.ndarray:
     """Splits integers in [0, 2^63) into high and low words: int64 [row] -> uint32 [row, 2].
 
-    JAX has no 64-bit integers unless told to for the whole process.
+    JAX has 64-bit integers only if they are enabled for the whole process.
     """
     numbers = np.asarray(numbers).astype(np.uint64)
     return np.stack([numbers >> np.uint64(32), numbers & np.uint64(0xFFFFFFFF)], 1).astype(

@@ -1,4 +1,4 @@
-"""The transformer as a stage: from what is known of the past and the style to the next chunk."""
+"""The stage that samples the tokens of the next chunk with the Depthformer."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from soundstage.graph.port import Port
 from soundstage.stages.depthformer.config import Size, config_of_size
 from soundstage.stages.depthformer.loading import load_depthformer
 from soundstage.stages.depthformer.sampler import ChunkSampler
-from soundstage.stages.ports import CHUNK, GUIDANCE, PROMPT, SEED, TEMPERATURE, TOKENS, TOP_K
+from soundstage.stages.ports import SAMPLE_INPUTS, TOKENS
 from soundstage.stages.row_groups import RowGroups, cores
+from soundstage.stages.settings_checks import check_weights_setting
 from soundstage.stages.weights.published.missing import lacking
 from soundstage.stages.weights.sources import closing_source
 
@@ -25,7 +26,7 @@ ActivationType = Literal["auto", "float32", "bfloat16"]
 
 @dataclass(frozen=True)
 class SampleParams:
-    """What a pipeline file may say about the sampler.
+    """Settings of `Sample`.
 
     Attributes:
         weights: `random:SEED`, a path, or the name of a model; see
@@ -34,7 +35,7 @@ class SampleParams:
         dtype: type of the activations; "auto" is bfloat16 on accelerators, float32 elsewhere.
 
     Raises:
-        ValueError: a value is none of these.
+        ValueError: a value is not one of these.
     """
 
     weights: str
@@ -47,23 +48,20 @@ class SampleParams:
             raise ValueError(
                 f"dtype must be one of {', '.join(get_args(ActivationType))}, got {self.dtype!r}"
             )
-        if not isinstance(self.weights, str) or not self.weights:
-            raise ValueError(
-                f"weights must be random:SEED, a path, or the name of a model, got {self.weights!r}"
-            )
+        check_weights_setting(self.weights)
 
 
 class Sample:
     """Samples the codec tokens of the next chunk with the Depthformer, guided by the style.
 
     Inputs:
-        prompt: int32 [row, prompt_token]; the past and the style, as `Vocabulary.pack` writes it.
+        prompt: int32 [row, prompt_token]; the past and the style, as `Vocabulary.pack` returns it.
         unprompted: int32 [row, prompt_token]; the same past without the style.
         temperature: float32 [row], >= 0; 0 = greedy.
         top_k: int32 [row], >= 0; 0 = no cut.
         guidance: float32 [row], >= 0; 0 = off.
         seed: int64 [row], >= 0.
-        chunk: int64 [row], >= 0; with the seed, the address of all randomness.
+        chunk: int64 [row], >= 0; index of the chunk. All randomness follows from seed and chunk.
 
     Outputs:
         tokens: int32 [row, frame, level], in [0, codebook_size).
@@ -72,15 +70,7 @@ class Sample:
         WeightsError: the weights cannot be used.
     """
 
-    inputs: ClassVar[dict[str, Port]] = {
-        "prompt": PROMPT,
-        "unprompted": PROMPT,
-        "temperature": TEMPERATURE,
-        "top_k": TOP_K,
-        "guidance": GUIDANCE,
-        "seed": SEED,
-        "chunk": CHUNK,
-    }
+    inputs: ClassVar[dict[str, Port]] = SAMPLE_INPUTS
     outputs: ClassVar[dict[str, Port]] = {"tokens": TOKENS}
     Params: ClassVar[type] = SampleParams
     lacking = staticmethod(lacking)
@@ -92,7 +82,7 @@ class Sample:
         with closing_source(params.weights) as source:
             model, self.weights_digest, self.weights_note = load_depthformer(config, source, device)
         self._sampler = ChunkSampler(model, format.dims["frame"])
-        # An accelerator takes all rows at once for hardly more than one.
+        # An accelerator computes all rows in hardly more time than one.
         self._groups = RowGroups(cores() if device.platform == "cpu" else 1)
 
     def __call__(

@@ -1,4 +1,4 @@
-"""The vocabulary: how residual codes become the integers that the transformer reads, and back."""
+"""The vocabulary: residual codes to the ids that the transformer reads, and back."""
 
 from dataclasses import dataclass
 
@@ -12,9 +12,9 @@ MASK = 1
 CODEC_OFFSET = 2
 NOTHING = -1
 
-# Identifiers between the codec's and the style's that the published vocabulary leaves unused.
+# Number of unused ids between the codec's and the style's in the published vocabulary.
 UNUSED = 1024
-# The published embedding has a whole number of these many rows.
+# The number of rows of the published embedding is a multiple of this.
 ROW_MULTIPLE = 128
 
 
@@ -27,7 +27,7 @@ def rvq_to_llm(
         codes: integers [..., level], each in [0, codebook_size), or -1 where `nothing_id` is given.
         codebook_size: codes per level.
         offset: id of level 0, code 0.
-        nothing_id: id that stands for -1 (nothing yet); None = -1 is refused.
+        nothing_id: id for -1 (nothing yet); None = -1 is refused.
 
     Returns:
         int32 [..., level].
@@ -59,14 +59,14 @@ def llm_to_rvq(
         ids: integers [..., level], each an id of its own level, or `nothing_id` where given.
         codebook_size: codes per level.
         offset: id of level 0, code 0.
-        nothing_id: id that becomes -1; None = no id does.
+        nothing_id: id that becomes -1; None = no such id.
 
     Returns:
         int32 [..., level], in [0, codebook_size), -1 for `nothing_id`.
 
     Raises:
         TypeError: `ids` are not integers with a level axis.
-        ValueError: an id belongs to no code of its level; names the value, its level and its index.
+        ValueError: an id is no code of its level; names the value, its level and its index.
     """
     ids = _integers("ids", ids)
     starts = _level_starts(ids.shape[-1], codebook_size, offset)
@@ -83,11 +83,11 @@ def llm_to_rvq(
     return np.where(blank, NOTHING, codes).astype(np.int32)
 
 
-def _integers(what: str, array: np.ndarray) -> np.ndarray:
+def _integers(name: str, array: np.ndarray) -> np.ndarray:
     array = np.asarray(array)
     if array.ndim == 0 or array.dtype.kind not in "iu":
         raise TypeError(
-            f"{what} must be integers [..., level], got {array.dtype} of shape {array.shape}"
+            f"{name} must be integers [..., level], got {array.dtype} of shape {array.shape}"
         )
     return array
 
@@ -102,7 +102,7 @@ def _level_starts(levels: int, codebook_size: int, offset: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The transformer's alphabet: PAD/BOS, MASK, codec codes, a gap, style codes.
+    """The ids of the transformer: PAD/BOS, MASK, codec codes, a gap, style codes.
 
     Source: the Depthformer spec, "Sizes", except that style ids start right after the gap.
 
@@ -122,7 +122,7 @@ class Vocabulary:
 
     @classmethod
     def of(cls, format: Format) -> "Vocabulary":
-        """The vocabulary of a music format."""
+        """Returns the vocabulary of a music format."""
         return cls(
             format.codec_levels,
             format.codebook_size,
@@ -138,19 +138,20 @@ class Vocabulary:
 
     @property
     def size(self) -> int:
-        """Ids in use or reserved, the padding of the embedding not counted."""
+        """Number of ids in use or reserved, without the padding of the embedding."""
         return self.style_offset + self.style_levels * self.codebook_size
 
     @property
     def padded_size(self) -> int:
-        """Rows of the embedding: `size` rounded up as the published weights are."""
+        """Rows of the embedding: `size` rounded up as in the published weights."""
         return -(-self.size // ROW_MULTIPLE) * ROW_MULTIPLE
 
     def codec_ids(self, codes: np.ndarray) -> np.ndarray:
-        """Ids of codec codes.
+        """Turns codec codes into ids.
 
         Args:
-            codes: integers [..., level], in [0, codebook_size), -1 = nothing yet, which is MASK.
+            codes: integers [..., level], in [0, codebook_size); -1 = nothing yet, which becomes
+                MASK.
 
         Returns:
             int32 [..., level].
@@ -162,7 +163,7 @@ class Vocabulary:
         return rvq_to_llm(codes, self.codebook_size, CODEC_OFFSET, nothing_id=MASK)
 
     def codec_codes(self, ids: np.ndarray) -> np.ndarray:
-        """Codec codes of ids, the inverse of `codec_ids`: MASK becomes -1.
+        """Turns ids back into codec codes, MASK into -1; the inverse of `codec_ids`.
 
         Args:
             ids: integers [..., level].
@@ -171,13 +172,13 @@ class Vocabulary:
             int32 [..., level].
 
         Raises:
-            ValueError: an id belongs to no code of its level, or there are too many levels.
+            ValueError: an id is no code of its level, or there are more levels than the codec has.
         """
         self._check_levels(ids, self.codec_levels)
         return llm_to_rvq(ids, self.codebook_size, CODEC_OFFSET, nothing_id=MASK)
 
     def style_ids(self, codes: np.ndarray) -> np.ndarray:
-        """Ids of style codes.
+        """Turns style codes into ids.
 
         Args:
             codes: integers [..., level], in [0, codebook_size).
@@ -192,7 +193,7 @@ class Vocabulary:
         return rvq_to_llm(codes, self.codebook_size, self.style_offset)
 
     def pack(self, context: np.ndarray, style: np.ndarray) -> np.ndarray:
-        """Writes what the encoder reads: the past's coarse levels, frame by frame, then the style.
+        """Packs a prompt: the coarse levels of the past, frame by frame, then the style.
 
         Source: the Depthformer spec, "Encoder".
 
@@ -207,21 +208,23 @@ class Vocabulary:
             ValueError: a code is out of range, or there are fewer levels than the encoder reads.
         """
         context, style = np.asarray(context), np.asarray(style)
-        for what, array, needed in (
+        for name, array, needed in (
             ("context", context, self.context_levels),
             ("style", style, self.prompt_style_levels),
         ):
             if array.shape[-1] < needed:
-                raise ValueError(f"{what} has {array.shape[-1]} levels, the encoder reads {needed}")
+                raise ValueError(
+                    f"{name} has {array.shape[-1]} levels, but the encoder reads {needed}"
+                )
         past = self.codec_ids(context[..., : self.context_levels])
         past = past.reshape(*past.shape[:-2], -1)  # [..., context_frame * context_level]
         return np.concatenate([past, self.style_ids(style[..., : self.prompt_style_levels])], -1)
 
     def unprompted(self, prompt: np.ndarray) -> np.ndarray:
-        """The prompt that guidance steers away from: the same past, its style masked.
+        """Masks the style of a prompt: guidance steers away from the result.
 
         Args:
-            prompt: int32 [..., prompt_token], as `pack` writes it.
+            prompt: int32 [..., prompt_token], as `pack` returns it.
 
         Returns:
             int32 [..., prompt_token].
@@ -231,10 +234,10 @@ class Vocabulary:
         return masked
 
     def hide_nothing(self, prompt: np.ndarray) -> np.ndarray:
-        """The prompt without what is not there yet: PAD, which the encoder does not look at.
+        """Hides frames that do not exist yet: their MASK becomes PAD, which the encoder ignores.
 
         Args:
-            prompt: int32 [..., prompt_token], as `pack` or `unprompted` writes it.
+            prompt: int32 [..., prompt_token], as `pack` or `unprompted` returns it.
 
         Returns:
             int32 [..., prompt_token].
@@ -246,4 +249,4 @@ class Vocabulary:
 
     def _check_levels(self, array: np.ndarray, levels: int) -> None:
         if np.shape(array)[-1:] > (levels,):
-            raise ValueError(f"got {np.shape(array)[-1]} levels where there are {levels}")
+            raise ValueError(f"got {np.shape(array)[-1]} levels, but the vocabulary has {levels}")

@@ -1,9 +1,8 @@
-"""The stage that places prompts in MusicCoCa's style space."""
+"""The stage that embeds prompts with MusicCoCa."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
@@ -22,10 +21,10 @@ from soundstage.stages.musiccoca.files import (
     read_files,
 )
 from soundstage.stages.musiccoca.litert import TfliteGraph
-from soundstage.stages.musiccoca.memory import Memory
+from soundstage.stages.musiccoca.memory import EmbeddingCache
 from soundstage.stages.musiccoca.text import load_vocabulary
 from soundstage.stages.ports import STYLE_EMBEDDING
-from soundstage.stages.style.prompts import PROMPT_INPUTS, blend_rows, refusal
+from soundstage.stages.style.prompts import PROMPT_INPUTS, PromptEmbedder, refusal
 from soundstage.stages.weights.array_source import WeightsError
 from soundstage.stages.weights.published.missing import lacking
 
@@ -34,8 +33,8 @@ if TYPE_CHECKING:
 
 RATE_HZ = 16_000
 MOST_SEEDS = 2**32
-# Prompts whose embeddings are kept: the longest audio prompt has 60 clips.
-REMEMBERED = 256
+# Capacity of the cache, in prompts; the longest audio prompt has 60 clips.
+CACHED_PROMPTS = 256
 
 
 @dataclass(frozen=True)
@@ -45,11 +44,12 @@ class EmbedParams:
     Attributes:
         weights: the folder of MusicCoCa's published files, or its bare name in
             `stages.weights.models_folder`.
-        mapper: whether texts are mapped to where audio lies; needs `mapper.tflite`.
-        mapper_seed: of the noise that the mapper reads, in [0, 2^32).
+        mapper: whether embeddings of texts are mapped into the region of audio embeddings; needs
+            `mapper.tflite`.
+        mapper_seed: seed of the noise that the mapper reads, in [0, 2^32).
 
     Raises:
-        ValueError: the seed is outside.
+        ValueError: the seed is out of range.
     """
 
     weights: str
@@ -61,15 +61,14 @@ class EmbedParams:
             raise ValueError(f"mapper_seed must be in [0, 2^32), got {self.mapper_seed}")
 
 
-class Embed:
-    """Places prompts in the style space with MusicCoCa, the published style model.
+class Embed(PromptEmbedder):
+    """Embeds prompts with MusicCoCa, the published style model.
 
-    Prompts are embedded one by one, so that what a prompt becomes depends on nothing else. An
-    audio prompt is the mean over its clips, because they share its weight.
+    The embedding of an audio prompt is the mean over its clips, which share its weight.
 
     Inputs:
-        texts: utf8, a list a row; any text up to `style_prompts.LONGEST_TEXT_CHARACTERS`, the
-            empty one too. Letter case makes no difference.
+        texts: utf8, a list a row; any text of up to `LONGEST_TEXT_CHARACTERS`, also the empty one.
+            Letter case makes no difference.
         text_weights: float32 [~text] a row, >= 0; one a text.
         clips: float32 [~clip, clip_sample] a row; mono, 1.0 = full scale, 10 s at 16 kHz.
         clip_weights: float32 [~clip] a row, >= 0; one a clip.
@@ -79,8 +78,8 @@ class Embed:
             are of any length.
 
     Raises:
-        WeightsError: at construction, LiteRT is not installed, the files cannot be used, or the
-            music format is not theirs; when called, a file proves to be damaged.
+        WeightsError: at construction, LiteRT is not installed, the files cannot be used, or they
+            do not fit the music format; when called, a file turns out to be damaged.
         ValueError: when called, a row's prompts cannot be blended (see `refusal`).
 
     Source: the MusicCoCa spec.
@@ -95,8 +94,8 @@ class Embed:
     def __init__(self, params: EmbedParams, format: Format, device: jax.Device) -> None:
         if format.clip_rate_hz != RATE_HZ:
             raise WeightsError(
-                f"clip_rate_hz = {format.clip_rate_hz}: MusicCoCa listens at {RATE_HZ} Hz; write "
-                "that into the pipeline's [format]"
+                f"clip_rate_hz is {format.clip_rate_hz}, but MusicCoCa needs {RATE_HZ} Hz: set "
+                f"clip_rate_hz = {RATE_HZ} in the pipeline's [format]"
             )
         names = [VOCABULARY, TEXT_ENCODER, AUDIO_PREPROCESSOR, MUSIC_ENCODER]
         files = read_files(params.weights, [*names, MAPPER] if params.mapper else names)
@@ -112,27 +111,18 @@ class Embed:
             graph(AUDIO_PREPROCESSOR), graph(MUSIC_ENCODER), format.dims["clip_sample"], width
         )
         self._map = Mapper(graph(MAPPER), params.mapper_seed, width) if params.mapper else None
-        self._memory = Memory(REMEMBERED)
+        self._cache = EmbeddingCache(CACHED_PROMPTS)
 
-    def __call__(
-        self,
-        texts: Sequence[Sequence[str]],
-        text_weights: Sequence[np.ndarray],
-        clips: Sequence[np.ndarray],
-        clip_weights: Sequence[np.ndarray],
-    ) -> dict[str, np.ndarray]:
-        """Embeds and blends the prompts of every row."""
-        rows = zip(texts, text_weights, clips, clip_weights, strict=True)
-        return {"embedding": blend_rows(rows, self._embed_text, self._embed_clip)}
-
-    def _embed_text(self, text: str) -> np.ndarray:
+    def embed_text(self, text: str) -> np.ndarray:
+        """Embeds one text as float32 [style_dim], of any length."""
         digest = hashlib.sha256(text.encode("utf-8", "replace")).digest()
-        return self._memory.recall(b"text" + digest, partial(self._mapped_text, text))
+        return self._cache.get(b"text" + digest, partial(self._mapped_text, text))
 
     def _mapped_text(self, text: str) -> np.ndarray:
         embedding = self._text(text)
         return embedding if self._map is None else self._map(embedding)
 
-    def _embed_clip(self, clip: np.ndarray) -> np.ndarray:
+    def embed_clip(self, clip: np.ndarray) -> np.ndarray:
+        """Embeds one clip, float32 [clip_sample], as float32 [style_dim], of any length."""
         digest = hashlib.sha256(clip.tobytes()).digest()
-        return self._memory.recall(b"clip" + digest, partial(self._audio, clip))
+        return self._cache.get(b"clip" + digest, partial(self._audio, clip))

@@ -1,4 +1,4 @@
-"""The graphs of MusicCoCa, each proved when it is built: it takes and gives what it should."""
+"""The graphs of MusicCoCa as functions; each checks its graph's inputs and output when built."""
 
 import numpy as np
 
@@ -9,34 +9,34 @@ from soundstage.stages.weights.array_source import WeightsError
 
 
 class TextEncoder:
-    """Text to embedding.
+    """The graph from texts to embeddings.
 
     Args:
         graph: the text encoder.
-        vocabulary: cuts texts into subwords.
+        vocabulary: splits texts into subwords.
         style_dim: width of an embedding.
 
     Raises:
-        WeightsError: the graph takes or gives anything else.
+        WeightsError: the graph has other inputs or another output.
     """
 
     def __init__(self, graph: TfliteGraph, vocabulary: SentencePieces, style_dim: int) -> None:
-        sockets = [("int32", TEXT_IDS), ("float32", TEXT_IDS)]
-        # The two are told apart by dtype: their order differs from file to file.
+        inputs = [("int32", TEXT_IDS), ("float32", TEXT_IDS)]
+        # Their order differs from file to file; their dtypes tell them apart.
         self._paddings_first = bool(graph.inputs) and graph.inputs[0].dtype == np.float32
-        graph.require(sockets[::-1] if self._paddings_first else sockets)
+        graph.require(inputs[::-1] if self._paddings_first else inputs)
         self._graph, self._vocabulary, self._style_dim = graph, vocabulary, style_dim
         self("")
 
     def __call__(self, text: str) -> np.ndarray:
-        """Embeds any text; float32 [style_dim], of any length."""
+        """Embeds any text as float32 [style_dim], of any length."""
         ids, paddings = text_ids(normal_text(text), self._vocabulary)
         values = (paddings, ids) if self._paddings_first else (ids, paddings)
         return _embedding(self._graph.name, self._graph(*values), self._style_dim)
 
 
 class AudioEncoder:
-    """Clip to embedding.
+    """The graphs from clips to embeddings.
 
     Args:
         preprocessor: samples to features.
@@ -45,7 +45,7 @@ class AudioEncoder:
         style_dim: width of an embedding.
 
     Raises:
-        WeightsError: a graph takes or gives anything else.
+        WeightsError: a graph has other inputs or another output.
     """
 
     def __init__(
@@ -59,33 +59,33 @@ class AudioEncoder:
         self(sound)
 
     def __call__(self, clip: np.ndarray) -> np.ndarray:
-        """Embeds a clip, float32 [clip_sample]; float32 [style_dim], of any length."""
+        """Embeds a clip, float32 [clip_sample], as float32 [style_dim], of any length."""
         return _embedding(
             self._encoder.name, self._encoder(self._preprocessor(clip)), self._style_dim
         )
 
 
 class Mapper:
-    """A text's embedding to one that lies where audio lies.
+    """The graph that maps embeddings of texts into the region of audio embeddings.
 
     Args:
         graph: the mapper.
-        seed: of the noise, which is the same for every text; in [0, 2^32).
+        seed: seed of the noise, which is the same for every text; in [0, 2^32).
         style_dim: width of an embedding.
 
     Raises:
-        WeightsError: the graph takes or gives anything else.
+        WeightsError: the graph has other inputs or another output.
     """
 
     def __init__(self, graph: TfliteGraph, seed: int, style_dim: int) -> None:
         graph.require([("float32", style_dim)] * 2)
         self._graph, self._style_dim = graph, style_dim
-        # NumPy's legacy generator is what the reference draws with.
+        # The reference draws with NumPy's legacy generator.
         self._noise = np.random.RandomState(seed).randn(style_dim).astype(np.float32)
         self(self._noise)
 
     def __call__(self, embedding: np.ndarray) -> np.ndarray:
-        """Maps float32 [style_dim]; float32 [style_dim], at length 1."""
+        """Maps float32 [style_dim] to float32 [style_dim], at length 1."""
         mapped = self._graph(embedding, self._noise)
         length = np.linalg.norm(mapped)
         return _embedding(self._graph.name, mapped / length, self._style_dim)
@@ -94,9 +94,9 @@ class Mapper:
 def _embedding(name: str, vector: np.ndarray, style_dim: int) -> np.ndarray:
     if vector.size != style_dim:
         raise WeightsError(
-            f"{name}: gives {vector.size} numbers, but an embedding of the music format has "
+            f"{name}: returns {vector.size} numbers, but an embedding of the music format has "
             f"style_dim = {style_dim}; check the file and the pipeline's [format]"
         )
     if not np.all(np.isfinite(vector)):
-        raise WeightsError(f"{name}: gives NaN or infinity; fetch it again")
+        raise WeightsError(f"{name}: returns NaN or infinity; fetch it again")
     return vector.astype(np.float32, copy=False)

@@ -1,4 +1,4 @@
-"""The published files of MusicCoCa: where they are, and which bytes they hold."""
+"""The published files of MusicCoCa: found, read and digested."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -19,12 +19,12 @@ MAPPER = "mapper.tflite"
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """Files of one model, in memory: what is run is what the digest was made of.
+    """Files of one model, in memory, so that the digest is that of the bytes which are run.
 
     Attributes:
         contents: the bytes of every file by name.
         digest: SHA-256, as hex digits, over the sorted names and each file's SHA-256.
-        note: the folder and the files, for people.
+        note: the folder and the files, in words for a report.
     """
 
     contents: Mapping[str, bytes]
@@ -36,27 +36,27 @@ def read_files(weights: str, names: Iterable[str]) -> ModelFiles:
     """Reads files of MusicCoCa.
 
     Args:
-        weights: the folder that holds them, or the bare name of a folder in
+        weights: the folder of the files, or the bare name of a folder in
             `stages.weights.models_folder`.
-        names: the files wanted.
+        names: which files.
 
     Raises:
-        WeightsError: there is no such folder, or a file is missing, empty or unreadable.
+        WeightsError: the folder does not exist, or a file is missing, empty or unreadable.
     """
-    wanted = sorted(names)
-    folder = _folder(weights, wanted)
-    gaps = [name for name in wanted if not (folder / name).is_file()]
-    if gaps:
+    names = sorted(names)
+    folder = _folder(weights, names)
+    missing = [name for name in names if not (folder / name).is_file()]
+    if missing:
         raise WeightsError(
-            f"{folder}: lacks MusicCoCa's {', '.join(gaps)}; put the published files there, under "
-            "their published names"
+            f"{folder}: lacks MusicCoCa's {', '.join(missing)}; put the published files there, "
+            "under their published names"
         )
-    contents = {name: _read(folder / name) for name in wanted}
+    contents = {name: _read(folder / name) for name in names}
     digest = hashlib.sha256()
     for name, content in contents.items():
         digest.update(name.encode())
         digest.update(hashlib.sha256(content).digest())
-    return ModelFiles(contents, digest.hexdigest(), f"{folder.name}: {', '.join(wanted)}")
+    return ModelFiles(contents, digest.hexdigest(), f"{folder.name}: {', '.join(names)}")
 
 
 def _folder(weights: str, names: Iterable[str]) -> Path:
@@ -69,10 +69,10 @@ def _folder(weights: str, names: Iterable[str]) -> Path:
             f"{weights}: MusicCoCa has no such weights; give the folder of its published files, or "
             "use another embedder and quantizer (stages.style)"
         )
-    what = "no folder, but a file" if folder.is_file() else "no such folder"
-    cure = f"`soundstage models download` brings published models, or give a path (./{weights})"
+    problem = "is a file, not a folder" if folder.is_file() else "no such folder"
+    cure = f"`soundstage models download` fetches published models, or give a path (./{weights})"
     raise WeightsError(
-        f"{folder}: {what}; it should hold MusicCoCa's {', '.join(names)}"
+        f"{folder}: {problem}; it should hold MusicCoCa's {', '.join(names)}"
         f"{f': {cure}' if bare else ''}"
     )
 

@@ -1,4 +1,4 @@
-"""Compiled graphs (TFLite files), run by LiteRT: the only file that imports it."""
+"""Compiled graphs (TFLite files), run by LiteRT; only this module imports LiteRT."""
 
 import threading
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from soundstage.stages.weights.array_source import WeightsError
 
 @dataclass(frozen=True)
 class TfliteTensor:
-    """An input of a graph, as its file declares it.
+    """An input of a graph, as declared in its file.
 
     Attributes:
         index: the tensor's number inside the graph.
@@ -27,26 +27,26 @@ class TfliteTensor:
 
     @property
     def size(self) -> int:
-        """How many numbers it takes."""
+        """How many numbers the tensor holds."""
         return prod(self.shape)
 
 
 class TfliteGraph:
-    """One compiled graph; threads that call it at the same time wait for each other.
+    """One compiled graph; concurrent calls run one after another.
 
     Args:
         name: the file's name, for errors.
         content: the file's bytes.
 
     Raises:
-        WeightsError: LiteRT is not installed, or the bytes are no graph that it can run.
+        WeightsError: LiteRT is not installed, or cannot run the bytes as a graph.
 
     Source: "Files" in the MusicCoCa spec.
     """
 
     def __init__(self, name: str, content: bytes) -> None:
         self.name = name
-        # An interpreter keeps the tensors of the call in progress.
+        # An interpreter holds the tensors of one call at a time.
         self._lock = threading.Lock()
         litert = _litert()
         try:
@@ -59,7 +59,7 @@ class TfliteGraph:
                 f"{name}: not a complete TFLite graph ({_one_line(error)}); fetch it again"
             ) from error
         if not outputs:
-            raise WeightsError(f"{name}: is a graph that gives nothing; fetch it again")
+            raise WeightsError(f"{name}: the graph has no output; fetch it again")
         self.inputs = tuple(
             TfliteTensor(
                 detail["index"], np.dtype(detail["dtype"]), tuple(map(int, detail["shape"]))
@@ -72,41 +72,42 @@ class TfliteGraph:
         """Runs the graph once.
 
         Args:
-            values: one array an input, in the order of `inputs`, of its dtype and size; they are
-                brought into its shape.
+            values: one array an input, in the order of `inputs`, of its dtype and size; reshaped
+                to its shape.
 
         Returns:
-            The output (the first, if there are several), flat; a copy that no later call changes.
+            The first output, flat; a copy that no later call changes.
 
         Raises:
-            WeightsError: the graph breaks off.
+            WeightsError: the graph fails while running.
         """
         with self._lock:
             try:
-                for socket, value in zip(self.inputs, values, strict=True):
-                    self._interpreter.set_tensor(socket.index, value.reshape(socket.shape))
+                for tensor, value in zip(self.inputs, values, strict=True):
+                    self._interpreter.set_tensor(tensor.index, value.reshape(tensor.shape))
                 self._interpreter.invoke()
             except RuntimeError as error:
                 raise WeightsError(
-                    f"{self.name}: breaks off ({_one_line(error)}); fetch MusicCoCa's files again"
+                    f"{self.name}: failed while running ({_one_line(error)}); fetch MusicCoCa's "
+                    "files again"
                 ) from error
             return self._interpreter.get_tensor(self._output).reshape(-1)
 
     def require(self, inputs: Sequence[tuple[str, int]]) -> None:
-        """Refuses a graph that takes anything else.
+        """Refuses a graph with other inputs.
 
         Args:
             inputs: the dtype and the size of every input, in the graph's order.
 
         Raises:
-            WeightsError: naming the file, what it takes and what it should take.
+            WeightsError: names the file, its inputs and the required ones.
         """
-        found = [(socket.dtype.name, socket.size) for socket in self.inputs]
-        if found != list(inputs):
+        own_inputs = [(tensor.dtype.name, tensor.size) for tensor in self.inputs]
+        if own_inputs != list(inputs):
             raise WeightsError(
-                f"{self.name}: takes {_listed(found)} where MusicCoCa and the music format need "
-                f"{_listed(inputs)}; check that the file is the one that its name says, and the "
-                "pipeline's [format]"
+                f"{self.name}: takes {_listed(own_inputs)} where MusicCoCa and the music format "
+                f"need {_listed(inputs)}; check that it is the published file of this name, and "
+                "the pipeline's [format]"
             )
 
 
@@ -120,8 +121,8 @@ def _litert() -> ModuleType:
     return interpreter
 
 
-def _listed(sockets: Sequence[tuple[str, int]]) -> str:
-    return " and ".join(f"{size} {dtype}" for dtype, size in sockets) or "nothing"
+def _listed(inputs: Sequence[tuple[str, int]]) -> str:
+    return " and ".join(f"{size} {dtype}" for dtype, size in inputs) or "nothing"
 
 
 def _one_line(error: Exception) -> str:

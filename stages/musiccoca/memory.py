@@ -1,4 +1,4 @@
-"""Answers of a pure function, kept for the next time: they save time and change nothing."""
+"""A cache of embeddings, which saves time and changes no result."""
 
 import threading
 from collections import OrderedDict
@@ -7,41 +7,38 @@ from collections.abc import Callable
 import numpy as np
 
 
-class Memory:
-    """The last answers, by what was asked.
+class EmbeddingCache:
+    """The most recently used results of a pure function, by key; safe to use from several threads.
 
     Args:
-        most: how many are kept; the one asked for longest ago goes first.
+        capacity: how many results to keep; the least recently used is dropped first.
     """
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
         self._lock = threading.Lock()
-        self._answers: OrderedDict[bytes, np.ndarray] = OrderedDict()
+        self._results: OrderedDict[bytes, np.ndarray] = OrderedDict()
 
-    def recall(self, key: bytes, compute: Callable[[], np.ndarray]) -> np.ndarray:
-        """The answer to a question, computed when it is not there.
+    def get(self, key: bytes, compute: Callable[[], np.ndarray]) -> np.ndarray:
+        """Returns the cached result of a key, or computes and caches it.
 
         Args:
-            key: the question's content, or a digest of it.
-            compute: gives the answer, which depends on nothing else; of two threads that ask the
-                same at once, both may compute it.
+            key: identifies the function's argument.
+            compute: returns the result, which depends on the key alone. Two threads with the same
+                key may both call it.
 
         Returns:
-            The answer, read-only.
+            The result, read-only.
         """
         with self._lock:
-            if key in self._answers:
-                self._answers.move_to_end(key)
-                return self._answers[key]
-        answer = compute().view()
-        answer.flags.writeable = False
+            if key in self._results:
+                self._results.move_to_end(key)
+                return self._results[key]
+        result = compute().view()
+        result.flags.writeable = False
         with self._lock:
-            self._answers[key] = answer
-            self._answers.move_to_end(key)
-            while len(self._answers) > self._most:
-                self._answers.popitem(last=False)
-        return answer
-
-    def __len__(self) -> int:
-        return len(self._answers)
+            self._results[key] = result
+            self._results.move_to_end(key)
+            while len(self._results) > self._capacity:
+                self._results.popitem(last=False)
+        return result

@@ -35,8 +35,8 @@ class QuantizeParams:
 class Quantize:
     """Writes a style embedding as tokens with the published quantizer.
 
-    The graph itself is run, not its codebooks: where in a compiled graph they lie, and in which
-    form, is nowhere written down.
+    The stage runs the compiled graph, because the place and the form of the codebooks inside the
+    graph are not documented.
 
     Inputs:
         embedding: float32 [row, style_dim].
@@ -45,9 +45,9 @@ class Quantize:
         tokens: int32 [row, style_level], in [0, codebook_size).
 
     Raises:
-        WeightsError: at construction, LiteRT is not installed, the file cannot be used, or the
-            music format is not its.
-        ValueError: when called, the file gives a token outside the music format's range.
+        WeightsError: at construction, LiteRT is not installed, the file cannot be used, or it does
+            not fit the music format.
+        ValueError: when called, the graph returns a token outside the music format's range.
 
     Source: "Embedding -> tokens" in the MusicCoCa spec.
     """
@@ -66,7 +66,7 @@ class Quantize:
         codes = self._graph(np.zeros(format.style_dim, np.float32))
         if codes.dtype != np.int32 or codes.size < self._levels:
             raise WeightsError(
-                f"{QUANTIZER}: gives {codes.size} {codes.dtype} where style_levels = "
+                f"{QUANTIZER}: returns {codes.size} {codes.dtype} where style_levels = "
                 f"{self._levels} needs at least as many int32; check the file and the pipeline's "
                 "[format]"
             )

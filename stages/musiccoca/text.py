@@ -1,4 +1,4 @@
-"""Texts as MusicCoCa reads them: ids of subwords, and which places are used."""
+"""Texts as MusicCoCa reads them: ids of subwords, and which positions are used."""
 
 from typing import NamedTuple
 
@@ -7,18 +7,18 @@ import numpy as np
 from soundstage.stages.style_towers.text import SentencePieces
 from soundstage.stages.weights.array_source import WeightsError
 
-# Ids of a text, the start among them; what stands behind them makes no difference.
+# Positions of a text, including the start id; the rest of a longer text is ignored.
 TEXT_IDS = 128
 START, PAD = 1, 0
 USED, UNUSED = 0.0, 1.0
 
 
 class TextIds(NamedTuple):
-    """One text.
+    """The ids of one text.
 
     Attributes:
         ids: int32 [TEXT_IDS]: `START`, subwords, then `PAD`.
-        paddings: float32 [TEXT_IDS]: `USED` where ids stands for something, then `UNUSED`.
+        paddings: float32 [TEXT_IDS]: `USED` for the start and subwords, then `UNUSED`.
     """
 
     ids: np.ndarray
@@ -33,7 +33,7 @@ def load_vocabulary(name: str, model: bytes) -> SentencePieces:
         model: its bytes.
 
     Raises:
-        WeightsError: they are no SentencePiece model.
+        WeightsError: the bytes are not a SentencePiece model.
     """
     try:
         return SentencePieces(model)
@@ -43,25 +43,25 @@ def load_vocabulary(name: str, model: bytes) -> SentencePieces:
 
 
 def normal_text(text: str) -> str:
-    """The text in lower case; the vocabulary's own rules do the rest.
+    """Returns the text in lower case; the vocabulary's own rules do the rest.
 
-    What UTF-8 cannot write (halves of surrogate pairs) becomes a question mark.
+    Lone surrogates, which UTF-8 cannot encode, become question marks.
     """
     return text.encode("utf-8", "replace").decode().lower()
 
 
 def text_ids(text: str, vocabulary: SentencePieces) -> TextIds:
-    """Writes a text as the text encoder reads it.
+    """Turns a text into the ids that the text encoder reads.
 
     Args:
-        text: as `normal_text` makes it; may be empty.
-        vocabulary: cuts it into subwords.
+        text: as `normal_text` returns it; may be empty.
+        vocabulary: splits it into subwords.
 
     Source: "Text -> embedding" in the MusicCoCa spec, steps 1 to 3.
     """
-    found = [START, *vocabulary.pieces(text)[: TEXT_IDS - 1]]
+    used_ids = [START, *vocabulary.pieces(text)[: TEXT_IDS - 1]]
     ids = np.full(TEXT_IDS, PAD, np.int32)
-    ids[: len(found)] = found
+    ids[: len(used_ids)] = used_ids
     paddings = np.full(TEXT_IDS, UNUSED, np.float32)
-    paddings[: len(found)] = USED
+    paddings[: len(used_ids)] = USED
     return TextIds(ids, paddings)

@@ -1,5 +1,14 @@
 """SpectroStream: the 48 kHz stereo codec of Magenta RealTime, in Flax NNX."""
 
-from soundstage.stages.spectrostream.stage import Decode, DecodeOn, Encode, EncodeOn
+from soundstage.stages.spectrostream.stage import (
+    Decode,
+    DecodeStreaming,
+    Encode,
+    EncodeStreaming,
+)
 
-__all__ = ["Decode", "DecodeOn", "Encode", "EncodeOn"]
+# Pipeline files use these names, and digests of pipeline files cover them.
+DecodeOn = DecodeStreaming
+EncodeOn = EncodeStreaming
+
+__all__ = ["Decode", "DecodeOn", "DecodeStreaming", "Encode", "EncodeOn", "EncodeStreaming"]

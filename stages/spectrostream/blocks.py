@@ -1,7 +1,7 @@
-"""What the codec's networks are built of: convolutions and residual units.
+"""The building blocks of the codec's networks: convolutions and residual units.
 
-Arrays are [row, time, bin, channel]. A residual unit and each of its convolutions look back in
-time, never ahead, but for the encoder's strided ones, which look to the end of their own step.
+Arrays are [row, time, bin, channel]. Convolutions and residual units are causal in time, except
+the encoder's strided ones, which see the input up to the end of their own output step.
 """
 
 from collections.abc import Callable
@@ -13,10 +13,10 @@ from jax import lax
 
 from soundstage.stages.spectrostream.config import UnitShape
 
-# The codec is float32 on every device: without this, GPUs round products to 10 bits.
+# Without this, GPUs round the factors of float32 products to 10 bits.
 PRECISION = lax.Precision.HIGHEST
 
-# Makes a larger map: (x, kernel, stride) -> [row, time * stride, bin * stride, channel].
+# A transposed convolution: (x, kernel, stride) -> [row, time * stride, bin * stride, channel].
 Upsample = Callable[[jax.Array, jax.Array, tuple[int, int]], jax.Array]
 
 
@@ -26,19 +26,19 @@ def convolve(
     stride: tuple[int, int],
     padding: tuple[tuple[int, int], tuple[int, int]],
 ) -> jax.Array:
-    """Correlates over time and bins; `padding` is (before, after) of time, then of bins."""
+    """Convolves over time and bins; `padding` is (before, after) of time, then of bins."""
     return lax.conv_general_dilated(
         x, kernel, stride, padding, dimension_numbers=("NHWC", "HWIO", "NHWC"), precision=PRECISION
     )
 
 
 def unit_taps(stride: tuple[int, int]) -> tuple[int, int]:
-    """Taps, along time and along bins, of the convolution that strides."""
+    """Returns the taps, along time and bins, of the convolution that has the stride."""
     return max(3, 2 * stride[0]), max(3, 2 * stride[1])
 
 
 class Conv(nnx.Module):
-    """A convolution that sees the past, and both sides along frequency; zeros beyond the edges.
+    """A convolution, causal in time and centred in frequency, with zeros beyond the edges.
 
     Shapes: [row, time, bin, width_in] to [row, ceil(time / stride), bin / stride, width_out].
     Source: the SpectroStream spec, section 4.
@@ -57,7 +57,7 @@ class Conv(nnx.Module):
         self.kernel, self.bias = _parameters(taps, width_in, width_out, rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Convolves."""
+        """Applies the convolution."""
         (time_taps, bin_taps), (time_stride, bin_stride) = self.kernel.shape[:2], self.stride
         past = max(time_taps - time_stride, 0)
         around = max(bin_taps - bin_stride, 0)
@@ -75,7 +75,7 @@ class Pointwise(nnx.Module):
         self.kernel, self.bias = _parameters((1, 1), width_in, width_out, rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Maps the channels."""
+        """Applies the map."""
         mapped = lax.dot_general(
             x, self.kernel[...][0, 0], (((x.ndim - 1,), (0,)), ((), ())), precision=PRECISION
         )
@@ -83,7 +83,7 @@ class Pointwise(nnx.Module):
 
 
 class TransposedConv(nnx.Module):
-    """A convolution that makes a larger map: every input step spreads over the taps.
+    """A transposed convolution: every input step is spread over the taps.
 
     Shapes: [row, time, bin, width_in] to [row, time * stride, bin * stride, width_out].
     Source: the SpectroStream spec, section 4, "tconv".
@@ -96,15 +96,15 @@ class TransposedConv(nnx.Module):
         self.kernel, self.bias = _parameters(taps, shape.width_in, shape.width_out, rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Spreads and adds up."""
+        """Applies the transposed convolution."""
         return _with_bias(self.upsample(x, self.kernel[...], self.stride), self.bias)
 
 
 def upsample_by_phases(x: jax.Array, kernel: jax.Array, stride: tuple[int, int]) -> jax.Array:
-    """Computes a transposed convolution as one ordinary one with a channel block per phase.
+    """Computes a transposed convolution as one ordinary convolution with a channel block per phase.
 
-    Output step `q * stride + phase` is a plain correlation of the input around q, with every
-    stride-th tap; nothing is multiplied by an inserted zero.
+    Output step `q * stride + phase` is a correlation of the input around q with every stride-th
+    tap. No inserted zeros are multiplied.
 
     Args:
         x: float32 [row, time, bin, in].
@@ -135,19 +135,20 @@ def upsample_by_phases(x: jax.Array, kernel: jax.Array, stride: tuple[int, int])
 
 
 def _crop(taps: int, stride: int) -> int:
-    """Output steps cut in front of a frequency axis, so that it is centred."""
+    """Returns how many output steps to cut in front of a frequency axis to centre it."""
     return taps - 1 - -(-(taps + stride - 2) // 2)
 
 
 class _PhasePlan:
-    """How one axis of a transposed convolution is computed phase by phase.
+    """The plan for one axis of a transposed convolution, computed phase by phase.
 
     Attributes:
+        stride: number of phases.
         taps: taps per phase.
-        missing: zeros in front of the kernel's taps that make every phase as long.
-        steps: input positions to correlate at.
+        missing: zeros in front of the kernel's taps that make all phases equally long.
+        steps: number of input positions to correlate at.
         padding: zeros before and after the input.
-        crop: outputs to cut in front, once the phases are interleaved.
+        crop: outputs to cut in front after the phases are interleaved.
     """
 
     def __init__(self, taps: int, stride: int, length: int, crop: int) -> None:
@@ -160,7 +161,7 @@ class _PhasePlan:
 
 
 def _phase_kernel(kernel: jax.Array, time: _PhasePlan, bin_: _PhasePlan) -> jax.Array:
-    """Kernel [time tap, bin tap, in, time phase * bin phase * out] of the ordinary convolution."""
+    """Returns the ordinary convolution's kernel, [time tap, bin tap, in, phases * out]."""
     _, _, width_in, width_out = kernel.shape
     whole = jnp.pad(kernel, ((time.missing, 0), (bin_.missing, 0), (0, 0), (0, 0)))
     split = whole.reshape(time.taps, time.stride, bin_.taps, bin_.stride, width_in, width_out)
@@ -183,14 +184,14 @@ class EncoderUnit(nnx.Module):
         self.shortcut = Pointwise(width, out, rngs=rngs) if shape.projects else None
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Adds the body to the shortcut."""
+        """Applies the unit: the sum of body and shortcut."""
         body = self.second(nnx.elu(self.first(nnx.elu(x))))
         pooled = _mean_pool(x, self.stride)
         return body + (self.shortcut(pooled) if self.shortcut else pooled)
 
 
 class DecoderUnit(nnx.Module):
-    """A residual unit that makes `stride` steps of one.
+    """A residual unit that turns one step into `stride` steps.
 
     Shapes: [row, time, bin, width_in] to [row, time * stride, bin * stride, width_out].
     Source: the SpectroStream spec, section 4, "Decoder unit".
@@ -208,13 +209,13 @@ class DecoderUnit(nnx.Module):
         self.shortcut = Pointwise(width, out, rngs=rngs) if shape.projects else None
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Adds the body to the shortcut."""
+        """Applies the unit: the sum of body and shortcut."""
         body = self.second(nnx.elu(self.first(nnx.elu(x))))
         return body + repeat(self.shortcut(x) if self.shortcut else x, self.stride)
 
 
 def _mean_pool(x: jax.Array, stride: tuple[int, int]) -> jax.Array:
-    """Means over windows of `stride`; a last partial step counts missing ones as zeros."""
+    """Averages over windows of `stride`; a last partial window is filled up with zeros."""
     rows, times, bins, width = x.shape
     time_stride, bin_stride = stride
     x = jnp.pad(x, ((0, 0), (0, -times % time_stride), (0, 0), (0, 0)))
@@ -223,7 +224,7 @@ def _mean_pool(x: jax.Array, stride: tuple[int, int]) -> jax.Array:
 
 
 def repeat(x: jax.Array, stride: tuple[int, int]) -> jax.Array:
-    """Repeats every step, [row, time, bin, channel], `stride` times along time and bins."""
+    """Repeats every step of [row, time, bin, channel] `stride` times along time and bins."""
     rows, times, bins, width = x.shape
     time_stride, bin_stride = stride
     spread = jnp.broadcast_to(

@@ -1,4 +1,4 @@
-"""The codec ready for use: weights on a device, functions compiled, NumPy in and out."""
+"""The loaded codec: weights on a device, compiled functions, NumPy arrays in and out."""
 
 from typing import Generic, TypeVar
 
@@ -12,18 +12,19 @@ from soundstage.stages.spectrostream.blocks import Upsample, upsample_by_phases
 from soundstage.stages.spectrostream.config import SpectroStreamConfig
 from soundstage.stages.spectrostream.network import PARTS, SpectroStream, published_name
 from soundstage.stages.spectrostream.stft import Stft
-from soundstage.stages.spectrostream.streaming import Memory, decode_on
-from soundstage.stages.weights.sources import ArraySource, load_module
+from soundstage.stages.spectrostream.streaming import MemoryLayout, decode_streaming
+from soundstage.stages.weights.array_source import ArraySource
+from soundstage.stages.weights.modules import load_module
 
 M = TypeVar("M", bound=nnx.Module)
 
 
 class _Part(Generic[M]):
-    """A part of the codec, its weights apart from its structure, so that programs take them.
+    """A part of the codec, split into structure and weights, which compiled functions take.
 
     Args:
-        name: what the part is called.
-        module: None = the part was left out; whoever needs it hears so.
+        name: the part's name, for errors.
+        module: the part; None = not loaded, and every use raises LookupError.
     """
 
     def __init__(self, name: str, module: M | None) -> None:
@@ -43,12 +44,12 @@ class _Part(Generic[M]):
 
 
 class Codec:
-    """A codec whose weights are loaded; one program is compiled per function and shape of input.
+    """A codec with its weights; each method compiles once for each shape of its input.
 
-    Rows do not see each other. A function whose part was not loaded raises LookupError.
+    Rows do not depend on each other. A method whose part was not loaded raises LookupError.
 
     Args:
-        config: the measures.
+        config: the sizes.
         network: the weights.
         device: where to compute; None = JAX's default.
     """
@@ -62,11 +63,10 @@ class Codec:
         self._decoder = _Part("decoder", network.decoder)
         self._quantizer = _Part("quantizer", network.quantizer)
         self._stft = Stft(config.window_samples, config.hop_samples, config.fft_samples)
-        self._memory = Memory(config)
+        self._memory = MemoryLayout(config)
         self._jit_stft = jax.jit(self._stft.forward)
-        self._jit_istft = jax.jit(self._stft.inverse)
         self._jit_decode = jax.jit(self._decode, static_argnames="past_lookahead")
-        self._jit_decode_on = jax.jit(self._decode_on)
+        self._jit_decode_streaming = jax.jit(self._decode_streaming)
         self._jit_encode = jax.jit(self._encode, static_argnames="levels")
         self._jit_quantize = jax.jit(self._quantize, static_argnames="levels")
         self._jit_dequantize = jax.jit(self._dequantize)
@@ -96,11 +96,11 @@ class Codec:
         return self.config.codes
 
     def render(self, codes: np.ndarray) -> np.ndarray:
-        """`decode` of a whole piece, its last frames too."""
+        """Decodes a whole piece of music, including its last frames; see `decode`."""
         return self.decode(codes, past_lookahead=True)
 
     def stft(self, waveform: np.ndarray) -> np.ndarray:
-        """Analyses audio.
+        """Computes the STFT features of audio.
 
         Args:
             waveform: float32 [row, sample, channel]; one channel is copied to all.
@@ -109,17 +109,6 @@ class Codec:
             float32 [row, stft_frame, bin, feature_channel].
         """
         return np.asarray(self._jit_stft(self._with_channels(waveform)))
-
-    def waveform(self, features: np.ndarray) -> np.ndarray:
-        """Rebuilds audio from STFT features.
-
-        Args:
-            features: float32 [row, stft_frame, bin, feature_channel].
-
-        Returns:
-            float32 [row, stft_frame * hop, channel].
-        """
-        return np.asarray(self._jit_istft(self._put(features)))
 
     def encode_features(self, features: np.ndarray) -> np.ndarray:
         """Encodes STFT features to float32 [row, ceil(stft_frame / time_stride), feature]."""
@@ -134,11 +123,11 @@ class Codec:
         return np.asarray(self._jit_decoder(self._decoder.state, self._put(embeddings)))
 
     def quantize(self, embeddings: np.ndarray, levels: int | None = None) -> np.ndarray:
-        """Finds the codes of embeddings.
+        """Quantizes embeddings.
 
         Args:
             embeddings: float32 [row, frame, feature].
-            levels: how many of the first levels; None = all.
+            levels: how many levels; None = all.
 
         Returns:
             int32 [row, frame, level].
@@ -160,7 +149,7 @@ class Codec:
 
         Args:
             waveform: float32 [row, sample, channel]; one channel is copied to all.
-            levels: how many of the first levels; None = all.
+            levels: how many levels; None = all.
 
         Returns:
             int32 [row, ceil(sample / frame_samples), level].
@@ -174,12 +163,12 @@ class Codec:
 
         Args:
             codes: int32 [row, frame, level]; any number of levels up to the quantizer's.
-            past_lookahead: append the zero embeddings that the decoder's lookahead needs to
-                render the last frames too.
+            past_lookahead: whether to append zero embeddings for the decoder's lookahead, so that
+                the last frames are rendered too.
 
         Returns:
-            float32 [row, sample, channel], `frame_samples` per frame; without `past_lookahead`,
-            the last `decoder_lookahead` frames are not rendered.
+            float32 [row, sample, channel], `frame_samples` per frame; without `past_lookahead`
+            the last `decoder_lookahead` frames are missing.
 
         Raises:
             ValueError: a code is out of range, or there are more levels than the quantizer has.
@@ -189,32 +178,34 @@ class Codec:
         decoded = self._jit_decode(*states, self._put(codes), past_lookahead=past_lookahead)
         return np.asarray(decoded)
 
-    def decode_on(self, codes: np.ndarray, memory: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Decodes the codes that follow on those in the memory, as if all were one sequence.
+    def decode_streaming(
+        self, codes: np.ndarray, memory: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Decodes the next codes of a sequence, with the result of decoding the sequence at once.
 
         Args:
             codes: int32 [row, frame, level]; any number of levels up to the quantizer's.
-            memory: float32 [row, codec_memory], as the call before returned it; zeros at first.
+            memory: float32 [row, codec_memory], from the call before; zeros at first.
 
         Returns:
-            Audio, float32 [row, frame * frame_samples, channel], `decoder_lookahead` frames late
-            and silent as long at first; and the memory for the call that follows.
+            Audio, float32 [row, frame * frame_samples, channel], delayed by `decoder_lookahead`
+            frames, which are silent at first; and the memory for the next call.
 
         Raises:
             ValueError: a code is out of range, or there are more levels than the quantizer has.
         """
         self._check(codes)
         states = self._quantizer.state, self._decoder.state
-        audio, kept = self._jit_decode_on(*states, self._put(codes), self._put(memory))
+        audio, kept = self._jit_decode_streaming(*states, self._put(codes), self._put(memory))
         return np.asarray(audio), np.asarray(kept)
 
     def encoder_blocks(self, features: np.ndarray) -> dict[str, np.ndarray]:
-        """The output of every block of the encoder, by published name; see `Encoder.blocks`."""
+        """Returns the output of every encoder block by published name; see `Encoder.blocks`."""
         outputs = self._jit_encoder_blocks(self._encoder.state, self._put(features))
         return {name: np.asarray(output) for name, output in outputs.items()}
 
     def decoder_blocks(self, embeddings: np.ndarray) -> dict[str, np.ndarray]:
-        """The output of every block of the decoder, by published name; see `Decoder.blocks`."""
+        """Returns the output of every decoder block by published name; see `Decoder.blocks`."""
         outputs = self._jit_decoder_blocks(self._decoder.state, self._put(embeddings))
         return {name: np.asarray(output) for name, output in outputs.items()}
 
@@ -227,11 +218,13 @@ class Codec:
             embeddings = jnp.pad(embeddings, ((0, 0), (0, ahead), (0, 0)))
         return self._stft.inverse(self._decoder.at(weights)(embeddings))
 
-    def _decode_on(
+    def _decode_streaming(
         self, books: nnx.State, weights: nnx.State, codes: jax.Array, memory: jax.Array
     ) -> tuple[jax.Array, jax.Array]:
         embeddings = self._dequantize(books, codes)
-        return decode_on(self._decoder.at(weights), self._stft, self._memory, embeddings, memory)
+        return decode_streaming(
+            self._decoder.at(weights), self._stft, self._memory, embeddings, memory
+        )
 
     def _encode(
         self, weights: nnx.State, books: nnx.State, waveform: jax.Array, levels: int
@@ -255,7 +248,7 @@ class Codec:
                 f"got {waveform.shape}"
             )
         if 0 in waveform.shape:
-            raise ValueError(f"there is no audio to analyse: its shape is {waveform.shape}")
+            raise ValueError(f"audio must not be empty, got shape {waveform.shape}")
         shape = (*waveform.shape[:2], self.config.channels)
         return self._put(np.broadcast_to(waveform, shape).astype(np.float32, copy=False))
 
@@ -279,20 +272,20 @@ def load_codec(
     *,
     upsample: Upsample = upsample_by_phases,
 ) -> tuple[Codec, str, str]:
-    """Loads a codec, or the parts of it that are needed.
+    """Loads a codec, or some of its parts.
 
     Args:
-        config: the measures.
-        source: the arrays by published name; those of other parts are left alone.
+        config: the sizes.
+        source: the arrays by published name; those of other parts are ignored.
         device: where the arrays go; None = JAX's default.
-        parts: which of `PARTS`.
-        upsample: how transposed convolutions are computed.
+        parts: which of `PARTS` to load.
+        upsample: computes transposed convolutions.
 
     Returns:
-        The codec, the SHA-256 of its arrays as hex digits, and where they come from, for people.
+        The codec, the SHA-256 of its arrays as hex digits, and a note on the source of the weights.
 
     Raises:
-        WeightsError: arrays are missing, left over, or have another shape.
+        WeightsError: arrays are missing, unknown, or have another shape.
     """
     elsewhere = tuple(f"{part}/" for part in PARTS if part not in parts)
     loaded = load_module(

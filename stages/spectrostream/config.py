@@ -1,4 +1,4 @@
-"""The measures of a SpectroStream codec, and the widths that follow from them."""
+"""The sizes of a SpectroStream codec, and the widths that follow from them."""
 
 import json
 import math
@@ -11,12 +11,12 @@ MODEL = "spectrostream"
 
 @dataclass(frozen=True)
 class UnitShape:
-    """The measures of one residual unit.
+    """The sizes of one residual unit.
 
     Attributes:
         width_in: channels of its input.
         width_out: channels of its output.
-        stride: STFT frames and bins merged into one (encoder) or made of one (decoder).
+        stride: STFT frames and bins that are merged into one (encoder) or made from one (decoder).
         projects: whether the shortcut has a 1x1 convolution.
     """
 
@@ -28,32 +28,32 @@ class UnitShape:
 
 @dataclass(frozen=True)
 class SpectroStreamConfig:
-    """The measures of a codec; the defaults are the published 48 kHz stereo codec's.
+    """The sizes of a codec; the defaults are those of the published 48 kHz stereo codec.
 
     Attributes:
         sample_rate_hz: audio samples per second and channel.
         window_samples: length of an STFT frame.
         hop_samples: samples from one STFT frame to the next.
-        fft_samples: length of the transform; frames are filled with zeros on the right.
-        bins: frequency bins kept, from DC up to below the Nyquist bin.
+        fft_samples: length of the transform; frames are padded with zeros on the right.
+        bins: frequency bins, from DC on, without the Nyquist bin.
         feature_channels: real and imaginary parts of every audio channel.
-        ratios: per level from the audio inwards, STFT frames and bins merged into one.
+        ratios: per level from the audio inwards, the STFT frames and bins that are merged into one.
         mults: per level, the factor by which channels grow.
         features: width of an embedding.
         encoder_base: channels after the encoder's first convolution.
         encoder_base_kernel: its taps, along time and along frequency.
         decoder_base: channels before the decoder's last convolution.
         decoder_base_kernel: its taps, along time and along frequency.
-        channel_splits: groups of feature channels that run apart, with shared weights, where the
-            audio channels have not met yet.
-        channel_recombo_block: the block, counting levels and then the bottleneck, in front of
-            which the encoder joins the groups; negative counts from the end.
-        decoder_lookahead: code frames that the decoder must see beyond the one it renders.
+        channel_splits: groups of feature channels that the outer levels process separately, with
+            shared weights.
+        channel_recombo_block: index of the block (levels, then the bottleneck) in front of which
+            the encoder joins the groups; negative counts from the end.
+        decoder_lookahead: code frames that the decoder needs beyond the one it renders.
         levels: RVQ levels of the quantizer.
         codes: codes per level.
 
     Raises:
-        ValueError: the measures contradict each other; says which and how.
+        ValueError: sizes contradict each other; names them.
     """
 
     sample_rate_hz: int = 48_000
@@ -76,61 +76,69 @@ class SpectroStreamConfig:
     codes: int = 1024
 
     def __post_init__(self) -> None:
-        faults = [
+        problems = [
             f"{name} must be at least {least}, got {getattr(self, name)}"
             for name, least in _LEAST.items()
             if getattr(self, name) < least
         ]
-        faults = faults or self._shape_faults() or self._split_faults()
-        if faults:
-            raise ValueError("; ".join(faults))
+        problems = problems or self._shape_problems() or self._split_problems()
+        if problems:
+            raise ValueError("; ".join(problems))
 
-    def _shape_faults(self) -> list[str]:
+    def _shape_problems(self) -> list[str]:
         if not self.ratios or len(self.mults) != len(self.ratios):
             return [
-                f"{len(self.ratios)} ratios and {len(self.mults)} mults: give one of each a level"
+                f"{len(self.ratios)} ratios and {len(self.mults)} mults: give one of each per level"
             ]
         if any(stride < 1 for ratio in self.ratios for stride in ratio) or min(self.mults) <= 0:
             return [f"ratios must be at least 1 and mults above 0: {self.ratios}, {self.mults}"]
-        faults = []
+        problems = []
         if self.bins % math.prod(ratio[1] for ratio in self.ratios):
-            faults.append(f"{self.bins} bins cannot be divided by the ratios {self.ratios}")
+            problems.append(f"{self.bins} bins cannot be divided by the ratios {self.ratios}")
         if 2 * self.bins != self.fft_samples:
-            faults.append(f"fft_length {self.fft_samples} keeps {self.fft_samples // 2} bins")
+            problems.append(
+                f"fft_length {self.fft_samples} has {self.fft_samples // 2} bins, "
+                f"got bins = {self.bins}"
+            )
         if not self.hop_samples <= self.window_samples <= self.fft_samples:
-            faults.append("frame_step <= frame_length <= fft_length does not hold")
-        return faults
+            problems.append(
+                f"frame_step {self.hop_samples} <= frame_length {self.window_samples} "
+                f"<= fft_length {self.fft_samples} does not hold"
+            )
+        return problems
 
-    def _split_faults(self) -> list[str]:
-        faults = []
+    def _split_problems(self) -> list[str]:
+        problems = []
         if self.feature_channels % (2 * self.channel_splits):
-            faults.append(
+            problems.append(
                 f"{self.feature_channels} feature channels cannot be split into "
                 f"{self.channel_splits} groups of real and imaginary parts"
             )
         blocks = len(self.ratios) + 1
         if not -blocks <= self.channel_recombo_block < blocks or not self.joint_levels:
-            faults.append(
+            problems.append(
                 f"channel_recombo_block {self.channel_recombo_block} is not one of the "
                 f"{len(self.ratios)} levels"
             )
-        return faults
+        return problems
 
     @classmethod
     def from_json(cls, text: str) -> "SpectroStreamConfig":
         """Reads the `config.json` of a recording.
 
         Args:
-            text: the file's content, keys as the SpectroStream fixtures have them.
+            text: the file's content, with the keys of the SpectroStream recordings.
 
         Raises:
-            ValueError: it is no JSON, a key is unknown or missing, or a value is impossible.
+            ValueError: the text is not JSON, a key is unknown or missing, or a value is impossible.
         """
-        found = json.loads(text)
-        if not isinstance(found, dict):
-            raise ValueError(f"a codec's config is a JSON object, got {type(found).__name__}")
-        flat = _flatten(found)
-        _expect(flat, "model", MODEL)
+        values = json.loads(text)
+        if not isinstance(values, dict):
+            raise ValueError(f"a codec's config is a JSON object, got {type(values).__name__}")
+        flat = _flatten(values)
+        model = flat.pop("model", MODEL)
+        if model != MODEL:
+            raise ValueError(f'model is {model!r}, but must be "{MODEL}"')
         samples = flat.pop("samples_per_frame", None)
         unknown = sorted(flat.keys() - _KEYS.keys())
         missing = sorted(_KEYS.keys() - flat.keys())
@@ -139,7 +147,7 @@ class SpectroStreamConfig:
         config = cls(**{_KEYS[key]: _value(key, value) for key, value in flat.items()})
         if samples not in (None, config.frame_samples):
             raise ValueError(
-                f"samples_per_frame is {samples}, but ratios and frame_step make it "
+                f"samples_per_frame is {samples}, but ratios and frame_step give "
                 f"{config.frame_samples}"
             )
         return config
@@ -166,13 +174,13 @@ class SpectroStreamConfig:
 
     @property
     def joint_levels(self) -> int:
-        """Innermost levels at which the groups of channels run together."""
+        """Number of innermost levels that process all channels together."""
         blocks = len(self.ratios) + 1
         return blocks - 1 - self.channel_recombo_block % blocks
 
     @property
     def encoder_units(self) -> tuple[UnitShape, ...]:
-        """The encoder's levels, from the audio inwards.
+        """The encoder's units, from the audio inwards.
 
         Source: the SpectroStream spec, end of section 6.
         """
@@ -188,15 +196,15 @@ class SpectroStreamConfig:
 
     @property
     def decoder_width(self) -> int:
-        """Channels where the decoder starts."""
+        """Channels at the decoder's start."""
         return round(self.decoder_base * math.prod(self.mults))
 
     @property
     def decoder_units(self) -> tuple[UnitShape, ...]:
-        """The decoder's levels, from the embedding outwards.
+        """The decoder's units, from the embedding outwards.
 
-        The unit behind the split compares the width *before* it with its own output, as the
-        published code does, when it decides on a 1x1 convolution in its shortcut.
+        A shortcut has a 1x1 convolution where the widths differ. The unit behind the split compares
+        the width *before* the split with its own output, as the published code does.
 
         Source: the SpectroStream spec, end of section 6.
         """
@@ -211,23 +219,17 @@ class SpectroStreamConfig:
         return tuple(units)
 
 
-def _flatten(found: Mapping[str, Any]) -> dict[str, Any]:
-    stft = found.get("stft", {})
+def _flatten(values: Mapping[str, Any]) -> dict[str, Any]:
+    stft = values.get("stft", {})
     if not isinstance(stft, dict):
-        raise ValueError(f"stft = {stft!r} is not what a codec's config can hold")
-    flat = {key: value for key, value in found.items() if key != "stft"}
+        raise ValueError(f"stft must be a JSON object, got {stft!r}")
+    flat = {key: value for key, value in values.items() if key != "stft"}
     return flat | {f"stft.{key}": value for key, value in stft.items()}
-
-
-def _expect(flat: dict[str, Any], key: str, value: str) -> None:
-    found = flat.pop(key, value)
-    if found != value:
-        raise ValueError(f"{key} is {found!r}, expected {value!r}")
 
 
 def _value(key: str, value: Any) -> Any:
     if key == "channel_splits" and value is None:
-        return 1  # the published code's word for channels that never part
+        return 1  # the published code writes null for channels that are never split
     try:
         if key == "ratios":
             return tuple((_whole(time), _whole(frequency)) for time, frequency in value)
@@ -235,12 +237,12 @@ def _value(key: str, value: Any) -> Any:
             return tuple(float(mult) for mult in value)
         return _whole(value)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{key} = {value!r} is not what a codec's config can hold") from error
+        raise ValueError(f"{key} = {value!r} is not a value of this key") from error
 
 
 def _whole(value: Any) -> int:
     if isinstance(value, bool) or int(value) != value:
-        raise ValueError(f"{value!r} is no whole number")
+        raise ValueError(f"{value!r} is not a whole number")
     return int(value)
 
 
@@ -262,7 +264,7 @@ _LEAST = {
 
 FULL = SpectroStreamConfig()
 TINY = SpectroStreamConfig(features=32, encoder_base=4, decoder_base=4, levels=16)
-# Small enough for a source repository and for two cores; its weights are trained here.
+# Small enough for a source repository and for two cores; `soundstage.training` trains it.
 DEMO = SpectroStreamConfig(
     features=64,
     encoder_base=8,

@@ -1,4 +1,4 @@
-"""Embeddings to spectrum."""
+"""The decoder: from embeddings to STFT features."""
 
 from collections.abc import Iterator
 
@@ -20,9 +20,9 @@ class Decoder(nnx.Module):
     """The network that turns one embedding per code frame into STFT features.
 
     Args:
-        config: the measures.
-        upsample: how transposed convolutions are computed.
-        rngs: for initial weights.
+        config: the sizes.
+        upsample: computes transposed convolutions.
+        rngs: random numbers for the initial weights.
 
     Source: the SpectroStream spec, section 6.
     """
@@ -49,13 +49,13 @@ class Decoder(nnx.Module):
         self.base_conv_last = Conv(shapes[-1].width_out, outputs, taps, rngs=rngs)
 
     def __call__(self, embeddings: jax.Array) -> jax.Array:
-        """Decodes.
+        """Decodes embeddings.
 
         Args:
             embeddings: float32 [row, frame, feature].
 
         Returns:
-            float32 [row, stft_frame, bin, feature_channel]; the lookahead is cut off in front.
+            float32 [row, stft_frame, bin, feature_channel], without the lookahead in front.
         """
         groups = split(last_output(self._inner_blocks(embeddings)), self.splits)
         parts = row_by_row(lambda row: last_output(self._outer_blocks(row)), groups)
@@ -72,7 +72,7 @@ class Decoder(nnx.Module):
             yield name, apart(part, self.splits)
 
     def _inner_blocks(self, embeddings: jax.Array) -> Iterator[tuple[str, jax.Array]]:
-        """What runs on all channels: takes [row, frame, feature] and gives [row, ...]."""
+        """Yields the blocks that process all channels: [row, frame, feature] to [row, ...]."""
         x = self.input_layer(embeddings[:, :, None])
         yield "input_layer", x
         x = self.input_layers_residual_unit(x.reshape(*x.shape[:2], self.bottom_bins, -1))
@@ -82,7 +82,7 @@ class Decoder(nnx.Module):
             yield f"decoder_{level}", x
 
     def _outer_blocks(self, x: jax.Array) -> Iterator[tuple[str, jax.Array]]:
-        """What runs per group: takes and gives [group * row, time, bin, channel]."""
+        """Yields the blocks that process groups: [group * row, time, bin, channel]."""
         for level, unit in enumerate(self.units[self.joint_levels :], self.joint_levels):
             x = unit(x)
             yield f"decoder_{level}", x
@@ -90,7 +90,7 @@ class Decoder(nnx.Module):
 
 
 class InputLayer(nnx.Module):
-    """The decoder's start: a linear map beside a small perceptron.
+    """The first layer of the decoder: the sum of a linear map and a small perceptron.
 
     Shapes: [row, frame, 1, feature] to [row, frame, 1, bottom_bin * channel].
     """
@@ -101,5 +101,5 @@ class InputLayer(nnx.Module):
         self.conv1x1_b2 = Pointwise(width, width, rngs=rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Adds both."""
+        """Applies the layer."""
         return self.conv1x1_first(x) + self.conv1x1_b2(nnx.elu(self.conv1x1_b1(x)))

@@ -1,4 +1,4 @@
-"""Spectrum to embeddings."""
+"""The encoder: from STFT features to embeddings."""
 
 from collections.abc import Iterator
 
@@ -30,13 +30,13 @@ class Encoder(nnx.Module):
         self.output_convs = OutputConvs(config.bottom_bins * width, config.features, rngs=rngs)
 
     def __call__(self, features: jax.Array) -> jax.Array:
-        """Encodes.
+        """Encodes STFT features.
 
         Args:
             features: float32 [row, stft_frame, bin, feature_channel].
 
         Returns:
-            float32 [row, frame, feature]; a last partial frame counts.
+            float32 [row, frame, feature], including a last partial frame.
         """
         groups = split(features, self.splits)
         outer = row_by_row(lambda row: last_output(self._outer_blocks(row)), groups)
@@ -52,7 +52,7 @@ class Encoder(nnx.Module):
         yield from self._inner_blocks(x)
 
     def _outer_blocks(self, x: jax.Array) -> Iterator[tuple[str, jax.Array]]:
-        """What runs per group: takes and gives [group * row, time, bin, channel]."""
+        """Yields the blocks that process groups: [group * row, time, bin, channel]."""
         x = self.base_conv_first(x)
         yield "base_conv_first", x
         for level, unit in enumerate(self.units[: self.apart_levels]):
@@ -60,7 +60,7 @@ class Encoder(nnx.Module):
             yield f"encoder_{level}", x
 
     def _inner_blocks(self, x: jax.Array) -> Iterator[tuple[str, jax.Array]]:
-        """What runs on all channels: takes [group * row, ...] and gives [row, ...]."""
+        """Yields the blocks that process all channels: [group * row, ...] to [row, ...]."""
         x = join(x, self.splits)
         for level, unit in enumerate(self.units[self.apart_levels :], self.apart_levels):
             x = unit(x)
@@ -71,7 +71,7 @@ class Encoder(nnx.Module):
 
 
 class OutputConvs(nnx.Module):
-    """The encoder's end: a linear map beside a small perceptron.
+    """The last layer of the encoder: the sum of a linear map and a small perceptron.
 
     Shapes: [row, frame, 1, bottom_bin * channel] to [row, frame, 1, feature].
     """
@@ -82,5 +82,5 @@ class OutputConvs(nnx.Module):
         self.conv1x1_b2 = Pointwise(width, features, rngs=rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Adds both."""
+        """Applies the layer."""
         return self.conv1x1_last(x) + self.conv1x1_b2(nnx.elu(self.conv1x1_b1(nnx.elu(x))))

@@ -1,4 +1,4 @@
-"""The codec as one tree of weights, and what its arrays are called in published files."""
+"""The codec as one tree of weights, and the names of its arrays in published files."""
 
 import re
 from collections.abc import Callable
@@ -14,7 +14,7 @@ PARTS = ("encoder", "decoder", "quantizer")
 
 
 class Quantizer(nnx.Module):
-    """The codebooks, [level, code, feature]; `stages.rvq` has the functions that use them."""
+    """The codebooks, [level, code, feature]; see `stages.rvq`."""
 
     def __init__(self, config: SpectroStreamConfig, *, rngs: nnx.Rngs) -> None:
         shape = (config.levels, config.codes, config.features)
@@ -22,13 +22,13 @@ class Quantizer(nnx.Module):
 
 
 class SpectroStream(nnx.Module):
-    """The weights of a codec, or of those of its parts that are needed.
+    """The weights of a codec, or of some of its parts.
 
     Args:
-        config: the measures.
+        config: the sizes.
         parts: which of `PARTS` to build; the others are None.
-        upsample: how transposed convolutions are computed.
-        rngs: for initial weights.
+        upsample: computes transposed convolutions.
+        rngs: random numbers for the initial weights.
     """
 
     def __init__(
@@ -46,15 +46,16 @@ class SpectroStream(nnx.Module):
 
 
 def published_name(config: SpectroStreamConfig) -> Callable[[str], str]:
-    """Makes the function from parameter paths to published names.
+    """Returns the function from parameter paths to published names.
 
     Args:
-        config: the measures; published names hold taps, which follow from the strides.
+        config: the sizes; published names contain taps, which follow from the strides.
 
     Returns:
-        A function such that "encoder/units/0/second/kernel" gives
-        "encoder/encoder_0/conv2d_3x4_a/conv/kernel". Source: the SpectroStream spec, sections 4,
-        9 and 11.
+        A function that maps, for instance, "encoder/units/0/second/kernel" to
+        "encoder/encoder_0/conv2d_3x4_a/conv/kernel".
+
+    Source: the SpectroStream spec, sections 4, 9 and 11.
     """
 
     def name(path: str) -> str:
@@ -79,9 +80,9 @@ def _with_conv_names(config: SpectroStreamConfig, path: str) -> str:
     time_taps, bin_taps = unit_taps(stride)
     strides_with = "second" if part == "encoder" else "first"
     if conv != strides_with:
-        called = "conv2d_3x3"
+        conv_name = "conv2d_3x3"
     elif part == "encoder" or stride == (1, 1):
-        called = f"conv2d_{time_taps}x{bin_taps}_a"
+        conv_name = f"conv2d_{time_taps}x{bin_taps}_a"
     else:
-        called = f"conv2dtranspose_{time_taps}x{bin_taps}"
-    return f"{part}/{block}/{called}/{leaf}"
+        conv_name = f"conv2dtranspose_{time_taps}x{bin_taps}"
+    return f"{part}/{block}/{conv_name}/{leaf}"

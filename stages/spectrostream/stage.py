@@ -1,4 +1,4 @@
-"""The codec's stages: tokens to audio, and audio to tokens."""
+"""The stages of SpectroStream: tokens to audio, and audio to tokens."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ import numpy as np
 from soundstage.graph.format import Format
 from soundstage.graph.port import Port
 from soundstage.stages.ports import AUDIO, CODEC_MEMORY, CONTEXT, FADED_AUDIO, TOKENS
+from soundstage.stages.settings_checks import check_weights_setting, format_mismatches
 from soundstage.stages.spectrostream.codec import Codec, load_codec
 from soundstage.stages.spectrostream.config import DEMO, FULL, TINY, SpectroStreamConfig
-from soundstage.stages.spectrostream.streaming import Memory
+from soundstage.stages.spectrostream.streaming import MemoryLayout
+from soundstage.stages.streaming_encoder import encode_after
 from soundstage.stages.weights.published.missing import lacking
 from soundstage.stages.weights.sources import closing_source
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
 Size = Literal["tiny", "demo", "full"]
 
-# Frames that the encoder looks back on, and some more: it sees 13.5.
+# Frames of the past to encode before a chunk; the encoder looks back 13.5.
 LEAD_FRAMES = 16
 
 _CONFIGS = {"tiny": TINY, "demo": DEMO, "full": FULL}
@@ -29,15 +31,15 @@ _CONFIGS = {"tiny": TINY, "demo": DEMO, "full": FULL}
 
 @dataclass(frozen=True)
 class CodecParams:
-    """What a pipeline file may say about the codec.
+    """Settings of the codec's stages.
 
     Attributes:
         weights: `random:SEED`, a path, or the name of a model; see
             `stages.weights.sources.open_source`.
-        size: "full" (as published), "demo" (trained here, for two cores) or "tiny" (for tests).
+        size: "full" (as published), "demo" (small, for two cores) or "tiny" (for tests).
 
     Raises:
-        ValueError: a value is none of these.
+        ValueError: a value is not one of these.
     """
 
     weights: str
@@ -46,41 +48,33 @@ class CodecParams:
     def __post_init__(self) -> None:
         if self.size not in get_args(Size):
             raise ValueError(f"size must be one of {', '.join(get_args(Size))}, got {self.size!r}")
-        if not isinstance(self.weights, str) or not self.weights:
-            raise ValueError(
-                f"weights must be random:SEED, a path, or the name of a model, got {self.weights!r}"
-            )
+        check_weights_setting(self.weights)
 
     @property
     def config(self) -> SpectroStreamConfig:
-        """The measures of this size."""
+        """The sizes that `size` names."""
         return _CONFIGS[self.size]
 
 
 def check_format(config: SpectroStreamConfig, format: Format) -> None:
-    """Refuses a music format that the codec does not speak.
+    """Refuses a music format that the codec does not fit.
 
     Raises:
-        ValueError: listing every disagreement and what the format should say.
+        ValueError: lists every size that differs, with its value in the codec.
     """
-    pairs = (
+    problems = format_mismatches(
         ("sample_rate_hz", format.sample_rate_hz, config.sample_rate_hz),
         ("channels", format.channels, config.channels),
         ("samples per frame", format.frame_samples, config.frame_samples),
         ("codebook_size", format.codebook_size, config.codes),
     )
-    faults = [
-        f"{name} is {found} in [format], but the codec has {wanted}"
-        for name, found, wanted in pairs
-        if found != wanted
-    ]
     if format.codec_levels > config.levels:
-        faults.append(
+        problems.append(
             f"codec_levels is {format.codec_levels} in [format], but the codec has at most "
             f"{config.levels}"
         )
-    if faults:
-        raise ValueError("; ".join(faults))
+    if problems:
+        raise ValueError("; ".join(problems))
 
 
 def _load(
@@ -92,9 +86,9 @@ def _load(
 
 
 class Encode:
-    """Turns audio into the tokens that the codec would render it from.
+    """Encodes every chunk of audio by itself.
 
-    The last frame of a chunk sees silence behind the chunk's end.
+    The last frame of a chunk is encoded as if silence followed.
 
     Inputs:
         audio: float32 [row, sample, channel], 1.0 = full scale.
@@ -103,7 +97,7 @@ class Encode:
         tokens: int32 [row, frame, level], in [0, codebook_size); the first `codec_levels` levels.
 
     Raises:
-        ValueError: at construction, the codec does not speak the format.
+        ValueError: at construction, the codec does not fit the format.
         WeightsError: the weights cannot be used.
     """
 
@@ -122,21 +116,21 @@ class Encode:
         return {"tokens": self._codec.encode(audio, self._levels)}
 
 
-class EncodeOn:
-    """Turns audio that follows on the audio before it into tokens.
+class EncodeStreaming:
+    """Encodes a chunk of audio as the continuation of the chunk before.
 
-    The frames at its start are those that the whole of both would have there: the codec looks back
-    less than a chunk. The last frame sees silence behind the chunk's end.
+    The first frames get the tokens that they have when both chunks are encoded as one, because the
+    codec looks back less than a chunk. The last frame is encoded as if silence followed.
 
     Inputs:
         audio: float32 [row, sample, channel], 1.0 = full scale.
-        past: float32 [row, sample, channel]; the chunk before it, zeros at first.
+        past: float32 [row, sample, channel]; the chunk before, zeros at first.
 
     Outputs:
         tokens: int32 [row, frame, level], in [0, codebook_size); those of `audio`.
 
     Raises:
-        ValueError: at construction, the codec does not speak the format.
+        ValueError: at construction, the codec does not fit the format.
         WeightsError: the weights cannot be used.
     """
 
@@ -149,22 +143,18 @@ class EncodeOn:
         parts = ("encoder", "quantizer")
         self._codec, self.weights_digest, self.weights_note = _load(params, format, device, parts)
         self._levels = format.codec_levels
-        self._lead = min(LEAD_FRAMES, format.dims["frame"])
-        self._lead_samples = self._lead * format.frame_samples
 
     def __call__(self, audio: np.ndarray, past: np.ndarray) -> dict[str, np.ndarray]:
         """Encodes one chunk of every row; compiles at the first call for a number of rows."""
-        lead = past[:, past.shape[1] - self._lead_samples :]
-        tokens = self._codec.encode(np.concatenate([lead, audio], axis=1), self._levels)
-        return {"tokens": np.ascontiguousarray(tokens[:, self._lead :])}
+        return {"tokens": encode_after(self._codec, past, audio, self._levels, LEAD_FRAMES)}
 
 
 class Decode:
-    """Renders a chunk's tokens as audio, led by the overlap with the chunk before.
+    """Renders a chunk's tokens as audio, with the overlap for a cross-fade in front.
 
-    The last `fade_frames` frames of the context are rendered again in front of the chunk: they
-    are what the cross-fade blends over. Before the first chunk there is no past, and code 0 takes
-    its place. Behind the chunk the codec's lookahead sees zero embeddings.
+    The last `fade_frames` frames of the context are rendered again in front of the chunk. Frames
+    that do not exist yet are rendered as code 0. The codec's lookahead behind the chunk is filled
+    with zero embeddings.
 
     Inputs:
         tokens: int32 [row, frame, level], in [0, codebook_size).
@@ -174,8 +164,8 @@ class Decode:
         audio: float32 [row, faded_sample, channel].
 
     Raises:
-        ValueError: at construction, the codec does not speak the format; when called, a token is
-            out of range, and where.
+        ValueError: at construction, the codec does not fit the format; when called, a token is
+            out of range (names its index).
         WeightsError: the weights cannot be used.
     """
 
@@ -197,15 +187,15 @@ class Decode:
         return {"audio": self._codec.decode(codes, past_lookahead=True)}
 
 
-class DecodeOn:
-    """Renders a chunk's tokens as what follows on the chunk before, without a seam.
+class DecodeStreaming:
+    """Renders a chunk's tokens as the seamless continuation of the chunk before.
 
-    The audio is that of one long decoding of all tokens there ever were, and as late as the codec
-    looks ahead: so much of the first chunk is silent. No cross-fade is needed behind it.
+    The audio equals that of decoding all chunks as one sequence, so it needs no cross-fade. It is
+    delayed by the codec's lookahead; so much of the first chunk is silent.
 
     Inputs:
         tokens: int32 [row, frame, level], in [0, codebook_size).
-        memory: float32 [row, codec_memory]; what this stage said of the chunk before, zeros at
+        memory: float32 [row, codec_memory]; this stage's output for the chunk before, zeros at
             first.
 
     Outputs:
@@ -213,8 +203,8 @@ class DecodeOn:
         memory: float32 [row, codec_memory]; for the next chunk.
 
     Raises:
-        ValueError: at construction, the codec does not speak the format; when called, a token is
-            out of range, and where.
+        ValueError: at construction, the codec does not fit the format; when called, a token is
+            out of range (names its index).
         WeightsError: the weights cannot be used.
     """
 
@@ -231,19 +221,19 @@ class DecodeOn:
 
     def __call__(self, tokens: np.ndarray, memory: np.ndarray) -> dict[str, np.ndarray]:
         """Renders one chunk of every row; compiles at the first call for a number of rows."""
-        audio, kept = self._codec.decode_on(tokens, memory)
-        return {"audio": audio, "memory": kept}
+        audio, memory = self._codec.decode_streaming(tokens, memory)
+        return {"audio": audio, "memory": memory}
 
 
 def _check_streaming(config: SpectroStreamConfig, format: Format) -> None:
-    needed = Memory(config).size
+    needed = MemoryLayout(config).size
     if format.codec_memory != needed:
         raise ValueError(
             f"codec_memory is {format.codec_memory} in [format], but this codec needs {needed}"
         )
-    # Whoever joins audio to the start of the music counts on its being fade_s late.
+    # Code that joins audio to the start of the music takes fade_s for the delay.
     if format.fade_frames != config.decoder_lookahead:
         raise ValueError(
-            f"fade_s is {format.fade_s} in [format], but without a cross-fade the audio is "
-            f"{config.decoder_lookahead / format.frame_rate_hz:g} s late: write that"
+            f"fade_s is {format.fade_s} in [format], but this stage delays the audio by "
+            f"{config.decoder_lookahead / format.frame_rate_hz:g} s: set fade_s to that"
         )

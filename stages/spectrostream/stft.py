@@ -1,4 +1,4 @@
-"""Waveform to spectrum and back: the two ends of the codec, without learned weights."""
+"""The transform between waveform and spectrum, without learned weights."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ class Stft:
     Attributes:
         window_samples: length of a frame; the window is a periodic Hann window.
         hop_samples: samples from one frame to the next.
-        fft_samples: length of the transform; frames are filled with zeros on the right.
+        fft_samples: length of the transform; frames are padded with zeros on the right.
     """
 
     window_samples: int
@@ -22,15 +22,16 @@ class Stft:
     fft_samples: int
 
     def forward(self, waveform: jax.Array) -> jax.Array:
-        """Analyses a waveform; what lies beyond its end is taken as zero.
+        """Computes the spectrum of a waveform, which is padded with zeros at its end.
 
         Args:
             waveform: float32 [row, sample, channel].
 
         Returns:
             float32 [row, ceil(sample / hop), bin, 2 * channel]: real and imaginary part of the
-            first channel, then of the next; DC is kept, the Nyquist bin dropped. Source: the
-            SpectroStream spec, section 2.
+            first channel, then of the next; from DC on, without the Nyquist bin.
+
+        Source: the SpectroStream spec, section 2.
         """
         rows, samples, channels = waveform.shape
         frames = -(-samples // self.hop_samples)
@@ -47,13 +48,15 @@ class Stft:
         return jnp.moveaxis(parts.reshape(rows, frames, 2 * channels, -1), 2, 3)
 
     def inverse(self, features: jax.Array) -> jax.Array:
-        """Rebuilds a waveform; its first window is faded in, nothing is cut in front.
+        """Reconstructs a waveform; its first hop is faded in.
 
         Args:
             features: float32 [row, frame, bin, 2 * channel], as `forward` returns them.
 
         Returns:
-            float32 [row, frame * hop, channel]. Source: the SpectroStream spec, section 3.
+            float32 [row, frame * hop, channel].
+
+        Source: the SpectroStream spec, section 3.
         """
         rows, frames, bins, parts = features.shape
         if not frames:
@@ -89,6 +92,6 @@ class Stft:
         power = np.zeros(steps * self.hop_samples, np.float32)
         power[: self.window_samples] = np.square(window)
         overlapped = power.reshape(steps, self.hop_samples).sum(axis=0)
-        # Where a window without overlap is zero, the sample is lost; it stays zero.
+        # Where a window without overlap is zero, the sample cannot be recovered and stays zero.
         safe = np.where(overlapped > 0, overlapped, np.float32(1))
         return window / np.tile(safe, steps)[: self.window_samples]

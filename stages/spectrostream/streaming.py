@@ -1,12 +1,12 @@
-"""The decoder in streaming mode: chunk by chunk, and yet as one endless sequence.
+"""The decoder in streaming mode: chunk by chunk, with the result of one long sequence.
 
-Every layer that looks back is given its last inputs of the chunk before in front of the new ones,
-and what it makes of those is cut off again: the result is that of one long sequence, whatever the
-chunks. Those last inputs are the memory. They are kept as one flat array, so that they can be
-wired as feedback; zeros are the silence before the first frame.
+Every causal layer gets its last inputs of the chunk before in front of the new ones, and the
+outputs for them are cut off again. So the result does not depend on the size of the chunks. The
+memory is those last inputs, as one flat array that can be a feedback edge; zeros are the silence
+before the first frame.
 
-Source: the SpectroStream spec, section 8. It keeps the last *outputs* of transposed convolutions
-where this keeps their last inputs: the same numbers follow, from fewer.
+Source: the SpectroStream spec, section 8. It keeps the last *outputs* of transposed convolutions;
+this keeps their last inputs, which are fewer and give the same numbers.
 """
 
 from __future__ import annotations
@@ -31,20 +31,21 @@ Pasts: TypeAlias = list[jax.Array]
 _Shape: TypeAlias = tuple[int, int, int]
 
 
-class Memory:
-    """How the memory of one stream is laid out: what it has seen, then layer after layer.
+class MemoryLayout:
+    """The layout of a stream's memory: a counter, then one layer after another.
 
-    The first number counts the frames seen so far, up to the lookahead: until then, what the
-    decoder says belongs to no frame and is silenced.
+    The first number counts the frames decoded so far, up to the lookahead. Until then the decoder's
+    output belongs to no frame and is silenced.
 
     Args:
-        config: the measures of the codec.
+        config: the sizes of the codec.
 
     Attributes:
-        inner: shapes [time, bin, channel] of the layers that run on all channels.
-        outer: shapes of the layers that run per group of channels.
-        spectrum: the shape of the STFT frames that still sound into the next chunk.
-        size: how many numbers that are.
+        groups: number of groups of channels.
+        inner: shapes [time, bin, channel] for the layers that process all channels.
+        outer: shapes for the layers that process groups of channels.
+        spectrum: shape of the STFT frames whose windows reach into the next chunk.
+        size: length of the memory.
     """
 
     def __init__(self, config: SpectroStreamConfig) -> None:
@@ -56,11 +57,12 @@ class Memory:
         self.size = 1 + numbers + self.groups * sum(map(math.prod, self.outer))
 
     def unpack(self, memory: jax.Array) -> tuple[jax.Array, Pasts, Pasts, jax.Array]:
-        """Takes a memory, float32 [row, codec_memory], apart.
+        """Splits a memory, float32 [row, codec_memory], into its parts.
 
         Returns:
-            Frames seen [row]; the pasts of the inner layers, those of the outer layers with
-            [group * row, ...], and the spectrum [row, time, bin, feature_channel].
+            Frames decoded so far, [row]; the pasts of the inner layers, [row, ...]; the pasts of
+            the outer layers, [group * row, ...]; and the spectrum, [row, time, bin,
+            feature_channel].
         """
         rows = memory.shape[0]
         outer = [(self.groups, *shape) for shape in self.outer]
@@ -77,7 +79,7 @@ class Memory:
         return memory[:, 0], parts[:count], merged, parts[-1]
 
     def pack(self, seen: jax.Array, inner: Pasts, outer: Pasts, spectrum: jax.Array) -> jax.Array:
-        """Puts a memory together again, as `unpack` takes it apart."""
+        """Joins the parts of a memory; the inverse of `unpack`."""
         rows = seen.shape[0]
         apart = [part.reshape(self.groups, rows, *part.shape[1:]) for part in outer]
         parts = [seen[:, None], *inner, *(jnp.moveaxis(part, 0, 1) for part in apart), spectrum]
@@ -85,7 +87,7 @@ class Memory:
 
 
 def _layer_pasts(config: SpectroStreamConfig) -> tuple[list[_Shape], list[_Shape]]:
-    """Shapes of what the decoder's layers look back on, in the order in which they run."""
+    """Returns the shapes of the last inputs of the inner and the outer layers, in their order."""
     width, bins = config.decoder_width, config.bottom_bins
     inner: list[_Shape] = [(2, bins, width), (2, bins, width)]
     outer: list[_Shape] = []
@@ -100,29 +102,29 @@ def _layer_pasts(config: SpectroStreamConfig) -> tuple[list[_Shape], list[_Shape
 
 
 def _steps_back(unit: UnitShape) -> int:
-    """Earlier inputs that reach into an output step of a unit's first layer."""
+    """Returns how many earlier inputs an output step of a unit's first layer depends on."""
     return -(-unit_taps(unit.stride)[0] // unit.stride[0]) - 1
 
 
-def decode_on(
+def decode_streaming(
     decoder: Decoder,
     stft: Stft,
-    layout: Memory,
+    layout: MemoryLayout,
     embeddings: jax.Array,
     memory: jax.Array,
 ) -> tuple[jax.Array, jax.Array]:
-    """Decodes the frames that follow on those in the memory.
+    """Decodes the next frames of a sequence.
 
     Args:
         decoder: the network.
         stft: turns its features into audio.
-        layout: of the memory.
+        layout: the layout of the memory.
         embeddings: float32 [row, frame, feature].
-        memory: float32 [row, codec_memory], as this function returned it; zeros at first.
+        memory: float32 [row, codec_memory], from the call before; zeros at first.
 
     Returns:
-        Audio, float32 [row, frame * frame_samples, channel], `lookahead` frames late: as many are
-        silent at first. And the memory for the next frames.
+        Audio, float32 [row, frame * frame_samples, channel], delayed by the decoder's lookahead,
+        which is silent at first; and the memory for the next frames.
     """
     seen, inner, outer, spectrum = layout.unpack(memory)
     x, inner = _inner(decoder, embeddings, inner)
@@ -139,7 +141,7 @@ def decode_on(
 
 
 def _inner(decoder: Decoder, embeddings: jax.Array, pasts: Pasts) -> tuple[jax.Array, Pasts]:
-    """The layers that run on all channels."""
+    """Runs the layers that process all channels."""
     x = decoder.input_layer(embeddings[:, :, None])
     x = x.reshape(*x.shape[:2], decoder.bottom_bins, -1)
     units = [decoder.input_layers_residual_unit, *decoder.units[: decoder.joint_levels]]
@@ -147,12 +149,12 @@ def _inner(decoder: Decoder, embeddings: jax.Array, pasts: Pasts) -> tuple[jax.A
 
 
 def _outer(decoder: Decoder, x: jax.Array, pasts: Pasts) -> tuple[jax.Array, Pasts]:
-    """The layers that run per group of channels, row by row as `groups.row_by_row` has it."""
+    """Runs the layers that process groups of channels, row by row; see `groups.row_by_row`."""
 
     def one(row: tuple[jax.Array, Pasts]) -> tuple[jax.Array, Pasts]:
         x, past = row[0][None], iter([part[None] for part in row[1]])
         x, kept = _units(decoder.units[decoder.joint_levels :], x, past)
-        x, last = _go_on(decoder.base_conv_last, nnx.elu(x), next(past))
+        x, last = _run_layer(decoder.base_conv_last, nnx.elu(x), next(past))
         return x[0], [part[0] for part in [*kept, last]]
 
     parts, kept = lax.map(one, (split(x, decoder.splits), pasts))
@@ -165,21 +167,21 @@ def _units(
     kept = []
     for unit in units:
         shortcut = repeat(unit.shortcut(x) if unit.shortcut else x, unit.stride)
-        body, first = _go_on(unit.first, nnx.elu(x), next(pasts), unit.stride[0])
-        body, second = _go_on(unit.second, nnx.elu(body), next(pasts))
+        body, first = _run_layer(unit.first, nnx.elu(x), next(pasts), unit.stride[0])
+        body, second = _run_layer(unit.second, nnx.elu(body), next(pasts))
         x = body + shortcut
         kept += [first, second]
     return x, kept
 
 
-def _go_on(
+def _run_layer(
     layer: Callable[[jax.Array], jax.Array], x: jax.Array, past: jax.Array, stride: int = 1
 ) -> tuple[jax.Array, jax.Array]:
-    """Runs a layer on inputs that follow on its last ones; `stride` outputs belong to an input."""
+    """Runs a layer on its last inputs and new ones; an input step has `stride` output steps."""
     whole = jnp.concatenate([past, x], axis=1)
     return layer(whole)[:, past.shape[1] * stride :], _last(whole, past)
 
 
 def _last(whole: jax.Array, past: jax.Array) -> jax.Array:
-    """As many steps from the end as the past has; there may be none."""
+    """Returns the last steps, as many as the past has; possibly none."""
     return whole[:, whole.shape[1] - past.shape[1] :]

@@ -1,4 +1,4 @@
-"""Prompts to a style embedding by a small network of our own, and embeddings to style tokens."""
+"""A style embedder with random weights, and the quantizer from embeddings to style tokens."""
 
 from soundstage.stages.style.stage import Embed, Quantize
 

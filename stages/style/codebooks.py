@@ -1,4 +1,4 @@
-"""The style quantizer's codebooks, from a file, whole or factored, or random."""
+"""The style quantizer's codebooks: random, or from a file, whole or factored."""
 
 import math
 from collections.abc import Mapping
@@ -17,18 +17,18 @@ from soundstage.stages.weights.sources import closing_source
 
 NAMES = ("embedding", "codebooks")
 CODES, BASIS = "codes", "basis"
-# Random codes longer than this would overshoot in the few dimensions of a toy format.
+# Longer random codes overshoot where an embedding has few dimensions, as in a toy format.
 LONGEST_STEP = 0.5
 
 
 @dataclass(frozen=True)
 class Codebooks:
-    """What the style quantizer has learned.
+    """The codebooks of the style quantizer, loaded.
 
     Attributes:
         codes: float32 [level, code, style_dim].
         digest: SHA-256, as hex digits, over the names and float32 values of the stored arrays.
-        note: where it comes from, for people.
+        note: the source, in words for a report.
     """
 
     codes: np.ndarray
@@ -37,19 +37,19 @@ class Codebooks:
 
 
 def load_codebooks(weights: str, shape: tuple[int, int, int]) -> Codebooks:
-    """Reads or makes the style codebooks.
+    """Reads the style codebooks, or draws random ones.
 
     A file holds them whole, as one array called "embedding" or "codebooks", [level, code,
     style_dim]; or factored, as "codes" [level, code, rank] and "basis" [rank, style_dim], whose
-    product they are: codes that lie in a subspace take rank / style_dim of the room.
+    product they are. Factored ones take rank / style_dim of the space.
 
     Args:
-        weights: as `stages.weights.sources.open_source` reads it.
+        weights: a source of arrays, see `stages.weights.sources.open_source`.
         shape: [level, code, style_dim] of the music format.
 
     Raises:
-        WeightsError: there is no such file; it has none of the arrays, or several; or an array
-            has another shape, no floating type, or NaN or infinity in it.
+        WeightsError: the file does not exist; it has none of the arrays, or several; or an array
+            has another shape or type, or holds NaN or infinity.
     """
     with closing_source(weights) as source:
         if isinstance(source, RandomSource):
@@ -57,14 +57,15 @@ def load_codebooks(weights: str, shape: tuple[int, int, int]) -> Codebooks:
         names = source.names()
         if names is not None and {CODES, BASIS} <= set(names) and not set(NAMES) & set(names):
             return _factored(source, names, shape)
-        found = NAMES[:1] if names is None else tuple(name for name in NAMES if name in names)
-        if len(found) != 1:
+        present = NAMES[:1] if names is None else tuple(name for name in NAMES if name in names)
+        if len(present) != 1:
             raise WeightsError(
-                f"{source.note}: a style quantizer has one array called {' or '.join(NAMES)}, or "
-                f"{CODES} and {BASIS}; this has {', '.join(found or sorted(names or ())) or 'none'}"
+                f"{source.note}: style codebooks are one array called {' or '.join(NAMES)}, or "
+                f"{CODES} and {BASIS}; this file has "
+                f"{', '.join(present or sorted(names or ())) or 'none'}"
             )
-        codes = _read(source, found[0], shape)
-        return Codebooks(codes, arrays_digest({found[0]: codes}), source.note)
+        codes = _read(source, present[0], shape)
+        return Codebooks(codes, arrays_digest({present[0]: codes}), source.note)
 
 
 def _factored(
@@ -74,7 +75,7 @@ def _factored(
     check_shape(source.note, CODES, names[CODES], (*shape[:2], rank))
     codes = _read(source, CODES, (*shape[:2], rank))
     basis = _read(source, BASIS, (rank, shape[2]))
-    # In float64, so that the rounding to float32 is the same whatever computes the product.
+    # In float64, so that the result in float32 is the same on every machine.
     product = np.matmul(codes.astype(np.float64), basis.astype(np.float64)).astype(np.float32)
     return Codebooks(product, arrays_digest({CODES: codes, BASIS: basis}), source.note)
 
@@ -87,16 +88,19 @@ def _read(source: ArraySource, name: str, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def initial_codes(name: str, shape: tuple[int, ...], z: np.ndarray) -> np.ndarray:
-    """Scales random codes so that every level shortens a unit vector a little.
+    """Scales random codes so that every level shortens the residual of a unit vector a little.
 
     Args:
         name: unused; there is one array.
         shape: [level, code, style_dim].
         z: standard normal, float32, of `shape`; overwritten.
+
+    Returns:
+        `z`, scaled.
     """
     levels, codes, width = shape
-    # Of that many random directions the nearest to a given one has about this cosine, so codes
-    # of that length shorten a unit residual most, each level by the same factor.
+    # Among so many random directions, the one nearest to a given direction has about this cosine.
+    # Codes of this length shorten a unit residual most, every level by the same factor.
     step = min(LONGEST_STEP, math.sqrt(2 * math.log(max(2, codes)) / width))
     lengths = step * math.sqrt(1 - step**2) ** np.arange(levels)  # [level]
     z *= (lengths / math.sqrt(width)).astype(np.float32)[:, None, None]

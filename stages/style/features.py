@@ -1,4 +1,4 @@
-"""What can be measured of a prompt without a trained model: letters of a text, mel of a clip."""
+"""Features of prompts that need no trained model: words of a text, mel spectrum of a clip."""
 
 import hashlib
 from collections import Counter
@@ -20,11 +20,11 @@ POWER_FLOOR = 1e-6
 
 
 def grams(text: str) -> Iterator[str]:
-    """The words and character n-grams of a text, each told by its first word which it is.
+    """Yields the words and character n-grams of a text, as "word ..." and "gram ...".
 
-    Letter case and the width of blanks make no difference. The first one is `START`, always.
+    Letter case and the number of blanks make no difference. `START` comes first.
     """
-    # Every text has this one, so that the empty text has a direction too.
+    # Every text has this gram, so that the features of the empty text are not zero.
     yield START
     for word in text.lower().split():
         yield f"word {word}"
@@ -37,11 +37,11 @@ def grams(text: str) -> Iterator[str]:
 def text_features(text: str) -> np.ndarray:
     """Counts the words and character n-grams of a text in hashed buckets.
 
-    Letter case and the width of blanks make no difference; neither does the process, unlike
-    Python's own `hash`.
+    Letter case and the number of blanks make no difference. The hash is the same in every process,
+    unlike Python's `hash`.
 
     Args:
-        text: any string; the empty one is legal.
+        text: any string, also the empty one.
 
     Returns:
         float32 [TEXT_FEATURES]; never all zero.
@@ -58,7 +58,7 @@ def text_features(text: str) -> np.ndarray:
 
 
 def mel_filters(rate_hz: int, fft_samples: int) -> np.ndarray:
-    """Triangular filters, evenly spaced on the mel scale from `LOWEST_HZ` to half the rate.
+    """Makes triangular filters, evenly spaced on the mel scale from `LOWEST_HZ` to half the rate.
 
     Args:
         rate_hz: audio samples per second.
@@ -70,7 +70,7 @@ def mel_filters(rate_hz: int, fft_samples: int) -> np.ndarray:
     top_hz = rate_hz / 2
     lowest_mel, top_mel = (2595 * np.log10(1 + hz / 700) for hz in (LOWEST_HZ, top_hz))
     edges_hz = 700 * (10 ** (np.linspace(lowest_mel, top_mel, MEL_BANDS + 2) / 2595) - 1)
-    # A band narrower than a bin would see nothing: widen it to one bin on either side.
+    # A band narrower than a bin would be empty: widen it to one bin on either side.
     bin_hz = rate_hz / fft_samples
     low_hz = np.minimum(edges_hz[:-2], edges_hz[1:-1] - bin_hz)
     high_hz = np.maximum(edges_hz[2:], edges_hz[1:-1] + bin_hz)
@@ -95,7 +95,7 @@ class ClipFeatures:
 
     @property
     def size(self) -> int:
-        """How many numbers describe a clip."""
+        """Length of a clip's features."""
         return 4 * MEL_BANDS + 4
 
     @cached_property
@@ -104,7 +104,7 @@ class ClipFeatures:
         return mel_filters(self.rate_hz, self.window_samples)
 
     def log_mel(self, clip: np.ndarray) -> np.ndarray:
-        """The loudness of every band over time: log(1 + power / floor), so silence is 0.
+        """Computes the loudness of every band over time: log(1 + power / floor), 0 for silence.
 
         Args:
             clip: float32 [clip_sample]; shorter than one window is padded with silence.
@@ -120,7 +120,7 @@ class ClipFeatures:
         return np.log1p(power @ self.filters / np.float32(POWER_FLOOR))
 
     def __call__(self, clip: np.ndarray) -> np.ndarray:
-        """Describes a clip; a silent one has a description too.
+        """Computes the features of a clip, also of a silent one.
 
         Args:
             clip: float32 [clip_sample], mono, 1.0 = full scale, finite.
@@ -132,7 +132,7 @@ class ClipFeatures:
         rise = np.maximum(np.diff(bands, axis=0, prepend=bands[:1]), 0)  # [window, band]
         onset = rise.mean(axis=1)  # [window]
         level = bands.mean()
-        # The last number is the same for all clips: it gives silence a direction.
+        # The last number is constant, so that the features of silence are not zero.
         pooled = np.array([level, onset.mean(), onset.std(), 1.0], np.float32)
         timbre = bands.mean(axis=0) - level  # [band]
         return np.concatenate(

@@ -1,6 +1,7 @@
-"""Prompts of one stream: when they are refused, and how their embeddings become one."""
+"""The prompts of a stream: checked, embedded one by one, and blended into one embedding."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ import numpy as np
 from soundstage.graph.port import Port
 from soundstage.stages.ports import CLIP_WEIGHTS, PROMPT_CLIPS, PROMPT_TEXTS, TEXT_WEIGHTS
 
-# What every stage that embeds prompts reads.
+# The inputs of every stage that embeds prompts.
 PROMPT_INPUTS: dict[str, Port] = {
     "texts": PROMPT_TEXTS,
     "text_weights": TEXT_WEIGHTS,
@@ -19,7 +20,7 @@ LONGEST_TEXT_CHARACTERS = 10_000
 
 
 def blend(embeddings: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Mixes prompts: the mean of their embeddings, weighted; not normalised again.
+    """Returns the weighted mean of the prompts' embeddings, without normalising it.
 
     Args:
         embeddings: float32 [prompt, style_dim].
@@ -32,44 +33,69 @@ def blend(embeddings: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return (shares[:, None] * embeddings).sum(axis=0).astype(np.float32)
 
 
-def blend_rows(
-    rows: Iterable[tuple[Sequence[str], np.ndarray, np.ndarray, np.ndarray]],
-    embed_text: Callable[[str], np.ndarray],
-    embed_clip: Callable[[np.ndarray], np.ndarray],
-) -> np.ndarray:
-    """Embeds and blends the prompts of every row.
+class PromptEmbedder(ABC):
+    """The common base of the `Embed` stages: a subclass embeds one text or clip, this class blends.
 
-    Args:
-        rows: a stream's values of `PROMPT_INPUTS`, in their order, for every stream.
-        embed_text: text -> float32 [style_dim].
-        embed_clip: float32 [clip_sample] -> float32 [style_dim].
-
-    Returns:
-        float32 [row, style_dim].
-
-    Raises:
-        ValueError: a row's prompts cannot be blended (see `refusal`); names the row.
+    Prompts are embedded one by one, so the embedding of a prompt depends on that prompt alone.
     """
-    blended: list[np.ndarray] = []
-    for row in rows:
-        reason = refusal(dict(zip(PROMPT_INPUTS, row, strict=True)))
+
+    @abstractmethod
+    def embed_text(self, text: str) -> np.ndarray:
+        """Embeds one text as float32 [style_dim]."""
+
+    @abstractmethod
+    def embed_clip(self, clip: np.ndarray) -> np.ndarray:
+        """Embeds one clip, float32 [clip_sample], as float32 [style_dim]."""
+
+    def __call__(
+        self,
+        texts: Sequence[Sequence[str]],
+        text_weights: Sequence[np.ndarray],
+        clips: Sequence[np.ndarray],
+        clip_weights: Sequence[np.ndarray],
+    ) -> dict[str, np.ndarray]:
+        """Embeds and blends the prompts of every row.
+
+        Args:
+            texts: the text prompts of each row.
+            text_weights: float32 [~text] a row.
+            clips: float32 [~clip, clip_sample] a row.
+            clip_weights: float32 [~clip] a row.
+
+        Returns:
+            embedding: float32 [row, style_dim].
+
+        Raises:
+            ValueError: a row's prompts cannot be blended (see `refusal`); names the row.
+        """
+        rows = zip(texts, text_weights, clips, clip_weights, strict=True)
+        return {"embedding": np.stack([self._row(index, *row) for index, row in enumerate(rows)])}
+
+    def _row(
+        self,
+        index: int,
+        texts: Sequence[str],
+        text_weights: np.ndarray,
+        clips: np.ndarray,
+        clip_weights: np.ndarray,
+    ) -> np.ndarray:
+        values = (texts, text_weights, clips, clip_weights)
+        reason = refusal(dict(zip(PROMPT_INPUTS, values, strict=True)))
         if reason:
-            raise ValueError(f"row {len(blended)}: {reason}")
-        texts, text_weights, clips, clip_weights = row
-        embeddings = [embed_text(text) for text in texts] + [embed_clip(clip) for clip in clips]
-        blended.append(blend(np.stack(embeddings), np.concatenate([text_weights, clip_weights])))
-    return np.stack(blended)
+            raise ValueError(f"row {index}: {reason}")
+        embeddings = [*map(self.embed_text, texts), *map(self.embed_clip, clips)]
+        return blend(np.stack(embeddings), np.concatenate([text_weights, clip_weights]))
 
 
 def refusal(values: Mapping[str, Any]) -> str | None:
-    """Says why one stream's prompts cannot be blended.
+    """Returns the reason why one stream's prompts cannot be blended.
 
     Args:
-        values: the stream's value of every input that controls feed, by name.
+        values: the stream's value of every input that is fed by a control, by name.
 
     Returns:
-        One sentence for people, or None when all is well or when another stage feeds an
-        input, which only a call can look at.
+        A sentence for users; None if the prompts are fine, or if another stage feeds an input,
+        whose value only the call can check.
     """
     if any(name not in values for name in PROMPT_INPUTS):
         return None
@@ -81,17 +107,17 @@ def refusal(values: Mapping[str, Any]) -> str | None:
                 f"{len(prompts)} {name} prompts have {len(weights[name])} weights: "
                 "give each prompt one weight"
             )
-    together = np.concatenate([weights["text"], weights["clip"]]).astype(np.float64)
-    if len(together) == 0:
+    all_weights = np.concatenate([weights["text"], weights["clip"]]).astype(np.float64)
+    if len(all_weights) == 0:
         return "there is no prompt: give at least one text or audio prompt"
-    if not np.all(np.isfinite(together)) or np.any(together < 0):
-        return f"prompt weights must be numbers of 0 or more, got {together.tolist()}"
-    if not np.any(together):
+    if not np.all(np.isfinite(all_weights)) or np.any(all_weights < 0):
+        return f"prompt weights must be numbers of 0 or more, got {all_weights.tolist()}"
+    if not np.any(all_weights):
         return "all prompt weights are zero: give at least one prompt a weight above 0"
-    return _unreadable(texts, clips)
+    return _unusable(texts, clips)
 
 
-def _unreadable(texts: Sequence[str], clips: Sequence[np.ndarray]) -> str | None:
+def _unusable(texts: Sequence[str], clips: Sequence[np.ndarray]) -> str | None:
     longest = max((len(text) for text in texts), default=0)
     if longest > LONGEST_TEXT_CHARACTERS:
         return (
@@ -104,5 +130,5 @@ def _unreadable(texts: Sequence[str], clips: Sequence[np.ndarray]) -> str | None
 
 
 def unit(vector: np.ndarray) -> np.ndarray:
-    """The vector at length 1; [style_dim], not zero."""
+    """Scales a vector [style_dim], which must not be zero, to length 1."""
     return vector / np.linalg.norm(vector)

@@ -1,6 +1,5 @@
-"""Turns prompts into style tokens: an embedder with random weights, and the style quantizer."""
+"""The stages from prompts to style tokens: a random embedder, and the style quantizer."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -13,10 +12,10 @@ from soundstage.stages import rvq
 from soundstage.stages.ports import STYLE_EMBEDDING, STYLE_TOKENS
 from soundstage.stages.style.codebooks import load_codebooks
 from soundstage.stages.style.features import TEXT_FEATURES, ClipFeatures, text_features
-from soundstage.stages.style.prompts import PROMPT_INPUTS, blend_rows, refusal, unit
-from soundstage.stages.weights.array_source import arrays_digest
+from soundstage.stages.style.prompts import PROMPT_INPUTS, PromptEmbedder, refusal, unit
+from soundstage.stages.weights.array_source import WeightsError, arrays_digest
 from soundstage.stages.weights.published.missing import lacking
-from soundstage.stages.weights.sources import WeightsError, closing_source
+from soundstage.stages.weights.sources import closing_source
 
 
 @dataclass(frozen=True)
@@ -24,21 +23,21 @@ class EmbedParams:
     """Settings of `Embed`.
 
     Attributes:
-        weights: "random:SEED"; this embedder has no others.
+        weights: "random:SEED"; other weights are refused.
     """
 
     weights: str = "random:0"
 
 
-class Embed:
-    """Places prompts in the style space by random projection of letters and of mel statistics.
+class Embed(PromptEmbedder):
+    """Embeds prompts by random projections of letter counts and of mel statistics.
 
-    It stands in for a trained embedder where none is at hand: equal prompts get equal
-    embeddings and similar ones similar embeddings, but what a prompt means is not known to it,
-    and a text lies nowhere near the audio it describes.
+    A stand-in where no trained embedder is available: equal prompts get equal embeddings, and
+    similar prompts similar ones. It knows no meanings, and a text lies nowhere near the audio that
+    it describes.
 
     Inputs:
-        texts: utf8, a list a row; any text up to `LONGEST_TEXT_CHARACTERS`, the empty one too.
+        texts: utf8, a list a row; any text of up to `LONGEST_TEXT_CHARACTERS`, also the empty one.
         text_weights: float32 [~text] a row, >= 0; one a text.
         clips: float32 [~clip, clip_sample] a row; mono, 1.0 = full scale, at `clip_rate_hz`.
         clip_weights: float32 [~clip] a row, >= 0; one a clip.
@@ -72,23 +71,14 @@ class Embed:
         self.clip_projection = clip  # [feature, style_dim]
         self.weights_digest = arrays_digest({"clip/kernel": clip, "text/kernel": text})
 
-    def __call__(
-        self,
-        texts: Sequence[Sequence[str]],
-        text_weights: Sequence[np.ndarray],
-        clips: Sequence[np.ndarray],
-        clip_weights: Sequence[np.ndarray],
-    ) -> dict[str, np.ndarray]:
-        """Embeds and blends the prompts of every row."""
-        rows = zip(texts, text_weights, clips, clip_weights, strict=True)
-        return {"embedding": blend_rows(rows, self._embed_text, self._embed_clip)}
-
-    def _embed_text(self, text: str) -> np.ndarray:
+    def embed_text(self, text: str) -> np.ndarray:
+        """Embeds one text as float32 [style_dim], at length 1."""
         features = text_features(text)
         used = np.flatnonzero(features)
         return unit((features[used, None] * self.text_projection[used]).sum(axis=0))
 
-    def _embed_clip(self, clip: np.ndarray) -> np.ndarray:
+    def embed_clip(self, clip: np.ndarray) -> np.ndarray:
+        """Embeds one clip, float32 [clip_sample], as float32 [style_dim], at length 1."""
         return unit((self.clip_features(clip)[:, None] * self.clip_projection).sum(axis=0))
 
 
@@ -98,14 +88,14 @@ class QuantizeParams:
 
     Attributes:
         weights: "random:SEED", a safetensors file or folder, or a model's name; the codebooks
-            may be whole or factored, see `style_codebooks.load_codebooks`.
+            may be whole or factored, see `stages.style.codebooks.load_codebooks`.
     """
 
     weights: str = "random:0"
 
 
 class Quantize:
-    """Writes a style embedding as tokens: level by level, the code nearest to what is left.
+    """Writes a style embedding as tokens: level by level, the code nearest to the residual.
 
     Inputs:
         embedding: float32 [row, style_dim].

@@ -1,4 +1,4 @@
-"""The sizes of the towers, as chosen or as a weights file has them."""
+"""The sizes of the towers: chosen, or read from a weights file."""
 
 import re
 from collections.abc import Mapping
@@ -13,13 +13,13 @@ class TowersConfig:
 
     Attributes:
         pieces: subwords of the vocabulary.
-        buckets: rows that hashed words and letter groups share.
-        text_width: numbers a subword or letter group.
+        buckets: rows of the table that hashed words and letter groups share.
+        text_width: width of the embedding of a subword or letter group.
         audio_width: channels of the convolutions.
         blocks: convolution blocks; each halves the number of windows.
-        heads: weighted means that each tower takes over its text or time.
-        hidden: width of each tower's layer behind the means.
-        rank: numbers that each tower ends in.
+        heads: weighted means that each tower takes, over the text or over time.
+        hidden: width of the layer behind the means, in each tower.
+        rank: width of each tower's output.
     """
 
     pieces: int = 1024
@@ -32,29 +32,29 @@ class TowersConfig:
     rank: int = 64
 
 
-# For random weights: as small as is still a network.
+# The sizes of random towers, for tests.
 TINY = TowersConfig(
     pieces=64, buckets=128, text_width=8, audio_width=8, blocks=2, hidden=16, rank=8
 )
 
 
 def config_of(note: str, shapes: Mapping[str, tuple[int, ...]]) -> TowersConfig:
-    """Reads the sizes off the arrays of a weights file.
+    """Derives the sizes from the shapes of a weights file's arrays.
 
     Args:
-        note: what the file is called, for errors.
+        note: the file's name, for errors.
         shapes: the shape of every array by name.
 
     Raises:
-        WeightsError: an array that tells a size is missing or has another number of axes.
+        WeightsError: an array that a size is derived from is missing or has another number of axes.
     """
 
     def size(name: str, axis: int, axes: int) -> int:
         shape = shapes.get(name, ())
         if len(shape) != axes:
             raise WeightsError(
-                f"{note}: no style towers: {name} should have {axes} axes and has "
-                f"{f'shape {shape}' if name in shapes else 'no entry'}; use a file that "
+                f"{note}: no style towers: {name} should have {axes} axes, but "
+                f"{f'has shape {shape}' if name in shapes else 'is missing'}; use a file that "
                 "`python -m soundstage.training.style export` wrote"
             )
         return shape[axis]

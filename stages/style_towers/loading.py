@@ -1,4 +1,4 @@
-"""Style towers with their weights in place, and what a file of them holds."""
+"""Loading of the style towers from a file or a seed."""
 
 import hashlib
 from dataclasses import dataclass, replace
@@ -9,10 +9,11 @@ import numpy as np
 from soundstage.stages.style_towers.config import TINY, config_of
 from soundstage.stages.style_towers.network import StyleTowers
 from soundstage.stages.style_towers.text import HashedWords, SentencePieces, Vocabulary
-from soundstage.stages.weights.array_source import WeightsError, arrays_digest
+from soundstage.stages.weights.array_source import ArraySource, WeightsError, arrays_digest
+from soundstage.stages.weights.modules import load_module
 from soundstage.stages.weights.random_weights import RandomSource
 from soundstage.stages.weights.safetensors_files import SafetensorsSource
-from soundstage.stages.weights.sources import ArraySource, closing_source, load_module
+from soundstage.stages.weights.sources import closing_source
 
 BASIS = "basis/kernel"
 VOCABULARY = "text/vocabulary"
@@ -20,15 +21,15 @@ VOCABULARY = "text/vocabulary"
 
 @dataclass(frozen=True)
 class Towers:
-    """A style model, ready.
+    """A loaded style model.
 
     Attributes:
         module: both towers.
-        vocabulary: cuts texts into subwords.
-        buckets: rows that words and letter groups share.
+        vocabulary: splits texts into subwords.
+        buckets: rows of the table that words and letter groups share.
         basis: float32 [rank, style_dim], orthogonal rows of length 1 unless random.
-        digest: SHA-256, as hex digits, over all of these.
-        note: where they come from, for people.
+        digest: SHA-256, as hex digits, over all weights, the basis and the vocabulary.
+        note: the source, in words for a report.
     """
 
     module: StyleTowers
@@ -40,7 +41,7 @@ class Towers:
 
 
 def load_towers(weights: str, style_dim: int, device: jax.Device) -> Towers:
-    """Reads or makes a style model; a file tells its sizes itself.
+    """Loads a style model, or makes a random one; the sizes follow from the file.
 
     Args:
         weights: "random:SEED", a safetensors file, or a model's name, see
@@ -50,8 +51,8 @@ def load_towers(weights: str, style_dim: int, device: jax.Device) -> Towers:
         device: where the towers run.
 
     Raises:
-        WeightsError: there is no such file, or an array is missing, left over, of another shape
-            or type, or holds NaN or infinity.
+        WeightsError: the file does not exist, or an array is missing, unknown, of another shape or
+            type, or holds NaN or infinity.
     """
     with closing_source(weights) as source:
         shapes = source.names()
@@ -78,7 +79,7 @@ def _vocabulary(source: ArraySource, pieces: int) -> tuple[bytes, Vocabulary]:
     if isinstance(source, RandomSource):
         return b"", HashedWords(pieces)
     if not isinstance(source, SafetensorsSource):
-        raise WeightsError(f"{source.note}: style towers are kept in a .safetensors file")
+        raise WeightsError(f"{source.note}: style towers are read only from a .safetensors file")
     model = source.read_bytes(VOCABULARY)
     vocabulary = SentencePieces(model)
     if vocabulary.size != pieces:

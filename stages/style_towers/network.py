@@ -1,4 +1,4 @@
-"""The two towers.
+"""The two towers: networks that embed texts and audio.
 
 Letters in shapes: B rows, N subwords and letter groups, T windows, W width, R rank.
 """
@@ -11,42 +11,42 @@ from jax.lax import Precision
 from soundstage.stages.style.features import MEL_BANDS
 from soundstage.stages.style_towers.config import TowersConfig
 
-# Brings log-mel numbers, which reach 14 at full scale, near 1.
+# Scales log-mel values, which reach 14 at full scale, to about 1.
 MEL_SCALE = 0.125
-# Added to the scores of places that hold nothing.
+# Added to the scores of unused positions.
 HIDDEN = -1e9
 SHORTEST = 1e-6
 
 
 def unit_rows(x: jax.Array) -> jax.Array:
-    """Vectors at length 1; float32 [..., W]. The zero vector stays zero."""
+    """Scales vectors, float32 [..., W], to length 1; the zero vector stays zero."""
     return x / jnp.maximum(jnp.linalg.norm(x, axis=-1, keepdims=True), SHORTEST)
 
 
 class Pool(nnx.Module):
-    """Several weighted means over a text or over time; it starts with plain means."""
+    """Several weighted means over a text or over time; plain means before training."""
 
     def __init__(self, width: int, heads: int) -> None:
         self.kernel = nnx.Param(jnp.zeros((width, heads)))
 
-    def __call__(self, x: jax.Array, there: jax.Array) -> jax.Array:
-        """Takes the means.
+    def __call__(self, x: jax.Array, used: jax.Array) -> jax.Array:
+        """Computes the means.
 
         Args:
             x: float32 [B, N, W].
-            there: bool [B, N]; places that are not count for nothing.
+            used: bool [B, N]; other positions have weight 0.
 
         Returns:
             float32 [B, heads * W].
         """
         scores = jnp.einsum("bnw,wh->bnh", x, self.kernel[...], precision=Precision.HIGHEST)
-        weights = jax.nn.softmax(jnp.where(there[..., None], scores, HIDDEN), axis=1)
+        weights = jax.nn.softmax(jnp.where(used[..., None], scores, HIDDEN), axis=1)
         means = jnp.einsum("bnh,bnw->bhw", weights, x, precision=Precision.HIGHEST)
         return means.reshape(x.shape[0], -1)
 
 
 class Head(nnx.Module):
-    """From the means to the few numbers that a tower ends in."""
+    """The last layers of a tower: from the means to its output."""
 
     def __init__(self, width: int, config: TowersConfig, rngs: nnx.Rngs) -> None:
         self.norm = nnx.LayerNorm(width, rngs=rngs)
@@ -59,10 +59,10 @@ class Head(nnx.Module):
 
 
 class TextTower(nnx.Module):
-    """A bag of subwords and letter groups, of which the telling ones weigh more."""
+    """The text network: learned weighted means over subwords and letter groups."""
 
     def __init__(self, config: TowersConfig, rngs: nnx.Rngs) -> None:
-        # Rows that training never meets stay nothing, so that an unseen word says nothing.
+        # Near zero, so that words which training never meets change little.
         quiet = nnx.initializers.normal(0.01)
         width = config.text_width
         self.pieces = nnx.Embed(config.pieces, width, embedding_init=quiet, rngs=rngs)
@@ -74,8 +74,8 @@ class TextTower(nnx.Module):
         """Embeds texts.
 
         Args:
-            pieces: int32 [B, N], subwords, -1 = none.
-            grams: int32 [B, N'], buckets of words and letter groups, -1 = none.
+            pieces: int32 [B, N], subwords; -1 = unused.
+            grams: int32 [B, N'], buckets of words and letter groups; -1 = unused.
 
         Returns:
             float32 [B, R], rows of length 1.
@@ -84,8 +84,8 @@ class TextTower(nnx.Module):
             table(jnp.maximum(ids, 0))
             for table, ids in ((self.pieces, pieces), (self.grams, grams))
         ]
-        there = jnp.concatenate([pieces, grams], axis=1) >= 0
-        return self.head(self.pool(jnp.concatenate(rows, axis=1), there))
+        used = jnp.concatenate([pieces, grams], axis=1) >= 0
+        return self.head(self.pool(jnp.concatenate(rows, axis=1), used))
 
 
 class Block(nnx.Module):
@@ -102,7 +102,7 @@ class Block(nnx.Module):
 
 
 class AudioTower(nnx.Module):
-    """Convolutions over the windows of a log-mel spectrogram, then means over time."""
+    """The audio network: convolutions over a log-mel spectrogram, then means over time."""
 
     def __init__(self, config: TowersConfig, rngs: nnx.Rngs) -> None:
         width = config.audio_width
@@ -120,7 +120,7 @@ class AudioTower(nnx.Module):
 
 
 class StyleTowers(nnx.Module):
-    """Both towers; what they give is in the basis' coordinates."""
+    """Both towers; their outputs are coordinates in the basis."""
 
     def __init__(self, config: TowersConfig, rngs: nnx.Rngs) -> None:
         self.text = TextTower(config, rngs)

@@ -1,8 +1,7 @@
-"""The stage that places prompts in the style space."""
+"""The stage that embeds prompts with the style towers."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
@@ -15,7 +14,7 @@ from soundstage.graph.format import Format
 from soundstage.graph.port import Port
 from soundstage.stages.ports import STYLE_EMBEDDING
 from soundstage.stages.style.features import ClipFeatures
-from soundstage.stages.style.prompts import PROMPT_INPUTS, blend_rows, refusal, unit
+from soundstage.stages.style.prompts import PROMPT_INPUTS, PromptEmbedder, refusal, unit
 from soundstage.stages.style_towers.loading import load_towers
 from soundstage.stages.style_towers.text import text_ids
 from soundstage.stages.weights.published.missing import lacking
@@ -36,14 +35,12 @@ class EmbedParams:
     weights: str
 
 
-class Embed:
-    """Places prompts in the style space: texts and audio by a small trained tower each.
-
-    Prompts are embedded one by one, so that what a prompt becomes depends on nothing else.
+class Embed(PromptEmbedder):
+    """Embeds prompts with two small trained networks, one for texts and one for audio.
 
     Inputs:
-        texts: utf8, a list a row; any text up to `style_prompts.LONGEST_TEXT_CHARACTERS`, the
-            empty one too. Letter case makes no difference.
+        texts: utf8, a list a row; any text of up to `LONGEST_TEXT_CHARACTERS`, also the empty one.
+            Letter case makes no difference.
         text_weights: float32 [~text] a row, >= 0; one a text.
         clips: float32 [~clip, clip_sample] a row; mono, 1.0 = full scale, at `clip_rate_hz`.
         clip_weights: float32 [~clip] a row, >= 0; one a clip.
@@ -83,25 +80,16 @@ class Embed:
 
         self._run_text, self._run_audio = run_text, run_audio
 
-    def __call__(
-        self,
-        texts: Sequence[Sequence[str]],
-        text_weights: Sequence[np.ndarray],
-        clips: Sequence[np.ndarray],
-        clip_weights: Sequence[np.ndarray],
-    ) -> dict[str, np.ndarray]:
-        """Embeds and blends the prompts of every row; compiles at the first of each kind."""
-        rows = zip(texts, text_weights, clips, clip_weights, strict=True)
-        return {"embedding": blend_rows(rows, self._embed_text, self._embed_clip)}
-
-    def _embed_text(self, text: str) -> np.ndarray:
+    def embed_text(self, text: str) -> np.ndarray:
+        """Embeds one text as float32 [style_dim], at length 1."""
         ids = jax.device_put(tuple(self.text_ids([text])), self.device)
         return self._widen(self._run_text(self.state, *ids))
 
-    def _embed_clip(self, clip: np.ndarray) -> np.ndarray:
+    def embed_clip(self, clip: np.ndarray) -> np.ndarray:
+        """Embeds one clip, float32 [clip_sample], as float32 [style_dim], at length 1."""
         log_mel = jax.device_put(self.clip_features.log_mel(clip)[None], self.device)
         return self._widen(self._run_audio(self.state, log_mel))
 
     def _widen(self, vector: jax.Array) -> np.ndarray:
-        # A sum in a fixed order; the basis is rounded in its file, so the length is made 1 again.
+        # The sum has a fixed order. The basis is rounded in its file, so the length is not quite 1.
         return unit((np.asarray(vector)[:, None] * self.basis).sum(axis=0))

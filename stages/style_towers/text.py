@@ -1,4 +1,4 @@
-"""Texts as numbers: subwords of a learned vocabulary, and hashed words and letter groups."""
+"""Texts as ids: subwords of a learned vocabulary, and hashed words and letter groups."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -12,17 +12,17 @@ import sentencepiece
 from soundstage.stages.style.features import grams
 from soundstage.stages.weights.array_source import WeightsError
 
-# What is read of a text; what stands behind that makes no difference.
+# The longest texts; the rest of a longer one is ignored.
 MOST_PIECES = 128
 MOST_GRAMS = 512
 
 
 class TextIds(NamedTuple):
-    """Texts as the text tower reads them.
+    """The ids that the text tower reads.
 
     Attributes:
-        pieces: int32 [text, MOST_PIECES], subwords, -1 = none.
-        grams: int32 [text, MOST_GRAMS], buckets of words and letter groups, -1 = none.
+        pieces: int32 [text, MOST_PIECES], subwords; -1 = unused.
+        grams: int32 [text, MOST_GRAMS], buckets of words and letter groups; -1 = unused.
     """
 
     pieces: np.ndarray
@@ -30,10 +30,10 @@ class TextIds(NamedTuple):
 
 
 class Vocabulary(Protocol):
-    """Cuts texts into subwords."""
+    """A vocabulary that splits texts into subwords."""
 
     def pieces(self, text: str) -> list[int]:
-        """The subwords of a normalised text; the empty text may have none."""
+        """Returns the subwords of a normalised text; the empty text may have none."""
         ...
 
 
@@ -44,7 +44,7 @@ class SentencePieces:
         model: a serialised SentencePiece model.
 
     Raises:
-        WeightsError: the bytes are no such model.
+        WeightsError: the bytes are not such a model.
     """
 
     def __init__(self, model: bytes) -> None:
@@ -52,52 +52,52 @@ class SentencePieces:
         try:
             self._processor.LoadFromSerializedProto(model)
         except RuntimeError as error:
-            raise WeightsError(f"the vocabulary is no SentencePiece model ({error})") from error
+            raise WeightsError(f"the vocabulary is not a SentencePiece model ({error})") from error
         self.size = self._processor.GetPieceSize()
 
     def pieces(self, text: str) -> list[int]:
-        """The subwords of a normalised text, in [0, size)."""
+        """Returns the subwords of a normalised text, in [0, size)."""
         return self._processor.EncodeAsIds(text)
 
 
 class HashedWords:
-    """Stands in for a vocabulary where none has been learned: a whole word is a subword.
+    """A stand-in for a learned vocabulary: every word is one subword, numbered by its hash.
 
     Args:
-        size: how many there are.
+        size: the number of subwords.
     """
 
     def __init__(self, size: int) -> None:
         self.size = size
 
     def pieces(self, text: str) -> list[int]:
-        """A number in [0, size) for every word."""
+        """Returns a number in [0, size) for every word."""
         return [crc32(word.encode()) % self.size for word in text.split()]
 
 
 def normal_text(text: str) -> str:
-    """A text without what makes no difference: letter case, blanks, forms of one character.
+    """Normalises letter case, blanks and the forms of characters (NFKC).
 
-    What UTF-8 cannot write (halves of surrogate pairs) becomes a question mark.
+    Lone surrogates, which UTF-8 cannot encode, become question marks.
     """
-    writable = text.encode("utf-8", "replace").decode()
-    return " ".join(unicodedata.normalize("NFKC", writable).lower().split())
+    encodable = text.encode("utf-8", "replace").decode()
+    return " ".join(unicodedata.normalize("NFKC", encodable).lower().split())
 
 
 def text_ids(texts: Sequence[str], vocabulary: Vocabulary, buckets: int) -> TextIds:
-    """Writes texts as the text tower reads them.
+    """Turns texts into the ids that the text tower reads.
 
     Args:
-        texts: any strings; the empty one too.
-        vocabulary: cuts them into subwords.
-        buckets: rows that words and letter groups share.
+        texts: any strings, also the empty one.
+        vocabulary: splits them into subwords.
+        buckets: rows of the table that words and letter groups share.
     """
     pieces = np.full((len(texts), MOST_PIECES), -1, np.int32)
     hashed = np.full((len(texts), MOST_GRAMS), -1, np.int32)
     for row, text in enumerate(map(normal_text, texts)):
-        found = vocabulary.pieces(text)[:MOST_PIECES]
-        pieces[row, : len(found)] = found
-        # Every text has at least one: `grams` starts with a mark of the start.
+        subwords = vocabulary.pieces(text)[:MOST_PIECES]
+        pieces[row, : len(subwords)] = subwords
+        # Never empty: `grams` yields `START` first.
         groups = [crc32(gram.encode()) % buckets for gram in islice(grams(text), MOST_GRAMS)]
         hashed[row, : len(groups)] = groups
     return TextIds(pieces, hashed)

@@ -1,1 +1,1 @@
-"""Our networks held against recordings of the originals."""
+"""Comparison of the networks with recordings of the originals."""

@@ -1,4 +1,4 @@
-"""Our Depthformer as functions from recorded arrays to what should have been recorded."""
+"""The Depthformer as functions from recorded inputs to the outputs to compare."""
 
 from collections.abc import Callable
 from copy import copy
@@ -21,13 +21,13 @@ from soundstage.stages.weights.array_source import ArraySource
 
 
 class Draw(NamedTuple):
-    """How a recorded run chose its tokens.
+    """The sampling settings of a recorded decode.
 
     Attributes:
         weight: guidance weight.
         temperature: 0 = the largest logit.
         top_k: 0 = no cut.
-        seed: of the original's threefry key; None = greedy.
+        seed: seed of the original's threefry key; None = greedy.
     """
 
     weight: float
@@ -37,13 +37,13 @@ class Draw(NamedTuple):
 
 
 class Explained(NamedTuple):
-    """What a recorded run looks like through our network; steps are [frame, level].
+    """Our logits at the steps of a recorded decode, [frame, level].
 
     Attributes:
-        at: [..., K], guided logits at the asked ids.
+        at: [..., K], guided logits of the requested ids.
         top: [..., K], the K largest guided logits.
-        logsumexp: of the guided logits.
-        gap: by how much our best choice beats the recorded one; 0 where they are the same.
+        logsumexp: log-sum-exp of the guided logits.
+        gap: score of our best choice minus that of the recorded one; 0 where they are the same.
     """
 
     at: np.ndarray
@@ -53,7 +53,7 @@ class Explained(NamedTuple):
 
 
 class RecordedDepthformer:
-    """A loaded Depthformer; every method takes and returns NumPy arrays, [row, ...]."""
+    """A loaded Depthformer whose methods take and return NumPy arrays, [row, ...]."""
 
     def __init__(self, model: Depthformer) -> None:
         self.model = model
@@ -67,29 +67,39 @@ class RecordedDepthformer:
 
     @classmethod
     def load(cls, config: DepthformerConfig, source: ArraySource) -> "RecordedDepthformer":
-        """Loads the weights of a source into a network of these sizes."""
+        """Loads a network from a source of arrays."""
         return cls(load_depthformer(config, source, None)[0])
 
     def encode(self, tokens: np.ndarray) -> np.ndarray:
-        """Reads prompts: int [row, S] -> float32 [row, S, width]."""
+        """Encodes prompts: int [row, S] -> float32 [row, S, width]."""
         self._check_tokens("encoder tokens", tokens)
         return np.asarray(self._encode(self._state, jnp.asarray(tokens, jnp.int32)), np.float32)
 
     def forced(
         self, prompts: np.ndarray, targets: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Temporal [row, frame, width]; depth and its norm [row, frame, level, width].
+        """Runs teacher forcing.
+
+        Args:
+            prompts: int [row, S].
+            targets: int [row, step], whole frames.
+
+        Returns:
+            Outputs of the temporal decoder, [row, frame, width], of the depth decoder, and of the
+            last norm, both [row, frame, level, width].
 
         Raises:
-            ValueError: the tokens are no whole frames, out of range, or of other rows.
+            ValueError: the tokens are not whole frames, are out of range, or the rows differ.
         """
         self._check_tokens("encoder tokens", prompts)
         self._check_tokens("decoder tokens", targets)
         if len(prompts) != len(targets):
-            raise ValueError(f"{len(targets)} rows of tokens for {len(prompts)} encoder rows")
+            raise ValueError(
+                f"{len(targets)} rows of decoder tokens, but {len(prompts)} of prompts"
+            )
         if not targets.shape[1] or targets.shape[1] % self.config.num_levels:
             raise ValueError(
-                f"{targets.shape[1]} tokens are no whole frames of {self.config.num_levels} levels"
+                f"{targets.shape[1]} tokens are not whole frames of {self.config.num_levels} levels"
             )
         framed = targets.reshape(len(targets), -1, self.config.num_levels)
         tokens = jnp.asarray(prompts, jnp.int32), jnp.asarray(framed, jnp.int32)
@@ -97,19 +107,19 @@ class RecordedDepthformer:
         return np.asarray(temporal), np.asarray(depth), np.asarray(normed)
 
     def logsumexp(self, normed: np.ndarray) -> np.ndarray:
-        """[row, frame, level, width] -> [row, frame, level]."""
+        """Computes log-sum-exp: [row, frame, level, width] -> [row, frame, level]."""
         return np.asarray(self._logsumexp(self._state, jnp.asarray(normed)))
 
     def own_level_logits(self, normed: np.ndarray) -> np.ndarray:
-        """[row, frame, level, width] -> [row, frame, level, code]."""
+        """Computes own logits: [row, frame, level, width] -> [row, frame, level, code]."""
         return np.asarray(self._own(self._state, jnp.asarray(normed)))
 
     def rounded_otherwise(self, source: ArraySource) -> "RecordedDepthformer":
-        """The same network with other rounding errors, of the size that innocent ones have.
+        """Returns the same network with other rounding errors of the usual size.
 
-        In float32 every weight moves by up to one unit in its last place; measured against
-        float64 on networks of three sizes, results then move as much as float32 is wrong. In
-        bfloat16 it is the network with float32 activations.
+        In float32 every weight changes by up to one unit in its last place. Measured against
+        float64 on networks of three sizes, results then change as much as float32 is wrong. In
+        bfloat16 the other network has float32 activations.
         """
         if self.config.activation_dtype != "float32":
             return RecordedDepthformer.load(
@@ -128,14 +138,17 @@ class RecordedDepthformer:
     def greedy(
         self, prompts: np.ndarray, others: np.ndarray, weights: np.ndarray, frames: int, own: bool
     ) -> np.ndarray:
-        """Decodes greedily with our chunk sampler, int [row, step] of vocabulary ids.
+        """Decodes greedily with the chunk sampler.
 
         Args:
             prompts: int [row, S].
-            others: int [row, S]; what guidance steers away from.
+            others: int [row, S]; the prompts that guidance steers away from.
             weights: float [row], guidance.
             frames: length.
             own: whether each step is restricted to its own level's codes.
+
+        Returns:
+            int [row, step], vocabulary ids.
         """
         self._check_tokens("encoder tokens", prompts)
         alphabet = OwnLevel() if own else WholeVocabulary()
@@ -156,15 +169,15 @@ class RecordedDepthformer:
         row: int,
         head: np.ndarray,
     ) -> Explained:
-        """Recomputes each choice of a run, given the choices before it.
+        """Recomputes each choice of a decode from the recorded choices before it.
 
         Args:
-            prompted: float32 [frame, level, width], forced on `tokens`.
+            prompted: float32 [frame, level, width], teacher-forced on `tokens`.
             unprompted: the same without the style.
             tokens: int [frame, level].
-            ids: int [frame, level, K], whose logits are asked for.
-            draw: how the run chose.
-            row: which row of the original's noise counts.
+            ids: int [frame, level, K]; requests their logits.
+            draw: the decode's sampling settings.
+            row: row of the original's noise that the decode used.
             head: float32 [width, vocabulary].
         """
         steps = tokens.size
@@ -173,15 +186,15 @@ class RecordedDepthformer:
         explained = _explain(*map(jnp.asarray, arrays), jnp.asarray(head), draw, row)
         return Explained(*map(np.asarray, explained))
 
-    def _check_tokens(self, what: str, tokens: np.ndarray) -> None:
+    def _check_tokens(self, name: str, tokens: np.ndarray) -> None:
         if tokens.ndim != 2 or tokens.dtype.kind not in "iu":
-            raise ValueError(f"{what} must be integers [row, token], got {tokens.shape}")
+            raise ValueError(f"{name} must be integers [row, token], got {tokens.shape}")
         if tokens.size and not 0 <= tokens.min() <= tokens.max() < self.config.vocab_size:
-            raise ValueError(f"{what} must be in [0, {self.config.vocab_size})")
+            raise ValueError(f"{name} must be in [0, {self.config.vocab_size})")
 
 
 def _compiled(graph: nnx.GraphDef, function: Callable) -> Callable:
-    """`function(model, ...)` as a compiled function of the model's state."""
+    """Compiles `function(model, ...)` as a function of the model's state."""
     return jax.jit(lambda state, *arrays: function(nnx.merge(graph, state), *arrays))
 
 
@@ -191,7 +204,10 @@ def _forced(model: Depthformer, prompts: jax.Array, targets: jax.Array) -> tuple
 
 
 def _original_keys(seed: int, steps: int) -> np.ndarray:
-    """The key of every step. Source: the Depthformer numerics spec, "Random numbers"."""
+    """Returns the key of every step.
+
+    Source: the Depthformer numerics spec, "Random numbers".
+    """
 
     def step(key: jax.Array, _: None) -> tuple[jax.Array, jax.Array]:
         use, following = jax.random.split(key)
@@ -214,24 +230,24 @@ def _explain(
     row: int,
 ) -> tuple[jax.Array, ...]:
     def frame(steps: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
-        with_style, without, chosen, asked, key = steps
+        with_style, without, chosen, requested, key = steps
         logits = _matmul(with_style, head)
         if draw.weight:
             logits = (1 + draw.weight) * logits - draw.weight * _matmul(without, head)
         scores = _scores(logits, key, draw, row)
-        taken = jnp.take_along_axis(scores, chosen[:, None], axis=-1)[:, 0]
+        chosen_score = jnp.take_along_axis(scores, chosen[:, None], axis=-1)[:, 0]
         return (
-            jnp.take_along_axis(logits, asked, axis=-1),
-            jax.lax.top_k(logits, asked.shape[-1])[0],
+            jnp.take_along_axis(logits, requested, axis=-1),
+            jax.lax.top_k(logits, requested.shape[-1])[0],
             jax.nn.logsumexp(logits, axis=-1),
-            scores.max(axis=-1) - taken,
+            scores.max(axis=-1) - chosen_score,
         )
 
     return jax.lax.map(frame, (prompted, unprompted, tokens, ids, keys))
 
 
 def _scores(logits: jax.Array, keys: jax.Array, draw: Draw, row: int) -> jax.Array:
-    """What the largest of is chosen, [level, vocabulary]."""
+    """Returns the scores, [level, vocabulary], of which the largest is chosen."""
     if draw.seed is None:
         return logits
     warm = logits / draw.temperature

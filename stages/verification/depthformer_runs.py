@@ -1,4 +1,4 @@
-"""Recorded decodes of the Depthformer: which there are, and whether ours are the same."""
+"""Compares our decodes with recorded decodes of the Depthformer."""
 
 import re
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ RUN = re.compile(
     r"|logsumexp)"
 )
 GREEDY = re.compile(r"greedy(?P<own>_own_level)?_w(?P<weight>[\d.]+)(?P<fresh>_fresh)?")
-SHIPPED = "drawn with unsafe_rbg, which promises no equality between machines"
+SHIPPED = "drawn with unsafe_rbg, whose numbers may differ between machines"
 
 
 @dataclass(frozen=True)
@@ -25,13 +25,13 @@ class RecordedDecode:
     """One recorded decode.
 
     Attributes:
-        name: of its tokens' array.
-        past: name of its encoder tokens' array.
-        draw: how it chose.
+        name: name of the array of its tokens.
+        past: name of the array of its encoder tokens.
+        draw: its sampling settings.
         own: whether each step was restricted to its own level's codes.
-        parts: the run's other arrays, by what they hold.
-        special: name of the array that replaces a column of the head; None = none does.
-        column: which.
+        parts: names of the decode's other arrays, by their content.
+        special: name of the array that replaces a column of the head; None = no such array.
+        column: index of that column.
     """
 
     name: str
@@ -43,8 +43,8 @@ class RecordedDecode:
     column: int = 0
 
 
-class Runs:
-    """The comparison of all decodes of a recording."""
+class DecodeCheck:
+    """The comparisons of all decodes of a recording."""
 
     def __init__(
         self,
@@ -61,8 +61,8 @@ class Runs:
         self.tolerances = tolerances
 
     def check(self) -> None:
-        """Compares every decode that is recorded with its tokens."""
-        for decode in self._found():
+        """Compares every decode whose tokens are recorded."""
+        for decode in self._decodes():
             names = [self.keys[name] for name in (decode.name, *decode.parts.values())]
             if decode.past not in self.arrays:
                 self.ledger.skip(names, f"needs {decode.past}")
@@ -71,18 +71,18 @@ class Runs:
                 self._check(decode)
         for name, key in self.keys.items():
             if RUN.fullmatch(name):
-                self.ledger.skip(self.ledger.open([key]), "needs the tokens of its run")
+                self.ledger.skip(self.ledger.open([key]), "needs the tokens of its decode")
 
-    def _found(self) -> list[RecordedDecode]:
-        found = []
+    def _decodes(self) -> list[RecordedDecode]:
+        decodes = []
         for name in self.arrays:
             if match := GREEDY.fullmatch(name):
                 past = f"encoder_tokens{match['fresh'] or ''}"
                 draw = Draw(float(match["weight"]), 0.0, 0, None)
-                found.append(RecordedDecode(name, past, draw, bool(match["own"]), {}))
+                decodes.append(RecordedDecode(name, past, draw, bool(match["own"]), {}))
             elif (match := RUN.fullmatch(name)) and match["part"] == "tokens":
-                found.append(self._run(name, match))
-        return found
+                decodes.append(self._run(name, match))
+        return decodes
 
     def _run(self, name: str, match: re.Match[str]) -> RecordedDecode:
         stem = name.removesuffix("tokens")
@@ -100,8 +100,8 @@ class Runs:
 
     def _check(self, decode: RecordedDecode) -> None:
         for part, reason in (
-            ("steps_run", "an input: how long the original's loop ran"),
-            ("scores", "means nothing after guidance"),
+            ("steps_run", "an input: the number of steps of the original"),
+            ("scores", "not comparable after guidance"),
             ("shipped", SHIPPED),
         ):
             if part in decode.parts:
@@ -111,8 +111,8 @@ class Runs:
             return
         if decode.special is not None and decode.special not in self.arrays:
             names = [decode.name, *decode.parts.values()]
-            left = self.ledger.open([self.keys[name] for name in names])
-            self.ledger.skip(left, f"needs {decode.special}")
+            open_names = self.ledger.open([self.keys[name] for name in names])
+            self.ledger.skip(open_names, f"needs {decode.special}")
             return
         rows = self._rows(decode)
         if rows is None:
@@ -124,13 +124,13 @@ class Runs:
         self._tokens(decode, rows, explained)
 
     def _rows(self, decode: RecordedDecode) -> list[tuple[int, int]] | None:
-        """Per decode that counts, its prompted and its unprompted row; None = they do not pair."""
+        """Returns each decode's prompted and unprompted row; None = the rows are not pairs."""
         count = len(self.arrays[decode.name])
         if not decode.draw.weight:
             return [(row, row) for row in range(count)]
         return None if count % 2 else [(row, row + 1) for row in range(0, count, 2)]
 
-    # ---- step by step, given the recorded tokens
+    # ---- step by step, from the recorded tokens
 
     def _explained(self, decode: RecordedDecode, rows: list[tuple[int, int]]) -> list[Explained]:
         tokens = self.arrays[decode.name]
@@ -142,16 +142,16 @@ class Runs:
         _, _, normed = self.network.forced(prompts, tokens)  # [row, frame, level, width]
         framed = tokens.reshape(normed.shape[:3])
         ids = self._ids(decode, framed.shape[1:], len(rows))
-        found = []
+        explained = []
         for index, (row, other) in enumerate(rows):
             noise_row = row if row < 2 else 0
-            found.append(
+            explained.append(
                 self.network.explain(
                     normed[row], normed[other], framed[row], ids[index], decode.draw, noise_row,
                     head,
                 )
             )  # fmt: skip
-        return found
+        return explained
 
     def _ids(self, decode: RecordedDecode, steps: tuple[int, ...], rows: int) -> np.ndarray:
         name = decode.parts.get("top_ids")
@@ -163,7 +163,7 @@ class Runs:
         return whole.reshape(rows, *steps, -1)
 
     def _values(self, decode: RecordedDecode, explained: list[Explained]) -> None:
-        """Compares recorded guided logits; guidance multiplies rounding by 1 + 2 w at most."""
+        """Compares guided logits; guidance multiplies rounding errors by up to 1 + 2 w."""
         spread = 1 + 2 * decode.draw.weight
         if "logsumexp" in decode.parts:
             recorded = self.arrays[decode.parts["logsumexp"]]
@@ -185,7 +185,7 @@ class Runs:
             self.ledger.skip([self.keys[decode.parts["top_logits"]]], "needs top_ids")
             return
         self.ledger.compare(self.keys[decode.parts["top_logits"]], at, tolerance)
-        # An id belongs among the largest if its logit reaches the last of them but for rounding.
+        # An id is among the largest if its logit reaches the last of them, up to rounding.
         low = ~(at >= top[..., width - 1 :] - 2 * tolerance)
         self.ledger.judge(self.keys[decode.parts["top_ids"]], int(low.sum()), 0)
 
@@ -195,16 +195,16 @@ class Runs:
         self, decode: RecordedDecode, rows: list[tuple[int, int]], explained: list[Explained]
     ) -> None:
         key, recorded = self.keys[decode.name], self.arrays[decode.name]
-        ran = self._ran(decode)
-        behind = int((recorded[:, ran:] != 0).sum())
+        steps = self._steps_run(decode)
+        behind = int((recorded[:, steps:] != 0).sum())
         first = [row for row, _ in rows]
         twins = 0 if not decode.draw.weight else int((recorded[::2] != recorded[1::2]).sum())
-        wrong = behind + twins + self._unexplained(decode, explained, ran)
+        wrong = behind + twins + self._unexplained(decode, explained, steps)
         if decode.draw.seed is not None or decode.special is not None:
-            self._judge(key, wrong, "each step, given the recorded tokens before it")
+            self._judge(key, wrong, "each step, from the recorded tokens before it")
             return
-        ours = self._decoded(decode, rows)[:, :ran]
-        equal = ours == recorded[first, :ran]
+        ours = self._decoded(decode, rows)[:, :steps]
+        equal = ours == recorded[first, :steps]
         if equal.all() and not behind and not twins:
             self._judge(key, 0, "")
         elif self.tolerances.bfloat16:
@@ -212,7 +212,7 @@ class Runs:
             self.ledger.skip([key], f"bfloat16 decodes diverge: {share}")
         elif not decode.own and not wrong:
             step = int(np.argmin(equal.all(axis=0)))
-            self._judge(key, 0, f"a near tie at step {step}; from there on step by step")
+            self._judge(key, 0, f"a near tie at step {step}; compared step by step from there on")
         else:
             step = int(np.argmin(equal.all(axis=0)))
             self._judge(key, max(int((~equal).sum()), wrong), f"the first at step {step}")
@@ -223,19 +223,19 @@ class Runs:
         else:
             self.ledger.judge(key, wrong, 0, note)
 
-    def _ran(self, decode: RecordedDecode) -> int:
+    def _steps_run(self, decode: RecordedDecode) -> int:
         length = self.arrays[decode.name].shape[1]
         if "steps_run" not in decode.parts:
             return length
         return min(int(self.arrays[decode.parts["steps_run"]]), length)
 
-    def _unexplained(self, decode: RecordedDecode, explained: list[Explained], ran: int) -> int:
-        """Steps at which our best choice clearly beats the recorded one."""
+    def _unexplained(self, decode: RecordedDecode, explained: list[Explained], steps: int) -> int:
+        """Counts steps at which our best choice clearly beats the recorded one."""
         spread = 2 * (1 + 2 * decode.draw.weight) / (decode.draw.temperature or 1)
         wrong = 0
         for part in explained:
             tie = spread * self.tolerances.of("logits", part.top)
-            wrong += int((~(part.gap.reshape(-1)[:ran] <= tie)).sum())
+            wrong += int((~(part.gap.reshape(-1)[:steps] <= tie)).sum())
         return wrong
 
     def _decoded(self, decode: RecordedDecode, rows: list[tuple[int, int]]) -> np.ndarray:

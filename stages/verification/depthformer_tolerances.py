@@ -1,4 +1,4 @@
-"""How far two correct Depthformers may differ."""
+"""The differences allowed between two correct Depthformers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,16 +8,16 @@ import numpy as np
 from soundstage.stages.verification.depthformer_network import RecordedDepthformer
 from soundstage.stages.weights.array_source import ArraySource
 
-# What the README of the recording gives for its network, absolute, and the share of that network's
-# largest value that it is; "stream" is between encoder and logits.
+# Tolerances of the README for the recorded network, absolute and as a share of its largest value;
+# "stream" is between encoder and logits.
 FLOORS = {"encoder": 2e-5, "stream": 1e-4, "logits": 2e-4, "logsumexp": 2e-5}
 SHARES = {"encoder": 5e-6, "stream": 2e-5, "logits": 2e-5, "logsumexp": 1.6e-6}
 BFLOAT16_SHARES = {"encoder": 0.05, "stream": 0.25, "logits": 0.25, "logsumexp": 0.05}
 BFLOAT16_RMS = 0.1
-# Both sides of a comparison have errors, and the largest of many is a rare one.
+# Both arrays of a comparison have errors, and the largest of many errors is a rare one.
 FLOAT32_MARGIN, BFLOAT16_MARGIN = 6.0, 3.0
-# However badly conditioned a network is, beyond this a result says nothing: unrelated arrays
-# differ by 1.4 of their root mean square, and by up to twice their largest value.
+# Upper bounds for badly conditioned networks: unrelated arrays differ by 1.4 of their root mean
+# square, and by up to twice their largest value.
 FLOAT32_MOST, BFLOAT16_MOST, BFLOAT16_RMS_MOST = 0.01, 1.2, 0.7
 PSEUDO_FRAMES = 2
 
@@ -26,20 +26,19 @@ PSEUDO_FRAMES = 2
 class Tolerances:
     """The differences allowed, by kind of array.
 
-    In float32, the README's figure, or its share of the largest recorded value. In bfloat16 an
-    innocent change of rounding moves single logits by 0.3 to 1.2 of 10 (the numerics spec, "What
-    the recordings can and cannot catch"), but all of them together by 2 % of their size, where a
-    wrong rule moves them by 20 % and more: so single values are judged by a quarter of the
-    largest, and their root mean square by a tenth.
+    In float32 the tolerance is the README's figure, or its share of the largest recorded value. In
+    bfloat16 a harmless change of rounding moves single logits by 0.3 to 1.2 of 10 (the numerics
+    spec, "What the recordings can and cannot catch") and their root mean square by 2 %. A wrong
+    rule moves the root mean square by 20 % and more. So single values may differ by a quarter of
+    the largest, and the root mean square by a tenth.
 
-    Random networks with wide heads have sharp softmaxes and amplify rounding far beyond that. So
-    the network is also run with other rounding errors, and what they change, times a margin, is
-    allowed too.
+    Random networks with wide heads have sharp softmaxes, which amplify rounding far beyond that. So
+    the network also runs with other rounding errors, and the change, times a margin, is allowed.
 
     Attributes:
         bfloat16: whether activations are bfloat16.
-        changes: per kind, what other rounding changes at most, as a share of the largest value.
-        rms_changes: the same of the root mean squares.
+        changes: per kind, the largest change by other rounding, as a share of the largest value.
+        rms_changes: per kind, the same for root mean squares.
     """
 
     bfloat16: bool
@@ -54,12 +53,14 @@ class Tolerances:
         prompts: np.ndarray | None,
         targets: np.ndarray | None,
     ) -> "Tolerances":
-        """Measures on recorded inputs; without usable ones, only the README's figures hold.
+        """Measures the effect of other rounding on recorded inputs.
+
+        Without usable inputs, only the README's figures apply.
 
         Args:
-            network: ours.
+            network: the network to check.
             source: its weights.
-            prompts: int [row, S].
+            prompts: int [row, S]; None = not recorded.
             targets: int [row, step]; None = pseudo-random ones.
         """
         bfloat16 = network.config.activation_dtype == "bfloat16"
@@ -72,7 +73,7 @@ class Tolerances:
         try:
             ours = _outputs(network, prompts, targets)
         except ValueError:
-            return cls(bfloat16)  # the comparisons that need these inputs will say what is wrong
+            return cls(bfloat16)  # the comparisons that need these inputs report the error
         others = _outputs(network.rounded_otherwise(source), prompts, targets)
         changes, rms_changes = {}, {}
         for kind, array in ours.items():
@@ -82,7 +83,7 @@ class Tolerances:
         return cls(bfloat16, changes, rms_changes)
 
     def of(self, kind: str, recorded: np.ndarray) -> float:
-        """The largest difference allowed in an array of this kind."""
+        """Returns the largest difference allowed in an array of a kind."""
         largest = float(np.abs(recorded).max(initial=0.0))
         change = self.changes.get(kind, 0.0)
         if self.bfloat16:
@@ -92,13 +93,13 @@ class Tolerances:
         return max(FLOORS[kind], min(share, FLOAT32_MOST) * largest)
 
     def rms(self, kind: str) -> float:
-        """The largest root mean square of the difference in bfloat16, as a share."""
+        """Returns the largest relative root mean square of the difference, for bfloat16."""
         change = self.rms_changes.get(kind, 0.0)
         return min(max(BFLOAT16_RMS, BFLOAT16_MARGIN * change), BFLOAT16_RMS_MOST)
 
 
 def rms(array: np.ndarray) -> float:
-    """The root mean square of all elements."""
+    """Returns the root mean square of all elements."""
     return float(np.sqrt(np.mean(np.square(array.astype(np.float64)))))
 
 
@@ -110,7 +111,7 @@ def _outputs(
     return {
         "encoder": network.encode(prompts),
         "stream": temporal,
-        # The logits of every step would take more memory than they tell more.
+        # The last step only: the logits of all steps would take too much memory.
         "logits": step @ network.head,
         "logsumexp": network.logsumexp(normed),
     }

@@ -1,4 +1,4 @@
-"""A folder of recorded arrays, and the ledger of what was compared with them."""
+"""A folder of recorded arrays, and the rows of a report on it."""
 
 import json
 import math
@@ -18,21 +18,21 @@ Status = Literal["ok", "FAIL", "not checked"]
 
 
 class VerifyError(Error):
-    """A folder that cannot be verified at all: a verification that failed, not a bad command."""
+    """A folder that cannot be verified; counts as a failed verification, not as bad input."""
 
     exit_code = 1
 
 
 @dataclass(frozen=True)
 class ArrayVerdict:
-    """One line of the report.
+    """One row of the report.
 
     Attributes:
         name: the array, as FILE/ARRAY without the file's extension.
-        status: "not checked" always has a reason in `note`.
+        status: "ok", "FAIL", or "not checked" with the reason in `note`.
         error: largest absolute difference, or the number of wrong integers; None if not compared.
         tolerance: the largest `error` that is ok; None if not compared.
-        note: for people.
+        note: a remark for users.
     """
 
     name: str
@@ -44,13 +44,13 @@ class ArrayVerdict:
 
 @dataclass(frozen=True)
 class VerificationReport:
-    """What became of every array of a recording.
+    """The result of verifying a recording.
 
     Attributes:
-        folder: the recording.
-        model: which network it records.
-        weights_note: which weights ran.
-        rows: one per array, and a few about the weights.
+        folder: the recording's folder.
+        model: the recorded network.
+        weights_note: the weights that ran.
+        rows: one for each array, and a few on the weights.
         compared: how many recorded arrays were compared with results of the network.
     """
 
@@ -61,21 +61,21 @@ class VerificationReport:
     compared: int
 
     def count(self, status: Status) -> int:
-        """How many rows have this status."""
+        """Returns the number of rows with a status."""
         return sum(row.status == status for row in self.rows)
 
     @property
     def passed(self) -> bool:
-        """Whether results of the network were compared, and all were right."""
+        """Whether at least one array was compared, and no row failed."""
         return self.compared > 0 and self.count("FAIL") == 0
 
 
 @dataclass(frozen=True)
-class Recording:
-    """What a folder holds.
+class OriginalRecording:
+    """The contents of a recording's folder, without the weights.
 
     Attributes:
-        folder: where.
+        folder: the folder.
         config: the parsed config.json.
         arrays: every array of every .npz file by FILE/ARRAY.
     """
@@ -85,24 +85,24 @@ class Recording:
     arrays: Mapping[str, np.ndarray]
 
     @classmethod
-    def read(cls, folder: Path) -> "Recording":
-        """Reads everything but the weights.
+    def read(cls, folder: Path) -> "OriginalRecording":
+        """Reads config.json and all .npz files.
 
         Raises:
             VerifyError: config.json or an .npz file is missing or damaged.
         """
         if not folder.is_dir():
-            raise VerifyError(f"{folder}: no such folder; give one with a recording")
+            raise VerifyError(f"{folder}: no such folder; give a folder with a recording")
         arrays = {}
         for path in sorted(folder.glob("*.npz")):
             arrays.update(_read_npz(path))
         config = read_json(folder / "config.json", "describes the network's sizes")
         if not arrays:
-            raise VerifyError(f"{folder}: nothing recorded: no arrays in any .npz file")
+            raise VerifyError(f"{folder}: nothing recorded: it has no .npz file with arrays")
         return cls(folder, config, arrays)
 
     def report(self, weights_note: str, rows: Iterable[ArrayVerdict]) -> VerificationReport:
-        """Sums up."""
+        """Makes the report from its rows."""
         rows = tuple(rows)
         judged = [row for row in rows if row.name in self.arrays and row.status != "not checked"]
         return VerificationReport(
@@ -110,7 +110,7 @@ class Recording:
         )
 
     def names(self, file: str) -> list[str]:
-        """The names of a file's arrays, without the file."""
+        """Returns the names of a file's arrays, without the file's name."""
         return [name.split("/")[1] for name in self.arrays if name.startswith(f"{file}/")]
 
 
@@ -118,17 +118,17 @@ def read_json(path: Path, purpose: str) -> dict[str, Any]:
     """Reads a JSON object.
 
     Raises:
-        VerifyError: the file is missing, no JSON, or no object.
+        VerifyError: the file is missing, or not a JSON object.
     """
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise VerifyError(f"{path}: missing; it {purpose}") from None
     except (OSError, ValueError) as error:
         raise VerifyError(f"{path}: cannot be read as JSON ({error})") from error
-    if not isinstance(found, dict):
+    if not isinstance(value, dict):
         raise VerifyError(f"{path}: must hold a JSON object")
-    return found
+    return value
 
 
 def _read_npz(path: Path) -> dict[str, np.ndarray]:
@@ -140,8 +140,7 @@ def _read_npz(path: Path) -> dict[str, np.ndarray]:
 
 
 def _plain(array: np.ndarray) -> np.ndarray:
-    # NumPy's file format forgets what bfloat16 is and reads two raw bytes. They are the upper
-    # half of a float32.
+    # NumPy reads bfloat16 as two raw bytes, which are the upper half of a float32.
     if array.dtype.kind == "V" and array.dtype.itemsize == 2:
         return (array.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
     return array
@@ -149,15 +148,15 @@ def _plain(array: np.ndarray) -> np.ndarray:
 
 @dataclass
 class Ledger:
-    """Collects rows, and knows which arrays have none yet.
+    """The rows of a report, collected while arrays are compared.
 
     Attributes:
-        recording: what to compare with.
-        on_row: called with every row as it comes.
-        rows: what has come.
+        recording: the recorded arrays.
+        on_row: called with every row as soon as it exists.
+        rows: the rows so far.
     """
 
-    recording: Recording
+    recording: OriginalRecording
     on_row: Callable[[ArrayVerdict], None]
     rows: list[ArrayVerdict] = field(default_factory=list)
 
@@ -167,58 +166,58 @@ class Ledger:
         self.on_row(row)
 
     def skip(self, names: Iterable[str], reason: str) -> None:
-        """Lists arrays that are not compared."""
+        """Adds a row "not checked" for each of the arrays."""
         for name in names:
             self.add(ArrayVerdict(name, "not checked", note=reason))
 
-    def compare(self, name: str, got: np.ndarray, tolerance: float, note: str = "") -> None:
+    def compare(self, name: str, result: np.ndarray, tolerance: float, note: str = "") -> None:
         """Compares numbers by their largest absolute difference.
 
         Args:
             name: FILE/ARRAY in the recording.
-            got: what our network gives, of the same shape.
+            result: the network's array; another shape than the recorded one fails.
             tolerance: the largest difference that is ok.
-            note: for people.
+            note: a remark for users.
         """
         recorded = self.recording.arrays[name]
-        if self._other_shape(name, got):
+        if self._other_shape(name, result):
             return
-        difference = np.abs(got.astype(np.float64) - recorded.astype(np.float64))
+        difference = np.abs(result.astype(np.float64) - recorded.astype(np.float64))
         error = float(difference.max(initial=0.0))
         # NaN compares as false, so it fails.
         status: Status = "ok" if error <= tolerance else "FAIL"
         if not recorded.size:
-            note = "empty, as it must be"
+            note = "both empty"
         elif math.isnan(error):
             note = "NaN in our result or in the recording"
         self.add(ArrayVerdict(name, status, error, tolerance, note))
 
-    def compare_exactly(self, name: str, got: np.ndarray, note: str = "") -> None:
-        """Compares integers or truth values; the error is the number of wrong ones."""
-        if not self._other_shape(name, got):
-            wrong = got != self.recording.arrays[name]
+    def compare_exactly(self, name: str, result: np.ndarray, note: str = "") -> None:
+        """Compares integers or booleans; the error is the number of different ones."""
+        if not self._other_shape(name, result):
+            wrong = result != self.recording.arrays[name]
             self.judge(name, int(wrong.sum()), 0, note or _where(wrong))
 
     def judge(self, name: str, error: float, tolerance: float, note: str = "") -> None:
-        """Adds a row for an error already measured."""
+        """Adds a row for an error that the caller has measured."""
         status: Status = "ok" if error <= tolerance else "FAIL"
         self.add(ArrayVerdict(name, status, float(error), float(tolerance), note))
 
     def fail(self, names: Iterable[str], reason: str) -> None:
-        """Lists arrays that could not be compared through somebody's fault."""
+        """Adds a row "FAIL" for each of the arrays."""
         for name in names:
             self.add(ArrayVerdict(name, "FAIL", note=reason))
 
     def open(self, names: Iterable[str]) -> list[str]:
-        """Those of these arrays that have no row yet."""
+        """Returns those of the arrays that have no row yet."""
         done = {row.name for row in self.rows}
         return [name for name in names if name not in done]
 
-    def _other_shape(self, name: str, got: np.ndarray) -> bool:
+    def _other_shape(self, name: str, result: np.ndarray) -> bool:
         recorded = self.recording.arrays[name].shape
-        if got.shape != recorded:
-            self.fail([name], f"recorded {list(recorded)}, but our result is {list(got.shape)}")
-        return got.shape != recorded
+        if result.shape != recorded:
+            self.fail([name], f"recorded {list(recorded)}, but our result is {list(result.shape)}")
+        return result.shape != recorded
 
 
 def _where(wrong: np.ndarray) -> str:
@@ -230,7 +229,7 @@ def _where(wrong: np.ndarray) -> str:
 
 @contextmanager
 def guarded(ledger: Ledger, names: Iterable[str]) -> Iterator[None]:
-    """Turns a refusal of recorded inputs into failures of all that should have come of them."""
+    """Fails all open arrays of `names` if the network refuses the inputs that they follow from."""
     try:
         yield
     except (ValueError, TypeError, IndexError, LookupError) as error:

@@ -1,6 +1,6 @@
-"""Compares our SpectroStream with recordings of the original.
+"""Compares SpectroStream with recordings of the original.
 
-Which arrays there are: the SpectroStream fixtures' README. How closely they must agree: the
+The arrays are described in the README of the SpectroStream recordings, the tolerances in the
 SpectroStream spec, section 10.
 """
 
@@ -12,17 +12,17 @@ import numpy as np
 
 from soundstage.stages.spectrostream.codec import Codec, load_codec
 from soundstage.stages.spectrostream.config import SpectroStreamConfig
-from soundstage.stages.verification.recording import Ledger, Recording, VerifyError, guarded
+from soundstage.stages.verification.recording import Ledger, OriginalRecording, VerifyError, guarded
 from soundstage.stages.weights.array_source import ArraySource
 
-# Two correct float32 implementations differ by 1.1e-6 of the largest magnitude.
+# Tolerance as a share of the largest magnitude; two correct implementations differ by 1.1e-6 of it.
 RELATIVE = 1e-5
-# Streaming equals the whole sequence within 5e-7 (decode, on a signal up to 1) and 6e-6 (encode,
-# on embeddings up to 6), which adds to the difference of two implementations.
+# The same for streaming, which adds differences of 5e-7 (decode, of a signal up to 1) and 6e-6
+# (encode, of embeddings up to 6).
 STREAMING = 2e-5
-# Distances closer than this may swap between two correct implementations.
+# Codes whose distances differ by less than this may swap between two correct implementations.
 NEAR_TIE = 1e-3
-# The arrays of the README; one that a recording lacks is listed. "*" stands for its numbers.
+# The arrays that the README lists; "*" stands for numbers or names.
 LAYOUT = {
     "decode": ("codes_K*", "embeddings_K*", "features_K*", "waveform_K*"),
     "decode_short": ("codes", "waveform_*frames", "int16_first_*frames"),
@@ -34,17 +34,17 @@ LAYOUT = {
 }
 
 
-def check(recording: Recording, source: ArraySource, ledger: Ledger) -> None:
-    """Runs the codec on every recorded input and compares.
+def check(recording: OriginalRecording, source: ArraySource, ledger: Ledger) -> None:
+    """Runs the codec on every recorded input and compares the results.
 
     Args:
-        recording: of a SpectroStream.
-        source: its weights, an `ArraySource`.
-        ledger: takes the rows.
+        recording: a recording of a SpectroStream.
+        source: its weights.
+        ledger: collects the rows.
 
     Raises:
         VerifyError: config.json does not describe a codec.
-        WeightsError: the weights do not fit it.
+        WeightsError: the weights do not fit the config.
     """
     try:
         text = (recording.folder / "config.json").read_text(encoding="utf-8")
@@ -53,18 +53,18 @@ def check(recording: Recording, source: ArraySource, ledger: Ledger) -> None:
         raise VerifyError(f"{recording.folder / 'config.json'}: {error}") from error
     codec = load_codec(config, source)[0]
     checker = CodecCheck(recording, ledger, codec, source)
-    checker.lacking()
-    checker.decode()
-    checker.encode()
-    checker.streams()
-    checker.blocks()
+    checker.list_missing()
+    checker.check_decode()
+    checker.check_encode()
+    checker.check_streams()
+    checker.check_blocks()
 
 
 class CodecCheck:
-    """The comparisons, file by file."""
+    """The comparisons of one recording, file by file."""
 
     def __init__(
-        self, recording: Recording, ledger: Ledger, codec: Codec, source: ArraySource
+        self, recording: OriginalRecording, ledger: Ledger, codec: Codec, source: ArraySource
     ) -> None:
         self.arrays = recording.arrays
         self.recording = recording
@@ -74,18 +74,18 @@ class CodecCheck:
         self.books = source.read("quantizer/embedding", shape).astype(np.float64)
         self.block = codec.config.frame_samples
 
-    def lacking(self) -> None:
+    def list_missing(self) -> None:
         """Lists the arrays, or whole files, that the recording lacks."""
-        for file, wanted in LAYOUT.items():
+        for file, patterns in LAYOUT.items():
             names = self.recording.names(file)
-            for pattern in wanted if names else ("*",):
+            for pattern in patterns if names else ("*",):
                 if not fnmatch.filter(names, pattern):
                     self.ledger.skip([f"{file}/{pattern}"], "not in the recording")
 
     # ---- decode.npz, decode_short.npz
 
-    def decode(self) -> None:
-        """Codes to embeddings, features, waveforms and 16-bit samples."""
+    def check_decode(self) -> None:
+        """Compares the results of decoding: embeddings, features, audio and 16-bit samples."""
         for name in self.recording.names("decode"):
             if match := re.fullmatch(r"codes_K(\d+)", name):
                 self._decode_levels(match[1])
@@ -99,12 +99,12 @@ class CodecCheck:
             embeddings = self.codec.dequantize(codes)
             self._close(f"decode/embeddings_K{levels}", embeddings)
             self._features(levels, embeddings)
-            wanted = rf"decode/waveform(_first_(\d+)frames)?_K{levels}"
+            pattern = rf"decode/waveform(_first_(\d+)frames)?_K{levels}"
             for name in self.arrays:
-                if match := re.fullmatch(wanted, name):
+                if match := re.fullmatch(pattern, name):
                     waveform = self.codec.decode(codes)
-                    kept = int(match[2]) * self.block if match[1] else waveform.shape[1]
-                    self._close(name, waveform[:, :kept])
+                    samples = int(match[2]) * self.block if match[1] else waveform.shape[1]
+                    self._close(name, waveform[:, :samples])
 
     def _features(self, levels: str, embeddings: np.ndarray) -> None:
         name, frames = f"decode/features_K{levels}", f"decode/features_frames_K{levels}"
@@ -133,7 +133,9 @@ class CodecCheck:
     def _int16(self, name: str, frames: int, short: np.ndarray | None) -> None:
         codes = self._codes_behind(short)
         if codes is None:
-            self.ledger.skip([name], "needs the decode/codes_K... that decode_short/codes begin")
+            self.ledger.skip(
+                [name], "needs the decode/codes_K... that start with decode_short/codes"
+            )
             return
         waveform = self.codec.decode(codes)[:, : frames * self.block]
         whole = np.round(32767.5 * np.clip(0.5 * waveform.astype(np.float64), -1, 1) - 0.5)
@@ -141,7 +143,7 @@ class CodecCheck:
         self.ledger.compare(name, whole.astype(np.int16), 1.0, "of 32768, gain 0.5")
 
     def _codes_behind(self, short: np.ndarray | None) -> np.ndarray | None:
-        """The codes of decode.npz that decode_short and decode_stream belong to."""
+        """Returns the codes of decode.npz that start with the codes of decode_short."""
         for name, codes in self.arrays.items():
             if name.startswith("decode/codes_K") and short is not None:
                 head = codes[:, : short.shape[1]]
@@ -151,8 +153,8 @@ class CodecCheck:
 
     # ---- encode.npz, encode_odd.npz
 
-    def encode(self) -> None:
-        """Waveforms to STFT features, embeddings and codes."""
+    def check_encode(self) -> None:
+        """Compares the results of encoding: STFT features, embeddings and codes."""
         for file in ("encode", "encode_odd"):
             names = [f"{file}/{name}" for name in self.recording.names(file)]
             waveform = self.arrays.get(f"{file}/waveform")
@@ -179,7 +181,7 @@ class CodecCheck:
             self.ledger.compare_exactly(f"{file}/stft_shape", np.array(features.shape))
 
     def _codes(self, file: str, embeddings: np.ndarray) -> None:
-        """Judges codes by margins: a near tie may go either way, and all later levels with it."""
+        """Compares codes, which may differ from the first near tie of a vector on."""
         name = f"{file}/codes"
         recorded = self.arrays.get(name)
         if recorded is None:
@@ -200,16 +202,16 @@ class CodecCheck:
         first = differ & (np.cumsum(differ, axis=-1) == 1)
         wrong = first & ~(margins <= NEAR_TIE)
         near = int(first.sum() - wrong.sum())
-        note = f"{near} vectors part at a margin under {NEAR_TIE:g}" if near else ""
+        note = f"{near} vectors differ from a margin under {NEAR_TIE:g} on" if near else ""
         self.ledger.judge(name, int(wrong.sum()), 0, note)
         if f"{file}/margins" in self.arrays:
-            # The gap is 2 r (E_i - E_j): an embedding off by 1e-5 moves it by that much.
+            # The margin contains 2 r (E_i - E_j), so an error of the embedding r scales with E.
             scale = float(np.abs(self.books).sum(axis=-1).max())
             largest = float(np.abs(embeddings).max(initial=0.0))
             self.ledger.compare(f"{file}/margins", margins, 4 * RELATIVE * largest * scale)
 
     def _margins(self, codes: np.ndarray, embeddings: np.ndarray) -> np.ndarray:
-        """float64 gap between the two nearest codes at each level, given the codes before it."""
+        """Returns the gaps between the two nearest codes of each level, behind the codes before."""
         residual = embeddings.astype(np.float64)
         gaps = []
         for level in range(codes.shape[-1]):
@@ -233,8 +235,8 @@ class CodecCheck:
 
     # ---- decode_stream.npz, encode_stream.npz
 
-    def streams(self) -> None:
-        """Streaming results against what whole-sequence results say they must be."""
+    def check_streams(self) -> None:
+        """Compares recorded streaming results with our whole-sequence results, delayed."""
         ahead = self.codec.config.decoder_lookahead
         with guarded(self.ledger, self._names_of("decode_stream")):
             wave = self.arrays.get("decode_stream/waveform")
@@ -248,11 +250,11 @@ class CodecCheck:
                 late = np.pad(embeddings, ((0, 0), (1, 0), (0, 0)))[:, : embeddings.shape[1]]
                 self._stream("encode_stream/embeddings", late[:, 1:], 1)
         for file, other in (("decode", "decode/codes_K..."), ("encode", "encode/waveform")):
-            left = self.ledger.open(self._names_of(f"{file}_stream"))
-            self.ledger.skip(left, f"needs {other} to compare with")
+            open_names = self.ledger.open(self._names_of(f"{file}_stream"))
+            self.ledger.skip(open_names, f"needs {other} to compare with")
 
     def _streamed_codes(self, wave: np.ndarray) -> np.ndarray | None:
-        """The codes that fit the streamed length: those of decode_short, else the first."""
+        """Returns the codes of the streamed audio: those behind decode_short, else by length."""
         named = {n: a for n, a in self.arrays.items() if n.startswith("decode/codes_K")}
         behind = self._codes_behind(self.arrays.get("decode_short/codes"))
         candidates = [behind, *named.values()]
@@ -262,15 +264,21 @@ class CodecCheck:
         return None
 
     def _stream(self, name: str, valid: np.ndarray, lead: int) -> None:
-        """A stream is `lead` invalid steps, which do not matter, then the whole sequence."""
+        """Compares a stream: `lead` invalid steps, then the whole sequence.
+
+        Args:
+            name: the recorded array.
+            valid: our whole sequence.
+            lead: number of invalid steps, which are not compared for embeddings.
+        """
         recorded = self.arrays[name]
         mask = f"{name.split('/')[0]}/mask"
         if mask in self.arrays:
-            wanted = np.arange(recorded.shape[1]) >= lead
+            expected = np.arange(recorded.shape[1]) >= lead
             self.ledger.compare_exactly(
-                mask, np.broadcast_to(wanted, recorded.shape[:2]), f"the first {lead} are invalid"
+                mask, np.broadcast_to(expected, recorded.shape[:2]), f"the first {lead} are invalid"
             )
-        # The head is zero for audio; for embeddings the original leaves something unspecified.
+        # The head is zero for audio and unspecified for embeddings.
         head = np.zeros_like(recorded[:, :lead]) if "wave" in name else recorded[:, :lead]
         ours = np.concatenate([head[: len(valid)], valid[: len(head)]], axis=1)
         tolerance = STREAMING * _largest(recorded)
@@ -278,21 +286,21 @@ class CodecCheck:
 
     # ---- blocks.npz
 
-    def blocks(self) -> None:
-        """Every block's output for a short input."""
+    def check_blocks(self) -> None:
+        """Compares every block's output for a short input."""
         self._blocks_of("encoder_in", "enc_", self.codec.encoder_blocks)
         self._blocks_of("decoder_in", "dec_", self.codec.decoder_blocks)
 
     def _blocks_of(
-        self, given: str, prefix: str, run: Callable[[np.ndarray], Mapping[str, np.ndarray]]
+        self, input_name: str, prefix: str, run: Callable[[np.ndarray], Mapping[str, np.ndarray]]
     ) -> None:
         names = [name for name in self._names_of("blocks") if name.startswith(f"blocks/{prefix}")]
-        if f"blocks/{given}" not in self.arrays:
-            self.ledger.skip(names, f"needs blocks/{given}")
+        if f"blocks/{input_name}" not in self.arrays:
+            self.ledger.skip(names, f"needs blocks/{input_name}")
             return
-        self.ledger.skip([f"blocks/{given}"], "an input")
+        self.ledger.skip([f"blocks/{input_name}"], "an input")
         with guarded(self.ledger, names):
-            outputs = run(self.arrays[f"blocks/{given}"])
+            outputs = run(self.arrays[f"blocks/{input_name}"])
             for name, output in outputs.items():
                 self._close(f"blocks/{prefix}{name}", output)
 
@@ -301,14 +309,14 @@ class CodecCheck:
     def _names_of(self, file: str) -> list[str]:
         return [f"{file}/{name}" for name in self.recording.names(file)]
 
-    def _close(self, name: str, got: np.ndarray) -> None:
-        """Compares, if recorded; a recording may keep the first rows only."""
+    def _close(self, name: str, result: np.ndarray) -> None:
+        """Compares an array, if it is recorded; the recording may hold the first rows only."""
         if name not in self.arrays:
             return
         recorded = self.arrays[name]
-        if recorded.shape[1:] == got.shape[1:] and 0 < len(recorded) < len(got):
-            got = got[: len(recorded)]
-        self.ledger.compare(name, got, RELATIVE * _largest(recorded))
+        if recorded.shape[1:] == result.shape[1:] and 0 < len(recorded) < len(result):
+            result = result[: len(recorded)]
+        self.ledger.compare(name, result, RELATIVE * _largest(recorded))
 
 
 def _largest(array: np.ndarray) -> float:

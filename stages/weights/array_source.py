@@ -1,4 +1,4 @@
-"""What every kind of weights file has in common: arrays by name, read one at a time."""
+"""The interface of every source of weights, and the checks that all sources share."""
 
 import hashlib
 from collections.abc import Mapping
@@ -8,18 +8,18 @@ import numpy as np
 
 from soundstage.errors import Error
 
-# Containers that published files put in front of the names of the specs.
+# Containers that published files put in front of the names in the specs.
 CONTAINERS = ("params", "soundstream", "target")
 
 
 class WeightsError(Error, ValueError):
-    """Weights that cannot be used; the message says what, where and what to do."""
+    """Weights that cannot be used."""
 
     exit_code = 5
 
 
 class ArraySource(Protocol):
-    """Learned arrays by published name, read one at a time, so that two copies never exist.
+    """Learned arrays by published name, read one at a time.
 
     Attributes:
         note: where the arrays come from, for people.
@@ -28,14 +28,14 @@ class ArraySource(Protocol):
     note: str
 
     def names(self) -> Mapping[str, tuple[int, ...]] | None:
-        """The shape of every array by bare name; None = any array asked for can be made."""
+        """Returns the shape of every array by bare name; None = the source makes any array."""
         ...
 
     def read(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
         """Reads one array.
 
         Args:
-            name: bare name, as in the specs: slashes between parts, no container in front.
+            name: bare name, as in the specs: parts joined by slashes, without a container.
             shape: the shape that the reader expects.
 
         Returns:
@@ -47,12 +47,12 @@ class ArraySource(Protocol):
         ...
 
     def close(self) -> None:
-        """Lets go of files; reading afterwards is an error."""
+        """Closes the files; the source cannot be read afterwards."""
         ...
 
 
 def bare_name(name: str) -> str:
-    """The name of an array without the containers in front of it.
+    """Returns the name of an array without the containers in front of it.
 
     Source: the SpectroStream spec, section 9, and the Depthformer spec, "T5X checkpoint".
     """
@@ -62,35 +62,35 @@ def bare_name(name: str) -> str:
     return "/".join(parts)
 
 
-def check_shape(where: str, name: str, found: tuple[int, ...], wanted: tuple[int, ...]) -> None:
+def check_shape(where: str, name: str, actual: tuple[int, ...], needed: tuple[int, ...]) -> None:
     """Refuses an array of another shape.
 
     Raises:
         WeightsError: naming the file, the array and both shapes.
     """
-    if tuple(found) != tuple(wanted):
+    if tuple(actual) != tuple(needed):
         raise WeightsError(
-            f"{where}: {name} has shape {tuple(found)}, but this size of the network needs "
-            f"{tuple(wanted)}; use the weights that belong to the size chosen"
+            f"{where}: {name} has shape {tuple(actual)}, but this size of the network needs "
+            f"{tuple(needed)}; use the weights that belong to the size chosen"
         )
 
 
 def check_finite(where: str, name: str, array: np.ndarray) -> None:
-    """Refuses an array with NaN or infinity in it.
+    """Refuses an array that holds NaN or infinity.
 
     Raises:
         WeightsError: naming the file and the array.
     """
-    # The least and the greatest value show NaN and infinity without a copy of the array.
+    # The least and the greatest value are NaN or infinite then, and need no copy of the array.
     if array.size and not (np.isfinite(array.min()) and np.isfinite(array.max())):
         raise WeightsError(f"{where}: {name} holds NaN or infinity; fetch or convert it again")
 
 
 def as_float32(where: str, name: str, array: np.ndarray) -> np.ndarray:
-    """Widens to float32; exact for every type that published weights use.
+    """Widens an array to float32, exactly.
 
     Raises:
-        WeightsError: the array holds no real numbers of at most 32 bits.
+        WeightsError: the array is not float32, bfloat16 or float16.
     """
     if array.dtype.name not in ("float32", "bfloat16", "float16"):
         raise WeightsError(
@@ -100,7 +100,7 @@ def as_float32(where: str, name: str, array: np.ndarray) -> np.ndarray:
 
 
 def arrays_digest(arrays: Mapping[str, np.ndarray]) -> str:
-    """SHA-256, as hex digits, over the sorted names and the bytes of float32 arrays."""
+    """Returns the SHA-256 over the sorted names and the bytes of float32 arrays, in hex digits."""
     digest = hashlib.sha256()
     for name in sorted(arrays):
         digest.update(name.encode())

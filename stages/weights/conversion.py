@@ -1,4 +1,4 @@
-"""Weights in any form to one safetensors file that is mapped into memory instead of decoded."""
+"""Converts weights of any form to one safetensors file, which is mapped into memory to load."""
 
 import json
 import math
@@ -19,18 +19,18 @@ TYPES: Mapping[str, np.dtype] = {
     "float32": np.dtype(np.float32),
     "bfloat16": np.dtype(ml_dtypes.bfloat16),
 }
-# Headers end where arrays may be mapped.
+# Headers are padded to a multiple of this, so that arrays may be mapped.
 ALIGNMENT = 8
 
 
 @dataclass(frozen=True)
 class Conversion:
-    """What a converted file will hold.
+    """The contents of a converted file, before it is written.
 
     Attributes:
         network: "depthformer" or "spectrostream".
-        shapes: of every array by bare name.
-        dtypes: of every array by bare name, keys of `TYPES`.
+        shapes: the shape of every array by bare name.
+        dtypes: the type of every array by bare name, keys of `TYPES`.
     """
 
     network: str
@@ -39,26 +39,26 @@ class Conversion:
 
     @property
     def parameters(self) -> int:
-        """How many numbers there are."""
+        """The number of parameters."""
         return sum(math.prod(shape) for shape in self.shapes.values())
 
     @property
     def data_bytes(self) -> int:
-        """How many bytes the numbers take."""
+        """The size of all arrays."""
         return sum(self._bytes(name) for name in self.shapes)
 
     @property
     def file_bytes(self) -> int:
-        """How many bytes the file takes."""
+        """The size of the file."""
         return len(self._header()) + self.data_bytes
 
     def write(self, source: ArraySource, stream: BinaryIO, on_bytes: Callable[[int], None]) -> None:
         """Writes the file, array by array: memory holds one array at a time.
 
         Args:
-            source: the weights that this was planned for.
-            stream: open for writing, empty.
-            on_bytes: called with the bytes of arrays written so far.
+            source: the weights that this conversion was planned for.
+            stream: an empty file, open for writing.
+            on_bytes: called with the number of bytes of arrays written so far.
 
         Raises:
             WeightsError: an array cannot be read or holds NaN or infinity.
@@ -69,7 +69,7 @@ class Conversion:
             array = source.read(name, shape)
             check_finite(source.note, name, array)
             stored = array.astype(TYPES[self.dtypes[name]], order="C", copy=False)
-            # NumPy has no buffers of bfloat16: its bytes go out as what they are.
+            # NumPy exports no buffers of bfloat16, so the array is written as bytes.
             stream.write(stored.reshape(-1).view(np.uint8).data)
             written += self._bytes(name)
             on_bytes(written)
@@ -91,24 +91,23 @@ class Conversion:
 
 
 def plan_conversion(source: ArraySource, dtype: DType) -> Conversion:
-    """Plans to write a network's weights as one file.
+    """Plans the file that a network's weights are converted to.
 
-    The head of a Depthformer stays float32, because it is used in float32 whatever the type of
-    the activations: a converted network plays the same bytes.
+    The head of a Depthformer stays float32, because the network uses it in float32 whatever the
+    type of the activations: a converted network plays the same bytes.
 
     Args:
-        source: a Depthformer's weights, or SpectroStream's, alone or beside other networks'.
-        dtype: what the network will compute in.
+        source: the weights of a Depthformer or of SpectroStream, alone or beside those of other
+            networks.
+        dtype: the type that the network will compute in.
 
     Raises:
-        WeightsError: these are neither network's weights, or the network does not compute in
-            that type.
+        WeightsError: the source has neither network's weights, or the network does not compute in
+            `dtype`.
     """
     names = source.names()
     if names is None:
-        raise WeightsError(
-            f"{source.note}: these are made when asked for; there is no file of them"
-        )
+        raise WeightsError(f"{source.note}: random weights have no file to convert")
     if {EMBEDDING, USED_EMBEDDING} & names.keys():
         kept = {HEAD, USED_HEAD}
         dtypes = {name: "float32" if name in kept else dtype for name in names}
@@ -116,8 +115,8 @@ def plan_conversion(source: ArraySource, dtype: DType) -> Conversion:
     codec = {name: shape for name, shape in sorted(names.items()) if name.split("/")[0] in PARTS}
     if not codec:
         raise WeightsError(
-            f"{source.note}: neither a Depthformer nor a SpectroStream; nothing else is converted"
+            f"{source.note}: neither a Depthformer nor a SpectroStream; only these are converted"
         )
     if dtype != "float32":
-        raise WeightsError(f"{source.note}: SpectroStream computes in float32; leave --dtype out")
+        raise WeightsError(f"{source.note}: SpectroStream computes in float32; omit --dtype")
     return Conversion("spectrostream", codec, dict.fromkeys(codec, dtype))

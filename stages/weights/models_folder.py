@@ -1,4 +1,4 @@
-"""Where models lie that are meant by their bare names."""
+"""The folder of the models that are named by their bare names."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ import platformdirs
 
 
 def models_folder() -> Path:
-    """Where models are looked up by bare name."""
+    """Returns the folder in which models are looked up by bare name."""
     return platformdirs.user_data_path("soundstage") / "models"
 
 
@@ -19,9 +19,9 @@ def is_model_name(text: str) -> bool:
 
 
 def model_paths(name: str) -> list[Path]:
-    """Every place where a model of this name may lie; the first that exists is used.
+    """Returns every path that a model of this name may have; the first that exists is used.
 
-    A converted model comes first: it is the one that starts fastest.
+    The path of a converted model comes first, because that model loads fastest.
     """
     folder = models_folder()
     return [folder / f"{name}.safetensors", folder / f"{name}.tar", folder / name]

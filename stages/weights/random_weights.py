@@ -1,4 +1,4 @@
-"""Random weights: noise instead of music, for tests and measurements."""
+"""Random weights, for tests and measurements; a network with them makes noise."""
 
 import hashlib
 import math
@@ -8,7 +8,7 @@ import numpy as np
 
 from soundstage.stages.weights.array_source import WeightsError
 
-# Turns standard normal numbers into an array's values: (name, shape, z) -> values.
+# Returns an array's values from standard normal numbers: (name, shape, z) -> values.
 Initial = Callable[[str, tuple[int, ...], np.ndarray], np.ndarray]
 
 
@@ -45,7 +45,7 @@ def default_initial(name: str, shape: tuple[int, ...], z: np.ndarray) -> np.ndar
 
 
 class RandomSource:
-    """Arrays made on demand; each a function of (seed, name, shape) alone.
+    """Random arrays made on demand; each depends only on (seed, name, shape).
 
     Args:
         seed: >= 0.
@@ -60,7 +60,7 @@ class RandomSource:
         self.note = f"random weights, seed {seed}: for tests"
 
     def names(self) -> None:
-        """Any name can be made, so there is no list."""
+        """Returns None: an array of any name can be made."""
         return None
 
     def read(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
@@ -73,4 +73,4 @@ class RandomSource:
         return np.asarray(self.initial(name, shape, z), np.float32)
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Does nothing: no file is open."""

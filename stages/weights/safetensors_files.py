@@ -1,4 +1,4 @@
-"""Arrays in safetensors files: read memory-mapped, written atomically."""
+"""Reads arrays from safetensors files, memory-mapped, and writes such files atomically."""
 
 import os
 import tempfile
@@ -12,26 +12,26 @@ from safetensors.numpy import save_file
 
 from soundstage.stages.weights.array_source import WeightsError, as_float32, bare_name, check_shape
 
-# Parts of SpectroStream that are published as a file each, with or without the part in the names.
+# Parts of SpectroStream, each published as a file. Names in it may or may not start with the part.
 PARTS = ("encoder", "decoder", "quantizer")
 
 
 class SafetensorsSource:
     """One or more safetensors files as one set of arrays.
 
-    The same array may be in two files (a part on its own and inside a full checkpoint): both must
-    then hold the same values.
+    If two files hold the same array (a part of its own and a full checkpoint), the values must be
+    equal.
 
     Args:
-        paths: files, at least one.
+        paths: the files, at least one.
 
     Raises:
-        WeightsError: a file is missing, truncated or no safetensors file.
+        WeightsError: a file is missing, truncated or not a safetensors file.
     """
 
     def __init__(self, paths: list[Path]) -> None:
         self.note = ", ".join(path.name for path in paths)
-        self._places: dict[str, list[tuple[Path, str]]] = {}
+        self._locations: dict[str, list[tuple[Path, str]]] = {}
         self._shapes: dict[str, tuple[int, ...]] = {}
         for path in paths:
             with _opened(path) as file:
@@ -45,37 +45,37 @@ class SafetensorsSource:
             name = f"{path.stem}/{name}"
         known = self._shapes.setdefault(name, shape)
         if known != shape:
-            other = self._places[name][0][0]
+            other = self._locations[name][0][0]
             raise WeightsError(
                 f"{path}: {name} has shape {shape}, but {known} in {other}; keep one of the files"
             )
-        self._places.setdefault(name, []).append((path, stored))
+        self._locations.setdefault(name, []).append((path, stored))
 
     def names(self) -> Mapping[str, tuple[int, ...]]:
-        """The shape of every array by bare name."""
+        """Returns the shape of every array by bare name."""
         return self._shapes
 
     def read(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
         """Reads one array as float32; see `ArraySource.read`."""
-        if name not in self._places:
+        if name not in self._locations:
             raise WeightsError(f"{self.note}: no array called {name}")
         check_shape(self.note, name, self._shapes[name], shape)
-        (path, stored), *others = self._places[name]
+        (path, stored), *others = self._locations[name]
         array = _get(path, stored)
-        for other, also in others:
-            if not np.array_equal(array, _get(other, also)):
+        for other, other_stored in others:
+            if not np.array_equal(array, _get(other, other_stored)):
                 raise WeightsError(f"{name} differs between {path} and {other}; keep one of them")
         return array
 
     def read_bytes(self, name: str) -> bytes:
-        """Reads an array of uint8, [byte], as the bytes that it stands for.
+        """Reads an array of uint8, [byte], as bytes.
 
         Raises:
-            WeightsError: there is no such array, or it is of another type or has several axes.
+            WeightsError: there is no such array, or it has another type or several axes.
         """
-        if name not in self._places:
+        if name not in self._locations:
             raise WeightsError(f"{self.note}: no array called {name}")
-        path, stored = self._places[name][0]
+        path, stored = self._locations[name][0]
         with _opened(path) as file:
             array = file.get_tensor(stored)
         if array.dtype != np.uint8 or array.ndim != 1:
@@ -85,7 +85,7 @@ class SafetensorsSource:
         return array.tobytes()
 
     def close(self) -> None:
-        """Nothing to let go of: a file is open only while an array is read."""
+        """Does nothing: a file is open only while an array is read."""
 
 
 @contextmanager
@@ -100,7 +100,7 @@ def _opened(path: Path) -> Iterator[safetensors.safe_open]:
 
 
 def _get(path: Path, stored: str) -> np.ndarray:
-    # Mapped anew for every array: pages of arrays already read would count as memory in use.
+    # Mapped again for every array, or pages of arrays already read would count as memory in use.
     with _opened(path) as file:
         try:
             return as_float32(str(path), stored, file.get_tensor(stored))
@@ -114,12 +114,12 @@ def write_safetensors(
     """Writes arrays to a safetensors file; the file appears whole or not at all.
 
     Args:
-        arrays: any shapes; float32 for weights of ours.
-        path: where; its folder must exist.
+        arrays: arrays of any shape and type by name; weights are float32.
+        path: the file; its folder must exist.
         metadata: strings kept in the file's header.
 
     Raises:
-        OSError: the folder cannot be written to.
+        OSError: the folder cannot be written.
     """
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     os.close(handle)

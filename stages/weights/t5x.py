@@ -18,15 +18,15 @@ from soundstage.stages.weights.zarr_array import ARRAY_FILE, ZarrArray
 
 # flax's msgpack extension types of an array and of a NumPy scalar.
 ARRAY_EXTENSION, SCALAR_EXTENSION = 1, 3
-# Far above any index (34 kB at size A), far below what hurts.
+# Far above any index (34 kB at size A), far below a size that exhausts memory.
 MOST_INDEX_BYTES = 1 << 30
 
 
 class T5xSource:
-    """The parameters of a T5X checkpoint; optimizer state is left alone.
+    """The parameters of a T5X checkpoint; optimizer state is skipped.
 
     Args:
-        path: a folder or a `.tar`, with the checkpoint at its top level or in its only folder.
+        path: a folder or a `.tar` with the checkpoint at its top level or in its only folder.
 
     Raises:
         WeightsError: not a T5X checkpoint, damaged, or an array of its index is missing.
@@ -47,7 +47,7 @@ class T5xSource:
         self._prefix = _checkpoint_folder(paths)
         if self._prefix is None:
             raise WeightsError(
-                f"{self.path}: no T5X checkpoint (no file called {INDEX}, no {TARGET}* folders)"
+                f"{self.path}: not a T5X checkpoint (no file called {INDEX}, no {TARGET}* folders)"
             )
         self._chunks: dict[str, set[str]] = {}
         for path in paths:
@@ -89,7 +89,7 @@ class T5xSource:
         return ZarrArray.parse(where, self._members.read(f"{self._prefix}{folder}/{ARRAY_FILE}"))
 
     def names(self) -> Mapping[str, tuple[int, ...]]:
-        """The shape of every parameter by bare name."""
+        """Returns the shape of every parameter by bare name."""
         inline = {name: array.shape for name, array in self._inline.items()}
         return inline | {name: array.shape for name, array in self._arrays.items()}
 
@@ -110,7 +110,7 @@ class T5xSource:
         header = self._arrays[name]
         keys = []
         for key in header.chunk_keys():
-            # zarr reads a missing chunk as fill values: silently wrong weights.
+            # zarr reads a missing chunk as fill values: wrong weights without an error.
             if key not in self._chunks[folder]:
                 raise WeightsError(f"{where} lacks chunk {key}; fetch the checkpoint again")
             keys.append(key)
@@ -135,22 +135,22 @@ class T5xSource:
 
 
 def is_t5x(path: Path) -> bool:
-    """Whether a path looks like a T5X checkpoint: any `.tar`, or a folder with one inside."""
+    """Whether a path looks like a T5X checkpoint: any `.tar`, or a folder that holds one."""
     if path.is_file():
         return path.suffix == ".tar"
     return _checkpoint_folder(FolderMembers(path).paths()) is not None
 
 
 def _checkpoint_folder(paths: set[str]) -> str | None:
-    """The prefix of the checkpoint's files: "", or "FOLDER/" if one folder alone holds one."""
+    """Returns the prefix of the checkpoint's files: "" or "FOLDER/"; None = none or several."""
     prefixes = ["", *sorted({f"{path.split('/')[0]}/" for path in paths if "/" in path})]
-    found = [
+    matches = [
         prefix
         for prefix in prefixes
         if f"{prefix}{INDEX}" in paths
         or any(path.startswith(f"{prefix}{TARGET}") for path in paths)
     ]
-    return found[0] if len(found) == 1 else None
+    return matches[0] if len(matches) == 1 else None
 
 
 def _name_of(folder: str) -> str:
@@ -158,23 +158,23 @@ def _name_of(folder: str) -> str:
 
 
 def _leaves(tree: dict[Any, Any], prefix: str) -> list[tuple[str, Any]]:
-    """The leaves of the index: arrays, or the zarr specs of arrays beside it."""
-    found = []
+    """Returns the leaves of the index by name: arrays, or specs of the zarr arrays beside it."""
+    leaves = []
     for key, value in tree.items():
         name = f"{prefix}{key}"
         if isinstance(value, dict) and "driver" not in value:
-            found += _leaves(value, f"{name}/")
+            leaves += _leaves(value, f"{name}/")
         else:
-            found.append((name, value))
-    return found
+            leaves.append((name, value))
+    return leaves
 
 
 def _extension(code: int, content: bytes) -> np.ndarray | None:
-    """One inline array or scalar of the index, in flax's msgpack encoding."""
+    """Decodes an inline array or scalar of the index from flax's msgpack encoding."""
     if code not in (ARRAY_EXTENSION, SCALAR_EXTENSION):
         return None
     shape, dtype, values = msgpack.unpackb(content)
-    # Optimizer state may hold any type; only parameters are ever looked at.
+    # Optimizer state may hold any type; only parameters are read.
     if dtype not in ("float32", "float16", "bfloat16", "float64", "int32", "int64"):
         return None
     return np.frombuffer(values, np.dtype(dtype)).reshape(shape)

@@ -1,6 +1,6 @@
-"""The files of a checkpoint, in a folder or in a tar archive.
+"""The files of a T5X checkpoint, in a folder or in a tar archive.
 
-Members of a tar are read where they lie: nothing is unpacked, so no name in an archive can reach
+Members of a tar are read in place. Nothing is unpacked, so no name in an archive becomes a path on
 the disk.
 """
 
@@ -16,18 +16,18 @@ TARGET = "target."
 
 
 class Members(Protocol):
-    """The files of a checkpoint by path relative to it, wherever they lie."""
+    """The files of a checkpoint, by path relative to the checkpoint."""
 
     def paths(self) -> set[str]:
-        """Every file's path, slashes between parts."""
+        """Returns the path of every file, its parts joined by slashes."""
         ...
 
     def read(self, path: str) -> bytes:
-        """One file's bytes."""
+        """Reads one file."""
         ...
 
     def close(self) -> None:
-        """Lets go of the archive."""
+        """Closes the archive, if there is one."""
         ...
 
 
@@ -38,8 +38,8 @@ class FolderMembers:
         self.folder = folder
 
     def paths(self) -> set[str]:
-        """The path of every file of a checkpoint, here or in the only folder here."""
-        # Only what can belong to a checkpoint, one folder deep: a user may point at a large tree.
+        """Returns the path of every file of a checkpoint, in the folder or one folder below."""
+        # Limited to files of checkpoints, because the folder may hold a large tree of others.
         patterns = (INDEX, f"*/{INDEX}", f"{TARGET}*/**/*", f"*/{TARGET}*/**/*")
         return {
             path.relative_to(self.folder).as_posix()
@@ -49,19 +49,19 @@ class FolderMembers:
         }
 
     def read(self, path: str) -> bytes:
-        """One file's bytes."""
+        """Reads one file."""
         return (self.folder / path).read_bytes()
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Does nothing: a file is open only while it is read."""
 
 
 class TarMembers:
     """The files of an uncompressed tar archive, read in place.
 
     Raises:
-        WeightsError: the archive is truncated, or has members that a checkpoint has no use for:
-            links, devices, sparse files, paths that leave the archive, sizes beyond its own.
+        WeightsError: the archive is truncated, or has a member that no checkpoint has: a link, a
+            device, a sparse file, a path that leaves the archive, a size beyond the archive's own.
     """
 
     def __init__(self, path: Path) -> None:
@@ -71,7 +71,7 @@ class TarMembers:
                 self._archive = opened.enter_context(tarfile.open(path, mode="r:"))
                 self._members = self._checked()
             except (OSError, EOFError, tarfile.TarError) as error:
-                raise WeightsError(f"{path}: no complete tar archive ({error})") from error
+                raise WeightsError(f"{path}: not a complete tar archive ({error})") from error
             self._opened = opened.pop_all()
 
     def _checked(self) -> dict[str, tarfile.TarInfo]:
@@ -84,21 +84,21 @@ class TarMembers:
             if member.isdir():
                 continue
             if not member.isreg() or member.issparse():
-                raise WeightsError(f"{self.path}: member {member.name!r} is no plain file")
+                raise WeightsError(f"{self.path}: member {member.name!r} is not a plain file")
             if member.size < 0 or member.offset_data + member.size > size:
                 raise WeightsError(f"{self.path}: member {member.name!r} is cut off")
             members[str(name)] = member
         return members
 
     def paths(self) -> set[str]:
-        """Every file's path in the archive."""
+        """Returns the path of every file in the archive."""
         return set(self._members)
 
     def read(self, path: str) -> bytes:
-        """One file's bytes."""
+        """Reads one file."""
         file = self._archive.extractfile(self._members[path])
         if file is None:
-            raise WeightsError(f"{self.path}: {path} is no plain file")
+            raise WeightsError(f"{self.path}: {path} is not a plain file")
         with file:
             return file.read()
 

@@ -1,4 +1,4 @@
-"""One zarr v2 array: what its header says, and its chunks unpacked to no more than that."""
+"""The header of a zarr v2 array, and its chunks, unpacked to no more than the header allows."""
 
 import json
 import math
@@ -11,29 +11,29 @@ import numpy as np
 from soundstage.stages.weights.array_source import WeightsError
 
 ARRAY_FILE = ".zarray"
-# Far above any real array (31 million numbers) and chunk (64 MiB), far below what hurts.
+# Far above any real array (31 million numbers) and chunk (64 MiB), far below exhausting memory.
 MOST_ELEMENTS = 1 << 31
 MOST_CHUNK_ELEMENTS = 1 << 29
-# What zlib calls a stream with either header, found by itself.
+# zlib's code for a stream with a gzip or a zlib header.
 EITHER_HEADER = 32 + zlib.MAX_WBITS
-# Where a blosc chunk says how many bytes it unpacks to.
+# The bytes of a blosc chunk that hold its unpacked size.
 BLOSC_SIZE = slice(4, 8)
 
 
 class ZarrArray:
-    """What a `.zarray` file says of shape and chunks.
+    """The shape and the chunks of a zarr array, from its `.zarray` file.
 
     Args:
         where: the array's folder, for errors.
         header: the parsed file.
 
     Attributes:
-        shape: of the array.
-        chunks: of every chunk; those at the upper edges reach over.
+        shape: the array's shape.
+        chunks: the shape of every chunk; chunks at the upper edges extend beyond the array.
 
     Raises:
         KeyError, TypeError, ValueError: the header is damaged.
-        WeightsError: its sizes are absurd.
+        WeightsError: its sizes are impossible.
     """
 
     def __init__(self, where: str, header: dict[str, object]) -> None:
@@ -46,7 +46,7 @@ class ZarrArray:
         self._compressor = compressor.get("id") if isinstance(compressor, dict) else None
         if not self._is_sane():
             raise WeightsError(
-                f"{where}: shape {self.shape} in chunks {self.chunks} makes no sense"
+                f"{where}: shape {self.shape} in chunks {self.chunks} is impossible; fetch it again"
             )
 
     def _is_sane(self) -> bool:
@@ -60,10 +60,10 @@ class ZarrArray:
 
     @classmethod
     def parse(cls, where: str, content: bytes) -> "ZarrArray":
-        """Reads a zarr v2 header.
+        """Parses a zarr v2 header.
 
         Raises:
-            WeightsError: it is damaged, or its sizes are absurd.
+            WeightsError: the header is damaged, or its sizes are impossible.
         """
         try:
             return cls(where, json.loads(content))
@@ -73,27 +73,27 @@ class ZarrArray:
             raise WeightsError(f"{where}/{ARRAY_FILE} is damaged ({error!r})") from error
 
     def chunk_keys(self) -> Iterator[str]:
-        """The file name of every chunk of the array, one after the other."""
+        """Yields the file name of every chunk of the array."""
         counts = [-(-size // chunk) for size, chunk in zip(self.shape, self.chunks, strict=True)]
         if not counts:
             yield "0"
             return
-        for place in _places(counts):
-            yield self._separator.join(str(index) for index in place)
+        for index in _grid(counts):
+            yield self._separator.join(str(i) for i in index)
 
     def plain_header(self) -> bytes:
-        """The header for chunks as `unpacked` gives them."""
+        """Returns the header that fits chunks as `unpacked` returns them."""
         inflated = self._compressor in ("gzip", "zlib")
         return json.dumps(self._header | ({"compressor": None} if inflated else {})).encode()
 
     def unpacked(self, key: str, content: bytes) -> bytes:
-        """A chunk's bytes without their compression, where that is gzip or zlib.
+        """Unpacks a chunk that is compressed with gzip or zlib.
 
-        Other compressors' bytes come back as they are, if they do not claim to hold more than a
-        chunk can.
+        A chunk of another compressor is returned as it is, unless its header states more bytes
+        than a chunk holds.
 
         Raises:
-            WeightsError: they are damaged, or unpack to more than a chunk holds.
+            WeightsError: the chunk is damaged, or unpacks to more bytes than a chunk holds.
         """
         most = math.prod(self.chunks) * _item_bytes(self._header["dtype"])
         if self._compressor in ("gzip", "zlib"):
@@ -106,7 +106,7 @@ class ZarrArray:
     def _inflated(self, key: str, content: bytes, most: int) -> bytes:
         stream = zlib.decompressobj(EITHER_HEADER)
         try:
-            # One byte more than there may be: a small chunk can be made to unpack to terabytes.
+            # At most one byte too many: a small chunk can be made to unpack to terabytes.
             plain = stream.decompress(content, most + 1)
         except zlib.error as error:
             raise WeightsError(
@@ -138,10 +138,10 @@ def _item_bytes(dtype: object) -> int:
         )
 
 
-def _places(counts: list[int]) -> Iterator[tuple[int, ...]]:
-    """Every index of a grid; nothing is listed, for a header may claim any number of chunks."""
+def _grid(counts: list[int]) -> Iterator[tuple[int, ...]]:
+    """Yields every index of a grid, without a list: a header may state any number of chunks."""
     if len(counts) == 1:
         yield from ((index,) for index in range(counts[0]))
         return
     for index in range(counts[0]):
-        yield from ((index, *rest) for rest in _places(counts[1:]))
+        yield from ((index, *rest) for rest in _grid(counts[1:]))

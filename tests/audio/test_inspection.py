@@ -1,4 +1,4 @@
-"""Inspection measures what is there; plots show it."""
+"""Inspection of audio files: levels, silences, provenance and plots."""
 
 import builtins
 import dataclasses
@@ -24,7 +24,7 @@ def sine(seconds: float, rate_hz: int, pitch_hz: float, level: float) -> np.ndar
     return (level * np.sin(2 * np.pi * pitch_hz * times)).astype(np.float32)[:, None]
 
 
-def test_levels_of_a_known_sine(tmp_path):
+def test_levels_of_a_sine_are_exact(tmp_path):
     soundfile.write(tmp_path / "a.wav", sine(3.0, 48_000, 480, 0.5), 48_000, subtype="FLOAT")
     facts = inspect(tmp_path / "a.wav")
     assert (facts.container, facts.encoding) == ("WAV", "FLOAT")
@@ -46,24 +46,24 @@ def test_clipped_and_damaged_samples_are_counted(tmp_path):
     assert facts.peak_dbfs == pytest.approx(6.02, abs=0.01)
 
 
-def test_silent_stretches_are_found_across_blocks(tmp_path):
+def test_silences_are_found_across_blocks(tmp_path):
     audio = np.tile(sine(20.0, 8_000, 100, 0.5), 2)
     audio[8_000 : 8_000 * 2] = 0  # 1 s
-    audio[8_000 * 5 : 8_000 * 5 + 2_000] = 0  # 0.25 s: a breath
+    audio[8_000 * 5 : 8_000 * 5 + 2_000] = 0  # 0.25 s: too short
     audio[8_000 * 13 :] = 1e-4  # the rest, over more than one block
     soundfile.write(tmp_path / "a.wav", audio, 8_000, subtype="FLOAT")
     facts = inspect(tmp_path / "a.wav")
     assert np.allclose(facts.silences, [(1.0, 2.0), (13.0, 20.0)], atol=0.051)
 
 
-def test_digital_silence_has_no_level(tmp_path):
+def test_digital_silence_has_the_level_minus_infinity(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.zeros((8_000, 2)), 8_000)
     facts = inspect(tmp_path / "a.wav")
     assert facts.peak_dbfs == facts.rms_dbfs == -np.inf
     assert facts.silences == ((0.0, 1.0),)
 
 
-def test_our_files_say_what_made_them(tmp_path):
+def test_file_of_soundstage_has_its_provenance(tmp_path):
     with open_writer(tmp_path / "a.ogg", 48_000, 2, RECORD) as writer:
         writer.write(np.tile(sine(1.0, 48_000, 480, 0.5), 2))
     facts = inspect(tmp_path / "a.ogg")
@@ -73,7 +73,7 @@ def test_our_files_say_what_made_them(tmp_path):
     assert NOISE in text
 
 
-def test_a_damaged_record_does_not_hide_the_audio(tmp_path):
+def test_file_with_a_damaged_record_is_inspected(tmp_path):
     with soundfile.SoundFile(tmp_path / "a.flac", "w", 8_000, 1) as stream:
         stream.comment = '{"soundstage": 99}'
         stream.write(np.zeros(8_000))
@@ -83,14 +83,14 @@ def test_a_damaged_record_does_not_hide_the_audio(tmp_path):
     assert "schema 99" in facts.lines()[-1]
 
 
-def test_what_cannot_be_read_is_refused(tmp_path):
+def test_file_that_is_not_audio_is_refused(tmp_path):
     (tmp_path / "a.wav").write_bytes(b"no audio")
     with pytest.raises(InputError):
         inspect(tmp_path / "a.wav")
 
 
 @pytest.mark.parametrize("pitch_hz", [55.0, 440.0, 3_520.0, 18_000.0])
-def test_a_sine_shows_at_its_pitch_and_level(tmp_path, pitch_hz):
+def test_spectrogram_shows_a_sine_at_its_pitch_and_level(tmp_path, pitch_hz):
     soundfile.write(tmp_path / "a.wav", sine(4.0, 48_000, pitch_hz, 0.5), 48_000)
     with open_audio(tmp_path / "a.wav") as source:
         reduced = picture(source)
@@ -105,7 +105,7 @@ def test_a_sine_shows_at_its_pitch_and_level(tmp_path, pitch_hz):
     assert reduced.low.min() == pytest.approx(-0.5, abs=1e-3)
 
 
-def test_events_show_at_their_times(tmp_path):
+def test_waveform_and_spectrogram_show_events_at_their_times(tmp_path):
     audio = np.zeros((48_000 * 10, 2), np.float32)
     audio[48_000 * 7 : 48_000 * 7 + 4_800] = sine(0.1, 48_000, 1_000, 0.8)
     soundfile.write(tmp_path / "a.wav", audio, 48_000)
@@ -113,15 +113,15 @@ def test_events_show_at_their_times(tmp_path):
         reduced = picture(source)
     loud = np.flatnonzero(reduced.high[:, 0] > 0.5) / len(reduced.high) * 10
     assert 6.98 < loud.min() < loud.max() < 7.12
-    heard = np.flatnonzero(reduced.level_db.max(axis=0) > -20) / reduced.level_db.shape[1] * 10
-    assert 6.9 < heard.min() < heard.max() < 7.2
+    times = np.flatnonzero(reduced.level_db.max(axis=0) > -20) / reduced.level_db.shape[1] * 10
+    assert 6.9 < times.min() < times.max() < 7.2
     assert reduced.level_db[:, 0].max() == pytest.approx(SILENCE_DB)
 
 
 @pytest.mark.parametrize(
     ("samples", "channels", "rate_hz"), [(1, 1, 8_000), (200, 6, 1_000), (96_000, 2, 48_000)]
 )
-def test_a_plot_is_a_png(tmp_path, samples, channels, rate_hz):
+def test_plot_writes_a_png(tmp_path, samples, channels, rate_hz):
     rng = np.random.default_rng(0)
     record = dataclasses.replace(RECORD, prompts=(TextPrompt("\U0001f3b9 $\\frac{ $ " * 20),))
     with open_writer(tmp_path / "a.wav", rate_hz, channels, record) as writer:
@@ -132,13 +132,13 @@ def test_a_plot_is_a_png(tmp_path, samples, channels, rate_hz):
     assert content.endswith(b"IEND\xaeB`\x82")
 
 
-def test_a_plot_of_nothing_leaves_no_file(tmp_path):
+def test_plot_of_a_missing_file_leaves_no_png(tmp_path):
     with pytest.raises(InputError):
         plot(tmp_path / "none.wav", tmp_path / "a.png")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_without_matplotlib_the_message_says_what_to_install(tmp_path, monkeypatch):
+def test_plot_without_matplotlib_is_refused_with_the_install_command(tmp_path, monkeypatch):
     real = builtins.__import__
 
     def without_matplotlib(name, *rest):

@@ -1,4 +1,4 @@
-"""Provenance survives every format, whatever the prompts hold."""
+"""Provenance: records in the tags of every format, with any prompts."""
 
 import dataclasses
 import hashlib
@@ -65,7 +65,7 @@ def written_and_read(folder, suffix: str, record: Provenance) -> Provenance | No
     ],
     ids=["empty", "control", "unicode", "syntax", "10 000 letters", "10 000 emoji"],
 )
-def test_every_format_carries_every_prompt(tmp_path, suffix, text):
+def test_every_format_stores_every_prompt(tmp_path, suffix, text):
     record = with_prompt(text)
     assert written_and_read(tmp_path, suffix, record) == record
 
@@ -75,13 +75,13 @@ def test_every_format_carries_every_prompt(tmp_path, suffix, text):
     max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(text=st.text(max_size=200), weight=st.floats(0, 100), seed=st.integers(0, 2**63 - 1))
-def test_every_format_carries_any_record(tmp_path, suffix, text, weight, seed):
+def test_every_format_stores_any_record(tmp_path, suffix, text, weight, seed):
     record = dataclasses.replace(RECORD, prompts=(TextPrompt(text, weight),), seeds=(seed,))
     assert written_and_read(tmp_path, suffix, record) == record
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
-def test_players_show_title_and_software(tmp_path, suffix):
+def test_title_and_software_are_in_the_tags(tmp_path, suffix):
     written_and_read(tmp_path, suffix, with_prompt("Füße \U0001f3b9"))
     with soundfile.SoundFile(tmp_path / f"a.{suffix}") as stream:
         assert stream.title == f"Füße \U0001f3b9 (0.25) [{NOISE}]"
@@ -89,27 +89,27 @@ def test_players_show_title_and_software(tmp_path, suffix):
 
 
 @given(text=st.text(alphabet=st.characters(), max_size=400))
-def test_a_title_is_one_short_printable_line(text):
+def test_title_is_one_short_printable_line(text):
     title = with_prompt(text).title
     assert title.isprintable()
     assert len(title) <= 200
     assert NOISE in title
 
 
-def test_music_is_not_called_noise():
+def test_only_a_record_of_random_weights_is_called_noise():
     music = dataclasses.replace(RECORD, random_weights=False)
     assert music.title == "warm ambient pads + jazz trio (0.5) + ref.wav (2)"
     assert NOISE not in "\n".join(music.lines())
     assert NOISE in "\n".join(RECORD.lines())
 
 
-def test_the_record_is_one_line_of_ascii():
+def test_record_is_one_line_of_ascii():
     text = with_prompt("ü\n\U0001f3b9").to_json()
     assert text.isascii()
     assert text.isprintable()
 
 
-def test_an_audio_prompt_is_named_without_its_folder(tmp_path):
+def test_audio_prompt_is_named_without_its_folder(tmp_path):
     path = tmp_path / "ref.wav"
     path.write_bytes(b"sound")
     prompt = AudioPrompt.of(path, 0.5)
@@ -120,11 +120,11 @@ def test_an_audio_prompt_is_named_without_its_folder(tmp_path):
 
 
 @pytest.mark.parametrize("comment", ["", "Ripped by hand", "{", "[1, 2]", '{"a": 1}', "7"])
-def test_somebody_elses_comment_is_no_record(comment):
+def test_comment_that_is_not_a_record_is_ignored(comment):
     assert from_comment(comment) is None
 
 
 @pytest.mark.parametrize("change", [{"soundstage": 2}, {"seeds": "seven"}, {"prompts": [{}]}])
-def test_a_damaged_or_newer_record_is_an_error(change):
+def test_damaged_or_newer_record_raises_value_error(change):
     with pytest.raises(ValueError, match=r"schema|seeds|prompts"):
         from_comment(json.dumps({**json.loads(RECORD.to_json()), **change}))

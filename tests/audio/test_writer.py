@@ -1,4 +1,4 @@
-"""Audio files and pipes: what is written reads back, whole or not at all."""
+"""Audio files and pipes: written audio is read back; a failure leaves no file."""
 
 import io
 import os
@@ -63,7 +63,7 @@ def only(folder: Path) -> list[str]:
         ("WAV", None, 0.51 / 2**15),
     ],
 )
-def test_what_is_written_reads_back(tmp_path, suffix, encoding, tolerance, channels):
+def test_written_audio_is_read_back(tmp_path, suffix, encoding, tolerance, channels):
     audio = music(3.0, channels)
     path = tmp_path / f"out.{suffix}"
     with open_writer(
@@ -71,7 +71,7 @@ def test_what_is_written_reads_back(tmp_path, suffix, encoding, tolerance, chann
     ) as writer:
         for block in np.array_split(audio, 7):
             writer.write(block)
-        assert only(tmp_path) != [path.name], "the name is taken only when the file is whole"
+        assert only(tmp_path) != [path.name], "the file appears only when it is complete"
     assert writer.samples == len(audio)
     assert writer.clipped_samples == 0
     assert only(tmp_path) == [path.name]
@@ -81,7 +81,7 @@ def test_what_is_written_reads_back(tmp_path, suffix, encoding, tolerance, chann
 
 
 @pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3"])
-def test_one_huge_block_is_as_good_as_many(tmp_path, suffix):
+def test_one_large_block_gives_the_audio_of_many_small_ones(tmp_path, suffix):
     audio = music(20.0)
     for name, parts in (("one", 1), ("many", 40)):
         with open_writer(tmp_path / f"{name}.{suffix}", RATE_HZ, 2) as writer:
@@ -89,11 +89,11 @@ def test_one_huge_block_is_as_good_as_many(tmp_path, suffix):
                 writer.write(block)
     one, many = (read_audio(tmp_path / f"{name}.{suffix}", RATE_HZ, 2) for name in ("one", "many"))
     assert one.shape == many.shape
-    # Vorbis looks ahead only as far as the block goes, so its choices may differ.
+    # Vorbis looks ahead to the end of a block, so that its choices depend on the blocks.
     assert np.abs(one - many).max() <= (0.05 if suffix == "ogg" else 0.0)
 
 
-def test_an_odd_number_of_bytes_is_padded(tmp_path):
+def test_odd_number_of_bytes_is_padded(tmp_path):
     path = tmp_path / "out.wav"
     with open_writer(path, RATE_HZ, 1, encoding="pcm24") as writer:
         writer.write(music(1.0, 1)[:1_001])
@@ -103,7 +103,7 @@ def test_an_odd_number_of_bytes_is_padded(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3"])
-def test_an_empty_block_changes_nothing(tmp_path, suffix):
+def test_empty_block_changes_nothing(tmp_path, suffix):
     path = tmp_path / f"out.{suffix}"
     with open_writer(path, RATE_HZ, 2) as writer:
         writer.write(np.zeros((0, 2), np.float32))
@@ -112,7 +112,7 @@ def test_an_empty_block_changes_nothing(tmp_path, suffix):
 
 
 @pytest.mark.parametrize("suffix", ["wav", "flac"])
-def test_what_exceeds_full_scale_is_cut_and_counted(tmp_path, suffix):
+def test_samples_beyond_full_scale_are_clipped_and_counted(tmp_path, suffix):
     audio = np.array([[0.5, -1.0], [1.0, 1.25], [-7.0, 0.0]], np.float32)
     with open_writer(tmp_path / f"out.{suffix}", RATE_HZ, 2) as writer:
         writer.write(audio)
@@ -121,7 +121,7 @@ def test_what_exceeds_full_scale_is_cut_and_counted(tmp_path, suffix):
     assert np.abs(back - np.clip(audio, -1, 1)).max() < 1e-4
 
 
-def test_float_files_keep_what_exceeds_full_scale(tmp_path):
+def test_float_file_keeps_samples_beyond_full_scale(tmp_path):
     audio = np.array([[0.5, -3.0]], np.float32)
     with open_writer(tmp_path / "out.wav", RATE_HZ, 2, encoding="float32") as writer:
         writer.write(audio)
@@ -131,7 +131,7 @@ def test_float_files_keep_what_exceeds_full_scale(tmp_path):
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf])
 @pytest.mark.parametrize("suffix", ["wav", "mp3"])
-def test_numbers_that_are_no_audio_leave_no_file(tmp_path, suffix, wrong):
+def test_sample_that_is_not_finite_leaves_no_file(tmp_path, suffix, wrong):
     audio = music(0.1)
     audio[17, 1] = wrong
     with pytest.raises(StageError, match="sample 4817 is not a finite") as caught:
@@ -145,7 +145,7 @@ def test_numbers_that_are_no_audio_leave_no_file(tmp_path, suffix, wrong):
     [np.zeros((4, 2)), np.zeros((4, 1), np.float32), np.zeros(4, np.float32)],
     ids=["float64", "mono", "flat"],
 )
-def test_other_shapes_and_dtypes_are_refused(tmp_path, block):
+def test_block_of_another_shape_or_dtype_is_refused(tmp_path, block):
     with (
         pytest.raises(TypeError, match="block must be float32"),
         open_writer(tmp_path / "out.wav", RATE_HZ, 2) as writer,
@@ -154,24 +154,24 @@ def test_other_shapes_and_dtypes_are_refused(tmp_path, block):
 
 
 @pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3"])
-@pytest.mark.parametrize("fault", [RuntimeError, KeyboardInterrupt, SystemExit])
-def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path, capfd, suffix, fault):
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, SystemExit])
+def test_exception_leaves_the_old_file_and_nothing_else(tmp_path, capfd, suffix, error):
     path = tmp_path / f"out.{suffix}"
     path.write_bytes(b"precious")
 
     def interrupted():
         with open_writer(path, RATE_HZ, 2) as writer:
             writer.write(music(1.0))
-            raise fault
+            raise error
 
-    with pytest.raises(fault):
+    with pytest.raises(error):
         interrupted()
     assert only(tmp_path) == [path.name]
     assert path.read_bytes() == b"precious"
     assert capfd.readouterr().err == ""
 
 
-def test_a_replaced_file_keeps_its_permissions_and_its_link(tmp_path):
+def test_replaced_file_keeps_its_permissions_and_its_link(tmp_path):
     real, link = tmp_path / "real.wav", tmp_path / "link.wav"
     real.write_bytes(b"old")
     real.chmod(0o640)
@@ -194,7 +194,7 @@ def test_a_replaced_file_keeps_its_permissions_and_its_link(tmp_path):
         ("n" * 300 + ".wav", "cannot be written"),
     ],
 )
-def test_places_that_cannot_be_written_to(tmp_path, name, reason):
+def test_path_that_cannot_be_written_is_refused_at_once(tmp_path, name, reason):
     (tmp_path / "folder.wav").mkdir()
     (tmp_path / "file.txt").touch()
     before = only(tmp_path)
@@ -202,14 +202,14 @@ def test_places_that_cannot_be_written_to(tmp_path, name, reason):
         pytest.raises(OutputError, match=reason) as caught,
         open_writer(tmp_path / name, 48_000, 2),
     ):
-        pytest.fail("nothing must be made before the place is known to be good")
+        pytest.fail("the path must be refused before the block runs")
     assert caught.value.exit_code == 6
     assert "\n" not in str(caught.value)
     assert only(tmp_path) == before
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
-def test_a_device_is_no_file(tmp_path):
+def test_device_is_refused(tmp_path):
     (tmp_path / "out.wav").symlink_to("/dev/full")
     with (
         pytest.raises(OutputError, match="not an ordinary file"),
@@ -219,13 +219,13 @@ def test_a_device_is_no_file(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root writes anywhere")
-def test_a_folder_without_permission(tmp_path):
+def test_folder_without_permission_is_refused(tmp_path):
     tmp_path.chmod(0o500)
     with pytest.raises(OutputError), open_writer(tmp_path / "out.wav", RATE_HZ, 2):
         pytest.fail("the folder must be refused")
 
 
-def test_a_disk_without_room_is_known_before_the_start(tmp_path):
+def test_disk_without_room_is_refused_before_the_first_block(tmp_path):
     with (
         pytest.raises(OutputError, match="make room"),
         open_writer(tmp_path / "out.wav", RATE_HZ, 2, total_samples=1 << 50),
@@ -237,7 +237,7 @@ def test_a_disk_without_room_is_known_before_the_start(tmp_path):
 @pytest.mark.parametrize(
     ("name", "encoding"), [("a.ogg", "pcm16"), ("a.flac", "float32"), ("a.wav", "pcm8")]
 )
-def test_encodings_that_a_format_lacks(tmp_path, name, encoding):
+def test_encoding_that_a_format_lacks_is_refused(tmp_path, name, encoding):
     with (
         pytest.raises(OutputError, match="does not fit"),
         open_writer(tmp_path / name, RATE_HZ, 2, encoding=encoding),
@@ -245,7 +245,7 @@ def test_encodings_that_a_format_lacks(tmp_path, name, encoding):
         pytest.fail("the encoding must be refused")
 
 
-def test_a_rate_that_a_format_lacks(tmp_path):
+def test_sample_rate_that_a_format_lacks_is_refused(tmp_path):
     with (
         pytest.raises(OutputError, match=r"use \.wav"),
         open_writer(tmp_path / "a.mp3", 96_000, 2),
@@ -256,7 +256,7 @@ def test_a_rate_that_a_format_lacks(tmp_path):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")
 @pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3"])
-def test_a_disk_that_fills_up_leaves_no_file(tmp_path, suffix):
+def test_disk_that_fills_up_leaves_no_file(tmp_path, suffix):
     script = """
 import resource, sys
 import numpy as np
@@ -271,10 +271,10 @@ try:
 except OutputError as error:
     sys.exit(f"refused: {error}")
 """
-    done = run(script, str(tmp_path / f"out.{suffix}"))
-    assert done.returncode == 1
-    assert done.stderr.decode().startswith("refused: "), done.stderr
-    assert len(done.stderr.decode().splitlines()) == 1
+    process = run(script, str(tmp_path / f"out.{suffix}"))
+    assert process.returncode == 1
+    assert process.stderr.decode().startswith("refused: "), process.stderr
+    assert len(process.stderr.decode().splitlines()) == 1
     assert only(tmp_path) == []
 
 
@@ -284,18 +284,18 @@ def run(script: str, *arguments: str) -> subprocess.CompletedProcess:
 
 
 @pytest.mark.parametrize("total", ["144000", "unknown"])
-def test_a_pipe_carries_a_wav(total):
-    done = run(PIPE_SCRIPT, "3", total)
-    assert done.returncode == 0
-    audio, rate_hz = soundfile.read(io.BytesIO(done.stdout))
+def test_pipe_gets_a_wav(total):
+    process = run(PIPE_SCRIPT, "3", total)
+    assert process.returncode == 0
+    audio, rate_hz = soundfile.read(io.BytesIO(process.stdout))
     assert rate_hz == RATE_HZ
     assert audio.shape == (144_000, 2)
     assert np.abs(audio - 0.25).max() == 0
-    riff_bytes = struct.unpack("<I", done.stdout[4:8])[0]
-    assert riff_bytes == (0xFFFFFFFF if total == "unknown" else len(done.stdout) - 8)
+    riff_bytes = struct.unpack("<I", process.stdout[4:8])[0]
+    assert riff_bytes == (0xFFFFFFFF if total == "unknown" else len(process.stdout) - 8)
 
 
-def test_a_reader_that_leaves_ends_the_writing_quietly():
+def test_closed_pipe_ends_the_block_without_an_error():
     command = [sys.executable, "-c", PIPE_SCRIPT, "1000000", "unknown"]
     with subprocess.Popen(
         command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -304,40 +304,40 @@ def test_a_reader_that_leaves_ends_the_writing_quietly():
         assert process.stderr is not None
         assert process.stdout.read(12)[8:] == b"WAVE"
         process.stdout.close()
-        complaint = process.stderr.read().decode()
+        messages = process.stderr.read().decode()
         assert process.wait(timeout=30) == 0
-    assert complaint.startswith("wrote ")
-    assert len(complaint.splitlines()) == 1
+    assert messages.startswith("wrote ")
+    assert len(messages.splitlines()) == 1
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
-def test_a_terminal_is_refused():
+def test_terminal_is_refused():
     import pty
 
     parent, child = pty.openpty()
     command = [sys.executable, "-c", PIPE_SCRIPT, "1", "unknown"]
-    done = subprocess.run(
+    process = subprocess.run(
         command, cwd=REPOSITORY, stdout=child, stderr=subprocess.PIPE, timeout=60, check=False
     )
     os.close(child)
     os.close(parent)
-    assert "OutputError: standard output is a terminal" in done.stderr.decode()
+    assert "OutputError: standard output is a terminal" in process.stderr.decode()
 
 
-def test_more_than_4_gb_becomes_rf64(tmp_path):
+def test_more_than_4_gb_is_written_as_rf64(tmp_path):
     samples = 1_500_000_000
     header = io.BytesIO()
     WavEncoder(header, RATE_HZ, 2, "pcm16", {"ICMT": "long"}, samples)
     path = tmp_path / "long.wav"
     path.write_bytes(header.getvalue())
-    os.truncate(path, len(header.getvalue()) + samples * 4)  # a hole: takes no room
+    os.truncate(path, len(header.getvalue()) + samples * 4)  # sparse: takes no disk space
     assert soundfile.info(path).frames == samples
     facts = read_facts(path)
     assert facts.missing_bytes == 0
     assert facts.tags == {"ICMT": "long"}
 
 
-def test_only_the_blocks_own_fault_comes_through(tmp_path):
+def test_replacing_passes_an_oserror_of_its_block_through(tmp_path):
     with pytest.raises(ConnectionError), replacing(tmp_path / "state.bin"):
         raise ConnectionError
     assert only(tmp_path) == []

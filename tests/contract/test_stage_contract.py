@@ -1,6 +1,7 @@
-"""What every stage promises, tried on every stage class there is under `stages`.
+"""The contract of stages, tested on every stage class under `stages`.
 
-Run as a script, it prints the digest of every stage's outputs: the fresh process of the test.
+Run as a script, this file prints the digests of all stages' outputs, for the test that compares
+them with those of a new process.
 """
 
 import hashlib
@@ -31,36 +32,39 @@ from soundstage.stages.bandcodec.codec import memory_size
 from soundstage.stages.bandcodec.measures import MEASURES
 from soundstage.stages.context import Pack
 from soundstage.stages.spectrostream.config import TINY
-from soundstage.stages.spectrostream.streaming import Memory
+from soundstage.stages.spectrostream.streaming import MemoryLayout
 
 ROOT = Path(__file__).parents[2]
 FORMAT = Format(
-    chunk_s=0.24, context_s=0.48, style_dim=32, clip_s=0.5, codec_memory=Memory(TINY).size
+    chunk_s=0.24, context_s=0.48, style_dim=32, clip_s=0.5, codec_memory=MemoryLayout(TINY).size
 )
 MUSICCOCA = str(ROOT / "tests" / "golden" / "musiccoca")
 
-# Settings for the contract: small sizes, random weights, or small files where a stage has none.
-# A stage with `Params` must be here.
+# Params of every stage that has `Params`: small sizes and random weights; small files for a stage
+# without random weights.
 PARAMS: dict[str, dict[str, Any]] = {
-    "stages.bandcodec.stage:DecodeOn": {"weights": "random:0"},
+    "stages.bandcodec.stage:DecodeStreaming": {"weights": "random:0"},
     "stages.bandcodec.stage:Encode": {"weights": "random:0"},
-    "stages.bandcodec.stage:EncodeOn": {"weights": "random:0"},
+    "stages.bandcodec.stage:EncodeStreaming": {"weights": "random:0"},
     "stages.depthformer.stage:Sample": {"weights": "random:0", "size": "tiny"},
     "stages.musiccoca.embed:Embed": {"weights": MUSICCOCA, "mapper": True},
     "stages.musiccoca.quantize:Quantize": {"weights": MUSICCOCA},
     "stages.spectrostream.stage:Decode": {"weights": "random:0", "size": "tiny"},
-    "stages.spectrostream.stage:DecodeOn": {"weights": "random:0", "size": "tiny"},
+    "stages.spectrostream.stage:DecodeStreaming": {"weights": "random:0", "size": "tiny"},
     "stages.spectrostream.stage:Encode": {"weights": "random:0", "size": "tiny"},
-    "stages.spectrostream.stage:EncodeOn": {"weights": "random:0", "size": "tiny"},
+    "stages.spectrostream.stage:EncodeStreaming": {"weights": "random:0", "size": "tiny"},
     "stages.style.stage:Embed": {"weights": "random:0"},
     "stages.style.stage:Quantize": {"weights": "random:0"},
     "stages.style_towers.stage:Embed": {"weights": "random:0"},
     "stages.toy:Gain": {"gain_db": -6.0},
 }
-# Formats of stages that do not speak the one of the others.
+# Formats of stages that do not fit `FORMAT`.
 BANDS = replace(FORMAT, fade_s=0.08, codec_memory=memory_size(MEASURES))
-FORMATS = {f"stages.bandcodec.stage:{name}": BANDS for name in ("DecodeOn", "Encode", "EncodeOn")}
-# Stages that can only be built where a library of an extra is installed.
+FORMATS = {
+    f"stages.bandcodec.stage:{name}": BANDS
+    for name in ("DecodeStreaming", "Encode", "EncodeStreaming")
+}
+# Stages that need a library of an extra.
 LIBRARIES = {
     "stages.musiccoca.embed:Embed": "ai_edge_litert",
     "stages.musiccoca.quantize:Quantize": "ai_edge_litert",
@@ -68,10 +72,10 @@ LIBRARIES = {
 
 
 def discover() -> dict[str, type]:
-    """Every stage class by "module:Class", where it is defined."""
+    """Finds every stage class, by "module:Class" of its definition."""
     modules = [
-        importlib.import_module(found.name)
-        for found in pkgutil.walk_packages(stages.__path__, "soundstage.stages.")
+        importlib.import_module(module.name)
+        for module in pkgutil.walk_packages(stages.__path__, "soundstage.stages.")
     ]
     return {
         f"{module.__name__.removeprefix('soundstage.')}:{name}": cls
@@ -103,7 +107,7 @@ def format_of(use: str) -> Format:
     return FORMATS.get(use, FORMAT)
 
 
-# ---- inputs: of every kind of port, values a stage may meet
+# ---- inputs: legal values for every kind of port
 
 
 def code(random: np.random.Generator, port: Port, shape: tuple[int, ...]) -> np.ndarray:
@@ -166,7 +170,7 @@ VALUES = {
 
 
 def row_value(name: str, port: Port, seed: int, format: Format) -> Any:
-    """One stream's value; ragged ports of one row share the length of their first dimension."""
+    """Makes one stream's value; the ragged ports of a row share their first dimension's length."""
     fixed = tuple(format.dims[dimension] for dimension in port.fixed_shape)
     length = 1 + (seed + crc32(port.shape[0].encode())) % 2 if port.ragged else 0
     shape = (length, *fixed) if port.ragged else fixed
@@ -176,7 +180,7 @@ def row_value(name: str, port: Port, seed: int, format: Format) -> Any:
 
 
 def make_inputs(use: str, seeds: list[int]) -> dict[str, Tensor]:
-    """Inputs with one row a seed, as a runner hands them over: read-only, straight off a wire."""
+    """Makes inputs with one row a seed, read-only, as a runner passes them."""
     values: dict[str, Tensor] = {}
     for name, port in STAGES[use].inputs.items():
         column = [row_value(name, port, seed, format_of(use)) for seed in seeds]
@@ -205,17 +209,17 @@ def digest(values: Mapping[str, Tensor]) -> str:
 # ---- the declaration
 
 
-def test_there_are_stages_to_try():
+def test_discovery_finds_stages():
     names = {use.partition(":")[2] for use in STAGES}
     assert {"Embed", "Quantize", "Pack", "Crossfade", "Remember"} <= names
 
 
-def test_every_stage_with_params_is_in_the_table_and_nothing_else_is():
+def test_table_of_params_lists_the_stages_with_params():
     assert {use for use, cls in STAGES.items() if hasattr(cls, "Params")} == set(PARAMS)
 
 
 @each_stage
-def test_signature_is_the_input_ports(use):
+def test_signature_equals_the_input_ports(use):
     parameters = inspect.signature(STAGES[use].__call__).parameters.values()
     assert [parameter.name for parameter in parameters] == ["self", *STAGES[use].inputs]
     assert all(parameter.kind is parameter.POSITIONAL_OR_KEYWORD for parameter in parameters)
@@ -225,7 +229,7 @@ def test_signature_is_the_input_ports(use):
 
 
 @each_stage
-def test_params_are_a_frozen_dataclass_and_unknown_ones_are_refused(use):
+def test_params_are_a_frozen_dataclass_and_refuse_unknown_keys(use):
     params = getattr(STAGES[use], "Params", None)
     if params is not None:
         assert is_dataclass(params)
@@ -236,7 +240,7 @@ def test_params_are_a_frozen_dataclass_and_unknown_ones_are_refused(use):
 
 
 @each_stage
-def test_a_stage_with_weights_says_which(use):
+def test_stage_with_weights_has_their_digest_and_note(use):
     stage = build(use)
     weights = PARAMS.get(use, {}).get("weights")
     if weights:
@@ -251,7 +255,7 @@ def test_a_stage_with_weights_says_which(use):
 
 @each_stage
 @pytest.mark.parametrize("rows", [1, 3])
-def test_outputs_fit_their_ports_and_survive_the_wire(use, rows):
+def test_outputs_fit_their_ports_and_survive_encoding(use, rows):
     outputs = build(use)(**make_inputs(use, list(range(rows))))
     arrived = over_the_wire(STAGES[use].outputs, outputs, rows, format_of(use))
     for name, port in STAGES[use].outputs.items():
@@ -261,7 +265,7 @@ def test_outputs_fit_their_ports_and_survive_the_wire(use, rows):
 
 
 @each_stage
-def test_inputs_are_left_alone_and_two_calls_give_the_same_bytes(use):
+def test_inputs_are_unchanged_and_equal_calls_give_equal_bytes(use):
     inputs, untouched = make_inputs(use, [0, 1]), make_inputs(use, [0, 1])
     first = digest(build(use)(**inputs))
     assert digest(build(use)(**inputs)) == first
@@ -276,12 +280,12 @@ def test_rows_do_not_see_each_other(use):
     for name in together:
         for row in (0, 2):
             np.testing.assert_array_equal(together[name][row], changed[name][row])
-        # Another number of rows is another matrix product: only rounding may differ.
+        # Another number of rows means another matrix product, which may round differently.
         np.testing.assert_allclose(together[name][2], alone[name][0], rtol=1e-4, atol=1e-5)
 
 
 @each_stage
-def test_an_output_does_not_change_when_the_stage_is_called_again(use):
+def test_output_does_not_change_when_the_stage_is_called_again(use):
     outputs = build(use)(**make_inputs(use, [0]))
     before = digest(outputs)
     build(use)(**make_inputs(use, [5]))
@@ -294,7 +298,7 @@ def all_digests() -> dict[str, str]:
     }
 
 
-def test_a_fresh_process_builds_every_stage_and_gives_the_same_bytes():
+def test_new_process_gives_the_same_bytes_for_every_stage():
     fresh = subprocess.run(
         [sys.executable, __file__],
         cwd=ROOT,

@@ -1,4 +1,4 @@
-"""Placements of the documents, many of which name devices that are not here, have no fault."""
+"""The placements in the documents have no problem but devices that this machine lacks."""
 
 import re
 from pathlib import Path
@@ -13,18 +13,18 @@ from soundstage.runners.devices import check_devices
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^    \[placement\]\n(?:    .+\n)+", re.MULTILINE)
 PLACEMENTS = [
-    pytest.param(found.group(), id=f"{document.name}-{number}")
+    pytest.param(match.group(), id=f"{document.name}-{number}")
     for document in sorted((ROOT / "docs").glob("*.md"))
-    for number, found in enumerate(BLOCK.finditer(document.read_text("utf-8")))
+    for number, match in enumerate(BLOCK.finditer(document.read_text("utf-8")))
 ]
 
 
-def test_the_document_on_scaling_has_placements():
+def test_documents_have_placements():
     assert len(PLACEMENTS) >= 5
 
 
 @pytest.mark.parametrize("written", PLACEMENTS)
-def test_a_placement_of_the_documents_checks_clean_but_for_devices_that_are_not_here(written):
+def test_placement_has_no_problem_but_missing_devices(written):
     tables = soundstage.load("toy").spec.as_dict() | parse_toml(written, "a document")
     graph, problems = check(parse(tables))
     assert problems == []

@@ -1,6 +1,6 @@
-"""A float64 NumPy reading of the Depthformer spec, sharing no code with the network it judges.
+"""The Depthformer spec in NumPy, in float64, without any code of the network that it checks.
 
-Everything is computed anew for every step, without caches: slow, and hard to get wrong.
+Every step computes everything again, without caches: slow, and hard to get wrong.
 """
 
 import numpy as np
@@ -22,22 +22,22 @@ def softmax(x):
 
 
 class DepthformerByHand:
-    """One row at a time; `weights` maps published bare names to arrays."""
+    """The network for one row at a time; `weights` maps published names to arrays."""
 
     def __init__(self, config, weights):
         self.config = config
         self.weights = {name: array.astype(np.float64) for name, array in weights.items()}
 
-    def attention(self, name, x, looked_at, bias, mask):
+    def attention(self, name, x, source, bias, mask):
         heads = self.config["num_heads"]
 
         def parts(kind, values):
             return (values @ self.weights[f"{name}/{kind}/kernel"]).reshape(len(values), heads, -1)
 
-        q, k, v = parts("query", x), parts("key", looked_at), parts("value", looked_at)
+        q, k, v = parts("query", x), parts("key", source), parts("value", source)
         scores = np.einsum("qhd,khd->hqk", q, k) + bias
-        weighed = softmax(np.where(mask, scores, -np.inf))
-        mixed = np.einsum("hqk,khd->qhd", weighed, v).reshape(len(x), -1)
+        weights = softmax(np.where(mask, scores, -np.inf))
+        mixed = np.einsum("hqk,khd->qhd", weights, v).reshape(len(x), -1)
         return mixed @ self.weights[f"{name}/out/kernel"]
 
     def mlp(self, name, x):
@@ -66,7 +66,7 @@ class DepthformerByHand:
         return self.weights[table][:, np.maximum(distance, 0)], distance >= 0
 
     def temporal(self, encoded, ids):
-        """The temporal stack's output of every frame but the one behind the last given."""
+        """The temporal stack's output for every frame of `ids`."""
         table = self.weights["token_embedder/embedding"]
         x = np.concatenate([table[BOS][None], table[ids[:-1]].mean(axis=1)])
         stack = "decoder/decoder/temporal_decoder"
@@ -82,7 +82,7 @@ class DepthformerByHand:
         return x
 
     def depth(self, frame, ids):
-        """The depth stack's output of one frame, given its temporal output and earlier ids."""
+        """The depth stack's output for one frame, from its temporal output and its earlier ids."""
         table = self.weights["token_embedder/embedding"]
         x = np.concatenate([frame[None], table[ids]])
         stack = "decoder/decoder/depth_decoder"

@@ -1,8 +1,8 @@
 """Makes the small recordings of this folder: `python tests/golden/make_golden.py`.
 
-Weights and inputs are random; what is recorded comes from the float64 readings of the specs beside
-this file, never from the networks that `soundstage verify` judges with it. Layout and names are
-those of the recordings of the originals.
+Weights and inputs are random. The recorded outputs come from the specs in NumPy beside this file,
+never from the networks that `soundstage verify` compares with them. Layout and names are those of
+the recordings of the originals.
 """
 
 import json

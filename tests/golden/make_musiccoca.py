@@ -1,8 +1,8 @@
 """Makes the model in musiccoca/: `python tests/golden/make_musiccoca.py`.
 
-The files have the names and the signatures of the published ones, except for their sizes, and
-weights drawn from a seed. What is recorded beside them comes from `musiccoca_by_hand`, never from
-the graphs or the stages that are judged with it.
+The files have the names and the inputs and outputs of the published ones, smaller sizes, and random
+weights. The recorded arrays beside them come from `musiccoca_by_hand`, never from the graphs or the
+stages that are compared with them.
 """
 
 import io
@@ -39,7 +39,7 @@ INT32 = TYPES["int32"]
 
 
 def learn_vocabulary() -> bytes:
-    """Subwords of `WORDS`; padding, start, end and unknown are 0 to 3, as published."""
+    """Learns subwords of `WORDS`; padding, start, end and unknown are 0 to 3, as published."""
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.Train(
         sentence_iterator=iter(WORDS),
@@ -60,14 +60,14 @@ def learn_vocabulary() -> bytes:
 
 def write_text_encoder(arrays: dict[str, np.ndarray]) -> None:
     graph = GraphWriter()
-    # The reference tells the inputs apart by dtype: that they lie this way round is a trap.
+    # The stage must tell the inputs apart by dtype, so this order is the unusual one.
     paddings, ids = graph.input("float32", 1, TEXT_IDS), graph.input("int32", 1, TEXT_IDS)
-    one, places = (
+    one, position_weights = (
         graph.constant(np.ones((1, 1), np.float32)),
-        graph.constant(arrays["places"][None]),
+        graph.constant(arrays["position_weights"][None]),
     )
     used = graph.apply("SUB", [one, paddings], 1, TEXT_IDS)
-    shares = graph.apply("MUL", [used, places], 1, TEXT_IDS)
+    shares = graph.apply("MUL", [used, position_weights], 1, TEXT_IDS)
     table = graph.constant(arrays["table"])
     letters = graph.apply("GATHER", [table, ids], 1, TEXT_IDS, LETTERS_WIDTH)
     row = graph.reshape(shares, 1, 1, TEXT_IDS)
@@ -97,23 +97,23 @@ def write_mapper(arrays: dict[str, np.ndarray]) -> None:
         graph.linear(embedding, arrays["map_embedding"]),
         graph.linear(noise, arrays["map_noise"]),
     ]
-    bent = graph.apply("TANH", [graph.apply("ADD", parts, 1, WIDTH)], 1, WIDTH)
+    mapped = graph.apply("TANH", [graph.apply("ADD", parts, 1, WIDTH)], 1, WIDTH)
     length = graph.constant(np.full((1, 1), MAPPED_LENGTH, np.float32))
-    graph.write(FOLDER / "mapper.tflite", graph.apply("MUL", [bent, length], 1, WIDTH))
+    graph.write(FOLDER / "mapper.tflite", graph.apply("MUL", [mapped, length], 1, WIDTH))
 
 
 def write_quantizer(arrays: dict[str, np.ndarray]) -> None:
     graph = GraphWriter()
-    left = graph.linear(graph.input("float32", 1, WIDTH), arrays["down"])
+    residual = graph.linear(graph.input("float32", 1, WIDTH), arrays["down"])
     axis = graph.constant(np.array(1, np.int32))
     tokens = []
     for codes in arrays["codes"]:
-        # |left|^2 is the same for every code, so it is left out of the distance.
+        # |residual|^2 is the same for every code, so it is left out of the distance.
         norms = graph.constant(np.square(codes).sum(axis=1)[None])
-        distance = graph.apply("SUB", [norms, graph.linear(left, 2 * codes.T)], 1, CODES)
+        distance = graph.apply("SUB", [norms, graph.linear(residual, 2 * codes.T)], 1, CODES)
         tokens.append(graph.apply("ARG_MIN", [distance, axis], 1, dtype="int32", outputType=INT32))
         chosen = graph.apply("GATHER", [graph.constant(codes), tokens[-1]], 1, RANK)
-        left = graph.apply("SUB", [left, chosen], 1, RANK)
+        residual = graph.apply("SUB", [residual, chosen], 1, RANK)
     options = {"valuesCount": LEVELS, "axis": 1}
     output = graph.apply("PACK", tokens, 1, LEVELS, dtype="int32", **options)
     graph.write(FOLDER / "pretrained_vector_quantizer.tflite", output)
@@ -124,17 +124,22 @@ def record(arrays: dict[str, np.ndarray], vocabulary: bytes) -> None:
     processor = sentencepiece.SentencePieceProcessor(model_proto=vocabulary)
     clips = np.random.default_rng(1).standard_normal((3, WINDOWS * WINDOW_SAMPLES))
     clips = (0.3 * clips).astype(np.float32)
-    texts = np.stack([model.text(processor.EncodeAsIds(text.lower())) for text in TEXTS])
-    heard = np.stack([model.clip(clip) for clip in clips])
+    text_embeddings = np.stack([model.text(processor.EncodeAsIds(text.lower())) for text in TEXTS])
+    clip_embeddings = np.stack([model.clip(clip) for clip in clips])
     mapped = {
-        f"mapped_seed{seed}": np.stack([model.mapped(text, seed) for text in texts])
+        f"mapped_seed{seed}": np.stack([model.mapped(text, seed) for text in text_embeddings])
         for seed in SEEDS
     }
     tokens = {
-        "text_tokens": np.stack([model.tokens(vector) for vector in texts]),
-        "clip_tokens": np.stack([model.tokens(vector) for vector in heard]),
+        "text_tokens": np.stack([model.tokens(vector) for vector in text_embeddings]),
+        "clip_tokens": np.stack([model.tokens(vector) for vector in clip_embeddings]),
     }
-    recorded = {"clips": clips, "text_embeddings": texts, "clip_embeddings": heard, **mapped}
+    recorded = {
+        "clips": clips,
+        "text_embeddings": text_embeddings,
+        "clip_embeddings": clip_embeddings,
+        **mapped,
+    }
     np.savez_compressed(FOLDER / "recorded.npz", **recorded, **tokens)
     (FOLDER / "texts.json").write_text(json.dumps(TEXTS) + "\n", "utf-8")
 

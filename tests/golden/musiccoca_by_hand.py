@@ -1,4 +1,4 @@
-"""A model of MusicCoCa's form in NumPy, in float64: tiny, random, and of no use for music."""
+"""A tiny, random model with the structure of MusicCoCa, in NumPy, in float64."""
 
 import numpy as np
 
@@ -17,7 +17,7 @@ def make_arrays(pieces: int, seed: int = 0) -> dict[str, np.ndarray]:
 
     return {
         "table": normal(pieces, LETTERS_WIDTH),
-        "places": normal(TEXT_IDS, scale=0.5),
+        "position_weights": normal(TEXT_IDS, scale=0.5),
         "text": normal(LETTERS_WIDTH, WIDTH, scale=0.2),
         "windows": normal(WINDOW_SAMPLES, FEATURES, scale=0.1),
         "audio": normal(WINDOWS * FEATURES, WIDTH, scale=0.1),
@@ -29,34 +29,36 @@ def make_arrays(pieces: int, seed: int = 0) -> dict[str, np.ndarray]:
 
 
 class MusicCocaByHand:
-    """What the graphs compute, read off their definition."""
+    """The functions that the graphs compute, from their definition."""
 
     def __init__(self, arrays: dict[str, np.ndarray]) -> None:
         self.arrays = {name: array.astype(np.float64) for name, array in arrays.items()}
 
     def text(self, pieces: list[int]) -> np.ndarray:
-        """[WIDTH] from the subwords of one text, without the start."""
+        """Embeds the subwords of one text, without the start id, as [WIDTH]."""
         a, ids = self.arrays, [1, *pieces][:TEXT_IDS]
-        total = sum(a["places"][place] * a["table"][i] for place, i in enumerate(ids))
+        total = sum(
+            a["position_weights"][position] * a["table"][i] for position, i in enumerate(ids)
+        )
         return np.tanh(total @ a["text"])
 
     def clip(self, clip: np.ndarray) -> np.ndarray:
-        """[WIDTH] from [WINDOWS * WINDOW_SAMPLES]."""
+        """Embeds [WINDOWS * WINDOW_SAMPLES] as [WIDTH]."""
         windows = clip.astype(np.float64).reshape(WINDOWS, WINDOW_SAMPLES)
         features = (windows @ self.arrays["windows"]) ** 2
         return np.tanh(features.reshape(-1) @ self.arrays["audio"])
 
     def mapped(self, embedding: np.ndarray, seed: int) -> np.ndarray:
-        """[WIDTH] at length 1."""
+        """Maps an embedding to [WIDTH], at length 1."""
         noise = np.random.RandomState(seed).randn(WIDTH).astype(np.float32)
         a = self.arrays
         mapped = np.tanh(embedding @ a["map_embedding"] + noise @ a["map_noise"])
         return mapped / np.linalg.norm(mapped)
 
     def tokens(self, embedding: np.ndarray) -> np.ndarray:
-        """[LEVELS]: at every level the nearest code to what the levels before left over."""
-        left, tokens = embedding @ self.arrays["down"], []
+        """Returns [LEVELS]: at every level the code nearest to the residual."""
+        residual, tokens = embedding @ self.arrays["down"], []
         for codes in self.arrays["codes"]:
-            tokens.append(int(np.linalg.norm(codes - left, axis=1).argmin()))
-            left = left - codes[tokens[-1]]
+            tokens.append(int(np.linalg.norm(codes - residual, axis=1).argmin()))
+            residual = residual - codes[tokens[-1]]
         return np.array(tokens, np.int32)

@@ -1,4 +1,4 @@
-"""A float64 NumPy reading of the SpectroStream spec, sharing no code with the codec it judges.
+"""The SpectroStream spec in NumPy, in float64, without any code of the codec that it checks.
 
 Convolutions are loops over taps, transposed ones scatter; arrays are [row, time, bin, channel].
 """
@@ -15,7 +15,7 @@ def repeat(x, stride):
 
 
 class SpectroStreamByHand:
-    """The codec; `weights` maps published bare names to arrays."""
+    """The codec; `weights` maps published names to arrays."""
 
     def __init__(self, config, weights):
         self.config = config

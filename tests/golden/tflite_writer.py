@@ -12,7 +12,7 @@ IDENTIFIER = b"TFL3"
 
 
 class GraphWriter:
-    """A graph that grows by one tensor or operator a call; tensors are known by number."""
+    """A graph to which each call adds a tensor or an operator; tensors are numbers."""
 
     def __init__(self) -> None:
         self.tensors: list[schema.TensorT] = []
@@ -22,19 +22,19 @@ class GraphWriter:
         self.inputs: list[int] = []
 
     def input(self, dtype: str, *shape: int) -> int:
-        """A tensor that the caller fills."""
+        """Adds an input."""
         self.inputs.append(self._tensor(dtype, shape))
         return self.inputs[-1]
 
     def constant(self, values: np.ndarray) -> int:
-        """A tensor with values."""
+        """Adds a tensor with values."""
         buffer = schema.BufferT()
         buffer.data = np.frombuffer(values.tobytes(), np.uint8)
         self.buffers.append(buffer)
         return self._tensor(values.dtype.name, values.shape, len(self.buffers) - 1)
 
     def apply(self, name: str, inputs: list[int], *shape: int, dtype="float32", **options) -> int:
-        """An operator, by its name in the schema (FULLY_CONNECTED), and the tensor it gives."""
+        """Adds an operator by its name in the schema, e.g. FULLY_CONNECTED; returns its output."""
         code = getattr(schema.BuiltinOperator, name)
         operator, kind = schema.OperatorT(), name.title().replace("_", "") + "Options"
         if code not in self.codes:
@@ -50,17 +50,17 @@ class GraphWriter:
         return operator.outputs[0]
 
     def linear(self, x: int, kernel: np.ndarray, rows: int = 1) -> int:
-        """x @ kernel; x is [rows, in], kernel [in, out]."""
+        """Adds x @ kernel; x is [rows, in], kernel [in, out]."""
         weights = self.constant(np.ascontiguousarray(kernel.T))
         return self.apply("FULLY_CONNECTED", [x, weights, -1], rows, kernel.shape[1])
 
     def reshape(self, x: int, *shape: int) -> int:
-        """The same numbers in another shape."""
-        wanted = self.constant(np.array(shape, np.int32))
-        return self.apply("RESHAPE", [x, wanted], *shape, newShape=list(shape))
+        """Adds a reshape."""
+        new_shape = self.constant(np.array(shape, np.int32))
+        return self.apply("RESHAPE", [x, new_shape], *shape, newShape=list(shape))
 
     def write(self, path: Path, output: int) -> None:
-        """Writes the graph whose result is `output`."""
+        """Writes the graph with the output `output`."""
         subgraph, model = schema.SubGraphT(), schema.ModelT()
         subgraph.tensors, subgraph.operators = self.tensors, self.operators
         subgraph.inputs, subgraph.outputs = self.inputs, [output]
@@ -81,6 +81,6 @@ class GraphWriter:
     def _code(code: int) -> schema.OperatorCodeT:
         operator_code = schema.OperatorCodeT()
         operator_code.builtinCode = code
-        # Old readers look here; a number of more than seven bits is spelled 127.
+        # Old readers read this field, in which larger numbers are written as 127.
         operator_code.deprecatedBuiltinCode = min(code, 127)
         return operator_code

@@ -1,8 +1,8 @@
-"""Every mistake a pipeline file can have is told, once, in the words its file here expects.
+"""`check` reports exactly the problems that each file of `tests/bad_pipelines` expects.
 
-A file of `tests/bad_pipelines` is a whole pipeline with one mistake. Its header says what it is:
+Each file is a whole pipeline with a mistake. Its header has these lines:
 
-    # expects: the problem, as `check` prints it; one line for each there should be
+    # expects: a problem, as `check` prints it; one line for each expected problem
     # allow: a prefix of modules that `use` may name besides "stages."
 """
 
@@ -31,15 +31,15 @@ def problems(text, name, allow):
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_a_mistake_is_told_and_nothing_else_is(file):
+def test_check_reports_exactly_the_expected_problems(file):
     text = file.read_text("utf-8")
     expected = header(text, "expects")
-    assert expected, "the file does not say what it expects"
-    graph, found = problems(text, file.name, header(text, "allow"))
-    errors = [str(problem) for problem in found if not problem.warning]
+    assert expected, "the file has no line `# expects: ...`"
+    graph, reported = problems(text, file.name, header(text, "allow"))
+    errors = [str(problem) for problem in reported if not problem.warning]
     if expected[0].startswith("warning: "):
         assert errors == []
-        assert [str(problem) for problem in found] == expected
+        assert [str(problem) for problem in reported] == expected
         assert graph is not None
     else:
         assert errors == expected
@@ -50,10 +50,10 @@ def test_there_is_a_file_for_most_rules():
     assert len(FILES) > 80
 
 
-def test_without_its_mistake_the_pipeline_is_right():
+def test_the_pipeline_without_mistakes_has_no_problems():
     preset = Path(__file__).parents[2] / "presets" / "toy.toml"
-    graph, found = problems(preset.read_text("utf-8"), preset.name, [])
-    assert found == []
+    graph, reported = problems(preset.read_text("utf-8"), preset.name, [])
+    assert reported == []
     assert graph is not None
 
 
@@ -66,7 +66,7 @@ def test_build_raises_every_error_and_no_warning():
     assert not any(problem.warning for problem in raised.value.problems)
 
 
-def test_a_file_that_is_wrong_in_form_tells_every_fault_of_form():
+def test_parse_reports_every_unknown_missing_or_mistyped_key():
     tables = {"schema": 2, "name": 3, "outputs": {"audio": 1}, "stages": {}}
     with pytest.raises(PipelineError) as raised:
         parse(tables)

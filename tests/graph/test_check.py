@@ -1,4 +1,4 @@
-"""What a table of bad pipelines cannot say of `check`: what it leaves alone, and all at once."""
+"""`check` beyond single mistakes: shipped pipelines, side effects, several problems at once."""
 
 import subprocess
 import sys
@@ -26,7 +26,7 @@ def without(table, *keys):
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
-def test_what_ships_is_right_without_a_warning(path):
+def test_shipped_pipeline_has_no_problem_and_no_warning(path):
     graph, problems = check(parse(read_tables(path)))
     assert problems == []
     assert graph is not None
@@ -40,7 +40,7 @@ def test_the_default_pipeline_is_the_preset_its_header_names():
     assert default["name"] != demo["name"]
 
 
-def test_toy_is_tiny_but_for_the_stand_ins_its_header_names():
+def test_toy_differs_from_tiny_only_in_sample_and_decode():
     tiny = read_tables(preset_path("tiny"))
     assert without(TOY, "name", "note", "stage") == without(tiny, "name", "note", "stage")
     assert TOY["stage"].keys() == tiny["stage"].keys()
@@ -50,8 +50,8 @@ def test_toy_is_tiny_but_for_the_stand_ins_its_header_names():
         assert TOY["stage"][name]["inputs"] == tiny["stage"][name]["inputs"]
 
 
-def test_no_stage_is_built_and_none_called():
-    # All three raise when they are built.
+def test_check_builds_no_stage_and_calls_none():
+    # All three stages raise when they are built.
     changed = deepcopy(TOY) | {"outputs": {"half": "half.audio", "texts": "echo.texts"}}
     changed["stage"]["decode"]["use"] = "broken_stages:UnbuildableDecode"
     changed["stage"]["echo"] = {"use": "odd_stages:Echo", "inputs": {"texts": "in.texts"}}
@@ -61,7 +61,7 @@ def test_no_stage_is_built_and_none_called():
     assert graph is not None
 
 
-def test_weights_that_are_nowhere_are_nothing_to_check():
+def test_check_accepts_weights_that_do_not_exist():
     changed = deepcopy(TOY)
     changed["stage"]["embed"]["params"]["weights"] = "no such model"
     graph, problems = check(parse(changed))
@@ -85,7 +85,7 @@ print(seen, problems, graph is not None)
 """
 
 
-def test_a_check_opens_no_file_no_socket_and_starts_nothing():
+def test_check_opens_no_file_and_no_socket_and_starts_no_process():
     watched = "WATCHED = {'open', 'os', 'socket', 'subprocess', 'mmap', 'shutil', 'tempfile'}\n"
     done = subprocess.run(
         [sys.executable, "-c", watched + SCRIPT],
@@ -126,22 +126,22 @@ MISTAKES = {
 
 @settings(max_examples=60, deadline=None)
 @given(st.sets(st.sampled_from([*MISTAKES]), min_size=1))
-def test_all_mistakes_are_told_in_one_go(chosen):
+def test_check_reports_all_mistakes_at_once(chosen):
     changed = deepcopy(TOY)
     for mistake in chosen:
         MISTAKES[mistake](changed)
     graph, problems = check(parse(changed))
-    said = [str(problem) for problem in problems if not problem.warning]
+    errors = [str(problem) for problem in problems if not problem.warning]
     assert graph is None
     for mistake in chosen:
-        assert [line for line in said if line.startswith(mistake)], (mistake, said)
-    # A stage that feeds itself is a mistake of two rules; everything else is told once.
-    cycles = [line for line in said if "a cycle without delay" in line]
-    assert len(said) == len(chosen) + len(cycles)
+        assert [line for line in errors if line.startswith(mistake)], (mistake, errors)
+    # A stage that feeds itself breaks two rules; every other mistake is reported once.
+    cycles = [line for line in errors if "a cycle without delay" in line]
+    assert len(errors) == len(chosen) + len(cycles)
     assert len(cycles) == any("sample.seed" in mistake for mistake in chosen)
 
 
-def test_checking_twice_gives_the_same_and_changes_nothing():
+def test_building_twice_gives_equal_graphs_and_changes_no_table():
     before = deepcopy(TOY)
     spec = parse(TOY)
     first, second = build(spec), build(spec)
@@ -150,7 +150,7 @@ def test_checking_twice_gives_the_same_and_changes_nothing():
     assert before == TOY
 
 
-def test_a_prefix_is_allowed_only_for_the_check_it_is_given_to():
+def test_allowed_prefix_holds_only_for_one_check():
     spec = parse(tables({"a": ("Add", {"a": "in.n", "b": "in.n"})}, {"n": 1}, {"out": "a.sum"}))
     assert check(spec, ALLOW)[0] is not None
     graph, problems = check(spec)

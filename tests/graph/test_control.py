@@ -1,4 +1,4 @@
-"""Control values: what a port can carry is carried, all else is refused with a reason."""
+"""Control values are converted to what their port carries, or refused with a reason."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from soundstage.graph import wire
-from soundstage.graph.control import ControlError, to_row
+from soundstage.graph.control import ControlError, read_number, to_row
 from soundstage.graph.port import Port
 
 DIMS = {"level": 2, "sample": 3}
@@ -16,6 +16,7 @@ SEED = Port("int64", (), "seed")
 PAN = Port("float32", ("level",), "pan")
 WEIGHTS = Port("float32", ("~text",), "weight", ">= 0", 0)
 CLIPS = Port("float32", ("~clip", "sample"), "audio")
+PITCH = Port("float32", (), "pitch", "semitones", -24, 24)
 TITLE = Port("utf8", (), "title")
 TEXTS = Port("utf8", ("~text",), "prompt")
 PORTS = [TEMPERATURE, TOP_K, SEED, PAN, WEIGHTS, CLIPS, TITLE, TEXTS, Port("uint8", (), "byte")]
@@ -42,7 +43,7 @@ anything = st.recursive(
 
 @settings(max_examples=2000, deadline=None)
 @given(anything, st.sampled_from(PORTS))
-def test_any_value_becomes_what_its_port_carries_or_is_refused_by_name(value, port):
+def test_any_value_fits_its_port_or_is_refused_by_name(value, port):
     try:
         row = to_row("knob", value, port, DIMS)
     except ControlError as error:
@@ -53,8 +54,8 @@ def test_any_value_becomes_what_its_port_carries_or_is_refused_by_name(value, po
         assert refusal.startswith("knob: ")
         assert len(refusal) < 200
         return
-    listed = port.ragged or port.dtype == "utf8"
-    wire.encode({"knob": port}, {"knob": [row] if listed else np.stack([row])}, ["a"], [0], DIMS)
+    is_list = port.ragged or port.dtype == "utf8"
+    wire.encode({"knob": port}, {"knob": [row] if is_list else np.stack([row])}, ["a"], [0], DIMS)
     if port.dtype != "utf8" and np.size(row):
         assert np.isfinite(row).all()
         assert np.min(row) >= (-np.inf if port.minimum is None else port.minimum)
@@ -63,19 +64,19 @@ def test_any_value_becomes_what_its_port_carries_or_is_refused_by_name(value, po
 
 
 @given(st.integers(-(2**63), 2**63 - 1))
-def test_a_whole_number_is_kept_to_the_last_digit(number):
+def test_whole_number_is_kept_exactly(number):
     assert to_row("seed", number, SEED, DIMS) == number
 
 
 @given(st.floats(0, 4, width=32))
-def test_a_number_in_its_range_is_kept(number):
+def test_number_in_range_is_kept_exactly(number):
     row = to_row("temperature", number, TEMPERATURE, DIMS)
     assert row == number
     assert row.dtype == np.float32
 
 
 @pytest.mark.parametrize("value", [3, 3.0, np.int8(3), np.float64(3), np.array(3)])
-def test_a_whole_number_may_be_written_as_any_number(value):
+def test_whole_number_may_be_of_any_number_type(value):
     row = to_row("top_k", value, TOP_K, DIMS)
     assert row == 3
     assert row.dtype == np.int32
@@ -89,14 +90,20 @@ def test_a_whole_number_may_be_written_as_any_number(value):
         (float("nan"), TEMPERATURE, "nan is not a finite number"),
         (float("inf"), SEED, "inf is not a finite number"),
         ([0.5, float("nan")], WEIGHTS, "[0.5, nan] is not a finite number"),
-        (True, TEMPERATURE, "expected float32, got True"),
+        (True, TEMPERATURE, "expected a number, got True"),
         ([True], WEIGHTS, "expected a list of float32, got [True]"),
         ([0.5, True], WEIGHTS, "expected a list of float32, got [0.5, True]"),
-        ("1.0", TEMPERATURE, "expected float32, got '1.0'"),
-        (None, TEMPERATURE, "expected float32, got None"),
-        (1j, TEMPERATURE, "expected float32, got 1j"),
+        ("1.0", TEMPERATURE, "expected a number, got '1.0'"),
+        (None, TEMPERATURE, "expected a number, got None"),
+        (1j, TEMPERATURE, "expected a number, got 1j"),
         (2.5, TOP_K, "expected a whole number, got 2.5"),
         (0, TOP_K, "0 is outside the range >= 1"),
+        ("7", SEED, "expected a whole number, got '7'"),
+        (
+            30,
+            Port("float32", (), "pitch", "semitones", -24, 24),
+            "30 is outside the range [-24, 24] s",
+        ),
         (2**31, TOP_K, "2147483648 is outside the range >= 1"),
         (2**63, SEED, "9223372036854775808 is outside the range [-9223372036854775808, 92233720"),
         (2.0**63, SEED, "9.223372036854776e+18 is outside the range [-9223372036854775808, 92233"),
@@ -117,32 +124,48 @@ def test_a_whole_number_may_be_written_as_any_number(value):
         (["a", 1], TEXTS, "expected a list of texts, got ['a', 1]"),
         ("\ud800", TITLE, "'\\ud800' is not text that UTF-8 can write"),
         (["a", "\udfff"], TEXTS, "'\\udfff' is not text that UTF-8 can write"),
-        (list(range(100)), TEMPERATURE, "expected float32, got [0, 1, 2, 3,"),
+        (list(range(100)), TEMPERATURE, "expected a number, got [0, 1, 2, 3,"),
     ],
 )
-def test_what_does_not_fit_is_refused_with_its_reason(value, port, reason):
+def test_value_that_does_not_fit_is_refused_with_a_reason(value, port, reason):
     with pytest.raises(ControlError) as refused:
         to_row("knob", value, port, DIMS)
     assert str(refused.value).startswith(f"knob: {reason}")
     assert len(str(refused.value)) < 160
 
 
-@pytest.mark.parametrize("nothing", [[], (), np.zeros(0), np.zeros((0, 3), np.float32)])
-def test_nothing_is_a_value_of_a_ragged_port(nothing):
-    row = to_row("clips", nothing, CLIPS, DIMS)
+@pytest.mark.parametrize("empty", [[], (), np.zeros(0), np.zeros((0, 3), np.float32)])
+def test_empty_list_is_a_value_of_a_ragged_port(empty):
+    row = to_row("clips", empty, CLIPS, DIMS)
     assert row.shape == (0, 3)
     assert row.dtype == np.float32
 
 
-def test_texts_may_be_empty_and_any_text_at_all():
+def test_texts_may_be_empty_and_of_any_characters():
     assert to_row("texts", [], TEXTS, DIMS) == []
     assert to_row("texts", ("", "日本", "a\0b"), TEXTS, DIMS) == ["", "日本", "a\0b"]
 
 
-def test_what_a_player_does_to_a_list_afterwards_changes_no_row():
+def test_later_changes_of_a_list_do_not_change_the_row():
     weights, texts = np.ones(2, np.float32), ["a"]
     kept = to_row("weights", weights, WEIGHTS, DIMS), to_row("texts", texts, TEXTS, DIMS)
     weights[0] = 9
     texts.append("b")
     assert kept[0].tolist() == [1, 1]
     assert kept[1] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("7", 7), ("-1", -1), ("0.5", 0.5), ("1e3", 1000.0), (str(2**63 - 1), 2**63 - 1)],
+)
+def test_text_of_a_number_is_read_as_that_number(text, number):
+    found = read_number(text)
+    assert found == number
+    assert type(found) is type(number)
+
+
+@pytest.mark.parametrize("text", ["", "x", "1,5", "0x10", "1.5.2", "true"])
+def test_text_of_no_number_stays_text_and_is_refused_by_name(text):
+    with pytest.raises(ControlError, match=r"^seed: expected a whole number, got "):
+        to_row("seed", read_number(text), SEED, DIMS)

@@ -1,4 +1,4 @@
-"""Drawings: every stage, edge and feedback is there, in a form that every reader can open."""
+"""Drawings show every stage, edge and feedback, and are well-formed for any names."""
 
 import re
 from xml.etree import ElementTree
@@ -30,7 +30,7 @@ def drawn(request):
 
 
 def edges(checked, kind):
-    """Every edge of a kind as (source, "stage.input")."""
+    """Returns every edge of a kind as (source, "stage.input")."""
     return {
         (source, f"{node.name}.{key}")
         for node in checked.nodes.values()
@@ -40,17 +40,17 @@ def edges(checked, kind):
 
 
 def boxes(text):
-    """The lines within each stage's box, by stage."""
-    found = {}
+    """Returns the lines within each stage's box, by stage."""
+    lines_of = {}
     for line in text.splitlines():
         if line.startswith("╭─ "):
-            inside = found.setdefault(line.split()[1], [])
+            inside = lines_of.setdefault(line.split()[1], [])
         elif line.startswith("│ "):
             inside.append(line.strip("│ "))
-    return found
+    return lines_of
 
 
-def test_text_shows_every_stage_with_its_class_and_place(drawn):
+def test_text_shows_every_stage_with_its_class_and_device(drawn):
     text = draw_text(drawn)
     assert list(boxes(text)) == list(drawn.nodes)
     for node in drawn.nodes.values():
@@ -58,17 +58,17 @@ def test_text_shows_every_stage_with_its_class_and_place(drawn):
         assert f"─ {node.device} ─╮" in text
 
 
-def test_text_shows_every_edge_at_the_input_it_feeds(drawn):
+def test_text_shows_every_edge_at_its_input(drawn):
     for name, lines in boxes(draw_text(drawn)).items():
         for key, source in drawn.nodes[name].sources.items():
             rows = [line for line in lines if line.split()[:1] == [key]]
-            said = {" ".join(row.split()[1:]) for row in rows}
+            texts = {" ".join(row.split()[1:]) for row in rows}
             past = isinstance(source, FromPast)
             expected = f"◀╌╌ {source}, delay 1, init {source.init}" if past else f"◀── {source}"
-            assert expected in said
+            assert expected in texts
 
 
-def test_text_shows_every_edge_at_the_output_it_leaves(drawn):
+def test_text_shows_every_edge_at_its_output(drawn):
     text = boxes(draw_text(drawn))
     for source, reader in edges(drawn, FromStage | FromPast):
         assert any(reader in line.replace(",", " ").split() for line in text[source.stage])
@@ -86,7 +86,7 @@ def test_text_shows_every_control_and_fits_a_terminal(drawn):
     assert all(line == line.rstrip() for line in text.splitlines())
 
 
-def test_text_marks_feedback_at_both_of_its_ends(drawn):
+def test_text_marks_feedback_at_both_ends(drawn):
     dashed = draw_text(drawn).count("◀╌╌")
     assert dashed == len(edges(drawn, FromPast))
     assert draw_text(drawn).count("╌╌▶") == len(drawn.feedback())
@@ -98,7 +98,7 @@ EDGE = re.compile(r'  (\w+) (-->|-\.->)(?:\|"([^"]*)"\|)? (\w+)$')
 RESERVED = {"end", "graph", "subgraph", "flowchart", "style", "class", "click", "linkStyle"}
 
 
-def test_mermaid_has_legal_names_and_every_line_is_a_node_or_an_edge(drawn):
+def test_mermaid_has_legal_names_and_only_nodes_and_edges(drawn):
     head, title, rule, kind, *lines = draw_mermaid(drawn).split("\n")
     assert (head, rule, kind) == ("---", "---", "flowchart LR")
     assert title == f'title: "{drawn.name}"'
@@ -120,9 +120,9 @@ def test_mermaid_shows_every_edge_and_dots_feedback(drawn):
             if isinstance(source, FromStage | FromPast):
                 ports = source.port if source.port == key else f"{source.port} → {key}"
                 past = isinstance(source, FromPast)
-                said = f"{ports}<br/>delay 1" if past else ports
+                label = f"{ports}<br/>delay 1" if past else ports
                 arrow = "-.->" if past else "-->"
-                expected.append((f"stage_{source.stage}", arrow, said, f"stage_{node.name}"))
+                expected.append((f"stage_{source.stage}", arrow, label, f"stage_{node.name}"))
             else:
                 origin = "in" if isinstance(source, FromControl) else "clock"
                 sink = f"stage_{node.name}"
@@ -132,7 +132,7 @@ def test_mermaid_shows_every_edge_and_dots_feedback(drawn):
     assert sorted(map(str, links)) == sorted(map(str, expected))
 
 
-def test_svg_is_well_formed_and_fetches_nothing(drawn):
+def test_svg_is_well_formed_and_self_contained(drawn):
     svg = draw_svg(drawn)
     root = ElementTree.fromstring(svg)
     assert root.tag == f"{SVG}svg"
@@ -163,20 +163,20 @@ def test_svg_shows_every_stage_port_control_and_output(drawn):
     assert {f"outputs.{name}" for name in drawn.outputs} <= set(titles)
 
 
-def test_svg_has_a_line_for_every_edge_and_a_dashed_one_for_feedback(drawn):
+def test_svg_has_a_line_for_every_edge_and_dashes_feedback(drawn):
     now = len(edges(drawn, FromStage)) + len(drawn.outputs)
     assert len(elements(drawn, "path", "edge")) == now
     assert len(elements(drawn, "path", "edge-control")) == len(
         {(str(s), sink) for s, sink in edges(drawn, object) if not hasattr(s, "port")}
     )
-    said = [element.text for element in elements(drawn, "text", "later")]
+    labels = [element.text for element in elements(drawn, "text", "later")]
     past = drawn.feedback().values()
-    assert sorted(said) == sorted(f"{s.port}: delay 1, init {s.init}" for s in past)
+    assert sorted(labels) == sorted(f"{s.port}: delay 1, init {s.init}" for s in past)
     assert len(elements(drawn, "path", "dot-past")) == len(edges(drawn, FromPast))
     assert len(elements(drawn, "path", "past")) >= len(past)
 
 
-def test_svg_has_nothing_outside_the_sheet_and_no_stage_on_another(drawn):
+def test_svg_has_no_item_outside_the_sheet_and_no_overlap(drawn):
     root = ElementTree.fromstring(draw_svg(drawn))
     _, _, width, height = map(float, root.get("viewBox").split())
     frames = []
@@ -199,7 +199,7 @@ def test_equal_graphs_give_equal_drawings(draw):
 
 @settings(max_examples=100, deadline=None)
 @given(st.text(st.characters(), max_size=20), st.text(st.characters(), max_size=20))
-def test_whatever_a_file_calls_itself_the_drawing_stays_whole(name, note):
+def test_drawing_is_well_formed_for_any_name_and_note(name, note):
     checked = loops(name=name, note=note)
     root = ElementTree.fromstring(draw_svg(checked))
     assert len(root.findall(f"{SVG}g")) == len(lay_out(checked).items)
@@ -209,7 +209,7 @@ def test_whatever_a_file_calls_itself_the_drawing_stays_whole(name, note):
     assert draw_mermaid(checked).split("\n")[3] == "flowchart LR"
 
 
-def test_a_control_of_odd_text_is_drawn_as_text():
+def test_markup_and_escapes_in_a_control_are_drawn_as_text():
     odd = '</text><script>"\x1b[31m\x9b\ufffe&'
     measure = {"m": ("Measure", {"notes": "in.notes"})}
     checked = graph(measure, {"notes": [odd]}, {"out": "m.length"})

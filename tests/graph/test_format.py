@@ -1,4 +1,4 @@
-"""The music format: derived sizes agree with the lengths they come from, or it is refused."""
+"""The music format: derived sizes agree with its lengths, and bad lengths are refused."""
 
 from dataclasses import fields
 
@@ -32,7 +32,7 @@ def formats(draw):
 
 
 @given(formats())
-def test_sizes_agree_with_each_other_and_with_the_seconds(format):
+def test_derived_sizes_agree_with_the_lengths_in_seconds(format):
     dims = format.dims
     assert all(isinstance(size, int) and size > 0 for size in dims.values())
     assert dims["sample"] == dims["frame"] * format.frame_samples
@@ -64,7 +64,7 @@ def test_the_default_is_the_published_format():
 
 @pytest.mark.parametrize("name", [field.name for field in fields(Format)])
 @pytest.mark.parametrize("value", [0, -1, float("inf"), float("nan")])
-def test_nothing_is_zero_negative_or_endless(name, value):
+def test_zero_negative_or_infinite_value_is_refused(name, value):
     with pytest.raises(ValueError, match=f"{name} must be finite and greater than 0, got {value}"):
         Format(**{name: value})
 
@@ -83,16 +83,16 @@ def test_nothing_is_zero_negative_or_endless(name, value):
         ({"prompt_style_levels": 13}, "prompt_style_levels = 13 exceeds style_levels = 12"),
     ],
 )
-def test_lengths_and_depths_that_do_not_go_together_are_refused(changes, reason):
+def test_lengths_and_depths_that_do_not_fit_are_refused(changes, reason):
     with pytest.raises(ValueError, match=reason):
         Format(**changes)
 
 
-def test_all_faults_are_told_at_once():
+def test_all_problems_are_in_one_message():
     with pytest.raises(ValueError, match="chunk_s") as refused:
         Format(chunk_s=2.01, fade_s=0.05, codec_levels=2)
     assert len(str(refused.value).split("; ")) == 3
 
 
-def test_a_length_that_is_whole_but_for_rounding_is_whole():
+def test_rounding_error_of_a_whole_length_is_ignored():
     assert Format(chunk_s=0.28, fade_s=0.28).dims["frame"] == 7

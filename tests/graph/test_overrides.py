@@ -1,4 +1,4 @@
-"""Overrides change what they say and nothing else, or say what to write instead."""
+"""An override changes one value, or is refused with the valid forms."""
 
 from copy import deepcopy
 
@@ -23,13 +23,13 @@ TABLES = {
 
 
 def difference(before, after, path=()):
-    """The leaves of `after` that `before` has not, by path; None for what is gone."""
+    """Returns the leaves of `after` that differ from `before`, by path; None = missing."""
     if not (isinstance(before, dict) and isinstance(after, dict)):
         return {} if before == after else {".".join(path): after}
-    found = {}
+    leaves = {}
     for key in [*before, *(key for key in after if key not in before)]:
-        found |= difference(before.get(key), after.get(key), (*path, key))
-    return found
+        leaves |= difference(before.get(key), after.get(key), (*path, key))
+    return leaves
 
 
 @pytest.mark.parametrize(
@@ -58,14 +58,14 @@ def difference(before, after, path=()):
         ("inputs.title=1\nz = 2", {"inputs.title": "1\nz = 2"}),
     ],
 )
-def test_a_setting_changes_one_value(setting, changed):
+def test_setting_changes_one_value(setting, changed):
     before = deepcopy(TABLES)
     after = apply(TABLES, [setting])
     assert difference(before, after) == changed
     assert before == TABLES
 
 
-def test_another_class_drops_the_params_of_the_former():
+def test_new_class_drops_the_params_of_the_old_one():
     after = apply(TABLES, ["sample.use=m:Other"])
     assert after["stage"]["sample"] == {"use": "m:Other"}
     assert apply(TABLES, ["sample.use=m:Sample"]) == TABLES
@@ -73,14 +73,14 @@ def test_another_class_drops_the_params_of_the_former():
 
 @pytest.mark.parametrize("backwards", [False, True])
 @pytest.mark.parametrize("value", ["3", "'x.use=m:Y'", "x.use=y"])
-def test_params_for_another_class_stay_whatever_the_order_of_the_settings(backwards, value):
+def test_params_of_a_new_class_are_kept_in_any_order_of_settings(backwards, value):
     settings = ["sample.use=m:Other", f"sample.params.depth={value}"]
     after = apply(TABLES, settings[::-1] if backwards else settings)
     assert after["stage"]["sample"]["use"] == "m:Other"
     assert [*after["stage"]["sample"]["params"]] == ["depth"]
 
 
-def test_the_last_of_several_settings_of_one_value_holds():
+def test_last_setting_of_a_value_wins():
     assert apply(TABLES, ["inputs.seed=1", "inputs.seed=2"])["inputs"]["seed"] == 2
 
 
@@ -92,7 +92,7 @@ def test_the_last_of_several_settings_of_one_value_holds():
         ("decode=gpu:1", {"decode": "gpu:1"}),
     ],
 )
-def test_a_placement_changes_one_place(placement, placed):
+def test_placement_changes_one_entry(placement, placed):
     before = deepcopy(TABLES)
     after = apply(TABLES, [], [placement])
     assert after == TABLES | {"placement": placed}
@@ -105,7 +105,7 @@ FORMS = "write STAGE.use=, STAGE.params.KEY=, STAGE.inputs.PORT=, format.KEY= or
 
 
 @pytest.mark.parametrize(
-    ("setting", "said"),
+    ("setting", "message"),
     [
         ("", f"not an override; {FORMS}"),
         ("seed=1", f"not an override; {FORMS}"),
@@ -123,14 +123,14 @@ FORMS = "write STAGE.use=, STAGE.params.KEY=, STAGE.inputs.PORT=, format.KEY= or
         ("format.a.b=1", "no stage named 'format'; the stages are sample, decode"),
     ],
 )
-def test_a_setting_that_cannot_be_is_told_with_what_can(setting, said):
+def test_malformed_setting_is_refused_with_the_valid_forms(setting, message):
     with pytest.raises(PipelineError) as refused:
         apply(TABLES, [setting])
-    assert str(refused.value) == f"--set {setting}: {said}"
+    assert str(refused.value) == f"--set {setting}: {message}"
 
 
 @pytest.mark.parametrize(
-    ("placement", "said"),
+    ("placement", "message"),
     [
         ("cpu", "not a placement; write STAGE=DEVICE"),
         ("decode=", "not a placement; write STAGE=DEVICE"),
@@ -138,21 +138,21 @@ def test_a_setting_that_cannot_be_is_told_with_what_can(setting, said):
         ("decoed=cpu", "no stage named 'decoed'; the stages are sample, decode"),
     ],
 )
-def test_a_placement_that_cannot_be_is_told_with_what_can(placement, said):
+def test_malformed_placement_is_refused_with_the_valid_forms(placement, message):
     with pytest.raises(PipelineError) as refused:
         apply(TABLES, [], [placement])
-    assert str(refused.value) == f"--place {placement}: {said}"
+    assert str(refused.value) == f"--place {placement}: {message}"
 
 
-def test_every_override_that_cannot_be_is_told_at_once():
+def test_all_malformed_overrides_are_reported_at_once():
     with pytest.raises(PipelineError) as refused:
         apply(TABLES, ["a.use=b", "seed=1", "inputs.seed=1"], ["c=cpu", "decode=cpu"])
-    said = [problem.where for problem in refused.value.problems]
-    assert said == ["--set a.use=b", "--set seed=1", "--place c=cpu"]
+    places = [problem.where for problem in refused.value.problems]
+    assert places == ["--set a.use=b", "--set seed=1", "--place c=cpu"]
 
 
 @given(st.lists(st.text(max_size=12) | st.sampled_from(["decode.use=a", "inputs.x=["])))
-def test_any_text_is_an_override_or_a_problem(settings):
+def test_any_text_is_an_override_or_a_problem_with_a_cure(settings):
     before = deepcopy(TABLES)
     try:
         apply(TABLES, settings, settings)

@@ -1,4 +1,4 @@
-"""A checked graph: the order of its stages and of its feedback, everywhere and always the same."""
+"""A checked graph: sources, controls, and an order of stages that is always the same."""
 
 import json
 import os
@@ -26,7 +26,7 @@ def positions(checked):
     return {name: index for index, name in enumerate(checked.nodes)}
 
 
-def test_a_stage_stands_behind_all_it_needs_in_the_same_tick():
+def test_stage_comes_after_all_stages_it_reads_in_the_same_tick():
     checked = loops()
     assert next(iter(checked.nodes)) == "first"
     for node in checked.nodes.values():
@@ -37,7 +37,7 @@ def test_a_stage_stands_behind_all_it_needs_in_the_same_tick():
 
 @settings(max_examples=200, deadline=None)
 @given(st.data())
-def test_any_graph_without_a_cycle_is_put_in_an_order_that_works(data):
+def test_any_graph_without_a_cycle_has_a_valid_order(data):
     count = data.draw(st.integers(1, 8))
     names = data.draw(st.permutations([f"s{number}" for number in range(count)]))
     stage = {}
@@ -58,7 +58,7 @@ def test_any_graph_without_a_cycle_is_put_in_an_order_that_works(data):
     assert order == sorted(order, key=positions(checked).get)
 
 
-def test_every_input_says_where_it_comes_from():
+def test_every_input_has_its_source():
     stage = {
         "now": ("Identify", {"chunk": "clock.chunk"}),
         "sum": ("Add", {"a": "now.number", "b": past("sum.sum", 3)}),
@@ -71,12 +71,12 @@ def test_every_input_says_where_it_comes_from():
         "sum": {"a": FromStage("now", "number"), "b": FromPast("sum", "sum", 3)},
         "end": {"a": FromControl("number"), "b": FromStage("sum", "sum")},
     }
-    said = [str(source) for node in checked.nodes.values() for source in node.sources.values()]
-    assert said == ["clock.chunk", "now.number", "sum.sum", "in.number", "sum.sum"]
+    spellings = [str(source) for node in checked.nodes.values() for source in node.sources.values()]
+    assert spellings == ["clock.chunk", "now.number", "sum.sum", "in.number", "sum.sum"]
     assert checked.outputs == {"out": FromStage("end", "sum")}
 
 
-def test_feedback_is_each_port_once_in_the_order_of_the_graph():
+def test_feedback_lists_each_port_once_in_the_order_of_stages():
     checked = loops()
     assert list(checked.feedback()) == sorted(
         ["both.sum", "last.number"], key=lambda port: positions(checked)[port.split(".")[0]]
@@ -85,7 +85,7 @@ def test_feedback_is_each_port_once_in_the_order_of_the_graph():
     assert checked.port(checked.feedback()["both.sum"]) is NUMBER
 
 
-def test_a_graph_knows_classes_controls_and_places_but_has_built_nothing():
+def test_graph_has_classes_controls_and_devices():
     checked = loops(placement={"default": "cpu", "both": "gpu:1"})
     assert checked.nodes["first"].cls is Digits
     assert checked.nodes["both"].cls is Add
@@ -99,7 +99,7 @@ def test_a_graph_knows_classes_controls_and_places_but_has_built_nothing():
     assert checked.digest == loops().digest
 
 
-def test_the_order_of_tables_in_the_file_does_not_change_the_identity():
+def test_order_of_stages_in_the_file_does_not_change_the_digest():
     backwards = dict(reversed(LOOPS.items()))
     assert graph(backwards, {"number": 1}, {"out": "last.number"}).digest == loops().digest
 
@@ -109,7 +109,7 @@ import json
 from soundstage.graph.drawing.text_and_mermaid import draw_mermaid, draw_svg, draw_text
 from small_graphs import graph, loops, past
 wide = {f"s{n}": ("Add", {"a": "in.number", "b": past(f"s{(n * 7) % 12}.sum")}) for n in range(12)}
-# Stages before those they need: the order in which needs are looked at must not show.
+# Stages before those that they read: the order of tables must not change the result.
 ends = {f"e{n}": ("Add", {"a": f"s{n}.sum", "b": f"s{n + 6}.sum"}) for n in range(6)}
 wide = ends | wide | {"end": ("Add", {"a": "e0.sum", "b": "e5.sum"})}
 for checked in loops(), graph(wide, {"number": 1}, {"out": "end.sum"}):
@@ -118,27 +118,27 @@ for checked in loops(), graph(wide, {"number": 1}, {"out": "end.sum"}):
 """
 
 
-def test_another_process_with_another_hash_seed_finds_the_same_order():
-    def said(seed):
+def test_hash_seed_does_not_change_order_or_drawings():
+    def results(seed):
         path = os.pathsep.join(map(str, (ROOT, SUPPORT, SUPPORT / "stages")))
-        done = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-c", SCRIPT],
             env=os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": path},
             capture_output=True,
             text=True,
             check=True,
         )
-        return [json.loads(line) for line in done.stdout.splitlines()]
+        return [json.loads(line) for line in process.stdout.splitlines()]
 
-    first = said("0")
+    first = results("0")
     assert len(first) == 2
     assert len(first[1][2]) == 12
     for seed in ("1", "2", "31337"):
-        assert said(seed) == first
+        assert results(seed) == first
 
 
 @pytest.mark.parametrize("name", ["toy", "tiny"])
-def test_the_presets_run_sample_before_what_hears_it(name):
+def test_preset_stages_run_in_order_from_embed_to_crossfade(name):
     checked = build(parse(read_tables(preset_path(name))))
     order = list(checked.nodes)
     path = ["embed", "quantize", "pack", "sample", "decode", "crossfade"]
@@ -146,7 +146,7 @@ def test_the_presets_run_sample_before_what_hears_it(name):
     assert set(checked.feedback()) == {"crossfade.tail", "remember.context"}
 
 
-def test_a_graph_is_none_when_it_cannot_run():
+def test_check_returns_no_graph_for_a_cycle():
     broken = tables({"a": ("Add", {"a": "b.sum", "b": "in.number"})}, {"number": 1}, {"o": "a.sum"})
     checked, problems = check(parse(broken), ALLOW)
     assert checked is None

@@ -1,4 +1,4 @@
-"""Ports: what may be declared, and what fits what."""
+"""Ports: legal declarations, numbers they hold, and ports that fit each other."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ NUMERIC = [dtype for dtype in DTYPES if dtype != "utf8"]
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "bool", "float64", "int8", "str", "", "complex64"])
-def test_only_what_arrow_carries_both_ways_may_be_declared(dtype):
+def test_dtype_that_arrow_cannot_write_and_read_is_refused(dtype):
     with pytest.raises(ValueError, match=f"one of int32, .*, got {dtype!r}"):
         Port(dtype, (), "kind")
 
@@ -25,12 +25,12 @@ def test_only_what_arrow_carries_both_ways_may_be_declared(dtype):
         ("utf8", ("~text", "level"), "a text port is a scalar or a ragged list"),
     ],
 )
-def test_a_shape_that_no_message_has_is_refused(dtype, shape, reason):
+def test_shape_that_no_message_can_have_is_refused(dtype, shape, reason):
     with pytest.raises(ValueError, match=reason):
         Port(dtype, shape, "kind")
 
 
-def test_a_ragged_dimension_is_the_first_and_of_no_fixed_size():
+def test_fixed_shape_leaves_out_a_ragged_first_dimension():
     clips = Port("float32", ("~clip", "sample", "channel"), "audio")
     assert clips.ragged
     assert clips.fixed_shape == ("sample", "channel")
@@ -40,7 +40,18 @@ def test_a_ragged_dimension_is_the_first_and_of_no_fixed_size():
     assert not Port("float32", (), "audio").ragged
 
 
-def test_kind_dtype_and_every_dimension_decide_what_fits():
+@pytest.mark.parametrize("usual", [(-1, 5), (0, 11), (5, 5), (6, 5)])
+def test_usual_range_outside_the_port_is_refused(usual):
+    with pytest.raises(ValueError, match="usual lies within the port's range"):
+        Port("float32", (), "temperature", minimum=0, maximum=10, usual=usual)
+
+
+def test_words_and_usual_range_change_no_port():
+    plain = Port("float32", (), "temperature", "[0, 4]", 0, 4)
+    assert plain == Port("float32", (), "temperature", "[0, 4]", 0, 4, (0, 3), "Heat", "Warm.")
+
+
+def test_ports_fit_if_kind_dtype_and_shape_are_equal():
     port = Port("int32", ("frame", "level"), "codec token", "[0, 1024)")
     assert port.fits(Port("int32", ("frame", "level"), "codec token"))
     for other in (
@@ -54,13 +65,13 @@ def test_kind_dtype_and_every_dimension_decide_what_fits():
         assert not other.fits(port)
 
 
-def test_unit_and_range_are_for_people_and_controls_not_for_edges():
+def test_ports_of_different_unit_and_range_fit():
     port = Port("float32", (), "temperature", "[0, 4]", 0, 4)
     assert port.fits(Port("float32", (), "temperature", "any"))
 
 
 @pytest.mark.parametrize("dtype", NUMERIC)
-def test_a_port_holds_its_limits_and_nothing_beyond(dtype):
+def test_port_holds_its_limits_and_nothing_beyond(dtype):
     port = Port(dtype, (), "kind")
     least, greatest = port.limits
     assert port.holds(least)
@@ -74,7 +85,7 @@ def test_a_port_holds_its_limits_and_nothing_beyond(dtype):
 
 
 @given(st.integers() | st.floats() | st.sampled_from([2.0**63, 2.0**31, 65_504.0]))
-def test_what_a_port_holds_numpy_can_write(number):
+def test_number_that_a_port_holds_is_exact_in_numpy(number):
     for dtype in NUMERIC:
         if Port(dtype, (), "kind").holds(number):
             written = np.array(number).astype(dtype)
@@ -83,11 +94,11 @@ def test_what_a_port_holds_numpy_can_write(number):
                 assert written.item() == number
 
 
-def test_text_holds_no_number():
+def test_text_port_holds_no_number():
     assert not Port("utf8", (), "title").holds(0)
 
 
-def test_a_shape_is_spelled_with_sizes_where_there_are_any():
+def test_spelled_shape_shows_known_sizes():
     dims = {"clip_sample": 160_000, "frame": 50, "level": 16}
     assert Port("int32", ("frame", "level"), "t").spelled_shape(dims) == "[frame=50 level=16]"
     ragged = Port("float32", ("~clip", "clip_sample"), "audio")

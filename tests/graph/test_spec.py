@@ -1,4 +1,4 @@
-"""What a file says, and what of it is the graph's identity."""
+"""Pipeline files: reading them, and the parts that the digest covers."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ TOY = read_tables(preset_path("toy"))
 
 
 def digest(**changes):
-    """The digest of toy with values changed: `path__to__key=value`."""
+    """Returns the digest of toy with some values changed: `path__to__key=value`."""
     tables = deepcopy(TOY)
     for path, value in changes.items():
         *folders, leaf = path.split("__")
@@ -31,7 +31,7 @@ def digest(**changes):
 
 
 def shuffled(table, order):
-    """The same tables, written in another order at every depth."""
+    """Returns the same tables in another order at every depth."""
     if not isinstance(table, dict):
         return table
     keys = order(list(table))
@@ -51,7 +51,7 @@ def shuffled(table, order):
     ],
     ids=str,
 )
-def test_names_notes_defaults_and_placement_are_not_the_graph(changes):
+def test_names_notes_defaults_and_placement_keep_the_digest(changes):
     assert digest(**changes) == digest()
 
 
@@ -71,18 +71,18 @@ def test_names_notes_defaults_and_placement_are_not_the_graph(changes):
     ],
     ids=str,
 )
-def test_format_stages_params_wires_and_outputs_are_the_graph(changes):
+def test_format_stages_params_wires_and_outputs_change_the_digest(changes):
     assert digest(**changes) != digest()
 
 
 @given(st.randoms(use_true_random=False))
-def test_the_order_of_tables_and_keys_does_not_matter(random):
+def test_order_of_tables_and_keys_keeps_the_digest(random):
     mixed = shuffled(TOY, lambda keys: random.sample(keys, len(keys)))
     assert parse(mixed).digest() == digest()
 
 
-def test_the_digest_is_the_same_wherever_and_whenever_it_is_made():
-    # Sessions and traces hold it: if this fails, old ones no longer fit, so raise their version.
+def test_digest_is_the_sha256_of_a_fixed_json_form():
+    # Sessions and traces hold the digest: if this test fails, raise the version of their formats.
     tables = {"schema": 1, "name": "n", "outputs": {"o": "a.b"}, "stage": {"a": {"use": "m:C"}}}
     identity = {
         "schema": 1,
@@ -95,28 +95,28 @@ def test_the_digest_is_the_same_wherever_and_whenever_it_is_made():
 
 
 @pytest.mark.parametrize("name", preset_names())
-def test_a_spec_written_out_and_read_again_is_the_same(name):
+def test_spec_written_and_read_again_is_equal(name):
     spec = parse(read_tables(preset_path(name)))
     again = parse(json.loads(json.dumps(spec.as_dict())))
     assert again == spec
     assert again.digest() == spec.digest()
 
 
-def test_what_a_file_leaves_out_has_a_default():
+def test_omitted_keys_have_defaults():
     spec = parse({"schema": 1, "name": "n", "outputs": {}, "stage": {"a": {"use": "m:C"}}})
     assert (spec.note, spec.format, spec.inputs) == ("", {}, {})
     assert (spec.stage["a"].params, spec.stage["a"].inputs) == ({}, {})
     assert spec.placement_of("a").device == "auto"
 
 
-def test_a_stage_runs_at_its_own_place_else_at_the_default_else_anywhere():
+def test_stage_has_its_own_placement_or_the_default():
     stages = {"a": {"use": "m:C"}, "b": {"use": "m:C"}}
     tables = {"schema": 1, "name": "n", "outputs": {}, "stage": stages}
     placed = parse(tables | {"placement": {"default": "cpu", "b": {"device": "gpu:1"}}})
     assert [placed.placement_of(name).device for name in "ab"] == ["cpu", "gpu:1"]
 
 
-def test_reading_changes_nothing_that_was_given():
+def test_spec_is_frozen_and_parse_does_not_change_its_tables():
     before = deepcopy(TOY)
     spec = parse(TOY)
     spec.digest()
@@ -125,7 +125,7 @@ def test_reading_changes_nothing_that_was_given():
         spec.name = "other"
 
 
-def test_what_is_not_toml_is_told_with_its_file_and_line():
+def test_text_that_is_not_toml_is_refused_with_file_and_line():
     with pytest.raises(PipelineError, match=r"^x\.toml: not valid TOML: .*line 2, column 5"):
         parse_toml("a = 1\nb = ?", "x.toml")
 
@@ -134,7 +134,7 @@ def test_what_is_not_toml_is_told_with_its_file_and_line():
     ("content", "reason"),
     [(None, "cannot read it: No such file"), (b"a = '\xff'", "cannot read it: it is not UTF-8")],
 )
-def test_a_file_that_cannot_be_read_is_told_with_its_name(tmp_path, content, reason):
+def test_file_that_cannot_be_read_is_refused_with_its_name(tmp_path, content, reason):
     path = tmp_path / "x.toml"
     if content is not None:
         path.write_bytes(content)

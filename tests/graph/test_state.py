@@ -1,4 +1,4 @@
-"""State: rows can be picked, named and joined without touching each other or the original."""
+"""State: its rows can be picked, renamed and joined without changing the original."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from soundstage.presets.preset import preset_path
 
 
 def numbered(streams, start=0):
-    """A state whose every value tells its row."""
+    """Returns a state in which every value encodes its row."""
     rows = range(start, start + len(streams))
     values = {
         "a.tokens": np.array([[[10 * row, 10 * row + 1]] for row in rows], np.int32),
@@ -33,7 +33,7 @@ def same(one, other):
 
 
 @pytest.mark.parametrize("streams", [["a"], ["a", "b", "c"]])
-def test_before_the_first_chunk_every_port_is_at_its_init(streams):
+def test_initial_state_has_every_port_at_its_init(streams):
     state = initial(loops(), streams)
     assert state.streams == tuple(streams)
     assert state.chunks == (0,) * len(streams)
@@ -44,7 +44,6 @@ def test_before_the_first_chunk_every_port_is_at_its_init(streams):
 
 
 def test_init_fills_the_whole_shape_of_its_port():
-
     checked = build(parse(read_tables(preset_path("toy"))))
     state = initial(checked, ["a", "b"])
     assert state.values["remember.context"].shape == (2, 250, 16)
@@ -60,7 +59,7 @@ def test_a_graph_without_feedback_has_an_empty_state():
 
 
 @given(st.lists(st.integers(0, 3), max_size=6))
-def test_picking_gives_those_rows_in_that_order(rows):
+def test_pick_returns_the_rows_in_the_given_order(rows):
     state = numbered("abcd")
     picked = state.pick(rows)
     assert picked.streams == tuple("abcd"[row] for row in rows)
@@ -69,14 +68,14 @@ def test_picking_gives_those_rows_in_that_order(rows):
     assert picked.values["b.tail"][:, 0].tolist() == [row / 4 for row in rows]
 
 
-def test_what_is_picked_shares_nothing_with_the_original():
+def test_picked_state_shares_no_memory_with_the_original():
     state = numbered("ab")
     picked = state.pick([0, 1])
     picked.values["b.tail"][:] = 9
     assert state.values["b.tail"].max() < 1
 
 
-def test_a_row_that_is_not_there_cannot_be_picked():
+def test_picking_a_missing_row_raises_index_error():
     with pytest.raises(IndexError):
         numbered("ab").pick([2])
 
@@ -92,7 +91,7 @@ def test_renaming_changes_names_only():
 
 @settings(max_examples=50)
 @given(st.permutations(range(5)), st.integers(1, 4))
-def test_joining_what_was_picked_apart_gives_the_whole(order, cut):
+def test_joining_picked_parts_gives_the_whole(order, cut):
     state = numbered("abcde")
     parts = [state.pick(order[:cut]), state.pick(order[cut:])]
     same(join(parts), state.pick(order))
@@ -103,12 +102,12 @@ def test_joining_one_state_is_that_state():
     same(join([numbered("ab")]), numbered("ab"))
 
 
-def test_joined_streams_may_be_of_different_ages():
+def test_joined_streams_may_be_at_different_chunks():
     joined = join([numbered("a"), numbered("b", start=5)])
     assert joined.chunks == (0, 35)
 
 
-def test_controls_of_several_rows_stand_side_by_side_as_their_ports_have_them():
+def test_controls_of_several_rows_are_stacked_as_port_values():
     checked = graph(
         {
             "sum": ("Add", {"a": "in.number", "b": past("sum.sum")}),
@@ -120,9 +119,9 @@ def test_controls_of_several_rows_stand_side_by_side_as_their_ports_have_them():
     rows = [
         {
             name: to_row(name, value, checked.controls[name].port, checked.format.dims)
-            for name, value in said.items()
+            for name, value in controls.items()
         }
-        for said in ({"number": 3, "notes": ["a", "b"]}, {"number": 4, "notes": []})
+        for controls in ({"number": 3, "notes": ["a", "b"]}, {"number": 4, "notes": []})
     ]
     stacked = stack_controls(checked, rows)
     assert stacked["number"].tolist() == [3, 4]

@@ -1,4 +1,4 @@
-"""Messages: whatever fits its port travels to the byte, and nothing else travels at all."""
+"""Messages: values that fit their port are encoded and decoded exactly, others are refused."""
 
 import re
 
@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from small_messages import CLIPS, DIMS, PORTS, SEED, TITLE, TOKENS, encoded, said
+from small_messages import CLIPS, DIMS, PORTS, SEED, TITLE, TOKENS, encoded, small_values
 
 from soundstage.graph import wire
 from soundstage.graph.format import Format
@@ -28,7 +28,7 @@ def ports(draw):
 
 
 def arrays(dtype, shape):
-    """Arrays of any bits: NaNs of every kind, both zeros and the least numbers among them."""
+    """Arrays of any bits, which include NaNs of every kind, -0.0 and denormal numbers."""
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     bits = st.binary(min_size=size, max_size=size)
     return bits.map(lambda raw: np.frombuffer(raw, dtype).reshape(shape))
@@ -50,42 +50,42 @@ def values(draw, port, rows):
 def messages(draw):
     declared = draw(st.dictionaries(NAMES, ports(), max_size=4))
     rows = draw(st.integers(1, 3))
-    said = {name: draw(values(port, rows)) for name, port in declared.items()}
+    sent = {name: draw(values(port, rows)) for name, port in declared.items()}
     streams = draw(st.lists(st.text(max_size=4), min_size=rows, max_size=rows))
     chunk = st.integers(-(2**63), 2**63 - 1)
-    return declared, said, streams, draw(st.lists(chunk, min_size=rows, max_size=rows))
+    return declared, sent, streams, draw(st.lists(chunk, min_size=rows, max_size=rows))
 
 
 @many
 @given(messages())
-def test_what_goes_in_comes_out_to_the_byte(message):
-    declared, said, streams, chunks = message
-    buffer = wire.encode(declared, said, streams, chunks, DIMS)
-    heard = wire.decode(declared, buffer, DIMS)
-    assert (heard.streams, heard.chunks) == (tuple(streams), tuple(chunks))
-    assert list(heard.values) == list(said)
-    for name, value in said.items():
-        assert wire.equal(heard.values[name], value), name
-        assert type(heard.values[name]) is type(value)
+def test_decoding_returns_exactly_the_encoded_values(message):
+    declared, sent, streams, chunks = message
+    buffer = wire.encode(declared, sent, streams, chunks, DIMS)
+    decoded = wire.decode(declared, buffer, DIMS)
+    assert (decoded.streams, decoded.chunks) == (tuple(streams), tuple(chunks))
+    assert list(decoded.values) == list(sent)
+    for name, value in sent.items():
+        assert wire.equal(decoded.values[name], value), name
+        assert type(decoded.values[name]) is type(value)
 
 
 @many
 @given(messages())
-def test_equal_messages_are_equal_bytes(message):
-    declared, said, streams, chunks = message
-    first = wire.encode(declared, said, streams, chunks, DIMS)
+def test_equal_messages_have_equal_bytes(message):
+    declared, sent, streams, chunks = message
+    first = wire.encode(declared, sent, streams, chunks, DIMS)
     copies = {
         name: value.copy() if isinstance(value, np.ndarray) else list(value)
-        for name, value in said.items()
+        for name, value in sent.items()
     }
     assert first.to_pybytes() == wire.encode(declared, copies, streams, chunks, DIMS).to_pybytes()
 
 
 @many
 @given(messages())
-def test_what_is_read_is_a_read_only_view_of_the_buffer(message):
-    declared, said, streams, chunks = message
-    buffer = wire.encode(declared, said, streams, chunks, DIMS)
+def test_decoded_arrays_are_read_only_views_of_the_buffer(message):
+    declared, sent, streams, chunks = message
+    buffer = wire.encode(declared, sent, streams, chunks, DIMS)
     memory = np.frombuffer(buffer, np.uint8)
     for value in wire.decode(declared, buffer, DIMS).values.values():
         for array in value if isinstance(value, list) else [value]:
@@ -97,12 +97,12 @@ def test_what_is_read_is_a_read_only_view_of_the_buffer(message):
 
 @many
 @given(messages(), st.data())
-def test_a_part_of_a_message_can_be_read_alone(message, data):
-    declared, said, streams, chunks = message
-    buffer = wire.encode(declared, said, streams, chunks, DIMS)
-    chosen = data.draw(st.lists(st.sampled_from([*declared]), unique=True) if said else st.just([]))
-    heard = wire.decode(declared, buffer, DIMS, only=chosen)
-    assert list(heard.values) == chosen
+def test_chosen_columns_of_a_message_can_be_decoded_alone(message, data):
+    declared, sent, streams, chunks = message
+    buffer = wire.encode(declared, sent, streams, chunks, DIMS)
+    chosen = data.draw(st.lists(st.sampled_from([*declared]), unique=True) if sent else st.just([]))
+    decoded = wire.decode(declared, buffer, DIMS, only=chosen)
+    assert list(decoded.values) == chosen
 
 
 @pytest.mark.parametrize(
@@ -116,12 +116,12 @@ def test_a_part_of_a_message_can_be_read_alone(message, data):
     ],
     ids=["Fortran order", "transposed", "axes swapped", "strided", "backwards twice"],
 )
-def test_how_an_array_lies_in_memory_does_not_matter(laid_out):
-    array = laid_out(said()["tokens"])
+def test_memory_layout_of_an_array_does_not_change_the_bytes(laid_out):
+    array = laid_out(small_values()["tokens"])
     assert encoded({"tokens": array}).to_pybytes() == encoded().to_pybytes()
     clips = [laid_out(np.ones((2, 5, 1), np.float32)).reshape(2, 5)[:, ::-1][:, ::-1]]
-    heard = wire.encode({"clips": CLIPS}, {"clips": clips}, ["a"], [0], DIMS)
-    assert wire.decode({"clips": CLIPS}, heard, DIMS).values["clips"][0].sum() == 10
+    buffer = wire.encode({"clips": CLIPS}, {"clips": clips}, ["a"], [0], DIMS)
+    assert wire.decode({"clips": CLIPS}, buffer, DIMS).values["clips"][0].sum() == 10
 
 
 @pytest.mark.parametrize(
@@ -151,13 +151,13 @@ def test_how_an_array_lies_in_memory_does_not_matter(laid_out):
         ("title", np.array(["a", "b"]), "takes text for each of 2 rows, got <U1 [2]"),
     ],
 )
-def test_what_does_not_fit_its_port_is_refused_by_name(name, value, reason):
+def test_value_that_does_not_fit_its_port_is_refused_by_name(name, value, reason):
     with pytest.raises(wire.WireError, match=re.escape(reason)) as refused:
         encoded({name: value})
     assert str(refused.value).startswith(f"port {name!r} takes ")
 
 
-def test_a_ragged_row_of_numbers_is_one_array_of_one_axis():
+def test_scalar_as_a_ragged_row_is_refused():
     port = Port("float32", ("~clip",), "weight")
     with pytest.raises(wire.WireError, match=re.escape("['~clip'], got float32 []")):
         wire.encode({"w": port}, {"w": [np.array(1.0, np.float32)]}, ["a"], [0], DIMS)
@@ -170,7 +170,7 @@ def test_missing_and_extra_values_are_refused_by_name():
         encoded(declared=PORTS | {"tempo": SEED})
 
 
-def test_a_message_of_no_stream_or_without_its_chunks_is_refused():
+def test_message_without_streams_or_chunks_is_refused():
     with pytest.raises(wire.WireError, match="at least one stream"):
         wire.encode({}, {}, [], [], DIMS)
     with pytest.raises(wire.WireError, match="2 streams but 1 chunk"):
@@ -188,18 +188,18 @@ def test_a_message_of_no_stream_or_without_its_chunks_is_refused():
         ("texts", TITLE, "'texts' is list<item: string>, expected string"),
     ],
 )
-def test_another_message_than_expected_is_refused_by_name(name, port, reason):
+def test_message_with_an_unexpected_column_is_refused_by_name(name, port, reason):
     with pytest.raises(wire.WireError, match=re.escape(reason)):
         wire.decode({name: port}, encoded(), DIMS)
 
 
-def test_the_key_columns_keep_their_names_to_themselves():
+def test_port_with_the_name_of_a_key_column_is_refused():
     for name in (wire.STREAM_KEY, wire.CHUNK_KEY):
         with pytest.raises(wire.WireError, match=f"may not be called .*{name}"):
             wire.encode({name: SEED}, {name: np.zeros(1, np.int64)}, ["a"], [0], DIMS)
 
 
-def test_axes_of_the_same_size_are_told_apart_by_name():
+def test_axes_of_equal_size_are_distinguished_by_name():
     square = DIMS | {"level": 3}
     value = {"tokens": np.zeros((1, 3, 3), np.int32)}
     buffer = wire.encode({"tokens": TOKENS}, value, ["a"], [0], square)
@@ -208,7 +208,7 @@ def test_axes_of_the_same_size_are_told_apart_by_name():
         wire.decode({"tokens": turned}, buffer, square)
 
 
-def test_the_schema_says_kind_and_unit_to_any_reader():
+def test_arrow_schema_has_kind_and_unit_of_every_port():
     with pa.ipc.open_stream(encoded()) as reader:
         schema = reader.schema
     assert schema.names == ["_stream", "_chunk", *PORTS]
@@ -219,7 +219,7 @@ def test_the_schema_says_kind_and_unit_to_any_reader():
     assert schema.equals(wire.schema(PORTS, DIMS), check_metadata=True)
 
 
-def test_the_real_format_gives_every_port_its_sizes():
+def test_fixed_shape_has_the_sizes_of_the_format():
     dims = Format().dims
     assert wire.fixed_shape(Port("int32", ("context_frame", "level"), "t"), dims) == (250, 16)
     assert wire.fixed_shape(Port("float32", ("~clip", "clip_sample"), "a"), dims) == (160_000,)

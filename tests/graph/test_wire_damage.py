@@ -1,17 +1,17 @@
-"""A buffer from anywhere is a message, or is refused: it never takes the process down."""
+"""Any buffer is decoded as a message or refused; none crashes the process."""
 
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_messages import DIMS, PORTS, encoded, said
+from small_messages import DIMS, PORTS, encoded, small_values
 
 from soundstage.graph import wire
 
 WHOLE = encoded().to_pybytes()
 
 
-def test_an_arrow_buffer_that_is_no_message_is_refused():
+def test_arrow_buffer_that_is_not_a_message_is_refused():
     def stream(batch):
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, batch.schema) as writer:
@@ -22,10 +22,10 @@ def test_an_arrow_buffer_that_is_no_message_is_refused():
     for columns, reason in [
         ({"a": pa.array([1])}, "no key columns"),
         (keys | {"_chunk": pa.array([0.5])}, "no key columns"),
-        (keys | {"_stream": pa.array([None], pa.utf8())}, "lacks values"),
-        (keys | {"seed": pa.array([None], pa.int64())}, "lacks values"),
-        (keys | {"texts": pa.array([[None]], pa.list_(pa.utf8()))}, "lacks values"),
-        ({name: column[:0] for name, column in keys.items()}, "no stream"),
+        (keys | {"_stream": pa.array([None], pa.utf8())}, "null values"),
+        (keys | {"seed": pa.array([None], pa.int64())}, "null values"),
+        (keys | {"texts": pa.array([[None]], pa.list_(pa.utf8()))}, "null values"),
+        ({name: column[:0] for name, column in keys.items()}, "has no rows"),
     ]:
         with pytest.raises(wire.WireError, match=reason):
             wire.decode({}, stream(pa.record_batch(columns)), DIMS)
@@ -37,19 +37,19 @@ def test_an_arrow_buffer_that_is_no_message_is_refused():
 
 
 def read_all(damaged):
-    """Touches every byte of what a damaged buffer is read as; refusals are what we hope for."""
+    """Reads every byte that a damaged buffer is decoded to; returns the refusal, or None."""
     try:
-        heard = wire.decode(PORTS, bytes(damaged), DIMS)
+        decoded = wire.decode(PORTS, bytes(damaged), DIMS)
     except wire.WireError as error:
         return str(error)
-    rows = len(heard.streams)
-    assert rows == len(heard.chunks) > 0
-    for name, value in heard.values.items():
+    rows = len(decoded.streams)
+    assert rows == len(decoded.chunks) > 0
+    for name, value in decoded.values.items():
         assert len(value) == rows
         assert wire.equal(value, value[:]), name
         repr(value)
-    # What can be read can be said again: it fits its ports.
-    wire.encode(PORTS, dict(heard.values), heard.streams, heard.chunks, DIMS)
+    # Decoded values fit their ports.
+    wire.encode(PORTS, dict(decoded.values), decoded.streams, decoded.chunks, DIMS)
     return None
 
 
@@ -61,23 +61,24 @@ def test_garbage_is_refused(garbage):
 
 @settings(max_examples=300, deadline=None)
 @given(st.integers(0, len(WHOLE) - 1))
-def test_a_message_cut_short_is_refused_or_whole(length):
+def test_truncated_message_is_refused_or_complete(length):
     refused = read_all(WHOLE[:length])
     if refused is None:
-        heard = wire.decode(PORTS, WHOLE[:length], DIMS)
-        assert all(wire.equal(heard.values[name], value) for name, value in said().items())
+        decoded = wire.decode(PORTS, WHOLE[:length], DIMS)
+        for name, value in small_values().items():
+            assert wire.equal(decoded.values[name], value), name
 
 
 @settings(max_examples=1000, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, len(WHOLE) - 1), st.integers(1, 255)), min_size=1))
-def test_a_message_with_wrong_bytes_is_refused_or_read_within_its_bounds(flips):
+def test_message_with_changed_bytes_is_refused_or_decoded_in_bounds(flips):
     damaged = bytearray(WHOLE)
     for place, bits in flips:
         damaged[place] ^= bits
     read_all(damaged)
 
 
-def test_every_byte_of_a_message_may_be_wrong():
+def test_message_with_any_one_byte_inverted_does_not_crash():
     refused = 0
     for place in range(len(WHOLE)):
         damaged = bytearray(WHOLE)

@@ -1,4 +1,4 @@
-"""The preset demo: the weights that ship, and that they make the music that is asked for."""
+"""The preset demo: its weights, and music that follows the prompts."""
 
 import itertools
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from soundstage.stages.weights.sources import shipped_folder
 MOST_MB = 40
 FORMAT = Format()
 CHUNKS = 6
-# Words for music that nobody takes for one another's.
+# Prompts for music of clearly different styles.
 PROMPTS = ("driving techno", "solo classical piano", "string quartet", "drum and bass")
 
 
@@ -28,8 +28,8 @@ def shipped() -> list[Path]:
 
 
 @cache
-def played() -> np.ndarray:
-    """Twelve seconds for every prompt, float32 [prompt, sample, channel]."""
+def generated() -> np.ndarray:
+    """Generates 12 s for every prompt: float32 [prompt, sample, channel]."""
     rows = [{"prompts": [prompt], "seed": 3} for prompt in PROMPTS]
     with soundstage.open(preset="demo", rows=rows) as session:
         return np.concatenate([chunk.audio for chunk in itertools.islice(session, CHUNKS)], axis=1)
@@ -38,42 +38,42 @@ def played() -> np.ndarray:
 def embedded(texts: Sequence[str] = (), clips: np.ndarray | None = None) -> np.ndarray:
     embed = Embed(EmbedParams("package:demo-style"), FORMAT, jax.devices("cpu")[0])
     none = np.zeros((0, FORMAT.dims["clip_sample"]), np.float32)
-    given = none if clips is None else clips
+    rows = none if clips is None else clips
     return embed(
         texts=[list(texts)],
         text_weights=[np.ones(len(texts), np.float32)],
-        clips=[given],
-        clip_weights=[np.ones(len(given), np.float32)],
+        clips=[rows],
+        clip_weights=[np.ones(len(rows), np.float32)],
     )["embedding"][0]
 
 
-def test_the_weights_that_ship_are_small_and_say_what_they_are():
+def test_shipped_weights_are_small_and_have_origin_and_license():
     assert sum(path.stat().st_size for path in shipped()) < MOST_MB * 1e6
     for path in shipped():
         with safe_open(path, "numpy") as file:
             assert {"made by", "license"} <= set(file.metadata())
 
 
-def test_the_default_preset_has_no_random_weights():
+def test_default_preset_has_no_random_weights():
     for node in soundstage.load().nodes.values():
         weights = getattr(node.params, "weights", "package:")
         assert weights.startswith("package:")
 
 
 @pytest.mark.slow
-def test_it_plays_at_a_listener_s_loudness_and_never_beyond_full_scale():
-    for audio in played():
+def test_audio_is_audible_and_within_full_scale():
+    for audio in generated():
         late = round(FORMAT.sample_rate_hz * 0.08)
         assert np.abs(audio).max() <= 1
         assert 0.02 < np.sqrt(np.square(audio[late:]).mean()) < 0.4
 
 
 @pytest.mark.slow
-def test_what_is_played_is_nearer_to_its_own_prompt_than_to_the_others():
-    asked = np.stack([embedded([prompt]) for prompt in PROMPTS])
-    right = 0
-    for number, audio in enumerate(played()):
+def test_audio_is_nearer_to_its_own_prompt_than_to_the_others():
+    prompts = np.stack([embedded([prompt]) for prompt in PROMPTS])
+    matches = 0
+    for number, audio in enumerate(generated()):
         mono = soxr.resample(audio.mean(axis=1), FORMAT.sample_rate_hz, FORMAT.clip_rate_hz)
-        heard = embedded(clips=mono[None, -FORMAT.dims["clip_sample"] :].astype(np.float32))
-        right += int((asked @ heard).argmax()) == number
-    assert right >= len(PROMPTS) - 1  # by chance, one would be
+        embedding = embedded(clips=mono[None, -FORMAT.dims["clip_sample"] :].astype(np.float32))
+        matches += int((prompts @ embedding).argmax()) == number
+    assert matches >= len(PROMPTS) - 1  # chance would give one

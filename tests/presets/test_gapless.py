@@ -1,4 +1,4 @@
-"""Pipelines without a cross-fade: the music of those with one, as one long decoding."""
+"""Gapless presets: the tokens of the plain presets, decoded as one sequence."""
 
 from pathlib import Path
 
@@ -26,18 +26,18 @@ def opened(preset, **controls):
 
 
 def record(session, path, chunks):
-    """Plays and writes down what was said; returns the chunks."""
+    """Runs and records some chunks; returns them."""
     weights = session.runner.weights()
     with open_trace(path, session.graph, weights, session.state, soundstage.__version__) as trace:
-        made = [next(session) for _ in range(chunks)]
-        for chunk in made:
+        new_chunks = [next(session) for _ in range(chunks)]
+        for chunk in new_chunks:
             trace.write(chunk)
-    return made
+    return new_chunks
 
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory):
-    """The same tokens, rendered both ways; a session that was saved in the middle."""
+    """Both recordings of the same tokens, and a session that was saved halfway."""
     folder = tmp_path_factory.mktemp("gapless")
     with opened("tiny", seed=5) as session:
         faded = record(session, folder / "faded.arrow", CHUNKS)
@@ -52,7 +52,7 @@ def joined(chunks, name="audio"):
     return np.concatenate([chunk.outputs[name] for chunk in chunks], axis=1)
 
 
-def test_the_pipeline_s_audio_is_one_long_decoding_of_its_tokens(recorded):
+def test_audio_equals_one_decoding_of_all_tokens(recorded):
     _, faded, gapless = recorded
     np.testing.assert_array_equal(joined(faded, "tokens"), joined(gapless, "tokens"))
     codec = load_codec(TINY, open_source("random:0"), jax.devices("cpu")[0])[0]
@@ -61,15 +61,15 @@ def test_the_pipeline_s_audio_is_one_long_decoding_of_its_tokens(recorded):
     assert error <= 1e-6 * np.abs(whole).max()
 
 
-def test_it_goes_on_from_a_saved_session_to_the_same_bytes(recorded):
+def test_resumed_session_gives_the_same_bytes(recorded):
     folder, _, gapless = recorded
     with soundstage.resume(folder / "half.session") as session:
         rest = [next(session) for _ in range(CHUNKS // 2)]
     assert joined(rest).tobytes() == joined(gapless[CHUNKS // 2 :]).tobytes()
 
 
-def test_both_are_as_late_and_differ_behind_the_borders_only(recorded):
-    """The cross-faded codec forgets what was before a chunk; a few frames later, it is as good."""
+def test_gapless_audio_differs_only_at_the_start_of_chunks(recorded):
+    """With a cross-fade, the codec has no memory of earlier chunks: the first frames differ."""
     _, faded, gapless = recorded
     apart = np.abs(joined(faded) - joined(gapless))[0].max(axis=1).reshape(-1, LATE).max(axis=1)
     frames = Format().frame_rate_hz * 4 // 10
@@ -78,17 +78,17 @@ def test_both_are_as_late_and_differ_behind_the_borders_only(recorded):
     assert by_chunk[:, 0].min() > 0
 
 
-def test_diff_shows_what_the_two_differ_in_by_their_output(recorded):
+def test_diff_compares_two_pipelines_by_an_output(recorded):
     folder, _, _ = recorded
-    found = soundstage.diff(folder / "faded.arrow", folder / "gapless.arrow", output="audio")
-    (port,) = found.ports
+    comparison = soundstage.diff(folder / "faded.arrow", folder / "gapless.arrow", output="audio")
+    (port,) = comparison.ports
     assert (port.stage, port.port) == ("outputs", "audio")
     assert 0 < port.snr_db < 40
     same = soundstage.diff(folder / "faded.arrow", folder / "gapless.arrow", output="tokens")
     assert all(port.differing == 0 for port in same.ports)
 
 
-def test_an_output_that_is_not_there_and_two_things_at_once_are_refused(recorded):
+def test_diff_refuses_an_unknown_output_and_output_with_stage(recorded):
     folder, _, _ = recorded
     pair = (folder / "faded.arrow", folder / "gapless.arrow")
     done = run("diff", *pair, "--output", "audi")
@@ -98,19 +98,19 @@ def test_an_output_that_is_not_there_and_two_things_at_once_are_refused(recorded
     assert done.code == 2
 
 
-def test_the_streaming_stage_is_replayed_alone_from_its_recorded_memory(recorded):
+def test_replay_of_the_streaming_stage_alone_is_equal(recorded):
     folder, _, _ = recorded
-    found = soundstage.replay(folder / "gapless.arrow", stage="decode")
-    assert found.equal
-    assert {port.port for port in found.ports} == {"audio", "memory"}
+    comparison = soundstage.replay(folder / "gapless.arrow", stage="decode")
+    assert comparison.equal
+    assert {port.port for port in comparison.ports} == {"audio", "memory"}
 
 
 @pytest.mark.parametrize("name", ["tiny", "base"])
-def test_a_gapless_preset_differs_from_its_namesake_where_its_header_says(name):
+def test_gapless_preset_differs_only_as_its_header_says(name):
     plain, gapless = (read_tables(preset_path(which)) for which in (name, f"{name}-gapless"))
     header = Path(preset_path(f"{name}-gapless")).read_text("utf-8").split("\n\n")[0]
-    said = f"{name}'s but for the name, the key codec_memory, and its end"
-    assert said in " ".join(header.split("\n# "))
+    difference = f"differs from {name} in its name, the key codec_memory, and its end"
+    assert difference in " ".join(header.split("\n# "))
     del plain["name"], gapless["name"], gapless["format"]["codec_memory"]
     decode = plain["stage"].pop("decode"), gapless["stage"].pop("decode")
     assert decode[0]["params"] == decode[1]["params"]

@@ -1,4 +1,4 @@
-"""MusicCoCa from the outside: files as prompts, whole pipelines, and what is told without it."""
+"""MusicCoCa in pipelines: files as prompts, whole pipelines, and missing files."""
 
 import re
 from importlib.resources import files
@@ -31,7 +31,7 @@ pytest.importorskip("ai_edge_litert")
 
 
 def pipeline(path: Path, weights: Path | str = TINY) -> Path:
-    """The toy preset with MusicCoCa in it, in the tiny model's format."""
+    """Writes the toy preset with MusicCoCa as its style model, in the tiny model's format."""
     text = files("soundstage.presets").joinpath("toy.toml").read_text("utf-8")
     for size in ("style_dim", "clip_s"):
         text = re.sub(rf"{size} += \S+", f"{size} = {getattr(TINY_FORMAT, size)}", text)
@@ -44,23 +44,23 @@ def pipeline(path: Path, weights: Path | str = TINY) -> Path:
 
 @pytest.mark.skipif(not REFERENCE.is_dir(), reason=ABSENT)
 @pytest.mark.parametrize("name", ["audio16k", "audio48k"])
-def test_an_audio_file_becomes_the_embedding_that_the_reference_makes_of_it(tmp_path, name):
+def test_embedding_of_an_audio_file_equals_the_reference(tmp_path, name):
     expected, format = recorded(REFERENCE), Format()
     rate_hz = {"audio16k": 16_000, "audio48k": 48_000}[name]
     soundfile.write(tmp_path / "prompt.wav", expected[f"{name}_int16"], rate_hz)
     controls = expand_prompts([Audio(tmp_path / "prompt.wav")], format)
     weights = [np.array(controls["clip_weights"], np.float32)]
     embed = build(Embed, REFERENCE, format)
-    found = embed([[]], [NONE], [controls["clips"]], weights)["embedding"]
-    wanted = expected[f"{name}_embedding"]
-    np.testing.assert_allclose(found[0], wanted, rtol=0, atol=1e-5)
+    embedding = embed([[]], [NONE], [controls["clips"]], weights)["embedding"]
+    target = expected[f"{name}_embedding"]
+    np.testing.assert_allclose(embedding[0], target, rtol=0, atol=1e-5)
     quantize = build(Quantize, REFERENCE, format)
-    np.testing.assert_array_equal(tokens_of(quantize, found), tokens_of(quantize, wanted[None]))
+    np.testing.assert_array_equal(tokens_of(quantize, embedding), tokens_of(quantize, target[None]))
 
 
-def test_an_audio_prompt_weighs_as_much_as_a_text_however_many_clips_it_has(tmp_path):
+def test_audio_prompt_of_several_clips_weighs_as_much_as_a_text(tmp_path):
     rate_hz, clips = TINY_FORMAT.clip_rate_hz, recorded()["clips"]
-    sound = np.concatenate(clips)[: -rate_hz // 10]  # the last clip is filled up
+    sound = np.concatenate(clips)[: -rate_hz // 10]  # the last clip is padded
     soundfile.write(tmp_path / "prompt.wav", sound, rate_hz, subtype="FLOAT")
     controls = expand_prompts(["warm pads", Audio(tmp_path / "prompt.wav")], TINY_FORMAT)
     values = [
@@ -75,11 +75,11 @@ def test_an_audio_prompt_weighs_as_much_as_a_text_however_many_clips_it_has(tmp_
     np.testing.assert_allclose(embed(*values)["embedding"][0], parts.mean(axis=0), atol=1e-6)
 
 
-def test_a_pipeline_plays_with_it_and_says_which_files_made_the_music(tmp_path):
+def test_generate_with_musiccoca_repeats_and_records_its_weights(tmp_path):
     path = pipeline(tmp_path / "coca.toml")
-    asked = ("--pipeline", path, "warm pads", "--duration", 4, "--seed", 3, "--output")
+    arguments = ("--pipeline", path, "warm pads", "--duration", 4, "--seed", 3, "--output")
     for name in ("one.wav", "two.wav"):
-        done = run("generate", *asked, tmp_path / name)
+        done = run("generate", *arguments, tmp_path / name)
         assert done.code == 0, done.stderr
     assert (tmp_path / "one.wav").read_bytes() == (tmp_path / "two.wav").read_bytes()
     weights = inspect(tmp_path / "one.wav").provenance.weights
@@ -90,7 +90,7 @@ def test_a_pipeline_plays_with_it_and_says_which_files_made_the_music(tmp_path):
         )
 
 
-def test_prompts_change_the_style_and_rows_play_as_they_do_alone(tmp_path):
+def test_row_in_a_batch_gives_the_same_audio_as_alone(tmp_path):
     path = pipeline(tmp_path / "coca.toml")
     prompts = [["warm pads"], ["hard kick"], ["warm pads"]]
     rows = [{"prompts": prompt, "seed": 5} for prompt in prompts]
@@ -102,7 +102,7 @@ def test_prompts_change_the_style_and_rows_play_as_they_do_alone(tmp_path):
     np.testing.assert_array_equal(together.audio[0], together.audio[2])
 
 
-def test_a_missing_file_is_told_in_one_line_with_its_own_exit_code(tmp_path):
+def test_missing_file_of_weights_has_its_own_exit_code(tmp_path):
     folder = copied(tmp_path / "coca")
     (folder / "text_encoder.tflite").unlink()
     path = pipeline(tmp_path / "coca.toml", folder)

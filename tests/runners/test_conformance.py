@@ -1,4 +1,4 @@
-"""What every runner promises, tried on both: equal ticks and state give equal bytes."""
+"""The contract of `Runner`, tested on every kind: equal ticks and state give equal bytes."""
 
 import hashlib
 from itertools import islice
@@ -18,7 +18,7 @@ ROWS = [{"prompts": [f"style {row}"], "seed": row} for row in range(8)]
 
 @pytest.fixture(scope="module", params=KINDS)
 def open_runner(request):
-    """Opens a graph on one kind of runner; the same graph is opened once and closed at the end."""
+    """Opens graphs on one kind of runner, each once, and closes the runners at the end."""
     if request.param == "ray":
         request.getfixturevalue("ray_cluster")
         from soundstage.runners.ray.ray_runner import RayRunner, RaySettings
@@ -31,7 +31,7 @@ def open_runner(request):
     opened = {}
 
     def open_once(graph):
-        # Where stages run is outside of the digest, but not outside of what is tried here.
+        # The digest excludes placements, but these tests use several.
         key = (graph.digest, str(graph.spec.placement))
         if key not in opened:
             opened[key] = make(graph)
@@ -49,7 +49,7 @@ def toy(open_runner):
 
 @pytest.fixture(scope="module")
 def expected():
-    """What the in-process runner makes of the toy pipeline, by number of rows."""
+    """The digests of toy's chunks on the in-process runner, by number of rows."""
     with LocalRunner(soundstage.load("toy")) as runner:
         return {rows: digest(play(runner, ROWS[:rows], 8)) for rows in (1, 3, 8)}
 
@@ -69,11 +69,11 @@ def digest(chunks):
 
 
 def numbers(runner, chunks, lookahead=0, rows=({},)):
-    made = play(runner, rows, chunks, lookahead)
-    return [{name: value.tolist() for name, value in chunk.outputs.items()} for chunk in made]
+    played = play(runner, rows, chunks, lookahead)
+    return [{name: value.tolist() for name, value in chunk.outputs.items()} for chunk in played]
 
 
-# ---- what is made
+# ---- outputs
 
 
 def test_two_stages_feed_one(open_runner):
@@ -82,16 +82,16 @@ def test_two_stages_feed_one(open_runner):
 
 
 @pytest.mark.parametrize("lookahead", [0, 1, 5])
-def test_a_loop_of_two_stages(open_runner, lookahead):
+def test_feedback_over_two_stages_is_the_same_with_any_lookahead(open_runner, lookahead):
     runner = open_runner(graph(LOOP_OF_TWO, {"n": "there.sum"}, {"step": 3}))
-    past, made = 5, []
+    past, expected = 5, []
     for _ in range(6):
         past = (10 * past + 3) % 1_000_003 + 3
-        made.append({"n": [past]})
-    assert numbers(runner, 6, lookahead) == made
+        expected.append({"n": [past]})
+    assert numbers(runner, 6, lookahead) == expected
 
 
-def test_rows_have_controls_of_their_own(open_runner):
+def test_rows_have_their_own_controls(open_runner):
     runner = open_runner(graph(SELF_LOOP, {"n": "count.sum"}, {"step": 1}))
     rows = [{"step": step} for step in (1, 10, 100)]
     assert numbers(runner, 2, rows=rows) == [{"n": [1, 10, 100]}, {"n": [2, 20, 200]}]
@@ -99,7 +99,7 @@ def test_rows_have_controls_of_their_own(open_runner):
 
 @pytest.mark.parametrize("rows", [1, 8])
 @pytest.mark.parametrize("window", range(1, 7))
-def test_the_toy_pipeline_has_the_same_bytes_with_any_window(toy, expected, window, rows):
+def test_window_changes_no_byte(toy, expected, window, rows):
     assert digest(play(toy, ROWS[:rows], 8, lookahead=window - 1)) == expected[rows]
 
 
@@ -110,10 +110,10 @@ def test_replicas_change_no_byte(open_runner, expected, rows):
     assert digest(play(runner, ROWS[:rows], 8, lookahead=2)) == expected[rows]
 
 
-def test_chunks_hold_what_every_stage_said(toy):
+def test_chunk_has_messages_seconds_and_spans_of_every_stage(toy):
     chunk = play(toy, ROWS[:2], 1)[0]
-    said = dict(chunk.messages)
-    assert set(said) == {"in", *toy.graph.nodes}
+    messages = dict(chunk.messages)
+    assert set(messages) == {"in", *toy.graph.nodes}
     assert set(chunk.seconds) == set(toy.graph.nodes)
     assert {span.stage for span in chunk.spans} == set(toy.graph.nodes)
     assert not chunk.audio.flags.writeable
@@ -122,7 +122,7 @@ def test_chunks_hold_what_every_stage_said(toy):
 # ---- sessions
 
 
-def test_saving_and_resuming_continues_to_the_byte_on_either_runner(toy, tmp_path):
+def test_session_resumed_on_the_local_runner_gives_the_same_bytes(toy, tmp_path):
     session = Session(toy, ROWS[:2])
     play_on = [next(session) for _ in range(2)]
     session.save(tmp_path / "s.session")
@@ -132,7 +132,7 @@ def test_saving_and_resuming_continues_to_the_byte_on_either_runner(toy, tmp_pat
     assert play_on[1].state.chunks == (2, 2)
 
 
-def test_branching_does_not_touch_the_original(toy):
+def test_branch_does_not_change_the_original_session(toy):
     session, untouched = Session(toy, ROWS[:1]), Session(toy, ROWS[:1])
     next(session), next(untouched)
     branch = session.branch(seed=99)
@@ -142,11 +142,11 @@ def test_branching_does_not_touch_the_original(toy):
     assert original != branched
 
 
-# ---- what goes wrong
+# ---- errors
 
 
 @pytest.mark.parametrize("lookahead", [0, 3])
-def test_a_stage_that_raises_is_named_with_its_chunk_and_others_play_on(open_runner, lookahead):
+def test_failed_stage_is_named_and_the_runner_stays_usable(open_runner, lookahead):
     stages = {
         "count": SELF_LOOP["count"],
         "trap": ("Trap", {"number": 3}, {"a": "count.sum"}),
@@ -154,7 +154,7 @@ def test_a_stage_that_raises_is_named_with_its_chunk_and_others_play_on(open_run
     runner = open_runner(graph(stages, {"n": "trap.number"}, {"step": 1}))
     session = Session(runner, [{}], lookahead=lookahead)
     assert [next(session).outputs["n"].tolist() for _ in range(2)] == [[1], [2]]
-    for _ in range(2):  # nothing has happened: asking again fails again
+    for _ in range(2):  # the state is unchanged: the same chunk fails again
         with pytest.raises(StageFailed, match=r"'trap' failed at chunk 2: .*stepped on 3"):
             next(session)
     session.steer(step=5)
@@ -163,17 +163,17 @@ def test_a_stage_that_raises_is_named_with_its_chunk_and_others_play_on(open_run
 
 
 @pytest.mark.parametrize(
-    ("use", "said"),
+    ("use", "reason"),
     [("WrongShape", r"takes int64 \[1\], got int64 \[2, 1\]"), ("Meddler", "read-only")],
 )
-def test_a_stage_that_breaks_its_contract_is_refused(open_runner, use, said):
+def test_stage_that_breaks_its_contract_fails(open_runner, use, reason):
     stages = {"bad": (use, {}, {"a": "in.step"})}
     runner = open_runner(graph(stages, {"n": "bad.number"}, {"step": 1}))
-    with pytest.raises(StageFailed, match=f"'bad' failed at chunk 0: .*{said}"):
+    with pytest.raises(StageFailed, match=f"'bad' failed at chunk 0: .*{reason}"):
         play(runner, [{}], 1)
 
 
-def test_a_stage_that_cannot_be_built_says_why(open_runner):
+def test_error_of_a_constructor_is_raised(open_runner):
     stages = {"bad": ("Unbuildable", {}, {"a": "in.step"})}
     with pytest.raises(ValueError, match="no such weights"):
         open_runner(graph(stages, {"n": "bad.number"}, {"step": 1}))

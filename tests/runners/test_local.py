@@ -1,4 +1,4 @@
-"""The in-process runner's laws, on graphs of small whole-number stages."""
+"""The in-process runner, on graphs of `small_stages`."""
 
 import threading
 from itertools import islice
@@ -24,32 +24,32 @@ def play(graph, chunks, lookahead=0, rows=({},)):
 
 
 def test_two_stages_feed_one():
-    made = play(graph(TWO_FEED_ONE, {"n": "both.sum"}, {"step": 10}), 3)
-    assert made == [{"n": [20]}, {"n": [21]}, {"n": [22]}]
+    played = play(graph(TWO_FEED_ONE, {"n": "both.sum"}, {"step": 10}), 3)
+    assert played == [{"n": [20]}, {"n": [21]}, {"n": [22]}]
 
 
-def test_a_stage_feeds_itself():
-    made = play(graph(SELF_LOOP, {"n": "count.sum"}, {"step": 3}), 4)
-    assert [chunk["n"] for chunk in made] == [[3], [6], [9], [12]]
+def test_stage_can_read_its_own_past_output():
+    played = play(graph(SELF_LOOP, {"n": "count.sum"}, {"step": 3}), 4)
+    assert [chunk["n"] for chunk in played] == [[3], [6], [9], [12]]
 
 
 @pytest.mark.parametrize("lookahead", [0, 1, 5])
-def test_a_loop_of_two_stages_is_the_same_with_any_lookahead(lookahead):
-    made = play(graph(LOOP_OF_TWO, {"n": "there.sum"}, {"step": 2}), 6, lookahead)
+def test_feedback_over_two_stages_is_the_same_with_any_lookahead(lookahead):
+    played = play(graph(LOOP_OF_TWO, {"n": "there.sum"}, {"step": 2}), 6, lookahead)
     expected, there = [], 5
     for _ in range(6):
         there = (10 * there + 2) % 1_000_003 + 2
         expected.append([there])
-    assert [chunk["n"] for chunk in made] == expected
+    assert [chunk["n"] for chunk in played] == expected
 
 
-def test_rows_have_controls_of_their_own():
-    made = play(graph(SELF_LOOP, {"n": "count.sum"}, {"step": 1}), 3, rows=[{}, {"step": 100}])
-    assert [chunk["n"] for chunk in made] == [[1, 100], [2, 200], [3, 300]]
+def test_rows_have_their_own_controls():
+    played = play(graph(SELF_LOOP, {"n": "count.sum"}, {"step": 1}), 3, rows=[{}, {"step": 100}])
+    assert [chunk["n"] for chunk in played] == [[1, 100], [2, 200], [3, 300]]
 
 
-def test_look_ahead_overlaps_stages_of_neighbouring_ticks(tmp_path):
-    """With two stages of equal length, the second works on tick n while the first is at n + 1."""
+def test_lookahead_overlaps_stages_of_neighbouring_ticks(tmp_path):
+    """Of two equally slow stages, the second computes tick n while the first computes n + 1."""
     logs = {name: str(tmp_path / name) for name in ("first", "second")}
     stages = {
         "index": ("Identify", {}, {"chunk": "clock.chunk"}),
@@ -65,7 +65,7 @@ def test_look_ahead_overlaps_stages_of_neighbouring_ticks(tmp_path):
         assert spans["first"][tick + 1][0] < spans["second"][tick][1]
 
 
-def test_look_ahead_is_bounded():
+def test_lookahead_is_bounded():
     pulled = []
     with LocalRunner(graph(SELF_LOOP, {"n": "count.sum"}, {"step": 1})) as runner:
         session = Session(runner)
@@ -82,7 +82,7 @@ def test_look_ahead_is_bounded():
         stream.close()
 
 
-def test_an_unchanged_input_is_not_computed_again(tmp_path):
+def test_output_of_unchanged_inputs_is_reused(tmp_path):
     log = tmp_path / "log"
     stages = {"measure": ("Measure", {"log": str(log)}, {"notes": "in.notes"})}
     with LocalRunner(graph(stages, {"n": "measure.length"}, {"notes": ["ab"]})) as runner:
@@ -105,7 +105,7 @@ TRAP = {
 
 
 @pytest.mark.parametrize("lookahead", [0, 3])
-def test_a_failing_stage_is_named_with_its_chunk(lookahead):
+def test_failed_stage_is_named_with_its_chunk(lookahead):
     with LocalRunner(graph(TRAP, {"n": "after.sum"})) as runner:
         session = Session(runner, lookahead=lookahead)
         assert [chunk.outputs["n"].tolist() for chunk in islice(session, 3)] == [[0], [1], [3]]
@@ -114,7 +114,7 @@ def test_a_failing_stage_is_named_with_its_chunk(lookahead):
         assert session.state.chunks == (3,)
 
 
-def test_a_failure_leaves_the_runner_to_other_streams():
+def test_failure_does_not_affect_other_sessions():
     with LocalRunner(graph(TRAP, {"n": "after.sum"})) as runner:
         doomed, other = Session(runner), Session(runner)
         next(other)
@@ -124,15 +124,16 @@ def test_a_failure_leaves_the_runner_to_other_streams():
 
 
 @pytest.mark.parametrize(
-    ("use", "said"), [("WrongShape", r"int64 \[1\], got int64 \[2, 1\]"), ("Meddler", "read-only")]
+    ("use", "error"),
+    [("WrongShape", r"int64 \[1\], got int64 \[2, 1\]"), ("Meddler", "read-only")],
 )
-def test_a_stage_that_breaks_its_contract_is_refused(use, said):
+def test_stage_that_breaks_its_contract_fails(use, error):
     stages = {
         "index": ("Identify", {}, {"chunk": "clock.chunk"}),
         "bad": (use, {}, {"a": "index.number"}),
     }
     with LocalRunner(graph(stages, {"n": "bad.number"})) as runner:
-        with pytest.raises(StageFailed, match=f"'bad' failed at chunk 0: .*{said}"):
+        with pytest.raises(StageFailed, match=f"'bad' failed at chunk 0: .*{error}"):
             next(Session(runner))
 
 
@@ -143,13 +144,13 @@ def test_feedback_reaches_a_stage_read_only():
             next(Session(runner))
 
 
-def test_sessions_on_one_runner_in_many_threads_do_not_mix():
-    made = {}
+def test_sessions_in_several_threads_do_not_affect_each_other():
+    played = {}
     with LocalRunner(graph(LOOP_OF_TWO, {"n": "there.sum"}, {"step": 1})) as runner:
 
         def run(step):
             session = Session(runner, [{"step": step}], lookahead=2)
-            made[step] = [chunk.outputs["n"][0] for chunk in islice(session, 20)]
+            played[step] = [chunk.outputs["n"][0] for chunk in islice(session, 20)]
 
         threads = [threading.Thread(target=run, args=(step,)) for step in range(6)]
         for thread in threads:
@@ -158,10 +159,10 @@ def test_sessions_on_one_runner_in_many_threads_do_not_mix():
             thread.join(timeout=30)
         for step in range(6):
             alone = islice(Session(runner, [{"step": step}]), 20)
-            assert made[step] == [chunk.outputs["n"][0] for chunk in alone]
+            assert played[step] == [chunk.outputs["n"][0] for chunk in alone]
 
 
-def test_an_abandoned_stream_frees_the_stages(tmp_path):
+def test_closed_session_cancels_its_ticks(tmp_path):
     log = tmp_path / "log"
     stages = {
         "index": ("Identify", {}, {"chunk": "clock.chunk"}),
@@ -172,10 +173,10 @@ def test_an_abandoned_stream_frees_the_stages(tmp_path):
         next(stream)
         stream.close()
         next(Session(runner))
-    assert len(log.read_text().splitlines()) < 50  # what had not begun was dropped
+    assert len(log.read_text().splitlines()) < 50  # calls that had not started were dropped
 
 
-def test_messages_of_a_chunk_hold_what_every_stage_said():
+def test_chunk_has_the_message_of_every_stage():
     from soundstage.graph import wire
 
     checked = graph(TWO_FEED_ONE, {"n": "both.sum"}, {"step": 10})
@@ -183,11 +184,11 @@ def test_messages_of_a_chunk_hold_what_every_stage_said():
         chunk = next(Session(runner))
     assert set(chunk.messages) == {"in", "left", "right", "both"}
     node = checked.nodes["right"]
-    said = wire.decode(node.outputs, chunk.messages["right"], checked.format.dims)
-    assert (said.values["sum"].tolist(), said.streams, said.chunks) == ([20], ("0",), (0,))
+    message = wire.decode(node.outputs, chunk.messages["right"], checked.format.dims)
+    assert (message.values["sum"].tolist(), message.streams, message.chunks) == ([20], ("0",), (0,))
 
 
-def test_the_outputs_of_a_chunk_are_read_only():
+def test_outputs_of_a_chunk_are_read_only():
     with LocalRunner(graph(SELF_LOOP, {"n": "count.sum"}, {"step": 3})) as runner:
         chunk = next(Session(runner))
     with pytest.raises(ValueError, match="read-only"):

@@ -1,4 +1,4 @@
-"""What the model sees of the past, and how the past slides."""
+"""The prompt that `Pack` and `PackKnown` write, and the past that `Remember` moves on."""
 
 import jax
 import numpy as np
@@ -42,22 +42,22 @@ def styles(format: Format, seed: int, rows: int = 1) -> np.ndarray:
 
 @settings(max_examples=50, deadline=None)
 @given(seed=st.integers(0, 2**32), rows=st.integers(1, 3))
-def test_the_past_is_the_last_frames_of_all_that_was_made(seed, rows):
+def test_remember_returns_the_last_frames_of_all_chunks(seed, rows):
     remember = build(Remember, SMALL)
     context_frames = SMALL.dims["context_frame"]
     context = np.full((rows, context_frames, SMALL.codec_levels), NOTHING_YET, np.int32)
-    made = [context]
+    chunks = [context]
     for chunk in range(5):
         tokens = codes(SMALL, seed + chunk, "frame", rows)
         context = remember(tokens, context)["context"]
-        made.append(tokens)
-        whole = np.concatenate(made, axis=1)
+        chunks.append(tokens)
+        whole = np.concatenate(chunks, axis=1)
         np.testing.assert_array_equal(context, whole[:, -context_frames:])
     assert context.dtype == np.int32
     assert np.all(context >= 0)
 
 
-def test_the_past_may_be_as_short_as_a_chunk():
+def test_remember_with_a_past_of_one_chunk_returns_the_chunk():
     format = Format(chunk_s=0.2, context_s=0.2)
     tokens = codes(format, 1, "frame")
     context = codes(format, 2, "context_frame")
@@ -67,7 +67,7 @@ def test_the_past_may_be_as_short_as_a_chunk():
 # ---- Pack
 
 
-def test_published_layout_is_frame_major_context_then_six_style_tokens():
+def test_published_prompt_is_frames_then_six_style_tokens():
     context, style = codes(MAGENTA, 3, "context_frame"), styles(MAGENTA, 4)
     prompt = build(Pack, MAGENTA)(context, style)["prompt"]
     assert prompt.shape == (1, 1006)
@@ -78,7 +78,7 @@ def test_published_layout_is_frame_major_context_then_six_style_tokens():
         assert prompt[0, 1000 + level] == 17410 + 1024 * level + style[0, level]
 
 
-def test_fine_levels_and_late_style_levels_are_not_shown():
+def test_fine_levels_and_late_style_levels_are_left_out():
     context, style = codes(MAGENTA, 3, "context_frame"), styles(MAGENTA, 4)
     pack = build(Pack, MAGENTA)
     before = pack(context, style)
@@ -89,7 +89,7 @@ def test_fine_levels_and_late_style_levels_are_not_shown():
         np.testing.assert_array_equal(before[name], after[name])
 
 
-def test_nothing_yet_is_mask_and_the_rest_stays():
+def test_missing_frames_become_mask_and_known_frames_stay():
     context, style = codes(MAGENTA, 5, "context_frame"), styles(MAGENTA, 6)
     pack = build(Pack, MAGENTA)
     whole = pack(context, style)["prompt"]
@@ -102,7 +102,7 @@ def test_nothing_yet_is_mask_and_the_rest_stays():
 
 @settings(max_examples=50, deadline=None)
 @given(seed=st.integers(0, 2**32), unknown=st.integers(0, SMALL.dims["context_frame"]))
-def test_unprompted_is_the_prompt_with_its_style_masked(seed, unknown):
+def test_unprompted_is_the_prompt_with_masked_style(seed, unknown):
     context, style = codes(SMALL, seed, "context_frame", 2), styles(SMALL, seed, 2)
     context[:, :unknown] = NOTHING_YET
     packed = build(Pack, SMALL)(context, style)
@@ -110,16 +110,16 @@ def test_unprompted_is_the_prompt_with_its_style_masked(seed, unknown):
     np.testing.assert_array_equal(packed["unprompted"][:, :-shown], packed["prompt"][:, :-shown])
     assert np.all(packed["unprompted"][:, -shown:] == MASK)
     assert np.all(packed["prompt"][:, -shown:] > MASK)
-    np.testing.assert_array_equal(packed["prompt"] == MASK, _unknown_places(unknown))
+    np.testing.assert_array_equal(packed["prompt"] == MASK, _masked_tokens(unknown))
 
 
-def _unknown_places(unknown: int) -> np.ndarray:
-    places = np.zeros((2, SMALL.dims["prompt_token"]), bool)
-    places[:, : unknown * SMALL.context_levels] = True
-    return places
+def _masked_tokens(unknown: int) -> np.ndarray:
+    masked = np.zeros((2, SMALL.dims["prompt_token"]), bool)
+    masked[:, : unknown * SMALL.context_levels] = True
+    return masked
 
 
-def test_a_code_out_of_range_is_refused():
+def test_code_out_of_range_is_refused():
     context, style = codes(SMALL, 1, "context_frame"), styles(SMALL, 1)
     context[0, 0, 0] = SMALL.codebook_size
     with pytest.raises(ValueError, match="7"):
@@ -129,15 +129,15 @@ def test_a_code_out_of_range_is_refused():
 # ---- PackKnown
 
 
-def test_what_is_not_there_yet_is_hidden_and_all_else_is_packed_alike():
+def test_pack_known_hides_missing_frames_and_packs_the_rest_alike():
     context = codes(SMALL, 3, "context_frame", 2)
     context[:, :2] = NOTHING_YET
     style = styles(SMALL, 4, 2)
     plain, known = build(Pack, SMALL)(context, style), build(PackKnown, SMALL)(context, style)
     past = SMALL.dims["prompt_token"] - SMALL.prompt_style_levels
     for name in ("prompt", "unprompted"):
-        wanted = plain[name].copy()
-        wanted[:, :past][wanted[:, :past] == MASK] = PAD
-        np.testing.assert_array_equal(known[name], wanted)
+        expected = plain[name].copy()
+        expected[:, :past][expected[:, :past] == MASK] = PAD
+        np.testing.assert_array_equal(known[name], expected)
         assert known[name].dtype == np.int32
     assert (known["unprompted"][:, past:] == MASK).all()

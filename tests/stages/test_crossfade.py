@@ -1,4 +1,4 @@
-"""Chunks join at equal power, and what was cut into chunks comes back whole."""
+"""The cross-fade: equal power at joins, and no sample lost between them."""
 
 import jax
 import numpy as np
@@ -26,7 +26,7 @@ def format(request: pytest.FixtureRequest) -> Format:
 
 
 def ramps(format: Format) -> tuple[np.ndarray, np.ndarray]:
-    """The rise and the fall, as float64, seen through the stage's own inputs."""
+    """The rise and the fall as float64, measured through the stage's inputs."""
     dims = format.dims
     fade = (1, dims["fade_sample"], dims["channel"])
     faded = (1, dims["faded_sample"], dims["channel"])
@@ -50,7 +50,7 @@ def test_fall_is_the_rise_reversed(format):
     np.testing.assert_array_equal(fall, rise[::-1])
 
 
-def test_power_is_equal_one_sample_apart_and_dips_by_a_known_amount_at_the_join(format):
+def test_power_of_a_join_dips_by_the_documented_amount(format):
     rise, fall = ramps(format)
     n = len(rise)
     # The fall is the rise's partner of one sample later: shifted by it, power is exactly 1.
@@ -60,7 +60,7 @@ def test_power_is_equal_one_sample_apart_and_dips_by_a_known_amount_at_the_join(
     np.testing.assert_allclose(rise**2 + fall**2, 1 - dip, atol=1e-6)
 
 
-def test_chunks_of_one_signal_come_back_as_that_signal_outside_the_joins(format):
+def test_signal_cut_into_chunks_is_unchanged_outside_joins(format):
     dims = format.dims
     n, size = dims["fade_sample"], dims["sample"]
     signal = np.random.default_rng(3).standard_normal((1, 4 * size + n, dims["channel"]))
@@ -83,7 +83,7 @@ def test_chunks_of_one_signal_come_back_as_that_signal_outside_the_joins(format)
 
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 2**32), rows=st.integers(1, 3), scale=st.floats(-8, 8, width=32))
-def test_cross_fade_is_linear_and_adds_or_loses_no_sample(seed, rows, scale):
+def test_cross_fade_is_linear_and_keeps_every_sample(seed, rows, scale):
     format = FORMATS["two fade frames"]
     dims = format.dims
     random = np.random.default_rng(seed)

@@ -1,4 +1,4 @@
-"""Laws of what is played in: mixed where it sounded, put where it belongs, shown to guidance."""
+"""Live input: mixed with the last chunk, written into the past, compared by guidance."""
 
 import jax
 import numpy as np
@@ -38,37 +38,37 @@ def codes(seed, dimension, rows=2):
 # ---- Hear
 
 
-def test_the_input_and_the_last_chunk_sound_together():
+def test_input_is_added_to_the_last_chunk():
     own, played = sound(0, SIZES["faded_sample"], 1), sound(1, ALL)
-    made = hear([played], own)
-    np.testing.assert_allclose(made["audio"][0], played + 0.5 * own[0, -ALL:], atol=1e-7)
-    assert made["frames"].tolist() == [SIZES["frame"]]
+    outputs = hear([played], own)
+    np.testing.assert_allclose(outputs["audio"][0], played + 0.5 * own[0, -ALL:], atol=1e-7)
+    assert outputs["frames"].tolist() == [SIZES["frame"]]
 
 
-def test_a_short_input_ends_where_the_chunk_ends_and_of_a_long_one_the_end_counts():
+def test_input_of_another_length_is_aligned_with_the_chunk_end():
     own = np.zeros((2, SIZES["faded_sample"], 2), np.float32)
     short, long = sound(1, SOME), sound(2, ALL + SOME)
-    made = hear([short, long], own)
-    np.testing.assert_array_equal(made["audio"][0, -SOME:], short)
-    assert not made["audio"][0, :-SOME].any()
-    np.testing.assert_array_equal(made["audio"][1], long[SOME:])
-    assert made["frames"].tolist() == [SIZES["frame"] // 3, SIZES["frame"]]
+    outputs = hear([short, long], own)
+    np.testing.assert_array_equal(outputs["audio"][0, -SOME:], short)
+    assert not outputs["audio"][0, :-SOME].any()
+    np.testing.assert_array_equal(outputs["audio"][1], long[SOME:])
+    assert outputs["frames"].tolist() == [SIZES["frame"] // 3, SIZES["frame"]]
 
 
-def test_a_frame_that_is_heard_in_part_counts():
+def test_partly_filled_frame_counts():
     own = np.zeros((1, SIZES["faded_sample"], 2), np.float32)
     assert hear([sound(1, 1)], own)["frames"].tolist() == [1]
     assert hear([sound(1, FORMAT.frame_samples + 1)], own)["frames"].tolist() == [2]
 
 
-def test_nothing_heard_is_silence_whatever_the_model_played():
-    """The encoder's input then stays the same, so that it rests."""
-    made = hear([np.zeros((0, 2), np.float32)], sound(0, SIZES["faded_sample"], 1))
-    assert not made["audio"].any()
-    assert made["frames"].tolist() == [0]
+def test_empty_input_gives_silence_whatever_the_model_played():
+    # A constant input lets the runner skip the encoder.
+    outputs = hear([np.zeros((0, 2), np.float32)], sound(0, SIZES["faded_sample"], 1))
+    assert not outputs["audio"].any()
+    assert outputs["frames"].tolist() == [0]
 
 
-def test_the_gap_silences_the_end_of_the_input_and_nothing_else():
+def test_gap_silences_only_the_end_of_the_input():
     own, played = sound(0, SIZES["faded_sample"], 1), sound(1, ALL)
     with_gap, without = (hear([played], own, gap_s=gap)["audio"][0] for gap in (0.1, 0.0))
     gap = round(0.1 * FORMAT.sample_rate_hz)
@@ -81,66 +81,66 @@ def test_the_gap_silences_the_end_of_the_input_and_nothing_else():
     assert steps.max() < 1.5 / RAMP_SAMPLES
 
 
-def test_a_gap_longer_than_the_input_leaves_the_model_s_own_audio():
+def test_gap_longer_than_the_input_leaves_only_own_audio():
     own = sound(0, SIZES["faded_sample"], 1)
-    made = hear([sound(1, ALL)], own, gap_s=10.0)
-    np.testing.assert_array_equal(made["audio"][0], 0.5 * own[0, -ALL:])
+    outputs = hear([sound(1, ALL)], own, gap_s=10.0)
+    np.testing.assert_array_equal(outputs["audio"][0], 0.5 * own[0, -ALL:])
 
 
-def test_without_a_cross_fade_what_was_played_last_is_mixed():
+def test_hear_on_mixes_the_last_chunk_without_overlap():
     own, played = sound(0, ALL, 1), sound(1, ALL)
-    made = hear([played], own, stage=HearOn)
-    np.testing.assert_allclose(made["audio"][0], played + 0.5 * own[0], atol=1e-7)
+    outputs = hear([played], own, stage=HearOn)
+    np.testing.assert_allclose(outputs["audio"][0], played + 0.5 * own[0], atol=1e-7)
 
 
 # ---- Inject
 
 
 @pytest.mark.parametrize(("stage", "late"), [(Inject, 0), (InjectLate, FORMAT.fade_frames)])
-def test_heard_frames_and_only_they_take_their_place_in_the_past(stage, late):
+def test_only_frames_with_input_are_replaced_in_the_past(stage, late):
     tokens, context = codes(0, "frame"), codes(1, "context_frame")
-    made = build(stage)(tokens, np.array([2, 0], np.int32), context)["context"]
+    outputs = build(stage)(tokens, np.array([2, 0], np.int32), context)["context"]
     end = SIZES["context_frame"] - late
-    np.testing.assert_array_equal(made[0, end - 2 : end], tokens[0, -2:])
-    np.testing.assert_array_equal(made[0, : end - 2], context[0, : end - 2])
-    np.testing.assert_array_equal(made[0, end:], context[0, end:])
-    np.testing.assert_array_equal(made[1], context[1])
+    np.testing.assert_array_equal(outputs[0, end - 2 : end], tokens[0, -2:])
+    np.testing.assert_array_equal(outputs[0, : end - 2], context[0, : end - 2])
+    np.testing.assert_array_equal(outputs[0, end:], context[0, end:])
+    np.testing.assert_array_equal(outputs[1], context[1])
 
 
 @pytest.mark.parametrize("stage", [Inject, InjectLate])
-def test_a_chunk_may_be_as_long_as_the_past(stage):
+def test_chunk_as_long_as_the_past_is_injected(stage):
     format = Format(chunk_s=0.24, context_s=0.24)
     tokens, context = codes(0, "frame"), codes(1, "frame")
     frames = np.full(2, SIZES["frame"], np.int32)
-    made = build(stage, format)(tokens, frames, context)["context"]
+    outputs = build(stage, format)(tokens, frames, context)["context"]
     late = format.fade_frames if stage is InjectLate else 0
-    np.testing.assert_array_equal(made[:, : SIZES["frame"] - late], tokens[:, late:])
-    assert made.shape == context.shape
+    np.testing.assert_array_equal(outputs[:, : SIZES["frame"] - late], tokens[:, late:])
+    assert outputs.shape == context.shape
 
 
-def test_before_anything_was_played_only_what_is_heard_is_there():
+def test_empty_past_holds_only_the_input_afterwards():
     nothing = np.full((1, SIZES["context_frame"], SIZES["level"]), -1, np.int32)
     frames = np.array([SIZES["frame"]], np.int32)
-    made = build(Inject)(codes(0, "frame", 1), frames, nothing)["context"]
-    assert (made[:, : -SIZES["frame"]] == -1).all()
-    assert (made[:, -SIZES["frame"] :] >= 0).all()
+    outputs = build(Inject)(codes(0, "frame", 1), frames, nothing)["context"]
+    assert (outputs[:, : -SIZES["frame"]] == -1).all()
+    assert (outputs[:, -SIZES["frame"] :] >= 0).all()
 
 
 # ---- PackApart
 
 
-def test_guidance_compares_with_the_past_as_the_model_left_it():
+def test_unprompted_past_is_without_input():
     context, own = codes(0, "context_frame"), codes(1, "context_frame")
     style = codes(2, "frame")[:, 0, : SIZES["style_level"]]
-    made = build(PackApart)(context, own, style)
+    outputs = build(PackApart)(context, own, style)
     vocabulary = Vocabulary.of(FORMAT)
-    np.testing.assert_array_equal(made["prompt"], vocabulary.pack(context, style))
+    np.testing.assert_array_equal(outputs["prompt"], vocabulary.pack(context, style))
     apart = vocabulary.unprompted(vocabulary.pack(own, style))
-    np.testing.assert_array_equal(made["unprompted"], apart)
+    np.testing.assert_array_equal(outputs["unprompted"], apart)
 
 
-def test_with_one_past_it_is_pack():
+def test_pack_apart_with_equal_pasts_equals_pack():
     context, style = codes(0, "context_frame"), codes(2, "frame")[:, 0, : SIZES["style_level"]]
-    made, plain = build(PackApart)(context, context, style), build(Pack)(context, style)
+    outputs, plain = build(PackApart)(context, context, style), build(Pack)(context, style)
     for name in ("prompt", "unprompted"):
-        np.testing.assert_array_equal(made[name], plain[name])
+        np.testing.assert_array_equal(outputs[name], plain[name])

@@ -1,4 +1,4 @@
-"""Rows in groups: the rows of one call, whatever the groups."""
+"""`RowGroups` returns what one call with all rows returns."""
 
 import threading
 
@@ -10,22 +10,22 @@ from soundstage.stages.row_groups import RowGroups, cores
 
 @pytest.mark.parametrize("groups", [1, 2, 3, 8])
 @pytest.mark.parametrize("rows", [1, 2, 3, 5, 8])
-def test_groups_give_what_one_call_gives_and_are_of_one_size(groups, rows):
-    seen = []
+def test_groups_of_one_size_return_what_one_call_returns(groups, rows):
+    sizes = []
 
     def function(number, scale):
-        seen.append(len(number))
+        sizes.append(len(number))
         return number * scale[:, None]
 
     number = np.arange(2 * rows).reshape(rows, 2)
     arguments = {"number": number, "scale": np.arange(rows) + 1}
-    found = RowGroups(groups)(function, arguments)
-    np.testing.assert_array_equal(found, number * (np.arange(rows) + 1)[:, None])
-    assert len(set(seen)) == 1
-    assert len(seen) <= groups
+    result = RowGroups(groups)(function, arguments)
+    np.testing.assert_array_equal(result, number * (np.arange(rows) + 1)[:, None])
+    assert len(set(sizes)) == 1
+    assert len(sizes) <= groups
 
 
-def test_groups_are_made_side_by_side():
+def test_groups_run_at_the_same_time():
     meet = threading.Barrier(2, timeout=60)
 
     def function(number):
@@ -35,7 +35,7 @@ def test_groups_are_made_side_by_side():
     np.testing.assert_array_equal(RowGroups(2)(function, {"number": np.arange(4)}), np.arange(4))
 
 
-def test_what_a_group_raises_is_raised():
+def test_error_of_a_group_is_raised():
     def function(number):
         if (number == 3).any():
             raise ArithmeticError("three")
@@ -45,5 +45,5 @@ def test_what_a_group_raises_is_raised():
         RowGroups(2)(function, {"number": np.arange(4)})
 
 
-def test_there_is_a_core():
+def test_at_least_one_core_is_available():
     assert cores() >= 1

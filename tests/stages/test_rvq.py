@@ -1,4 +1,4 @@
-"""Laws of residual vector quantization."""
+"""Residual vector quantization: properties of `encode`, `decode` and the checks."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -19,7 +19,7 @@ def random_codebooks(seed, levels=3, codes=7, dim=5):
 
 
 def separable_codebooks(seed, levels=3, codes=7, dim=5):
-    """Every level is so much finer than the one before that no level can repair another's code."""
+    """Codebooks so much finer at every level that no level can make up for a wrong code."""
     draw = np.random.default_rng(seed)
     corners = np.stack(np.unravel_index(np.arange(codes), (2,) * 3), axis=-1)
     corners = np.pad(corners, ((0, 0), (0, dim - 3))) + 0.1 * draw.uniform(-1, 1, (codes, dim))
@@ -29,7 +29,7 @@ def separable_codebooks(seed, levels=3, codes=7, dim=5):
 
 @given(seeds, st.integers(1, 3))
 @few
-def test_codes_survive_decoding_and_encoding_where_levels_are_separable(seed, levels):
+def test_separable_codes_survive_decoding_and_encoding(seed, levels):
     codebooks = separable_codebooks(seed)[:levels]
     codes = np.random.default_rng(seed).integers(0, 7, (4, 2, levels)).astype(np.int32)
     embeddings = rvq.decode(jnp.asarray(codes), jnp.asarray(codebooks))
@@ -47,7 +47,7 @@ def test_first_levels_do_not_depend_on_later_ones(seed, levels):
 
 @given(seeds)
 @few
-def test_every_level_takes_the_nearest_code(seed):
+def test_every_level_picks_the_nearest_code(seed):
     codebooks = random_codebooks(seed)
     embeddings = np.random.default_rng(seed).standard_normal((6, 5)).astype(np.float32)
     codes = np.asarray(rvq.encode(embeddings, codebooks))
@@ -70,13 +70,13 @@ def test_decoding_is_the_float32_sum_in_level_order(seed, levels):
     np.testing.assert_array_equal(rvq.decode(codes, jnp.asarray(codebooks)), total)
 
 
-def test_among_equally_near_codes_the_lowest_wins():
+def test_lowest_of_equally_near_codes_is_picked():
     codebooks = np.array([[[2.0], [1.0], [-1.0], [1.0]]], np.float32)
     codes = rvq.encode(np.array([[0.0], [1.0]], np.float32), codebooks)
     np.testing.assert_array_equal(codes, [[1], [1]])
 
 
-def test_any_number_of_leading_axes():
+def test_any_number_of_leading_axes_is_accepted():
     codebooks = random_codebooks(0)
     embeddings = np.random.default_rng(1).standard_normal((2, 3, 4, 5)).astype(np.float32)
     codes = rvq.encode(embeddings, codebooks)
@@ -86,28 +86,28 @@ def test_any_number_of_leading_axes():
 
 
 @pytest.mark.parametrize("levels", [0, 4])
-def test_levels_that_the_codebooks_lack_are_refused(levels):
+def test_decode_with_no_or_too_many_levels_is_refused(levels):
     with pytest.raises(ValueError, match=f"{levels} levels, but the quantizer has 1 to 3"):
         rvq.decode(jnp.zeros((1, levels), jnp.int32), jnp.asarray(random_codebooks(0)))
 
 
 def test_embeddings_of_another_width_are_refused():
-    with pytest.raises(ValueError, match="width 4"):
+    with pytest.raises(ValueError, match="width 4, but the codebooks have 5"):
         rvq.encode(jnp.zeros((1, 4)), jnp.asarray(random_codebooks(0)))
 
 
 @given(seeds, st.sampled_from([-1, 7, 2**31 - 1, -(2**31)]))
 @few
-def test_a_code_out_of_range_is_named_with_its_place(seed, bad):
+def test_code_out_of_range_is_named_with_its_index(seed, bad):
     draw = np.random.default_rng(seed)
     codes = draw.integers(0, 7, (2, 3, 4)).astype(np.int32)
-    place = tuple(int(draw.integers(size)) for size in codes.shape)
-    codes[place] = bad
-    with pytest.raises(ValueError, match=rf"code {bad} at \[{', '.join(map(str, place))}\]"):
+    index = tuple(int(draw.integers(size)) for size in codes.shape)
+    codes[index] = bad
+    with pytest.raises(ValueError, match=rf"code {bad} at \[{', '.join(map(str, index))}\]"):
         rvq.check_codes(codes, 7)
 
 
-def test_codes_at_both_ends_of_the_range_pass_and_fractions_do_not():
+def test_codes_at_range_ends_pass_and_floats_are_refused():
     rvq.check_codes(np.array([[0, 6]]), 7)
     with pytest.raises(TypeError, match="float64"):
         rvq.check_codes(np.array([[0.0, 6.0]]), 7)

@@ -1,4 +1,4 @@
-"""The small stages do what a listener expects of them, exactly."""
+"""The stages without a network: exact audio and tokens."""
 
 import jax
 import numpy as np
@@ -48,7 +48,7 @@ def test_gain_out_of_range_is_refused(gain_db):
 # ---- SineDecode
 
 
-def test_a_sole_harmonic_sounds_at_its_frequency():
+def test_one_harmonic_sounds_at_its_frequency():
     tokens = np.zeros((1, 10, 16), np.int32)
     tokens[:] = 7 * 32 + 7  # harmonic 4 + 7 of 25 Hz, at full loudness, in every voice
     audio = build(SineDecode)(tokens, nothing_yet(FORMAT))["audio"]
@@ -58,7 +58,7 @@ def test_a_sole_harmonic_sounds_at_its_frequency():
     np.testing.assert_allclose(played, np.stack([expected, expected], -1), atol=1e-5)
 
 
-def test_nothing_yet_is_silent_and_the_past_is_not():
+def test_overlap_is_silent_only_without_a_past():
     tokens = codes(FORMAT, "frame")
     fade = FORMAT.dims["fade_sample"]
     decode = build(SineDecode)
@@ -68,7 +68,7 @@ def test_nothing_yet_is_silent_and_the_past_is_not():
 
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 2**32))
-def test_a_frame_sounds_the_same_wherever_it_stands(seed):
+def test_frame_sounds_the_same_at_any_position(seed):
     tokens, context = codes(SMALL, "frame", seed), codes(SMALL, "context_frame", seed + 1)
     decode = build(SineDecode, SMALL)
     frames = np.split(decode(tokens, context)["audio"][0], 7)
@@ -106,7 +106,7 @@ def test_frames_join_without_a_click_and_stay_in_range():
     assert np.std(audio) > 0.02
 
 
-def test_higher_codes_are_higher_and_their_last_bits_are_loudness():
+def test_code_sets_pitch_and_its_last_bits_set_loudness():
     def spectrum(code: int) -> np.ndarray:
         tokens = np.full((1, 10, 16), code, np.int32)
         audio = build(SineDecode)(tokens, nothing_yet(FORMAT))["audio"][0]
@@ -127,16 +127,16 @@ def test_the_two_channels_differ():
 
 
 def sample(*, style: int = 100, context: np.ndarray | None = None, **controls: float) -> np.ndarray:
-    asked = {"temperature": 1.0, "top_k": 0, "guidance": 1.0, "seed": 0, "chunk": 0} | controls
+    values = {"temperature": 1.0, "top_k": 0, "guidance": 1.0, "seed": 0, "chunk": 0} | controls
     context = nothing_yet(FORMAT) if context is None else context
     packed = build(Pack)(context, np.full((1, 12), style, np.int32))
     return build(RandomSample)(
         **packed,
-        temperature=np.array([asked["temperature"]], np.float32),
-        top_k=np.array([asked["top_k"]], np.int32),
-        guidance=np.array([asked["guidance"]], np.float32),
-        seed=np.array([asked["seed"]], np.int64),
-        chunk=np.array([asked["chunk"]], np.int64),
+        temperature=np.array([values["temperature"]], np.float32),
+        top_k=np.array([values["top_k"]], np.int32),
+        guidance=np.array([values["guidance"]], np.float32),
+        seed=np.array([values["seed"]], np.int64),
+        chunk=np.array([values["chunk"]], np.int64),
     )["tokens"]
 
 
@@ -156,7 +156,7 @@ def test_every_token_is_a_code(style, **controls):
     assert tokens.max() < 1024
 
 
-def test_seed_chunk_style_and_past_each_make_other_tokens():
+def test_seed_chunk_style_and_past_each_change_the_tokens():
     plain = sample()
     np.testing.assert_array_equal(plain, sample())
     for other in (
@@ -169,7 +169,7 @@ def test_seed_chunk_style_and_past_each_make_other_tokens():
         assert not np.array_equal(plain, other)
 
 
-def test_without_temperature_or_past_it_stays_at_the_style():
+def test_walk_without_temperature_and_past_stays_at_the_style():
     assert np.all(sample(temperature=0.0, style=321) == 321)
 
 
@@ -182,12 +182,12 @@ def test_guidance_and_top_k_keep_the_walk_near_the_style():
     assert distance(temperature=0.2) < distance(temperature=2.0)
 
 
-def test_with_strong_guidance_the_style_is_heard_in_the_tokens():
+def test_strong_guidance_moves_tokens_to_the_style():
     assert sample(style=100, guidance=20.0).mean() < 200
     assert sample(style=900, guidance=20.0).mean() > 800
 
 
-def test_a_masked_style_is_the_middle_of_the_codebook():
+def test_masked_style_pulls_to_the_middle_of_the_codebook():
     packed = build(Pack)(nothing_yet(FORMAT), np.zeros((1, 12), np.int32))
     one = np.ones(1)
     tokens = build(RandomSample)(
@@ -211,13 +211,13 @@ def chunk_of(tokens, format=FORMAT):
     ]
 
 
-def test_what_was_encoded_plays_much_like_the_original():
+def test_encoded_audio_decodes_close_to_the_original():
     audio = chunk_of(codes(FORMAT, "frame"))
     again = chunk_of(build(SineEncode)(audio)["tokens"])
     assert np.square(again - audio).sum() < 0.05 * np.square(audio).sum()
 
 
-def test_silence_and_noise_have_tokens_too():
+def test_silence_and_noise_encode_to_valid_tokens():
     noise = np.random.default_rng(0).standard_normal((2, FORMAT.dims["sample"], 2))
     noise[0] = 0
     tokens = build(SineEncode)(noise.astype(np.float32))["tokens"]

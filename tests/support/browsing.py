@@ -1,4 +1,4 @@
-"""A server in a process of its own, and what a browser plays of its page."""
+"""Runs a server in a process of its own, and its page in a browser."""
 
 import base64
 import shutil
@@ -16,7 +16,7 @@ import pytest
 from wires import PATIENCE_S, free_port
 
 FLAGS = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required"]
-# Copies what the worklet plays, from the first sample it plays after the call.
+# Copies the samples that the worklet plays, starting at the call.
 HEAR = """async ([samples, again]) => {
   globalThis.heard = [];
   let count = 0;
@@ -29,7 +29,7 @@ HEAR = """async ([samples, again]) => {
     if (again) soundstage.conductor.reset();
   });
 }"""
-# In base64: lists of numbers take a browser far longer.
+# As base64, which a browser returns much faster than a list of numbers.
 FLOATS = """async (blocks) => {
   const bytes = new Uint8Array(await new Blob(blocks).arrayBuffer());
   let text = "";
@@ -40,7 +40,7 @@ FLOATS = """async (blocks) => {
 }"""
 
 
-# What a test that waited in vain is told.
+# The page's state, for the message of a test that timed out.
 STATE = """JSON.stringify({
   link: soundstage.link.state,
   started: soundstage.conductor.started,
@@ -54,14 +54,14 @@ STATE = """JSON.stringify({
 
 
 def chromium():
-    """Where a Chromium of this machine is, or None."""
+    """Returns the path of Chromium on this machine, or None."""
     names = ("chromium", "chromium-browser", "google-chrome")
     return next((path for path in map(shutil.which, names) if path), None)
 
 
 @contextmanager
 def launched(*flags: str) -> Iterator:
-    """Runs a browser; where there is none, the test is skipped."""
+    """Runs a browser; skips the test on a machine without one."""
     sync_api = pytest.importorskip("playwright.sync_api")
     path = chromium()
     if path is None:
@@ -74,28 +74,28 @@ def launched(*flags: str) -> Iterator:
 
 @contextmanager
 def opening(browser) -> Iterator:
-    """Yields what opens pages, each in a context of its own; a fault in a script fails the test."""
-    contexts, faults = [], []
+    """Yields a function that opens a page in a new context; a script error fails the test."""
+    contexts, errors = [], []
 
     def open_page(at, **options):
         contexts.append(browser.new_context(**options))
         contexts[-1].set_default_timeout(1000 * PATIENCE_S)
         page = contexts[-1].new_page()
-        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(at)
         return page
 
     yield open_page
     for context in contexts:
         context.close()
-    assert faults == []
+    assert errors == []
 
 
 @contextmanager
 def serving(log: Path, *options: str) -> Iterator[str]:
     """Runs `soundstage serve`; yields the address of its page."""
     port = free_port()
-    # Pages that are open when a test ends are not waited for.
+    # The server does not wait for pages that are open when a test ends.
     own = ("--port", str(port), "--drain", "0")
     command = [sys.executable, "-m", "soundstage", "serve", *own, *options]
     with log.open("wb") as out:
@@ -126,7 +126,7 @@ def await_ready(server, address, log):
 
 
 def hear(page, seconds, again=False):
-    """What the page plays next, float32 [sample, channel]; `again` lets the music begin again."""
+    """Returns what the page plays next, float32 [sample, channel]; `again` restarts the music."""
     channels = page.evaluate("soundstage.conductor.format.channels")
     rate_hz = page.evaluate("soundstage.conductor.format.sample_rate_hz")
     samples = round(seconds * rate_hz) * channels
@@ -135,13 +135,13 @@ def hear(page, seconds, again=False):
 
 
 def floats(page, blocks):
-    """What an expression names, a list of Float32Array, as one array of float32."""
+    """Returns the Float32Arrays of a JavaScript expression, concatenated."""
     coded = page.evaluate(f"({FLOATS})({blocks})")
     return np.frombuffer(base64.b64decode(coded), "<f4")
 
 
 def until(page, expression):
-    """Waits until a JavaScript expression is true; the page forbids Playwright's own way."""
+    """Waits until a JavaScript expression is true; the page forbids Playwright's own method."""
     latest = time.monotonic() + PATIENCE_S
     while not page.evaluate(f"Boolean({expression})"):
         assert time.monotonic() < latest, f"{expression}: {page.evaluate(STATE)}"
@@ -155,6 +155,6 @@ def ready(page):
 
 
 def play(page):
-    """Plays, and waits until it sounds."""
+    """Starts playback, and waits until the page plays audio."""
     page.get_by_role("button", name="Play", exact=True).click()
     until(page, "soundstage.player.status.flowing")

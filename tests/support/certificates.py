@@ -1,4 +1,4 @@
-"""Certificates for tests: signed by themselves, for this machine, for a day."""
+"""Makes self-signed certificates for localhost, valid for a day."""
 
 import datetime
 import ipaddress
@@ -21,12 +21,12 @@ DAY = datetime.timedelta(days=1)
 
 @dataclass(frozen=True)
 class Files:
-    """Where they are.
+    """The files of a certificate.
 
     Attributes:
         cert: the certificate.
-        key: its key.
-        locked: its key behind a passphrase.
+        key: its private key.
+        locked: its private key, encrypted with the passphrase "x".
     """
 
     cert: Path
@@ -38,8 +38,8 @@ def self_signed(folder: Path, name: str, kind: str = "ec") -> Files:
     """Writes a certificate and its key.
 
     Args:
-        folder: where to.
-        name: what the files are called.
+        folder: the folder of the files.
+        name: their name, without extension.
         kind: "ec" or "rsa".
     """
     key = ec.generate_private_key(ec.SECP256R1())

@@ -1,4 +1,4 @@
-"""Runs the command line in this process: a process of its own costs a second for JAX alone."""
+"""Runs the command line in this process: a new process takes a second to import JAX."""
 
 import io
 import subprocess
@@ -37,7 +37,7 @@ def run_process(*arguments: object, **settings: object) -> subprocess.CompletedP
 
 
 def told(stderr: str) -> str:
-    """The one line that a refusal is."""
+    """Returns the message of an error, which is the only line of `stderr`."""
     lines = stderr.splitlines()
     assert len(lines) == 1, stderr
     assert lines[0].startswith("soundstage: ")

@@ -1,4 +1,4 @@
-"""Engines under test, digests of their streams, and the same music from a local session."""
+"""Engines under test, their clients, and the same music from a session of one stream."""
 
 import asyncio
 import hashlib
@@ -12,7 +12,7 @@ from soundstage.runners.engine.engine import Engine
 from soundstage.runners.local import LocalRunner
 from soundstage.runners.sessions.session import Session
 
-# On a busy machine, milliseconds of work may take this long.
+# Seconds; a busy machine may take this long for a step of milliseconds.
 PATIENCE_S = 60
 QUICK = ["format.chunk_s=0.4"]
 
@@ -35,7 +35,7 @@ async def started(graph, **options):
 
 @contextmanager
 def running(graph, **options):
-    """An engine for many tests, each of which has an event loop of its own."""
+    """Runs an engine for several tests, each with its own event loop."""
     engine = Engine(graph, **options)
     asyncio.run(engine.start())
     try:
@@ -45,7 +45,7 @@ def running(graph, **options):
 
 
 def play(test):
-    """Runs a test's coroutine, at most for `PATIENCE_S`."""
+    """Runs a coroutine for at most `PATIENCE_S` seconds."""
     return asyncio.run(asyncio.wait_for(test, PATIENCE_S))
 
 
@@ -90,13 +90,13 @@ def paces_of(engine):
 
 
 class Alone:
-    """The same music from a local session with a runner of its own."""
+    """The same music by sessions of one stream on a runner of their own."""
 
     def __init__(self, graph):
         self.runner = LocalRunner(graph)
 
     def chunks(self, controls, *parts):
-        """The audio of one stream; parts = (chunks, changes of controls after them), ..."""
+        """Returns one stream's audio; parts = (number of chunks, later changes of controls), ..."""
         session = Session(self.runner, [controls])
         audio = []
         for count, changes in parts:

@@ -1,4 +1,4 @@
-"""A hub on this machine: the part of Hugging Face's protocol that downloads speak."""
+"""A hub on this machine, with the part of Hugging Face's protocol that downloads use."""
 
 import hashlib
 import re
@@ -15,18 +15,19 @@ LARGE = (".tar", ".safetensors", ".tflite")
 
 
 @dataclass
-class Shelf:
-    """What a hub has and how it behaves.
+class LocalHub:
+    """The files of a hub, its behaviour, and the requests that it received.
 
     Attributes:
         files: content by "owner/name/path".
         commit: of every repository.
-        cuts: per file, after how many bytes each of the next answers breaks off.
-        refusals: per file, (status, headers) of the next answers, whatever is asked.
-        states: per file, what the hub says of it in place of what is true: "etag", "size".
-        ranges: whether parts of files can be asked for.
-        asked: every request: method, file, range.
-        tokens: what requests say of who asks: whether for content, on its own host, and the token.
+        cuts: per file, the number of bytes after which each of the next answers breaks off.
+        refusals: per file, the status and headers of the next answers to any request.
+        states: per file, the "etag" and the "size" that the hub states instead of the true ones.
+        ranges: whether the hub sends parts of files.
+        requests: method, file and range of every request.
+        tokens: for every request, whether it was for content, on another host, and its token.
+        url: the endpoint while the hub is served.
     """
 
     files: dict[str, bytes]
@@ -37,7 +38,7 @@ class Shelf:
     )
     states: dict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
     ranges: bool = True
-    asked: list[tuple[str, str, str | None]] = field(default_factory=list)
+    requests: list[tuple[str, str, str | None]] = field(default_factory=list)
     tokens: set[tuple[bool, str | None]] = field(default_factory=set)
     url: str = ""
 
@@ -48,22 +49,22 @@ class Shelf:
         return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
 
     def gets(self, name: str) -> list[str | None]:
-        """The ranges of every request for a file's content."""
-        return [span for method, file, span in self.asked if (method, file) == ("GET", name)]
+        """Returns the range of every request for a file's content."""
+        return [span for method, file, span in self.requests if (method, file) == ("GET", name)]
 
 
 @contextmanager
-def serving(shelf: Shelf) -> Iterator[Shelf]:
-    """Runs a hub; `shelf.url` is its endpoint meanwhile."""
+def serving(hub: LocalHub) -> Iterator[LocalHub]:
+    """Serves a hub while the block runs, at `hub.url`."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_HEAD(self) -> None:
-            _answer(self, shelf)
+            _answer(self, hub)
 
         def do_GET(self) -> None:
-            _answer(self, shelf)
+            _answer(self, hub)
 
         def log_message(self, *_: object) -> None:
             pass
@@ -72,40 +73,40 @@ def serving(shelf: Shelf) -> Iterator[Shelf]:
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
-    shelf.url = f"http://127.0.0.1:{server.server_port}"
+    hub.url = f"http://127.0.0.1:{server.server_port}"
     try:
-        yield shelf
+        yield hub
     finally:
         server.shutdown()
         server.server_close()
         thread.join()
 
 
-def _answer(handler: BaseHTTPRequestHandler, shelf: Shelf) -> None:
+def _answer(handler: BaseHTTPRequestHandler, hub: LocalHub) -> None:
     for_content = handler.path.startswith("/content/")
-    shelf.tokens.add((for_content, handler.headers.get("Authorization")))
+    hub.tokens.add((for_content, handler.headers.get("Authorization")))
     if for_content:
-        _content(handler, shelf, handler.path.removeprefix("/content/"))
+        _content(handler, hub, handler.path.removeprefix("/content/"))
         return
     match = RESOLVE.fullmatch(handler.path)
     name = f"{match[1]}/{match[3]}" if match else handler.path
-    shelf.asked.append((f"{handler.command} name", name, None))
-    if shelf.refusals[name]:
-        status, headers = shelf.refusals[name].pop(0)
+    hub.requests.append((f"{handler.command} name", name, None))
+    if hub.refusals[name]:
+        status, headers = hub.refusals[name].pop(0)
         _head(handler, status, {**headers, "Content-Length": "0"})
-    elif name not in shelf.files:
-        told = {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": shelf.commit}
-        _head(handler, 404, {**told, "Content-Length": "0"})
+    elif name not in hub.files:
+        headers = {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": hub.commit}
+        _head(handler, 404, {**headers, "Content-Length": "0"})
     else:
-        _found(handler, shelf, name)
+        _file(handler, hub, name)
 
 
-def _found(handler: BaseHTTPRequestHandler, shelf: Shelf, name: str) -> None:
-    """Large files are answered with where they are: another host, as hubs do."""
-    states = shelf.states[name]
-    etag = states.get("etag", shelf.etag(name))
-    size = states.get("size", str(len(shelf.files[name])))
-    headers = {"X-Repo-Commit": shelf.commit, "ETag": f'"{etag}"'}
+def _file(handler: BaseHTTPRequestHandler, hub: LocalHub, name: str) -> None:
+    """Answers with a file; a large one, as on real hubs, with its address on another host."""
+    states = hub.states[name]
+    etag = states.get("etag", hub.etag(name))
+    size = states.get("size", str(len(hub.files[name])))
+    headers = {"X-Repo-Commit": hub.commit, "ETag": f'"{etag}"'}
     if name.endswith(LARGE):
         port = handler.server.server_address[1]
         headers |= {"X-Linked-Etag": f'"{etag}"', "X-Linked-Size": size}
@@ -114,15 +115,15 @@ def _found(handler: BaseHTTPRequestHandler, shelf: Shelf, name: str) -> None:
     elif handler.command == "HEAD":
         _head(handler, 200, {**headers, "Content-Length": size})
     else:
-        _content(handler, shelf, name)
+        _content(handler, hub, name)
 
 
-def _content(handler: BaseHTTPRequestHandler, shelf: Shelf, name: str) -> None:
+def _content(handler: BaseHTTPRequestHandler, hub: LocalHub, name: str) -> None:
     span = handler.headers.get("Range")
-    shelf.asked.append((handler.command, name, span))
-    content = shelf.files[name]
-    start = int(span.removeprefix("bytes=").removesuffix("-")) if span and shelf.ranges else 0
-    if span and shelf.ranges and start >= len(content):
+    hub.requests.append((handler.command, name, span))
+    content = hub.files[name]
+    start = int(span.removeprefix("bytes=").removesuffix("-")) if span and hub.ranges else 0
+    if span and hub.ranges and start >= len(content):
         _head(handler, 416, {"Content-Length": "0"})
         return
     headers = {"Content-Length": str(len(content) - start)}
@@ -130,7 +131,7 @@ def _content(handler: BaseHTTPRequestHandler, shelf: Shelf, name: str) -> None:
         headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
     _head(handler, 206 if start else 200, headers)
     if handler.command == "GET":
-        cut = shelf.cuts[name].pop(0) if shelf.cuts[name] else None
+        cut = hub.cuts[name].pop(0) if hub.cuts[name] else None
         handler.wfile.write(content[start:] if cut is None else content[start : start + cut])
         handler.close_connection |= cut is not None
 

@@ -1,21 +1,17 @@
-"""Commands on models, as tests of downloads give them."""
+"""Commands that tests of downloads run, and what they look at afterwards."""
 
 from pathlib import Path
 
 from command_line import Finished, run, told
-from hub_server import Shelf
+from hub_server import LocalHub
 from huggingface_hub import constants
 
 
-def fetch(hub: Shelf, name: str = "depthformer-base", *options: object) -> Finished:
+def fetch(hub: LocalHub, name: str = "depthformer-base", *options: object) -> Finished:
     return run("models", "download", name, "--source", hub.url, *options)
 
 
-def fetch_from(source: Path | str) -> Finished:
-    return run("models", "download", "depthformer-base", "--source", source)
-
-
-def blob(hub: Shelf, name: str) -> Path:
+def blob(hub: LocalHub, name: str) -> Path:
     folder = f"models--{'--'.join(name.split('/')[:2])}"
     return Path(constants.HF_HUB_CACHE, folder, "blobs", hub.etag(name))
 
@@ -25,7 +21,7 @@ def leftovers(folder: Path) -> list[Path]:
 
 
 def refused(done: Finished, code: int) -> str:
-    """The line of a refusal; the terms, which come first, are no part of it."""
+    """Returns the only line on standard error besides those that start with a repository."""
     assert done.code == code, (done.code, done.stdout, done.stderr)
     lines = done.stderr.splitlines()
     return told("\n".join(line for line in lines if not line.startswith("google/")))

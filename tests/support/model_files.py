@@ -1,4 +1,4 @@
-"""Stand-ins for every published file: its name and layout, at toy size, with random weights."""
+"""Stand-ins for all published files: same names and layouts, toy sizes, random weights."""
 
 import io
 import tarfile
@@ -33,7 +33,7 @@ LARGE_TAR = f"{MRT1}/checkpoints/llm_large_x3047_c1860k.tar"
 
 
 def zarr(folder: Path, array: np.ndarray, rows: int) -> None:
-    """One array in chunks of so many rows, compressed as the published ones are."""
+    """Writes an array in chunks of `rows` rows, compressed like the published ones."""
     spec = {
         "driver": "zarr",
         "kvstore": {"driver": "file", "path": str(folder)},
@@ -49,31 +49,31 @@ def zarr(folder: Path, array: np.ndarray, rows: int) -> None:
 
 
 def archive(arrays: dict[str, np.ndarray], rows: int = 12_000) -> bytes:
-    """A T5X checkpoint as it is published: index, zarr folders, optimizer state, one tar."""
-    with tempfile.TemporaryDirectory() as place:
+    """Returns a T5X checkpoint as a tar with index, zarr folders and optimizer state."""
+    with tempfile.TemporaryDirectory() as folder:
         target: dict = {}
         for name, array in arrays.items():
             dotted = f"target.{name.replace('/', '.')}"
-            zarr(Path(place, dotted), array, rows)
-            *folders, last = name.split("/")
+            zarr(Path(folder, dotted), array, rows)
+            *parents, last = name.split("/")
             node = target
-            for part in folders:
+            for part in parents:
                 node = node.setdefault(part, {})
             node[last] = {"driver": "zarr", "kvstore": {"driver": "file", "path": f"{dotted}/"}}
-        zarr(Path(place, "state.param_states.a.kernel.v"), np.zeros((2, 2), np.float32), 2)
+        zarr(Path(folder, "state.param_states.a.kernel.v"), np.zeros((2, 2), np.float32), 2)
         step = msgpack.ExtType(3, msgpack.packb(((), "int32", b"\1\0\0\0")))
         moment = msgpack.ExtType(1, msgpack.packb(((1,), "float32", bytes(4))))
         state = {"step": step, "param_states": {"a": {"kernel": {"m": moment, "v_row": moment}}}}
         index = {"version": 3, "optimizer": {"target": target, "state": state}}
-        Path(place, "checkpoint").write_bytes(msgpack.packb(index))
+        Path(folder, "checkpoint").write_bytes(msgpack.packb(index))
         packed = io.BytesIO()
         with tarfile.open(fileobj=packed, mode="w") as tar:
-            tar.add(place, ".")
+            tar.add(folder, ".")
         return packed.getvalue()
 
 
 def random_arrays(make: Callable[[], nnx.Module], name: Callable[[str], str], seed: int):
-    """The arrays of a network that is never built."""
+    """Returns random arrays for a network without building it."""
     source, arrays = RandomSource(seed), {}
     for path, leaf in nnx.to_flat_state(nnx.state(nnx.eval_shape(make))):
         bare = name("/".join(map(str, path)))
@@ -93,7 +93,7 @@ def codec() -> dict[str, np.ndarray]:
 
 
 def parts(arrays: dict[str, np.ndarray]) -> dict[str, bytes]:
-    """A codec as it is published: a file a part."""
+    """Returns a codec in the published form: one file for each part."""
     return {
         f"{MRT2}/resources/spectrostream/{part}.safetensors": save(
             {f"params/{name}": a for name, a in arrays.items() if name.startswith(f"{part}/")}
@@ -103,21 +103,21 @@ def parts(arrays: dict[str, np.ndarray]) -> dict[str, bytes]:
 
 
 def musiccoca() -> dict[str, bytes]:
-    """The style model."""
+    """Returns the files of the style model by "owner/name/path"."""
     files = read_catalogue().models["musiccoca"].files
     return {f"{MRT2}/{file.path}": (MUSICCOCA / file.name).read_bytes() for file in files}
 
 
 @cache
 def published() -> dict[str, bytes]:
-    """Every file of the catalogue by "owner/name/path", of networks that play."""
+    """Returns all files of the catalogue by "owner/name/path", of networks that make audio."""
     archives = {BASE_TAR: archive(transformer(2)), LARGE_TAR: archive(transformer(3))}
     return archives | parts(codec()) | musiccoca()
 
 
 @cache
 def scraps() -> dict[str, bytes]:
-    """The same files and layouts with a few kilobytes in them: for what no network reads."""
+    """Returns the same files with a few kilobytes in each, for tests that load no network."""
     source = RandomSource(5)
     shapes = {"token_embedder/embedding": (300, 8), "decoder/logits_dense/kernel": (8, 300)}
     one = {name: source.read(name, shape) for name, shape in shapes.items()}
@@ -129,7 +129,7 @@ def scraps() -> dict[str, bytes]:
 
 
 def small(name: str, folder: Path) -> Path:
-    """A preset's pipeline file for the stand-ins: other sizes, nothing else."""
+    """Writes a preset's pipeline file with the sizes of the stand-ins."""
     text = (ROOT / "presets" / f"{name}.toml").read_text("utf-8")
     for old, new in (
         (f'size = "{name}"', 'size = "tiny"'),

@@ -1,4 +1,4 @@
-"""The tiny model of MusicCoCa's form, the stand-ins of the reference, and how to ask a stage."""
+"""A tiny model with MusicCoCa's layout, the reference's files, and calls of the stages."""
 
 import json
 import shutil
@@ -15,7 +15,7 @@ from soundstage.stages.musiccoca import Embed, Quantize
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "tests" / "golden" / "musiccoca"
 TINY_FORMAT = Format(style_dim=32, clip_s=0.5)
-# Files with the published signatures, and what the reference makes of them.
+# Files with the published signatures, and the reference's outputs for them.
 REFERENCE = ROOT.parent / "shared" / "reference" / "musiccoca"
 ABSENT = "the reference's stand-ins for MusicCoCa are not beside this repository"
 
@@ -23,7 +23,7 @@ ONE, NONE = np.ones(1, np.float32), np.zeros(0, np.float32)
 
 
 def recorded(folder: Path = TINY) -> Mapping[str, np.ndarray]:
-    """What the files of `folder` should give, by name."""
+    """Returns the expected outputs of the model in `folder`, by name."""
     return np.load(folder / ("recorded.npz" if folder == TINY else "expected.npz"))
 
 
@@ -38,7 +38,7 @@ def build(stage: type, folder: Path | str = TINY, format: Format = TINY_FORMAT, 
 def embed_rows(
     embed: Embed, rows: Sequence[tuple[Sequence[str], Sequence[np.ndarray]]]
 ) -> np.ndarray:
-    """One embedding a row of (texts, clips); every prompt weighs the same."""
+    """Returns one embedding for each row of (texts, clips); all prompts weigh the same."""
     return embed(
         [list(texts) for texts, _ in rows],
         [np.ones(len(texts), np.float32) for texts, _ in rows],
@@ -48,12 +48,12 @@ def embed_rows(
 
 
 def embed_texts(embed: Embed, texts: Sequence[str]) -> np.ndarray:
-    """One embedding a text."""
+    """Returns one embedding for each text."""
     return embed_rows(embed, [([text], []) for text in texts])
 
 
 def embed_clips(embed: Embed, clips: Sequence[np.ndarray]) -> np.ndarray:
-    """One embedding a clip."""
+    """Returns one embedding for each clip."""
     return embed_rows(embed, [([], [clip]) for clip in clips])
 
 
@@ -62,7 +62,7 @@ def tokens_of(quantize: Quantize, embeddings: np.ndarray) -> np.ndarray:
 
 
 def copied(folder: Path, source: Path = TINY) -> Path:
-    """A copy of a model, to be spoilt."""
+    """Copies a model's files, for a test that damages them."""
     folder.mkdir(parents=True, exist_ok=True)
     for path in source.iterdir():
         if path.suffix in (".tflite", ".model"):

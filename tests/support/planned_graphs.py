@@ -1,11 +1,11 @@
-"""What a plan starts from, without a run: the default graph's shape, and times for it."""
+"""Input of the planner without a run: the shape of a graph, and times of its stages."""
 
 from small_graphs import past
 
 from soundstage.graph.spec import parse
 from soundstage.runners.timing.stage_times import Measured, StageTimes
 
-# The default graph's shape, and what its stages might take.
+# A graph with a cross-fade, and plausible seconds of its stages for a chunk.
 SHAPE = {
     "embed": ["in.texts"],
     "quantize": ["embed.x"],
@@ -27,7 +27,7 @@ STEADY_S = {
 
 
 def spec(shape, placement=None, outputs=None):
-    """A pipeline of classes that nobody loads."""
+    """Returns a pipeline whose classes do not exist."""
     return parse(
         {
             "schema": 1,

@@ -1,4 +1,4 @@
-"""Pipelines that hum, for those who play them: short chunks, and a stage that can be slow."""
+"""Pipelines of constant audio for tests of players: short chunks, and a stage that can be slow."""
 
 from small_graphs import ALLOW
 
@@ -19,7 +19,7 @@ CHUNK_SAMPLES = round(CHUNK_S * RATE_HZ)
 
 
 def humming(slow=("Identify", {}, {"chunk": "clock.chunk"}), **format):
-    """index -> slow -> hum, where `slow` is (class of `small_stages`, params, inputs)."""
+    """Returns tables of index -> slow -> hum; `slow` = (class of a small stage, params, inputs)."""
     use, params, sources = slow
     return {
         "schema": 1,
@@ -35,12 +35,12 @@ def humming(slow=("Identify", {}, {"chunk": "clock.chunk"}), **format):
 
 
 def dragging(seconds, **format):
-    """Every chunk takes so long."""
+    """Returns tables of a pipeline in which every chunk takes `seconds`."""
     return humming(("Slow", {"seconds": seconds}, {"a": "index.number"}), **format)
 
 
 def hitching(number, seconds, **format):
-    """One chunk takes so long."""
+    """Returns tables of a pipeline in which chunk `number` takes `seconds`."""
     params = {"number": number, "seconds": seconds}
     return humming(("Hitch", params, {"a": "index.number"}), **format)
 
@@ -50,7 +50,7 @@ def graph(tables):
 
 
 def toml(tables):
-    """The tables as a file has them."""
+    """Returns the tables as TOML."""
     lines = [f"schema = {tables['schema']}", f'name = "{tables["name"]}"']
     lines += ["[format]", *(f"{key} = {value}" for key, value in tables["format"].items())]
     lines += ["[outputs]", *(f'{key} = "{value}"' for key, value in tables["outputs"].items())]
@@ -58,6 +58,6 @@ def toml(tables):
         lines += [f"[stage.{name}]", f'use = "{stage["use"]}"']
         for table in ("params", "inputs"):
             pairs = stage.get(table, {}).items()
-            said = ", ".join(f"{k} = {v!r}".replace("'", '"') for k, v in pairs)
-            lines.append(f"{table} = {{ {said} }}")
+            text = ", ".join(f"{k} = {v!r}".replace("'", '"') for k, v in pairs)
+            lines.append(f"{table} = {{ {text} }}")
     return "\n".join(lines) + "\n"

@@ -24,7 +24,7 @@ def sha(chunks):
 
 
 def orphan():
-    """Plays until it is killed; says which processes its stages live in."""
+    """Prints the process ids of a runner's actors, and generates until it is killed."""
     from soundstage.runners.ray.ray_runner import RayRunner
 
     with RayRunner(soundstage.load("toy")) as runner:
@@ -34,14 +34,14 @@ def orphan():
 
 
 def fake_gpus():
-    """Two stages on GPUs that are there on paper only: what each actor sees of them."""
+    """Checks the GPUs that each actor sees, in a cluster that claims two GPUs."""
     import os
 
     import ray
 
     from soundstage.graph.check import build
     from soundstage.graph.spec import parse
-    from soundstage.runners.ray.placement import actor_options, reserve, seat
+    from soundstage.runners.ray.placement import actor_options, plan_slots, reserve
 
     ray.init(address="local", num_gpus=2, include_dashboard=False, log_to_driver=False)
     spec = soundstage.load("toy").spec.as_dict()
@@ -51,26 +51,26 @@ def fake_gpus():
         "decode": "gpu:1",
         "crossfade": "gpu:1",
     }
-    seating = seat(build(parse(spec)).nodes.values(), has_gpu=True)
-    group = reserve(seating, timeout_s=30)
+    plan = plan_slots(build(parse(spec)).nodes.values(), has_gpu=True)
+    group = reserve(plan, timeout_s=30)
 
     class Probe:
         def see(self):
             return os.environ.get("CUDA_VISIBLE_DEVICES"), os.environ.get("JAX_PLATFORMS")
 
     seen = {}
-    for one in seating.seats:
-        probe = ray.remote(Probe).options(**actor_options(one, seating, group)).remote()
-        seen[one.stage] = ray.get(probe.see.remote())
+    for slot in plan.slots:
+        probe = ray.remote(Probe).options(**actor_options(slot, plan, group)).remote()
+        seen[slot.stage] = ray.get(probe.see.remote())
     gpus = {seen[name][0] for name in ("sample", "decode")}
     assert gpus == {"0", "1"}, seen
     assert seen["crossfade"] == seen["decode"], seen
     assert all(seen[name] == ("", "cpu") for name in ("embed", "pack", "remember")), seen
-    print("each sees its own")
+    print("each actor sees its own GPU")
 
 
 def node_removed():
-    """A machine of a cluster goes away while its stages play."""
+    """Removes a machine of a cluster while its stages run."""
     import ray
     from ray.cluster_utils import Cluster
 
@@ -82,52 +82,52 @@ def node_removed():
     with LocalRunner(graph) as local:
         expected = sha(islice(Session(local, ROWS), 12))
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "num_gpus": 0})
-    gone = cluster.add_node(num_cpus=1, num_gpus=0, resources={"tape": 1})
+    node = cluster.add_node(num_cpus=1, num_gpus=0, resources={"tape": 1})
     ray.init(address=cluster.address, log_to_driver=False)
     with RayRunner(graph, RaySettings(stage_timeout_s=120)) as runner:
         session = Session(runner, ROWS, lookahead=3)
         chunks = list(islice(session, 6))
         cluster.add_node(num_cpus=1, num_gpus=0, resources={"tape": 1})
-        cluster.remove_node(gone, allow_graceful=False)
+        cluster.remove_node(node, allow_graceful=False)
         chunks += islice(session, 6)
         assert sha(chunks) == expected
     ray.shutdown()
     cluster.shutdown()
-    print("the music went on")
+    print("the music continued")
 
 
 def loopback():
-    """Which addresses the processes of a cluster that is started here listen on."""
+    """Checks the addresses on which the processes of a new cluster listen."""
     import os
 
     from soundstage.runners.ray.connection import cluster
 
     def sockets():
-        found = {}
+        pids = {}
         for pid in filter(str.isdigit, os.listdir("/proc")):
             try:
                 status = Path(f"/proc/{pid}/environ").read_bytes()
                 links = [os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir()]
             except OSError:
-                continue  # gone meanwhile, or another's
+                continue  # the process has ended, or is another user's
             if b"SOUNDSTAGE_LOOPBACK=1" in status:
-                found |= {link.strip("socket:[]"): pid for link in links if "socket" in link}
-        return found
+                pids |= {link.strip("socket:[]"): pid for link in links if "socket" in link}
+        return pids
 
     os.environ["SOUNDSTAGE_LOOPBACK"] = "1"
     with cluster():
         mine = sockets()
         tables = [Path(f"/proc/net/{table}").read_text() for table in ("tcp", "tcp6")]
     lines = [line.split() for table in tables for line in table.splitlines()]
-    heard = {line[1].partition(":")[0] for line in lines if line[3] == "0A" and line[9] in mine}
-    # 127.0.0.1 as the kernel writes it, and the same as an IPv6 address
-    assert heard, "nothing was found that listens"
-    assert heard <= {"0100007F", "0000000000000000FFFF00000100007F"}, heard
-    print("nobody outside can call")
+    addresses = {line[1].partition(":")[0] for line in lines if line[3] == "0A" and line[9] in mine}
+    # 127.0.0.1 in the kernel's notation, as IPv4 and as IPv6.
+    assert addresses, "no listening socket was found"
+    assert addresses <= {"0100007F", "0000000000000000FFFF00000100007F"}, addresses
+    print("only loopback addresses are open")
 
 
 def misfits():
-    """A placement that no machine can hold is told, with what is missing."""
+    """Prints the error for a placement that no machine of the cluster can hold."""
     from soundstage.graph.problem import PipelineError
     from soundstage.runners.ray.ray_runner import RayRunner, RaySettings
 

@@ -1,4 +1,4 @@
-"""Recorded runs for tests of replay and diff."""
+"""Records runs for tests of replay and diff."""
 
 import pyarrow as pa
 
@@ -8,7 +8,7 @@ from soundstage.runners.traces.trace import open_trace
 
 
 def record(path, graph, ticks, rows=({},), state=None, steer=None):
-    """Records a run; `steer` is tick -> controls from that tick on. Returns the state behind it."""
+    """Records a run and returns its last state; `steer` is tick -> controls from that tick on."""
     runner = open_runner(graph)
     try:
         session = Session(runner, rows, state=state)
@@ -22,6 +22,6 @@ def record(path, graph, ticks, rows=({},), state=None, steer=None):
 
 
 def messages(path):
-    """Every message of a trace file, in the file's order."""
+    """Returns every message of a trace file, in the file's order."""
     table = pa.ipc.open_stream(path.read_bytes()).read_all()
     return [message.as_buffer().to_pybytes() for message in table.column("message")]

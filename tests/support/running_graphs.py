@@ -1,4 +1,4 @@
-"""Graphs of small whole-number stages that run, named by what is odd about them."""
+"""Graphs of `small_stages` to run, each named after its shape."""
 
 from small_graphs import ALLOW, past
 
@@ -7,7 +7,7 @@ from soundstage.graph.spec import parse
 
 
 def graph(stages, outputs, inputs=None, placement=None):
-    """A graph from short-hand: name -> (class, params, inputs)."""
+    """Builds a graph from name -> (class, params, inputs)."""
     tables = {
         name: {"use": f"small_stages:{use}", "params": params, "inputs": sources}
         for name, (use, params, sources) in stages.items()

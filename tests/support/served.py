@@ -1,4 +1,4 @@
-"""A server in this process, on a thread of its own, and clients of its protocols."""
+"""Runs a server on a thread of this process, and clients of its protocols."""
 
 import asyncio
 import itertools
@@ -19,6 +19,7 @@ from soundstage.apps.server.connection import ServerContext
 from soundstage.apps.server.lifetime import configured
 from soundstage.apps.server.listen_sockets import listen
 from soundstage.apps.server.settings import ServeSettings
+from soundstage.graph.plan import Graph
 from soundstage.runners.engine.engine import Engine
 
 CONTROLS = {"texts": ["bells"], "text_weights": [1.0], "seed": 5}
@@ -30,18 +31,19 @@ def served(
     capacity: int | None = None,
     preset: str = "toy",
     chunk_s: float = 0.2,
+    graph: Graph | None = None,
     **settings: Any,
 ) -> Iterator[ServerContext]:
-    """Serves a preset without networks; yields the server's context once the engine is ready."""
+    """Serves a graph, or a preset without networks; yields its context."""
     lengths = [f"format.chunk_s={chunk_s}", f"format.context_s={2 * chunk_s}"]
-    graph = soundstage.load(preset, settings=lengths)
-    serve_settings = ServeSettings(port=free_port(), **settings)
-    context = ServerContext(graph, Engine(graph, rows=rows, capacity=capacity), serve_settings)
+    graph = graph or soundstage.load(preset, settings=lengths)
+    chosen = ServeSettings(port=free_port(), **settings)
+    context = ServerContext(graph, Engine(graph, rows=rows, capacity=capacity), chosen)
     errors: list[Exception] = []
     config = configured(context, errors.append)
     config.timeout_graceful_shutdown = 2
     server = uvicorn.Server(config)
-    sockets = listen(serve_settings.host, serve_settings.port, serve_settings.limits.lost_s)
+    sockets = listen(chosen.host, chosen.port, chosen.limits.lost_s)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets)), daemon=True)
     thread.start()
     until = time.monotonic() + PATIENCE_S
@@ -66,26 +68,26 @@ def say(socket: ClientConnection, **message: Any) -> None:
 
 
 def hear(socket: ClientConnection, kind: str | None = None) -> dict[str, Any]:
-    """Returns the next JSON message, or the next of a type; skips samples and other messages."""
+    """Returns the next JSON message, of type `kind` unless None; skips all other messages."""
     until = time.monotonic() + PATIENCE_S
     while time.monotonic() < until:
         message = socket.recv(timeout=PATIENCE_S)
         if isinstance(message, str):
-            fields = json.loads(message)
-            if kind is None or fields.get("type") == kind:
-                return fields
-    raise AssertionError(f"no message of type {kind} came")
+            content = json.loads(message)
+            if kind is None or content.get("type") == kind:
+                return content
+    raise AssertionError(f"no message of type {kind} arrived")
 
 
 def samples(socket: ClientConnection) -> bytes:
-    """Returns the next binary message; skips others."""
+    """Returns the next binary message; skips JSON."""
     while isinstance(message := socket.recv(timeout=PATIENCE_S), str):
         pass
     return message
 
 
 def settled(context: ServerContext, streams: int) -> bool:
-    """Waits until the engine has `streams` streams; returns whether it came to that."""
+    """Waits until the engine has `streams` streams; returns False after `PATIENCE_S` seconds."""
     until = time.monotonic() + PATIENCE_S
     while time.monotonic() < until:
         if context.engine.streams == streams:
@@ -95,17 +97,17 @@ def settled(context: ServerContext, streams: int) -> bool:
 
 
 def started(socket: ClientConnection, **options: Any) -> None:
-    """Starts a stream, non-realtime by default."""
+    """Starts a non-realtime stream (pace "fast"), unless `options` has another pace."""
     assert hear(socket)["type"] == "ready"
     say(socket, type="start", **({"controls": CONTROLS, "pace": "fast"} | options))
     assert hear(socket)["type"] == "started"
 
 
 def offline(chunks: int, **controls: Any) -> np.ndarray:
-    """Returns the same music from a local session: float32 [sample, channel]."""
+    """Generates the same music without a server: float32 [sample, channel]."""
     prompts = [(controls.pop("text", "bells"), 1.0)]
     settings = ["format.chunk_s=0.2", "format.context_s=0.4"]
-    controls = {"prompts": prompts, "seed": 5} | controls
-    with soundstage.open(preset="toy", settings=settings, **controls) as session:
+    arguments = {"prompts": prompts, "seed": 5} | controls
+    with soundstage.open(preset="toy", settings=settings, **arguments) as session:
         audio = [chunk.audio[0] for chunk in itertools.islice(session, chunks)]
     return np.concatenate(audio)

@@ -1,4 +1,4 @@
-"""Pipelines of small stages, from a few lines instead of a file."""
+"""Builds pipelines of `small_stages` in a few lines."""
 
 from soundstage.graph.check import build
 from soundstage.graph.spec import parse
@@ -7,7 +7,7 @@ ALLOW = ["small_stages"]
 
 
 def tables(stage, inputs=(), outputs=(), **more):
-    """A file's tables: `stage` is name -> (class of `small_stages`, inputs)."""
+    """Returns a pipeline file's tables; `stage` maps names to (class of `small_stages`, inputs)."""
     stages = {
         name: {"use": f"small_stages:{cls}", "inputs": dict(wires)}
         for name, (cls, wires) in stage.items()
@@ -38,5 +38,5 @@ LOOPS = {
 
 
 def loops(**more):
-    """Three stages, two fed-back ports, written in another order than they run in."""
+    """Builds three stages with two fed-back ports, in another order than that of a tick."""
     return graph(LOOPS, {"number": 1}, {"out": "last.number"}, **more)

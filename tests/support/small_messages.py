@@ -14,7 +14,7 @@ TITLE = Port("utf8", (), "title")
 PORTS = {"tokens": TOKENS, "seed": SEED, "clips": CLIPS, "texts": TEXTS, "title": TITLE}
 
 
-def said():
+def small_values():
     return {
         "tokens": np.arange(12, dtype=np.int32).reshape(2, 3, 2),
         "seed": np.array([7, 8], np.int64),
@@ -25,4 +25,4 @@ def said():
 
 
 def encoded(changes=(), declared=PORTS):
-    return wire.encode(declared, said() | dict(changes), ["a", "b"], [3, 4], DIMS)
+    return wire.encode(declared, small_values() | dict(changes), ["a", "b"], [3, 4], DIMS)

@@ -1,4 +1,4 @@
-"""A program on a real terminal, which a test reads and types on."""
+"""A command on a pseudo-terminal, for a test to read and to type on."""
 
 import fcntl
 import os
@@ -16,11 +16,11 @@ ROWS, COLUMNS = 30, 100
 
 
 class Terminal:
-    """Runs a command on a pseudo-terminal of its own.
+    """A command on a pseudo-terminal.
 
     Attributes:
         process: the command.
-        raw: every byte it has shown.
+        raw: every byte of its output.
     """
 
     def __init__(self, command, **settings):
@@ -33,7 +33,7 @@ class Terminal:
         self._stream = pyte.ByteStream(self._screen)
         self._lock = threading.Lock()
         environment = os.environ | {"TERM": "xterm-256color", "COLORTERM": ""}
-        for size_of_another in ("COLUMNS", "LINES"):  # such as that of whoever runs the tests
+        for size_of_another in ("COLUMNS", "LINES"):  # of the terminal of the tests
             environment.pop(size_of_another, None)
         self.process = subprocess.Popen(
             command,
@@ -63,29 +63,29 @@ class Terminal:
             return "\n".join(line.rstrip() for line in self._screen.display)
 
     def line(self, start):
-        """The rest of the line that begins so, selected or not."""
+        """Returns the rest of the line that begins with `start`, selected or not; else None."""
         for line in self.text.splitlines():
-            found = line.strip().removeprefix("▸ ")
-            if found.startswith(start):
-                return found.removeprefix(start).strip()
+            content = line.strip().removeprefix("▸ ")
+            if content.startswith(start):
+                return content.removeprefix(start).strip()
         return None
 
     def type(self, keys):
         os.write(self._master, keys.encode())
 
     def wait_for(self, what, about=""):
-        """Waits until the screen shows a text, or a function of no argument says yes."""
+        """Waits until the screen shows the text `what`, or the function `what` returns True."""
         shows = what if callable(what) else lambda: what in self.text
         deadline = time.monotonic() + TIMEOUT_S
         while not shows():
-            assert self.process.poll() is None or shows(), f"it has ended:\n{self.text}"
+            assert self.process.poll() is None or shows(), f"the command has ended:\n{self.text}"
             assert time.monotonic() < deadline, f"no {about or what!r} in:\n{self.text}"
             time.sleep(0.02)
 
     def end(self):
-        """Waits for the command's end; returns its exit code."""
+        """Waits for the end of the command and of its output; returns the exit code."""
         code = self.process.wait(timeout=TIMEOUT_S)
-        # What is still on the way from the terminal.
+        # The reader may not have all output yet.
         deadline = time.monotonic() + 1.0
         size = -1
         while size != len(self.raw) and time.monotonic() < deadline:
@@ -95,7 +95,7 @@ class Terminal:
 
     @property
     def is_sane(self):
-        """Whether the terminal is as it was: settings, main screen, visible cursor."""
+        """Whether the terminal has its old settings, the main screen and a visible cursor."""
         alternate = self.raw.rfind(b"\x1b[?1049h") > self.raw.rfind(b"\x1b[?1049l")
         hidden = self.raw.rfind(b"\x1b[?25l") > self.raw.rfind(b"\x1b[?25h")
         return termios.tcgetattr(self._slave) == self._before and not alternate and not hidden

@@ -1,4 +1,4 @@
-"""A training that takes a blink: a line fitted to noise, with every part of the real loop."""
+"""A training run of a second: a line fitted to noise, with every part of the real loop."""
 
 import sys
 from pathlib import Path
@@ -21,8 +21,8 @@ def weights():
 
 def loss(weights, batch):
     x, y = batch
-    made = jnp.tanh(x @ weights["slope"]) + weights["offset"][None]
-    return jnp.square(made - y).mean(), {"largest": jnp.abs(made).max()}
+    output = jnp.tanh(x @ weights["slope"]) + weights["offset"][None]
+    return jnp.square(output - y).mean(), {"largest": jnp.abs(output).max()}
 
 
 def batch(step):

@@ -1,4 +1,4 @@
-"""The rules of the trace event format that a viewer relies on."""
+"""Checks the rules of the trace event format that viewers rely on."""
 
 import json
 from collections import Counter
@@ -9,7 +9,7 @@ PHASES = set("MXsfbeiC")
 
 
 def read(path):
-    """A timeline's events, after every rule has been checked."""
+    """Checks every rule and returns a timeline's events."""
     document = json.loads(path.read_text("utf-8"))
     events = document["traceEvents"]
     for event in events:
@@ -30,7 +30,7 @@ def of(events, phase):
 
 
 def lanes(events):
-    """Thread id -> its name."""
+    """Returns the names of the threads by id."""
     named = [event for event in of(events, "M") if event["name"] == "thread_name"]
     return {event["tid"]: event["args"]["name"] for event in named}
 
@@ -46,7 +46,7 @@ def _check_lanes(events):
 
 
 def _check_slices(events):
-    """Complete events of one thread must nest; ours follow one another."""
+    """Checks that the slices of a thread do not overlap."""
     for tid in lanes(events):
         slices = [event for event in of(events, "X") if event["tid"] == tid]
         assert all(event["dur"] >= 0 for event in slices)
@@ -56,7 +56,7 @@ def _check_slices(events):
 
 
 def _check_arrows(events):
-    """An arrow has one start and one end, in that order, each within a slice of its lane."""
+    """Checks that each arrow has a start, then an end, each within a slice of its lane."""
     starts = {event["id"]: event for event in of(events, "s")}
     ends = {event["id"]: event for event in of(events, "f")}
     assert len(starts) == len(of(events, "s"))
@@ -64,7 +64,7 @@ def _check_arrows(events):
     for key, start in starts.items():
         end = ends[key]
         assert (start["name"], start["cat"]) == (end["name"], end["cat"])
-        assert end["bp"] == "e", "an end without it binds to the slice that follows"
+        assert end["bp"] == "e", "without it, the end binds to the next slice"
         assert start["ts"] <= end["ts"]
         for event in (start, end):
             assert any(_within(event, slice_) for slice_ in of(events, "X")), event

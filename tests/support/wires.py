@@ -1,4 +1,4 @@
-"""A wire between a client and a server that can be held, hung up, or cut without notice."""
+"""A proxy between a client and a server that can delay, close or silently drop connections."""
 
 import socket
 import threading
@@ -11,14 +11,14 @@ PATIENCE_S = 120
 
 
 def free_port() -> int:
-    """Returns a free port of this machine."""
+    """Returns an unused port of this machine."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return sock.getsockname()[1]
 
 
 class Wire:
-    """Forwards bytes both ways, and closes either end when the other closes.
+    """A TCP proxy that forwards bytes and closed connections in both directions.
 
     Args:
         port: the server's port.
@@ -36,22 +36,22 @@ class Wire:
 
     @property
     def context(self) -> Any:
-        """A stand-in for a server's context, for `served.speak`."""
+        """A stand-in for the server's context, for `served.speak`."""
         return SimpleNamespace(settings=SimpleNamespace(port=self.port))
 
     def hold(self) -> None:
-        """Holds all bytes back until `release`."""
+        """Delays all bytes until `release`."""
         self._flows.clear()
 
     def release(self) -> None:
-        """Forwards the bytes that were held, and later ones."""
+        """Forwards the delayed bytes and all later ones."""
         self._flows.set()
 
     def hang_up(self, port: int | None = None) -> None:
-        """Closes every connection at both ends; new ones are accepted.
+        """Closes every connection at both ends; accepts new ones.
 
         Args:
-            port: the server's port for new connections; None = the same.
+            port: the server's port for new connections; None = unchanged.
         """
         self._server_port = port or self._server_port
         for sock in (*self._clients, *self._servers):
@@ -59,15 +59,15 @@ class Wire:
         self._clients, self._servers = [], []
 
     def cut(self) -> None:
-        """Forwards nothing from now on; neither end is closed."""
+        """Drops all bytes from now on, and closes no connection."""
         self._cut.set()
 
     def hung_up(self) -> bool:
-        """Waits until the server has closed every connection; returns whether it did."""
+        """Waits until the server has closed every connection; False after `PATIENCE_S` seconds."""
         return all(map(_ended, self._servers))
 
     def close(self) -> None:
-        """Closes all sockets."""
+        """Closes the proxy and all its connections."""
         self._cut.set()
         self._flows.set()
         _end(self._front, socket.SHUT_RDWR)
@@ -92,7 +92,7 @@ class Wire:
                 threading.Thread(target=self._pump, args=ends, daemon=True).start()
 
     def _pump(self, source: socket.socket, sink: socket.socket) -> None:
-        """Forwards bytes until the source ends or the wire is cut."""
+        """Forwards bytes until the source is closed or `cut` is called."""
         how = socket.SHUT_WR
         try:
             while data := source.recv(65_536):
@@ -125,9 +125,9 @@ def _ended(sock: socket.socket) -> bool:
 
 @contextmanager
 def wire(port: int) -> Iterator[Wire]:
-    """A wire to a server's port."""
-    opened = Wire(port)
+    """Runs a proxy to a server's port."""
+    proxy = Wire(port)
     try:
-        yield opened
+        yield proxy
     finally:
-        opened.close()
+        proxy.close()

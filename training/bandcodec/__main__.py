@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from soundstage.errors import Error
 from soundstage.stages.bandcodec.measures import MEASURES
-from soundstage.stages.weights.sources import save_safetensors
+from soundstage.stages.weights.modules import save_safetensors
 from soundstage.training.bandcodec.fitting import fit
 from soundstage.training.bandcodec.listening import hear
 from soundstage.training.corpus.manifest import ManifestError

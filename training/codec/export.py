@@ -8,7 +8,7 @@ import numpy as np
 from flax import nnx
 
 from soundstage.stages.spectrostream.network import Quantizer, SpectroStream, published_name
-from soundstage.stages.weights.sources import parameter_arrays, save_safetensors
+from soundstage.stages.weights.modules import parameter_arrays, save_safetensors
 from soundstage.training.checkpoint import Position, restore_latest
 from soundstage.training.codec.settings import CodecTraining, SettingsError, read_settings
 from soundstage.training.codec.start import start_state

@@ -7,7 +7,8 @@ import numpy as np
 from flax import nnx
 
 from soundstage.stages.spectrostream.network import PARTS, SpectroStream, published_name
-from soundstage.stages.weights.sources import closing_source, load_module
+from soundstage.stages.weights.modules import load_module
+from soundstage.stages.weights.sources import closing_source
 from soundstage.training.audio import Crops
 from soundstage.training.codec.codebooks import start_books
 from soundstage.training.codec.network import new_weights

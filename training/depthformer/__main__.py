@@ -12,7 +12,7 @@ from soundstage.errors import Error
 from soundstage.graph.format import Format
 from soundstage.stages.depthformer.config import Size
 from soundstage.stages.depthformer.vocabulary import Vocabulary
-from soundstage.stages.weights.sources import WeightsError
+from soundstage.stages.weights.array_source import WeightsError
 from soundstage.training.checkpoint import CheckpointError
 from soundstage.training.depthformer.export import export
 from soundstage.training.depthformer.fitting import best_weights, fit

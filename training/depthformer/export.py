@@ -10,7 +10,7 @@ from soundstage.errors import Error
 from soundstage.stages.depthformer.compact import compacted
 from soundstage.stages.depthformer.model import published_name
 from soundstage.stages.depthformer.vocabulary import Vocabulary
-from soundstage.stages.weights.sources import parameter_arrays, save_safetensors
+from soundstage.stages.weights.modules import parameter_arrays, save_safetensors
 
 
 class ExportError(Error):

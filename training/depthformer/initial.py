@@ -11,7 +11,8 @@ from soundstage.stages.depthformer.config import DepthformerConfig
 from soundstage.stages.depthformer.loading import load_depthformer
 from soundstage.stages.depthformer.model import Depthformer
 from soundstage.stages.depthformer.vocabulary import CODEC_OFFSET, Vocabulary
-from soundstage.stages.weights.sources import WeightsError, closing_source
+from soundstage.stages.weights.array_source import WeightsError
+from soundstage.stages.weights.sources import closing_source
 
 CODEC_CODEBOOKS = "quantizer/embedding"
 EMBEDDING, HEAD = ("token_embedder", "embedding"), ("decoder", "logits_dense", "kernel")

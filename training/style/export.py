@@ -9,8 +9,8 @@ from soundstage.stages.style.codebooks import BASIS as CODE_BASIS
 from soundstage.stages.style.codebooks import CODES
 from soundstage.stages.style_towers.loading import BASIS, VOCABULARY
 from soundstage.stages.style_towers.network import StyleTowers
+from soundstage.stages.weights.modules import parameter_arrays
 from soundstage.stages.weights.safetensors_files import write_safetensors
-from soundstage.stages.weights.sources import parameter_arrays
 
 MODEL_FILE = "demo-style.safetensors"
 CODEBOOKS_FILE = "demo-style-codebooks.safetensors"

@@ -39,6 +39,14 @@ class TokenFacts:
             encoders,
         )
 
+    def __str__(self) -> str:
+        """The facts as keys of encoded pieces hold them.
+
+        The words are part of the key: others would encode every piece of every cache again.
+        """
+        values = (f"{name}={value!r}" for name, value in asdict(self).items())
+        return f"Facts({', '.join(values)})"
+
     def differences(self, format: Format) -> list[str]:
         """What a music format says otherwise, in words."""
         other = asdict(TokenFacts.of(format, self.encoders))

@@ -1,1 +1,1 @@
-"""`soundstage branch`."""
+"""`soundstage branch`: one saved session continued in several styles."""

@@ -1,4 +1,4 @@
-"""`soundstage branch`: its options, and nothing else."""
+"""The command `soundstage branch` and its options."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,16 +8,15 @@ import typer
 from soundstage.apps.commands.exit_codes import errors_as_lines
 from soundstage.apps.commands.options import (
     MUSIC_PANEL,
+    NO_CONTROLS,
     OUTPUT_PANEL,
     Allow,
+    Controls,
     Debug,
-    Guidance,
     Place,
     Quiet,
     Runner,
-    Temperature,
-    TopK,
-    given,
+    takes_controls,
 )
 from soundstage.apps.commands.pipeline_choice import choose
 from soundstage.runners.choice import RunnerChoice
@@ -29,18 +28,19 @@ soundstage branch evening.session --prompt "warm pads" --prompt "jazz trio" --ou
 soundstage branch evening.session --prompt "pads:0.3 | jazz:0.7" --duration 30 --save"""
 
 
+@takes_controls(default="the session's")
 def branch(
     session: Annotated[
         Path,
-        typer.Argument(metavar="SESSION", help="A saved session, to go on from; it is only read."),
+        typer.Argument(metavar="SESSION", help="The saved session to continue; it is only read."),
     ],
     prompt: Annotated[
         list[str],
         typer.Option(
             "--prompt",
             metavar="PROMPTS",
-            help="How one branch should sound: one text, or several with weights, such as "
-            "`warm pads:0.3 | jazz trio:0.7`. Repeat it for each branch.",
+            help="The prompts of one branch: one text, or several with weights, such as "
+            "`warm pads:0.3 | jazz trio:0.7`. Repeat the option for each branch.",
             rich_help_panel=MUSIC_PANEL,
         ),
     ],
@@ -48,23 +48,15 @@ def branch(
         float,
         typer.Option(
             metavar="SECONDS",
-            help="Length of each branch; above 0, at most 24 hours.",
+            help="Length of each branch: above 0, at most 86400 (24 hours).",
             rich_help_panel=MUSIC_PANEL,
         ),
     ] = 10.0,
-    seed: Annotated[
-        int | None,
-        typer.Option(
-            help="For all branches.", show_default="the session's", rich_help_panel=MUSIC_PANEL
-        ),
-    ] = None,
-    temperature: Temperature = None,
-    top_k: TopK = None,
-    guidance_weight: Guidance = None,
+    controls: Controls = NO_CONTROLS,
     row: Annotated[
         int | None,
         typer.Option(
-            help="Which stream of a session of several goes on, counted from 0.",
+            help="The stream to continue, counted from 0, if the session holds several.",
             rich_help_panel=MUSIC_PANEL,
         ),
     ] = None,
@@ -77,7 +69,7 @@ def branch(
             "--output-dir",
             "-o",
             metavar="DIR",
-            help="Where the files go, as 01-warm-pads.wav and so on; made if it is missing.",
+            help="The folder for the files 01-warm-pads.wav and so on; made if it is missing.",
             rich_help_panel=OUTPUT_PANEL,
         ),
     ] = Path("branches"),
@@ -92,25 +84,25 @@ def branch(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Let one saved session go on in several styles, one file for each.
+    """Continue one saved session in several styles, one file for each.
 
-    All branches are made together, as rows of one batch. The session itself stays as it is.
+    All branches are made together, as rows of one batch. The session file stays as it is.
     """
     with errors_as_lines(debug):
         # late, as JAX and Arrow come with it
-        from soundstage.apps.commands.branch.branching import Branching, parse_set
-        from soundstage.apps.commands.branch.branching import branch as make
+        from soundstage.apps.commands.branch.branching import BranchRequest, parse_prompts
+        from soundstage.apps.commands.branch.branching import branch as run
         from soundstage.progress import open_progress
 
-        asked = Branching(
+        request = BranchRequest(
             session=session,
-            prompts=tuple(map(parse_set, prompt)),
+            prompts=tuple(map(parse_prompts, prompt)),
             duration_s=duration,
             folder=output_dir,
-            controls=given(seed, temperature, top_k, guidance_weight),
+            controls=controls,
             save=save,
             row=row,
             choice=choose(None, None, None, None, place, allow),
             runner=RunnerChoice(runner),
         )
-        make(asked, open_progress(quiet))
+        run(request, open_progress(quiet))

@@ -1,52 +1,52 @@
-"""What `soundstage branch` does: one saved session goes on in several styles at once."""
+"""The work of `soundstage branch`: continue one saved session in several styles at once."""
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from soundstage.apps.commands.generate.request import CheckedRequest, GenerateRequest
-from soundstage.apps.commands.generate.request import plan as check
+from soundstage.apps.commands.file_names import slug
+from soundstage.apps.commands.generate.generation import open_output
+from soundstage.apps.commands.generate.request import (
+    CheckedRequest,
+    GenerateRequest,
+    check_request,
+)
 from soundstage.apps.commands.pipeline_choice import PipelineChoice
-from soundstage.audio.writer import AudioWriter, open_writer
+from soundstage.apps.commands.preparation import Preparation
 from soundstage.errors import InputError, OutputError, UsageError
-from soundstage.files import reporting
+from soundstage.files import making_folder
 from soundstage.graph.state import State
 from soundstage.interrupts import uninterrupted
 from soundstage.progress import Progress
-from soundstage.runners.api import open_runner
 from soundstage.runners.choice import RunnerChoice
-from soundstage.runners.offline import Stopwatch, chunks, closing
+from soundstage.runners.offline import chunks
 from soundstage.runners.runner import Chunk, Runner
 from soundstage.runners.sessions.prompts import Text, parse_text
-from soundstage.runners.sessions.provenance import describe
 from soundstage.runners.sessions.session import Session
-from soundstage.version import version
 
-# Between the prompts of one set, as a person types it.
-_BETWEEN = " | "
-_LONGEST_SLUG = 40
+# Separates the prompts of one branch on the command line.
+_SEPARATOR = " | "
 
 
 @dataclass(frozen=True)
-class Branching:
-    """Which session to go on with, in which styles, and where to put the music.
+class BranchRequest:
+    """The session to continue, the styles of its branches and the folder for their files.
 
     Attributes:
         session: the session file; it is only read.
-        prompts: one set of prompts a branch.
-        duration_s: seconds of audio of each branch.
+        prompts: the prompts of each branch.
+        duration_s: seconds of audio of each branch; above 0, at most 24 hours.
         folder: where the files go; made if it is missing.
-        controls: controls of every branch, by name; what is left out stays as it was saved.
+        controls: controls of every branch, by name; the others stay as they were saved.
         save: whether to save a session beside each file.
-        row: which of the session's streams goes on; None = its only one.
-        choice: placements and allowed modules; the session brings its own pipeline.
-        runner: what runs the stages.
+        row: the session's stream to continue, counted from 0; None = its only one.
+        choice: placements and allowed modules; the session holds its own pipeline.
+        runner: the runner of the stages.
     """
 
     session: Path
@@ -60,140 +60,114 @@ class Branching:
     runner: RunnerChoice = field(default_factory=RunnerChoice)
 
 
-def parse_set(argument: str) -> tuple[Text, ...]:
-    """Reads one set of prompts: "warm pads", or "warm pads:0.3 | jazz trio:0.7"."""
-    return tuple(map(parse_text, argument.split(_BETWEEN)))
+def parse_prompts(argument: str) -> tuple[Text, ...]:
+    """Reads the prompts of one branch: "warm pads", or "warm pads:0.3 | jazz trio:0.7"."""
+    return tuple(map(parse_text, argument.split(_SEPARATOR)))
 
 
-def branch(asked: Branching, progress: Progress) -> None:
-    """Makes one audio file a set of prompts; all go on from the same saved session.
+def branch(request: BranchRequest, progress: Progress) -> None:
+    """Makes one audio file for each branch; all branches continue the same saved session.
 
-    The branches are rows of one batch. Everything that can be refused is refused before weights
-    are loaded; a file appears when it is complete.
+    The branches are rows of one batch. Every check that needs no weights comes before they are
+    loaded. The files appear when they are complete.
 
     Raises:
-        Exception: what `apps.commands.generate.request.plan` raises.
+        Exception: as `generate.request.check_request`.
         SessionFileError: the session was made with other weights.
         WeightsError: weights are missing or do not fit.
-        OutputError: a file cannot be written after all.
+        OutputError: a file cannot be written although the check passed.
         StageFailed: a stage failed.
     """
-    before = Stopwatch()
-    with _folder(asked.folder):
+    preparation = Preparation(progress)
+    if request.folder.exists() and not request.folder.is_dir():
+        raise OutputError(f"{request.folder}: is not a folder; give another --output-dir")
+    with making_folder(request.folder):
         with progress.step("checking the session"):
-            plans = [check(order) for order in _orders(asked)]
-        graph = plans[0].graph
-        with progress.step(f"loading {len(graph.nodes)} stages"), before.measure("loading"):
-            runner = open_runner(graph, asked.runner)
-        with closing(runner):
-            session, stream = _session(asked, plans, runner)
-            with progress.step("compiling"), before.measure("compiling"):
-                runner.warm_up(len(plans))
-            if graph.spec.note:
-                progress.say(f"{graph.name}: {graph.spec.note}")
+            branches = [check_request(each) for each in _generate_requests(request)]
+        with preparation.runner(branches[0].graph, request.runner) as runner:
+            session, stream = _open_session(request, branches, runner)
+            preparation.compile(runner, [len(branches)])
+            preparation.show_note(runner.graph)
             start = time.perf_counter()
-            clipped, last = _play(plans, session, progress)
+            clipped, last = _write(branches, session, progress)
             wall_s = time.perf_counter() - start
-            _save(plans, session, last, stream)
-    for line in _summary(plans, clipped, wall_s, before):
+            _save(branches, session, last, stream)
+    for line in _summary(branches, clipped, wall_s, preparation):
         progress.say(line)
 
 
-def _orders(asked: Branching) -> list[GenerateRequest]:
-    """A branch is what `generate --resume` would make of the session; so are its checks."""
-    if not asked.prompts:
+def _generate_requests(request: BranchRequest) -> list[GenerateRequest]:
+    """A branch makes what `generate --resume` would make, so it is checked as such a request."""
+    if not request.prompts:
         raise UsageError("a branch needs a --prompt; give one for each branch")
-    digits = max(2, len(str(len(asked.prompts))))
-    orders = []
-    for number, prompts in enumerate(asked.prompts, start=1):
-        name = "-".join([f"{number:0{digits}d}", *_slug(prompts)])
-        output, save = (asked.folder / f"{name}{suffix}" for suffix in (".wav", ".session"))
-        _refuse_overwriting(asked.session, output, save)
-        orders.append(
+    digits = max(2, len(str(len(request.prompts))))
+    requests = []
+    for number, prompts in enumerate(request.prompts, start=1):
+        words = slug(prompts[0].text)
+        name = f"{number:0{digits}d}" + (f"-{words}" if words else "")
+        output, save = (request.folder / f"{name}{suffix}" for suffix in (".wav", ".session"))
+        _refuse_overwriting(request.session, output, save)
+        requests.append(
             GenerateRequest(
                 prompts=prompts,
-                duration_s=asked.duration_s,
+                duration_s=request.duration_s,
                 output=str(output),
-                controls=asked.controls,
-                choice=asked.choice,
-                resume=asked.session,
-                save=save if asked.save else None,
-                runner=asked.runner,
+                controls=request.controls,
+                choice=request.choice,
+                resume=request.session,
+                save=save if request.save else None,
+                runner=request.runner,
             )
         )
-    return orders
+    return requests
 
 
-def _slug(prompts: Sequence[Text]) -> list[str]:
-    """The first prompt's words as a part of a file name; none if it has no word."""
-    words = re.findall(r"[^\W_]+", prompts[0].text.lower())
-    slug = "-".join(words)[:_LONGEST_SLUG].strip("-")
-    return [slug] if slug else []
-
-
-def _refuse_overwriting(session: Path, *written: Path) -> None:
-    for path in written:
+def _refuse_overwriting(session: Path, *outputs: Path) -> None:
+    for path in outputs:
         if path.resolve() == session.resolve():
             raise UsageError(f"{path} is the session itself; give another --output-dir")
 
 
-@contextmanager
-def _folder(path: Path) -> Iterator[None]:
-    """Makes the folder if it is missing; if the block raises, what it made is gone if empty."""
-    if path.exists() and not path.is_dir():
-        raise OutputError(f"{path}: is no folder; give another --output-dir")
-    made = not path.exists()
-    if made:
-        with reporting(path):
-            path.mkdir()
-    try:
-        yield
-    except BaseException:
-        if made:
-            with suppress(OSError):
-                path.rmdir()
-        raise
-
-
-def _session(
-    asked: Branching, plans: Sequence[CheckedRequest], runner: Runner
+def _open_session(
+    request: BranchRequest, branches: Sequence[CheckedRequest], runner: Runner
 ) -> tuple[Session, str]:
-    """The branches as rows of one session, and the name that their stream has when it is alone."""
-    saved = plans[0].saved
+    """Opens the branches as rows of one session; returns it and the saved stream's name."""
+    saved = branches[0].saved
     assert saved is not None
     state, rows = saved.restore(runner.graph, runner.weights())
-    row = _row(asked, len(rows))
-    names = [str(number) for number in range(len(plans))]
-    copies: State = state.pick([row] * len(plans)).rename(names)
-    session = Session(runner, [rows[row]] * len(plans), state=copies)
-    for number, plan in enumerate(plans):
-        session.steer(number, **plan.changes)
+    row = _row(request, len(rows))
+    names = [str(number) for number in range(len(branches))]
+    copies: State = state.pick([row] * len(branches)).rename(names)
+    session = Session(runner, [rows[row]] * len(branches), state=copies)
+    for number, checked in enumerate(branches):
+        session.steer(number, **checked.changes)
     return session, state.streams[row]
 
 
-def _row(asked: Branching, rows: int) -> int:
-    if asked.row is None and rows > 1:
+def _row(request: BranchRequest, rows: int) -> int:
+    if request.row is None and rows > 1:
         raise InputError(
-            f"{asked.session}: holds {rows} streams; say which one goes on: --row 0 to "
+            f"{request.session}: holds {rows} streams; choose the one to continue: --row 0 to "
             f"--row {rows - 1}"
         )
-    row = asked.row or 0
+    row = request.row or 0
     if not 0 <= row < rows:
-        raise InputError(f"--row {row}: {asked.session} holds {rows} stream(s), counted from 0")
+        raise InputError(f"--row {row}: {request.session} holds {rows} stream(s), counted from 0")
     return row
 
 
-def _play(
-    plans: Sequence[CheckedRequest], session: Session, progress: Progress
+def _write(
+    branches: Sequence[CheckedRequest], session: Session, progress: Progress
 ) -> tuple[list[int], Chunk | None]:
-    """Makes the chunks and writes them; returns clipped samples by branch and the last chunk."""
-    first = plans[0]
+    """Makes and writes the chunks; returns clipped samples by branch and the last chunk."""
+    first = branches[0]
     last: Chunk | None = None
-    with ExitStack() as opened:
+    with ExitStack() as stack:
         writers = [
-            opened.enter_context(_writer(plan, session, row)) for row, plan in enumerate(plans)
+            stack.enter_context(open_output(checked, session, row))
+            for row, checked in enumerate(branches)
         ]
-        update = opened.enter_context(progress.playing(first.seconds))
+        update = stack.enter_context(progress.playing(first.seconds))
         start = time.perf_counter()
         for last in chunks(session, first.chunks):
             with uninterrupted():
@@ -204,36 +178,29 @@ def _play(
     return [writer.clipped_samples for writer in writers], last
 
 
-@contextmanager
-def _writer(plan: CheckedRequest, session: Session, row: int) -> Iterator[AudioWriter]:
-    weights, controls = session.runner.weights(), session.controls[row]
-    provenance = describe(plan.graph, weights, controls, plan.order.prompts, plan.chunks, version())
-    opened = open_writer(
-        plan.order.output, plan.rate_hz, plan.channels, provenance, plan.total_samples
-    )
-    with opened as writer:
-        yield writer
-
-
 def _save(
-    plans: Sequence[CheckedRequest], session: Session, last: Chunk | None, stream: str
+    branches: Sequence[CheckedRequest], session: Session, last: Chunk | None, stream: str
 ) -> None:
-    """Saves each branch as the session of one stream that it would be if resumed alone."""
+    """Saves each branch as the one-stream session that `generate --resume` would save."""
     assert last is not None
-    for row, plan in enumerate(plans):
-        if plan.order.save is not None:
+    for row, checked in enumerate(branches):
+        if checked.request.save is not None:
             state = last.state.pick([row]).rename([stream])
-            Session(session.runner, [session.controls[row]], state=state).save(plan.order.save)
+            Session(session.runner, [session.controls[row]], state=state).save(checked.request.save)
 
 
 def _summary(
-    plans: Sequence[CheckedRequest], clipped: Sequence[int], wall_s: float, before: Stopwatch
+    branches: Sequence[CheckedRequest],
+    clipped: Sequence[int],
+    wall_s: float,
+    preparation: Preparation,
 ) -> Iterator[str]:
-    seconds = plans[0].seconds
-    for plan, samples in zip(plans, clipped, strict=True):
-        yield plan.order.output
+    seconds = branches[0].seconds
+    for checked, samples in zip(branches, clipped, strict=True):
+        output = checked.request.output
+        yield output
         if samples:
-            yield f"{plan.order.output}: {samples} samples were too loud and were cut off"
-    made = f"{len(plans)} x {seconds:g} s of audio in {wall_s:.2f} s"
-    speed = len(plans) * seconds / wall_s
-    yield f"{made}, {speed:.2f} x real time in all (and before that: {before})"
+            yield f"{output}: {samples} samples were too loud and were cut off"
+    work = f"{len(branches)} x {seconds:g} s of audio in {wall_s:.2f} s"
+    speed = len(branches) * seconds / wall_s
+    yield f"{work}, {speed:.2f} x real time in total (before that: {preparation})"

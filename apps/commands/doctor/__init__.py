@@ -1,1 +1,1 @@
-"""Predicts, before anybody listens, whether a pipeline plays in real time on this machine."""
+"""`soundstage doctor`: predicts whether a pipeline plays in real time on this machine."""

@@ -1,4 +1,4 @@
-"""What would help a pipeline that is too slow, or only just fast enough: only what was measured."""
+"""Advice for a pipeline that is too slow or barely fast enough, from measurements alone."""
 
 from __future__ import annotations
 
@@ -11,69 +11,69 @@ from soundstage.presets.preset import preset_names
 from soundstage.runners.timing.planner import Machines, predict
 from soundstage.runners.timing.stage_times import seconds_for
 
-# The published sizes, and what is smaller.
+# The published network sizes, and the smaller presets.
 SMALLER = {"large": ("base", "demo"), "base": ("demo",)}
-# A load above this share of the cores, before anything was measured, spoils the figures.
+# A machine whose load before the measurement is above this share of its cores is busy.
 BUSY = 0.5
-# Where a stage takes more of a chunk's time than this, it is the one to look at.
+# A stage that takes more than this share of a chunk's time dominates it.
 MOST = 0.5
-# An overlap must gain so much before it is worth a word.
+# Overlap is advised if a chunk then takes less than this share of its time.
 WORTHWHILE = 0.9
 
 
-def advise(graph: Graph, machine: Machine, found: Examination) -> Iterator[str]:
-    """Sentences, the most useful first; none if there is nothing to be done."""
-    word = found.verdict.word
+def advise(graph: Graph, machine: Machine, examination: Examination) -> Iterator[str]:
+    """Yields sentences, the most useful first; none for a pipeline that needs no advice."""
+    word = examination.verdict.word
     if machine.load is not None and machine.load > BUSY * machine.cores:
         yield (
             f"this machine was busy with something else (load {machine.load:.1f} on "
-            f"{machine.cores} cores): ask again when it is quiet"
+            f"{machine.cores} cores): run `soundstage doctor` again when it is idle"
         )
     if word != "plays":
-        yield from _placements(graph, machine, found)
-        yield from _overlap(found, machine)
+        yield from _placements(graph, machine, examination)
+        yield from _overlap(examination, machine)
         yield from _smaller(graph)
     if word == "too slow":
         yield (
-            "it can still be written to a file, `soundstage generate`, which takes "
-            f"{found.verdict.rtf:.1f} x as long as the music"
+            "`soundstage generate` can still write the music to a file, which takes "
+            f"{examination.verdict.rtf:.1f} x as long as the music"
         )
     if word == "barely":
-        yield "keep more in stock for slow moments: `soundstage play --latency 3`"
+        yield "buffer more chunks for slow moments: `soundstage play --latency 3`"
     if not machine.sound and not machine.players:
-        yield "there is no sound device and no player here: see `soundstage play --output`"
+        yield "this machine has no sound device and no player: use `soundstage play --output`"
 
 
-def heaviest(found: Examination) -> tuple[str, float]:
-    """The stage that takes longest, and its share of all stages' time."""
-    seconds = {name: seconds_for(t.steady_s, 1) for name, t in found.measured.times.items()}
+def heaviest(examination: Examination) -> tuple[str, float]:
+    """Returns the stage that takes longest, and its share of all stages' time."""
+    seconds = {name: seconds_for(t.steady_s, 1) for name, t in examination.measured.times.items()}
     stage = max(seconds, key=seconds.__getitem__)
     return stage, seconds[stage] / (sum(seconds.values()) or 1.0)
 
 
-def _placements(graph: Graph, machine: Machine, found: Examination) -> Iterator[str]:
-    stage, share = heaviest(found)
+def _placements(graph: Graph, machine: Machine, examination: Examination) -> Iterator[str]:
+    stage, share = heaviest(examination)
     if share < MOST:
         return
-    said = f"the stage {stage} takes {100 * share:.0f} % of the time"
+    fact = f"the stage {stage} takes {100 * share:.0f} % of the time"
     if machine.has_accelerator:
         if graph.nodes[stage].placement.device.startswith("cpu"):
-            yield f"{said}, on the processor: put it on the accelerator, `--place {stage}=auto`"
+            yield f"{fact}, on the processor: put it on the accelerator with `--place {stage}=auto`"
     elif machine.has_nvidia:
         yield (
-            f"{said}, and JAX does not see the NVIDIA GPU of this machine: install it with "
+            f"{fact}, and JAX does not see the NVIDIA GPU of this machine: install it with "
             "`pip install -U 'jax[cuda12]'`"
         )
     else:
-        yield f"{said}: a GPU is what it is made for, and there is none here"
+        yield f"{fact}: a GPU is faster, and this machine has none"
 
 
-def _overlap(found: Examination, machine: Machine) -> Iterator[str]:
-    """Whether stages of two chunks side by side would be faster, by the planner."""
+def _overlap(examination: Examination, machine: Machine) -> Iterator[str]:
+    """Advises to overlap the stages of two chunks if the planner predicts a gain."""
     gpus = sum(not device.startswith("cpu") for device in machine.devices)
-    spec = found.measured.spec
-    prediction = predict(found.measured, spec.placement, Machines(gpus=gpus))
-    one_by_one_s = sum(seconds_for(t.steady_s, 1) for t in found.measured.times.values())
+    spec = examination.measured.spec
+    prediction = predict(examination.measured, spec.placement, Machines(gpus=gpus))
+    one_by_one_s = sum(seconds_for(t.steady_s, 1) for t in examination.measured.times.values())
     if prediction.tick_s < WORTHWHILE * one_by_one_s:
         yield (
             f"let the stages of two chunks overlap, `soundstage play --window "

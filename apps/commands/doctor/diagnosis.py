@@ -1,9 +1,9 @@
-"""What `soundstage doctor` does."""
+"""The work of `soundstage doctor`: describe the machine, measure the pipeline, advise."""
 
 from __future__ import annotations
 
 from soundstage.apps.commands.doctor.advice import advise
-from soundstage.apps.commands.doctor.machine import look_around
+from soundstage.apps.commands.doctor.machine import describe_machine
 from soundstage.apps.commands.doctor.measurement import examine
 from soundstage.apps.commands.doctor.report import Diagnosis
 from soundstage.errors import ModelError
@@ -15,29 +15,30 @@ from soundstage.stages.weights.published.catalogue import read_catalogue
 
 
 def diagnose(graph: Graph, chunks: int, progress: Progress) -> Diagnosis:
-    """Looks at the machine and, if the weights are here, plays some chunks for nobody.
+    """Describes the machine and, if no weights are missing, measures some chunks.
 
     Args:
-        graph: what somebody would like to play.
-        chunks: how many chunks to measure, at least 1.
-        progress: where to show how far it is.
+        graph: the graph to measure.
+        chunks: chunks to measure, at least 1.
+        progress: shows the steps.
 
     Raises:
         PipelineError: a stage cannot be built here.
         WeightsError: weights are damaged.
         StageFailed: a stage failed.
     """
-    with progress.step("looking around"):
-        machine = look_around()
+    with progress.step("looking at this machine"):
+        machine = describe_machine()
     needed = read_catalogue().needed(graph.spec.as_dict())
-    models = {name: _place(name) for name in needed}
+    models = {name: _path(name) for name in needed}
     try:
         refuse_missing_models(graph)
     except ModelError as error:
         return Diagnosis(graph, machine, models, str(error), None, ())
-    found = examine(graph, chunks, progress)
-    return Diagnosis(graph, machine, models, "", found, tuple(advise(graph, machine, found)))
+    examination = examine(graph, chunks, progress)
+    advice = tuple(advise(graph, machine, examination))
+    return Diagnosis(graph, machine, models, "", examination, advice)
 
 
-def _place(model: str) -> str | None:
+def _path(model: str) -> str | None:
     return next((str(path) for path in model_paths(model) if path.exists()), None)

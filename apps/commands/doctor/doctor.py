@@ -1,4 +1,4 @@
-"""`soundstage doctor`: does it play in real time here, and what would help."""
+"""The command `soundstage doctor` and its options."""
 
 import json
 from typing import Annotated
@@ -37,25 +37,29 @@ def doctor(
     allow: Allow = None,
     chunks: Annotated[
         int,
-        typer.Option(min=1, help="Chunks to measure; fewer if they take very long."),
+        typer.Option(
+            min=1, help="Chunks to measure, at least 1; fewer if they take more than 60 s."
+        ),
     ] = 5,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Predict whether a pipeline plays in real time on this machine, and say what would help.
+    """Predict whether a pipeline plays in real time on this machine, and print advice.
 
-    Loads it, plays some chunks that nobody hears, and tells what every stage takes. Exit code 0:
-    it plays; 1: it is too slow; 5: weights are missing.
+    Loads the pipeline, makes some chunks without playing them, and prints the time of every stage.
+    Exit code 0: it plays in real time; 1: it is too slow; 5: weights are missing.
     """
     with errors_as_lines(debug):
         from soundstage.apps.commands.doctor.diagnosis import diagnose
         from soundstage.progress import open_progress
 
         graph = choose(named, preset, pipeline, set_, place, allow).load()
-        found = diagnose(graph, chunks, open_progress(quiet))
-        print(json.dumps(found.as_dict(), indent=2) if as_json else "\n".join(found.lines()))
-        if found.verdict == "weights missing":
+        diagnosis = diagnose(graph, chunks, open_progress(quiet))
+        print(
+            json.dumps(diagnosis.as_dict(), indent=2) if as_json else "\n".join(diagnosis.lines())
+        )
+        if diagnosis.verdict == "weights missing":
             raise CommandFailed(ModelError.exit_code)
-        if found.verdict == "too slow":
+        if diagnosis.verdict == "too slow":
             raise CommandFailed(1)

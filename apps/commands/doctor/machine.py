@@ -1,4 +1,4 @@
-"""What this machine is: cores, memory, devices, libraries, caches, sound."""
+"""Describes this machine: cores, memory, devices, libraries, cache, sound."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from soundstage.errors import Error
 from soundstage.runners.compilation import cache_folder
 from soundstage.version import version
 
-# What matters to how fast music is made, and to whether it is heard.
+# Libraries that decide how fast music is made and whether it can be played.
 LIBRARIES = ("jax", "jaxlib", "flax", "numpy", "pyarrow", "ray", "sounddevice", "textual")
-# Programs that play WAV from their standard input, and how to call them.
+# Programs that play WAV from their standard input, and their commands for this.
 PLAYERS: Mapping[str, str] = {
     "aplay": "aplay -q",
     "paplay": "paplay",
@@ -36,9 +36,9 @@ class Folder:
     """A folder on disk.
 
     Attributes:
-        path: where.
-        bytes: how much is in it; 0 if it is not there.
-        free_bytes: how much more fits.
+        path: the folder's path.
+        bytes: size of all files in it; 0 if it does not exist.
+        free_bytes: free space on its disk.
     """
 
     path: Path
@@ -48,22 +48,22 @@ class Folder:
 
 @dataclass(frozen=True)
 class Machine:
-    """What there is.
+    """The facts about a machine.
 
     Attributes:
-        processor: its name, as far as the system tells.
-        cores: how many this process may use.
-        load: processes that wanted to run during the last minute, on average; None = unknown.
-        memory_bytes: of the machine; None = unknown.
-        available_bytes: of that, what may still be used; None = unknown.
+        processor: the processor's name.
+        cores: cores that this process may use.
+        load: processes ready to run, averaged over the last minute; None = unknown.
+        memory_bytes: the machine's memory; None = unknown.
+        available_bytes: the memory still available; None = unknown.
         system: operating system and Python.
-        versions: of soundstage and of the libraries that are installed.
-        devices: what JAX can compute on, the one for "auto" first.
+        versions: versions of soundstage and of the installed libraries, by name.
+        devices: JAX's devices, the one for "auto" first.
         has_nvidia: whether there is an NVIDIA GPU, whether or not JAX can use it.
-        cache: compiled programs.
-        sound: sound devices, the default one first.
-        no_sound: why there are none, if so.
-        players: commands for `soundstage play --to`.
+        cache: the folder of compiled programs.
+        sound: sound devices that can play, the default one first.
+        no_sound: the reason if there are none.
+        players: commands of installed players, for `soundstage play --to`.
     """
 
     processor: str
@@ -82,12 +82,12 @@ class Machine:
 
     @property
     def has_accelerator(self) -> bool:
-        """Whether JAX can compute on anything but the processor."""
+        """Whether JAX has a device that is not a processor."""
         return any(not device.startswith("cpu") for device in self.devices)
 
 
-def look_around() -> Machine:
-    """Looks at this machine; takes about as long as importing JAX."""
+def describe_machine() -> Machine:
+    """Describes this machine; takes about as long as importing JAX."""
     import jax
 
     sound, no_sound = _sound()
@@ -112,30 +112,30 @@ def look_around() -> Machine:
 
 
 def folder(path: Path) -> Folder:
-    """How much is in a folder, and how much fits."""
-    there = next(parent for parent in (path, *path.parents) if parent.exists())
+    """Measures a folder and the free space on its disk; the folder may be missing."""
+    existing = next(parent for parent in (path, *path.parents) if parent.exists())
     sizes = (file.stat().st_size for file in path.rglob("*") if file.is_file())
-    return Folder(path, sum(sizes), shutil.disk_usage(there).free)
+    return Folder(path, sum(sizes), shutil.disk_usage(existing).free)
 
 
 def peak_memory_bytes() -> int:
-    """The most memory that this process has had so far, of the machine's own."""
+    """Returns the most memory of the machine that this process has used so far."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else 1024 * peak
 
 
 def _versions() -> dict[str, str]:
-    found = {}
+    versions = {}
     for name in LIBRARIES:
         try:
-            found[name] = installed_version(name)
+            versions[name] = installed_version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 def _meminfo() -> dict[str, int]:
-    """Linux's table in bytes; empty elsewhere."""
+    """Returns the entries of /proc/meminfo in bytes; none on other systems than Linux."""
     if not _MEMINFO.exists():
         return {}
     lines = (line.split() for line in _MEMINFO.read_text().splitlines())
@@ -143,8 +143,8 @@ def _meminfo() -> dict[str, int]:
 
 
 def _processor() -> str:
-    told = Path("/proc/cpuinfo")
-    lines = told.read_text().splitlines() if told.exists() else []
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
 

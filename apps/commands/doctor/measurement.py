@@ -1,4 +1,4 @@
-"""How long a pipeline takes here: it is loaded and played for some chunks, and nobody listens."""
+"""Measures a pipeline on this machine: loads it and makes some chunks without playing them."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from dataclasses import dataclass
 from statistics import median
 
 from soundstage.apps.commands.doctor.machine import peak_memory_bytes
+from soundstage.apps.commands.preparation import Preparation
 from soundstage.graph.plan import Graph
 from soundstage.progress import Progress
-from soundstage.runners.api import open_runner
-from soundstage.runners.offline import Stopwatch, closing
+from soundstage.runners.choice import RunnerChoice
 from soundstage.runners.runner import Chunk, Runner
 from soundstage.runners.sessions.session import Session
 from soundstage.runners.timing.realtime import Verdict
 from soundstage.runners.timing.stage_times import Measured, StageTimes
 from soundstage.runners.timing.timings import busy_s
 
-# Who is far too slow need not wait for the last chunk to know it.
+# Measuring stops after this time: a pipeline that needs it for a few chunks is too slow anyway.
 LONG_ENOUGH_S = 60.0
 
 
 @dataclass(frozen=True)
 class Examination:
-    """What was measured.
+    """The measured times and memory.
 
     Attributes:
-        verdict: of the chunks behind the first.
-        measured: every stage's times, as the planner takes them.
-        start_s: what comes before the first chunk, by name: loading, compiling.
-        first_s: what a chunk takes whose prompts are new, everything compiled.
-        peak_bytes: the most memory that the process has had.
+        verdict: the verdict on all chunks but the first.
+        measured: every stage's times, for the planner.
+        start_s: seconds of each step before the first chunk: loading, compiling.
+        first_s: seconds of the first chunk, whose prompts are new, after compiling.
+        peak_bytes: the most memory that the process used.
     """
 
     verdict: Verdict
@@ -42,50 +42,47 @@ class Examination:
 
 
 def examine(graph: Graph, chunks: int, progress: Progress) -> Examination:
-    """Loads a pipeline and plays some chunks of it, as `soundstage play` does: one at a time.
+    """Loads a pipeline and makes some chunks one at a time, as `soundstage play` does.
 
     Args:
-        graph: what to play.
-        chunks: how many to measure behind the first, at least 1; fewer if they take very long.
-        progress: where to show how far it is.
+        graph: the graph to measure.
+        chunks: chunks to measure after the first, at least 1; fewer if they take more than 60 s.
+        progress: shows the steps.
 
     Raises:
         PipelineError: a stage cannot be built here.
-        ModelError: published models that it needs have not been fetched.
+        ModelError: published models that it needs are missing.
         StageFailed: a stage failed.
     """
-    before = Stopwatch()
-    with progress.step(f"loading {len(graph.nodes)} stages"), before.measure("loading"):
-        runner = open_runner(graph)
-    with closing(runner):
-        with progress.step("compiling"), before.measure("compiling"):
-            runner.warm_up(1)
-        made, walls_s = _play(runner, chunks, progress)
+    preparation = Preparation(progress)
+    with preparation.runner(graph, RunnerChoice()) as runner:
+        preparation.compile(runner)
+        chunks_made, walls_s = _make(runner, chunks, progress)
     first_s, *steady_s = walls_s
     return Examination(
         Verdict.of(graph.format.chunk_s, steady_s),
-        _measured(graph, made),
-        dict(before.steps),
+        _measured(graph, chunks_made),
+        preparation.seconds,
         first_s,
         peak_memory_bytes(),
     )
 
 
-def _play(runner: Runner, chunks: int, progress: Progress) -> tuple[list[Chunk], list[float]]:
-    """Makes one chunk and then `chunks` more; also says what each took."""
+def _make(runner: Runner, count: int, progress: Progress) -> tuple[list[Chunk], list[float]]:
+    """Makes one chunk and then `count` more; returns them and the seconds that each took."""
     chunk_s = runner.graph.format.chunk_s
-    # Prompts that were not compiled with: an answer given again would take no time.
+    # Prompts other than those of compiling, since stages reuse their last outputs.
     fresh = {"texts": [f"something else, {time.time_ns()}"], "text_weights": [1.0]}
     session = Session(runner, [fresh if fresh.keys() <= runner.graph.controls.keys() else {}])
-    made: list[Chunk] = []
+    chunks: list[Chunk] = []
     walls_s: list[float] = []
-    with progress.playing((chunks + 1) * chunk_s) as update:
-        while len(made) <= chunks and (len(made) < 2 or sum(walls_s) < LONG_ENOUGH_S):
+    with progress.playing((count + 1) * chunk_s) as update:
+        while len(chunks) <= count and (len(chunks) < 2 or sum(walls_s) < LONG_ENOUGH_S):
             chunk, wall_s = _next(session)
-            made.append(chunk)
+            chunks.append(chunk)
             walls_s.append(wall_s)
-            update(len(made) * chunk_s, len(made) * chunk_s / sum(walls_s))
-    return made, walls_s
+            update(len(chunks) * chunk_s, len(chunks) * chunk_s / sum(walls_s))
+    return chunks, walls_s
 
 
 def _next(session: Session) -> tuple[Chunk, float]:
@@ -94,9 +91,9 @@ def _next(session: Session) -> tuple[Chunk, float]:
     return chunk, time.perf_counter() - start_s
 
 
-def _measured(graph: Graph, made: list[Chunk]) -> Measured:
-    """What the stages took; the first chunk tells what those take that rest otherwise."""
-    first, *steady = [busy_s(chunk) for chunk in made]
+def _measured(graph: Graph, chunks: list[Chunk]) -> Measured:
+    """Returns the stages' times; after the first chunk, stages without new inputs do no work."""
+    first, *steady = [busy_s(chunk) for chunk in chunks]
     times = {}
     for stage in graph.nodes:
         steady_s = median(chunk[stage] for chunk in steady)

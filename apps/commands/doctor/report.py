@@ -1,4 +1,4 @@
-"""A diagnosis as people and programs read it."""
+"""The report of `soundstage doctor`, as text lines and as JSON."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from soundstage.runners.timing.stage_times import seconds_for
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What `soundstage doctor` found.
+    """The result of `soundstage doctor`.
 
     Attributes:
-        graph: what was examined.
-        machine: where.
-        models: every published model that it needs, with where it lies; None = not here.
-        missing: what to do about models that are not here; "" if all are.
-        found: what was measured; None if models are missing.
+        graph: the measured graph.
+        machine: the machine.
+        models: the path of every published model that the graph needs, by name; None = missing.
+        missing: the error about missing models; "" if none is missing.
+        examination: the measurements; None if models are missing.
         advice: sentences.
     """
 
@@ -29,34 +29,34 @@ class Diagnosis:
     machine: Machine
     models: Mapping[str, str | None]
     missing: str
-    found: Examination | None
+    examination: Examination | None
     advice: tuple[str, ...]
 
     @property
     def verdict(self) -> str:
-        """In a word: "plays", "barely", "too slow" or "weights missing"."""
-        return "weights missing" if self.found is None else self.found.verdict.word
+        """The verdict: "plays", "barely", "too slow" or "weights missing"."""
+        return "weights missing" if self.examination is None else self.examination.verdict.word
 
     def lines(self) -> Iterator[str]:
-        """For people."""
+        """Yields the report as lines of text."""
         note = f": {self.graph.spec.note}" if self.graph.spec.note else ""
         yield f"pipeline   {self.graph.name}{note}"
         yield from self._about_machine()
         for name, path in self.models.items():
-            yield f"weights    {name}: {path or 'not here'}"
-        if self.found is None:
+            yield f"weights    {name}: {path or 'missing'}"
+        if self.examination is None:
             yield ""
             yield f"verdict    cannot play yet: {self.missing}"
             return
         yield ""
-        yield from self._table(self.found)
+        yield from self._table(self.examination)
         yield ""
-        yield from self._about_run(self.found)
-        yield f"verdict    {self.found.verdict}"
+        yield from self._about_run(self.examination)
+        yield f"verdict    {self.examination.verdict}"
         yield from (f"advice     {sentence}" for sentence in self.advice)
 
     def as_dict(self) -> dict[str, Any]:
-        """For programs: seconds and bytes."""
+        """Returns the report as JSON values, in seconds and bytes."""
         machine = self.machine
         return {
             "pipeline": self.graph.name,
@@ -64,7 +64,7 @@ class Diagnosis:
             "advice": list(self.advice),
             "missing": self.missing or None,
             "models": dict(self.models),
-            "measured": None if self.found is None else self._as_dict(self.found),
+            "measured": None if self.examination is None else self._as_dict(self.examination),
             "machine": {
                 "processor": machine.processor,
                 "cores": machine.cores,
@@ -84,25 +84,25 @@ class Diagnosis:
             },
         }
 
-    def _as_dict(self, found: Examination) -> dict[str, Any]:
-        verdict = found.verdict
+    def _as_dict(self, examination: Examination) -> dict[str, Any]:
+        verdict = examination.verdict
         return {
             "chunk_s": verdict.chunk_s,
-            "chunks": found.measured.ticks,
+            "chunks": examination.measured.ticks,
             "usual_s": verdict.usual_s,
             "worst_s": verdict.worst_s,
             "rtf": verdict.rtf,
             "margin": verdict.margin,
-            "start_s": dict(found.start_s),
-            "first_chunk_s": found.first_s,
-            "peak_bytes": found.peak_bytes,
+            "start_s": dict(examination.start_s),
+            "first_chunk_s": examination.first_s,
+            "peak_bytes": examination.peak_bytes,
             "stages": {
                 name: {
                     "steady_s": seconds_for(times.steady_s, 1),
                     "steered_s": seconds_for(times.steered_s, 1),
-                    "device": self._place(name),
+                    "device": self._device(name),
                 }
-                for name, times in found.measured.times.items()
+                for name, times in examination.measured.times.items()
             },
         }
 
@@ -122,32 +122,35 @@ class Diagnosis:
         yield f"sound      {', '.join(machine.sound) or machine.no_sound}"
         yield f"players    {', '.join(machine.players) or 'none found'}"
 
-    def _table(self, found: Examination) -> Iterator[str]:
-        names = list(found.measured.times)
+    def _table(self, examination: Examination) -> Iterator[str]:
+        names = list(examination.measured.times)
         width = max(len("all together"), *map(len, names))
         yield f"{'stage':<{width}}  ms a chunk  of real time  after a steer  on"
-        for name, times in found.measured.times.items():
+        for name, times in examination.measured.times.items():
             steady, steered = seconds_for(times.steady_s, 1), seconds_for(times.steered_s, 1)
-            yield f"{name:<{width}}  {self._row(steady, steered)}  {self._place(name)}"
-        usual = self._row(found.verdict.usual_s, max(found.verdict.usual_s, found.first_s))
+            yield f"{name:<{width}}  {self._row(steady, steered)}  {self._device(name)}"
+        usual = self._row(
+            examination.verdict.usual_s, max(examination.verdict.usual_s, examination.first_s)
+        )
         yield f"{'all together':<{width}}  {usual}"
 
     def _row(self, steady_s: float, steered_s: float) -> str:
         share = 100 * steady_s / self.graph.format.chunk_s
         return f"{1000 * steady_s:10.1f}  {share:10.1f} %  {1000 * steered_s:13.1f}"
 
-    def _place(self, stage: str) -> str:
-        place = str(self.graph.nodes[stage].placement)
-        return f"auto = {self.machine.devices[0].split()[0]}" if place == "auto" else place
+    def _device(self, stage: str) -> str:
+        device = str(self.graph.nodes[stage].placement)
+        return f"auto = {self.machine.devices[0].split()[0]}" if device == "auto" else device
 
-    def _about_run(self, found: Examination) -> Iterator[str]:
-        verdict = found.verdict
-        steps = [f"{name} {seconds:.1f} s" for name, seconds in found.start_s.items()]
-        whole = sum(found.start_s.values()) + found.first_s
-        yield f"start      {', '.join(steps)}, first chunk {found.first_s:.2f} s: {whole:.1f} s"
+    def _about_run(self, examination: Examination) -> Iterator[str]:
+        verdict = examination.verdict
+        steps = [f"{name} {seconds:.1f} s" for name, seconds in examination.start_s.items()]
+        steps.append(f"first chunk {examination.first_s:.2f} s")
+        whole_s = sum(examination.start_s.values()) + examination.first_s
+        yield f"start      {', '.join(steps)}: {whole_s:.1f} s"
         worst = f"the slowest took {verdict.worst_s:.2f} s"
-        yield f"chunks     {found.measured.ticks} measured, {worst}"
-        yield f"memory     {_size(found.peak_bytes)} at most in this process"
+        yield f"chunks     {examination.measured.ticks} measured, {worst}"
+        yield f"memory     {_size(examination.peak_bytes)} at most in this process"
 
 
 def _size(number: int) -> str:

@@ -1,1 +1,1 @@
-"""`soundstage generate`."""
+"""`soundstage generate`: one piece of music in a file or a pipe."""

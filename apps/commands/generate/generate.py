@@ -1,4 +1,4 @@
-"""`soundstage generate`: its options, and nothing else."""
+"""The command `soundstage generate` and its options."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,10 +8,11 @@ import typer
 from soundstage.apps.commands.exit_codes import errors_as_lines
 from soundstage.apps.commands.options import (
     MUSIC_PANEL,
+    NO_CONTROLS,
     OUTPUT_PANEL,
     Allow,
+    Controls,
     Debug,
-    Guidance,
     Pipeline,
     Place,
     Preset,
@@ -19,11 +20,9 @@ from soundstage.apps.commands.options import (
     RayAddress,
     Runner,
     Set,
-    Temperature,
-    TopK,
     Trace,
     Window,
-    given,
+    takes_controls,
 )
 from soundstage.apps.commands.pipeline_choice import choose
 from soundstage.runners.choice import RunnerChoice
@@ -40,7 +39,7 @@ soundstage generate "strings" --output - | ffplay -i -
 
 soundstage generate "brass band" --continue-from tune.wav --keep-clip
 
-soundstage generate "acid house" --preset demo-inject --inject guitar.wav
+soundstage generate "acid house" --preset demo-inject --inject guitar.wav --control inject_own=0.5
 
 soundstage generate "strings" --output - --journal set.journal | ...; soundstage generate
 --resume set.journal --journal set.journal --output - | ..."""
@@ -49,7 +48,7 @@ Prompts = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="PROMPT",
-        help="What the music should sound like; the same as --prompt.",
+        help="A text prompt, as --prompt.",
         show_default=False,
     ),
 ]
@@ -58,8 +57,9 @@ Prompt = Annotated[
     typer.Option(
         "--prompt",
         metavar="TEXT[:WEIGHT]",
-        help="A text prompt; several are blended. A number behind the last colon is its weight "
-        "(write `at 12:30:1` to keep the time). May be repeated.",
+        help="A text prompt with its weight, 0 or more, by default 1. Several prompts are blended. "
+        "A number after the last colon is read as the weight: write `at 12:30:1` for the text "
+        "`at 12:30`. May be repeated.",
         rich_help_panel=MUSIC_PANEL,
     ),
 ]
@@ -68,8 +68,8 @@ AudioPrompt = Annotated[
     typer.Option(
         "--audio",
         metavar="FILE[:WEIGHT]",
-        help="An audio file the music should sound like, 0.1 s to 10 minutes long. May be "
-        "repeated.",
+        help="An audio file as a prompt, 0.1 s to 10 minutes long, with its weight, by default 1. "
+        "May be repeated.",
         rich_help_panel=MUSIC_PANEL,
     ),
 ]
@@ -77,15 +77,7 @@ Duration = Annotated[
     float,
     typer.Option(
         metavar="SECONDS",
-        help="Above 0, at most 24 hours; kept to the sample.",
-        rich_help_panel=MUSIC_PANEL,
-    ),
-]
-Seed = Annotated[
-    int | None,
-    typer.Option(
-        help="The same seed gives the same bytes.",
-        show_default="the pipeline's",
+        help="Length of the music: above 0, at most 86400 (24 hours); exact to the sample.",
         rich_help_panel=MUSIC_PANEL,
     ),
 ]
@@ -95,8 +87,8 @@ Output = Annotated[
         "--output",
         "-o",
         metavar="FILE",
-        help="A .wav, .flac, .ogg or .mp3 file, replaced when the new one is complete; "
-        "- streams WAV to standard output.",
+        help="The .wav, .flac, .ogg or .mp3 file to write. An old file is replaced when the new "
+        "one is complete. Use - to stream WAV to standard output.",
         rich_help_panel=OUTPUT_PANEL,
     ),
 ]
@@ -104,8 +96,8 @@ Save = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="Save the session, to go on with --resume. It goes on where the last chunk ends, "
-        "which may be later than where --duration cut the file.",
+        help="Save the session at the end, for --resume. It continues where the last chunk ends, "
+        "which may be up to one chunk after the end of the file.",
         rich_help_panel=OUTPUT_PANEL,
     ),
 ]
@@ -113,9 +105,9 @@ Journal = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="Keep a journal of the session while it plays, to go on with --resume behind the "
-        "last chunk that was written out, even if this process is killed. An old file is only "
-        "gone on with, never replaced.",
+        help="Write a journal of the session after every chunk. --resume continues it after the "
+        "last chunk that was written, even if this process is killed. An old file is refused "
+        "unless it is the journal that --resume names.",
         rich_help_panel=OUTPUT_PANEL,
     ),
 ]
@@ -123,8 +115,8 @@ Resume = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="Go on from a saved session or a journal, pipeline and all; prompts and other "
-        "options given here steer it.",
+        help="Continue a saved session or a journal with the pipeline that it holds. Prompts and "
+        "controls given here replace those saved.",
         rich_help_panel=MUSIC_PANEL,
     ),
 ]
@@ -132,8 +124,8 @@ ContinueFrom = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="Go on from an audio file: its end is what the model remembers. Any file that --audio "
-        "takes, and silence.",
+        help="Continue an audio file: the model starts with the end of this file as its past. "
+        "Takes any file that --audio takes, and silence.",
         rich_help_panel=MUSIC_PANEL,
     ),
 ]
@@ -141,7 +133,7 @@ KeepClip = Annotated[
     bool,
     typer.Option(
         "--keep-clip",
-        help="Put the file of --continue-from in front of the music, joined by a cross-fade; "
+        help="Write the audio of --continue-from before the music, joined by a cross-fade. "
         "--duration counts the music alone.",
         rich_help_panel=MUSIC_PANEL,
     ),
@@ -150,8 +142,9 @@ Inject = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="Play an audio file into the music: the model hears it as if it had sounded with its "
-        "own last chunk. Takes a pipeline with a control for it, such as the preset demo-inject.",
+        help="Play an audio file into the music: the model hears each chunk of the file mixed "
+        "with the chunk that it made last. Needs a pipeline with live input, such as the preset "
+        "demo-inject.",
         rich_help_panel=MUSIC_PANEL,
     ),
 ]
@@ -159,21 +152,20 @@ Record = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="Write down what every stage said in every tick, as an Arrow stream file.",
+        help="Write a trace, an Arrow file with the output of every stage in every tick, for "
+        "`soundstage replay` and `soundstage diff`.",
         rich_help_panel=OUTPUT_PANEL,
     ),
 ]
 
 
+@takes_controls()
 def generate(
     prompts: Prompts = None,
     prompt: Prompt = None,
     audio: AudioPrompt = None,
     duration: Duration = 10.0,
-    seed: Seed = None,
-    temperature: Temperature = None,
-    top_k: TopK = None,
-    guidance_weight: Guidance = None,
+    controls: Controls = NO_CONTROLS,
     resume: Resume = None,
     continue_from: ContinueFrom = None,
     keep_clip: KeepClip = False,
@@ -196,21 +188,21 @@ def generate(
 ) -> None:
     """Make music and write it to a file or a pipe.
 
-    The same command makes the same bytes again. Everything needed for that is written into the
-    file's tags; `soundstage inspect` reads it back.
+    The same command makes the same bytes again. The file's tags say what made it: prompts, seed,
+    controls, pipeline and weights. `soundstage inspect` prints them.
     """
     with errors_as_lines(debug):
         # late, as JAX and Arrow come with it
-        from soundstage.apps.commands.generate.generation import generate as make
+        from soundstage.apps.commands.generate.generation import generate as run
         from soundstage.apps.commands.generate.request import GenerateRequest
         from soundstage.progress import open_progress
         from soundstage.runners.sessions.prompts import parse_prompts
 
-        order = GenerateRequest(
+        request = GenerateRequest(
             prompts=parse_prompts([*(prompts or []), *(prompt or [])], audio or []),
             duration_s=duration,
             output=output,
-            controls=given(seed, temperature, top_k, guidance_weight),
+            controls=controls,
             choice=choose(None, preset, pipeline, set_, place, allow),
             resume=resume,
             continue_from=continue_from,
@@ -222,4 +214,4 @@ def generate(
             timeline=trace,
             runner=RunnerChoice(runner, ray_address, window),
         )
-        make(order, open_progress(quiet))
+        run(request, open_progress(quiet))

@@ -1,1 +1,1 @@
-"""`soundstage models`."""
+"""The commands below `soundstage models`."""

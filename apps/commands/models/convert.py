@@ -1,8 +1,7 @@
-"""`soundstage models convert`: a model as one file that the next start maps into memory."""
+"""`soundstage models convert`: writes a model as one file that loads by memory mapping."""
 
 from __future__ import annotations
 
-from contextlib import closing
 from pathlib import Path
 
 from soundstage.errors import ModelError
@@ -10,7 +9,7 @@ from soundstage.files import replacing, reporting
 from soundstage.progress import Progress
 from soundstage.stages.weights.conversion import DType, plan_conversion
 from soundstage.stages.weights.models_folder import is_model_name, models_folder
-from soundstage.stages.weights.sources import open_source
+from soundstage.stages.weights.sources import closing_source
 
 
 def convert(source: str, target: str, dtype: DType, progress: Progress) -> str:
@@ -19,23 +18,23 @@ def convert(source: str, target: str, dtype: DType, progress: Progress) -> str:
     Args:
         source: the weights, as a pipeline's `weights` names them.
         target: a path that ends in .safetensors, or a bare name in the models folder.
-        dtype: what the network will compute in.
-        progress: where news goes.
+        dtype: the type that the network will compute in.
+        progress: shows how many bytes have been written.
 
     Returns:
-        What was written, for people.
+        The file, its arrays and its size in a line, for people.
 
     Raises:
-        WeightsError: the source cannot be read, or cannot be converted to that.
-        ModelError: the target is no name for such a file.
-        OutputError: it cannot be written.
+        WeightsError: the source cannot be read, or cannot be converted to `dtype`.
+        ModelError: the target is neither a bare name nor a path that ends in .safetensors.
+        OutputError: the file cannot be written.
     """
     path = _target(target)
-    with closing(open_source(source)) as opened:
-        plan = plan_conversion(opened, dtype)
+    with closing_source(source) as weights:
+        plan = plan_conversion(weights, dtype)
         moving = progress.moving(path.name, plan.data_bytes)
         with moving as moved, replacing(path, plan.file_bytes) as stream:
-            plan.write(opened, stream, moved)
+            plan.write(weights, stream, moved)
     return (
         f"{path}: {plan.network}, {len(plan.shapes)} arrays, {plan.parameters / 1e6:.1f} M "
         f"parameters, {plan.file_bytes / 1e6:.1f} MB"

@@ -1,4 +1,4 @@
-"""`soundstage models`: the published weights, from a hub to where pipelines find them."""
+"""`soundstage models`: lists, fetches, checks and converts the published weights."""
 
 import json
 from dataclasses import asdict
@@ -11,9 +11,9 @@ from soundstage.apps.commands.exit_codes import CommandFailed, errors_as_lines
 from soundstage.apps.commands.options import Debug
 from soundstage.errors import InputError, ModelError
 
-HELP = """Fetch, prove and convert the published weights.
+HELP = """Fetch, check and convert the published weights.
 
-`NAME` is a model's name, or a preset's for all that it needs; `soundstage models list` has both."""
+`NAME` is a model, or a preset for all models that it needs; `soundstage models list` shows both."""
 LIST_EXAMPLES = """Examples:
 
 soundstage models list
@@ -46,7 +46,7 @@ app = typer.Typer(help=HELP, no_args_is_help=False, rich_markup_mode="markdown")
 
 
 class DType(StrEnum):
-    """What a network computes in."""
+    """The type that a network computes in."""
 
     float32 = "float32"
     bfloat16 = "bfloat16"
@@ -67,23 +67,23 @@ def list_models(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     debug: Debug = False,
 ) -> None:
-    """List the published models, what of them is here, and which presets need them."""
+    """List the published models, their paths on this machine, and the presets that need them."""
     with errors_as_lines(debug):
-        found = _listed()
+        listing = _listing()
         if as_json:
-            print(json.dumps(found, indent=2))
+            print(json.dumps(listing, indent=2))
             return
-        for model in found["models"]:
-            here = model["path"] or "not here"
-            needed = ", ".join(model["presets"]) or "no preset"
-            print(f"{model['name']:<18} {model['what']}; for {needed}; {here}")
-        for preset, names in found["presets"].items():
+        for model in listing["models"]:
+            path = model["path"] or "not fetched"
+            presets = ", ".join(model["presets"]) or "no preset"
+            print(f"{model['name']:<18} {model['what']}; for {presets}; {path}")
+        for preset, names in listing["presets"].items():
             print(f"{preset:<18} {', '.join(names)}")
-        terms = found["terms"]
-        print(f"weights {terms['weights']}, their makers' code {terms['code']}; {terms['summary']}")
+        terms = listing["terms"]
+        print(f"weights {terms['weights']}, publishers' code {terms['code']}; {terms['summary']}")
 
 
-def _listed() -> dict[str, Any]:
+def _listing() -> dict[str, Any]:
     from soundstage.stages.weights.models_folder import model_paths, models_folder
     from soundstage.stages.weights.published.catalogue import read_catalogue
     from soundstage.stages.weights.published.records import Records
@@ -97,13 +97,13 @@ def _listed() -> dict[str, Any]:
         models.append(
             {
                 "name": model.name,
-                "what": model.what,
+                "what": model.description,
                 "repository": model.repository,
                 "revision": model.revision,
                 "card": model.card,
                 "path": None if path is None else str(path),
                 "presets": [name for name, m in catalogue.presets.items() if model.name in m],
-                "files": {path: found and asdict(found) for path, found in recorded.items()},
+                "files": {path: record and asdict(record) for path, record in recorded.items()},
             }
         )
     presets = {name: list(models) for name, models in catalogue.presets.items()}
@@ -116,26 +116,26 @@ def download(
     source: Annotated[
         str,
         typer.Option(
-            metavar="WHERE", help="A folder that has the files, or the URL of a mirror of the hub."
+            metavar="WHERE", help="A folder with the files, or the URL of a mirror of the hub."
         ),
     ] = "",
     offline: Annotated[
-        bool, typer.Option("--offline", help="Ask nobody; use what the hub's cache has.")
+        bool, typer.Option("--offline", help="Use only the hub's cache; send no requests.")
     ] = False,
     revision: Annotated[
         str,
         typer.Option(
             metavar="COMMIT",
-            help="A branch, tag or commit; its hashes are recorded in place of the old ones.",
+            help="A branch, tag or commit; its hashes replace the recorded ones.",
         ),
     ] = "",
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Fetch what is missing, check it, and put it where pipelines find it.
+    """Fetch the missing files, check them, and put them where pipelines find them.
 
-    Large files go into the hub's own cache and are linked from there. What is cut off goes on where
-    it stopped. Hashes are recorded when a file first comes and checked from then on.
+    Files from a hub are kept in the cache of huggingface_hub and linked from there. Hashes are
+    recorded at the first download and checked at every later one.
     """
     with errors_as_lines(debug):
         from soundstage.progress import open_progress
@@ -146,8 +146,8 @@ def download(
 
         catalogue = read_catalogue()
         request = DownloadRequest(catalogue.find(name), source, offline, revision)
-        say = (lambda line: None) if quiet else print
-        fetch(request, catalogue.terms, models_folder(), open_progress(quiet), say)
+        print_line = (lambda line: None) if quiet else print
+        fetch(request, catalogue.terms, models_folder(), open_progress(quiet), print_line)
         if name in catalogue.presets and not quiet:
             print(f'ready: soundstage generate --preset {name} --prompt "disco funk"')
 
@@ -162,13 +162,13 @@ def verify(name: Name, quiet: Quiet = False, debug: Debug = False) -> None:
         from soundstage.progress import open_progress
         from soundstage.stages.weights.models_folder import models_folder
         from soundstage.stages.weights.published.catalogue import read_catalogue
-        from soundstage.stages.weights.published.integrity import verify as judge
+        from soundstage.stages.weights.published.integrity import verify as check
 
         failed = False
         for model in read_catalogue().find(name):
-            for verdict in judge(model, models_folder(), open_progress(quiet)):
-                failed |= bool(verdict.faults)
-                if verdict.faults or not quiet:
+            for verdict in check(model, models_folder(), open_progress(quiet)):
+                failed |= bool(verdict.problems)
+                if verdict.problems or not quiet:
                     print(verdict.line(), flush=True)
         if failed:
             raise CommandFailed(ModelError.exit_code)
@@ -183,41 +183,43 @@ def convert(
         str,
         typer.Argument(
             metavar="DST",
-            help="A path that ends in .safetensors, or a name; under the name of a published model "
-            "the converted one takes its place.",
+            help="A path that ends in .safetensors, or a name; a converted model with the name of "
+            "a published one replaces it.",
         ),
     ],
     dtype: Annotated[
-        DType, typer.Option(help="What the network will compute in: bfloat16 on a GPU or TPU.")
+        DType, typer.Option(help="The type to compute in: bfloat16 on a GPU or TPU.")
     ] = DType.float32,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Write a model as one safetensors file that the next start maps into memory."""
+    """Write a model as one safetensors file, which loads faster: it is mapped into memory."""
     with errors_as_lines(debug):
         from soundstage.apps.commands.models.convert import convert as write
         from soundstage.progress import open_progress
 
-        said = write(source, target, dtype.value, open_progress(quiet))
+        summary = write(source, target, dtype.value, open_progress(quiet))
         if not quiet:
-            print(said)
+            print(summary)
 
 
 @app.command(epilog=PATH_EXAMPLES)
 def path(name: Name, debug: Debug = False) -> None:
-    """Print where a model lies; one line each for a preset's."""
+    """Print the path of a model, or of each model that a preset needs."""
     with errors_as_lines(debug):
         from soundstage.stages.weights.models_folder import is_model_name, model_paths
         from soundstage.stages.weights.published.catalogue import read_catalogue
 
         catalogue = read_catalogue()
         if not is_model_name(name):
-            raise InputError(f"{name!r} is no model's name")
-        # A name that is not published may still be one that somebody put there.
-        here = any(place.exists() for place in model_paths(name))
-        names = [name] if here else [model.name for model in catalogue.find(name)]
-        for one in names:
-            place = next((place for place in model_paths(one) if place.exists()), None)
-            if place is None:
-                raise ModelError(f"{one}: not here; `soundstage models download {one}` fetches it")
-            print(place)
+            raise InputError(f"{name!r} is not a model's name; `soundstage models list` shows them")
+        # The models folder may hold models that are not published.
+        is_here = any(path.exists() for path in model_paths(name))
+        names = [name] if is_here else [model.name for model in catalogue.find(name)]
+        for model in names:
+            path = next((path for path in model_paths(model) if path.exists()), None)
+            if path is None:
+                raise ModelError(
+                    f"{model}: not fetched; `soundstage models download {model}` fetches it"
+                )
+            print(path)

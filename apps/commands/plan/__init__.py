@@ -1,1 +1,1 @@
-"""`soundstage plan`."""
+"""`soundstage plan`: proposes a placement from measured times."""

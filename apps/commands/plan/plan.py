@@ -1,4 +1,4 @@
-"""`soundstage plan`: from measured times to a placement."""
+"""The command `soundstage plan` and its options."""
 
 import json
 from pathlib import Path
@@ -21,27 +21,29 @@ def plan(
         list[Path],
         typer.Argument(
             metavar="TRACE...",
-            help="Timelines that --trace wrote; several of one pipeline, made with different "
-            "numbers of rows, tell what a row costs.",
+            help="Timelines of one pipeline that --trace wrote. From several with different "
+            "numbers of rows, the cost of a row is known.",
         ),
     ],
     gpus: Annotated[
         int | None,
-        typer.Option(min=0, help="GPUs of each machine.", show_default="this machine's"),
+        typer.Option(min=0, help="GPUs of each machine, 0 or more.", show_default="this machine's"),
     ] = None,
     cpus: Annotated[
         int,
         typer.Option(
             min=1,
-            help="Stages that each machine's processor runs side by side at full speed; 1 = a "
-            "stage uses all cores, as XLA's do.",
+            help="Stages that the processor of each machine runs at the same time at full speed, "
+            "at least 1; 1 = a stage uses all cores, as compiled stages do.",
         ),
     ] = 1,
-    nodes: Annotated[int, typer.Option(min=1, help="Machines.")] = 1,
+    nodes: Annotated[int, typer.Option(min=1, help="Number of machines, at least 1.")] = 1,
     rows: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Streams made together.", show_default="as many as in the timeline"
+            min=1,
+            help="Streams made together, at least 1.",
+            show_default="as in the timeline",
         ),
     ] = None,
     deadline_s: Annotated[
@@ -50,18 +52,18 @@ def plan(
             "--deadline-s",
             min=0.0,
             metavar="SECONDS",
-            help="How often there must be a chunk.",
+            help="The longest time between two chunks.",
             show_default="a chunk's length",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     debug: Debug = False,
 ) -> None:
-    """Propose a placement from a timeline, and predict what it does.
+    """Propose a placement from a timeline, and predict its speed.
 
-    Prints the placement as a table to paste into the pipeline and as options, with the predicted
-    speed and latency of the present placement and of the proposed one, and what limits each.
-    Nothing is run: every stage is taken to be as fast elsewhere as where it was measured.
+    Prints the placement as a table for the pipeline file and as options, with the predicted speed
+    and latency of the present and the proposed placement, and what limits each. Runs nothing: a
+    stage is assumed to be as fast on another device as where it was measured.
     """
     with errors_as_lines(debug):
         from soundstage.apps.commands.plan.plan_report import PlacementPlan
@@ -77,7 +79,12 @@ def plan(
         if proposed == present:
             proposed = present
         format, _ = parse_format(measured.spec.format)
-        assert format is not None  # a run was made with it
+        assert format is not None  # a run was made with this format
         deadline_s = format.chunk_s if deadline_s is None else deadline_s
-        found = PlacementPlan(measured, machines, present, proposed, format.chunk_s, deadline_s)
-        print(json.dumps(found.as_dict(), indent=2) if as_json else "\n".join(found.lines()))
+        placement_plan = PlacementPlan(
+            measured, machines, present, proposed, format.chunk_s, deadline_s
+        )
+        if as_json:
+            print(json.dumps(placement_plan.as_dict(), indent=2))
+        else:
+            print("\n".join(placement_plan.lines()))

@@ -1,4 +1,4 @@
-"""A plan as people and programs read it: the table of times, two predictions, what to paste."""
+"""The report of `soundstage plan`, as text lines and as JSON."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from soundstage.runners.timing.stage_times import Measured, seconds_for
 
 @dataclass(frozen=True)
 class PlacementPlan:
-    """What `soundstage plan` found.
+    """The result of `soundstage plan`.
 
     Attributes:
-        measured: what the stages took.
-        machines: what there is to run on.
-        present: how the present placement does.
-        proposed: the proposal; equal to `present` if none is faster.
-        chunk_s: how much music a chunk is.
-        deadline_s: how often there must be a chunk.
+        measured: the stages' measured times.
+        machines: the machines to place stages on.
+        present: the prediction for the present placement.
+        proposed: the prediction for the proposal; `present` itself if none is faster.
+        chunk_s: seconds of music in a chunk.
+        deadline_s: the longest time between two chunks, in seconds.
     """
 
     measured: Measured
@@ -34,17 +34,17 @@ class PlacementPlan:
     deadline_s: float
 
     def lines(self) -> Iterator[str]:
-        """For people."""
+        """Yields the report as lines of text."""
         measured, rows = self.measured, self.proposed.rows
         yield f"pipeline {measured.spec.name}, {measured.ticks} chunks measured, {rows} row(s)"
         yield ""
         yield from self._table()
         yield ""
-        yield from self._said("present", self.present)
+        yield from self._prediction("present", self.present)
         if self.proposed is self.present:
             yield "proposed  the present placement: none is faster on these devices"
         else:
-            yield from self._said("proposed", self.proposed)
+            yield from self._prediction("proposed", self.proposed)
         met = "met" if self.proposed.tick_s <= self.deadline_s else "MISSED"
         spare_s = self.deadline_s - self.proposed.tick_s
         yield f"deadline  a chunk every {self.deadline_s:g} s: {met}, {_ms(spare_s)} to spare"
@@ -56,7 +56,7 @@ class PlacementPlan:
         yield self.options()
 
     def as_dict(self) -> dict[str, Any]:
-        """For programs: seconds, and stages by name."""
+        """Returns the report as JSON values, in seconds."""
         rows = self.proposed.rows
         return {
             "pipeline": self.measured.spec.name,
@@ -77,7 +77,7 @@ class PlacementPlan:
         }
 
     def options(self) -> str:
-        """The proposal as options of a command."""
+        """Returns the proposal as command-line options."""
         words = []
         for name, entry in self.proposed.placement.items():
             words += ["--place", f"{name}={option(entry)}"]
@@ -95,7 +95,7 @@ class PlacementPlan:
             places = f"{spec.placement_of(name)!s:<10}  {then.placement_of(name)}"
             yield f"{name:<{width}}  {steady:10.1f}  {steered:13.1f}  {places}"
 
-    def _said(self, title: str, prediction: Prediction) -> Iterator[str]:
+    def _prediction(self, title: str, prediction: Prediction) -> Iterator[str]:
         tick = f"a chunk every {_ms(prediction.tick_s)}"
         yield f"{title:<10}{tick}: {self._speed(prediction)}; {limit(prediction)}"
         path = " -> ".join(prediction.path)
@@ -103,31 +103,31 @@ class PlacementPlan:
 
     def _speed(self, prediction: Prediction) -> str:
         if not prediction.tick_s:
-            return "faster than can be told"
+            return "too fast to measure"
         streams = prediction.rows * self.chunk_s / prediction.tick_s
         return f"{1 / prediction.tick_s:.2f} chunks/s, {streams:.1f} streams in real time"
 
     def _cautions(self) -> Iterator[str]:
-        """What the prediction takes for granted and was not measured."""
+        """Yields the assumptions of the prediction that were not measured."""
         if self.present.gpus > self.machines.all_gpus:
             yield (
-                f"caution   the present placement names {self.present.gpus} GPUs; there are "
-                f"{self.machines.all_gpus}"
+                f"caution   the present placement names {self.present.gpus} GPUs, but the machines "
+                f"have {self.machines.all_gpus}"
             )
         known = {rows for times in self.measured.times.values() for rows in times.steady_s}
         spec = self.measured.spec.model_copy(update={"placement": dict(self.proposed.placement)})
         split = any(spec.placement_of(name).replicas > 1 for name in spec.stage)
         if len(known) == 1 and (split or self.proposed.rows not in known):
             yield (
-                f"caution   measured with {min(known)} row(s) alone: other numbers are taken in "
-                "proportion; give another timeline as well"
+                f"caution   measured with {min(known)} row(s) alone: times for other numbers of "
+                "rows are scaled in proportion; add a timeline with another number of rows"
             )
 
     def _as_dict(self, prediction: Prediction) -> dict[str, Any]:
         tick_s = prediction.tick_s
         return {
             "placement": {
-                name: entry if isinstance(entry, str) else _given(entry)
+                name: entry if isinstance(entry, str) else _fields(entry)
                 for name, entry in prediction.placement.items()
             },
             "tick_s": tick_s,
@@ -144,25 +144,25 @@ class PlacementPlan:
 
 
 def limit(prediction: Prediction) -> str:
-    """What keeps a tick from being shorter."""
+    """Returns what limits the length of a tick: a feedback cycle or a device."""
     if prediction.limited_by_cycle:
-        ring = " -> ".join([*prediction.cycle, prediction.cycle[0]])
-        return f"limited by the feedback cycle {ring}, which no pipelining beats"
+        cycle = " -> ".join([*prediction.cycle, prediction.cycle[0]])
+        return f"limited by the feedback cycle {cycle}, which a larger window does not shorten"
     busiest = prediction.busiest
     return f"limited by {busiest.device}, busy with {', '.join(busiest.stages)}"
 
 
 def toml(entry: str | PlacementSpec) -> str:
-    """One entry of `[placement]`, as a file has it."""
-    return dumps(entry, ensure_ascii=False) if isinstance(entry, str) else _table(_given(entry))
+    """Returns an entry of `[placement]` as TOML."""
+    return dumps(entry, ensure_ascii=False) if isinstance(entry, str) else _table(_fields(entry))
 
 
 def option(entry: str | PlacementSpec) -> str:
-    """One entry, as `--place` takes it behind `STAGE=`."""
+    """Returns an entry as the value of `--place STAGE=`."""
     return entry if isinstance(entry, str) else toml(entry)
 
 
-def _given(entry: PlacementSpec) -> dict[str, Any]:
+def _fields(entry: PlacementSpec) -> dict[str, Any]:
     return {"device": entry.device} | entry.model_dump(exclude_defaults=True)
 
 

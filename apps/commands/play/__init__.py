@@ -1,1 +1,1 @@
-"""`soundstage play`."""
+"""`soundstage play`: music on the speakers, steered while it plays."""

@@ -1,4 +1,4 @@
-"""`soundstage play`: its options, and nothing else."""
+"""The command `soundstage play` and its options."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from soundstage.apps.commands.generate.generate import (
     Prompt,
     Prompts,
     Resume,
-    Seed,
 )
 from soundstage.apps.commands.options import (
     MUSIC_PANEL,
+    NO_CONTROLS,
     OUTPUT_PANEL,
     Allow,
+    Controls,
     Debug,
-    Guidance,
     Pipeline,
     Place,
     Preset,
@@ -31,10 +31,8 @@ from soundstage.apps.commands.options import (
     RayAddress,
     Runner,
     Set,
-    Temperature,
-    TopK,
     Window,
-    given,
+    takes_controls,
 )
 from soundstage.apps.commands.pipeline_choice import choose
 from soundstage.errors import UsageError
@@ -63,7 +61,7 @@ Duration = Annotated[
     float | None,
     typer.Option(
         metavar="SECONDS",
-        help="Above 0, at most 24 hours.",
+        help="Length of the music: above 0, at most 86400 (24 hours).",
         show_default="until you stop it",
         rich_help_panel=MUSIC_PANEL,
     ),
@@ -72,7 +70,8 @@ Listen = Annotated[
     bool,
     typer.Option(
         "--listen",
-        help="Play the microphone into the music, likewise. Use headphones, or it hears itself.",
+        help="Play the microphone into the music, as --inject plays a file. Use headphones, or "
+        "the microphone records the music.",
         rich_help_panel=MUSIC_PANEL,
     ),
 ]
@@ -81,7 +80,7 @@ InputDevice = Annotated[
     typer.Option(
         "--input-device",
         metavar="DEVICE",
-        help="Listen to this sound device: its number or a part of its name.",
+        help="The microphone: a sound device's number or a part of its name; implies --listen.",
         show_default="the system's",
         rich_help_panel=MUSIC_PANEL,
     ),
@@ -91,7 +90,7 @@ Device = Annotated[
     typer.Option(
         "--device",
         metavar="DEVICE",
-        help="A sound device's number or a part of its name.",
+        help="The speakers: a sound device's number or a part of its name.",
         show_default="the system's",
         rich_help_panel=OUTPUT_PANEL,
     ),
@@ -99,7 +98,7 @@ Device = Annotated[
 ListDevices = Annotated[
     bool,
     typer.Option(
-        "--list-devices", help="Print the sound devices and leave.", rich_help_panel=OUTPUT_PANEL
+        "--list-devices", help="Print the sound devices and exit.", rich_help_panel=OUTPUT_PANEL
     ),
 ]
 To = Annotated[
@@ -107,8 +106,8 @@ To = Annotated[
     typer.Option(
         "--to",
         metavar="COMMAND",
-        help="Instead of on the speakers, play through a program that reads WAV from its "
-        "standard input.",
+        help="Play through this program, which reads WAV from its standard input, instead of on "
+        "the speakers.",
         rich_help_panel=OUTPUT_PANEL,
     ),
 ]
@@ -118,8 +117,8 @@ Output = Annotated[
         "--output",
         "-o",
         metavar="FILE",
-        help="Instead of on the speakers, play into a .wav, .flac, .ogg or .mp3 file, in real "
-        "time; - streams WAV to standard output.",
+        help="Write a .wav, .flac, .ogg or .mp3 file in real time, instead of playing on the "
+        "speakers. Use - to stream WAV to standard output.",
         rich_help_panel=OUTPUT_PANEL,
     ),
 ]
@@ -127,8 +126,8 @@ Latency = Annotated[
     int,
     typer.Option(
         metavar="CHUNKS",
-        help="Chunks kept in stock, 1 to 60. More survive slower moments; a change is heard as "
-        "much later.",
+        help="Chunks kept buffered, 1 to 60. With more, the music survives longer slow moments, "
+        "and a change is heard later.",
         rich_help_panel=OUTPUT_PANEL,
     ),
 ]
@@ -136,7 +135,7 @@ Save = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="Save the session at the end, however it ends, and whenever you press s.",
+        help="Save the session at the end, also after Ctrl-C, and whenever you press s.",
         rich_help_panel=OUTPUT_PANEL,
     ),
 ]
@@ -144,21 +143,20 @@ NoUi = Annotated[
     bool,
     typer.Option(
         "--no-ui",
-        help="Print one line a chunk instead of the mixing desk; so it is without a terminal.",
+        help="Print one line for each chunk instead of showing the mixing desk; the default "
+        "without a terminal.",
         rich_help_panel=OUTPUT_PANEL,
     ),
 ]
 
 
+@takes_controls()
 def play(
     prompts: Prompts = None,
     prompt: Prompt = None,
     audio: AudioPrompt = None,
     duration: Duration = None,
-    seed: Seed = None,
-    temperature: Temperature = None,
-    top_k: TopK = None,
-    guidance_weight: Guidance = None,
+    controls: Controls = NO_CONTROLS,
     resume: Resume = None,
     continue_from: ContinueFrom = None,
     inject: Inject = None,
@@ -182,11 +180,11 @@ def play(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Play on the speakers, and steer while it plays.
+    """Play music on the speakers, and steer it while it plays.
 
-    On a terminal there is a mixing desk: prompts as faders, sampling, level, stock of music, and
-    which stage was late if music ran out. Needs the extra `play`; without it, and without a
-    terminal, --to and --output work all the same.
+    On a terminal, a mixing desk shows prompts and controls as faders, levels, buffered music and
+    the causes of underruns. Needs the extra `play`, `pip install 'soundstage[play]'`; without it,
+    --to and --output work all the same.
     """
     with errors_as_lines(debug):
         if list_devices:
@@ -194,25 +192,25 @@ def play(
             return
         # late, as JAX and Arrow come with it
         from soundstage.apps.commands.play.playback import PlayRequest
-        from soundstage.apps.commands.play.playback import play as perform
+        from soundstage.apps.commands.play.playback import play as run
         from soundstage.progress import open_progress
         from soundstage.runners.sessions.prompts import parse_prompts
 
-        order = PlayRequest(
+        request = PlayRequest(
             prompts=parse_prompts([*(prompts or []), *(prompt or [])], audio or []),
             destination=_destination(device, to, output),
-            controls=given(seed, temperature, top_k, guidance_weight),
+            controls=controls,
             choice=choose(None, preset, pipeline, set_, place, allow),
             duration_s=duration,
             ahead=latency,
             resume=resume,
             continue_from=continue_from,
-            hearing=_hearing(inject, listen, input_device),
+            live_source=_live_source(inject, listen, input_device),
             save=save,
             runner=RunnerChoice(runner, ray_address, window),
         )
         progress = open_progress(quiet)
-        perform(order, progress, _watch(progress, no_ui or quiet))
+        run(request, progress, _watch(progress, no_ui or quiet))
 
 
 def _print_devices() -> None:
@@ -228,14 +226,17 @@ def _print_devices() -> None:
         if not devices:
             print("  none")
     if not playing:
-        print("no sound device that can play; see --to and --output")
+        print("no sound device can play; use --to or --output instead")
 
 
-def _hearing(inject: Path | None, listen: bool, device: str | None) -> LiveSourceSpec | None:
+def _live_source(inject: Path | None, listen: bool, device: str | None) -> LiveSourceSpec | None:
     from soundstage.apps.player.live_input import FileSpec, MicrophoneSpec
 
     if inject is not None and (listen or device is not None):
-        raise UsageError("--inject plays a file in, --listen a microphone; give one")
+        option = "--listen" if listen else "--input-device"
+        raise UsageError(
+            f"--inject and {option} exclude each other: the live input is a file or a microphone"
+        )
     if inject is not None:
         return FileSpec(inject)
     return MicrophoneSpec(device) if listen or device is not None else None
@@ -245,7 +246,7 @@ def _destination(device: str | None, to: str | None, output: str | None) -> Dest
     options = {"--device": device, "--to": to, "--output": output}
     named = [name for name, value in options.items() if value is not None]
     if len(named) > 1:
-        raise UsageError(f"{named[0]} and {named[1]} both say where the music goes; give one")
+        raise UsageError(f"{named[0]} and {named[1]} exclude each other: give one destination")
     if to is not None:
         from soundstage.apps.player.pipes import PlayerCommand
 
@@ -264,12 +265,12 @@ def _watch(progress: Progress, plain: bool) -> Watch:
 
     if not plain and sys.stdin.isatty() and sys.stderr.isatty():
         try:
-            from soundstage.apps.player.mixing_desk import watch_at_desk
+            from soundstage.apps.player.mixing_desk import show_mixing_desk
         except ModuleNotFoundError as error:
             if (error.name or "").partition(".")[0] != "textual":
                 raise
             cure = "install it with `pip install 'soundstage[play]'`"
             progress.say(f"no mixing desk: textual is not installed; {cure}")
         else:
-            return watch_at_desk
+            return show_mixing_desk
     return watch_lines(progress.say)

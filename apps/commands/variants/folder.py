@@ -1,17 +1,17 @@
-"""A folder of variants: which of them it holds already, and how the others will be called."""
+"""A folder of variants: the finished ones, the file names of the others, and its manifest."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from soundstage.apps.commands.file_names import slug
 from soundstage.apps.commands.variants.manifest import Manifest, ManifestEntry, write_manifest
 from soundstage.apps.commands.variants.variants_request import CheckedVariants, Variant
 from soundstage.audio.provenance import Provenance
@@ -20,143 +20,135 @@ from soundstage.files import file_sha256
 from soundstage.runners.sessions.provenance import describe
 
 PAGE = "index.html"
-_LONGEST_SLUG = 40
 _GENERATOR = b'name="generator" content="soundstage '
 
 
 @dataclass(frozen=True)
 class Slot:
-    """One variant's place in the folder.
+    """A variant and its file in the folder.
 
     Attributes:
-        variant: what is asked for.
-        made: what goes into the file's tags.
-        request: hex digest of everything that determines the file's bytes.
-        file: its name.
-        entry: what the manifest says of it if it is there already, else None.
+        variant: the variant.
+        provenance: the file's tags.
+        request_digest: hex digest of everything that determines the file's bytes.
+        file: the file's name.
+        entry: the manifest's entry of a finished variant; None = still to be made.
     """
 
     variant: Variant
-    made: Provenance
-    request: str
+    provenance: Provenance
+    request_digest: str
     file: str
     entry: ManifestEntry | None
 
 
 class ManifestWriter:
-    """Keeps a folder's manifest in step with its files."""
+    """Writes a folder's manifest, again whenever files are about to appear or are finished."""
 
     def __init__(self, folder: Path, slots: Sequence[Slot], before: Manifest) -> None:
         """Writes nothing yet.
 
         Args:
-            folder: where the files are.
-            slots: what this run asks for, in order.
-            before: the manifest as it was found.
+            folder: the folder of the files.
+            slots: the variants of this run, in order.
+            before: the manifest as this run found it.
         """
-        self.entries = {slot.file: slot.entry for slot in slots if slot.entry is not None}
+        self._entries = {slot.file: slot.entry for slot in slots if slot.entry is not None}
         self._folder = folder
         self._files = [slot.file for slot in slots]
         self._earlier = tuple(e for e in before.entries if e.file not in self._files)
-        self._left = tuple(
+        self._earlier_pending = tuple(
             file for file in before.pending if file not in self._files and (folder / file).exists()
         )
 
     @property
     def finished(self) -> tuple[ManifestEntry, ...]:
-        """What this run asks for and is there, in the order it was asked for."""
-        return tuple(self.entries[file] for file in self._files if file in self.entries)
+        """The finished variants of this run, in order."""
+        return tuple(self._entries[file] for file in self._files if file in self._entries)
 
-    def keep(self, entries: Iterable[ManifestEntry] = ()) -> None:
-        """Takes in what has been finished and writes the manifest.
+    def write(self, finished: Iterable[ManifestEntry] = ()) -> None:
+        """Adds finished variants and writes the manifest.
 
-        To be called before the first file appears, too: what the manifest says is to come is ours
-        even if the process is killed before it can say that it is there.
+        Also to be called before the files of a batch appear: `pending` then names them, so that a
+        later run knows them as its own even if this process is killed before they are finished.
 
         Raises:
             OutputError: it cannot be written.
         """
-        self.entries |= {entry.file: entry for entry in entries}
-        pending = tuple(file for file in self._files if file not in self.entries)
-        manifest = Manifest(self.finished, (*pending, *self._left), self._earlier)
+        self._entries |= {entry.file: entry for entry in finished}
+        pending = tuple(file for file in self._files if file not in self._entries)
+        manifest = Manifest(self.finished, (*pending, *self._earlier_pending), self._earlier)
         write_manifest(self._folder, manifest)
 
 
-def arrange(
-    plan: CheckedVariants,
+def assign_files(
+    checked: CheckedVariants,
     weights: Mapping[str, Mapping[str, str]],
     manifest: Manifest,
     version: str,
 ) -> list[Slot]:
-    """Gives every variant its file; a finished one keeps the file it has.
+    """Gives every variant its file; a finished variant keeps its own.
 
     Raises:
-        OutputError: a file of that name is there and none of ours.
+        OutputError: a file of that name exists that soundstage did not make.
     """
-    destination = plan.order.destination
-    described = [_described(plan, weights, variant, version) for variant in plan.variants]
-    there = {} if destination.again else _finished(destination.folder, manifest)
-    # Two rows may ask for the same: each has a file of its own.
-    kept = [there[asked].pop() if there.get(asked) else None for _, asked in described]
+    files = checked.request.files
+    described = [_describe(checked, weights, variant, version) for variant in checked.variants]
+    finished = {} if files.again else _finished(files.folder, manifest)
+    # Two rows may be equal: each has a file of its own.
+    kept = [finished[digest].pop() if finished.get(digest) else None for _, digest in described]
     taken = {entry.file for entry in kept if entry is not None}
     slots = []
-    for index, variant in enumerate(plan.variants):
-        (made, request), entry = described[index], kept[index]
+    for index, variant in enumerate(checked.variants):
+        (provenance, digest), entry = described[index], kept[index]
         if entry is None:
-            file = _free(_name(plan, index + 1, variant, made), taken)
+            file = _free_name(_name(checked, index + 1, variant, provenance), taken)
             taken.add(file)
         else:
             file, entry = entry.file, replace(entry, name=variant.name)
-        slots.append(Slot(variant, made, request, file, entry))
-    _refuse_foreign(destination.folder, manifest, [slot.file for slot in slots])
+        slots.append(Slot(variant, provenance, digest, file, entry))
+    _refuse_foreign(files.folder, manifest, [slot.file for slot in slots])
     return slots
 
 
-def _described(
-    plan: CheckedVariants, weights: Mapping[str, Mapping[str, str]], variant: Variant, version: str
+def _describe(
+    checked: CheckedVariants,
+    weights: Mapping[str, Mapping[str, str]],
+    variant: Variant,
+    version: str,
 ) -> tuple[Provenance, str]:
-    made = describe(plan.graph, weights, variant.row, variant.prompts, plan.chunks, version)
-    digest = hashlib.sha256(made.to_json().encode())
-    digest.update(json.dumps([plan.total_samples, plan.order.destination.suffix]).encode())
+    """Returns a variant's tags, and the digest of everything that determines its file."""
+    provenance = describe(
+        checked.graph, weights, variant.row, variant.prompts, checked.chunks, version
+    )
+    digest = hashlib.sha256(provenance.to_json().encode())
+    digest.update(json.dumps([checked.total_samples, checked.request.files.suffix]).encode())
     for name, value in variant.row.items():
         digest.update(f"\n{name} ".encode())
-        plain = np.ascontiguousarray(value)
-        digest.update(repr(value).encode() if plain.dtype.kind == "U" else plain.tobytes())
-    return made, digest.hexdigest()
+        array = np.ascontiguousarray(value)
+        digest.update(repr(value).encode() if array.dtype.kind == "U" else array.tobytes())
+    return provenance, digest.hexdigest()
 
 
 def _finished(folder: Path, manifest: Manifest) -> dict[str, list[ManifestEntry]]:
-    """By request, what is there, whole, and as it was when it was made; the first one last."""
-    found: dict[str, list[ManifestEntry]] = {}
+    """Returns the entries whose files are unchanged, by request digest; the first one last."""
+    finished: dict[str, list[ManifestEntry]] = {}
     for entry in reversed(manifest.entries):
         path = folder / entry.file
         if path.is_file() and file_sha256(path) == entry.sha256:
-            found.setdefault(entry.request, []).append(entry)
-    return found
+            finished.setdefault(entry.request, []).append(entry)
+    return finished
 
 
-def _name(plan: CheckedVariants, index: int, variant: Variant, made: Provenance) -> str:
-    width = max(2, len(str(len(plan.variants))))
-    words = variant.name or " ".join(str(prompt) for prompt in made.prompts)
-    seed = f"-seed{made.seeds[0]}" if made.seeds else ""
-    return f"{index:0{width}}-{slug(words)}{seed}{plan.order.destination.suffix}"
+def _name(checked: CheckedVariants, index: int, variant: Variant, provenance: Provenance) -> str:
+    digits = max(2, len(str(len(checked.variants))))
+    words = slug(variant.name or " ".join(str(prompt) for prompt in provenance.prompts))
+    seed = f"-seed{provenance.seeds[0]}" if provenance.seeds else ""
+    return f"{index:0{digits}}-{words or 'variant'}{seed}{checked.request.files.suffix}"
 
 
-def slug(text: str) -> str:
-    """Letters and digits of any script, joined by hyphens, short enough for every file system."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    words = "".join(c if c.isalnum() else " " for c in folded).split()
-    name = ""
-    for word in words:
-        longer = f"{name}-{word}" if name else word[:_LONGEST_SLUG]
-        if len(longer) > _LONGEST_SLUG:
-            break
-        name = longer
-    return name or "variant"
-
-
-def _free(name: str, taken: Collection[str]) -> str:
-    """The name, or if a kept file has it, the name with a number."""
+def _free_name(name: str, taken: Collection[str]) -> str:
+    """Returns the name, or if a kept file has it, the name with a number."""
     stem, suffix = Path(name).stem, Path(name).suffix
     candidates = (f"{stem}-{number}{suffix}" for number in range(2, len(taken) + 3))
     return next(name for name in (name, *candidates) if name not in taken)
@@ -168,13 +160,13 @@ def _refuse_foreign(folder: Path, manifest: Manifest, files: Sequence[str]) -> N
         ours = _is_page(path) if file == PAGE else manifest.owns(file)
         if not ours and os.path.lexists(path):
             raise OutputError(
-                f"{path}: is there and was not made by variants; move it away, or choose another "
-                "folder"
+                f"{path}: exists and was not made by `soundstage variants`; move it away, or "
+                "choose another folder with --output-dir"
             )
 
 
 def _is_page(path: Path) -> bool:
-    """Whether a file says of itself that it is a page of ours."""
+    """Whether a file is a page that soundstage wrote."""
     if not path.is_file():
         return False
     with path.open("rb") as stream:

@@ -1,4 +1,4 @@
-"""The manifest of a folder of variants: what each file is, and what made it."""
+"""The manifest of a folder of variants: the facts and the provenance of each file."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ class ManifestEntry:
     """One finished variant.
 
     Attributes:
-        file: its name within the folder.
-        name: what a person calls it; "" = nothing.
+        file: the file's name within the folder.
+        name: the variant's name in its list; "" = none.
         prompts: as in the file's tags.
         seed: None when the pipeline takes none.
-        controls: temperature, top_k, guidance and whatever other numbers the pipeline takes.
+        controls: the values of the pipeline's scalar controls but the seed, by name.
         weights: by stage name; only stages that have weights.
         pipeline: the pipeline's name.
-        graph: hex digest of what the graph computes.
+        graph: hex digest of the graph.
         version: soundstage's version.
-        random_weights: some stage's weights are random, so this is noise and not music.
+        random_weights: whether a stage's weights are random, so that the file is noise.
         seconds: duration.
         peak_dbfs: level of the largest sample; None for digital silence.
         rms_dbfs: root mean square over all channels; None for digital silence.
@@ -60,7 +60,7 @@ class ManifestEntry:
         cls,
         file: str,
         name: str,
-        made: Provenance,
+        provenance: Provenance,
         request: str,
         *,
         seconds: float,
@@ -69,18 +69,18 @@ class ManifestEntry:
         clipped_samples: int,
         sha256: str,
     ) -> ManifestEntry:
-        """Puts together what made a file and what was measured of it."""
+        """Joins a file's provenance and its measurements."""
         return cls(
             file=file,
             name=name,
-            prompts=made.prompts,
-            seed=made.seeds[0] if made.seeds else None,
-            controls=made.controls,
-            weights=made.weights,
-            pipeline=made.pipeline,
-            graph=made.graph_hash,
-            version=made.version,
-            random_weights=made.random_weights,
+            prompts=provenance.prompts,
+            seed=provenance.seeds[0] if provenance.seeds else None,
+            controls=provenance.controls,
+            weights=provenance.weights,
+            pipeline=provenance.pipeline,
+            graph=provenance.graph_hash,
+            version=provenance.version,
+            random_weights=provenance.random_weights,
             seconds=seconds,
             peak_dbfs=peak_dbfs,
             rms_dbfs=rms_dbfs,
@@ -92,12 +92,12 @@ class ManifestEntry:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a folder holds.
+    """The files of a folder.
 
     Attributes:
-        variants: what the last run asked for and is finished, in its order.
-        pending: names of files that the last run has still to make; each may or may not be there.
-        earlier: what runs before it have made and it did not ask for.
+        variants: the finished variants of the last run, in its order.
+        pending: names of files that the last run has not finished; each may or may not exist.
+        earlier: finished variants of earlier runs that are not among those of the last one.
     """
 
     variants: tuple[ManifestEntry, ...] = ()
@@ -106,19 +106,19 @@ class Manifest:
 
     @property
     def entries(self) -> tuple[ManifestEntry, ...]:
-        """Everything that is finished."""
+        """All finished variants."""
         return (*self.variants, *self.earlier)
 
     def owns(self, file: str) -> bool:
-        """Whether a file of that name is one of ours."""
+        """Whether a run made, or was to make, a file of that name."""
         return file in self.pending or any(entry.file == file for entry in self.entries)
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Reads a folder's manifest; an empty one if there is none.
+    """Reads a folder's manifest; returns an empty one if the folder has none.
 
     Raises:
-        InputError: the file is something else, damaged or of a newer schema.
+        InputError: the file is not a manifest, is damaged, or has another schema.
     """
     from pydantic import TypeAdapter, ValidationError
 
@@ -138,7 +138,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Writes it; whole or not at all.
+    """Writes a folder's manifest, whole or not at all.
 
     Raises:
         OutputError: it cannot be written.
@@ -151,6 +151,6 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 def _foreign(path: Path) -> InputError:
     return InputError(
-        f"{path}: is no manifest that this version of soundstage wrote; move it away, or choose "
-        "another folder"
+        f"{path}: is not a manifest that this version of soundstage wrote; move it away, or choose "
+        "another folder with --output-dir"
     )

@@ -1,4 +1,4 @@
-"""Seeds as a command line writes them: "7", "0-7" or "1,4,10-19"."""
+"""Parses the seeds of a command line: "7", "0-7" or "1,4,10-19"."""
 
 import re
 
@@ -8,14 +8,14 @@ _RANGE = re.compile(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", re.ASCII)
 
 
 def parse_seeds(argument: str, most: int) -> tuple[int, ...]:
-    """Reads seeds and ranges of seeds, both ends included, in the order given.
+    """Parses seeds and ranges of seeds, both ends included; returns them in the order given.
 
     Args:
-        argument: as a person writes it.
-        most: how many there may be.
+        argument: numbers and ranges, separated by commas.
+        most: the largest number of seeds.
 
     Raises:
-        InputError: it is not written so, names a seed twice, or there are too many.
+        InputError: the argument has another form, names a seed twice, or names more than `most`.
     """
     seeds: dict[int, None] = {}
     for part in argument.split(","):
@@ -24,14 +24,14 @@ def parse_seeds(argument: str, most: int) -> tuple[int, ...]:
             raise InputError(f"seeds {argument!r}: more than {most}; make them in several folders")
         for seed in range(first, last + 1):
             if seed in seeds:
-                raise InputError(f"seeds {argument!r}: {seed} is there twice")
+                raise InputError(f"seeds {argument!r}: {seed} is given twice")
             seeds[seed] = None
     return tuple(seeds)
 
 
 def _ends(argument: str, part: str) -> tuple[int, int]:
     match = _RANGE.fullmatch(part)
-    # More digits than any seed has: Python refuses to read thousands of them.
+    # No seed has so many digits, and Python refuses to convert thousands of them.
     if match is None or len(part) > 50:
         raise InputError(f"seeds {argument[:60]!r}: write numbers and ranges, like 7 or 0-3,8")
     first = int(match[1])

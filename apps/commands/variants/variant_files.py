@@ -1,37 +1,39 @@
-"""Files that list variants, TOML or CSV, as tables of what their rows say."""
+"""Reads files that list variants, TOML or CSV, as one table of keys and values for each row."""
 
 import csv
 import io
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from soundstage.errors import InputError
+from soundstage.graph.control import read_number
 from soundstage.graph.problem import Problem, suggest
 
-NUMBERS: Mapping[str, type[int] | type[float]] = {
-    "seed": int,
-    "temperature": float,
-    "top_k": int,
-    "guidance": float,
-}
 LISTS = ("prompts", "audio")
-COLUMNS = ("name", *LISTS, *NUMBERS)
-BETWEEN = "|"  # parts the prompts in one cell of a CSV file
+# The columns of every list; beside them, each scalar control of the pipeline is one.
+WORDS = ("name", *LISTS)
+BETWEEN = "|"  # separates the prompts in one cell of a CSV file
 
 Table: TypeAlias = Mapping[str, Any]
 
 
-def read_tables(path: Path) -> tuple[list[tuple[str, Table]], list[Problem]]:
+def read_tables(
+    path: Path, numbers: Collection[str]
+) -> tuple[list[tuple[str, Table]], list[Problem]]:
     """Reads a .toml file of `[[variant]]` tables, or a .csv file with a line of column names.
 
+    Args:
+        path: the file.
+        numbers: the columns that hold numbers: names of scalar controls.
+
     Returns:
-        Where each row is and what it says, as it is written but for a CSV file's numbers and
-        lists; and the columns that there are not.
+        The rows, each as its file and position and its table; and the problems of the file, such
+        as unknown columns. Values are as written; cells of a CSV file become numbers and lists.
 
     Raises:
-        InputError: the file cannot be read, is of another kind, or holds no row.
+        InputError: the file cannot be read, is neither TOML nor CSV, or holds no row.
     """
     suffix = path.suffix.lower()
     if suffix not in (".toml", ".csv"):
@@ -39,9 +41,9 @@ def read_tables(path: Path) -> tuple[list[tuple[str, Table]], list[Problem]]:
     try:
         text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        said = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise InputError(f"{path}: cannot be read: {said}") from error
-    tables, problems = _toml(path, text) if suffix == ".toml" else _csv(path, text)
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise InputError(f"{path}: cannot be read: {reason}") from error
+    tables, problems = _toml(path, text) if suffix == ".toml" else _csv(path, text, numbers)
     if not tables and not problems:
         raise InputError(f"{path}: holds no variant")
     return tables, problems
@@ -64,18 +66,20 @@ def _toml(path: Path, text: str) -> tuple[list[tuple[str, Table]], list[Problem]
     ], problems
 
 
-def _csv(path: Path, text: str) -> tuple[list[tuple[str, Table]], list[Problem]]:
+def _csv(
+    path: Path, text: str, numbers: Collection[str]
+) -> tuple[list[tuple[str, Table]], list[Problem]]:
     lines = list(_lines(path, text))
     if not lines:
         return [], []
-    columns = [name.strip() for name in lines[0][1]]
+    columns, known = [name.strip() for name in lines[0][1]], (*WORDS, *numbers)
     problems = [
-        Problem(f"{path}: column {name!r}", "unknown column", suggest(name, COLUMNS))
+        Problem(f"{path}: column {name!r}", "unknown column", suggest(name, known))
         for name in columns
-        if name not in COLUMNS
+        if name not in known
     ]
     problems += [
-        Problem(f"{path}: column {name!r}", "is there twice", "keep one")
+        Problem(f"{path}: column {name!r}", "is given twice", "keep one")
         for name in dict.fromkeys(columns)
         if columns.count(name) > 1
     ]
@@ -83,15 +87,15 @@ def _csv(path: Path, text: str) -> tuple[list[tuple[str, Table]], list[Problem]]
     for number, cells in lines[1:]:
         where = f"{path}: line {number}"
         if len(cells) > len(columns):
-            said = f"{len(cells)} cells under {len(columns)} columns"
-            problems.append(Problem(where, said, 'put text with a comma between "quotes"'))
+            counts = f"{len(cells)} cells under {len(columns)} columns"
+            problems.append(Problem(where, counts, 'put text with a comma between "quotes"'))
         else:
-            tables.append((where, _table(columns, cells)))
+            tables.append((where, _table(columns, cells, numbers)))
     return tables, problems
 
 
 def _lines(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
-    """The lines that say anything, each with its number."""
+    """Returns the lines that are not empty, each with its number."""
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         for cells in reader:
@@ -101,23 +105,15 @@ def _lines(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
         raise InputError(f"{path}: line {reader.line_num}: {error}") from error
 
 
-def _table(columns: Sequence[str], cells: Sequence[str]) -> Table:
-    """One line; an empty cell says nothing."""
-    said = {name: cell.strip() for name, cell in zip(columns, cells, strict=False) if cell.strip()}
+def _table(columns: Sequence[str], cells: Sequence[str], numbers: Collection[str]) -> Table:
+    """Returns the values of one line by column; an empty cell has none."""
+    texts = {name: cell.strip() for name, cell in zip(columns, cells, strict=False) if cell.strip()}
     table: dict[str, Any] = {}
-    for name, text in said.items():
+    for name, text in texts.items():
         if name in LISTS:
             table[name] = [part.strip() for part in text.split(BETWEEN)]
-        elif name in NUMBERS:
-            table[name] = _number(text, NUMBERS[name])
-        elif name in COLUMNS:
+        elif name in WORDS:
             table[name] = text
+        elif name in numbers:
+            table[name] = read_number(text)
     return table
-
-
-def _number(text: str, kind: type[int] | type[float]) -> int | float | str:
-    """The number a cell holds; what is none stays text, to be refused with its row."""
-    try:
-        return kind(text)
-    except ValueError:
-        return text

@@ -1,19 +1,20 @@
-"""A list of variants: what each row asks for, or everything that is wrong with it."""
+"""Reads lists of variants: prompts and controls of each row, or all problems of a list."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from soundstage.apps.commands.variants.variant_files import (
-    COLUMNS,
     LISTS,
-    NUMBERS,
+    WORDS,
     Table,
     read_tables,
 )
 from soundstage.errors import InputError
+from soundstage.graph.control import ControlError, to_row
 from soundstage.graph.problem import Problem, suggest
+from soundstage.graph.scalar import Scalar
 from soundstage.runners.sessions.prompts import Audio, Text, parse_audio, parse_text
 
 LONGEST_NAME = 80
@@ -21,13 +22,13 @@ LONGEST_NAME = 80
 
 @dataclass(frozen=True)
 class VariantRow:
-    """What one row of a list asks for.
+    """One row of a list.
 
     Attributes:
-        where: the row, for messages.
-        name: what a person calls it; "" = nothing.
+        where: the row's file and position, for error messages.
+        name: the variant's name; "" = none.
         prompts: texts, then audio files; empty = the pipeline's default.
-        controls: seed, temperature, top_k and guidance, as far as the row names them.
+        controls: the scalar controls that the row sets; the seed is one of them.
     """
 
     where: str
@@ -37,61 +38,66 @@ class VariantRow:
 
 
 class BadList(InputError):
-    """A list that cannot be used; `problems` says everything that is wrong with it."""
+    """A list that cannot be used; `problems` holds all of its problems."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("; ".join(map(str, self.problems)))
 
 
-def read_list(path: Path) -> tuple[list[VariantRow], list[Problem]]:
-    """Reads a list as `apps.commands.variants.variant_files.read_tables` describes it.
+def read_list(path: Path, numbers: Mapping[str, Scalar]) -> tuple[list[VariantRow], list[Problem]]:
+    """Reads a list in a format of `apps.commands.variants.variant_files.read_tables`.
 
-    Audio files without a folder are looked for beside the list.
+    Relative paths of audio files start at the list's folder.
+
+    Args:
+        path: the file.
+        numbers: the pipeline's scalar controls, by name.
 
     Returns:
-        The rows that can be understood, and what is wrong with the others.
+        The valid rows, and the problems of the others.
 
     Raises:
         InputError: the file cannot be read at all.
     """
-    tables, problems = read_tables(path)
+    tables, problems = read_tables(path, numbers)
     rows = []
     for where, table in tables:
-        faults = list(_faults(where, table))
-        problems += faults
-        if not faults:
-            rows.append(_row(where, table, path.parent))
+        row_problems = list(_row_problems(where, table, numbers))
+        problems += row_problems
+        if not row_problems:
+            rows.append(_row(where, table, path.parent, numbers))
     return rows, problems
 
 
-def _faults(where: str, table: Table) -> Iterator[Problem]:
+def _row_problems(where: str, table: Table, numbers: Mapping[str, Scalar]) -> Iterator[Problem]:
     for key, value in table.items():
-        if key not in COLUMNS:
-            yield Problem(f"{where}: {key}", "unknown key", suggest(key, COLUMNS))
-        elif key in LISTS:
-            for fault in _list_faults(key, value):
-                yield Problem(f"{where}: {key}", fault)
+        if key in LISTS:
+            texts = list(_list_problems(key, value))
+        elif key == "name":
+            texts = list(_name_problems(value))
+        elif key in numbers:
+            texts = list(_number_problems(key, value, numbers[key]))
         else:
-            fault = _name_fault(value) if key == "name" else _number_fault(key, value)
-            if fault:
-                yield Problem(f"{where}: {key}", fault)
+            yield Problem(f"{where}: {key}", "unknown key", suggest(key, (*WORDS, *numbers)))
+            continue
+        for text in texts:
+            yield Problem(f"{where}: {key}", text)
 
 
-def _name_fault(value: Any) -> str:
-    if isinstance(value, str) and 0 < len(value) <= LONGEST_NAME and value.isprintable():
-        return ""
-    return f"expected a line of 1 to {LONGEST_NAME} characters, got {value!r}"
+def _name_problems(value: Any) -> Iterator[str]:
+    if not (isinstance(value, str) and 0 < len(value) <= LONGEST_NAME and value.isprintable()):
+        yield f"expected a line of 1 to {LONGEST_NAME} characters, got {value!r}"
 
 
-def _number_fault(key: str, value: Any) -> str:
-    whole = NUMBERS[key] is int
-    if isinstance(value, int if whole else int | float) and not isinstance(value, bool):
-        return ""
-    return f"expected a {'whole ' if whole else ''}number, got {value!r}"
+def _number_problems(key: str, value: Any, scalar: Scalar) -> Iterator[str]:
+    try:
+        to_row(key, value, scalar.port, {})
+    except ControlError as error:
+        yield str(error).removeprefix(f"{key}: ")
 
 
-def _list_faults(key: str, value: Any) -> Iterator[str]:
+def _list_problems(key: str, value: Any) -> Iterator[str]:
     items = value if isinstance(value, list) else [value]
     if not items:
         yield "expected at least one; leave the key out for the pipeline's default"
@@ -102,11 +108,15 @@ def _list_faults(key: str, value: Any) -> Iterator[str]:
             continue
         if not (known and isinstance(item.get(inner), str)):
             yield f'expected "{inner.upper()}:WEIGHT" or {{ {inner}, weight }}, got {item!r}'
-        elif _number_fault("temperature", item.get("weight", 1.0)):
+        elif not _is_number(item.get("weight", 1.0)):
             yield f"expected a number as weight, got {item['weight']!r}"
 
 
-def _row(where: str, table: Table, folder: Path) -> VariantRow:
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _row(where: str, table: Table, folder: Path, numbers: Collection[str]) -> VariantRow:
     audio = _prompts(table.get("audio", []), parse_audio, lambda t: Audio(t["file"], _weight(t)))
     return VariantRow(
         where,
@@ -115,7 +125,7 @@ def _row(where: str, table: Table, folder: Path) -> VariantRow:
             *_prompts(table.get("prompts", []), parse_text, lambda t: Text(t["text"], _weight(t))),
             *(Audio(folder / prompt.path, prompt.weight) for prompt in audio),
         ),
-        {key: table[key] for key in NUMBERS if key in table},
+        {key: table[key] for key in numbers if key in table},
     )
 
 

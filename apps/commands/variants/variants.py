@@ -1,4 +1,4 @@
-"""`soundstage variants`: its options, and nothing else."""
+"""The command `soundstage variants` and its options."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -8,10 +8,11 @@ import typer
 from soundstage.apps.commands.exit_codes import errors_as_lines
 from soundstage.apps.commands.options import (
     MUSIC_PANEL,
+    NO_CONTROLS,
     OUTPUT_PANEL,
     Allow,
+    Controls,
     Debug,
-    Guidance,
     Pipeline,
     Place,
     Preset,
@@ -19,11 +20,9 @@ from soundstage.apps.commands.options import (
     RayAddress,
     Runner,
     Set,
-    Temperature,
-    TopK,
     Trace,
     Window,
-    given,
+    takes_controls,
 )
 from soundstage.apps.commands.pipeline_choice import choose
 from soundstage.runners.choice import RunnerChoice
@@ -39,7 +38,7 @@ Prompt = Annotated[
     typer.Option(
         "--prompt",
         metavar="TEXT",
-        help="What a variant should sound like. May be repeated: each is made with every seed. "
+        help="The text prompt of a variant. May be repeated: every prompt is made with every seed. "
         "Blends and audio prompts need a --list.",
         rich_help_panel=MUSIC_PANEL,
     ),
@@ -49,8 +48,8 @@ List = Annotated[
     typer.Option(
         "--list",
         metavar="FILE",
-        help="A .toml or .csv file with a variant a row: name, prompts, audio, seed, "
-        "temperature, top_k, guidance.",
+        help="A .toml or .csv file with a variant a row: name, prompts, audio, and any control of "
+        "the pipeline that is one number, such as seed.",
         rich_help_panel=MUSIC_PANEL,
     ),
 ]
@@ -58,7 +57,8 @@ Seeds = Annotated[
     str | None,
     typer.Option(
         metavar="SEEDS",
-        help="Such as 7, 0-7 or 1,4,10-19. Rows of a list that name a seed keep it.",
+        help="Seeds, each 0 or more, such as 7, 0-7 or 1,4,10-19: every prompt and every row is "
+        "made with each. Rows of a list with a seed of their own keep it.",
         show_default="the pipeline's",
         rich_help_panel=MUSIC_PANEL,
     ),
@@ -67,7 +67,7 @@ Duration = Annotated[
     float,
     typer.Option(
         metavar="SECONDS",
-        help="Of each variant: above 0, at most 24 hours; kept to the sample.",
+        help="Length of each variant: above 0, at most 86400 (24 hours); exact to the sample.",
         rich_help_panel=MUSIC_PANEL,
     ),
 ]
@@ -75,7 +75,8 @@ Batch = Annotated[
     int,
     typer.Option(
         metavar="N",
-        help="Make at most so many together; more is faster and takes more memory.",
+        help="Make at most N variants together, at least 1. A larger batch is faster and takes "
+        "more memory.",
         rich_help_panel=MUSIC_PANEL,
     ),
 ]
@@ -85,32 +86,32 @@ OutputDir = Annotated[
         "--output-dir",
         "-o",
         metavar="FOLDER",
-        help="Where the files go, with index.html to listen to them; made if it is missing.",
+        help="The folder for the files and for index.html, the page that plays them; made if it is "
+        "missing.",
         rich_help_panel=OUTPUT_PANEL,
     ),
 ]
 Format = Annotated[
     Literal["wav", "flac", "ogg", "mp3"],
-    typer.Option("--format", help="Of the audio files.", rich_help_panel=OUTPUT_PANEL),
+    typer.Option("--format", help="The format of the audio files.", rich_help_panel=OUTPUT_PANEL),
 ]
 Again = Annotated[
     bool,
     typer.Option(
         "--again",
-        help="Make those variants too that are there already.",
+        help="Make the variants again that the folder already holds.",
         rich_help_panel=OUTPUT_PANEL,
     ),
 ]
 
 
+@takes_controls(without=("seed",))
 def variants(
     prompt: Prompt = None,
     list_: List = None,
     seeds: Seeds = None,
     duration: Duration = 10.0,
-    temperature: Temperature = None,
-    top_k: TopK = None,
-    guidance_weight: Guidance = None,
+    controls: Controls = NO_CONTROLS,
     batch: Batch = 8,
     preset: Preset = None,
     pipeline: Pipeline = None,
@@ -129,27 +130,27 @@ def variants(
 ) -> None:
     """Make many pieces at once, to choose from.
 
-    Every prompt with every seed, or every row of a list, becomes a file of its own;
-    `index.html` plays them side by side. What is there already is not made again, so the same
-    command goes on where it was stopped.
+    Every prompt with every seed, or every row of a list, becomes a file of its own. The page
+    `index.html` plays them side by side. Variants that the folder already holds are not made
+    again, so the same command continues a run that was stopped.
     """
     with errors_as_lines(debug):
         # late, as JAX and Arrow come with it
         from soundstage.apps.commands.variants.variants_request import (
             VariantFiles,
+            VariantSelection,
             VariantsRequest,
-            Wanted,
         )
         from soundstage.apps.commands.variants.variation import make_variants
         from soundstage.progress import open_progress
 
-        order = VariantsRequest(
-            Wanted.read(prompt, seeds, list_),
+        request = VariantsRequest(
+            VariantSelection.parse(prompt, seeds, list_),
             VariantFiles(output_dir, f".{format_}", again, trace),
             duration_s=duration,
-            controls=given(None, temperature, top_k, guidance_weight),
+            controls=controls,
             choice=choose(None, preset, pipeline, set_, place, allow),
             batch=batch,
             runner=RunnerChoice(runner, ray_address, window),
         )
-        make_variants(order, open_progress(quiet))
+        make_variants(request, open_progress(quiet))

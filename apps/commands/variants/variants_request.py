@@ -1,4 +1,4 @@
-"""What `soundstage variants` is asked for, checked as far as that goes without weights."""
+"""The request of `soundstage variants`, and its checks before weights are loaded."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from soundstage.apps.commands.generate.request import refuse_bytes, refuse_duration, total_samples
+from soundstage.apps.commands.music_choice import (
+    check_audio_output,
+    check_duration,
+    prompt_controls,
+    total_samples,
+)
 from soundstage.apps.commands.pipeline_choice import PipelineChoice
 from soundstage.apps.commands.variants.seeds import parse_seeds
 from soundstage.apps.commands.variants.variant_list import BadList, VariantRow, read_list
@@ -15,17 +20,18 @@ from soundstage.audio.writer import EXTENSIONS
 from soundstage.errors import InputError, OutputError, UsageError
 from soundstage.graph.control import ControlError
 from soundstage.graph.plan import Graph
-from soundstage.graph.problem import PipelineError, Problem
+from soundstage.graph.problem import Problem
+from soundstage.graph.scalar import scalars
 from soundstage.runners.choice import RunnerChoice
 from soundstage.runners.sessions.controls import complete
-from soundstage.runners.sessions.prompts import Audio, Text, expand_prompts, parse_text
+from soundstage.runners.sessions.prompts import Audio, Text, parse_text
 
-MOST = 1000
+MOST_VARIANTS = 1000
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """Which variants to make.
+class VariantSelection:
+    """The variants to make: prompts or a list, times seeds.
 
     Attributes:
         prompts: one variant each, times the seeds; empty = the pipeline's default.
@@ -38,25 +44,27 @@ class Wanted:
     rows: Path | None = None
 
     @classmethod
-    def read(cls, prompts: Sequence[str] | None, seeds: str | None, rows: Path | None) -> Wanted:
-        """Reads what a command line says.
+    def parse(
+        cls, prompts: Sequence[str] | None, seeds: str | None, rows: Path | None
+    ) -> VariantSelection:
+        """Parses the arguments of a command line; opens no file.
 
         Raises:
-            InputError: the seeds cannot be read.
+            InputError: the seeds cannot be parsed.
         """
-        read = parse_seeds(seeds, MOST) if seeds is not None else ()
-        return cls(tuple(map(parse_text, prompts or ())), read, rows)
+        parsed = parse_seeds(seeds, MOST_VARIANTS) if seeds is not None else ()
+        return cls(tuple(map(parse_text, prompts or ())), parsed, rows)
 
 
 @dataclass(frozen=True)
 class VariantFiles:
-    """Where the variants go.
+    """The files that a run writes.
 
     Attributes:
-        folder: made if it is missing.
+        folder: holds the audio files, the manifest and the page; made if it is missing.
         suffix: ".wav", ".flac", ".ogg" or ".mp3".
-        again: make those too that are there already.
-        timeline: where to write the timeline of the stages.
+        again: whether to make finished variants again.
+        timeline: the timeline of the stages to write; None = none.
     """
 
     folder: Path
@@ -67,20 +75,20 @@ class VariantFiles:
 
 @dataclass(frozen=True)
 class VariantsRequest:
-    """What to make, and where to put it.
+    """The variants to make and the files to write.
 
     Attributes:
-        wanted: which variants.
-        destination: where they go.
-        duration_s: seconds of audio of each.
-        controls: the controls of every variant that has none of its own, by name.
+        selection: the variants.
+        files: their files.
+        duration_s: seconds of audio of each; above 0, at most 24 hours.
+        controls: controls of every variant whose row does not set them, by name.
         choice: the pipeline.
-        batch: how many variants are made together, at most.
-        runner: what runs the stages.
+        batch: variants made together, at most.
+        runner: the runner of the stages.
     """
 
-    wanted: Wanted
-    destination: VariantFiles
+    selection: VariantSelection
+    files: VariantFiles
     duration_s: float
     controls: Mapping[str, Any] = field(default_factory=dict)
     choice: PipelineChoice = field(default_factory=PipelineChoice)
@@ -93,9 +101,9 @@ class Variant:
     """One piece of music to make.
 
     Attributes:
-        name: what a person calls it; "" = nothing.
-        prompts: as they were asked for; empty = the pipeline's default.
-        changes: the controls asked for, prompts taken apart into theirs.
+        name: its name in the list; "" = none.
+        prompts: texts and audio files; empty = the pipeline's default.
+        changes: controls of the request, with the prompts as the controls they stand for.
         row: every control's value.
     """
 
@@ -107,101 +115,102 @@ class Variant:
 
 @dataclass(frozen=True)
 class CheckedVariants:
-    """An order that can be carried out, unless weights or a stage object.
+    """A request that passed every check that needs no weights.
 
     Attributes:
-        order: what was asked for.
-        graph: what will run.
-        variants: what to make, in order.
+        request: the request itself.
+        graph: the graph that makes the music.
+        variants: the variants, in the order of the request.
         total_samples: samples per channel of each.
     """
 
-    order: VariantsRequest
+    request: VariantsRequest
     graph: Graph
     variants: tuple[Variant, ...]
     total_samples: int
 
     @property
     def seconds(self) -> float:
-        """How long each will be, a whole number of samples."""
+        """Duration of each variant, a whole number of samples."""
         return self.total_samples / self.graph.format.sample_rate_hz
 
     @property
     def chunks(self) -> int:
-        """How many chunks that takes; the last one may be cut."""
+        """Chunks to make; the file may end within the last one."""
         return -(-self.total_samples // self.graph.format.dims["sample"])
 
 
-def plan(order: VariantsRequest) -> CheckedVariants:
-    """Checks an order; loads no weights and touches no file.
+def check_variants(request: VariantsRequest) -> CheckedVariants:
+    """Checks a request; loads no weights and touches no file.
 
     Raises:
         UsageError: options contradict each other.
         InputError: a prompt, a control or the duration cannot be used; `ControlError` likewise.
-        BadList: something in the list is wrong.
+        BadList: the list has problems.
         PipelineError: the pipeline cannot run.
-        OutputError: no such format, or the folder is none.
+        OutputError: the audio format is unknown, or the folder is a file.
     """
-    refuse_duration(order.duration_s)
-    _refuse_options(order)
-    rows, problems = _rows(order)
-    graph = order.choice.load()
-    if "audio" not in graph.outputs:
-        cure = 'add audio = "stage.port"'
-        raise PipelineError([Problem("outputs", "variants needs an output named audio", cure)])
+    check_duration(request.duration_s)
+    _check_options(request)
+    graph = request.choice.load()
+    check_audio_output(graph)
+    rows, problems = _rows(request, graph)
     variants: list[Variant] = []
-    expanded: dict[tuple[Text | Audio, ...], dict[str, Any]] = {}
+    controls: dict[tuple[Text | Audio, ...], dict[str, Any]] = {}
     for row in rows:
         try:
-            if row.prompts not in expanded:
-                expanded[row.prompts] = _expand(row.prompts, graph)
-            changes = {**row.controls, **expanded[row.prompts]}
-            made = complete(graph, changes, {})
+            if row.prompts not in controls:
+                controls[row.prompts] = prompt_controls(row.prompts, graph)
+            changes = {**row.controls, **controls[row.prompts]}
+            completed = complete(graph, changes, {})
         except (ControlError, InputError) as error:
-            if order.wanted.rows is None:
+            if request.selection.rows is None:
                 raise
             problems.append(Problem(row.where, str(error)))
         else:
-            variants.append(Variant(row.name, row.prompts, changes, made))
+            variants.append(Variant(row.name, row.prompts, changes, completed))
     if problems:
         raise BadList(list(dict.fromkeys(problems)))
-    return CheckedVariants(order, graph, tuple(variants), total_samples(order.duration_s, graph))
+    total = total_samples(request.duration_s, graph)
+    return CheckedVariants(request, graph, tuple(variants), total)
 
 
-def _rows(order: VariantsRequest) -> tuple[Sequence[VariantRow], list[Problem]]:
-    """Every variant as a row, controls filled up; and what is wrong with the list."""
-    wanted = order.wanted
-    rows, problems = ([], []) if wanted.rows is None else read_list(wanted.rows)
-    if wanted.rows is None:
-        rows = [VariantRow("", prompts=(prompt,)) for prompt in wanted.prompts] or [VariantRow("")]
-    seeds = [{"seed": seed} for seed in wanted.seeds] or [{}]
-    made = [
-        replace(row, controls={**order.controls, **seed, **row.controls})
+def _rows(request: VariantsRequest, graph: Graph) -> tuple[Sequence[VariantRow], list[Problem]]:
+    """Returns every variant as a row with the request's controls, and the list's problems."""
+    selection = request.selection
+    problems: list[Problem] = []
+    if selection.rows is not None:
+        rows, problems = read_list(selection.rows, scalars(graph))
+    elif selection.prompts:
+        rows = [VariantRow("", prompts=(prompt,)) for prompt in selection.prompts]
+    else:
+        rows = [VariantRow("")]
+    seeds = [{"seed": seed} for seed in selection.seeds] or [{}]
+    variants = [
+        replace(row, controls={**request.controls, **seed, **row.controls})
         for row in rows
         for seed in (seeds if "seed" not in row.controls else [{}])
     ]
-    if len(made) > MOST:
-        raise InputError(f"{len(made)} variants are more than {MOST}; use several folders")
-    return made, problems
+    if len(variants) > MOST_VARIANTS:
+        raise InputError(
+            f"{len(variants)} variants are more than {MOST_VARIANTS}; use several folders"
+        )
+    return variants, problems
 
 
-def _expand(prompts: Sequence[Text | Audio], graph: Graph) -> dict[str, Any]:
-    for prompt in prompts:
-        refuse_bytes(prompt)
-    return expand_prompts(prompts, graph.format) if prompts else {}
-
-
-def _refuse_options(order: VariantsRequest) -> None:
-    wanted, destination = order.wanted, order.destination
-    if wanted.rows is not None and wanted.prompts:
-        raise UsageError("--list and --prompt both say what to make; put the prompts into the list")
-    for prompt in wanted.prompts:
-        if wanted.prompts.count(prompt) > 1:
-            raise UsageError(f"--prompt {prompt.text[:40]!r} is there twice; vary the seed instead")
-    if destination.suffix not in EXTENSIONS:
+def _check_options(request: VariantsRequest) -> None:
+    selection, files = request.selection, request.files
+    if selection.rows is not None and selection.prompts:
+        raise UsageError("--list and --prompt exclude each other: put the prompts into the list")
+    for prompt in selection.prompts:
+        if selection.prompts.count(prompt) > 1:
+            raise UsageError(
+                f"--prompt {prompt.text[:40]!r} is given twice; vary the seed instead, with --seeds"
+            )
+    if files.suffix not in EXTENSIONS:
         known = ", ".join(EXTENSIONS)
-        raise OutputError(f"{destination.suffix!r} is no audio format; choose one of {known}")
-    if order.batch < 1:
-        raise UsageError(f"--batch {order.batch}: must be at least 1")
-    if destination.folder.exists() and not destination.folder.is_dir():
-        raise OutputError(f"{destination.folder}: is a file; give a folder")
+        raise OutputError(f"{files.suffix!r} is not an audio format; choose one of {known}")
+    if request.batch < 1:
+        raise UsageError(f"--batch {request.batch}: must be at least 1")
+    if files.folder.exists() and not files.folder.is_dir():
+        raise OutputError(f"{files.folder}: is a file; give another --output-dir")

@@ -14,7 +14,7 @@ from starlette.websockets import WebSocket
 
 from soundstage.apps.server.connection import ServerContext
 from soundstage.apps.server.protocols.frames import samples_bytes
-from soundstage.apps.server.protocols.json_controls import is_number
+from soundstage.apps.server.protocols.json_controls import number_of
 from soundstage.apps.server.protocols.protocol_session import (
     INTERNAL_ERROR,
     ProtocolSession,
@@ -22,6 +22,7 @@ from soundstage.apps.server.protocols.protocol_session import (
 )
 from soundstage.apps.server.protocols.websocket import Refused, Socket, read_object
 from soundstage.apps.server.styles import PromptStyles
+from soundstage.graph.scalar import scalars
 from soundstage.runners.engine.chunk import EngineChunk
 from soundstage.runners.engine.refusals import ControlRefused, Full
 
@@ -85,12 +86,11 @@ class DemoSession(ProtocolSession):
         settings = body.get("generation_kwargs") or {}
         if not isinstance(settings, Mapping):
             raise Refused("generation_kwargs is an object", "generation_kwargs")
+        numbers = scalars(self._context.graph)
         for name, control in CONTROLS.items():
             value = settings.get(name)
-            if value is not None and control in self._context.graph.controls:
-                if not is_number(value):
-                    raise Refused(f"{name} is a number", name)
-                changes[control] = round(value) if name == "topk" else float(value)
+            if value is not None and control in numbers:
+                changes[control] = number_of(name, value, numbers[control])
         self.stream.steer(changes)
         self._styled |= style is not None
 

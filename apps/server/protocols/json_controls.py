@@ -12,6 +12,7 @@ import numpy as np
 from soundstage.apps.server.protocols.websocket import Refused
 from soundstage.apps.server.uploads import Upload, Uploads
 from soundstage.graph.format import Format
+from soundstage.graph.scalar import Scalar
 from soundstage.runners.sessions.prompts import PROMPTS
 
 CLIPS, CLIP_WEIGHTS = "clips", "clip_weights"
@@ -42,6 +43,22 @@ def is_number(value: object) -> TypeGuard[int | float]:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     return abs(value) <= sys.float_info.max  # also without inf and nan
+
+
+def number_of(name: str, value: object, scalar: Scalar) -> int | float:
+    """Reads a number from a protocol with its own names and types; rounds it if need be.
+
+    Args:
+        name: the setting's name in the protocol, for the refusal.
+        value: the value from JSON.
+        scalar: the control; the engine checks its range.
+
+    Raises:
+        Refused: the value is not a finite number.
+    """
+    if not is_number(value):
+        raise Refused(f"{name}: expected a number, got {reprlib.repr(value)}", name)
+    return scalar.nearest(value)
 
 
 def _plain(name: str, value: object) -> Any:

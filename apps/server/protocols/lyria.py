@@ -13,13 +13,14 @@ from starlette.websockets import WebSocket
 
 from soundstage.apps.server.connection import CLIENT_ERRORS, ServerContext, reason_of
 from soundstage.apps.server.protocols.frames import samples_bytes
-from soundstage.apps.server.protocols.json_controls import is_number
+from soundstage.apps.server.protocols.json_controls import is_number, number_of
 from soundstage.apps.server.protocols.protocol_session import (
     INTERNAL_ERROR,
     ProtocolSession,
     serve_session,
 )
 from soundstage.apps.server.protocols.websocket import Refused, Socket, read_object
+from soundstage.graph.scalar import scalars
 from soundstage.runners.engine.chunk import EngineChunk
 
 SERVICE = "GenerativeService.BidiGenerateMusic"
@@ -31,7 +32,6 @@ PATHS = tuple(
 )
 # A setting's name in the protocol, and the control that does the same.
 CONTROLS = {"temperature": "temperature", "topK": "top_k", "guidance": "guidance", "seed": "seed"}
-WHOLE = frozenset({"topK", "seed"})
 # How many chunks are made, and sent, ahead of real time.
 AHEAD_CHUNKS = 2
 
@@ -106,18 +106,14 @@ class LyriaSession(ProtocolSession):
     async def _configure(self, settings: object) -> None:
         if not isinstance(settings, Mapping):
             raise Refused("musicGenerationConfig is an object")
-        graph = self._context.graph
+        numbers = scalars(self._context.graph)
+        known = {name: numbers[control] for name, control in CONTROLS.items() if control in numbers}
         # A setting that the message leaves out goes back to its default.
-        changes = {
-            control: graph.controls[control].default
-            for control in CONTROLS.values()
-            if control in graph.controls
-        }
+        changes = {scalar.name: scalar.default for scalar in known.values()}
         kept, ignored = {}, []
         for name, value in settings.items():
-            control = CONTROLS.get(name)
-            if control in changes and control is not None:
-                changes[control] = _number(name, value)
+            if name in known:
+                changes[known[name].name] = number_of(name, value, known[name])
                 kept[name] = value
             elif value is not None:
                 ignored.append(name)
@@ -174,9 +170,3 @@ def prompt_problem(prompt: object) -> str:
     if not is_number(weight):
         return "a weight is a number"
     return "" if weight >= 0 else "a weight below 0 is not supported"
-
-
-def _number(name: str, value: object) -> int | float:
-    if not is_number(value):
-        raise Refused(f"{name} is a number")
-    return round(value) if name in WHOLE else value

@@ -70,7 +70,7 @@ UploadName: TypeAlias = Annotated[
 ]
 
 
-class Message(BaseModel):
+class ProtocolMessage(BaseModel):
     """A JSON object with a type."""
 
     model_config = ConfigDict(frozen=True, strict=True, alias_generator=_wire_name)
@@ -86,7 +86,7 @@ class Message(BaseModel):
 # ---- messages from a client
 
 
-class StartMessage(Message):
+class StartMessage(ProtocolMessage):
     """Asks for a stream, which is paused at first; answered by `started`, `full` or `refused`."""
 
     type: Literal["start"] = "start"
@@ -116,7 +116,7 @@ class StartMessage(Message):
         return name
 
 
-class SteerMessage(Message):
+class SteerMessage(ProtocolMessage):
     """Changes controls from the next chunk that is begun; answered by `steered`."""
 
     type: Literal["steer"] = "steer"
@@ -127,20 +127,20 @@ class SteerMessage(Message):
     )
 
 
-class PrepareMessage(Message):
+class PrepareMessage(ProtocolMessage):
     """Has a change made beforehand, or no longer; answered by `preparing` or `unprepared`."""
 
     type: Literal["prepare"] = "prepare"
     controls: Controls | None = Field(None, description=f"{CONTROLS_FIT}; null prepares nothing")
 
 
-class PlayMessage(Message):
+class PlayMessage(ProtocolMessage):
     """Makes and sends chunks from now on."""
 
     type: Literal["play"] = "play"
 
 
-class PauseMessage(Message):
+class PauseMessage(ProtocolMessage):
     """Begins no further chunk."""
 
     type: Literal["pause"] = "pause"
@@ -151,7 +151,7 @@ class PauseMessage(Message):
     )
 
 
-class ResetMessage(Message):
+class ResetMessage(ProtocolMessage):
     """Starts the music again at chunk 0; answered by `restarted`."""
 
     type: Literal["reset"] = "reset"
@@ -159,13 +159,13 @@ class ResetMessage(Message):
     continue_: UploadName = None
 
 
-class SaveMessage(Message):
+class SaveMessage(ProtocolMessage):
     """Asks for the session behind the last chunk that was sent; answered by `session`."""
 
     type: Literal["save"] = "save"
 
 
-class StopMessage(Message):
+class StopMessage(ProtocolMessage):
     """Ends the stream and frees its slot; answered by `stopped`."""
 
     type: Literal["stop"] = "stop"
@@ -195,7 +195,7 @@ class AudioFormat(BaseModel):
 
 
 class ControlInfo(BaseModel):
-    """A control: its type and unit; its default if it is a single value; its bounds if any."""
+    """A control; a control of one number also has a default, a label and a help text."""
 
     dtype: str
     kind: str
@@ -203,6 +203,10 @@ class ControlInfo(BaseModel):
     default: Number | str | None = None
     minimum: Number | None = None
     maximum: Number | None = None
+    label: str = Field("", description="a short name for people")
+    help: str = Field("", description="a sentence for people")
+    usual: list[Number] | None = Field(None, description="the ends of a slider")
+    step: Number | None = Field(None, description="the step of a slider; absent = any")
 
 
 class CapacityInfo(BaseModel):
@@ -221,7 +225,7 @@ class TakesInfo(BaseModel):
     inject: bool = Field(description="live input, as binary messages")
 
 
-class ServerMessage(Message):
+class ServerMessage(ProtocolMessage):
     """A message from the server."""
 
     def to_json(self) -> dict[str, Any]:

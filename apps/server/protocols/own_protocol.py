@@ -17,7 +17,9 @@ from soundstage.apps.server.protocols.frames import Encoding, chunk_frame, read_
 from soundstage.apps.server.protocols.json_controls import controls_of
 from soundstage.apps.server.protocols.protocol_session import ProtocolSession, serve_session
 from soundstage.apps.server.protocols.websocket import Refused, Socket, read_object
+from soundstage.graph.plan import Graph
 from soundstage.graph.port import Port
+from soundstage.graph.scalar import Scalar, scalars
 from soundstage.runners.engine.chunk import EngineChunk
 from soundstage.runners.engine.refusals import Full
 from soundstage.runners.sessions.injection import silence
@@ -160,10 +162,7 @@ def ready_message(context: ServerContext) -> messages.ReadyMessage:
             sample_rate_hz=format.sample_rate_hz,
             channels=format.channels,
         ),
-        controls={
-            name: _control_info(control.port, control.default)
-            for name, control in graph.controls.items()
-        },
+        controls=_control_infos(graph),
         capacity=messages.CapacityInfo(realtime=engine.capacity.realtime, streams=engine.streams),
         takes=messages.TakesInfo(
             continue_=context.clip_encoder.possible, inject=bool(silence(graph))
@@ -172,11 +171,21 @@ def ready_message(context: ServerContext) -> messages.ReadyMessage:
     )
 
 
-def _control_info(port: Port, default: Any) -> messages.ControlInfo:
+def _control_infos(graph: Graph) -> dict[str, messages.ControlInfo]:
+    numbers = scalars(graph)
+    return {
+        name: _control_info(control.port, control.default, numbers.get(name))
+        for name, control in graph.controls.items()
+    }
+
+
+def _control_info(port: Port, default: Any, scalar: Scalar | None) -> messages.ControlInfo:
     optional: dict[str, Any] = {}
     if not port.shape:
         optional["default"] = getattr(default, "item", lambda: default)()
     for name, bound in (("minimum", port.minimum), ("maximum", port.maximum)):
         if bound is not None:
             optional[name] = bound
+    if scalar is not None:
+        optional |= scalar.described()
     return messages.ControlInfo(dtype=port.dtype, kind=port.kind, unit=port.unit, **optional)

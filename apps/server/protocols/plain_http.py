@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from typing import Any, BinaryIO, cast
 
@@ -17,7 +17,9 @@ from soundstage.apps.server.protocols.websocket import Refused, read_object
 from soundstage.audio.compressed import CompressedEncoder
 from soundstage.audio.wav import WavEncoder
 from soundstage.audio.writer import AudioEncoding
+from soundstage.graph.control import read_number
 from soundstage.graph.format import Format
+from soundstage.graph.scalar import scalars
 from soundstage.runners.engine.refusals import Full, StreamFailed
 from soundstage.runners.engine.stream import EngineStream
 
@@ -31,8 +33,8 @@ STREAMED = (".wav", ".ogg", ".mp3")
 # How many chunks are made ahead of what a client has read.
 AHEAD_CHUNKS = 2
 PROMPT, PROMPTS = "prompt", "prompts"
-NUMBERS = ("temperature", "top_k", "guidance", "seed")
-WHOLE = ("top_k", "seed")
+# Parameters of a query that carry the token.
+TOKENS = ("token", "key")
 
 
 class Spill(io.RawIOBase):
@@ -139,7 +141,7 @@ async def stream_file(context: ServerContext, request: Request) -> Response:
     """`GET /stream.wav`, `.ogg` or `.mp3`: endless music with the controls of the query."""
     suffix = "." + request.path_params["suffix"]
     try:
-        controls = query_controls(request.query_params.multi_items())
+        controls = query_controls(request.query_params.multi_items(), scalars(context.graph))
         stream = await context.engine.join(controls, pace="realtime", buffer_chunks=AHEAD_CHUNKS)
     except (Full, *CLIENT_ERRORS) as error:
         return refusal(error)
@@ -163,29 +165,30 @@ async def _endless(format: Format, stream: EngineStream, suffix: str) -> AsyncIt
         await stream.close()
 
 
-def query_controls(pairs: list[tuple[str, str]]) -> dict[str, Any]:
+def query_controls(pairs: list[tuple[str, str]], numbers: Collection[str]) -> dict[str, Any]:
     """Returns the controls of a query such as `?prompt=jazz&prompt=dub:0.5&seed=3`.
 
+    Args:
+        pairs: names and values of the query.
+        numbers: names of the pipeline's scalar controls; the engine checks their values.
+
     Raises:
-        Refused: a value is not a number, or a name is unknown.
+        Refused: a name is unknown.
     """
     from soundstage.runners.sessions.prompts import parse_text
 
-    found: dict[str, Any] = {}
+    controls: dict[str, Any] = {}
     prompts = []
     for name, text in pairs:
         if name == PROMPT:
             prompt = parse_text(text)
             prompts.append((prompt.text, prompt.weight))
-        elif name in NUMBERS:
-            try:
-                found[name] = int(text) if name in WHOLE else float(text)
-            except ValueError as error:
-                raise Refused(f"{name}={text[:40]}: a number is expected", name) from error
-        elif name not in ("token", "key"):
-            known = ", ".join((PROMPT, *NUMBERS))
+        elif name in numbers:
+            controls[name] = read_number(text)
+        elif name not in TOKENS:
+            known = ", ".join((PROMPT, *numbers))
             raise Refused(f"{name[:40]!r} is unknown here; known: {known}", name)
-    return found | ({PROMPTS: prompts} if prompts else {})
+    return controls | ({PROMPTS: prompts} if prompts else {})
 
 
 def refusal(error: Exception) -> JSONResponse:

@@ -10,19 +10,21 @@ from soundstage.apps.server.protocols import own_protocol, plain_http
 from soundstage.apps.server.protocols.own_messages import (
     CLIENT_MESSAGES,
     SERVER_MESSAGES,
-    Message,
+    ProtocolMessage,
 )
+from soundstage.graph.scalar import Scalar, scalars
 from soundstage.version import version
 
 REFUSED = {"description": "Refused; `error` has the reason."}
 FULL = {"description": "Full, or not warm yet; `retry-after` is when to ask again, in seconds."}
 BYTES = {"schema": {"type": "string", "format": "binary"}}
 AUDIO = dict.fromkeys(plain_http.MIME.values(), BYTES)
-NUMBER, TEXT = {"type": "number"}, {"type": "string"}
+TEXT = {"type": "string"}
 
 
 def openapi(context: ServerContext) -> dict[str, Any]:
     """Returns an OpenAPI 3.1 document of the HTTP paths."""
+    numbers = {name: _number(scalar) for name, scalar in scalars(context.graph).items()}
     body = {
         "type": "object",
         "properties": {
@@ -33,12 +35,13 @@ def openapi(context: ServerContext) -> dict[str, Any]:
                 "type": "string",
                 "description": "The name of an upload that the music goes on from.",
             },
+            **numbers,
         },
         "additionalProperties": True,
     }
     query = [
-        {"name": name, "in": "query", "schema": TEXT if name == "prompt" else NUMBER}
-        for name in (plain_http.PROMPT, *plain_http.NUMBERS)
+        {"name": name, "in": "query", "schema": schema}
+        for name, schema in {plain_http.PROMPT: TEXT, **numbers}.items()
     ]
     paths = {
         "/healthz": {"get": _plain("The process answers.")},
@@ -82,6 +85,20 @@ def asyncapi(context: ServerContext) -> dict[str, Any]:
     }
 
 
+def _number(scalar: Scalar) -> dict[str, Any]:
+    """Returns the JSON schema of a scalar control."""
+    schema: dict[str, Any] = {
+        "type": "integer" if scalar.port.whole else "number",
+        "default": scalar.default,
+        "description": scalar.port.help or scalar.port.kind,
+    }
+    if scalar.port.minimum is not None:
+        schema["minimum"] = scalar.port.minimum
+    if scalar.port.maximum is not None:
+        schema["maximum"] = scalar.port.maximum
+    return schema
+
+
 def _plain(summary: str) -> dict[str, Any]:
     return {"summary": summary, "responses": {"200": {"description": summary}, "400": REFUSED}}
 
@@ -96,7 +113,7 @@ def _audio() -> dict[str, Any]:
     return {"description": "Music.", "content": AUDIO}
 
 
-def _message(model: type[Message], schemas: dict[str, Any]) -> dict[str, Any]:
+def _message(model: type[ProtocolMessage], schemas: dict[str, Any]) -> dict[str, Any]:
     """Describes a message; the schemas of its parts go to `schemas`."""
     payload = model.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas.update(payload.pop("$defs", {}))

@@ -1,1 +1,1 @@
-"""Published models: which there are, fetching, keeping, proving and converting them."""
+"""Published models: the catalogue, and fetching, recording and checking their files."""

@@ -1,4 +1,4 @@
-"""Which published models there are, and which of them a preset needs."""
+"""The catalogue of published models, and the models that each preset needs."""
 
 import tomllib
 from collections.abc import Mapping
@@ -13,13 +13,13 @@ from soundstage.errors import InputError
 
 @dataclass(frozen=True)
 class PublishedFile:
-    """A file as its publisher names it.
+    """A file in a publisher's repository.
 
     Attributes:
         path: in the repository.
-        optional: a repository without it is complete.
-        sha256: hex digits; "" = not known to us.
-        bytes: its size; 0 = not known to us.
+        optional: the model is complete without it.
+        sha256: hex digits; "" = not known to the catalogue.
+        bytes: its size; 0 = not known to the catalogue.
     """
 
     path: str
@@ -29,7 +29,7 @@ class PublishedFile:
 
     @property
     def name(self) -> str:
-        """The last part of its path."""
+        """The last part of the path."""
         return PurePosixPath(self.path).name
 
 
@@ -39,22 +39,22 @@ class PublishedModel:
 
     Attributes:
         name: the bare name that a pipeline's `weights` may hold.
-        what: what it is, for people.
-        repository: where it is published.
-        revision: a branch, tag or commit there.
-        card: the page that describes it.
-        files: what it consists of.
+        description: the model in a few words, for people.
+        repository: "owner/name" on the hub.
+        revision: a branch, tag or commit of the repository.
+        card: the URL of the page that describes the model.
+        files: its files.
     """
 
     name: str
-    what: str
+    description: str
     repository: str
     revision: str
     card: str
     files: tuple[PublishedFile, ...]
 
-    def place(self, file: PublishedFile) -> str:
-        """Where a file lies in the models folder, relative to it."""
+    def local_name(self, file: PublishedFile) -> str:
+        """Returns the path of one of the files, relative to the models folder."""
         if len(self.files) == 1:
             return f"{self.name}{PurePosixPath(file.path).suffix}"
         return f"{self.name}/{file.name}"
@@ -62,12 +62,12 @@ class PublishedModel:
 
 @dataclass(frozen=True)
 class Terms:
-    """What using the models means.
+    """The terms of use of the models.
 
     Attributes:
         weights: the licence of the weights.
-        code: the licence of their makers' code.
-        summary: the usage terms in a line; the model's card has them in full.
+        code: the licence of the publishers' code.
+        summary: the terms in a line; the models' cards have them in full.
     """
 
     weights: str
@@ -77,11 +77,11 @@ class Terms:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Every model that can be fetched.
+    """All models that can be fetched.
 
     Attributes:
         models: by name.
-        terms: of all of them.
+        terms: of all models.
     """
 
     models: Mapping[str, PublishedModel]
@@ -89,7 +89,7 @@ class Catalogue:
 
     @classmethod
     def parse(cls, text: str) -> "Catalogue":
-        """Reads a catalogue, such as `catalogue.toml`."""
+        """Parses the text of a catalogue, such as `catalogue.toml`."""
         tables = tomllib.loads(text)
         models = {
             name: PublishedModel(
@@ -104,7 +104,7 @@ class Catalogue:
 
     @cached_property
     def presets(self) -> dict[str, tuple[str, ...]]:
-        """The models that each preset needs; only presets that need any."""
+        """The models that each preset needs; presets that need none are left out."""
         from soundstage.graph.pipeline_file import read_tables
         from soundstage.presets.preset import preset_names, preset_path
 
@@ -112,33 +112,33 @@ class Catalogue:
         return {name: needed for name, needed in needs.items() if needed}
 
     def needed(self, tables: Mapping[str, Any]) -> tuple[str, ...]:
-        """The names of the models that a pipeline's stages name.
+        """Returns the names of the models that a pipeline's stages name.
 
         Args:
-            tables: the pipeline's file.
+            tables: the parsed pipeline file.
         """
         stages = tables.get("stage", {}).values()
         named = [stage.get("params", {}).get("weights") for stage in stages]
         return tuple(name for name in self.models if name in named)
 
     def find(self, name: str) -> tuple[PublishedModel, ...]:
-        """The models meant by a name: one model's, or a preset's.
+        """Returns the model of a name, or all models that the preset of that name needs.
 
         Raises:
-            InputError: it is neither; lists what there is.
+            InputError: no model and no preset has that name; the message lists both.
         """
         if name in self.models:
             return (self.models[name],)
         if name in self.presets:
             return tuple(self.models[needed] for needed in self.presets[name])
         raise InputError(
-            f"no model called {name!r}: there are {', '.join(self.models)}, and all that a preset "
-            f"needs as {', '.join(self.presets)}"
+            f"no model called {name!r}: give a model ({', '.join(self.models)}), or a preset for "
+            f"all models that it needs ({', '.join(self.presets)})"
         )
 
 
 def read_catalogue() -> Catalogue:
-    """The catalogue that ships with soundstage."""
+    """Reads the catalogue that ships with soundstage."""
     return Catalogue.parse(
         (files("soundstage.stages.weights.published") / "catalogue.toml").read_text("utf-8")
     )

@@ -1,8 +1,8 @@
-"""`soundstage models download`: what is not there comes, and is checked, recorded and named."""
+"""`soundstage models download`: fetches missing files, checks and records them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -15,8 +15,12 @@ from soundstage.files import file_sha256, reporting
 from soundstage.progress import Progress
 from soundstage.stages.weights.models_folder import model_paths
 from soundstage.stages.weights.published.catalogue import PublishedFile, PublishedModel, Terms
-from soundstage.stages.weights.published.hub_origin import check_room
-from soundstage.stages.weights.published.origins import FolderOrigin, Offer, Origin
+from soundstage.stages.weights.published.origins import (
+    FolderOrigin,
+    Offer,
+    Origin,
+    lacking_bytes,
+)
 from soundstage.stages.weights.published.records import Record, Records, new_record
 
 LOCK = ".lock"
@@ -25,14 +29,14 @@ SHOWN_DIGITS = 12
 
 @dataclass(frozen=True)
 class DownloadRequest:
-    """What is asked for.
+    """The arguments of a download.
 
     Attributes:
-        models: which.
+        models: the models to fetch.
         source: a folder, the URL of a mirror, or "" for the publishers' own hub.
-        offline: ask nobody.
-        revision: a branch, tag or commit instead of the recorded one; "" = the recorded one, else
-            the catalogue's.
+        offline: use only the cache; send no requests.
+        revision: a branch, tag or commit instead of the recorded one; "" = the recorded commit,
+            or the catalogue's revision where none is recorded.
     """
 
     models: Sequence[PublishedModel]
@@ -42,10 +46,11 @@ class DownloadRequest:
 
 
 @dataclass(frozen=True)
-class _Wanted:
+class _PlannedFile:
+    """A file that is about to be fetched."""
+
     model: PublishedModel
     file: PublishedFile
-    place: Path
     offer: Offer
 
 
@@ -54,48 +59,45 @@ def download(
     terms: Terms,
     folder: Path,
     progress: Progress,
-    tell: Callable[[str], None],
+    print_line: Callable[[str], None],
 ) -> None:
-    """Fetches what is missing of models and checks what is there.
+    """Fetches the missing files of models and checks the others against their records.
 
     Args:
-        request: what is asked for.
+        request: the models, and where they come from.
         terms: shown once for every repository.
         folder: the models folder.
-        progress: where news goes.
-        tell: called with a line for every file.
+        progress: shows the transfers.
+        print_line: called with a line for every file.
 
     Raises:
-        UsageError: options that do not go together.
-        DownloadError: something cannot be had.
-        ModelError: something is not what was recorded, stated or named.
-        OutputError: there is no room for it, or it cannot be written.
+        UsageError: options exclude each other, or the source does not exist.
+        DownloadError: a file cannot be fetched.
+        ModelError: a file is damaged, or its hash is not the recorded or stated one.
+        OutputError: the disk has no room, or cannot be written.
     """
     with _locked(folder, progress):
         origin = open_origin(request, folder, progress.say)
-        records = _shown_terms(request, terms, Records.read(folder), progress)
+        records = _show_terms(request.models, terms, Records.read(folder), progress)
         if request.revision:
             for model in request.models:
                 records = records.without(model)
-        wanted = []
-        for model in request.models:
-            for file in model.files:
-                if not request.revision and _is_there(model, file, folder, records, tell, progress):
-                    continue
-                wanted += _asked(request, origin, model, file, folder, records, tell)
-        _check_room(wanted)
-        for one in wanted:
-            records = _bring(one, records, progress, tell)
+        fetcher = _Fetcher(origin, request.revision, folder, progress, print_line)
+        planned_files = list(fetcher.plan(request.models, records))
+        _check_room([planned.offer for planned in planned_files])
+        for planned in planned_files:
+            records = fetcher.fetch(planned, records)
             records.write(folder)
         for model in request.models:
-            _tell_converted(model, tell)
+            if line := _conversion_line(model):
+                print_line(line)
 
 
 def open_origin(request: DownloadRequest, folder: Path, say: Callable[[str], None]) -> Origin:
-    """Where files come from.
+    """Opens the origin that a request names.
 
     Raises:
-        UsageError: there is no such source, or nobody may be asked.
+        UsageError: the source does not exist, or `--offline` excludes it.
     """
     is_url = request.source.startswith(("http://", "https://"))
     if request.source and not is_url:
@@ -103,11 +105,14 @@ def open_origin(request: DownloadRequest, folder: Path, say: Callable[[str], Non
         if not path.is_dir():
             raise UsageError(f"--source {request.source}: no such folder, and no http(s) URL")
         return FolderOrigin(path.resolve(), folder)
+    if request.offline and is_url:
+        raise UsageError(
+            f"--offline and --source {request.source} exclude each other: --offline uses only the "
+            "cache"
+        )
     from soundstage.stages.weights.published.hub import Hub
     from soundstage.stages.weights.published.hub_origin import CacheOrigin, HubOrigin
 
-    if request.offline and is_url:
-        raise UsageError("--offline asks nobody, and --source names somebody; give one of them")
     hub = Hub(request.source or None, say)
     return CacheOrigin(hub) if request.offline else HubOrigin(hub)
 
@@ -120,7 +125,7 @@ def _locked(folder: Path, progress: Progress) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        progress.say("another download is under way; waiting for it")
+        progress.say("another download is running; waiting for it")
         lock.acquire()
     try:
         yield
@@ -128,10 +133,10 @@ def _locked(folder: Path, progress: Progress) -> Iterator[None]:
         lock.release()
 
 
-def _shown_terms(
-    request: DownloadRequest, terms: Terms, records: Records, progress: Progress
+def _show_terms(
+    models: Iterable[PublishedModel], terms: Terms, records: Records, progress: Progress
 ) -> Records:
-    for model in request.models:
+    for model in models:
         if model.repository not in records.terms:
             progress.say(
                 f"{model.repository}: weights {terms.weights}, code {terms.code}; {terms.summary}. "
@@ -141,101 +146,101 @@ def _shown_terms(
     return records
 
 
-def _is_there(
-    model: PublishedModel,
-    file: PublishedFile,
-    folder: Path,
-    records: Records,
-    tell: Callable[[str], None],
-    progress: Progress,
-) -> bool:
-    """Whether a file is in its place, just as it was recorded."""
-    place, record = folder / model.place(file), records.of(model, file)
-    if record is None or not place.exists():
-        return False
-    with progress.step(f"checking {place.name}"):
-        digest = file_sha256(place)
-    if digest == record.sha256:
-        tell(f"{_told(model, file, digest, record.bytes)}: there, as {record.when}")
-        return True
-    tell(f"{_told(model, file, digest, place.stat().st_size)}: damaged; it comes again")
-    return False
-
-
-def _asked(
-    request: DownloadRequest,
-    origin: Origin,
-    model: PublishedModel,
-    file: PublishedFile,
-    folder: Path,
-    records: Records,
-    tell: Callable[[str], None],
-) -> list[_Wanted]:
-    revision = request.revision or records.commits.get(model.name, model.revision)
-    offer = origin.offer(model, file, revision)
-    if offer is not None:
-        return [_Wanted(model, file, folder / model.place(file), offer)]
-    if not file.optional:
-        raise origin.missing(model, file)
-    tell(f"{model.place(file)}: not there, and needed by few")
-    return []
-
-
-def _check_room(wanted: Sequence[_Wanted]) -> None:
-    for folder in {one.offer.room_in for one in wanted}:
-        needed = sum(one.offer.room_bytes for one in wanted if one.offer.room_in == folder)
-        if lacking := check_room(folder, needed):
+def _check_room(offers: Sequence[Offer]) -> None:
+    for folder in {offer.room_in for offer in offers}:
+        needed = sum(offer.room_bytes for offer in offers if offer.room_in == folder)
+        if lacking := lacking_bytes(folder, needed):
             raise OutputError(
                 f"{folder}: needs {needed / 1e6:.0f} MB, {lacking / 1e6:.0f} MB more than the disk "
                 "has left: make room"
             )
 
 
-def _bring(
-    one: _Wanted, records: Records, progress: Progress, tell: Callable[[str], None]
-) -> Records:
-    known = records.of(one.model, one.file)
-    check = partial(check_hash, one.model, one.file, known)
-    with progress.moving(one.file.name, one.offer.total_bytes) as moved:
-        digest = one.offer.bring(one.place, check, moved)
-    size = one.place.stat().st_size
-    told = _told(one.model, one.file, digest, size)
-    stated = f" ({one.offer.stated})" if one.offer.stated else ""
-    if known is not None:
-        tell(f"{told}: as {known.when}")
-        return records
-    tell(f"{told}{stated}: recorded, and checked from now on")
-    records = records.with_file(one.model, one.file, new_record(digest, size, one.offer.origin))
-    return records.with_commit(one.model, one.offer.commit) if one.offer.commit else records
+@dataclass(frozen=True)
+class _Fetcher:
+    """Plans and fetches files; see `download` for the attributes."""
+
+    origin: Origin
+    revision: str
+    folder: Path
+    progress: Progress
+    print_line: Callable[[str], None]
+
+    def plan(self, models: Iterable[PublishedModel], records: Records) -> Iterator[_PlannedFile]:
+        """Yields the files that are not in the models folder just as they were recorded."""
+        for model in models:
+            revision = self.revision or records.commits.get(model.name, model.revision)
+            for file in model.files:
+                if not self.revision and self._is_as_recorded(model, file, records):
+                    continue
+                offer = self.origin.offer(model, file, revision)
+                if offer is not None:
+                    yield _PlannedFile(model, file, offer)
+                elif file.optional:
+                    self.print_line(f"{model.local_name(file)}: not available, and optional")
+                else:
+                    raise self.origin.missing(model, file)
+
+    def _is_as_recorded(self, model: PublishedModel, file: PublishedFile, records: Records) -> bool:
+        path, record = self.folder / model.local_name(file), records.of(model, file)
+        if record is None or not path.exists():
+            return False
+        with self.progress.step(f"checking {path.name}"):
+            digest = file_sha256(path)
+        summary = _summary(model, file, path, digest)
+        if digest == record.sha256:
+            self.print_line(f"{summary}: present, as {record.summary}")
+            return True
+        self.print_line(f"{summary}: damaged; fetching it again")
+        return False
+
+    def fetch(self, planned: _PlannedFile, records: Records) -> Records:
+        """Fetches a file and returns the records with it."""
+        model, file, offer = planned.model, planned.file, planned.offer
+        path, record = self.folder / model.local_name(file), records.of(model, file)
+        with self.progress.moving(file.name, offer.total_bytes) as moved:
+            digest = offer.install(path, partial(check_hash, model, file, record), moved)
+        summary = _summary(model, file, path, digest)
+        if record is not None:
+            self.print_line(f"{summary}: as {record.summary}")
+            return records
+        stated = f" ({offer.stated_by})" if offer.stated_by else ""
+        self.print_line(f"{summary}{stated}: recorded, and checked from now on")
+        new = new_record(digest, path.stat().st_size, offer.origin)
+        records = records.with_file(model, file, new)
+        return records.with_commit(model, offer.commit) if offer.commit else records
 
 
 def check_hash(
-    model: PublishedModel, file: PublishedFile, known: Record | None, digest: str
+    model: PublishedModel, file: PublishedFile, record: Record | None, digest: str
 ) -> None:
-    """Refuses a file that is not the one recorded, or the one that the catalogue names.
+    """Refuses a file whose SHA-256 is not the catalogue's or not the recorded one.
 
     Raises:
         ModelError: with both hashes.
     """
     if file.sha256 and digest != file.sha256:
         raise ModelError(
-            f"{file.path}: SHA-256 is {digest[:SHOWN_DIGITS]}, but soundstage knows it as "
+            f"{file.path}: SHA-256 is {digest[:SHOWN_DIGITS]}, but the catalogue has "
             f"{file.sha256[:SHOWN_DIGITS]}; nothing was kept"
         )
-    if known is not None and digest != known.sha256:
+    if record is not None and digest != record.sha256:
         raise ModelError(
-            f"{file.path}: SHA-256 is {digest[:SHOWN_DIGITS]}, but {known.sha256[:SHOWN_DIGITS]} "
-            f"was {known.when}; nothing was kept: if its publishers changed it and you trust them, "
-            f"`soundstage models download {model.name} --revision {model.revision}`"
+            f"{file.path}: SHA-256 is {digest[:SHOWN_DIGITS]}, but {record.sha256[:SHOWN_DIGITS]} "
+            f"was {record.summary}; nothing was kept: if its publishers changed it and you trust "
+            f"them, `soundstage models download {model.name} --revision {model.revision}`"
         )
 
 
-def _told(model: PublishedModel, file: PublishedFile, digest: str, size: int) -> str:
-    return f"{model.place(file)}: {size / 1e6:.1f} MB, SHA-256 {digest[:SHOWN_DIGITS]}"
+def _summary(model: PublishedModel, file: PublishedFile, path: Path, digest: str) -> str:
+    size = path.stat().st_size
+    return f"{model.local_name(file)}: {size / 1e6:.1f} MB, SHA-256 {digest[:SHOWN_DIGITS]}"
 
 
-def _tell_converted(model: PublishedModel, tell: Callable[[str], None]) -> None:
-    first = next((path for path in model_paths(model.name) if path.exists()), None)
-    published = {model.place(file).partition("/")[0] for file in model.files}
-    if first is not None and first.name not in published:
-        tell(f"{first.name}: converted before, and still what {model.name} means")
+def _conversion_line(model: PublishedModel) -> str:
+    """Says that a converted file is used instead of the fetched ones; "" = there is none."""
+    used = next((path for path in model_paths(model.name) if path.exists()), None)
+    published = {model.local_name(file).partition("/")[0] for file in model.files}
+    if used is None or used.name in published:
+        return ""
+    return f"{used.name}: converted earlier; {model.name} still means this file"

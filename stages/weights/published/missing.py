@@ -1,4 +1,4 @@
-"""Which published models a stage names that have not been fetched."""
+"""The published models that a stage names and that have not been fetched."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class NamesWeights(Protocol):
 
 
 def lacking(params: NamesWeights) -> tuple[str, ...]:
-    """The names of published models that `params` names and that are not on this machine.
+    """Returns the names of published models that `params` names and this machine does not have.
 
     Shared by the stages with weights as their `lacking`; see `graph.stage.Stage`.
     """
     name = params.weights
-    here = any(path.exists() for path in model_paths(name))
-    return () if here or name not in read_catalogue().models else (name,)
+    is_here = any(path.exists() for path in model_paths(name))
+    return () if is_here or name not in read_catalogue().models else (name,)

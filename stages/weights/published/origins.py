@@ -1,12 +1,14 @@
-"""Where files of models come from: what every origin can say and do, and a folder as one."""
+"""Origins of model files: the offer that every origin makes, and a folder as an origin."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import secrets
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -14,171 +16,145 @@ from soundstage.errors import DownloadError, ModelError
 from soundstage.files import replacing, reporting
 from soundstage.progress import Moved
 from soundstage.stages.weights.published.catalogue import PublishedFile, PublishedModel
-from soundstage.stages.weights.published.transfer import BLOCK_BYTES
 from soundstage.stages.weights.published_files import open_published
 
-# Raises if a file of this SHA-256 is not what is wanted.
-Check = Callable[[str], None]
+BLOCK_BYTES = 1 << 20
+# Called with a file's SHA-256 as hex digits; raises ModelError if another one is needed.
+CheckHash = Callable[[str], None]
+# Called with the target path, the check of the hash and the progress; returns the SHA-256.
+Install = Callable[[Path, CheckHash, Moved], str]
 
 
-class Offer(Protocol):
-    """A file that can be had."""
+@dataclass(frozen=True)
+class Offer:
+    """A file that an origin has.
 
-    @property
-    def total_bytes(self) -> int:
-        """Its size; 0 = not known before it has come."""
-        ...
+    Attributes:
+        total_bytes: its size; 0 = unknown before it has been fetched.
+        room_bytes: how many bytes fetching it adds to the disk.
+        room_in: the folder that they are written to.
+        origin: where the file comes from, for people.
+        install: fetches the file, checks its hash and its contents, and puts it, or a link to it,
+            at the target path. Raises `soundstage.Error` if the file cannot be fetched or is
+            refused; a refused file is left nowhere.
+        stated_by: the origin's statement of the hash, for people; "" = it states none.
+        commit: the commit of the file's repository; "" = unknown.
+    """
 
-    @property
-    def room_bytes(self) -> int:
-        """What it will still take on the disk."""
-        ...
-
-    @property
-    def room_in(self) -> Path:
-        """Where it will take it."""
-        ...
-
-    @property
-    def stated(self) -> str:
-        """Who vouches for its hash, for people; "" = nobody."""
-        ...
-
-    @property
-    def commit(self) -> str:
-        """The commit of its repository; "" = not known."""
-        ...
-
-    @property
-    def origin(self) -> str:
-        """Where it comes from, for people."""
-        ...
-
-    def bring(self, place: Path, check: Check, moved: Moved) -> str:
-        """Puts the file in its place, if it is whole, is what its name says, and passes `check`.
-
-        Returns:
-            SHA-256 as hex digits.
-
-        Raises:
-            UserError: it is not, or cannot be had after all; nothing bad is left behind.
-        """
-        ...
+    total_bytes: int
+    room_bytes: int
+    room_in: Path
+    origin: str
+    install: Install
+    stated_by: str = ""
+    commit: str = ""
 
 
 class Origin(Protocol):
-    """A place that has models."""
+    """A hub, a cache or a folder that has files of models."""
 
     def offer(self, model: PublishedModel, file: PublishedFile, revision: str) -> Offer | None:
-        """Finds a file there; None = it has no such file."""
+        """Looks for a file; None = the origin does not have it.
+
+        Args:
+            model: the model that the file belongs to.
+            file: the file.
+            revision: a branch, tag or commit of the model's repository; a folder ignores it.
+
+        Raises:
+            DownloadError: the origin cannot be asked.
+        """
         ...
 
     def missing(self, model: PublishedModel, file: PublishedFile) -> DownloadError:
-        """The fault that a needed file is not there."""
+        """Returns the error for a required file that the origin does not have."""
         ...
 
 
 def check_contents(file: PublishedFile, path: Path) -> None:
-    """Refuses a file that is not what its name says.
+    """Refuses a file that is damaged, or of another kind than its published name says.
 
     Raises:
-        ModelError: it is damaged or something else.
+        ModelError: the reason, with the published path.
     """
     try:
         source = open_published(path, file.path)
     except ValueError as error:
-        said = str(error).replace(str(path), file.path)
-        raise ModelError(f"{said}; nothing was kept") from error
+        reason = str(error).replace(str(path), file.path)
+        raise ModelError(f"{reason}; nothing was kept") from error
     if source is not None:
         source.close()
 
 
-def link(place: Path, target: Path) -> None:
-    """Makes a name in the models folder for a file elsewhere, in place of what had it before.
+def lacking_bytes(folder: Path, needed: int) -> int:
+    """Returns how many of `needed` bytes the disk of a folder has no room for; 0 = it has room."""
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    return max(0, needed - shutil.disk_usage(existing).free)
+
+
+def link(target: Path, content: Path) -> None:
+    """Links `target`, a path in the models folder, to `content`, and replaces any older file.
 
     Raises:
-        OutputError: the folder cannot be written to.
+        OutputError: the models folder cannot be written.
     """
-    fresh = place.with_name(f".soundstage-{secrets.token_hex(6)}.link")
-    with reporting(place):
-        place.parent.mkdir(parents=True, exist_ok=True)
+    fresh = target.with_name(f".soundstage-{secrets.token_hex(6)}.link")
+    with reporting(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            fresh.symlink_to(target)
+            fresh.symlink_to(content)
         except OSError:
-            # Systems that keep symbolic links from ordinary users still let a file have two names.
-            os.link(target.resolve(), fresh)
-        os.replace(fresh, place)
-
-
-@dataclass(frozen=True)
-class FolderOffer:
-    """A file in a folder; see `Offer`."""
-
-    path: Path
-    file: PublishedFile
-    room_in: Path
-    stated: str = ""
-    commit: str = ""
-
-    @property
-    def total_bytes(self) -> int:
-        """Its size."""
-        return self.path.stat().st_size
-
-    @property
-    def room_bytes(self) -> int:
-        """All of it."""
-        return self.total_bytes
-
-    @property
-    def origin(self) -> str:
-        """The file itself."""
-        return str(self.path)
-
-    def bring(self, place: Path, check: Check, moved: Moved) -> str:
-        """Copies it; see `Offer.bring`."""
-        if place.is_symlink():
-            place.unlink()  # else what it points at would be overwritten
-        with reporting(place):
-            place.parent.mkdir(parents=True, exist_ok=True)
-        digest, done = hashlib.sha256(), 0
-        with self.path.open("rb") as stream, replacing(place, self.total_bytes) as copy:
-            while block := stream.read(BLOCK_BYTES):
-                copy.write(block)
-                digest.update(block)
-                done += len(block)
-                moved(done)
-            copy.flush()
-            check(digest.hexdigest())
-            check_contents(self.file, Path(copy.name))
-        return digest.hexdigest()
+            # Systems that keep symbolic links from ordinary users still allow hard links.
+            os.link(content.resolve(), fresh)
+        os.replace(fresh, target)
 
 
 class FolderOrigin:
-    """A folder that holds published files, laid out as their repositories or not at all.
+    """A folder with published files, in their repositories' tree or side by side.
 
     Args:
         folder: the folder.
-        room_in: the models folder.
+        models: the models folder, which files are copied to.
     """
 
-    def __init__(self, folder: Path, room_in: Path) -> None:
+    def __init__(self, folder: Path, models: Path) -> None:
         self._folder = folder
-        self._room_in = room_in
+        self._models = models
 
-    def offer(
-        self, model: PublishedModel, file: PublishedFile, revision: str
-    ) -> FolderOffer | None:
-        """Finds a file under its published path, or alone."""
-        found = next((path for path in self._places(model, file) if path.is_file()), None)
-        return None if found is None else FolderOffer(found, file, self._room_in)
+    def offer(self, model: PublishedModel, file: PublishedFile, revision: str) -> Offer | None:
+        """Looks for a file under its published path and under its bare name."""
+        path = next((path for path in self._candidates(model, file) if path.is_file()), None)
+        if path is None:
+            return None
+        size = path.stat().st_size
+        return Offer(size, size, self._models, str(path), partial(_copy, file, path))
 
     def missing(self, model: PublishedModel, file: PublishedFile) -> DownloadError:
-        """The fault, with every place looked at."""
-        looked = ", ".join(str(path) for path in self._places(model, file))
-        return DownloadError(f"{self._folder}: has no {file.name}; looked for {looked}")
+        """Returns the error with every path that was tried."""
+        candidates = ", ".join(str(path) for path in self._candidates(model, file))
+        return DownloadError(f"{self._folder}: has no {file.name}; looked for {candidates}")
 
-    def _places(self, model: PublishedModel, file: PublishedFile) -> list[Path]:
-        own = self._folder / model.repository.rpartition("/")[2]
+    def _candidates(self, model: PublishedModel, file: PublishedFile) -> list[Path]:
+        repository = self._folder / model.repository.rpartition("/")[2]
         bare = self._folder / model.name / file.name
-        return [self._folder / file.path, own / file.path, bare, self._folder / file.name]
+        return [self._folder / file.path, repository / file.path, bare, self._folder / file.name]
+
+
+def _copy(
+    file: PublishedFile, path: Path, target: Path, check_hash: CheckHash, moved: Moved
+) -> str:
+    if target.is_symlink():
+        target.unlink()  # or the copy would replace the file in the hub's cache
+    with reporting(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+    digest, copied_bytes = hashlib.sha256(), 0
+    with path.open("rb") as stream, replacing(target, path.stat().st_size) as copy:
+        while block := stream.read(BLOCK_BYTES):
+            copy.write(block)
+            digest.update(block)
+            copied_bytes += len(block)
+            moved(copied_bytes)
+        copy.flush()
+        check_hash(digest.hexdigest())
+        check_contents(file, Path(copy.name))
+    return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""What is known of fetched models: kept in the models folder, checked from then on."""
+"""Records of fetched files: kept in the models folder, and checked at every later download."""
 
 import json
 from collections.abc import Mapping
@@ -16,13 +16,13 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class Record:
-    """One file as it first came.
+    """One file as it was first fetched.
 
     Attributes:
         sha256: hex digits.
         bytes: its size.
-        day: when it came, ISO 8601.
-        origin: where from, for people.
+        day: the day of the download, ISO 8601.
+        origin: where it came from, for people.
     """
 
     sha256: str
@@ -31,18 +31,18 @@ class Record:
     origin: str
 
     @property
-    def when(self) -> str:
-        """When and from where, for people."""
+    def summary(self) -> str:
+        """The day and the origin, for people."""
         return f"recorded {self.day} from {self.origin}"
 
 
 @dataclass(frozen=True)
 class Records:
-    """Everything recorded in one models folder.
+    """All records of one models folder.
 
     Attributes:
-        commits: by model's name, the commit of its repository that its files came from.
-        files: by model's name and file's published path, joined by a colon.
+        commits: by the model's name, the commit of its repository that its files came from.
+        files: by the model's name and the file's published path, joined by a colon.
         terms: the repositories whose terms have been shown.
     """
 
@@ -52,62 +52,61 @@ class Records:
 
     @classmethod
     def read(cls, folder: Path) -> "Records":
-        """Reads the records of a models folder; none where there are none yet.
+        """Reads the records of a models folder; without a file of them there are none.
 
         Raises:
-            ModelError: they are damaged.
+            ModelError: the file is damaged.
         """
         path = folder / FILE
         try:
-            found = json.loads(path.read_text("utf-8"))
-            if found["schema"] != SCHEMA:
-                raise ValueError(f"schema {found['schema']} is not {SCHEMA}")
-            files = {name: Record(**record) for name, record in found["files"].items()}
-            return cls(dict(found["commits"]), files, tuple(found["terms"]))
+            content = json.loads(path.read_text("utf-8"))
+            if content["schema"] != SCHEMA:
+                raise ValueError(f"schema {content['schema']} is not {SCHEMA}")
+            files = {name: Record(**record) for name, record in content["files"].items()}
+            return cls(dict(content["commits"]), files, tuple(content["terms"]))
         except FileNotFoundError:
             return cls({}, {}, ())
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ModelError(
-                f"{path}: damaged ({error}); delete it, and hashes are recorded anew at the next "
-                "download"
+                f"{path}: damaged ({error}); delete it: the next download records the hashes again"
             ) from error
 
     def write(self, folder: Path) -> None:
-        """Writes them, whole or not at all.
+        """Writes the file, whole or not at all.
 
         Raises:
-            OutputError: the folder cannot be written to.
+            OutputError: the folder cannot be written.
         """
         content = {"schema": SCHEMA, **asdict(self)}
         with replacing(folder / FILE) as stream:
             stream.write(json.dumps(content, indent=2, sort_keys=True).encode() + b"\n")
 
     def of(self, model: PublishedModel, file: PublishedFile) -> Record | None:
-        """What is recorded of a file; None if it never came."""
+        """Returns the record of a file; None = there is none."""
         return self.files.get(_key(model, file))
 
     def with_file(self, model: PublishedModel, file: PublishedFile, record: Record) -> "Records":
-        """These and one more."""
+        """Returns these records and one more."""
         return replace(self, files={**self.files, _key(model, file): record})
 
     def with_commit(self, model: PublishedModel, commit: str) -> "Records":
-        """These, and where a model's files come from."""
+        """Returns these records with the commit that a model's files came from."""
         return replace(self, commits={**self.commits, model.name: commit})
 
     def with_terms(self, repository: str) -> "Records":
-        """These, and that a repository's terms have been shown."""
+        """Returns these records, with a repository among those whose terms have been shown."""
         return replace(self, terms=tuple(sorted({*self.terms, repository})))
 
     def without(self, model: PublishedModel) -> "Records":
-        """These without what is known of a model."""
-        gone = {_key(model, file) for file in model.files}
-        files = {key: record for key, record in self.files.items() if key not in gone}
-        commits = {key: at for key, at in self.commits.items() if key != model.name}
+        """Returns these records without a model's files and commit."""
+        removed = {_key(model, file) for file in model.files}
+        files = {key: record for key, record in self.files.items() if key not in removed}
+        commits = {name: commit for name, commit in self.commits.items() if name != model.name}
         return replace(self, files=files, commits=commits)
 
 
 def new_record(sha256: str, size: int, origin: str) -> Record:
-    """A file that came today."""
+    """Returns the record of a file that was fetched today."""
     return Record(sha256, size, date.today().isoformat(), origin)
 
 

@@ -1,4 +1,4 @@
-"""The page that plays variants: whole in itself, true to its files, deaf to what prompts say."""
+"""The audition page: needs no other page, matches its files, shows prompts as plain text."""
 
 import base64
 import re
@@ -23,8 +23,8 @@ HOSTILE = '<script>alert("1")</script> & $cards'
 def folder(tmp_path_factory):
     """Two prompts times three seeds."""
     folder = tmp_path_factory.mktemp("page")
-    asked = ("--prompt", "warm pads", "--prompt", HOSTILE, "--seeds", "0-1,7", "--duration", 1)
-    done = run("variants", "--preset", "toy", *asked, "--temperature", 0.9, "-o", folder)
+    options = ("--prompt", "warm pads", "--prompt", HOSTILE, "--seeds", "0-1,7", "--duration", 1)
+    done = run("variants", "--preset", "toy", *options, "--temperature", 0.9, "-o", folder)
     assert done.code == 0, done.stderr
     return folder
 
@@ -37,7 +37,7 @@ def sounds(folder):
 
 
 class Reader(HTMLParser):
-    """Checks that elements are closed in order, and gathers what a page is made of."""
+    """Collects attributes and texts of a page; asserts that elements are closed in order."""
 
     VOID = {"meta", "link", "input", "img", "br"}
 
@@ -73,7 +73,7 @@ def page(folder):
     return Reader((folder / "index.html").read_text("utf-8"))
 
 
-def test_the_page_has_a_player_and_a_picture_for_every_file_in_order(folder, page):
+def test_page_has_a_player_and_a_picture_for_every_file(folder, page):
     players = [unquote(source) for source in page.values("audio", "src")]
     assert players == [f"./{name}" for name in sounds(folder)]
     pictures = page.values("img", "src")
@@ -82,7 +82,7 @@ def test_the_page_has_a_player_and_a_picture_for_every_file_in_order(folder, pag
     assert len([path for path in page.values("path", "d") if path.startswith("M")]) == len(players)
 
 
-def test_the_page_fetches_nothing_but_the_files_beside_it(folder, page):
+def test_page_fetches_only_the_files_beside_it(folder, page):
     links = [value for _, name, value in page.attributes if name in ("src", "href", "srcset")]
     own = [link for link in links if not link.startswith("data:")]
     assert {Path(unquote(link)).name for link in own} == {*sounds(folder), "manifest.json"}
@@ -91,13 +91,13 @@ def test_the_page_fetches_nothing_but_the_files_beside_it(folder, page):
     assert not re.search(r"https?:|//[a-z]|url\(|@import|fetch|XMLHttp|import\(|WebSocket", code)
 
 
-def test_a_prompt_is_shown_as_it_is_and_never_obeyed(page):
+def test_prompt_with_markup_is_shown_as_plain_text(page):
     assert [text for tag, text in page.texts if tag == "h2"] == ["warm pads"] * 3 + [HOSTILE] * 3
     assert page.values("article", "data-prompt")[3:] == [HOSTILE] * 3
     assert sum(tag == "script" for tag, _ in page.texts) == 1
 
 
-def test_the_page_says_what_differs_on_the_cards_and_what_does_not_once(page):
+def test_page_shows_common_controls_once_and_others_on_cards(page):
     facts = [text for tag, text in page.texts if tag in ("b", "span")]
     assert [facts.count(seed) for seed in ("0", "1", "7")] == [2, 2, 2]
     assert facts.count("0.9") == 1, "the temperature is the same everywhere"
@@ -108,7 +108,7 @@ def test_the_page_says_what_differs_on_the_cards_and_what_does_not_once(page):
 
 
 def decode_png(data):
-    """The rows of an indexed PNG without filters, and its palette."""
+    """Returns the indices and the palette of an indexed PNG without filters."""
     assert data[:8] == b"\x89PNG\r\n\x1a\n"
     parts, at = {}, 8
     while at < len(data):
@@ -126,7 +126,7 @@ def decode_png(data):
     return rows[:, 1:], np.frombuffer(parts[b"PLTE"], np.uint8).reshape(-1, 3)
 
 
-def test_a_picture_is_a_png_that_reads_back():
+def test_encoded_png_decodes_to_the_same_picture():
     random = np.random.default_rng(0)
     indices = random.integers(0, 48, (30, 50), np.uint8)
     palette = random.integers(0, 256, (48, 3), np.uint8)
@@ -135,7 +135,7 @@ def test_a_picture_is_a_png_that_reads_back():
     assert np.array_equal(colours, palette)
 
 
-def test_a_picture_of_colours_that_there_are_not_is_refused():
+def test_png_with_indices_outside_the_palette_is_refused():
     with pytest.raises(TypeError, match="palette"):
         encode_png(np.full((2, 2), 9, np.uint8), np.zeros((9, 3), np.uint8))
     with pytest.raises(TypeError, match="indices"):
@@ -143,23 +143,23 @@ def test_a_picture_of_colours_that_there_are_not_is_refused():
 
 
 def pixels(path):
-    drawn = thumbnail(path)
-    return decode_png(base64.b64decode(drawn.spectrogram.partition(",")[2]))[0]
+    pictures = thumbnail(path)
+    return decode_png(base64.b64decode(pictures.spectrogram.partition(",")[2]))[0]
 
 
-def test_a_thumbnail_is_bright_where_and_when_the_sound_is(tmp_path):
+def test_thumbnail_is_bright_at_the_time_and_pitch_of_the_sound(tmp_path):
     time = np.arange(48_000) / 48_000
     tone = 0.5 * np.sin(2 * np.pi * 6000 * time) * (time >= 0.5)
     soundfile.write(tmp_path / "a.wav", tone, 48_000)
-    seen = pixels(tmp_path / "a.wav")
-    assert seen.shape == (HEIGHT, WIDTH)
-    row, column = np.unravel_index(seen.argmax(), seen.shape)
+    image = pixels(tmp_path / "a.wav")
+    assert image.shape == (HEIGHT, WIDTH)
+    row, column = np.unravel_index(image.argmax(), image.shape)
     assert row < HEIGHT / 3, "high notes are above"
     assert column > WIDTH / 2
-    assert seen[:, : int(WIDTH * 0.4)].max() == 0
+    assert image[:, : int(WIDTH * 0.4)].max() == 0
 
 
-def test_silence_and_a_single_sample_have_thumbnails_too(tmp_path):
+def test_silence_and_a_single_sample_have_thumbnails(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.zeros(48_000), 48_000)
     soundfile.write(tmp_path / "b.wav", np.zeros(1), 48_000)
     assert pixels(tmp_path / "a.wav").max() == 0

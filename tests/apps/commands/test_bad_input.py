@@ -1,4 +1,4 @@
-"""Whatever is wrong: one clear line, the documented exit code, no traceback, no file."""
+"""Bad input of every kind: one line, the documented exit code, no traceback, no file."""
 
 import importlib
 import pkgutil
@@ -18,9 +18,9 @@ OUTPUTS = ("--output", "--save", "--record")
 
 @pytest.fixture
 def files(tmp_path):
-    """A folder with everything that can be wrong with a file."""
+    """A folder of audio files, each with another defect."""
     tone = np.sin(np.arange(48_000) / 20)[:, None].astype(np.float32) * 0.3
-    folder = tmp_path / "given"
+    folder = tmp_path / "files"
     folder.mkdir()
     soundfile.write(folder / "good.wav", tone, 48_000)
     soundfile.write(folder / "silent.wav", 0 * tone, 48_000)
@@ -35,7 +35,7 @@ def files(tmp_path):
 
 
 def _five_hours(path):
-    """A true WAV header in front of a hole: eight-bit mono at 8 kHz."""
+    """Writes a WAV header, eight-bit mono at 8 kHz, before a sparse file of five hours."""
     size = 5 * 3600 * 8_000
     form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, 8_000, 8_000, 1, 8)
     header = struct.pack("<4sI4s", b"RIFF", 36 + size, b"WAVE") + form
@@ -46,9 +46,9 @@ def _five_hours(path):
 
 @pytest.fixture
 def refuse(tmp_path):
-    """Runs generate; what it refuses leaves nothing behind and an old file as it was."""
+    """Runs a `generate` that must fail and change no file; returns its line."""
 
-    def refused(*arguments, code):
+    def run_generate(*arguments, code):
         output = tmp_path / "out" / "old.wav"
         output.parent.mkdir(exist_ok=True)
         output.write_bytes(b"old")
@@ -58,7 +58,7 @@ def refuse(tmp_path):
         assert output.read_bytes() == b"old"
         return told(done.stderr)
 
-    return refused
+    return run_generate
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def refuse(tmp_path):
         ("missing.wav", "No such file"),
     ],
 )
-def test_audio_that_cannot_be_used(refuse, files, name, why):
+def test_unusable_audio_prompt_is_refused(refuse, files, name, why):
     assert why in refuse("--audio", files / name, code=3)
 
 
@@ -101,12 +101,12 @@ def test_audio_that_cannot_be_used(refuse, files, name, why):
         (["--seed", str(10**30)], "seed"),
     ],
 )
-def test_values_that_cannot_be_used(refuse, arguments, why):
+def test_value_outside_its_range_is_refused(refuse, arguments, why):
     assert why in refuse(*arguments, code=3)
 
 
 @pytest.mark.parametrize("text", ["", "   ", "\t"])
-def test_an_empty_prompt_is_a_prompt(tmp_path, text):
+def test_empty_prompt_is_valid(tmp_path, text):
     done = run("generate", text, "--preset", "toy", "--duration", 1, "-o", tmp_path / "out.wav")
     assert done.code == 0, done.stderr
 
@@ -120,11 +120,11 @@ def test_an_empty_prompt_is_a_prompt(tmp_path, text):
         (["--seed", "1.5"], "--seed"),
     ],
 )
-def test_a_wrong_command_line(refuse, arguments, why):
+def test_wrong_command_line_is_refused(refuse, arguments, why):
     assert why in refuse(*arguments, code=2)
 
 
-def test_an_unknown_command():
+def test_unknown_command_is_refused_with_a_suggestion():
     done = run("genrate")
     assert done.code == 2
     assert "'generate'" in told(done.stderr)
@@ -148,7 +148,7 @@ def test_an_unknown_command():
         (["--pipeline", "nowhere.toml"], "nowhere.toml"),
     ],
 )
-def test_a_pipeline_that_cannot_run(refuse, arguments, why):
+def test_invalid_pipeline_is_refused(refuse, arguments, why):
     assert why in refuse(*arguments, code=4)
 
 
@@ -170,7 +170,7 @@ def test_every_problem_of_a_pipeline_has_a_line(tmp_path):
         *((option, "folder.wav", "is a folder") for option in OUTPUTS),
     ],
 )
-def test_output_that_cannot_be_written(tmp_path, monkeypatch, option, output, why):
+def test_output_that_cannot_be_written_is_refused(tmp_path, monkeypatch, option, output, why):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder.wav").mkdir()
     done = run("generate", "--preset", "toy", "--duration", 2, option, output)
@@ -179,20 +179,20 @@ def test_output_that_cannot_be_written(tmp_path, monkeypatch, option, output, wh
     assert [path.name for path in tmp_path.iterdir()] == ["folder.wav"]
 
 
-def test_two_outputs_of_one_name(tmp_path):
+def test_two_outputs_with_one_path_are_refused(tmp_path):
     done = run("generate", "-o", tmp_path / "a.wav", "--record", tmp_path / "." / "a.wav")
     assert done.code == 2
     assert "--output" in told(done.stderr)
 
 
-def test_weights_that_cannot_be_used(refuse, files):
+def test_damaged_and_missing_weights_are_refused(refuse, files):
     damaged = files / "damaged.safetensors"
     damaged.write_bytes(b"\x10\0\0\0\0\0\0\0{nothing good   ")
     for weights in (damaged, files / "none.safetensors", "no-such-model"):
         assert refuse("--set", f"quantize.params.weights={weights}", code=5)
 
 
-def test_session_files_that_cannot_be_used(refuse, files):
+def test_damaged_and_missing_session_files_are_refused(refuse, files):
     whole = files / "whole.session"
     with soundstage.open(preset="toy", prompts=["pads"]) as session:
         next(session)
@@ -211,7 +211,7 @@ def test_session_files_that_cannot_be_used(refuse, files):
     assert "missing" in refuse("--resume", files / "missing", code=3)
 
 
-def test_a_session_of_several_streams_is_for_python(refuse, files):
+def test_session_of_several_streams_is_refused(refuse, files):
     rows = [{"prompts": ["pads"]}, {"prompts": ["jazz"]}]
     with soundstage.open(preset="toy", rows=rows) as session:
         session.save(files / "two.session")
@@ -226,12 +226,12 @@ def test_a_session_of_several_streams_is_for_python(refuse, files):
         ("UnbuildableDecode", 70, "please report it"),
     ],
 )
-def test_a_stage_that_fails_leaves_no_file(refuse, stage, code, why):
+def test_stage_that_fails_leaves_no_file(refuse, stage, code, why):
     swap = ("--set", f"decode.use=broken_stages:{stage}", "--allow", "broken_stages")
     assert why in refuse(*swap, "--quiet", code=code)
 
 
-def test_debug_shows_where_it_happened(tmp_path):
+def test_debug_prints_the_traceback(tmp_path):
     done = run("generate", "pads:nan", "--preset", "toy", "-o", tmp_path / "out.wav", "--debug")
     assert done.code == 3
     assert "Traceback (most recent call last)" in done.stderr
@@ -244,21 +244,21 @@ def test_control_characters_do_not_reach_the_terminal(refuse):
 
 
 def subclasses(kind):
-    """Every class below a class."""
-    for below in kind.__subclasses__():
-        yield below
-        yield from subclasses(below)
+    """Yields all subclasses of a class, at every depth."""
+    for subclass in kind.__subclasses__():
+        yield subclass
+        yield from subclasses(subclass)
 
 
 def test_every_error_has_one_base_and_a_documented_exit_code():
-    for found in pkgutil.walk_packages(soundstage.__path__, "soundstage."):
-        if not found.name.endswith("__main__"):
-            importlib.import_module(found.name)
+    for module in pkgutil.walk_packages(soundstage.__path__, "soundstage."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
     kinds = {errors.Error, *subclasses(errors.Error)}
     assert len(kinds) > 30
     documented = {int(code) for code in re.findall(r"^\| (\d+) ", errors.__doc__, re.MULTILINE)}
     assert {kind.exit_code for kind in kinds} <= documented
     ours = {kind for kind in subclasses(Exception) if kind.__module__.startswith("soundstage.")}
-    # What ends a loop or a block, and is caught where that was begun.
+    # Exceptions that end a loop or a block and are caught where it began.
     signals = {"CommandFailed", "Gone", "ReaderGone", "_Lost", "_Untouched"}
     assert {kind.__qualname__ for kind in ours - kinds} == signals

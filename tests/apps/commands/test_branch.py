@@ -1,4 +1,4 @@
-"""`soundstage branch`: each branch is what the session would be alone; the session stays."""
+"""`soundstage branch`: a branch equals the session resumed alone; the session is unchanged."""
 
 import pytest
 from command_line import run, told
@@ -22,15 +22,15 @@ def saved(tmp_path_factory):
 
 
 def branch(saved, folder, *options, prompts=PROMPTS):
-    given = [word for prompt in prompts for word in ("--prompt", prompt)]
-    return run("branch", saved, *given, "--output-dir", folder, *options)
+    prompt_options = [word for prompt in prompts for word in ("--prompt", prompt)]
+    return run("branch", saved, *prompt_options, "--output-dir", folder, *options)
 
 
 def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_each_branch_is_to_the_byte_what_the_session_alone_would_be(saved, tmp_path):
+def test_branch_has_the_bytes_of_the_session_resumed_alone(saved, tmp_path):
     before = saved.read_bytes()
     steer = ("--seed", 3, "--temperature", 0.5, "--top-k", 9)
     done = branch(saved, tmp_path / "out", "--duration", 3, "--save", *steer)
@@ -41,20 +41,20 @@ def test_each_branch_is_to_the_byte_what_the_session_alone_would_be(saved, tmp_p
         resume = ("--resume", saved, "--duration", 3)
         assert run("generate", *prompts.split(" | "), *resume, *alone).code == 0
         for suffix in (".wav", ".session"):
-            made = (tmp_path / "out" / f"{name}{suffix}").read_bytes()
-            assert made == (tmp_path / f"x{suffix}").read_bytes(), name
+            content = (tmp_path / "out" / f"{name}{suffix}").read_bytes()
+            assert content == (tmp_path / f"x{suffix}").read_bytes(), name
     assert saved.read_bytes() == before
 
 
-def test_branches_differ_and_tell_what_made_them(saved, tmp_path):
+def test_branches_differ_and_hold_their_provenance(saved, tmp_path):
     assert branch(saved, tmp_path / "out", "--duration", 2.5).code == 0
-    found = [inspect(tmp_path / "out" / f"{name}.wav") for name in NAMES]
-    assert [facts.seconds for facts in found] == [2.5] * 3
-    assert [len(facts.provenance.prompts) for facts in found] == [1, 2, 1]
+    facts_of_each = [inspect(tmp_path / "out" / f"{name}.wav") for name in NAMES]
+    assert [facts.seconds for facts in facts_of_each] == [2.5] * 3
+    assert [len(facts.provenance.prompts) for facts in facts_of_each] == [1, 2, 1]
     assert len({(tmp_path / "out" / f"{name}.wav").read_bytes() for name in NAMES}) == 3
 
 
-def test_a_saved_branch_goes_on_where_its_file_ends(saved, tmp_path):
+def test_saved_branch_continues_where_its_file_ends(saved, tmp_path):
     assert branch(saved, tmp_path, "--duration", 4, "--save", prompts=["acid"]).code == 0
     with soundstage.resume(tmp_path / "01-acid.session") as session:
         assert session.state.chunks == (4,)
@@ -63,7 +63,7 @@ def test_a_saved_branch_goes_on_where_its_file_ends(saved, tmp_path):
         assert next(session).tick.chunks == (4,)
 
 
-def test_one_stream_of_several_goes_on(tmp_path):
+def test_row_chooses_one_of_several_streams(tmp_path):
     rows = [{"prompts": ["pads"], "seed": seed} for seed in (1, 2)]
     with soundstage.open(preset="toy", rows=rows) as session:
         next(session)
@@ -74,7 +74,7 @@ def test_one_stream_of_several_goes_on(tmp_path):
     assert "holds 2 stream(s)" in told(
         branch(tmp_path / "two.session", tmp_path, "--row", 2).stderr
     )
-    made = []
+    contents = []
     for row in (0, 1):
         folder = tmp_path / f"row{row}"
         options = ("--duration", 2, "--row", row, "--save")
@@ -82,8 +82,8 @@ def test_one_stream_of_several_goes_on(tmp_path):
         with soundstage.resume(folder / "01-acid.session") as session:
             assert session.controls[0]["seed"] == row + 1
             assert session.state.streams == (str(row),)
-        made.append((folder / "01-acid.wav").read_bytes())
-    assert made[0] != made[1]
+        contents.append((folder / "01-acid.wav").read_bytes())
+    assert contents[0] != contents[1]
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_one_stream_of_several_goes_on(tmp_path):
         (["--bogus"], 2, "No such option"),
     ],
 )
-def test_what_cannot_be_branched_leaves_nothing(saved, tmp_path, options, code, why):
+def test_invalid_option_is_refused_and_leaves_no_file(saved, tmp_path, options, code, why):
     before = saved.read_bytes()
     done = branch(saved, tmp_path / "out", "--save", *options)
     assert done.code == code, done.stderr
@@ -110,14 +110,14 @@ def test_what_cannot_be_branched_leaves_nothing(saved, tmp_path, options, code, 
     assert saved.read_bytes() == before
 
 
-def test_a_branch_needs_a_prompt(saved, tmp_path):
+def test_branch_without_a_prompt_is_refused(saved, tmp_path):
     done = branch(saved, tmp_path / "out", prompts=[])
     assert done.code == 2
     assert "--prompt" in told(done.stderr)
     assert names(tmp_path) == []
 
 
-def test_what_is_no_session_is_refused(tmp_path):
+def test_file_that_is_not_a_session_is_refused(tmp_path):
     (tmp_path / "junk.session").write_bytes(b"what is this" * 99)
     for name, why in [("junk.session", "not a session file"), ("none.session", "No such file")]:
         done = branch(tmp_path / name, tmp_path / "out")
@@ -126,16 +126,22 @@ def test_what_is_no_session_is_refused(tmp_path):
     assert names(tmp_path) == ["junk.session"]
 
 
-def test_a_folder_that_cannot_be_is_refused(saved, tmp_path):
+def test_folder_that_cannot_be_made_is_refused(saved, tmp_path):
     (tmp_path / "file").write_bytes(b"a file")
-    for folder, why in [("file", "is no folder"), ("no/where", "No such file")]:
+    for folder, why in [("file", "is not a folder"), ("file/below", "Not a directory")]:
         done = branch(saved, tmp_path / folder)
         assert done.code == 6
         assert why in told(done.stderr)
     assert names(tmp_path) == ["file"]
 
 
-def test_the_session_is_never_overwritten(saved, tmp_path):
+def test_missing_folders_above_the_output_folder_are_made(saved, tmp_path):
+    done = branch(saved, tmp_path / "a" / "b", "--duration", 2, prompts=["acid"])
+    assert done.code == 0, done.stderr
+    assert names(tmp_path / "a" / "b") == ["01-acid.wav"]
+
+
+def test_branch_that_would_overwrite_the_session_is_refused(saved, tmp_path):
     session = tmp_path / "01-acid.session"
     session.write_bytes(saved.read_bytes())
     done = branch(session, tmp_path, "--save", prompts=["acid"])
@@ -149,7 +155,7 @@ def test_the_session_is_never_overwritten(saved, tmp_path):
     ("decode", "why"),
     [("RaisingDecode", "'decode' failed at chunk 0"), ("NanDecode", "not a finite number")],
 )
-def test_a_stage_that_fails_leaves_old_files_as_they_were(tmp_path, decode, why):
+def test_stage_that_fails_leaves_old_files_unchanged(tmp_path, decode, why):
     settings = [f"decode.use=broken_stages:{decode}"]
     session = tmp_path / "broken.session"
     allow = ["broken_stages"]

@@ -1,4 +1,4 @@
-"""The doctor: what it predicts is what was measured, and its advice follows from it."""
+"""`soundstage doctor`: verdict and advice follow from the measurements."""
 
 import json
 from dataclasses import replace
@@ -22,9 +22,9 @@ SLOW_S = 2 * CHUNK_S
 
 @pytest.fixture(scope="module")
 def slow():
-    """A graph whose one stage takes twice as long as the music, and what was measured of it."""
-    made = graph(dragging(SLOW_S))
-    return made, examine(made, 2, Silent())
+    """A graph with a stage that takes twice the length of the music, and its measurements."""
+    checked = graph(dragging(SLOW_S))
+    return checked, examine(checked, 2, Silent())
 
 
 def machine(**more):
@@ -46,57 +46,57 @@ def machine(**more):
     return replace(quiet, **more)
 
 
-def test_every_stage_is_measured_and_the_whole_is_judged(slow):
-    _, found = slow
-    assert set(found.measured.times) == {"index", "slow", "hum"}
-    assert SLOW_S <= found.measured.times["slow"].steady_s[1] < found.verdict.worst_s
-    assert found.measured.times["hum"].steady_s[1] < SLOW_S
-    assert found.verdict.word == "too slow"
-    assert found.verdict.usual_s >= SLOW_S
-    assert found.start_s.keys() == {"loading", "compiling"}
-    assert found.peak_bytes > 10_000_000
+def test_every_stage_and_the_whole_chunk_are_measured(slow):
+    _, examination = slow
+    assert set(examination.measured.times) == {"index", "slow", "hum"}
+    assert SLOW_S <= examination.measured.times["slow"].steady_s[1] < examination.verdict.worst_s
+    assert examination.measured.times["hum"].steady_s[1] < SLOW_S
+    assert examination.verdict.word == "too slow"
+    assert examination.verdict.usual_s >= SLOW_S
+    assert examination.start_s.keys() == {"loading", "compiling"}
+    assert examination.peak_bytes > 10_000_000
 
 
-def test_a_chunk_that_warming_up_has_made_already_deceives_nobody():
-    made = graph(hitching(0, SLOW_S))
-    assert examine(made, 2, Silent()).verdict.word == "plays"
+def test_chunk_already_made_by_warming_up_is_not_measured():
+    one_slow_chunk = graph(hitching(0, SLOW_S))
+    assert examine(one_slow_chunk, 2, Silent()).verdict.word == "plays"
     assert examine(graph(dragging(SLOW_S)), 1, Silent()).verdict.word == "too slow"
 
 
-def test_what_rests_while_no_prompt_changes_is_measured_after_a_steer_as_well():
-    found = examine(soundstage.load("toy"), 3, Silent())
-    embed = found.measured.times["embed"]
+def test_stage_without_new_inputs_is_also_measured_after_a_steer():
+    examination = examine(soundstage.load("toy"), 3, Silent())
+    embed = examination.measured.times["embed"]
     assert embed.steered_s[1] > embed.steady_s[1]
 
 
 @pytest.mark.parametrize(
-    ("walls_s", "word", "said"),
+    ("walls_s", "word", "words"),
     [
         ([0.4, 0.5, 9.0], "plays", "4.0 x real time"),
         ([1.7, 1.8, 1.9], "barely", "only just"),
         ([2.1, 2.5, 2.0], "too slow", "does not play"),
     ],
 )
-def test_a_verdict_is_about_what_is_usual(walls_s, word, said):
+def test_verdict_follows_from_the_median_time(walls_s, word, words):
     verdict = Verdict.of(2.0, walls_s)
     assert verdict.word == word
-    assert said in str(verdict)
+    assert words in str(verdict)
     assert verdict.worst_s == max(walls_s)
     assert verdict.margin == pytest.approx(1 / verdict.rtf)
 
 
-def test_the_command_ends_with_the_verdict_and_tells_programs_all_of_it(tmp_path):
+def test_json_of_doctor_holds_verdict_stages_and_machine(tmp_path):
     done = run("doctor", "toy", "--chunks", 1, "--json")
     assert done.code == 0, done.stderr
-    said = json.loads(done.stdout)
-    assert said["verdict"] == "plays"
-    assert said["measured"]["stages"].keys() >= {"sample", "decode"}
-    assert said["measured"]["margin"] > 1
-    assert said["machine"]["devices"]
-    assert {"soundstage", "jax", "numpy"} <= said["machine"]["versions"].keys()
+    report = json.loads(done.stdout)
+    assert report["verdict"] == "plays"
+    assert report["measured"]["stages"].keys() >= {"sample", "decode"}
+    assert report["measured"]["margin"] > 1
+    assert report["machine"]["devices"]
+    assert {"soundstage", "jax", "numpy"} <= report["machine"]["versions"].keys()
 
 
-def test_a_pipeline_that_is_too_slow_is_exit_code_1_and_its_stage_is_named(tmp_path):
+def test_pipeline_that_is_too_slow_exits_with_1_and_names_its_stage(tmp_path):
     file = tmp_path / "slow.toml"
     file.write_text(toml(dragging(SLOW_S)))
     done = run("doctor", file, "--allow", "small_stages", "--chunks", 1)
@@ -106,16 +106,16 @@ def test_a_pipeline_that_is_too_slow_is_exit_code_1_and_its_stage_is_named(tmp_p
     assert "soundstage generate" in done.stdout
 
 
-def test_a_pipeline_without_its_weights_is_told_what_to_fetch(home):
+def test_missing_weights_exit_with_5_and_name_the_download(home):
     done = run("doctor", "large")
     assert done.code == 5
-    assert "weights    depthformer-large: not here" in done.stdout
+    assert "weights    depthformer-large: missing" in done.stdout
     assert "soundstage models download large" in done.stdout.splitlines()[-1]
-    said = json.loads(run("doctor", "large", "--json").stdout)
-    assert (said["verdict"], said["measured"]) == ("weights missing", None)
+    report = json.loads(run("doctor", "large", "--json").stdout)
+    assert (report["verdict"], report["measured"]) == ("weights missing", None)
 
 
-def test_a_pipeline_that_is_none_is_refused_as_everywhere():
+def test_unknown_pipeline_is_refused():
     done = run("doctor", "none")
     assert done.code == 4
     assert "none" in told(done.stderr)
@@ -125,71 +125,78 @@ def test_a_pipeline_that_is_none_is_refused_as_everywhere():
 
 
 def advice(slow, **about):
-    made, found = slow
-    return list(advise(made, machine(**about), found))
+    checked, examination = slow
+    return list(advise(checked, machine(**about), examination))
 
 
 def test_without_a_gpu_the_heaviest_stage_is_named(slow):
     first, last = advice(slow)
     assert first.startswith("the stage slow takes ")
-    assert "a GPU is what it is made for" in first
+    assert "a GPU is faster, and this machine has none" in first
     assert "2.0 x as long" in last
 
 
-def test_a_gpu_that_jax_does_not_see_is_told(slow):
+def test_gpu_that_jax_does_not_see_is_named_with_its_cure(slow):
     assert "jax[cuda12]" in advice(slow, has_nvidia=True)[0]
 
 
-def test_a_heavy_stage_on_the_processor_beside_an_accelerator_is_told():
+def test_heavy_stage_on_the_processor_is_advised_to_move():
     tables = dragging(SLOW_S) | {"placement": {"default": "cpu"}}
-    made = graph(tables)
-    found = examine(made, 1, Silent())
-    said = list(advise(made, machine(devices=("gpu:0 H100", "cpu:0 cpu")), found))
-    assert any("--place slow=auto" in sentence for sentence in said)
+    checked = graph(tables)
+    examination = examine(checked, 1, Silent())
+    sentences = list(advise(checked, machine(devices=("gpu:0 H100", "cpu:0 cpu")), examination))
+    assert any("--place slow=auto" in sentence for sentence in sentences)
 
 
-def test_a_busy_machine_is_told_first_for_its_figures_are_not_its_own(slow):
+def test_busy_machine_is_the_first_advice(slow):
     assert "busy with something else" in advice(slow, load=3.0)[0]
 
 
-def test_stages_that_could_overlap_are_told_with_what_the_planner_predicts():
-    made = graph(humming() | {"placement": {"slow": "gpu:0", "hum": "gpu:1"}})
+def test_overlap_of_stages_is_advised_with_its_predicted_time():
+    checked = graph(humming() | {"placement": {"slow": "gpu:0", "hum": "gpu:1"}})
     seconds = {"index": 0.0, "slow": 0.3, "hum": 0.2}
     times = {name: StageTimes({1: each}, {1: each}) for name, each in seconds.items()}
-    measured = Measured(made.spec, times, 1, 3)
-    found = Examination(Verdict(CHUNK_S, 0.5, 0.6), measured, {}, 0.5, 1)
-    said = list(advise(made, machine(devices=("gpu:0 A", "gpu:1 A", "cpu:0 cpu")), found))
-    assert any("--window 2`: a chunk every 0.30 s is predicted" in sentence for sentence in said)
-
-
-def test_a_smaller_network_is_named_if_there_is_one():
-    made = soundstage.load("tiny", settings=["sample.params.size=large"])
-    times = {name: StageTimes({1: 1.0}, {1: 1.0}) for name in made.nodes}
-    found = Examination(Verdict(2.0, 7.0, 7.0), Measured(made.spec, times, 1, 3), {}, 7.0, 1)
+    measured = Measured(checked.spec, times, 1, 3)
+    examination = Examination(Verdict(CHUNK_S, 0.5, 0.6), measured, {}, 0.5, 1)
+    sentences = list(
+        advise(checked, machine(devices=("gpu:0 A", "gpu:1 A", "cpu:0 cpu")), examination)
+    )
     assert any(
-        "`soundstage doctor base`" in sentence for sentence in advise(made, machine(), found)
+        "--window 2`: a chunk every 0.30 s is predicted" in sentence for sentence in sentences
     )
 
 
-def test_what_plays_needs_no_advice_but_somewhere_to_be_heard(slow):
-    made, found = slow
-    plays = replace(found, verdict=Verdict(2.0, 0.1, 0.2))
-    assert list(advise(made, machine(), plays)) == []
-    (said,) = advise(made, machine(sound=(), no_sound="none"), plays)
-    assert "--output" in said
-    barely = replace(found, verdict=Verdict(2.0, 1.9, 2.0))
-    assert any("--latency 3" in sentence for sentence in advise(made, machine(), barely))
+def test_smaller_network_is_named_if_there_is_one():
+    checked = soundstage.load("tiny", settings=["sample.params.size=large"])
+    times = {name: StageTimes({1: 1.0}, {1: 1.0}) for name in checked.nodes}
+    examination = Examination(
+        Verdict(2.0, 7.0, 7.0), Measured(checked.spec, times, 1, 3), {}, 7.0, 1
+    )
+    assert any(
+        "`soundstage doctor base`" in sentence
+        for sentence in advise(checked, machine(), examination)
+    )
 
 
-def test_the_report_names_every_stage_and_every_device(slow):
-    made, found = slow
-    lines = list(Diagnosis(made, machine(), {}, "", found, ("rest",)).lines())
+def test_pipeline_that_plays_needs_advice_only_without_sound(slow):
+    checked, examination = slow
+    plays = replace(examination, verdict=Verdict(2.0, 0.1, 0.2))
+    assert list(advise(checked, machine(), plays)) == []
+    (sentence,) = advise(checked, machine(sound=(), no_sound="none"), plays)
+    assert "--output" in sentence
+    barely = replace(examination, verdict=Verdict(2.0, 1.9, 2.0))
+    assert any("--latency 3" in sentence for sentence in advise(checked, machine(), barely))
+
+
+def test_report_names_stages_devices_and_advice(slow):
+    checked, examination = slow
+    lines = list(Diagnosis(checked, machine(), {}, "", examination, ("rest",)).lines())
     assert any(line.startswith("slow ") and "cpu:0" in line for line in lines)
     assert "advice     rest" in lines
     assert "sound      0 speakers" in lines
 
 
-def test_a_cache_is_measured_and_one_that_is_not_there_is_empty(tmp_path):
+def test_size_of_a_missing_cache_is_zero(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "b").write_bytes(bytes(100))
     assert folder(tmp_path).bytes == 100

@@ -1,4 +1,4 @@
-"""`soundstage finetune`: a folder of audio becomes a pipeline that the other commands play."""
+"""`soundstage finetune`: trains on a folder of audio and writes a pipeline to play."""
 
 import subprocess
 import sys
@@ -25,7 +25,7 @@ def write_sound(path, pitch_hz, seconds=2.6):
 
 
 @pytest.mark.slow
-def test_a_folder_of_audio_becomes_a_pipeline_that_generate_plays(tmp_path):
+def test_finetuned_pipeline_is_played_by_generate(tmp_path):
     music, output = tmp_path / "music", tmp_path / "mine"
     music.mkdir()
     write_sound(music / "one.wav", 220)
@@ -54,19 +54,19 @@ def test_a_folder_of_audio_becomes_a_pipeline_that_generate_plays(tmp_path):
     assert soundfile.info(song).frames == 10 * RATE_HZ
 
 
-def test_a_preset_that_does_not_exist_is_named_with_those_that_do(tmp_path):
+def test_unknown_preset_is_refused(tmp_path):
     done = run("finetune", "--preset", "bass", "--data", tmp_path, "--output", tmp_path / "out")
     assert done.code == 4
     assert "no preset named 'bass'" in told(done.stderr)
 
 
-def test_a_pipeline_without_a_network_to_train_is_refused(tmp_path):
+def test_pipeline_without_a_network_to_train_is_refused(tmp_path):
     done = run("finetune", "--preset", "toy", "--data", tmp_path, "--output", tmp_path / "out")
     assert done.code == 4
     assert "training needs one" in told(done.stderr)
 
 
-def test_a_folder_without_audio_is_refused_and_nothing_is_made(tmp_path):
+def test_folder_without_audio_is_refused_and_no_file_is_made(tmp_path):
     out = tmp_path / "out"
     done = run("finetune", "--preset", "tiny", "--data", tmp_path, "--output", out)
     assert done.code == 3
@@ -74,14 +74,14 @@ def test_a_folder_without_audio_is_refused_and_nothing_is_made(tmp_path):
     assert not out.exists()
 
 
-def test_an_impossible_share_is_refused(tmp_path):
+def test_held_out_share_above_1_is_refused(tmp_path):
     options = ("--data", tmp_path, "--output", tmp_path / "out", "--held-out", "1.5")
     done = run("finetune", "--preset", "tiny", *options)
     assert done.code == 3
     assert "held-out share must be in [0, 1), got 1.5" in told(done.stderr)
 
 
-def test_without_what_training_needs_the_cure_is_told(tmp_path):
+def test_missing_training_library_is_named_with_its_cure(tmp_path):
     script = (
         "import sys; sys.modules['optax'] = None\n"
         "from soundstage.apps.commands.main import main\n"
@@ -94,7 +94,7 @@ def test_without_what_training_needs_the_cure_is_told(tmp_path):
     assert 'pip install "soundstage[train]"' in told(done.stderr)
 
 
-def test_the_command_says_what_every_option_does():
+def test_help_of_finetune_is_printed():
     done = run("finetune", "--help")
     assert done.code == 0
     assert finetune.__doc__.splitlines()[0] in done.stdout
@@ -102,14 +102,14 @@ def test_the_command_says_what_every_option_does():
 
 
 @pytest.mark.parametrize("preset", ["tiny", "toy"])
-def test_a_pipeline_that_is_written_is_the_pipeline_that_is_read(preset):
+def test_written_pipeline_reads_back_equal(preset):
     spec = read_spec(preset)
     text = pipeline_text(spec, "a comment\nin two lines")
     assert parse(parse_toml(text, "written")) == spec
     assert text.startswith("# a comment in two lines\n")
 
 
-def test_texts_of_any_kind_survive_a_pipeline_file():
+def test_any_text_survives_a_pipeline_file():
     tables = read_spec("tiny").as_dict()
     tables["note"] = 'quote " and \\ and \n and \x7f and 🎹'
     tables["stage"]["sample"]["params"] = {"weights": "C:\\models\\a b.safetensors", "size": "tiny"}

@@ -1,4 +1,4 @@
-"""`soundstage generate`: the same command makes the same audio, in every format, and goes on."""
+"""`soundstage generate`: equal commands make equal bytes, in every format, also when resumed."""
 
 import numpy as np
 import pytest
@@ -40,7 +40,7 @@ def reference(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3"])
-def test_every_format_has_the_exact_duration_and_the_record_of_what_made_it(tmp_path, suffix):
+def test_every_format_has_the_exact_duration_and_provenance(tmp_path, suffix):
     path = tmp_path / f"out.{suffix}"
     make(path, "warm pads", "--duration", 2.5, "--seed", 3)
     facts = inspect(path)
@@ -52,50 +52,50 @@ def test_every_format_has_the_exact_duration_and_the_record_of_what_made_it(tmp_
     assert facts.provenance.seeds == (3,)
 
 
-def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path, two_chunks):
+def test_equal_seeds_give_equal_bytes_and_other_seeds_do_not(tmp_path, two_chunks):
     make(tmp_path / "again.wav", "--prompt", "warm pads", "--duration", 4, "--seed", 7)
     make(tmp_path / "other.wav", "--prompt", "warm pads", "--duration", 4, "--seed", 8)
     assert (tmp_path / "again.wav").read_bytes() == two_chunks.read_bytes()
     assert not np.array_equal(samples(tmp_path / "other.wav"), samples(two_chunks))
 
 
-def test_the_file_holds_what_the_python_api_makes(two_chunks):
+def test_file_holds_the_audio_of_the_python_api(two_chunks):
     with soundstage.open(preset="toy", prompts=["warm pads"], seed=7) as session:
         audio = np.concatenate([next(session).audio[0] for _ in range(2)])
     assert np.abs(samples(two_chunks) / 2**15 - audio).max() < 2**-14
 
 
-def test_a_shorter_duration_is_the_beginning_of_a_longer_one(tmp_path, two_chunks):
+def test_shorter_duration_is_the_beginning_of_a_longer_one(tmp_path, two_chunks):
     make(tmp_path / "short.wav", "--prompt", "warm pads", "--duration", 2.345678, "--seed", 7)
     short = samples(tmp_path / "short.wav")
     assert len(short) == round(2.345678 * RATE_HZ)
     assert np.array_equal(short, samples(two_chunks)[: len(short)])
 
 
-def test_a_resumed_session_goes_on_sample_for_sample(tmp_path, two_chunks):
+def test_resumed_session_continues_sample_for_sample(tmp_path, two_chunks):
     saved = tmp_path / "half.session"
-    asked = ("--prompt", "warm pads", "--duration", 2, "--seed", 7)
-    make(tmp_path / "first.wav", *asked, "--save", saved)
+    options = ("--prompt", "warm pads", "--duration", 2, "--seed", 7)
+    make(tmp_path / "first.wav", *options, "--save", saved)
     done = run("generate", "--resume", saved, "--duration", 2, "-o", tmp_path / "rest.wav")
     assert done.code == 0, done.stderr
     joined = np.concatenate([samples(tmp_path / f"{name}.wav") for name in ("first", "rest")])
     assert np.array_equal(joined, samples(two_chunks))
-    # Nobody named the prompt or the seed again, yet the file says what made it.
-    made = inspect(tmp_path / "rest.wav").provenance
-    assert made.prompts == (TextPrompt("warm pads"),)
-    assert made.seeds == (7,)
+    # Prompt and seed come from the session.
+    provenance = inspect(tmp_path / "rest.wav").provenance
+    assert provenance.prompts == (TextPrompt("warm pads"),)
+    assert provenance.seeds == (7,)
 
 
-def test_saving_happens_where_a_chunk_ends_and_says_so(tmp_path, two_chunks):
+def test_session_is_saved_where_the_last_chunk_ends(tmp_path, two_chunks):
     saved = tmp_path / "half.session"
-    asked = ("--prompt", "warm pads", "--duration", 1.5, "--seed", 7)
-    done = make(tmp_path / "first.wav", *asked, "--save", saved)
-    assert f"{saved}: goes on at 2 s" in done.stderr
+    options = ("--prompt", "warm pads", "--duration", 1.5, "--seed", 7)
+    done = make(tmp_path / "first.wav", *options, "--save", saved)
+    assert f"{saved}: continues at 2 s" in done.stderr
     run("generate", "--resume", saved, "--duration", 2, "-o", tmp_path / "rest.wav")
     assert np.array_equal(samples(tmp_path / "rest.wav"), samples(two_chunks)[2 * RATE_HZ :])
 
 
-def test_a_resumed_session_can_be_steered(tmp_path):
+def test_resumed_session_can_be_steered(tmp_path):
     saved = tmp_path / "half.session"
     make(tmp_path / "first.wav", "warm pads", "--duration", 2, "--save", saved)
     resume = ("generate", "--resume", saved, "--duration", 2, "-o")
@@ -108,7 +108,7 @@ def test_a_resumed_session_can_be_steered(tmp_path):
     assert not np.array_equal(samples(tmp_path / "plain.wav"), samples(tmp_path / "steered.wav"))
 
 
-def test_the_session_s_own_preset_may_be_named_again_and_another_may_not(tmp_path):
+def test_resumed_session_refuses_another_pipeline(tmp_path):
     saved = tmp_path / "half.session"
     make(tmp_path / "first.wav", "warm pads", "--duration", 2, "--save", saved)
     resume = ("generate", "--resume", saved, "--duration", 2, "-o", tmp_path / "rest.wav")
@@ -130,23 +130,23 @@ def test_prompts_may_be_positional_named_weighted_and_audio(tmp_path, reference)
 
 
 def test_every_control_reaches_the_pipeline(tmp_path):
-    asked = ("--temperature", 0.7, "--top-k", 12, "--guidance-weight", 2.5, "--seed", 9)
-    make(tmp_path / "out.wav", "pads", *asked, "--duration", 2)
-    made = inspect(tmp_path / "out.wav").provenance
-    assert made.controls == {"temperature": 0.7, "top_k": 12, "guidance": 2.5}
-    assert made.seeds == (9,)
+    options = ("--temperature", 0.7, "--top-k", 12, "--guidance-weight", 2.5, "--seed", 9)
+    make(tmp_path / "out.wav", "pads", *options, "--duration", 2)
+    provenance = inspect(tmp_path / "out.wav").provenance
+    assert provenance.controls == {"temperature": 0.7, "top_k": 12, "guidance": 2.5}
+    assert provenance.seeds == (9,)
 
 
-def test_without_prompts_and_controls_the_pipeline_s_defaults_apply(tmp_path):
+def test_without_options_the_pipeline_s_defaults_apply(tmp_path):
     make(tmp_path / "out.wav", "--duration", 2)
     graph = soundstage.load(preset="toy")
-    made = inspect(tmp_path / "out.wav").provenance
-    assert made.prompts == tuple(map(TextPrompt, graph.controls["texts"].default))
-    assert made.controls["top_k"] == graph.controls["top_k"].default
-    assert made.graph_hash == graph.digest
+    provenance = inspect(tmp_path / "out.wav").provenance
+    assert provenance.prompts == tuple(map(TextPrompt, graph.controls["texts"].default))
+    assert provenance.controls["top_k"] == graph.controls["top_k"].default
+    assert provenance.graph_hash == graph.digest
 
 
-def test_a_stage_can_be_swapped_and_placed(tmp_path, two_chunks):
+def test_stage_can_be_swapped_and_placed(tmp_path, two_chunks):
     same = ("--prompt", "warm pads", "--duration", 4, "--seed", 7)
     make(tmp_path / "placed.wav", *same, "--place", "decode=cpu")
     assert (tmp_path / "placed.wav").read_bytes() == two_chunks.read_bytes()
@@ -156,7 +156,7 @@ def test_a_stage_can_be_swapped_and_placed(tmp_path, two_chunks):
     assert "too loud" in done.stderr
 
 
-def test_a_recorded_run_holds_every_message_of_every_tick(tmp_path):
+def test_trace_holds_the_messages_of_every_stage_and_tick(tmp_path):
     record = tmp_path / "run.arrow"
     make(tmp_path / "out.wav", "warm pads", "--duration", 3, "--record", record)
     entries = list(read_trace(record).entries())
@@ -165,18 +165,18 @@ def test_a_recorded_run_holds_every_message_of_every_tick(tmp_path):
     assert len(entries) == 2 * len(stages)
 
 
-def test_stand_ins_say_so_and_quiet_says_nothing(tmp_path):
+def test_note_of_a_preset_is_printed_unless_quiet(tmp_path):
     loud = make(tmp_path / "out.wav", "pads", "--duration", 2)
     assert "it makes tones, not music" in loud.stderr
     assert "x real time" in loud.stderr
     assert make(tmp_path / "out.wav", "pads", "--duration", 2, "--quiet").stderr == ""
 
 
-def test_the_real_networks_go_on_sample_for_sample_too(tmp_path):
+def test_resumed_session_of_networks_continues_sample_for_sample(tmp_path):
     saved = tmp_path / "half.session"
-    asked = ("--prompt", "warm pads", "--seed", 7, "--duration")
-    make(tmp_path / "whole.wav", *asked, 4, preset="tiny")
-    make(tmp_path / "first.wav", *asked, 2, "--save", saved, preset="tiny")
+    options = ("--prompt", "warm pads", "--seed", 7, "--duration")
+    make(tmp_path / "whole.wav", *options, 4, preset="tiny")
+    make(tmp_path / "first.wav", *options, 2, "--save", saved, preset="tiny")
     done = run("generate", "--resume", saved, "--duration", 2, "-o", tmp_path / "rest.wav")
     assert done.code == 0, done.stderr
     assert "random weights: it makes noise, not music" in done.stderr

@@ -1,4 +1,4 @@
-"""`soundstage inspect` and `soundstage verify`: what they tell, and with which exit code."""
+"""`soundstage inspect` and `soundstage verify`: their output and exit codes."""
 
 import json
 import shutil
@@ -13,9 +13,9 @@ GOLDEN = Path(__file__).parents[2] / "golden"
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """A folder with a file, a session and a recorded run, all of one generate."""
-    folder = tmp_path_factory.mktemp("made")
+def folder(tmp_path_factory):
+    """A folder with the audio, the session and the trace of one `generate`."""
+    folder = tmp_path_factory.mktemp("inspect")
     outputs = ("--save", folder / "out.session", "--record", folder / "out.arrow")
     prompts = ("warm pads", "--prompt", "jazz:0.5", "--seed", 7)
     arguments = (*prompts, "--preset", "toy", "--duration", 3, "-o", folder / "out.flac")
@@ -23,34 +23,34 @@ def made(tmp_path_factory):
     return folder
 
 
-def test_audio_tells_what_it_is_and_what_made_it(made):
-    done = run("inspect", made / "out.flac")
+def test_audio_is_printed_with_format_and_provenance(folder):
+    done = run("inspect", folder / "out.flac")
     assert done.code == 0
     for fact in ("FLAC", "48000 Hz, stereo", "3.00 s", "jazz (0.5)", "seed        7", "toy"):
         assert fact in done.stdout
 
 
-def test_a_session_tells_where_it_goes_on(made):
-    done = run("inspect", made / "out.session")
+def test_session_is_printed_with_pipeline_and_chunks(folder):
+    done = run("inspect", folder / "out.session")
     assert done.code == 0, done.stderr
     for fact in ("pipeline toy", "warm pads", "jazz (0.5)", "seed        7", "chunks      2"):
         assert fact in done.stdout
 
 
-def test_a_recorded_run_tells_what_was_said(made):
-    done = run("inspect", made / "out.arrow")
+def test_trace_is_printed_with_ticks_and_messages(folder):
+    done = run("inspect", folder / "out.arrow")
     assert done.code == 0
     for fact in ("pipeline toy", "ticks       2\n", "crossfade: ", "embed: random weights"):
         assert fact in done.stdout
-    data = (made / "out.arrow").read_bytes()
-    (made / "cut.arrow").write_bytes(data[: 3 * len(data) // 4])
-    assert "ticks       1, cut short" in run("inspect", made / "cut.arrow").stdout
+    data = (folder / "out.arrow").read_bytes()
+    (folder / "cut.arrow").write_bytes(data[: 3 * len(data) // 4])
+    assert "ticks       1, cut short" in run("inspect", folder / "cut.arrow").stdout
 
 
-def test_json_agrees_between_the_three(made):
+def test_json_of_audio_session_and_trace_agrees(folder):
     names = ("out.flac", "out.session", "out.arrow")
     audio, session, record = (
-        json.loads(run("inspect", made / name, "--json").stdout) for name in names
+        json.loads(run("inspect", folder / name, "--json").stdout) for name in names
     )
     digest = audio["provenance"]["graph_hash"]
     assert session["graph"] == record["graph"] == digest
@@ -59,15 +59,15 @@ def test_json_agrees_between_the_three(made):
     assert record["ticks"] == session["streams"][0]["chunks"] == 2
 
 
-def test_the_level_of_silence_is_json(tmp_path):
+def test_level_of_silence_is_null_in_json(tmp_path):
     soundfile.write(tmp_path / "silent.wav", np.zeros((4800, 1)), 48_000)
     done = run("inspect", tmp_path / "silent.wav", "--json")
     assert json.loads(done.stdout)["peak_dbfs"] is None
 
 
-def test_a_plot_is_a_png(made, tmp_path):
+def test_plot_is_a_png(folder, tmp_path):
     pytest.importorskip("matplotlib")
-    done = run("inspect", made / "out.flac", "--plot", tmp_path / "out.png")
+    done = run("inspect", folder / "out.flac", "--plot", tmp_path / "out.png")
     assert done.code == 0, done.stderr
     assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
 
@@ -81,14 +81,14 @@ def test_a_plot_is_a_png(made, tmp_path):
         ("out.flac", ["--plot", "nowhere/x.png"], 6, "no folder"),
     ],
 )
-def test_what_cannot_be_inspected(made, name, arguments, code, why):
-    (made / "junk.wav").write_bytes(b"what is this" * 99)
-    done = run("inspect", made / name, *arguments)
+def test_file_that_cannot_be_inspected_is_refused(folder, name, arguments, code, why):
+    (folder / "junk.wav").write_bytes(b"what is this" * 99)
+    done = run("inspect", folder / name, *arguments)
     assert done.code == code
     assert why in told(done.stderr)
 
 
-def test_verify_needs_a_recording(tmp_path):
+def test_verify_without_a_recording_is_refused(tmp_path):
     assert "no such folder" in told(run("verify", tmp_path / "nowhere").stderr)
     done = run("verify", tmp_path)
     assert done.code == 1
@@ -104,7 +104,7 @@ def test_verify_prints_every_array_and_the_verdict():
     assert summary.endswith(": passed")
 
 
-def test_verify_fails_with_one_wrong_array(tmp_path):
+def test_verify_with_a_wrong_array_exits_with_1(tmp_path):
     changed = shutil.copytree(GOLDEN / "spectrostream", tmp_path / "changed")
     with np.load(changed / "decode.npz") as file:
         arrays = dict(file)

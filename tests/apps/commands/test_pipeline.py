@@ -11,14 +11,14 @@ ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize("which", [["toy"], ["--preset", "toy"], [ROOT / "presets/toy.toml"]])
-def test_a_sound_pipeline_is_ok_however_it_is_named(which):
+def test_check_accepts_a_preset_and_a_file(which):
     done = run("check", *which)
     assert done.code == 0, done.stderr
     assert done.stdout.startswith("ok: toy: 7 stages, 20 edges, 8 controls, 2 outputs")
     assert soundstage.load(preset="toy").digest[:12] in done.stdout
 
 
-def test_all_problems_are_printed_one_a_line(tmp_path):
+def test_check_prints_each_problem_on_a_line(tmp_path):
     text = (ROOT / "presets/toy.toml").read_text("utf-8")
     broken = tmp_path / "broken.toml"
     broken.write_text(
@@ -35,7 +35,7 @@ def test_all_problems_are_printed_one_a_line(tmp_path):
         assert sum(problem in line for line in lines) == 1
 
 
-def test_a_warning_alone_is_no_fault(tmp_path):
+def test_check_with_only_a_warning_exits_with_0(tmp_path):
     text = (ROOT / "presets/toy.toml").read_text("utf-8")
     pipeline = tmp_path / "unread.toml"
     pipeline.write_text(text.replace("[inputs]", "[inputs]\nloudness = 1.0", 1))
@@ -45,7 +45,7 @@ def test_a_warning_alone_is_no_fault(tmp_path):
     assert done.stdout.startswith("ok: ")
 
 
-def test_a_device_that_is_not_here_is_found_before_anything_is_loaded():
+def test_check_refuses_a_missing_device():
     done = run("check", "toy", "--place", "decode=cpu:99")
     assert done.code == 4
     assert "--place decode=auto" in told(done.stderr)
@@ -59,14 +59,14 @@ def test_a_device_that_is_not_here_is_found_before_anything_is_loaded():
         (["toy", "--preset", "tiny"], 2, "two pipelines"),
     ],
 )
-def test_a_pipeline_that_is_not_there(which, code, why):
+def test_check_refuses_a_missing_or_doubly_named_pipeline(which, code, why):
     done = run("check", *which)
     assert done.code == code
     assert why in told(done.stderr)
 
 
 @pytest.mark.parametrize("form", ["text", "mermaid", "svg"])
-def test_a_drawing_names_every_stage(tmp_path, form):
+def test_graph_draws_every_stage_in_each_format(tmp_path, form):
     printed = run("graph", "toy", "--format", form)
     assert printed.code == 0, printed.stderr
     for stage in soundstage.load(preset="toy").nodes:
@@ -75,19 +75,19 @@ def test_a_drawing_names_every_stage(tmp_path, form):
     assert (tmp_path / "drawn").read_text("utf-8") == printed.stdout
 
 
-def test_a_drawing_that_cannot_be_written(tmp_path):
+def test_graph_refuses_an_output_in_a_missing_folder(tmp_path):
     done = run("graph", "toy", "-o", tmp_path / "nowhere" / "drawn.txt")
     assert done.code == 6
     assert "no folder" in told(done.stderr)
 
 
-def test_every_preset_is_listed_with_its_note():
+def test_presets_lists_every_preset_with_its_note():
     lines = run("presets").stdout.splitlines()
     assert [line.split()[0] for line in lines] == soundstage.preset_names()
     assert "(default) a small model of our own, trained on synthesised music" in "".join(lines)
 
 
-def test_the_version_is_printed():
+def test_version_is_printed():
     assert run("--version").stdout == f"soundstage {soundstage.__version__}\n"
 
 
@@ -100,7 +100,7 @@ def test_every_command_has_help(command):
 
 
 @pytest.mark.parametrize("arguments", [[], ["--help"]])
-def test_help_lists_the_commands_and_the_exit_codes(arguments):
+def test_help_lists_commands_and_exit_codes(arguments):
     done = run(*arguments)
     assert done.code == 0
     for command in ("generate", "check", "graph", "presets", "inspect", "verify", "Exit codes"):

@@ -1,4 +1,4 @@
-"""`soundstage plan`: what it prints can be used, and what it cannot read it refuses."""
+"""`soundstage plan`: its proposals are valid placements, and damaged timelines are refused."""
 
 import json
 import os
@@ -38,15 +38,14 @@ def pasted(stdout):
 
 
 @pytest.mark.parametrize("machines", [("--gpus", 0), ("--gpus", 0, "--cpus", 4, "--rows", 8)])
-def test_a_proposal_is_pasted_or_given_as_options_and_checks_clean(timeline, tmp_path, machines):
+def test_proposal_checks_clean_as_a_table_and_as_options(timeline, tmp_path, machines):
     done = run("plan", timeline, *machines)
     assert done.code == 0, done.stderr
     table, options = pasted(done.stdout)
     file = tmp_path / "placed.toml"
     toy = json.loads(timeline.read_text())["otherData"]["pipeline"]
     del toy["placement"]
-    written = "\n".join([inline(toy), *table])
-    file.write_text(written)
+    file.write_text("\n".join([inline(toy), *table]))
     assert run("check", file).code == 0
     words = [word for word in shlex.split(options) if not word.isdigit() and word != "--window"]
     assert run("check", "toy", *words).code == 0
@@ -66,30 +65,30 @@ def toml_value(value):
 
 @pytest.mark.parametrize("machines", [Machines(2), Machines(3), Machines(0, 2, 3), Machines(4, 1)])
 @pytest.mark.parametrize("rows", [1, 8])
-def test_every_proposal_is_a_placement_that_parses_and_has_no_problem(machines, rows):
+def test_every_proposal_parses_and_has_no_problem(machines, rows):
     case = default()
-    found = propose(case, machines, rows)
-    text = "\n".join(f"{name} = {toml(entry)}" for name, entry in found.placement.items())
+    proposal = propose(case, machines, rows)
+    text = "\n".join(f"{name} = {toml(entry)}" for name, entry in proposal.placement.items())
     tables = case.spec.as_dict()
-    places = [f"{name}={option(entry)}" for name, entry in found.placement.items()]
+    places = [f"{name}={option(entry)}" for name, entry in proposal.placement.items()]
     for placement in (tomllib.loads(text), apply(tables, (), places)["placement"]):
         placed = parse(tables | {"placement": placement})
         for name in placed.stage:
             entry = placed.placement_of(name)
             assert list(placement_problems(name, entry)) == []
-            whole = case.spec.model_copy(update={"placement": dict(found.placement)})
+            whole = case.spec.model_copy(update={"placement": dict(proposal.placement)})
             assert entry == whole.placement_of(name)
 
 
-def test_json_has_both_predictions_and_what_limits_them(timeline):
+def test_json_has_both_predictions_and_their_limits(timeline):
     done = run("plan", timeline, "--gpus", 2, "--rows", 4, "--deadline-s", 0.5, "--json")
-    found = json.loads(done.stdout)
-    assert found["rows"] == 4
-    assert found["deadline_s"] == 0.5
-    assert found["proposed"]["tick_s"] <= found["present"]["tick_s"]
-    assert found["proposed"]["limit"].startswith("limited by")
-    assert set(found["stages"]) == set(STEADY_S)
-    assert any("in proportion" in caution for caution in found["cautions"])
+    report = json.loads(done.stdout)
+    assert report["rows"] == 4
+    assert report["deadline_s"] == 0.5
+    assert report["proposed"]["tick_s"] <= report["present"]["tick_s"]
+    assert report["proposed"]["limit"].startswith("limited by")
+    assert set(report["stages"]) == set(STEADY_S)
+    assert any("in proportion" in caution for caution in report["cautions"])
 
 
 def changed(timeline, change):
@@ -131,9 +130,7 @@ def misplaced(document):
         (lambda t: changed(t, lambda d: d["otherData"]["pipeline"].pop("stage")), 4, "stage"),
     ],
 )
-def test_a_file_that_is_no_whole_timeline_is_refused_in_one_line(
-    timeline, tmp_path, make, code, why
-):
+def test_damaged_timeline_is_refused_in_one_line(timeline, tmp_path, make, code, why):
     (tmp_path / "bad.json").write_text(make(timeline))
     done = run("plan", tmp_path / "bad.json", "--gpus", 0)
     assert done.code == code
@@ -141,16 +138,16 @@ def test_a_file_that_is_no_whole_timeline_is_refused_in_one_line(
     assert done.stdout == ""
 
 
-def test_timelines_of_two_graphs_are_not_mixed(timeline, tmp_path):
+def test_timelines_of_two_graphs_are_refused(timeline, tmp_path):
     other = graph({"index": ("Identify", {}, {"chunk": "clock.chunk"})}, {"n": "index.number"})
-    with LocalRunner(other) as runner, open_timeline(tmp_path / "other.json", other, "1") as drawn:
-        drawn.write(next(Session(runner)))
+    with LocalRunner(other) as runner, open_timeline(tmp_path / "other.json", other, "1") as writer:
+        writer.write(next(Session(runner)))
     done = run("plan", timeline, tmp_path / "other.json", "--gpus", 0)
     assert done.code == 3
     assert "is of another graph" in told(done.stderr)
 
 
-def test_a_file_that_is_not_there_is_told(tmp_path):
+def test_missing_timeline_is_refused(tmp_path):
     done = run("plan", tmp_path / f"none-{os.getpid()}.json")
     assert done.code == 3
     assert "No such file" in told(done.stderr)

@@ -1,4 +1,4 @@
-"""`soundstage play` without a desk: files, pipes, players, and every refusal in one line."""
+"""`soundstage play` without the mixing desk: files, pipes, players, and refusals in one line."""
 
 import io
 import os
@@ -25,7 +25,7 @@ TOY = ("play", "--preset", "toy", "--set", "format.chunk_s=0.4")
 
 @pytest.fixture
 def hum(tmp_path):
-    """Options that play a hum of short chunks."""
+    """Arguments that play a hum of short chunks."""
     file = tmp_path / "hum.toml"
     file.write_text(toml(humming()))
     return ("play", "--pipeline", file, "--allow", "small_stages")
@@ -35,7 +35,7 @@ def lines_of(stderr, start):
     return [line for line in stderr.splitlines() if line.startswith(start)]
 
 
-def test_a_file_gets_the_performance_and_standard_error_a_line_a_chunk(hum, tmp_path):
+def test_output_file_holds_the_music_and_each_chunk_has_a_line(hum, tmp_path):
     done = run(*hum, "--duration", 1, "--output", tmp_path / "out.wav")
     assert done.code == 0, done.stderr
     audio, rate_hz = soundfile.read(tmp_path / "out.wav", dtype="float32")
@@ -49,38 +49,38 @@ def test_a_file_gets_the_performance_and_standard_error_a_line_a_chunk(hum, tmp_
     assert "1.0 s of music" in done.stderr
 
 
-def test_a_session_is_saved_and_goes_on_with_its_own_pipeline(tmp_path):
+def test_saved_session_is_resumed_with_its_own_pipeline(tmp_path):
     session, out = tmp_path / "set.session", tmp_path / "out.flac"
     first = run(*TOY, "bells", "--duration", 0.5, "--output", out, "--save", session, "--quiet")
     assert (first.code, first.stderr) == (0, "")
-    begun = read_session(session)
+    saved = read_session(session)
     again = run("play", "drums", "--resume", session, "--duration", 0.5, "--output", out)
     assert again.code == 0, again.stderr
     assert "chunk 2: " in again.stderr
-    assert begun.spec.format["chunk_s"] == 0.4
+    assert saved.spec.format["chunk_s"] == 0.4
 
 
-def test_a_file_that_is_played_in_is_heard_chunk_by_chunk(tmp_path):
+def test_injected_file_is_heard_chunk_by_chunk(tmp_path):
     audio = np.random.default_rng(2).uniform(-0.3, 0.3, (30_000, 2)).astype(np.float32)
-    tune, kept, out = (tmp_path / name for name in ("in.wav", "set.session", "out.wav"))
+    tune, saved_to, out = (tmp_path / name for name in ("in.wav", "set.session", "out.wav"))
     soundfile.write(tune, audio, 48_000, subtype="FLOAT")
     inject = ("play", "--preset", "toy-inject", "--set", "format.chunk_s=0.4")
-    options = ("--inject", tune, "--duration", 1.2, "--output", out, "--save", kept)
+    options = ("--inject", tune, "--duration", 1.2, "--output", out, "--save", saved_to)
     done = run(*inject, "bells", *options)
     assert done.code == 0, done.stderr
-    saved = read_session(kept)
+    saved = read_session(saved_to)
     settings = ["format.chunk_s=0.4"]
     with soundstage.open("toy-inject", settings=settings, prompts=["bells"]) as session:
         reached, _ = saved.restore(session.graph, session.runner.weights())
         for block in islice(blocks(audio, session.graph.format), reached.chunks[0]):
             session.steer(inject=block)
-            made = next(session)
+            chunk = next(session)
     assert reached.chunks[0] >= 3
-    for name, values in made.state.values.items():
+    for name, values in chunk.state.values.items():
         np.testing.assert_array_equal(reached.values[name], values)
 
 
-def test_a_pipeline_that_is_too_slow_is_told_at_once_and_its_stage_named(tmp_path):
+def test_pipeline_that_is_too_slow_is_reported_with_its_stage(tmp_path):
     file = tmp_path / "slow.toml"
     file.write_text(toml(dragging(1.3 * CHUNK_S)))
     slow = ("play", "--pipeline", file, "--allow", "small_stages")
@@ -93,7 +93,7 @@ def test_a_pipeline_that_is_too_slow_is_told_at_once_and_its_stage_named(tmp_pat
     assert "underrun(s)" in done.stderr
 
 
-def test_a_program_gets_wav_and_is_given_time_to_play_it(hum, tmp_path):
+def test_program_receives_wav_and_has_time_to_play_it(hum, tmp_path):
     copy = tmp_path / "copy.wav"
     command = f"sh -c 'cat > {shlex.quote(str(copy))}; sleep 0.2; echo end >> {copy}.txt'"
     done = run(*hum, "--duration", 0.6, "--to", command)
@@ -104,13 +104,13 @@ def test_a_program_gets_wav_and_is_given_time_to_play_it(hum, tmp_path):
     assert 0.6 * 8000 - 10 <= np.count_nonzero(audio[:, 0]) <= 0.6 * 8000
 
 
-def test_a_program_that_fails_is_told_in_its_own_words(hum):
+def test_program_that_fails_is_reported_with_its_last_message(hum):
     done = run(*hum, "--quiet", "--to", "sh -c 'head -c 100 >/dev/null; echo no card >&2; exit 3'")
     assert done.code == 6
-    assert told(done.stderr) == "sh ended with status 3: no card"
+    assert told(done.stderr) == "--to: sh ended with status 3: no card"
 
 
-def test_a_program_that_has_heard_enough_ends_the_music(hum):
+def test_program_that_stops_reading_ends_the_music(hum):
     done = run(*hum, "--to", "head -c 3000")
     assert done.code == 0
     assert "head: the reader left" in done.stderr
@@ -121,23 +121,27 @@ def test_a_program_that_has_heard_enough_ends_the_music(hum):
     [
         (("--to", "no-such-player"), 6, "there is no program 'no-such-player'"),
         (("--to", "aplay 'x"), 6, "No closing quotation"),
-        (("--to", " "), 6, "names no program"),
+        (("--to", " "), 6, "--to is empty"),
         (("--output", "x.aiff"), 6, "the name must end in one of"),
         (("--output", "/nowhere/x.wav"), 6, "/nowhere"),
-        (("--output", "x.wav", "--to", "aplay"), 2, "--to and --output both say"),
-        (("--output", "x.wav", "--latency", 0), 3, "latency 0: must be 1 to 60 chunks"),
+        (("--output", "x.wav", "--to", "aplay"), 2, "--to and --output exclude each other"),
+        (("--output", "x.wav", "--latency", 0), 3, "--latency 0: must be 1 to 60 chunks"),
         (("--output", "x.wav", "--duration", 0), 3, "duration 0"),
         (("--output", "x.wav", "--top-k", -1), 3, "top_k"),
         (("--output", "x.wav", "--save", "/nowhere/s"), 6, "/nowhere"),
         (("--output", "x.wav", "--resume", "none.session"), 3, "none.session"),
-        (("--output", "x.wav", "--inject", "x.wav", "--listen"), 2, "give one"),
+        (
+            ("--output", "x.wav", "--inject", "x.wav", "--listen"),
+            2,
+            "--inject and --listen exclude",
+        ),
         (("--output", "x.wav", "--inject", "x.wav"), 4, "takes no audio"),
         (("--output", "x.wav", "--listen"), 4, "takes no audio"),
         (("--device", "no such device"), 6, "or play through a program"),
         (("--device", "9999"), 6, "or play through a program"),
     ],
 )
-def test_what_cannot_work_is_refused_before_anything_is_loaded(
+def test_invalid_option_is_refused_before_anything_is_loaded(
     options, code, words, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
@@ -147,9 +151,7 @@ def test_what_cannot_work_is_refused_before_anything_is_loaded(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_without_the_extra_the_speakers_are_refused_and_everything_else_works(
-    hum, tmp_path, monkeypatch
-):
+def test_without_sounddevice_only_the_speakers_are_refused(hum, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     refused = run(*TOY)
     assert refused.code == 2
@@ -158,8 +160,8 @@ def test_without_the_extra_the_speakers_are_refused_and_everything_else_works(
     assert run(*hum, "--duration", 0.3, "--output", tmp_path / "out.wav").code == 0
 
 
-def test_without_portaudio_itself_the_cure_is_told(tmp_path, monkeypatch):
-    # What the library does where the system lacks the other one.
+def test_without_portaudio_the_error_names_its_cure(tmp_path, monkeypatch):
+    # The library sounddevice raises this where the system lacks PortAudio.
     (tmp_path / "sounddevice.py").write_text("raise OSError('PortAudio library not found')")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
@@ -169,29 +171,29 @@ def test_without_portaudio_itself_the_cure_is_told(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_ends_with_a_whole_file_and_a_saved_session(tmp_path, stop):
-    hearing = (
+def test_ctrl_c_completes_the_file_and_saves_the_session(tmp_path, stop):
+    main = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from soundstage.apps.commands.main import main; main()"
     )
     out, session = tmp_path / "out.wav", tmp_path / "set.session"
     arguments = [*TOY, "--output", str(out), "--save", str(session)]
-    command = [sys.executable, "-c", hearing, *arguments]
+    command = [sys.executable, "-c", main, *arguments]
     player = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
     for line in player.stderr:
         if line.startswith(b"chunk 2:"):
             break
     player.send_signal(stop)
-    said = player.communicate(timeout=60)[1].decode()
+    messages = player.communicate(timeout=60)[1].decode()
     assert player.returncode == 130
-    assert said.splitlines()[-1] == "soundstage: stopped"
+    assert messages.splitlines()[-1] == "soundstage: stopped"
     audio, _ = soundfile.read(out, dtype="float32")
     assert len(audio) > 0.4 * 48_000
     assert not audio[-1].any()
     assert read_session(session).spec.name == "toy"
 
 
-def test_standard_output_carries_wav_in_real_time_and_a_reader_that_leaves_ends_it():
+def test_wav_on_standard_output_ends_when_its_reader_leaves():
     command = [*MODULE, *TOY, "--output", "-"]
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
     player = subprocess.Popen(
@@ -203,7 +205,7 @@ def test_standard_output_carries_wav_in_real_time_and_a_reader_that_leaves_ends_
     assert time.monotonic() - start > 0.5
     player.stdout.close()
     player.stdout = None
-    said = player.communicate(timeout=60)[1].decode()
+    messages = player.communicate(timeout=60)[1].decode()
     assert player.returncode == 0
-    assert "the reader left" in said
-    assert "Traceback" not in said
+    assert "the reader left" in messages
+    assert "Traceback" not in messages

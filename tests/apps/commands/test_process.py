@@ -1,4 +1,4 @@
-"""The command line as a process: pipes, signals, start-up, and the issue's example."""
+"""The command line as a process: pipes, signals, start-up, and a long example."""
 
 import io
 import shlex
@@ -36,58 +36,58 @@ def test_help_imports_nothing_heavy():
     assert done.stdout.splitlines()[-1] == "0 []"
 
 
-def test_standard_output_carries_the_wav_and_nothing_else(tmp_path):
+def test_standard_output_holds_the_wav_and_nothing_else(tmp_path):
     done = run_process(*TOY, "--duration", 3, "--output", "-")
     assert done.returncode == 0, done.stderr
     piped, rate_hz = soundfile.read(io.BytesIO(done.stdout), dtype="int16")
     assert (rate_hz, piped.shape) == (48_000, (3 * 48_000, 2))
     run_process(*TOY, "--duration", 3, "--output", tmp_path / "out.wav")
     assert np.array_equal(piped, soundfile.read(tmp_path / "out.wav", dtype="int16")[0])
-    # Long after the run, a line a fault; here there was none.
+    # Every error is a line with this prefix.
     assert not any(line.startswith(b"soundstage: ") for line in done.stderr.splitlines())
 
 
-def test_a_reader_that_leaves_ends_the_music_quietly(tmp_path):
+def test_reader_that_leaves_ends_generate_without_an_error(tmp_path):
     command = [*MODULE, *TOY, "--duration", "3600", "--output", "-"]
     player = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert player.stdout.read(4) == b"RIFF"
     player.stdout.close()
     player.stdout = None
-    said = player.communicate(timeout=60)[1].decode()
+    messages = player.communicate(timeout=60)[1].decode()
     assert player.returncode == 0
-    assert "the reader left" in said
-    assert "Traceback" not in said
-    assert "Exception" not in said
+    assert "the reader left" in messages
+    assert "Traceback" not in messages
+    assert "Exception" not in messages
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_leaves_nothing_behind(tmp_path, stop):
-    # A shell that starts its jobs in the background makes them deaf to Ctrl-C.
-    hearing = (
+def test_ctrl_c_leaves_no_file(tmp_path, stop):
+    # A shell may have its background jobs ignore SIGINT.
+    main = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from soundstage.apps.commands.main import main; main()"
     )
     arguments = [*TOY, "--duration", "80000", "--output", str(tmp_path / "out.flac")]
-    player = subprocess.Popen([sys.executable, "-c", hearing, *arguments], stderr=subprocess.PIPE)
+    player = subprocess.Popen([sys.executable, "-c", main, *arguments], stderr=subprocess.PIPE)
     deadline = time.monotonic() + 60
     while not any(path.stat().st_size > 100_000 for path in tmp_path.iterdir()):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     player.send_signal(stop)
-    said = player.communicate(timeout=30)[1].decode()
+    messages = player.communicate(timeout=30)[1].decode()
     assert player.returncode == 130
-    assert said.splitlines()[-1] == "soundstage: stopped"
+    assert messages.splitlines()[-1] == "soundstage: stopped"
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_refusal_is_one_line_on_standard_error(tmp_path):
+def test_bad_duration_is_one_line_on_standard_error(tmp_path):
     done = run_process(*TOY, "--duration", 0, "--output", tmp_path / "out.wav")
     assert done.returncode == 3
     assert done.stdout == b""
     assert done.stderr == b"soundstage: duration 0: must be a number of seconds above 0\n"
 
 
-def test_the_issue_s_example_works_with_the_tiny_networks(tmp_path):
+def test_generate_with_many_options_works_with_tiny_networks(tmp_path):
     reference, output = tmp_path / "ref.wav", tmp_path / "out.wav"
     soundfile.write(reference, np.random.default_rng(0).normal(0, 0.1, 16_000), 16_000)
     done = run_process(
@@ -106,7 +106,7 @@ def test_the_issue_s_example_works_with_the_tiny_networks(tmp_path):
 
 
 @pytest.mark.parametrize("buffered", ["", "1"])
-def test_a_reader_that_leaves_is_no_fault_of_a_command_that_prints(monkeypatch, buffered):
+def test_reader_that_leaves_is_no_error_of_a_printing_command(monkeypatch, buffered):
     monkeypatch.setenv("PYTHONUNBUFFERED", buffered)
     script = f"{shlex.join(MODULE)} presets | true; echo ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
@@ -115,7 +115,7 @@ def test_a_reader_that_leaves_is_no_fault_of_a_command_that_prints(monkeypatch, 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 @pytest.mark.parametrize("buffered", ["", "1"])
-def test_standard_output_that_cannot_be_written(monkeypatch, buffered):
+def test_standard_output_that_cannot_be_written_is_refused(monkeypatch, buffered):
     monkeypatch.setenv("PYTHONUNBUFFERED", buffered)
     for arguments in (["presets"], [*TOY, "--duration", "2", "--quiet", "--output", "-"]):
         with open("/dev/full", "wb") as full:

@@ -1,4 +1,4 @@
-"""`soundstage replay` and `soundstage diff`: what they print, and with which exit code."""
+"""`soundstage replay` and `soundstage diff`: their output and exit codes."""
 
 import json
 
@@ -13,14 +13,14 @@ SWAP = ("--stage", "decode", "--use", "other_stages:ScaledDecode", "--allow", "o
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """A folder with a recorded run of two ticks, one cut short, and one that goes on from it."""
-    folder = tmp_path_factory.mktemp("made")
+def runs(tmp_path_factory):
+    """A folder with a recorded run of two ticks, its continuation, and damaged runs."""
+    folder = tmp_path_factory.mktemp("runs")
     files = ("-o", folder / "a.wav", "--save", folder / "a.session", "--record")
     first = ("generate", "warm pads", "--preset", "toy", "--duration", 4, "-q")
     assert run(*first, *files, folder / "a.arrow").code == 0
-    going_on = ("generate", "--resume", folder / "a.session", "--duration", 2, "-q", "-o")
-    assert run(*going_on, folder / "b.wav", "--record", folder / "b.arrow").code == 0
+    resume = ("generate", "--resume", folder / "a.session", "--duration", 2, "-q", "-o")
+    assert run(*resume, folder / "b.wav", "--record", folder / "b.arrow").code == 0
     data = (folder / "a.arrow").read_bytes()
     (folder / "cut.arrow").write_bytes(data[: 3 * len(data) // 4])
     (folder / "stub.arrow").write_bytes(data[: len(data) // 4])
@@ -34,8 +34,8 @@ def made(tmp_path_factory):
 
 @pytest.mark.parametrize("name", ["a.arrow", "b.arrow", "cut.arrow"])
 @pytest.mark.parametrize("options", [(), ("--stage", "crossfade"), ("--place", "sample=cpu")])
-def test_a_replay_that_is_equal_ends_with_0(made, name, options):
-    done = run("replay", made / name, *options)
+def test_equal_replay_exits_with_0(runs, name, options):
+    done = run("replay", runs / name, *options)
     assert done.code == 0, done.stderr
     ticks = {"a.arrow": "2 ticks", "b.arrow": "1 tick", "cut.arrow": "1 tick"}[name]
     assert done.stdout.startswith(f"{name} and its replay are equal: {ticks}, ")
@@ -43,55 +43,55 @@ def test_a_replay_that_is_equal_ends_with_0(made, name, options):
     assert "crossfade.audio" in done.stdout
 
 
-def test_another_stage_that_differs_ends_with_1_and_within_its_tolerance_with_0(made):
-    done = run("replay", made / "a.arrow", *SWAP, "--param", "factor=0.9")
+def test_different_stage_exits_with_1_and_within_tolerance_with_0(runs):
+    done = run("replay", runs / "a.arrow", *SWAP, "--param", "factor=0.9")
     assert done.code == 1
     assert done.stderr == ""
     lines = done.stdout.splitlines()
     assert lines[0] == "a.arrow and its replay differ: 2 ticks, 1 port compared"
     assert lines[1].startswith("first: tick 0, stage decode, port audio, row 0, [faded_sample=19")
     assert lines[-1].endswith("20.0 dB")
-    loose = run("replay", made / "a.arrow", *SWAP, "--param", "factor=0.9", "--tolerance", 0.05)
+    loose = run("replay", runs / "a.arrow", *SWAP, "--param", "factor=0.9", "--tolerance", 0.05)
     assert loose.code == 0
     assert "are equal within 0.05" in loose.stdout
 
 
-def test_json_says_the_same(made):
-    done = run("replay", made / "a.arrow", *SWAP, "--param", "factor=0.9", "--json")
+def test_json_of_replay_holds_ports_and_first_difference(runs):
+    done = run("replay", runs / "a.arrow", *SWAP, "--param", "factor=0.9", "--json")
     assert done.code == 1
     facts = json.loads(done.stdout)
     assert facts["equal"] is False
     assert facts["ports"][0]["snr_db"] == pytest.approx(20, abs=0.01)
     assert (facts["first"]["tick"], facts["first"]["port"]) == (0, "audio")
-    assert json.loads(run("replay", made / "a.arrow", "--json").stdout)["equal"] is True
+    assert json.loads(run("replay", runs / "a.arrow", "--json").stdout)["equal"] is True
 
 
-def test_what_is_said_now_can_be_kept_and_diffed(made, tmp_path):
+def test_trace_of_a_replay_can_be_diffed(runs, tmp_path):
     out = tmp_path / "out.arrow"
-    assert run("replay", made / "a.arrow", "-o", out).code == 0
-    same = run("diff", made / "a.arrow", out)
+    assert run("replay", runs / "a.arrow", "-o", out).code == 0
+    same = run("diff", runs / "a.arrow", out)
     assert same.code == 0
     assert same.stdout.startswith("a.arrow and out.arrow are equal: 2 ticks")
     assert read_trace(out).complete
-    assert run("replay", made / "a.arrow", *SWAP, "--param", "factor=2", "-o", out).code == 1
-    assert run("diff", made / "a.arrow", out, "--stage", "decode", "--tolerance", 1).code == 0
-    other = run("diff", made / "a.arrow", out, "--stage", "decode", "--json")
+    assert run("replay", runs / "a.arrow", *SWAP, "--param", "factor=2", "-o", out).code == 1
+    assert run("diff", runs / "a.arrow", out, "--stage", "decode", "--tolerance", 1).code == 0
+    other = run("diff", runs / "a.arrow", out, "--stage", "decode", "--json")
     assert other.code == 1
     assert json.loads(other.stdout)["ports"][0]["snr_db"] == pytest.approx(0, abs=0.01)
 
 
-def test_diff_tells_where_a_steered_run_parts(made, tmp_path):
+def test_diff_names_the_first_steered_tick(runs, tmp_path):
     graph = soundstage.load(preset="toy")
     rows = [{"prompts": ["warm pads"]}]
     record(tmp_path / "a.arrow", graph, 2, rows, steer={1: {"seed": 9}})
-    done = run("diff", made / "a.arrow", tmp_path / "a.arrow")
+    done = run("diff", runs / "a.arrow", tmp_path / "a.arrow")
     assert done.code == 1
     assert "first: tick 1, stage in, port seed, row 0, []: 0 against 9" in done.stdout
     assert "note: recorded by soundstage" in done.stdout
 
 
-def test_diff_of_a_run_and_its_sequel_says_which_chunks_they_are_of(made):
-    done = run("diff", made / "a.arrow", made / "b.arrow")
+def test_diff_of_a_run_and_its_continuation_names_the_chunks(runs):
+    done = run("diff", runs / "a.arrow", runs / "b.arrow")
     assert done.code == 1
     assert "tick 0 is of chunks [0] against [2]" in done.stdout
     assert "a.arrow has 2 ticks and b.arrow has 1" in done.stdout
@@ -111,9 +111,9 @@ def test_diff_of_a_run_and_its_sequel_says_which_chunks_they_are_of(made):
         (".", "cannot be read"),
     ],
 )
-def test_what_is_no_recorded_run_is_refused(made, command, name, why):
-    others = [made / "a.arrow"] if command == "diff" else []
-    done = run(command, *others, made / name)
+def test_file_that_is_not_a_recorded_run_is_refused(runs, command, name, why):
+    others = [runs / "a.arrow"] if command == "diff" else []
+    done = run(command, *others, runs / name)
     assert done.code == 3
     assert why in told(done.stderr)
     assert done.stdout == ""
@@ -145,38 +145,38 @@ def test_what_is_no_recorded_run_is_refused(made, command, name, why):
         (["--bogus"], 2, "No such option"),
     ],
 )
-def test_what_cannot_be_replayed_is_told_in_one_line(made, options, code, why):
-    done = run("replay", made / "a.arrow", *options)
+def test_invalid_option_of_replay_is_refused_in_one_line(runs, options, code, why):
+    done = run("replay", runs / "a.arrow", *options)
     assert done.code == code, done.stderr
     assert why in told(done.stderr)
 
 
-def test_a_run_is_never_its_own_output(made):
-    before = (made / "a.arrow").read_bytes()
-    done = run("replay", made / "a.arrow", "-o", made / "a.arrow")
+def test_replay_that_would_overwrite_its_run_is_refused(runs):
+    before = (runs / "a.arrow").read_bytes()
+    done = run("replay", runs / "a.arrow", "-o", runs / "a.arrow")
     assert done.code == 2
     assert "the recorded run itself" in told(done.stderr)
-    assert (made / "a.arrow").read_bytes() == before
+    assert (runs / "a.arrow").read_bytes() == before
 
 
-def test_other_weights_than_those_recorded_are_refused(made, tmp_path):
-    data = (made / "a.arrow").read_bytes()
-    digest = read_trace(made / "a.arrow").weights["embed"]["digest"].encode()
+def test_replay_with_other_weights_is_refused(runs, tmp_path):
+    data = (runs / "a.arrow").read_bytes()
+    digest = read_trace(runs / "a.arrow").weights["embed"]["digest"].encode()
     (tmp_path / "forged.arrow").write_bytes(data.replace(digest, digest[::-1]))
     done = run("replay", tmp_path / "forged.arrow")
     assert done.code == 3
     assert "stage 'embed' had other weights" in told(done.stderr)
 
 
-def test_a_pipeline_that_is_not_the_one_that_ran_is_damage(made, tmp_path):
-    data = (made / "a.arrow").read_bytes()
+def test_run_with_a_changed_pipeline_is_refused_as_damaged(runs, tmp_path):
+    data = (runs / "a.arrow").read_bytes()
     (tmp_path / "x.arrow").write_bytes(data.replace(b"stages.toy:Sine", b"stages.toy:Wine"))
     done = run("replay", tmp_path / "x.arrow")
     assert done.code == 3
     assert "its pipeline is not the one that ran" in told(done.stderr)
 
 
-def test_the_stage_of_a_diff_must_be_one(made):
-    done = run("diff", made / "a.arrow", made / "b.arrow", "--stage", "crosfade")
+def test_diff_of_an_unknown_stage_is_refused(runs):
+    done = run("diff", runs / "a.arrow", runs / "b.arrow", "--stage", "crosfade")
     assert done.code == 4
     assert "did you mean 'crossfade'?" in told(done.stderr)

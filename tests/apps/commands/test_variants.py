@@ -1,4 +1,4 @@
-"""`soundstage variants`: every row a file, a manifest that is true, and a page to listen."""
+"""`soundstage variants`: a file for every row, an exact manifest, and a page that plays them."""
 
 import hashlib
 import json
@@ -22,8 +22,8 @@ HOSTILE = '<script>alert("1")</script> & $cards'
 
 
 def make(folder, *arguments, code=0):
-    asked = ("--preset", "toy", "--duration", 2, "--output-dir", folder)
-    done = run("variants", *asked, *arguments)
+    options = ("--preset", "toy", "--duration", 2, "--output-dir", folder)
+    done = run("variants", *options, *arguments)
     assert done.code == code, done.stderr
     return done
 
@@ -48,14 +48,14 @@ def digest(path):
 def pads(tmp_path_factory):
     """Two prompts times three seeds, in batches of 2, 2 and 2."""
     folder = tmp_path_factory.mktemp("pads") / "new" / "out"
-    asked = ("--prompt", "warm pads", "--prompt", HOSTILE, "--seeds", "0-1,7", "--batch", 2)
-    make(folder, *asked, "--temperature", 0.9, "--trace", folder / "t.json", "--quiet")
+    options = ("--prompt", "warm pads", "--prompt", HOSTILE, "--seeds", "0-1,7", "--batch", 2)
+    make(folder, *options, "--temperature", 0.9, "--trace", folder / "t.json", "--quiet")
     return folder
 
 
 @pytest.fixture
 def copy(pads, tmp_path):
-    """The same folder, to be spoilt."""
+    """A copy of the folder, to be changed."""
     shutil.copytree(pads, tmp_path / "out")
     return tmp_path / "out"
 
@@ -79,35 +79,33 @@ def test_every_prompt_with_every_seed_is_a_file(pads):
 
 
 @pytest.mark.parametrize(("file", "prompt", "seed"), [(0, "warm pads", 0), (5, HOSTILE, 7)])
-def test_a_variant_is_byte_for_byte_the_file_that_generate_makes(
-    pads, tmp_path, file, prompt, seed
-):
+def test_variant_has_the_bytes_that_generate_makes(pads, tmp_path, file, prompt, seed):
     alone = tmp_path / "alone.wav"
-    asked = ("--preset", "toy", "--duration", 2, "--seed", seed, "--temperature", 0.9)
-    assert run("generate", prompt, *asked, "-o", alone).code == 0
+    options = ("--preset", "toy", "--duration", 2, "--seed", seed, "--temperature", 0.9)
+    assert run("generate", prompt, *options, "-o", alone).code == 0
     assert alone.read_bytes() == (pads / sounds(pads)[file]).read_bytes()
 
 
-def test_the_manifest_says_what_the_files_are(pads):
-    said = manifest(pads)
-    assert [entry["file"] for entry in said["variants"]] == sounds(pads)
-    assert said["pending"] == said["earlier"] == []
-    for entry in said["variants"]:
+def test_manifest_holds_the_facts_of_every_file(pads):
+    content = manifest(pads)
+    assert [entry["file"] for entry in content["variants"]] == sounds(pads)
+    assert content["pending"] == content["earlier"] == []
+    for entry in content["variants"]:
         facts = inspect(pads / entry["file"])
-        made = facts.provenance
+        provenance = facts.provenance
         assert entry["sha256"] == digest(pads / entry["file"])
         assert entry["seconds"] == facts.seconds == 2
         assert (entry["peak_dbfs"], entry["rms_dbfs"]) == (facts.peak_dbfs, facts.rms_dbfs)
-        assert tuple(TextPrompt(**prompt) for prompt in entry["prompts"]) == made.prompts
-        assert (entry["seed"],) == made.seeds
-        assert entry["controls"] == made.controls
+        assert tuple(TextPrompt(**prompt) for prompt in entry["prompts"]) == provenance.prompts
+        assert (entry["seed"],) == provenance.seeds
+        assert entry["controls"] == provenance.controls
         assert entry["controls"]["temperature"] == 0.9
-        assert entry["graph"] == made.graph_hash
-        assert entry["weights"].keys() == made.weights.keys() == {"embed", "quantize"}
+        assert entry["graph"] == provenance.graph_hash
+        assert entry["weights"].keys() == provenance.weights.keys() == {"embed", "quantize"}
 
 
 @pytest.mark.parametrize("suffix", ["flac", "ogg", "mp3"])
-def test_every_format_holds_whole_files_of_the_asked_length(tmp_path, suffix):
+def test_every_format_has_the_exact_duration(tmp_path, suffix):
     make(tmp_path / "out", "--prompt", "pads", "--format", suffix, "--duration", 0.5)
     (name,) = sounds(tmp_path / "out")
     assert name == f"01-pads-seed0.{suffix}"
@@ -115,7 +113,7 @@ def test_every_format_holds_whole_files_of_the_asked_length(tmp_path, suffix):
     assert (facts.container, facts.seconds) == (suffix.upper(), 0.5)
 
 
-def test_a_list_may_blend_and_steer_every_row(tmp_path):
+def test_list_may_blend_prompts_and_set_controls_of_each_row(tmp_path):
     soundfile.write(tmp_path / "ref.wav", np.random.default_rng(0).normal(0, 0.1, 8000), 8000)
     (tmp_path / "a.toml").write_text(
         'variant = [{ name = "Dawn", prompts = ["warm pads", "jazz:0.5"], audio = "ref.wav:0.25", '
@@ -135,21 +133,21 @@ def test_a_list_may_blend_and_steer_every_row(tmp_path):
     assert "warm pads + jazz (0.5) + \N{BEAMED EIGHTH NOTES} ref.wav (0.25)" in page
 
 
-def test_the_timeline_goes_on_from_batch_to_batch(pads):
+def test_timeline_covers_all_batches(pads):
     events = trace_events.read(pads / "t.json")
     assert len(trace_events.of(events, "b")) == 3
     assert not [e for e in trace_events.of(events, "s") if e["cat"] == "feedback"]
 
 
-# ---- going on
+# ---- later runs in the same folder
 
 
-def test_what_is_there_is_not_made_again_and_more_seeds_only_add(copy):
+def test_finished_variants_are_kept_when_seeds_are_added(copy):
     before = {name: (copy / name).stat().st_mtime_ns for name in sounds(copy)}
     same = ("--prompt", "warm pads", "--prompt", HOSTILE, "--temperature", 0.9, "--seeds")
     done = make(copy, *same, "0-1,7,8")
     assert "2 x 2 s of audio" in done.stderr
-    assert "6 were there already" in done.stderr
+    assert "6 finished earlier" in done.stderr
     after = {name: (copy / name).stat().st_mtime_ns for name in sounds(copy)}
     assert after.items() >= before.items()
     assert set(after) - set(before) == {
@@ -172,25 +170,25 @@ def test_damaged_missing_and_changed_variants_are_made_again(copy):
     changed = make(copy, *same[:2], "--temperature", 0.8, "--seeds", "7")
     assert "1 x 2 s of audio" in changed.stderr
     assert (copy / third).exists()
-    # What this run did not ask for stays, and is known when it is asked for again.
-    assert "already" in make(copy, *same).stderr
+    # Variants that this run did not request are kept for the next one.
+    assert "finished earlier" in make(copy, *same).stderr
 
 
-def test_again_makes_everything_anew_and_the_same(copy):
+def test_again_makes_every_file_once_more_with_the_same_bytes(copy):
     before = {name: (copy / name).read_bytes() for name in names(copy)}
     (copy / "index.html").unlink()
     same = ("--prompt", "warm pads", "--prompt", HOSTILE, "--temperature", 0.9)
     done = make(copy, *same, "--seeds", "0-1,7", "--again", "--batch", 6)
     assert "6 x 2 s of audio" in done.stderr
-    assert "already" not in done.stderr
+    assert "finished earlier" not in done.stderr
     assert {name: (copy / name).read_bytes() for name in before} == before
 
 
-def test_files_of_others_are_never_touched(copy):
+def test_foreign_files_are_never_changed(copy):
     (copy / "notes.txt").write_text("mine")
     (copy / "02-new-seed1.wav").write_text("mine too")
     refused = make(copy, "--prompt", "new", "--seeds", "0-1", code=6)
-    assert "was not made by variants" in told(refused.stderr)
+    assert "was not made by `soundstage variants`" in told(refused.stderr)
     make(copy, "--prompt", "new", "--seeds", "0")
     (copy / "index.html").write_text("my own page")
     assert "index.html" in told(make(copy, "--prompt", "new", code=6).stderr)
@@ -199,25 +197,25 @@ def test_files_of_others_are_never_touched(copy):
 
 
 @pytest.mark.parametrize(("name", "code"), [("index.html", 6), ("manifest.json", 3)])
-def test_a_page_or_manifest_of_others_is_never_replaced(tmp_path, name, code):
+def test_foreign_page_or_manifest_is_never_replaced(tmp_path, name, code):
     (tmp_path / name).write_text("mine")
     assert str(tmp_path / name) in told(make(tmp_path, "--prompt", "pads", code=code).stderr)
     assert names(tmp_path) == [name]
     assert (tmp_path / name).read_text() == "mine"
 
 
-# ---- what goes wrong
+# ---- errors
 
 
-def test_all_faults_of_a_list_are_told_at_once_and_nothing_is_made(tmp_path):
+def test_all_problems_of_a_list_are_printed_and_no_file_is_made(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("prompts,audio,temperature,sead\npads,,-1,\npads,no.wav,1,\n,,hot,\npads,,1,\n")
     done = make(tmp_path / "out", "--list", path, code=3)
     lines = [line.removeprefix(f"soundstage: {path}: ") for line in done.stderr.splitlines()]
     assert len(lines) == 4
     assert lines[0].startswith("column 'sead': unknown column; did you mean 'seed'?")
-    assert lines[1].startswith("line 4: temperature: expected a number, got 'hot'")
-    assert lines[2].startswith("line 2: temperature: -1.0 is outside the range")
+    assert lines[1].startswith("line 2: temperature: -1 is outside the range")
+    assert lines[2].startswith("line 4: temperature: expected a number, got 'hot'")
     assert lines[3].startswith("line 3: ")
     assert "no.wav" in lines[3]
     assert names(tmp_path) == ["a.csv"]
@@ -228,43 +226,43 @@ def test_all_faults_of_a_list_are_told_at_once_and_nothing_is_made(tmp_path):
     [
         (["--seeds", "5-1"], 3, "runs backwards"),
         (["--seeds", "0-999", "--prompt", "b"], 3, "2000 variants are more than 1000"),
-        (["--prompt", "pads"], 2, "is there twice"),
+        (["--prompt", "pads"], 2, "is given twice"),
         (["--batch", 0], 2, "at least 1"),
         (["--duration", 0], 3, "above 0"),
         (["--temperature", -1], 3, "temperature"),
         (["--format", "aiff"], 2, "aiff"),
-        (["--list", "a.toml"], 2, "--list and --prompt"),
+        (["--list", "a.toml"], 2, "--list and --prompt exclude each other"),
         (["--preset", "none"], 4, "none"),
         (["--place", "decode=gpu:99"], 4, "placement"),
     ],
 )
-def test_what_cannot_be_made_is_one_line_and_leaves_nothing(tmp_path, arguments, code, why):
+def test_invalid_option_is_one_line_and_leaves_no_file(tmp_path, arguments, code, why):
     done = make(tmp_path / "a" / "out", "--prompt", "pads", *arguments, code=code)
     assert why in told(done.stderr)
     assert names(tmp_path) == []
 
 
-def test_a_folder_that_is_a_file_is_refused(tmp_path):
+def test_output_folder_that_is_a_file_is_refused(tmp_path):
     (tmp_path / "out").write_text("mine")
     assert "is a file" in told(make(tmp_path / "out", "--prompt", "pads", code=6).stderr)
 
 
-SPRUNG = ("--set", "decode.use=broken_stages:FailThirdCall", "--allow", "broken_stages")
+FAILING = ("--set", "decode.use=broken_stages:FailThirdCall", "--allow", "broken_stages")
 
 
-def test_finished_batches_stay_when_a_later_one_fails_and_the_rest_can_be_made(tmp_path):
-    asked = ("--prompt", "pads", "--seeds", "0-2", "--batch", 1)
-    # One call warms up, the next makes the first batch.
-    done = make(tmp_path / "out", *asked, *SPRUNG, code=7)
+def test_finished_batches_stay_when_a_later_batch_fails(tmp_path):
+    options = ("--prompt", "pads", "--seeds", "0-2", "--batch", 1)
+    # The first call warms up, the second makes the first batch.
+    done = make(tmp_path / "out", *options, *FAILING, code=7)
     assert "third call" in done.stderr.splitlines()[-1]
     assert names(tmp_path / "out") == ["01-pads-seed0.wav", "index.html", "manifest.json"]
-    said = manifest(tmp_path / "out")
-    assert [entry["file"] for entry in said["variants"]] == ["01-pads-seed0.wav"]
-    assert said["pending"] == ["02-pads-seed1.wav", "03-pads-seed2.wav"]
+    content = manifest(tmp_path / "out")
+    assert [entry["file"] for entry in content["variants"]] == ["01-pads-seed0.wav"]
+    assert content["pending"] == ["02-pads-seed1.wav", "03-pads-seed2.wav"]
     assert (tmp_path / "out" / "index.html").read_text("utf-8").count("<article") == 1
 
 
-def test_a_first_batch_that_fails_leaves_nothing(tmp_path):
+def test_first_batch_that_fails_leaves_no_file(tmp_path):
     swap = ("--set", "decode.use=broken_stages:NanDecode", "--allow", "broken_stages")
     make(tmp_path / "out", "--prompt", "pads", *swap, code=7)
     assert names(tmp_path) == []
@@ -274,27 +272,27 @@ ROOT = Path(__file__).parents[3]
 
 
 def test_ctrl_c_leaves_whole_files_that_the_next_run_keeps(tmp_path):
-    # A shell that starts its jobs in the background makes them deaf to Ctrl-C.
-    hearing = (
+    # A shell may have its background jobs ignore SIGINT.
+    main = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from soundstage.apps.commands.main import main; main()"
     )
     folder = tmp_path / "out"
-    asked = ["--preset", "toy", "--prompt", "pads", "--duration", "30", "--batch", "2"]
-    command = [sys.executable, "-c", hearing, "variants", *asked, "--output-dir", str(folder)]
+    options = ["--preset", "toy", "--prompt", "pads", "--duration", "30", "--batch", "2"]
+    command = [sys.executable, "-c", main, "variants", *options, "--output-dir", str(folder)]
     player = subprocess.Popen([*command, "--seeds", "0-199"], cwd=ROOT, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 60
     while not (folder / "manifest.json").exists() or len(manifest(folder)["variants"]) < 4:
         assert time.monotonic() < deadline
         time.sleep(0.02)
     player.send_signal(signal.SIGINT)
-    said = player.communicate(timeout=30)[1].decode()
+    messages = player.communicate(timeout=30)[1].decode()
     assert player.returncode == 130
-    assert said.splitlines()[-1] == "soundstage: stopped"
+    assert messages.splitlines()[-1] == "soundstage: stopped"
     assert not [name for name in names(folder) if name.startswith(".")]
     assert all(inspect(folder / name).seconds == 30 for name in sounds(folder))
     finished = manifest(folder)["variants"]
     assert all(entry["sha256"] == digest(folder / entry["file"]) for entry in finished)
-    done = run("variants", *asked, "--output-dir", folder, "--seeds", "0-3")
+    done = run("variants", *options, "--output-dir", folder, "--seeds", "0-3")
     assert done.code == 0
-    assert "4 were there already" in done.stderr
+    assert "4 finished earlier" in done.stderr

@@ -1,4 +1,4 @@
-"""A microphone, played by a PortAudio that does what tests want."""
+"""Microphones, with a stand-in for PortAudio."""
 
 import sys
 from types import ModuleType
@@ -14,11 +14,11 @@ RATE_HZ = 48_000
 
 
 class Refusal(Exception):
-    """Stands for what PortAudio raises."""
+    """Stands in for PortAudio's error."""
 
 
 class Recording:
-    """A stream that is told what it records."""
+    """A recording stream; tests call its callback with samples."""
 
     open_now: list["Recording"] = []
     startable = True
@@ -53,18 +53,18 @@ def form():
     return soundstage.load("toy-inject").format
 
 
-def test_one_channel_is_heard_on_all_and_whatever_a_driver_delivers_is_audio(library, form):
-    with MicrophoneSpec().open(form) as ear:
+def test_microphone_samples_are_clipped_and_spread_over_channels(library, form):
+    with MicrophoneSpec().open(form) as microphone:
         (stream,) = Recording.open_now
         assert stream.channels == 1
-        assert ear.take().shape == (0, 2)
+        assert microphone.take().shape == (0, 2)
         stream.call(np.array([[0.5], [np.nan], [-7.0]], np.float32), 3, None, None)
         heard = [[0.5, 0.5], [0.0, 0.0], [-1.0, -1.0]]
-        np.testing.assert_array_equal(ear.take(), heard)
+        np.testing.assert_array_equal(microphone.take(), heard)
     assert Recording.open_now == []
 
 
-def test_a_microphone_that_cannot_begin_is_told_in_a_line_and_closed(library, form, monkeypatch):
+def test_microphone_that_cannot_start_is_refused_and_closed(library, form, monkeypatch):
     monkeypatch.setattr(Recording, "startable", False)
     opening = MicrophoneSpec().open(form)
     with pytest.raises(OutputError, match=r"a microphone: the device is taken; .*--list-devices"):
@@ -72,7 +72,7 @@ def test_a_microphone_that_cannot_begin_is_told_in_a_line_and_closed(library, fo
     assert Recording.open_now == []
 
 
-def test_without_the_library_nobody_is_told_of_speakers(form, monkeypatch):
+def test_microphone_without_sounddevice_is_refused_with_its_cure(form, monkeypatch):
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     with pytest.raises(Error, match=r"sounddevice is not installed") as caught:
         MicrophoneSpec().check(form)

@@ -1,4 +1,4 @@
-"""The mixing desk on a real terminal: what keys do is seen and heard, and the terminal survives."""
+"""The mixing desk on a real terminal: keys steer the music, and the terminal is restored."""
 
 import signal
 import sys
@@ -14,8 +14,8 @@ from soundstage.runners.sessions.files import read_session
 
 pytest.importorskip("textual", reason="the extra `play` is not installed")
 
-# Its own process hears Ctrl-C even where a shell has made background jobs deaf to it.
-HEARING = (
+# A shell may have its background jobs ignore SIGINT; the process restores the default handler.
+MAIN = (
     "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     "from soundstage.apps.commands.main import main; main()"
 )
@@ -29,7 +29,7 @@ def play(*options, cwd, first=""):
     from terminal import Terminal
 
     words = [str(option) for option in options]
-    return Terminal([sys.executable, "-c", first + HEARING, "play", *words], cwd=cwd, env=PATHS)
+    return Terminal([sys.executable, "-c", first + MAIN, "play", *words], cwd=cwd, env=PATHS)
 
 
 TOY = ("--preset", "toy", "--set", "format.chunk_s=0.4")
@@ -37,7 +37,7 @@ TOY = ("--preset", "toy", "--set", "format.chunk_s=0.4")
 
 def type_value(desk, typed):
     desk.type(ENTER)
-    desk.wait_for("esc never mind")
+    desk.wait_for("esc cancel")
     desk.type(typed)
     desk.wait_for(lambda: f"▊  {typed}  " in desk.text, "what was typed")
     desk.type(ENTER)
@@ -45,7 +45,7 @@ def type_value(desk, typed):
 
 
 def move_and_add(desk):
-    """The selected fader moves; a prompt that is typed joins in."""
+    """Moves the selected fader, and adds a prompt by typing."""
     desk.type(DOWN + RIGHT)
     desk.wait_for(lambda: desk.line("jazz trio").startswith("0.60"), "a weight of 0.60")
     desk.type("a")
@@ -58,10 +58,10 @@ def move_and_add(desk):
 
 
 def set_a_number(desk):
-    """Numbers are set by typing; nonsense is refused with a reason, and the music goes on."""
+    """Sets a number by typing; invalid text is refused with a reason."""
     desk.type(DOWN)
     desk.wait_for("▸ temperature")
-    for typed, shows in [("99", "outside the range"), ("x", "'x' is not a number")]:
+    for typed, shows in [("99", "outside the range"), ("x", "expected a number, got 'x'")]:
         type_value(desk, typed)
         desk.wait_for(shows)
     type_value(desk, "0.9")
@@ -75,7 +75,7 @@ def pause_and_reset(desk):
     desk.type(" ")
     desk.wait_for("toy  playing")
     desk.type("r")
-    desk.wait_for("begins anew")
+    desk.wait_for("restarts with the next chunk")
 
 
 def remove_and_save(desk):
@@ -88,7 +88,7 @@ def remove_and_save(desk):
 
 
 @pytest.mark.slow
-def test_an_evening_at_the_desk(tmp_path):
+def test_every_key_of_the_mixing_desk_steers_the_music(tmp_path):
     prompts = ("--prompt", "warm pads", "--prompt", "jazz trio:0.5")
     with closing(play(*TOY, *prompts, "--output", "out.wav", cwd=tmp_path)) as desk:
         desk.wait_for("toy  playing")
@@ -97,8 +97,8 @@ def test_an_evening_at_the_desk(tmp_path):
         assert desk.line("jazz trio").startswith("0.50")
         desk.wait_for(lambda: desk.line("level L") and "dB" in desk.line("level L"), "a level")
         desk.wait_for("x real time")
-        for practise in (move_and_add, set_a_number, pause_and_reset, remove_and_save):
-            practise(desk)
+        for use in (move_and_add, set_a_number, pause_and_reset, remove_and_save):
+            use(desk)
         desk.type("q")
         assert desk.end() == 0
         assert desk.is_sane
@@ -109,16 +109,16 @@ def test_an_evening_at_the_desk(tmp_path):
 
 
 def controls_of(file):
-    """What was in force when a session was saved."""
+    """The texts and the temperature of a saved session."""
     saved = read_session(file)
-    found = build(saved.spec)
-    (row,) = saved.restore(found, saved.weights)[1]
+    graph = build(saved.spec)
+    (row,) = saved.restore(graph, saved.weights)[1]
     return {"texts": list(row["texts"]), "temperature": f"{row['temperature']:.1f}"}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stop", ["\x03", signal.SIGTERM], ids=["ctrl-c", "terminated"])
-def test_ctrl_c_leaves_a_sane_terminal_and_whole_files(tmp_path, stop):
+def test_ctrl_c_restores_the_terminal_and_completes_files(tmp_path, stop):
     options = ("--output", "out.wav", "--save", "set.session")
     with closing(play(*TOY, *options, cwd=tmp_path)) as desk:
         desk.wait_for("toy  playing")
@@ -136,7 +136,7 @@ def test_ctrl_c_leaves_a_sane_terminal_and_whole_files(tmp_path, stop):
 
 
 @pytest.mark.slow
-def test_an_underrun_is_shown_with_the_stage_that_was_late(tmp_path):
+def test_underrun_is_shown_with_the_stage_that_was_late(tmp_path):
     (tmp_path / "hum.toml").write_text(toml(hitching(3, 4 * CHUNK_S)))
     options = ("--pipeline", "hum.toml", "--allow", "small_stages", "--output", "out.wav")
     with closing(play(*options, "--duration", 4, cwd=tmp_path)) as desk:
@@ -144,14 +144,14 @@ def test_an_underrun_is_shown_with_the_stage_that_was_late(tmp_path):
         desk.wait_for("late: slow took 1.6")
         assert "of silence" in desk.line("underruns")
         assert "underrun before chunk 3" in desk.text
-        # At its end, the music leaves the desk by itself.
+        # The mixing desk ends with the music.
         assert desk.end() == 0
         assert desk.is_sane
         assert "underrun(s)" in desk.text
 
 
 @pytest.mark.slow
-def test_a_stage_that_fails_leaves_a_sane_terminal_and_its_name(tmp_path):
+def test_stage_that_fails_restores_the_terminal_and_is_named(tmp_path):
     tables = hitching(3, 0)
     tables["stage"]["slow"] |= {"use": "small_stages:Trap", "params": {"number": 4}}
     (tmp_path / "trap.toml").write_text(toml(tables))
@@ -163,7 +163,7 @@ def test_a_stage_that_fails_leaves_a_sane_terminal_and_its_name(tmp_path):
 
 
 @pytest.mark.slow
-def test_no_desk_is_shown_where_nobody_wants_one(tmp_path):
+def test_no_ui_prints_lines_instead_of_the_mixing_desk(tmp_path):
     options = ("--output", "out.wav", "--duration", 0.5, "--no-ui")
     with closing(play(*TOY, *options, cwd=tmp_path)) as desk:
         assert desk.end() == 0
@@ -172,7 +172,7 @@ def test_no_desk_is_shown_where_nobody_wants_one(tmp_path):
 
 
 @pytest.mark.slow
-def test_without_textual_there_are_lines_and_a_word_about_it(tmp_path):
+def test_without_textual_lines_and_a_hint_are_printed(tmp_path):
     hidden = "import sys; sys.modules['textual'] = None\n"
     options = ("--output", "out.wav", "--duration", 0.5)
     with closing(play(*TOY, *options, cwd=tmp_path, first=hidden)) as desk:

@@ -1,4 +1,4 @@
-"""Performances: just in time, steered while they sound, and every underrun has a culprit."""
+"""Performances: chunks come just in time, steering is heard, every underrun has a cause."""
 
 import threading
 import time
@@ -12,7 +12,7 @@ from played_graphs import CHUNK_S, CHUNK_SAMPLES, RATE_HZ, dragging, graph, hitc
 import soundstage
 from soundstage.apps.commands.pipeline_choice import PipelineChoice
 from soundstage.apps.commands.play.playback import Performance, PlayRequest, play
-from soundstage.apps.player.lines import News, chunk_line
+from soundstage.apps.player.lines import Warnings, chunk_line
 from soundstage.apps.player.performer import Performer
 from soundstage.apps.player.prompt_mix import PromptMix
 from soundstage.apps.player.ring import Ring
@@ -31,7 +31,7 @@ FADE = 20
 
 @dataclass
 class Listener:
-    """A sink that keeps what it gets, in real time."""
+    """A destination that keeps the audio that it receives in real time."""
 
     blocks: list = field(default_factory=list)
 
@@ -53,16 +53,16 @@ class Listener:
 
 @contextmanager
 def performing(tables, ahead=1, total=None, rows=({},)):
-    """A performance without a graph file: (performance, what was heard)."""
+    """A performance of a graph's tables, and its listener."""
     listener = Listener()
-    made = graph(tables) if isinstance(tables, dict) else tables
-    samples, format = made.format.dims["sample"], made.format
-    with LocalRunner(made) as runner, listener.open(format.sample_rate_hz, 2) as sink:
+    checked = graph(tables) if isinstance(tables, dict) else tables
+    samples, format = checked.format.dims["sample"], checked.format
+    with LocalRunner(checked) as runner, listener.open(format.sample_rate_hz, 2) as sink:
         runner.warm_up(1)
         ring = Ring((ahead + 2) * samples, 2, FADE)
         performer = Performer(Session(runner, rows), ring, ahead, total)
         performance = Performance(
-            made, performer, ring, sink, PromptMix.read(performer.controls), None
+            checked, performer, ring, sink, PromptMix.read(performer.controls), None
         )
         performer.start()
         performer.wait_until_full()
@@ -74,13 +74,13 @@ def performing(tables, ahead=1, total=None, rows=({},)):
 
 
 def watch(performance, until):
-    """Reads news until there is enough of it."""
-    news, lines = News(performance), []
-    made = []
-    while not performance.over and not until(made):
-        made.append(performance.performer.made.get(timeout=60))
-        lines += [*news.about(made[-1]), chunk_line(made[-1])]
-    return made, lines
+    """Reads reports until there are enough; returns them and their lines."""
+    warnings, lines = Warnings(performance), []
+    reports = []
+    while not performance.over and not until(reports):
+        reports.append(performance.performer.reports.get(timeout=60))
+        lines += [*warnings.about(reports[-1]), chunk_line(reports[-1])]
+    return reports, lines
 
 
 def wait_for(what, timeout_s=60):
@@ -90,27 +90,27 @@ def wait_for(what, timeout_s=60):
         time.sleep(0.005)
 
 
-def test_music_of_a_given_length_is_heard_to_its_end_in_real_time():
+def test_music_of_a_given_length_is_played_whole_in_real_time():
     total = 3 * CHUNK_SAMPLES + 123
     start = time.monotonic()
     with performing(humming(), ahead=3, total=total) as (performance, listener):
         wait_for(lambda: performance.over)
         took_s = time.monotonic() - start
-        performance.refuse_fault()
+        performance.raise_error()
     played = listener.heard[:, 0]
     assert np.count_nonzero(played) == total
     assert np.all(played[FADE : total - FADE] == 0.5)
-    # What a sound card's buffer would hold is pulled at once, the rest by the clock.
+    # As much as a sound card's buffer is pulled at once, the rest by the clock.
     assert took_s > total / RATE_HZ - 0.25
 
 
-def test_a_slow_stage_is_named_and_its_silence_counted():
+def test_slow_stage_is_named_and_its_silence_counted():
     with performing(dragging(1.5 * CHUNK_S)) as (performance, listener):
-        made, lines = watch(performance, lambda made: sum(m.ran_out for m in made) == 3)
-    late = [m for m in made if m.ran_out]
-    assert [m.late.stage for m in late] == ["slow"] * 3
-    assert all(m.late.took_s >= 1.5 * CHUNK_S for m in late)
-    assert all(m.slack_s == 0.0 and m.silent_s > 0 for m in late[1:])
+        reports, lines = watch(performance, lambda reports: sum(r.ran_out for r in reports) == 3)
+    late = [report for report in reports if report.ran_out]
+    assert [report.late.stage for report in late] == ["slow"] * 3
+    assert all(report.late.took_s >= 1.5 * CHUNK_S for report in late)
+    assert all(report.slack_s == 0.0 and report.silent_s > 0 for report in late[1:])
     assert performance.ring.underruns >= 3
     assert performance.performer.verdict.word == "too slow"
     assert any("does not play in real time" in line for line in lines)
@@ -118,56 +118,56 @@ def test_a_slow_stage_is_named_and_its_silence_counted():
     assert np.abs(np.diff(listener.heard, axis=0)).max() < 0.1
 
 
-def test_one_slow_chunk_is_one_underrun_and_told_against_what_is_usual():
+def test_one_slow_chunk_is_one_underrun_with_its_usual_time():
     with performing(hitching(4, 3 * CHUNK_S)) as (performance, _):
-        made, lines = watch(performance, lambda made: len(made) == 7)
-    (late,) = [m for m in made if m.ran_out and m.late is not None and m.late.chunk == 4]
+        reports, lines = watch(performance, lambda reports: len(reports) == 7)
+    (late,) = [r for r in reports if r.ran_out and r.late is not None and r.late.chunk == 4]
     assert (late.late.stage, late.chunk) == ("slow", 4)
     assert late.late.usual_s < CHUNK_S
     assert late.silent_s > CHUNK_S
     assert any("(usually 0.0" in line for line in lines)
 
 
-def test_more_in_stock_survives_what_less_does_not():
+def test_six_buffered_chunks_survive_a_slow_chunk():
     with performing(hitching(8, 2 * CHUNK_S), ahead=6) as (performance, _):
-        watch(performance, lambda made: len(made) == 10)
+        watch(performance, lambda reports: len(reports) == 10)
         assert performance.ring.underruns == 0
 
 
-def test_who_used_up_the_stock_is_to_blame_even_if_the_next_chunk_ran_dry():
+def test_slowest_chunk_since_a_full_buffer_is_blamed():
     lateness = Lateness(1.0)
     for chunk in range(3):
         lateness.add(chunk, 0.5, {"sample": 0.4, "decode": 0.1}, stocked=True)
     lateness.add(3, 2.9, {"sample": 0.4, "decode": 2.5}, stocked=True)
     lateness.add(4, 0.5, {"sample": 0.4, "decode": 0.1}, stocked=False)
-    blamed = lateness.blame()
-    assert (blamed.chunk, blamed.stage, blamed.took_s, blamed.usual_s) == (3, "decode", 2.5, 0.1)
-    assert str(blamed) == "decode took 2.50 s (usually 0.10 s)"
+    late = lateness.blame()
+    assert (late.chunk, late.stage, late.took_s, late.usual_s) == (3, "decode", 2.5, 0.1)
+    assert str(late) == "decode took 2.50 s (usually 0.10 s)"
 
 
-def test_if_all_is_slow_the_heaviest_stage_is_to_blame():
+def test_heaviest_stage_is_blamed_if_all_are_slow():
     lateness = Lateness(1.0)
     for chunk in range(3):
         lateness.add(chunk, 3.0, {"sample": 2.0, "decode": 1.0}, stocked=False)
     assert lateness.blame().stage == "sample"
 
 
-def test_if_no_stage_was_slow_none_is_blamed():
+def test_no_stage_is_blamed_if_none_was_slow():
     lateness = Lateness(1.0)
     lateness.add(0, 0.1, {"sample": 0.1}, stocked=False)
     assert lateness.blame() is None
 
 
-def test_a_pause_holds_the_music_and_makes_no_more_than_the_stock():
+def test_pause_stops_the_music_once_the_buffer_is_full():
     with performing(humming(), ahead=2) as (performance, _):
         performance.ring.pause()
         wait_for(lambda: performance.ring.buffered_samples >= 2 * CHUNK_SAMPLES)
         wait_for(lambda: not performance.ring.peaks(10).any())
         heard = performance.ring.heard_samples
-        stock = performance.ring.buffered_samples
+        buffered = performance.ring.buffered_samples
         time.sleep(3 * CHUNK_S)
         assert performance.ring.heard_samples == heard
-        assert performance.ring.buffered_samples == stock
+        assert performance.ring.buffered_samples == buffered
         performance.ring.pause(False)
         wait_for(lambda: performance.ring.heard_samples > heard)
         assert performance.ring.underruns == 0
@@ -182,7 +182,7 @@ def toy():
     return soundstage.load("toy", settings=["format.chunk_s=0.4"])
 
 
-def test_a_style_is_heard_from_the_next_chunk_on_and_nonsense_is_refused(toy):
+def test_steering_keeps_valid_values_and_refuses_invalid_ones(toy):
     with performing(toy) as (performance, _):
         performer = performance.performer
         performer.steer({"temperature": 0.5, "seed": 7})
@@ -191,26 +191,26 @@ def test_a_style_is_heard_from_the_next_chunk_on_and_nonsense_is_refused(toy):
         with pytest.raises(ControlError, match="no control"):
             performer.steer({"loudness": 1})
         assert performer.controls["temperature"] == 0.5
-        made, _ = watch(performance, lambda made: len(made) == 4)
-        assert [m.chunk for m in made] == list(range(4))
-        assert performer.fault is None
+        reports, _ = watch(performance, lambda reports: len(reports) == 4)
+        assert [report.chunk for report in reports] == list(range(4))
+        assert performer.error is None
 
 
-def test_a_reset_begins_at_chunk_0_without_a_hole(toy):
+def test_reset_restarts_at_chunk_0_without_an_underrun(toy):
     with performing(toy, ahead=2) as (performance, _):
-        watch(performance, lambda made: len(made) == 4)
+        watch(performance, lambda reports: len(reports) == 4)
         performance.performer.reset()
-        watch(performance, lambda made: made and made[-1].chunk == 0)
+        watch(performance, lambda reports: reports and reports[-1].chunk == 0)
         performance.performer.reset()
         performance.performer.reset()
-        watch(performance, lambda made: made and made[-1].chunk == 2)
-        assert performance.performer.fault is None
+        watch(performance, lambda reports: reports and reports[-1].chunk == 2)
+        assert performance.performer.error is None
         assert performance.ring.underruns == 0
 
 
-def test_a_saved_session_goes_on_to_the_bytes_that_would_have_been_heard(toy, tmp_path):
+def test_saved_session_continues_to_the_same_bytes(toy, tmp_path):
     with performing(toy, rows=[{"seed": 3}]) as (performance, _):
-        watch(performance, lambda made: len(made) == 2)
+        watch(performance, lambda reports: len(reports) == 2)
         performance.performer.steer({"temperature": 0.3})
         performance.performer.save(tmp_path / "set.session")
     with LocalRunner(toy) as runner:
@@ -224,12 +224,12 @@ def test_a_saved_session_goes_on_to_the_bytes_that_would_have_been_heard(toy, tm
         assert np.array_equal(next(resumed).audio, next(again).audio)
 
 
-def test_a_stage_that_fails_ends_the_performance_with_its_name():
+def test_stage_that_fails_ends_the_performance_and_is_named():
     tables = humming(("Trap", {"number": 2}, {"a": "index.number"}))
     with performing(tables) as (performance, _):
         wait_for(lambda: performance.over)
         with pytest.raises(StageFailed, match="'slow' failed at chunk 2"):
-            performance.refuse_fault()
+            performance.raise_error()
 
 
 def test_ctrl_c_ends_the_music_with_a_fade_and_saves(tmp_path):
@@ -240,9 +240,9 @@ def test_ctrl_c_ends_the_music_with_a_fade_and_saves(tmp_path):
         raise KeyboardInterrupt
 
     choice = PipelineChoice(preset="toy", settings=("format.chunk_s=0.4",))
-    order = PlayRequest((Text("bells"),), listener, choice=choice, save=path)
+    request = PlayRequest((Text("bells"),), listener, choice=choice, save=path)
     with pytest.raises(KeyboardInterrupt):
-        play(order, Silent(), leave)
+        play(request, Silent(), leave)
     assert read_session(path).spec.name == "toy"
     assert not listener.heard[-1].any()
     assert not [t for t in threading.enumerate() if t.name == "sink"]
@@ -251,30 +251,33 @@ def test_ctrl_c_ends_the_music_with_a_fade_and_saves(tmp_path):
 # ---- prompts as faders
 
 
-def test_a_mix_says_what_its_controls_say(toy):
+def test_prompt_mix_and_its_controls_hold_the_same_prompts(toy):
     row = Session(LocalRunner(toy), [{"prompts": [("pads", 0.3), ("jazz", 0.7)]}]).controls[0]
     mix = PromptMix.read(row)
-    assert [(part.name, round(part.weight, 3)) for part in mix.parts] == [
+    assert [(fader.name, round(fader.weight, 3)) for fader in mix.faders] == [
         ("pads", 0.3),
         ("jazz", 0.7),
     ]
-    changed = mix.weighted(0, 0.0).joined_by(Text("dub", 2.0)).joined_by(Text("jazz", 0.1))
+    changed = mix.with_weight(0, 0.0).with_text(Text("dub", 2.0)).with_text(Text("jazz", 0.1))
     controls = changed.controls(toy.format)
     assert controls["texts"] == ["pads", "jazz", "dub"]
     assert controls["text_weights"] == [0.0, 0.1, 2.0]
     assert changed.without(0).controls(toy.format)["texts"] == ["jazz", "dub"]
 
 
-def test_audio_prompts_are_faders_as_well(toy):
+def test_audio_prompts_become_faders(toy):
     piano = "docs/audio/piano.ogg"
     prompts = (Text("pads"), Audio(piano, 0.5))
     mix = PromptMix.of(prompts, toy.format)
-    assert [(part.name, part.weight) for part in mix.parts] == [("pads", 1.0), ("piano.ogg", 0.5)]
+    assert [(fader.name, fader.weight) for fader in mix.faders] == [
+        ("pads", 1.0),
+        ("piano.ogg", 0.5),
+    ]
     row = Session(LocalRunner(toy), [{"prompts": prompts}]).controls[0]
     controls = mix.controls(toy.format)
     assert np.array_equal(controls["clips"], row["clips"])
     assert np.allclose(controls["clip_weights"], row["clip_weights"])
     again = PromptMix.read(row)
-    assert again.parts[1].name == f"audio ({len(row['clips'])} clips)"
+    assert again.faders[1].name == f"audio ({len(row['clips'])} clips)"
     assert np.allclose(again.controls(toy.format)["clip_weights"], row["clip_weights"])
     assert PromptMix.read({"seed": 1}) is None

@@ -1,4 +1,4 @@
-"""A sound card that is real to PortAudio: PulseAudio's null sink, recorded while it plays."""
+"""Speakers and microphones on PulseAudio's null sink, recorded while it plays."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ LOAD = [
 
 @dataclass(frozen=True)
 class Card:
-    """A sound card: the server that is it, and the settings of a process that has it."""
+    """A sound card: its server, and the environment of a process that uses it."""
 
     server: subprocess.Popen
     settings: dict
@@ -31,7 +31,7 @@ class Card:
 
 @pytest.fixture
 def card(tmp_path):
-    """A sound card of its own."""
+    """A sound card that only this test uses."""
     missing = [name for name in NEEDED if shutil.which(name) is None]
     if missing:
         pytest.skip(f"no {', '.join(missing)} here")
@@ -50,13 +50,13 @@ def card(tmp_path):
     with open(home / "log", "wb") as log:
         command = ["pulseaudio", *options, *modules]
         server = subprocess.Popen(command, env=settings, stdout=log, stderr=log)
-    made = Card(server, settings)
+    card = Card(server, settings)
     try:
-        wait_for(lambda: run(made, "pactl", "info").returncode == 0)
-        found = play(made, "--list-devices")
-        if "pulse" not in found.stdout:
-            pytest.skip(f"PortAudio does not find it: {found.stdout}{found.stderr}")
-        yield made
+        wait_for(lambda: run(card, "pactl", "info").returncode == 0)
+        devices = play(card, "--list-devices")
+        if "pulse" not in devices.stdout:
+            pytest.skip(f"PortAudio does not find it: {devices.stdout}{devices.stderr}")
+        yield card
     finally:
         server.kill()
         server.wait()
@@ -84,21 +84,21 @@ LISTEN = """
 import time
 import numpy as np
 import soundstage
-from soundstage.apps.player.live_input import MicrophoneHearing
+from soundstage.apps.player.live_input import MicrophoneSpec
 
 form = soundstage.load(preset="toy-inject").format
-with MicrophoneHearing().open(form) as ear:
+with MicrophoneSpec().open(form) as microphone:
     heard = np.zeros((0, 2), np.float32)
     while len(heard) < form.sample_rate_hz or not heard.any():
         time.sleep(0.05)
-        heard = np.concatenate([heard, ear.take()])
+        heard = np.concatenate([heard, microphone.take()])
 spectrum = np.abs(np.fft.rfft(heard[-form.sample_rate_hz:, 0]))
 print(int(spectrum.argmax()))
 """
 
 
-def test_a_microphone_is_heard(card, tmp_path):
-    # What the null sink plays is what its monitor, the only microphone here, records.
+def test_microphone_is_recorded_and_played_into_the_music(card, tmp_path):
+    # The null sink's monitor, the only microphone here, records what the sink plays.
     tone = (0.5 * np.sin(2 * np.pi * 440 * np.arange(60 * RATE_HZ) / RATE_HZ)).astype("<f4")
     (tmp_path / "tone.raw").write_bytes(tone.tobytes())
     form = ["--raw", f"--rate={RATE_HZ}", "--format=float32le", "--channels=1"]
@@ -118,7 +118,7 @@ def test_a_microphone_is_heard(card, tmp_path):
     assert "--list-devices" in unknown.stderr
 
 
-def test_the_speakers_sound_from_the_first_sample_to_the_last_without_a_hole(card, tmp_path):
+def test_speakers_play_every_sample_without_a_gap(card, tmp_path):
     recorded = tmp_path / "heard.raw"
     form = ["--raw", f"--rate={RATE_HZ}", "--format=float32le", "--channels=2"]
     with open(recorded, "wb") as file:
@@ -145,7 +145,7 @@ def test_the_speakers_sound_from_the_first_sample_to_the_last_without_a_hole(car
     assert np.abs(np.diff(heard, axis=0)).max() < 0.1
 
 
-def test_a_name_of_no_device_is_refused(card):
+def test_unknown_device_is_refused(card):
     done = play(card, "--preset", "toy", "--device", "gramophone")
     assert done.returncode == 6
     assert "gramophone" in done.stderr
@@ -153,7 +153,7 @@ def test_a_name_of_no_device_is_refused(card):
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_a_card_that_goes_away_ends_the_music_with_a_reason(card):
+def test_device_that_disappears_ends_the_music_with_its_reason(card):
     words = ["--preset", "toy", "--device", "pulse"]
     player = subprocess.Popen(
         [sys.executable, "-m", "soundstage", "play", *words],
@@ -166,9 +166,9 @@ def test_a_card_that_goes_away_ends_the_music_with_a_reason(card):
             if line.startswith(b"chunk 1:"):
                 break
         card.server.kill()
-        said = player.communicate(timeout=60)[1].decode()
+        messages = player.communicate(timeout=60)[1].decode()
     finally:
         player.kill()
         player.wait()
     assert player.returncode == 6
-    assert "the device has stopped" in said.splitlines()[-1]
+    assert "the device has stopped" in messages.splitlines()[-1]

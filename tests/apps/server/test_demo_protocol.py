@@ -84,7 +84,7 @@ def test_blend_of_styles_becomes_weights_of_texts(context):
         ),
         (
             [{"type": "StartSession"}, {"type": "UpdateControl", "body": HUGE}],
-            "temperature is a number",
+            "temperature: expected a number",
         ),
         (
             [{"type": "StartSession"}, {"type": "UpdateControl", "body": {"style": [1, 2]}}],

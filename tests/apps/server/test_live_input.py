@@ -104,7 +104,7 @@ def test_clip_that_a_stage_fails_on_is_refused_and_music_goes_on(context, monkey
         raise WeightsError("the weights lack the encoder")
 
     monkeypatch.setattr(context, "clip_encoder", ClipEncoder(context.graph))
-    monkeypatch.setattr("soundstage.runners.engine.clip_encoder.Continuer", lacking)
+    monkeypatch.setattr("soundstage.runners.engine.clip_encoder.ClipContinuer", lacking)
     clip = upload(context, wav(sound(1.0)))
     with speak(context, PATH) as socket:
         started(socket, controls=SEED_5, pace="realtime")
@@ -155,7 +155,7 @@ def test_unusable_live_input_is_refused_and_music_goes_on(context):
         wrong = sound(0.1)
         wrong[7] = np.nan
         socket.send(live_frame(wrong, 0))
-        assert "numbers within full scale" in hear(socket, "refused")["reason"]
+        assert "outside full scale" in hear(socket, "refused")["reason"]
         socket.send(live_frame(sound(0.1), 0, rate_hz=3))
         assert "1 kHz" in hear(socket, "refused")["reason"]
         say(socket, type="play")

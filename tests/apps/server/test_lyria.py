@@ -149,10 +149,10 @@ def test_unusable_prompts_are_filtered_and_the_others_are_used(context):
     ("message", "words"),
     [
         ({"playbackControl": "DANCE"}, "PLAY, PAUSE"),
-        ({"musicGenerationConfig": {"temperature": "hot"}}, "temperature is a number"),
+        ({"musicGenerationConfig": {"temperature": "hot"}}, "temperature: expected a number"),
         ({"musicGenerationConfig": {"temperature": 99}}, "temperature"),
-        ({"musicGenerationConfig": {"temperature": 10**400}}, "temperature is a number"),
-        ({"musicGenerationConfig": {"seed": 10**400}}, "seed is a number"),
+        ({"musicGenerationConfig": {"temperature": 10**400}}, "temperature: expected a number"),
+        ({"musicGenerationConfig": {"topK": 10**400}}, "topK: expected a number"),
         ({"musicGenerationConfig": {"scale": "D_MAJOR_B_MINOR", "density": 0.3}}, "density, scale"),
         ({"clientContent": {"weightedPrompts": []}}, "at least one"),
         ({"nothing": 1}, "a message has one of"),

@@ -58,7 +58,7 @@ def test_steer_is_in_force_from_the_next_chunk_that_is_begun(engine, alone):
     [
         ({"temperature": math.nan}, "temperature: nan is not a finite number"),
         ({"temperature": 11}, "temperature: 11 is outside"),
-        ({"temperature": "hot"}, "temperature: expected float32"),
+        ({"temperature": "hot"}, "temperature: expected a number"),
         ({"tempo": 1}, "has no control 'tempo'"),
         ({"texts": [7], "text_weights": [1.0]}, "texts: expected a list of texts"),
         ({"texts": ["a"], "text_weights": []}, "give one of each"),

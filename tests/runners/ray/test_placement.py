@@ -1,4 +1,4 @@
-"""Where stages run: devices of this machine, and seats in a Ray cluster."""
+"""Placements: devices of this machine, and slots in a Ray cluster."""
 
 import os
 import subprocess
@@ -40,9 +40,9 @@ print("the same bytes")
 """
 
 
-def test_four_devices_of_one_machine_change_no_byte():
+def test_placement_on_four_devices_changes_no_byte():
     flags = "--xla_force_host_platform_device_count=4"
-    ran = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", FOUR_DEVICES],
         cwd=ROOT,
         env=os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
@@ -50,24 +50,24 @@ def test_four_devices_of_one_machine_change_no_byte():
         text=True,
         check=False,
     )
-    assert ran.returncode == 0, ran.stderr
-    assert "the same bytes" in ran.stdout
+    assert process.returncode == 0, process.stderr
+    assert "the same bytes" in process.stdout
 
 
-def test_replicas_share_the_devices_there_are():
+def test_more_replicas_than_devices_share_devices():
     devices = find_devices(PlacementSpec(device="cpu", replicas=3))
     assert len(devices) == 3
     assert {device.platform for device in devices} == {"cpu"}
 
 
-def test_a_device_that_is_not_here_is_refused():
+def test_device_that_this_machine_lacks_is_refused():
     with pytest.raises(NoDevice, match="counted from 0"):
         find_devices(PlacementSpec(device="cpu:99"))
 
 
 @pytest.mark.parametrize("replicas", [1, 2, 3, 7])
 @pytest.mark.parametrize("rows", [1, 2, 5, 8])
-def test_rows_are_dealt_in_order_evenly_and_without_a_rest(rows, replicas):
+def test_split_gives_all_rows_in_order_and_evenly(rows, replicas):
     parts = [range(rows)[part] for part in split(rows, replicas)]
     assert [row for part in parts for row in part] == list(range(rows))
     lengths = {len(part) for part in parts}
@@ -76,75 +76,75 @@ def test_rows_are_dealt_in_order_evenly_and_without_a_rest(rows, replicas):
     assert len(parts) <= replicas
 
 
-# ---- seats in a cluster
+# ---- slots in a cluster
 
 
-def seating(*placements, has_gpu=True):
+def slot_plan(*placements, has_gpu=True):
     pytest.importorskip("ray", reason="the extra `ray` is not installed")
-    from soundstage.runners.ray.placement import seat
+    from soundstage.runners.ray.placement import plan_slots
 
     graph = soundstage.load("toy", placements=["default=cpu", *placements])
-    return seat(graph.nodes.values(), has_gpu)
+    return plan_slots(graph.nodes.values(), has_gpu)
 
 
-def options(seating):
+def options(plan):
     from soundstage.runners.ray.placement import actor_options
 
     class Group:
-        """Stands for the placement group, of which only the bundles' indices matter."""
+        """A stand-in for the placement group, whose content `actor_options` does not use."""
 
-    found = {}
-    for one in seating.seats:
-        found.setdefault(one.stage, []).append(actor_options(one, seating, Group()))
-    return found
+    by_stage = {}
+    for slot in plan.slots:
+        by_stage.setdefault(slot.stage, []).append(actor_options(slot, plan, Group()))
+    return by_stage
 
 
 @pytest.mark.ray
-def test_stages_on_one_gpu_share_it_and_others_see_none():
-    seats = seating("sample=gpu:0", "decode=gpu:1", "crossfade=gpu:1")
-    assert [bundle.resources for bundle in seats.bundles] == [{"GPU": 1.0}, {"GPU": 1.0}]
-    found = options(seats)
-    assert found["sample"][0]["num_gpus"] == 1
-    assert found["decode"][0]["num_gpus"] == found["crossfade"][0]["num_gpus"] == 0.5
-    assert "num_gpus" not in found["embed"][0]
-    hidden = found["embed"][0]["runtime_env"]["env_vars"]
+def test_stages_on_one_gpu_share_it_and_cpu_stages_see_none():
+    plan = slot_plan("sample=gpu:0", "decode=gpu:1", "crossfade=gpu:1")
+    assert [bundle.resources for bundle in plan.bundles] == [{"GPU": 1.0}, {"GPU": 1.0}]
+    by_stage = options(plan)
+    assert by_stage["sample"][0]["num_gpus"] == 1
+    assert by_stage["decode"][0]["num_gpus"] == by_stage["crossfade"][0]["num_gpus"] == 0.5
+    assert "num_gpus" not in by_stage["embed"][0]
+    hidden = by_stage["embed"][0]["runtime_env"]["env_vars"]
     assert (hidden["CUDA_VISIBLE_DEVICES"], hidden["JAX_PLATFORMS"]) == ("", "cpu")
 
 
 @pytest.mark.ray
-def test_three_that_share_a_gpu_never_ask_for_more_than_one():
-    found = options(seating("sample=gpu:0", "decode=gpu:0", "crossfade=gpu:0"))
-    shares = [found[name][0]["num_gpus"] for name in ("sample", "decode", "crossfade")]
+def test_three_stages_on_one_gpu_take_at_most_one_gpu():
+    by_stage = options(slot_plan("sample=gpu:0", "decode=gpu:0", "crossfade=gpu:0"))
+    shares = [by_stage[name][0]["num_gpus"] for name in ("sample", "decode", "crossfade")]
     assert sum(shares) <= 1
     fractions = [
-        found[name][0]["runtime_env"]["env_vars"]["XLA_PYTHON_CLIENT_MEM_FRACTION"]
+        by_stage[name][0]["runtime_env"]["env_vars"]["XLA_PYTHON_CLIENT_MEM_FRACTION"]
         for name in ("sample", "decode", "crossfade")
     ]
     assert sum(map(float, fractions)) <= 0.91
 
 
 @pytest.mark.ray
-def test_replicas_get_bundles_of_their_own_and_fractions_are_kept():
-    seats = seating("sample={ device = 'gpu', replicas = 4, gpus = 0.5 }")
-    assert [bundle.resources for bundle in seats.bundles] == 4 * [{"GPU": 0.5}]
-    assert [found["num_gpus"] for found in options(seats)["sample"]] == 4 * [0.5]
+def test_each_replica_has_its_own_bundle_and_its_share():
+    plan = slot_plan("sample={ device = 'gpu', replicas = 4, gpus = 0.5 }")
+    assert [bundle.resources for bundle in plan.bundles] == 4 * [{"GPU": 0.5}]
+    assert [actor["num_gpus"] for actor in options(plan)["sample"]] == 4 * [0.5]
 
 
 @pytest.mark.ray
-def test_auto_is_the_first_gpu_of_a_cluster_that_has_one():
-    seats = seating("default=auto")
-    assert [bundle.resources for bundle in seats.bundles] == [{"GPU": 1.0}]
-    assert len(seats.bundles[0].users) == 7
-    assert seating("default=auto", has_gpu=False).bundles == ()
+def test_auto_is_the_first_gpu_of_the_cluster_or_the_cpu():
+    plan = slot_plan("default=auto")
+    assert [bundle.resources for bundle in plan.bundles] == [{"GPU": 1.0}]
+    assert len(plan.bundles[0].users) == 7
+    assert slot_plan("default=auto", has_gpu=False).bundles == ()
 
 
 @pytest.mark.ray
-def test_labels_chips_and_custom_resources_reach_ray():
-    seats = seating(
+def test_labels_chips_and_custom_resources_are_in_the_options():
+    plan = slot_plan(
         "sample={ device = 'tpu', chips = 4, node = 'llm' }",
         "decode={ device = 'cpu', resources = { tape = 2 } }",
     )
-    assert [bundle.resources for bundle in seats.bundles] == [{"TPU": 4.0}, {"tape": 2.0}]
-    assert [bundle.labels for bundle in seats.bundles] == [{"soundstage-node": "llm"}, {}]
-    assert options(seats)["sample"][0]["resources"] == {"TPU": 4.0}
-    assert options(seats)["decode"][0]["resources"] == {"tape": 2.0}
+    assert [bundle.resources for bundle in plan.bundles] == [{"TPU": 4.0}, {"tape": 2.0}]
+    assert [bundle.labels for bundle in plan.bundles] == [{"soundstage-node": "llm"}, {}]
+    assert options(plan)["sample"][0]["resources"] == {"TPU": 4.0}
+    assert options(plan)["decode"][0]["resources"] == {"tape": 2.0}

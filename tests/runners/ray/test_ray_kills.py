@@ -1,4 +1,4 @@
-"""Processes of a Ray runner are killed, hang and disappear; the music does not change."""
+"""Processes of a Ray runner that are killed or hang: the audio is the same."""
 
 import hashlib
 import os
@@ -46,18 +46,18 @@ def test_killing_every_stage_at_random_ticks_changes_no_byte(toy):
         expected = sha(islice(Session(local, ROWS), chunks))
     draw = np.random.default_rng(5)
     stages = list(toy.graph.nodes)
-    # Every stage is killed, each some times, two at once now and then.
+    # Every stage is killed several times, sometimes two stages in one tick.
     victims = [stages[index % len(stages)] for index in range(KILLS)]
     ticks = sorted(draw.choice(chunks - 1, KILLS, replace=True).tolist())
     before = toy.process_ids()
-    made = []
+    chunks_made = []
     session = Session(toy, ROWS, lookahead=3)
     for tick in range(chunks):
         for at, victim in zip(ticks, victims, strict=True):
             if at == tick:
                 kill(toy, victim)
-        made.append(next(session))
-    assert sha(made) == expected
+        chunks_made.append(next(session))
+    assert sha(chunks_made) == expected
     after = toy.process_ids()
     assert all(before[stage] != after[stage] for stage in stages)
 
@@ -79,7 +79,7 @@ def test_killing_a_stage_while_it_computes_changes_no_byte(ray_cluster, tmp_path
         assert runner.process_ids()["slow"] != pids["slow"]
 
 
-def test_a_stage_that_hangs_is_told_and_others_play_on(ray_cluster):
+def test_hanging_stage_fails_and_the_runner_stays_usable(ray_cluster):
     from soundstage.runners.ray.ray_runner import RayRunner, RaySettings
 
     stages = {
@@ -88,7 +88,7 @@ def test_a_stage_that_hangs_is_told_and_others_play_on(ray_cluster):
     }
     small = graph(stages, {"n": "hang.number"}, {"step": 1})
     with RayRunner(small, RaySettings(stage_timeout_s=30)) as runner:
-        runner.settings = RaySettings(stage_timeout_s=2)  # built with more patience than it runs
+        runner.settings = RaySettings(stage_timeout_s=2)  # building took longer than a tick
         session = Session(runner, lookahead=2)
         assert [int(next(session).outputs["n"][0]) for _ in range(2)] == [1, 2]
         with pytest.raises(StageFailed, match="'hang' failed at chunk 2: no answer within 2 s"):
@@ -100,7 +100,7 @@ def test_a_stage_that_hangs_is_told_and_others_play_on(ray_cluster):
         assert int(next(session).outputs["n"][0]) == 4
 
 
-def test_two_hundred_ticks_leave_nothing_in_the_store(toy):
+def test_dropped_chunks_leave_no_reference_in_the_object_store(toy):
     from ray._private.worker import global_worker
 
     def references():
@@ -110,7 +110,7 @@ def test_two_hundred_ticks_leave_nothing_in_the_store(toy):
     for chunk in islice(session, 20):
         kept = [chunk]
     before = references()
-    kept = list(islice(session, 200))  # whoever keeps chunks keeps their recordings, nothing else
+    kept = list(islice(session, 200))  # chunks keep references to their messages
     assert references() > before
     del kept, chunk
     deadline = time.monotonic() + 20

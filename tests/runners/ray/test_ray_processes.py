@@ -1,4 +1,4 @@
-"""Ray, seen from outside: processes, machines and GPUs that are there, on paper, or gone."""
+"""Ray clusters: processes that are killed, machines that are removed, and GPUs."""
 
 import os
 import signal
@@ -33,7 +33,7 @@ def alive(pid):
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
-def test_a_driver_that_is_killed_leaves_no_process_behind():
+def test_killed_driver_leaves_no_process():
     with subprocess.Popen(
         [sys.executable, str(SCRIPTS), "orphan"], stdout=subprocess.PIPE, text=True
     ) as driver:
@@ -49,26 +49,26 @@ def test_a_driver_that_is_killed_leaves_no_process_behind():
 
 
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="reads /proc")
-def test_a_cluster_of_our_own_listens_on_the_loopback_interface_only():
-    ran = run("loopback")
-    assert ran.returncode == 0, ran.stderr
-    assert "nobody outside can call" in ran.stdout
+def test_local_cluster_listens_on_loopback_only():
+    process = run("loopback")
+    assert process.returncode == 0, process.stderr
+    assert "only loopback addresses are open" in process.stdout
 
 
-def test_an_actor_sees_its_own_gpu_and_a_cpu_stage_sees_none():
-    ran = run("fake_gpus")
-    assert ran.returncode == 0, ran.stderr
-    assert "each sees its own" in ran.stdout
+def test_actor_sees_its_own_gpu_and_a_cpu_stage_sees_none():
+    process = run("fake_gpus")
+    assert process.returncode == 0, process.stderr
+    assert "each actor sees its own GPU" in process.stdout
 
 
-def test_a_machine_that_goes_away_changes_no_byte():
-    ran = run("node_removed")
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert "the music went on" in ran.stdout
+def test_removing_a_machine_changes_no_byte():
+    process = run("node_removed")
+    assert process.returncode == 0, process.stdout + process.stderr
+    assert "the music continued" in process.stdout
 
 
-def test_a_placement_that_fits_nowhere_says_what_is_missing():
-    ran = run("misfits")
-    assert ran.returncode == 0, ran.stderr
-    assert "placement of sample: no machine of the cluster has 1 GPU" in ran.stdout
-    assert "placement of decode: no machine of the cluster has the label" in ran.stdout
+def test_placement_that_fits_nowhere_reports_what_is_missing():
+    process = run("misfits")
+    assert process.returncode == 0, process.stderr
+    assert "placement of sample: no machine of the cluster has 1 GPU" in process.stdout
+    assert "placement of decode: no machine of the cluster has the label" in process.stdout

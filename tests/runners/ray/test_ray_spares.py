@@ -1,4 +1,4 @@
-"""Warm spares of a Ray runner: what dies is replaced at once by what was built before."""
+"""Warm spares of a Ray runner: they replace dead actors without building a stage."""
 
 import os
 import signal
@@ -26,20 +26,20 @@ def numbers(session, chunks):
 
 
 def play_until(session, reached):
-    """Plays on until the spare is warm again; returns what was played."""
-    made = []
+    """Plays until `reached` returns True and the spare is warm; returns the numbers."""
+    played = []
     deadline = time.monotonic() + PATIENCE_S
     while not reached():
         assert time.monotonic() < deadline
-        made += numbers(session, 1)
+        played += numbers(session, 1)
         time.sleep(0.05)
-    # The spare is asked in one tick and heard in a later one.
-    return made + numbers(session, 3)
+    # The spare gets its request in one tick and is found warm in a later one.
+    return played + numbers(session, 3)
 
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_a_spare_answers_for_what_died_without_building_anything(ray_cluster, tmp_path):
+def test_spare_replaces_a_dead_actor_without_building_a_stage(ray_cluster, tmp_path):
     from soundstage.runners.ray.ray_runner import RayRunner
 
     log = tmp_path / "log"
@@ -55,30 +55,30 @@ def test_a_spare_answers_for_what_died_without_building_anything(ray_cluster, tm
         "work": ("Laborious", {"seconds": BUILD_S, "log": str(log)}, {"a": "count.sum"}),
     }
     placement = {"work": {"device": "cpu", "spares": 1}}
-    made = []
+    played = []
     with RayRunner(graph(stages, {"n": "work.number"}, {"step": 1}, placement)) as runner:
         session = Session(runner, lookahead=2)
         assert len(built()) == 2
-        made += play_until(session, built_times(2))
+        played += play_until(session, built_times(2))
         for deaths in (1, 2):
             before = runner.process_ids()["work"]
             kill(runner, "work")
             start = time.monotonic()
-            made += numbers(session, 3)
+            played += numbers(session, 3)
             assert time.monotonic() - start < BUILD_S
-            # Whoever answers had built the stage before, and nobody has built it since.
+            # The actor that answers had built the stage before the kill.
             assert len(built()) == deaths + 1
             (now,) = runner.process_ids()["work"]
             assert [now] != before
             assert str(now) in built()
-            # The one that died is made again, as the next spare.
-            made += play_until(session, built_times(deaths + 2))
-    assert made == list(range(2, len(made) + 2))
+            # The actor that died restarts, as the next spare.
+            played += play_until(session, built_times(deaths + 2))
+    assert played == list(range(2, len(played) + 2))
 
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_replicas_and_spares_that_die_together_change_no_byte(ray_cluster):
+def test_deaths_of_several_replicas_at_once_change_no_byte(ray_cluster):
     from soundstage.runners.ray.ray_runner import RayRunner
 
     rows = [{"prompts": [f"style {row}"], "seed": row} for row in range(4)]
@@ -86,35 +86,34 @@ def test_replicas_and_spares_that_die_together_change_no_byte(ray_cluster):
     toy = soundstage.load("toy", placements=placed)
     with LocalRunner(toy) as local:
         expected = [chunk.audio.tobytes() for chunk in islice(Session(local, rows), 12)]
-    made = []
+    played = []
     with RayRunner(toy) as runner:
         runner.warm_up(len(rows))
         for tick, chunk in enumerate(islice(Session(runner, rows, lookahead=3), 12)):
-            made.append(chunk.audio.tobytes())
+            played.append(chunk.audio.tobytes())
             if tick in (1, 6):
                 for replica in (0, 1):
                     kill(runner, "sample", replica)
                 kill(runner, "decode")
-    assert made == expected
+    assert played == expected
 
 
-def test_a_placement_says_its_spares():
+def test_placement_text_has_the_number_of_spares():
     assert str(PlacementSpec(device="gpu", replicas=2, spares=1)) == "gpu x 2 + 1 spare"
     assert str(PlacementSpec(device="cpu", spares=2)) == "cpu + 2 spares"
     moved = soundstage.load("toy", placements=["decode={ spares = 2 }"])
     assert moved.digest == soundstage.load("toy").digest
 
 
-def test_every_spare_has_a_seat_of_its_own():
+def test_every_spare_has_its_own_slot():
     pytest.importorskip("ray", reason="the extra `ray` is not installed")
-    from soundstage.runners.ray.placement import seat
+    from soundstage.runners.ray.placement import plan_slots
 
     placed = ["sample={ device = 'gpu', replicas = 2, spares = 1 }", "decode={ spares = 1 }"]
     nodes = soundstage.load("toy", placements=placed).nodes.values()
-    seats = seat(nodes, has_gpu=True).seats
-    assert [one.replica for one in seats if one.stage == "sample"] == [0, 1, 2]
-    bundles = [one.bundle for one in seats if one.stage in ("sample", "decode")]
+    slots = plan_slots(nodes, has_gpu=True).slots
+    assert [slot.replica for slot in slots if slot.stage == "sample"] == [0, 1, 2]
+    bundles = [slot.bundle for slot in slots if slot.stage in ("sample", "decode")]
     assert len(set(bundles)) == len(bundles) == 5
-    assert all(
-        one.bundle is None for one in seat(nodes, has_gpu=False).seats if one.stage == "decode"
-    )
+    slots = plan_slots(nodes, has_gpu=False).slots
+    assert all(slot.bundle is None for slot in slots if slot.stage == "decode")

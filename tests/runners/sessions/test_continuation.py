@@ -1,4 +1,4 @@
-"""Music that goes on from a clip: what it remembers, how it begins, what is refused."""
+"""Continuing a clip: the state, the audio of the first chunk, and refused input."""
 
 import jax
 import numpy as np
@@ -14,7 +14,7 @@ from soundstage.graph.pipeline_file import read_tables
 from soundstage.graph.spec import parse
 from soundstage.presets.preset import preset_path
 from soundstage.runners.sessions.continuation import (
-    Continuer,
+    ClipContinuer,
     NotContinuable,
     continued_state,
     find_ends,
@@ -34,7 +34,7 @@ def toy():
 
 
 def sound(seconds, seed=0):
-    """Something that the codec has to say something about: a chord that comes and goes."""
+    """Returns a chord that fades in and out on one side, so that the tokens vary."""
     time_s = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
     draw = np.random.default_rng(seed)
     pitches = 25 * draw.integers(5, 30, 3)
@@ -50,7 +50,7 @@ def clip(tmp_path_factory):
 
 
 def encoded(graph, audio):
-    with Continuer(graph) as continuer:
+    with ClipContinuer(graph) as continuer:
         return continuer.encode(audio)
 
 
@@ -58,13 +58,13 @@ def remembered(state):
     return state.values["remember.context"]
 
 
-# ---- what it remembers
+# ---- the state
 
 
-def test_a_short_clip_is_the_end_of_the_context_and_nothing_is_before_it(toy):
+def test_context_of_a_short_clip_is_empty_before_it(toy):
     audio = sound(1.3)
     state = continued_state(toy, audio)
-    frames = 32  # of 32.5: the first half frame is left out, so that the ends meet
+    frames = 32  # of 32.5: the first half frame is left out, so that the tokens end with the clip
     context = remembered(state)
     assert (context[0, :-frames] == -1).all()
     tokens = encoded(toy, audio)
@@ -72,17 +72,17 @@ def test_a_short_clip_is_the_end_of_the_context_and_nothing_is_before_it(toy):
     assert (state.streams, state.chunks) == (("0",), (0,))
 
 
-def test_of_a_long_clip_the_end_counts(toy):
+def test_only_the_end_of_a_long_clip_is_used(toy):
     audio = sound(5.0)
     context = remembered(continued_state(toy, audio))
     assert (context >= 0).all()
-    # A second before the context is heard too, for the codec may look back.
+    # The second before the context is encoded too, as the codec may look back.
     np.testing.assert_array_equal(remembered(continued_state(toy, audio[-3 * RATE_HZ :])), context)
 
 
-def test_one_continuer_listens_to_clip_after_clip(toy):
+def test_continuer_makes_states_for_several_clips(toy):
     clips = [sound(1.3), sound(0.4, seed=5), sound(1.3)]
-    with Continuer(toy) as continuer:
+    with ClipContinuer(toy) as continuer:
         first, second, again = (continuer.state(audio, ("a", "b")) for audio in clips)
     assert second.streams == ("a", "b")
     for name, value in first.values.items():
@@ -90,41 +90,41 @@ def test_one_continuer_listens_to_clip_after_clip(toy):
     assert not np.array_equal(remembered(first), remembered(second))
 
 
-def test_every_stream_goes_on_from_it_and_then_its_own_way(clip):
+def test_streams_with_the_same_clip_differ_by_their_seeds(clip):
     rows = [{"seed": 1}, {"seed": 2}]
     with soundstage.open(preset="toy", settings=SHORT, rows=rows, continue_from=clip) as session:
         np.testing.assert_array_equal(*remembered(session.state))
-        made = next(session).audio
+        audio = next(session).audio
     with soundstage.open(preset="toy", settings=SHORT, seed=2, continue_from=clip) as session:
-        np.testing.assert_array_equal(next(session).audio[0], made[1])
-    assert not np.array_equal(made[0], made[1])
+        np.testing.assert_array_equal(next(session).audio[0], audio[1])
+    assert not np.array_equal(audio[0], audio[1])
 
 
-def test_the_model_goes_on_otherwise_than_from_nothing(clip):
-    made = []
+def test_clip_changes_the_tokens_of_the_first_chunk(clip):
+    outputs = []
     for start in (None, clip, sound(1.3, seed=5)):
         with soundstage.open(preset="toy", settings=SHORT, continue_from=start) as session:
-            made.append(next(session).outputs["tokens"])
-    assert len({tokens.tobytes() for tokens in made}) == 3
+            outputs.append(next(session).outputs["tokens"])
+    assert len({tokens.tobytes() for tokens in outputs}) == 3
 
 
-def test_without_a_cross_fade_clip_and_music_are_one_long_decoding():
+def test_gapless_audio_equals_one_decoding_of_clip_and_music():
     audio = sound(1.3)
     settings = ("format.chunk_s=0.4", "format.context_s=1.2")
     opened = soundstage.open(preset="tiny-gapless", settings=settings, continue_from=audio)
     with opened as session:
         graph = session.graph
-        made = [next(session) for _ in range(2)]
+        chunks = [next(session) for _ in range(2)]
     before = encoded(graph, audio)[None]
-    tokens = np.concatenate([before, *(chunk.outputs["tokens"] for chunk in made)], axis=1)
+    tokens = np.concatenate([before, *(chunk.outputs["tokens"] for chunk in chunks)], axis=1)
     codec = load_codec(TINY, open_source("random:0"), jax.devices("cpu")[0])[0]
     whole = codec.decode(tokens)[:, (before.shape[1] - 1) * FADE :]
-    music = np.concatenate([chunk.audio for chunk in made], axis=1)
+    music = np.concatenate([chunk.audio for chunk in chunks], axis=1)
     np.testing.assert_allclose(music[:, : whole.shape[1]], whole, atol=1e-6 * np.abs(whole).max())
 
 
-def test_with_a_cross_fade_the_end_of_the_clip_is_in_the_first_blend(toy):
-    """The tail is what the codec last rendered, as if it had rendered the clip."""
+def test_cross_fade_starts_with_the_decoded_end_of_the_clip(toy):
+    """The tail is the end of the clip's last chunk, decoded from its tokens."""
     audio = sound(1.3)
     tail = continued_state(toy, audio).values["crossfade.tail"]
     decode = toy.nodes["decode"].cls(None, toy.format, jax.devices("cpu")[0])
@@ -137,10 +137,10 @@ def test_with_a_cross_fade_the_end_of_the_clip_is_in_the_first_blend(toy):
 # ---- the command
 
 
-def test_the_clip_is_left_out_and_the_music_fades_in(clip, tmp_path):
+def test_generate_without_keep_clip_fades_in(clip, tmp_path):
     out = tmp_path / "out.wav"
-    asked = ("--preset", "toy", "--continue-from", clip, "--duration", 3)
-    done = run("generate", "x", *asked, "--output", out)
+    arguments = ("--preset", "toy", "--continue-from", clip, "--duration", 3)
+    done = run("generate", "x", *arguments, "--output", out)
     assert done.code == 0, done.stderr
     music = soundfile.read(out, dtype="float32")[0]
     assert len(music) == 3 * RATE_HZ
@@ -148,49 +148,49 @@ def test_the_clip_is_left_out_and_the_music_fades_in(clip, tmp_path):
     assert np.abs(music[: FADE // 8]).max() < 0.5 * np.abs(music[:FADE]).max()
 
 
-def test_the_clip_is_kept_to_its_end_and_joined_without_a_gap(clip, tmp_path):
+def test_generate_with_keep_clip_joins_clip_and_music(clip, tmp_path):
     paths = [tmp_path / name for name in ("alone.wav", "kept.wav")]
-    asked = ("generate", "x", "--preset", "toy", "--continue-from", clip, "--duration", 2)
-    assert run(*asked, "--output", paths[0]).code == 0
-    done = run(*asked, "--keep-clip", "--output", paths[1], "--save", tmp_path / "a.session")
+    arguments = ("generate", "x", "--preset", "toy", "--continue-from", clip, "--duration", 2)
+    assert run(*arguments, "--output", paths[0]).code == 0
+    done = run(*arguments, "--keep-clip", "--output", paths[1], "--save", tmp_path / "a.session")
     assert done.code == 0, done.stderr
     original, alone, kept = (soundfile.read(path, dtype="float32")[0] for path in (clip, *paths))
     start = len(original) - FADE
     assert len(kept) == start + len(alone)
     np.testing.assert_array_equal(kept[:start], original[:start])
     np.testing.assert_array_equal(kept[start + FADE :], alone[FADE:])
-    # In between, both sound: the clip on its way out.
+    # In the fade, the rest is the clip, which fades out.
     left = kept[start : start + FADE] - alone[:FADE]
     fall = np.sin(np.linspace(0, np.pi / 2, FADE, endpoint=False))[::-1, None]
     np.testing.assert_allclose(left, original[start:] * fall, atol=1e-4)
     assert "2 s of audio" in done.stderr
 
 
-def test_the_file_says_what_it_goes_on_from(clip, tmp_path):
+def test_provenance_has_the_clip_and_repeats_give_equal_bytes(clip, tmp_path):
     out = tmp_path / "out.wav"
-    asked = ("--preset", "toy", "--continue-from", clip, "--duration", 1, "--output", out)
-    assert run("generate", "x", *asked).code == 0
+    arguments = ("--preset", "toy", "--continue-from", clip, "--duration", 1, "--output", out)
+    assert run("generate", "x", *arguments).code == 0
     provenance = inspect(out).provenance
     assert provenance.continues.audio == "clip.wav"
     assert any(line.startswith("continues   clip.wav, ") for line in provenance.lines())
     first = out.read_bytes()
-    assert run("generate", "x", *asked).code == 0
+    assert run("generate", "x", *arguments).code == 0
     assert out.read_bytes() == first
 
 
-def test_it_goes_on_from_a_saved_session_where_the_first_command_stopped(clip, tmp_path):
-    asked = ("generate", "x", "--preset", "toy", "--continue-from", clip)
+def test_resumed_session_continues_where_the_first_file_ends(clip, tmp_path):
+    arguments = ("generate", "x", "--preset", "toy", "--continue-from", clip)
     parts = [tmp_path / f"{name}.wav" for name in ("whole", "first", "rest")]
     saved = tmp_path / "a.session"
-    assert run(*asked, "--duration", 4, "--output", parts[0]).code == 0
-    assert run(*asked, "--duration", 2, "--output", parts[1], "--save", saved).code == 0
+    assert run(*arguments, "--duration", 4, "--output", parts[0]).code == 0
+    assert run(*arguments, "--duration", 2, "--output", parts[1], "--save", saved).code == 0
     rest = ("--resume", saved, "--duration", 2, "--output", parts[2])
     assert run("generate", *rest).code == 0
     whole, *halves = (soundfile.read(path, dtype="int16")[0] for path in parts)
     np.testing.assert_array_equal(np.concatenate(halves), whole)
 
 
-def test_any_rate_and_channel_count(tmp_path, toy):
+def test_clip_may_have_another_rate_and_channel_count(tmp_path, toy):
     path = tmp_path / "mono.flac"
     soundfile.write(path, sound(1.3)[::2, 0], RATE_HZ // 2)
     audio = read_clip(path, toy)
@@ -199,7 +199,7 @@ def test_any_rate_and_channel_count(tmp_path, toy):
     assert (remembered(continued_state(toy, audio))[0, -32:] >= 0).all()
 
 
-# ---- what is refused
+# ---- errors
 
 
 def without_an_encoder():
@@ -210,19 +210,19 @@ def without_an_encoder():
     return tables
 
 
-def test_a_pipeline_without_an_encoder_says_which_it_is():
-    with pytest.raises(NotContinuable, match=r"toy cannot go on from audio.*it has none"):
+def test_pipeline_without_an_encoder_is_refused():
+    with pytest.raises(NotContinuable, match=r"toy cannot continue a clip.*it has none"):
         find_ends(build(parse(without_an_encoder())))
 
 
-def test_a_pipeline_with_two_codecs_names_both():
+def test_pipeline_with_two_codecs_is_refused_with_both_names():
     tables = read_tables(preset_path("toy"))
     tables["stage"]["other"] = tables["stage"]["decode"]
     with pytest.raises(NotContinuable, match=r"stages.toy:SineDecode, stages.toy:SineDecode"):
         find_ends(build(parse(tables)))
 
 
-def test_a_pipeline_without_a_context_is_refused():
+def test_pipeline_without_a_context_is_refused():
     tables = read_tables(preset_path("toy"))
     for stage in ("pack", "decode", "remember"):
         inputs = tables["stage"][stage]["inputs"]
@@ -240,12 +240,12 @@ def test_a_pipeline_without_a_context_is_refused():
         (np.zeros((9600, 2), np.float64), "got float64"),
     ],
 )
-def test_what_is_no_clip_is_refused(toy, audio, reason):
+def test_array_that_is_not_a_clip_is_refused(toy, audio, reason):
     with pytest.raises(InputError, match=reason):
         continued_state(toy, audio)
 
 
-def test_options_that_do_not_go_together_and_files_that_are_not_there(clip, tmp_path):
+def test_conflicting_options_and_missing_files_are_refused(clip, tmp_path):
     never = tmp_path / "never.wav"
     make = ("generate", "x", "--preset", "toy", "--output", never)
     refused = run(*make, "--keep-clip")

@@ -1,4 +1,4 @@
-"""Audio that is played in: heard in the tick it is given to, and in no other."""
+"""Live input: it is used in its own tick and in no other."""
 
 import itertools
 
@@ -38,99 +38,101 @@ def sound(seconds, seed=0):
 
 
 def play(session, inputs):
-    """One chunk for each input, which is steered to before it is made."""
-    made = []
-    for heard in inputs:
-        session.steer(inject=heard)
-        made.append(next(session))
-    return made
+    """Makes one chunk for each input."""
+    chunks = []
+    for audio in inputs:
+        session.steer(inject=audio)
+        chunks.append(next(session))
+    return chunks
 
 
 def digests(chunks):
     return [chunk.audio.tobytes() for chunk in chunks]
 
 
-def said(chunk, stage, session):
+def outputs_of(chunk, stage, session):
     ports = session.graph.nodes[stage].outputs
     return wire.decode(ports, chunk.messages[stage], session.graph.format.dims).values
 
 
-NOTHING = np.zeros((0, 2), np.float32)
+EMPTY = np.zeros((0, 2), np.float32)
 
 
 @pytest.mark.parametrize("preset", ["toy", "tiny", "demo"])
-def test_without_input_it_is_the_pipeline_it_was_made_from(preset):
+def test_empty_input_gives_the_bytes_of_the_plain_preset(preset):
     with opened(f"{preset}-inject") as session, opened(preset) as plain:
-        made, want = (list(itertools.islice(s, 3)) for s in (session, plain))
-        assert digests(made) == digests(want)
-        # The encoder has but silence to encode, and rests.
-        assert all(chunk.seconds["encode"] == 0 for chunk in made[1:])
+        chunks, expected = (list(itertools.islice(s, 3)) for s in (session, plain))
+        assert digests(chunks) == digests(expected)
+        # The encoder's input is silence in every tick, so that its output is reused.
+        assert all(chunk.seconds["encode"] == 0 for chunk in chunks[1:])
 
 
-def test_input_is_heard_in_its_tick_and_changes_what_follows():
+def test_input_changes_its_own_tick_and_later_ones():
     one, other = sound(0.4, 1), sound(0.4, 2)
     with opened() as session:
-        first = play(session, [one, NOTHING, one, NOTHING])
+        first = play(session, [one, EMPTY, one, EMPTY])
     with opened() as session:
-        second = play(session, [one, NOTHING, other, NOTHING])
+        second = play(session, [one, EMPTY, other, EMPTY])
     assert digests(first)[:2] == digests(second)[:2]
     assert digests(first)[2] != digests(second)[2]
     assert digests(first)[3] != digests(second)[3]
 
 
-def test_the_model_sees_what_was_heard_as_its_last_chunk_and_guidance_sees_its_own():
-    heard = sound(0.4)
+def test_input_is_the_last_chunk_of_the_context():
+    audio = sound(0.4)
     with opened(inject_own=0.0) as session:
-        first, second = play(session, [heard, heard])
-        mixed = said(second, "inject", session)["context"][0]
-        tokens = said(second, "encode", session)["tokens"][0]
+        first, second = play(session, [audio, audio])
+        mixed = outputs_of(second, "inject", session)["context"][0]
+        tokens = outputs_of(second, "encode", session)["tokens"][0]
         np.testing.assert_array_equal(mixed[-10:], tokens)
-        np.testing.assert_array_equal(mixed[-20:-10], said(first, "encode", session)["tokens"][0])
-        prompts = said(second, "pack", session)
+        np.testing.assert_array_equal(
+            mixed[-20:-10], outputs_of(first, "encode", session)["tokens"][0]
+        )
+        prompts = outputs_of(second, "pack", session)
         apart = prompts["prompt"] != prompts["unprompted"]
         levels = session.graph.format.context_levels
         style = session.graph.format.prompt_style_levels
-        # The last chunk, and the style; what was heard before is the past of both.
+        # Both differ in the last chunk and in the style; earlier input is in the past of both.
         assert not apart[0, : -style - 10 * levels].any()
         assert apart[0, -style - 10 * levels : -style].any()
 
 
-def test_before_the_music_starts_the_input_is_all_there_is_to_hear():
+def test_context_of_the_first_tick_has_only_the_input():
     with opened() as session:
         (first,) = play(session, [sound(0.2)])
-        context = said(first, "inject", session)["context"][0]
+        context = outputs_of(first, "inject", session)["context"][0]
         assert (context[-5:] >= 0).all()
         assert (context[:-5] == -1).all()
 
 
-def test_the_model_hears_itself_along_with_the_input():
-    heard = 0.0 * sound(0.4) + np.float32(1e-4)
+def test_own_audio_is_mixed_with_the_input():
+    audio = 0.0 * sound(0.4) + np.float32(1e-4)
     contexts = []
     for gain in (0.0, 1.0):
         with opened(inject_own=gain) as session:
-            *_, last = play(session, [NOTHING, heard])
-            contexts.append(said(last, "inject", session)["context"])
+            *_, last = play(session, [EMPTY, audio])
+            contexts.append(outputs_of(last, "inject", session)["context"])
     assert not np.array_equal(*contexts)
 
 
-def test_it_goes_on_from_a_saved_session_to_the_same_bytes(tmp_path):
+def test_resumed_session_gives_the_same_bytes(tmp_path):
     inputs = [sound(0.4, seed) for seed in range(4)]
     with opened("tiny-inject") as session:
-        made = play(session, inputs[:2])
+        chunks = play(session, inputs[:2])
         session.save(tmp_path / "half.session")
-        made += play(session, inputs[2:])
+        chunks += play(session, inputs[2:])
     with soundstage.resume(tmp_path / "half.session") as session:
-        assert digests(play(session, inputs[2:])) == digests(made[2:])
+        assert digests(play(session, inputs[2:])) == digests(chunks[2:])
 
 
-def test_a_session_that_continues_a_clip_takes_input_too():
+def test_session_that_continues_a_clip_takes_input():
     with opened(continue_from=sound(1.0)) as session:
         first, _ = play(session, [sound(0.4), sound(0.4)])
-        context = said(first, "inject", session)["context"][0]
+        context = outputs_of(first, "inject", session)["context"][0]
         assert (context[-25:] >= 0).all()
 
 
-def test_without_a_cross_fade_it_is_heard_as_late_as_the_music_is():
+def test_input_of_a_gapless_pipeline_is_as_late_as_its_audio():
     tables = read_tables(preset_path("tiny-inject"))
     gapless = read_tables(preset_path("tiny-gapless"))
     tables["format"] = gapless["format"] | {"chunk_s": 0.4, "context_s": 2.0}
@@ -142,37 +144,37 @@ def test_without_a_cross_fade_it_is_heard_as_late_as_the_music_is():
     graph = build(parse(tables))
     with LocalRunner(graph) as runner:
         session = Session(runner, [{"inject_own": 1.0}])
-        first, second = play(session, [NOTHING, 1e-9 * sound(0.4)])
-        mixed = said(second, "hear", session)["audio"]
+        first, second = play(session, [EMPTY, 1e-9 * sound(0.4)])
+        mixed = outputs_of(second, "hear", session)["audio"]
         np.testing.assert_allclose(mixed, first.audio, atol=1e-7)
-        context = said(second, "inject", session)["context"][0]
+        context = outputs_of(second, "inject", session)["context"][0]
         own = first.outputs["tokens"][0]
-        # Silence came in front of the first frame: it is as late as the audio is.
+        # The input is one frame late, as the audio is.
         np.testing.assert_array_equal(context[-1], own[-1])
-        tokens = said(second, "encode", session)["tokens"][0]
+        tokens = outputs_of(second, "encode", session)["tokens"][0]
         np.testing.assert_array_equal(context[-11:-1], tokens)
 
 
-def test_the_demo_hears_what_is_played_in_and_follows_it():
+def test_input_changes_the_audio_of_the_demo():
     with soundstage.open(preset="demo-inject", prompts=["house"], seed=3) as session:
-        heard = sound(2.0)
-        made = play(session, [heard, NOTHING])
-        context = said(made[0], "inject", session)["context"][0]
-        # As late as the audio is; before the music starts there is nothing else in the past.
+        audio = sound(2.0)
+        chunks = play(session, [audio, EMPTY])
+        context = outputs_of(chunks[0], "inject", session)["context"][0]
+        # The input is as late as the audio; before the music starts, the past has nothing else.
         late = session.graph.format.fade_frames
         np.testing.assert_array_equal(
-            context[-50 - late : -late], said(made[0], "encode", session)["tokens"][0]
+            context[-50 - late : -late], outputs_of(chunks[0], "encode", session)["tokens"][0]
         )
     with soundstage.open(preset="demo", prompts=["house"], seed=3) as plain:
         others = list(itertools.islice(plain, 2))
-    assert digests(made)[0] != digests(others)[0]
-    assert np.isfinite(made[1].audio).all()
+    assert digests(chunks)[0] != digests(others)[0]
+    assert np.isfinite(chunks[1].audio).all()
 
 
 # ---- from a file, and live
 
 
-def test_a_file_is_cut_into_ticks_and_then_nothing_is_heard():
+def test_blocks_of_a_file_are_padded_and_then_empty():
     with opened() as session:
         format = session.graph.format
     audio = sound(1.0)
@@ -182,28 +184,28 @@ def test_a_file_is_cut_into_ticks_and_then_nothing_is_heard():
     assert not np.concatenate(parts)[len(audio) :].any()
 
 
-def test_the_command_plays_what_a_live_feeder_would_have_made(tmp_path):
+def test_generate_inject_gives_the_audio_of_live_input(tmp_path):
     audio = sound(1.0)
     source, out = tmp_path / "in.wav", tmp_path / "out.wav"
     soundfile.write(source, audio, RATE_HZ, subtype="FLOAT")
     settings = [part for setting in SHORT for part in ("--set", setting)]
-    asked = ("bells", "--seed", 3, "--preset", "toy-inject", *settings, "--duration", 1.6)
-    done = run("generate", *asked, "--inject", source, "--output", out)
+    arguments = ("bells", "--seed", 3, "--preset", "toy-inject", *settings, "--duration", 1.6)
+    done = run("generate", *arguments, "--inject", source, "--output", out)
     assert done.code == 0, done.stderr
     with opened() as session:
         live = LiveInput(session.graph.format)
-        made = []
+        chunks = []
         for start in range(0, 4 * CHUNK, CHUNK):
             for piece in np.split(np.pad(audio, ((0, 4 * CHUNK), (0, 0)))[start:][:CHUNK], 8):
-                live.write(piece if start < len(audio) else NOTHING)
-            made += play(session, [live.take()])
+                live.write(piece if start < len(audio) else EMPTY)
+            chunks += play(session, [live.take()])
     played = soundfile.read(out, dtype="float32")[0]
-    want = np.concatenate([chunk.audio[0] for chunk in made])
-    np.testing.assert_allclose(played, want, atol=1e-4)
+    expected = np.concatenate([chunk.audio[0] for chunk in chunks])
+    np.testing.assert_allclose(played, expected, atol=1e-4)
     assert inspect(out).provenance.injected.audio == "in.wav"
 
 
-def test_what_was_played_in_is_over_when_a_session_is_resumed(tmp_path):
+def test_resumed_session_starts_with_empty_input(tmp_path):
     source, journal = tmp_path / "in.wav", tmp_path / "set.journal"
     soundfile.write(source, sound(4.0), RATE_HZ)
     make = ("generate", "x", "--preset", "toy-inject", "--duration", 2, "--output")
@@ -217,7 +219,7 @@ def test_what_was_played_in_is_over_when_a_session_is_resumed(tmp_path):
     assert wire.decode(ports, tick["hear"], dims).values["frames"].tolist() == [0]
 
 
-def test_live_input_is_given_once_and_of_a_backlog_the_newest_chunk():
+def test_live_input_keeps_the_newest_chunk_and_gives_it_once():
     with opened() as session:
         live = LiveInput(session.graph.format)
     audio = sound(1.0)
@@ -227,19 +229,19 @@ def test_live_input_is_given_once_and_of_a_backlog_the_newest_chunk():
     assert live.take().shape == (0, 2)
 
 
-def test_live_input_at_another_rate_in_mono():
+def test_live_input_resamples_mono_to_the_format():
     with opened() as session:
         live = LiveInput(session.graph.format, rate_hz=16_000, channels=1)
     tone = np.sin(2 * np.pi * 440 * np.arange(16_000) / 16_000).astype(np.float32)
     for piece in np.split(tone[:, None], 100):
         live.write(piece)
-    heard = live.take()
-    np.testing.assert_array_equal(heard[:, 0], heard[:, 1])
-    spectrum = np.abs(np.fft.rfft(heard[:, 0]))
+    audio = live.take()
+    np.testing.assert_array_equal(audio[:, 0], audio[:, 1])
+    spectrum = np.abs(np.fft.rfft(audio[:, 0]))
     assert abs(spectrum.argmax() * RATE_HZ / CHUNK - 440) < 3
 
 
-def test_of_very_much_live_input_no_more_is_resampled_than_is_kept(monkeypatch):
+def test_live_input_resamples_at_most_two_chunks_of_a_write(monkeypatch):
     format = soundstage.load(preset="toy-inject").format
     resampled = []
 
@@ -266,17 +268,17 @@ def test_of_very_much_live_input_no_more_is_resampled_than_is_kept(monkeypatch):
         np.full((4, 2), 33, np.float32),
     ],
 )
-def test_live_input_that_is_no_audio_is_refused_and_leaves_nothing(samples):
+def test_live_input_refuses_bad_samples_and_keeps_none(samples):
     live = LiveInput(soundstage.load(preset="toy-inject").format)
     with pytest.raises(InputError):
         live.write(samples)
     assert not len(live.take())
 
 
-# ---- what is refused, and the presets
+# ---- errors, and the presets
 
 
-def test_a_pipeline_that_takes_no_audio_says_so(tmp_path):
+def test_pipeline_without_live_input_is_refused(tmp_path):
     with pytest.raises(NotInjectable, match="toy takes no audio"):
         inject_control(soundstage.load(preset="toy"))
     refused = run("generate", "x", "--preset", "toy", "--inject", tmp_path / "in.wav")
@@ -285,14 +287,14 @@ def test_a_pipeline_that_takes_no_audio_says_so(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["toy", "tiny", "base"])
-def test_an_inject_preset_differs_from_its_namesake_where_its_header_says(name):
+def test_inject_preset_differs_only_as_its_header_says(name):
     plain, inject = (read_tables(preset_path(which)) for which in (name, f"{name}-inject"))
     header = preset_path(f"{name}-inject").read_text("utf-8").split("\n\n")[0]
-    said = (
-        f"{name}'s but for the name, three controls, the stages hear, encode and inject, and pack "
-        "and remember, which read the past from inject"
+    difference = (
+        f"differs from {name} in its name, three controls, the stages hear, encode and inject, and "
+        "pack and remember, which read the past from inject"
     )
-    assert said in " ".join(header.split("\n# "))
+    assert difference in " ".join(header.split("\n# "))
     del plain["name"], inject["name"]
     assert inject["inputs"].keys() - plain["inputs"].keys() == {
         "inject",

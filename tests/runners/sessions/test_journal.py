@@ -1,4 +1,4 @@
-"""The journal of a session: what was committed is there after anything, and nothing else is."""
+"""The journal of a session: it has exactly the committed chunks, whatever happens."""
 
 import json
 import re
@@ -18,7 +18,7 @@ from soundstage.runners.sessions.journal_file import KIND, read_journal, read_sa
 from soundstage.runners.sessions.session import Session
 
 CHUNKS = 4
-PLAYED = {"prompts": ["warm pads"], "seed": 7}
+CONTROLS = {"prompts": ["warm pads"], "seed": 7}
 
 
 @pytest.fixture(scope="module")
@@ -29,14 +29,14 @@ def toy():
 
 @pytest.fixture(scope="module")
 def counter():
-    """A runner whose state is one number, so that a whole journal is a few kilobytes."""
+    """A runner with a state of one number, so that a journal has a few kilobytes."""
     with LocalRunner(graph(LOOP_OF_TWO, {"n": "there.sum"}, {"step": 2})) as runner:
         yield runner
 
 
 @pytest.fixture
 def written(counter, tmp_path):
-    """A journal of some chunks, and where each entry begins."""
+    """A journal of some chunks, and the start of each entry."""
     path = tmp_path / "set.journal"
     session, begins = Session(counter), []
     with session.journal(path) as journal:
@@ -54,35 +54,35 @@ def audio(session, chunks):
     return np.concatenate([chunk.audio for chunk in islice(session, chunks)], axis=1).tobytes()
 
 
-def test_a_session_goes_on_behind_the_last_chunk_committed_to_the_byte(toy, tmp_path):
+def test_session_resumes_after_the_last_committed_chunk(toy, tmp_path):
     path = tmp_path / "set.journal"
-    session = Session(toy, [PLAYED, {"prompts": ["acid"], "seed": 8}], lookahead=2)
+    session = Session(toy, [CONTROLS, {"prompts": ["acid"], "seed": 8}], lookahead=2)
     with session.journal(path) as journal:
         for _ in range(3):
             journal.write(next(session))
-            # It can be read at any time, as it is after a kill.
+            # The journal can be read at any time, and so after a kill.
             assert read_saved(path).restore(toy.graph, toy.weights())[0].chunks == (
                 session.state.chunks
             )
-        next(session)  # made, but never handed out
+        next(session)  # made, but not committed
         assert read_journal(path).samples == 3 * 96_000
-    plain = Session(toy, [PLAYED, {"prompts": ["acid"], "seed": 8}])
+    plain = Session(toy, [CONTROLS, {"prompts": ["acid"], "seed": 8}])
     audio(plain, 3)
     with soundstage.resume(path) as resumed:
         assert audio(resumed, 2) == audio(plain, 2)
 
 
-def test_before_its_first_chunk_it_holds_the_beginning(toy, tmp_path):
-    session = Session(toy, [PLAYED])
+def test_new_journal_has_the_initial_state(toy, tmp_path):
+    session = Session(toy, [CONTROLS])
     with session.journal(tmp_path / "set.journal"):
         pass
     with soundstage.resume(tmp_path / "set.journal") as resumed:
         assert audio(resumed, 1) == audio(session, 1)
 
 
-def test_a_steer_counts_from_the_first_chunk_that_heard_it(toy, tmp_path):
+def test_steer_is_in_the_journal_with_the_next_chunk(toy, tmp_path):
     path = tmp_path / "set.journal"
-    session = Session(toy, [PLAYED])
+    session = Session(toy, [CONTROLS])
     with session.journal(path) as journal:
         for seed in (1, 2):
             journal.write(next(session))
@@ -91,21 +91,21 @@ def test_a_steer_counts_from_the_first_chunk_that_heard_it(toy, tmp_path):
         assert resumed.controls[0]["seed"] == 1
 
 
-def test_a_resumed_session_goes_on_in_the_same_journal_and_keeps_its_counts(counter, tmp_path):
+def test_resumed_session_continues_its_journal_and_its_counts(counter, tmp_path):
     path = tmp_path / "set.journal"
     expected = numbers(Session(counter), 9)
-    made = []
-    for run_of in range(3):
-        session = Session.resume(counter, read_saved(path)) if run_of else Session(counter)
+    played = []
+    for session_number in range(3):
+        session = Session.resume(counter, read_saved(path)) if session_number else Session(counter)
         with session.journal(path) as journal:
             for chunk in islice(session, 3):
-                made.append(int(chunk.outputs["n"][0]))
+                played.append(int(chunk.outputs["n"][0]))
                 journal.write(chunk, 100)
-    assert made == expected
+    assert played == expected
     assert (read_journal(path).chunks, read_journal(path).samples) == (9, 900)
 
 
-def test_another_file_is_refused_and_left_as_it_is(counter, toy, written):
+def test_file_of_another_session_is_refused_and_unchanged(counter, toy, written):
     path, _ = written
     before = path.read_bytes()
     for session in (Session(counter), Session(toy)):
@@ -120,9 +120,9 @@ def test_another_file_is_refused_and_left_as_it_is(counter, toy, written):
     assert path.read_bytes() == b"the notes of a concert"
 
 
-def test_it_is_refused_by_another_graph_and_by_other_weights(toy, tmp_path):
+def test_journal_of_another_graph_or_weights_is_refused(toy, tmp_path):
     path = tmp_path / "set.journal"
-    with Session(toy, [PLAYED]).journal(path):
+    with Session(toy, [CONTROLS]).journal(path):
         pass
     saved = read_saved(path)
     with soundstage.open(preset="toy", settings=["embed.params.weights=random:1"]) as other:
@@ -133,18 +133,18 @@ def test_it_is_refused_by_another_graph_and_by_other_weights(toy, tmp_path):
         saved.restore(toy.graph, weights)
 
 
-def test_wherever_its_last_entry_is_torn_it_goes_on_from_the_one_before(counter, written):
+def test_journal_with_a_truncated_entry_ends_at_the_one_before(counter, written):
     path, begins = written
     data = path.read_bytes()
     for end in range(begins[-1], len(data)):
         path.write_bytes(data[:end])
-        found = read_journal(path)
-        assert (found.chunks, found.samples) == (CHUNKS - 1, 10 * (CHUNKS - 1)), end
-    resumed = Session.resume(counter, found.session)
+        journal = read_journal(path)
+        assert (journal.chunks, journal.samples) == (CHUNKS - 1, 10 * (CHUNKS - 1)), end
+    resumed = Session.resume(counter, journal.session)
     assert numbers(resumed, 2) == numbers(Session(counter), CHUNKS + 1)[-2:]
 
 
-def test_a_torn_end_is_gone_once_it_is_gone_on_with(counter, written):
+def test_truncated_entry_is_removed_when_the_journal_continues(counter, written):
     path, begins = written
     path.write_bytes(path.read_bytes()[: begins[-1] + 100])
     session = Session.resume(counter, read_saved(path))
@@ -158,7 +158,7 @@ def test_a_torn_end_is_gone_once_it_is_gone_on_with(counter, written):
     )
 
 
-def test_damage_before_the_last_entry_is_refused_or_changes_nothing(written):
+def test_damage_before_the_last_entry_is_refused_or_has_no_effect(written):
     path, begins = written
     data = path.read_bytes()
     last = read_journal(path)
@@ -170,14 +170,14 @@ def test_damage_before_the_last_entry_is_refused_or_changes_nothing(written):
         damaged[at] ^= int(masks[at])
         path.write_bytes(damaged)
         try:
-            assert read_journal(path) == last  # Arrow pads, and nobody reads that
+            assert read_journal(path) == last  # the byte is padding
         except soundstage.SessionFileError as error:
             refused.append(str(error))
-    assert all(said.startswith(str(path)) for said in refused)
+    assert all(message.startswith(str(path)) for message in refused)
     assert len(refused) > len(places) / 2
 
 
-def test_damage_of_the_last_entry_leaves_the_one_before(written):
+def test_damaged_last_entry_leaves_the_one_before(written):
     path, begins = written
     data = path.read_bytes()
     for at in range(begins[-1], len(data), 7):
@@ -187,11 +187,11 @@ def test_damage_of_the_last_entry_leaves_the_one_before(written):
         assert read_journal(path).chunks in (CHUNKS - 1, CHUNKS)
 
 
-def test_an_entry_that_is_missing_is_refused(written):
+def test_missing_entry_is_refused(written):
     path, begins = written
     data = path.read_bytes()
     path.write_bytes(data[: begins[1]] + data[begins[2] :])
-    with pytest.raises(soundstage.SessionFileError, match=r"damaged \(behind chunk 1\)"):
+    with pytest.raises(soundstage.SessionFileError, match=r"damaged \(after chunk 1\)"):
         read_journal(path)
     header = data[: 2 * begins[0] - begins[1]]
     path.write_bytes(header)
@@ -199,7 +199,7 @@ def test_an_entry_that_is_missing_is_refused(written):
         read_journal(path)
 
 
-def test_any_arrow_reader_opens_it(written):
+def test_journal_is_an_arrow_stream(written):
     path, _ = written
     table = pa.ipc.open_stream(path.read_bytes()).read_all()
     assert table.column_names == ["chunk", "samples", "state", "controls", "crc32"]
@@ -209,7 +209,7 @@ def test_any_arrow_reader_opens_it(written):
 
 
 @pytest.mark.parametrize("entries", [0, 1, 3])
-def test_it_does_not_grow_without_bound_and_goes_on_all_the_same(counter, tmp_path, entries):
+def test_journal_beyond_its_limit_keeps_only_the_last_entry(counter, tmp_path, entries):
     path = tmp_path / "set.journal"
     session, weights = Session(counter), counter.weights()
     with session.journal(path):
@@ -221,15 +221,15 @@ def test_it_does_not_grow_without_bound_and_goes_on_all_the_same(counter, tmp_pa
         for count, chunk in enumerate(islice(session, 20), start=1):
             journal.write(chunk, 10)
             lengths.append(path.stat().st_size)
-            found = read_journal(path)
-            assert (found.chunks, found.samples) == (count, 10 * count)
+            content = read_journal(path)
+            assert (content.chunks, content.samples) == (count, 10 * count)
     assert max(lengths) <= max(limit, least)
     assert lengths.count(least) >= 20 // (entries + 1)
     assert numbers(Session.resume(counter, read_saved(path)), 3) == numbers(session, 3)
     assert [entry.name for entry in tmp_path.iterdir()] == ["set.journal"]
 
 
-def test_a_commit_for_which_there_is_no_room_leaves_those_before(counter, tmp_path):
+def test_commit_without_room_leaves_earlier_entries(counter, tmp_path):
     resource = pytest.importorskip("resource", reason="this system has no limit to set")
     path = tmp_path / "set.journal"
     session = Session(counter)
@@ -249,7 +249,7 @@ def test_a_commit_for_which_there_is_no_room_leaves_those_before(counter, tmp_pa
     assert read_journal(path).chunks == 2
 
 
-def test_the_command_line_keeps_resumes_inspects_and_branches_one(tmp_path):
+def test_commands_write_resume_inspect_and_branch_a_journal(tmp_path):
     path = tmp_path / "set.journal"
 
     def generate(name, *arguments):
@@ -260,7 +260,7 @@ def test_the_command_line_keeps_resumes_inspects_and_branches_one(tmp_path):
     fresh = ("warm pads", "--seed", 7, "--preset", "toy")
     whole = generate("whole.wav", *fresh, "--duration", 8)
     first = generate("first.wav", *fresh, "--duration", 3.5, "--journal", path)
-    # As --save, it goes on where the last chunk ends; what was written of that is told.
+    # Like a saved session, the journal ends with a whole chunk; it also has the samples written.
     facts = json.loads(run("inspect", path, "--json").stdout)
     assert (facts["committed"], facts["samples"]) == (2, len(first)) == (2, 168_000)
     assert facts["streams"][0]["seeds"] == [7]
@@ -275,13 +275,13 @@ def test_the_command_line_keeps_resumes_inspects_and_branches_one(tmp_path):
     assert np.array_equal(soundfile.read(tmp_path / "b" / "01-jazz.wav", dtype="int16")[0], alone)
 
 
-def test_what_cannot_work_is_refused_before_anything_is_made(tmp_path, written):
+def test_bad_journal_options_are_refused_before_the_first_chunk(tmp_path, written):
     path, _ = written
     output = ("--preset", "toy", "--output", tmp_path / "out.wav")
     record = ("--duration", 2, "--record", tmp_path / "run.arrow")
     assert run("generate", "pads", "--preset", "toy", "-o", tmp_path / "a.wav", *record).code == 0
-    for arguments, code, said in [
-        (("--journal", path), 6, "holds another session, 4 chunks long: go on with --resume"),
+    for arguments, code, reason in [
+        (("--journal", path), 6, "holds another session, 4 chunks long: continue it with --resume"),
         (("--journal", tmp_path / "run.arrow"), 6, "no journal of this version"),
         (("--journal", tmp_path / "x", "--save", tmp_path / "x"), 2, "--save and --journal both"),
         (("--journal", tmp_path / "nowhere" / "x"), 6, "there is no folder"),
@@ -289,5 +289,5 @@ def test_what_cannot_work_is_refused_before_anything_is_made(tmp_path, written):
     ]:
         refused = run("generate", "pads", *output, *arguments)
         assert refused.code == code, refused.stderr
-        assert re.search(said, told(refused.stderr))
+        assert re.search(reason, told(refused.stderr))
     assert not (tmp_path / "out.wav").exists()

@@ -1,4 +1,4 @@
-"""A driver that is killed, at any moment and again and again, loses nothing that was committed."""
+"""Processes that are killed at any moment lose no committed chunk."""
 
 import json
 import subprocess
@@ -15,7 +15,7 @@ from soundstage.runners.sessions.journal_file import read_journal
 ROOT = Path(__file__).parents[3]
 FRAME_BYTES = 4  # two channels of 16 bits
 LONG_S = 80_000
-ASKED = ("warm pads", "--prompt", "jazz trio:0.5", "--seed", 7, "--preset", "toy")
+ARGUMENTS = ("warm pads", "--prompt", "jazz trio:0.5", "--seed", 7, "--preset", "toy")
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +24,7 @@ def _find_the_packages(monkeypatch):
 
 
 def payload(wav):
-    """The samples behind a WAV's header, of however much of the file there is."""
+    """Returns the samples of a WAV file, which may be incomplete."""
     at = 12
     while wav[at : at + 4] not in (b"data", b""):
         at += 8 + int.from_bytes(wav[at + 4 : at + 8], "little")
@@ -32,10 +32,10 @@ def payload(wav):
 
 
 def play_until_killed(journal, arguments, delay_s, first_bytes):
-    """Plays to a pipe that is always read, and kills the driver with no warning.
+    """Generates to a pipe that is always read, and kills the process.
 
-    The kill comes `delay_s` after so many bytes were received (with 0, after the journal is there).
-    Returns the samples that were received.
+    The kill comes `delay_s` after `first_bytes` bytes were received and the journal was written.
+    Returns the received samples.
     """
     command = [*MODULE, "generate", *map(str, arguments), "--duration", str(LONG_S)]
     command += ["--output", "-", "--journal", str(journal), "--quiet"]
@@ -63,13 +63,13 @@ def play_until_killed(journal, arguments, delay_s, first_bytes):
 
 
 def kill_and_go_on(journal, moments, *runner):
-    """The music that a listener keeps over some kills and a last run that ends by itself."""
+    """Returns the committed music of several killed runs and of a last one that ends."""
     kept = b""
-    arguments = ASKED
+    arguments = ARGUMENTS
     for delay_s, first_bytes in moments:
         kept += play_until_killed(journal, (*arguments, *runner), delay_s, first_bytes)
         samples = read_journal(journal).samples
-        assert len(kept) >= samples * FRAME_BYTES  # never less than the journal knows of
+        assert len(kept) >= samples * FRAME_BYTES  # all committed samples were received
         kept = kept[: samples * FRAME_BYTES]
         arguments = ("--resume", journal)
     last = ("generate", "--resume", journal, *runner, "--journal", journal)
@@ -80,8 +80,8 @@ def kill_and_go_on(journal, moments, *runner):
 
 def unbroken(folder, samples):
     whole = folder / "whole.wav"
-    made = run("generate", *ASKED, "--duration", samples / 48_000, "--output", whole)
-    assert made.code == 0, made.stderr
+    done = run("generate", *ARGUMENTS, "--duration", samples / 48_000, "--output", whole)
+    assert done.code == 0, done.stderr
     return payload(whole.read_bytes())
 
 
@@ -92,7 +92,7 @@ def assert_unbroken(kept, folder):
     assert kept == whole
 
 
-def test_a_driver_killed_at_a_random_moment_plays_what_one_that_lives_plays(tmp_path):
+def test_music_of_a_killed_and_resumed_run_is_unbroken(tmp_path):
     journal = tmp_path / "set.journal"
     moments = [(float(np.random.default_rng().uniform(0, 0.3)), 1)]
     kept = kill_and_go_on(journal, moments)
@@ -103,9 +103,9 @@ def test_a_driver_killed_at_a_random_moment_plays_what_one_that_lives_plays(tmp_
 
 
 @pytest.mark.slow
-def test_a_driver_killed_again_and_again_plays_what_one_that_lives_plays(tmp_path):
+def test_music_of_a_run_killed_seven_times_is_unbroken(tmp_path):
     draw = np.random.default_rng()
-    # At once, before anything was written out, then whenever.
+    # At first before any output, then at random moments.
     moments = [(0.0, 0), *((float(draw.uniform(0, 0.5)), 1) for _ in range(6))]
     kept = kill_and_go_on(tmp_path / "set.journal", moments)
     assert_unbroken(kept, tmp_path)
@@ -113,7 +113,7 @@ def test_a_driver_killed_again_and_again_plays_what_one_that_lives_plays(tmp_pat
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_a_driver_of_ray_actors_killed_twice_plays_what_one_that_lives_plays(tmp_path):
+def test_music_of_a_ray_run_killed_twice_is_unbroken(tmp_path):
     pytest.importorskip("ray", reason="the extra `ray` is not installed")
     draw = np.random.default_rng()
     moments = [(float(draw.uniform(0, 0.3)), 1), (float(draw.uniform(0, 1.0)), 1)]
@@ -122,9 +122,9 @@ def test_a_driver_of_ray_actors_killed_twice_plays_what_one_that_lives_plays(tmp
 
 
 @pytest.mark.slow
-def test_a_file_that_was_not_complete_at_a_kill_does_not_appear_and_the_music_goes_on(tmp_path):
+def test_killed_run_leaves_no_file_and_can_be_resumed(tmp_path):
     journal, output = tmp_path / "set.journal", tmp_path / "out.wav"
-    command = [*MODULE, "generate", *map(str, ASKED), "--duration", str(LONG_S // 100)]
+    command = [*MODULE, "generate", *map(str, ARGUMENTS), "--duration", str(LONG_S // 100)]
     command += ["--output", str(output), "--journal", str(journal), "--quiet"]
     with subprocess.Popen(command) as driver:
         while not (journal.exists() and read_journal(journal).chunks > 2):

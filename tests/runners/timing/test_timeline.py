@@ -1,4 +1,4 @@
-"""The timeline: spans that tell the truth, and a file that every viewer of trace events reads."""
+"""The timeline: correct spans, and a file that viewers of trace events can read."""
 
 from dataclasses import replace
 from itertools import islice
@@ -66,7 +66,7 @@ def kinds(chunk, stage):
 
 
 @pytest.mark.parametrize("lookahead", [0, 2])
-def test_every_stage_waits_reads_works_and_writes_in_every_tick(lookahead):
+def test_every_stage_has_all_its_spans_in_every_tick(lookahead):
     for index, chunk in enumerate(play(LOOP, 4, lookahead)):
         assert {span.stage for span in chunk.spans} == set(LOOP.nodes)
         assert {(span.tick, span.replica) for span in chunk.spans} == {(index, 0)}
@@ -74,7 +74,7 @@ def test_every_stage_waits_reads_works_and_writes_in_every_tick(lookahead):
             assert kinds(chunk, stage) == ["queue", "transfer", "compute", "transfer"]
 
 
-def test_spans_of_a_stage_follow_one_another_and_lie_within_the_run():
+def test_spans_of_a_stage_do_not_overlap_and_are_within_the_run():
     before = now_s()
     chunks = play(SLOW, 3, lookahead=1)
     after = now_s()
@@ -86,7 +86,7 @@ def test_spans_of_a_stage_follow_one_another_and_lie_within_the_run():
         assert moments[-1] <= after
 
 
-def test_the_computing_span_is_the_seconds_and_a_reused_answer_computes_nothing():
+def test_reused_output_has_a_reuse_span_and_no_compute_span():
     controls_only = graph({"sum": ("Add", {"a": "in.a", "b": "in.a"})}, {"a": 1}, {"n": "sum.sum"})
     first, second = play(controls_only, 2)
     (computed,) = (span for span in first.spans if span.kind == "compute")
@@ -95,12 +95,12 @@ def test_the_computing_span_is_the_seconds_and_a_reused_answer_computes_nothing(
     assert second.seconds["sum"] == 0
 
 
-def test_a_stage_queues_while_the_one_before_it_computes():
+def test_stage_has_a_queue_span_while_its_source_computes():
     (chunk,) = play(SLOW, 1)
     (queue,) = (s for s in chunk.spans if (s.stage, s.kind) == ("second", "queue"))
     (compute,) = (s for s in chunk.spans if (s.stage, s.kind) == ("first", "compute"))
     assert queue.end_s >= compute.end_s
-    # From about its beginning on.
+    # For most of the other stage's call.
     assert queue.seconds >= 0.8 * compute.seconds
 
 
@@ -109,14 +109,14 @@ def test_a_stage_queues_while_the_one_before_it_computes():
 
 @pytest.mark.parametrize("lookahead", [0, 1, 3])
 @pytest.mark.parametrize("small", [FAN_IN, LOOP, COUNT], ids=["fan-in", "loop", "count"])
-def test_every_run_keeps_the_rules_of_the_format(tmp_path, small, lookahead):
+def test_timeline_keeps_the_rules_of_the_format(tmp_path, small, lookahead):
     events = draw(tmp_path / "t.json", small, play(small, 5, lookahead))
     assert set(trace_events.lanes(events).values()) == {"playback", *small.nodes}
     assert len(of(events, "X")) == 5 * 4 * len(small.nodes)
     assert len(of(events, "b")) == len(of(events, "C")) == 5
 
 
-def test_arrows_follow_messages_within_a_tick_and_feedback_into_the_next(tmp_path):
+def test_arrows_show_messages_and_feedback(tmp_path):
     events = draw(tmp_path / "t.json", LOOP, play(LOOP, 4))
     arrows = [(event["name"], event["cat"]) for event in of(events, "s")]
     assert arrows.count(("here to there", "message")) == 4
@@ -124,7 +124,7 @@ def test_arrows_follow_messages_within_a_tick_and_feedback_into_the_next(tmp_pat
     assert len(arrows) == 7
 
 
-def test_runs_behind_each_other_are_not_joined_by_arrows(tmp_path):
+def test_consecutive_runs_are_not_joined_by_arrows(tmp_path):
     with LocalRunner(LOOP) as runner:
         chunks = [*islice(Session(runner), 2), *islice(Session(runner), 2)]
     arrows = [event["cat"] for event in of(draw(tmp_path / "t.json", LOOP, chunks), "s")]
@@ -132,7 +132,7 @@ def test_runs_behind_each_other_are_not_joined_by_arrows(tmp_path):
 
 
 def late(chunks, seconds_each):
-    """The same chunks, as if each had taken so long, one after another from second 1000 on."""
+    """Yields the chunks with spans as if each had taken `seconds_each`, from second 1000 on."""
     for index, chunk in enumerate(chunks):
         start_s = 1000 + index * seconds_each
         spans = [Span(stage, 0, index, "compute", start_s, start_s) for stage in LOOP.nodes]
@@ -140,7 +140,7 @@ def late(chunks, seconds_each):
         yield replace(chunk, spans=tuple(spans))
 
 
-def test_marks_show_when_each_chunk_is_due_and_the_counter_how_late_it_came(tmp_path):
+def test_marks_show_deadlines_and_the_counter_shows_lateness(tmp_path):
     chunks = play(LOOP, 4)
     assert LOOP.format.chunk_s == 2
     slow = draw(tmp_path / "slow.json", LOOP, late(chunks, 3.0))
@@ -148,12 +148,12 @@ def test_marks_show_when_each_chunk_is_due_and_the_counter_how_late_it_came(tmp_
     assert marks == [(f"chunk {index} due", 2.0 + 2 * index) for index in range(4)]
     assert [event["args"]["s"] for event in of(slow, "C")] == [1.0, 2.0, 3.0, 4.0]
     fast = draw(tmp_path / "fast.json", LOOP, late(chunks, 0.25))
-    # All are early: the first mark beyond the end says by how much, the others would say no more.
+    # All are early: only the first mark after the end of the run is written.
     assert [event["name"] for event in of(fast, "i")] == ["chunk 0 due"]
     assert [event["args"]["s"] for event in of(fast, "C")] == [-1.75, -3.5, -5.25, -7.0]
 
 
-def test_each_replica_of_a_stage_has_a_lane(tmp_path):
+def test_each_replica_of_a_stage_has_its_own_lane(tmp_path):
     chunks = play(LOOP, 3)
     split = [
         replace(chunk, spans=tuple(replace(s, replica=index % 2) for s in chunk.spans))
@@ -163,7 +163,7 @@ def test_each_replica_of_a_stage_has_a_lane(tmp_path):
     assert names >= {"here", "here (replica 1)", "there", "there (replica 1)"}
 
 
-def test_a_run_that_fails_leaves_no_timeline(tmp_path):
+def test_failed_run_leaves_no_timeline(tmp_path):
     path = tmp_path / "t.json"
     (chunk,) = play(LOOP, 1)
 
@@ -180,7 +180,7 @@ def test_a_run_that_fails_leaves_no_timeline(tmp_path):
 # ---- medians
 
 
-def test_medians_are_over_the_ticks_in_which_a_stage_computed():
+def test_median_of_compute_is_over_the_ticks_that_computed():
     timings = Timings()
     (chunk,) = play(COUNT, 1)
     for index, (kind, seconds) in enumerate([("compute", 3.0), ("compute", 1.0), ("reuse", 9.0)]):
@@ -196,17 +196,17 @@ def test_medians_are_over_the_ticks_in_which_a_stage_computed():
     assert " ".join(line.split()) == "count 2000.0 1000.0 250.0 1 of 3 reused"
 
 
-def test_without_spans_there_is_nothing_to_say():
+def test_timings_without_spans_have_no_lines():
     assert Timings().lines() == []
 
 
 # ---- the command
 
 
-def test_generate_draws_the_run_it_makes_and_tells_the_medians(tmp_path):
+def test_generate_writes_a_timeline_and_prints_the_medians(tmp_path):
     path = tmp_path / "t.json"
-    asked = ("--preset", "toy", "--duration", 6, "-o", tmp_path / "a.wav", "--trace", path)
-    done = run("generate", "bells", *asked)
+    arguments = ("--preset", "toy", "--duration", 6, "-o", tmp_path / "a.wav", "--trace", path)
+    done = run("generate", "bells", *arguments)
     assert done.code == 0, done.stderr
     events = trace_events.read(path)
     toy = soundstage.load(preset="toy")
@@ -222,9 +222,7 @@ def test_generate_draws_the_run_it_makes_and_tells_the_medians(tmp_path):
     ("trace", "code", "why"),
     [("a.wav", 2, "both name"), ("none/t.json", 6, "there is no folder")],
 )
-def test_a_timeline_that_cannot_be_written_is_refused_before_anything_is_made(
-    tmp_path, trace, code, why
-):
+def test_timeline_path_that_cannot_be_written_is_refused_at_once(tmp_path, trace, code, why):
     output = tmp_path / "a.wav"
     done = run("generate", "--preset", "toy", "-o", output, "--trace", tmp_path / trace)
     assert done.code == code

@@ -1,4 +1,4 @@
-"""Two runs side by side: what differs is named exactly, and measured rightly."""
+"""Comparisons of two runs: the first difference, and the measures of all."""
 
 import json
 import math
@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from recorded import record
 from small_graphs import ALLOW, loops
-from small_messages import DIMS, PORTS, encoded, said
+from small_messages import DIMS, PORTS, encoded, small_values
 
 import soundstage
 from soundstage.errors import InputError
@@ -39,7 +39,7 @@ def compare(port, left, right, tolerance=0.0):
     return comparer.finish()
 
 
-def test_a_message_is_read_by_what_it_says_of_itself():
+def test_columns_are_read_by_the_schema_of_the_message():
     columns = read_columns(encoded())
     assert (columns.streams, columns.chunks) == (("a", "b"), (3, 4))
     assert list(columns.ports) == list(PORTS)
@@ -49,19 +49,19 @@ def test_a_message_is_read_by_what_it_says_of_itself():
     dtypes = {name: column.dtype for name, column in columns.ports.items()}
     assert dtypes == {name: port.dtype for name, port in PORTS.items()}
     assert columns.ports["tokens"].spelled_type == "int32 [frame=3 level=2] codec token"
-    for name, value in said().items():
+    for name, value in small_values().items():
         for row, expected in enumerate(value):
             assert columns.ports[name].rows[row].tolist() == np.asarray(expected).tolist()
 
 
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
-def test_one_value_flipped_anywhere_in_a_run_is_named_exactly(data):
+def test_one_changed_value_anywhere_is_named_exactly(data):
     tick = data.draw(st.integers(0, 2))
     stage = data.draw(st.sampled_from(["one", "two"]))
     name = data.draw(st.sampled_from(list(PORTS)))
     row = data.draw(st.integers(0, 1))
-    values = said()
+    values = small_values()
     entry = np.array(values[name][row], object if PORTS[name].dtype == "utf8" else None)
     index = tuple(data.draw(st.integers(0, max(size - 1, 0))) for size in entry.shape)
     assume(entry.size)
@@ -79,18 +79,18 @@ def test_one_value_flipped_anywhere_in_a_run_is_named_exactly(data):
         if number == tick:
             right[stage] = encoded(values)
         comparer.add({"one": encoded(), "two": encoded()}, right)
-    found = comparer.finish()
-    first = found.first
-    assert not found.equal
+    comparison = comparer.finish()
+    first = comparison.first
+    assert not comparison.equal
     assert (first.tick, first.stage, first.port, first.row) == (tick, stage, name, row)
     assert (first.stream, first.index) == ("ab"[row], index)
     assert (first.left, first.right) == (before, entry[index])
-    assert [(p.stage, p.port) for p in found.ports if p.unequal] == [(stage, name)]
-    assert sum(port.differing for port in found.ports) == 1
-    assert f"tick {tick}, stage {stage}, port {name}, row {row}, " in str(found)
+    assert [(p.stage, p.port) for p in comparison.ports if p.unequal] == [(stage, name)]
+    assert sum(port.differing for port in comparison.ports) == 1
+    assert f"tick {tick}, stage {stage}, port {name}, row {row}, " in str(comparison)
 
 
-def test_the_first_difference_is_the_first_that_was_said():
+def test_first_difference_follows_the_order_of_messages():
     comparer = Comparer("left", "right")
     same, other = one(SEED, [1]), one(SEED, [2])
     comparer.add({"x": same, "y": same}, {"y": same, "x": same})
@@ -99,7 +99,7 @@ def test_the_first_difference_is_the_first_that_was_said():
 
 
 @pytest.mark.parametrize("decibels", [0, 6, 20, 60])
-def test_audio_is_measured_in_decibels_over_all_ticks(decibels):
+def test_audio_has_a_snr_in_db_over_all_ticks(decibels):
     noise = np.random.default_rng(0)
     left = noise.normal(0, 0.3, (4, 5))
     error = noise.normal(0, 1, left.shape)
@@ -114,14 +114,14 @@ def test_audio_is_measured_in_decibels_over_all_ticks(decibels):
     assert port.agreement_percent is None
 
 
-def test_equal_audio_has_no_noise_and_silence_no_signal():
+def test_snr_of_equal_silent_and_nan_audio():
     assert compare(AUDIO, np.ones(5), np.ones(5)).ports[0].snr_db == math.inf
     assert compare(AUDIO, np.zeros(5), np.ones(5)).ports[0].snr_db == -math.inf
     assert math.isnan(compare(AUDIO, np.ones(5), np.full(5, np.nan)).ports[0].snr_db)
     assert compare(EMBEDDING, np.ones(2), np.zeros(2)).ports[0].snr_db is None
 
 
-def test_tokens_are_measured_in_percent_and_never_rounded_up_to_all():
+def test_agreement_of_tokens_is_never_rounded_up_to_100_percent():
     left = np.zeros((3, 2))
     right = left.copy()
     right[2, 1] = 7
@@ -138,7 +138,7 @@ def test_tokens_are_measured_in_percent_and_never_rounded_up_to_all():
     assert "99.99 %" in str(comparer.finish())
 
 
-def test_the_error_of_whole_numbers_is_exact_however_large_they_are():
+def test_error_of_whole_numbers_is_exact():
     low, high = np.iinfo(np.int64).min, np.iinfo(np.int64).max
     assert compare(SEED, low, high).ports[0].max_error == 2.0**64
     assert compare(SEED, high, high - 1).ports[0].max_error == 1
@@ -157,7 +157,7 @@ def test_the_error_of_whole_numbers_is_exact_however_large_they_are():
         (np.nan, np.nan, 0.0, True),
     ],
 )
-def test_a_tolerance_is_the_largest_error_allowed(left, right, error, within):
+def test_tolerance_is_the_largest_allowed_error(left, right, error, within):
     exact, loose = (compare(EMBEDDING, [0, left], [0, right], t) for t in (0.0, 0.25))
     assert loose.equal == within
     assert exact.within(0.25) == loose.within(0.25) == within
@@ -167,10 +167,10 @@ def test_a_tolerance_is_the_largest_error_allowed(left, right, error, within):
     assert (loose.first is None) == within
 
 
-def test_with_a_tolerance_the_first_difference_is_the_first_beyond_it():
-    found = compare(AUDIO, [0, 0, 0, 0, 0], [0, 0.1, 0.2, 0.9, 0.8], 0.5)
-    assert found.first.index == (3,)
-    assert (found.ports[0].unequal, found.ports[0].differing) == (4, 2)
+def test_first_difference_is_the_first_beyond_the_tolerance():
+    comparison = compare(AUDIO, [0, 0, 0, 0, 0], [0, 0.1, 0.2, 0.9, 0.8], 0.5)
+    assert comparison.first.index == (3,)
+    assert (comparison.ports[0].unequal, comparison.ports[0].differing) == (4, 2)
 
 
 @pytest.mark.parametrize(
@@ -184,21 +184,21 @@ def test_with_a_tolerance_the_first_difference_is_the_first_beyond_it():
         (CLIPS, np.zeros((0, 5), np.float32), np.ones((1, 5), np.float32), (0, 0), 5, 5),
     ],
 )
-def test_rows_of_different_length_differ_where_one_ends(
+def test_rows_of_different_length_differ_from_the_shorter_end(
     port, left, right, index, values, differing
 ):
-    found = compare(port, left, right, tolerance=9.0)
-    assert found.first.index == index
-    assert (found.ports[0].values, found.ports[0].differing) == (values, differing)
-    assert not found.within(9.0)
-    assert "nothing" in str(found) or len(left) == len(right) or index == (0,)
+    comparison = compare(port, left, right, tolerance=9.0)
+    assert comparison.first.index == index
+    assert (comparison.ports[0].values, comparison.ports[0].differing) == (values, differing)
+    assert not comparison.within(9.0)
+    assert "nothing" in str(comparison) or len(left) == len(right) or index == (0,)
 
 
 @pytest.mark.parametrize(
-    ("left", "right", "said"),
+    ("left", "right", "fault"),
     [
-        ({"x": one(SEED, [1])}, {}, "only left holds what these stages said: x"),
-        ({}, {"x": one(SEED, [1])}, "only right holds what these stages said: x"),
+        ({"x": one(SEED, [1])}, {}, "only left has messages of these stages: x"),
+        ({}, {"x": one(SEED, [1])}, "only right has messages of these stages: x"),
         ({"x": one(SEED, [1])}, {"x": one(EMBEDDING, [[1, 1]])}, "s.it is int64"),
         ({"x": one(SEED, [1])}, {"x": one(SEED, [1], ("b",))}, "streams [a] against [b]"),
         ({"x": one(SEED, [1])}, {"x": one(SEED, [1], chunks=(4,))}, "chunks [0] against [4]"),
@@ -206,55 +206,59 @@ def test_rows_of_different_length_differ_where_one_ends(
         ({"x": one(SEED, [1])}, {"x": encoded()}, "port x.it is in left and not in right"),
     ],
 )
-def test_what_only_one_run_has_is_a_fault(left, right, said):
+def test_part_that_only_one_run_has_is_a_fault(left, right, fault):
     comparer = Comparer("left", "right", 1e9)
     comparer.add(left, right)
     comparer.add(left, right)
-    found = comparer.finish()
-    assert not found.equal
-    assert not found.within(1e9)
-    assert str(found).count(said.removeprefix("s.")) == 1
+    comparison = comparer.finish()
+    assert not comparison.equal
+    assert not comparison.within(1e9)
+    assert str(comparison).count(fault.removeprefix("s.")) == 1
 
 
-def test_a_damaged_message_is_told_with_its_place():
+def test_damaged_message_is_refused_with_tick_and_stage():
     comparer = Comparer("left", "right")
     comparer.add({"s": one(SEED, [1])}, {"s": one(SEED, [1])})
     with pytest.raises(InputError, match="right: tick 1, stage 's': this is not a message"):
         comparer.add({"s": one(SEED, [1])}, {"s": b"junk"})
 
 
-def test_the_table_is_aligned_and_json_is_json():
-    found = compare(AUDIO, np.zeros(5), np.full(5, np.nan))
-    told, _, heading, row = str(found).splitlines()[0], *str(found).splitlines()[-3:]
-    assert told == "left and right differ: 1 tick, 1 port compared"
+def test_table_is_aligned_and_json_is_valid():
+    comparison = compare(AUDIO, np.zeros(5), np.full(5, np.nan))
+    summary, _, heading, row = str(comparison).splitlines()[0], *str(comparison).splitlines()[-3:]
+    assert summary == "left and right differ: 1 tick, 1 port compared"
     assert row.index("audio") == heading.index("kind")
     assert row.index(" 5 ") + 2 == heading.index("values") + len("values")
     assert row.index("inf") + 3 == heading.index("max error") + len("max error")
     assert len(row) == len(heading)
-    facts = json.loads(found.as_json())
+    facts = json.loads(comparison.as_json())
     assert facts["equal"] is False
     assert facts["first"]["index"] == [0]
     assert facts["first"]["right"] is None
     assert facts["ports"][0]["max_error"] is None
-    assert "differ" in repr(found)
-    assert len(repr(found).splitlines()) == 1
+    assert "differ" in repr(comparison)
+    assert len(repr(comparison).splitlines()) == 1
 
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory):
-    """Two runs of one small graph, the second steered away at tick 2 and one tick shorter."""
+    """Two runs of a small graph; the second is steered at tick 2 and one tick shorter."""
     folder = tmp_path_factory.mktemp("pair")
     record(folder / "a.arrow", loops(), 4)
     record(folder / "b.arrow", loops(), 3, steer={2: {"number": 9}})
     return folder
 
 
-def test_diff_tells_where_runs_part_and_which_is_longer(pair):
-    found = soundstage.diff(pair / "a.arrow", pair / "b.arrow")
-    assert (found.left, found.right, found.ticks) == ("a.arrow", "b.arrow", (4, 3))
-    assert (found.first.tick, found.first.stage, found.first.port) == (2, "in", "number")
-    assert (found.first.left, found.first.right) == (1, 9)
-    assert found.faults == ("a.arrow has 4 ticks and b.arrow has 3",)
+def test_diff_reports_the_first_difference_and_the_lengths(pair):
+    comparison = soundstage.diff(pair / "a.arrow", pair / "b.arrow")
+    assert (comparison.left, comparison.right, comparison.ticks) == ("a.arrow", "b.arrow", (4, 3))
+    assert (comparison.first.tick, comparison.first.stage, comparison.first.port) == (
+        2,
+        "in",
+        "number",
+    )
+    assert (comparison.first.left, comparison.first.right) == (1, 9)
+    assert comparison.faults == ("a.arrow has 4 ticks and b.arrow has 3",)
     only = soundstage.diff(pair / "a.arrow", pair / "b.arrow", stage="both")
     assert {port.stage for port in only.ports} == {"both"}
     with pytest.raises(soundstage.PipelineError, match="did you mean 'both'"):
@@ -262,18 +266,18 @@ def test_diff_tells_where_runs_part_and_which_is_longer(pair):
     assert soundstage.diff(pair / "a.arrow", pair / "a.arrow").equal
 
 
-def test_diff_tells_which_pipelines_weights_and_versions_ran(pair, tmp_path):
+def test_diff_notes_other_pipelines_weights_and_versions(pair, tmp_path):
     record(tmp_path / "a.arrow", soundstage.load(preset="toy"), 1)
     settings = ["embed.params.weights=random:1", "decode.use=other_stages:ScaledDecode"]
     graph = soundstage.load(preset="toy", settings=settings, allow=["other_stages"])
     record(tmp_path / "b.arrow", graph, 1)
-    found = soundstage.diff(tmp_path / "a.arrow", tmp_path / "b.arrow")
-    notes = "\n".join(found.notes)
+    comparison = soundstage.diff(tmp_path / "a.arrow", tmp_path / "b.arrow")
+    notes = "\n".join(comparison.notes)
     assert "decode is stages.toy:SineDecode against other_stages:ScaledDecode" in notes
     assert "the settings or inputs of embed" in notes
     assert "the weights of embed differ: random weights, seed 0: for tests against" in notes
     assert "weights of quantize" not in notes
-    assert found.first.stage == "embed"
+    assert comparison.first.stage == "embed"
     assert f"{pair / 'a.arrow'}" in str(soundstage.diff(pair / "a.arrow", tmp_path / "a.arrow"))
     only = soundstage.diff(tmp_path / "a.arrow", tmp_path / "b.arrow", stage="decode")
     assert "weights" not in "\n".join(only.notes)
@@ -281,7 +285,7 @@ def test_diff_tells_which_pipelines_weights_and_versions_ran(pair, tmp_path):
 
 @settings(max_examples=150, deadline=None)
 @given(where=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
-def test_a_damaged_file_is_refused_or_still_read_and_never_breaks_anything(pair, where, bit):
+def test_damaged_file_is_refused_or_read(pair, where, bit):
     path = pair / "damaged.arrow"
     data = bytearray((pair / "a.arrow").read_bytes())
     data[int(where * len(data))] ^= 1 << bit

@@ -1,4 +1,4 @@
-"""A replay says what the run said; another stage in its place is found out to the value."""
+"""Replays: equal to their run, and exact about the values of a replaced stage."""
 
 import math
 
@@ -19,7 +19,7 @@ OTHER = ["other_stages"]
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """A folder with a toy run of two rows that is steered, and one that goes on from its end."""
+    """A folder with a steered toy run of two rows, and a run that continues it."""
     folder = tmp_path_factory.mktemp("runs")
     graph = soundstage.load(preset="toy")
     steer = {2: {"temperature": 0.4}}
@@ -35,7 +35,7 @@ def run(runs):
 
 
 @pytest.mark.parametrize("name", ["fresh.arrow", "resumed.arrow"])
-def test_a_replay_equals_its_run(runs, name, tmp_path):
+def test_replay_equals_its_run(runs, name, tmp_path):
     again = tmp_path / "again.arrow"
     compared = soundstage.replay(runs / name, output=again)
     assert compared.equal
@@ -51,14 +51,14 @@ def test_a_replay_equals_its_run(runs, name, tmp_path):
 
 @pytest.mark.parametrize("name", ["fresh.arrow", "resumed.arrow"])
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_replay_of_each_stage_alone_equals_the_recording(runs, name, stage):
+def test_replay_of_each_stage_alone_equals_the_run(runs, name, stage):
     compared = soundstage.replay(runs / name, stage=stage)
     assert compared.equal
     assert {port.stage for port in compared.ports} == {stage}
     assert all(port.values for port in compared.ports)
 
 
-def test_a_replay_of_real_networks_equals_their_run_and_so_does_each_stage_alone(tmp_path):
+def test_replay_of_real_networks_equals_their_run(tmp_path):
     path = tmp_path / "tiny.arrow"
     record(path, soundstage.load(preset="tiny"), 2, [{"prompts": ["pads"]}])
     for stage in [None, *STAGES]:
@@ -66,7 +66,7 @@ def test_a_replay_of_real_networks_equals_their_run_and_so_does_each_stage_alone
 
 
 @pytest.mark.parametrize("start", [0, 2])
-def test_stages_that_feed_each_other_back_are_replayed_from_any_state(tmp_path, start):
+def test_stages_with_feedback_are_replayed_from_any_state(tmp_path, start):
     graph = loops()
     rows = [{"number": 1}, {"number": 2}]
     state = record(tmp_path / "before.arrow", graph, start, rows) if start else None
@@ -77,12 +77,12 @@ def test_stages_that_feed_each_other_back_are_replayed_from_any_state(tmp_path, 
         assert compared.ticks == (4, 4)
 
 
-def test_a_swapped_stage_that_is_the_same_is_equal(run):
+def test_replay_with_an_equivalent_stage_is_equal(run):
     assert soundstage.replay(run, "decode", "other_stages:ScaledDecode", allow=OTHER).equal
 
 
 @pytest.mark.parametrize("place", [(0, 0, 0, 0), (1, 1, 7, 3), (2, 1, 49, 15)])
-def test_one_wrong_value_of_a_swapped_stage_is_named_exactly(run, place):
+def test_one_wrong_value_of_a_replaced_stage_is_named_exactly(run, place):
     tick, row, frame, level = place
     params = [f"chunk={tick}", f"row={row}", f"frame={frame}", f"level={level}"]
     compared = soundstage.replay(
@@ -98,7 +98,7 @@ def test_one_wrong_value_of_a_swapped_stage_is_named_exactly(run, place):
     assert port.agreement_percent == pytest.approx(100 * (1 - 1 / port.values))
 
 
-def test_a_swapped_codec_is_measured_in_decibels_and_held_to_a_tolerance(run):
+def test_replaced_codec_is_compared_in_db_and_with_a_tolerance(run):
     def replay(factor, tolerance=0.0):
         params = [f"factor={factor}"]
         use = "other_stages:ScaledDecode"
@@ -115,7 +115,7 @@ def test_a_swapped_codec_is_measured_in_decibels_and_held_to_a_tolerance(run):
     assert math.isinf(replay(1.0).ports[0].snr_db)
 
 
-def test_a_tolerance_forgives_no_token(run):
+def test_tolerance_does_not_apply_to_tokens(run):
     compared = soundstage.replay(
         run, "sample", "other_stages:WrongOnce", allow=OTHER, tolerance=10.0
     )
@@ -123,24 +123,24 @@ def test_a_tolerance_forgives_no_token(run):
     assert not compared.within(10.0)
 
 
-def test_the_replay_of_one_stage_is_a_trace_of_what_it_said(run, tmp_path):
+def test_replay_of_one_stage_writes_a_trace_of_its_messages(run, tmp_path):
     out = tmp_path / "decode.arrow"
     use = "other_stages:ScaledDecode"
     soundstage.replay(run, "decode", use, params=["factor=0.5"], allow=OTHER, output=out)
     trace = read_trace(out)
     assert trace.complete
     assert trace.spec.stage["decode"].use == use
-    assert [list(said) for said in trace.ticks()] == [["decode"]] * TICKS
+    assert [list(tick) for tick in trace.ticks()] == [["decode"]] * TICKS
     compared = soundstage.diff(run, out, stage="decode")
     assert compared.ports[0].snr_db == pytest.approx(20 * math.log10(2), abs=0.01)
     assert any("stages.toy:SineDecode against" in note for note in compared.notes)
-    with pytest.raises(InputError, match="nothing was recorded of 'in'"):
+    with pytest.raises(InputError, match="has no message of 'in'"):
         soundstage.replay(out, allow=OTHER)
-    with pytest.raises(InputError, match="nothing was recorded of 'remember'"):
+    with pytest.raises(InputError, match="has no message of 'remember'"):
         soundstage.replay(out, "decode", allow=OTHER)
 
 
-def test_where_stages_run_is_no_difference(run):
+def test_placement_makes_no_difference(run):
     assert soundstage.replay(run, placements=["decode=cpu"]).equal
     assert soundstage.replay(run, "decode", placements=["decode=cpu"]).equal
     with pytest.raises(soundstage.PipelineError, match="--place decode=auto"):
@@ -148,7 +148,7 @@ def test_where_stages_run_is_no_difference(run):
 
 
 @pytest.mark.parametrize("stage", [None, "embed"])
-def test_other_weights_than_those_recorded_are_refused(tmp_path, stage):
+def test_weights_other_than_the_recorded_ones_are_refused(tmp_path, stage):
     path, forged = tmp_path / "run.arrow", tmp_path / "forged.arrow"
     record(path, soundstage.load(preset="toy"), 1)
     digest = read_trace(path).weights["embed"]["digest"]
@@ -159,14 +159,14 @@ def test_other_weights_than_those_recorded_are_refused(tmp_path, stage):
     assert soundstage.replay(forged, "embed", params=["weights=random:0"]).equal
 
 
-def test_other_weights_on_purpose_are_compared(run):
+def test_other_weights_by_params_are_compared(run):
     compared = soundstage.replay(run, "embed", params=["weights=random:1"])
     assert compared.first.tick == 0
     assert compared.ports[0].unequal == compared.ports[0].values
 
 
 @pytest.mark.parametrize(
-    ("cls", "said"),
+    ("cls", "reason"),
     [
         ("Talkative", r"decode\.loudness: .* recorded was nothing"),
         ("Renamed", "decode has no output 'audio'"),
@@ -174,13 +174,13 @@ def test_other_weights_on_purpose_are_compared(run):
         ("Long", "input 'future' is not wired"),
     ],
 )
-def test_a_stage_of_other_ports_is_refused(run, cls, said):
-    with pytest.raises(soundstage.PipelineError, match=said):
+def test_stage_with_other_ports_is_refused(run, cls, reason):
+    with pytest.raises(soundstage.PipelineError, match=reason):
         soundstage.replay(run, "decode", f"other_stages:{cls}", allow=OTHER)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "error", "said"),
+    ("arguments", "error", "reason"),
     [
         ({"stage": "decod"}, soundstage.PipelineError, "did you mean 'decode'"),
         ({"stage": "in"}, UsageError, "controls are no stage"),
@@ -194,12 +194,12 @@ def test_a_stage_of_other_ports_is_refused(run, cls, said):
         ({"tolerance": float("inf")}, InputError, "tolerance inf"),
     ],
 )
-def test_what_cannot_be_replayed_is_refused(run, arguments, error, said):
-    with pytest.raises(error, match=said):
+def test_bad_arguments_are_refused(run, arguments, error, reason):
+    with pytest.raises(error, match=reason):
         soundstage.replay(run, **arguments)
 
 
-def test_a_stage_that_fails_is_told_with_its_place_and_the_trace_ends_there(run, tmp_path):
+def test_failed_stage_is_named_and_ends_the_trace(run, tmp_path):
     out = tmp_path / "out.arrow"
     use, allow = "broken_stages:RaisingDecode", ["broken_stages"]
     with pytest.raises(soundstage.StageFailed, match=r"'decode' failed at chunk 0"):
@@ -208,14 +208,14 @@ def test_a_stage_that_fails_is_told_with_its_place_and_the_trace_ends_there(run,
         read_trace(out)
 
 
-def test_a_run_is_never_its_own_output(run):
+def test_output_over_the_recorded_run_is_refused(run):
     before = run.read_bytes()
     with pytest.raises(UsageError, match="the recorded run itself"):
         soundstage.replay(run, output=run)
     assert run.read_bytes() == before
 
 
-def test_a_killed_run_is_replayed_up_to_its_last_whole_tick(run, tmp_path):
+def test_killed_run_is_replayed_up_to_its_last_complete_tick(run, tmp_path):
     data = run.read_bytes()
     cut = tmp_path / "cut.arrow"
     cut.write_bytes(data[: int(0.9 * len(data))])
@@ -228,21 +228,21 @@ def test_a_killed_run_is_replayed_up_to_its_last_whole_tick(run, tmp_path):
         soundstage.replay(cut)
 
 
-def test_a_message_that_was_tampered_with_is_found(run, tmp_path):
-    """A checksum guards messages: this one is replaced, checksum and all."""
+def test_message_that_was_replaced_is_found(run, tmp_path):
+    """The message is replaced together with its checksum."""
     from soundstage.runners.traces.trace import open_trace
 
     graph = soundstage.load(preset="toy")
     trace = read_trace(run)
     session = soundstage.open(preset="toy", rows=ROWS)
     with session, open_trace(tmp_path / "x.arrow", graph, trace.weights, session.state, "1") as x:
-        for number, said in enumerate(trace.ticks()):
+        for number, tick in enumerate(trace.ticks()):
             if number == 1:
-                wrong = np.frombuffer(said["decode"], np.uint8).copy()
+                wrong = np.frombuffer(tick["decode"], np.uint8).copy()
                 last = np.flatnonzero(wrong[:-64])[-1]
                 wrong[last] ^= 1
-                said = said | {"decode": wrong.tobytes()}
-            x.write_messages(said)
+                tick = tick | {"decode": wrong.tobytes()}
+            x.write_messages(tick)
     whole = soundstage.replay(tmp_path / "x.arrow")
     alone = soundstage.replay(tmp_path / "x.arrow", "decode")
     assert whole.first == alone.first

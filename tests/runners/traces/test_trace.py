@@ -1,4 +1,4 @@
-"""A recorded run: everything that was said, readable however the run ended."""
+"""Traces: all messages of a run, readable also after a kill."""
 
 from itertools import islice
 
@@ -27,31 +27,31 @@ def run(tmp_path_factory):
         yield path, chunks, session.graph
 
 
-def test_every_message_comes_back_byte_for_byte(run):
+def test_messages_are_read_back_byte_for_byte(run):
     path, chunks, _ = run
     trace = read_trace(path)
     assert trace.complete
-    said = {(entry.tick, entry.stage): entry.message.to_pybytes() for entry in trace.entries()}
-    assert said == {
+    messages = {(entry.tick, entry.stage): entry.message.to_pybytes() for entry in trace.entries()}
+    assert messages == {
         (tick, stage): pa.py_buffer(message).to_pybytes()
         for tick, chunk in enumerate(chunks)
         for stage, message in chunk.messages.items()
     }
 
 
-def test_a_message_holds_what_the_stage_made(run):
+def test_recorded_message_decodes_to_the_stage_outputs(run):
     path, chunks, graph = run
     ports = graph.nodes["crossfade"].outputs
-    made = [
+    recorded = [
         wire.decode(ports, entry.message, graph.format.dims).values["audio"]
         for entry in read_trace(path).entries()
         if entry.stage == "crossfade"
     ]
-    for audio, chunk in zip(made, chunks, strict=True):
+    for audio, chunk in zip(recorded, chunks, strict=True):
         assert np.array_equal(audio, chunk.audio)
 
 
-def test_the_header_says_what_ran(run):
+def test_header_has_graph_weights_version_and_state(run):
     path, _, graph = run
     trace = read_trace(path)
     assert trace.graph_digest == graph.digest == trace.spec.digest()
@@ -63,7 +63,7 @@ def test_the_header_says_what_ran(run):
     assert (np.asarray(state.values["remember.context"]) == -1).all()
 
 
-def test_any_arrow_reader_opens_it(run):
+def test_trace_is_an_arrow_stream(run):
     path, chunks, _ = run
     table = pa.ipc.open_stream(path.read_bytes()).read_all()
     assert table.column_names == ["tick", "stage", "message", "crc32"]
@@ -71,7 +71,7 @@ def test_any_arrow_reader_opens_it(run):
 
 
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.9, 0.999])
-def test_a_run_that_was_killed_leaves_its_finished_ticks(run, tmp_path, share):
+def test_killed_run_leaves_its_finished_ticks(run, tmp_path, share):
     path, chunks, _ = run
     data = path.read_bytes()
     cut = tmp_path / "cut.arrow"
@@ -81,11 +81,11 @@ def test_a_run_that_was_killed_leaves_its_finished_ticks(run, tmp_path, share):
     entries = list(trace.entries())
     assert len(entries) == int(share * TICKS) * len(chunks[0].messages)
     for entry in entries:
-        said = chunks[entry.tick].messages[entry.stage]
-        assert entry.message.to_pybytes() == pa.py_buffer(said).to_pybytes()
+        message = chunks[entry.tick].messages[entry.stage]
+        assert entry.message.to_pybytes() == pa.py_buffer(message).to_pybytes()
 
 
-def test_ticks_are_on_disk_before_the_run_ends(tmp_path):
+def test_tick_is_on_the_disk_before_the_run_ends(tmp_path):
     path = tmp_path / "run.arrow"
     with soundstage.open(preset="toy", prompts=["pads"]) as session:
         weights, state = session.runner.weights(), session.state
@@ -94,7 +94,7 @@ def test_ticks_are_on_disk_before_the_run_ends(tmp_path):
             assert len(list(read_trace(path).entries())) == len(session.graph.nodes) + 1
 
 
-def test_a_run_that_failed_is_not_complete(tmp_path):
+def test_failed_run_is_not_complete(tmp_path):
     path = tmp_path / "run.arrow"
 
     def fail(session):
@@ -113,7 +113,7 @@ def test_a_run_that_failed_is_not_complete(tmp_path):
     assert len(list(trace.entries())) == len(soundstage.load(preset="toy").nodes) + 1
 
 
-def test_damage_is_found(run, tmp_path):
+def test_damaged_message_is_refused(run, tmp_path):
     path, _, _ = run
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
@@ -124,7 +124,7 @@ def test_damage_is_found(run, tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xff\xff\xff", b"no trace at all" * 99])
-def test_what_is_no_trace_is_refused(tmp_path, content):
+def test_file_that_is_not_a_trace_is_refused(tmp_path, content):
     path = tmp_path / "other.arrow"
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"other\.arrow"):
@@ -133,7 +133,7 @@ def test_what_is_no_trace_is_refused(tmp_path, content):
         read_trace(tmp_path / "missing.arrow")
 
 
-def test_another_arrow_stream_is_no_trace(tmp_path):
+def test_other_arrow_stream_is_refused(tmp_path):
     path = tmp_path / "other.arrow"
     batch = pa.record_batch({"tick": [1]})
     with pa.ipc.new_stream(str(path), batch.schema) as writer:

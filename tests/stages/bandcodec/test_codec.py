@@ -1,11 +1,11 @@
-"""The codec without phases: what it keeps of sound, and that chunks are one piece."""
+"""The band codec: what it keeps of audio, and seamless chunks."""
 
 import jax
 import numpy as np
 import pytest
 
 from soundstage.graph.format import Format
-from soundstage.stages.bandcodec import DecodeOn, Encode, EncodeOn
+from soundstage.stages.bandcodec import DecodeStreaming, Encode, EncodeStreaming
 from soundstage.stages.bandcodec.codec import (
     LATE_FRAMES,
     BandCodec,
@@ -32,7 +32,7 @@ def codec() -> BandCodec:
 
 @pytest.fixture(scope="module")
 def faithful() -> BandCodec:
-    """A codec that loses nothing but what analysis loses: each code book has one frame in it."""
+    """A codec without quantization loss: each code of the first level is one frame of the chord."""
     audio = chord(12)
     blank = BandCodec(MEASURES, BandCodecWeights(*map(np.zeros, BandCodecWeights.shapes(MEASURES))))
     frames = blank.features(audio[None])[0]
@@ -63,18 +63,18 @@ def spectrum(audio: np.ndarray) -> np.ndarray:
     return np.abs(np.fft.rfft(audio * np.hanning(len(audio))))
 
 
-def test_a_chord_comes_back_at_its_pitch_its_loudness_and_its_place(faithful):
+def test_chord_keeps_its_pitches_and_the_loudness_of_each_channel(faithful):
     audio = chord(12)
-    made = faithful.render(faithful.encode(audio[None]))[0]
+    audio_back = faithful.render(faithful.encode(audio[None]))[0]
     middle = slice(4 * HOP, 10 * HOP)
     for channel in (0, 1):
-        wanted, found = audio[middle, channel], made[middle, channel]
-        assert np.std(found) == pytest.approx(np.std(wanted), rel=0.25)
+        original, rendered = audio[middle, channel], audio_back[middle, channel]
+        assert np.std(rendered) == pytest.approx(np.std(original), rel=0.25)
         peaks = [
             hertz
             for hertz in (220.0, 277.2, 329.6, 880.0)
-            if spectrum(found)[_bin(hertz) - 1 : _bin(hertz) + 2].max()
-            > 0.4 * spectrum(wanted)[_bin(hertz) - 1 : _bin(hertz) + 2].max()
+            if spectrum(rendered)[_bin(hertz) - 1 : _bin(hertz) + 2].max()
+            > 0.4 * spectrum(original)[_bin(hertz) - 1 : _bin(hertz) + 2].max()
         ]
         assert len(peaks) == 4
 
@@ -83,7 +83,7 @@ def _bin(hertz: float) -> int:
     return round(hertz * 6 * HOP / RATE_HZ)
 
 
-def test_silence_comes_back_as_silence():
+def test_silence_stays_silent():
     quiet = np.zeros(BandCodecWeights.shapes(MEASURES)[0], np.float32)
     quiet[: MEASURES.hops * MEASURES.bands] = np.log(MEASURES.floor)
     rest = [np.zeros(shape, np.float32) for shape in BandCodecWeights.shapes(MEASURES)[1:]]
@@ -98,20 +98,20 @@ def test_fewer_levels_are_the_first_of_more(codec):
     np.testing.assert_array_equal(codec.encode(audio, 4), codec.encode(audio)[..., :4])
 
 
-def test_the_start_is_silent_for_as_long_as_the_audio_is_late(codec):
+def test_start_is_silent_for_the_delay(codec):
     memory = np.zeros((1, codec.memory_size), np.float32)
-    audio, _ = codec.decode_on(some_codes(6), memory)
+    audio, _ = codec.decode_streaming(some_codes(6), memory)
     assert np.abs(audio[:, : (LATE_FRAMES - 1) * HOP]).max() == 0
     assert np.abs(audio[:, LATE_FRAMES * HOP :]).max() > 1e-3
 
 
-def test_chunks_join_no_more_roughly_than_they_go_on_inside(faithful):
+def test_steps_at_chunk_borders_are_as_small_as_inside(faithful):
     audio = chord(12)
     codes = np.concatenate([faithful.encode(audio[None])[:, 5:11]] * 3, axis=1)
     memory = np.zeros((1, faithful.memory_size), np.float32)
     parts = []
     for first in range(0, 18, 6):
-        part, memory = faithful.decode_on(codes[:, first : first + 6], memory)
+        part, memory = faithful.decode_streaming(codes[:, first : first + 6], memory)
         parts.append(part[0])
     whole = np.concatenate(parts)
     steps = np.abs(np.diff(whole[:, 0]))
@@ -120,18 +120,18 @@ def test_chunks_join_no_more_roughly_than_they_go_on_inside(faithful):
         assert steps[join - 2 : join + 1].max() <= 1.2 * inside
 
 
-def test_audio_behind_other_audio_becomes_the_tokens_that_both_in_one_become():
+def test_chunk_behind_another_has_the_tokens_of_the_whole():
     audio = np.concatenate([chord(6)[::-1], chord(6)])[None]
     params = BandCodecParams("random:0")
     past, now = np.split(audio, 2, axis=1)
-    tokens = EncodeOn(params, FORMAT, CPU)(audio=now, past=past)["tokens"]
+    tokens = EncodeStreaming(params, FORMAT, CPU)(audio=now, past=past)["tokens"]
     whole = Encode(params, FORMAT, CPU)(audio=audio)["tokens"]
     np.testing.assert_array_equal(tokens, whole[:, 6:])
     alone = Encode(params, FORMAT, CPU)(audio=now)["tokens"]
     assert (tokens != alone)[:, 0].any()
 
 
-def test_no_sample_is_beyond_full_scale(codec):
+def test_no_sample_exceeds_full_scale(codec):
     loud = BandCodecWeights(*(np.asarray(array) for array in _random()))
     loud = loud._replace(mean=np.full_like(loud.mean, 6.0))
     assert np.abs(BandCodec(MEASURES, loud).render(some_codes(6))).max() <= 1
@@ -143,7 +143,7 @@ def _random() -> list[np.ndarray]:
         return [source.read(name, shape) for name, shape in pairs]
 
 
-def test_a_code_that_no_book_has_is_refused_with_its_place(codec):
+def test_code_out_of_range_is_refused(codec):
     codes = some_codes(6)
     codes[0, 2, 3] = 1024
     with pytest.raises(ValueError, match="1024"):
@@ -159,13 +159,13 @@ def test_a_code_that_no_book_has_is_refused_with_its_place(codec):
         ({"codebook_size": 512}, "codebook_size is 512"),
     ],
 )
-def test_a_format_that_it_does_not_speak_is_refused_in_words(changes, words):
+def test_format_that_the_codec_does_not_fit_is_refused(changes, words):
     settings = {"chunk_s": 0.24, "context_s": 0.48, "fade_s": 0.08}
     format = Format(**{**settings, "codec_memory": memory_size(MEASURES), **changes})
     with pytest.raises(ValueError, match=words):
-        DecodeOn(BandCodecParams("random:0"), format, CPU)
+        DecodeStreaming(BandCodecParams("random:0"), format, CPU)
 
 
-def test_other_weights_are_refused(tmp_path):
+def test_missing_weights_are_refused(tmp_path):
     with pytest.raises(WeightsError, match="no such file"):
         Encode(BandCodecParams(str(tmp_path / "none.safetensors")), FORMAT, CPU)

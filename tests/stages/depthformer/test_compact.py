@@ -1,4 +1,4 @@
-"""The compact form of a weights file means the same network, whatever the music format."""
+"""The compact form of a weights file gives the same network as the whole form."""
 
 from dataclasses import replace
 
@@ -21,8 +21,9 @@ from soundstage.stages.depthformer.loading import load_depthformer
 from soundstage.stages.depthformer.model import Depthformer, published_name
 from soundstage.stages.depthformer.vocabulary import Vocabulary
 from soundstage.stages.weights.array_source import WeightsError
+from soundstage.stages.weights.modules import parameter_arrays
 from soundstage.stages.weights.safetensors_files import write_safetensors
-from soundstage.stages.weights.sources import open_source, parameter_arrays
+from soundstage.stages.weights.sources import open_source
 
 FORMAT = Format(chunk_s=0.16, context_s=0.4, codec_levels=4, style_levels=3, prompt_style_levels=2)
 CONFIG = TINY.fitted(FORMAT)
@@ -42,29 +43,29 @@ def compact_file(tmp_path, whole):
     return path
 
 
-def test_what_is_read_back_is_the_whole_with_zeros_where_nothing_is_ever_read(whole, compact_file):
+def test_compact_file_is_read_with_zeros_in_unused_rows(whole, compact_file):
     model, _, note = load_depthformer(CONFIG, open_source(str(compact_file)), None)
-    found = parameter_arrays(model, published_name)
+    unfolded = parameter_arrays(model, published_name)
     assert note == "compact.safetensors"
     prompt = VOCABULARY.pack(np.full((1024, 1, 4), -1), np.tile(np.arange(1024)[:, None], 3))
     every_code = np.tile(np.arange(1024)[:, None], 4)
     read = {0, 1, *VOCABULARY.codec_ids(every_code).flat, *prompt.flat}
     rest = sorted(set(range(VOCABULARY.padded_size)) - read)
     rows = sorted(read)
-    np.testing.assert_array_equal(found[EMBEDDING][rows], whole[EMBEDDING][rows])
-    assert not found[EMBEDDING][rest].any()
+    np.testing.assert_array_equal(unfolded[EMBEDDING][rows], whole[EMBEDDING][rows])
+    assert not unfolded[EMBEDDING][rest].any()
     columns = sorted(VOCABULARY.codec_ids(every_code).flat)
-    np.testing.assert_array_equal(found[HEAD][:, columns], whole[HEAD][:, columns])
-    for name in found.keys() - {EMBEDDING, HEAD}:
-        np.testing.assert_array_equal(found[name], whole[name])
+    np.testing.assert_array_equal(unfolded[HEAD][:, columns], whole[HEAD][:, columns])
+    for name in unfolded.keys() - {EMBEDDING, HEAD}:
+        np.testing.assert_array_equal(unfolded[name], whole[name])
 
 
-def test_the_stage_makes_the_same_tokens_from_either_form(tmp_path, whole, compact_file):
+def test_stage_makes_the_same_tokens_from_either_form(tmp_path, whole, compact_file):
     path = tmp_path / "whole.safetensors"
     write_safetensors(whole, path, {})
     context = np.random.default_rng(0).integers(-1, 1024, (2, 10, 4))
     prompt = VOCABULARY.pack(context, np.array([[1, 2, 3], [1023, 0, 9]]))
-    made = [
+    tokens = [
         Sample(Sample.Params(str(file), "tiny"), FORMAT, jax.devices()[0])(
             prompt,
             VOCABULARY.unprompted(prompt),
@@ -76,10 +77,10 @@ def test_the_stage_makes_the_same_tokens_from_either_form(tmp_path, whole, compa
         )["tokens"]
         for file in (path, compact_file)
     ]
-    np.testing.assert_array_equal(*made)
+    np.testing.assert_array_equal(*tokens)
 
 
-def test_a_file_for_another_size_or_format_is_refused(whole, compact_file, tmp_path):
+def test_compact_file_for_another_size_or_format_is_refused(whole, compact_file, tmp_path):
     source = open_source(str(compact_file))
     with pytest.raises(WeightsError, match="has shape"):
         load_depthformer(replace(CONFIG, embed_dim=64), source, None)
@@ -87,14 +88,14 @@ def test_a_file_for_another_size_or_format_is_refused(whole, compact_file, tmp_p
     with pytest.raises(WeightsError, match=r"used/(embedding|kernel) has shape"):
         load_depthformer(more_levels, source, None)
     arrays = compacted(whole, VOCABULARY)
-    for gone in (USED_EMBEDDING, USED_HEAD):
+    for removed in (USED_EMBEDDING, USED_HEAD):
         path = tmp_path / "part.safetensors"
-        write_safetensors({k: v for k, v in arrays.items() if k != gone}, path, {})
-        with pytest.raises(WeightsError, match=gone):
+        write_safetensors({k: v for k, v in arrays.items() if k != removed}, path, {})
+        with pytest.raises(WeightsError, match=removed):
             load_depthformer(CONFIG, open_source(str(path)), None)
 
 
-def test_the_demo_fits_in_26_megabytes_of_float16():
+def test_demo_in_float16_takes_less_than_26_megabytes():
     vocabulary = Vocabulary.of(Format())
     abstract = nnx.eval_shape(lambda: Depthformer(DEMO.fitted(Format()), nnx.Rngs(0)))
     arrays = {

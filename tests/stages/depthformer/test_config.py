@@ -1,4 +1,4 @@
-"""Sizes are as published; impossible and unknown ones are refused by name."""
+"""The sizes of a Depthformer: as published, and impossible ones refused."""
 
 import math
 from dataclasses import asdict
@@ -33,11 +33,11 @@ def test_base_has_the_published_arrays():
     assert sum(map(math.prod, base.values())) == pytest.approx(347.9e6, rel=1e-4)
 
 
-def test_large_has_about_the_published_parameters():
+def test_large_has_about_the_published_parameter_count():
     assert sum(map(math.prod, shapes(LARGE).values())) == pytest.approx(760e6, rel=0.01)
 
 
-def test_names_are_the_published_ones():
+def test_parameter_names_are_the_published_ones():
     names = shapes(TINY)
     layer = "decoder/decoder/temporal_decoder/layers_1/"
     for name, shape in {
@@ -55,15 +55,15 @@ def test_names_are_the_published_ones():
         assert names[name] == shape
 
 
-def test_a_recordings_config_is_read():
+def test_config_of_a_recording_is_read():
     assert DepthformerConfig.from_json({"model": "depthformer", **asdict(TINY)}) == TINY
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"num_layers": 3}, "unknown key 'num_layers'"),
-        ({"model": "spectrostream"}, "model is 'spectrostream'"),
+        ({"model": "spectrostream"}, "model is 'spectrostream', but must be"),
         ({"embed_dim": 0}, "embed_dim must be a whole number >= 1, got 0"),
         ({"num_heads": 2.5}, "num_heads must be a whole number >= 1, got 2.5"),
         ({"num_heads": True}, "num_heads must be a whole number >= 1, got True"),
@@ -71,35 +71,35 @@ def test_a_recordings_config_is_read():
         ({"vocab_size": 1000}, "vocab_size = 1000 cannot hold 16 levels"),
     ],
 )
-def test_a_bad_config_is_refused(change, said):
-    with pytest.raises(ValueError, match=said):
+def test_bad_config_is_refused(change, message):
+    with pytest.raises(ValueError, match=message):
         DepthformerConfig.from_json({**asdict(TINY), **change})
 
 
-def test_a_missing_size_is_named():
+def test_missing_size_is_named():
     with pytest.raises(ValueError, match="lacks mlp_dim"):
         DepthformerConfig.from_json({k: v for k, v in asdict(TINY).items() if k != "mlp_dim"})
 
 
-def test_an_unknown_size_is_refused():
+def test_unknown_size_is_refused():
     with pytest.raises(ValueError, match="tiny, demo, base, large, got 'huge'"):
         config_of_size("huge")
 
 
 @pytest.mark.parametrize(
-    ("params", "said"),
+    ("params", "message"),
     [
         ({"weights": "random:0", "size": "huge"}, "size must be one of"),
         ({"weights": "random:0", "dtype": "float64"}, "dtype must be one of"),
         ({"weights": ""}, "weights must be"),
     ],
 )
-def test_bad_stage_parameters_are_refused(params, said):
-    with pytest.raises(ValueError, match=said):
+def test_bad_stage_parameters_are_refused(params, message):
+    with pytest.raises(ValueError, match=message):
         Sample.Params(**params)
 
 
-def test_weights_that_do_not_exist_are_refused():
+def test_missing_weights_are_refused():
     params = Sample.Params(weights="./no-such.safetensors", size="tiny")
     with pytest.raises(ValueError, match="no such file"):
         Sample(params, Format(), jax.devices()[0])

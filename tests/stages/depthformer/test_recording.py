@@ -1,9 +1,11 @@
-"""The network reproduces the recording of the original, array by array, token by token."""
+"""The network against a recording of the original: arrays and tokens."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
@@ -11,9 +13,9 @@ from flax import nnx
 from soundstage.stages.depthformer.choice import (
     Addressed,
     Greedy,
-    Original,
     OwnLevel,
     WholeVocabulary,
+    sampled,
 )
 from soundstage.stages.depthformer.config import DepthformerConfig
 from soundstage.stages.depthformer.loading import load_depthformer
@@ -60,26 +62,55 @@ def forced(model, recorded):
     return run(state, recorded["encoder_tokens"], targets)
 
 
-def close(found, expected, tolerance):
-    found = np.asarray(found).reshape(expected.shape)
-    np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance)
+@dataclass(frozen=True)
+class OriginalNoise:
+    """A chooser that draws the original's threefry noise, as a run with that row alone would.
+
+    The key of the seed is split once a step, and noise is drawn for two rows, of which the first
+    counts. Source: the Depthformer numerics spec, "Random numbers".
+    """
+
+    def start(self, sampling):
+        low = sampling.seed[:, 1]
+        words = jnp.stack([jnp.zeros_like(low), low], axis=1)
+        return jax.random.wrap_key_data(words, impl="threefry2x32")
+
+    def noise(self, keys, frame, levels, choices):
+
+        def split(keys, _):
+            use, following = jnp.split(jax.vmap(jax.random.split)(keys), 2, axis=1)
+            return following[:, 0], use[:, 0]
+
+        def drawn(key):
+            return jax.random.gumbel(key, (2, choices), jnp.float32)[0]
+
+        following, used = jax.lax.scan(split, keys, length=levels)
+        return jax.vmap(jax.vmap(drawn))(used), following
+
+    def choose(self, logits, sampling, noise):
+        return sampled(logits, sampling, noise)
+
+
+def close(result, expected, tolerance):
+    result = np.asarray(result).reshape(expected.shape)
+    np.testing.assert_allclose(result, expected, rtol=0, atol=tolerance)
 
 
 @pytest.mark.parametrize(("name", "suffix"), [("ctx", ""), ("fresh", "_fresh")])
-def test_encoder(model, recorded, name, suffix):
-    found = np.asarray(jax.jit(model.encode)(recorded[f"encoder_tokens{suffix}"]))
-    close(found, recorded[f"encoder_full_{name}"], 2e-5)
-    close(found[:, recorded["encoder_out_rows"]], recorded[f"encoder_out{suffix}"], 2e-5)
+def test_encoder_agrees_with_the_recording(model, recorded, name, suffix):
+    result = np.asarray(jax.jit(model.encode)(recorded[f"encoder_tokens{suffix}"]))
+    close(result, recorded[f"encoder_full_{name}"], 2e-5)
+    close(result[:, recorded["encoder_out_rows"]], recorded[f"encoder_out{suffix}"], 2e-5)
 
 
-def test_forced_stages(forced, recorded):
+def test_forced_decoders_agree_with_the_recording(forced, recorded):
     passed, _, _ = forced
     close(passed.temporal, recorded["forced_temporal_decoder"], 1e-4)
     close(passed.depth, recorded["forced_depth_decoder"], 1e-4)
     close(passed.normed, recorded["forced_decoder_norm"], 1e-4)
 
 
-def test_forced_logits(model, forced, recorded):
+def test_forced_logits_agree_with_the_recording(model, forced, recorded):
     passed, own, logsumexp = forced
     own = np.asarray(own).reshape(2, 800, -1)
     close(own[:, recorded["logit_steps"]], recorded["own_level_logits"], 2e-4)
@@ -107,7 +138,7 @@ def decode(model, tokens, guidance, alphabet, chooser, *, frames=50, seed=0, war
 
 
 @pytest.mark.parametrize("suffix", ["", "_fresh"])
-def test_greedy_own_level(model, recorded, suffix):
+def test_greedy_codes_of_own_levels_are_the_recorded_ones(model, recorded, suffix):
     tokens = recorded[f"encoder_tokens{suffix}"]
     codes = decode(model, tokens, 5.0, OWN, Addressed())
     ids = codes + 2 + 1024 * (np.arange(800, dtype=np.int32) % 16)
@@ -117,17 +148,17 @@ def test_greedy_own_level(model, recorded, suffix):
 
 @pytest.mark.parametrize("suffix", ["", "_fresh"])
 @pytest.mark.parametrize("guidance", [0.0, 5.0])
-def test_greedy_whole_vocabulary(model, recorded, suffix, guidance):
-    found = decode(model, recorded[f"encoder_tokens{suffix}"], guidance, WHOLE, Greedy())
+def test_greedy_ids_are_the_recorded_ones(model, recorded, suffix, guidance):
+    result = decode(model, recorded[f"encoder_tokens{suffix}"], guidance, WHOLE, Greedy())
     expected = recorded[f"greedy_w{guidance:.0f}{suffix}"]
-    np.testing.assert_array_equal(found, expected[: len(found)])
+    np.testing.assert_array_equal(result, expected[: len(result)])
 
 
-def test_sampling_repeats_the_originals_draws(model, recorded):
-    # Compiled once for two streams; what the original drew for each of them alone.
+def test_sampling_with_top_k_draws_the_recorded_tokens(model, recorded):
+    # One call with two rows; the original made each row in a run of its own.
     tokens = recorded["encoder_tokens"], recorded["encoder_tokens_fresh"]
     both = np.stack([tokens[0][0], tokens[1][0], tokens[0][1], tokens[1][1]])
-    found = ChunkSampler(model, 10, WHOLE, Original())(
+    result = ChunkSampler(model, 10, WHOLE, OriginalNoise())(
         both[:2],
         both[2:],
         np.full(2, 1.1, np.float32),
@@ -138,14 +169,23 @@ def test_sampling_repeats_the_originals_draws(model, recorded):
     ).reshape(2, -1)
     for row, name in enumerate(("key7_ctx", "key11_fresh")):
         expected = recorded[f"sampled_w5_t1.1_k40_{name}_tokens"][0, :160]
-        np.testing.assert_array_equal(found[row], expected)
+        np.testing.assert_array_equal(result[row], expected)
 
 
-def test_no_cut_repeats_the_originals_draws(model, recorded):
-    found = decode(
-        model, recorded["encoder_tokens"], 5.0, WHOLE, Original(), frames=10, seed=3, warm=(0.8, 0)
+def test_sampling_without_top_k_draws_the_recorded_tokens(model, recorded):
+    result = decode(
+        model,
+        recorded["encoder_tokens"],
+        5.0,
+        WHOLE,
+        OriginalNoise(),
+        frames=10,
+        seed=3,
+        warm=(0.8, 0),
     )
-    np.testing.assert_array_equal(found[0], recorded["sampled_w5_t0.8_k0_key3_ctx_tokens"][0, :160])
+    np.testing.assert_array_equal(
+        result[0], recorded["sampled_w5_t0.8_k0_key3_ctx_tokens"][0, :160]
+    )
 
 
 @pytest.mark.parametrize("name", ["eos_id1", "pad_id0"])
@@ -154,5 +194,5 @@ def test_mask_ends_a_row_and_pad_does_not(model, recorded, name):
     kernel = np.array(model.decoder.logits_dense.kernel[...])
     kernel[:, int(name[-1])] = recorded[f"{name}_column"]
     changed.decoder.logits_dense.kernel[...] = kernel
-    found = decode(changed, recorded["encoder_tokens"], 5.0, WHOLE, Greedy(), frames=10)
-    np.testing.assert_array_equal(found[0], recorded[f"{name}_greedy_w5_ctx_tokens"][0, :160])
+    result = decode(changed, recorded["encoder_tokens"], 5.0, WHOLE, Greedy(), frames=10)
+    np.testing.assert_array_equal(result[0], recorded[f"{name}_greedy_w5_ctx_tokens"][0, :160])

@@ -1,4 +1,4 @@
-"""Laws of sampling: rows are independent, randomness is addressed, special settings agree."""
+"""Sampling: independent rows, addressed randomness, and settings that must agree."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -89,7 +89,7 @@ def test_the_same_arguments_give_the_same_bytes(model, sampler):
         ("chunk", 10),
     ],
 )
-def test_a_row_sees_its_own_arguments_and_no_other(sampler, name, value):
+def test_tokens_of_a_row_depend_on_its_own_arguments_only(sampler, name, value):
     values = arguments()
     before = sampler(**values)
     values[name] = values[name].copy()
@@ -106,19 +106,19 @@ def test_equal_rows_get_equal_tokens(sampler):
 
 
 @pytest.mark.parametrize("name", ["seed", "chunk"])
-def test_both_words_of_an_address_count(sampler, name):
+def test_both_words_of_seed_and_chunk_change_the_tokens(sampler, name):
     low, high, both = (sampler(**arguments(**{name: n})) for n in (1, 1 << 32, (1 << 32) + 1))
     assert (low != high).any()
     assert (low != both).any()
     assert (high != both).any()
 
 
-def test_the_largest_seed_is_honoured(sampler):
+def test_largest_seed_gives_other_tokens_than_seed_0(sampler):
     last, first = sampler(**arguments(seed=2**63 - 1)), sampler(**arguments(seed=0))
     assert (last != first).any()
 
 
-def test_words_are_the_halves_of_a_number():
+def test_words_are_the_high_and_low_halves_of_a_number():
     np.testing.assert_array_equal(
         words(np.array([0, 5, 1 << 32, 2**63 - 1])),
         [[0, 0], [0, 5], [1, 0], [2**31 - 1, 2**32 - 1]],
@@ -132,20 +132,20 @@ def test_temperature_zero_top_one_and_greedy_agree(model, sampler):
     assert (sampler(**arguments()) != greedy).any()
 
 
-def test_a_top_k_beyond_the_codes_is_no_cut(sampler):
+def test_top_k_beyond_the_number_of_codes_cuts_nothing(sampler):
     everything = sampler(**arguments(top_k=0))
     np.testing.assert_array_equal(sampler(**arguments(top_k=CODES)), everything)
     np.testing.assert_array_equal(sampler(**arguments(top_k=2**31 - 1)), everything)
 
 
-def test_without_guidance_the_unprompted_rows_do_not_matter(sampler):
+def test_unprompted_rows_do_not_matter_without_guidance(sampler):
     off = sampler(**arguments(guidance=0.0))
     np.testing.assert_array_equal(sampler(**arguments(guidance=0.0, unprompted=50)), off)
     assert (sampler(**arguments()) != off).any()
 
 
-def test_guidance_towards_the_same_prompt_changes_little(model):
-    # (1 + w) p - w p is p but for rounding, which greedy tokens of this model survive.
+def test_guidance_with_equal_prompts_changes_no_greedy_token(model):
+    # (1 + w) p - w p is p up to rounding, which changes no greedy token of this model.
     values = arguments(guidance=0.0)
     values["unprompted"] = values["prompt"]
     sampler = ChunkSampler(model, FRAMES, chooser=Greedy())
@@ -154,7 +154,7 @@ def test_guidance_towards_the_same_prompt_changes_little(model):
     np.testing.assert_array_equal(sampler(**values), off)
 
 
-def test_ties_with_the_kth_logit_all_stay():
+def test_logits_equal_to_the_kth_all_stay():
     logits = jnp.asarray([[3.0, 1.0, 2.0, 2.0, 0.0]] * 4)
     kept = np.asarray(keep_top(logits, jnp.asarray([1, 2, 0, 9]))) > -1e6
     np.testing.assert_array_equal(kept[0], [1, 0, 0, 0, 0])
@@ -169,13 +169,13 @@ FLOATS = st.floats(-(2.0**90), 2.0**90, width=32, allow_subnormal=False)
 @given(
     hnp.arrays(np.float32, (2, 7), elements=FLOATS), st.tuples(st.integers(1, 7), st.integers(1, 7))
 )
-def test_the_kth_largest_is_what_a_sort_finds(values, k):
-    found = np.asarray(kth_largest(jnp.asarray(values), jnp.asarray(k, jnp.int32)))[:, 0]
+def test_kth_largest_is_the_one_that_a_sort_finds(values, k):
+    largest = np.asarray(kth_largest(jnp.asarray(values), jnp.asarray(k, jnp.int32)))[:, 0]
     expected = [np.sort(row)[-n] for row, n in zip(values, k, strict=True)]
-    np.testing.assert_array_equal(found, np.asarray(expected, np.float32))
+    np.testing.assert_array_equal(largest, np.asarray(expected, np.float32))
 
 
-def test_top_k_bounds_what_is_drawn(model):
+def test_drawn_codes_are_among_the_top_k(model):
     """Every drawn code is among the k best of the teacher-forced, guided logits."""
     values = arguments(temperature=2.0, top_k=2)
     tokens = ChunkSampler(model, FRAMES)(**values)
@@ -201,7 +201,7 @@ def guided_logits(model, values, tokens):
     return (1 + w) * prompted - w * unprompted
 
 
-def test_step_by_step_agrees_with_one_full_pass(model):
+def test_stepwise_decoding_agrees_with_one_full_pass(model):
     values = arguments(temperature=0.0)
     tokens = ChunkSampler(model, FRAMES)(**values)
     logits = guided_logits(model, values, tokens)
@@ -209,7 +209,7 @@ def test_step_by_step_agrees_with_one_full_pass(model):
     np.testing.assert_allclose(chosen, logits.max(-1), atol=1e-4)
 
 
-def test_padding_is_as_if_it_were_not_there(model):
+def test_padding_changes_nothing(model):
     prompt = jnp.asarray(arguments()["prompt"])
     padded = jnp.concatenate([prompt, jnp.zeros((ROWS, 5), jnp.int32)], axis=1)
     encoded, longer = model.encode(prompt), model.encode(padded)
@@ -221,7 +221,7 @@ def test_padding_is_as_if_it_were_not_there(model):
     np.testing.assert_allclose(two.depth, one.depth, atol=1e-4)
 
 
-def test_a_full_pass_has_gradients_everywhere_but_in_dead_weights(model):
+def test_full_pass_has_a_gradient_for_every_weight(model):
     prompt = jnp.asarray(arguments()["prompt"])
     targets = jnp.tile(jnp.arange(LEVELS) * CODES + 9, (ROWS, FRAMES, 1))
 
@@ -258,7 +258,7 @@ def small_format():
     return Format(chunk_s=0.16, context_s=0.4, codec_levels=4, context_levels=2)
 
 
-def test_the_stage_samples_in_threads(small_format):
+def test_stage_gives_equal_tokens_in_concurrent_calls(small_format):
     stage = Sample(Sample.Params(weights="random:0", size="tiny"), small_format, jax.devices()[0])
     assert len(stage.weights_digest) == 64
     assert "random" in stage.weights_note
@@ -267,7 +267,7 @@ def test_the_stage_samples_in_threads(small_format):
     for value in values.values():
         value.flags.writeable = False
     with ThreadPoolExecutor(2) as pool:
-        made = [pool.submit(stage, **values) for _ in range(4)]
-    tokens = {future.result()["tokens"].tobytes() for future in made}
+        futures = [pool.submit(stage, **values) for _ in range(4)]
+    tokens = {future.result()["tokens"].tobytes() for future in futures}
     assert len(tokens) == 1
-    assert made[0].result()["tokens"].shape == (ROWS, 4, 4)
+    assert futures[0].result()["tokens"].shape == (ROWS, 4, 4)

@@ -1,4 +1,4 @@
-"""Prompts become embeddings: what the files compute, whoever asks, in whatever order."""
+"""MusicCoCa's embedder: what its files compute, whatever was computed before or beside it."""
 
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -18,7 +18,7 @@ from musiccoca_models import (
 )
 
 from soundstage.stages.musiccoca import Embed
-from soundstage.stages.musiccoca.embed import REMEMBERED
+from soundstage.stages.musiccoca.embed import CACHED_PROMPTS
 from soundstage.stages.style.prompts import LONGEST_TEXT_CHARACTERS, blend
 
 pytest.importorskip("ai_edge_litert")
@@ -34,31 +34,31 @@ def embed():
     return build(Embed)
 
 
-def assert_near(found: np.ndarray, wanted: np.ndarray) -> None:
-    assert found.dtype == np.float32
-    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5)
+def assert_near(result: np.ndarray, expected: np.ndarray) -> None:
+    assert result.dtype == np.float32
+    np.testing.assert_allclose(result, expected, rtol=0, atol=1e-5)
 
 
-# ---- what the files compute
+# ---- results
 
 
-def test_texts_and_clips_become_what_the_files_compute(embed):
+def test_texts_and_clips_become_the_recorded_embeddings(embed):
     assert_near(embed_texts(embed, TEXTS), RECORDED["text_embeddings"])
     assert_near(embed_clips(embed, CLIPS), RECORDED["clip_embeddings"])
 
 
 @pytest.mark.parametrize("seed", [0, 7])
-def test_the_mapper_maps_texts_and_leaves_clips(embed, seed):
+def test_mapper_maps_texts_and_leaves_clips_alone(embed, seed):
     mapped = build(Embed, mapper=True, mapper_seed=seed)
     assert_near(embed_texts(mapped, TEXTS), RECORDED[f"mapped_seed{seed}"])
     np.testing.assert_array_equal(embed_clips(mapped, CLIPS), embed_clips(embed, CLIPS))
 
 
-def test_prompts_blend_by_weight_and_are_not_brought_to_length_one(embed):
+def test_prompts_blend_by_weight_without_normalising(embed):
     weights = np.array([1, 3], np.float32), np.array([0.5], np.float32)
-    found = embed([TEXTS[:2]], weights[:1], [CLIPS[:1]], weights[1:])["embedding"]
+    blended = embed([TEXTS[:2]], weights[:1], [CLIPS[:1]], weights[1:])["embedding"]
     prompts = np.concatenate([embed_texts(embed, TEXTS[:2]), embed_clips(embed, CLIPS[:1])])
-    np.testing.assert_array_equal(found[0], blend(prompts, np.concatenate(weights)))
+    np.testing.assert_array_equal(blended[0], blend(prompts, np.concatenate(weights)))
 
 
 # ---- texts
@@ -76,7 +76,7 @@ def test_any_text_has_an_embedding(embed, text):
     assert np.all(np.isfinite(embed_texts(embed, [text])))
 
 
-def test_what_stands_behind_the_last_id_makes_no_difference(embed):
+def test_end_of_a_long_text_is_ignored(embed):
     long = "soft strings " * 50
     first, second, other = embed_texts(embed, [long, long + "hard kick", "hard kick " + long])
     np.testing.assert_array_equal(first, second)
@@ -84,8 +84,8 @@ def test_what_stands_behind_the_last_id_makes_no_difference(embed):
 
 
 def test_order_and_length_make_a_difference(embed):
-    found = embed_texts(embed, ["warm pads", "pads warm", "warm pads warm pads", ""])
-    assert all(not np.allclose(one, other, atol=1e-3) for one, other in pairwise(found))
+    embeddings = embed_texts(embed, ["warm pads", "pads warm", "warm pads warm pads", ""])
+    assert all(not np.allclose(one, other, atol=1e-3) for one, other in pairwise(embeddings))
 
 
 # ---- clips
@@ -97,7 +97,7 @@ def test_clips_of_any_loudness_have_an_embedding(embed, amplitude):
     assert np.all(np.isfinite(embed_clips(embed, [clip, -clip])))
 
 
-def test_clips_that_differ_anywhere_have_embeddings_that_differ(embed):
+def test_clips_with_different_ends_have_different_embeddings(embed):
     ending = CLIPS[0].copy()
     ending[-100:] = 0
     first, second = embed_clips(embed, [CLIPS[0], ending])
@@ -118,7 +118,7 @@ def test_clips_that_differ_anywhere_have_embeddings_that_differ(embed):
         ([], NONE, CLIPS[:1] * np.float32(np.nan), ONE, "not finite"),
     ],
 )
-def test_prompts_are_refused_as_by_every_embedder(
+def test_unusable_prompts_are_refused_with_row_and_reason(
     embed, texts, text_weights, clips, clip_weights, reason
 ):
     with pytest.raises(ValueError, match=f"row 1: .*{reason}"):
@@ -141,36 +141,36 @@ def mixed_rows(seed: int, rows: int = 6) -> list:
 def test_rows_do_not_see_each_other(embed):
     rows = mixed_rows(1)
     together = embed_rows(embed, rows)
-    for row, found in zip(rows, together, strict=True):
-        np.testing.assert_array_equal(embed_rows(embed, [row])[0], found)
+    for row, expected in zip(rows, together, strict=True):
+        np.testing.assert_array_equal(embed_rows(embed, [row])[0], expected)
     np.testing.assert_array_equal(embed_rows(embed, rows[::-1]), together[::-1])
 
 
-def test_what_was_asked_before_makes_no_difference():
-    prompts = [f"{word} {n}" for n in range(REMEMBERED) for word in ("warm", "hard")]
-    asked, fresh = build(Embed), build(Embed)
-    first = embed_texts(asked, prompts)  # more than are remembered
-    np.testing.assert_array_equal(embed_texts(asked, prompts), first)
-    np.testing.assert_array_equal(embed_texts(asked, prompts[::-1]), first[::-1])
+def test_earlier_calls_make_no_difference():
+    prompts = [f"{word} {n}" for n in range(CACHED_PROMPTS) for word in ("warm", "hard")]
+    used, fresh = build(Embed), build(Embed)
+    first = embed_texts(used, prompts)  # more than the cache holds
+    np.testing.assert_array_equal(embed_texts(used, prompts), first)
+    np.testing.assert_array_equal(embed_texts(used, prompts[::-1]), first[::-1])
     np.testing.assert_array_equal(embed_texts(fresh, prompts[-3:]), first[-3:])
 
 
-def test_an_answer_that_is_overwritten_is_not_what_is_remembered(embed):
+def test_overwritten_result_does_not_change_the_next_one(embed):
     first = embed_texts(embed, ["soft strings"])
     before = first.copy()
     first[:] = 0
     np.testing.assert_array_equal(embed_texts(embed, ["soft strings"]), before)
 
 
-def test_threads_do_not_disturb_each_other(embed):
-    asked = [mixed_rows(seed) for seed in range(10 * THREADS)]
-    alone = [embed_rows(embed, rows) for rows in asked]
-    # Nothing remembered, so that the threads meet inside the graphs.
-    crowded = build(Embed)
+def test_concurrent_calls_return_what_single_calls_return(embed):
+    requests = [mixed_rows(seed) for seed in range(10 * THREADS)]
+    alone = [embed_rows(embed, rows) for rows in requests]
+    # An empty cache, so that the threads meet inside the graphs.
+    shared = build(Embed)
     with ThreadPoolExecutor(THREADS) as pool:
-        together = list(pool.map(lambda rows: embed_rows(crowded, rows), asked))
-        unknown = [f"{text} {n}" for n in range(40) for text in TEXTS]
-        answers = list(pool.map(lambda text: embed_texts(crowded, [text])[0], unknown))
+        together = list(pool.map(lambda rows: embed_rows(shared, rows), requests))
+        new_texts = [f"{text} {n}" for n in range(40) for text in TEXTS]
+        uncached = list(pool.map(lambda text: embed_texts(shared, [text])[0], new_texts))
     for one, other in zip(alone, together, strict=True):
         np.testing.assert_array_equal(one, other)
-    np.testing.assert_array_equal(embed_texts(embed, unknown), answers)
+    np.testing.assert_array_equal(embed_texts(embed, new_texts), uncached)

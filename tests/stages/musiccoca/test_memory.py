@@ -1,44 +1,43 @@
-"""A memory saves time and changes nothing."""
+"""The cache of embeddings changes no result."""
 
 import numpy as np
 import pytest
 
-from soundstage.stages.musiccoca.memory import Memory
+from soundstage.stages.musiccoca.memory import EmbeddingCache
 
 
-def answer(value: float):
+def constant(value: float):
     return lambda: np.full(3, value)
 
 
-def unwanted() -> np.ndarray:
-    raise AssertionError("this had been asked before")
+def must_not_run() -> np.ndarray:
+    raise AssertionError("the result should have been cached")
 
 
-def test_a_question_asked_again_is_not_computed_again():
-    memory = Memory(2)
-    first = memory.recall(b"one", answer(1))
-    np.testing.assert_array_equal(memory.recall(b"one", unwanted), first)
+def test_cached_result_is_not_computed_again():
+    cache = EmbeddingCache(2)
+    first = cache.get(b"one", constant(1))
+    np.testing.assert_array_equal(cache.get(b"one", must_not_run), first)
 
 
-def test_it_holds_the_last_few_and_forgets_the_one_asked_for_longest_ago():
-    memory = Memory(2)
+def test_full_cache_drops_the_least_recently_used_result():
+    cache = EmbeddingCache(2)
     for key, value in [(b"one", 1), (b"two", 2), (b"one", 1), (b"three", 3)]:
-        memory.recall(key, answer(value))
-    assert len(memory) == 2
-    assert memory.recall(b"one", unwanted)[0] == 1
-    assert memory.recall(b"three", unwanted)[0] == 3
-    assert memory.recall(b"two", answer(22))[0] == 22
+        cache.get(key, constant(value))
+    assert cache.get(b"one", must_not_run)[0] == 1
+    assert cache.get(b"three", must_not_run)[0] == 3
+    assert cache.get(b"two", constant(22))[0] == 22
 
 
-def test_an_answer_cannot_be_overwritten():
-    memory = Memory(2)
-    for recalled in (memory.recall(b"one", answer(1)), memory.recall(b"one", unwanted)):
+def test_result_cannot_be_overwritten():
+    cache = EmbeddingCache(2)
+    for result in (cache.get(b"one", constant(1)), cache.get(b"one", must_not_run)):
         with pytest.raises(ValueError, match="read-only"):
-            recalled[0] = 5
+            result[0] = 5
 
 
-def test_a_question_that_fails_is_asked_again():
-    memory = Memory(2)
+def test_error_is_not_cached():
+    cache = EmbeddingCache(2)
     with pytest.raises(ZeroDivisionError):
-        memory.recall(b"one", lambda: np.array(1 // 0))
-    assert memory.recall(b"one", answer(1))[0] == 1
+        cache.get(b"one", lambda: np.array(1 // 0))
+    assert cache.get(b"one", constant(1))[0] == 1

@@ -1,4 +1,4 @@
-"""Embeddings become tokens by the published quantizer's own graph."""
+"""MusicCoCa's quantizer: its tokens, and files that do not fit the music format."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -40,7 +40,7 @@ def test_rows_do_not_see_each_other(quantize):
         np.testing.assert_array_equal(tokens_of(quantize, embedding[None])[0], tokens)
 
 
-def test_threads_do_not_disturb_each_other(quantize):
+def test_concurrent_calls_return_what_single_calls_return(quantize):
     embeddings = vectors(400)
     alone = tokens_of(quantize, embeddings)
     with ThreadPoolExecutor(8) as pool:
@@ -48,7 +48,7 @@ def test_threads_do_not_disturb_each_other(quantize):
     np.testing.assert_array_equal(alone, together)
 
 
-def test_a_format_of_fewer_levels_takes_the_first(quantize):
+def test_format_with_fewer_levels_gets_the_first_levels(quantize):
     few = build(Quantize, format=replace(TINY_FORMAT, style_levels=6))
     embeddings = vectors(5)
     np.testing.assert_array_equal(
@@ -56,17 +56,17 @@ def test_a_format_of_fewer_levels_takes_the_first(quantize):
     )
 
 
-def test_a_format_of_more_levels_is_refused():
-    with pytest.raises(WeightsError, match=f"gives {LEVELS} int32 where style_levels = 13"):
+def test_format_with_more_levels_is_refused():
+    with pytest.raises(WeightsError, match=f"returns {LEVELS} int32 where style_levels = 13"):
         build(Quantize, format=replace(TINY_FORMAT, style_levels=13))
 
 
-def test_a_format_of_another_width_is_refused():
+def test_format_with_another_width_is_refused():
     with pytest.raises(WeightsError, match=r"takes 32 float32 where .* need 768 float32"):
         build(Quantize, format=replace(TINY_FORMAT, style_dim=768))
 
 
-def test_a_token_that_the_format_does_not_know_is_refused():
+def test_token_beyond_the_codebook_size_is_refused():
     small = build(Quantize, format=replace(TINY_FORMAT, codebook_size=8))
     with pytest.raises(ValueError, match=r"outside \[0, 8\)"):
         tokens_of(small, RECORDED["text_embeddings"])

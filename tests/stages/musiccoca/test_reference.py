@@ -1,4 +1,4 @@
-"""Every recording of the reference's own MusicCoCa on its stand-in files is reproduced."""
+"""MusicCoCa's stages against recordings of the reference implementation on stand-in files."""
 
 import json
 
@@ -43,7 +43,7 @@ def quantize():
 
 
 def cut(hop: int, pad_end: bool = True) -> np.ndarray:
-    """The recorded 12.5 s as clips, the way the reference cuts them."""
+    """Cuts the recorded 12.5 s into clips as the reference does."""
     mono = (EXPECTED["audio16k_int16"] / np.float32(32768)).mean(axis=1, dtype=np.float32)
     clips = []
     for start in range(0, len(mono), hop):
@@ -53,16 +53,16 @@ def cut(hop: int, pad_end: bool = True) -> np.ndarray:
     return np.stack(clips)
 
 
-def assert_near(found: np.ndarray, wanted: str) -> None:
-    assert found.dtype == np.float32
-    np.testing.assert_allclose(found, EXPECTED[wanted], rtol=0, atol=TOLERANCE)
+def assert_near(result: np.ndarray, name: str) -> None:
+    assert result.dtype == np.float32
+    np.testing.assert_allclose(result, EXPECTED[name], rtol=0, atol=TOLERANCE)
 
 
 def test_texts_become_the_recorded_ids_and_paddings():
     vocabulary = load_vocabulary(VOCABULARY, (REFERENCE / VOCABULARY).read_bytes())
-    found = [text_ids(normal_text(text), vocabulary) for text in TEXTS]
-    np.testing.assert_array_equal([text.ids for text in found], EXPECTED["text_ids"])
-    np.testing.assert_array_equal([text.paddings for text in found], EXPECTED["text_paddings"])
+    encoded = [text_ids(normal_text(text), vocabulary) for text in TEXTS]
+    np.testing.assert_array_equal([text.ids for text in encoded], EXPECTED["text_ids"])
+    np.testing.assert_array_equal([text.paddings for text in encoded], EXPECTED["text_paddings"])
 
 
 def test_texts_become_the_recorded_embeddings_and_tokens(embed, quantize):
@@ -90,32 +90,32 @@ def test_recorded_embeddings_become_the_recorded_tokens(quantize):
 
 
 @pytest.mark.parametrize(
-    ("wanted", "hop", "pad_end"),
+    ("name", "hop", "pad_end"),
     [
         ("audio16k_clips", CLIP_SAMPLES, True),
         ("audio16k_clips_nopad", CLIP_SAMPLES, False),
         ("audio16k_clips_hop5", CLIP_SAMPLES // 2, True),
     ],
 )
-def test_clips_become_the_recorded_embeddings(embed, wanted, hop, pad_end):
-    assert_near(embed_clips(embed, cut(hop, pad_end)), wanted)
+def test_clips_become_the_recorded_embeddings(embed, name, hop, pad_end):
+    assert_near(embed_clips(embed, cut(hop, pad_end)), name)
 
 
-def test_the_mean_over_clips_is_the_recorded_embedding_and_tokens(embed, quantize):
+def test_mean_over_clips_becomes_the_recorded_tokens(embed, quantize):
     pooled = embed_rows(embed, [([], cut(CLIP_SAMPLES))])
     assert_near(pooled[0], "audio16k_embedding")
     np.testing.assert_array_equal(tokens_of(quantize, pooled)[0], EXPECTED["audio16k_tokens"])
 
 
-def test_features_are_the_recorded_ones():
+def test_clips_become_the_recorded_features():
     preprocess = TfliteGraph(AUDIO_PREPROCESSOR, (REFERENCE / AUDIO_PREPROCESSOR).read_bytes())
-    wanted = EXPECTED["audio16k_features_rows_0_1_500_997"]
-    for clip, rows in zip(cut(CLIP_SAMPLES), wanted, strict=True):
+    expected = EXPECTED["audio16k_features_rows_0_1_500_997"]
+    for clip, rows in zip(cut(CLIP_SAMPLES), expected, strict=True):
         features = preprocess(clip).reshape(-1, rows.shape[1])[[0, 1, 500, 997]]
         np.testing.assert_allclose(features, rows, rtol=1e-5, atol=TOLERANCE)
 
 
-def test_the_recorded_resampling_becomes_the_recorded_embedding(embed):
+def test_resampled_clip_becomes_the_recorded_embedding(embed):
     samples = EXPECTED["audio48k_resampled"]
     clip = np.pad(samples, (0, CLIP_SAMPLES - len(samples)))
     assert_near(embed_clips(embed, [clip])[0], "audio48k_embedding")

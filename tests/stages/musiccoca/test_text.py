@@ -1,4 +1,4 @@
-"""Texts become ids: lower case, a start, subwords, and as many places as the encoder has."""
+"""Texts as ids: lower case, the start id, subwords and padding."""
 
 import numpy as np
 import pytest
@@ -34,15 +34,15 @@ def test_ids_are_the_start_then_subwords_then_padding(text):
     assert np.all(paddings[used:] == 1.0)
 
 
-def test_the_empty_text_is_the_start_alone():
+def test_empty_text_is_the_start_id_alone():
     ids, paddings = text_ids("", VOCABULARY)
     assert ids.tolist() == [START] + [PAD] * (TEXT_IDS - 1)
     assert paddings.tolist() == [0.0] + [1.0] * (TEXT_IDS - 1)
 
 
 @pytest.mark.parametrize("letters", [TEXT_IDS - 3, TEXT_IDS - 2, TEXT_IDS - 1, TEXT_IDS, 1000])
-def test_a_text_fills_at_most_every_place(letters):
-    text = "q" * letters  # no subword of several
+def test_long_text_fills_every_position_and_no_more(letters):
+    text = "q" * letters  # no subword has several of them
     pieces = VOCABULARY.pieces(text)
     _, paddings = text_ids(text, VOCABULARY)
     assert int((paddings == 0.0).sum()) == min(TEXT_IDS, 1 + len(pieces))
@@ -51,11 +51,11 @@ def test_a_text_fills_at_most_every_place(letters):
 @pytest.mark.parametrize(
     ("text", "normal"), [("JAZZ Été", "jazz été"), ("  a  B ", "  a  b "), ("x\ud800", "x?")]
 )
-def test_only_letter_case_and_what_cannot_be_written_are_changed(text, normal):
+def test_only_letter_case_and_lone_surrogates_are_changed(text, normal):
     assert normal_text(text) == normal
 
 
 @pytest.mark.parametrize("model", [b"", b"not a model", MODEL[:-1], MODEL[: len(MODEL) // 2]])
-def test_what_is_no_vocabulary_is_refused_in_one_line(model):
+def test_broken_vocabulary_is_refused_in_one_line(model):
     with pytest.raises(WeightsError, match=r"^spm\.model: .*; fetch it again$"):
         load_vocabulary("spm.model", model)

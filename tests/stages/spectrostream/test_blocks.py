@@ -1,4 +1,4 @@
-"""Laws of the codec's building blocks."""
+"""The building blocks of the codec's networks, against their definitions."""
 
 import jax
 import jax.numpy as jnp
@@ -26,7 +26,7 @@ def noise(seed, *shape):
 
 
 def upsample_by_zeros(x, kernel, stride):
-    """The definition: zeros put between the steps, then a correlation with all taps."""
+    """The definition: insert zeros between the steps, then correlate with all taps."""
     (time_taps, bin_taps), (time_stride, bin_stride) = kernel.shape[:2], stride
     around = bin_taps + bin_stride - 2
     before = -(-around // 2)
@@ -66,25 +66,25 @@ def upsample_by_scattering(x, kernel, stride):
 def test_phases_equal_inserted_zeros(seed, stride, sizes, widths):
     x = noise(seed, *sizes, widths[0])
     kernel = noise(seed + 1, *unit_taps(stride), *widths)
-    want = upsample_by_zeros(x, kernel, stride)
-    got = upsample_by_phases(x, kernel, stride)
-    np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5)
+    expected = upsample_by_zeros(x, kernel, stride)
+    result = upsample_by_phases(x, kernel, stride)
+    np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("stride", [(1, 3), (2, 2), (2, 1), (1, 2)])
 def test_phases_equal_the_scatter_form(stride):
     x, kernel = noise(2, 1, 3, 4, 2), noise(3, *unit_taps(stride), 2, 3)
-    want = upsample_by_scattering(np.asarray(x, np.float64), kernel, stride)
-    np.testing.assert_allclose(upsample_by_phases(x, kernel, stride), want, atol=1e-5)
+    expected = upsample_by_scattering(np.asarray(x, np.float64), kernel, stride)
+    np.testing.assert_allclose(upsample_by_phases(x, kernel, stride), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize(
     ("taps", "stride"), [((4, 5), (2, 3)), ((5, 4), (2, 2)), ((3, 3), (1, 1)), ((1, 1), (2, 3))]
 )
-def test_phases_need_no_whole_number_of_taps(taps, stride):
+def test_phases_of_unequal_numbers_of_taps_equal_inserted_zeros(taps, stride):
     x, kernel = noise(4, 2, 4, 5, 3), noise(5, *taps, 3, 2)
-    want = upsample_by_zeros(x, kernel, stride)
-    np.testing.assert_allclose(upsample_by_phases(x, kernel, stride), want, atol=1e-5)
+    expected = upsample_by_zeros(x, kernel, stride)
+    np.testing.assert_allclose(upsample_by_phases(x, kernel, stride), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -96,23 +96,23 @@ def test_phases_need_no_whole_number_of_taps(taps, stride):
         ((3, 6), (1, 3), 5, 6),
     ],
 )
-def test_a_convolution_pads_as_the_spec_says(taps, stride, times, bins):
+def test_convolution_pads_as_the_spec_says(taps, stride, times, bins):
     conv = Conv(2, 3, taps, stride, rngs=nnx.Rngs(0))
     conv.bias.set_value(noise(9, 3))
     x = noise(1, 1, times, bins, 2)
-    got = np.asarray(conv(x))
+    result = np.asarray(conv(x))
     before_time = max(taps[0] - stride[0], 0)
     before_bin = max(taps[1] - stride[1], 0) // 2
     padded = np.pad(np.asarray(x, np.float64), ((0, 0), (before_time, 8), (before_bin, 8), (0, 0)))
-    assert got.shape == (1, -(-times // stride[0]), bins // stride[1], 3)
-    for t, f in np.ndindex(got.shape[1:3]):
+    assert result.shape == (1, -(-times // stride[0]), bins // stride[1], 3)
+    for t, f in np.ndindex(result.shape[1:3]):
         window = padded[0, t * stride[0] :, f * stride[1] :][: taps[0], : taps[1]]
-        want = np.einsum("tfi,tfio->o", window, np.asarray(conv.kernel[...])) + conv.bias[...]
-        np.testing.assert_allclose(got[0, t, f], want, atol=1e-5)
+        expected = np.einsum("tfi,tfio->o", window, np.asarray(conv.kernel[...])) + conv.bias[...]
+        np.testing.assert_allclose(result[0, t, f], expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("stride", [(1, 1), (1, 2), (1, 3), (2, 1), (2, 2)])
-def test_a_decoder_unit_never_looks_ahead(stride):
+def test_decoder_unit_is_causal(stride):
     unit = DecoderUnit(
         UnitShape(3, 2, stride, projects=True), upsample=upsample_by_phases, rngs=nnx.Rngs(0)
     )
@@ -125,17 +125,17 @@ def test_a_decoder_unit_never_looks_ahead(stride):
 
 
 @pytest.mark.parametrize("times", [1, 4, 5])
-def test_an_encoder_unit_counts_a_missing_step_as_zero(times):
+def test_encoder_unit_counts_a_missing_step_as_zero(times):
     unit = EncoderUnit(UnitShape(2, 2, (2, 2), projects=False), rngs=nnx.Rngs(0))
     zeros = jax.tree.map(jnp.zeros_like, nnx.state(unit))
     nnx.update(unit, zeros)
     x = noise(0, 1, times, 4, 2)
     whole = np.pad(np.asarray(x), ((0, 0), (0, times % 2), (0, 0), (0, 0)))
-    want = whole.reshape(1, -1, 2, 2, 2, 2).mean(axis=(2, 4))
-    np.testing.assert_allclose(unit(x), want, atol=1e-6)
+    expected = whole.reshape(1, -1, 2, 2, 2, 2).mean(axis=(2, 4))
+    np.testing.assert_allclose(unit(x), expected, atol=1e-6)
 
 
-def test_a_shortcut_repeats_its_nearest_neighbour():
+def test_shortcut_repeats_its_nearest_neighbour():
     unit = DecoderUnit(
         UnitShape(2, 2, (2, 3), projects=False), upsample=upsample_by_phases, rngs=nnx.Rngs(0)
     )
@@ -144,7 +144,7 @@ def test_a_shortcut_repeats_its_nearest_neighbour():
     np.testing.assert_array_equal(unit(x), np.asarray(x).repeat(2, axis=1).repeat(3, axis=2))
 
 
-def test_the_bias_of_a_transposed_convolution_is_added_once():
+def test_bias_of_a_transposed_convolution_is_added_once():
     conv = TransposedConv(
         UnitShape(1, 2, (2, 2), projects=True), upsample=upsample_by_phases, rngs=nnx.Rngs(0)
     )
@@ -153,7 +153,7 @@ def test_the_bias_of_a_transposed_convolution_is_added_once():
     assert np.ptp(conv(jnp.zeros((1, 2, 2, 1))), axis=(0, 1, 2)).max() == 0
 
 
-def test_groups_join_to_what_was_split_left_first():
+def test_split_groups_join_to_the_original():
     x = noise(0, 2, 3, 4, 6)
     parts = split(x, 2)
     np.testing.assert_array_equal(apart(parts, 2)[0], x[..., :3])

@@ -1,4 +1,4 @@
-"""The codec's measures: the published widths, what a recording may say, what is refused."""
+"""The codec's sizes: the published arrays, the config of a recording, and refusals."""
 
 import json
 
@@ -37,13 +37,13 @@ def shapes_by_name(config, parts=PARTS):
     return {name("/".join(str(part) for part in path)): leaf.shape for path, leaf in flat}
 
 
-def test_the_default_is_the_published_codec():
+def test_default_is_the_published_codec():
     assert SpectroStreamConfig.from_json(json.dumps(WRITTEN)) == FULL
     assert (FULL.frame_samples, FULL.time_stride, FULL.bottom_bins) == (1920, 4, 5)
     assert FULL.channels == 2
 
 
-def test_the_published_codec_has_the_published_arrays():
+def test_published_codec_has_the_published_arrays():
     shapes = shapes_by_name(FULL)
     sizes = {
         part: sum(int(np.prod(shape)) for name, shape in shapes.items() if name.startswith(part))
@@ -65,11 +65,11 @@ def test_the_published_codec_has_the_published_arrays():
     assert "encoder/encoder_1/shortcut_layer/conv1x1/conv/kernel" not in shapes
 
 
-def test_only_the_parts_asked_for_are_built():
+def test_only_the_requested_parts_are_built():
     assert {name.split("/")[0] for name in shapes_by_name(FULL, ("decoder",))} == {"decoder"}
 
 
-def test_the_tiny_codec_speaks_the_published_format():
+def test_tiny_codec_fits_the_published_format():
     for same in ("sample_rate_hz", "frame_samples", "channels", "codes"):
         assert getattr(TINY, same) == getattr(FULL, same)
     assert TINY.levels >= 16
@@ -80,7 +80,7 @@ def test_the_tiny_codec_speaks_the_published_format():
     [
         ({"quantisers": 64}, r"unknown keys \['quantisers'\]"),
         ({"stft": WRITTEN["stft"] | {"window": 1}}, r"unknown keys \['stft.window'\]"),
-        ({"model": "depthformer"}, "model is 'depthformer'"),
+        ({"model": "depthformer"}, "model is 'depthformer', but must be"),
         ({"samples_per_frame": 960}, "samples_per_frame is 960.*1920"),
         ({"codes": "many"}, "codes = 'many'"),
         ({"codes": 0}, "codes must be at least 1"),
@@ -91,17 +91,17 @@ def test_the_tiny_codec_speaks_the_published_format():
         ({"channel_splits": 4}, "4 feature channels cannot be split"),
         ({"channel_recombo_block": -1}, "is not one of the 7 levels"),
         ({"channel_recombo_block": 8}, "is not one of the 7 levels"),
-        ({"stft": WRITTEN["stft"] | {"bins": 240}}, "keeps 480 bins"),
+        ({"stft": WRITTEN["stft"] | {"bins": 240}}, "fft_length 960 has 480 bins, got bins = 240"),
         ({"stft": WRITTEN["stft"] | {"frame_step": 961}}, "does not hold"),
         ({"stft": 960}, "stft"),
     ],
 )
-def test_what_a_config_cannot_say_is_named(change, message):
+def test_impossible_config_value_is_named(change, message):
     with pytest.raises(ValueError, match=message):
         SpectroStreamConfig.from_json(json.dumps(WRITTEN | change))
 
 
-def test_a_missing_key_and_broken_json_are_named():
+def test_missing_key_and_broken_json_are_named():
     lacking = {key: value for key, value in WRITTEN.items() if key != "mults"}
     with pytest.raises(ValueError, match=r"lacks \['mults'\]"):
         SpectroStreamConfig.from_json(json.dumps(lacking))
@@ -126,7 +126,7 @@ def test_widths_follow_multipliers_and_splits():
     assert [u.projects for u in config.encoder_units] == [True, False, False]
 
 
-def test_channels_that_never_part():
+def test_channels_without_splits_have_wider_outer_layers():
     config = SpectroStreamConfig.from_json(json.dumps(WRITTEN | {"channel_splits": None}))
     shapes = shapes_by_name(config)
     assert shapes["encoder/base_conv_first/conv/kernel"] == (7, 7, 4, 32)

@@ -1,4 +1,4 @@
-"""Laws of the codec's stages, on the tiny codec."""
+"""The stages `Decode` and `Encode`, with the tiny codec."""
 
 import dataclasses
 
@@ -11,12 +11,14 @@ from soundstage.stages.spectrostream import Decode, Encode
 from soundstage.stages.spectrostream.codec import load_codec
 from soundstage.stages.spectrostream.config import TINY
 from soundstage.stages.spectrostream.stage import CodecParams
+from soundstage.stages.spectrostream.stft import Stft
 from soundstage.stages.weights.sources import open_source
 
 FORMAT = Format(chunk_s=0.24, context_s=0.48)
 CPU = jax.devices("cpu")[0]
 PARAMS = CodecParams("random:0", "tiny")
 SIZES = FORMAT.dims
+STFT = Stft(TINY.window_samples, TINY.hop_samples, TINY.fft_samples)
 
 
 @pytest.fixture(scope="module")
@@ -45,51 +47,51 @@ def audio(seed, rows):
     return (0.1 * draw.standard_normal((rows, SIZES["sample"], 2))).astype(np.float32)
 
 
-def test_a_chunk_of_the_published_format():
+def test_chunk_of_the_published_format_has_its_shapes():
     format = Format()
     tokens = np.zeros((1, 50, 16), np.int32)
     context = np.full((1, 250, 16), -1, np.int32)
-    made = Decode(PARAMS, format, CPU)(tokens=tokens, context=context)["audio"]
-    assert made.shape == (1, 97_920, 2)
-    assert made.dtype == np.float32
-    tokens = Encode(PARAMS, format, CPU)(audio=made[:, 1920:])["tokens"]
+    rendered_audio = Decode(PARAMS, format, CPU)(tokens=tokens, context=context)["audio"]
+    assert rendered_audio.shape == (1, 97_920, 2)
+    assert rendered_audio.dtype == np.float32
+    tokens = Encode(PARAMS, format, CPU)(audio=rendered_audio[:, 1920:])["tokens"]
     assert tokens.shape == (1, 50, 16)
     assert tokens.dtype == np.int32
     assert tokens.min() >= 0
     assert tokens.max() < 1024
 
 
-def test_before_the_first_chunk_the_past_is_code_0(decode):
+def test_missing_past_is_rendered_as_code_0(decode):
     tokens = codes(0, 1, "frame")
     nothing = np.full((1, SIZES["context_frame"], SIZES["level"]), -1, np.int32)
     zeros = np.zeros_like(nothing)
     np.testing.assert_array_equal(decode(tokens, nothing)["audio"], decode(tokens, zeros)["audio"])
 
 
-def test_the_overlap_is_the_last_frame_of_the_past(decode, codec):
+def test_overlap_is_the_last_frame_of_the_past(decode, codec):
     tokens, context = codes(0, 1, "frame"), codes(1, 1, "context_frame")
-    made = decode(tokens, context)["audio"]
+    rendered_audio = decode(tokens, context)["audio"]
     whole = np.concatenate([context[:, -1:], tokens], axis=1)
-    rendered = codec.decode(whole)  # without the last frame, which would need to see ahead
-    np.testing.assert_allclose(made[:, : rendered.shape[1]], rendered, atol=1e-6)
+    rendered = codec.decode(whole)  # without the last frame, for which the lookahead is missing
+    np.testing.assert_allclose(rendered_audio[:, : rendered.shape[1]], rendered, atol=1e-6)
     older = context.copy()
     older[:, :-1] = 5
-    np.testing.assert_array_equal(decode(tokens, older)["audio"], made)
+    np.testing.assert_array_equal(decode(tokens, older)["audio"], rendered_audio)
 
 
-def test_behind_the_chunk_the_lookahead_sees_zero_embeddings(decode, codec):
+def test_lookahead_behind_the_chunk_sees_zero_embeddings(decode, codec):
     tokens, context = codes(0, 1, "frame"), codes(1, 1, "context_frame")
     embeddings = codec.dequantize(np.concatenate([context[:, -1:], tokens], axis=1))
     ahead = np.pad(embeddings, ((0, 0), (0, TINY.decoder_lookahead), (0, 0)))
-    want = codec.waveform(codec.decode_features(ahead))
-    np.testing.assert_allclose(decode(tokens, context)["audio"], want, atol=1e-6)
+    expected = STFT.inverse(codec.decode_features(ahead))
+    np.testing.assert_allclose(decode(tokens, context)["audio"], expected, atol=1e-6)
 
 
 @pytest.mark.parametrize(("fade_s", "frames"), [(0.08, 8), (0.04, 7)])
-def test_any_whole_number_of_overlap_frames(fade_s, frames):
+def test_overlap_of_several_frames_is_rendered(fade_s, frames):
     format = dataclasses.replace(FORMAT, fade_s=fade_s)
-    made = Decode(PARAMS, format, CPU)(codes(0, 1, "frame"), codes(1, 1, "context_frame"))
-    assert made["audio"].shape == (1, frames * 1920, 2)
+    rendered_audio = Decode(PARAMS, format, CPU)(codes(0, 1, "frame"), codes(1, 1, "context_frame"))
+    assert rendered_audio["audio"].shape == (1, frames * 1920, 2)
 
 
 def test_rows_do_not_see_each_other(decode, encode):
@@ -108,7 +110,7 @@ def test_rows_do_not_see_each_other(decode, encode):
     np.testing.assert_array_equal(encode(waves)["tokens"][[0, 2]], encoded[[0, 2]])
 
 
-def test_the_same_call_gives_the_same_bytes(decode, encode):
+def test_equal_calls_give_equal_bytes(decode, encode):
     tokens, context = codes(0, 2, "frame"), codes(1, 2, "context_frame")
     again = Decode(PARAMS, FORMAT, CPU)
     first = decode(tokens, context)["audio"].tobytes()
@@ -119,7 +121,7 @@ def test_the_same_call_gives_the_same_bytes(decode, encode):
     assert encode(waves)["tokens"].tobytes() == encode(waves)["tokens"].tobytes()
 
 
-def test_weights_say_where_they_come_from(decode):
+def test_note_and_digest_identify_the_weights(decode):
     other = Decode(CodecParams("random:1", "tiny"), FORMAT, CPU)
     assert decode.weights_note == "random weights, seed 0: for tests"
     assert len(bytes.fromhex(decode.weights_digest)) == 32
@@ -127,10 +129,10 @@ def test_weights_say_where_they_come_from(decode):
 
 
 @pytest.mark.parametrize("bad", [-1, 1024])
-def test_a_token_out_of_range_is_named(decode, bad):
+def test_token_out_of_range_is_named(decode, bad):
     tokens = codes(0, 1, "frame")
     tokens[0, 2, 3] = bad
-    # Frame 2 of the chunk is the fourth that is decoded: the overlap leads.
+    # Frame 2 of the chunk is frame 3 of the decoded frames: the overlap is in front.
     with pytest.raises(ValueError, match=rf"code {bad} at \[0, 3, 3\] is outside \[0, 1024\)"):
         decode(tokens, codes(1, 1, "context_frame"))
 
@@ -146,7 +148,7 @@ def test_a_token_out_of_range_is_named(decode, bad):
     ],
 )
 @pytest.mark.parametrize("stage", [Decode, Encode])
-def test_a_format_that_the_codec_does_not_speak_is_refused(stage, change, message):
+def test_format_that_the_codec_does_not_fit_is_refused(stage, change, message):
     with pytest.raises(ValueError, match=message):
         stage(PARAMS, dataclasses.replace(FORMAT, **change), CPU)
 
@@ -162,7 +164,7 @@ def test_impossible_settings_are_refused(settings):
 def test_impossible_audio_and_codes_are_refused(codec):
     with pytest.raises(ValueError, match="1 or 2 channels"):
         codec.encode(np.zeros((1, 1920, 6), np.float32))
-    with pytest.raises(ValueError, match="no audio"):
+    with pytest.raises(ValueError, match="audio must not be empty"):
         codec.encode(np.zeros((1, 0, 2), np.float32))
     with pytest.raises(ValueError, match="none empty"):
         codec.decode(np.zeros((1, 0, 16), np.int32))

@@ -1,4 +1,4 @@
-"""Laws of the transform at both ends of the codec."""
+"""The transform: reconstruction, padding and layout."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -16,21 +16,23 @@ def noise(seed, *shape):
 
 
 def without_nyquist(waveform):
-    """What the codec's spectrum can hold: frame by frame, the alternating part is lost."""
+    """The waveform after transform and inverse: every frame loses its alternating part."""
     back = CODEC.inverse(CODEC.forward(waveform))
     return np.asarray(back)[:, : waveform.shape[1]]
 
 
 @given(st.integers(0, 99), st.sampled_from([1921, 2880, 4000]))
 @settings(max_examples=15, deadline=None)
-def test_smooth_audio_comes_back_from_the_second_hop_on(seed, samples):
+def test_smooth_audio_is_reconstructed_from_the_second_hop_on(seed, samples):
     draw = np.random.default_rng(seed)
     time = np.arange(samples)[:, None] / 48000
     tones = [np.sin(2 * np.pi * f * time + p) for f, p in draw.uniform((50, 0), (18000, 6), (5, 2))]
     waveform = np.sum(tones, axis=0).astype(np.float32)[None] * np.float32([0.2, -0.1])
     # The audio's abrupt end reaches up to the Nyquist bin, which is lost.
-    heard = slice(480, samples - 960)
-    np.testing.assert_allclose(without_nyquist(waveform)[:, heard], waveform[:, heard], atol=1e-4)
+    covered = slice(480, samples - 960)
+    np.testing.assert_allclose(
+        without_nyquist(waveform)[:, covered], waveform[:, covered], atol=1e-4
+    )
 
 
 def test_only_the_nyquist_bin_is_lost():
@@ -44,11 +46,11 @@ def test_only_the_nyquist_bin_is_lost():
     missing = np.zeros(2880)
     for t in range(5):
         missing[t * 480 : t * 480 + 960] += lost[t] * synthesis
-    got = without_nyquist(waveform)[0, 480:, 0]
-    np.testing.assert_allclose(got, (waveform[0, :, 0] - missing[:2400])[480:], atol=1e-4)
+    result = without_nyquist(waveform)[0, 480:, 0]
+    np.testing.assert_allclose(result, (waveform[0, :, 0] - missing[:2400])[480:], atol=1e-4)
 
 
-def test_the_first_hop_is_faded_in():
+def test_first_hop_is_faded_in():
     back = np.asarray(CODEC.inverse(CODEC.forward(np.ones((1, 4800, 1), np.float32))))
     assert back[0, 0, 0] == 0
     assert np.all(np.diff(back[0, :480, 0]) >= -1e-4)
@@ -56,7 +58,7 @@ def test_the_first_hop_is_faded_in():
 
 
 @pytest.mark.parametrize("samples", [1, 479, 480, 481, 960, 2999])
-def test_a_last_partial_step_counts_and_sees_zeros(samples):
+def test_last_partial_hop_is_padded_with_zeros(samples):
     waveform = noise(samples, 1, samples, 2)
     features = np.asarray(CODEC.forward(waveform))
     assert features.shape == (1, -(-samples // 480), 480, 4)
@@ -64,7 +66,7 @@ def test_a_last_partial_step_counts_and_sees_zeros(samples):
     np.testing.assert_array_equal(CODEC.forward(longer)[:, : features.shape[1]], features)
 
 
-def test_features_are_real_and_imaginary_parts_channel_by_channel():
+def test_features_are_real_and_imaginary_parts_by_channel():
     waveform = noise(1, 2, 1920, 2)
     features = np.asarray(CODEC.forward(waveform))
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(960) / 960)
@@ -75,23 +77,23 @@ def test_features_are_real_and_imaginary_parts_channel_by_channel():
 
 
 @pytest.mark.parametrize(("window", "hop", "fft"), [(12, 4, 16), (10, 4, 10), (8, 4, 8)])
-def test_other_measures_rebuild_what_lies_under_whole_windows(window, hop, fft):
+def test_other_windows_reconstruct_what_they_cover_fully(window, hop, fft):
     transform = Stft(window, hop, fft)
     waveform = np.cos(2 * np.pi * np.arange(60) / 11).astype(np.float32)[None, :, None]
     back = np.asarray(transform.inverse(transform.forward(waveform)))
     assert back.shape == (1, 60, 1)
     # The lost Nyquist bin of so short a window takes a little of any tone away.
-    heard = slice(window, 60 - window)
-    np.testing.assert_allclose(back[:, heard], waveform[:, heard], atol=0.02)
+    covered = slice(window, 60 - window)
+    np.testing.assert_allclose(back[:, covered], waveform[:, covered], atol=0.02)
 
 
-def test_without_overlap_what_the_window_hides_stays_zero():
+def test_samples_where_the_window_is_zero_stay_zero():
     transform = Stft(8, 8, 8)
     back = np.asarray(transform.inverse(transform.forward(np.ones((1, 24, 1), np.float32))))
     np.testing.assert_array_equal(back[0, ::8, 0], 0)
     assert np.all(np.isfinite(back))
 
 
-def test_no_frames_are_no_samples():
+def test_no_frames_give_no_samples():
     assert CODEC.inverse(jnp.zeros((2, 0, 480, 4))).shape == (2, 0, 2)
     assert CODEC.inverse(jnp.zeros((2, 1, 480, 4))).shape == (2, 480, 2)

@@ -1,4 +1,4 @@
-"""Embeddings become tokens: level by level, the nearest code."""
+"""The style quantizer: nearest codes level by level, and unusable codebooks refused."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 
 from soundstage.graph.format import Format
 from soundstage.stages.style.stage import Embed, Quantize
-from soundstage.stages.weights.sources import WeightsError
+from soundstage.stages.weights.array_source import WeightsError
 
 FORMAT = Format(style_dim=64, codebook_size=32, style_levels=4, prompt_style_levels=3)
 
@@ -28,7 +28,7 @@ def write_codebooks(path: Path, name: str = "codebooks", seed: int = 0, **arrays
 
 
 def nearest_codes(embeddings: np.ndarray, codebooks: np.ndarray) -> np.ndarray:
-    """The reference's rule: nearest code to the residual, first on ties, subtract, go on."""
+    """The rule of the reference: the nearest code to the residual, the first on ties."""
     residual, tokens = embeddings.astype(np.float64), []
     for codes in codebooks.astype(np.float64):
         distance = np.linalg.norm(residual[:, None] - codes, axis=-1)  # [row, code]
@@ -50,7 +50,7 @@ def test_tokens_are_the_nearest_codes_of_the_residual(tmp_path_factory, seed):
     np.testing.assert_array_equal(tokens, nearest_codes(embeddings, codebooks))
 
 
-def test_the_first_of_two_equal_codes_is_taken(tmp_path):
+def test_first_of_two_equal_codes_is_picked(tmp_path):
     codebooks = write_codebooks(tmp_path / "style.safetensors")
     codebooks[:, 20] = codebooks[:, 4]
     save_file({"embedding": codebooks}, tmp_path / "style.safetensors")
@@ -58,7 +58,7 @@ def test_the_first_of_two_equal_codes_is_taken(tmp_path):
     assert tokens["tokens"][0, 0] == 4
 
 
-def test_random_codebooks_use_every_level_and_tell_prompts_apart():
+def test_random_codebooks_use_every_level_and_shorten_residuals():
     format = Format()
     quantize, embed = build(Quantize, format), build(Embed, format)
     texts = [f"prompt number {n}, {word}" for n, word in enumerate(["jazz", "techno", "pads"] * 8)]
@@ -70,8 +70,8 @@ def test_random_codebooks_use_every_level_and_tell_prompts_apart():
     assert tokens.shape == (24, 12)
     assert all(len(np.unique(tokens[:, level])) > 6 for level in range(12))
     codebooks = np.asarray(quantize.codebooks)
-    left = np.linalg.norm(embeddings - codebooks[np.arange(12), tokens].sum(axis=1), axis=1)
-    assert np.all(left < 0.97)
+    norms = np.linalg.norm(embeddings - codebooks[np.arange(12), tokens].sum(axis=1), axis=1)
+    assert np.all(norms < 0.97)
 
 
 def write_factored(path: Path, rank: int = 5, dtype=np.float32, **changed) -> np.ndarray:
@@ -132,7 +132,7 @@ def test_unfit_codebooks_are_refused(tmp_path, arrays, reason):
         build(Quantize, weights=str(path))
 
 
-def test_a_missing_or_broken_file_is_refused(tmp_path):
+def test_missing_or_broken_file_is_refused(tmp_path):
     with pytest.raises(WeightsError, match="no such file"):
         build(Quantize, weights=str(tmp_path / "none.safetensors"))
     (tmp_path / "broken.safetensors").write_bytes(b"{")

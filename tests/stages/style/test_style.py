@@ -1,4 +1,4 @@
-"""Prompts become embeddings by fixed rules."""
+"""The random embedder, and the rules of blending and refusing that all embedders share."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from soundstage.graph.format import Format
 from soundstage.stages.style.prompts import LONGEST_TEXT_CHARACTERS, blend
 from soundstage.stages.style.stage import Embed
-from soundstage.stages.weights.sources import WeightsError
+from soundstage.stages.weights.array_source import WeightsError
 
 FORMAT = Format(style_dim=64, clip_s=1.0)
 CLIP_SAMPLES = FORMAT.dims["clip_sample"]
@@ -60,33 +60,33 @@ def values(texts=(), text_weights=(), clips=NO_CLIPS, clip_weights=()) -> dict:
 # ---- single prompts
 
 
-def test_a_prompt_is_a_unit_vector_whatever_its_weight(embed):
-    for one in (embedding(embed, ["warm pads"], [0.25]), embedding(embed, clips=noise(1))):
-        assert one.dtype == np.float32
-        assert np.linalg.norm(one) == pytest.approx(1, abs=1e-6)
+def test_single_prompt_is_a_unit_vector_whatever_its_weight(embed):
+    for vector in (embedding(embed, ["warm pads"], [0.25]), embedding(embed, clips=noise(1))):
+        assert vector.dtype == np.float32
+        assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-6)
     np.testing.assert_array_equal(
         embedding(embed, ["warm pads"], [0.3]), embedding(embed, ["warm pads"], [7])
     )
 
 
-def test_letter_case_and_blanks_around_make_no_difference(embed):
+def test_letter_case_and_blanks_make_no_difference(embed):
     np.testing.assert_array_equal(
         embedding(embed, ["  Warm  PADS\n"]), embedding(embed, ["warm pads"])
     )
 
 
-def test_texts_with_words_in_common_lie_nearer_than_texts_without(embed):
+def test_texts_with_common_words_lie_nearer_than_others(embed):
     pads, darker, other = (embedding(embed, [t]) for t in ("warm pads", "dark pads", "jazz trio"))
     assert pads @ darker > pads @ other + 0.2
 
 
-def test_the_empty_text_and_the_silent_clip_have_an_embedding(embed):
-    for one in (
+def test_empty_text_and_silent_clip_have_an_embedding(embed):
+    for vector in (
         embedding(embed, [""]),
         embedding(embed, clips=np.zeros_like(NO_CLIPS, shape=(1, CLIP_SAMPLES))),
     ):
-        assert np.all(np.isfinite(one))
-        assert np.linalg.norm(one) == pytest.approx(1, abs=1e-6)
+        assert np.all(np.isfinite(vector))
+        assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-6)
 
 
 @settings(max_examples=30, deadline=None)
@@ -95,7 +95,7 @@ def test_any_text_has_a_finite_embedding(embed, text):
     assert np.linalg.norm(embedding(embed, [text])) == pytest.approx(1, abs=1e-5)
 
 
-def test_clips_that_sound_alike_lie_nearer_than_clips_that_do_not(embed):
+def test_similar_clips_lie_nearer_than_different_clips(embed):
     hiss, hiss_again = (embedding(embed, clips=noise(seed)) for seed in (1, 2))
     low = embedding(embed, clips=tone(200))
     high = embedding(embed, clips=tone(3000))
@@ -104,14 +104,14 @@ def test_clips_that_sound_alike_lie_nearer_than_clips_that_do_not(embed):
     assert low @ high < 0.97
 
 
-def test_a_clip_shorter_than_a_window_is_measured_too():
+def test_clip_shorter_than_a_window_has_an_embedding():
     short = build(Format(clip_s=0.01))
     clip = np.ones((1, 160), np.float32)
-    one = short([[]], [np.zeros(0, np.float32)], [clip], [np.ones(1, np.float32)])["embedding"]
-    assert np.all(np.isfinite(one))
+    vector = short([[]], [np.zeros(0, np.float32)], [clip], [np.ones(1, np.float32)])["embedding"]
+    assert np.all(np.isfinite(vector))
 
 
-def test_other_seeds_are_other_embedders():
+def test_other_seed_gives_other_weights_and_embeddings():
     first, second = build(), build(weights="random:1")
     assert first.weights_digest != second.weights_digest
     assert "random" in first.weights_note
@@ -126,7 +126,7 @@ def test_weights_other_than_random_are_refused(weights):
 
 
 @pytest.mark.parametrize("weights", ["random:", "random:-1", "random:x", "random:1.5"])
-def test_a_seed_is_a_whole_number(weights):
+def test_seed_that_is_no_whole_number_is_refused(weights):
     with pytest.raises(WeightsError, match="whole number"):
         build(weights=weights)
 
@@ -138,7 +138,7 @@ WEIGHTS = st.floats(0.0009765625, 1024, width=32)
 
 @settings(max_examples=40, deadline=None)
 @given(weights=st.lists(WEIGHTS, min_size=1, max_size=5), scale=WEIGHTS, seed=st.integers(0, 2**32))
-def test_a_blend_is_the_weighted_mean_and_only_ratios_of_weights_matter(weights, scale, seed):
+def test_blend_is_the_weighted_mean_whatever_the_scale_of_weights(weights, scale, seed):
     prompts = np.random.default_rng(seed).standard_normal((len(weights), 9)).astype(np.float32)
     weights = np.array(weights, np.float32)
     blended = blend(prompts, weights)
@@ -149,7 +149,7 @@ def test_a_blend_is_the_weighted_mean_and_only_ratios_of_weights_matter(weights,
     np.testing.assert_array_equal(blend(prompts, weights * np.float32(0.25)), blended)
 
 
-def test_a_prompt_without_weight_has_no_effect(embed):
+def test_prompt_with_weight_0_has_no_effect(embed):
     np.testing.assert_array_equal(
         embedding(embed, ["pads", "noise"], [0.5, 0], noise(4, 2), [0, 0.5]),
         embedding(embed, ["pads"], [0.5], noise(4, 2)[1:], [0.5]),
@@ -158,15 +158,15 @@ def test_a_prompt_without_weight_has_no_effect(embed):
 
 def test_texts_and_clips_share_one_mean(embed):
     text, clip = embedding(embed, ["pads"]), embedding(embed, clips=noise(1))
-    both = embedding(embed, ["pads"], [3.0], noise(1), [1.0])
-    np.testing.assert_allclose(both, 0.75 * text + 0.25 * clip, atol=1e-6)
-    assert np.linalg.norm(both) < 0.95
+    blended_pair = embedding(embed, ["pads"], [3.0], noise(1), [1.0])
+    np.testing.assert_allclose(blended_pair, 0.75 * text + 0.25 * clip, atol=1e-6)
+    assert np.linalg.norm(blended_pair) < 0.95
 
 
 def test_weights_at_the_edges_of_float32_blend(embed):
     for extreme in (1e-45, 3e38):
-        both = embedding(embed, ["a", "b"], [extreme, extreme])
-        np.testing.assert_allclose(both, embedding(embed, ["a", "b"]), atol=1e-6)
+        blended_pair = embedding(embed, ["a", "b"], [extreme, extreme])
+        np.testing.assert_allclose(blended_pair, embedding(embed, ["a", "b"]), atol=1e-6)
 
 
 # ---- refusals
@@ -189,7 +189,7 @@ def test_weights_at_the_edges_of_float32_blend(embed):
         (values(["a" * (LONGEST_TEXT_CHARACTERS + 1)], [1.0]), "shorten it"),
     ],
 )
-def test_prompts_that_cannot_be_blended_are_refused_with_a_reason(embed, bad, reason):
+def test_unusable_prompts_are_refused_with_a_reason(embed, bad, reason):
     assert reason in Embed.refusal(bad)
     with pytest.raises(ValueError, match=reason):
         embed(*([value] for value in bad.values()))
@@ -204,11 +204,11 @@ def test_prompts_that_cannot_be_blended_are_refused_with_a_reason(embed, bad, re
         values(["a" * LONGEST_TEXT_CHARACTERS], [1.0]),
     ],
 )
-def test_prompts_that_can_be_blended_are_not_refused(good):
+def test_usable_prompts_are_not_refused(good):
     assert Embed.refusal(good) is None
 
 
-def test_what_another_stage_feeds_is_judged_when_called(embed):
+def test_prompts_fed_by_another_stage_are_checked_when_called(embed):
     assert Embed.refusal({"text_weights": [0.0], "clips": NO_CLIPS, "clip_weights": []}) is None
     with pytest.raises(ValueError, match="all prompt weights are zero"):
         embedding(embed, ["a"], [0.0])

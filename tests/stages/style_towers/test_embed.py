@@ -1,4 +1,4 @@
-"""Prompts become embeddings by two trained towers, whatever is typed."""
+"""The embedder with two towers: unit vectors, blends, refusals and independent rows."""
 
 from pathlib import Path
 
@@ -58,10 +58,10 @@ def embedding(embed, texts=(), clips=NO_CLIPS, text_weights=None, clip_weights=N
     ],
 )
 def test_every_text_is_a_unit_vector(embed, text):
-    one = embedding(embed, [text])
-    assert one.shape == (FORMAT.style_dim,)
-    assert one.dtype == np.float32
-    assert np.linalg.norm(one) == pytest.approx(1, abs=1e-6)
+    vector = embedding(embed, [text])
+    assert vector.shape == (FORMAT.style_dim,)
+    assert vector.dtype == np.float32
+    assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-6)
 
 
 @settings(max_examples=30, deadline=None)
@@ -75,23 +75,23 @@ def test_every_clip_is_a_unit_vector(embed, clip):
     assert np.linalg.norm(embedding(embed, clips=clip)) == pytest.approx(1, abs=1e-6)
 
 
-def test_a_clip_of_one_window_has_an_embedding():
+def test_clip_of_one_window_is_a_unit_vector():
     short = build(format=Format(style_dim=48, clip_s=0.01))
-    one = embedding(short, clips=np.ones((1, 160), np.float32))
-    assert np.linalg.norm(one) == pytest.approx(1, abs=1e-6)
+    vector = embedding(short, clips=np.vectors((1, 160), np.float32))
+    assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-6)
 
 
-def test_letter_case_blanks_and_forms_of_a_character_make_no_difference(embed):
+def test_letter_case_blanks_and_character_forms_make_no_difference(embed):
     expected = embedding(embed, ["été 5 pads"])
     for text in ("ÉTÉ 5 Pads", "  été\n 5\tpads ", "e\u0301te\u0301 5 pads", "été \uff15 pads"):
         np.testing.assert_array_equal(embedding(embed, [text]), expected)
 
 
 def test_different_prompts_have_different_embeddings(embed):
-    ones = [embedding(embed, [text]) for text in ("warm pads", "jazz trio", "pads warmly")]
-    ones += [embedding(embed, clips=noise(seed)) for seed in (0, 1)]
-    for first in range(len(ones)):
-        assert all(not np.array_equal(ones[first], other) for other in ones[:first])
+    vectors = [embedding(embed, [text]) for text in ("warm pads", "jazz trio", "pads warmly")]
+    vectors += [embedding(embed, clips=noise(seed)) for seed in (0, 1)]
+    for first in range(len(vectors)):
+        assert all(not np.array_equal(vectors[first], other) for other in vectors[:first])
 
 
 # ---- blends, refusals and rows
@@ -103,7 +103,7 @@ def test_texts_and_clips_share_one_weighted_mean(embed):
     np.testing.assert_allclose(both, 0.75 * text + 0.25 * clip, atol=1e-6)
 
 
-def test_refusals_are_those_of_every_embedder(embed):
+def test_refusals_are_those_of_the_random_embedder(embed):
     assert Embed.refusal is RandomEmbed.refusal
     with pytest.raises(ValueError, match="row 0: there is no prompt"):
         embedding(embed)
@@ -111,7 +111,7 @@ def test_refusals_are_those_of_every_embedder(embed):
         embedding(embed, clips=noise(1) * np.float32("nan"))
 
 
-def test_rows_do_not_see_each_other_and_calls_repeat_to_the_byte(embed):
+def test_rows_are_independent_and_calls_repeat_to_the_byte(embed):
     ones = np.ones(1, np.float32)
     rows = [(["a"], ones, noise(0), ones), (["b"], ones, noise(1), ones)]
     together = embed(*map(list, zip(*rows, strict=True)))["embedding"]
@@ -122,13 +122,13 @@ def test_rows_do_not_see_each_other_and_calls_repeat_to_the_byte(embed):
     assert build("random:1").weights_digest != embed.weights_digest
 
 
-def test_a_text_tower_reads_only_so_much_of_a_text(embed):
+def test_end_of_a_long_text_is_ignored(embed):
     start = "warm pads " * 200
     np.testing.assert_array_equal(
         embedding(embed, [start + "jazz"]), embedding(embed, [start + "techno"])
     )
 
 
-def test_weights_that_are_not_there_are_refused(tmp_path: Path):
+def test_missing_weights_are_refused(tmp_path: Path):
     with pytest.raises(ValueError, match="no such file"):
         build(str(tmp_path / "none.safetensors"))

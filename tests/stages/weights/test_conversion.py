@@ -1,4 +1,4 @@
-"""Laws of converted weights: the same numbers, rounded only where asked, array by array."""
+"""Converted weights hold the same numbers, rounded only on request, and are written by array."""
 
 import io
 import math
@@ -10,8 +10,9 @@ import safetensors
 from safetensors.numpy import load_file, save_file
 
 from soundstage.stages.depthformer.compact import EMBEDDING, HEAD
+from soundstage.stages.weights.array_source import WeightsError
 from soundstage.stages.weights.conversion import plan_conversion
-from soundstage.stages.weights.sources import WeightsError, open_source
+from soundstage.stages.weights.sources import open_source
 
 DEPTHFORMER = {EMBEDDING: (12, 4), HEAD: (4, 12), "encoder/layers_0/mlp/wi_0/kernel": (4, 6)}
 CODEC = {"quantizer/embedding": (2, 8, 4), "decoder/base_conv_first/conv/kernel": (3, 3, 4, 4)}
@@ -36,16 +37,16 @@ def converted(source, path, dtype="float32"):
 
 
 @pytest.mark.parametrize("shapes", [DEPTHFORMER, CODEC], ids=["depthformer", "codec"])
-def test_a_converted_file_holds_the_same_numbers(tmp_path, shapes):
+def test_converted_file_holds_the_same_numbers(tmp_path, shapes):
     arrays = saved(tmp_path / "a.safetensors", shapes)
     converted(open_source(str(tmp_path / "a.safetensors")), tmp_path / "b.safetensors")
-    found = load_file(tmp_path / "b.safetensors")
-    assert found.keys() == arrays.keys()
+    loaded = load_file(tmp_path / "b.safetensors")
+    assert loaded.keys() == arrays.keys()
     for name, array in arrays.items():
-        np.testing.assert_array_equal(found[name], array, strict=True)
+        np.testing.assert_array_equal(loaded[name], array, strict=True)
 
 
-def test_bfloat16_halves_everything_but_the_head_and_rounds_to_nearest(tmp_path):
+def test_conversion_to_bfloat16_rounds_all_arrays_but_the_head(tmp_path):
     arrays = saved(tmp_path / "a.safetensors", DEPTHFORMER)
     plan = converted(
         open_source(str(tmp_path / "a.safetensors")), tmp_path / "b.safetensors", "bfloat16"
@@ -59,36 +60,36 @@ def test_bfloat16_halves_everything_but_the_head_and_rounds_to_nearest(tmp_path)
         assert name == HEAD or error.max() > 0
 
 
-def test_other_networks_of_a_file_stay_out(tmp_path):
+def test_conversion_leaves_out_arrays_of_other_networks(tmp_path):
     saved(tmp_path / "a.safetensors", CODEC | {"depthformer/x/kernel": (2, 2)})
     plan = plan_conversion(open_source(str(tmp_path / "a.safetensors")), "float32")
     assert (plan.network, plan.shapes) == ("spectrostream", dict(sorted(CODEC.items())))
 
 
 @pytest.mark.parametrize(
-    ("text", "shapes", "dtype", "why"),
+    ("text", "shapes", "dtype", "reason"),
     [
-        ("random:0", None, "float32", "no file of them"),
+        ("random:0", None, "float32", "random weights have no file to convert"),
         (None, {"other/kernel": (2, 2)}, "float32", "neither a Depthformer nor a SpectroStream"),
         (None, CODEC, "bfloat16", "computes in float32"),
     ],
     ids=["random", "stranger", "codec-in-bfloat16"],
 )
-def test_what_cannot_be_converted_is_refused(tmp_path, text, shapes, dtype, why):
+def test_unknown_networks_and_types_are_not_converted(tmp_path, text, shapes, dtype, reason):
     if shapes:
         saved(tmp_path / "a.safetensors", shapes)
-    with pytest.raises(WeightsError, match=why):
+    with pytest.raises(WeightsError, match=reason):
         plan_conversion(open_source(text or str(tmp_path / "a.safetensors")), dtype)
 
 
-def test_what_is_not_a_number_is_not_written(tmp_path):
+def test_conversion_refuses_infinite_numbers(tmp_path):
     saved(tmp_path / "a.safetensors", CODEC, scale=np.inf)
     source = open_source(str(tmp_path / "a.safetensors"))
     with pytest.raises(WeightsError, match="NaN or infinity"):
         plan_conversion(source, "float32").write(source, io.BytesIO(), lambda done: None)
 
 
-def test_a_damaged_file_is_no_source(tmp_path):
+def test_truncated_converted_file_cannot_be_loaded(tmp_path):
     saved(tmp_path / "a.safetensors", CODEC)
     converted(open_source(str(tmp_path / "a.safetensors")), tmp_path / "b.safetensors")
     whole = (tmp_path / "b.safetensors").read_bytes()
@@ -97,7 +98,7 @@ def test_a_damaged_file_is_no_source(tmp_path):
         load_file(tmp_path / "b.safetensors")
 
 
-def test_converting_holds_a_few_arrays_and_no_copy_of_the_weights(tmp_path):
+def test_conversion_holds_no_copy_of_the_weights_in_memory(tmp_path):
     layers = {f"encoder/layers_{i}/mlp/wi_0/kernel": (256, 1024) for i in range(24)}
     saved(tmp_path / "a.safetensors", layers | {EMBEDDING: (512, 256), HEAD: (256, 512)})
     source = open_source(str(tmp_path / "a.safetensors"))

@@ -1,4 +1,4 @@
-"""Laws of models: from a hub to music, and what a pipeline without its weights says."""
+"""Published models: fetched, checked, converted and played; errors of pipelines without them."""
 
 import json
 import subprocess
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 from command_line import run, told
-from hub_server import Shelf, serving
+from hub_server import LocalHub, serving
 from model_files import BASE_TAR, ROOT, archive, published, scraps, small, transformer
 from musiccoca_models import REFERENCE
 from safetensors.numpy import load_file
@@ -24,30 +24,31 @@ from soundstage.stages.depthformer.config import TINY
 from soundstage.stages.depthformer.loading import load_depthformer
 from soundstage.stages.depthformer.model import published_name
 from soundstage.stages.weights.models_folder import models_folder
+from soundstage.stages.weights.modules import parameter_arrays
 from soundstage.stages.weights.published.catalogue import read_catalogue
-from soundstage.stages.weights.sources import closing_source, parameter_arrays
+from soundstage.stages.weights.sources import closing_source
 
 MODELS = ("depthformer-base", "depthformer-large", "spectrostream", "musiccoca")
-# What the headers of the presets say of their difference from the default pipeline.
+# The stages in which, by their headers, the presets differ from `tiny`.
 OWN = ("embed", "quantize", "sample", "decode")
 
 
 @pytest.fixture
 def models(home):
-    """Networks that play, fetched from a hub that is gone by now."""
-    with serving(Shelf(dict(published()))) as shelf:
+    """Models of small playable networks, fetched from a hub that has been closed."""
+    with serving(LocalHub(dict(published()))) as hub:
         for name in ("base", "large"):
-            done = run("models", "download", name, "--source", shelf.url)
+            done = run("models", "download", name, "--source", hub.url)
             assert done.code == 0, done.stderr
     return home
 
 
 def generate(pipeline, output, *options):
-    asked = ("--pipeline", pipeline, "--prompt", "warm pads", "--duration", 2, "--seed", 3)
-    return run("generate", *asked, "--output", output, "--place", "default=cpu", *options)
+    arguments = ("--pipeline", pipeline, "--prompt", "warm pads", "--duration", 2, "--seed", 3)
+    return run("generate", *arguments, "--output", output, "--place", "default=cpu", *options)
 
 
-def test_from_a_hub_to_music_and_the_same_music_from_converted_weights(models, tmp_path):
+def test_fetched_and_converted_weights_make_the_same_music(models, tmp_path):
     pipeline = small("large", tmp_path)
     verified = run("models", "verify", "large")
     assert verified.code == 0, verified.stdout
@@ -65,34 +66,35 @@ def test_from_a_hub_to_music_and_the_same_music_from_converted_weights(models, t
     assert first.provenance.weights["sample"].note == "depthformer-large.tar"
     assert second.provenance.weights["sample"].note == "depthformer-large.safetensors"
     digests = [
-        {stage: weights.digest for stage, weights in found.provenance.weights.items()}
-        for found in (first, second)
+        {stage: weights.digest for stage, weights in report.provenance.weights.items()}
+        for report in (first, second)
     ]
     assert digests[0] == digests[1]
-    read = [soundfile.read(tmp_path / f"{name}.wav")[0] for name in ("one", "two")]
-    np.testing.assert_array_equal(*read)
+    audio = [soundfile.read(tmp_path / f"{name}.wav")[0] for name in ("one", "two")]
+    np.testing.assert_array_equal(*audio)
 
 
-def test_weights_in_bfloat16_are_those_that_a_network_in_bfloat16_keeps(models):
+def test_weights_converted_to_bfloat16_load_the_same_network(models):
     config = replace(TINY.fitted(Format()), activation_dtype="bfloat16")
     convert = ("models", "convert", "depthformer-base", "depthformer-base")
-    kept = []
+    loaded = []
     for _ in range(2):
         with closing_source("depthformer-base") as source:
-            kept.append(parameter_arrays(load_depthformer(config, source, None)[0], published_name))
+            network, *_ = load_depthformer(config, source, None)
+            loaded.append(parameter_arrays(network, published_name))
         assert run(*convert, "--dtype", "bfloat16").code == 0
     archive_bytes = (models_folder() / "depthformer-base.tar").stat().st_size
     assert (models_folder() / "depthformer-base.safetensors").stat().st_size < archive_bytes
-    assert kept[0].keys() == kept[1].keys()
-    for name, array in kept[0].items():
-        np.testing.assert_array_equal(array, kept[1][name])
+    assert loaded[0].keys() == loaded[1].keys()
+    for name, array in loaded[0].items():
+        np.testing.assert_array_equal(array, loaded[1][name])
 
 
-def test_two_presets_play_side_by_side_as_they_do_alone(models, tmp_path):
+def test_two_presets_together_make_the_audio_that_each_makes_alone(models, tmp_path):
     pipelines = [small(name, tmp_path) for name in ("base", "large")]
 
     def opened(path):
-        setting = "decode.use=stages.toy:SineDecode"  # the other stages are told apart by it too
+        setting = "decode.use=stages.toy:SineDecode"  # faster, and the pipelines still differ
         return soundstage.open(
             pipeline=path, settings=[setting], placements=["default=cpu"], prompts=["warm pads"]
         )
@@ -109,7 +111,7 @@ def test_two_presets_play_side_by_side_as_they_do_alone(models, tmp_path):
     assert not np.array_equal(alone[0][0], alone[1][0])
 
 
-def test_weights_of_another_size_are_refused_by_name(models, tmp_path):
+def test_weights_of_another_size_are_refused_with_their_name(models, tmp_path):
     narrow = {name: array[..., : array.shape[-1] // 2] for name, array in transformer(2).items()}
     (models_folder() / "depthformer-base.tar").unlink()
     (models_folder() / "depthformer-base.tar").write_bytes(archive(narrow))
@@ -121,15 +123,15 @@ def test_weights_of_another_size_are_refused_by_name(models, tmp_path):
 
 
 @pytest.mark.parametrize("preset", ["base", "large"])
-def test_a_preset_without_its_models_names_them_all_and_the_command(home, preset):
+def test_preset_without_its_models_names_them_and_the_command(home, preset):
     done = run("generate", "--preset", preset, "x", "--output", home / "never.wav")
     assert done.code == 5
     line = told(done.stderr)
-    assert f"needs depthformer-{preset}, spectrostream, musiccoca" in line
+    assert f"needs musiccoca, depthformer-{preset}, spectrostream" in line
     assert f"`soundstage models download {preset}`" in line
 
 
-def test_a_pipeline_of_ones_own_names_what_it_lacks(home):
+def test_pipeline_without_its_model_names_the_command(home):
     setting = ("--set", "sample.params.weights=depthformer-base")
     done = run("generate", "x", "--preset", "tiny", *setting, "--output", home / "never.wav")
     assert done.code == 5
@@ -137,7 +139,7 @@ def test_a_pipeline_of_ones_own_names_what_it_lacks(home):
 
 
 @pytest.mark.parametrize("name", ["base", "large"])
-def test_a_preset_differs_from_tiny_where_its_header_says(name):
+def test_preset_differs_from_tiny_only_where_its_header_says(name):
     tiny, preset = read_tables(preset_path("tiny")), read_tables(preset_path(name))
     header = preset_path(name).read_text("utf-8").split("\n\n")[0]
     assert "embed, quantize, sample and decode" in " ".join(header.split("\n# "))
@@ -148,17 +150,17 @@ def test_a_preset_differs_from_tiny_where_its_header_says(name):
     assert preset == tiny
 
 
-def test_presets_say_which_command_they_need():
+def test_presets_name_the_command_that_fetches_their_models():
     done = run("presets")
     for name in ("base", "large"):
         assert run("check", name).code == 0
         assert f"needs `soundstage models download {name}`" in done.stdout
 
 
-def test_every_model_and_every_preset_is_listed(home):
-    text, found = run("models", "list").stdout, json.loads(run("models", "list", "--json").stdout)
-    assert [model["name"] for model in found["models"]] == list(MODELS)
-    assert found["presets"] == {
+def test_list_shows_every_model_and_every_preset(home):
+    text, listing = run("models", "list").stdout, json.loads(run("models", "list", "--json").stdout)
+    assert [model["name"] for model in listing["models"]] == list(MODELS)
+    assert listing["presets"] == {
         name: [f"depthformer-{size}", "spectrostream", "musiccoca"]
         for name, size in (
             ("base", "base"),
@@ -167,16 +169,16 @@ def test_every_model_and_every_preset_is_listed(home):
             ("large", "large"),
         )
     }
-    assert found["terms"]["weights"] == "CC-BY 4.0"
-    assert all(model["path"] is None for model in found["models"])
+    assert listing["terms"]["weights"] == "CC-BY 4.0"
+    assert all(model["path"] is None for model in listing["models"])
     assert all(name in text for name in MODELS)
     (models_folder()).mkdir(parents=True)
     (models_folder() / "depthformer-base.tar").write_bytes(scraps()[BASE_TAR])
-    found = json.loads(run("models", "list", "--json").stdout)
-    assert found["models"][0]["path"] == str(models_folder() / "depthformer-base.tar")
+    listing = json.loads(run("models", "list", "--json").stdout)
+    assert listing["models"][0]["path"] == str(models_folder() / "depthformer-base.tar")
 
 
-def test_the_catalogue_claims_no_hash_or_size_that_nobody_has_seen():
+def test_catalogue_has_no_hashes_and_sizes():
     files = [file for model in read_catalogue().models.values() for file in model.files]
     assert len(files) == 11
     assert {(file.sha256, file.bytes) for file in files} == {("", 0)}
@@ -186,32 +188,32 @@ def test_the_catalogue_claims_no_hash_or_size_that_nobody_has_seen():
     "arguments",
     [("download", "lrage"), ("verify", "lrage"), ("path", "lrage"), ("path", "../x")],
 )
-def test_a_name_that_is_none(home, arguments):
+def test_unknown_model_name_is_refused_with_that_name(home, arguments):
     done = run("models", *arguments)
     assert done.code == 3
     assert arguments[1] in told(done.stderr)
 
 
-def test_what_is_not_there_has_no_path_and_cannot_be_verified(home):
+def test_missing_model_has_no_path_and_fails_verification(home):
     assert "fetches it" in told(run("models", "path", "musiccoca").stderr)
     done = run("models", "verify", "musiccoca")
     assert done.code == 5
     assert done.stdout.count("FAIL musiccoca/") == 5
 
 
-def test_files_put_there_by_hand_are_verified_without_a_record(home):
+def test_file_without_a_record_is_verified_by_its_contents(home):
     models_folder().mkdir(parents=True)
     place = models_folder() / "depthformer-base.tar"
     place.write_bytes(scraps()[BASE_TAR])
     done = run("models", "verify", "depthformer-base")
     assert done.code == 0
-    assert "which nobody vouches for; 2 arrays" in done.stdout
+    assert "not recorded and so not checked; 2 arrays" in done.stdout
     place.write_bytes(scraps()[BASE_TAR][:-20_000])
     assert run("models", "verify", "depthformer-base").code == 5
 
 
 @pytest.mark.skipif(not REFERENCE.is_dir(), reason="the reference's stand-ins are not here")
-def test_stand_ins_of_the_published_sizes_are_found_whole(home):
+def test_stand_ins_of_the_published_sizes_pass_verification(home):
     done = run("models", "download", "musiccoca", "--source", REFERENCE)
     assert done.code == 0, done.stderr
     assert run("models", "verify", "musiccoca").code == 0
@@ -222,7 +224,7 @@ def test_stand_ins_of_the_published_sizes_are_found_whole(home):
         np.testing.assert_array_equal(array, flat[f"target/{name}"])
 
 
-def test_a_target_that_is_no_name_and_no_file(home, tmp_path):
+def test_conversion_to_an_impossible_target_is_refused(home, tmp_path):
     (tmp_path / "a.tar").write_bytes(scraps()[BASE_TAR])
     done = run("models", "convert", tmp_path / "a.tar", tmp_path / "b.tar")
     assert done.code == 5
@@ -232,7 +234,7 @@ def test_a_target_that_is_no_name_and_no_file(home, tmp_path):
 
 
 @pytest.mark.parametrize("command", ["list", "download", "verify", "convert", "path"])
-def test_every_command_of_models_has_help_with_an_example(command):
+def test_every_models_command_has_help_with_an_example(command):
     done = run("models", command, "--help")
     assert done.code == 0
     assert f"soundstage models {command}" in done.stdout.replace("Usage: soundstage models", "")
@@ -252,7 +254,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="counts memory as Linux does")
-def test_converting_an_archive_never_holds_two_copies(tmp_path):
+def test_conversion_of_an_archive_never_holds_two_copies(tmp_path):
     shape = {f"encoder/layers_{i}/mlp/wi_0/kernel": (512, 1024) for i in range(20)}
     shape |= {"token_embedder/embedding": (1000, 512), "decoder/logits_dense/kernel": (512, 1000)}
     numbers = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""Laws of damage: what is not what its name says is refused, and the next command works."""
+"""Damaged files and files of another kind are refused, and the next download works."""
 
 import tarfile
 
@@ -11,7 +11,7 @@ from soundstage.stages.weights.models_folder import models_folder
 
 
 def with_member(content: bytes, name: str, size: int = 0, kind: bytes = tarfile.REGTYPE) -> bytes:
-    """An archive with one more member in front, which claims a size."""
+    """Returns an archive with one more member in front, of a kind and a stated size."""
     member = tarfile.TarInfo(name)
     member.size, member.type, member.linkname = size, kind, "/etc/passwd"
     return member.tobuf(tarfile.GNU_FORMAT) + content
@@ -22,24 +22,24 @@ def swapped(content: bytes) -> bytes:
 
 
 BROKEN = {
-    "nothing": (lambda c: b"", "no complete tar archive"),
-    "noise": (lambda c: bytes(range(256)) * 40, "no complete tar archive"),
-    "cut": (lambda c: c[: len(c) // 2], "cut off|no complete tar|incomplete|no folder"),
-    "another-file": (swapped, "no complete tar archive"),
+    "nothing": (lambda c: b"", "not a complete tar archive"),
+    "noise": (lambda c: bytes(range(256)) * 40, "not a complete tar archive"),
+    "cut": (lambda c: c[: len(c) // 2], "cut off|not a complete tar|incomplete|no folder"),
+    "another-file": (swapped, "not a complete tar archive"),
     "climbs-out": (lambda c: with_member(c, "../../escape"), "leaves the archive"),
     "absolute": (lambda c: with_member(c, "/tmp/escape"), "leaves the archive"),
-    "link": (lambda c: with_member(c, "target.a/0", kind=tarfile.SYMTYPE), "no plain file"),
+    "link": (lambda c: with_member(c, "target.a/0", kind=tarfile.SYMTYPE), "not a plain file"),
     "huge": (lambda c: with_member(c, "target.a/0", size=1 << 45), "cut off"),
-    "sparse": (lambda c: with_member(c, "target.a/0", kind=tarfile.GNUTYPE_SPARSE), "no plain"),
+    "sparse": (lambda c: with_member(c, "target.a/0", kind=tarfile.GNUTYPE_SPARSE), "not a plain"),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("how", BROKEN)
-def test_an_archive_that_is_none_is_refused_and_the_cache_stays_usable(hub, tmp_path, how):
-    spoil, why = BROKEN[how]
-    hub.files[BASE_TAR] = spoil(scraps()[BASE_TAR])
+@pytest.mark.parametrize("kind", BROKEN)
+def test_broken_archive_is_refused_and_can_be_fetched_again(hub, tmp_path, kind):
+    damage, reasons = BROKEN[kind]
+    hub.files[BASE_TAR] = damage(scraps()[BASE_TAR])
     line = refused(fetch(hub), 5)
-    assert any(part in line for part in why.split("|")), line
+    assert any(part in line for part in reasons.split("|")), line
     assert "nothing was kept" in line
     assert "incomplete" not in line.replace("is incomplete", "")
     assert not (models_folder() / "depthformer-base.tar").exists()
@@ -51,13 +51,13 @@ def test_an_archive_that_is_none_is_refused_and_the_cache_stays_usable(hub, tmp_
 
 @pytest.mark.parametrize("name", [ENCODER, f"{MRT2}/resources/musiccoca/text_encoder.tflite"])
 @pytest.mark.parametrize("content", [b"", b"<html>504</html>" * 9], ids=["empty", "a-page"])
-def test_other_files_that_are_not_what_their_names_say_are_refused(hub, name, content):
+def test_file_of_another_kind_than_its_name_is_refused(hub, name, content):
     hub.files[name] = content
     line = refused(fetch(hub, name.split("/")[-2]), 5)
     assert name.rpartition("/")[2] in line
 
 
-def test_damaged_records_are_told(hub):
+def test_damaged_records_are_one_line(hub):
     fetch(hub)
     (models_folder() / "records.json").write_text("{")
     for command in ("download", "verify"):

@@ -1,4 +1,4 @@
-"""Laws of the checkpoint reader: every chunk counts, and nothing in an archive is trusted."""
+"""The T5X reader reads every layout whole, and refuses damaged and hostile checkpoints."""
 
 import gzip
 import io
@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import tensorstore
 
-from soundstage.stages.weights.sources import WeightsError, open_source
+from soundstage.stages.weights.array_source import WeightsError
+from soundstage.stages.weights.sources import open_source
 from soundstage.stages.weights.t5x import T5xSource
 
 REFERENCE = Path(__file__).parents[4] / "shared" / "reference" / "depthformer"
@@ -100,7 +101,7 @@ def assert_whole(source):
 
 @pytest.mark.parametrize("chunk", [1, 3, 4, 100])
 @pytest.mark.parametrize("optimizer_state", [False, True])
-def test_arrays_in_any_number_of_chunks_come_back(tmp_path, chunk, optimizer_state):
+def test_arrays_in_any_number_of_chunks_are_read(tmp_path, chunk, optimizer_state):
     folder = write_checkpoint(tmp_path / "c", chunk, optimizer_state)
     assert_whole(open_source(str(folder)))
     assert_whole(open_source(str(pack(folder, tmp_path / "c.tar"))))
@@ -117,19 +118,19 @@ def test_arrays_in_any_number_of_chunks_come_back(tmp_path, chunk, optimizer_sta
     ],
     ids=["raw", "zlib", "blosc", "zstd", "slash"],
 )
-def test_other_layouts_of_zarr_come_back(tmp_path, metadata):
+def test_other_layouts_of_zarr_are_read(tmp_path, metadata):
     folder = write_checkpoint(tmp_path / "c", 4, **metadata)
     assert_whole(open_source(str(folder)))
     assert_whole(open_source(str(pack(folder, tmp_path / "c.tar"))))
 
 
-def test_a_checkpoint_may_lie_in_one_folder_of_the_archive_or_of_a_folder(tmp_path):
+def test_checkpoint_in_the_only_folder_of_its_path_is_found(tmp_path):
     folder = write_checkpoint(tmp_path / "outer" / "checkpoint_1860000")
     assert_whole(open_source(str(pack(folder, tmp_path / "c.tar", top="checkpoint_1860000"))))
     assert_whole(open_source(str(tmp_path / "outer")))
 
 
-def test_a_checkpoint_without_index_still_loads(tmp_path):
+def test_checkpoint_without_an_index_is_read(tmp_path):
     folder = write_checkpoint(tmp_path / "c")
     (folder / "checkpoint").unlink()
     assert_whole(open_source(str(folder)))
@@ -154,7 +155,7 @@ def test_inline_parameters_are_read_from_the_index(tmp_path):
     np.testing.assert_array_equal(source.read("inline/kernel", (2, 3)), extra, strict=True)
 
 
-def test_the_recorded_archive_equals_the_recorded_safetensors():
+def test_recorded_archive_equals_the_recorded_safetensors():
     if not REFERENCE.exists():
         pytest.skip("the reference recordings are not here")
     archive = open_source(str(REFERENCE / "t5x_checkpoint.tar"))
@@ -173,7 +174,7 @@ def damage_chunk(folder):
 
 
 @pytest.mark.parametrize(
-    ("damage", "complaint"),
+    ("damage", "reason"),
     [
         (lambda c: (c / EMBEDDING / "1.0").unlink(), "lacks chunk 1.0"),
         (damage_chunk, "cannot be read"),
@@ -182,19 +183,19 @@ def damage_chunk(folder):
         (lambda c: (c / EMBEDDING / ".zarray").write_text("{"), "damaged"),
         (
             lambda c: (c / EMBEDDING / ".zarray").write_text('{"shape": [13], "chunks": [0]}'),
-            "makes no sense",
+            "is impossible",
         ),
         (
             lambda c: (c / EMBEDDING / ".zarray").write_text(
                 '{"shape": [13, 7], "chunks": [99999999, 99999999]}'
             ),
-            "makes no sense",
+            "is impossible",
         ),
         (
             lambda c: (c / EMBEDDING / ".zarray").write_text(
                 '{"shape": [99999999999, 7], "chunks": [1, 1]}'
             ),
-            "makes no sense",
+            "is impossible",
         ),
         (
             lambda c: (c / EMBEDDING / "1.0").write_bytes(gzip.compress(bytes(10_000))),
@@ -219,15 +220,15 @@ def damage_chunk(folder):
         "array-gone",
     ],
 )
-def test_a_damaged_checkpoint_is_refused(tmp_path, damage, complaint):
+def test_damaged_checkpoint_is_refused_with_the_reason(tmp_path, damage, reason):
     folder = write_checkpoint(tmp_path / "c")
     damage(folder)
     for path in (folder, pack(folder, tmp_path / "c.tar")):
-        with pytest.raises(WeightsError, match=complaint):
+        with pytest.raises(WeightsError, match=reason):
             assert_whole(open_source(str(path)))
 
 
-def test_another_shape_or_name_is_refused(tmp_path):
+def test_array_of_another_shape_or_name_is_refused(tmp_path):
     source = open_source(str(write_checkpoint(tmp_path / "c")))
     with pytest.raises(WeightsError, match=r"has shape \(13, 7\), .* needs \(13, 8\)"):
         source.read("token_embedder/embedding", (13, 8))
@@ -247,25 +248,25 @@ def member(name, kind=tarfile.REGTYPE, link=""):
 
 
 @pytest.mark.parametrize(
-    ("evil", "complaint"),
+    ("hostile", "reason"),
     [
         (member("../escape"), "leaves the archive"),
         (member("/etc/escape"), "leaves the archive"),
-        (member("target.a/0", tarfile.SYMTYPE, "/etc/passwd"), "no plain file"),
-        (member("target.a/0", tarfile.LNKTYPE, "checkpoint"), "no plain file"),
-        (member("device", tarfile.CHRTYPE), "no plain file"),
-        (member("pipe", tarfile.FIFOTYPE), "no plain file"),
+        (member("target.a/0", tarfile.SYMTYPE, "/etc/passwd"), "not a plain file"),
+        (member("target.a/0", tarfile.LNKTYPE, "checkpoint"), "not a plain file"),
+        (member("device", tarfile.CHRTYPE), "not a plain file"),
+        (member("pipe", tarfile.FIFOTYPE), "not a plain file"),
     ],
     ids=["dots", "absolute", "symlink", "hardlink", "device", "fifo"],
 )
-def test_archives_with_anything_but_plain_files_inside_are_refused(tmp_path, evil, complaint):
+def test_archive_with_anything_but_plain_files_is_refused(tmp_path, hostile, reason):
     path = pack(write_checkpoint(tmp_path / "c"), tmp_path / "c.tar")
-    with_member(path, evil)
-    with pytest.raises(WeightsError, match=complaint):
+    with_member(path, hostile)
+    with pytest.raises(WeightsError, match=reason):
         open_source(str(path))
 
 
-def test_a_member_that_claims_more_than_the_archive_is_refused(tmp_path):
+def test_archive_member_larger_than_the_archive_is_refused(tmp_path):
     path = pack(write_checkpoint(tmp_path / "c"), tmp_path / "c.tar")
     huge = member("target.a/0")
     huge.size = 1 << 40
@@ -280,7 +281,7 @@ def test_a_member_that_claims_more_than_the_archive_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("part", [0.0, 0.3, 0.5, 0.9])
-def test_a_truncated_archive_is_refused(tmp_path, part):
+def test_truncated_archive_is_refused(tmp_path, part):
     path = pack(write_checkpoint(tmp_path / "c"), tmp_path / "c.tar")
     with tarfile.open(path) as archive:
         end = max(info.offset_data + info.size for info in archive)

@@ -1,4 +1,4 @@
-"""Laws of weights: what is saved is what is loaded, and anything else is refused."""
+"""Weights load with the bytes that were saved, and any others are refused."""
 
 import tracemalloc
 from pathlib import Path
@@ -13,12 +13,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 from soundstage.stages.weights import sources
-from soundstage.stages.weights.sources import (
-    WeightsError,
-    load_module,
-    open_source,
-    parameter_arrays,
-)
+from soundstage.stages.weights.array_source import WeightsError
+from soundstage.stages.weights.modules import load_module, parameter_arrays, save_safetensors
+from soundstage.stages.weights.sources import open_source
 
 WIDTH, LAYERS = 8, 3
 
@@ -45,10 +42,10 @@ def load_file(path, **options):
     return load_module(Net, open_source(str(path)), published, None, **options)
 
 
-def test_save_then_load_gives_the_same_bytes_and_digest(tmp_path):
+def test_saved_network_loads_with_the_same_bytes_and_digest(tmp_path):
     first = random_net()
     path = tmp_path / "net.safetensors"
-    sources.save_safetensors(parameter_arrays(first.module, published), path, {"made by": "a test"})
+    save_safetensors(parameter_arrays(first.module, published), path, {"made by": "a test"})
     again = load_file(path)
     assert again.digest == first.digest
     assert again.note == "net.safetensors"
@@ -64,7 +61,7 @@ def test_published_names_join_attributes_and_list_indices():
     }
 
 
-def test_random_weights_depend_on_seed_name_and_shape_alone():
+def test_random_weights_depend_only_on_seed_name_and_shape():
     source, again = open_source("random:0"), open_source("random:0")
     first = source.read("a/kernel", (4, 6))
     source.read("b/kernel", (4, 6))
@@ -80,7 +77,7 @@ def test_random_weights_depend_on_seed_name_and_shape_alone():
     assert random_net().note == "random weights, seed 0: for tests"
 
 
-def test_random_weights_have_the_promised_scales():
+def test_random_weights_have_the_documented_scales():
     source = open_source("random:5")
     assert source.read("x/kernel", (3, 5, 40, 50)).std() == pytest.approx(600**-0.5, rel=0.05)
     assert source.read("x/bias", (4000,)).std() == pytest.approx(0.1, rel=0.05)
@@ -89,7 +86,7 @@ def test_random_weights_have_the_promised_scales():
     np.testing.assert_allclose(levels, 0.8 * 0.93 ** np.arange(3), rtol=0.05)
 
 
-def test_a_network_may_scale_its_random_weights_itself():
+def test_random_weights_use_the_networks_own_scale():
     loaded = load_module(
         Net,
         open_source("random:0"),
@@ -101,26 +98,26 @@ def test_a_network_may_scale_its_random_weights_itself():
 
 
 @pytest.mark.parametrize("text", ["random:", "random:-1", "random:x", "random:1.5"])
-def test_a_bad_seed_is_refused(text):
+def test_bad_seed_is_refused_with_an_example(text):
     with pytest.raises(WeightsError, match=r"random:0"):
         open_source(text)
 
 
-def test_containers_in_front_of_names_do_not_matter(tmp_path):
+def test_containers_in_front_of_names_are_ignored(tmp_path):
     for number, prefix in enumerate(("target/", "params/", "params/soundstream/")):
         path = tmp_path / f"{number}.safetensors"
         save_file({prefix + name: array for name, array in arrays().items()}, path)
         assert load_file(path).digest == random_net().digest
 
 
-def test_a_part_missing_in_the_names_is_the_file_name(tmp_path):
+def test_part_missing_in_the_names_is_the_file_name(tmp_path):
     values = np.ones((2, 3, 4), np.float32)
     save_file({"params/embedding": values}, tmp_path / "quantizer.safetensors")
     with sources.closing_source(str(tmp_path)) as source:
         assert source.names() == {"quantizer/embedding": (2, 3, 4)}
 
 
-def test_two_files_may_repeat_an_array_but_not_contradict(tmp_path):
+def test_array_in_two_files_must_have_equal_values(tmp_path):
     name, array = "net/norm/scale", np.arange(8, dtype=np.float32)
     save_file({name: array}, tmp_path / "a.safetensors")
     save_file({f"params/{name}": array}, tmp_path / "b.safetensors")
@@ -134,7 +131,7 @@ def test_two_files_may_repeat_an_array_but_not_contradict(tmp_path):
 
 
 @pytest.mark.parametrize("dtype", [ml_dtypes.bfloat16, np.float16])
-def test_half_precision_files_are_widened(tmp_path, dtype):
+def test_half_precision_arrays_are_widened_to_float32(tmp_path, dtype):
     stored = {name: array.astype(dtype) for name, array in arrays().items()}
     save_file(stored, tmp_path / "half.safetensors")
     loaded = parameter_arrays(load_file(tmp_path / "half.safetensors").module, published)
@@ -143,7 +140,7 @@ def test_half_precision_files_are_widened(tmp_path, dtype):
         np.testing.assert_array_equal(array, stored[name].astype(np.float32))
 
 
-def test_the_type_on_the_device_is_the_callers():
+def test_loaded_arrays_have_the_type_and_device_asked_for():
     loaded = load_module(Net, open_source("random:0"), published, jax.devices()[0], jnp.bfloat16)
     leaves = jax.tree.leaves(nnx.state(loaded.module))
     assert {leaf.dtype for leaf in leaves} == {jnp.dtype(jnp.bfloat16)}
@@ -158,7 +155,7 @@ def changed(change):
 
 
 @pytest.mark.parametrize(
-    ("change", "complaint"),
+    ("change", "reason"),
     [
         (lambda a: a.pop("net/norm/scale"), r"lacks 1 array \(net/norm/scale\)"),
         (lambda a: a.update(extra=np.ones(1, np.float32)), r"has 1 array \(extra\)"),
@@ -176,13 +173,13 @@ def changed(change):
     ],
     ids=["gap", "leftover", "all-gone", "shape", "nan", "infinity", "integers"],
 )
-def test_weights_that_do_not_belong_are_refused(tmp_path, change, complaint):
+def test_weights_of_another_network_are_refused(tmp_path, change, reason):
     save_file(changed(change), tmp_path / "net.safetensors")
-    with pytest.raises(WeightsError, match=complaint):
+    with pytest.raises(WeightsError, match=reason):
         load_file(tmp_path / "net.safetensors")
 
 
-def test_arrays_of_other_networks_may_be_declared(tmp_path):
+def test_arrays_of_other_networks_are_ignored_by_prefix(tmp_path):
     other = {"other/kernel": np.ones((2, 2), np.float32)}
     save_file(arrays() | other, tmp_path / "net.safetensors")
     loaded = load_file(tmp_path / "net.safetensors", elsewhere=("other/",))
@@ -192,7 +189,7 @@ def test_arrays_of_other_networks_may_be_declared(tmp_path):
 
 
 @pytest.mark.parametrize("kept", [0, 4, 100, -1])
-def test_a_truncated_safetensors_file_is_refused(tmp_path, kept):
+def test_truncated_safetensors_file_is_refused(tmp_path, kept):
     path = tmp_path / "net.safetensors"
     save_file(arrays(), path)
     path.write_bytes(path.read_bytes()[:kept])
@@ -200,7 +197,7 @@ def test_a_truncated_safetensors_file_is_refused(tmp_path, kept):
         open_source(str(path))
 
 
-def test_missing_weights_say_where_they_were_looked_for(tmp_path, monkeypatch):
+def test_missing_weights_are_refused_with_the_paths_tried(tmp_path, monkeypatch):
     monkeypatch.setattr("platformdirs.user_data_path", lambda name: tmp_path / name)
     folder = tmp_path / "soundstage" / "models"
     with pytest.raises(WeightsError) as caught:
@@ -214,21 +211,21 @@ def test_missing_weights_say_where_they_were_looked_for(tmp_path, monkeypatch):
         open_source(str(tmp_path / "empty"))
 
 
-@pytest.mark.parametrize("place", ["some-model.safetensors", "some-model/part.safetensors"])
-def test_a_bare_name_is_found_in_the_models_folder(tmp_path, monkeypatch, place):
+@pytest.mark.parametrize("name", ["some-model.safetensors", "some-model/part.safetensors"])
+def test_bare_name_is_found_in_the_models_folder(tmp_path, monkeypatch, name):
     monkeypatch.setattr("platformdirs.user_data_path", lambda name: tmp_path / name)
-    path = tmp_path / "soundstage" / "models" / place
+    path = tmp_path / "soundstage" / "models" / name
     path.parent.mkdir(parents=True)
     save_file(arrays(), path)
     assert load_file(Path("some-model")).digest == random_net().digest
 
 
-def test_a_failed_save_leaves_the_old_file_and_no_other(tmp_path):
+def test_failed_save_leaves_only_the_old_file(tmp_path):
     path = tmp_path / "net.safetensors"
-    sources.save_safetensors(arrays(), path, {})
+    save_safetensors(arrays(), path, {})
     before = path.read_bytes()
     with pytest.raises(SafetensorError):
-        sources.save_safetensors({"a": "text"}, path, {})
+        save_safetensors({"a": "text"}, path, {})
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 
@@ -242,28 +239,28 @@ def test_loading_never_holds_two_copies_in_host_memory(tmp_path):
 
     path = tmp_path / "big.safetensors"
     big = load_module(make, open_source("random:0"), published, None).module
-    sources.save_safetensors(parameter_arrays(big, published), path, {})
+    save_safetensors(parameter_arrays(big, published), path, {})
     for text in ("random:0", str(path)):
         tracemalloc.start()
         loaded = load_module(make, open_source(text), published, None)
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-        # Arrays made by NumPy are traced, those that XLA copied are not: in both cases the peak
-        # stays below one whole copy and a few arrays.
+        # Arrays made by NumPy are traced, arrays copied by XLA are not: either way the peak stays
+        # below one whole copy and a few arrays.
         assert peak < 1.3 * total, (text, peak, total)
         del loaded
 
 
 def test_shipped_weights_are_found_by_name(tmp_path):
     path = tmp_path / "demo-net.safetensors"
-    sources.save_safetensors(arrays(), path, {})
+    save_safetensors(arrays(), path, {})
     loaded = load_module(Net, sources.open_shipped("demo-net", tmp_path), published, None)
     assert loaded.digest == random_net().digest
     with pytest.raises(WeightsError, match=r"package:other: .* it has package:demo-net"):
         sources.open_shipped("other", tmp_path)
 
 
-def test_the_folder_of_shipped_weights_is_part_of_the_package():
+def test_folder_of_shipped_weights_is_in_the_package():
     assert (sources.shipped_folder() / "__init__.py").is_file()
     with pytest.raises(WeightsError, match="package:no-such: soundstage ships no such weights"):
         open_source("package:no-such")

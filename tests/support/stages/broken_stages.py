@@ -1,4 +1,4 @@
-"""Stages that go wrong while running, for tests of how that is told."""
+"""Stages that fail while running, for tests of the error messages."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Stages whose declarations are odd: for pipelines that `check` must refuse."""
+"""Stages with unusual or wrong declarations, for pipelines that `check` must refuse."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ HALF_AUDIO = Port("float16", AUDIO.shape, AUDIO.kind)
 
 
 class Stage:
-    """Everything but a declaration; `check` never builds it."""
+    """A stage without a declaration; `check` never builds it."""
 
     def __init__(self, params, format, device):
         raise AssertionError("check builds no stage")
@@ -26,27 +26,27 @@ class Half(Stage):
 
 
 class Listen(Stage):
-    """Reads audio and says nothing."""
+    """Reads audio and has no outputs."""
 
     inputs = {"audio": AUDIO}
     outputs = {}
 
 
 class Echo(Stage):
-    """Texts in, texts out: a different number in every row."""
+    """Returns its texts; their number differs from row to row."""
 
     inputs = {"texts": PROMPT_TEXTS}
     outputs = {"texts": PROMPT_TEXTS}
 
 
 class LooseParams(Listen):
-    """Its `Params` is no dataclass."""
+    """Has `Params` that are not a dataclass."""
 
     Params = dict
 
 
 class UnknownDimension(Listen):
-    """One of its dimensions is in no format."""
+    """Has a port with a dimension that no format has."""
 
     outputs = {"beats": Port("float32", ("beat",), "beat")}
 
@@ -59,6 +59,6 @@ class Needed:
 
 
 class NeedsParams(Listen):
-    """Cannot do without its parameter."""
+    """Has a parameter without a default."""
 
     Params = Needed

@@ -1,4 +1,4 @@
-"""Stages to put in the place of recorded ones: nearly right, or of other ports."""
+"""Stages that replace recorded ones: with slightly other outputs, or with other ports."""
 
 from dataclasses import dataclass
 
@@ -11,13 +11,13 @@ from soundstage.stages.toy import RandomSample, SineDecode
 
 @dataclass(frozen=True)
 class ScaledParams:
-    """By which factor the audio is wrong."""
+    """The factor by which the audio is wrong."""
 
     factor: float = 1.0
 
 
 class ScaledDecode(SineDecode):
-    """Plays the same, louder or softer."""
+    """Decodes the same audio, scaled by a factor."""
 
     Params = ScaledParams
 
@@ -31,7 +31,7 @@ class ScaledDecode(SineDecode):
 
 @dataclass(frozen=True)
 class WrongOnceParams:
-    """Where the one wrong token is."""
+    """The place of the wrong token."""
 
     chunk: int = 1
     row: int = 1
@@ -57,7 +57,7 @@ class WrongOnce(RandomSample):
 
 
 class Talkative(SineDecode):
-    """Says more than the recorded stage, which no edge of a pipeline minds."""
+    """Has one output more than the recorded stage."""
 
     outputs = {"audio": FADED_AUDIO, "loudness": Port("float32", (), "loudness")}
 
@@ -67,18 +67,18 @@ class Talkative(SineDecode):
 
 
 class Renamed(SineDecode):
-    """Another name for the same output."""
+    """Has the same output under another name."""
 
     outputs = {"sound": FADED_AUDIO}
 
 
 class Short(SineDecode):
-    """Hears less than the recorded stage."""
+    """Has one input less than the recorded stage."""
 
     inputs = {"tokens": TOKENS}
 
 
 class Long(SineDecode):
-    """Wants more than the recorded stage."""
+    """Has one input more than the recorded stage."""
 
     inputs = {"tokens": TOKENS, "context": CONTEXT, "future": TOKENS}

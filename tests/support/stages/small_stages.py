@@ -1,4 +1,4 @@
-"""Stages small enough to reason about: whole numbers in, whole numbers out."""
+"""Small stages of whole numbers, whose outputs are easy to predict."""
 
 import os
 import time
@@ -14,7 +14,7 @@ NOTE = Port("utf8", ("~note",), "note")
 
 
 class Add:
-    """a + b."""
+    """Returns a + b."""
 
     inputs = {"a": NUMBER, "b": NUMBER}
     outputs = {"sum": NUMBER}
@@ -27,7 +27,7 @@ class Add:
 
 
 class Digits:
-    """Remembers a number's digits of before: 10 * past + a, to make order visible."""
+    """Returns 10 * past + a, so that the digits show the order of the calls."""
 
     inputs = {"a": NUMBER, "past": NUMBER}
     outputs = {"number": NUMBER}
@@ -40,7 +40,7 @@ class Digits:
 
 
 class Identify:
-    """The chunk's index as a number."""
+    """Returns the chunk's index as a number."""
 
     inputs = {"chunk": CHUNK}
     outputs = {"number": NUMBER}
@@ -54,14 +54,14 @@ class Identify:
 
 @dataclass(frozen=True)
 class SlowParams:
-    """How long to take."""
+    """The seconds that a call or a build takes, and the path of a log."""
 
     seconds: float = 0.05
     log: str = ""
 
 
 class Slow:
-    """a + 1, after a while; writes start and end times to a log for the test to read."""
+    """Returns a + 1 after some seconds; writes the start and end of a call to a log."""
 
     Params = SlowParams
     inputs = {"a": NUMBER}
@@ -80,7 +80,7 @@ class Slow:
 
 
 class Laborious:
-    """a + 1, after a long time of building; writes into a log which processes have built it."""
+    """Returns a + 1; building takes some seconds, and writes the process id to a log."""
 
     Params = SlowParams
     inputs = {"a": NUMBER}
@@ -97,13 +97,13 @@ class Laborious:
 
 @dataclass(frozen=True)
 class TrapParams:
-    """Which number springs the trap."""
+    """The number at which `Trap` raises an error."""
 
     number: int = 3
 
 
 class Trap:
-    """Passes numbers on, but raises at one of them."""
+    """Returns its numbers, but raises an error at one of them."""
 
     Params = TrapParams
     inputs = {"a": NUMBER}
@@ -119,7 +119,7 @@ class Trap:
 
 
 class WrongShape:
-    """Promises one number a row and gives two."""
+    """Declares one number a row and returns two."""
 
     inputs = {"a": NUMBER}
     outputs = {"number": NUMBER}
@@ -132,7 +132,7 @@ class WrongShape:
 
 
 class Meddler:
-    """Writes into its input, which no stage may."""
+    """Writes to its input, which is forbidden."""
 
     inputs = {"a": NUMBER}
     outputs = {"number": NUMBER}
@@ -146,7 +146,7 @@ class Meddler:
 
 
 class Measure:
-    """The length of all notes; counts its calls in a log, so that a test sees which were spared."""
+    """Returns the length of all notes; writes every call to a log."""
 
     Params = SlowParams
     inputs = {"notes": NOTE}
@@ -168,13 +168,13 @@ class Measure:
 
 @dataclass(frozen=True)
 class HangParams:
-    """Which number it never answers for."""
+    """The number at which `Hang` never returns."""
 
     number: int = 3
 
 
 class Hang:
-    """Passes numbers on, but thinks about one of them for ever."""
+    """Returns its numbers, but never returns at one of them."""
 
     Params = HangParams
     inputs = {"a": NUMBER}
@@ -190,7 +190,7 @@ class Hang:
 
 
 class Unbuildable:
-    """Cannot be built."""
+    """Raises an error when it is built."""
 
     inputs = {"a": NUMBER}
     outputs = {"number": NUMBER}
@@ -204,14 +204,14 @@ class Unbuildable:
 
 @dataclass(frozen=True)
 class HitchParams:
-    """At which number to take how long."""
+    """The number at which `Hitch` is slow, and the seconds it takes."""
 
     number: int = 3
     seconds: float = 1.0
 
 
 class Hitch:
-    """Passes numbers on at once, but takes its time over one of them."""
+    """Returns its numbers at once, but takes some seconds at one of them."""
 
     Params = HitchParams
     inputs = {"a": NUMBER}
@@ -227,7 +227,7 @@ class Hitch:
 
 
 class Hum:
-    """The same loudness for a whole chunk, whatever the number: a jump in it is not its own."""
+    """Returns constant audio for any number, so that a jump in it comes from elsewhere."""
 
     inputs = {"a": NUMBER}
     outputs = {"audio": Port("float32", ("sample", "channel"), "audio")}

@@ -1,3 +1,3 @@
-"""A module that cannot be imported: for pipelines that `check` must refuse."""
+"""A module that raises an error when it is imported, for pipelines that `check` must refuse."""
 
 raise RuntimeError("the tape is torn")

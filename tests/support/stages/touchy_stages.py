@@ -1,4 +1,4 @@
-"""Samplers that go wrong, or slowly, for some rows only: what one listener may do to others."""
+"""Samplers that raise an error or are slow for some rows only."""
 
 import time
 
@@ -23,5 +23,5 @@ class TouchySample(RandomSample):
 class PlacedSample(RandomSample):
     def __call__(self, prompt, **others):
         tokens = super().__call__(prompt=prompt, **others)["tokens"]
-        place = np.arange(len(tokens), dtype=tokens.dtype)[:, None, None]
-        return {"tokens": (tokens + place) % 1024}
+        index = np.arange(len(tokens), dtype=tokens.dtype)[:, None, None]
+        return {"tokens": (tokens + index) % 1024}

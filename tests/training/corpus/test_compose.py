@@ -165,10 +165,10 @@ def test_genres_are_told_apart_by_their_notes():
 
 def test_the_same_seed_gives_the_same_bytes_in_another_process():
     script = (
-        "import hashlib, sys; from training.corpus.compose import compose; "
-        "from training.corpus.genres import GENRES; "
-        "from training.corpus.midi import midi_bytes; "
-        "from training.corpus.plan import plan_brief; "
+        "import hashlib, sys; from soundstage.training.corpus.composition.compose import compose; "
+        "from soundstage.training.corpus.genres import GENRES; "
+        "from soundstage.training.corpus.midi import midi_bytes; "
+        "from soundstage.training.corpus.plan import plan_brief; "
         "print(hashlib.sha256(b''.join(midi_bytes(compose(plan_brief(5, g), 20.0)) "
         "for g in sorted(GENRES))).hexdigest())"
     )

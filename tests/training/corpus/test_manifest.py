@@ -52,7 +52,7 @@ def test_a_corpus_may_be_moved(tmp_path):
 
 
 def test_a_folder_without_a_corpus_says_how_to_make_one(tmp_path):
-    with pytest.raises(ManifestError, match=r"python -m training\.corpus --output"):
+    with pytest.raises(ManifestError, match=r"python -m soundstage\.training\.corpus --output"):
         read_manifest(tmp_path)
 
 

@@ -100,6 +100,6 @@ def test_a_missing_program_is_named_with_its_package(monkeypatch, tmp_path):
 def test_a_missing_soundfont_is_named(monkeypatch, tmp_path):
     with pytest.raises(RenderError, match=r"no\.sf2: there is no such file"):
         find_soundfont(tmp_path / "no.sf2")
-    monkeypatch.setattr("training.corpus.render.SOUNDFONTS", (tmp_path / "no.sf2",))
+    monkeypatch.setattr("soundstage.training.corpus.render.SOUNDFONTS", (tmp_path / "no.sf2",))
     with pytest.raises(RenderError, match="fluid-soundfont-gm"):
         find_soundfont()

@@ -19,6 +19,7 @@ from soundstage.training.tokens.cache import TokenCache
 from soundstage.training.tokens.encoding import Encoders, codec_tokens, cut_clips
 from soundstage.training.tokens.making import EncodingSummary, make_cache
 from soundstage.training.tokens.pieces import NoAudio, SourcePiece, folder_pieces
+from soundstage.training.tokens.record import TokenFacts
 
 RATE = 48_000
 FORMAT = Format(clip_s=1.0)
@@ -170,3 +171,11 @@ def test_a_pipelines_own_stages_encode(folder):
 def test_a_pipeline_without_networks_is_refused():
     with pytest.raises(NotTrainable, match=r"0 stages\.depthformer:Sample"):
         pipeline_encoders(load("toy"))
+
+
+def test_facts_in_keys_keep_their_words():
+    """Pieces that earlier versions encoded are found under the keys that those versions made."""
+    assert str(TokenFacts(16, 1024, 6, 768, 25, "ab")) == (
+        "Facts(codec_levels=16, codebook_size=1024, style_levels=6, style_dim=768, "
+        "frame_rate_hz=25, encoders='ab')"
+    )

@@ -1,1 +1,1 @@
-"""The page that plays variants side by side: one HTML file, complete in itself."""
+"""The audition page, which plays variants side by side: one HTML file that needs no other."""

@@ -10,13 +10,13 @@
   const clock = (s) => `${Math.floor(s / 60)}:${String(Math.floor(s % 60)).padStart(2, "0")}`;
   const shown = () => [...main.querySelectorAll(".card:not([hidden])")];
 
-  // What a listener keeps stays kept, where the browser lets a local page remember.
+  // Keeps a listener's stars across visits, where the browser gives a local page storage.
   const memory = (key, value) => {
     try {
       if (value === undefined) return localStorage.getItem(key);
       if (value) localStorage.setItem(key, "1");
       else localStorage.removeItem(key);
-    } catch { /* then only until the page is closed */ }
+    } catch { /* without storage, only until the page is closed */ }
     return null;
   };
 
@@ -42,7 +42,7 @@
     const audio = audioOf(card);
     if (from !== undefined) audio.currentTime = from;
     else if (before !== card) audio.currentTime = moment;
-    // A player that is sent elsewhere before it began is no fault.
+    // A player that is stopped before it began rejects; that is no error.
     audio.play().catch(() => show(card));
     show(card);
     card.scrollIntoView({ block: "nearest" });
@@ -104,13 +104,13 @@
     });
   }
   for (const id of ["filter", "order", "kept"]) tool(id).addEventListener("input", arrange);
-  // A key pressed next is meant for the page, not for what the mouse touched last.
+  // The next key is for the page, not for the control that was clicked last.
   document.addEventListener("click", (event) => {
     const touched = event.target.closest("button, input[type=checkbox]");
     if (touched && event.detail) touched.blur();
   });
 
-  // The players themselves tell the time four times a second, which looks like stumbling.
+  // The players' own time events come four times a second, too seldom for a smooth position.
   (function follow() {
     if (current && !audioOf(current).paused) show(current);
     requestAnimationFrame(follow);

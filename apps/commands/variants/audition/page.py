@@ -1,4 +1,4 @@
-"""Writes the page: every variant as a card with its pictures, its facts and a player."""
+"""Writes the audition page: each variant as a card with its pictures, its facts and a player."""
 
 from __future__ import annotations
 
@@ -25,47 +25,48 @@ _SILENT_DBFS = -200.0
 
 
 class Page:
-    """Writes a page again and again while variants are added to it."""
+    """An audition page; `write` replaces it each time that variants are finished."""
 
     def __init__(self, path: Path, pipeline: str, version: str) -> None:
-        """Draws nothing yet.
+        """Writes nothing yet.
 
         Args:
-            path: the page; the audio files lie beside it.
+            path: the page to write, in the folder of the audio files.
             pipeline: the pipeline's name.
             version: soundstage's version.
         """
         self._path = path
         self._pipeline = pipeline
         self._version = version
-        self._drawn: dict[str, Thumbnail] = {}
+        self._thumbnails: dict[str, Thumbnail] = {}
         self._template = Template(_text("page.html"))
         self._card = Template(_text("card.html"))
 
     def write(self, entries: Sequence[ManifestEntry]) -> None:
-        """Writes the page for these variants; whole or not at all. Equal variants, equal bytes.
+        """Writes the page for these variants, whole or not at all; equal variants, equal bytes.
 
         Raises:
-            OutputError: it cannot be written.
-            InputError: an audio file is gone.
+            OutputError: the page cannot be written.
+            InputError: an audio file is missing.
         """
         for entry in entries:
-            if entry.sha256 not in self._drawn:
-                self._drawn[entry.sha256] = thumbnail(self._path.parent / entry.file)
+            if entry.sha256 not in self._thumbnails:
+                self._thumbnails[entry.sha256] = thumbnail(self._path.parent / entry.file)
         text = self._page(entries)
         with replacing(self._path) as stream, reporting(self._path):
-            # A file name may hold bytes that are no text.
+            # A file name may hold bytes that are not UTF-8.
             stream.write(text.encode("utf-8", "replace"))
 
     def _page(self, entries: Sequence[ManifestEntry]) -> str:
         common = _common(entries)
         count = f"{len(entries)} variant{'' if len(entries) == 1 else 's'}"
         noise = any(entry.random_weights for entry in entries)
+        thumbnails = [self._thumbnails[entry.sha256] for entry in entries]
         cards = [
-            self._card.substitute(_card(number, entry, self._drawn[entry.sha256], common)).rstrip()
-            for number, entry in enumerate(entries, 1)
+            self._card.substitute(_card(number, entry, pictures, common)).rstrip()
+            for number, (entry, pictures) in enumerate(zip(entries, thumbnails, strict=True), 1)
         ]
-        # What is put in is HTML: all text in it is escaped already.
+        # All values are HTML: their text is escaped already.
         return self._template.substitute(
             software=escape(f"soundstage {self._version}"),
             title=escape(f"{count}, {self._pipeline}"),
@@ -88,11 +89,11 @@ class Page:
 
 
 def _card(
-    number: int, entry: ManifestEntry, drawn: Thumbnail, common: Mapping[str, float | int]
+    number: int, entry: ManifestEntry, pictures: Thumbnail, common: Mapping[str, float | int]
 ) -> dict[str, str]:
-    """What one variant puts into its card, as HTML.
+    """Returns the values of a variant's card, as HTML, by placeholder.
 
-    A name stands for the prompts if there is one, and they are said below.
+    A variant with a name is titled with it, and its prompts are below.
     """
     words = " + ".join(map(_prompt, entry.prompts)) or "without a prompt"
     return dict(
@@ -105,8 +106,8 @@ def _card(
         words=f'<p class="words">{words}</p>' if entry.name else "",
         wave_width=str(WIDTH),
         wave_height=str(WAVE_HEIGHT),
-        waveform=drawn.waveform,
-        spectrogram=drawn.spectrogram,
+        waveform=pictures.waveform,
+        spectrogram=pictures.spectrogram,
         # The dot keeps a name with a colon from being read as an address.
         source=escape(f"./{quote(entry.file)}"),
         file=escape(entry.file),
@@ -121,7 +122,7 @@ def _prompt(prompt: object) -> str:
 
 
 def _facts(entry: ManifestEntry, common: Mapping[str, float | int]) -> Iterator[str]:
-    """What tells a variant from the others."""
+    """Returns a card's facts: seed, controls that differ between variants, loudness."""
     if entry.seed is not None:
         yield f"seed <b>{entry.seed}</b>"
     for name, value in entry.controls.items():
@@ -133,7 +134,7 @@ def _facts(entry: ManifestEntry, common: Mapping[str, float | int]) -> Iterator[
 
 
 def _common(entries: Sequence[ManifestEntry]) -> dict[str, float | int]:
-    """The controls that are the same everywhere: they are said once."""
+    """Returns the controls that are equal in all variants; the page shows them once."""
     first = entries[0].controls if entries else {}
     return {
         name: value

@@ -1,4 +1,4 @@
-"""What a variant looks like at a glance: its waveform as SVG over its spectrogram as PNG."""
+"""Draws a thumbnail of an audio file: its waveform as SVG, its spectrogram as PNG."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HEIGHT = 80
 WAVE_HEIGHT = 40
 DYNAMIC_RANGE_DB = 72.0
 
-# From the night over violet and coral to a warm white: brighter is louder, for every eye.
+# Near black over violet and coral to a warm white: louder is brighter, also to the colour-blind.
 _ANCHORS = np.array(
     [[12, 14, 30], [48, 28, 92], [122, 38, 116], [204, 68, 96], [246, 140, 82], [254, 226, 174]]
 )
@@ -26,11 +26,11 @@ _COLOURS = 48
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """Two pictures of one piece of audio, over the same time.
+    """Two pictures of an audio file, with the same time axis.
 
     Attributes:
-        spectrogram: a PNG as a data URI, `WIDTH` x `HEIGHT` at most.
-        waveform: the path of an SVG of `WIDTH` x `WAVE_HEIGHT`.
+        spectrogram: a PNG as a data URI, at most `WIDTH` x `HEIGHT` pixels.
+        waveform: the path data of an SVG of `WIDTH` x `WAVE_HEIGHT`.
     """
 
     spectrogram: str
@@ -38,7 +38,7 @@ class Thumbnail:
 
 
 def thumbnail(path: Path) -> Thumbnail:
-    """Draws an audio file.
+    """Draws the thumbnail of an audio file.
 
     Raises:
         InputError: the audio cannot be read.
@@ -55,19 +55,19 @@ def thumbnail(path: Path) -> Thumbnail:
 
 
 def _palette() -> np.ndarray:
-    """uint8 [colour, 3]: straight lines between the anchors."""
-    place = np.linspace(0, len(_ANCHORS) - 1, _COLOURS)
+    """Returns uint8 [colour, 3], linear between the anchors."""
+    position = np.linspace(0, len(_ANCHORS) - 1, _COLOURS)
     known = np.arange(len(_ANCHORS))
-    channels = [np.interp(place, known, _ANCHORS[:, channel]) for channel in range(3)]
+    channels = [np.interp(position, known, _ANCHORS[:, channel]) for channel in range(3)]
     return np.rint(np.stack(channels, axis=1)).astype(np.uint8)
 
 
 def _outline(low: np.ndarray, high: np.ndarray) -> str:
-    """The waveform as one closed path, never thinner than a hair."""
+    """Returns the waveform as one closed path, at least 2 % of the height thick."""
     middle = WAVE_HEIGHT / 2
     x = np.linspace(0, WIDTH, len(low))
     top = middle - np.clip(high, 0.02, 1) * middle
     bottom = middle - np.clip(low, -1, -0.02) * middle
-    there = [f"{a:.0f} {b:.3g}" for a, b in zip(x, top, strict=True)]
+    forward = [f"{a:.0f} {b:.3g}" for a, b in zip(x, top, strict=True)]
     back = [f"{a:.0f} {b:.3g}" for a, b in zip(x[::-1], bottom[::-1], strict=True)]
-    return "M" + "L".join([*there, *back]) + "Z"
+    return "M" + "L".join([*forward, *back]) + "Z"

@@ -1,4 +1,4 @@
-/** Sampling controls: a slider for each number, within the server's limits. */
+/** Scalar controls: a slider or a field each, within what the server allows. */
 
 import { DICE } from "./icons.js";
 
@@ -15,16 +15,17 @@ export class Sampling {
   }
 
   /**
-   * Shows the controls of a server.
+   * Lays out the controls a server has.
    *
-   * @param {{name: string, label: string, title: string, least: number, most: number,
-   *     step: number, value: number}[]} knobs value: the pipeline's default.
+   * @param {ReturnType<typeof import("../logic/knobs.js").knobsOf>} knobs
    */
   offer(knobs) {
     this.knobs = knobs;
     this.fields.clear();
     this.rows.replaceChildren(...knobs.map((knob) => this.make(knob)));
-    for (const { name, value } of knobs) this.store.sampling[name] ??= value;
+    // What is remembered may be of another pipeline, whose controls this one would refuse.
+    const { sampling } = this.store;
+    this.store.sampling = Object.fromEntries(knobs.map(({ name, value }) => [name, sampling[name] ?? value]));
     this.store.changed();
   }
 
@@ -34,8 +35,8 @@ export class Sampling {
     row.title = knob.title;
     const label = Object.assign(document.createElement("label"), { textContent: knob.label });
     label.htmlFor = `knob-${knob.name}`;
-    row.append(label, knob.name === "seed" ? this.seed(knob) : this.slider(knob));
-    if (knob.name !== "seed") {
+    row.append(label, knob.slides ? this.slider(knob) : this.number(knob));
+    if (knob.slides) {
       row.append(Object.assign(document.createElement("output"), { htmlFor: label.htmlFor }));
     }
     return row;
@@ -49,15 +50,21 @@ export class Sampling {
     return slider;
   }
 
-  seed(knob) {
+  number(knob) {
     const box = document.createElement("span");
-    box.className = "seed";
+    box.className = "number";
     const number = this.field(knob, "number");
-    Object.assign(number, { min: knob.least, step: 1, max: knob.most });
+    Object.assign(number, { min: knob.least, step: knob.step, max: knob.most });
     number.addEventListener("change", () => {
       if (number.checkValidity() && number.value) this.set(knob.name, number.valueAsNumber);
       else this.show();
     });
+    box.append(number);
+    if (knob.dice) box.append(this.dice(knob));
+    return box;
+  }
+
+  dice(knob) {
     const dice = document.createElement("button");
     dice.type = "button";
     dice.className = "quiet icon";
@@ -65,8 +72,7 @@ export class Sampling {
     dice.title = "Another seed";
     dice.setAttribute("aria-label", "Another seed");
     dice.addEventListener("click", () => this.set(knob.name, Math.floor(Math.random() * 1e6)));
-    box.append(number, dice);
-    return box;
+    return dice;
   }
 
   field(knob, type) {
@@ -80,14 +86,14 @@ export class Sampling {
     this.store.changed();
   }
 
-  /** Updates the sliders from the store. */
+  /** Brings the sliders in line with the store. */
   show() {
     for (const knob of this.knobs) {
       const field = this.fields.get(knob.name);
       const value = this.store.sampling[knob.name];
       if (document.activeElement !== field || field.type === "range") field.value = value;
       if (field.type !== "range") continue;
-      const digits = knob.step < 1 ? 2 : 0;
+      const digits = knob.step < 1 ? Math.max(2, -Math.floor(Math.log10(knob.step))) : 0;
       field.style.setProperty("--at", `${(100 * (value - knob.least)) / (knob.most - knob.least)}%`);
       field.closest(".knob").querySelector("output").textContent = value.toFixed(digits);
     }
