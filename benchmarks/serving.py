@@ -24,6 +24,7 @@ from statistics import median
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import soundstage
+from soundstage.runners.engine.counts import median_of
 from soundstage.runners.engine.engine import Engine
 from soundstage.runners.engine.refusals import Full
 from soundstage.runners.engine.stream import EngineStream
@@ -156,13 +157,13 @@ async def measure(args: argparse.Namespace) -> None:
     engine = Engine(graph, rows=max(args.most, 2), capacity=10**6)
     begun_s = time.monotonic()
     await engine.start()
-    cost_s = {streams: round(seconds, 3) for streams, seconds in engine.figures().cost_s.items()}
+    cost_s = {streams: round(seconds, 3) for streams, seconds in engine.capacity.cost_s.items()}
     started_s = time.monotonic() - begun_s
     print(f"ready in {started_s:.1f} s, {resident_mb():.0f} MB; a chunk of n streams: {cost_s} s\n")
     await count_listeners(engine, args.most, args.chunks)
     if args.steers:
         await steer_all_ways(engine, args.steers)
-    overhead_s = engine.figures().overhead_s
+    overhead_s = median_of(engine.counts().overheads_s)
     print(
         f"\nengine beside the runner, a chunk a listener: {1e3 * (overhead_s or 0):.2f} ms, median"
     )

@@ -1,1 +1,1 @@
-"""Live music for many listeners: the engine, the protocols, the page."""
+"""Live music for many clients: the WebSocket and HTTP protocols, and the web page."""

@@ -1,4 +1,4 @@
-"""The web application: which address leads where."""
+"""The web application: its addresses, and the functions that answer them."""
 
 from __future__ import annotations
 
@@ -32,57 +32,60 @@ from soundstage.errors import InputError
 
 LOGGER = logging.getLogger("soundstage.serve")
 
-Answer = Callable[[ServerContext, Request], Awaitable[Response]]
-# Starting it failed: the process ends with this text.
-Failed = Callable[[Exception], None]
+Handler = Callable[[ServerContext, Request], Awaitable[Response]]
+# Called with the error if the engine cannot start.
+StartFailed = Callable[[Exception], None]
 
 
-def make_app(desk: ServerContext, failed: Failed) -> Starlette:
-    """Builds the application; the engine starts and ends with it.
+def make_app(context: ServerContext, start_failed: StartFailed) -> Starlette:
+    """Builds the application; the engine starts and closes with it.
 
     Args:
-        desk: the engine and its settings.
-        failed: told if the engine cannot start.
+        context: the engine and its settings.
+        start_failed: called with the error if the engine cannot start.
     """
     styles = PromptStyles()
     routes = [
-        Route("/healthz", _with(desk, health.healthz)),
-        Route("/readyz", _with(desk, health.readyz)),
-        Route("/metrics", _with(desk, health.metrics)),
-        Route("/openapi.json", _json(openapi(desk))),
-        Route("/asyncapi.json", _json(asyncapi(desk))),
-        Route("/uploads", _with(desk, upload), methods=["POST"]),
-        Route("/generate", _with(desk, plain_http.generate), methods=["POST"]),
-        *(Route(f"/stream{suffix}", _listening(desk, suffix)) for suffix in plain_http.STREAMED),
-        Route("/stream_info", _with(desk, demo_protocol.stream_info)),
-        Route("/style", _with(desk, partial(_style, styles)), methods=["POST"]),
-        WebSocketRoute(own_protocol.PATH, _socket(partial(own_protocol.own_protocol, desk))),
-        WebSocketRoute("/stream", _socket(partial(demo_protocol.demo_protocol, desk, styles))),
+        Route("/healthz", _with(context, health.healthz)),
+        Route("/readyz", _with(context, health.readyz)),
+        Route("/metrics", _with(context, health.metrics)),
+        Route("/openapi.json", _json(openapi(context))),
+        Route("/asyncapi.json", _json(asyncapi(context))),
+        Route("/uploads", _with(context, upload), methods=["POST"]),
+        Route("/generate", _with(context, plain_http.generate), methods=["POST"]),
         *(
-            WebSocketRoute(path, _socket(partial(lyria.lyria_protocol, desk)))
+            Route(f"/stream{suffix}", _stream_file(context, suffix))
+            for suffix in plain_http.STREAMED
+        ),
+        Route("/stream_info", _with(context, demo_protocol.stream_info)),
+        Route("/style", _with(context, partial(_style, styles)), methods=["POST"]),
+        WebSocketRoute(own_protocol.PATH, _socket(partial(own_protocol.own_protocol, context))),
+        WebSocketRoute("/stream", _socket(partial(demo_protocol.demo_protocol, context, styles))),
+        *(
+            WebSocketRoute(path, _socket(partial(lyria.lyria_protocol, context)))
             for path in lyria.PATHS
         ),
         Mount("/", StaticFiles(directory=page_folder(), html=True)),
     ]
     middleware = [
-        Middleware(Guard, settings=desk.settings),
-        Middleware(BodyLimit, most=desk.limits.upload_bytes),
+        Middleware(Guard, settings=context.settings),
+        Middleware(BodyLimit, max_bytes=context.limits.upload_bytes),
     ]
     return Starlette(
         routes=routes,
         middleware=middleware,
-        lifespan=_lifespan(desk, failed),
-        exception_handlers={HTTPException: _http_fault},
+        lifespan=_lifespan(context, start_failed),
+        exception_handlers={HTTPException: _http_error},
     )
 
 
 def page_folder() -> Path:
-    """Where the page is."""
+    """Returns the folder of the web page."""
     return Path(str(files("soundstage.apps.server"))) / "page"
 
 
-async def upload(desk: ServerContext, request: Request) -> Response:
-    """`POST /uploads`: an audio file, as the body or as the form's field "file"."""
+async def upload(context: ServerContext, request: Request) -> Response:
+    """`POST /uploads`: keeps an audio file, the body or the form's field "file"."""
     suffix = ""
     if request.headers.get("content-type", "").startswith("multipart/form-data"):
         async with request.form(max_files=1, max_fields=4) as form:
@@ -93,100 +96,97 @@ async def upload(desk: ServerContext, request: Request) -> Response:
     else:
         data = await request.body()
     try:
-        name, seconds = await desk.uploads.add(data, suffix)
+        name, seconds = await context.uploads.add(data, suffix)
     except InputError as error:
-        # The file's path here says nothing to whoever sent it.
+        # The path of the temporary file means nothing to the client.
         reason = str(error).rpartition("upload")[2].lstrip(".:").partition(": ")
         return JSONResponse({"error": reason[2] or str(error)}, 400)
     return JSONResponse({"upload": name, "seconds": round(seconds, 3)}, 201)
 
 
 class BodyLimit:
-    """Refuses bodies that are too large, before they are there.
+    """Refuses request bodies that are too large, before they have arrived.
 
     Args:
-        app: who gets the others.
-        most: bytes.
+        app: handles the other requests.
+        max_bytes: the largest body that is accepted.
     """
 
-    def __init__(self, app: ASGIApp, most: int) -> None:
-        self._app, self._most = app, most
+    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+        self._app, self._max_bytes = app, max_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Counts the bytes of a request's body."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        stated = dict(scope["headers"]).get(b"content-length", b"0")
-        if stated.isdigit() and int(stated) > self._most:
-            await self._answer(scope, receive, send)
+        length = dict(scope["headers"]).get(b"content-length", b"0")
+        if length.isdigit() and int(length) > self._max_bytes:
+            await JSONResponse({"error": self._reason}, 413)(scope, receive, send)
             return
-        heard = 0
+        received = 0
 
-        async def counted() -> Message:
-            nonlocal heard
+        async def count_bytes() -> Message:
+            nonlocal received
             message = await receive()
-            heard += len(message.get("body", b""))
-            if heard > self._most:
+            received += len(message.get("body", b""))
+            if received > self._max_bytes:
                 raise HTTPException(413, self._reason)
             return message
 
-        await self._app(scope, counted, send)
+        await self._app(scope, count_bytes, send)
 
     @property
     def _reason(self) -> str:
-        return f"a body has at most {self._most / 1e6:.0f} MB"
-
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await JSONResponse({"error": self._reason}, 413)(scope, receive, send)
+        return f"a body has at most {self._max_bytes / 1e6:.0f} MB"
 
 
 def _lifespan(
-    desk: ServerContext, failed: Failed
+    context: ServerContext, start_failed: StartFailed
 ) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async def start() -> None:
             try:
-                await desk.engine.start()
+                await context.engine.start()
             except Exception as error:
-                failed(error)
+                start_failed(error)
             else:
-                figures = desk.engine.figures()
-                LOGGER.info("ready: %d realtime streams fit here", figures.capacity)
+                streams = context.engine.capacity.realtime
+                LOGGER.info("ready: %d realtime streams fit here", streams)
 
-        # Beside the server, which says meanwhile that it is warming up.
+        # In a task of its own, while the server answers that it is warming up.
         starting = asyncio.create_task(start())
         yield
         starting.cancel()
-        await desk.engine.close()
-        await desk.continuing.close()
+        await context.engine.close()
+        await context.clip_encoder.close()
 
     return lifespan
 
 
-def _with(desk: ServerContext, answer: Answer) -> Callable[[Request], Awaitable[Response]]:
+def _with(context: ServerContext, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
-        return await answer(desk, request)
+        return await handler(context, request)
 
     return endpoint
 
 
-async def _style(styles: PromptStyles, desk: ServerContext, request: Request) -> Response:
-    return await demo_protocol.style(desk, styles, request)
+async def _style(styles: PromptStyles, context: ServerContext, request: Request) -> Response:
+    return await demo_protocol.style(context, styles, request)
 
 
-def _listening(desk: ServerContext, suffix: str) -> Callable[[Request], Awaitable[Response]]:
+def _stream_file(context: ServerContext, suffix: str) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         request.path_params["suffix"] = suffix[1:]
-        return await plain_http.listen(desk, request)
+        return await plain_http.stream_file(context, request)
 
     return endpoint
 
 
-def _socket(speak: Callable[[WebSocket], Awaitable[None]]) -> Callable[..., Awaitable[None]]:
-    async def endpoint(socket: WebSocket) -> None:
-        await speak(socket)
+def _socket(protocol: Callable[[WebSocket], Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    async def endpoint(websocket: WebSocket) -> None:
+        await protocol(websocket)
 
     return endpoint
 
@@ -200,6 +200,6 @@ def _json(document: object) -> Callable[[Request], Awaitable[Response]]:
     return endpoint
 
 
-async def _http_fault(request: Request, error: Exception) -> Response:
+async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     return JSONResponse({"error": error.detail}, error.status_code, error.headers)

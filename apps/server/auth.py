@@ -1,4 +1,4 @@
-"""Who may come in: tokens and origins, before anything else looks at a request."""
+"""Tokens and origins: checked before anything else handles a request."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from soundstage.apps.server.settings import ServeSettings
 
-# Asked for without a token by whoever watches over a server, or to ask a person for one.
+# Paths without a token: for health checks, and for the page, which asks a person for the token.
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/"})
 OPEN_FOLDERS = ("/css/", "/js/", "/icon.svg")
 # Close codes of a WebSocket, from the range for applications.
@@ -32,11 +32,11 @@ SAFE_HEADERS = {
 
 
 class Guard:
-    """Lets requests through that carry the token and come from an allowed page.
+    """Middleware that refuses requests without the token or from a page of another origin.
 
     Args:
-        app: who gets them.
-        settings: the token and the pages.
+        app: handles the requests that pass.
+        settings: the token and the allowed origins.
     """
 
     def __init__(self, app: ASGIApp, settings: ServeSettings) -> None:
@@ -44,72 +44,70 @@ class Guard:
         self._origins = frozenset(origin.rstrip("/").lower() for origin in settings.origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers a request that may not pass, and hands on the others."""
+        """Answers a request that may not pass, and passes the others on."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        fault = self._fault(HTTPConnection(scope))
-        if fault is None:
+        refusal = self._refusal(HTTPConnection(scope))
+        if refusal is None:
             await self._app(scope, receive, _with_headers(scope, send))
         elif scope["type"] == "http":
-            status, reason = fault
+            status, reason = refusal
             headers = {"www-authenticate": "Bearer"} if status == 401 else None
             answer = JSONResponse({"error": reason}, status, headers)
             await answer(scope, receive, _with_headers(scope, send))
         else:
-            await _refuse_socket(receive, send, *fault)
+            await _refuse_socket(receive, send, *refusal)
 
-    def _fault(self, request: HTTPConnection) -> tuple[int, str] | None:
+    def _refusal(self, request: HTTPConnection) -> tuple[int, str] | None:
+        """Returns the HTTP status and the reason of a refusal; None = the request may pass."""
         origin = request.headers.get("origin")
-        if origin is not None and not self._welcome(origin, request.headers):
-            return (
-                403,
-                f"pages of {origin[:100]} may not connect: start with --origin {origin[:100]}",
-            )
+        if origin is not None and not self._is_allowed(origin, request.headers):
+            reason = f"pages of {origin[:100]} may not connect: start with --origin {origin[:100]}"
+            return 403, reason
         path = request.url.path
         if self._token is None or path in OPEN_PATHS or path.startswith(OPEN_FOLDERS):
             return None
-        if any(
-            hmac.compare_digest(found.encode(), self._token.encode()) for found in _tokens(request)
-        ):
+        secret = self._token.encode()
+        if any(hmac.compare_digest(token.encode(), secret) for token in _tokens(request)):
             return None
-        return 401, "this server wants its token: Authorization: Bearer TOKEN, or ?token=TOKEN"
+        return 401, "this server needs its token: Authorization: Bearer TOKEN, or ?token=TOKEN"
 
-    def _welcome(self, origin: str, headers: Headers) -> bool:
+    def _is_allowed(self, origin: str, headers: Headers) -> bool:
         if origin.rstrip("/").lower() in self._origins:
             return True
-        # The server's own page. A page elsewhere cannot choose the Host of what it sends.
+        # The server's own page. A page of another origin cannot choose the Host of its requests.
         return urlsplit(origin).netloc.lower() == headers.get("host", "").lower() != ""
 
 
 def _tokens(request: HTTPConnection) -> Sequence[str]:
     kind, _, bearer = request.headers.get("authorization", "").partition(" ")
     query = request.query_params
-    found = [bearer.strip() if kind.lower() == "bearer" else ""]
-    found += [
+    tokens = [
+        bearer.strip() if kind.lower() == "bearer" else "",
         request.headers.get("x-goog-api-key", ""),
         query.get("token", ""),
         query.get("key", ""),
     ]
-    return [token for token in found if token]
+    return [token for token in tokens if token]
 
 
 def _with_headers(scope: Scope, send: Send) -> Send:
     if scope["type"] != "http":
         return send
 
-    async def sending(message: Message) -> None:
+    async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             for name, value in SAFE_HEADERS.items():
                 headers.setdefault(name, value)
         await send(message)
 
-    return sending
+    return send_with_headers
 
 
 async def _refuse_socket(receive: Receive, send: Send, status: int, reason: str) -> None:
-    """A reason that a page can read: browsers tell a page nothing of a refused handshake."""
+    """Accepts and closes a WebSocket: a page cannot read why a handshake was refused."""
     await receive()
     await send({"type": "websocket.accept"})
     code = UNAUTHORIZED if status == 401 else FORBIDDEN

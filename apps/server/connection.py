@@ -1,14 +1,15 @@
-"""What all protocols share: the engine, the uploads, who is connected, and how a stream is read."""
+"""What all protocols share: the engine, the uploads, the count of WebSockets, sent streams."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import Any
 
-from soundstage.apps.server.protocols.json_controls import upload_of
-from soundstage.apps.server.protocols.websocket import Gone, Refused, Socket
+from prometheus_client import CollectorRegistry, Gauge
+
+from soundstage.apps.server.protocols.json_controls import find_upload
+from soundstage.apps.server.protocols.websocket import Gone, Refused
 from soundstage.apps.server.settings import Limits, ServeSettings
 from soundstage.apps.server.uploads import Uploads
 from soundstage.errors import InputError, ModelError, OutputError, UsageError
@@ -17,6 +18,7 @@ from soundstage.graph.state import State
 from soundstage.runners.engine.chunk import EngineChunk
 from soundstage.runners.engine.clip_encoder import ClipEncoder
 from soundstage.runners.engine.engine import Engine
+from soundstage.runners.engine.metrics import PREFIX, EngineMetrics
 from soundstage.runners.engine.refusals import ControlRefused, Full, StreamEnded, StreamFailed
 from soundstage.runners.engine.stream import EngineStream
 from soundstage.runners.sessions.continuation import NotContinuable
@@ -24,8 +26,8 @@ from soundstage.runners.sessions.files import SessionFileError
 from soundstage.runners.sessions.injection import NotInjectable
 
 CONTINUE = "continue"
-# What listeners can be blamed for.
-FAULTS = (
+# Errors that a client's request may cause; the client is answered, and the server goes on.
+CLIENT_ERRORS = (
     Refused,
     ControlRefused,
     StreamEnded,
@@ -40,48 +42,59 @@ FAULTS = (
 
 
 class ServerContext:
-    """One server's engine and what belongs to it.
+    """One server's engine, settings, uploads and metrics.
 
     Args:
         graph: what makes the music.
-        engine: who makes it.
-        settings: of the server.
+        engine: makes it.
+        settings: the server's.
+
+    Attributes:
+        sockets: how many WebSockets are open.
+        registry: the Prometheus metrics of the engine and the WebSockets.
     """
 
     def __init__(self, graph: Graph, engine: Engine, settings: ServeSettings) -> None:
         self.graph, self.engine, self.settings = graph, engine, settings
-        self.continuing = ClipEncoder(graph)
-        end_samples = self.continuing.samples if self.continuing.possible else 0
+        self.clip_encoder = ClipEncoder(graph)
+        end_samples = self.clip_encoder.samples if self.clip_encoder.possible else 0
         self.uploads = Uploads(graph.format, settings.limits.uploads, end_samples)
         self.sockets = 0
+        self.registry = CollectorRegistry()
+        self.registry.register(EngineMetrics(engine))
+        websockets = Gauge(f"{PREFIX}websockets", "Open WebSockets.", registry=self.registry)
+        websockets.set_function(lambda: self.sockets)
 
     @property
     def limits(self) -> Limits:
-        """How much it takes."""
+        """The server's limits."""
         return self.settings.limits
 
-    async def continued(self, name: object) -> State | None:
-        """Where a stream starts that goes on from an upload; None = from nothing, as asked.
+    async def state_after_clip(self, name: object) -> State | None:
+        """Returns the state of a stream that goes on from an upload.
 
         Args:
-            name: the upload's; None = none.
+            name: the upload's name; None = no upload.
+
+        Returns:
+            One row, at chunk 0; None = the stream starts from nothing.
 
         Raises:
-            Refused: it is no name, or there is no such upload.
-            UserError: the pipeline cannot go on from it.
+            Refused: `name` is not text, or there is no such upload.
+            Error: the pipeline cannot go on from it (see `ClipEncoder.state`).
         """
         if name is None:
             return None
         if not isinstance(name, str):
             raise Refused("continue is the name of an upload", CONTINUE)
-        return await self.continuing.state(upload_of(name, self.uploads, CONTINUE).end)
+        return await self.clip_encoder.state(find_upload(name, self.uploads, CONTINUE).end)
 
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[None]:
-        """Counts one WebSocket.
+        """Counts one WebSocket while it is open.
 
         Raises:
-            Full: there are as many as are taken.
+            Full: `Limits.sockets` are open already.
         """
         if self.sockets >= self.limits.sockets:
             raise Full(f"{self.sockets} connections are open", 5.0)
@@ -92,70 +105,52 @@ class ServerContext:
             self.sockets -= 1
 
 
-Deliver = Callable[[EngineChunk], Awaitable[None]]
-
-
 class StreamSender:
-    """A stream and the task that hands its chunks on.
+    """A stream and the task that sends its chunks.
 
     Args:
-        stream: it.
-        deliver: hands on one chunk; until it returns, the next one waits.
-        failed: told why, if the stream ends of a fault.
+        stream: the stream.
+        deliver: sends one chunk; the next chunk waits until it returns.
+        report_failure: gets the reason, if a stage fails for the stream.
     """
 
     def __init__(
-        self, stream: EngineStream, deliver: Deliver, failed: Callable[[str], Awaitable[None]]
+        self,
+        stream: EngineStream,
+        deliver: Callable[[EngineChunk], Awaitable[None]],
+        report_failure: Callable[[str], Awaitable[None]],
     ) -> None:
         self.stream = stream
-        self._task = asyncio.create_task(self._run(deliver, failed))
+        self._deliver, self._report_failure = deliver, report_failure
+        self._task = asyncio.create_task(self._run())
 
     @property
     def done(self) -> asyncio.Task[None]:
-        """Ends when nothing more can be handed on."""
+        """A task that ends when no more chunks can be sent."""
         return self._task
 
     async def close(self) -> None:
-        """Frees the stream's place at once."""
+        """Frees the stream's slot at once."""
         await self.stream.close()
         self._task.cancel()
         with suppress(asyncio.CancelledError, Gone):
             await self._task
 
-    async def _run(self, deliver: Deliver, failed: Callable[[str], Awaitable[None]]) -> None:
+    async def _run(self) -> None:
         try:
-            async for made in self.stream:
-                await deliver(made)
+            async for chunk in self.stream:
+                await self._deliver(chunk)
         except StreamFailed as error:
-            await failed(error.reason)
+            await self._report_failure(error.reason)
         except Gone:
             await self.stream.close()
 
 
-def reason_of(error: Exception) -> dict[str, Any]:
-    """A refusal in words, as a message: "reason" and "where"."""
-    where = error.where if isinstance(error, Refused) else ""
-    return {"reason": str(error) or type(error).__name__, "where": where}
+def reason_of(error: Exception) -> str:
+    """Returns why a request was refused, in words."""
+    return str(error) or type(error).__name__
 
 
-async def next_message(
-    socket: Socket, listener: StreamSender | None, timeout_s: float | None
-) -> Any:
-    """Waits for a message, or for the end of the stream, whichever comes first.
-
-    Returns:
-        The message, or None if the stream has ended.
-
-    Raises:
-        Gone: the other side left.
-    """
-    if listener is None:
-        return await socket.receive(timeout_s)
-    hearing = asyncio.create_task(socket.receive())
-    await asyncio.wait({hearing, listener.done}, return_when=asyncio.FIRST_COMPLETED)
-    if hearing.done():
-        return hearing.result()
-    hearing.cancel()
-    with suppress(asyncio.CancelledError, Gone):
-        await hearing
-    return None
+def where_of(error: Exception) -> str:
+    """Returns the field or control that a request was refused for; "" = none in particular."""
+    return error.where if isinstance(error, Refused) else ""

@@ -1,4 +1,4 @@
-"""Runs the server until it is told to end."""
+"""Runs the server until SIGTERM or Ctrl-C."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 
 import uvicorn
 
-from soundstage.apps.server.app import Failed, make_app
+from soundstage.apps.server.app import StartFailed, make_app
 from soundstage.apps.server.certificate import refuse_certificate
 from soundstage.apps.server.connection import ServerContext
 from soundstage.apps.server.listen_sockets import Pulse, listen
@@ -22,7 +22,7 @@ from soundstage.runners.choice import RunnerChoice
 from soundstage.runners.engine.engine import Engine
 
 LogFormat: TypeAlias = Literal["text", "json"]
-# Streams of one runner, whatever the machine could do.
+# The most streams of one server, whatever the measurement allows.
 MOST_STREAMS = 64
 
 LOGGER = logging.getLogger("soundstage.serve")
@@ -32,7 +32,7 @@ class JsonLines(logging.Formatter):
     """A log record as one line of JSON: time, level, logger, message."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Writes one record."""
+        """Returns one record as a line."""
         line = {
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created)),
             "level": record.levelname.lower(),
@@ -45,11 +45,11 @@ class JsonLines(logging.Formatter):
 
 
 def log_to_stderr(format: LogFormat, quiet: bool) -> None:
-    """Sends what the server has to say to standard error.
+    """Sends the server's log to standard error.
 
     Args:
-        format: lines for people or for machines.
-        quiet: warnings and worse only.
+        format: "text" for people, "json" for machines: an object a line.
+        quiet: only warnings and errors.
     """
     handler = logging.StreamHandler(sys.stderr)
     plain = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S")
@@ -61,42 +61,42 @@ def log_to_stderr(format: LogFormat, quiet: bool) -> None:
 
 
 class Server(uvicorn.Server):
-    """A uvicorn server that lets its listeners leave before it goes."""
+    """A uvicorn server that at SIGTERM waits for its streams to end, at most `drain_s`."""
 
-    def __init__(self, config: uvicorn.Config, desk: ServerContext) -> None:
+    def __init__(self, config: uvicorn.Config, context: ServerContext) -> None:
         super().__init__(config)
-        self._desk = desk
+        self._context = context
         self._drained: asyncio.Task[None] | None = None
 
     def handle_exit(self, sig: int, frame: object) -> None:
-        """The first time, waits for listeners; the second time, ends at once."""
+        """Drains at the first SIGTERM; ends at once at the second, and at Ctrl-C."""
         if self._drained is not None or sig == signal.SIGINT:
             self.should_exit = True
             return
         self._drained = asyncio.get_running_loop().create_task(self._drain())
 
     async def _drain(self) -> None:
-        seconds = self._desk.settings.drain_s
-        LOGGER.info("ending: %g s for those who listen", seconds)
-        await self._desk.engine.drain(seconds)
+        seconds = self._context.settings.drain_s
+        LOGGER.info("ending: open streams have %g s left", seconds)
+        await self._context.engine.drain(seconds)
         self.should_exit = True
 
 
-def configured(desk: ServerContext, failed: Failed) -> uvicorn.Config:
-    """What uvicorn is told.
+def configured(context: ServerContext, start_failed: StartFailed) -> uvicorn.Config:
+    """Returns uvicorn's configuration.
 
     Args:
-        desk: the engine and its settings.
-        failed: told if the engine cannot start.
+        context: the engine and its settings.
+        start_failed: called with the error if the engine cannot start.
 
     Raises:
         UsageError: the certificate or its key cannot be used.
     """
-    settings, limits = desk.settings, desk.limits
+    settings, limits = context.settings, context.limits
     if settings.tls_cert is not None and settings.tls_key is not None:
         refuse_certificate(settings.tls_cert, settings.tls_key)
     return uvicorn.Config(
-        make_app(desk, failed),
+        make_app(context, start_failed),
         log_config=None,
         access_log=False,
         server_header=False,
@@ -104,7 +104,8 @@ def configured(desk: ServerContext, failed: Failed) -> uvicorn.Config:
         ws_max_size=limits.message_bytes,
         ws_ping_interval=limits.lost_s / 2,
         ws_ping_timeout=limits.lost_s / 2,
-        # Samples hardly get smaller: 4 to 10 % for 10 to 35 ms a chunk in which nobody is answered.
+        # Compression would save 4 to 10 % of the samples and block the event loop for 10 to 35 ms
+        # a chunk.
         ws_per_message_deflate=False,
         timeout_graceful_shutdown=5,
         ssl_certfile=settings.tls_cert,
@@ -124,29 +125,29 @@ def serve(
 
     Args:
         graph: what makes the music.
-        settings: where and for whom.
+        settings: where the server listens, and which requests it accepts.
         streams: the most streams at once; None = `MOST_STREAMS`.
-        capacity: realtime streams let in; None = what is measured.
+        capacity: the most realtime streams; None = as many as the measurement allows.
         runner: what runs the stages; None = this process.
 
     Raises:
         UsageError: the certificate or its key cannot be used.
-        OutputError: the port is taken, or the address not this machine's.
-        Exception: what starting the engine raises.
+        OutputError: the port is taken, or the address is not this machine's.
+        Exception: those of `Engine.start`.
     """
     engine = Engine(
         graph, rows=streams or MOST_STREAMS, capacity=capacity, runner=runner or "local"
     )
-    desk = ServerContext(graph, engine, settings)
-    faults: list[Exception] = []
+    context = ServerContext(graph, engine, settings)
+    errors: list[Exception] = []
 
-    def failed(error: Exception) -> None:
-        faults.append(error)
+    def start_failed(error: Exception) -> None:
+        errors.append(error)
         server.should_exit = True
 
-    server = Server(configured(desk, failed), desk)
+    server = Server(configured(context, start_failed), context)
     sockets = listen(settings.host, settings.port, settings.limits.lost_s)
     LOGGER.info("%s on %s", graph.name, settings.address)
     server.run(sockets)
-    if faults:
-        raise faults[0]
+    if errors:
+        raise errors[0]

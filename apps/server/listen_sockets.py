@@ -1,9 +1,9 @@
-"""The sockets a server listens on, and how long their connections may be without a sign of life.
+"""The sockets a server listens on, and the heartbeat of their connections.
 
-A network can vanish without a word, and a reader can stop reading: then bytes wait in a connection
-that nobody will take, and whatever waits for them holds its place. The system ends connections
-whose other side does not answer (Linux only: also those whose reader leaves bytes lying); `Pulse`
-ends WebSockets everywhere.
+A network can vanish without notice, and a client can stop reading. Then bytes wait in a connection
+that nobody takes, and the stream behind it keeps its slot. The operating system ends connections
+whose client does not answer (on Linux also those whose client leaves bytes unread);
+`Pulse` ends WebSockets on every system.
 """
 
 from __future__ import annotations
@@ -16,99 +16,99 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from soundstage.errors import OutputError
 
 BACKLOG = 2048
-# Questions to a connection that is at rest, before it counts as lost.
+# Keepalive probes on an idle connection before it counts as lost.
 PROBES = 4
-# What waits in the system for a slow network; more would make whatever is said later wait as well.
+# Bytes that wait in the system for a slow network; with more, later messages would wait longer.
 MOST_UNSENT_BYTES = 256 * 1024
 
 
 class Pulse(WebSocketsSansIOProtocol):
-    """A WebSocket that ends when no sign of life comes, whatever is still in its pipe.
+    """A WebSocket that ends when no heartbeat comes, whatever is still unsent.
 
-    A pong is one, and whatever else is said. So is that something is taken out of a pipe that was
-    full: the ping may wait there behind much music. While nothing is read here, as what was said
-    before takes its time, none can come.
+    A heartbeat is a pong, any other data from the client, or that the client makes room in a full
+    send buffer: the ping may wait there behind much music. While the server does not read, because
+    it is busy with the client's last message, no heartbeat can arrive and none is expected.
     """
 
     _alive = False
 
     def data_received(self, data: bytes) -> None:
-        """The other side has said something."""
+        """Takes data from the client as a heartbeat."""
         self._alive = True
         super().data_received(data)
 
     def resume_writing(self) -> None:
-        """The other side has taken something."""
+        """Takes room in the send buffer as a heartbeat."""
         super().resume_writing()
         self._alive = True
 
     def send_keepalive_ping(self) -> None:
-        """Asks for a sign of life."""
-        self._alive = self._busy
+        """Sends a ping."""
+        self._alive = self._reading_paused
         super().send_keepalive_ping()
 
     def keepalive_timeout(self) -> None:
-        """No pong came in time."""
-        if (self._alive or self._busy) and self.ping_timeout is not None:
-            # When it is busy no more, there has to be time to read what came meanwhile.
-            self._alive = self._busy
+        """Ends the connection if no heartbeat has come since the ping."""
+        if (self._alive or self._reading_paused) and self.ping_timeout is not None:
+            # After reading was paused, time is needed to read what has arrived meanwhile.
+            self._alive = self._reading_paused
             self.pong_timer = self.loop.call_later(self.ping_timeout, self.keepalive_timeout)
             return
         super().keepalive_timeout()
-        # A farewell would wait behind what is not read, maybe for ever.
+        # The close frame would wait behind unread bytes, maybe for ever.
         self.transport.abort()
 
     @property
-    def _busy(self) -> bool:
-        """Whether nothing is read; of who is let go nothing will be."""
+    def _reading_paused(self) -> bool:
+        """Whether the server does not read; a connection that is closing is never read again."""
         return self.read_paused and not self.transport.is_closing()
 
 
 def listen(host: str, port: int, lost_s: float) -> list[socket.socket]:
-    """Listens on every address that a name stands for.
+    """Opens sockets that listen on every address of a host name.
 
     Args:
-        host: an address of this machine, or a name of some.
+        host: an address of this machine, or a name.
         port: a free port.
-        lost_s: how long a connection may be without a sign of life.
+        lost_s: how long a connection lives without a heartbeat.
 
     Raises:
         OutputError: the port is taken, or the address is not this machine's.
     """
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no name"
-        raise OutputError(f"{host}: no address of this machine: {reason}") from error
+        reason = getattr(error, "strerror", None) or "it is not a host name"
+        raise OutputError(f"{host}: not an address of this machine: {reason}") from error
     sockets: list[socket.socket] = []
-    fault: OSError | None = None
-    # A name may stand for one address twice.
-    for family, _, _, _, address in dict.fromkeys(found):
+    failure: OSError | None = None
+    # A name may have one address twice.
+    for family, _, _, _, address in dict.fromkeys(addresses):
         try:
             sockets.append(socket.create_server(address, family=family, backlog=BACKLOG))
         except OSError as error:
-            # localhost may stand for an IPv6 address where there is no IPv6.
-            if fault is None or error.errno != errno.EADDRNOTAVAIL:
-                fault = error
-    if fault is not None and (not sockets or fault.errno != errno.EADDRNOTAVAIL):
+            # localhost may have an IPv6 address on a machine without IPv6.
+            if failure is None or error.errno != errno.EADDRNOTAVAIL:
+                failure = error
+    if failure is not None and (not sockets or failure.errno != errno.EADDRNOTAVAIL):
         for sock in sockets:
             sock.close()
-        raise OutputError(f"{host}, port {port}: cannot listen there: {_reason(fault)}")
+        raise OutputError(f"{host}, port {port}: cannot listen there: {_reason(failure)}")
     for sock in sockets:
-        _expect_life(sock, lost_s)
+        _keep_alive(sock, lost_s)
     return sockets
 
 
-def _reason(fault: OSError) -> str:
-    if fault.errno == errno.EADDRINUSE:
+def _reason(failure: OSError) -> str:
+    if failure.errno == errno.EADDRINUSE:
         return "the port is taken"
-    if fault.errno == errno.EADDRNOTAVAIL:
+    if failure.errno == errno.EADDRNOTAVAIL:
         return "the address is not this machine's"
-    return fault.strerror or str(fault)
+    return failure.strerror or str(failure)
 
 
-def _expect_life(sock: socket.socket, lost_s: float) -> None:
-    """Accepted connections inherit these."""
+def _keep_alive(sock: socket.socket, lost_s: float) -> None:
+    """Sets the keepalive options, which accepted connections inherit."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     every_s = max(1, round(lost_s / (PROBES + 1)))
     options = {
@@ -119,5 +119,5 @@ def _expect_life(sock: socket.socket, lost_s: float) -> None:
         "TCP_NOTSENT_LOWAT": MOST_UNSENT_BYTES,
     }
     for name, value in options.items():
-        if hasattr(socket, name):  # not every system knows all of them
+        if hasattr(socket, name):  # no system has all of them
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)

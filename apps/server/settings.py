@@ -1,4 +1,4 @@
-"""What a server is told: where it listens, whom it lets in, and how much it takes."""
+"""A server's settings: where it listens, which requests it accepts, and its limits."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from soundstage.errors import UsageError
 
 @dataclass(frozen=True)
 class Limits:
-    """How much of everything a server takes.
+    """The limits of a server.
 
     Attributes:
-        message_bytes: of one message of a WebSocket.
-        upload_bytes: of one audio file or saved session.
-        uploads: audio files kept at once; the oldest goes when one more comes.
-        sockets: WebSockets open at once, those that wait for a place included.
-        messages_per_s: of one WebSocket, over ten seconds; more than that ends it.
-        idle_s: how long a socket may take to say "start".
-        lost_s: how long a listener may give no sign of life, or leave in its pipe what was sent,
-            before it counts as gone; a WebSocket is asked for one every half of that.
-        generate_s: seconds of music of one `POST /generate`.
+        message_bytes: the largest message of a WebSocket.
+        upload_bytes: the largest body of a request, such as an audio file.
+        uploads: audio files kept at once; another one replaces the oldest.
+        sockets: WebSockets open at once, with or without a stream.
+        messages_per_s: the most messages of one WebSocket, over ten seconds; more end it.
+        idle_s: how long a WebSocket may be open without a stream and without a message.
+        lost_s: how long a client may send no heartbeat, or leave data unread, before it is
+            disconnected; the server pings a WebSocket every half of that.
+        generate_s: the longest music of one `POST /generate`.
     """
 
     message_bytes: int = 256 * 1024
@@ -37,21 +37,21 @@ class Limits:
 
 @dataclass(frozen=True)
 class ServeSettings:
-    """Where a server listens and whom it lets in.
+    """Where a server listens and which requests it accepts.
 
     Attributes:
         host: an address of this machine.
         port: a free port; 0 = any.
-        token: what every request must carry; None = nothing.
-        origins: pages of other servers that may connect, such as "https://example.org".
-        tls_cert: a certificate chain in PEM; with it, `tls_key`.
-        tls_key: its key.
-        insecure: listen beyond this machine although no token is asked for.
-        drain_s: how long those who listen may go on when the server is to end.
-        limits: how much it takes.
+        token: the secret that every request must carry; None = none is needed.
+        origins: origins of other servers' pages that may connect, such as "https://example.org".
+        tls_cert: a certificate chain in PEM; needs `tls_key`.
+        tls_key: the private key of the certificate, in PEM.
+        insecure: allow other machines to connect without a token.
+        drain_s: how long open streams may go on after SIGTERM.
+        limits: the limits.
 
     Raises:
-        UsageError: the settings do not go together, or are not safe.
+        UsageError: the settings exclude each other, or are not safe.
     """
 
     host: str = "127.0.0.1"
@@ -66,18 +66,20 @@ class ServeSettings:
 
     def __post_init__(self) -> None:
         if (self.tls_cert is None) != (self.tls_key is None):
-            raise UsageError("--tls-cert and --tls-key go together")
+            raise UsageError("--tls-cert and --tls-key need each other: give both or neither")
         if self.token is not None and len(self.token) < 8:
-            raise UsageError("a token shorter than 8 characters keeps nobody out")
+            raise UsageError(
+                f"--token: {len(self.token)} characters are too easy to guess; give at least 8"
+            )
         if not self.loopback and self.token is None and not self.insecure:
             raise UsageError(
-                f"{self.host} can be reached from other machines: give a --token, or --insecure "
-                "to let everybody in"
+                f"--host {self.host} can be reached from other machines: give a --token, or "
+                "--insecure to serve without one"
             )
 
     @property
     def loopback(self) -> bool:
-        """Whether only this machine can reach it."""
+        """Whether only this machine can connect."""
         if self.host == "localhost":
             return True
         try:
@@ -87,7 +89,7 @@ class ServeSettings:
 
     @property
     def address(self) -> str:
-        """Where people find it."""
+        """The URL of the page."""
         scheme = "http" if self.tls_cert is None else "https"
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{scheme}://{host}:{self.port}/"

@@ -1,4 +1,4 @@
-"""Audio files that listeners hand over, kept as clips for prompts and to go on from."""
+"""Audio files that clients upload: clips for prompts, and music to go on from."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Upload:
     """An audio file.
 
     Attributes:
-        clips: float32 [clip, clip_sample], mono, for prompts.
-        end: float32 [sample, channel] at the format's rate, for music that goes on from it.
-        seconds: the whole file's length.
+        clips: for prompts: float32 [clip, clip_sample], mono.
+        end: for music that goes on from the file: float32 [sample, channel] at the format's rate.
+        seconds: the length of the whole file.
     """
 
     clips: np.ndarray
@@ -33,40 +33,40 @@ class Upload:
 
 
 class Uploads:
-    """Files by name; the oldest goes when there are too many.
+    """The uploaded files, by name.
 
     Args:
         format: gives the clips' length and rate.
-        most: how many are kept.
+        max_files: how many files are kept; another one replaces the oldest.
         end_samples: how much of a file's end is kept for music that goes on from it.
     """
 
-    def __init__(self, format: Format, most: int, end_samples: int = 0) -> None:
-        self._format, self._most, self._end_samples = format, most, end_samples
+    def __init__(self, format: Format, max_files: int, end_samples: int = 0) -> None:
+        self._format, self._max_files, self._end_samples = format, max_files, end_samples
         self._files: OrderedDict[str, Upload] = OrderedDict()
 
     async def add(self, data: bytes, suffix: str = "") -> tuple[str, float]:
         """Reads a file and keeps it.
 
         Args:
-            data: any audio file.
-            suffix: of its name; tells formats apart that have no mark of their own.
+            data: the bytes of an audio file.
+            suffix: the suffix of its name, for formats that its bytes do not tell.
 
         Returns:
-            Its name here, which nobody can guess, and its length in seconds.
+            A name for it, which is hard to guess, and its length in seconds.
 
         Raises:
-            InputError: it is no audio that can be used.
+            InputError: it is not audio, or cannot be used.
         """
         upload = await asyncio.to_thread(self._read, data, suffix)
         name = secrets.token_urlsafe(12)
         self._files[name] = upload
-        while len(self._files) > self._most:
+        while len(self._files) > self._max_files:
             self._files.popitem(last=False)
         return name, upload.seconds
 
     def get(self, name: str) -> Upload | None:
-        """An upload; None = there is none of that name."""
+        """Returns an upload; None = no upload has that name."""
         upload = self._files.get(name)
         if upload is not None:
             self._files.move_to_end(name)
@@ -82,5 +82,5 @@ class Uploads:
             if not self._end_samples:
                 return Upload(clips.samples, np.zeros((0, channels), np.float32), clips.seconds)
             audio = read_audio(path, rate_hz, channels, LONGEST_S)
-        # A copy: else the whole file would stay for the sake of its end.
+        # A copy: a view would keep the whole file in memory.
         return Upload(clips.samples, audio[-self._end_samples :].copy(), clips.seconds)

@@ -1,1 +1,1 @@
-"""Many streams on one runner: each is a row of the batch."""
+"""Many streams on one runner: each stream is a row of the batch."""

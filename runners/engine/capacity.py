@@ -1,16 +1,16 @@
-"""How many streams this machine serves: measured, not believed."""
+"""How many streams this machine serves, from measurements."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from soundstage.runners.engine.refusals import Full
 from soundstage.runners.timing.realtime import COMFORTABLE
 from soundstage.runners.timing.stage_times import seconds_for
 
-# How long a listener who is refused does well to wait: long enough for somebody to leave.
+# When a refused client should ask again: by then another stream may have left.
 RETRY_AFTER_S = 10.0
 # How often a number of streams is tried.
 _ATTEMPTS = 3
@@ -18,40 +18,43 @@ _ATTEMPTS = 3
 
 @dataclass(frozen=True)
 class Capacity:
-    """What was measured, and what follows.
+    """How long chunks take by the number of streams, and how many streams fit therefore.
 
-    A chunk of every stream has to be made in the time that a chunk lasts, with a margin: so many
-    streams fit as leave a fifth of the time over (margin 1.25, the same by which `doctor` calls a
-    pipeline one that plays). A listener who wants chunks less than one chunk ahead takes more of
-    it, for then all must be made within that shorter time.
+    A chunk of every stream has to be made in the time that a chunk lasts, with a margin of 1.25
+    (the margin with which `doctor` calls a pipeline realtime). A stream with `buffer_chunks` below
+    1 takes more of the machine: the chunks of all streams must be made within that shorter time.
 
     Attributes:
-        chunk_s: how much music a chunk is.
-        rows: the most streams, whatever the machine could do.
+        chunk_s: the length of a chunk in seconds.
+        rows: the most streams, whatever the measurement allows.
         cost_s: seconds for one chunk of each of so many streams, by their number.
-        margin: the time there is over the time it takes, at least.
-        insisted: realtime streams let in whatever was measured; None = what was measured counts.
+        margin: the least ratio of the time available to the time needed.
+        fixed: the number of realtime streams admitted; None = the measurement decides.
     """
 
     chunk_s: float
     rows: int
     cost_s: Mapping[int, float]
     margin: float = COMFORTABLE
-    insisted: int | None = None
+    fixed: int | None = None
+
+    def measured(self, cost_s: Mapping[int, float]) -> Capacity:
+        """Returns the capacity with other measurements."""
+        return replace(self, cost_s=cost_s)
 
     def takes_s(self, streams: int) -> float:
-        """Seconds for one chunk of each of so many streams."""
+        """Returns the seconds for one chunk of each of so many streams."""
         return seconds_for(self.cost_s, streams) if streams else 0.0
 
     def fits(self, streams: int, ahead_s: float) -> bool:
-        """Whether so many realtime streams are served in time.
+        """Returns whether so many realtime streams are served in time.
 
         Args:
             streams: how many.
-            ahead_s: the shortest time ahead of its need that any of them wants a chunk.
+            ahead_s: the shortest time before its need at which one of them wants a chunk.
         """
-        if self.insisted is not None:
-            return streams <= self.insisted
+        if self.fixed is not None:
+            return streams <= self.fixed
         return self.takes_s(streams) * self.margin <= min(ahead_s, self.chunk_s)
 
     @property
@@ -63,55 +66,56 @@ class Capacity:
         return next(fitting, 0)
 
     def refuse(self, streams: int, realtime: int, ahead_s: float | None, shortest_s: float) -> None:
-        """Lets a stream in, or says why not.
+        """Refuses a stream that does not fit.
 
         Args:
-            streams: how many there are.
-            realtime: how many of them are of pace "realtime".
-            ahead_s: the newcomer's time ahead; None = pace "fast".
-            shortest_s: the shortest time ahead of those there are.
+            streams: the number of streams at present.
+            realtime: how many of them are realtime.
+            ahead_s: the new stream's time ahead; None = it is non-realtime.
+            shortest_s: the shortest time ahead of the present realtime streams.
 
         Raises:
-            Full: it does not fit.
+            Full: the stream does not fit.
         """
         if streams >= self.rows:
-            raise Full(f"all {self.rows} places are taken", RETRY_AFTER_S)
+            raise Full(f"all {self.rows} slots are taken", RETRY_AFTER_S)
         if ahead_s is None and not realtime:
             return
-        # A fast stream needs something to be left when it comes: at least one listener's share.
+        # A non-realtime stream is admitted only if one more realtime stream would fit: otherwise
+        # the realtime streams would leave it no time.
         shortest_s = shortest_s if ahead_s is None else min(ahead_s, shortest_s)
         if not self.fits(realtime + 1, shortest_s):
             raise Full(self._reason(realtime + 1, min(shortest_s, self.chunk_s)), RETRY_AFTER_S)
 
     def _reason(self, streams: int, within_s: float) -> str:
-        if self.insisted is not None:
-            return f"{self.insisted} listener(s) are here, no more were allowed"
+        if self.fixed is not None:
+            return f"{self.fixed} realtime stream(s) are open, and no more are allowed"
         return (
-            f"a chunk for each of {streams} listener(s) would take {self.takes_s(streams):.2f} s "
-            f"and has to take {within_s / self.margin:.2f} s at most"
+            f"a chunk for each of {streams} realtime stream(s) would take "
+            f"{self.takes_s(streams):.2f} s and has to take at most {within_s / self.margin:.2f} s"
         )
 
 
 def measure(make: Callable[[int], None], rows: int, chunk_s: float) -> dict[int, float]:
-    """Seconds for one chunk of each of so many streams, by their number.
+    """Measures the seconds for one chunk of each of so many streams.
 
     Args:
         make: makes one chunk of each of so many streams.
         rows: the most streams.
-        chunk_s: beyond this, more streams are not worth measuring.
+        chunk_s: a number of streams that takes longer than this is the last to be measured.
 
     Returns:
-        For 1, 2, 4, ... streams and `rows`, the median of three attempts (of one, where one takes
-        longer than a chunk lasts), up to the first number that takes too long.
+        For 1, 2, 4, ... and `rows` streams, the median of three attempts (the first attempt, if it
+        takes longer than `chunk_s`).
     """
-    found: dict[int, float] = {}
+    cost_s: dict[int, float] = {}
     for streams in sorted({min(2**power, rows) for power in range(rows.bit_length() + 1)}):
-        taken: list[float] = []
-        while len(taken) < _ATTEMPTS and (not taken or taken[0] <= chunk_s):
+        attempts_s: list[float] = []
+        while len(attempts_s) < _ATTEMPTS and (not attempts_s or attempts_s[0] <= chunk_s):
             start_s = time.monotonic()
             make(streams)
-            taken.append(time.monotonic() - start_s)
-        found[streams] = sorted(taken)[len(taken) // 2]
-        if found[streams] > chunk_s:
+            attempts_s.append(time.monotonic() - start_s)
+        cost_s[streams] = sorted(attempts_s)[len(attempts_s) // 2]
+        if cost_s[streams] > chunk_s:
             break
-    return found
+    return cost_s

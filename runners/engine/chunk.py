@@ -1,4 +1,4 @@
-"""What a listener gets: one chunk of one stream, and how it came about."""
+"""One chunk of one stream, with the facts of its making."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ class EngineChunk:
     Attributes:
         audio: float32 `[sample, channel]`, 1.0 = full scale; read-only.
         chunk: its index in the music, from 0.
-        controls: every control's value in force while it was made, by name.
-        slack_s: how long it was ready before the listener needs it, in seconds; below 0 it was
-            late, which is counted as an underrun. None = needed at once, as the first one is, or
-            never, as those of pace "fast" are.
-        seconds: wall time by stage, in seconds, of the tick it was made in; 0.0 = the stage's last
-            output was reused.
-        rows: how many streams that tick made a chunk for.
-        underruns: chunks of this stream that were late, this one included.
-        late_stage: the stage to blame, if this chunk is late; "queue" = it waited for the chunks
-            of other streams; "" if it is not late.
-        steer: how often the stream had been steered when it was made: with that, a player knows
-            in which chunk a change is heard first.
-        again: whether it takes the place of a chunk of the same index that was handed out before
-            and cannot have been heard yet; only behind a steer that asked for it.
+        controls: the values of all controls it was made with, by name.
+        slack_s: seconds from when it was ready to when it is needed; below 0 it was late, which
+            counts as an underrun. None = needed at once, as the first chunk is, or never, as those
+            of a non-realtime stream.
+        seconds: wall time by stage, in seconds, of its tick; 0.0 = the stage's last output was
+            reused.
+        rows: how many streams its tick made a chunk for.
+        underruns: late chunks of this stream so far, this one included.
+        late_stage: the stage that made it late; "queue" = it waited for the chunks of other
+            streams; "" = it is not late.
+        steer: how often the stream had been steered when it was made. A player sees from this in
+            which chunk a change is heard first.
+        again: whether it replaces a chunk of the same index that was read before and cannot have
+            been heard yet; only after a steer with `again`.
     """
 
     audio: np.ndarray

@@ -1,4 +1,4 @@
-"""Streams that go on from a clip: one encoder for all who ask, built when the first one does."""
+"""Streams that go on from a clip: one encoder for all streams, built at its first use."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LOGGER = logging.getLogger("soundstage.serve")
 
 
 class ClipEncoder:
-    """The clips' end of a server.
+    """Encodes the ends of clips into states from which streams go on.
 
     Args:
         graph: what makes the music.
@@ -31,7 +31,7 @@ class ClipEncoder:
         self._graph = graph
         self._continuer: ClipContinuer | None = None
         # One thread at a time may use the encoder.
-        self._free = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
     @property
     def possible(self) -> bool:
@@ -44,12 +44,12 @@ class ClipEncoder:
 
     @property
     def samples(self) -> int:
-        """How much of a clip's end is ever heard, in samples at the format's rate."""
+        """How much of a clip's end is used, in samples at the format's rate."""
         format = self._graph.format
         return round((format.context_s + LEAD_S) * format.sample_rate_hz)
 
     async def state(self, audio: np.ndarray) -> State:
-        """Where a stream starts that goes on from a clip.
+        """Returns the state of a stream that goes on from a clip.
 
         The first call loads and compiles, which may take seconds; streams go on meanwhile.
 
@@ -61,28 +61,28 @@ class ClipEncoder:
 
         Raises:
             NotContinuable: the pipeline cannot go on from clips, or not from this one: its weights
-                lack the encoder, or a stage failed on it.
-            ModelError: published models that it needs have not been fetched.
+                lack the encoder, or a stage failed on the clip.
+            ModelError: published models that the encoder needs have not been fetched.
             InputError: the clip is shorter than one codec frame.
         """
-        async with self._free:
-            return await asyncio.to_thread(self._listen, audio)
+        async with self._lock:
+            return await asyncio.to_thread(self._encode, audio)
 
     async def close(self) -> None:
         """Frees the encoder. Idempotent."""
-        async with self._free:
+        async with self._lock:
             continuer, self._continuer = self._continuer, None
             if continuer is not None:
                 await asyncio.to_thread(continuer.close)
 
-    def _listen(self, audio: np.ndarray) -> State:
+    def _encode(self, audio: np.ndarray) -> State:
         try:
             if self._continuer is None:
                 self._continuer = ClipContinuer(self._graph)
             return self._continuer.state(audio)
         except (ModelError, NotContinuable):
             raise
-        # Whatever a stage raises is an answer to who asked, whose stream plays on.
+        # Any other error of a stage refuses this request; the client's stream plays on.
         except Exception as error:
             LOGGER.warning("a stream cannot go on from a clip: %s", error)
             raise NotContinuable(f"the music cannot go on from this clip: {error}") from error

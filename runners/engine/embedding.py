@@ -1,4 +1,4 @@
-"""The style of prompts, asked of the pipeline's own embedder, beside the music."""
+"""The style of prompts, from the pipeline's own embedder, without disturbing the music."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ KIND = "style embedding"
 
 
 def embed(runner: Runner, controls: Mapping[str, Any]) -> np.ndarray:
-    """The embedding of one row of controls.
+    """Returns the embedding of one row of controls.
 
     Args:
-        runner: what makes the music; it is not disturbed, though the stage takes one at a time.
+        runner: makes the music; its streams go on, though each stage makes one thing at a time.
         controls: every control's value, as `graph.control.to_row` makes it.
 
     Returns:
@@ -29,17 +29,17 @@ def embed(runner: Runner, controls: Mapping[str, Any]) -> np.ndarray:
         ControlRefused: the pipeline has no stage that embeds prompts, or it runs elsewhere.
         StageFailed: the stage failed.
     """
-    found = _find(runner.graph)
-    if found is None:
+    embedder = _find_embedder(runner.graph)
+    if embedder is None:
         raise ControlRefused(f"the pipeline {runner.graph.name!r} has no stage that embeds prompts")
     if not isinstance(runner, LocalRunner):
         raise ControlRefused("styles are embedded only where the stages run in this process")
-    stage, port = found
+    stage, port = embedder
     return np.array(runner.ask(stage, controls)[port][0])
 
 
-def _find(graph: Graph) -> tuple[str, str] | None:
-    """The first stage that makes an embedding of controls alone, and its port."""
+def _find_embedder(graph: Graph) -> tuple[str, str] | None:
+    """Returns the first stage that makes an embedding of controls alone, and its port."""
     for name, node in graph.nodes.items():
         if all(isinstance(source, FromControl) for source in node.sources.values()):
             for port_name, port in node.outputs.items():

@@ -1,4 +1,4 @@
-"""Which rows are made together, and which of them next."""
+"""Which rows are made in one tick, and which tick is made next."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from soundstage.runners.timing.realtime import COMFORTABLE
 
 @dataclass(eq=False)
 class Group:
-    """Places that are always made in one tick, whether a row sits there or not.
+    """Slots whose rows are made in one tick; every slot has a row in the tick, even if it is free.
 
     Attributes:
-        places: per row of the tick, who sits there; None = it rests.
-        last_controls: per place, those it was last made with; None = never. Whoever makes its ticks
-            holds no lock for them: a group has one tick under way at most.
-        busy: whether a tick of it is under way.
+        slots: by row of the tick, the stream there; None = the slot is free.
+        last_controls: by slot, the controls of its last chunk; None = it never had one. A worker
+            changes them without the lock: a group has at most one tick in progress.
+        busy: whether a tick of the group is in progress.
     """
 
-    places: list[StreamRow | None]
+    slots: list[StreamRow | None]
     last_controls: list[Mapping[str, Any] | None]
     busy: bool = False
 
     def rows(self) -> Iterator[StreamRow]:
-        """Who sits there."""
-        return (row for row in self.places if row is not None)
+        """Returns the rows in its slots."""
+        return (row for row in self.slots if row is not None)
 
     def start_s(self, lead_s: float) -> float:
-        """When its next tick is best begun; infinity = nobody in it has room for a chunk.
+        """Returns the best time to start its next tick; infinity = no row has room for a chunk.
 
         Rows of one tick wait for each other until all want a chunk, unless one of them would be
-        late: so rows that started at different times soon go together.
+        late. So rows that started at different times are soon made together.
 
         Args:
-            lead_s: what a tick takes, at most, with what may be in front of it.
+            lead_s: the longest that a tick takes, with the ticks that may be made before it.
         """
         waiting = [row.schedule for row in self.rows() if row.has_room]
         if not waiting:
@@ -50,25 +50,25 @@ class Group:
         return max(min(wanted), min(max(wanted), latest))
 
     def wanting(self, now_s: float) -> list[StreamRow]:
-        """The rows for which the next tick makes a chunk."""
+        """Returns the rows for which the next tick makes a chunk."""
         return [row for row in self.rows() if row.has_room and row.schedule.wanted_s <= now_s]
 
     def deadline_s(self) -> float:
-        """How urgent it is: when the first of its rows with room needs a chunk."""
+        """Returns when the first of its rows with room needs a chunk."""
         return min(row.schedule.deadline_s for row in self.rows() if row.has_room)
 
-    def served(self) -> int:
-        """When the row that has waited longest was served."""
-        return min(row.served for row in self.rows() if row.has_room)
+    def last_served(self) -> int:
+        """Returns the tick at which the row that has waited longest got its last chunk."""
+        return min(row.last_served for row in self.rows() if row.has_room)
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What to do now.
+    """The next thing for a worker to do.
 
     Attributes:
         group: the group to make; None = none yet.
-        wait_s: how long nothing is to be done unless something changes; infinity = forever.
+        wait_s: how long there is nothing to do unless something changes; infinity = forever.
     """
 
     group: Group | None
@@ -77,7 +77,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Groups:
-    """All places of an engine.
+    """All slots of an engine.
 
     Attributes:
         all: the groups, of equal size.
@@ -87,39 +87,41 @@ class Groups:
 
     @classmethod
     def of(cls, rows: int, batch: int) -> Groups:
-        """Groups of `batch` places each, for at least so many rows."""
+        """Returns groups of `batch` slots each, for at least `rows` rows."""
         return cls(tuple(Group([None] * batch, [None] * batch) for _ in range(-(-rows // batch))))
 
     def rows(self) -> Iterator[StreamRow]:
-        """Every row there is."""
+        """Returns the rows in all slots."""
         return (row for group in self.all for row in group.rows())
 
     def join(self, row: StreamRow) -> None:
-        """Gives a row a place, in the fullest group that has one: ticks are for whole groups."""
+        """Gives a row a slot in the fullest group with a free one, for a tick costs a whole group.
+
+        Raises:
+            ValueError: no slot is free.
+        """
         group = max(
-            (group for group in self.all if None in group.places),
+            (group for group in self.all if None in group.slots),
             key=lambda group: sum(1 for _ in group.rows()),
         )
-        group.places[group.places.index(None)] = row
+        group.slots[group.slots.index(None)] = row
 
-    def leave(self, row: StreamRow) -> bool:
-        """Frees a row's place; says whether it had one."""
+    def leave(self, row: StreamRow) -> None:
+        """Frees a row's slot, if it has one."""
         for group in self.all:
-            if row in group.places:
-                group.places[group.places.index(row)] = None
-                return True
-        return False
+            if row in group.slots:
+                group.slots[group.slots.index(row)] = None
 
     def choose(self, now_s: float, tick_s: float) -> Choice:
-        """What to make next: of those whose time has come, the most urgent.
+        """Chooses the most urgent of the groups whose time to start has come.
 
-        Streams of pace "fast" are served in turn, while no realtime stream wants a chunk, one at a
-        time, and only if all realtime streams could still be served in time if they all wanted a
-        chunk directly behind it.
+        Non-realtime streams are served in turn and one at a time, while no realtime stream wants a
+        chunk, and only if all realtime streams could still be served in time if all of them wanted
+        a chunk directly afterwards.
 
         Args:
             now_s: the time.
-            tick_s: what a tick usually takes.
+            tick_s: how long a tick usually takes.
         """
         realtime = [row for row in self.rows() if row.realtime and row.has_room]
         ticks = len({id(group) for group in self.all for row in group.rows() if row.realtime})
@@ -131,21 +133,23 @@ class Groups:
         wait_s = min(
             (start_s - now_s for group, start_s in idle if start_s > now_s), default=math.inf
         )
-        fast = [group for group, start_s in idle if start_s < math.inf and _has_fast(group)]
-        if not fast or (realtime and self._others_could_suffer(realtime, now_s + lead_s)):
+        others = [group for group, start_s in idle if start_s < math.inf and _has_fast(group)]
+        if not others or (realtime and self._would_delay(realtime, now_s + lead_s)):
             return Choice(None, wait_s)
-        return Choice(min(fast, key=Group.served))
+        return Choice(min(others, key=Group.last_served))
 
-    def _others_could_suffer(self, realtime: Sequence[StreamRow], until_s: float) -> bool:
+    def _would_delay(self, realtime: Sequence[StreamRow], until_s: float) -> bool:
+        """Returns whether a tick of a non-realtime stream could make a realtime stream late."""
         if any(group.busy and not _is_realtime(group) for group in self.all):
             return True
         return any(row.schedule.deadline_s < until_s for row in realtime)
 
 
 def _is_realtime(group: Group) -> bool:
-    """Whether the next tick of a group is for a realtime stream."""
+    """Returns whether the next tick of a group is for a realtime stream."""
     return any(row.realtime and row.has_room for row in group.rows())
 
 
 def _has_fast(group: Group) -> bool:
+    """Returns whether a non-realtime stream of a group has room for a chunk."""
     return any(not row.realtime and row.has_room for row in group.rows())

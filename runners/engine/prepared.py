@@ -1,4 +1,4 @@
-"""What a stream would be with other controls, made beforehand in a place of its own."""
+"""A stream's chunks as they would be with other controls, made beforehand in another slot."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from soundstage.graph.state import State
 from soundstage.runners.engine.chunk import EngineChunk
 from soundstage.runners.engine.row import ChunkStart, ResumePoint, StreamRow, TickRequest
 
-# The chunk that sounds, and the one behind it.
-_AT_ONCE = 2
-# A chunk is worth making, or changing to, if its end is further away than so many ticks: the one
-# that follows on it has to be made in that time.
+# How many chunks are prepared: the chunk that sounds, and the next one.
+_PREPARED_CHUNKS = 2
+# A chunk is worth making, or changing to, if its end is further away than so many ticks: the chunk
+# after it has to be made in that time.
 _TICKS_LEFT = 2.0
 
 
@@ -25,35 +25,35 @@ class PreparedChunk:
     """A chunk as it would be.
 
     Attributes:
-        begun: where it begins, and when it is needed.
-        made: it.
-        behind: where the music goes on behind it.
+        start: where it starts, and when it is needed.
+        chunk: its audio, and the facts of its making.
+        end: where the music goes on after it.
     """
 
-    begun: ChunkStart
-    made: EngineChunk
-    behind: ResumePoint
+    start: ChunkStart
+    chunk: EngineChunk
+    end: ResumePoint
 
 
 @dataclass(eq=False)
 class PreparedRow(StreamRow):
     """A row beside another, its lead: makes the lead's chunks once more, with other controls.
 
-    Each of them begins where the lead's own began, so that the music can change over within the
-    chunk that sounds. It has a place like any other row and is served like a stream of pace "fast":
-    with what the realtime streams leave. A lead that stands still gives it nothing to do.
+    Each of its chunks starts where the lead's own chunk started, so that the music can change over
+    within the chunk that sounds. It has a slot like any other row, and is served like a
+    non-realtime stream: with what the realtime streams leave. While the lead is paused, it rests.
 
     Attributes:
         lead: the row it follows.
-        tick_s: what a tick takes.
-        done: what is made, the oldest first.
+        tick_s: how long a tick takes.
+        done: the prepared chunks, the oldest first.
     """
 
     lead: StreamRow = field(kw_only=True)
     tick_s: float = field(kw_only=True)
     done: list[PreparedChunk] = field(init=False)
-    _news: tuple[object, ...] = field(init=False, default=())
-    _wanted: ChunkStart | None = field(init=False, default=None)
+    _seen: tuple[object, ...] = field(init=False, default=())
+    _next: ChunkStart | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -61,60 +61,65 @@ class PreparedRow(StreamRow):
 
     @property
     def has_room(self) -> bool:
-        """Whether the lead has begun a chunk that is not rehearsed yet and still of use."""
+        """Whether the lead has started a chunk that is not prepared yet and still useful."""
         if self.closed or not self.lead.playing:
             return False
-        # Asked several times for one order, and time goes on: what was of use is until there is
-        # news. What was of none never will be.
-        news = (*self.lead.begun, *self.done)
-        if news != self._news:
-            self._news, self._wanted = news, self._next()
-        return self._wanted is not None
+        # This is read several times for one request while time goes on. The answer is kept until
+        # the lead starts a chunk or one is prepared; a chunk that is not useful never will be.
+        seen = (*self.lead.starts, *self.done)
+        if seen != self._seen:
+            self._seen, self._next = seen, self._next_start()
+        return self._next is not None
 
     def change(self, controls: Mapping[str, Any]) -> None:
-        """Rehearses something else."""
+        """Prepares the chunks with other controls from now on."""
         self.controls = controls
         self.epoch += 1
-        self.done, self._news, self._wanted = [], (), None
+        self.done, self._seen, self._next = [], (), None
 
-    def order(self, place: int, silent: Mapping[str, np.ndarray]) -> TickRequest:
-        """What it asks of a tick: the lead's chunk, and the audio that the lead was given."""
-        begun = self._wanted
-        if begun is None:
-            raise ValueError("nothing was to be rehearsed: `has_room` says so")
+    def request(self, slot: int, silent: Mapping[str, np.ndarray]) -> TickRequest:
+        """Returns the request for the lead's chunk, with the live input that the lead had.
+
+        Raises:
+            ValueError: there is no chunk to prepare; `has_room` is false.
+        """
+        start = self._next
+        if start is None:
+            raise ValueError("there is no chunk to prepare: check has_room first")
         steady = self.controls
-        live = {name: begun.controls[name] for name in silent}
-        return TickRequest(self, place, self.epoch, {**steady, **live}, steady, 0, begun.state)
+        live = {name: start.controls[name] for name in silent}
+        return TickRequest(self, slot, self.epoch, {**steady, **live}, steady, 0, start.state)
 
-    def arrive(self, order: TickRequest, now_s: float) -> float | None:
-        """Nobody waits for it: there is no slack."""
+    def arrive(self, request: TickRequest, now_s: float) -> float | None:
+        """Returns None, for a prepared chunk is never needed."""
         return None
 
-    def accept(self, order: TickRequest, made: EngineChunk, state: State) -> None:
-        """Keeps the chunk for as long as it is of use."""
-        begun = next((one for one in self.lead.begun if one.state is order.state), None)
-        if begun is not None:
-            kept = [one for one in self.done if self._is_useful(one.begun, time.monotonic())]
-            self.done = [*kept, PreparedChunk(begun, made, ResumePoint(state, order.steady))]
+    def accept(self, request: TickRequest, chunk: EngineChunk, state: State) -> None:
+        """Keeps a chunk for as long as it is useful."""
+        start = next((one for one in self.lead.starts if one.state is request.state), None)
+        if start is not None:
+            kept = [one for one in self.done if self._is_useful(one.start, time.monotonic())]
+            end = ResumePoint(state, request.steady)
+            self.done = [*kept, PreparedChunk(start, chunk, end)]
 
     def choose(self, now_s: float) -> PreparedChunk | None:
-        """The earliest chunk to change over in; None = nothing is ready."""
-        useful = (one for one in self.done if self._is_useful(one.begun, now_s))
-        return min(useful, key=lambda one: one.made.chunk, default=None)
+        """Returns the earliest chunk to change over in; None = none is ready."""
+        useful = (one for one in self.done if self._is_useful(one.start, now_s))
+        return min(useful, key=lambda one: one.chunk.chunk, default=None)
 
-    def _next(self) -> ChunkStart | None:
-        """The next chunk to rehearse."""
+    def _next_start(self) -> ChunkStart | None:
+        """Returns the start of the next chunk to prepare."""
         now_s = time.monotonic()
-        useful = [begun for begun in self.lead.begun if self._is_useful(begun, now_s)]
-        done = [one.begun for one in self.done]
-        return next((begun for begun in useful[:_AT_ONCE] if begun not in done), None)
+        useful = [start for start in self.lead.starts if self._is_useful(start, now_s)]
+        done = [one.start for one in self.done]
+        return next((start for start in useful[:_PREPARED_CHUNKS] if start not in done), None)
 
-    def _is_useful(self, begun: ChunkStart, now_s: float) -> bool:
-        """Whether the lead's music still has it, and there is time for what follows on it."""
-        if begun not in self.lead.begun:
+    def _is_useful(self, start: ChunkStart, now_s: float) -> bool:
+        """Returns whether the lead still has that chunk, and time is left to make the next one."""
+        if start not in self.lead.starts:
             return False
-        end_s = self.lead.end_s(begun)
+        end_s = self.lead.end_s(start)
         if end_s is None:
-            # Nobody keeps time: what was read is out of hand.
-            return begun.chunk > self.lead.told
+            # A non-realtime stream has no clock: a chunk that was read cannot be replaced.
+            return start.chunk > self.lead.newest_read
         return end_s - now_s > _TICKS_LEFT * self.tick_s

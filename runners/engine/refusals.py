@@ -1,4 +1,4 @@
-"""Why the engine says no: every refusal has its reason in words."""
+"""The errors with which an engine refuses a request or ends a stream."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from soundstage.graph.control import ControlError
 
 
 class Full(Error):
-    """No more streams fit: what is measured says that the others would be late.
+    """No more streams fit: according to the measurement, others would be late.
 
     Attributes:
-        reason: what there is too much of, in one line.
-        retry_after_s: when to ask again.
+        reason: which limit is reached, in one line.
+        retry_after_s: when to ask again, in seconds from now.
     """
 
     def __init__(self, reason: str, retry_after_s: float):
@@ -47,4 +47,4 @@ class StreamFailed(Error, RuntimeError):
 
 
 class StreamEnded(Error, RuntimeError):
-    """Something was asked of a stream that is closed."""
+    """A method was called that needs an open stream, and the stream is closed."""

@@ -1,4 +1,4 @@
-"""One stream as the engine's threads see it: what it plays, how far it is, what is unread."""
+"""One stream as the worker threads see it: its controls, its state, its chunks that are unread."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from soundstage.runners.sessions.injection import LiveInput
 
 @dataclass(frozen=True)
 class TickRequest:
-    """What a row asks of the tick that is about to begin; the row may change meanwhile.
+    """A row's request for the next tick; the row may change while the tick is made.
 
     Attributes:
-        row: who asks.
-        place: where it sits in its group.
-        epoch: the row's epoch; if it is another when the chunk is there, the chunk is dropped.
-        controls: every control's value, what is played in included.
-        steady: the same without what is played in: what goes on with the next chunk.
-        steers: how often it has been steered.
-        state: where the chunk starts; its own index in it.
+        row: the row.
+        slot: the row's slot in its group.
+        epoch: the row's epoch; if the row has another one when the chunk is made, it is dropped.
+        controls: every control's value, live input included.
+        steady: the same without live input, which is the next chunk's start.
+        steers: how often the stream has been steered.
+        state: the state before the chunk, with the chunk's index.
     """
 
     row: StreamRow
-    place: int
+    slot: int
     epoch: int
     controls: Mapping[str, Any]
     steady: Mapping[str, Any]
@@ -39,19 +39,19 @@ class TickRequest:
 
     @property
     def chunk(self) -> int:
-        """The index of the chunk asked for."""
+        """The index of the requested chunk."""
         return self.state.chunks[0]
 
 
 @dataclass(frozen=True, eq=False)
 class ChunkStart:
-    """Where a chunk began that may have to be made again.
+    """The start of a chunk that may have to be made again.
 
     Attributes:
         chunk: its index.
-        state: before it.
+        state: the state before it.
         needed_s: when it is needed; None = at once, or never.
-        controls: those it was made with, what was played in included.
+        controls: the controls it was made with, live input included.
     """
 
     chunk: int
@@ -62,7 +62,12 @@ class ChunkStart:
 
 @dataclass(frozen=True)
 class ResumePoint:
-    """Where a session goes on: behind a chunk, with the controls of then."""
+    """Where music goes on after a chunk.
+
+    Attributes:
+        state: the state after the chunk.
+        controls: the controls of the chunk, without live input.
+    """
 
     state: State
     controls: Mapping[str, Any]
@@ -70,31 +75,31 @@ class ResumePoint:
 
 @dataclass(eq=False)
 class StreamRow:
-    """One stream. Whoever reads or changes it holds the engine's lock.
+    """One stream; it is read and changed under the engine's lock.
 
     Attributes:
         schedule: when its chunks are needed.
-        most_unread: it rests while so many chunks are unread.
+        max_unread: it rests while so many chunks are unread.
         controls: every control's value.
-        state: where its next chunk starts: one row.
-        wake: tells its reader that there is news; may be called from any thread.
+        state: the state before its next chunk, one row.
+        wake: wakes its reader; may be called from any thread.
         steers: how often it has been steered.
-        epoch: counts what makes a chunk under way worthless.
+        epoch: changes when a chunk in progress becomes worthless.
         playing: whether chunks are to be made.
-        closed: whether it has left.
-        fault: why it ended; "" = it did not.
-        unread: chunks that are made and not read.
-        read: behind the last chunk that was read.
-        heard: collects what is played in; None = nothing ever was.
-        hears: what each of the last chunks heard of it, by the chunk's index.
-        told: the index of the newest chunk read since the beginning of the music.
-        served: grows with every chunk made for anyone: the last time this one was served.
+        closed: whether it has ended.
+        error: why it ended; "" = no error ended it.
+        unread: chunks that are made and not read, each with its resume point.
+        resume_point: after the last chunk that was read.
+        live_input: collects the audio that was sent; None = none ever was.
+        live_by_chunk: the live input of each of the last chunks, by the chunk's index.
+        newest_read: the index of the newest chunk read since the music's beginning; -1 = none.
+        last_served: the number of ticks that the engine had made when its last chunk was requested.
         underruns: chunks that were late.
-        begun: where the last chunks began: what is made ahead, and the chunk that sounds.
+        starts: the starts of the last chunks: those made ahead, and the chunk that sounds.
     """
 
     schedule: Schedule
-    most_unread: int
+    max_unread: int
     controls: Mapping[str, Any]
     state: State
     wake: Callable[[], None]
@@ -102,93 +107,93 @@ class StreamRow:
     epoch: int = 0
     playing: bool = False
     closed: bool = False
-    fault: str = ""
+    error: str = ""
     unread: deque[tuple[EngineChunk, ResumePoint]] = field(default_factory=deque)
-    read: ResumePoint = field(init=False)
-    heard: LiveInput | None = None
-    hears: dict[int, Mapping[str, np.ndarray]] = field(default_factory=dict)
-    told: int = -1
-    served: int = 0
+    resume_point: ResumePoint = field(init=False)
+    live_input: LiveInput | None = None
+    live_by_chunk: dict[int, Mapping[str, np.ndarray]] = field(default_factory=dict)
+    newest_read: int = -1
+    last_served: int = 0
     underruns: int = 0
-    begun: deque[ChunkStart] = field(init=False)
+    starts: deque[ChunkStart] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.read = ResumePoint(self.state, self.controls)
-        self.begun = deque(maxlen=self._remembered)
+        self.resume_point = ResumePoint(self.state, self.controls)
+        self.starts = deque(maxlen=self._remembered)
 
     @property
     def realtime(self) -> bool:
-        """Whether its chunks are ever needed."""
+        """Whether its chunks are needed at certain times."""
         return self.schedule.ahead_s is not None
 
     @property
     def has_room(self) -> bool:
-        """Whether a chunk may be made, be it wanted by now or later."""
-        return self.playing and not self.closed and len(self.unread) < self.most_unread
+        """Whether a chunk may be made, now or as soon as it is wanted."""
+        return self.playing and not self.closed and len(self.unread) < self.max_unread
 
-    def order(self, place: int, silent: Mapping[str, np.ndarray]) -> TickRequest:
-        """What it asks of a tick.
+    def request(self, slot: int, silent: Mapping[str, np.ndarray]) -> TickRequest:
+        """Returns its request for the next tick.
 
         Args:
-            place: where it sits in its group.
-            silent: the controls that carry what is played in, silent; none in most pipelines.
+            slot: its slot in its group.
+            silent: silence for the controls that carry live input; most pipelines have none.
         """
-        live = silent if self.heard is None else self._hear(self.heard, silent)
+        live = silent if self.live_input is None else self._take_live(self.live_input, silent)
         steady = self.controls
         controls = {**steady, **live} if live else steady
-        return TickRequest(self, place, self.epoch, controls, steady, self.steers, self.state)
+        return TickRequest(self, slot, self.epoch, controls, steady, self.steers, self.state)
 
-    def arrive(self, order: TickRequest, now_s: float) -> float | None:
-        """A chunk that it asked for is there; returns its slack (see `Schedule.made`)."""
-        begun = ChunkStart(order.chunk, order.state, self.schedule.needed_s, order.controls)
-        self.begun.append(begun)
-        return self.schedule.made(now_s)
+    def arrive(self, request: TickRequest, now_s: float) -> float | None:
+        """Records that a requested chunk is made; returns its slack (see `Schedule.advance`)."""
+        start = ChunkStart(request.chunk, request.state, self.schedule.needed_s, request.controls)
+        self.starts.append(start)
+        return self.schedule.advance(now_s)
 
-    def accept(self, order: TickRequest, made: EngineChunk, state: State) -> None:
-        """Takes the chunk that has arrived.
+    def accept(self, request: TickRequest, chunk: EngineChunk, state: State) -> None:
+        """Adds a chunk that has arrived to the unread ones.
 
         Args:
-            order: what it asked for.
-            made: the chunk.
-            state: behind it, one row.
+            request: the request for it.
+            chunk: the chunk.
+            state: the state after it, one row.
         """
         self.state = state
-        self.unread.append((made, ResumePoint(state, order.steady)))
+        self.unread.append((chunk, ResumePoint(state, request.steady)))
         self.wake()
 
     def take(self, now_s: float) -> EngineChunk | None:
-        """Gives the reader the oldest unread chunk; None = there is none."""
+        """Removes the oldest unread chunk and returns it; None = there is none."""
         if not self.unread:
             return None
-        was_full = len(self.unread) >= self.most_unread
-        made, self.read = self.unread.popleft()
-        self.told = max(self.told, made.chunk)
+        was_full = len(self.unread) >= self.max_unread
+        chunk, self.resume_point = self.unread.popleft()
+        self.newest_read = max(self.newest_read, chunk.chunk)
         if was_full:
-            self.schedule.give_way(now_s)
-        return made
+            self.schedule.forgive(now_s)
+        return chunk
 
     def stop(self, now_s: float, hold: bool) -> None:
-        """Wants no more chunks for now (see `Schedule.stop`)."""
+        """Requests no more chunks for now (see `Schedule.stop`)."""
         self.playing = False
         self.schedule.stop(now_s, hold)
-        # How far the listener is by now, the schedule no longer tells.
-        self.begun.clear()
+        # From now on the schedule does not tell how much of them has been heard.
+        self.starts.clear()
 
     def reset(self, state: State, now_s: float) -> int:
-        """Begins anew; returns how many unread chunks are dropped."""
+        """Starts the music again; returns how many unread chunks are dropped."""
         dropped = len(self.unread)
         self.unread.clear()
-        self.begun.clear()
-        self.hears.clear()
+        self.starts.clear()
+        self.live_by_chunk.clear()
         self.epoch += 1
-        self.told = -1
+        self.newest_read = -1
         self.state = state
-        self.read = ResumePoint(state, self.controls)
+        self.resume_point = ResumePoint(state, self.controls)
         self.schedule.restart(now_s)
         return dropped
 
     def rewind(self, not_before_s: float) -> int:
-        """Goes back to the first chunk that can be made again before anybody needs it.
+        """Goes back to the first chunk that can be made again before it is needed.
 
         Args:
             not_before_s: the earliest need that can be met.
@@ -196,10 +201,10 @@ class StreamRow:
         Returns:
             How many chunks are dropped; they are made again.
         """
-        back = next((b for b in self.begun if self._can_go_back(b, not_before_s)), None)
+        back = next((one for one in self.starts if self._can_rewind(one, not_before_s)), None)
         if back is None:
-            # At least the chunk under way, if there is time for another; never a first one, or
-            # whoever asks again and again would never hear anything.
+            # The chunk in progress is dropped, if there is time for another one. A first chunk
+            # never is: a client that steers again and again would never hear anything.
             needed_s = self.schedule.needed_s
             self.epoch += needed_s is not None and needed_s >= not_before_s
             return 0
@@ -210,56 +215,58 @@ class StreamRow:
         self.schedule.needed_s = back.needed_s
         return dropped
 
-    def end_s(self, begun: ChunkStart) -> float | None:
-        """When a chunk that was begun has been heard; None = nobody keeps time."""
-        later = (one.needed_s for one in self.begun if one.chunk == begun.chunk + 1)
+    def end_s(self, start: ChunkStart) -> float | None:
+        """Returns when a chunk that was started has been heard; None = it is non-realtime."""
+        later = (one.needed_s for one in self.starts if one.chunk == start.chunk + 1)
         return next(later, self.schedule.needed_s)
 
-    def change_over(self, begun: ChunkStart, made: EngineChunk, behind: ResumePoint) -> int:
-        """Goes on with a chunk that was made elsewhere, in the place of its own and what follows.
+    def change_over(self, start: ChunkStart, chunk: EngineChunk, end: ResumePoint) -> int:
+        """Replaces one of its chunks, and those after it, by a chunk that was made elsewhere.
 
         Args:
-            begun: where its own chunk began, one of `begun`.
-            made: the chunk that takes its place; not its steers and underruns.
-            behind: where the music goes on.
+            start: the start of its own chunk, one of `starts`.
+            chunk: the chunk that replaces it, but for its steers and underruns.
+            end: where the music goes on after it.
 
         Returns:
             How many chunks are dropped.
         """
-        end_s = self.end_s(begun)
-        dropped = self.state.chunks[0] - begun.chunk
-        self._forget_from(begun.chunk)
+        end_s = self.end_s(start)
+        dropped = self.state.chunks[0] - start.chunk
+        self._forget_from(start.chunk)
         self.epoch += 1
-        self.begun.append(begun)
+        self.starts.append(start)
         self.schedule.needed_s = end_s
-        self.state = behind.state
-        again = begun.chunk <= self.told
-        made = replace(made, steer=self.steers, underruns=self.underruns, again=again)
-        self.unread.append((made, behind))
+        self.state = end.state
+        again = start.chunk <= self.newest_read
+        chunk = replace(chunk, steer=self.steers, underruns=self.underruns, again=again)
+        self.unread.append((chunk, end))
         self.wake()
         return dropped
 
     @property
     def _remembered(self) -> int:
-        """Chunks that may be made again: what is made ahead, and the one that sounds."""
-        return self.most_unread + 2
+        """How many chunks may be made again: those made ahead, and the chunk that sounds."""
+        return self.max_unread + 2
 
-    def _hear(self, live: LiveInput, silent: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
-        """What the next chunk hears: if it is made again, what it heard before."""
+    def _take_live(
+        self, live_input: LiveInput, silent: Mapping[str, np.ndarray]
+    ) -> Mapping[str, np.ndarray]:
+        """Returns the next chunk's live input; if it is made again, that of the first time."""
         chunk = self.state.chunks[0]
-        if chunk not in self.hears:
-            self.hears[chunk] = dict.fromkeys(silent, live.take())
-            self.hears.pop(chunk - self._remembered, None)
-        return self.hears[chunk]
+        if chunk not in self.live_by_chunk:
+            self.live_by_chunk[chunk] = dict.fromkeys(silent, live_input.take())
+            self.live_by_chunk.pop(chunk - self._remembered, None)
+        return self.live_by_chunk[chunk]
 
     def _forget_from(self, chunk: int) -> None:
-        while self.begun and self.begun[-1].chunk >= chunk:
-            self.begun.pop()
+        while self.starts and self.starts[-1].chunk >= chunk:
+            self.starts.pop()
         while self.unread and self.unread[-1][0].chunk >= chunk:
             self.unread.pop()
 
-    def _can_go_back(self, before: ChunkStart, not_before_s: float) -> bool:
-        if before.needed_s is not None:
-            return before.needed_s >= not_before_s
-        # Of pace "fast", or the first of all: what nobody has read yet.
-        return before.chunk > self.told
+    def _can_rewind(self, start: ChunkStart, not_before_s: float) -> bool:
+        if start.needed_s is not None:
+            return start.needed_s >= not_before_s
+        # The first chunk, or one of a non-realtime stream: only if it is unread.
+        return start.chunk > self.newest_read

@@ -14,7 +14,7 @@ from soundstage.runners.runner import Runner
 from soundstage.runners.sessions.files import SessionFileError, read_session_from, session_bytes
 from soundstage.runners.sessions.injection import silence
 
-# A session of a listener has no path; messages call it so.
+# The name in error messages: a session that a client sends has no path.
 _NAME = Path("session")
 
 
@@ -22,10 +22,11 @@ def open_saved(session: bytes, runner: Runner) -> tuple[State, dict[str, Any]]:
     """Opens a saved session of one stream.
 
     Returns:
-        Its state, one row, and its controls; what was being played in is over.
+        Its state, one row, and its controls, with live input silent.
 
     Raises:
-        SessionFileError: it is damaged, of several streams, or of another graph or other weights.
+        SessionFileError: the session is damaged, of several streams, or of another graph or other
+            weights.
         ControlRefused: it holds controls that no stream may have.
     """
     saved = read_session_from(pa.BufferReader(session), _NAME)
@@ -34,12 +35,12 @@ def open_saved(session: bytes, runner: Runner) -> tuple[State, dict[str, Any]]:
         raise SessionFileError(f"{_NAME}: holds {len(rows)} streams and only one can be played")
     silent = silence(runner.graph)
     controls = {name: value for name, value in rows[0].items() if name not in silent}
-    # A session may come from anywhere: its controls are checked as a listener's are.
+    # A client may send any session: its controls are checked like those of any message.
     return state, steered(runner.graph, controls, {}) | silent
 
 
-def write_saved(runner: Runner, behind: ResumePoint) -> bytes:
-    """The session that goes on behind a chunk."""
-    state = behind.state.rename(["0"])
-    content = session_bytes(runner.graph, runner.weights(), state, [behind.controls])
+def write_saved(runner: Runner, resume_point: ResumePoint) -> bytes:
+    """Returns the session that goes on after a chunk."""
+    state = resume_point.state.rename(["0"])
+    content = session_bytes(runner.graph, runner.weights(), state, [resume_point.controls])
     return content.to_pybytes()

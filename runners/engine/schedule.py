@@ -1,23 +1,27 @@
-"""When a chunk is needed, by a monotonic clock: what a listener who keeps time would hear."""
+"""When the chunks of a stream are needed, by a monotonic clock, if it is played in real time."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+# realtime: a chunk is needed every `chunk_s`. fast: non-realtime, as quickly as chunks are read.
+Pace: TypeAlias = Literal["realtime", "fast"]
 
 
 @dataclass
 class Schedule:
     """One stream's time table.
 
-    The first chunk behind a start is needed at once; each of those that follow is needed when the
-    one before it has been heard. A chunk is wanted, and not made before, so long ahead of that:
-    the longer, the safer, and the later a listener hears what was steered.
+    The first chunk after a start is needed at once. Each later chunk is needed when the one before
+    it has been heard. A chunk is wanted, and not made before, `ahead_s` seconds before its need:
+    the longer, the safer, and the later a change is heard.
 
     Attributes:
-        chunk_s: how much music a chunk is, in seconds.
-        ahead_s: how long before it is needed a chunk is wanted; None = pace "fast": chunks are
-            wanted at any time and never needed.
+        chunk_s: the length of a chunk in seconds.
+        ahead_s: how long before its need a chunk is wanted; None = non-realtime: chunks are wanted
+            at any time and never needed.
         needed_s: when the next chunk is needed; None = it is the first and needed at once.
         asked_s: when the stream was started.
     """
@@ -30,56 +34,56 @@ class Schedule:
 
     @property
     def wanted_s(self) -> float:
-        """From when on the next chunk is to be made; minus infinity = at once."""
+        """When the next chunk is to be made at the earliest; minus infinity = at once."""
         if self.ahead_s is None or self.needed_s is None:
             return -math.inf
         return self.needed_s - self.ahead_s
 
     @property
     def deadline_s(self) -> float:
-        """What the next chunk's urgency is measured by.
+        """The time that tells how urgent the next chunk is; infinity = not at all.
 
-        A start counts as any other chunk from the moment it is asked for: many listeners who start
-        together wait for each other, but nobody who listens already waits for them beyond its time.
+        A first chunk is as urgent as one that is needed `ahead_s` after the start: many streams
+        that start together wait for each other, and do not make a stream late that plays already.
         """
         if self.ahead_s is None:
             return math.inf
         return self.asked_s + self.ahead_s if self.needed_s is None else self.needed_s
 
     def start(self, now_s: float) -> None:
-        """Begins to play: at once, or where the music was held."""
+        """Starts to play: at once, or where the music was held."""
         self.asked_s = now_s
         if self._stopped_s is not None and self.needed_s is not None:
             self.needed_s += now_s - self._stopped_s
         self._stopped_s = None
 
     def stop(self, now_s: float, hold: bool) -> None:
-        """Plays no more.
+        """Stops playing.
 
         Args:
-            now_s: when.
-            hold: whether the listener keeps what it has not heard and goes on with it later; else
-                the next start is as the first.
+            now_s: the time.
+            hold: whether the client keeps what it has not played and goes on with it later;
+                otherwise the next start is like the first.
         """
         self._stopped_s = now_s if hold else None
         if not hold:
             self.needed_s = None
 
     def restart(self, now_s: float) -> None:
-        """The next chunk is needed at once."""
+        """Makes the next chunk the first, needed at once."""
         self.asked_s, self.needed_s = now_s, None
 
-    def give_way(self, now_s: float) -> None:
-        """The listener held the stream up until now: what is behind is not late for that."""
+    def forgive(self, now_s: float) -> None:
+        """Postpones the next need, for until now the client had left too many chunks unread."""
         if self.ahead_s is not None and self.wanted_s < now_s and self.needed_s is not None:
             self.needed_s = now_s + self.ahead_s
 
-    def made(self, now_s: float) -> float | None:
-        """A chunk is there.
+    def advance(self, now_s: float) -> float | None:
+        """Moves on to the next chunk, for one has just been made.
 
         Returns:
-            How long before it was needed, in seconds; below 0 it is late, and whoever hears it
-            hears all that follows so much later. None = needed at once, or never.
+            How long before its need it was made, in seconds. Below 0 it is late, and all later
+            chunks are heard so much later. None = needed at once, or never.
         """
         if self.ahead_s is None:
             return None

@@ -1,4 +1,4 @@
-"""What listeners may ask for: checked in words before it comes near the batch."""
+"""A client's controls: checked, with errors in words, before a stage sees them."""
 
 from __future__ import annotations
 
@@ -14,25 +14,26 @@ from soundstage.runners.sessions.controls import complete
 from soundstage.runners.sessions.injection import KIND
 from soundstage.runners.sessions.prompts import PROMPTS, expand_prompts
 
-# What one listener may ask of stages that everybody waits for.
+# Limits of one stream's controls, for all streams wait for the same stages.
 MOST_ENTRIES = 64
 LONGEST_TEXT = 2_000
 
 
 def steered(graph: Graph, changes: Mapping[str, Any], current: Mapping[str, Any]) -> dict[str, Any]:
-    """One stream's controls after a change.
+    """Returns one stream's controls after a change.
 
     Args:
         graph: the graph they steer.
         changes: new values by name; "prompts" is short for the four prompt controls.
-        current: present values; what is in neither is at the pipeline's default.
+        current: present values; a control that is in neither is at the pipeline's default.
 
     Returns:
         Every control's value, as `graph.control.to_row` makes it.
 
     Raises:
-        ControlRefused: a name is unknown, a value does not fit its port, a stage refuses it, it is
-            more than one listener may ask for, or it is audio that is played in.
+        ControlRefused: a name is unknown, a value does not fit its port or is refused by a stage,
+            a text is longer than `LONGEST_TEXT` or a list than `MOST_ENTRIES`, or the control
+            carries live input.
     """
     changes = dict(changes)
     try:
@@ -40,14 +41,14 @@ def steered(graph: Graph, changes: Mapping[str, Any], current: Mapping[str, Any]
             changes |= expand_prompts(changes.pop(PROMPTS), graph.format)
         for name, value in changes.items():
             _refuse_live(graph, name)
-            _refuse_much(name, value)
+            _refuse_large(name, value)
         return complete(graph, changes, current)
     except ControlError as error:
         raise ControlRefused(str(error)) from error
 
 
 def same_controls(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether two streams' controls, as `steered` returns them, are the same."""
+    """Returns whether two streams' controls, as `steered` returns them, are equal."""
     return one.keys() == other.keys() and all(_same(one[name], other[name]) for name in one)
 
 
@@ -60,10 +61,10 @@ def _same(one: object, other: object) -> bool:
 def _refuse_live(graph: Graph, name: str) -> None:
     control = graph.controls.get(name)
     if control is not None and control.port.kind == KIND:
-        raise ControlError(f"{name}: audio that is played in is sent as audio, it is no setting")
+        raise ControlError(f"{name}: live input cannot be set as a control; send it as audio")
 
 
-def _refuse_much(name: str, value: object) -> None:
+def _refuse_large(name: str, value: object) -> None:
     if isinstance(value, str):
         _refuse_long(name, value)
     elif isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.ndim > 0):

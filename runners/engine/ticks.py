@@ -1,4 +1,4 @@
-"""From what rows ask for to one tick of the runner, and back to what each of them gets."""
+"""From the requests of rows to one tick of the runner, and back to a result for each row."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from soundstage.runners.timing.timings import busy_s
 
 @dataclass(frozen=True)
 class RowResult:
-    """What one row gets of a tick.
+    """One row's part of a tick.
 
     Attributes:
-        audio: float32 `[sample, channel]`, read-only; None = it has samples that are no numbers.
-        state: behind the chunk, one row.
+        audio: float32 `[sample, channel]`, read-only; None = it has samples that are not finite.
+        state: the state after the chunk, one row.
     """
 
     audio: np.ndarray | None
@@ -30,28 +30,30 @@ class RowResult:
 
 @dataclass(frozen=True)
 class Done:
-    """One tick, done.
+    """A tick that has been made.
 
     Attributes:
-        parts: what each order gets, in the order of the orders.
+        rows: a result for each request, in the order of the requests.
         seconds: wall time by stage.
-        busy_s: how long each stage was at work on it.
+        busy_s: how long each stage worked on it.
         runner_s: how long the runner took.
     """
 
-    parts: Sequence[RowResult]
+    rows: Sequence[RowResult]
     seconds: Mapping[str, float]
     busy_s: Mapping[str, float]
     runner_s: float
 
 
 class Ticks:
-    """Makes ticks whose number of rows is always the same, whoever asks.
+    """Makes the ticks of groups, always with a row for every slot.
 
     A row's bytes may depend on how many rows a tick has: compilers choose other kernels for other
-    shapes. So a group's ticks have a row for every place, and a place that asks for nothing makes
-    a first chunk of the controls it had last, which is thrown away (the same controls, so that
-    stages which read nothing else are idle).
+    shapes. So a slot without a request makes a first chunk, which is thrown away. It has the
+    controls of the slot's last chunk, so that stages which read only controls have nothing to do.
+
+    Args:
+        runner: makes the chunks; warm.
     """
 
     def __init__(self, runner: Runner) -> None:
@@ -59,42 +61,42 @@ class Ticks:
         self._graph = runner.graph
         self._defaults = {name: c.default for name, c in runner.graph.controls.items()}
 
-    def make(self, group: Group, orders: Sequence[TickRequest]) -> Done:
-        """Makes one chunk for every order; callable from several threads for several groups.
+    def make(self, group: Group, requests: Sequence[TickRequest]) -> Done:
+        """Makes one chunk for every request; threads may call it at once for different groups.
 
         Raises:
-            StageFailed: a stage failed, for whichever row.
+            StageFailed: a stage failed for one of the rows.
         """
-        tick, state = self._compose(group, orders)
+        tick, state = self._compose(group, requests)
         start_s = time.monotonic()
         (chunk,) = self._runner.stream([tick], state)
         runner_s = time.monotonic() - start_s
-        for order in orders:
-            # Not before: controls that a stage fails with would end whoever plays beside them.
-            group.last_controls[order.place] = order.steady
-        parts = [_part(chunk, order.place) for order in orders]
-        return Done(parts, chunk.seconds, busy_s(chunk), runner_s)
+        for request in requests:
+            # Only now: controls that make a stage fail would end the streams in the other slots.
+            group.last_controls[request.slot] = request.steady
+        rows = [_row_result(chunk, request.slot) for request in requests]
+        return Done(rows, chunk.seconds, busy_s(chunk), runner_s)
 
-    def _compose(self, group: Group, orders: Sequence[TickRequest]) -> tuple[Tick, State]:
-        asked = {order.place: order for order in orders}
+    def _compose(self, group: Group, requests: Sequence[TickRequest]) -> tuple[Tick, State]:
+        by_slot = {request.slot: request for request in requests}
         states = [
-            asked[place].state if place in asked else initial(self._graph, ["rests"])
-            for place in range(len(group.places))
+            by_slot[slot].state if slot in by_slot else initial(self._graph, ["rests"])
+            for slot in range(len(group.slots))
         ]
         controls = tuple(
-            asked[place].controls if place in asked else last or self._defaults
-            for place, last in enumerate(group.last_controls)
+            by_slot[slot].controls if slot in by_slot else last or self._defaults
+            for slot, last in enumerate(group.last_controls)
         )
         state = join(states) if len(states) > 1 else states[0]
-        state = state.rename([str(place) for place in range(len(states))])
+        state = state.rename([str(slot) for slot in range(len(states))])
         return Tick(state.streams, state.chunks, controls), state
 
 
-def _part(chunk: Chunk, place: int) -> RowResult:
-    audio = chunk.audio[place]
+def _row_result(chunk: Chunk, slot: int) -> RowResult:
+    audio = chunk.audio[slot]
     if len(chunk.tick.streams) > 1:
-        # Else whoever reads late would hold on to the audio of all.
+        # A copy: a view would keep the audio of all rows for as long as one is unread.
         audio = audio.copy()
         audio.flags.writeable = False
     finite = bool(np.isfinite(audio).all())
-    return RowResult(audio if finite else None, chunk.state.pick([place]))
+    return RowResult(audio if finite else None, chunk.state.pick([slot]))

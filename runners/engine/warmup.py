@@ -1,4 +1,4 @@
-"""What an engine does before it is ready: load, compile, prove that rows are rows, measure."""
+"""Before an engine is ready: it loads, compiles, compares the slots' bytes, and measures."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from soundstage.runners.engine.capacity import measure
 from soundstage.runners.local import default_tick
 from soundstage.runners.runner import Runner, Tick
 
-# Chunks of the proof: the second reads what the first has fed back.
-_PROOF_CHUNKS = 2
+# Chunks that `rows_are_alike` compares: the second reads the feedback of the first.
+_COMPARED_CHUNKS = 2
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Warm:
         runner: the runner.
         batch: rows of every tick.
         cost_s: seconds for one chunk of each of so many streams, by their number.
-        note: what had to be decided otherwise than asked for; "" = nothing.
+        note: what was decided otherwise than asked for; "" = nothing.
     """
 
     runner: Runner
@@ -38,33 +38,33 @@ class Warm:
     note: str
 
 
-def warm_up(graph: Graph, choice: RunnerChoice, rows: int, batch: int | None, lanes: int) -> Warm:
-    """Makes everything ready.
+def warm_up(graph: Graph, choice: RunnerChoice, rows: int, batch: int | None, workers: int) -> Warm:
+    """Opens a runner, compiles it for ticks of `batch` rows, and measures it.
 
     Args:
-        graph: what will run.
-        choice: what runs it.
+        graph: what makes the music.
+        choice: which runner makes it.
         rows: the most streams.
         batch: rows of a tick; None = 1 on CPUs, else `rows`.
-        lanes: ticks under way at once.
+        workers: ticks made at the same time.
 
     Raises:
-        Exception: what `runners.api.open_runner` raises.
+        Exception: those of `runners.api.open_runner`.
         StageFailed: a stage fails with the pipeline's default controls.
     """
     if batch is None:
         batch = 1 if _only_cpus(graph, choice) else rows
-    # An answer for each group, and as many again for what was steered to and fro.
+    # Stages remember an answer for each group, and as many again for controls that change back.
     groups = -(-rows // batch)
     runner = open_runner(graph, replace(choice, remembered=choice.remembered or 2 * groups + 2))
     try:
         note = ""
         runner.warm_up(batch)
         if batch > 1 and not rows_are_alike(runner, batch):
-            note = f"with {batch} rows a tick, a stream's bytes depend on its place: 1 row a tick"
+            note = f"with {batch} rows a tick, a stream's bytes depend on its slot: 1 row a tick"
             batch = 1
             runner.warm_up(batch)
-        cost_s = _measure(runner, rows, batch, lanes)
+        cost_s = _measure(runner, rows, batch, workers)
     except BaseException:
         runner.close()
         raise
@@ -72,32 +72,32 @@ def warm_up(graph: Graph, choice: RunnerChoice, rows: int, batch: int | None, la
 
 
 def rows_are_alike(runner: Runner, batch: int) -> bool:
-    """Whether a stream has the same bytes at every place of a tick, whoever sits beside it.
+    """Returns whether a stream has the same bytes in every slot, whatever is in the other slots.
 
-    On every place in turn, the same stream makes two chunks beside others at other chunks.
+    In every slot in turn, the same stream makes two chunks beside streams at other chunks.
     """
     graph = runner.graph
     controls = {name: control.default for name, control in graph.controls.items()}
-    heard: set[tuple[bytes, ...]] = set()
-    for place in range(batch):
+    variants: set[tuple[bytes, ...]] = set()
+    for slot in range(batch):
         names = [str(row) for row in range(batch)]
         state = initial(graph, names)
         audio = []
-        for chunk in range(_PROOF_CHUNKS):
-            indices = tuple(chunk if row == place else row + place for row in range(batch))
+        for chunk in range(_COMPARED_CHUNKS):
+            indices = tuple(chunk if row == slot else row + slot for row in range(batch))
             tick = Tick(tuple(names), indices, (controls,) * batch)
-            (made,) = runner.stream([tick], State(tuple(names), indices, state.values))
-            audio.append(np.ascontiguousarray(made.audio[place]).tobytes())
-            state = made.state
-        heard.add(tuple(audio))
-    return len(heard) == 1
+            (result,) = runner.stream([tick], State(tuple(names), indices, state.values))
+            audio.append(np.ascontiguousarray(result.audio[slot]).tobytes())
+            state = result.state
+        variants.add(tuple(audio))
+    return len(variants) == 1
 
 
-def _measure(runner: Runner, rows: int, batch: int, lanes: int) -> dict[int, float]:
-    """Seconds for one chunk of each of so many streams; compiles nothing any more."""
+def _measure(runner: Runner, rows: int, batch: int, workers: int) -> dict[int, float]:
+    """Measures the seconds for one chunk of each of so many streams; compiles nothing."""
     tick = default_tick(runner.graph, batch)
     values = initial(runner.graph, tick.streams).values
-    # Each chunk is another one: a stage that is asked the same again answers without computing.
+    # Each chunk has another index, for a stage with equal inputs answers without computing.
     numbers = count(1)
 
     def make_one(_: int) -> None:
@@ -106,7 +106,7 @@ def _measure(runner: Runner, rows: int, batch: int, lanes: int) -> dict[int, flo
         for _chunk in runner.stream([replace(tick, chunks=chunks)], state):
             pass
 
-    with ThreadPoolExecutor(lanes, thread_name_prefix="measure") as threads:
+    with ThreadPoolExecutor(workers, thread_name_prefix="measure") as threads:
 
         def make(streams: int) -> None:
             list(threads.map(make_one, range(-(-streams // batch))))

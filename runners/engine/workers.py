@@ -1,4 +1,4 @@
-"""The threads that make chunks: each takes the most urgent group, makes it, takes the next."""
+"""The threads that make chunks: each takes the most urgent group, makes its tick, and repeats."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import time
 from collections.abc import Sequence
 
 from soundstage.runners.engine.chunk import EngineChunk
+from soundstage.runners.engine.counts import EngineCounts, median_of
 from soundstage.runners.engine.groups import Group, Groups
-from soundstage.runners.engine.metrics import EngineCounts, median_of
 from soundstage.runners.engine.row import StreamRow, TickRequest
 from soundstage.runners.engine.ticks import Done, Ticks
 from soundstage.runners.runner import Runner
@@ -17,35 +17,38 @@ from soundstage.runners.sessions.injection import silence
 from soundstage.runners.timing.lateness import Lateness
 
 _LOG = logging.getLogger(__name__)
-# Who is to blame for a chunk that came late although no stage was slow.
+# `late_stage` of a chunk that was late although no stage was slow.
 QUEUE = "queue"
 
 
 class Workers:
-    """Makes the chunks of all rows, tick by tick, `lanes` ticks at a time.
+    """Threads that make the chunks of all rows; each makes one tick at a time.
 
-    Ticks of different groups have nothing to do with each other, so while one is with the decoder
-    another can be with the transformer: two lanes keep both busy, more only add waiting.
+    Ticks of different groups are independent, so one can be in the decoder while another is in
+    the transformer: two workers keep both busy, more only add waiting.
 
     Attributes:
-        changed: the engine's lock; notified when there may be something to do.
-        groups: who sits where.
-        tally: what has happened so far.
-        last_late_s: when a chunk was late last; minus infinity = never.
+        changed: the engine's lock; notified when a worker may have something to do.
+        groups: the slots and their rows.
+        counts: what has happened so far.
+        last_late_s: when a chunk was last late; minus infinity = never.
     """
 
-    def __init__(self, runner: Runner, groups: Groups, lanes: int, tick_s: float) -> None:
+    def __init__(
+        self, runner: Runner, groups: Groups, counts: EngineCounts, workers: int, tick_s: float
+    ) -> None:
         """Prepares the threads.
 
         Args:
-            runner: makes the chunks, warm.
-            groups: the places.
-            lanes: ticks under way at once.
-            tick_s: what a tick takes as far as is known.
+            runner: makes the chunks; warm.
+            groups: the slots.
+            counts: updated under the lock.
+            workers: how many threads, and thus ticks at the same time.
+            tick_s: how long a tick takes, until ticks have been timed.
         """
         self.changed = threading.Condition()
         self.groups = groups
-        self.tally = EngineCounts()
+        self.counts = counts
         self.last_late_s = float("-inf")
         self._ticks = Ticks(runner)
         self._silence = silence(runner.graph)
@@ -53,22 +56,22 @@ class Workers:
         self._first_tick_s = tick_s
         self._stopping = False
         self._threads = [
-            threading.Thread(target=self._run, name=f"lane-{lane}", daemon=True)
-            for lane in range(lanes)
+            threading.Thread(target=self._run, name=f"worker-{number}", daemon=True)
+            for number in range(workers)
         ]
 
     @property
     def tick_s(self) -> float:
-        """What a tick usually takes; whoever asks holds the lock."""
-        return median_of(self.tally.walls_s) or self._first_tick_s
+        """How long a tick usually takes; the caller holds the lock."""
+        return median_of(self.counts.ticks_s) or self._first_tick_s
 
     def start(self) -> None:
-        """Begins to make chunks for whoever wants some."""
+        """Starts the threads."""
         for thread in self._threads:
             thread.start()
 
     def stop(self) -> None:
-        """Lets the ticks under way end, and waits for that."""
+        """Waits until the ticks in progress are made, and ends the threads."""
         with self.changed:
             self._stopping = True
             self.changed.notify_all()
@@ -76,27 +79,27 @@ class Workers:
             thread.join()
 
     def leave(self, row: StreamRow) -> None:
-        """Frees a row's place; whoever calls holds the lock."""
+        """Closes a row and frees its slot; the caller holds the lock."""
         row.closed = True
         self.groups.leave(row)
-        self.tally.left += 1
+        self.counts.left += 1
         self.changed.notify_all()
 
     def _run(self) -> None:
         while True:
             with self.changed:
-                group = self._next()
+                group = self._next_group()
                 if group is None:
                     return
                 start_s = time.monotonic()
-                orders = self._take_orders(group, start_s)
-            self._make(group, orders, start_s)
+                requests = self._take_requests(group, start_s)
+            self._make(group, requests, start_s)
             with self.changed:
                 group.busy = False
                 self.changed.notify_all()
 
-    def _next(self) -> Group | None:
-        """Waits until there is something to make; None = the engine stops."""
+    def _next_group(self) -> Group | None:
+        """Waits until a group's tick is to be made; None = the engine stops."""
         while not self._stopping:
             choice = self.groups.choose(time.monotonic(), self.tick_s)
             if choice.group is not None:
@@ -104,81 +107,82 @@ class Workers:
             self.changed.wait(min(choice.wait_s, threading.TIMEOUT_MAX))
         return None
 
-    def _take_orders(self, group: Group, now_s: float) -> list[TickRequest]:
+    def _take_requests(self, group: Group, now_s: float) -> list[TickRequest]:
         group.busy = True
         rows = group.wanting(now_s)
         for row in rows:
-            row.served = self.tally.ticks
-        return [row.order(group.places.index(row), self._silence) for row in rows]
+            row.last_served = self.counts.ticks
+        return [row.request(group.slots.index(row), self._silence) for row in rows]
 
-    def _make(self, group: Group, orders: Sequence[TickRequest], start_s: float) -> None:
-        """Makes a tick; if that fails, finds out for whom."""
+    def _make(self, group: Group, requests: Sequence[TickRequest], start_s: float) -> None:
+        """Makes a tick; if it fails, makes each row alone to find those that fail."""
         try:
-            done = self._ticks.make(group, orders)
-        # Whatever a stage raises ends the streams concerned, and neither the others nor the thread.
+            result = self._ticks.make(group, requests)
+        # Any error of a stage ends the streams that cause it, not the others and not the thread.
         except Exception as error:
-            if len(orders) > 1:
-                for order in orders:
-                    self._make(group, [order], time.monotonic())
+            if len(requests) > 1:
+                for request in requests:
+                    self._make(group, [request], time.monotonic())
                 return
             with self.changed:
-                self._fail(orders[0], str(error) or type(error).__name__)
+                self._fail(requests[0], str(error) or type(error).__name__)
             return
         with self.changed:
-            self._deliver(orders, done, start_s)
+            self._deliver(requests, result, start_s)
 
-    def _deliver(self, orders: Sequence[TickRequest], done: Done, start_s: float) -> None:
+    def _deliver(self, requests: Sequence[TickRequest], result: Done, start_s: float) -> None:
         now_s = time.monotonic()
-        self._lateness.add(orders[0].chunk, now_s - start_s, done.busy_s, stocked=True)
-        self.tally.add_tick(now_s - start_s, done.seconds)
-        for order, part in zip(orders, done.parts, strict=True):
-            row = order.row
-            if row.closed or row.epoch != order.epoch:
-                self.tally.dropped += 1
-            elif part.audio is None:
-                self._fail(order, f"chunk {order.chunk} has samples that are no finite numbers")
+        self._lateness.add(requests[0].chunk, now_s - start_s, result.busy_s, stocked=True)
+        self.counts.add_tick(now_s - start_s, result.seconds)
+        for request, row_result in zip(requests, result.rows, strict=True):
+            row = request.row
+            if row.closed or row.epoch != request.epoch:
+                self.counts.dropped += 1
+            elif row_result.audio is None:
+                self._fail(request, f"chunk {request.chunk} has samples that are not finite")
             else:
-                slack_s = row.arrive(order, now_s)
-                late = self._late(row, slack_s)
-                made = EngineChunk(
-                    audio=part.audio,
-                    chunk=order.chunk,
-                    controls=order.steady,
+                slack_s = row.arrive(request, now_s)
+                late_stage = self._late_stage(row, slack_s)
+                chunk = EngineChunk(
+                    audio=row_result.audio,
+                    chunk=request.chunk,
+                    controls=request.steady,
                     slack_s=slack_s,
-                    seconds=done.seconds,
-                    rows=len(orders),
+                    seconds=result.seconds,
+                    rows=len(requests),
                     underruns=row.underruns,
-                    late_stage=late,
-                    steer=order.steers,
-                    again=order.chunk <= row.told,
+                    late_stage=late_stage,
+                    steer=request.steers,
+                    again=request.chunk <= row.newest_read,
                 )
-                row.accept(order, made, part.state)
-        spent_s = time.monotonic() - start_s - done.runner_s
-        self.tally.overheads_s.append(spent_s / len(orders))
+                row.accept(request, chunk, row_result.state)
+        overhead_s = time.monotonic() - start_s - result.runner_s
+        self.counts.overheads_s.append(overhead_s / len(requests))
 
-    def _late(self, row: StreamRow, slack_s: float | None) -> str:
-        """Counts a chunk's slack; who is to blame if it is late, else ""."""
+    def _late_stage(self, row: StreamRow, slack_s: float | None) -> str:
+        """Counts a chunk's slack; returns the stage that made it late, "" if it is not late."""
         if slack_s is None:
             return ""
-        self.tally.slacks_s.append(slack_s)
+        self.counts.slacks_s.append(slack_s)
         if slack_s >= 0.0:
             return ""
         row.underruns += 1
         blame = self._lateness.blame()
         stage = QUEUE if blame is None else blame.stage
-        self.tally.add_late(stage)
+        self.counts.add_late(stage)
         self.last_late_s = time.monotonic()
-        _LOG.warning("a chunk came %.3f s late: %s", -slack_s, blame or "others were in front")
+        reason = blame or "it waited for the ticks of other streams"
+        _LOG.warning("a chunk was %.3f s late: %s", -slack_s, reason)
         return stage
 
-    def _fail(self, order: TickRequest, reason: str) -> None:
-        """Ends the stream that an order is of, if it has not ended by itself."""
-        row = order.row
-        if row.closed or row.epoch != order.epoch:
+    def _fail(self, request: TickRequest, reason: str) -> None:
+        """Ends the stream of a request, unless it has ended or was reset meanwhile."""
+        row = request.row
+        if row.closed or row.epoch != request.epoch:
             return
         _LOG.warning("a stream ends: %s", reason)
-        self.tally.failed += 1
-        row.fault = reason
+        self.counts.failed += 1
+        row.error = reason
         row.closed = True
         self.groups.leave(row)
         row.wake()

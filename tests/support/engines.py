@@ -65,8 +65,28 @@ def sha(chunks):
     return digest.hexdigest()
 
 
-def heard(chunks):
+def sha_of(chunks):
     return sha(chunk.audio for chunk in chunks)
+
+
+def row_of(stream):
+    """Returns the row of a stream."""
+    return stream._row
+
+
+def batch_of(engine):
+    """Returns the number of rows of every tick."""
+    return engine._warm.batch
+
+
+def is_idle(engine):
+    """Returns whether no tick is in progress."""
+    return not any(group.busy for group in engine._workers.groups.all)
+
+
+def paces_of(engine):
+    """Returns the paces of the engine's streams."""
+    return ["realtime" if row.realtime else "fast" for row in engine._workers.groups.rows()]
 
 
 class Alone:

@@ -1,1 +1,1 @@
-"""What clients speak: our WebSocket, Lyria RealTime's, the original demo's, plain HTTP."""
+"""The protocols: our WebSocket, Lyria RealTime's, the original demo's, plain HTTP."""

@@ -1,4 +1,4 @@
-"""Audio as bytes: what each protocol puts on the wire, and what ours takes from it."""
+"""Audio as bytes: the samples that protocols send, and the live input that ours receives."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ Encoding: TypeAlias = Literal["float32", "int16"]
 ENCODINGS: tuple[Encoding, ...] = ("float32", "int16")
 
 MAGIC = b"shck"
-# Of audio that is played in.
-HEARD_MAGIC = b"shin"
-HEARD_HEADER = struct.Struct("<4s3I")
+# Begins live input.
+LIVE_INPUT_MAGIC = b"shin"
+LIVE_INPUT_HEADER = struct.Struct("<4s3I")
 HEADER = struct.Struct("<4s7I")
-# Flags of a frame.
+# Flag of a frame that replaces an earlier one of the same index.
 AGAIN = 1
 
 
 def samples_bytes(audio: np.ndarray, encoding: Encoding) -> bytes:
-    """Interleaved little-endian samples.
+    """Returns audio as interleaved little-endian samples.
 
     Args:
-        audio: float32 [sample, channel], 1.0 = full scale; beyond it int16 is cut off.
+        audio: float32 [sample, channel], 1.0 = full scale; int16 is clipped there.
         encoding: "float32", or "int16" with 32767 = full scale.
     """
     if encoding == "float32":
@@ -34,49 +34,50 @@ def samples_bytes(audio: np.ndarray, encoding: Encoding) -> bytes:
     return np.rint(np.clip(audio, -1, 1) * 32767).astype("<i2").tobytes()
 
 
-def chunk_frame(made: EngineChunk, sample_rate_hz: int, encoding: Encoding) -> bytes:
-    """One chunk as a binary message: a header of 32 bytes and the samples (docs/protocol.md).
+def chunk_frame(chunk: EngineChunk, sample_rate_hz: int, encoding: Encoding) -> bytes:
+    """Returns a chunk as a binary message: a header of 32 bytes and samples (docs/protocol.md).
 
     Args:
-        made: the chunk.
-        sample_rate_hz: of its audio.
-        encoding: of its samples.
+        chunk: the chunk.
+        sample_rate_hz: the rate of its audio.
+        encoding: the encoding of the samples.
     """
-    count, channels = made.audio.shape
+    count, channels = chunk.audio.shape
     header = HEADER.pack(
         MAGIC,
         ENCODINGS.index(encoding),
-        made.chunk & 0xFFFFFFFF,
-        made.steer & 0xFFFFFFFF,
+        chunk.chunk & 0xFFFFFFFF,
+        chunk.steer & 0xFFFFFFFF,
         sample_rate_hz,
         channels,
         count,
-        AGAIN if made.again else 0,
+        AGAIN if chunk.again else 0,
     )
-    return header + samples_bytes(made.audio, encoding)
+    return header + samples_bytes(chunk.audio, encoding)
 
 
-def read_heard(message: bytes) -> tuple[np.ndarray, int]:
-    """Reads audio that is played in: a header of 16 bytes and the samples (docs/protocol.md).
+def read_live_input(message: bytes) -> tuple[np.ndarray, int]:
+    """Reads live input: a header of 16 bytes and samples (docs/protocol.md).
 
     Returns:
         float32 [sample, channel], 1.0 = full scale; and their rate in Hz.
 
     Raises:
-        Refused: it is no such message.
+        Refused: the message is not live input, or its header is not usable.
     """
-    if len(message) < HEARD_HEADER.size or not message.startswith(HEARD_MAGIC):
-        raise Refused("a binary message is audio that is played in, and begins with shin")
-    _, encoding, rate_hz, channels = HEARD_HEADER.unpack_from(message)
+    if len(message) < LIVE_INPUT_HEADER.size or not message.startswith(LIVE_INPUT_MAGIC):
+        magic, start = LIVE_INPUT_MAGIC.decode(), repr(message[:4])
+        raise Refused(f"a binary message is live input and begins with {magic}, not {start}")
+    _, encoding, rate_hz, channels = LIVE_INPUT_HEADER.unpack_from(message)
     if encoding >= len(ENCODINGS) or channels not in (1, 2):
         raise Refused(
-            f"audio played in has encoding 0 (float32) or 1 (int16) and 1 or 2 channels, not "
-            f"{encoding} and {channels}"
+            f"live input has encoding 0 (float32) or 1 (int16) and 1 or 2 channels, not encoding "
+            f"{encoding} and {channels} channels"
         )
-    kind = "<f4" if ENCODINGS[encoding] == "float32" else "<i2"
-    size = (len(message) - HEARD_HEADER.size) % (np.dtype(kind).itemsize * channels)
-    if size:
-        raise Refused(f"the audio ends within a sample: {size} bytes are left over")
-    found = np.frombuffer(message, kind, offset=HEARD_HEADER.size).reshape(-1, channels)
-    samples = found.astype(np.float32)
-    return (samples if kind == "<f4" else samples * np.float32(1 / 32767)), rate_hz
+    dtype = "<f4" if ENCODINGS[encoding] == "float32" else "<i2"
+    rest = (len(message) - LIVE_INPUT_HEADER.size) % (np.dtype(dtype).itemsize * channels)
+    if rest:
+        raise Refused(f"the audio ends within a sample: {rest} bytes are left over")
+    values = np.frombuffer(message, dtype, offset=LIVE_INPUT_HEADER.size).reshape(-1, channels)
+    samples = values.astype(np.float32)
+    return (samples if dtype == "<f4" else samples * np.float32(1 / 32767)), rate_hz

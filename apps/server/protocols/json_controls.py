@@ -1,10 +1,11 @@
-"""Controls as listeners write them in JSON: only plain values, and clips by the upload's name."""
+"""Controls as clients write them in JSON: plain values, and clips by the names of uploads."""
 
 from __future__ import annotations
 
-import math
+import reprlib
+import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -15,54 +16,61 @@ from soundstage.graph.scalar import Scalar
 from soundstage.runners.sessions.prompts import PROMPTS
 
 CLIPS, CLIP_WEIGHTS = "clips", "clip_weights"
-# An address in a prompt would name a file of the server.
+# Other values are refused: elsewhere a prompt may be a path, which here would be the server's.
 PLAIN = (str, int, float)
+EXPECTED = "a number, a text or a list of them"
 
 
-def controls_of(asked: object, uploads: Uploads, format: Format) -> dict[str, Any]:
-    """Reads what a listener asks for; whether it fits, the engine says.
+def controls_of(values: Mapping[str, Any], uploads: Uploads, format: Format) -> dict[str, Any]:
+    """Reads controls; the engine checks whether they fit the pipeline.
 
     Args:
-        asked: a JSON object: control names and values. "clips" are names of uploads.
-        uploads: where those are.
+        values: control names and values from JSON; "clips" are names of uploads.
+        uploads: the uploads.
         format: the music format.
 
     Raises:
-        Refused: it is no object, holds what no control can be, or names an upload that is not
-            there.
+        Refused: a value is not one that a control can have, or an upload does not exist.
     """
-    if not isinstance(asked, Mapping):
-        raise Refused("controls are an object of names and values", "controls")
-    found = {str(name): _plain(str(name), value) for name, value in asked.items()}
-    if CLIPS in found:
-        found |= _clips(found[CLIPS], found.get(CLIP_WEIGHTS), uploads, format)
-    return found
+    controls = {name: _plain(name, value) for name, value in values.items()}
+    if CLIPS in controls:
+        controls |= _clips(controls[CLIPS], controls.get(CLIP_WEIGHTS), uploads, format)
+    return controls
+
+
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Returns whether a value from JSON is a number that fits in a float."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return abs(value) <= sys.float_info.max  # also without inf and nan
 
 
 def number_of(name: str, value: object, scalar: Scalar) -> int | float:
-    """Reads a number from a client that has names and types of its own; rounds it if need be.
+    """Reads a number of a foreign protocol for a control of the pipeline.
 
     Args:
-        name: what the client calls the control, for the refusal.
-        value: what it sent.
+        name: the setting's name in that protocol, for the refusal.
+        value: the setting's value.
         scalar: the control; the engine checks its range.
 
+    Returns:
+        The number, rounded if the control takes whole numbers only.
+
     Raises:
-        Refused: the value is no finite number.
+        Refused: the value is no number that fits in a float.
     """
-    endless = isinstance(value, float) and not math.isfinite(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or endless:
+    if not is_number(value):
         raise Refused(f"{name} is a number", name)
     return scalar.nearest(value)
 
 
 def _plain(name: str, value: object) -> Any:
     if isinstance(value, bool):
-        raise Refused(f"{name}: true and false are no values of a control", name)
+        raise Refused(f"{name}: expected {EXPECTED}, not true or false", name)
     if isinstance(value, PLAIN):
         return value
     if not isinstance(value, list):
-        raise Refused(f"{name}: a number, a text or a list of them", name)
+        raise Refused(f"{name}: expected {EXPECTED}, got {reprlib.repr(value)}", name)
     return [_entry(name, entry) for entry in value]
 
 
@@ -71,36 +79,41 @@ def _entry(name: str, entry: object) -> Any:
         return entry
     if name == PROMPTS and isinstance(entry, list) and len(entry) == 2:
         text, weight = entry
-        if isinstance(text, str) and isinstance(weight, int | float):
+        if isinstance(text, str) and is_number(weight):
             return (text, float(weight))
-    raise Refused(f"{name}: a number, a text or a list of them", name)
+    raise Refused(f"{name}: expected {EXPECTED}, got an entry {reprlib.repr(entry)}", name)
 
 
-def upload_of(name: str, uploads: Uploads, where: str) -> Upload:
-    """Finds an upload.
+def find_upload(name: str, uploads: Uploads, where: str) -> Upload:
+    """Returns an upload.
+
+    Args:
+        name: the upload's name.
+        uploads: the uploads.
+        where: the field that names it, for the refusal.
 
     Raises:
-        Refused: there is none of that name.
+        Refused: no upload has that name.
     """
-    found = uploads.get(name)
-    if found is None:
-        raise Refused(f"no upload {name[:40]!r} is here any more: upload it again", where)
-    return found
+    upload = uploads.get(name)
+    if upload is None:
+        raise Refused(f"{where}: there is no upload {name[:40]!r}: upload it again", where)
+    return upload
 
 
 def _clips(names: object, weights: object, uploads: Uploads, format: Format) -> dict[str, Any]:
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise Refused("clips are names of uploads", CLIPS)
+        raise Refused("clips: expected a list of names of uploads", CLIPS)
     shares = [1.0] * len(names) if weights is None else weights
     if not isinstance(shares, list) or len(shares) != len(names):
-        raise Refused("clip_weights has a number for every upload in clips", CLIP_WEIGHTS)
+        raise Refused("clip_weights: expected a list with a number for each of clips", CLIP_WEIGHTS)
     clips = [np.zeros((0, format.dims["clip_sample"]), np.float32)]
     spread: list[float] = []
     for name, share in zip(names, shares, strict=True):
-        found = upload_of(name, uploads, CLIPS).clips
-        if not isinstance(share, int | float) or isinstance(share, bool):
-            raise Refused("clip_weights are numbers", CLIP_WEIGHTS)
-        clips.append(found)
+        samples = find_upload(name, uploads, CLIPS).clips
+        if not is_number(share):
+            raise Refused("clip_weights: expected a list of numbers", CLIP_WEIGHTS)
+        clips.append(samples)
         # The clips of a file share its weight, so that its embedding is their mean.
-        spread += [float(share) / len(found)] * len(found)
+        spread += [float(share) / len(samples)] * len(samples)
     return {CLIPS: list(np.concatenate(clips)), CLIP_WEIGHTS: spread}

@@ -1,9 +1,8 @@
-"""Music over plain HTTP: a file of some seconds, or a stream that any player opens."""
+"""Music over plain HTTP: a file of some seconds, or an endless stream for any player."""
 
 from __future__ import annotations
 
 import io
-import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from typing import Any, BinaryIO, cast
@@ -12,8 +11,8 @@ import numpy as np
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from soundstage.apps.server.connection import CONTINUE, FAULTS, ServerContext
-from soundstage.apps.server.protocols.json_controls import controls_of
+from soundstage.apps.server.connection import CLIENT_ERRORS, CONTINUE, ServerContext
+from soundstage.apps.server.protocols.json_controls import controls_of, is_number
 from soundstage.apps.server.protocols.websocket import Refused, read_object
 from soundstage.audio.compressed import CompressedEncoder
 from soundstage.audio.wav import WavEncoder
@@ -31,7 +30,7 @@ MIME = {
     ".mp3": "audio/mpeg",
 }
 STREAMED = (".wav", ".ogg", ".mp3")
-# Chunks a player may have in its pipe before the music waits for it.
+# How many chunks are made ahead of what a client has read.
 AHEAD_CHUNKS = 2
 PROMPT, PROMPTS = "prompt", "prompts"
 # Words of a query that let a client in.
@@ -39,46 +38,46 @@ TOKENS = ("token", "key")
 
 
 class Spill(io.RawIOBase):
-    """A file that only grows, and whose bytes are taken away while it does."""
+    """A file for an encoder whose bytes are taken away while it is written."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._waiting, self._written = bytearray(), 0
+        self._pending, self._written = bytearray(), 0
 
     def write(self, data: Any) -> int:
-        """Appends."""
-        self._waiting += data
+        """Appends bytes."""
+        self._pending += data
         self._written += len(data)
         return len(data)
 
     def tell(self) -> int:
-        """How much was ever written."""
+        """Returns how many bytes were ever written."""
         return self._written
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        """Stays at the end: what is gone cannot be written again."""
+        """Stays at the end, for bytes that were taken cannot be written again."""
         return self._written
 
     def seekable(self) -> bool:
-        """Never."""
+        """Returns False."""
         return False
 
     def take(self) -> bytes:
-        """What was written since the last call."""
-        found, self._waiting = bytes(self._waiting), bytearray()
-        return found
+        """Returns the bytes written since the last call."""
+        data, self._pending = bytes(self._pending), bytearray()
+        return data
 
 
 def open_encoder(
     suffix: str, stream: BinaryIO, format: Format, samples: int | None
 ) -> AudioEncoding:
-    """An encoder into a file.
+    """Returns an encoder that writes to a file.
 
     Args:
-        suffix: of `MIME`.
-        stream: where to.
+        suffix: one of `MIME`.
+        stream: the file.
         format: gives rate and channels.
-        samples: how many there will be; None = nobody knows.
+        samples: how many samples there will be; None = unknown.
 
     Raises:
         OutputError: the format cannot hold the rate.
@@ -89,26 +88,26 @@ def open_encoder(
     return CompressedEncoder(stream, suffix, rate_hz, channels, "pcm16", {})
 
 
-async def generate(desk: ServerContext, request: Request) -> Response:
-    """`POST /generate`: a JSON object in, an audio file out.
+async def generate(context: ServerContext, request: Request) -> Response:
+    """`POST /generate`: makes an audio file.
 
-    The object has "prompts" or any other control, "duration_s" and "format", and "continue", the
-    name of an upload to go on from.
+    The body is a JSON object with "duration_s", "format", "continue" (the name of an upload that
+    the music goes on from), and controls such as "prompts".
     """
     try:
-        asked = read_object(await request.body())
-        seconds = _seconds(asked.pop("duration_s", 10.0), desk.limits.generate_s)
-        suffix = _suffix(asked.pop("format", _accepted(request)))
-        clip = asked.pop(CONTINUE, None)
-        controls = controls_of(asked, desk.uploads, desk.graph.format)
-        state = await desk.continued(clip)
-        stream = await desk.engine.join(
+        fields = read_object(await request.body())
+        seconds = _seconds(fields.pop("duration_s", 10.0), context.limits.generate_s)
+        suffix = _suffix(fields.pop("format", _accepted(request)))
+        clip = fields.pop(CONTINUE, None)
+        controls = controls_of(fields, context.uploads, context.graph.format)
+        state = await context.state_after_clip(clip)
+        stream = await context.engine.join(
             controls, pace="fast", buffer_chunks=AHEAD_CHUNKS, state=state
         )
-    except (Full, *FAULTS) as error:
+    except (Full, *CLIENT_ERRORS) as error:
         return refusal(error)
     try:
-        data = await _file(desk.graph.format, stream, seconds, suffix, request.is_disconnected)
+        data = await _file(context.graph.format, stream, seconds, suffix, request.is_disconnected)
     except StreamFailed as error:
         return JSONResponse({"error": error.reason}, 500)
     finally:
@@ -124,30 +123,30 @@ async def _file(
     suffix: str,
     gone: Callable[[], Awaitable[bool]],
 ) -> bytes:
-    """Makes a file; nothing more is made once nobody waits for it."""
+    """Makes a file; stops when the client has disconnected."""
     total = round(seconds * format.sample_rate_hz)
     file, left = io.BytesIO(), total
     encoder = open_encoder(suffix, file, format, total)
     stream.play()
-    async for made in stream:
-        encoder.write(np.clip(made.audio[:left], -1, 1))
-        left -= len(made.audio[:left])
+    async for chunk in stream:
+        encoder.write(np.clip(chunk.audio[:left], -1, 1))
+        left -= len(chunk.audio[:left])
         if not left or await gone():
             break
     encoder.close()
     return file.getvalue()
 
 
-async def listen(desk: ServerContext, request: Request) -> Response:
-    """`GET /stream.wav`, `.ogg` or `.mp3`: music without end; the query steers its start."""
+async def stream_file(context: ServerContext, request: Request) -> Response:
+    """`GET /stream.wav`, `.ogg` or `.mp3`: endless music with the controls of the query."""
     suffix = "." + request.path_params["suffix"]
     try:
-        controls = query_controls(request.query_params.multi_items(), scalars(desk.graph))
-        stream = await desk.engine.join(controls, pace="realtime", buffer_chunks=AHEAD_CHUNKS)
-    except (Full, *FAULTS) as error:
+        controls = query_controls(request.query_params.multi_items(), scalars(context.graph))
+        stream = await context.engine.join(controls, pace="realtime", buffer_chunks=AHEAD_CHUNKS)
+    except (Full, *CLIENT_ERRORS) as error:
         return refusal(error)
     headers = {"cache-control": "no-store"}
-    body = _endless(desk.graph.format, stream, suffix)
+    body = _endless(context.graph.format, stream, suffix)
     return StreamingResponse(body, media_type=MIME[suffix], headers=headers)
 
 
@@ -157,8 +156,8 @@ async def _endless(format: Format, stream: EngineStream, suffix: str) -> AsyncIt
     try:
         stream.play()
         with suppress(StreamFailed):
-            async for made in stream:
-                encoder.write(np.clip(made.audio, -1, 1))
+            async for chunk in stream:
+                encoder.write(np.clip(chunk.audio, -1, 1))
                 yield spill.take()
         encoder.close()
         yield spill.take()
@@ -167,7 +166,7 @@ async def _endless(format: Format, stream: EngineStream, suffix: str) -> AsyncIt
 
 
 def query_controls(pairs: list[tuple[str, str]], numbers: Collection[str]) -> dict[str, Any]:
-    """The controls of a query such as `?prompt=jazz&prompt=dub:0.5&seed=3`.
+    """Returns the controls of a query such as `?prompt=jazz&prompt=dub:0.5&seed=3`.
 
     Args:
         pairs: names and values of the query.
@@ -193,7 +192,7 @@ def query_controls(pairs: list[tuple[str, str]], numbers: Collection[str]) -> di
 
 
 def refusal(error: Exception) -> JSONResponse:
-    """A refusal as an answer: 503 if it is full, else 400."""
+    """Returns the response to a refused request: 503 if the server is full, else 400."""
     if isinstance(error, Full):
         headers = {"retry-after": str(max(1, round(error.retry_after_s)))}
         return JSONResponse({"error": error.reason}, 503, headers)
@@ -201,10 +200,12 @@ def refusal(error: Exception) -> JSONResponse:
 
 
 def _seconds(value: object, most: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise Refused("duration_s is a number", "duration_s")
+    if not is_number(value):
+        raise Refused("duration_s: expected a number", "duration_s")
     if not 0 < value <= most:
-        raise Refused(f"duration_s is above 0 and at most {most:g}", "duration_s")
+        raise Refused(
+            f"duration_s: expected more than 0 and at most {most:g}, got {value:g}", "duration_s"
+        )
     return float(value)
 
 
@@ -212,11 +213,12 @@ def _suffix(name: object) -> str:
     suffix = f".{name}".lower()
     if suffix not in MIME:
         known = ", ".join(key[1:] for key in MIME)
-        raise Refused(f"format is one of {known}", "format")
+        raise Refused(f"format: expected one of {known}, got {str(name)[:40]!r}", "format")
     return suffix
 
 
 def _accepted(request: Request) -> str:
-    wanted = request.headers.get("accept", "")
+    """Returns the first format that the client accepts; wav, if there is none."""
+    accept = request.headers.get("accept", "")
     names: Mapping[str, str] = {mime: suffix[1:] for suffix, mime in MIME.items()}
-    return next((name for mime, name in names.items() if mime in wanted), "wav")
+    return next((name for mime, name in names.items() if mime in accept), "wav")

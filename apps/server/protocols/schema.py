@@ -1,87 +1,40 @@
-"""The server described for machines: OpenAPI of its addresses, AsyncAPI of its WebSocket."""
+"""Machine-readable descriptions: OpenAPI of the HTTP paths, AsyncAPI of our WebSocket."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from soundstage.apps.server.connection import ServerContext
 from soundstage.apps.server.protocols import own_protocol, plain_http
+from soundstage.apps.server.protocols.own_messages import (
+    CLIENT_MESSAGES,
+    SERVER_MESSAGES,
+    Message,
+)
 from soundstage.graph.scalar import Scalar, scalars
 from soundstage.version import version
 
-REFUSED = {"description": "Refused; `error` says why."}
-FULL = {"description": "Full, or not warm yet; `retry-after` says when to ask again."}
+REFUSED = {"description": "Refused; `error` has the reason."}
+FULL = {"description": "Full, or not warm yet; `retry-after` is when to ask again, in seconds."}
 BYTES = {"schema": {"type": "string", "format": "binary"}}
 AUDIO = dict.fromkeys(plain_http.MIME.values(), BYTES)
-NUMBER, TEXT, FLAG = {"type": "number"}, {"type": "string"}, {"type": "boolean"}
-CONTROLS = {
-    "type": "object",
-    "description": "Controls by name, as `ready` lists them; `prompts` is short for texts and "
-    "text_weights; `clips` names uploads.",
-}
-
-# Messages of our own protocol, with their fields beside "type".
-SAID: dict[str, dict[str, Any]] = {
-    "start": {
-        "controls": CONTROLS,
-        "pace": {"enum": ["realtime", "fast"]},
-        "buffer_chunks": NUMBER,
-        "encoding": {"enum": ["float32", "int16"]},
-        "session": TEXT,
-        "continue": TEXT,
-    },
-    "steer": {"controls": CONTROLS, "again": FLAG},
-    "prepare": {"controls": CONTROLS | {"type": ["object", "null"]}},
-    "play": {},
-    "pause": {"hold": FLAG},
-    "reset": {"seed": {"type": "integer"}, "continue": TEXT},
-    "save": {},
-    "stop": {},
-}
-HEARD: dict[str, dict[str, Any]] = {
-    "ready": {
-        "protocol": NUMBER,
-        "pipeline": TEXT,
-        "note": TEXT,
-        "format": {"type": "object"},
-        "controls": {"type": "object"},
-        "capacity": {"type": "object"},
-        "takes": {"type": "object"},
-        "warm": FLAG,
-    },
-    "started": {"pace": TEXT},
-    "steered": {"steer": {"type": "integer"}},
-    "preparing": {},
-    "unprepared": {},
-    "restarted": {},
-    "chunk": {
-        "chunk": {"type": "integer"},
-        "steer": {"type": "integer"},
-        "slack_s": {"type": ["number", "null"]},
-        "underruns": NUMBER,
-        "late_stage": TEXT,
-        "again": FLAG,
-        "prepared": FLAG,
-        "seconds": {"type": "object"},
-    },
-    "session": {"data": TEXT},
-    "stopped": {},
-    "refused": {"of": TEXT, "reason": TEXT, "where": TEXT},
-    "full": {"of": TEXT, "reason": TEXT, "retry_after_s": NUMBER},
-    "failed": {"reason": TEXT},
-}
+NUMBER, TEXT = {"type": "number"}, {"type": "string"}
 
 
-def openapi(desk: ServerContext) -> dict[str, Any]:
-    """An OpenAPI 3.1 document."""
-    numbers = {name: _number(scalar) for name, scalar in scalars(desk.graph).items()}
-    asked = {
+def openapi(context: ServerContext) -> dict[str, Any]:
+    """Returns an OpenAPI 3.1 document of the HTTP paths."""
+    numbers = {name: _number(scalar) for name, scalar in scalars(context.graph).items()}
+    body = {
         "type": "object",
         "properties": {
-            "duration_s": {"type": "number", "maximum": desk.limits.generate_s},
+            "duration_s": {"type": "number", "maximum": context.limits.generate_s},
             "format": {"enum": [suffix[1:] for suffix in plain_http.MIME]},
             "prompts": {"type": "array", "items": TEXT},
-            "continue": {"type": "string", "description": "An upload to go on from."},
+            "continue": {
+                "type": "string",
+                "description": "The name of an upload that the music goes on from.",
+            },
             **numbers,
         },
         "additionalProperties": True,
@@ -92,51 +45,43 @@ def openapi(desk: ServerContext) -> dict[str, Any]:
     ]
     paths = {
         "/healthz": {"get": _plain("The process answers.")},
-        "/readyz": {"get": _plain("Warm and taking streams: 200, else 503.")},
-        "/metrics": {"get": _plain("Figures for Prometheus.")},
-        "/generate": {"post": _posting("Makes an audio file.", asked, {"200": _audio()})},
-        "/uploads": {
-            "post": _plain("Takes an audio file as a prompt; answers with its name, `upload`.")
-        },
-        "/style": {
-            "post": _plain("The embedding of a text, as the original web demo asks for it.")
-        },
-        "/stream_info": {"get": _plain("What the chunks of `/stream` are.")},
+        "/readyz": {"get": _plain("200 if the server is warm and accepts streams, else 503.")},
+        "/metrics": {"get": _plain("Metrics in Prometheus' text format.")},
+        "/generate": {"post": _posting("Makes an audio file.", body, {"200": _audio()})},
+        "/uploads": {"post": _plain("Keeps an audio file; returns its name, `upload`.")},
+        "/style": {"post": _plain("The embedding of a text, for the original web demo.")},
+        "/stream_info": {"get": _plain("Length, rate and channels of the chunks of `/stream`.")},
     }
     for suffix in plain_http.STREAMED:
-        listening = _plain("Music without end, for any player.") | {"parameters": query}
-        listening["responses"] = {"200": _audio(), "400": REFUSED, "503": FULL}
-        paths[f"/stream{suffix}"] = {"get": listening}
+        stream = _plain("Endless music, for any player.") | {"parameters": query}
+        stream["responses"] = {"200": _audio(), "400": REFUSED, "503": FULL}
+        paths[f"/stream{suffix}"] = {"get": stream}
     return {
         "openapi": "3.1.0",
         "info": {"title": "soundstage", "version": version()},
         "paths": paths,
         "components": {"securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
-        "security": [{"token": []}] if desk.settings.token else [],
+        "security": [{"token": []}] if context.settings.token else [],
     }
 
 
-def asyncapi(desk: ServerContext) -> dict[str, Any]:
-    """An AsyncAPI 3.0 document of `own_protocol`."""
-    messages = {f"say_{name}": _message(name, fields) for name, fields in SAID.items()}
-    messages |= {f"hear_{name}": _message(name, fields) for name, fields in HEARD.items()}
-    messages["say_audio"] = {
-        "contentType": "application/octet-stream",
-        "summary": "A header of 16 bytes and audio that is played in; docs/protocol.md.",
-    }
-    messages["hear_samples"] = {
-        "contentType": "application/octet-stream",
-        "summary": "A header of 32 bytes and the samples; docs/protocol.md.",
-    }
+def asyncapi(context: ServerContext) -> dict[str, Any]:
+    """Returns an AsyncAPI 3.0 document of soundstage's own WebSocket protocol."""
+    schemas: dict[str, Any] = {}
+    received = {f"say_{name}": _message(m, schemas) for name, m in CLIENT_MESSAGES.items()}
+    sent = {f"hear_{m.type_name()}": _message(m, schemas) for m in SERVER_MESSAGES}
+    received["say_audio"] = _binary("A header of 16 bytes and samples of live input")
+    sent["hear_samples"] = _binary("A header of 32 bytes and the samples of a chunk")
     address = "#/channels/stream"
     return {
         "asyncapi": "3.0.0",
         "info": {"title": "soundstage", "version": version()},
-        "channels": {"stream": {"address": own_protocol.PATH, "messages": messages}},
+        "channels": {"stream": {"address": own_protocol.PATH, "messages": received | sent}},
         "operations": {
-            "say": _operation("receive", address, [name for name in messages if "say_" in name]),
-            "hear": _operation("send", address, [name for name in messages if "hear_" in name]),
+            "say": _operation("receive", address, received),
+            "hear": _operation("send", address, sent),
         },
+        "components": {"schemas": schemas},
     }
 
 
@@ -168,16 +113,27 @@ def _audio() -> dict[str, Any]:
     return {"description": "Music.", "content": AUDIO}
 
 
-def _message(name: str, fields: dict[str, Any]) -> dict[str, Any]:
-    properties = {"type": {"const": name}} | fields
+def _message(model: type[Message], schemas: dict[str, Any]) -> dict[str, Any]:
+    """Describes a message; the schemas of its parts go to `schemas`."""
+    payload = model.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas.update(payload.pop("$defs", {}))
+    payload["required"] = ["type", *payload.get("required", [])]
     return {
-        "name": name,
+        "name": model.type_name(),
+        "summary": payload.pop("description"),
         "contentType": "application/json",
-        "payload": {"type": "object", "required": ["type"], "properties": properties},
+        "payload": payload,
     }
 
 
-def _operation(action: str, channel: str, names: list[str]) -> dict[str, Any]:
+def _binary(summary: str) -> dict[str, Any]:
+    return {
+        "contentType": "application/octet-stream",
+        "summary": f"{summary}; docs/protocol.md.",
+    }
+
+
+def _operation(action: str, channel: str, names: Iterable[str]) -> dict[str, Any]:
     return {
         "action": action,
         "channel": {"$ref": channel},

@@ -1,4 +1,4 @@
-"""WebSockets that neither flood, nor fall asleep, nor keep a stream waiting."""
+"""WebSockets with limits: on the rate of messages, and on how long sending and waiting take."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from soundstage.apps.server.settings import Limits
 from soundstage.errors import Error
 
-BAD_MESSAGE, TOO_BIG, TOO_MANY, SLOW = 1003, 1009, 4429, 4408
+# Close codes, from the range for applications.
+TOO_MANY, SLOW = 4429, 4408
 WINDOW_S = 10.0
 
 
 class Refused(Error):
-    """A message that cannot be used; the socket stays open and hears why.
+    """A request that cannot be used.
 
     Attributes:
-        reason: what was wrong with it and what would fit.
-        where: which part of it.
+        reason: what is wrong with it and what would fit.
+        where: the field or control that is wrong; "" = none in particular.
     """
 
     def __init__(self, reason: str, where: str = "") -> None:
@@ -31,36 +32,37 @@ class Refused(Error):
 
 
 class Gone(Exception):
-    """The other side has left, or had to be let go."""
+    """The client has disconnected, or was disconnected."""
 
 
 class Socket:
-    """One accepted WebSocket.
+    """One WebSocket with limits.
 
     Args:
-        socket: as Starlette has it.
-        limits: how much it may say.
+        socket: Starlette's WebSocket.
+        limits: the limits.
     """
 
     def __init__(self, socket: WebSocket, limits: Limits) -> None:
         self._socket, self._limits = socket, limits
-        self._heard: deque[float] = deque()
+        self._received_s: deque[float] = deque()
         self._sending = asyncio.Lock()
 
     async def accept(self) -> None:
-        """Shakes hands."""
+        """Accepts the connection."""
         await self._socket.accept()
 
     async def receive(self, timeout_s: float | None = None) -> str | bytes:
         """Waits for the next message.
 
         Raises:
-            Gone: the other side left, floods, or says nothing for too long.
+            Gone: the client has disconnected; it sends too many messages, or none within
+                `timeout_s`, and was disconnected.
         """
         try:
             message = await asyncio.wait_for(self._socket.receive(), timeout_s)
         except TimeoutError:
-            await self.close(SLOW, "nothing was said for too long")
+            await self.close(SLOW, "no message came in time")
             raise Gone from None
         except (WebSocketDisconnect, RuntimeError, OSError) as error:
             raise Gone from error
@@ -70,20 +72,11 @@ class Socket:
         text, data = message.get("text"), message.get("bytes")
         return text if text is not None else data or b""
 
-    async def receive_object(self, timeout_s: float | None = None) -> dict[str, Any]:
-        """Waits for a JSON object.
-
-        Raises:
-            Refused: it is none.
-            Gone: as `receive`.
-        """
-        return read_object(await self.receive(timeout_s))
-
     async def send(self, *messages: object) -> None:
-        """Sends messages, one behind the other: bytes as they are, all else as JSON.
+        """Sends messages without others in between: bytes as they are, other objects as JSON.
 
         Raises:
-            Gone: the other side has left, or does not read.
+            Gone: the client has disconnected, or has not read for `Limits.lost_s`.
         """
         try:
             async with self._sending, asyncio.timeout(self._limits.lost_s):
@@ -98,7 +91,7 @@ class Socket:
             raise Gone from error
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
-        """Takes leave; a socket that is closed already is left alone."""
+        """Closes the connection, if it is open."""
         if self._socket.application_state is not WebSocketState.CONNECTED:
             return
         try:
@@ -108,11 +101,12 @@ class Socket:
             return
 
     async def _count(self) -> None:
+        """Counts a message; disconnects a client that sends too many."""
         now_s = time.monotonic()
-        self._heard.append(now_s)
-        while self._heard and self._heard[0] < now_s - WINDOW_S:
-            self._heard.popleft()
-        if len(self._heard) > self._limits.messages_per_s * WINDOW_S:
+        self._received_s.append(now_s)
+        while self._received_s and self._received_s[0] < now_s - WINDOW_S:
+            self._received_s.popleft()
+        if len(self._received_s) > self._limits.messages_per_s * WINDOW_S:
             await self.close(
                 TOO_MANY, f"more than {self._limits.messages_per_s:g} messages a second"
             )
@@ -123,15 +117,15 @@ def read_object(message: str | bytes) -> dict[str, Any]:
     """Reads a JSON object, from text or from bytes of UTF-8.
 
     Raises:
-        Refused: it is none.
+        Refused: the message is not a JSON object.
     """
     try:
-        found = json.loads(message, parse_constant=_refuse_constant)
+        fields = json.loads(message, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise Refused(f"the message is not JSON: {str(error)[:100]}") from error
-    if not isinstance(found, dict):
+    if not isinstance(fields, dict):
         raise Refused("a message is a JSON object")
-    return found
+    return fields
 
 
 def _refuse_constant(name: str) -> None:

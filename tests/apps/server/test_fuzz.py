@@ -1,4 +1,4 @@
-"""Nonsense by the thousand: the server stays up, and nobody else hears it."""
+"""Random messages and connections: the server stays up, and other streams are not changed."""
 
 import hashlib
 import json
@@ -9,7 +9,7 @@ import pytest
 from served import CONTROLS, hear, offline, samples, say, served, settled, speak, started
 from websockets.exceptions import ConnectionClosed
 
-from soundstage.apps.server.protocols.frames import HEADER, HEARD_HEADER, HEARD_MAGIC
+from soundstage.apps.server.protocols.frames import HEADER, LIVE_INPUT_HEADER, LIVE_INPUT_MAGIC
 from soundstage.apps.server.protocols.lyria import PATHS
 from soundstage.apps.server.settings import Limits
 
@@ -33,7 +33,7 @@ NAMES = ["texts", "text_weights", "clips", "clip_weights", "seed", "temperature"
 
 
 def value(draw, depth=0):
-    """Anything JSON can hold, and some things it cannot."""
+    """Returns any JSON value, or NaN or an infinity, which JSON cannot have."""
     pick = draw.randrange(11 if depth < 2 else 8)
     simple = [None, True, -1, 2**63, 1e308, float("nan"), float("inf"), "bells"]
     if pick < 8:
@@ -46,48 +46,50 @@ def value(draw, depth=0):
 
 
 def nonsense(draw):
-    """One message: a broken one, or a whole one with wrong parts."""
+    """Returns a message: random bytes or text, or an object with random values."""
     pick = draw.randrange(7)
     if pick == 0:
         return draw.randbytes(draw.randrange(60))
     if pick == 6:
         rate_hz = draw.choice([0, 999, 8_000, 48_000, 2**32 - 1])
-        header = HEARD_HEADER.pack(HEARD_MAGIC, draw.randrange(3), rate_hz, draw.randrange(4))
+        header = LIVE_INPUT_HEADER.pack(
+            LIVE_INPUT_MAGIC, draw.randrange(3), rate_hz, draw.randrange(4)
+        )
         return header + draw.randbytes(draw.choice([0, 7, 64, 4_800]))
     if pick == 1:
         return "".join(draw.choices('{}[]",:0ae\\n ', k=draw.randrange(60)))
     if pick == 2:
         return "[" * draw.randrange(1, 5_000)
-    said = {"type": draw.choice(KINDS), "controls": value(draw)}
+    fields = {"type": draw.choice(KINDS), "controls": value(draw)}
     if pick == 3:
-        said = {draw.choice(["clientContent", "playbackControl", "body", "type"]): value(draw)}
+        fields = {draw.choice(["clientContent", "playbackControl", "body", "type"]): value(draw)}
     elif pick == 4:
-        said |= {"pace": value(draw), "buffer_chunks": value(draw), "session": value(draw)}
+        fields |= {"pace": value(draw), "buffer_chunks": value(draw), "session": value(draw)}
     elif pick == 5:
-        said |= {"continue": value(draw), "again": value(draw), "seed": value(draw)}
-    return json.dumps(said)
+        fields |= {"continue": value(draw), "again": value(draw), "seed": value(draw)}
+    return json.dumps(fields)
 
 
 @pytest.fixture(scope="module")
-def desk():
-    # As long as nothing is played in, it makes the bytes of toy.
-    with served(rows=8, preset="toy-inject", limits=LIMITS) as desk:
-        yield desk
+def context():
+    # Without live input, it makes the bytes of toy.
+    with served(rows=8, preset="toy-inject", limits=LIMITS) as context:
+        yield context
 
 
 @pytest.fixture
-def witness(desk):
-    """Somebody who listens all the while; at the end, every byte must have been right."""
-    heard, stop = hashlib.sha256(), threading.Event()
+def witness(context):
+    """A client that plays during the test; at its end, every byte must have been right."""
+    digest, stop = hashlib.sha256(), threading.Event()
     count = 0
 
     def listen():
         nonlocal count
-        with speak(desk, "/ws/stream") as socket:
+        with speak(context, "/ws/stream") as socket:
             started(socket, pace="realtime")
             say(socket, type="play")
             while not stop.is_set() or count < 10:
-                heard.update(samples(socket)[HEADER.size :])
+                digest.update(samples(socket)[HEADER.size :])
                 count += 1
 
     thread = threading.Thread(target=listen)
@@ -97,42 +99,42 @@ def witness(desk):
     thread.join(120)
     assert not thread.is_alive()
     assert count >= 10
-    wanted = hashlib.sha256(offline(count).tobytes())
-    assert heard.hexdigest() == wanted.hexdigest()
-    assert settled(desk, 0)
+    expected = hashlib.sha256(offline(count).tobytes())
+    assert digest.hexdigest() == expected.hexdigest()
+    assert settled(context, 0)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", ["/ws/stream", "/stream", PATHS[0]])
-def test_nonsense_is_survived_and_unheard(desk, witness, path):
+def test_nonsense_messages_change_no_byte_of_another_stream(context, witness, path):
     draw = random.Random(f"fuzz {path}")
     left = MESSAGES // 3 + 1
     while left:
-        with speak(desk, path) as socket:
+        with speak(context, path) as socket:
             try:
                 for _ in range(min(left, 400)):
                     socket.send(nonsense(draw))
                     left -= 1
             except ConnectionClosed:
-                continue  # a protocol that ends sessions at their first fault
+                continue  # the demo protocol closes at the first refusal
             socket.close()
-    with speak(desk, "/ws/stream") as socket:
+    with speak(context, "/ws/stream") as socket:
         assert hear(socket)["type"] == "ready"
 
 
 @pytest.mark.slow
-def test_a_thousand_come_and_go(desk, witness):
+def test_thousand_connections_change_no_byte_of_another_stream(context, witness):
     draw = random.Random(1)
     for _ in range(CONNECTIONS):
-        socket = speak(desk, "/ws/stream", legacy=True)
+        socket = speak(context, "/ws/stream", legacy=True)
         if draw.random() < 0.3:
             say(socket, type="start", controls=CONTROLS, pace="fast")
             say(socket, type="play")
         if draw.random() < 0.5:
-            socket.socket.close()  # without a goodbye
+            socket.socket.close()  # without a close frame
         else:
             socket.close()
-    with speak(desk, "/ws/stream") as socket:
+    with speak(context, "/ws/stream") as socket:
         assert hear(socket)["type"] == "ready"
 
 
@@ -142,17 +144,17 @@ def flooded(socket):
     hear(socket, "never")
 
 
-def test_huge_messages_and_floods_end_their_own_connection_only():
+def test_huge_or_too_many_messages_end_only_their_connection():
     limits = Limits(messages_per_s=5, message_bytes=1_000)
-    with served(limits=limits) as desk, speak(desk, "/ws/stream") as calm:
+    with served(limits=limits) as context, speak(context, "/ws/stream") as calm:
         hear(calm)
-        with speak(desk, "/ws/stream") as huge:
+        with speak(context, "/ws/stream") as huge:
             hear(huge)
             huge.send("0" * 2_000)
             with pytest.raises(ConnectionClosed) as caught:
                 hear(huge, "never")
             assert caught.value.rcvd.code == 1009
-        with speak(desk, "/ws/stream") as flood:
+        with speak(context, "/ws/stream") as flood:
             hear(flood)
             with pytest.raises(ConnectionClosed) as caught:
                 flooded(flood)
@@ -161,8 +163,8 @@ def test_huge_messages_and_floods_end_their_own_connection_only():
         assert hear(calm)["type"] == "started"
 
 
-def test_who_never_says_start_is_let_go():
-    with served(limits=Limits(idle_s=0.3)) as desk, speak(desk, "/ws/stream") as silent:
+def test_client_that_never_starts_is_disconnected():
+    with served(limits=Limits(idle_s=0.3)) as context, speak(context, "/ws/stream") as silent:
         hear(silent)
         with pytest.raises(ConnectionClosed) as caught:
             hear(silent)

@@ -1,4 +1,4 @@
-"""Clips to go on from, audio that is played in, changes that are prepared: over a real socket."""
+"""Clips to go on from, live input, and prepared changes, over a WebSocket."""
 
 import io
 import itertools
@@ -12,21 +12,26 @@ import soundfile
 from served import PATIENCE_S, hear, samples, say, served, settled, speak, started
 
 import soundstage
-from soundstage.apps.server.protocols.frames import AGAIN, HEADER, HEARD_HEADER, HEARD_MAGIC
+from soundstage.apps.server.protocols.frames import (
+    AGAIN,
+    HEADER,
+    LIVE_INPUT_HEADER,
+    LIVE_INPUT_MAGIC,
+)
 from soundstage.runners.engine.clip_encoder import ClipEncoder
 from soundstage.stages.weights.array_source import WeightsError
 
 PATH = "/ws/stream"
 RATE_HZ = 48_000
-# Long: what a test does while a chunk sounds takes a while on a busy machine.
+# Long: on a busy machine, a test takes a while to act while a chunk sounds.
 CHUNK_S = 10.0
 SEED_5 = {"texts": ["bells"], "text_weights": [1.0], "seed": 5}
 
 
 @pytest.fixture(scope="module")
-def desk():
-    with served(rows=2, preset="toy-inject", chunk_s=CHUNK_S) as desk:
-        yield desk
+def context():
+    with served(rows=2, preset="toy-inject", chunk_s=CHUNK_S) as context:
+        yield context
 
 
 def sound(seconds, pitch_hz=220.0):
@@ -41,29 +46,29 @@ def wav(audio):
     return file.getvalue()
 
 
-def upload(desk, data):
-    address = f"http://127.0.0.1:{desk.settings.port}/uploads"
+def upload(context, data):
+    address = f"http://127.0.0.1:{context.settings.port}/uploads"
     with urllib.request.urlopen(urllib.request.Request(address, data)) as answer:
         return json.load(answer)["upload"]
 
 
-def heard_frame(audio, encoding, rate_hz=RATE_HZ):
-    header = HEARD_HEADER.pack(HEARD_MAGIC, encoding, rate_hz, audio.shape[1])
+def live_frame(audio, encoding, rate_hz=RATE_HZ):
+    header = LIVE_INPUT_HEADER.pack(LIVE_INPUT_MAGIC, encoding, rate_hz, audio.shape[1])
     return header + (np.rint(32767 * audio).astype("<i2") if encoding else audio).tobytes()
 
 
-def ticked(desk, ticks):
-    """Waits until so many ticks have been made; False = they never were."""
+def ticked(context, ticks):
+    """Waits until `ticks` ticks have been made; returns whether they were."""
     until = time.monotonic() + PATIENCE_S
-    while desk.engine.figures().ticks < ticks and time.monotonic() < until:
+    while context.engine.counts().ticks < ticks and time.monotonic() < until:
         time.sleep(0.01)
-    return desk.engine.figures().ticks >= ticks
+    return context.engine.counts().ticks >= ticks
 
 
 def offline(chunks, **options):
     lengths = [f"format.chunk_s={CHUNK_S}", f"format.context_s={2 * CHUNK_S}"]
-    asked = {"prompts": ["bells"], "seed": 5} | options
-    with soundstage.open(preset="toy-inject", settings=lengths, **asked) as session:
+    options = {"prompts": ["bells"], "seed": 5} | options
+    with soundstage.open(preset="toy-inject", settings=lengths, **options) as session:
         return [chunk.audio[0] for chunk in itertools.islice(session, chunks)]
 
 
@@ -71,10 +76,10 @@ def audio_of(frame):
     return np.frombuffer(frame, "<f4", offset=HEADER.size).reshape(-1, 2)
 
 
-def test_a_stream_goes_on_from_an_upload_and_begins_anew_from_another(desk):
+def test_stream_starts_from_one_upload_and_restarts_from_another(context):
     clips = sound(3.0), sound(2.0, 440.0)
-    one, other = (upload(desk, wav(clip)) for clip in clips)
-    with speak(desk, PATH) as socket:
+    one, other = (upload(context, wav(clip)) for clip in clips)
+    with speak(context, PATH) as socket:
         ready = hear(socket)
         assert ready["takes"] == {"continue": True, "inject": True}
         say(socket, type="start", controls=SEED_5, **{"continue": one})
@@ -91,87 +96,87 @@ def test_a_stream_goes_on_from_an_upload_and_begins_anew_from_another(desk):
         while HEADER.unpack_from(frame)[2]:
             frame = samples(socket)
         np.testing.assert_array_equal(audio_of(frame), offline(1, continue_from=clips[1])[0])
-    assert settled(desk, 0)
+    assert settled(context, 0)
 
 
-def test_a_clip_that_a_stage_fails_on_is_refused_and_the_music_goes_on(desk, monkeypatch):
+def test_clip_that_a_stage_fails_on_is_refused_and_music_goes_on(context, monkeypatch):
     def lacking(graph):
         raise WeightsError("the weights lack the encoder")
 
-    monkeypatch.setattr(desk, "continuing", ClipEncoder(desk.graph))
+    monkeypatch.setattr(context, "clip_encoder", ClipEncoder(context.graph))
     monkeypatch.setattr("soundstage.runners.engine.clip_encoder.ClipContinuer", lacking)
-    clip = upload(desk, wav(sound(1.0)))
-    with speak(desk, PATH) as socket:
+    clip = upload(context, wav(sound(1.0)))
+    with speak(context, PATH) as socket:
         started(socket, controls=SEED_5, pace="realtime")
         say(socket, type="reset", **{"continue": clip})
         refused = hear(socket, "refused")
         assert (refused["of"], "lack the encoder" in refused["reason"]) == ("reset", True)
         say(socket, type="play")
         np.testing.assert_array_equal(audio_of(samples(socket)), offline(1)[0])
-    assert settled(desk, 0)
+    assert settled(context, 0)
 
 
-def test_a_file_over_http_goes_on_from_an_upload(desk):
+def test_generated_file_goes_on_from_an_upload(context):
     clip = sound(1.0)
-    asked = {"prompts": ["bells"], "seed": 5, "duration_s": 2.0, "format": "flac"}
-    asked |= {"continue": upload(desk, wav(clip))}
-    address = f"http://127.0.0.1:{desk.settings.port}/generate"
-    request = urllib.request.Request(address, json.dumps(asked).encode())
+    fields = {"prompts": ["bells"], "seed": 5, "duration_s": 2.0, "format": "flac"}
+    fields |= {"continue": upload(context, wav(clip))}
+    address = f"http://127.0.0.1:{context.settings.port}/generate"
+    request = urllib.request.Request(address, json.dumps(fields).encode())
     with urllib.request.urlopen(request) as answer:
         audio, rate_hz = soundfile.read(io.BytesIO(answer.read()), dtype="float32")
     assert rate_hz == RATE_HZ
-    wanted = offline(1, continue_from=clip)[0][: len(audio)]
+    expected = offline(1, continue_from=clip)[0][: len(audio)]
     # 16 bits in the file, rounded once.
-    assert np.abs(audio - np.clip(wanted, -1, 1)).max() < 2 / 32768
+    assert np.abs(audio - np.clip(expected, -1, 1)).max() < 2 / 32768
 
 
 @pytest.mark.parametrize("encoding", [0, 1])
-def test_what_is_played_in_is_heard_by_the_music(desk, encoding):
+def test_live_input_is_heard_by_the_music(context, encoding):
     audio = sound(1.0)
     if encoding:
         audio = np.rint(32767 * audio).astype(np.float32) * np.float32(1 / 32767)
-    with speak(desk, PATH) as socket:
+    with speak(context, PATH) as socket:
         started(socket, controls=SEED_5, pace="realtime")
         for part in np.split(audio, 10):
-            socket.send(heard_frame(part, encoding))
-        # Messages are read in turn: when this one is answered, those are in.
+            socket.send(live_frame(part, encoding))
+        # Messages are read in turn: when this one is answered, the audio has been added.
         say(socket, type="steer", controls={})
         hear(socket, "steered")
         say(socket, type="play")
         first = audio_of(samples(socket))
     np.testing.assert_array_equal(first, offline(1, inject=audio)[0])
     assert (first != offline(1)[0]).any()
-    assert settled(desk, 0)
+    assert settled(context, 0)
 
 
-def test_what_nobody_can_hear_is_refused_and_the_music_goes_on(desk):
-    with speak(desk, PATH) as socket:
+def test_unusable_live_input_is_refused_and_music_goes_on(context):
+    with speak(context, PATH) as socket:
         started(socket, controls=SEED_5, pace="realtime")
         wrong = sound(0.1)
         wrong[7] = np.nan
-        socket.send(heard_frame(wrong, 0))
-        assert "numbers within full scale" in hear(socket, "refused")["reason"]
-        socket.send(heard_frame(sound(0.1), 0, rate_hz=3))
+        socket.send(live_frame(wrong, 0))
+        assert "outside full scale" in hear(socket, "refused")["reason"]
+        socket.send(live_frame(sound(0.1), 0, rate_hz=3))
         assert "1 kHz" in hear(socket, "refused")["reason"]
         say(socket, type="play")
         np.testing.assert_array_equal(audio_of(samples(socket)), offline(1)[0])
 
 
-def test_a_prepared_change_comes_in_the_place_of_the_chunk_that_sounds(desk):
+def test_prepared_change_replaces_the_chunk_that_sounds(context):
     drums = {"texts": ["drums"], "text_weights": [1.0]}
-    with speak(desk, PATH) as socket, speak(desk, PATH) as other:
+    with speak(context, PATH) as socket, speak(context, PATH) as other:
         started(socket, controls=SEED_5, pace="realtime")
         say(socket, type="play")
         first, second = samples(socket), samples(socket)
         assert [HEADER.unpack_from(frame)[2] for frame in (first, second)] == [0, 1]
-        made = desk.engine.figures().ticks
+        ticks = context.engine.counts().ticks
         say(socket, type="prepare", controls=drums)
         hear(socket, "preparing")
-        # The last place is taken now.
+        # The last slot is taken now.
         hear(other)
         say(other, type="start")
         assert hear(other)["type"] == "full"
-        assert ticked(desk, made + 1)
+        assert ticked(context, ticks + 1)
         say(socket, type="steer", controls=drums, again=True)
         assert hear(socket, "steered")["steer"] == 1
         frame = samples(socket)
@@ -180,11 +185,11 @@ def test_a_prepared_change_comes_in_the_place_of_the_chunk_that_sounds(desk):
         np.testing.assert_array_equal(audio_of(frame), offline(1, prompts=["drums"])[0])
         say(other, type="start", controls=SEED_5)
         assert hear(other)["type"] == "started"
-    assert settled(desk, 0)
+    assert settled(context, 0)
 
 
-def test_preparing_is_refused_in_words_and_given_back_on_demand(desk):
-    with speak(desk, PATH) as socket, speak(desk, PATH) as other:
+def test_prepare_is_refused_with_a_reason_and_can_be_undone(context):
+    with speak(context, PATH) as socket, speak(context, PATH) as other:
         started(socket, controls=SEED_5, pace="realtime")
         say(socket, type="prepare", controls={"temperature": 99})
         refused = hear(socket, "refused")
@@ -198,4 +203,4 @@ def test_preparing_is_refused_in_words_and_given_back_on_demand(desk):
         say(socket, type="prepare", controls={"temperature": 0.5})
         full = hear(socket, "full")
         assert full["of"] == "prepare"
-    assert settled(desk, 0)
+    assert settled(context, 0)

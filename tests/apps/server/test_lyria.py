@@ -1,4 +1,4 @@
-"""The Lyria RealTime protocol: by hand, and with the client that Google publishes, unmodified."""
+"""The Lyria RealTime protocol, with raw messages and with the client that Google publishes."""
 
 import base64
 import json
@@ -14,10 +14,10 @@ from soundstage.apps.server.protocols.lyria import PATHS
 CLIENT = """
 import { GoogleGenAI } from "@google/genai";
 const messages = [];
-let told = () => {};
+let notify = () => {};
 const until = (holds) => new Promise((resolve) => {
-  told = () => { if (holds()) resolve(); };
-  told();
+  notify = () => { if (holds()) resolve(); };
+  notify();
 });
 const chunks = () => messages.filter((message) => message.serverContent?.audioChunks);
 const ai = new GoogleGenAI({
@@ -26,7 +26,7 @@ const ai = new GoogleGenAI({
 const session = await ai.live.music.connect({
   model: "models/lyria-realtime-exp",
   callbacks: {
-    onmessage: (message) => { messages.push(message); told(); },
+    onmessage: (message) => { messages.push(message); notify(); },
     onerror: () => {},
     onclose: () => {},
   },
@@ -50,14 +50,14 @@ process.stdout.write(JSON.stringify(messages) + "\\n", () => process.exit(0));
 
 
 @pytest.fixture(scope="module")
-def desk():
-    with served() as desk:
-        yield desk
+def context():
+    with served() as context:
+        yield context
 
 
 @pytest.fixture(scope="module")
 def client_folder(request):
-    """A folder with the published client in it, kept from run to run."""
+    """A folder with the published client, kept in pytest's cache."""
     if not (shutil.which("node") and shutil.which("npm")):
         pytest.skip("no node on this machine")
     folder = request.config.cache.mkdir("genai")
@@ -70,8 +70,8 @@ def client_folder(request):
             "--ignore-scripts",
             "@google/genai@1",
         ]
-        got = subprocess.run(command, cwd=folder, capture_output=True, timeout=300, check=False)
-        if got.returncode:
+        done = subprocess.run(command, cwd=folder, capture_output=True, timeout=300, check=False)
+        if done.returncode:
             pytest.skip("the client cannot be fetched here")
     (folder / "client.mjs").write_text(CLIENT)
     return folder
@@ -90,15 +90,15 @@ def audio_of(message):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("version", ["v1alpha", "v1beta"])
-def test_the_published_client_plays_pauses_and_resets(desk, client_folder, version):
-    # With the slash at its end, the client asks for a path of two slashes.
-    address = f"http://127.0.0.1:{desk.settings.port}" + ("/" if version == "v1beta" else "")
+def test_published_client_plays_pauses_and_resets(context, client_folder, version):
+    # With a slash at its end, the client requests a path that begins with two.
+    address = f"http://127.0.0.1:{context.settings.port}" + ("/" if version == "v1beta" else "")
     command = ["node", "client.mjs", address, "no-key", version]
-    ran = subprocess.run(
+    run = subprocess.run(
         command, cwd=client_folder, capture_output=True, text=True, timeout=300, check=False
     )
-    assert ran.returncode == 0, ran.stderr
-    messages = json.loads(ran.stdout.splitlines()[-1])
+    assert run.returncode == 0, run.stderr
+    messages = json.loads(run.stdout.splitlines()[-1])
     audio = [audio_of(message) for message in messages if "serverContent" in message]
     assert len(audio) >= 6
     assert all(len(chunk) == 9600 and np.abs(chunk).max() > 100 for chunk in audio)
@@ -107,17 +107,17 @@ def test_the_published_client_plays_pauses_and_resets(desk, client_folder, versi
     metadata = next(m for m in messages if "serverContent" in m)["serverContent"]["audioChunks"][0]
     prompts = metadata["sourceMetadata"]["clientContent"]["weightedPrompts"]
     assert prompts == [{"text": "bells", "weight": 1.0}]
-    assert settled(desk, 0)
+    assert settled(context, 0)
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_every_path_of_the_api_leads_there(desk, path):
-    with speak(desk, path) as socket:
+def test_every_path_of_the_api_is_served(context, path):
+    with speak(context, path) as socket:
         set_up(socket)
 
 
-def test_reset_plays_the_same_music_again(desk):
-    with speak(desk, PATHS[0]) as socket:
+def test_reset_plays_the_same_music_again(context):
+    with speak(context, PATHS[0]) as socket:
         set_up(socket)
         say(socket, clientContent={"weightedPrompts": [{"text": "drums", "weight": 2}]})
         say(socket, musicGenerationConfig={"seed": 8})
@@ -125,14 +125,14 @@ def test_reset_plays_the_same_music_again(desk):
         first = audio_of(hear(socket))
         say(socket, playbackControl="STOP")
         say(socket, playbackControl="PLAY")
-        for _ in range(12):  # what was made before the stop comes first
+        for _ in range(12):  # chunks made before the stop come first
             if np.array_equal(audio_of(hear(socket)), first):
                 return
     raise AssertionError("the first chunk did not come again")
 
 
-def test_prompts_that_cannot_be_used_are_filtered_and_the_others_are_taken(desk):
-    with speak(desk, PATHS[0]) as socket:
+def test_unusable_prompts_are_filtered_and_the_others_are_used(context):
+    with speak(context, PATHS[0]) as socket:
         set_up(socket)
         prompts = [{"text": "dark", "weight": -1}, {"text": "bells", "weight": 1}]
         say(socket, clientContent={"weightedPrompts": prompts})
@@ -141,33 +141,34 @@ def test_prompts_that_cannot_be_used_are_filtered_and_the_others_are_taken(desk)
         assert "below 0" in filtered["filteredReason"]
         say(socket, playbackControl="PLAY")
         chunk = hear(socket)["serverContent"]["audioChunks"][0]
-        taken = chunk["sourceMetadata"]["clientContent"]["weightedPrompts"]
-        assert taken == [{"text": "bells", "weight": 1.0}]
+        accepted = chunk["sourceMetadata"]["clientContent"]["weightedPrompts"]
+        assert accepted == [{"text": "bells", "weight": 1.0}]
 
 
 @pytest.mark.parametrize(
-    ("said", "words"),
+    ("message", "words"),
     [
         ({"playbackControl": "DANCE"}, "PLAY, PAUSE"),
         ({"musicGenerationConfig": {"temperature": "hot"}}, "temperature is a number"),
         ({"musicGenerationConfig": {"temperature": 99}}, "temperature"),
-        ({"musicGenerationConfig": {"topK": 10**400}}, "expected a whole number"),
+        ({"musicGenerationConfig": {"temperature": 10**400}}, "temperature is a number"),
+        ({"musicGenerationConfig": {"seed": 10**400}}, "seed is a number"),
         ({"musicGenerationConfig": {"scale": "D_MAJOR_B_MINOR", "density": 0.3}}, "density, scale"),
         ({"clientContent": {"weightedPrompts": []}}, "at least one"),
         ({"nothing": 1}, "a message has one of"),
     ],
 )
-def test_what_cannot_be_done_is_said_and_the_connection_lives(desk, said, words):
-    with speak(desk, PATHS[0]) as socket:
+def test_impossible_request_is_a_warning_and_the_connection_lives(context, message, words):
+    with speak(context, PATHS[0]) as socket:
         set_up(socket)
-        say(socket, **said)
+        say(socket, **message)
         assert words in hear(socket)["warning"]
         say(socket, playbackControl="PLAY")
         assert audio_of(hear(socket)).any()
 
 
-def test_without_setup_there_is_no_music(desk):
-    with speak(desk, PATHS[0]) as socket:
+def test_message_before_setup_closes_the_connection(context):
+    with speak(context, PATHS[0]) as socket:
         say(socket, playbackControl="PLAY")
         with pytest.raises(Exception, match="setup"):
             socket.recv(timeout=PATIENCE_S)

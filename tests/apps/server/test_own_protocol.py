@@ -9,21 +9,23 @@ import pytest
 from served import CONTROLS, hear, offline, samples, say, served, settled, speak, started
 
 from soundstage.apps.server.protocols.frames import HEADER, MAGIC
+from soundstage.apps.server.protocols.own_messages import CLIENT_MESSAGES, read_message
+from soundstage.apps.server.protocols.websocket import Refused
 
 PATH = "/ws/stream"
 
 
 @pytest.fixture(scope="module")
-def desk():
-    with served() as desk:
-        yield desk
+def context():
+    with served() as context:
+        yield context
 
 
 @pytest.fixture
-def client(desk):
-    with speak(desk, PATH) as socket:
+def client(context):
+    with speak(context, PATH) as socket:
         yield socket
-    assert settled(desk, 0)
+    assert settled(context, 0)
 
 
 def decoded(frame):
@@ -33,32 +35,32 @@ def decoded(frame):
     return chunk, steer, audio.reshape(count, channels)
 
 
-def test_ready_tells_what_plays_and_what_may_be_asked(client, desk):
+def test_ready_describes_the_pipeline_and_its_controls(client, context):
     ready = hear(client)
     assert ready["format"] == {"chunk_s": 0.2, "sample_rate_hz": 48_000, "channels": 2}
     assert ready["pipeline"] == "toy"
     assert ready["controls"]["temperature"]["maximum"] == 10
-    assert set(ready["controls"]) == set(desk.graph.controls)
+    assert set(ready["controls"]) == set(context.graph.controls)
 
 
-def test_chunks_are_the_bytes_of_a_session_without_a_server(client, desk):
+def test_chunks_are_the_bytes_of_a_local_session(client, context):
     started(client)
     say(client, type="play")
     frames = [decoded(samples(client)) for _ in range(4)]
     assert [chunk for chunk, _, _ in frames] == [0, 1, 2, 3]
-    heard = np.concatenate([audio for _, _, audio in frames])
-    np.testing.assert_array_equal(heard, offline(4))
+    audio = np.concatenate([audio for _, _, audio in frames])
+    np.testing.assert_array_equal(audio, offline(4))
 
 
-def test_int16_is_the_same_music_rounded(client, desk):
+def test_int16_is_the_same_music_rounded(client, context):
     started(client, encoding="int16")
     say(client, type="play")
     _, _, audio = decoded(samples(client))
-    wanted = np.rint(np.clip(offline(1), -1, 1) * 32767)
-    np.testing.assert_array_equal(audio, wanted)
+    rounded = np.rint(np.clip(offline(1), -1, 1) * 32767)
+    np.testing.assert_array_equal(audio, rounded)
 
 
-def test_steering_is_said_to_be_in_force_and_is_heard(client, desk):
+def test_steer_is_confirmed_and_heard(client, context):
     started(client)
     say(client, type="steer", controls={"texts": ["drums"]})
     assert hear(client, "steered")["steer"] == 1
@@ -68,7 +70,7 @@ def test_steering_is_said_to_be_in_force_and_is_heard(client, desk):
     np.testing.assert_array_equal(audio, offline(1, text="drums"))
 
 
-def test_reset_makes_the_first_chunk_again_and_pause_makes_none(client, desk):
+def test_reset_makes_the_first_chunk_again(client, context):
     started(client)
     say(client, type="play")
     first = samples(client)
@@ -77,13 +79,13 @@ def test_reset_makes_the_first_chunk_again_and_pause_makes_none(client, desk):
     hear(client, "restarted")
     say(client, type="play")
     chunk = HEADER.unpack_from(again := samples(client))[2]
-    while chunk:  # what was under way comes first
+    while chunk:  # chunks in progress come first
         chunk = HEADER.unpack_from(again := samples(client))[2]
     assert again == first
 
 
-def test_a_saved_session_goes_on_where_it_was(desk):
-    with speak(desk, PATH) as socket:
+def test_saved_session_goes_on_after_the_last_chunk(context):
+    with speak(context, PATH) as socket:
         started(socket)
         say(socket, type="play")
         for _ in range(2):
@@ -91,7 +93,7 @@ def test_a_saved_session_goes_on_where_it_was(desk):
         say(socket, type="pause")
         say(socket, type="save")
         saved = hear(socket, "session")["data"]
-    with speak(desk, PATH) as socket:
+    with speak(context, PATH) as socket:
         started(socket, session=saved, controls={})
         say(socket, type="play")
         chunk, _, audio = decoded(samples(socket))
@@ -102,7 +104,7 @@ def test_a_saved_session_goes_on_where_it_was(desk):
 
 
 @pytest.mark.parametrize(
-    ("said", "words"),
+    ("message", "words"),
     [
         ("{", "not JSON"),
         ("[1]", "a message is a JSON object"),
@@ -111,11 +113,16 @@ def test_a_saved_session_goes_on_where_it_was(desk):
         ('{"type": "start", "controls": {"texts": 3}}', "texts"),
         ('{"type": "start", "controls": {"tempo": 3}}', "no control 'tempo'"),
         ('{"type": "start", "controls": {"temperature": NaN}}', "NaN"),
-        ('{"type": "start", "controls": {"temperature": true}}', "true and false"),
+        ('{"type": "start", "controls": {"temperature": true}}', "true or false"),
+        ('{"type": "start", "controls": {"temperature": HUGE}}', "temperature"),
+        ('{"type": "start", "controls": {"prompts": [["a", HUGE]]}}', "prompts"),
+        ('{"type": "reset", "seed": HUGE}', "no stream yet"),
+        ('{"type": "start", "buffer_chunks": HUGE}', "at most 60"),
         ('{"type": "start", "controls": {"clips": ["gone"]}}', "upload it again"),
         ('{"type": "start", "pace": "slow"}', "pace"),
         ('{"type": "start", "encoding": "mp3"}', "encoding"),
         ('{"type": "start", "session": "!"}', "base64"),
+        ('{"type": "start", "session": "é"}', "base64"),
         ('{"type": "start", "session": "AAAA"}', "session"),
         ('{"type": "start", "continue": 3}', "the name of an upload"),
         ('{"type": "start", "continue": "gone"}', "upload it again"),
@@ -127,9 +134,11 @@ def test_a_saved_session_goes_on_where_it_was(desk):
         (b"shin" + bytes(8) + b"\x02\x00\x00\x00" + bytes(9), "within a sample"),
     ],
 )
-def test_what_cannot_be_used_is_refused_in_words_and_the_connection_lives(client, said, words):
+def test_unusable_message_is_refused_and_the_connection_lives(client, message, words):
     hear(client)
-    client.send(said)
+    if isinstance(message, str):
+        message = message.replace("HUGE", "9" * 400)  # a number that does not fit in a float
+    client.send(message)
     refused = hear(client)
     assert refused["type"] == "refused"
     assert words in refused["reason"]
@@ -137,7 +146,7 @@ def test_what_cannot_be_used_is_refused_in_words_and_the_connection_lives(client
     assert hear(client)["type"] == "started"
 
 
-def test_a_wrong_steer_changes_nothing_of_the_music(client, desk):
+def test_refused_steer_changes_no_byte(client, context):
     started(client)
     say(client, type="steer", controls={"seed": 9, "temperature": -1})
     assert "temperature" in hear(client, "refused")["reason"]
@@ -146,7 +155,7 @@ def test_a_wrong_steer_changes_nothing_of_the_music(client, desk):
     np.testing.assert_array_equal(audio, offline(1))
 
 
-def test_a_second_stream_on_one_connection_is_refused(client):
+def test_second_stream_on_one_connection_is_refused(client):
     started(client)
     say(client, type="start")
     assert "already" in hear(client, "refused")["reason"]
@@ -156,23 +165,23 @@ def test_a_second_stream_on_one_connection_is_refused(client):
     hear(client, "started")
 
 
-def test_a_dead_reader_harms_nobody_and_its_place_is_free_when_it_goes(desk):
-    sleeper = speak(desk, PATH, legacy=True)
-    started(sleeper)
-    say(sleeper, type="play")
-    with speak(desk, PATH) as socket:
+def test_stalled_client_delays_no_other_and_frees_its_slot(context):
+    stalled = speak(context, PATH, legacy=True)
+    started(stalled)
+    say(stalled, type="play")
+    with speak(context, PATH) as socket:
         started(socket)
         say(socket, type="play")
         digest = hashlib.sha256()
         for _ in range(20):
             digest.update(samples(socket)[HEADER.size :])
     assert digest.hexdigest() == hashlib.sha256(offline(20).tobytes()).hexdigest()
-    sleeper.socket.close()  # no goodbye
-    assert settled(desk, 0)
+    stalled.socket.close()  # without a close frame
+    assert settled(context, 0)
 
 
-def test_full_is_an_answer():
-    with served(rows=1) as desk, speak(desk, PATH) as first, speak(desk, PATH) as second:
+def test_stream_above_the_rows_is_answered_by_full():
+    with served(rows=1) as context, speak(context, PATH) as first, speak(context, PATH) as second:
         started(first)
         hear(second)
         say(second, type="start")
@@ -185,10 +194,10 @@ def test_full_is_an_answer():
         assert hear(second)["type"] == "started"
 
 
-def test_the_protocol_is_described_for_machines(client, desk):
+def test_asyncapi_document_has_the_fields_of_the_messages(client, context):
     import urllib.request
 
-    root = f"http://127.0.0.1:{desk.settings.port}"
+    root = f"http://127.0.0.1:{context.settings.port}"
     with urllib.request.urlopen(f"{root}/asyncapi.json") as answer:
         document = json.load(answer)
     messages = document["channels"]["stream"]["messages"]
@@ -196,6 +205,30 @@ def test_the_protocol_is_described_for_machines(client, desk):
     ready = hear(client)
     say(client, type="start", controls=CONTROLS, pace="fast")
     say(client, type="play")
-    for said in (ready, hear(client, "chunk")):
-        described = messages[f"hear_{said['type']}"]["payload"]["properties"]
-        assert described.keys() == said.keys()
+    for message in (ready, hear(client, "chunk")):
+        payload = messages[f"hear_{message['type']}"]["payload"]
+        assert payload["properties"].keys() == message.keys()
+        assert payload["required"] == list(message)
+
+
+@pytest.mark.parametrize(
+    ("kind", "field"),
+    [
+        (kind, field.alias)
+        for kind, model in CLIENT_MESSAGES.items()
+        for field in model.model_fields.values()
+        if field.alias != "type"
+    ],
+)
+def test_wrong_field_is_refused_with_its_name_value_and_what_fits(kind, field):
+    with pytest.raises(Refused, match=rf"^{field}: expected .+; got \[3\]$") as caught:
+        read_message({"type": kind, field: [3]})
+    assert caught.value.where == field
+
+
+def test_message_of_deeply_nested_type_is_refused():
+    nested = []
+    for _ in range(100_000):
+        nested = [nested]
+    with pytest.raises(Refused, match="none of start"):
+        read_message({"type": nested})

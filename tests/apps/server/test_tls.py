@@ -1,4 +1,4 @@
-"""TLS: everything answers over it, nothing without it; what is wrong with a certificate is told."""
+"""TLS: every protocol works with it, and unusable certificates are refused with a reason."""
 
 import hashlib
 import http.client
@@ -38,7 +38,7 @@ def trust(files):
 
 @pytest.fixture(scope="module")
 def server(files, trust, tmp_path_factory):
-    """`soundstage serve` as people start it; yields where it is, without the scheme."""
+    """`soundstage serve` in a process of its own; yields its address, without the scheme."""
     log = tmp_path_factory.mktemp("log") / "log"
     port = free_port()
     where = f"127.0.0.1:{port}"
@@ -74,8 +74,8 @@ def speak(server, path, trust):
     return connect(f"wss://{server}{path}", ssl=trust, max_size=None, open_timeout=PATIENCE_S)
 
 
-def test_our_own_protocol_gives_the_bytes_of_a_session_without_a_server(server, trust):
-    digest, wanted = hashlib.sha256(), hashlib.sha256()
+def test_own_protocol_over_tls_gives_the_bytes_of_a_local_session(server, trust):
+    digest, expected = hashlib.sha256(), hashlib.sha256()
     with speak(server, "/ws/stream", trust) as client:
         say(client, type="start", controls=CONTROLS, pace="fast")
         say(client, type="play")
@@ -85,11 +85,11 @@ def test_our_own_protocol_gives_the_bytes_of_a_session_without_a_server(server, 
         hear(client, "stopped")
     with soundstage.open("toy", prompts=[("bells", 1.0)], seed=5) as session:
         for _ in range(3):
-            wanted.update(np.ascontiguousarray(next(session).audio[0]).tobytes())
-    assert digest.hexdigest() == wanted.hexdigest()
+            expected.update(np.ascontiguousarray(next(session).audio[0]).tobytes())
+    assert digest.hexdigest() == expected.hexdigest()
 
 
-def test_the_protocols_of_others_play(server, trust):
+def test_other_protocols_play_over_tls(server, trust):
     with speak(server, PATHS[0], trust) as client:
         say(client, setup={"model": "models/lyria-realtime-exp"})
         say(client, clientContent={"weightedPrompts": [{"text": "drums", "weight": 1}]})
@@ -105,18 +105,18 @@ def test_the_protocols_of_others_play(server, trust):
         assert len(samples(client)) == 96_000 * 2 * 4
 
 
-def test_plain_requests_are_answered(server, trust):
+def test_plain_requests_are_answered_over_tls(server, trust):
     with urllib.request.urlopen(f"https://{server}/", context=trust) as answer:
         assert "soundstage" in answer.read().decode()
-    order = json.dumps({"prompts": ["bells"], "duration_s": 0.5}).encode()
-    with urllib.request.urlopen(f"https://{server}/generate", order, context=trust) as answer:
+    body = json.dumps({"prompts": ["bells"], "duration_s": 0.5}).encode()
+    with urllib.request.urlopen(f"https://{server}/generate", body, context=trust) as answer:
         audio, _ = soundfile.read(io.BytesIO(answer.read()))
     assert len(audio) == 24_000
     with urllib.request.urlopen(f"https://{server}/stream.wav", context=trust) as answer:
         assert len(answer.read(100_000)) == 100_000
 
 
-def test_without_tls_and_without_trust_nothing_is_answered(server):
+def test_connections_without_tls_or_trust_fail(server):
     with pytest.raises((OSError, http.client.HTTPException)):
         urllib.request.urlopen(f"http://{server}/healthz", timeout=PATIENCE_S)
     with pytest.raises(Exception, match=r"did not receive|closed|reset|EOF"):
@@ -126,13 +126,13 @@ def test_without_tls_and_without_trust_nothing_is_answered(server):
 
 
 def refusal(cert, key):
-    """What the command says of them; nothing is loaded before."""
+    """Returns what the command prints for a certificate and a key that it refuses."""
     ran = run("serve", "toy", "--port", free_port(), "--tls-cert", cert, "--tls-key", key)
     assert ran.code == 2
     return told(ran.stderr)
 
 
-def test_a_certificate_that_cannot_be_used_is_refused_in_a_line(files, tmp_path):
+def test_unusable_certificate_is_refused_in_one_line(files, tmp_path):
     other = self_signed(tmp_path, "other")
     again = self_signed(tmp_path, "again")
     torn = tmp_path / "torn"
@@ -143,23 +143,23 @@ def test_a_certificate_that_cannot_be_used_is_refused_in_a_line(files, tmp_path)
     for cert, key, words in (
         (files.cert, tmp_path / "none", f"--tls-key {tmp_path}/none: cannot be read: No such file"),
         (tmp_path, files.key, "cannot be read: Is a directory"),
-        (files.key, files.key, "there is no certificate in PEM in it"),
-        (files.cert, files.cert, "there is no private key in PEM in it"),
-        (files.cert, files.locked, "it is locked with a passphrase"),
-        (files.cert, other.key, f"it is not the key of the certificate in {files.cert}"),
-        (again.cert, other.key, f"it is not the key of the certificate in {again.cert}"),
+        (files.key, files.key, "the file holds no certificate in PEM"),
+        (files.cert, files.cert, "the file holds no private key in PEM"),
+        (files.cert, files.locked, "the key has a passphrase"),
+        (files.cert, other.key, f"the key is not that of the certificate in {files.cert}"),
+        (again.cert, other.key, f"the key is not that of the certificate in {again.cert}"),
         (files.cert, torn, f"--tls-key {torn}: the key is damaged"),
         (torn_cert, files.key, f"--tls-cert {torn_cert}: the certificate is damaged"),
     ):
         assert words in refusal(cert, key)
 
 
-def test_a_certificate_without_its_key_is_refused(files):
+def test_certificate_without_key_is_refused(files):
     ran = run("serve", "toy", "--tls-cert", files.cert)
-    assert (ran.code, "--tls-key go together" in told(ran.stderr)) == (2, True)
+    assert (ran.code, "--tls-key need each other" in told(ran.stderr)) == (2, True)
 
 
-def test_a_port_that_is_taken_is_told_in_a_line():
+def test_taken_port_and_foreign_address_are_refused_in_one_line():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         ran = run("serve", "toy", "--port", taken.getsockname()[1])
     assert (ran.code, "cannot listen there: the port is taken" in told(ran.stderr)) == (6, True)
@@ -167,11 +167,11 @@ def test_a_port_that_is_taken_is_told_in_a_line():
     assert (ran.code, "the address is not this machine's" in told(ran.stderr)) == (6, True)
     for host in ("no such name", "no..name"):
         ran = run("serve", "toy", "--host", host, "--insecure")
-        assert (ran.code, "no address of this machine" in told(ran.stderr)) == (6, True)
+        assert (ran.code, "not an address of this machine" in told(ran.stderr)) == (6, True)
 
 
-def test_a_name_that_stands_for_one_address_twice_is_listened_on_once(monkeypatch):
-    found = socket.getaddrinfo("127.0.0.1", free_port(), type=socket.SOCK_STREAM)
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: found * 2)
+def test_name_with_one_address_twice_is_bound_once(monkeypatch):
+    addresses = socket.getaddrinfo("127.0.0.1", free_port(), type=socket.SOCK_STREAM)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: addresses * 2)
     (sock,) = listen("twice", 0, 40.0)
     sock.close()

@@ -1,9 +1,9 @@
-"""A stream's bytes are those of the same stream alone, whoever joins, leaves, dawdles or fails."""
+"""A stream's bytes are those of the same stream alone, whatever other streams do."""
 
 import asyncio
 
 import pytest
-from engines import Alone, heard, play, read, running, started, toy, until
+from engines import Alone, batch_of, play, read, row_of, running, sha_of, started, toy, until
 
 from soundstage.runners.engine.refusals import Full, StreamEnded, StreamFailed
 from soundstage.runners.engine.warmup import rows_are_alike
@@ -25,16 +25,16 @@ def engine(request):
 
 
 async def listen(engine, controls, count, **options):
-    """Joins, reads so many chunks, leaves."""
+    """Joins, reads `count` chunks, and leaves."""
     stream = await engine.join(controls, **options)
     stream.play()
-    made = await read(stream, count)
+    chunks = await read(stream, count)
     await stream.close()
-    return made
+    return chunks
 
 
 async def come_and_go(engine, visits):
-    """Joins and leaves so often: mostly at once, sometimes behind a chunk, sometimes unread."""
+    """Joins and leaves `visits` times, every fifth time after reading a chunk."""
     for visit in range(visits):
         try:
             stream = await engine.join(
@@ -49,66 +49,66 @@ async def come_and_go(engine, visits):
         await stream.close()
 
 
-def test_a_thousand_joins_and_leaves_change_no_byte_of_another_stream(engine, alone):
+def test_thousand_joins_change_no_byte_of_another_stream(engine, alone):
     async def steered(seed):
         calm, storm = {"prompts": ["calm"]}, {"prompts": ["storm"]}
         stream = await engine.join({"seed": seed, **calm}, pace="fast")
         stream.play()
-        made = await read(stream, 10)
+        chunks = await read(stream, 10)
         stream.steer(storm)
-        made += await read(stream, 10)
+        chunks += await read(stream, 10)
         await stream.close()
-        before = sum(chunk.steer == 0 for chunk in made)
+        before = sum(chunk.steer == 0 for chunk in chunks)
         parts = (before, storm), (20 - before, {})
-        return before < 13 and heard(made) == alone.sha({"seed": seed, **calm}, *parts)
+        return before < 13 and sha_of(chunks) == alone.sha({"seed": seed, **calm}, *parts)
 
-    async def evening():
-        before = engine.figures()
+    async def scenario():
+        before = engine.counts()
         visitors = [come_and_go(engine, 250) for _ in range(4)]
         results = await asyncio.gather(steered(1), steered(2), *visitors)
         assert results[:2] == [True, True]
-        figures = engine.figures()
-        assert figures.streams == 0
-        assert figures.joined - before.joined + figures.refused - before.refused == 1002
-        assert figures.left == figures.joined
+        counts = engine.counts()
+        assert engine.streams == 0
+        assert counts.joined - before.joined + counts.refused - before.refused == 1002
+        assert counts.left == counts.joined
 
-    play(evening())
+    play(scenario())
 
 
-def test_a_reader_that_does_not_read_rests_and_holds_up_nobody(engine, alone):
-    async def evening():
-        dead = await engine.join({"seed": 4}, pace="fast")
-        dead.play()
-        await until(lambda: dead.unread == 1)
-        made = await listen(engine, {"seed": 5}, 12, pace="fast")
-        assert heard(made) == alone.sha({"seed": 5}, (12, {}))
-        assert dead.unread == 1
-        await dead.close()
+def test_stalled_reader_delays_no_other_stream(engine, alone):
+    async def scenario():
+        stalled = await engine.join({"seed": 4}, pace="fast")
+        stalled.play()
+        await until(lambda: len(row_of(stalled).unread) == 1)
+        chunks = await listen(engine, {"seed": 5}, 12, pace="fast")
+        assert sha_of(chunks) == alone.sha({"seed": 5}, (12, {}))
+        assert len(row_of(stalled).unread) == 1
+        await stalled.close()
         with pytest.raises(StopAsyncIteration):
-            await anext(dead)
+            await anext(stalled)
         with pytest.raises(StreamEnded):
-            dead.play()
+            stalled.play()
 
-    play(evening())
+    play(scenario())
 
 
-def test_a_slow_reader_misses_nothing(engine, alone):
-    async def evening():
+def test_slow_reader_misses_nothing(engine, alone):
+    async def scenario():
         slow = await engine.join({"seed": 6}, pace="fast", buffer_chunks=2)
         slow.play()
-        made = []
+        chunks = []
         for _ in range(4):
-            await until(lambda: slow.unread == 2)
-            made += await read(slow, 2)
+            await until(lambda: len(row_of(slow).unread) == 2)
+            chunks += await read(slow, 2)
         await slow.close()
-        assert [chunk.chunk for chunk in made] == list(range(8))
-        assert heard(made) == alone.sha({"seed": 6}, (8, {}))
+        assert [chunk.chunk for chunk in chunks] == list(range(8))
+        assert sha_of(chunks) == alone.sha({"seed": 6}, (8, {}))
 
-    play(evening())
+    play(scenario())
 
 
-def test_a_row_that_raises_ends_alone_and_says_why(engine, alone):
-    async def evening():
+def test_row_that_fails_ends_alone_with_a_reason(engine, alone):
+    async def scenario():
         doomed = await engine.join({"seed": 1}, pace="fast")
         others = [asyncio.create_task(listen(engine, {"seed": s}, 12, pace="fast")) for s in (2, 3)]
         doomed.play()
@@ -116,36 +116,34 @@ def test_a_row_that_raises_ends_alone_and_says_why(engine, alone):
         doomed.steer({"temperature": 7.0})
         with pytest.raises(StreamFailed, match=r"'sample' failed at chunks? .*a row is too hot"):
             await read(doomed, 3)
-        assert doomed.closed
+        assert row_of(doomed).closed
         for seed, other in zip((2, 3), others, strict=True):
-            assert heard(await other) == alone.sha({"seed": seed}, (12, {}))
-        assert engine.figures().streams == 0
+            assert sha_of(await other) == alone.sha({"seed": seed}, (12, {}))
+        assert engine.streams == 0
 
-    failed = engine.figures().failed
-    play(evening())
-    assert engine.figures().failed == failed + 1
+    failed = engine.counts().failed
+    play(scenario())
+    assert engine.counts().failed == failed + 1
 
 
-def test_music_that_is_no_number_reaches_no_listener():
-    async def evening():
+def test_chunk_with_nan_samples_fails_the_stream():
+    async def scenario():
         async with started(toy("decode.use=broken_stages:NanDecode"), rows=1) as engine:
             stream = await engine.join({}, pace="fast")
             stream.play()
-            with pytest.raises(
-                StreamFailed, match="chunk 0 has samples that are no finite numbers"
-            ):
+            with pytest.raises(StreamFailed, match="chunk 0 has samples that are not finite"):
                 await anext(stream)
 
-    play(evening())
+    play(scenario())
 
 
-def test_where_bytes_depend_on_the_place_a_tick_has_one_row(alone):
-    async def evening():
+def test_batch_is_1_where_bytes_depend_on_the_slot(alone):
+    async def scenario():
         async with started(toy("sample.use=touchy_stages:PlacedSample"), rows=3, batch=3) as engine:
-            return engine.note, engine.figures().batch
+            return engine.note, batch_of(engine)
 
-    assert play(evening()) == (
-        "with 3 rows a tick, a stream's bytes depend on its place: 1 row a tick",
+    assert play(scenario()) == (
+        "with 3 rows a tick, a stream's bytes depend on its slot: 1 row a tick",
         1,
     )
     assert rows_are_alike(alone.runner, 3)
@@ -153,16 +151,16 @@ def test_where_bytes_depend_on_the_place_a_tick_has_one_row(alone):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("batch", [1, 3])
-def test_real_networks_give_the_bytes_of_a_session_alone(batch):
+def test_tiny_networks_give_the_bytes_of_a_local_session(batch):
     graph = toy(preset="tiny")
 
-    async def evening():
+    async def scenario():
         async with started(graph, rows=3, batch=batch) as engine:
             assert engine.note == ""
-            wanted = [listen(engine, {"seed": seed}, 2 + seed, pace="fast") for seed in range(3)]
-            return [heard(made) for made in await asyncio.gather(*wanted)]
+            streams = [listen(engine, {"seed": seed}, 2 + seed, pace="fast") for seed in range(3)]
+            return [sha_of(chunks) for chunks in await asyncio.gather(*streams)]
 
-    found = play(evening())
+    digests = play(scenario())
     alone = Alone(graph)
     with alone.runner:
-        assert found == [alone.sha({"seed": seed}, (2 + seed, {})) for seed in range(3)]
+        assert digests == [alone.sha({"seed": seed}, (2 + seed, {})) for seed in range(3)]

@@ -1,9 +1,9 @@
-"""What is prepared: made beside the music, heard at once, and the music's own if it never comes."""
+"""Prepared changes: made beside the music, heard at once, and without effect if unused."""
 
 import asyncio
 
 import pytest
-from engines import Alone, heard, play, read, running, started, toy, until
+from engines import Alone, play, read, running, sha_of, started, toy, until
 from touchy_stages import RAISES_AT
 
 from soundstage.runners.engine.refusals import ControlRefused, Full
@@ -14,7 +14,7 @@ LOUD = {"prompts": [("loud", 2.0), "brass"], "temperature": 0.5}
 
 @pytest.fixture(scope="module")
 def alone():
-    # Long chunks: what a test does while one sounds takes a while on a busy machine.
+    # Long chunks: on a busy machine, a test takes a while to act while one sounds.
     alone = Alone(toy("format.chunk_s=10.0"))
     with alone.runner:
         yield alone
@@ -26,94 +26,94 @@ def engine():
         yield engine
 
 
-def told(made):
-    return [(chunk.chunk, chunk.again, chunk.steer) for chunk in made]
+def facts(chunks):
+    return [(chunk.chunk, chunk.again, chunk.steer) for chunk in chunks]
 
 
-def test_a_prepared_change_is_heard_in_the_chunk_that_sounds(engine, alone):
-    async def evening():
+def test_prepared_change_is_heard_in_the_chunk_that_sounds(engine, alone):
+    async def scenario():
         stream = await engine.join(QUIET)
         stream.play()
-        made = await read(stream, 2)
+        chunks = await read(stream, 2)
         stream.prepare(LOUD)
         await until(lambda: stream.prepared)
         assert stream.steer(LOUD, again=True) == 1
-        made += await read(stream, 2)
-        # Chunk 0 has been sounding all the time: it comes anew, and what follows goes on from it.
-        assert told(made) == [(0, False, 0), (1, False, 0), (0, True, 1), (1, True, 1)]
-        assert heard(made[:2]) == alone.sha(QUIET, (2, {}))
-        assert heard(made[2:]) == alone.sha(QUIET | LOUD, (2, {}))
-        assert engine.figures().streams == 1
+        chunks += await read(stream, 2)
+        # Chunk 0 still sounds: it comes again, and the later chunks go on from it.
+        assert facts(chunks) == [(0, False, 0), (1, False, 0), (0, True, 1), (1, True, 1)]
+        assert sha_of(chunks[:2]) == alone.sha(QUIET, (2, {}))
+        assert sha_of(chunks[2:]) == alone.sha(QUIET | LOUD, (2, {}))
+        assert engine.streams == 1
         await stream.close()
 
-    play(evening())
+    play(scenario())
 
 
-def test_the_music_before_a_prepared_change_stays_and_the_music_behind_it_is_its_own(alone):
-    async def evening():
+def test_prepared_change_continues_the_music_before_it(alone):
+    async def scenario():
         async with started(toy("format.chunk_s=1.0"), rows=2) as engine:
             stream = await engine.join(QUIET)
             stream.play()
             stream.prepare(LOUD)
-            made = await read(stream, 3)
+            chunks = await read(stream, 3)
             await until(lambda: stream.prepared)
             stream.steer(LOUD, again=True)
-            made += await read(stream, 4)
+            chunks += await read(stream, 4)
             await stream.close()
-            return made
+            return chunks
 
-    made = play(evening())
-    changed = next(place for place, chunk in enumerate(made) if chunk.steer)
-    first = made[changed].chunk
+    chunks = play(scenario())
+    changed = next(position for position, chunk in enumerate(chunks) if chunk.steer)
+    first = chunks[changed].chunk
     assert first >= 1
-    assert [chunk.chunk for chunk in made[changed:]] == list(range(first, first + 7 - changed))
+    assert [chunk.chunk for chunk in chunks[changed:]] == list(range(first, first + 7 - changed))
     short = Alone(toy("format.chunk_s=1.0"))
     with short.runner:
         whole = short.chunks(QUIET, (first, LOUD), (7 - changed, {}))
-    played = {chunk.chunk: chunk.audio for chunk in made}
+    played = {chunk.chunk: chunk.audio for chunk in chunks}
     for index, audio in enumerate(whole):
         assert played[index].tobytes() == audio.tobytes()
 
 
-def test_what_is_prepared_and_never_asked_for_changes_no_byte(engine, alone):
-    async def evening():
+def test_unused_prepared_change_changes_no_byte(engine, alone):
+    async def scenario():
         stream = await engine.join(QUIET, pace="fast")
         stream.play()
         stream.prepare(LOUD)
-        made = await read(stream, 2)
+        chunks = await read(stream, 2)
         stream.prepare({"prompts": ["something else"]})
-        made += await read(stream, 2)
-        assert engine.figures().streams == 2
+        chunks += await read(stream, 2)
+        assert engine.streams == 2
         stream.unprepare()
         stream.unprepare()
-        assert engine.figures().streams == 1
-        made += await read(stream, 1)
+        assert engine.streams == 1
+        chunks += await read(stream, 1)
         await stream.close()
-        assert heard(made) == alone.sha(QUIET, (5, {}))
+        assert sha_of(chunks) == alone.sha(QUIET, (5, {}))
 
-    play(evening())
+    play(scenario())
 
 
-def test_a_steer_to_something_else_than_was_prepared_is_a_steer(engine, alone):
-    async def evening():
+def test_steer_to_other_controls_ignores_the_prepared_ones(engine, alone):
+    async def scenario():
         stream = await engine.join(QUIET)
         stream.play()
-        made = await read(stream, 2)
+        chunks = await read(stream, 2)
         stream.prepare({"prompts": ["something else"]})
         await until(lambda: stream.prepared)
         stream.steer(LOUD, again=True)
-        made += await read(stream, 1)
+        chunks += await read(stream, 1)
         await stream.close()
-        assert told(made)[2:] == [(1, True, 1)]
-        assert heard([made[0], made[2]]) == alone.sha(QUIET, (1, LOUD), (1, {}))
+        assert facts(chunks)[2:] == [(1, True, 1)]
+        assert sha_of([chunks[0], chunks[2]]) == alone.sha(QUIET, (1, LOUD), (1, {}))
 
-    play(evening())
+    play(scenario())
 
 
-def test_preparing_takes_a_place_and_is_refused_where_none_is_free(engine):
-    async def evening():
+def test_prepare_takes_a_slot_and_is_refused_without_one(engine):
+    async def scenario():
         stream, other = await engine.join(QUIET), await engine.join(QUIET)
-        with pytest.raises(Full, match="all 2 places are taken"):
+        with pytest.raises(Full, match="all 2 slots are taken"):
             stream.prepare(LOUD)
         assert not stream.prepared
         await other.close()
@@ -123,32 +123,32 @@ def test_preparing_takes_a_place_and_is_refused_where_none_is_free(engine):
         with pytest.raises(Full):
             await engine.join(QUIET)
         await stream.close()
-        assert engine.figures().streams == 0
+        assert engine.streams == 0
 
-    play(evening())
+    play(scenario())
 
 
-def test_a_change_that_fails_beforehand_leaves_the_music_alone():
+def test_failed_preparation_leaves_the_stream_alone():
     graph = toy("sample.use=touchy_stages:TouchySample", "format.chunk_s=10.0")
 
-    async def evening():
+    async def scenario():
         async with started(graph, rows=2) as engine:
             stream = await engine.join({"seed": 1})
             stream.play()
             await read(stream, 2)
             stream.prepare({"temperature": RAISES_AT})
-            await until(lambda: engine.figures().failed == 1)
-            assert engine.figures().streams == 1
+            await until(lambda: engine.counts().failed == 1)
+            assert engine.streams == 1
             assert not stream.prepared
             stream.prepare({"seed": 2})
             await until(lambda: stream.prepared)
             await stream.close()
 
-    play(evening())
+    play(scenario())
 
 
-def test_another_seed_ends_what_was_prepared_and_the_same_one_does_not(engine):
-    async def evening():
+def test_reset_with_another_seed_ends_the_preparation(engine):
+    async def scenario():
         stream = await engine.join(QUIET)
         stream.play()
         stream.prepare(LOUD)
@@ -158,18 +158,18 @@ def test_another_seed_ends_what_was_prepared_and_the_same_one_does_not(engine):
         await until(lambda: stream.prepared)
         stream.reset(seed=9)
         assert not stream.prepared
-        assert engine.figures().streams == 1
+        assert engine.streams == 1
         await read(stream, 2)
         assert not stream.prepared
         stream.prepare(LOUD)
         await until(lambda: stream.prepared)
         await stream.close()
 
-    play(evening())
+    play(scenario())
 
 
-def test_a_stream_that_stands_still_gives_nothing_to_prepare(engine):
-    async def evening():
+def test_paused_stream_prepares_nothing(engine):
+    async def scenario():
         stream = await engine.join(QUIET)
         stream.prepare(LOUD)
         await asyncio.sleep(0.05)
@@ -181,4 +181,4 @@ def test_a_stream_that_stands_still_gives_nothing_to_prepare(engine):
         assert not stream.prepared
         await stream.close()
 
-    play(evening())
+    play(scenario())

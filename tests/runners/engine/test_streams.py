@@ -1,11 +1,11 @@
-"""What a listener may do with a stream: steer, pause, reset, save, play into it, leave."""
+"""The methods of a stream: steer, pause, reset, save, live input, close; and its engine's."""
 
 import asyncio
 import math
 
 import numpy as np
 import pytest
-from engines import Alone, heard, play, read, running, started, toy, until
+from engines import Alone, is_idle, play, read, row_of, running, sha_of, started, toy, until
 
 import soundstage
 from soundstage.runners.engine.engine import Engine
@@ -30,31 +30,31 @@ def engine():
 
 
 async def stopped(engine, stream):
-    """Pauses the only stream there is and reads what is still to come."""
+    """Pauses the engine's only stream and reads the chunks that are still made."""
     stream.pause()
-    await until(lambda: not engine.figures().under_way)
-    return await read(stream, stream.unread)
+    await until(lambda: is_idle(engine))
+    return await read(stream, len(row_of(stream).unread))
 
 
-def test_a_steer_is_in_force_from_the_next_chunk_that_is_begun(engine, alone):
-    async def evening():
+def test_steer_is_in_force_from_the_next_chunk_that_is_begun(engine, alone):
+    async def scenario():
         stream = await engine.join(QUIET, pace="fast")
         stream.play()
-        made = await read(stream, 2) + await stopped(engine, stream)
-        count = len(made)
+        chunks = await read(stream, 2) + await stopped(engine, stream)
+        count = len(chunks)
         assert stream.steer(LOUD) == 1
         stream.play()
-        made += await read(stream, 2)
+        chunks += await read(stream, 2)
         await stream.close()
-        assert [chunk.steer for chunk in made] == [0] * count + [1, 1]
-        assert made[-1].controls["texts"] == ["loud", "brass"]
-        assert heard(made) == alone.sha(QUIET, (count, LOUD), (2, {}))
+        assert [chunk.steer for chunk in chunks] == [0] * count + [1, 1]
+        assert chunks[-1].controls["texts"] == ["loud", "brass"]
+        assert sha_of(chunks) == alone.sha(QUIET, (count, LOUD), (2, {}))
 
-    play(evening())
+    play(scenario())
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "reason"),
     [
         ({"temperature": math.nan}, "temperature: nan is not a finite number"),
         ({"temperature": 11}, "temperature: 11 is outside"),
@@ -69,53 +69,53 @@ def test_a_steer_is_in_force_from_the_next_chunk_that_is_begun(engine, alone):
     ],
     ids=lambda value: None if isinstance(value, str) else next(iter(value)),
 )
-def test_a_control_that_is_refused_changes_nothing(engine, alone, changes, said):
-    async def evening():
+def test_refused_control_changes_nothing(engine, alone, changes, reason):
+    async def scenario():
         stream = await engine.join(QUIET, pace="fast")
-        with pytest.raises(ControlRefused, match=said):
+        with pytest.raises(ControlRefused, match=reason):
             stream.steer(changes)
-        with pytest.raises(ControlRefused, match=said):
+        with pytest.raises(ControlRefused, match=reason):
             await engine.join(changes)
         stream.play()
-        made = await read(stream, 1)
+        chunks = await read(stream, 1)
         await stream.close()
-        assert made[0].steer == 0
-        assert heard(made) == alone.sha(QUIET, (1, {}))
+        assert chunks[0].steer == 0
+        assert sha_of(chunks) == alone.sha(QUIET, (1, {}))
 
-    play(evening())
+    play(scenario())
 
 
 @pytest.mark.parametrize(
     ("pace", "buffer_chunks"), [("slow", 1), ("realtime", 0), ("fast", math.nan), ("fast", 61)]
 )
-def test_a_pace_that_cannot_be_is_refused(engine, pace, buffer_chunks):
-    async def evening():
+def test_unknown_pace_or_buffer_is_refused(engine, pace, buffer_chunks):
+    async def scenario():
         with pytest.raises(ControlRefused, match=r"pace: |buffer_chunks: "):
             await engine.join({}, pace=pace, buffer_chunks=buffer_chunks)
 
-    play(evening())
+    play(scenario())
 
 
-def test_a_steer_in_a_hurry_makes_unread_chunks_again(engine, alone):
-    async def evening():
+def test_steer_again_makes_unread_chunks_again(engine, alone):
+    async def scenario():
         stream = await engine.join(QUIET, pace="fast", buffer_chunks=3)
         stream.play()
-        await until(lambda: stream.unread == 3)
+        await until(lambda: len(row_of(stream).unread) == 3)
         stream.steer(LOUD, again=True)
-        made = await read(stream, 5)
+        chunks = await read(stream, 5)
         await stream.close()
-        assert [chunk.chunk for chunk in made] == list(range(5))
-        assert {chunk.steer for chunk in made} == {1}
-        assert not any(chunk.again for chunk in made)
-        assert heard(made) == alone.sha(QUIET | LOUD, (5, {}))
+        assert [chunk.chunk for chunk in chunks] == list(range(5))
+        assert {chunk.steer for chunk in chunks} == {1}
+        assert not any(chunk.again for chunk in chunks)
+        assert sha_of(chunks) == alone.sha(QUIET | LOUD, (5, {}))
 
-    play(evening())
+    play(scenario())
 
 
-def test_a_steer_in_a_hurry_replaces_what_a_listener_cannot_have_heard_yet(alone):
+def test_steer_again_replaces_a_read_chunk_that_is_not_needed_yet(alone):
     graph = toy("format.chunk_s=4.0")
 
-    async def evening():
+    async def scenario():
         async with started(graph, rows=1) as engine:
             stream = await engine.join(QUIET)
             stream.play()
@@ -125,53 +125,53 @@ def test_a_steer_in_a_hurry_replaces_what_a_listener_cannot_have_heard_yet(alone
             assert [chunk.chunk for chunk in old + new] == [0, 1, 1]
             assert [chunk.again for chunk in old + new] == [False, False, True]
             assert new[0].slack_s > 0
-            assert engine.figures().dropped == 1
-            return heard([old[0], *new])
+            assert engine.counts().dropped == 1
+            return sha_of([old[0], *new])
 
-    found = play(evening())
+    digest = play(scenario())
     alone = Alone(graph)
     with alone.runner:
-        assert found == alone.sha(QUIET, (1, LOUD), (1, {}))
+        assert digest == alone.sha(QUIET, (1, LOUD), (1, {}))
 
 
-def test_a_paused_stream_makes_nothing_and_goes_on_where_it_was(engine, alone):
-    async def evening():
+def test_paused_stream_makes_nothing_and_goes_on_where_it_was(engine, alone):
+    async def scenario():
         stream = await engine.join(QUIET, pace="fast", buffer_chunks=2)
-        assert not stream.playing
+        assert not row_of(stream).playing
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(anext(stream), 0.05)
         stream.play()
-        made = await read(stream, 2) + await stopped(engine, stream)
-        ticks = engine.figures().ticks
+        chunks = await read(stream, 2) + await stopped(engine, stream)
+        ticks = engine.counts().ticks
         await asyncio.sleep(0.05)
-        assert engine.figures().ticks == ticks
+        assert engine.counts().ticks == ticks
         stream.play()
-        made += await read(stream, 3)
+        chunks += await read(stream, 3)
         await stream.close()
-        assert heard(made) == alone.sha(QUIET, (len(made), {}))
+        assert sha_of(chunks) == alone.sha(QUIET, (len(chunks), {}))
 
-    play(evening())
+    play(scenario())
 
 
 @pytest.mark.parametrize("seed", [None, 9])
-def test_a_reset_begins_at_chunk_0_with_the_same_or_another_seed(engine, alone, seed):
-    async def evening():
+def test_reset_starts_at_chunk_0_with_the_same_or_another_seed(engine, alone, seed):
+    async def scenario():
         stream = await engine.join(QUIET, pace="fast", buffer_chunks=2)
         stream.play()
         await read(stream, 3)
         stream.reset(seed)
-        made = await read(stream, 3)
+        chunks = await read(stream, 3)
         with pytest.raises(ControlRefused, match="seed"):
             stream.reset(-1)
         await stream.close()
-        assert [chunk.chunk for chunk in made] == [0, 1, 2]
-        return heard(made)
+        assert [chunk.chunk for chunk in chunks] == [0, 1, 2]
+        return sha_of(chunks)
 
-    assert play(evening()) == alone.sha(QUIET | ({} if seed is None else {"seed": seed}), (3, {}))
+    assert play(scenario()) == alone.sha(QUIET | ({} if seed is None else {"seed": seed}), (3, {}))
 
 
-def test_a_saved_stream_goes_on_here_and_anywhere(engine, alone, tmp_path):
-    async def evening():
+def test_saved_stream_goes_on_in_an_engine_and_in_a_local_session(engine, alone, tmp_path):
+    async def scenario():
         stream = await engine.join(QUIET, pace="fast", buffer_chunks=2)
         fresh = stream.save()
         stream.play()
@@ -180,26 +180,26 @@ def test_a_saved_stream_goes_on_here_and_anywhere(engine, alone, tmp_path):
         await stream.close()
         again = await engine.join({}, pace="fast", session=session)
         again.play()
-        made = await read(again, 2)
+        chunks = await read(again, 2)
         await again.close()
-        begun = await engine.join(LOUD, pace="fast", session=fresh)
-        begun.play()
-        loud = await read(begun, 1)
-        await begun.close()
-        return session, made, loud
+        restarted = await engine.join(LOUD, pace="fast", session=fresh)
+        restarted.play()
+        loud = await read(restarted, 1)
+        await restarted.close()
+        return session, chunks, loud
 
-    session, made, loud = play(evening())
-    assert [chunk.chunk for chunk in made] == [3, 4]
-    behind = alone.chunks(QUIET, (5, {}))[3:]
-    assert [chunk.audio.tobytes() for chunk in made] == [audio.tobytes() for audio in behind]
-    assert heard(loud) == alone.sha(QUIET | LOUD, (1, {}))
+    session, chunks, loud = play(scenario())
+    assert [chunk.chunk for chunk in chunks] == [3, 4]
+    expected = alone.chunks(QUIET, (5, {}))[3:]
+    assert [chunk.audio.tobytes() for chunk in chunks] == [audio.tobytes() for audio in expected]
+    assert sha_of(loud) == alone.sha(QUIET | LOUD, (1, {}))
     (tmp_path / "x.session").write_bytes(session)
     with soundstage.resume(tmp_path / "x.session") as resumed:
-        assert next(resumed).audio[0].tobytes() == behind[0].tobytes()
+        assert next(resumed).audio[0].tobytes() == expected[0].tobytes()
 
 
-def test_bytes_that_are_no_session_of_this_graph_are_refused(engine):
-    async def evening():
+def test_damaged_or_foreign_sessions_are_refused(engine):
+    async def scenario():
         stream = await engine.join(QUIET)
         session = bytearray(stream.save())
         await stream.close()
@@ -215,7 +215,7 @@ def test_bytes_that_are_no_session_of_this_graph_are_refused(engine):
                 opened = await engine.join({}, session=content)
             except SessionFileError:
                 refused += 1
-            else:  # a bit of padding that nobody reads
+            else:  # a bit of padding that is not read
                 assert opened.save() == session
                 await opened.close()
         assert refused > 40
@@ -223,65 +223,65 @@ def test_bytes_that_are_no_session_of_this_graph_are_refused(engine):
             with pytest.raises(SessionFileError, match="another graph"):
                 await other.join({}, session=bytes(session))
 
-    play(evening())
+    play(scenario())
 
 
-def test_what_is_played_in_is_heard_in_the_next_chunk_and_no_further():
+def test_live_input_is_heard_in_the_next_chunk_only():
     graph = toy(preset="toy-inject")
     rng = np.random.default_rng(1)
     block = rng.uniform(-0.5, 0.5, (graph.format.dims["sample"], 2)).astype(np.float32)
     silence = block[:0]
 
-    async def evening():
+    async def scenario():
         async with started(graph, rows=1) as engine:
             stream = await engine.join(QUIET, pace="fast")
-            with pytest.raises(ControlRefused, match="sent as audio"):
+            with pytest.raises(ControlRefused, match="send it as audio"):
                 stream.steer({"inject": block})
-            stream.hear(block)
+            stream.add_live_input(block)
             stream.play()
-            made = await read(stream, 3)
-            return heard(made)
+            chunks = await read(stream, 3)
+            return sha_of(chunks)
 
-    found = play(evening())
+    digest = play(scenario())
     alone = Alone(graph)
     with alone.runner:
         parts = (1, {"inject": silence}), (2, {})
-        assert found == alone.sha(QUIET | {"inject": block}, *parts)
-        assert found != alone.sha(QUIET, (3, {}))
+        assert digest == alone.sha(QUIET | {"inject": block}, *parts)
+        assert digest != alone.sha(QUIET, (3, {}))
 
 
-def test_a_chunk_that_is_made_again_hears_what_it_heard_before():
+def test_chunk_made_again_has_the_same_live_input():
     graph = toy(preset="toy-inject")
     rng = np.random.default_rng(1)
     size = graph.format.dims["sample"]
     first, second, third = rng.uniform(-0.5, 0.5, (3, size, 2)).astype(np.float32)
 
-    async def evening():
+    async def scenario():
         async with started(graph, rows=1) as engine:
             stream = await engine.join(QUIET, pace="fast", buffer_chunks=2)
-            stream.hear(first)
+            stream.add_live_input(first)
             stream.play()
-            await until(lambda: stream.unread == 2)
-            stream.hear(second)
-            made = await read(stream, 1)
-            await until(lambda: stream.unread == 2)
+            await until(lambda: len(row_of(stream).unread) == 2)
+            stream.add_live_input(second)
+            chunks = await read(stream, 1)
+            await until(lambda: len(row_of(stream).unread) == 2)
             stream.steer(LOUD, again=True)
-            stream.hear(third)
-            made += await read(stream, 3)
+            stream.add_live_input(third)
+            chunks += await read(stream, 3)
             stream.reset()
             stream.pause()
-            return heard(made)
+            return sha_of(chunks)
 
-    found = play(evening())
+    digest = play(scenario())
     alone = Alone(graph)
     with alone.runner:
-        # Chunk 1 was made when nothing but the first had come in.
+        # Chunk 1 was made before the second block was added.
         parts = (1, LOUD | {"inject": first[:0]}), (1, {"inject": second}), (1, {"inject": third})
-        assert found == alone.sha(QUIET | {"inject": first}, *parts, (1, {}))
+        assert digest == alone.sha(QUIET | {"inject": first}, *parts, (1, {}))
 
 
-def test_an_engine_that_drains_lets_nobody_in_and_waits_for_the_last():
-    async def evening():
+def test_draining_engine_refuses_streams_and_waits_for_the_last():
+    async def scenario():
         engine = Engine(toy(), rows=2)
         with pytest.raises(Full, match="not warm"):
             await engine.join({})
@@ -302,35 +302,35 @@ def test_an_engine_that_drains_lets_nobody_in_and_waits_for_the_last():
         await engine.close()
         assert not engine.ready
 
-    play(evening())
+    play(scenario())
 
 
-def test_closing_an_engine_ends_every_stream_behind_what_is_made():
-    async def evening():
+def test_closed_engine_ends_streams_after_their_unread_chunks():
+    async def scenario():
         engine = Engine(toy(), rows=2)
         await engine.start()
         stream, paused = await engine.join({}, pace="fast"), await engine.join({})
         stream.play()
         waiting = asyncio.create_task(read_all(paused))
-        await until(lambda: stream.unread == 1)
+        await until(lambda: len(row_of(stream).unread) == 1)
         await engine.close()
-        assert [made.chunk for made in await read_all(stream)] == [0]
+        assert [chunk.chunk for chunk in await read_all(stream)] == [0]
         assert await waiting == []
         with pytest.raises(StreamEnded):
             stream.steer({"seed": 1})
 
-    play(evening())
+    play(scenario())
 
 
-def test_a_style_is_what_the_pipelines_embedder_makes_of_it(engine):
-    async def evening():
+def test_embed_returns_the_style_of_the_pipelines_embedder(engine):
+    async def scenario():
         return [await engine.embed({"prompts": [text]}) for text in ("jazz", "jazz", "rock")]
 
-    jazz, same, rock = play(evening())
+    jazz, same, rock = play(scenario())
     assert jazz.dtype == np.float32
     assert jazz.shape == (768,)
     assert jazz.tobytes() == same.tobytes() != rock.tobytes()
 
 
 async def read_all(stream):
-    return [made async for made in stream]
+    return [chunk async for chunk in stream]

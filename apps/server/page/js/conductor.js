@@ -1,14 +1,14 @@
-/** Speaks with the server: joins, steers, plays, and hands chunks to the player. */
+/** The client of the server: starts a stream, steers and plays it, and passes chunks to the player. */
 
 import { fromBase64, toBase64 } from "./logic/layout.js";
 import { changesOf, controlsOf, isStyle, readChunk } from "./logic/protocol.js";
 
 const STEER_EVERY_MS = 100;
-// A drag steers ten times a second. To make chunks again for each of these would cost the server
-// ten chunks a second, nearly all of them for a place the hand has left: only where it comes to
-// rest, what is made ahead is made again. A replayed morph never rests, and never costs this.
+// A drag steers ten times a second. With `again` each time, the server would make ten chunks a
+// second, nearly all for points that the drag has left. So `again` is sent once a drag has rested
+// for this long. A replayed morph never rests, and never sends it.
 const REST_MS = 250;
-// Close codes of the server's guard.
+// Close codes of the server (apps/server/auth.py).
 const UNAUTHORIZED = 4401;
 const FORBIDDEN = 4403;
 
@@ -31,7 +31,7 @@ export class Conductor extends EventTarget {
     this.saved = null;
     this.opened = null;
     this.stale = false;
-    // Whether there is a stream: audio may be played in.
+    // Whether the server has confirmed a stream, which live input needs.
     this.started = false;
     link.addEventListener("message", ({ detail }) => this.hear(detail));
     link.addEventListener("frame", ({ detail }) => this.chunk(detail));
@@ -47,12 +47,12 @@ export class Conductor extends EventTarget {
     return this.format?.chunk_s ?? 2;
   }
 
-  /** What plays here, for people. */
+  /** The pipeline's name and note. */
   get about() {
     return [this.ready.pipeline, this.ready.note].filter(Boolean).join(": ");
   }
 
-  /** The controls as the page has them arranged. */
+  /** The controls of the arrangement. */
   controls() {
     return controlsOf(this.store);
   }
@@ -75,7 +75,7 @@ export class Conductor extends EventTarget {
   }
 
   restart() {
-    // What goes on from a clip was let play until it was there.
+    // After a reset from a clip, the old music plays until the new music is there.
     if (!this.stale) this.player.clear();
     this.stale = false;
   }
@@ -92,20 +92,20 @@ export class Conductor extends EventTarget {
     this.start();
   }
 
-  /** Asks for a stream, where there is none; goes on from a saved session if one was opened. */
+  /** Requests a stream, which goes on from the saved session if one was opened. */
   start() {
-    // What is only cued is not to be heard because a connection was lost.
+    // Not the arrangement: after a lost connection a cue stays unheard.
     this.sent = controlsOf(this.store.sounding);
     this.stale = false;
     const session = this.opened ? { session: this.opened } : {};
-    // While the link is down, it waits.
+    // While the link is down, the session is kept for the next attempt.
     if (this.link.send({ type: "start", controls: this.sent, ...session })) this.opened = null;
     if (this.playing) this.link.send({ type: "play" });
   }
 
   full({ of, reason, retry_after_s }) {
     if (of === "prepare") return; // the music goes on; see Cue
-    this.tell({ text: `No place is free: ${reason}. It is tried again by itself.` });
+    this.tell({ text: `No stream is free: ${reason}. The page tries again by itself.` });
     this.link.retry(retry_after_s);
   }
 
@@ -114,7 +114,7 @@ export class Conductor extends EventTarget {
     this.saved?.reject(new Error(reason));
     this.saved = null;
     if (of === "reset") this.stale = false;
-    this.tell({ text: of === "start" ? `The server refused to begin: ${reason}.` : `Not taken: ${reason}.` });
+    this.tell({ text: of === "start" ? `The server refused the stream: ${reason}.` : `The server refused the change: ${reason}.` });
   }
 
   tell(detail) {
@@ -122,7 +122,7 @@ export class Conductor extends EventTarget {
   }
 
   chunk(frame) {
-    if (this.stale) return; // made before the music was asked to begin again
+    if (this.stale) return; // made before the reset
     this.begun = true;
     this.player.feed(readChunk(frame));
   }
@@ -136,7 +136,7 @@ export class Conductor extends EventTarget {
     this.saved = null;
     if (code === UNAUTHORIZED) {
       this.link.refuse();
-      const text = this.token.value ? "That is not the token of this server." : "This server wants its token.";
+      const text = this.token.value ? "The access token is wrong." : "This server needs an access token.";
       this.tell({ text, token: true });
     } else if (code === FORBIDDEN) {
       this.link.refuse();
@@ -150,7 +150,7 @@ export class Conductor extends EventTarget {
     this.timer = setTimeout(() => this.steer(), wait_ms);
   }
 
-  /** Sends what is to sound and differs from what the server has. */
+  /** Sends the changes that are to be heard. */
   steer() {
     this.timer = null;
     this.steered = performance.now();
@@ -158,12 +158,12 @@ export class Conductor extends EventTarget {
     if (Object.keys(changes).length) this.change(changes, false);
   }
 
-  /** What is arranged and not sent. */
+  /** The changes of the arrangement since the last steer. */
   changes() {
     return changesOf(this.controls(), this.sent);
   }
 
-  /** What is to sound and not sent: the same, while nothing is pending (see Cue). */
+  /** The changes to be heard: the same, except during a cue (see Cue). */
   unheard() {
     return changesOf(controlsOf(this.store.sounding), this.sent);
   }
@@ -171,8 +171,8 @@ export class Conductor extends EventTarget {
   /**
    * Changes controls.
    *
-   * @param {Record<string, unknown>} changes may be none.
-   * @param {boolean} again whether what is made and not needed yet is made again.
+   * @param {Record<string, unknown>} changes new values by name; may be empty.
+   * @param {boolean} again whether chunks that are made but not needed yet are made again.
    */
   change(changes, again) {
     clearTimeout(this.resting);
@@ -195,20 +195,20 @@ export class Conductor extends EventTarget {
     await this.player.want(false);
   }
 
-  /** Begins again. */
+  /** Starts the music again. */
   reset() {
     clearTimeout(this.resting);
     this.player.clear();
     this.stale = this.link.send({ type: "reset" });
   }
 
-  /** Begins as if the music had played a clip, an upload; until that is there, all goes on. */
+  /** Starts again as if the music had played an upload; until the server answers, it goes on. */
   goOn(upload) {
     clearTimeout(this.resting);
     return this.link.send({ type: "reset", continue: upload });
   }
 
-  /** Hands an audio file to the server; resolves with its name there. */
+  /** Uploads an audio file; resolves with the upload's name. */
   async upload(file, name) {
     const form = new FormData();
     form.append("file", file, file.name || name);
@@ -219,10 +219,10 @@ export class Conductor extends EventTarget {
     return said.upload;
   }
 
-  /** The music's own memory, as bytes. */
+  /** Resolves with the server's saved session, as bytes. */
   save() {
     return new Promise((resolve, reject) => {
-      this.saved?.reject(new Error("it was asked for again"));
+      this.saved?.reject(new Error("another save was started"));
       this.saved = { resolve, reject };
       if (!this.link.send({ type: "save" })) this.lost({});
     });
@@ -233,7 +233,7 @@ export class Conductor extends EventTarget {
     this.saved = null;
   }
 
-  /** Goes on from a saved session, or starts anew if there is none. */
+  /** Starts a new stream, which goes on from a saved session; null = from none. */
   reopen(session) {
     this.opened = session && toBase64(session);
     this.started = false;

@@ -1,8 +1,8 @@
 /**
- * Cue and drop: a change is arranged unheard, made ready, and let in at a stroke.
+ * Cue and drop: a change is arranged unheard, prepared by the server, and heard at once.
  *
- * While it is on, nothing that is arranged is sent. Where the hand rests, the server is asked to
- * make it beforehand; whether it could or not, `drop` changes over to it.
+ * During a cue no change is sent. When the arrangement has rested, the server is asked to prepare
+ * it. `drop` changes over to it, prepared or not.
  */
 
 const REST_MS = 300;
@@ -16,7 +16,7 @@ export class Cue extends EventTarget {
     super();
     Object.assign(this, { store, conductor });
     this.on = false;
-    // "off", "same" as what sounds, "making", "made", or "late": it could not be made beforehand.
+    // "off", "same" as what sounds, "making", "made" (prepared), or "late" (cannot be prepared).
     this.state = "off";
     this.asked = null;
     store.subscribe(() => this.on && this.arranged());
@@ -25,7 +25,7 @@ export class Cue extends EventTarget {
   }
 
   hear({ type, of, reason, prepared }) {
-    // A steer ends what was prepared; one is sent although this is on when a file has arrived.
+    // A steer ends what was prepared; during a cue one is sent when an upload has ended.
     if (type === "started" || type === "steered") this.askAnew();
     else if (type === "failed") this.forgotten();
     else if (type === "chunk" && this.asked && this.state !== "late") this.enter(prepared ? "made" : "making");
@@ -43,7 +43,7 @@ export class Cue extends EventTarget {
     this.enter("same");
   }
 
-  /** Lets in what is arranged; what was made beforehand is heard at once. */
+  /** Ends the cue with its change; a prepared change is heard at once. */
   drop() {
     if (!this.on) return;
     const changes = this.conductor.changes();
@@ -52,7 +52,7 @@ export class Cue extends EventTarget {
     if (Object.keys(changes).length) this.conductor.change(changes, true);
   }
 
-  /** Returns to what sounds. */
+  /** Ends the cue without its change. */
   leave() {
     if (!this.on) return;
     if (this.asked) this.conductor.link.send({ type: "prepare", controls: null });
@@ -77,15 +77,15 @@ export class Cue extends EventTarget {
     this.arranged();
   }
 
-  /** The server has no longer what was made. */
+  /** Notes that the server has nothing prepared any more. */
   forgotten() {
     if (this.asked) this.enter("making");
     this.asked = null;
   }
 
-  /** Has what is arranged made beforehand, if it is not what was asked last. */
+  /** Asks the server to prepare the arrangement, unless that was its last request. */
   ask() {
-    if (!this.conductor.started) return; // there is nothing to change yet: see `hear`
+    if (!this.conductor.started) return; // `hear` asks once there is a stream
     const changes = this.conductor.changes();
     const wanted = Object.keys(changes).length ? JSON.stringify(changes) : null;
     if (wanted === this.asked) return;

@@ -1,12 +1,12 @@
-/** One WebSocket that is opened again when it is lost, at a growing distance. */
+/** One WebSocket that is opened again when it is lost, after a growing time. */
 
 import { waitBefore } from "./logic/backoff.js";
 
-// Some 0.7 s of what is played in. More than that waits where the network is too slow for it.
+// Some 0.7 s of live input: if more is unsent, the network is too slow for it.
 const MOST_WAITING_BYTES = 64 * 1024;
 
 export class Link extends EventTarget {
-  /** @param {() => string} address of the socket, asked for before each attempt. */
+  /** @param {() => string} address returns the address; called before each attempt. */
   constructor(address) {
     super();
     this.address = address;
@@ -16,7 +16,7 @@ export class Link extends EventTarget {
 
   open() {
     clearTimeout(this.timer);
-    this.socket?.close(); // one whose stream has failed is open still
+    this.socket?.close(); // after a failed stream the socket is still open
     this.enter("connecting");
     const socket = new WebSocket(this.address());
     socket.binaryType = "arraybuffer";
@@ -31,13 +31,13 @@ export class Link extends EventTarget {
     };
   }
 
-  /** The other side said that all is well: the next loss is a first one again. */
+  /** Resets the waiting time, for the server has answered. */
   settled() {
     this.attempt = 0;
     this.enter("open");
   }
 
-  /** Does not try again until `open` is called. */
+  /** Stops trying until `open` is called. */
   refuse() {
     clearTimeout(this.timer);
     const socket = this.socket;
@@ -46,7 +46,7 @@ export class Link extends EventTarget {
     this.enter("refused");
   }
 
-  /** Lets go and tries again, not before some seconds. */
+  /** Disconnects, and tries again after at least some seconds. */
   retry(after_s) {
     const socket = this.socket;
     this.socket = null;
@@ -60,7 +60,7 @@ export class Link extends EventTarget {
     return true;
   }
 
-  /** Sends what is of no use later, unless much waits already: a change would wait behind it. */
+  /** Sends live input, or drops it if much is unsent: later changes would wait behind it. */
   sendNow(message) {
     return !(this.socket?.bufferedAmount > MOST_WAITING_BYTES) && this.send(message);
   }

@@ -1,9 +1,9 @@
-/** Playing in: a microphone, or a file in real time, as packets for the server. */
+/** Live input: a microphone, or a file in real time, as packets for the server. */
 
 import { playedIn } from "./logic/protocol.js";
 
 export class Live extends EventTarget {
-  /** @param {(message: ArrayBuffer) => void} send takes a packet, or lets it go. */
+  /** @param {(message: ArrayBuffer) => void} send sends a packet, or drops it. */
   constructor(send) {
     super();
     this.send = send;
@@ -18,22 +18,22 @@ export class Live extends EventTarget {
   }
 
   /**
-   * Plays in from a microphone.
+   * Starts live input from a microphone.
    *
-   * @param {string} device its id; "" = the usual one.
+   * @param {string} device its id; "" = the default one.
    */
   async microphone(device) {
-    // What makes speech clear makes music ugly.
+    // Processing for speech distorts music.
     const audio = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
     if (device) audio.deviceId = { exact: device };
     if (!navigator.mediaDevices) throw new Error("this page may not use a microphone");
     const stream = await navigator.mediaDevices.getUserMedia({ audio });
     await this.open((context) => new MediaStreamAudioSourceNode(context, { mediaStream: stream }), stream);
-    // Unplugged, or forbidden meanwhile.
+    // The microphone was unplugged, or its permission was withdrawn.
     stream.getAudioTracks()[0].addEventListener("ended", () => this.close());
   }
 
-  /** Plays in a file from its beginning to its end. */
+  /** Starts live input from a file, which ends with the file. */
   async file(file) {
     const bytes = await file.arrayBuffer();
     await this.open(async (context) => {
@@ -45,23 +45,23 @@ export class Live extends EventTarget {
     });
   }
 
-  /** Builds the graph around a source; its microphone is let go whatever happens. */
+  /** Builds the audio graph of a source; releases the microphone if that fails. */
   async open(sourceOf, stream = null) {
     await this.close();
     this.stream = stream;
-    // One of its own: microphones have rates of their own, and the server takes any.
+    // A context of its own: microphones have their own rates, and the server accepts any.
     const context = new AudioContext();
     this.context = context;
     try {
       await context.audioWorklet.addModule(new URL("audio/capture.js", import.meta.url));
       const capture = new AudioWorkletNode(context, "capture", { numberOfInputs: 1, numberOfOutputs: 1 });
       capture.port.onmessage = ({ data }) => context === this.context && this.hear(data);
-      // Its output is silent: it is connected to be called at all.
+      // Its output is silent; a node without a destination is never called.
       capture.connect(context.destination);
       (await sourceOf(context)).connect(capture);
       await context.resume();
     } catch (error) {
-      // Unless something else is played in by now.
+      // Unless another source has been started since.
       if (context === this.context) await this.close();
       throw error;
     }
@@ -75,7 +75,7 @@ export class Live extends EventTarget {
     this.changed();
   }
 
-  /** Stops, and lets go of the microphone. */
+  /** Stops, and releases the microphone. */
   async close() {
     const context = this.context;
     this.context = null;

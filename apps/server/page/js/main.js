@@ -1,4 +1,4 @@
-/** Puts the page together: what is arranged, the link, the player, and the views. */
+/** Builds the page from its parts: the arrangement, the link, the player, and the views. */
 
 import { Player } from "./audio/player.js";
 import { Conductor } from "./conductor.js";
@@ -41,7 +41,7 @@ const conductor = new Conductor(link, store, player, token);
 const cue = new Cue(store, conductor);
 const morph = new Morph(store);
 const notice = new Notice(part);
-// While there is no stream, nobody hears it.
+// Without a stream, live input is dropped.
 const live = new Live((message) => conductor.started && link.sendNow(message));
 const uploads = new Uploads(store, (file, name) => conductor.upload(file, name));
 
@@ -79,18 +79,18 @@ async function toggle() {
     try {
       await player.open(conductor.format.sample_rate_hz, conductor.format.channels);
     } catch {
-      notice.show("The player could not be fetched from the server: try again.");
+      notice.show("The audio player could not be loaded from the server: try again.");
       return;
     }
     await conductor.play();
   }
 }
 
-/** Begins as if the music had played a prompt's clip itself. */
+/** Starts the music again as if it had played a prompt's clip itself. */
 async function goOn(id) {
   const prompt = store.point(id);
   if (!conductor.goOn(prompt.upload)) return;
-  prompt.state = "Reading it, to go on from it";
+  prompt.state = "Reading the file, to go on from it";
   store.changed();
   const waits = new AbortController();
   const over = () => {
@@ -119,7 +119,7 @@ async function open(file) {
   try {
     const { layout, clips, session } = readSession(await file.text());
     morph.rest();
-    cue.leave(); // what was opened is to be heard
+    cue.leave(); // a cue would keep the opened arrangement unheard
     store.arrange(layout, clips);
     conductor.reopen(session);
     uploads.again();
@@ -128,7 +128,7 @@ async function open(file) {
   }
 }
 
-/** The arrangement of the last visit, or a first one. */
+/** Restores the arrangement of the last visit, or makes a first one. */
 function arrange() {
   try {
     store.arrange(readLayout(memory.read("layout")));
@@ -158,10 +158,10 @@ conductor.addEventListener("told", ({ detail }) => {
   notice.show(detail.text, asks);
 });
 cue.addEventListener("cannot", ({ detail }) => {
-  notice.show(`It cannot be made ready beforehand: ${detail}. Drop works, a little later.`, { calm: true });
+  notice.show(`The change cannot be prepared: ${detail}. Drop still works, but is heard later.`, { calm: true });
 });
 link.addEventListener("state", () => transport.showLink(link));
-player.addEventListener("overflow", () => notice.show("More music came than fits: some was left out."));
+player.addEventListener("overflow", () => notice.show("The buffer is full: some music was dropped."));
 
 part("save").addEventListener("click", save);
 part("open").addEventListener("click", () => part("open-file").click());
@@ -175,5 +175,5 @@ arrange();
 painter.run();
 link.open();
 
-// For the console and for tests: the parts at work.
+// For the console and for tests.
 globalThis.soundstage = { store, player, conductor, cue, live, morph, link, takes };

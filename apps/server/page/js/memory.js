@@ -1,4 +1,4 @@
-/** What this browser remembers between two visits; nothing where it may not. */
+/** Values kept in the browser between two visits, if it allows that. */
 
 const PREFIX = "soundstage.";
 
@@ -8,7 +8,7 @@ export class Memory {
     try {
       return JSON.parse(localStorage.getItem(PREFIX + name));
     } catch {
-      return null; // storage is forbidden, or holds what another version wrote
+      return null; // storage is forbidden, or holds data of another version
     }
   }
 
@@ -17,7 +17,7 @@ export class Memory {
     try {
       localStorage.setItem(PREFIX + name, JSON.stringify(value));
     } catch {
-      return; // storage is forbidden or full: the page works, and forgets
+      return; // storage is forbidden or full: the page works without it
     }
   }
 }

@@ -1,4 +1,4 @@
-/** Records how points are moved, and moves them again in time. */
+/** Records how points are moved, and replays their movements. */
 
 import { length_s, placeAt, putKey, simplify } from "./logic/timeline.js";
 
@@ -20,7 +20,7 @@ export class Morph {
     return length_s(this.store.tracks);
   }
 
-  /** Starts or stops recording; what is not touched replays while it lasts. */
+  /** Starts or stops recording; points that are not moved replay their tracks meanwhile. */
   record() {
     if (this.mode === "record") return this.rest();
     this.rest();
@@ -54,7 +54,7 @@ export class Morph {
         if (this.store.point(id)) this.store.tracks[id] = simplify(take);
       }
       this.at_s = 0;
-      // From here on the tracks lead, not the hand.
+      // From here on the tracks move the points.
       this.takes = {};
     }
     this.mode = "rest";
@@ -78,7 +78,7 @@ export class Morph {
     }
   }
 
-  /** Takes down what moved by hand since the last tick. */
+  /** Records the points that were moved by hand since the last tick. */
   take() {
     for (const id of this.ids()) {
       const { x, y } = this.store.point(id);
@@ -90,7 +90,7 @@ export class Morph {
     }
   }
 
-  /** Moves every point to where its track has it, but for those in a hand. */
+  /** Moves every point along its track, but for those that are dragged. */
   show() {
     for (const [id, track] of Object.entries(this.store.tracks)) {
       const place = placeAt(track, this.at_s);
@@ -101,7 +101,7 @@ export class Morph {
     this.store.changed();
   }
 
-  /** Whether a hand is on a point. */
+  /** Whether a point is dragged. */
   isHeld(id) {
     return Boolean(document.querySelector(`.point.held[data-id="${id}"]`));
   }
@@ -121,7 +121,7 @@ export class Morph {
     this.show();
   }
 
-  /** Puts a keyframe for a point, where it is, at the present time. */
+  /** Adds a keyframe with a point's position at the present time. */
   key(id) {
     const point = this.store.point(id) ?? this.store.listener;
     const name = point === this.store.listener ? "listener" : id;

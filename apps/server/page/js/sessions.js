@@ -1,12 +1,12 @@
-/** A whole page as one file: the arrangement, the clips, and the music's own memory. */
+/** A page as one file: the arrangement, the clips, and the server's saved session. */
 
 import { FORMAT, VERSION, fromBase64, readLayout, toBase64, toLayout } from "./logic/layout.js";
 
 /**
- * Writes a page down.
+ * Writes a page to a file.
  *
  * @param {import("./store.js").Store} store
- * @param {Uint8Array | null} session the server's, if the music has begun.
+ * @param {Uint8Array | null} session the server's saved session; null before the first chunk.
  * @returns {Promise<Blob>}
  */
 export async function writeSession(store, session) {
@@ -25,11 +25,11 @@ export async function writeSession(store, session) {
 }
 
 /**
- * Reads what `writeSession` wrote.
+ * Reads a file of `writeSession`.
  *
- * @param {string} text of the file.
+ * @param {string} text the content of the file.
  * @returns {{layout: object, clips: Record<string, Blob>, session: Uint8Array | null}}
- * @throws {Error} it is no such file; says why.
+ * @throws {Error} the file is not one of `writeSession`.
  */
 export function readSession(text) {
   let page;

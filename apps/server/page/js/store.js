@@ -1,4 +1,4 @@
-/** What the player has arranged: prompts, listener, sampling, morph. Every view is drawn from it. */
+/** The arrangement: prompts, listener, sampling, morph. Every view is drawn from it. */
 
 import { clamp, freePlace, sharesAt } from "./logic/weights.js";
 import { css, gel, mix } from "./logic/colour.js";
@@ -18,24 +18,24 @@ export class Store {
     this.made = 0;
     this.listeners = new Set();
     this.due = false;
-    // What sounds, while what is arranged is not to be heard yet.
+    // During a cue, a copy of the arrangement that sounds.
     this.kept = null;
   }
 
-  /** From now on what is arranged is pending; see `restore` and `release`. */
+  /** Keeps the arrangement that sounds, until `restore` or `release`; changes are pending. */
   keep() {
     const { prompts, listener, sampling } = this;
-    // Not copies: files may reach the server meanwhile, and those of prompts that are gone are heard.
+    // The prompts themselves, not copies: an upload that ends meanwhile must reach them.
     const places = prompts.map((prompt) => ({ prompt, then: { name: prompt.name, x: prompt.x, y: prompt.y } }));
     this.kept = { places, listener: { ...listener }, sampling: { ...sampling }, tracks: { ...this.tracks } };
     this.changed();
   }
 
-  /** Returns to what sounds. */
+  /** Restores the arrangement that sounds. */
   restore() {
     const { places, listener, sampling, tracks } = this.kept;
     for (const { prompt: { id } } of places) {
-      // A prompt that comes back moves as it did.
+      // A prompt that comes back gets its morph track again.
       if (!this.point(id) && tracks[id]) this.tracks[id] = tracks[id];
     }
     this.prompts = places.map(({ prompt, then }) => Object.assign(prompt, then));
@@ -44,26 +44,26 @@ export class Store {
     this.release();
   }
 
-  /** What is arranged is what sounds. */
+  /** Makes the pending arrangement the one that sounds. */
   release() {
     this.kept = null;
     this.changed();
   }
 
-  /** What sounds, {prompts, listener, sampling}: what is arranged, unless that is pending. */
+  /** The arrangement that sounds, {prompts, listener, sampling}. */
   get sounding() {
     if (!this.kept) return this;
     const { places, listener, sampling } = this.kept;
     return { prompts: places.map(({ prompt, then }) => ({ ...prompt, ...then })), listener, sampling };
   }
 
-  /** Every prompt whose file is needed: those arranged, and those that only sound still. */
+  /** Every prompt whose file is needed: those of the arrangement, and those that still sound. */
   get needed() {
     const gone = (this.kept?.places ?? []).map(({ prompt }) => prompt).filter((prompt) => !this.prompts.includes(prompt));
     return [...this.prompts, ...gone];
   }
 
-  /** Whether a prompt, or "listener", is not as it sounds. */
+  /** Whether a prompt, or "listener", has pending changes. */
   isPending(id) {
     if (!this.kept) return false;
     const now = this.point(id);
@@ -77,7 +77,7 @@ export class Store {
     this.listeners.add(view);
   }
 
-  /** Says that something changed. */
+  /** Reports a change to the subscribers. */
   changed() {
     if (this.due) return;
     this.due = true;
@@ -97,14 +97,14 @@ export class Store {
     return added;
   }
 
-  /** Takes a prompt away, and the way it moved. */
+  /** Removes a prompt and its morph track. */
   remove(id) {
     this.prompts = this.prompts.filter((prompt) => prompt.id !== id);
     delete this.tracks[id];
     this.changed();
   }
 
-  /** Puts an arrangement (see logic/layout.js) in place of all there is. */
+  /** Replaces the arrangement (see logic/layout.js). */
   arrange({ prompts, listener, sampling, tracks }, files = {}) {
     this.prompts = prompts.map((prompt) => ({
       ...prompt,
@@ -118,7 +118,7 @@ export class Store {
     this.changed();
   }
 
-  /** The lowest colour no prompt has. */
+  /** The lowest number of a colour that no prompt has. */
   freeGel() {
     const taken = new Set(this.prompts.map((prompt) => prompt.gel));
     let index = 0;
@@ -140,17 +140,17 @@ export class Store {
     this.changed();
   }
 
-  /** Every prompt's share at the listener's place; a file the server has not got has none. */
+  /** Every prompt's share at the listener's position; 0 for a file that is not uploaded. */
   weights() {
     return sharesAt(this.listener, this.prompts);
   }
 
-  /** The colour of the mixture at the listener's place, in OKLab. */
+  /** The colour of the mixture at the listener's position, in OKLab. */
   colour() {
     return mix(this.prompts.map((prompt) => gel(prompt.gel)), this.weights());
   }
 
-  /** The colour of the mixture that sounds, which is another only while something is pending. */
+  /** The colour of the mixture that sounds, which differs during a cue. */
   soundingColour() {
     const { prompts, listener } = this.sounding;
     return mix(prompts.map((prompt) => gel(prompt.gel)), sharesAt(listener, prompts));

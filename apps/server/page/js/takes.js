@@ -1,4 +1,4 @@
-/** Records what is played, and offers it as a file. */
+/** Records the played music, and offers it as a file. */
 
 import { encodeWav } from "./logic/wav.js";
 import { clock } from "./view/clock.js";
@@ -10,7 +10,7 @@ export class Takes {
   /**
    * @param {import("./audio/player.js").Player} player
    * @param {{button: HTMLElement, text: HTMLElement, link: HTMLAnchorElement}} parts
-   * @param {() => {sample_rate_hz: number, channels: number} | null} format of the stream.
+   * @param {() => {sample_rate_hz: number, channels: number} | null} format the audio format of the stream; null before there is one.
    */
   constructor(player, parts, format) {
     Object.assign(this, parts);
@@ -60,7 +60,7 @@ export class Takes {
   }
 }
 
-/** Now, as it may stand in a file's name. */
+/** The present time, for the name of a file. */
 export function stamp() {
   return new Date().toISOString().slice(0, 19).replaceAll(":", "").replace("T", "-");
 }

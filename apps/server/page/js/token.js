@@ -1,4 +1,4 @@
-/** The access token of a server that wants one: from the address (#token=...), or typed in. */
+/** The access token of a server that needs one: from the address (#token=...), or typed in. */
 
 const NAME = "soundstage.token";
 
@@ -7,7 +7,7 @@ export class Token {
     const given = new URLSearchParams(location.hash.slice(1)).get("token");
     if (!given) return;
     this.keep(given);
-    // Out of the address bar, and so out of bookmarks and screenshots.
+    // The token leaves the address bar, and so stays out of bookmarks and screenshots.
     history.replaceState(null, "", location.pathname + location.search);
   }
 
@@ -17,7 +17,7 @@ export class Token {
     try {
       sessionStorage.setItem(NAME, token);
     } catch {
-      return; // then until the page is left
+      return; // storage is forbidden: the token is kept until the page is closed
     }
   }
 
@@ -29,7 +29,7 @@ export class Token {
     }
   }
 
-  /** The address of a socket of this server. */
+  /** The address of a WebSocket of this server. */
   address(path) {
     const address = new URL(path, location.href);
     address.protocol = address.protocol.replace("http", "ws");

@@ -1,17 +1,17 @@
-/** Audio files as prompts: handed to the server, and again when it has forgotten them. */
+/** Audio files as prompts: uploaded, and uploaded again when the server has lost them. */
 
 export class Uploads {
   /**
    * @param {import("./store.js").Store} store
    * @param {(file: Blob, name: string) => Promise<string>} send resolves with the server's name
-   *     for the file, rejects with a reason for people.
+   *     for the file, rejects with a reason that is shown.
    */
   constructor(store, send) {
     this.store = store;
     this.send = send;
   }
 
-  /** Adds a prompt for every file, the first of them at a place. */
+  /** Adds a prompt for every file, the first of them at a given position. */
   take(files, place = {}) {
     [...files].forEach((file, index) => {
       const name = file.name.replace(/\.[^.]+$/, "");
@@ -20,7 +20,7 @@ export class Uploads {
     });
   }
 
-  /** Hands over everything again: the server is another, or has forgotten. */
+  /** Uploads all files again, for a server that was restarted or replaced. */
   again() {
     for (const prompt of this.store.needed) {
       if (prompt.kind !== "audio") continue;
@@ -29,13 +29,13 @@ export class Uploads {
   }
 
   async hand(prompt) {
-    // An answer to what was handed over before is none to this.
+    // The answer to an earlier upload of this prompt is ignored.
     const attempt = Symbol("attempt");
     prompt.attempt = attempt;
     prompt.upload = undefined;
     prompt.silent = true;
     if (!prompt.file) {
-      prompt.state = "The file is not here any more: remove it, or drop it again";
+      prompt.state = "The file is gone: remove the prompt, or drop the file again";
       this.store.changed();
       return;
     }

@@ -4,8 +4,8 @@ import pytest
 from browsing import launched, opening, serving
 
 
-# Not for the whole session: while Playwright is there, its event loop runs in this thread, and
-# tests with loops of their own could not start theirs.
+# Not for the whole session: while Playwright is open, its event loop runs in this thread, and
+# tests with their own event loops cannot start them.
 @pytest.fixture(scope="module")
 def browser():
     with launched() as browser:
@@ -21,6 +21,6 @@ def address(tmp_path_factory):
 
 @pytest.fixture
 def open_page(browser, address):
-    """Opens the page, of the server of this folder if it is not told of another."""
+    """Opens the page of a server, by default that of this folder."""
     with opening(browser) as open_page:
         yield lambda at=address, **options: open_page(at, **options)

@@ -1,4 +1,4 @@
-"""Changes arranged unheard and dropped into the music that sounds, on a network that plays."""
+"""Cue and drop: changes arranged unheard and then played, with the default network."""
 
 import numpy as np
 import pytest
@@ -7,8 +7,8 @@ from browsing import floats, play, ready, serving, until
 pytestmark = pytest.mark.slow
 
 CHANGE_FRAMES = round(0.02 * 48_000)
-# Every chunk as it came, what the player did with those that took the place of others, and all
-# that was played.
+# Collects every chunk from the server, what the player did with those that replace others, and
+# the played samples.
 WATCH = """() => {
   Object.assign(globalThis, { came: [], changed: [], played: [] });
   soundstage.player.addEventListener("changed", ({ detail }) => changed.push(detail));
@@ -23,7 +23,7 @@ WATCH = """() => {
 
 @pytest.fixture(scope="module")
 def network(tmp_path_factory):
-    """A server of the default network, with a place to spare."""
+    """A server of the default network with two slots."""
     log = tmp_path_factory.mktemp("serve") / "log"
     with serving(log, "--streams", "2", "--capacity", "2") as address:
         yield address
@@ -41,21 +41,21 @@ def stereo(page, blocks):
 
 
 def where(part, whole):
-    """Where a part begins in the whole, to the bit; None if it is not in it."""
+    """Returns where a part begins in the whole, bit by bit; None = it is not in it."""
     head = part[:64]
     starts = np.flatnonzero((whole[: len(whole) - len(part) + 1] == head[0]).all(axis=1))
-    found = [start for start in starts if (whole[start : start + len(part)] == part).all()]
-    return int(found[0]) if found else None
+    matches = [start for start in starts if (whole[start : start + len(part)] == part).all()]
+    return int(matches[0]) if matches else None
 
 
 def await_past(page, chunk):
-    """Waits until a chunk is played to its end, and told so by the tap."""
+    """Waits until a chunk is played to its end and recorded."""
     until(page, f"soundstage.player.status.chunk > {chunk}")
     page.evaluate("globalThis.mark = soundstage.player.status.played_s")
     until(page, "soundstage.player.status.played_s > mark + 0.5")
 
 
-def test_what_is_cued_is_not_heard_and_what_is_dropped_is_heard_within_a_chunk(open_page, network):
+def test_cue_is_unheard_and_drop_is_heard_within_a_chunk(open_page, network):
     page = playing(open_page, network)
     page.keyboard.press("c")
     page.evaluate("soundstage.store.move('listener', 0.77, 0.24)")
@@ -75,19 +75,19 @@ def test_what_is_cued_is_not_heard_and_what_is_dropped_is_heard_within_a_chunk(o
         stereo(page, f"[came.find((chunk) => {of_index} && {flag}chunk.again).samples]")
         for flag in ("!", "")
     )
-    heard = stereo(page, "played")
+    played = stereo(page, "played")
     begins = first["from"] + (CHANGE_FRAMES if first["from"] else 0)
-    at = where(new[begins:], heard)
+    at = where(new[begins:], played)
     assert at is not None, "the new chunk is played from there to its end"
     assert np.abs(new[begins:] - old[begins:]).max() > 0.01
-    assert where(old[begins:], heard) is None
+    assert where(old[begins:], played) is None
     if first["from"]:
         before = old[: first["from"]]
-        assert where(before, heard) == at - CHANGE_FRAMES - len(before)
+        assert where(before, played) == at - CHANGE_FRAMES - len(before)
     assert not page.evaluate("soundstage.cue.on")
 
 
-def test_leaving_a_cue_returns_to_what_sounds(open_page, network):
+def test_leaving_a_cue_restores_the_arrangement_that_sounds(open_page, network):
     page = playing(open_page, network)
     names = page.evaluate("soundstage.store.prompts.map((prompt) => prompt.name)")
     sent = page.evaluate("soundstage.conductor.sent")
@@ -104,7 +104,7 @@ def test_leaving_a_cue_returns_to_what_sounds(open_page, network):
     assert page.evaluate("soundstage.conductor.sent") == sent
 
 
-def test_a_prompt_that_comes_back_moves_as_it_did(open_page, address):
+def test_restored_prompt_keeps_its_gestures(open_page, address):
     page = ready(open_page(address))
     page.evaluate("soundstage.morph.key('p0')")
     track = page.evaluate("soundstage.store.tracks.p0")
@@ -114,12 +114,12 @@ def test_a_prompt_that_comes_back_moves_as_it_did(open_page, address):
     assert page.evaluate("soundstage.store.tracks") == {"p0": track}
 
 
-def test_what_is_opened_is_heard_although_something_was_cued(open_page, address, tmp_path):
+def test_opened_session_is_heard_despite_a_cue(open_page, address, tmp_path):
     page = ready(open_page(address))
     saved = page.evaluate("soundstage.conductor.sent")
     with page.expect_download() as downloading:
         page.locator("#save").click()
-    path = tmp_path / "evening.soundstage"
+    path = tmp_path / "scenario.soundstage"
     downloading.value.save_as(path)
     page.evaluate("soundstage.store.move('listener', 0.77, 0.24)")
     page.keyboard.press("c")
@@ -131,9 +131,7 @@ def test_what_is_opened_is_heard_although_something_was_cued(open_page, address,
     assert page.locator(".pending").count() == 0
 
 
-def test_a_prompt_that_moved_is_heard_sooner_and_is_other_music_at_the_same_seed(
-    open_page, network
-):
+def test_moved_prompt_is_heard_sooner_as_other_music_of_the_same_seed(open_page, network):
     page = playing(open_page, network)
     page.evaluate("soundstage.store.move('listener', 0.77, 0.24)")
     until(page, "changed.some((change) => change.written)")
@@ -149,18 +147,16 @@ def test_a_prompt_that_moved_is_heard_sooner_and_is_other_music_at_the_same_seed
     assert where(new[begins:], stereo(page, "played")) is not None
 
 
-def test_a_cue_without_a_place_is_told_and_the_drop_is_heard_all_the_same(
-    open_page, tmp_path_factory
-):
+def test_cue_without_a_free_slot_is_reported_and_its_drop_is_heard(open_page, tmp_path_factory):
     log = tmp_path_factory.mktemp("serve") / "log"
     with serving(log, "--preset", "toy", "--streams", "1") as address:
         page = playing(open_page, address)
         page.keyboard.press("c")
         page.evaluate("soundstage.store.move('listener', 0.77, 0.24)")
         until(page, "soundstage.cue.state === 'late'")
-        assert "Drop works" in page.locator("#notice-text").inner_text()
+        assert "Drop still works" in page.locator("#notice-text").inner_text()
         page.get_by_role("button", name="Drop", exact=True).click()
         until(page, "came.at(-1).chunk > 0 && soundstage.player.status.flowing")
-        wanted = page.evaluate("soundstage.conductor.controls()")
-        assert page.evaluate("soundstage.conductor.sent") == wanted
+        controls = page.evaluate("soundstage.conductor.controls()")
+        assert page.evaluate("soundstage.conductor.sent") == controls
         assert page.evaluate("soundstage.link.state") == "open"

@@ -1,4 +1,4 @@
-"""A microphone and a file played in, in a browser whose microphone beeps."""
+"""Live input from a microphone and from a file, in a browser whose microphone beeps."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def page(tmp_path_factory):
 
 
 def played_in(page):
-    """Plays until packets went out and something of them was loud; returns the loudest level."""
+    """Plays until packets were sent and one was loud; returns the loudest level."""
     page.evaluate("""() => {
       globalThis.loudest = 0;
       soundstage.live.packets = 0;
@@ -39,13 +39,13 @@ def stop(page):
     page.get_by_role("button", name="Stop", exact=True).click()
     until(page, "!soundstage.live.on")
     packets = page.evaluate("soundstage.live.packets")
-    assert page.locator("#live-text").inner_text() == "Play in"
+    assert page.locator("#live-text").inner_text() == "Start input"
     assert np.abs(hear(page, 0.3)).max() > 0.01, "the music goes on"
     assert page.evaluate("soundstage.live.packets") == packets, "nothing is sent any more"
     assert page.locator("#notice").is_hidden(), page.locator("#notice-text").inner_text()
 
 
-def test_a_microphone_is_played_in_and_let_go(page):
+def test_microphone_is_live_input_until_it_is_released(page):
     page.locator("#live").click()
     until(page, "soundstage.live.on")
     played_in(page)
@@ -56,7 +56,7 @@ def test_a_microphone_is_played_in_and_let_go(page):
     assert page.evaluate("track.readyState") == "ended"
 
 
-def test_a_microphone_that_cannot_be_used_is_let_go(page):
+def test_unusable_microphone_is_released(page):
     page.evaluate("""() => {
       const { mediaDevices } = navigator;
       const given = mediaDevices.getUserMedia.bind(mediaDevices);
@@ -82,7 +82,7 @@ def test_a_microphone_that_cannot_be_used_is_let_go(page):
     }""")
 
 
-def test_a_file_is_played_in_as_long_as_it_lasts(page):
+def test_file_is_live_input_until_it_ends(page):
     page.locator("#live-source").select_option("file")
     with page.expect_file_chooser() as choosing:
         page.locator("#live").click()
@@ -92,7 +92,7 @@ def test_a_file_is_played_in_as_long_as_it_lasts(page):
     stop(page)
 
 
-def test_the_controls_of_live_input_are_knobs(page):
+def test_live_input_controls_are_knobs(page):
     assert page.get_by_label("Own share").is_visible()
     page.get_by_label("Own share").fill("0.4")
     until(page, "soundstage.conductor.sent.inject_own === 0.4")

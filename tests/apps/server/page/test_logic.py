@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-LAWS = sorted((Path(__file__).parent / "logic").glob("*.test.mjs"))
+TESTS = sorted((Path(__file__).parent / "logic").glob("*.test.mjs"))
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
-def test_the_pages_logic_keeps_its_laws():
-    command = ["node", "--test", *map(str, LAWS)]
+def test_page_logic_passes_its_node_tests():
+    command = ["node", "--test", *map(str, TESTS)]
     run = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    assert LAWS
+    assert TESTS
     assert run.returncode == 0, run.stdout + run.stderr

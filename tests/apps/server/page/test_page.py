@@ -1,4 +1,4 @@
-"""The page in a real browser, against a real server: played, steered, recorded, saved, opened."""
+"""The page in a real browser with a real server: playing, steering, recording, saving, opening."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,7 @@ def place(page, name="listener"):
 
 
 def drag(page, selector, to_x, to_y):
-    """Drags a point of the pad to a place, in units of the pad."""
+    """Drags a point of the pad to a position, in units of the pad."""
     point, pad = page.locator(selector).bounding_box(), page.locator("#pad").bounding_box()
     page.mouse.move(point["x"] + point["width"] / 2, point["y"] + point["height"] / 2)
     page.mouse.down()
@@ -28,17 +28,17 @@ def drag(page, selector, to_x, to_y):
 
 
 def hear_from_the_start(page, seconds=1.0):
-    """Lets the music begin again as it is steered now, and hears its first chunk."""
+    """Resets the music and returns the sound of its first chunk."""
     page.evaluate("soundstage.conductor.steer()")
     heard = hear(page, seconds + 4.0, again=True)
-    # What was playing, the pause that a new beginning makes, and then the music.
+    # The old music, the pause of the reset, and then the new music.
     quiet = np.abs(heard).max(axis=1) == 0
     steps = np.flatnonzero(np.diff(quiet.astype(int), prepend=0, append=0)).reshape(-1, 2)
     _, start = max(steps, key=lambda run: run[1] - run[0])
     return heard[start : start + round(seconds * 48_000)]
 
 
-def test_a_moved_listener_is_heard(open_page):
+def test_moved_listener_changes_the_music(open_page):
     page = ready(open_page())
     play(page)
     first = hear_from_the_start(page)
@@ -51,7 +51,7 @@ def test_a_moved_listener_is_heard(open_page):
     assert np.abs(moved - first).max() > 0.05
 
 
-def test_a_take_is_recorded_and_downloaded_as_a_file_that_decodes(open_page, tmp_path):
+def test_take_is_downloaded_as_a_file_that_decodes(open_page, tmp_path):
     page = ready(open_page())
     play(page)
     page.locator("#record").click()
@@ -67,13 +67,13 @@ def test_a_take_is_recorded_and_downloaded_as_a_file_that_decodes(open_page, tmp
     assert np.abs(audio).max() > 0.05
 
 
-def test_a_saved_page_opens_again_with_its_prompts_and_its_music(open_page, tmp_path):
+def test_saved_page_opens_with_its_prompts_and_its_music(open_page, tmp_path):
     page = ready(open_page())
     play(page)
     hear(page, 0.5)
     with page.expect_download() as downloading:
         page.locator("#save").click()
-    path = tmp_path / "evening.soundstage"
+    path = tmp_path / "scenario.soundstage"
     downloading.value.save_as(path)
     kept = json.loads(path.read_text())
     assert kept["session"]
@@ -85,7 +85,7 @@ def test_a_saved_page_opens_again_with_its_prompts_and_its_music(open_page, tmp_
     assert np.abs(hear(page, 0.5)).max() > 0.01
 
 
-def test_the_arrangement_survives_a_reload(open_page):
+def test_arrangement_survives_a_reload(open_page):
     page = ready(open_page())
     page.evaluate("soundstage.store.add({kind: 'text', name: 'brass band'})")
     until(page, "(localStorage.getItem('soundstage.layout') ?? '').includes('brass')")
@@ -94,7 +94,7 @@ def test_the_arrangement_survives_a_reload(open_page):
     assert "brass band" in page.evaluate("soundstage.store.prompts.map((prompt) => prompt.name)")
 
 
-def test_an_audio_file_becomes_a_prompt(open_page):
+def test_audio_file_becomes_a_prompt(open_page):
     page = ready(open_page())
     page.locator("#audio-file").set_input_files(PIANO)
     until(page, "soundstage.store.prompts.some((prompt) => prompt.upload)")
@@ -102,7 +102,7 @@ def test_an_audio_file_becomes_a_prompt(open_page):
     assert np.abs(hear(page, 0.5)).max() > 0.01
 
 
-def test_the_music_goes_on_from_an_audio_prompt(open_page):
+def test_music_goes_on_from_an_audio_prompt(open_page):
     page = ready(open_page())
     page.locator("#audio-file").set_input_files(PIANO)
     until(page, "soundstage.store.prompts.some((prompt) => prompt.upload)")
@@ -117,7 +117,7 @@ def test_the_music_goes_on_from_an_audio_prompt(open_page):
     assert np.abs(hear(page, 0.5)).max() > 0.01
 
 
-def test_a_saved_audio_prompt_is_heard_again_when_the_page_is_opened(open_page, tmp_path):
+def test_saved_audio_prompt_is_heard_when_the_page_is_opened(open_page, tmp_path):
     page = ready(open_page())
     page.locator("#audio-file").set_input_files(PIANO)
     until(page, "soundstage.store.prompts.some((prompt) => prompt.upload)")
@@ -131,7 +131,7 @@ def test_a_saved_audio_prompt_is_heard_again_when_the_page_is_opened(open_page, 
     until(page, "soundstage.conductor.sent.clips?.length === 1")
 
 
-def test_a_gesture_is_recorded_edited_and_replayed(open_page):
+def test_gesture_is_recorded_edited_and_replayed(open_page):
     page = ready(open_page())
     page.locator("#morph-record").click()
     drag(page, ".point.listener", 0.77, 0.25)
@@ -153,7 +153,7 @@ def test_a_gesture_is_recorded_edited_and_replayed(open_page):
     assert keys.count() == recorded - 1
 
 
-def test_a_lost_connection_is_opened_again_and_the_music_goes_on(open_page):
+def test_lost_connection_is_reopened_and_the_music_goes_on(open_page):
     page = ready(open_page())
     play(page)
     page.evaluate("soundstage.link.socket.close()")
@@ -163,7 +163,7 @@ def test_a_lost_connection_is_opened_again_and_the_music_goes_on(open_page):
     assert np.abs(hear(page, 0.5)).max() > 0.01
 
 
-def test_every_control_is_reached_by_tab_has_a_name_and_shows_its_focus(open_page):
+def test_every_control_has_tab_focus_a_name_and_a_focus_ring(open_page):
     page = ready(open_page())
     missed = page.evaluate("""() => {
       const controls = [...document.querySelectorAll("button, input, a[href]")];
@@ -184,7 +184,7 @@ def test_every_control_is_reached_by_tab_has_a_name_and_shows_its_focus(open_pag
     assert {"knob-temperature", "knob-seed", "morph-record", "volume"} <= seen
 
 
-def test_the_keyboard_alone_plays_and_moves_the_listener(open_page):
+def test_keyboard_alone_plays_and_moves_the_listener(open_page):
     page = ready(open_page())
     page.keyboard.press("Space")
     until(page, "soundstage.player.status.flowing")
@@ -197,7 +197,7 @@ def test_the_keyboard_alone_plays_and_moves_the_listener(open_page):
     until(page, "!soundstage.conductor.playing")
 
 
-def test_a_phone_shows_everything_without_scrolling_sideways(open_page):
+def test_phone_shows_the_page_without_horizontal_scrolling(open_page):
     page = ready(open_page(viewport={"width": 390, "height": 844}))
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert page.get_by_role("button", name="Play", exact=True).is_visible()

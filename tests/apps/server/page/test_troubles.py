@@ -1,4 +1,4 @@
-"""The page when something is in its way: no place, a token; and other hands."""
+"""The page without a free slot, with a token, with dropped files and on a touch screen."""
 
 import base64
 from pathlib import Path
@@ -10,28 +10,26 @@ from browsing import hear, play, ready, serving, until
 pytestmark = pytest.mark.slow
 
 PIANO = Path(__file__).parents[4] / "docs" / "audio" / "piano.ogg"
-# Whether the page has begun to play, within some seconds.
-BEGINS = """new Promise((told) => {
+# Resolves with whether the page starts to play within some seconds.
+BEGINS = """new Promise((resolve) => {
   const until = performance.now() + 5000;
   const look = () => {
     const begun = soundstage.conductor.playing;
-    if (begun || performance.now() > until) told(begun);
+    if (begun || performance.now() > until) resolve(begun);
     else setTimeout(look, 50);
   };
   look();
 })"""
 
 
-def test_without_a_place_the_page_says_so_and_plays_as_soon_as_there_is_one(
-    open_page, tmp_path_factory
-):
+def test_page_waits_for_a_free_slot_and_then_plays(open_page, tmp_path_factory):
     log = tmp_path_factory.mktemp("serve") / "log"
     with serving(log, "--preset", "toy", "--streams", "1") as address:
         first = open_page(address)
         until(first, "soundstage.conductor.started")
         second = open_page(address)
         until(second, "soundstage.link.state === 'waiting'")
-        assert "No place is free" in second.locator("#notice-text").inner_text()
+        assert "No stream is free" in second.locator("#notice-text").inner_text()
         first.close()
         until(second, "soundstage.conductor.started")
         assert second.locator("#notice").is_hidden()
@@ -39,9 +37,7 @@ def test_without_a_place_the_page_says_so_and_plays_as_soon_as_there_is_one(
         assert np.abs(hear(second, 0.3)).max() > 0.01
 
 
-def test_a_token_is_asked_for_a_wrong_one_is_told_and_the_right_one_plays(
-    open_page, tmp_path_factory, monkeypatch
-):
+def test_page_asks_for_the_token_until_it_is_right(open_page, tmp_path_factory, monkeypatch):
     monkeypatch.setenv("SOUNDSTAGE_TOKEN", "open sesame")
     log = tmp_path_factory.mktemp("serve") / "log"
     with serving(log, "--preset", "toy") as address:
@@ -49,7 +45,7 @@ def test_a_token_is_asked_for_a_wrong_one_is_told_and_the_right_one_plays(
         field = page.get_by_label("Access token")
         field.fill("let me in")
         field.press("Enter")
-        until(page, "document.getElementById('notice-text').textContent.includes('not the token')")
+        until(page, "document.getElementById('notice-text').textContent.includes('token is wrong')")
         field.fill("open sesame")
         field.press("Enter")
         ready(page)
@@ -58,7 +54,7 @@ def test_a_token_is_asked_for_a_wrong_one_is_told_and_the_right_one_plays(
         assert np.abs(hear(page, 0.3)).max() > 0.01
 
 
-def test_an_audio_file_dropped_on_the_stage_becomes_a_prompt_there(open_page):
+def test_audio_file_dropped_on_the_pad_becomes_a_prompt_there(open_page):
     page = ready(open_page())
     page.evaluate(
         """(coded) => {
@@ -83,7 +79,7 @@ def test_an_audio_file_dropped_on_the_stage_becomes_a_prompt_there(open_page):
     until(page, "soundstage.conductor.sent.clips?.length === 1")
 
 
-def test_a_finger_drags_a_prompt_and_taps_play(open_page):
+def test_touch_drags_a_prompt_and_taps_play(open_page):
     page = ready(open_page(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True))
     point, pad = page.locator(".point[data-id=p0]"), page.locator("#pad").bounding_box()
     box = point.bounding_box()
@@ -100,7 +96,7 @@ def test_a_finger_drags_a_prompt_and_taps_play(open_page):
     touch("touchEnd")
     until(page, "Math.abs(soundstage.store.point('p0').x - 0.8) < 0.02")
     assert page.evaluate("scrollY") == 0
-    # A browser under load may still be busy with the finger that has just left.
+    # A busy browser may still handle the end of the drag.
     button = page.get_by_role("button", name="Play", exact=True)
     for _ in range(5):
         button.tap()

@@ -1,4 +1,4 @@
-/** Hands on what it hears, mixed to one channel, in packets of 16 bit. */
+/** Sends its input, mixed to one channel, in packets of 16-bit samples. */
 
 const PACKET_S = 0.1;
 const FULL_SCALE = 32767;
@@ -12,7 +12,7 @@ class Capture extends AudioWorkletProcessor {
   }
 
   process([channels]) {
-    // An input that is silent or unconnected has no channels at all.
+    // An input that is silent or unconnected has no channels.
     const frames = channels[0]?.length ?? 0;
     for (let frame = 0; frame < frames; frame += 1) {
       const mixed = channels.reduce((sum, channel) => sum + channel[frame], 0) / channels.length;

@@ -1,4 +1,4 @@
-/** The way from chunks to the loudspeaker, and what can be seen and taken of it. */
+/** Plays chunks on the loudspeaker; its output can be analysed and recorded. */
 
 export class Player extends EventTarget {
   constructor() {
@@ -11,7 +11,7 @@ export class Player extends EventTarget {
     this.taps = new Set();
   }
 
-  /** Says why this page cannot play, or null. */
+  /** The reason why this page cannot play, or null. */
   static obstacle() {
     if (!globalThis.AudioContext) return "This browser has no Web Audio.";
     if (!globalThis.isSecureContext) {
@@ -21,11 +21,11 @@ export class Player extends EventTarget {
   }
 
   /**
-   * Builds the graph; must follow a gesture where the browser wants one.
+   * Builds the audio graph; many browsers allow that only after a click or a key press.
    *
-   * @param {number} rate_hz the stream's.
-   * @param {number} channels the stream's.
-   * @throws {Error} its script could not be fetched; another time it may.
+   * @param {number} rate_hz the stream's sample rate.
+   * @param {number} channels the stream's number of channels.
+   * @throws {Error} its script could not be loaded; a later call may succeed.
    */
   async open(rate_hz, channels) {
     if (this.context) return;
@@ -53,24 +53,23 @@ export class Player extends EventTarget {
   }
 
   /**
-   * Hands a chunk to the ring; its samples are gone from here.
+   * Moves a chunk into the ring; its samples cannot be used afterwards.
    *
    * @param {{chunk: number, again: boolean, samples: Float32Array}} chunk see readChunk; `again`:
-   *     it takes the place of the one of its index. How much of it is heard is told by the event
-   *     "changed".
+   *     it replaces the chunk of its index, and the event "changed" reports from where.
    */
   feed({ chunk, again, samples }) {
     this.send({ samples, chunk, again }, [samples.buffer]);
   }
 
-  /** Plays, or fades out and keeps what is in hand. */
+  /** Plays, or fades out and keeps the buffered music. */
   async want(wanted) {
     this.wanted = wanted;
     this.send({ wanted });
     if (wanted) await this.context?.resume();
   }
 
-  /** Forgets what is in hand. */
+  /** Drops the buffered music. */
   clear() {
     this.send({ clear: true });
   }
@@ -82,10 +81,10 @@ export class Player extends EventTarget {
   }
 
   /**
-   * Gets a copy of everything played from now on, before the volume.
+   * Copies everything that is played from now on, before the volume.
    *
    * @param {(samples: Float32Array) => void} take called with interleaved samples.
-   * @returns {() => Promise<void>} ends it; resolves when the last samples have come.
+   * @returns {() => Promise<void>} ends the copy; resolves after the last samples.
    */
   tap(take) {
     this.taps.add(take);
@@ -94,7 +93,7 @@ export class Player extends EventTarget {
       const ended = new Promise((resolve) => {
         this.addEventListener("flushed", resolve, { once: true });
       });
-      // Others may go on listening: what was copied so far is sent to all.
+      // The worklet sends one copy to all takers; the others go on.
       this.send({ tap: false });
       await ended;
       this.taps.delete(take);

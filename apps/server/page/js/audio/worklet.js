@@ -1,13 +1,13 @@
-/** Plays interleaved chunks from one ring, without a click whatever happens. */
+/** Plays interleaved chunks from one ring; fades instead of clicking at every gap. */
 
 import { ChunkRing } from "../logic/chunks.js";
 import { JitterPolicy, CATCH_UP_RATE } from "../logic/jitter.js";
 
 const RING_S = 30;
 const FADE_S = 0.01;
-// From one music to another: too short to blur a beat, too long to click.
+// The cross-fade to a replaced chunk: too short to blur a beat, too long to click.
 const CHANGE_S = 0.02;
-// So close to what is played nothing is changed any more.
+// Frames so close to the one that plays are not changed any more.
 const AHEAD_S = 0.005;
 const STATUS_S = 0.1;
 
@@ -20,7 +20,7 @@ class ChunkPlayer extends AudioWorkletProcessor {
     this.last = new Float32Array(channels);
     this.gain = 0;
     this.phase = 0;
-    // Frames in the ring that nobody wants any more: faded out of, then dropped.
+    // Frames in the ring to fade out of and then drop.
     this.stale = 0;
     this.wanted = false;
     this.flowing = false;
@@ -56,7 +56,7 @@ class ChunkPlayer extends AudioWorkletProcessor {
     if (written < frames) this.port.postMessage({ lost: frames - written });
   }
 
-  /** A chunk in the place of one that came before: heard from where the music is now. */
+  /** Replaces a chunk by another of the same index, from the position that plays now. */
   change(chunk, samples) {
     const ahead = this.flowing ? Math.round(AHEAD_S * sampleRate) : 0;
     const changed = this.ring.replace(chunk, samples, ahead, Math.round(CHANGE_S * sampleRate));
@@ -64,7 +64,7 @@ class ChunkPlayer extends AudioWorkletProcessor {
     this.port.postMessage({ changed: { chunk, sounding, written: 0, ...changed } });
   }
 
-  /** Copies what is played from now on, or sends off what is left of the copy. */
+  /** Copies the played samples from now on, or sends the rest of the copy. */
   tap(on) {
     if (on) this.taken = [];
     else {
@@ -111,7 +111,7 @@ class ChunkPlayer extends AudioWorkletProcessor {
     this.advance();
   }
 
-  /** The sample due: one of the ring's, or between two of them while catching up. */
+  /** The next sample: one of the ring, or one between two of them while catching up. */
   sampleNow(channel) {
     const { ring, phase } = this;
     if (phase === 0 || ring.frames < 3) return ring.at(0, channel);
@@ -136,7 +136,7 @@ class ChunkPlayer extends AudioWorkletProcessor {
       if (this.stale) this.stale -= 1;
       this.played += 1;
       this.phase -= 1;
-      // Caught up: from the next whole frame on, samples are played as they came.
+      // Caught up: from the next whole frame on, samples are played at the right speed.
       if (this.policy.rate === 1) this.phase = 0;
       if (this.ring.frames === 0) this.phase = 0;
     }

@@ -1,22 +1,22 @@
-/** A ring that knows which chunk lies where, so that a chunk can take the place of another. */
+/** A ring that knows the positions of its chunks, so that one can be replaced. */
 
 import { Ring } from "./ring.js";
 
 export class ChunkRing extends Ring {
   constructor(frames, channels) {
     super(frames, channels);
-    // Frames that have left the ring since it was made: where its oldest one stands.
+    // Frames that have left the ring since it was made: the position of its oldest frame.
     this.past = 0;
     this.forget();
   }
 
-  /** The index of the chunk whose frame is the oldest one here, or null. */
+  /** The index of the chunk of the oldest frame, or null. */
   get chunk() {
     const [oldest] = this.places;
     return oldest && oldest.at <= this.past ? oldest.chunk : null;
   }
 
-  /** Knows no chunk any more, as when the music begins again; the frames stay. */
+  /** Forgets the chunks' indices, for the music starts again; the frames stay. */
   forget() {
     this.places = [];
     this.newest = -1;
@@ -38,12 +38,12 @@ export class ChunkRing extends Ring {
   }
 
   /**
-   * Puts a chunk in the place of the one of its index, as far as that is not played yet.
+   * Replaces the chunk of the same index, as far as that is not played yet.
    *
-   * What lies before is not touched, for the new chunk goes on from it. What lies behind stays
-   * until its own successor comes: old music is better than a gap.
+   * Earlier chunks are not touched, for the new chunk goes on from them. Later chunks stay until
+   * they are replaced themselves: old music is better than a gap.
    *
-   * @param {number} chunk its index; one behind all there is, is appended.
+   * @param {number} chunk its index; a chunk later than all in the ring is appended.
    * @param {Float32Array} samples interleaved.
    * @param {number} ahead frames from the oldest that are too close to be changed.
    * @param {number} fade frames of the cross-fade where the old chunk has begun to sound.
@@ -63,7 +63,7 @@ export class ChunkRing extends Ring {
     return { written, from };
   }
 
-  /** Writes frames over those from a place on, by equal gain over the first of them. */
+  /** Overwrites frames from a position on; the first of them are cross-faded at equal gain. */
   overwrite(at, samples, frames, faded) {
     const { channels, capacity } = this;
     for (let frame = 0; frame < frames; frame += 1) {
@@ -72,7 +72,7 @@ export class ChunkRing extends Ring {
       for (let channel = 0; channel < channels; channel += 1) {
         const fresh = samples[frame * channels + channel];
         const old = this.samples[to + channel];
-        // Written as a difference: the same music twice is the same to the bit.
+        // Written as a difference: replacing music by itself changes no bit.
         this.samples[to + channel] = share === 1 ? fresh : old + share * (fresh - old);
       }
     }

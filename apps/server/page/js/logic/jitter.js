@@ -1,8 +1,8 @@
 /**
- * How much music to keep in hand against a network that delivers unevenly.
+ * How much music to buffer against a network that delivers unevenly.
  *
- * The cushion is what is left just before the next chunk arrives. It grows at once when the
- * music ran dry, and shrinks slowly while all is well.
+ * The cushion is the music that is left in the buffer just before the next chunk arrives. Its
+ * target grows at once after an underrun, and shrinks slowly while there is none.
  */
 
 export const LEAST_S = 0.25;
@@ -10,9 +10,9 @@ export const MOST_S = 4;
 const GROWTH = 1.6;
 const CALM_S = 20;
 const SHRINK_S_PER_S = 0.01;
-// More in hand than wanted by this much is worth playing away.
+// So many seconds above the target are played a little faster.
 const SPARE_S = 0.25;
-// Three and a half cents sharp: nobody hears it, and a second is caught up in eight minutes.
+// Three and a half cents sharp, which is inaudible; a second is caught up in eight minutes.
 export const CATCH_UP_RATE = 1.002;
 
 export class JitterPolicy {
@@ -23,7 +23,7 @@ export class JitterPolicy {
     this.rate = 1;
   }
 
-  /** The music ran dry while it should have played. */
+  /** Counts an underrun and grows the target. */
   underrun() {
     this.underruns += 1;
     this.calm_s = 0;
@@ -32,7 +32,7 @@ export class JitterPolicy {
   }
 
   /**
-   * Some time was played without a gap.
+   * Shrinks the target for a time that was played without a gap.
    *
    * @param {number} seconds how long.
    */
@@ -43,9 +43,9 @@ export class JitterPolicy {
   }
 
   /**
-   * A chunk is about to be added to what is left.
+   * Notes the cushion, just before a chunk is added.
    *
-   * @param {number} left_s seconds in hand just before.
+   * @param {number} left_s seconds in the buffer.
    */
   arrived(left_s) {
     if (left_s > this.target_s + SPARE_S && this.calm_s >= CALM_S) this.rate = CATCH_UP_RATE;
@@ -53,11 +53,11 @@ export class JitterPolicy {
   }
 
   /**
-   * Whether playing may begin, or begin again after a gap.
+   * Whether playing may start, or start again after a gap.
    *
-   * @param {number} buffered_s seconds in hand.
+   * @param {number} buffered_s seconds in the buffer.
    * @param {number} chunk_s seconds of the last chunk.
-   * @param {number} waited_s seconds since the first chunk of this wait came.
+   * @param {number} waited_s seconds since the first chunk arrived after the gap.
    */
   ready(buffered_s, chunk_s, waited_s) {
     if (buffered_s <= 0) return false;

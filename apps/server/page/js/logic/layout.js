@@ -1,4 +1,4 @@
-/** What a page holds, as plain data: to remember, to save, to open again. */
+/** The arrangement of a page as plain data, for the browser's storage and for files. */
 
 import { clamp } from "./weights.js";
 
@@ -20,16 +20,16 @@ export function toLayout({ prompts, listener, sampling, tracks }) {
 }
 
 /**
- * Reads an arrangement that a file or a browser kept.
+ * Reads an arrangement from a file or the browser's storage.
  *
  * @param {unknown} data anything.
  * @returns {object} a layout whose every field is as `toLayout` makes it.
- * @throws {Error} it is none; says why.
+ * @throws {Error} the data is not an arrangement.
  */
 export function readLayout(data) {
-  if (typeof data !== "object" || !data || !Array.isArray(data.prompts)) throw new Error("it holds no prompts");
+  if (typeof data !== "object" || !data || !Array.isArray(data.prompts)) throw new Error("the file holds no prompts");
   const point = ({ x, y }) => {
-    if (!Number.isFinite(x) || !Number.isFinite(y)) throw new Error("a point has no place");
+    if (!Number.isFinite(x) || !Number.isFinite(y)) throw new Error("a point has no position");
     return { x: clamp(x), y: clamp(y) };
   };
   const prompts = data.prompts.map((prompt, index) => {

@@ -13,8 +13,8 @@ const INT16 = 1;
  * Reads a binary frame.
  *
  * @param {ArrayBuffer} frame header and samples.
- * @returns {{chunk: number, again: boolean, samples: Float32Array}} again: it takes the place of
- *     the chunk of its index; samples interleaved, 1.0 = full scale.
+ * @returns {{chunk: number, again: boolean, samples: Float32Array}} again: it replaces the
+ *     chunk of its index; samples: interleaved, 1.0 = full scale.
  */
 export function readChunk(frame) {
   const view = new DataView(frame);
@@ -24,10 +24,10 @@ export function readChunk(frame) {
 }
 
 /**
- * A binary message of audio that is played in.
+ * Returns a binary message of live input.
  *
  * @param {Int16Array} samples of one channel.
- * @param {number} rate_hz theirs.
+ * @param {number} rate_hz their sample rate.
  */
 export function playedIn(samples, rate_hz) {
   const message = new ArrayBuffer(PLAYED_IN_HEADER_BYTES + samples.byteLength);
@@ -38,7 +38,7 @@ export function playedIn(samples, rate_hz) {
 }
 
 /**
- * What differs between two sets of controls: the names in `wanted` with their values there.
+ * Returns the controls of `wanted` that differ from those of `present`.
  *
  * @param {Record<string, unknown>} wanted
  * @param {Record<string, unknown>} present
@@ -48,13 +48,13 @@ export function changesOf(wanted, present) {
   return Object.fromEntries(Object.entries(wanted).filter(differs));
 }
 
-/** Whether a change is one of style, which is worth hearing before its turn. */
+/** Whether a change is one of style, for which chunks are worth making again. */
 export function isStyle(changes) {
   return ["texts", "text_weights", "clips", "clip_weights"].some((name) => name in changes);
 }
 
 /**
- * An arrangement as controls of the pipeline.
+ * Returns an arrangement as controls of the pipeline.
  *
  * @param {{prompts: object[], listener: {x: number, y: number}, sampling: Record<string, number>}}
  *     arranged see Store.
@@ -64,7 +64,7 @@ export function controlsOf({ prompts, listener, sampling }) {
 }
 
 /**
- * The prompts of a page as controls of the pipeline.
+ * Returns the prompts of a page as controls of the pipeline.
  *
  * @param {{kind: string, name: string, upload?: string}[]} prompts
  * @param {number[]} shares one a prompt.

@@ -1,4 +1,4 @@
-/** One ring of interleaved samples between who writes chunks and who reads 128 frames at a time. */
+/** A ring of interleaved samples: chunks are written, and 128 frames at a time are read. */
 
 export class Ring {
   /**
@@ -29,19 +29,19 @@ export class Ring {
     return frames;
   }
 
-  /** One sample of a frame counted from the oldest; the frame must be there. */
+  /** One sample of a frame, counted from the oldest; the frame must exist. */
   at(frame, channel) {
     return this.samples[((this.start + frame) % this.capacity) * this.channels + channel];
   }
 
-  /** Forgets the oldest frames. */
+  /** Drops the oldest frames. */
   drop(frames) {
     const gone = Math.min(frames, this.frames);
     this.start = (this.start + gone) % this.capacity;
     this.frames -= gone;
   }
 
-  /** Forgets everything. */
+  /** Drops all frames. */
   clear() {
     this.drop(this.frames);
   }

@@ -7,12 +7,12 @@
 
 import { clamp } from "./weights.js";
 
-// Keyframes of one track stay this far apart, so that each can be grasped.
+// Keyframes of one track stay this far apart, in seconds, so that each can be dragged.
 export const CLOSEST_S = 0.05;
-// How far a point may be from where the hand had it: under a finger's width on the pad.
+// How far a simplified track may be from the recorded one: less than a finger's width.
 const TOLERANCE = 0.015;
 
-/** Where a track's point is at a time; null for an empty track. */
+/** The position of a track's point at a time; null for an empty track. */
 export function placeAt(track, t_s) {
   if (!track.length) return null;
   const after = track.findIndex((key) => key.t_s > t_s);
@@ -28,7 +28,7 @@ export function length_s(tracks) {
   return Math.max(0, ...Object.values(tracks).map((track) => track.at(-1)?.t_s ?? 0));
 }
 
-/** Fewer keyframes that lead a point the same way, within a tolerance. */
+/** A track with fewer keyframes and the same movement, within a tolerance. */
 export function simplify(track, tolerance = TOLERANCE) {
   if (track.length < 3) return track;
   const ends = [track[0], track.at(-1)];

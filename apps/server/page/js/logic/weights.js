@@ -1,13 +1,13 @@
 /** Weights of prompts by their distance from the listener. */
 
-// A prompt closer than this is as good as reached: its square keeps the division finite.
+// A prompt closer than this counts as reached; the square keeps the division finite.
 const TOUCH_SQUARED = 1e-4;
 
 /**
- * The share each point has at a place: inverse squared distance, normalised.
+ * The share of each point at a position: inverse squared distance, normalised.
  *
- * @param {{x: number, y: number}} place where the listener stands, in [0, 1] each.
- * @param {{x: number, y: number}[]} points where the prompts stand.
+ * @param {{x: number, y: number}} place the listener's position, in [0, 1] each.
+ * @param {{x: number, y: number}[]} points the prompts' positions.
  * @returns {number[]} one share a point, at least 0, sum 1; empty for no points.
  */
 export function weightsAt(place, points) {
@@ -19,7 +19,7 @@ export function weightsAt(place, points) {
 }
 
 /**
- * The shares of prompts of which some cannot be heard yet: those have none.
+ * The shares of prompts; a prompt that is silent, for its file is not uploaded, has none.
  *
  * @param {{x: number, y: number}} place
  * @param {{x: number, y: number, silent?: boolean}[]} prompts
@@ -52,9 +52,9 @@ export function clamp(value, least = 0, most = 1) {
 }
 
 /**
- * A free place for one more point: of some candidates, the farthest from all there are.
+ * A free position for one more point: of some candidates, the farthest from all points.
  *
- * @param {{x: number, y: number}[]} points those that are there.
+ * @param {{x: number, y: number}[]} points the points so far.
  * @returns {{x: number, y: number}}
  */
 export function freePlace(points) {

@@ -1,7 +1,7 @@
 /** Canvases as sharp as the screen. */
 
 /**
- * Sizes a canvas for its place on the page.
+ * Sizes a canvas for its size on the page.
  *
  * @param {HTMLCanvasElement} canvas
  * @returns {{context: CanvasRenderingContext2D, width: number, height: number, scale: number}}

@@ -1,11 +1,11 @@
-/** Cue and Drop, and how far what is cued has got. */
+/** The buttons Cue and Drop, and the state of the cue. */
 
 const SAID = {
   off: "",
-  same: "Cue: what you arrange now is not heard",
-  making: "Making it ready",
-  made: "Ready: Drop is heard at once",
-  late: "Not made ready: Drop is heard a little later",
+  same: "Cue: changes are not heard",
+  making: "Preparing the change",
+  made: "Prepared: Drop is heard at once",
+  late: "Not prepared: Drop is heard a little later",
 };
 
 export class CueButtons {

@@ -1,14 +1,14 @@
-/** The light on the stage: at every place, the mixture that would be heard there. */
+/** The light on the pad: at every position, the colour of the mixture there. */
 
 import { gel, mix, toRgb } from "../logic/colour.js";
 import { weightsAt } from "../logic/weights.js";
 
 const [COLUMNS, ROWS] = [96, 64];
-// How far a lamp's light reaches, in units of the pad.
+// How far a prompt's light reaches, in units of the pad.
 const REACH = 0.21;
 const FLOOR = { light: [0.975, 0.001, 0.003], dark: [0.222, 0.006, -0.014] };
 
-/** The colour a mixture has as light on the floor: pale by day, deep by night. */
+/** The colour of a mixture on the pad: pale on a light page, deep on a dark one. */
 function lit(lab, near, dark) {
   const floor = dark ? FLOOR.dark : FLOOR.light;
   const goal = dark
@@ -40,7 +40,7 @@ export function paintField(canvas, prompts, dark) {
   context.putImageData(image, 0, 0);
 }
 
-/** How close a place is to its lamps: 1 under one, falling to 0 far from all. */
+/** How lit a position is: 1 at a prompt, falling to 0 far from all. */
 function nearness(place, prompts) {
   const far = prompts.reduce((product, prompt) => {
     const square = (prompt.x - place.x) ** 2 + (prompt.y - place.y) ** 2;

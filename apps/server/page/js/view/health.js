@@ -1,4 +1,4 @@
-/** How well it flows: buffer against cushion, slack of the server, underruns. */
+/** The buffer and its target, the slack of the server, and the underruns. */
 
 const BUFFER_SHOWN_S = 6;
 
@@ -20,7 +20,7 @@ export class Health {
     buffer.classList.toggle("low", status.flowing && status.buffered_s < status.target_s / 2);
     buffer.setAttribute("aria-valuenow", status.buffered_s.toFixed(1));
     buffer.setAttribute("aria-valuemax", BUFFER_SHOWN_S);
-    buffer.title = `Cushion ${status.target_s.toFixed(2)} s`;
+    buffer.title = `Target ${status.target_s.toFixed(2)} s`;
     this.part("buffer").textContent = `${status.buffered_s.toFixed(1)} s`;
     const slack = this.part("slack-gauge");
     slack.style.setProperty("--fill", fill(slack_s ?? 0, chunk_s));

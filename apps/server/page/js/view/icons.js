@@ -1,4 +1,4 @@
-/** The page's few pictures, as SVG. */
+/** The page's icons, as SVG. */
 
 const line = (shape) => `<svg class="line" viewBox="0 0 20 20" aria-hidden="true">${shape}</svg>`;
 const solid = (shape) => `<svg viewBox="0 0 20 20" aria-hidden="true">${shape}</svg>`;

@@ -42,7 +42,7 @@ export class Lane {
     return Math.max(SHORTEST_S, this.morph.length_s, present) * 1.04;
   }
 
-  /** Brings lane and playhead in line with the store. */
+  /** Updates lane and playhead from the store. */
   show(dark) {
     this.dark = dark;
     const rows = this.rows;

@@ -1,4 +1,4 @@
-/** What ties the listener to the prompts: a line each, as strong as its share, and quiet rings. */
+/** Lines from the listener to the prompts, each as strong as its share, and quiet rings. */
 
 import { css, gel } from "../logic/colour.js";
 import { sharp } from "./canvas.js";

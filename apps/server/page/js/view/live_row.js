@@ -1,4 +1,4 @@
-/** The row of live input: what is played in, a button, and how loud it is. */
+/** The row of live input: its source, a button, and its level. */
 
 const QUIET_DB = -60;
 const FILE = "file";
@@ -7,7 +7,7 @@ export class LiveRow {
   /**
    * @param {(id: string) => HTMLElement} part finds the elements of the page.
    * @param {import("../live.js").Live} live
-   * @param {(text: string) => void} tell says what went wrong.
+   * @param {(text: string) => void} tell shows an error.
    */
   constructor(part, live, tell) {
     Object.assign(this, { part, live, tell });
@@ -17,13 +17,13 @@ export class LiveRow {
       target.value = "";
       if (file) this.attempt(() => live.file(file), `${file.name} cannot be played`);
     });
-    // Another source while one plays: the new one at once.
+    // Another source was chosen: it replaces the one that is on.
     part("live-source").addEventListener("change", () => live.on && this.begin());
     live.addEventListener("changed", () => this.show());
     globalThis.navigator.mediaDevices?.addEventListener("devicechange", () => this.list());
   }
 
-  /** Shows the row, or hides it where the pipeline takes no audio. */
+  /** Shows the row, or hides it if the pipeline has no live input. */
   offer(taken) {
     this.part("live-row").hidden = !taken;
     if (taken) this.list();
@@ -44,7 +44,7 @@ export class LiveRow {
     }
   }
 
-  /** Lists the microphones; browsers tell their names only to who may use one. */
+  /** Lists the microphones; browsers hide their names until one may be used. */
   async list() {
     const devices = (await navigator.mediaDevices?.enumerateDevices()) ?? [];
     const named = devices.filter(({ kind, deviceId, label }) => kind === "audioinput" && label && deviceId !== "default");
@@ -59,7 +59,7 @@ export class LiveRow {
     const { on, level } = this.live;
     const button = this.part("live");
     button.setAttribute("aria-pressed", String(on));
-    this.part("live-text").textContent = on ? "Stop" : "Play in";
+    this.part("live-text").textContent = on ? "Stop" : "Start input";
     const level_db = 20 * Math.log10(Math.max(level, 1e-6));
     const fill = Math.max(0, Math.min(100, 100 * (1 - level_db / QUIET_DB)));
     const gauge = this.part("live-level");

@@ -18,7 +18,7 @@ export class MorphBar {
     });
   }
 
-  /** Brings the buttons in line with the morph. */
+  /** Updates the buttons from the morph. */
   show() {
     const { mode, length_s } = this.morph;
     const empty = !length_s && !Object.keys(this.morph.store.tracks).length;

@@ -1,4 +1,4 @@
-/** One message at a time, with what can be done about it. */
+/** Shows one message at a time, with a button or a field for what a person can do about it. */
 
 import { CLOSE } from "./icons.js";
 

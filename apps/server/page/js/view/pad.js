@@ -1,4 +1,4 @@
-/** The pad: points to drag or to move by arrow keys, for prompts and listener. */
+/** The pad: the points of prompts and listener, moved by drag or arrow keys. */
 
 import { percents } from "../logic/weights.js";
 
@@ -11,7 +11,7 @@ export class Pad {
    * @param {HTMLElement} pad holds canvases, #points and the hint.
    * @param {import("../store.js").Store} store
    * @param {{rename: (id: string) => void, add: (place: object) => void,
-   *     files: (files: FileList, place: object) => void}} asks what the pad leaves to others.
+   *     files: (files: FileList, place: object) => void}} asks called for what other parts do.
    */
   constructor(pad, store, asks) {
     this.pad = pad;
@@ -30,7 +30,7 @@ export class Pad {
     this.listenToDrops();
   }
 
-  /** Brings the points in line with the store. */
+  /** Updates the points from the store. */
   show() {
     const shares = percents(this.store.weights());
     const kept = new Set(["listener", ...this.store.prompts.map((prompt) => prompt.id)]);
@@ -75,7 +75,7 @@ export class Pad {
     return point;
   }
 
-  /** Where a pointer is, in units of the pad. */
+  /** The position of a pointer, in units of the pad. */
   placeOf(event) {
     const box = this.pad.getBoundingClientRect();
     return { x: (event.clientX - box.left) / box.width, y: (event.clientY - box.top) / box.height };
@@ -104,7 +104,7 @@ export class Pad {
     });
   }
 
-  /** How far from a point's middle it was grasped; a press on the floor calls the listener there. */
+  /** The offset of a drag from its point's middle; a press beside all points moves the listener there. */
   gripOf(point, event) {
     if (!event.target.closest(".point")) return { x: 0, y: 0 };
     const place = this.placeOf(event);

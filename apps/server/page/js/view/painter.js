@@ -1,4 +1,4 @@
-/** Draws everything that moves: on a change of the store, and at every frame of the screen. */
+/** Draws the page: views on a change of the store, moving parts at every frame of the screen. */
 
 import { toRgb } from "../logic/colour.js";
 import { clock } from "./clock.js";
@@ -28,7 +28,7 @@ export class Painter {
     new ResizeObserver(() => this.resized()).observe(part("pad"));
   }
 
-  /** The store changed. */
+  /** Draws the views, for the store has changed. */
   arranged() {
     const { store, theme, views } = this.page;
     document.documentElement.style.setProperty("--mix", `rgb(${toRgb(store.colour()).join(" ")})`);
@@ -48,7 +48,7 @@ export class Painter {
   run() {
     let before = performance.now();
     const frame = (now) => {
-      // After a while in the background there is nothing to catch up with.
+      // After a time in the background, only the last moment is drawn.
       this.frame(Math.min(0.5, (now - before) / 1000));
       before = now;
       requestAnimationFrame(frame);

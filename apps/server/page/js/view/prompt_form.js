@@ -1,4 +1,4 @@
-/** The line below the prompts: type one, or choose an audio file. */
+/** The form below the prompts: a text, or an audio file. */
 
 export class PromptForm {
   /**

@@ -11,14 +11,14 @@ export class PromptList {
    */
   constructor(list, store, goOn) {
     this.goOn = goOn;
-    // Whether this server's pipeline can.
+    // Whether the server's pipeline can go on from clips.
     this.canGoOn = false;
     this.list = list;
     this.store = store;
     this.rows = new Map();
   }
 
-  /** Brings the rows in line with the store. */
+  /** Updates the rows from the store. */
   show() {
     const shares = percents(this.store.weights());
     const kept = new Set(this.store.prompts.map((prompt) => prompt.id));
@@ -84,7 +84,7 @@ export class PromptList {
     (next?.querySelector(".remove") ?? document.getElementById("add-text")).focus();
   }
 
-  /** Puts the caret into a prompt's name. */
+  /** Starts to edit a prompt's name. */
   edit(id) {
     this.show();
     const name = this.rows.get(id).querySelector(".name");

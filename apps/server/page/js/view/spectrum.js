@@ -1,4 +1,4 @@
-/** The last seconds of music as a spectrogram in the colours of the mixtures it was made of. */
+/** The last seconds of music as a spectrogram, in the colours of their mixtures. */
 
 import { toRgb } from "../logic/colour.js";
 import { Strip } from "./wave.js";
@@ -11,7 +11,7 @@ export class Spectrum {
     this.strip = new Strip(canvas);
   }
 
-  /** Draws what is heard now, for the time since the last call (see Wave.draw). */
+  /** Draws the music since the last call (see Wave.draw). */
   draw(analyser, seconds, colour, dark) {
     const { context, from, width, height } = this.strip.advance(seconds);
     if (width === from || !height) return;

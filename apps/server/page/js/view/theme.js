@@ -1,4 +1,4 @@
-/** Light or dark: as the system wants it, until the button says otherwise. */
+/** Light or dark: the system's setting, until the button is pressed. */
 
 import { MOON, SUN, SYSTEM } from "./icons.js";
 
@@ -10,7 +10,7 @@ export class Theme {
   /**
    * @param {HTMLElement} button cycles through the themes.
    * @param {import("../memory.js").Memory} memory keeps the choice.
-   * @param {() => void} changed called when what is seen changes.
+   * @param {() => void} changed called when the theme changes.
    */
   constructor(button, memory, changed) {
     this.button = button;

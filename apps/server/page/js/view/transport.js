@@ -1,4 +1,4 @@
-/** Play, reset, volume, time, and what the link has to say. */
+/** Play, reset, volume, time, and the state of the link. */
 
 import { clock } from "./clock.js";
 import { PAUSE, PLAY } from "./icons.js";
@@ -18,7 +18,7 @@ export class Transport {
     const volume = part("volume");
     const turn = () => {
       volume.style.setProperty("--at", `${100 * volume.valueAsNumber}%`);
-      // Ears hear loudness in steps of ratio, not of difference.
+      // Loudness is heard by ratio, not by difference.
       asks.volume(volume.valueAsNumber ** 2);
     };
     volume.addEventListener("input", turn);
@@ -39,7 +39,7 @@ export class Transport {
     play.classList.toggle("waiting", playing && !flowing);
   }
 
-  /** Says how the link is: see Link.state. */
+  /** Shows the state of the link (see Link.state). */
   showLink({ state, wait_s }) {
     this.part("link").dataset.state = state;
     this.part("link-text").textContent =
@@ -50,7 +50,7 @@ export class Transport {
 /**
  * Keys that act on the whole page, wherever they have no other meaning.
  *
- * @param {Record<string, () => void>} acts by key; " " is not taken from who presses a button.
+ * @param {Record<string, () => void>} acts by key; " " still presses a button in focus.
  */
 export function listenForKeys(acts) {
   document.addEventListener("keydown", (event) => {

@@ -12,7 +12,7 @@ export class Strip {
   }
 
   /**
-   * Makes room for the time gone by.
+   * Moves the picture left by the time since the last call.
    *
    * @param {number} seconds since the last call.
    * @returns {{context: CanvasRenderingContext2D, from: number, width: number, height: number,
@@ -43,7 +43,7 @@ export class Wave {
   }
 
   /**
-   * Draws what was heard since the last call.
+   * Draws the music since the last call.
    *
    * @param {AnalyserNode} analyser
    * @param {number} seconds since the last call.

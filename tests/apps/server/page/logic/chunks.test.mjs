@@ -15,7 +15,7 @@ const heard = (ring, frames = ring.frames) => {
 
 function filled(played = 0) {
   const ring = new ChunkRing(40, 1);
-  // Once around, so that places and the ring's own positions differ.
+  // Once around, so that positions in the music and in the ring differ.
   ring.append(0, flat(9, 30));
   ring.drop(30);
   for (const chunk of [1, 2, 3]) ring.append(chunk, flat(chunk));
@@ -23,26 +23,26 @@ function filled(played = 0) {
   return ring;
 }
 
-test("a chunk that is not played yet is replaced whole, and nothing else is", () => {
+test("a chunk that is not played yet is replaced whole, and no other is", () => {
   const ring = filled(3);
   assert.deepEqual(ring.replace(2, flat(7), 2, 4), { written: SIZE, from: 0 });
   assert.deepEqual(heard(ring), [...flat(1, 5), ...flat(7), ...flat(3)]);
 });
 
-test("a chunk that sounds is faded over to the new one, from just ahead of what is played", () => {
+test("a chunk that sounds is cross-faded to the new one, just ahead of the played frame", () => {
   const ring = filled(1);
   assert.deepEqual(ring.replace(1, flat(6), 2, 4), { written: 5, from: 3 });
   assert.deepEqual(heard(ring, 7), [1, 1, 2, 3, 4, 5, 6]);
   assert.deepEqual(heard(ring), [...flat(2), ...flat(3)]);
 });
 
-test("the new chunk is taken from where the old one has come to, not from its beginning", () => {
+test("the new chunk goes on at the position of the old one", () => {
   const ring = filled(4);
   ring.replace(1, Float32Array.from({ length: SIZE }, (_, frame) => 100 + frame), 0, 0);
   assert.deepEqual(heard(ring, 4), [104, 105, 106, 107]);
 });
 
-test("the same music in the place of itself changes no bit", () => {
+test("replacing a chunk by itself changes no bit", () => {
   const ring = filled(0);
   const noise = Float32Array.from({ length: SIZE }, (_, frame) => Math.sin(frame * 1.7) / 3);
   ring.replace(1, noise, 0, 0);
@@ -50,7 +50,7 @@ test("the same music in the place of itself changes no bit", () => {
   assert.deepEqual(heard(ring, SIZE), [...noise]);
 });
 
-test("what is past, or too close to its end, is left alone", () => {
+test("a chunk that is past, or nearly, is not replaced", () => {
   const ring = filled(7);
   assert.equal(ring.replace(1, flat(7), 1, 4), null);
   assert.equal(ring.replace(0, flat(7), 1, 4), null);
@@ -59,13 +59,13 @@ test("what is past, or too close to its end, is left alone", () => {
   assert.equal(ring.frames, 0);
 });
 
-test("a chunk behind all others goes where it belongs, also when it comes as another's successor", () => {
+test("a chunk later than all others is appended, also as a replacement", () => {
   const ring = filled(20);
   assert.deepEqual(ring.replace(4, flat(4), 2, 4), { written: SIZE, from: 0 });
   assert.deepEqual(heard(ring), [...flat(3, 4), ...flat(4)]);
 });
 
-test("a music that begins again knows nothing of the indices before", () => {
+test("after a reset the earlier indices are unknown", () => {
   const ring = filled();
   ring.forget();
   assert.equal(ring.chunk, null);
@@ -74,7 +74,7 @@ test("a music that begins again knows nothing of the indices before", () => {
   assert.deepEqual(heard(ring), [...flat(1), ...flat(2), ...flat(3), ...flat(5), ...flat(7)]);
 });
 
-test("the ring knows which chunk sounds, and interleaves every channel of the new one", () => {
+test("the ring knows which chunk sounds and keeps channels interleaved", () => {
   const ring = new ChunkRing(16, 2);
   ring.append(4, Float32Array.from({ length: 8 }, (_, at) => at));
   assert.equal(ring.chunk, 4);

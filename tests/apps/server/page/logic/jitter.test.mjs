@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { CATCH_UP_RATE, JitterPolicy, LEAST_S, MOST_S } from "../../../../../apps/server/page/js/logic/jitter.js";
 
-test("the cushion grows with every underrun, up to a bound", () => {
+test("the target grows with every underrun, up to a bound", () => {
   const policy = new JitterPolicy();
   let before = policy.target_s;
   assert.equal(before, LEAST_S);
@@ -17,7 +17,7 @@ test("the cushion grows with every underrun, up to a bound", () => {
   assert.equal(policy.underruns, 31);
 });
 
-test("the cushion shrinks slowly, only after a calm while, and not below its least", () => {
+test("the target shrinks slowly after a time without underruns, down to a bound", () => {
   const policy = new JitterPolicy(2);
   policy.played(10);
   assert.equal(policy.target_s, 2);
@@ -27,7 +27,7 @@ test("the cushion shrinks slowly, only after a calm while, and not below its lea
   assert.equal(policy.target_s, LEAST_S);
 });
 
-test("an underrun ends the calm", () => {
+test("an underrun stops the shrinking", () => {
   const policy = new JitterPolicy(1);
   for (let second = 0; second < 25; second += 1) policy.played(1);
   policy.underrun();
@@ -36,7 +36,7 @@ test("an underrun ends the calm", () => {
   assert.equal(policy.target_s, target_s);
 });
 
-test("playing begins with a chunk and a cushion in hand, or when the cushion's time has passed", () => {
+test("playing starts with a chunk and the target buffered, or after the target's time", () => {
   const policy = new JitterPolicy(0.5);
   assert.equal(policy.ready(0, 2, 9), false);
   assert.equal(policy.ready(2, 2, 0.1), false);
@@ -44,7 +44,7 @@ test("playing begins with a chunk and a cushion in hand, or when the cushion's t
   assert.equal(policy.ready(2.5, 2, 0), true);
 });
 
-test("too much in hand is played away a little faster once it is calm, then at the right speed", () => {
+test("a buffer above the target is played a little faster, then at the right speed", () => {
   const policy = new JitterPolicy();
   policy.arrived(3);
   assert.equal(policy.rate, 1, "not before it is calm");

@@ -12,13 +12,13 @@ const page = {
   tracks: { listener: [{ t_s: 0, x: 0, y: 0 }, { t_s: 2, x: 1, y: 1 }] },
 };
 
-test("what a page holds comes back from text as it was", () => {
+test("an arrangement survives a round trip through text", () => {
   const layout = toLayout(page);
   assert.deepEqual(readLayout(JSON.parse(JSON.stringify(layout))), layout);
   assert.equal("state" in layout.prompts[0], false);
 });
 
-test("what is no page is refused with a reason", () => {
+test("data without an arrangement is refused with a reason", () => {
   for (const wrong of [null, 3, {}, { prompts: [{}] }, { ...page, listener: { x: NaN, y: 0 } },
     { prompts: [{ kind: "text", name: "a", x: "0", y: 0 }] },
     { ...page, tracks: { listener: [{ t_s: -1, x: 0, y: 0 }] } }]) {
@@ -26,7 +26,7 @@ test("what is no page is refused with a reason", () => {
   }
 });
 
-test("points outside the pad are brought to its edge, and keyframes into order", () => {
+test("points outside the pad move to its edge, and keyframes are sorted", () => {
   const layout = readLayout({
     ...page,
     listener: { x: 7, y: -1 },

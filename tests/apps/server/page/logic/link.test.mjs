@@ -37,7 +37,7 @@ test("objects go as JSON, audio as it is", () => {
   assert.deepEqual(socket.sent, ['{"type":"play"}', audio]);
 });
 
-test("on a network that is behind, what is played in is left out and a change is not", () => {
+test("a slow network drops live input but no change", () => {
   const { link, socket } = opened();
   socket.bufferedAmount = 1e6;
   assert.equal(link.sendNow(new ArrayBuffer(4)), false);
@@ -45,7 +45,7 @@ test("on a network that is behind, what is played in is left out and a change is
   assert.deepEqual(socket.sent, ['{"type":"steer"}']);
 });
 
-test("who opens again lets go of the socket before, whose end is not a loss", () => {
+test("opening again closes the old socket without reporting a loss", () => {
   const { link, socket } = opened();
   let losses = 0;
   link.addEventListener("lost", () => (losses += 1));

@@ -9,13 +9,13 @@ function frame(chunk, flags, samples) {
   return view.buffer;
 }
 
-test("a chunk says its index, its samples and whether it takes another's place", () => {
+test("a binary frame has an index, samples and whether it replaces another", () => {
   const samples = new Float32Array([0.5, -0.25]);
   assert.deepEqual(readChunk(frame(7, 1, samples)), { chunk: 7, again: true, samples });
   assert.equal(readChunk(frame(7, 2, samples)).again, false, "other flags mean something else");
 });
 
-test("audio played in is shin, int16, rate, one channel, and samples", () => {
+test("live input is shin, int16, rate, one channel, and samples", () => {
   const message = playedIn(Int16Array.of(1, -2), 44100);
   assert.equal(new TextDecoder().decode(message.slice(0, 4)), "shin");
   const view = new DataView(message);
@@ -24,7 +24,7 @@ test("audio played in is shin, int16, rate, one channel, and samples", () => {
   assert.equal(message.byteLength, 20);
 });
 
-test("what differs is what is told, and only styles are worth another making", () => {
+test("only changed controls are sent, and only styles are made again", () => {
   const present = { texts: ["a"], text_weights: [1], seed: 3 };
   assert.deepEqual(changesOf({ texts: ["a"], text_weights: [0.5], seed: 3 }, present), { text_weights: [0.5] });
   assert.deepEqual(changesOf(present, present), {});
@@ -32,7 +32,7 @@ test("what differs is what is told, and only styles are worth another making", (
   assert.equal(isStyle({ seed: 4 }), false);
 });
 
-test("an arrangement is texts and clips with their shares, and what is sampled", () => {
+test("an arrangement becomes texts and clips with shares, and sampling controls", () => {
   const arranged = {
     prompts: [
       { kind: "text", name: "pads", x: 0, y: 0 },

@@ -12,7 +12,7 @@ const store = {
   tracks: {},
 };
 
-test("a session file holds the arrangement, the clips and the music's memory", async () => {
+test("a session file holds the arrangement, the clips and the saved session", async () => {
   const file = await writeSession(store, Uint8Array.of(9, 8, 7));
   const { layout, clips, session } = readSession(await file.text());
   assert.deepEqual(layout.prompts.map((prompt) => prompt.name), ["jazz", "drums"]);
@@ -22,7 +22,7 @@ test("a session file holds the arrangement, the clips and the music's memory", a
   assert.deepEqual([...session], [9, 8, 7]);
 });
 
-test("before the music has begun there is no memory to save", async () => {
+test("before the first chunk there is no saved session", async () => {
   const file = await writeSession(store, null);
   assert.equal(readSession(await file.text()).session, null);
 });

@@ -5,7 +5,7 @@ import { css, gel, mix, toRgb } from "../../../../../apps/server/page/js/logic/c
 import { Ring } from "../../../../../apps/server/page/js/logic/ring.js";
 import { encodeWav } from "../../../../../apps/server/page/js/logic/wav.js";
 
-test("a ring gives back what was written, in order, around its end", () => {
+test("a ring returns written samples in order, also around its end", () => {
   const ring = new Ring(10, 2);
   let [written, read] = [0, 0];
   for (let turn = 0; turn < 50; turn += 1) {
@@ -23,7 +23,7 @@ test("a ring gives back what was written, in order, around its end", () => {
   assert.equal(written - read, ring.frames);
 });
 
-test("a full ring takes what fits and says so", () => {
+test("a full ring accepts what fits and returns how much", () => {
   const ring = new Ring(4, 1);
   assert.equal(ring.write(new Float32Array([1, 2, 3])), 3);
   assert.equal(ring.write(new Float32Array([4, 5, 6])), 1);
@@ -32,7 +32,7 @@ test("a full ring takes what fits and says so", () => {
   assert.equal(ring.frames, 0);
 });
 
-test("a WAV file says what it is and holds every sample, clipped at full scale", () => {
+test("a WAV file has a header and every sample, clipped at full scale", () => {
   const view = new DataView(encodeWav([new Float32Array([0, 1]), new Float32Array([-1, 2, 0.5, -0.25])], 2, 48000));
   assert.equal(view.byteLength, 44 + 6 * 3);
   assert.equal(view.getUint32(40, true), 18);
@@ -40,7 +40,7 @@ test("a WAV file says what it is and holds every sample, clipped at full scale",
   assert.deepEqual([0, 1, 2, 3, 4, 5].map(sample), [0, 8388607, -8388607, 8388607, 4194304, -2097152]);
 });
 
-test("waits double up to a bound, are spread, and respect what the server asks", () => {
+test("waits double up to a bound, are randomised, and respect the server's time", () => {
   assert.equal(waitBefore(0, 0.5), 0.5);
   assert.equal(waitBefore(1, 0.5), 1);
   assert.ok(waitBefore(30, 0.999) <= 25);
@@ -48,7 +48,7 @@ test("waits double up to a bound, are spread, and respect what the server asks",
   assert.equal(waitBefore(0, 0.5, 12), 12);
 });
 
-test("a mixture of one colour is that colour, and of none a grey", () => {
+test("a mixture of one colour is that colour, and of none is grey", () => {
   assert.deepEqual(mix([gel(3)], [1]), gel(3));
   const [red, green, blue] = toRgb(mix([], []));
   assert.ok(Math.max(red, green, blue) - Math.min(red, green, blue) < 3);

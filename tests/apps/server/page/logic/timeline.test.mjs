@@ -20,7 +20,7 @@ test("a morph is as long as its last keyframe of any track", () => {
   assert.equal(length_s({}), 0);
 });
 
-test("a simplified gesture has fewer keyframes and leads the same way", () => {
+test("a simplified gesture has fewer keyframes and the same movement", () => {
   const drawn = Array.from({ length: 200 }, (_, step) => {
     const t_s = step / 30;
     return { t_s, x: 0.5 + 0.4 * Math.sin(t_s), y: 0.5 + 0.2 * Math.cos(2 * t_s) };
@@ -33,7 +33,7 @@ test("a simplified gesture has fewer keyframes and leads the same way", () => {
   }
 });
 
-test("a straight gesture keeps its ends alone", () => {
+test("a straight gesture keeps only its ends", () => {
   const drawn = Array.from({ length: 50 }, (_, step) => ({ t_s: step, x: step / 50, y: step / 50 }));
   assert.deepEqual(times(simplify(drawn)), [0, 49]);
 });
@@ -46,7 +46,7 @@ test("a moved keyframe stays between its neighbours and the track in order", () 
   assert.deepEqual(times(track), [1, 3, 4], "the track itself is not changed");
 });
 
-test("a keyframe is removed, put in order, or takes the place of one at its time", () => {
+test("a keyframe is removed, inserted in order, or replaces one at its time", () => {
   assert.deepEqual(times(removeKey(track, 1)), [1, 4]);
   assert.deepEqual(times(putKey(track, { t_s: 2, x: 0, y: 0 })), [1, 2, 3, 4]);
   const replaced = putKey(track, { t_s: 3.01, x: 0.2, y: 0.2 });

@@ -13,7 +13,7 @@ function handing() {
 
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
-test("a file that the server has can be heard", async () => {
+test("an uploaded file is no longer silent", async () => {
   const { prompt, sent, uploads } = handing();
   uploads.again();
   assert.deepEqual([prompt.upload, prompt.silent, prompt.state], [undefined, true, "Uploading"]);
@@ -22,7 +22,7 @@ test("a file that the server has can be heard", async () => {
   assert.deepEqual([prompt.upload, prompt.silent, prompt.state], ["u1", false, ""]);
 });
 
-test("what was handed over anew is not what an older answer says", async () => {
+test("the answer to an earlier upload is ignored", async () => {
   for (const late of [({ resolve }) => resolve("old"), ({ reject }) => reject(new Error("lost"))]) {
     const { prompt, sent, uploads } = handing();
     uploads.again();
@@ -35,7 +35,7 @@ test("what was handed over anew is not what an older answer says", async () => {
   }
 });
 
-test("a file that is not taken is silent, and it is said why", async () => {
+test("a refused file stays silent and shows the reason", async () => {
   const { prompt, sent, uploads } = handing();
   uploads.again();
   sent[0].reject(new Error("it is no audio"));

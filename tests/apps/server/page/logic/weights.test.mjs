@@ -5,7 +5,7 @@ import { freePlace, percents, weightsAt } from "../../../../../apps/server/page/
 const corners = [{ x: 0, y: 0 }, { x: 1, y: 0 }, { x: 0, y: 1 }, { x: 1, y: 1 }];
 const sum = (values) => values.reduce((total, value) => total + value, 0);
 
-test("weights are shares of one, wherever the listener stands", () => {
+test("weights sum to one wherever the listener is", () => {
   for (let step = 0; step <= 20; step += 1) {
     const weights = weightsAt({ x: step / 20, y: (step * 7) % 1 }, corners);
     assert.ok(Math.abs(sum(weights) - 1) < 1e-12);
@@ -17,7 +17,7 @@ test("points at the same distance have the same weight", () => {
   for (const weight of weightsAt({ x: 0.5, y: 0.5 }, corners)) assert.ok(Math.abs(weight - 0.25) < 1e-12);
 });
 
-test("on a prompt that prompt is nearly all there is, and closer is always more", () => {
+test("on a prompt its weight is nearly one, and closer is always more", () => {
   assert.ok(weightsAt(corners[2], corners)[2] > 0.999);
   let before = 0;
   for (let x = 0.05; x < 1; x += 0.05) {
@@ -27,14 +27,14 @@ test("on a prompt that prompt is nearly all there is, and closer is always more"
   }
 });
 
-test("the order of prompts does not matter, and none have none", () => {
+test("the order of prompts does not matter, and no prompts have no weights", () => {
   const place = { x: 0.2, y: 0.7 };
   assert.deepEqual(weightsAt(place, [...corners].reverse()).reverse().map((w) => w.toFixed(12)),
     weightsAt(place, corners).map((w) => w.toFixed(12)));
   assert.deepEqual(weightsAt(place, []), []);
 });
 
-test("per cents add up to a hundred and are no further from the share than one", () => {
+test("per cents sum to 100 and differ from the shares by less than one", () => {
   const shares = weightsAt({ x: 0.31, y: 0.77 }, [...corners, { x: 0.5, y: 0.5 }, { x: 0.4, y: 0.4 }]);
   const shown = percents(shares);
   assert.equal(sum(shown), 100);
@@ -43,7 +43,7 @@ test("per cents add up to a hundred and are no further from the share than one",
   assert.deepEqual(percents([]), []);
 });
 
-test("a free place is inside the pad and away from every prompt", () => {
+test("a free position is inside the pad and away from every prompt", () => {
   const points = [];
   for (let count = 0; count < 8; count += 1) {
     const place = freePlace(points);
