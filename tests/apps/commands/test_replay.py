@@ -93,7 +93,7 @@ def test_diff_tells_where_a_steered_run_parts(made, tmp_path):
 def test_diff_of_a_run_and_its_sequel_says_which_chunks_they_are_of(made):
     done = run("diff", made / "a.arrow", made / "b.arrow")
     assert done.code == 1
-    assert "tick 0 is of chunks [0] against [2]" in done.stdout
+    assert "tick 0 has chunks [0] against [2]" in done.stdout
     assert "a.arrow has 2 ticks and b.arrow has 1" in done.stdout
 
 
