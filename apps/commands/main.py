@@ -16,7 +16,7 @@ from soundstage.apps.commands.models import models
 from soundstage.apps.commands.plan import plan
 from soundstage.apps.commands.play import play
 from soundstage.apps.commands.variants import variants
-from soundstage.interrupts import stopped_politely
+from soundstage.interrupts import sigterm_interrupts
 
 EXIT_CODES = """Exit codes: 0 done; 1 verify found faults, two runs differ, or doctor found it too
 slow; 2 wrong command line; 3 bad input (prompt, audio file, duration, control, session, recorded
@@ -80,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Raises:
         SystemExit: with a code from the table in `soundstage.errors`.
     """
-    with stopped_politely():
+    with sigterm_interrupts():
         code = _run(list(sys.argv[1:] if arguments is None else arguments))
     if code == STOPPED and arguments is None:
         # Threads of stages under way would keep the process until they are done.
