@@ -12,9 +12,9 @@ import typer
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from evaluation.examples import EXAMPLES, make_examples
-from evaluation.playing import Choice
+from evaluation.player import Choice
 
-from soundstage.training.faults import told_in_a_line
+from soundstage.training.command_line import told_in_a_line
 
 
 def main(

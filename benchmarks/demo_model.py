@@ -15,9 +15,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from evaluation.playing import Choice
+from evaluation.model_report import measure_model
+from evaluation.player import Choice
 from evaluation.settings import QUICK, Settings
-from evaluation.suite import measure_model
 from evaluation.table import from_json, to_json, to_markdown
 
 from soundstage.files import replacing

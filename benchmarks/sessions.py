@@ -16,7 +16,7 @@ from statistics import median
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from over_sockets import Heard, Listener, Served, serving
+from served_clients import Heard, Listener, Served, serving
 
 COLUMNS = (
     "sessions",

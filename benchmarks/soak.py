@@ -23,7 +23,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from over_sockets import Heard, Listener, Served, serving, visit
+from served_clients import Heard, Listener, Served, serving, visit
 
 SAMPLE_S = 2.0
 

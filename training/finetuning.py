@@ -15,14 +15,18 @@ from soundstage.stages.depthformer.vocabulary import Vocabulary
 from soundstage.training.checkpoint import CheckpointError
 from soundstage.training.depthformer.export import export
 from soundstage.training.depthformer.fitting import Fitted, fit
-from soundstage.training.depthformer.order import TrainingRequest
+from soundstage.training.depthformer.request import TrainingRequest
 from soundstage.training.loop import Budget, TrainingError
 from soundstage.training.pipeline_file import pipeline_text
 from soundstage.training.progress import Shown, SilentProgress, TrainingProgress
-from soundstage.training.tokens.building import hides_nothing_yet, pipeline_encoders, sample_node
 from soundstage.training.tokens.cache import TokenCache
-from soundstage.training.tokens.making import make_cache
+from soundstage.training.tokens.cache_update import make_cache
 from soundstage.training.tokens.pieces import folder_pieces
+from soundstage.training.tokens.pipeline_encoders import (
+    hides_nothing_yet,
+    pipeline_encoders,
+    sample_node,
+)
 
 TOKENS_FILE, WEIGHTS_FILE, PIPELINE_FILE = (
     "tokens.arrow",

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from evaluation.distances import frechet
-from evaluation.material import Ears, Heard, Material, Say, hear_played
-from evaluation.playing import Performer
+from evaluation.player import Performer
 from evaluation.probe import PLACE_SIZE, Probe
+from evaluation.probe_material import Ears, Heard, Material, Say, hear_played
 from evaluation.scores import TEMPO_TOLERANCE, agreement, standard_error
 from evaluation.settings import Settings
 from evaluation.table import Cell, Row, Section

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from evaluation.material import Ears, Heard, Material, Say, hear, hear_played, untouched
-from evaluation.playing import Performer
+from evaluation.player import Performer
+from evaluation.probe_material import Ears, Heard, Material, Say, hear, hear_played, untouched
 from evaluation.scores import genre_agreement
 from evaluation.settings import Settings
 from evaluation.table import Row, Section

@@ -6,7 +6,7 @@ import numpy as np
 
 from evaluation.table import Row, Section
 from evaluation.windows import cut
-from soundstage.training.codec.evaluate import distances, evaluate
+from soundstage.training.codec.fidelity import distances, evaluate
 from soundstage.training.corpus.manifest import Piece
 from soundstage.training.whole_codec import WholeCodec
 

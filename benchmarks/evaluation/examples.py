@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from evaluation.playing import Choice, performing
-from evaluation.sheet import sheet
+from evaluation.player import Choice, performing
+from evaluation.spectrogram_sheet import sheet
 from soundstage.files import making_folder, replacing
 from soundstage.runners.sessions.prompts import Text
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from evaluation.joins import Joins, find_joins
-from evaluation.material import Material, Say
-from evaluation.playing import Performer
+from evaluation.player import Performer
+from evaluation.probe_material import Material, Say
 from evaluation.settings import Settings
 from evaluation.table import Row, Section
 from evaluation.windows import cut

@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from evaluation.playing import Choice
+from evaluation.player import Choice
 from evaluation.table import Row, Section
 
 # ru_maxrss is in kilobytes, but in bytes on macOS.

@@ -13,7 +13,7 @@ from soundstage.errors import Error
 from soundstage.stages.bandcodec.measures import MEASURES
 from soundstage.stages.weights.sources import save_safetensors
 from soundstage.training.bandcodec.fitting import fit
-from soundstage.training.bandcodec.listening import hear
+from soundstage.training.bandcodec.frame_features import hear
 from soundstage.training.corpus.manifest import ManifestError
 from soundstage.training.tokens.pieces import corpus_pieces
 

@@ -2,7 +2,7 @@
 
 import typer
 
-from soundstage.training.codec import cli_export, cli_train
+from soundstage.training.codec import export_commands, train_command
 
 app = typer.Typer(
     name="soundstage.training.codec",
@@ -10,9 +10,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"]},
 )
-app.callback(invoke_without_command=True, epilog=cli_train.EXAMPLES)(cli_train.train_codec)
-app.command(epilog=cli_export.EXPORT_EXAMPLES)(cli_export.export)
-app.command(epilog=cli_export.EVALUATE_EXAMPLES)(cli_export.evaluate)
+app.callback(invoke_without_command=True, epilog=train_command.EXAMPLES)(train_command.train_codec)
+app.command(epilog=export_commands.EXPORT_EXAMPLES)(export_commands.export)
+app.command(epilog=export_commands.EVALUATE_EXAMPLES)(export_commands.evaluate)
 
 if __name__ == "__main__":
     app(prog_name="python -m soundstage.training.codec")

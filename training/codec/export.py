@@ -10,8 +10,8 @@ from flax import nnx
 from soundstage.stages.spectrostream.network import Quantizer, SpectroStream, published_name
 from soundstage.stages.weights.sources import parameter_arrays, save_safetensors
 from soundstage.training.checkpoint import Position, restore_latest
+from soundstage.training.codec.initial_state import start_state
 from soundstage.training.codec.settings import CodecTraining, SettingsError, read_settings
-from soundstage.training.codec.start import start_state
 from soundstage.training.codec.step import CodecState
 
 

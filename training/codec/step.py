@@ -9,13 +9,13 @@ import numpy as np
 import optax
 from flax import nnx
 
-from soundstage.training.audio import Crops
-from soundstage.training.codec.batches import AudioBatch
+from soundstage.training.codec.audio_batches import AudioBatch
 from soundstage.training.codec.codebooks import Books, Quantized, follow, perplexity, quantize
 from soundstage.training.codec.kmeans import fit_codebooks
 from soundstage.training.codec.losses import commitment, reconstruction
 from soundstage.training.codec.network import CodecStructure
 from soundstage.training.codec.settings import CodecTraining
+from soundstage.training.crops import Crops
 from soundstage.training.optimizer import TrainState, update
 
 Parts = dict[str, nnx.State]

@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from soundstage.errors import Error
-from soundstage.training.corpus.making import AudioFormat, CorpusRequest, make
 from soundstage.training.corpus.manifest import ManifestError
 from soundstage.training.corpus.plan import Split
+from soundstage.training.corpus.production import AudioFormat, CorpusRequest, make
 from soundstage.training.corpus.render import RenderError, find_soundfont
 
 EXAMPLES = """Examples:

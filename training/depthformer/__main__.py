@@ -16,7 +16,7 @@ from soundstage.stages.weights.sources import WeightsError
 from soundstage.training.checkpoint import CheckpointError
 from soundstage.training.depthformer.export import export
 from soundstage.training.depthformer.fitting import best_weights, fit
-from soundstage.training.depthformer.order import TrainingRequest, read_order
+from soundstage.training.depthformer.request import TrainingRequest, read_order
 from soundstage.training.loop import Budget, TrainingError
 from soundstage.training.optimizer import start
 from soundstage.training.precision import Precision

@@ -15,7 +15,7 @@ from soundstage.training.checkpoint import (
     save,
 )
 from soundstage.training.depthformer.examples import ExampleParams, Examples
-from soundstage.training.depthformer.initial import Start
+from soundstage.training.depthformer.initial_weights import Start
 from soundstage.training.depthformer.objective import make_loss
 from soundstage.training.depthformer.validation import (
     Checker,

@@ -24,7 +24,7 @@ from soundstage.training.style.export import (
     make_basis,
 )
 from soundstage.training.style.fitting import fit, quantize, trained
-from soundstage.training.style.preparing import prepare
+from soundstage.training.style.run_folder import prepare
 
 EXAMPLES = """Examples:
 

@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 
 from soundstage.training.style.codebooks import tokens
-from soundstage.training.style.items import Embedded
+from soundstage.training.style.embedder import Embedded
 
 NEIGHBOURS = 5
 REPORTED_LEVELS = 6

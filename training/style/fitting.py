@@ -15,12 +15,12 @@ from soundstage.training.checkpoint import CheckpointError, Position, restore_la
 from soundstage.training.loop import Budget, train
 from soundstage.training.optimizer import OptimizerParams, TrainState, make_step, start
 from soundstage.training.progress import TrainingProgress
-from soundstage.training.style.batches import Batcher
 from soundstage.training.style.codebooks import learn_codebooks, level_codes
-from soundstage.training.style.items import Embedder
+from soundstage.training.style.embedder import Embedder
 from soundstage.training.style.model import Model
-from soundstage.training.style.preparing import Prepared, read_sizes
 from soundstage.training.style.report import report
+from soundstage.training.style.run_folder import Prepared, read_sizes
+from soundstage.training.style.style_batches import Batcher
 
 ROWS = 64
 OPTIMIZER = OptimizerParams(

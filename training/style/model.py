@@ -10,9 +10,9 @@ from flax import nnx
 
 from soundstage.stages.style_towers.config import TowersConfig
 from soundstage.stages.style_towers.network import StyleTowers
-from soundstage.training.style.batches import StyleBatch
 from soundstage.training.style.loss import losses
-from soundstage.training.style.sounds import wear_sounds
+from soundstage.training.style.spectrograms import wear_sounds
+from soundstage.training.style.style_batches import StyleBatch
 
 FIRST_STEEPNESS = 5.0
 

@@ -6,9 +6,9 @@ import numpy as np
 
 from soundstage.training.corpus.words import GENRE_WORDS
 from soundstage.training.style.codebooks import tokens
+from soundstage.training.style.embedder import Embedded, Embedder
 from soundstage.training.style.evaluation import agreement, meeting, named
-from soundstage.training.style.items import Embedded, Embedder
-from soundstage.training.style.preparing import Prepared, SplitSounds
+from soundstage.training.style.run_folder import Prepared, SplitSounds
 
 # A clip of the audio every so many clips' lengths.
 HOP_SHARE = 0.5

@@ -14,10 +14,10 @@ from soundstage.stages.bandcodec.stage import BandCodecParams
 from soundstage.stages.spectrostream.stage import CodecParams, Size
 from soundstage.stages.weights.array_source import WeightsError
 from soundstage.training.corpus.manifest import ManifestError
-from soundstage.training.tokens.building import file_encoders
-from soundstage.training.tokens.encoding import Encoders
-from soundstage.training.tokens.making import make_cache
+from soundstage.training.tokens.cache_update import make_cache
+from soundstage.training.tokens.encoders import Encoders
 from soundstage.training.tokens.pieces import corpus_pieces
+from soundstage.training.tokens.pipeline_encoders import file_encoders
 from soundstage.training.whole_codec import CodecParameters
 
 EXAMPLES = """Example:

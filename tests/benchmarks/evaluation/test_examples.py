@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 from evaluation.examples import EXAMPLES, PAGE_FILE, SHEET_FILE, make_examples
-from evaluation.playing import Choice, performing
+from evaluation.player import Choice, performing
 
 CHUNK_S = 2.0
 

@@ -10,7 +10,7 @@ from soundstage.stages.bandcodec.codec import BandCodec, BandCodecWeights
 from soundstage.stages.bandcodec.measures import Measures
 from soundstage.training.bandcodec.codebooks import fit_codebooks, nearest
 from soundstage.training.bandcodec.fitting import fit
-from soundstage.training.bandcodec.listening import hear, unfitted
+from soundstage.training.bandcodec.frame_features import hear, unfitted
 
 SMALL = Measures(width=16, levels=4, codes=32)
 RATE_HZ, FRAMES = SMALL.sample_rate_hz, 40

@@ -14,14 +14,14 @@ from soundstage.graph.format import Format
 from soundstage.stages.spectrostream import Decode, Encode
 from soundstage.stages.spectrostream.codec import Codec
 from soundstage.stages.spectrostream.stage import CodecParams
-from soundstage.training.audio import Crops
 from soundstage.training.checkpoint import checkpoints
 from soundstage.training.codec.__main__ import app
-from soundstage.training.codec.batches import Batches
+from soundstage.training.codec.audio_batches import Batches
 from soundstage.training.codec.export import codec_arrays, read_run
+from soundstage.training.codec.initial_state import start_state
 from soundstage.training.codec.network import CodecStructure, new_weights
 from soundstage.training.codec.settings import CodecTraining, SettingsError, keep_settings
-from soundstage.training.codec.start import start_state
+from soundstage.training.crops import Crops
 from soundstage.training.metrics import read_metrics
 
 RATE = 48_000

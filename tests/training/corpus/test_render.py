@@ -7,9 +7,9 @@ import soundfile
 
 from soundstage.training.corpus.composition.compose import compose
 from soundstage.training.corpus.loudness import loudness_lufs
-from soundstage.training.corpus.making import CorpusRequest, make
 from soundstage.training.corpus.manifest import read_manifest
 from soundstage.training.corpus.plan import plan_brief
+from soundstage.training.corpus.production import CorpusRequest, make
 from soundstage.training.corpus.render import (
     RATE_HZ,
     RenderError,

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from soundstage.training.style.embedder import Embedded
 from soundstage.training.style.evaluation import agreement, meeting, named
-from soundstage.training.style.items import Embedded
 
 GENRES = np.array(["jazz"] * 6 + ["techno"] * 6)
 PIECES = np.repeat(np.arange(4), 3)

@@ -19,11 +19,11 @@ from soundstage.training.corpus.manifest import Piece, PieceEntry, write_manifes
 from soundstage.training.loop import Budget
 from soundstage.training.progress import SilentProgress
 from soundstage.training.style.__main__ import make_app
-from soundstage.training.style.batches import Batcher
+from soundstage.training.style.embedder import Embedder
 from soundstage.training.style.export import export_codebooks, export_towers, make_basis
 from soundstage.training.style.fitting import fit, quantize, trained
-from soundstage.training.style.items import Embedder
-from soundstage.training.style.preparing import Prepared, prepare
+from soundstage.training.style.run_folder import Prepared, prepare
+from soundstage.training.style.style_batches import Batcher
 
 FORMAT = Format(clip_s=1.0, codebook_size=16, style_dim=40)
 CONFIG = TowersConfig(

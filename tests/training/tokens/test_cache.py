@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from synthetic_tokens import rule, synthetic_facts, synthetic_pieces
 
 from soundstage.graph.format import Format
 from soundstage.training.tokens.cache import CacheError, TokenCache, write_cache
 from soundstage.training.tokens.record import PieceStyles, PieceTokens
-from soundstage.training.tokens.synthetic import rule, synthetic_facts, synthetic_pieces
 
 FORMAT = Format(codec_levels=3, context_levels=2, codebook_size=64, style_dim=8, style_levels=6)
 

@@ -7,13 +7,13 @@ from typing import Annotated
 import typer
 
 from soundstage.stages.spectrostream.stage import Size
-from soundstage.training.audio import Crops
-from soundstage.training.codec.batches import Batches
+from soundstage.training.codec.audio_batches import Batches
+from soundstage.training.codec.initial_state import start_state
 from soundstage.training.codec.settings import CodecTraining, SettingsError, keep_settings
-from soundstage.training.codec.start import start_state
 from soundstage.training.codec.step import CodecStep
+from soundstage.training.command_line import told_in_a_line
 from soundstage.training.corpus.manifest import read_manifest
-from soundstage.training.faults import told_in_a_line
+from soundstage.training.crops import Crops
 from soundstage.training.loop import Budget, train
 from soundstage.training.progress import Shown
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from soundstage.stages.style.features import MEL_BANDS, POWER_FLOOR, ClipFeatures
-from soundstage.training.style.sounds import crop, wear_sounds
+from soundstage.training.style.spectrograms import crop, wear_sounds
 
 FEATURES = ClipFeatures(16_000)
 

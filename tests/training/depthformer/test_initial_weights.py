@@ -5,19 +5,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from flax import nnx
+from synthetic_tokens import synthetic_pieces
 
 from soundstage.graph.format import Format
 from soundstage.stages.depthformer.config import TINY
 from soundstage.stages.depthformer.vocabulary import Vocabulary
 from soundstage.training.depthformer.examples import ExampleParams, Examples
-from soundstage.training.depthformer.initial import (
+from soundstage.training.depthformer.initial_weights import (
     near_styles,
     start_from,
     with_fresh_encoder,
     with_quiet_encoder,
 )
 from soundstage.training.depthformer.objective import frame_weights, level_means, surprise
-from soundstage.training.tokens.synthetic import synthetic_pieces
 
 FORMAT = Format(
     chunk_s=0.16,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from soundstage.training.codec.evaluate import distances, si_sdr_db
+from soundstage.training.codec.fidelity import distances, si_sdr_db
 from soundstage.training.codec.spectra import complex_spectra, magnitude, mel_bands, with_mid_side
 
 RATE = 48_000

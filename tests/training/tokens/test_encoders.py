@@ -14,11 +14,15 @@ from soundstage.stages.spectrostream.codec import load_codec
 from soundstage.stages.spectrostream.config import TINY
 from soundstage.stages.spectrostream.stage import CodecParams
 from soundstage.stages.weights.sources import open_source
-from soundstage.training.tokens.building import NotTrainable, file_encoders, pipeline_encoders
 from soundstage.training.tokens.cache import TokenCache
-from soundstage.training.tokens.encoding import Encoders, codec_tokens, cut_clips
-from soundstage.training.tokens.making import EncodingSummary, make_cache
+from soundstage.training.tokens.cache_update import EncodingSummary, make_cache
+from soundstage.training.tokens.encoders import Encoders, codec_tokens, cut_clips
 from soundstage.training.tokens.pieces import NoAudio, SourcePiece, folder_pieces
+from soundstage.training.tokens.pipeline_encoders import (
+    NotTrainable,
+    file_encoders,
+    pipeline_encoders,
+)
 
 RATE = 48_000
 FORMAT = Format(clip_s=1.0)

@@ -12,7 +12,7 @@ from soundstage.stages.context import PackKnown
 from soundstage.stages.depthformer import Sample
 from soundstage.stages.style.stage import Quantize, QuantizeParams
 from soundstage.stages.style_towers.stage import Embed, EmbedParams
-from soundstage.training.tokens.encoding import Embedding, Encoders, Quantizing
+from soundstage.training.tokens.encoders import Embedding, Encoders, Quantizing
 from soundstage.training.whole_codec import CodecParameters, decodes, open_whole_codec
 
 ENCODER_PARTS = ("encoder", "quantizer")

@@ -8,10 +8,10 @@ import pytest
 import soundfile
 from evaluation.adherence import play_prompts
 from evaluation.liveness import loudness
-from evaluation.material import gather
-from evaluation.playing import Choice, performing
+from evaluation.model_report import measure_model
+from evaluation.player import Choice, performing
+from evaluation.probe_material import gather
 from evaluation.settings import Settings
-from evaluation.suite import measure_model
 from evaluation.table import Report, to_markdown
 
 from soundstage.training.corpus.manifest import Piece, PieceEntry, write_manifest

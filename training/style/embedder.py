@@ -8,9 +8,9 @@ import numpy as np
 from flax import nnx
 
 from soundstage.stages.style_towers.text import SentencePieces, text_ids
-from soundstage.training.style.preparing import Prepared, SplitSounds
-from soundstage.training.style.sounds import crop
-from soundstage.training.style.texts import Prompter
+from soundstage.training.style.prompts import Prompter
+from soundstage.training.style.run_folder import Prepared, SplitSounds
+from soundstage.training.style.spectrograms import crop
 
 TEXT_ROWS = 256
 

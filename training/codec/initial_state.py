@@ -8,7 +8,6 @@ from flax import nnx
 
 from soundstage.stages.spectrostream.network import PARTS, SpectroStream, published_name
 from soundstage.stages.weights.sources import closing_source, load_module
-from soundstage.training.audio import Crops
 from soundstage.training.codec.codebooks import start_books
 from soundstage.training.codec.network import new_weights
 from soundstage.training.codec.principal import analyse
@@ -16,6 +15,7 @@ from soundstage.training.codec.principal_weights import write_decoder, write_enc
 from soundstage.training.codec.settings import CodecTraining
 from soundstage.training.codec.step import CodecState
 from soundstage.training.codec.upsampling import upsample
+from soundstage.training.crops import Crops
 from soundstage.training.optimizer import start
 
 # The step that the crops analysed for first weights are addressed by; no run gets there.

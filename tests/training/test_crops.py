@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from soundstage.training.audio import CropError, Crops
+from soundstage.training.crops import CropError, Crops
 
 RATE = 48_000
 

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from soundstage.training.audio import Crops
 from soundstage.training.codec.settings import CodecTraining
+from soundstage.training.crops import Crops
 
 # The quietest a crop is made: streams have soft passages that loudness-matched pieces lack.
 LEAST_GAIN_DB = -12.0

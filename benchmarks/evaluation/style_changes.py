@@ -5,8 +5,8 @@ from itertools import islice
 
 import numpy as np
 
-from evaluation.material import Heard, Material, Say, hear_played
-from evaluation.playing import ROWS, Performer
+from evaluation.player import ROWS, Performer
+from evaluation.probe_material import Heard, Material, Say, hear_played
 from evaluation.settings import Settings
 from evaluation.table import Row, Section
 from evaluation.windows import labels_of

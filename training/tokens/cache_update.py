@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from soundstage.training.tokens.cache import TokenCache, write_cache
-from soundstage.training.tokens.encoding import Encoders
+from soundstage.training.tokens.encoders import Encoders
 from soundstage.training.tokens.pieces import SourcePiece
 from soundstage.training.tokens.record import PieceTokens, TokenFacts
 

@@ -7,8 +7,8 @@ import numpy as np
 
 from soundstage.stages.style_towers.text import Vocabulary, text_ids
 from soundstage.training.corpus.manifest import Piece
-from soundstage.training.style.sounds import crop
-from soundstage.training.style.texts import Prompter
+from soundstage.training.style.prompts import Prompter
+from soundstage.training.style.spectrograms import crop
 
 
 class StyleBatch(NamedTuple):

@@ -8,7 +8,7 @@ import pytest
 from soundstage.stages.style_towers.text import SentencePieces
 from soundstage.training.corpus.manifest import Piece
 from soundstage.training.style.facts import Fit
-from soundstage.training.style.texts import Prompter, cut, misspelt, mistyped
+from soundstage.training.style.prompts import Prompter, cut, misspelt, mistyped
 from soundstage.training.style.vocabulary import learn_vocabulary
 
 

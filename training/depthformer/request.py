@@ -12,7 +12,7 @@ from soundstage.stages.style.codebooks import load_codebooks
 from soundstage.training.checkpoint import CheckpointError
 from soundstage.training.depthformer.examples import ExampleParams
 from soundstage.training.depthformer.fitting import FitParams
-from soundstage.training.depthformer.initial import (
+from soundstage.training.depthformer.initial_weights import (
     Start,
     near_alike,
     near_styles,

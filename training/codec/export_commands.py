@@ -10,12 +10,12 @@ from rich.table import Table
 from soundstage.stages.spectrostream.codec import load_codec
 from soundstage.stages.spectrostream.stage import CodecParams, Size
 from soundstage.stages.weights.sources import closing_source
-from soundstage.training.codec.evaluate import Evaluation
-from soundstage.training.codec.evaluate import evaluate as measure
 from soundstage.training.codec.export import export as export_run
+from soundstage.training.codec.fidelity import Evaluation
+from soundstage.training.codec.fidelity import evaluate as measure
 from soundstage.training.codec.settings import SettingsError
+from soundstage.training.command_line import told_in_a_line
 from soundstage.training.corpus.manifest import read_manifest
-from soundstage.training.faults import told_in_a_line
 
 EXPORT_EXAMPLES = """Example:
 

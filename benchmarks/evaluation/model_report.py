@@ -12,12 +12,12 @@ from evaluation.adherence import (
 from evaluation.audio_prompts import audio_prompt_section
 from evaluation.codec_report import codec_sections
 from evaluation.liveness import liveness_sections
-from evaluation.material import Material, Say, gather
-from evaluation.playing import Choice, Performer, performing
+from evaluation.player import Choice, Performer, performing
+from evaluation.probe_material import Material, Say, gather
 from evaluation.settings import Settings
 from evaluation.speed import speed_section
+from evaluation.style_changes import turns_section
 from evaluation.table import Cell, Report, Section
-from evaluation.turns import turns_section
 from soundstage.graph.plan import Graph
 from soundstage.version import version
 

@@ -14,7 +14,7 @@ from soundstage.stages.style_towers.config import TowersConfig
 from soundstage.stages.style_towers.text import SentencePieces
 from soundstage.training.corpus.manifest import ManifestError, Piece, read_manifest
 from soundstage.training.style.model import Model
-from soundstage.training.style.sounds import cached_log_mels
+from soundstage.training.style.spectrograms import cached_log_mels
 from soundstage.training.style.vocabulary import learn_vocabulary
 
 SIZES_FILE, VOCABULARY_FILE, CACHE = "sizes.json", "vocabulary.model", "log_mel"

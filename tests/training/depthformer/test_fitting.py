@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 from flax import nnx
+from synthetic_tokens import rule, synthetic_pieces
 
 from soundstage.graph.format import Format
 from soundstage.stages.depthformer import Sample
@@ -18,7 +19,7 @@ from soundstage.stages.weights.sources import open_source
 from soundstage.training.depthformer.examples import ExampleParams, Examples
 from soundstage.training.depthformer.export import export
 from soundstage.training.depthformer.fitting import FitParams, best_weights, fit
-from soundstage.training.depthformer.initial import near_alike, start_from
+from soundstage.training.depthformer.initial_weights import near_alike, start_from
 from soundstage.training.depthformer.objective import (
     groups,
     level_means,
@@ -29,7 +30,6 @@ from soundstage.training.depthformer.objective import (
 from soundstage.training.loop import Budget
 from soundstage.training.optimizer import OptimizerParams, start
 from soundstage.training.progress import SilentProgress
-from soundstage.training.tokens.synthetic import rule, synthetic_pieces
 
 FORMAT = Format(
     chunk_s=0.16,
