@@ -10,20 +10,38 @@ from soundstage.errors import Error
 
 
 class CropError(Error):
-    """Audio files cannot be cropped as asked."""
+    """Audio files have the wrong format, or all of them are shorter than a crop."""
+
+
+class CropStarts:
+    """All positions at which a crop may start in several pieces, each equally likely.
+
+    Args:
+        lengths: of the pieces, each at least `crop`.
+        crop: length of a crop.
+    """
+
+    def __init__(self, lengths: Sequence[int], crop: int) -> None:
+        self._ends = np.cumsum([length - crop + 1 for length in lengths])
+
+    def draw(self, random: np.random.Generator) -> tuple[int, int]:
+        """Draws a piece's number and a start in that piece."""
+        index = int(random.integers(self._ends[-1]))
+        piece = int(np.searchsorted(self._ends, index, side="right"))
+        return piece, index - (int(self._ends[piece - 1]) if piece else 0)
 
 
 class Crops:
-    """Reads crops of audio files; every sample of every file is as likely as any other.
+    """Reads crops of audio files; every sample of every file is equally likely.
 
-    The same (seed, step, row) is the same crop, whatever was read before.
+    The same (seed, step, row) gives the same crop, whatever was read before.
 
     Args:
         paths: audio files of one sample rate and number of channels.
-        samples: length of a crop; files that are shorter are left out.
-        seed: of the whole run.
-        sample_rate_hz: what the files must have.
-        channels: likewise.
+        samples: length of a crop; shorter files are left out.
+        seed: of the run.
+        sample_rate_hz: the rate every file must have.
+        channels: the number of channels every file must have.
 
     Raises:
         CropError: a file has another rate or number of channels, or none is long enough.
@@ -40,7 +58,7 @@ class Crops:
     ) -> None:
         self._samples, self._seed = samples, seed
         self._paths: list[Path] = []
-        starts = []
+        lengths = []
         for path in paths:
             info = soundfile.info(path)
             if (info.samplerate, info.channels) != (sample_rate_hz, channels):
@@ -50,10 +68,10 @@ class Crops:
                 )
             if info.frames >= samples:
                 self._paths.append(path)
-                starts.append(info.frames - samples + 1)
-        if not starts:
+                lengths.append(info.frames)
+        if not lengths:
             raise CropError(f"none of {len(paths)} audio files has {samples} samples")
-        self._ends = np.cumsum(starts)
+        self._starts = CropStarts(lengths, samples)
 
     def crop(self, step: int, row: int) -> np.ndarray:
         """Reads one crop, float32 [sample, channel], 1.0 = full scale.
@@ -61,10 +79,7 @@ class Crops:
         Raises:
             OSError: the file cannot be read.
         """
-        draw = np.random.default_rng([self._seed, step, row])
-        place = int(draw.integers(self._ends[-1]))
-        number = int(np.searchsorted(self._ends, place, side="right"))
-        start = place - (int(self._ends[number - 1]) if number else 0)
+        number, start = self._starts.draw(np.random.default_rng([self._seed, step, row]))
         with soundfile.SoundFile(self._paths[number]) as file:
             file.seek(start)
             return file.read(self._samples, dtype="float32", always_2d=True)

@@ -105,8 +105,8 @@ def finetune(
 
         graph = choose(None, preset, pipeline, set_, place, allow).load()
         limits = (steps, minutes, rate, rows, check_every, patience, seed)
-        order = training.FinetuneOrder(data, output, held_out, 8, *limits)
-        made = training.finetune(graph, order, training.watch(open_progress(quiet), quiet))
+        order = training.FinetuneRequest(data, output, held_out, 8, *limits)
+        made = training.finetune(graph, order, open_progress(quiet), quiet)
         if not quiet:
             print(made)
 

@@ -14,7 +14,7 @@ from evaluation.settings import Settings
 from evaluation.windows import cut, labels_of, split_of
 from soundstage.graph.plan import Graph
 from soundstage.training.corpus.manifest import Piece
-from soundstage.training.whole_codec import WholeCodec, decodes, whole_codec
+from soundstage.training.whole_codec import WholeCodec, decodes, open_whole_codec
 
 Say: TypeAlias = Callable[[str], None]
 # What becomes of audio, float32 [sample, channel], before it is heard.
@@ -164,7 +164,7 @@ def codec_of(graph: Graph) -> WholeCodec | None:
     """
     for node in graph.nodes.values():
         if decodes(node):
-            return whole_codec(node, graph.format)
+            return open_whole_codec(node.params, graph.format)[0]
     return None
 
 

@@ -1,4 +1,4 @@
-"""Music that is a rule: pieces of tokens in which everything follows from the style, for tests."""
+"""Pieces of tokens that follow a simple rule of their style."""
 
 from collections.abc import Sequence
 
@@ -9,18 +9,18 @@ from soundstage.training.tokens.record import PieceStyles, PieceTokens, TokenFac
 
 
 def synthetic_facts(format: Format) -> TokenFacts:
-    """The facts of a file of synthetic pieces."""
+    """Returns the facts of a file of synthetic pieces."""
     return TokenFacts.of(format, "synthetic")
 
 
 def rule(style: int, frames: int, levels: int, period: int) -> np.ndarray:
-    """The codes of a style: a sequence that repeats every `period` frames, each level shifted.
+    """Returns the codes of a style, which repeat every `period` frames; each level is shifted by 1.
 
     Args:
         style: >= 0.
-        frames: how many.
-        levels: how many.
-        period: frames after which it repeats.
+        frames: number of frames.
+        levels: number of levels.
+        period: frames after which the codes repeat.
 
     Returns:
         int16 [frame, level], in [period * style, period * (style + 1)).
@@ -32,7 +32,7 @@ def rule(style: int, frames: int, levels: int, period: int) -> np.ndarray:
 def synthetic_pieces(
     format: Format, styles: Sequence[int], frames: int, period: int
 ) -> list[PieceTokens]:
-    """Pieces that follow `rule`, two of each style: one to learn from, one held out.
+    """Makes pieces that follow `rule`, two of each style: one to train on, one held out.
 
     The held-out piece starts half a period later.
 

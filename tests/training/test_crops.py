@@ -1,4 +1,4 @@
-"""Laws of random crops."""
+"""Random crops of audio files."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ RATE = 48_000
 
 @pytest.fixture(scope="module")
 def paths(tmp_path_factory):
-    """Two files whose samples tell where they are: a ramp up to 0.5, and one below 0."""
+    """Files whose sample values give their position: ramps above 0 and below 0."""
     folder = tmp_path_factory.mktemp("audio")
     files = []
     for number, (samples, sign) in enumerate([(30_000, 1), (10_000, -1), (50, 1)]):
@@ -21,7 +21,7 @@ def paths(tmp_path_factory):
     return files
 
 
-def test_a_crop_is_a_stretch_of_a_file(paths):
+def test_crop_is_a_stretch_of_a_file(paths):
     crops = Crops(paths, 400, seed=0)
     for row in range(20):
         crop = crops.crop(3, row)
@@ -30,7 +30,7 @@ def test_a_crop_is_a_stretch_of_a_file(paths):
         np.testing.assert_allclose(np.abs(np.diff(crop[:, 0])), 1 / 2**16, atol=1e-7)
 
 
-def test_the_same_address_is_the_same_crop_whatever_was_read_before(paths):
+def test_same_seed_step_and_row_give_the_same_crop(paths):
     crops, others = Crops(paths, 400, seed=0), Crops(paths, 400, seed=0)
     first = crops.batch(5, 4)
     others.batch(7, 2)
@@ -40,15 +40,15 @@ def test_the_same_address_is_the_same_crop_whatever_was_read_before(paths):
     assert not np.array_equal(Crops(paths, 400, seed=1).batch(5, 4), first)
 
 
-def test_every_sample_is_as_likely_as_any_other(paths):
+def test_crops_are_spread_evenly_over_all_samples(paths):
     crops = Crops(paths, 400, seed=0)
     starts = np.array([crops.crop(0, row)[0, 0] for row in range(300)])
     shorter = (starts < 0).mean()
-    assert 0.25 * 0.6 < shorter < 0.25 * 1.5  # its share of all places
+    assert 0.25 * 0.6 < shorter < 0.25 * 1.5  # its share of all starts
     assert starts.max() > 0.9 * 29_600 / 2**16
 
 
-def test_files_that_cannot_be_used_are_refused(paths, tmp_path):
+def test_short_files_and_other_formats_are_refused(paths, tmp_path):
     with pytest.raises(CropError, match="none of 1 audio files has 400 samples"):
         Crops(paths[2:], 400, seed=0)
     soundfile.write(tmp_path / "mono.flac", np.zeros(500), RATE)

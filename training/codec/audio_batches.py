@@ -1,4 +1,4 @@
-"""Batches of a codec run: crops, numbers of levels, and draws, all by step number."""
+"""Batches of a codec run: crops, numbers of levels and random draws, all by step."""
 
 from typing import NamedTuple
 
@@ -7,21 +7,21 @@ import numpy as np
 from soundstage.training.codec.settings import CodecTraining
 from soundstage.training.crops import Crops
 
-# The quietest a crop is made: streams have soft passages that loudness-matched pieces lack.
+# The lowest random gain of a crop: streams have soft passages that loudness-matched pieces lack.
 LEAST_GAIN_DB = -12.0
-# Names the draws of a step apart from those of its crops, which rows name.
+# Takes the place of a row in the address of a step's other random draws.
 DRAWS = 1_000_003
 
 
 class AudioBatch(NamedTuple):
-    """What one step is given.
+    """The crops and the random draws of one step.
 
     Attributes:
-        step: its number.
+        step: the step's number.
         audio: float32 [row, sample, channel].
-        levels: int32 [row], how many levels the decoder is given.
-        quantized: float32 scalar, 1 = codes, 0 = embeddings as they are.
-        revive: int32 [level, code], which vector a dead code moves to.
+        levels: int32 [row], levels that the decoder gets.
+        quantized: float32 scalar: 1 = the decoder gets codes, 0 = the unquantized embeddings.
+        revive: int32 [level, code], the vector that a dead code moves to.
     """
 
     step: np.int32
@@ -36,7 +36,7 @@ class Batches:
 
     Args:
         settings: of the run.
-        crops: of the corpus, as long as the settings say.
+        crops: of the corpus, of the length in the settings.
     """
 
     def __init__(self, settings: CodecTraining, crops: Crops) -> None:
@@ -63,7 +63,7 @@ class Batches:
         )
 
     def _varied(self, audio: np.ndarray, draw: np.random.Generator) -> np.ndarray:
-        """Changes what a listener would still call the same music: gain, left and right, sign."""
+        """Augments audio by a random gain, a random sign, and swapped channels in half the rows."""
         rows = len(audio)
         gain = 10 ** (draw.uniform(LEAST_GAIN_DB, 0, rows) / 20) * draw.choice([-1, 1], rows)
         mirrored = np.where(draw.random(rows)[:, None, None] < 0.5, audio[..., ::-1], audio)

@@ -1,7 +1,8 @@
-"""How near a codec's audio is to what it was given, on pieces it was not trained on."""
+"""The fidelity of a codec: distances of its output from its input, on held-out pieces."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -9,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import soundfile
 
+from soundstage.errors import InputError
 from soundstage.training.codec.codebooks import perplexity
 from soundstage.training.codec.spectra import FLOOR, complex_spectra, log_mel, magnitude
 from soundstage.training.whole_codec import WholeCodec
@@ -20,7 +22,7 @@ MEL_BANDS = 64
 
 @dataclass(frozen=True)
 class Fidelity:
-    """Means over pieces, at one number of levels.
+    """Mean distances over pieces, at one number of levels.
 
     Attributes:
         levels: RVQ levels decoded.
@@ -38,13 +40,13 @@ class Fidelity:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A codec on a set of pieces.
+    """The fidelity of a codec on a set of pieces.
 
     Attributes:
         fidelity: by number of levels.
-        perplexity: codes in use at every level, as if evenly; at most the number of codes and of
-            frames seen.
-        frames: code frames seen.
+        perplexity: of the codes in use, a number a level; at most the number of codes and of
+            frames.
+        frames: number of code frames.
     """
 
     fidelity: tuple[Fidelity, ...]
@@ -55,63 +57,64 @@ class Evaluation:
 def evaluate(
     codec: WholeCodec, paths: Sequence[Path], seconds: float, levels: Sequence[int] = (4, 8, 16)
 ) -> Evaluation:
-    """Encodes the middle of every piece and measures what comes back.
+    """Encodes and decodes the middle of every piece, and measures the distances.
 
     Args:
         codec: with all its parts.
-        paths: audio files of the codec's sample rate, stereo.
+        paths: stereo audio files of the codec's sample rate.
         seconds: of each.
-        levels: numbers of levels to decode with; the codes are those of the full encoding.
+        levels: numbers of levels to decode; all pieces are encoded with all levels.
 
     Raises:
         OSError: a file cannot be read.
-        ValueError: there is no file, or one is shorter than that.
+        InputError: there is no file, or one is too short.
     """
     if not paths:
-        raise ValueError("there is no piece to evaluate on")
+        raise InputError("there is no held-out piece to evaluate the codec on")
     samples = round(seconds * codec.sample_rate_hz) // codec.frame_samples * codec.frame_samples
     rows: dict[int, list[tuple[float, float, float]]] = {count: [] for count in levels}
-    seen = []
+    codes_by_piece = []
     for path in paths:
         audio = _middle(path, samples)
         codes = codec.encode(audio[None])
-        seen.append(codes[0])
+        codes_by_piece.append(codes[0])
         for count in levels:
-            made = codec.render(codes[..., :count])[0]
-            rows[count].append(distances(made, audio, codec.sample_rate_hz))
+            decoded = codec.render(codes[..., :count])[0]
+            rows[count].append(distances(decoded, audio, codec.sample_rate_hz))
     fidelity = tuple(Fidelity(count, *_means(rows[count])) for count in levels)
-    all_codes = np.concatenate(seen)
+    all_codes = np.concatenate(codes_by_piece)
     counts = [np.bincount(level, minlength=codec.codes) for level in all_codes.T]
     used = perplexity(jnp.asarray(np.stack(counts), jnp.float32))
     return Evaluation(fidelity, tuple(float(value) for value in used), len(all_codes))
 
 
 def distances(
-    made: np.ndarray, wanted: np.ndarray, sample_rate_hz: int
+    audio: np.ndarray, reference: np.ndarray, sample_rate_hz: int
 ) -> tuple[float, float, float]:
-    """Log-spectral distance, mel distance and SI-SDR; see `Fidelity`.
+    """Returns log-spectral distance, mel distance and SI-SDR; see `Fidelity`.
 
     Args:
-        made: float32 [sample, channel].
-        wanted: the same shape.
+        audio: float32 [sample, channel].
+        reference: the same shape.
         sample_rate_hz: of both.
     """
-    spectral, mel = _jit_spectral(jnp.asarray(made), jnp.asarray(wanted), sample_rate_hz)
-    return float(spectral), float(mel), si_sdr_db(made, wanted)
+    spectral, mel = _spectral(jnp.asarray(audio), jnp.asarray(reference), sample_rate_hz)
+    return float(spectral), float(mel), si_sdr_db(audio, reference)
 
 
-def si_sdr_db(made: np.ndarray, wanted: np.ndarray) -> float:
-    """Scale-invariant signal to distortion ratio, all channels as one signal."""
-    x, y = made.astype(np.float64).ravel(), wanted.astype(np.float64).ravel()
+def si_sdr_db(audio: np.ndarray, reference: np.ndarray) -> float:
+    """Returns the scale-invariant signal to distortion ratio, all channels as one signal."""
+    x, y = audio.astype(np.float64).ravel(), reference.astype(np.float64).ravel()
     target = (x @ y) / (y @ y + 1e-12) * y
     error = x - target
     return float(10 * np.log10((target @ target + 1e-12) / (error @ error + 1e-12)))
 
 
+@partial(jax.jit, static_argnums=2)
 def _spectral(
-    made: jax.Array, wanted: jax.Array, sample_rate_hz: int
+    audio: jax.Array, reference: jax.Array, sample_rate_hz: int
 ) -> tuple[jax.Array, jax.Array]:
-    both = jnp.stack([made, wanted])
+    both = jnp.stack([audio, reference])
     decibels = 20 * jnp.log10(
         jnp.maximum(magnitude(complex_spectra(both, LSD_WINDOW_SAMPLES)), 10 * FLOOR)
     )
@@ -123,13 +126,12 @@ def _spectral(
     return spectral, jnp.stack(mel).mean()
 
 
-_jit_spectral = jax.jit(_spectral, static_argnums=2)
-
-
 def _middle(path: Path, samples: int) -> np.ndarray:
     with soundfile.SoundFile(path) as file:
         if file.frames < samples:
-            raise ValueError(f"{path} has {file.frames} samples, fewer than the {samples} wanted")
+            raise InputError(
+                f"{path} has {file.frames} samples, but {samples} are measured: give fewer seconds"
+            )
         file.seek((file.frames - samples) // 2)
         return file.read(samples, dtype="float32", always_2d=True)
 

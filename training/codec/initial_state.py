@@ -18,17 +18,17 @@ from soundstage.training.codec.upsampling import upsample
 from soundstage.training.crops import Crops
 from soundstage.training.optimizer import start
 
-# The step that the crops analysed for first weights are addressed by; no run gets there.
+# The step whose crops the first weights are fitted to; no run reaches it.
 ANALYSED = 2**31
 
 
 def start_state(settings: CodecTraining, crops: Crops | None = None) -> CodecState:
-    """Makes the weights that a run starts from.
+    """Makes the state that a run starts from.
 
     Args:
         settings: of the run.
-        crops: of the corpus, for first weights fitted to it; None = random first weights, for
-            those who need the structure alone.
+        crops: of the corpus, to fit the first weights to; None = random first weights, which
+            suffices where only the state's structure matters.
 
     Raises:
         WeightsError: the settings name weights that cannot be used.
@@ -63,14 +63,14 @@ def _make_linear(settings: CodecTraining, network: SpectroStream, crops: Crops) 
     analysis = analyse(settings.config, crops.batch(ANALYSED, settings.analysed_rows))
     state = nnx.state(network)
     flat = nnx.to_flat_state(state)
-    arrays = {_joined(path): np.array(leaf[...], np.float64) for path, leaf in flat}
+    arrays = {_name(path): np.array(leaf[...], np.float64) for path, leaf in flat}
     write_encoder(settings.config, analysis, arrays)
     write_decoder(settings.config, analysis, arrays)
     written = {
-        path: leaf.replace(jnp.asarray(arrays[_joined(path)], jnp.float32)) for path, leaf in flat
+        path: leaf.replace(jnp.asarray(arrays[_name(path)], jnp.float32)) for path, leaf in flat
     }
     nnx.update(network, nnx.from_flat_state(written))
 
 
-def _joined(path: Sequence) -> str:
+def _name(path: Sequence) -> str:
     return "/".join(str(part) for part in path)

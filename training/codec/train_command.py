@@ -1,4 +1,4 @@
-"""The command's default: train."""
+"""The command that trains a codec, the default of `python -m soundstage.training.codec`."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -9,13 +9,14 @@ import typer
 from soundstage.stages.spectrostream.stage import Size
 from soundstage.training.codec.audio_batches import Batches
 from soundstage.training.codec.initial_state import start_state
-from soundstage.training.codec.settings import CodecTraining, SettingsError, keep_settings
+from soundstage.training.codec.settings import FILE, CodecTraining
 from soundstage.training.codec.step import CodecStep
-from soundstage.training.command_line import told_in_a_line
+from soundstage.training.command_line import errors_in_one_line
 from soundstage.training.corpus.manifest import read_manifest
 from soundstage.training.crops import Crops
 from soundstage.training.loop import Budget, train
-from soundstage.training.progress import Shown
+from soundstage.training.progress import ProgressBar
+from soundstage.training.run_settings import keep_settings
 
 EXAMPLES = """Examples:
 
@@ -25,7 +26,7 @@ python -m soundstage.training.codec export --run runs/codec --output demo-codec.
 
 python -m soundstage.training.codec evaluate --codec demo-codec.safetensors --corpus corpus
 
-Let the decoder train on while tokens of the exported codec stay valid:
+Train only the decoder, so that tokens of the exported codec stay valid:
 
 python -m soundstage.training.codec --corpus corpus --run runs/decoder
 --weights ./demo-codec.safetensors --freeze encoder,quantizer --minutes 20
@@ -39,24 +40,26 @@ NEW = CodecTraining()
 
 Corpus = Annotated[
     Path | None,
-    typer.Option(metavar="DIR", help="As soundstage.training.corpus makes it."),
+    typer.Option(metavar="DIR", help="A corpus that soundstage.training.corpus made."),
 ]
 Run = Annotated[
     Path | None,
-    typer.Option(metavar="DIR", help="Checkpoints and metrics; a run that is there goes on."),
+    typer.Option(metavar="DIR", help="The run's folder; a run that it holds is resumed."),
 ]
-Minutes = Annotated[float | None, typer.Option(min=0.01, help="Stop after so much training.")]
-Steps = Annotated[int | None, typer.Option(min=1, help="Stop after so many steps.")]
-Seed = Annotated[int, typer.Option(min=0, help="Decides weights and batches.")]
-SizeOption = Annotated[Size, typer.Option(help="Of the codec.")]
+Minutes = Annotated[
+    float | None, typer.Option(min=0.01, help="Minutes after which training stops.")
+]
+Steps = Annotated[int | None, typer.Option(min=1, help="Steps after which training stops.")]
+Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same weights and batches.")]
+SizeOption = Annotated[Size, typer.Option(help="The codec's size.")]
 Weights = Annotated[
-    str, typer.Option(metavar="SOURCE", help="Start from these weights, not from new ones.")
+    str, typer.Option(metavar="SOURCE", help="Weights to start from.", show_default="new weights")
 ]
 Freeze = Annotated[
-    str, typer.Option(metavar="PARTS", help="Parts to leave as they are, joined by commas.")
+    str, typer.Option(metavar="PARTS", help="Parts that are not trained, separated by commas.")
 ]
 FitBooks = Annotated[
-    bool, typer.Option("--fit-codebooks", help="Fit the codebooks of --weights anew, once.")
+    bool, typer.Option("--fit-codebooks", help="Replace the codebooks of --weights by fitted ones.")
 ]
 Survey = Annotated[
     int, typer.Option(min=1, help="Embeddings per code that codebooks are fitted to.")
@@ -66,10 +69,10 @@ LinearStart = Annotated[
     typer.Option(help="Fit new weights to the corpus as a linear codec, or draw them at random."),
 ]
 Rows = Annotated[int, typer.Option(min=1, help="Crops a step.")]
-Frames = Annotated[int, typer.Option(min=4, help="Code frames a crop; 25 are a second.")]
+Frames = Annotated[int, typer.Option(min=4, help="Code frames a crop; one second has 25.")]
 Rate = Annotated[float, typer.Option(min=1e-8, help="Learning rate after warm-up.")]
 ScheduleSteps = Annotated[
-    int, typer.Option(min=100, help="Steps until the learning rate has fallen to its lowest.")
+    int, typer.Option(min=100, help="Steps over which the learning rate falls to its lowest.")
 ]
 CheckpointS = Annotated[float, typer.Option(min=1, help="Seconds between checkpoints.")]
 
@@ -93,15 +96,15 @@ def train_codec(
     schedule_steps: ScheduleSteps = NEW.optimizer.schedule_steps,
     checkpoint_s: CheckpointS = 60.0,
 ) -> None:
-    """Train a codec on a corpus, on whatever device JAX finds, from where the run stands.
+    """Train a codec on a corpus, on JAX's default device.
 
-    Ctrl-C ends with a checkpoint; the same command goes on. Curves are in metrics.csv.
+    Ctrl-C ends the run with a checkpoint; the same command resumes it. Writes metrics.csv.
     """
     if context.invoked_subcommand is not None:
         return
     if corpus is None or run is None or (minutes is None and steps is None):
         raise typer.BadParameter("give --corpus, --run, and --minutes or --steps")
-    with told_in_a_line("soundstage.training.codec", ValueError):
+    with errors_in_one_line("soundstage.training.codec"):
         books_step = NEW.books_step if not weights else 0 if fit_codebooks else None
         settings = CodecTraining(
             size=size,
@@ -115,7 +118,6 @@ def train_codec(
             freeze=tuple(part for part in freeze.split(",") if part),
             optimizer=replace(NEW.optimizer, rate=rate, schedule_steps=schedule_steps),
         )
-    with told_in_a_line("soundstage.training.codec", SettingsError):
         _train(settings, corpus, run, Budget(steps, minutes, checkpoint_s))
 
 
@@ -128,7 +130,7 @@ def _train(settings: CodecTraining, corpus: Path, run: Path, budget: Budget) -> 
         settings.config.sample_rate_hz,
         settings.config.channels,
     )
-    keep_settings(run, settings)
+    keep_settings(run / FILE, settings)
     _, position = train(
         start_state(settings, crops),
         CodecStep(settings, crops),
@@ -136,6 +138,6 @@ def _train(settings: CodecTraining, corpus: Path, run: Path, budget: Budget) -> 
         budget,
         run,
         seed=settings.seed,
-        progress=Shown(),
+        progress=ProgressBar(),
     )
     typer.echo(f"{run}: {position.step} steps in {position.seconds / 60:.1f} minutes")

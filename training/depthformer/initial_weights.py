@@ -1,4 +1,4 @@
-"""The weights training starts from."""
+"""The weights that training of a Depthformer starts from."""
 
 from dataclasses import dataclass, replace
 
@@ -16,17 +16,17 @@ from soundstage.stages.weights.sources import WeightsError, closing_source
 CODEC_CODEBOOKS = "quantizer/embedding"
 EMBEDDING, HEAD = ("token_embedder", "embedding"), ("decoder", "logits_dense", "kernel")
 CROSS_ATTENTION = "encoder_decoder_attention"
-# What an id's first embedding is made of. The share of chance tells codes apart that are near.
+# Weights of the three parts of an id's first embedding. The random part separates similar codes.
 FROM_CODEBOOK, FROM_LEVEL, FROM_CHANCE = 1.5, 0.4, 0.5
-# Styles are of length 1: no code in use is this long.
+# Style embeddings have length 1: every code of at least this length is unused.
 LONGEST_STYLE = 2.0
-# How far the columns of the first head are from zero: all codes are about as likely.
+# Scale of the first head's columns: small, so that all codes are about equally likely.
 HEAD_SCALE = 0.3
 
 
 @dataclass(frozen=True)
-class Start:
-    """Weights to train on.
+class InitialWeights:
+    """A network and the weights to train.
 
     Attributes:
         config: the network's sizes, as the weights have them.
@@ -41,11 +41,13 @@ class Start:
     note: str
 
 
-def start_from(config: DepthformerConfig, weights: str, device: jax.Device | None = None) -> Start:
+def load_initial(
+    config: DepthformerConfig, weights: str, device: jax.Device | None = None
+) -> InitialWeights:
     """Reads or makes a Depthformer to train.
 
     Args:
-        config: sizes; the activation type is training's.
+        config: sizes, and the activation type of training.
         weights: as `stages.weights.sources.open_source` reads it.
         device: where the arrays go; None = JAX's default.
 
@@ -58,14 +60,14 @@ def start_from(config: DepthformerConfig, weights: str, device: jax.Device | Non
         )
     config = replace(model.config, activation_dtype=config.activation_dtype)
     graph = nnx.split(nnx.eval_shape(lambda: Depthformer(config, nnx.Rngs(0))))[0]
-    return Start(config, graph, nnx.state(model), note)
+    return InitialWeights(config, graph, nnx.state(model), note)
 
 
 def with_quiet_encoder(state: nnx.State) -> nnx.State:
-    """Lets the decoder begin as if there were no encoder: what it hears of it is 0 at first.
+    """Sets the output of the decoder's cross-attention to 0.
 
-    Else it is noise, the first thing that training learns is to shut it out, and what the past and
-    the style could tell is never found.
+    A random cross-attention adds noise. Training would first learn to ignore it, and then never
+    find what the past and the style tell.
     """
     leaves = dict(nnx.to_flat_state(state))
     for path, leaf in leaves.items():
@@ -74,27 +76,27 @@ def with_quiet_encoder(state: nnx.State) -> nnx.State:
     return nnx.from_flat_state(leaves)
 
 
-def with_fresh_encoder(start: Start, seed: int) -> Start:
-    """The same decoder, with random weights where it is a matter of the encoder.
+def with_fresh_encoder(initial: InitialWeights, seed: int) -> InitialWeights:
+    """Replaces the encoder and the decoder's cross-attention by random weights.
 
     Args:
-        start: whose decoder stays as it is, but for its ways to the encoder.
+        initial: the other weights of its decoder stay as they are.
         seed: of the random weights.
     """
-    fresh = dict(nnx.to_flat_state(start_from(start.config, f"random:{seed}").state))
-    leaves = dict(nnx.to_flat_state(start.state))
+    fresh = dict(nnx.to_flat_state(load_initial(initial.config, f"random:{seed}").state))
+    leaves = dict(nnx.to_flat_state(initial.state))
     for path in leaves:
         if path[0] == "encoder" or CROSS_ATTENTION in path:
             leaves[path] = fresh[path]
     state = with_quiet_encoder(nnx.from_flat_state(leaves))
-    return replace(start, state=state, note=f"{start.note}, its encoder from seed {seed}")
+    return replace(initial, state=state, note=f"{initial.note}, its encoder from seed {seed}")
 
 
 def read_codec_codebooks(weights: str, vocabulary: Vocabulary) -> np.ndarray:
-    """The codec's codebooks, float32 [level, code, feature], of the levels that are generated.
+    """Reads the codec's codebooks of the generated levels, float32 [level, code, feature].
 
     Raises:
-        WeightsError: there are none, or too few.
+        WeightsError: the weights have no codebooks, or too few.
     """
     with closing_source(weights) as source:
         shape = (source.names() or {}).get(CODEC_CODEBOOKS, ())
@@ -107,18 +109,18 @@ def read_codec_codebooks(weights: str, vocabulary: Vocabulary) -> np.ndarray:
         return source.read(CODEC_CODEBOOKS, shape)[:levels]
 
 
-def near_alike(
+def with_codebooks(
     state: nnx.State, vocabulary: Vocabulary, codec: np.ndarray, style: np.ndarray, seed: int
 ) -> nnx.State:
-    """Lets codes that sound alike start alike, in the embedding and in the head.
+    """Gives similar codes similar first embeddings and similar columns of the head.
 
-    Most codes are rare. What is learned of one then holds for its neighbours too. All levels of a
-    codec are projected alike and keep their size, so that the sum of a frame's embeddings is a
-    projection of what the frame sounds like.
+    Most codes are rare; what training learns of one then applies to its neighbours too. One
+    projection serves all levels of a codec and keeps their sizes, so that the sum of a frame's
+    embeddings is a projection of the frame's sound.
 
     Args:
         state: random weights.
-        vocabulary: whose ids they are.
+        vocabulary: the ids of the codes.
         codec: float32 [level, code, feature].
         style: float32 [level, code, style_dim].
         seed: of the projections.
@@ -126,8 +128,8 @@ def near_alike(
     Returns:
         The weights with another embedding and another head.
     """
-    state = _near_rows(state, codec, CODEC_OFFSET, seed)
-    state = near_styles(state, vocabulary, style, seed)
+    state = _with_projected_rows(state, codec, CODEC_OFFSET, seed)
+    state = with_style_codebooks(state, vocabulary, style, seed)
     leaves = dict(nnx.to_flat_state(state))
     head = np.array(leaves[HEAD][...])
     draw = np.random.default_rng([seed, 0xC0DE, 1])
@@ -138,21 +140,21 @@ def near_alike(
     return nnx.from_flat_state(leaves)
 
 
-def near_styles(
+def with_style_codebooks(
     state: nnx.State, vocabulary: Vocabulary, style: np.ndarray, seed: int
 ) -> nnx.State:
-    """Lets styles that are alike start alike, in the embedding.
+    """Gives similar style codes similar first embeddings.
 
     Args:
-        state: whose rows of style codes are replaced.
-        vocabulary: whose ids they are.
+        state: weights; the embedding's rows of style codes are replaced.
+        vocabulary: the ids of the codes.
         style: float32 [level, code, style_dim].
         seed: of the projection.
     """
-    return _near_rows(state, style, vocabulary.style_offset, seed, LONGEST_STYLE)
+    return _with_projected_rows(state, style, vocabulary.style_offset, seed, LONGEST_STYLE)
 
 
-def _near_rows(
+def _with_projected_rows(
     state: nnx.State, books: np.ndarray, first: int, seed: int, longest: float = np.inf
 ) -> nnx.State:
     draw = np.random.default_rng([seed, 0xC0DE, first])
@@ -171,10 +173,10 @@ def _near_rows(
 def _projected(
     books: np.ndarray, width: int, draw: np.random.Generator, longest: float = np.inf
 ) -> tuple[np.ndarray, np.ndarray]:
-    """One random projection of all codebooks, the first level's to deviation 1.
+    """Projects all codebooks at random, so that the first level has standard deviation 1.
 
-    Codes of `longest` or more are left out of the account and become 0: they were put where no
-    embedding is, and beside them all codes in use would look alike.
+    Codes of length `longest` or more become 0 and do not count in the deviation: they are unused
+    codes far from every embedding, and beside them all used codes would look alike.
 
     Returns:
         float32 [level, code, width], and each level's deviation, [level, 1, 1].

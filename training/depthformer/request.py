@@ -1,56 +1,55 @@
-"""What a run is asked for; kept in its folder, so that the run can go on and be exported."""
+"""A request for a training run; kept in the run's folder for resumption and export."""
 
-import json
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from soundstage.files import replacing
 from soundstage.graph.format import Format
 from soundstage.stages.depthformer.config import Size, config_of_size
 from soundstage.stages.depthformer.vocabulary import Vocabulary
 from soundstage.stages.style.codebooks import load_codebooks
-from soundstage.training.checkpoint import CheckpointError
 from soundstage.training.depthformer.examples import ExampleParams
 from soundstage.training.depthformer.fitting import FitParams
 from soundstage.training.depthformer.initial_weights import (
-    Start,
-    near_alike,
-    near_styles,
+    InitialWeights,
+    load_initial,
     read_codec_codebooks,
-    start_from,
+    with_codebooks,
     with_fresh_encoder,
     with_quiet_encoder,
+    with_style_codebooks,
 )
 from soundstage.training.optimizer import OptimizerParams
 from soundstage.training.precision import Precision, compute_dtype
+from soundstage.training.run_settings import keep_settings, read_settings
 
 FILE = "order.json"
 
 
 @dataclass(frozen=True)
 class TrainingRequest:
-    """A run of training.
+    """The settings of a training run.
 
     Attributes:
         size: the network's size.
         init: weights to start from, as `stages.weights.sources.open_source` reads them.
-        codec: weights of the codec, so that codes that sound alike start alike; None = by chance.
-        codebooks: weights of the style quantizer, so that styles that are alike start alike; given
-            if `codec` is.
-        steps: over which the learning rate falls, and after which the run ends.
+        codec: weights of the codec, so that similar codes start with similar embeddings; None =
+            random embeddings.
+        codebooks: weights of the style quantizer, so that similar styles start with similar
+            embeddings; required with `codec`.
+        steps: steps over which the learning rate falls, and after which the run ends.
         rate: the highest learning rate.
         rows: examples a step.
         chunks: chunks predicted from one past.
-        fine_every: training looks at the fine levels of every so many-th frame.
-        context_s: seconds of past that the network reads; the pipeline's format must say the same.
-        hide_nothing: what is not there yet is hidden, as the stage `PackKnown` does it.
-        hidden_share: of the examples, those that do not see all frames just made.
-        first_weight: how much the first frame of a chunk counts, beside the last.
-        fresh_encoder: whatever `init` says, the encoder and the ways to it start anew.
-        validate_steps: steps between two checks.
-        patience: checks without a better one after which the run ends; None = never.
+        fine_every: the fine levels of one frame in so many are trained.
+        context_s: seconds of past that the network reads; equal to the pipeline's format.
+        hide_nothing: hide context frames that do not exist yet, as the stage `PackKnown` does.
+        hidden_share: share of examples in which some previous frames are hidden.
+        first_weight: weight of a chunk's first frame relative to the last.
+        fresh_encoder: replace the encoder and the cross-attention of `init` by random weights.
+        validate_steps: steps between two validations.
+        patience: validations without improvement after which the run ends; None = no limit.
         average_decay: of the averaged weights.
-        dtype: what the network computes in.
+        dtype: the type the network computes in.
         seed: of the first weights and of all batches.
 
     Raises:
@@ -81,32 +80,32 @@ class TrainingRequest:
         if self.codec is not None and self.codebooks is None:
             raise ValueError("codec needs codebooks: give both or neither")
 
-    def begin(self, format: Format) -> Start:
-        """The first weights.
+    def initial_weights(self, format: Format) -> InitialWeights:
+        """Reads or makes the first weights.
 
         Raises:
             WeightsError: weights cannot be used.
         """
         dtype = compute_dtype(self.dtype).name
         config = replace(config_of_size(self.size).fitted(format), activation_dtype=dtype)
-        start = start_from(config, self.init)
+        initial = load_initial(config, self.init)
         if self.fresh_encoder:
-            start = with_fresh_encoder(start, self.seed)
+            initial = with_fresh_encoder(initial, self.seed)
         if self.codebooks is None:
-            return start
+            return initial
         vocabulary = Vocabulary.of(format)
         shape = (format.style_levels, format.codebook_size, format.style_dim)
         style = load_codebooks(self.codebooks, shape).codes
         if self.codec is None:
-            state = near_styles(start.state, vocabulary, style, self.seed)
-            return replace(start, state=state)
+            state = with_style_codebooks(initial.state, vocabulary, style, self.seed)
+            return replace(initial, state=state)
         codec = read_codec_codebooks(self.codec, vocabulary)
-        state = near_alike(start.state, vocabulary, codec, style, self.seed)
-        return replace(start, state=with_quiet_encoder(state))
+        state = with_codebooks(initial.state, vocabulary, codec, style, self.seed)
+        return replace(initial, state=with_quiet_encoder(state))
 
     @property
     def fit_params(self) -> FitParams:
-        """How the run goes."""
+        """How the run draws examples, updates weights and validates."""
         return FitParams(
             ExampleParams(
                 self.rows,
@@ -129,34 +128,19 @@ class TrainingRequest:
         )
 
     def keep(self, run: Path) -> None:
-        """Writes the order into a run's folder, which is made if absent.
+        """Writes the request into a run's folder, which is made if absent.
 
         Raises:
-            CheckpointError: the run there was started with another order.
+            SettingsError: the run there was started with another request.
             OutputError: the folder cannot be written.
         """
-        run.mkdir(parents=True, exist_ok=True)
-        if (run / FILE).exists() and (before := read_order(run)) != self:
-            changed = [
-                f"{field.name} {getattr(before, field.name)!r}"
-                for field in fields(self)
-                if getattr(before, field.name) != getattr(self, field.name)
-            ]
-            raise CheckpointError(
-                f"{run}: was started with {', '.join(changed)}; go on with that, or give another "
-                "run folder"
-            )
-        with replacing(run / FILE) as file:
-            file.write(json.dumps(asdict(self), indent=1).encode())
+        keep_settings(run / FILE, self)
 
 
-def read_order(run: Path) -> TrainingRequest:
-    """Reads the order of a run.
+def read_request(run: Path) -> TrainingRequest:
+    """Reads the request of a run.
 
     Raises:
-        CheckpointError: there is none, or it is damaged.
+        SettingsError: there is none, or it is damaged.
     """
-    try:
-        return TrainingRequest(**json.loads((run / FILE).read_text("utf-8")))
-    except (OSError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{run}: holds no run of this training ({error})") from error
+    return read_settings(run / FILE, TrainingRequest)

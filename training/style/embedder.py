@@ -1,4 +1,4 @@
-"""Texts and clips of pieces as vectors of a trained model."""
+"""Embeddings of the texts and clips of pieces by a trained model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,18 +10,18 @@ from flax import nnx
 from soundstage.stages.style_towers.text import SentencePieces, text_ids
 from soundstage.training.style.prompts import Prompter
 from soundstage.training.style.run_folder import Prepared, SplitSounds
-from soundstage.training.style.spectrograms import crop
+from soundstage.training.style.spectrograms import padded_clip, random_clip
 
 TEXT_ROWS = 256
 
 
 @dataclass(frozen=True)
 class Embedded:
-    """Vectors of texts or clips, and where they come from.
+    """Embedded texts or clips, with their pieces and genres.
 
     Attributes:
         vectors: float32 [item, rank], rows of length 1.
-        piece: int [item], the piece each belongs to.
+        piece: int [item], the number of each item's piece.
         genre: str [item].
     """
 
@@ -31,12 +31,12 @@ class Embedded:
 
 
 class Samples(NamedTuple):
-    """Vectors as the quantizer may meet them.
+    """Vectors to fit the quantizer to.
 
     Attributes:
-        prompts: float32 [vector, rank], texts and clips, as many of each, rows of length 1.
-        kinds: int [vector], the number of each one's genre.
-        blends: float32 [vector, rank], of two of these each, length 1 at most.
+        prompts: float32 [vector, rank], texts and as many clips, rows of length 1.
+        kinds: int [vector], the number of each prompt's genre.
+        blends: float32 [vector, rank], weighted means of two prompts.
     """
 
     prompts: np.ndarray
@@ -44,12 +44,12 @@ class Samples(NamedTuple):
     blends: np.ndarray
 
 
-# A text with the number of its piece.
+# Texts with the numbers of their pieces.
 Texts: TypeAlias = Sequence[tuple[int, str]]
 
 
 class Embedder:
-    """Embeds with given weights.
+    """Embeds texts and clips with given weights.
 
     Args:
         prepared: the model, its vocabulary and the length of clips.
@@ -62,28 +62,28 @@ class Embedder:
 
     def texts(self, part: SplitSounds, texts: Texts) -> Embedded:
         """Embeds texts of a part's pieces."""
-        model, found = self.prepared.model, []
+        model, vectors = self.prepared.model, []
         for first in range(0, len(texts), TEXT_ROWS):
             some = [text for _, text in texts[first : first + TEXT_ROWS]]
-            filled = some + [""] * (TEXT_ROWS - len(some))
-            ids = text_ids(filled, self.vocabulary, model.config.buckets)
-            found.append(model.embed_texts(self.towers, *ids)[: len(some)])
-        return _embedded(part, np.concatenate(found), [piece for piece, _ in texts])
+            padded = some + [""] * (TEXT_ROWS - len(some))
+            ids = text_ids(padded, self.vocabulary, model.config.buckets)
+            vectors.append(model.embed_texts(self.towers, *ids)[: len(some)])
+        return _embedded(part, np.concatenate(vectors), [piece for piece, _ in texts])
 
     def clips(self, part: SplitSounds, hop_share: float = 1.0) -> Embedded:
-        """Embeds the clips of a part's pieces, whole ones, one after another.
+        """Embeds successive clips of a part's pieces.
 
         Args:
             part: the pieces.
-            hop_share: from a clip's start to the next one's, in clips.
+            hop_share: distance between the starts of two clips, as a share of a clip.
         """
-        windows, found, pieces = self.prepared.windows, [], []
+        windows, clips, pieces = self.prepared.windows, [], []
         hop = max(1, round(hop_share * windows))
         for number, log_mel in enumerate(part.log_mels):
             starts = range(0, max(1, len(log_mel) - windows + 1), hop)
-            found += [_clip(log_mel, start, windows) for start in starts]
+            clips += [padded_clip(log_mel[start : start + windows], windows) for start in starts]
             pieces += [number] * len(starts)
-        vectors = self.prepared.model.embed_clips(self.towers, np.stack(found))
+        vectors = self.prepared.model.embed_clips(self.towers, np.stack(clips))
         return _embedded(part, vectors, pieces)
 
     def samples(self, part: SplitSounds, each: int, random: np.random.Generator) -> Samples:
@@ -91,28 +91,22 @@ class Embedder:
 
         Args:
             part: the pieces.
-            each: clips, and texts, of every piece; as many blends.
-            random: for all of it.
-
+            each: number of clips, and of texts, of every piece.
+            random: draws texts, clips and blends.
         """
         prompter = Prompter(part.pieces)
         numbers = [number for number in range(len(part.pieces)) for _ in range(each)]
         texts = [(number, prompter(random, number).text) for number in numbers]
-        clips = np.stack([crop(random, part.log_mels[n], self.prepared.windows) for n in numbers])
-        sounds = self.prepared.model.embed_clips(self.towers, clips)
-        singles = np.concatenate([self.texts(part, texts).vectors, sounds])
-        pairs = random.integers(len(singles), size=(len(numbers), 2))
+        clips = np.stack(
+            [random_clip(random, part.log_mels[n], self.prepared.windows) for n in numbers]
+        )
+        clip_vectors = self.prepared.model.embed_clips(self.towers, clips)
+        prompts = np.concatenate([self.texts(part, texts).vectors, clip_vectors])
+        pairs = random.integers(len(prompts), size=(len(numbers), 2))
         shares = random.uniform(0, 1, (len(numbers), 1)).astype(np.float32)
-        blends = shares * singles[pairs[:, 0]] + (1 - shares) * singles[pairs[:, 1]]
+        blends = shares * prompts[pairs[:, 0]] + (1 - shares) * prompts[pairs[:, 1]]
         genres = np.unique([piece.genre for piece in part.pieces], return_inverse=True)[1]
-        return Samples(singles, np.tile(genres[numbers], 2), blends)
-
-
-def _clip(log_mel: np.ndarray, start: int, windows: int) -> np.ndarray:
-    found = np.zeros((windows, log_mel.shape[1]), np.float32)
-    part = log_mel[start : start + windows]
-    found[: len(part)] = part
-    return found
+        return Samples(prompts, np.tile(genres[numbers], 2), blends)
 
 
 def _embedded(part: SplitSounds, vectors: np.ndarray, pieces: Sequence[int]) -> Embedded:

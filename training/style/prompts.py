@@ -1,4 +1,4 @@
-"""What people might type for a piece: its descriptions, cut and worn, and short prompts."""
+"""Random prompts for pieces, as a person might type them: descriptions, cut and misspelt."""
 
 import string
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from soundstage.training.corpus.manifest import Piece
-from soundstage.training.style.facts import Fit
+from soundstage.training.style.facts import TextFit
 
 FORMS = (
     "{}",
@@ -26,11 +26,11 @@ ADJECTIVES = ("mood", "density", "brightness", "tempo")
 
 @dataclass(frozen=True)
 class Prompt:
-    """A text, and how well it describes every piece.
+    """A text and its distance from every piece.
 
     Attributes:
         text: as typed.
-        distances: float32 [piece], >= 0: how little it fits each.
+        distances: float32 [piece], >= 0; 0 = the text fits the piece.
     """
 
     text: str
@@ -38,27 +38,27 @@ class Prompt:
 
 
 class Prompter:
-    """Thinks of texts for pieces.
+    """Draws prompts for pieces.
 
     Args:
-        pieces: that descriptions are taken from and compared with.
+        pieces: the pieces to describe, and to measure distances from.
     """
 
     def __init__(self, pieces: Sequence[Piece]) -> None:
         self.pieces = pieces
-        self.fit = Fit(pieces)
+        self.fit = TextFit(pieces)
 
     def __call__(self, random: np.random.Generator, piece: int) -> Prompt:
-        """Makes one text for a piece."""
+        """Draws a prompt for the piece of a number."""
         if random.random() < 0.6:
             text = cut(random, _one(random, self.pieces[piece].texts))
         else:
             text = _one(random, FORMS).format(self._words(random, piece))
-        # What is told is judged before letters get lost.
+        # The facts are recognised in the text before it is misspelt.
         return Prompt(misspelt(random, text), self.fit.distances(piece, text))
 
     def _words(self, random: np.random.Generator, piece: int) -> str:
-        """A few facts: adjectives, an instrument, a genre; at least one of them."""
+        """Draws a few facts, at least one: adjectives, instruments, the genre."""
         facts = self.fit.facts[piece]
         adjectives = [
             _one(random, facts.phrases[fact])
@@ -68,15 +68,15 @@ class Prompter:
         genre = [_one(random, facts.phrases["genre"])] if random.random() < 0.6 else []
         instruments = list(facts.instruments)
         chosen = random.permutation(len(instruments))[: random.integers(3)]
-        heard = [_one(random, facts.instruments[instruments[index]]) for index in chosen]
-        words = adjectives + (genre + heard if random.random() < 0.5 else heard + genre)
+        names = [_one(random, facts.instruments[instruments[index]]) for index in chosen]
+        words = adjectives + (genre + names if random.random() < 0.5 else names + genre)
         return (" ", " ", ", ", " and ")[random.integers(4)].join(
             words or [_one(random, facts.phrases["genre"])]
         )
 
 
 def cut(random: np.random.Generator, text: str) -> str:
-    """A text as it may arrive: cut to a part, with words lost or moved."""
+    """Cuts a text to a part, drops words or shuffles them, each with some probability."""
     words = text.split()
     if len(words) > 3 and random.random() < 0.3:
         length = int(random.integers(2, len(words)))
@@ -90,18 +90,18 @@ def cut(random: np.random.Generator, text: str) -> str:
 
 
 def misspelt(random: np.random.Generator, text: str) -> str:
-    """A text with a needless word added, or a letter wrong, sometimes."""
+    """Adds a word that says nothing or mistypes a word, each with some probability."""
     words = text.split()
     if random.random() < 0.2:
         words.insert(int(random.integers(len(words) + 1)), _filler(random))
     if random.random() < 0.25:
-        place = int(random.integers(len(words)))
-        words[place] = mistyped(random, words[place])
+        index = int(random.integers(len(words)))
+        words[index] = mistyped(random, words[index])
     return " ".join(words)
 
 
 def mistyped(random: np.random.Generator, word: str) -> str:
-    """A word with one letter lost, doubled, swapped with the next or replaced; short ones stay."""
+    """Drops, doubles, swaps or replaces one letter of a word of four letters or more."""
     if len(word) < 4:
         return word
     at = int(random.integers(len(word) - 1))

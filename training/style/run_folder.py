@@ -1,4 +1,4 @@
-"""A run folder made ready: the corpus as spectrograms, the vocabulary, the model's sizes."""
+"""The folder of a run: the corpus's spectrograms, the vocabulary, the model's sizes."""
 
 import json
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ SIZES_FILE, VOCABULARY_FILE, CACHE = "sizes.json", "vocabulary.model", "log_mel"
 
 @dataclass(frozen=True)
 class SplitSounds:
-    """The pieces of one split, and how they sound.
+    """The pieces of one split and their spectrograms.
 
     Attributes:
         pieces: from the manifest.
@@ -35,11 +35,11 @@ class SplitSounds:
 
 @dataclass(frozen=True)
 class Prepared:
-    """All that training and evaluation read.
+    """The corpus and the model, as training and evaluation read them.
 
     Attributes:
-        train: pieces to learn from.
-        heldout: pieces to be judged by; empty if the corpus has none.
+        train: the training pieces.
+        heldout: the held-out pieces; empty if the corpus has none.
         windows: log-mel windows of a clip.
         model: the towers.
         vocabulary: the SentencePiece model, serialised.
@@ -53,21 +53,21 @@ class Prepared:
 
 
 def prepare(corpora: Sequence[Path], run: Path, format: Format, config: TowersConfig) -> Prepared:
-    """Reads corpora into a run folder; what is there already is kept.
+    """Reads corpora into a run folder; files made by an earlier call are kept.
 
     Args:
         corpora: folders with manifests.
         run: the run's folder; made if missing.
         format: length and rate of clips.
-        config: sizes; the number of subwords is what the corpus gives, at most.
+        config: sizes of a new run; a small corpus gives fewer subwords.
 
     Raises:
-        ManifestError: a folder holds no corpus, or no piece is for training.
+        ManifestError: a folder holds no corpus, or no training piece.
         OSError: a file cannot be read or written.
     """
     pieces = [piece for corpus in corpora for piece in read_manifest(corpus)]
     if not any(piece.split == "train" for piece in pieces):
-        raise ManifestError(f"{', '.join(map(str, corpora))}: no piece is for training")
+        raise ManifestError(f"{', '.join(map(str, corpora))}: holds no training piece")
     features = ClipFeatures(format.clip_rate_hz)
     parts = []
     for split in ("train", "heldout"):
@@ -82,21 +82,17 @@ def prepare(corpora: Sequence[Path], run: Path, format: Format, config: TowersCo
         sizes = replace(config, pieces=SentencePieces(vocabulary).size)
         with replacing(run / SIZES_FILE) as file:
             file.write(json.dumps(asdict(sizes), indent=1).encode())
-    model, vocabulary = read_sizes(run)
-    return Prepared(parts[0], parts[1], clip_windows(format, features), model, vocabulary)
+    model, vocabulary = read_model(run)
+    more_samples = max(0, format.dims["clip_sample"] - features.window_samples)
+    windows = 1 + more_samples // features.hop_samples
+    return Prepared(parts[0], parts[1], windows, model, vocabulary)
 
 
-def read_sizes(run: Path) -> tuple[Model, bytes]:
-    """The model and the vocabulary of a run folder that has been prepared.
+def read_model(run: Path) -> tuple[Model, bytes]:
+    """Reads the model and the vocabulary of a prepared run folder.
 
     Raises:
-        OSError: it has not.
+        OSError: the folder is not prepared.
     """
     sizes = TowersConfig(**json.loads((run / SIZES_FILE).read_text()))
     return Model(sizes), (run / VOCABULARY_FILE).read_bytes()
-
-
-def clip_windows(format: Format, features: ClipFeatures) -> int:
-    """Log-mel windows of a clip."""
-    beyond = max(0, format.dims["clip_sample"] - features.window_samples)
-    return 1 + beyond // features.hop_samples

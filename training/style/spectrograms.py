@@ -1,4 +1,4 @@
-"""The corpus as log-mel spectrograms, computed once, and worn as clips may arrive."""
+"""Log-mel spectrograms of a corpus, computed once, and random augmented clips of them."""
 
 import hashlib
 from collections.abc import Sequence
@@ -17,25 +17,25 @@ LEAST_GAIN_DB, MOST_GAIN_DB = -14.0, 8.0
 TILT_DB = 6.0
 SHORTENED = 0.25  # share of clips that end early, in silence
 NOISY = 0.3  # share of clips with noise added
-# Noise power a band, in powers of ten above what counts as silent.
+# Noise power a band, in powers of ten above the silence floor.
 LEAST_NOISE, MOST_NOISE = -1.0, 2.0
 
 
 def cached_log_mels(
     pieces: Sequence[Piece], folder: Path, features: ClipFeatures
 ) -> list[np.ndarray]:
-    """The log-mel spectrogram of every piece, from the cache or computed into it.
+    """Reads the log-mel spectrogram of every piece from a cache, computing those it lacks.
 
     Args:
-        pieces: whose audio files to read.
+        pieces: of a corpus.
         folder: the cache; made if missing.
-        features: the measure and its rate.
+        features: computes spectrograms at its sample rate.
 
     Returns:
         float16 [window, band] a piece, memory-mapped.
 
     Raises:
-        OSError: an audio file or the cache cannot be read or written.
+        OSError: an audio file cannot be read, or the cache cannot be read or written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     return [_cached(Path(piece.path), folder, features) for piece in pieces]
@@ -43,8 +43,8 @@ def cached_log_mels(
 
 def _cached(path: Path, folder: Path, features: ClipFeatures) -> np.ndarray:
     status = path.stat()
-    mark = f"{path.resolve()} {status.st_size} {status.st_mtime_ns} {features.rate_hz}"
-    cached = folder / f"{hashlib.sha256(mark.encode()).hexdigest()[:32]}.npy"
+    key = f"{path.resolve()} {status.st_size} {status.st_mtime_ns} {features.rate_hz}"
+    cached = folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.npy"
     if not cached.exists():
         audio, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
         mono = soxr.resample(audio.mean(axis=1), rate_hz, features.rate_hz)
@@ -54,38 +54,39 @@ def _cached(path: Path, folder: Path, features: ClipFeatures) -> np.ndarray:
     return np.load(cached, mmap_mode="r")
 
 
-def crop(
-    random: np.random.Generator, log_mel: np.ndarray, windows: int, whole: bool = False
-) -> np.ndarray:
-    """A clip from a random place, sometimes one that ends early.
+def random_clip(random: np.random.Generator, log_mel: np.ndarray, windows: int) -> np.ndarray:
+    """Cuts a clip at a random position; a share of `SHORTENED` end early, in silence.
 
     Args:
-        random: decides.
-        log_mel: float [window, band]; a shorter one is followed by silence.
+        random: draws the position and the length.
+        log_mel: float [window, band]; a short one is padded with silence.
         windows: of a clip.
-        whole: never end early.
 
     Returns:
         float32 [windows, band].
     """
     first = int(random.integers(max(1, len(log_mel) - windows + 1)))
-    short = not whole and random.random() < SHORTENED
+    short = random.random() < SHORTENED
     kept = max(1, round(windows * random.uniform(0.1, 1.0))) if short else windows
-    found = log_mel[first : first + kept]
+    return padded_clip(log_mel[first : first + kept], windows)
+
+
+def padded_clip(log_mel: np.ndarray, windows: int) -> np.ndarray:
+    """Pads a spectrogram of at most `windows` windows with silence; float32 [window, band]."""
     clip = np.zeros((windows, log_mel.shape[1]), np.float32)
-    clip[: len(found)] = found
+    clip[: len(log_mel)] = log_mel
     return clip
 
 
-def wear_sounds(key: jax.Array, log_mels: jax.Array) -> jax.Array:
-    """Clips louder or softer, brighter or duller, and some with noise; silence stays silent.
+def augmented(key: jax.Array, log_mels: jax.Array) -> jax.Array:
+    """Changes loudness and brightness of clips at random, and adds noise to some.
 
     Args:
-        key: decides.
+        key: of the random changes.
         log_mels: float32 [row, window, band], log(1 + power / floor).
 
     Returns:
-        The same shape.
+        The same shape; silent windows stay silent.
     """
     rows = log_mels.shape[0]
     gains, tilts, noises, hiss, which = jax.random.split(key, 5)

@@ -1,4 +1,4 @@
-"""Makes a file of tokens, piece by piece; what is made stays made, however often it is stopped."""
+"""Encodes the pieces that a file of tokens lacks; an interrupted call keeps the finished pieces."""
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -10,68 +10,66 @@ from soundstage.training.tokens.encoders import Encoders
 from soundstage.training.tokens.pieces import SourcePiece
 from soundstage.training.tokens.record import PieceTokens, TokenFacts
 
-# Told how many pieces are done, and the name of the one that is done last.
-OnPiece = Callable[[int, str], None]
-
 
 @dataclass(frozen=True)
 class EncodingSummary:
-    """What happened.
+    """How many pieces a call of `update_cache` encoded.
 
     Attributes:
-        encoded: pieces encoded now.
-        kept: pieces that were there already.
+        encoded: pieces encoded by the call.
+        kept: pieces encoded before.
     """
 
     encoded: int
     kept: int
 
 
-def make_cache(
+def update_cache(
     pieces: Sequence[SourcePiece],
     encoders: Encoders,
     output: Path,
     clips: int,
-    on_piece: OnPiece,
+    on_piece: Callable[[int], None] = lambda done: None,
 ) -> EncodingSummary:
-    """Encodes the pieces that `output` does not hold yet, and writes it anew if there were any.
+    """Encodes the pieces that `output` lacks, and replaces it if there were any.
 
-    A piece is known by its bytes, texts and encoders: none of them can change unnoticed. Pieces
-    done are kept in a folder beside the file until all are, so an interrupted call loses one.
+    A piece is identified by its bytes, its texts and the encoders' weights. Each finished piece is
+    kept in a folder beside the file until all are finished, so an interrupted call loses only the
+    piece it was encoding.
 
     Args:
-        pieces: what the file shall hold, in this order.
+        pieces: the pieces of the new file, in this order.
         encoders: make the tokens.
         output: the file; its folder must exist.
-        clips: clips a piece whose style is kept.
-        on_piece: told of every piece.
+        clips: most clips of a piece whose styles are encoded.
+        on_piece: called with the number of finished pieces.
 
     Raises:
-        InputError: a piece cannot be read.
-        CacheError: `output` is there and is no file of tokens.
-        OSError: likewise, or the folder cannot be written.
+        InputError: a piece cannot be decoded.
+        CacheError: `output` exists and is no file of tokens.
+        OSError: a piece cannot be read, or the folder cannot be written.
         OutputError: the file cannot be written.
     """
     keys = [encoders.key(piece, clips) for piece in pieces]
-    held = _held(output, encoders.facts)
-    if list(held) == keys:
+    known = _known(output, encoders.facts)
+    if list(known) == keys:
         return EncodingSummary(0, len(keys))
     folder = output.with_name(f"{output.name}.parts")
     folder.mkdir(exist_ok=True)
     encoded = 0
     for number, (piece, key) in enumerate(zip(pieces, keys, strict=True), 1):
         part = folder / f"{key}.arrow"
-        if key not in held and not part.exists():
+        if key not in known and not part.exists():
             write_cache(part, encoders.facts, [encoders.encode(piece, clips)])
             encoded += 1
-        on_piece(number, piece.name)
-    write_cache(output, encoders.facts, _joined(keys, output, held, folder))
+        on_piece(number)
+    write_cache(output, encoders.facts, _joined(keys, output, known, folder))
     shutil.rmtree(folder)
     return EncodingSummary(encoded, len(keys) - encoded)
 
 
-def _held(path: Path, facts: TokenFacts) -> dict[str, int]:
-    """The numbers of the pieces in a file by key; none if it is not there or of other encoders."""
+def _known(path: Path, facts: TokenFacts) -> dict[str, int]:
+    """Numbers the pieces of a file by key; empty if it is missing or of other encoders."""
     if not path.exists():
         return {}
     cache = TokenCache(path)
@@ -81,11 +79,11 @@ def _held(path: Path, facts: TokenFacts) -> dict[str, int]:
 
 
 def _joined(
-    keys: Sequence[str], path: Path, held: dict[str, int], folder: Path
+    keys: Sequence[str], path: Path, known: dict[str, int], folder: Path
 ) -> Iterator[PieceTokens]:
-    before = TokenCache(path) if held else None
+    cache = TokenCache(path) if known else None
     for key in keys:
-        if before is not None and key in held:
-            yield before.piece(held[key])
+        if cache is not None and key in known:
+            yield cache.piece(known[key])
         else:
             yield TokenCache(folder / f"{key}.arrow").piece(0)

@@ -1,4 +1,4 @@
-"""From audio and texts to tokens: the stages of a pipeline, used the other way round."""
+"""Encoders of pieces: a codec, an embedder and a quantizer turn audio and texts into tokens."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from soundstage.training.tokens.record import PieceStyles, PieceTokens, TokenFac
 from soundstage.training.whole_codec import WholeCodec
 
 LONGEST_S = 3600.0
-# Frames encoded at a time, and how many of them, at either end that is not the piece's, are only
-# there so that the others see what is around them. The codec sees less than a second.
+# Frames encoded at a time, and the frames at either end that only give context to the others. The
+# codec's receptive field is shorter than one second.
 WINDOW_FRAMES = 250
 MARGIN_FRAMES = 10
 
 
 class Embedding(Protocol):
-    """A stage from prompts to style embeddings; its inputs are `style_prompts.PROMPT_INPUTS`."""
+    """A stage that embeds prompts; its inputs are `style_prompts.PROMPT_INPUTS`."""
 
     weights_digest: str
 
@@ -35,30 +35,30 @@ class Embedding(Protocol):
         clips: Sequence[np.ndarray],
         clip_weights: Sequence[np.ndarray],
     ) -> dict[str, np.ndarray]:
-        """Gives "embedding", float32 [row, style_dim]."""
+        """Returns "embedding", float32 [row, style_dim]."""
         ...
 
 
 class Quantizing(Protocol):
-    """A stage from style embeddings to style tokens."""
+    """A stage that quantizes style embeddings."""
 
     weights_digest: str
 
     def __call__(self, embedding: np.ndarray) -> dict[str, np.ndarray]:
-        """Gives "tokens", int32 [row, style_level]."""
+        """Returns "tokens", int32 [row, style_level]."""
         ...
 
 
 @dataclass(frozen=True)
 class Encoders:
-    """What turns audio and texts into tokens.
+    """The codec and the style stages that turn audio and texts into tokens.
 
     Attributes:
         format: the music format.
         codec: has its encoder and quantizer.
         codec_digest: SHA-256 of the codec's arrays, as hex digits.
         embed: the stage that embeds prompts.
-        quantize: the stage that makes tokens of embeddings.
+        quantize: the stage that turns embeddings into tokens.
     """
 
     format: Format
@@ -69,12 +69,12 @@ class Encoders:
 
     @property
     def facts(self) -> TokenFacts:
-        """What the numbers made here mean."""
+        """The format of the tokens, and a digest of all encoders' weights."""
         parts = (self.codec_digest, self.embed.weights_digest, self.quantize.weights_digest)
         return TokenFacts.of(self.format, hashlib.sha256("".join(parts).encode()).hexdigest())
 
     def key(self, piece: SourcePiece, clips: int) -> str:
-        """SHA-256, as hex digits, of all that a piece's numbers follow from.
+        """Returns the SHA-256, as hex digits, of everything that determines a piece's numbers.
 
         Raises:
             OSError: its file cannot be read.
@@ -87,11 +87,11 @@ class Encoders:
 
         Args:
             piece: its audio is read from its file.
-            clips: how many clips at most, spread evenly, get a style.
+            clips: most clips, evenly spread, whose styles are encoded.
 
         Raises:
-            InputError: the audio cannot be read.
-            OSError: likewise.
+            InputError: the file cannot be decoded.
+            OSError: the file cannot be read.
         """
         format = self.format
         audio = read_audio(piece.path, format.sample_rate_hz, format.channels, LONGEST_S)
@@ -108,7 +108,7 @@ class Encoders:
         )
 
     def _styles(self, texts: Sequence[str], clips: np.ndarray) -> PieceStyles:
-        """The styles of prompts, one by one: a prompt's style depends on nothing else."""
+        """Encodes prompts one by one, so that a prompt's style depends on nothing else."""
         nothing, one = np.zeros(0, np.float32), np.ones(1, np.float32)
         embedded = [
             self.embed(
@@ -138,10 +138,11 @@ def codec_tokens(
 
     Args:
         codec: has its encoder and quantizer.
-        audio: float32 [sample, channel]; a last partial frame is left out, unless it is all.
+        audio: float32 [sample, channel]; a partial last frame is left out, unless it is the only
+            one.
         levels: RVQ levels.
         window_frames: frames encoded at a time.
-        margin_frames: frames around a window's own that the encoder must see.
+        margin_frames: frames of context at either end of a window.
 
     Returns:
         int16 [frame, level].
@@ -165,11 +166,11 @@ def cut_clips(audio: np.ndarray, format: Format, most: int) -> tuple[np.ndarray,
 
     Args:
         audio: float32 [sample, channel] at `sample_rate_hz`.
-        format: gives length and rate of clips.
-        most: how many; fewer where that many would overlap by more than half.
+        format: length and rate of clips.
+        most: number of clips; fewer if so many would overlap by more than half.
 
     Returns:
-        float32 [clip, clip_sample], mono, filled up with zeros; and where each starts, in seconds.
+        float32 [clip, clip_sample], mono, padded with zeros; and the start of each in seconds.
     """
     mono = audio.mean(axis=1, dtype=np.float32)
     mono = soxr.resample(mono, format.sample_rate_hz, format.clip_rate_hz, quality="VHQ")

@@ -1,4 +1,4 @@
-"""Encoders with their weights in place: from files, or from the stages of a pipeline."""
+"""Encoders loaded from weight files, or from the stages of a pipeline."""
 
 from typing import ClassVar
 
@@ -19,7 +19,7 @@ ENCODER_PARTS = ("encoder", "quantizer")
 
 
 class NotTrainable(Error):
-    """A pipeline has not the parts that training needs; the message says which."""
+    """A pipeline lacks stages that training needs; the message says which."""
 
     exit_code: ClassVar[int] = 4
 
@@ -31,18 +31,18 @@ def file_encoders(
     codebooks: str,
     device: jax.Device | None = None,
 ) -> Encoders:
-    """The encoders that a codec's file and the small style model's files make.
+    """Loads a codec and the style towers from their files.
 
     Args:
         format: the music format.
-        codec: weights, encoder and quantizer among them, and their size.
+        codec: size and weights of the codec; its encoder and quantizer are loaded.
         style: weights of `stages.style_towers`.
         codebooks: weights of the style quantizer.
         device: where to compute; None = JAX's default.
 
     Raises:
         WeightsError: weights cannot be used.
-        ValueError: the codec does not speak the format.
+        ValueError: the codec was made for another format.
     """
     device = device or jax.devices()[0]
     embed = Embed(EmbedParams(style), format, device)
@@ -51,16 +51,16 @@ def file_encoders(
 
 
 def pipeline_encoders(graph: Graph) -> Encoders:
-    """The encoders that fit a pipeline: its own style stages, and its codec's other half.
+    """Loads the encoders of a pipeline: its style stages, and the encoder of its codec.
 
     Raises:
-        NotTrainable: the pipeline is not wired as one of a Depthformer is.
+        NotTrainable: the pipeline lacks the stages or edges of the default graph.
         WeightsError: weights cannot be used, for instance a codec without its encoder.
     """
     sample = sample_node(graph)
-    pack = _behind(graph, sample, "prompt")
-    quantize = _behind(graph, pack, "style")
-    embed = _behind(graph, quantize, "embedding")
+    pack = _source(graph, sample, "prompt")
+    quantize = _source(graph, pack, "style")
+    embed = _source(graph, quantize, "embedding")
     decoders = [
         node
         for node in graph.nodes.values()
@@ -68,8 +68,8 @@ def pipeline_encoders(graph: Graph) -> Encoders:
     ]
     if len(decoders) != 1:
         raise NotTrainable(
-            f"pipeline {graph.name}: {len(decoders)} stages that decode read "
-            f"{sample.name}.tokens; training needs the one codec that they belong to"
+            f"pipeline {graph.name}: {len(decoders)} codec decoders read {sample.name}.tokens; "
+            "training needs exactly one"
         )
     stages = [
         node.cls(node.params, graph.format, find_device(node.device)) for node in (embed, quantize)
@@ -78,30 +78,31 @@ def pipeline_encoders(graph: Graph) -> Encoders:
 
 
 def sample_node(graph: Graph) -> Node:
-    """The stage of a pipeline that training changes.
+    """Returns the only `Sample` stage of a pipeline, the one that training changes.
 
     Raises:
         NotTrainable: there is none, or there are several.
     """
-    found = [node for node in graph.nodes.values() if node.cls is Sample]
-    if len(found) != 1:
+    nodes = [node for node in graph.nodes.values() if node.cls is Sample]
+    if len(nodes) != 1:
         raise NotTrainable(
-            f"pipeline {graph.name} has {len(found)} stages.depthformer:Sample stages; training "
+            f"pipeline {graph.name} has {len(nodes)} stages.depthformer:Sample stages; training "
             "needs one"
         )
-    return found[0]
+    return nodes[0]
 
 
 def hides_nothing_yet(graph: Graph) -> bool:
-    """Does a pipeline hide from its Depthformer what is not there yet? See `PackKnown`.
+    """Tells whether a pipeline hides context frames that do not exist yet, with `PackKnown`.
 
     Raises:
-        NotTrainable: the pipeline is not wired as one of a Depthformer is.
+        NotTrainable: the pipeline lacks the stages or edges of the default graph.
     """
-    return _behind(graph, sample_node(graph), "prompt").cls is PackKnown
+    return _source(graph, sample_node(graph), "prompt").cls is PackKnown
 
 
-def _behind(graph: Graph, node: Node, port: str) -> Node:
+def _source(graph: Graph, node: Node, port: str) -> Node:
+    """Returns the stage that feeds a port."""
     source = node.sources.get(port)
     if not isinstance(source, FromStage):
         raise NotTrainable(

@@ -1,4 +1,4 @@
-"""Laws of the measures."""
+"""The distances of audio, and the spectra they are computed from."""
 
 import numpy as np
 import pytest
@@ -19,14 +19,14 @@ def noise(seed=0):
     return np.random.default_rng(seed).standard_normal((RATE // 2, 2)).astype(np.float32)
 
 
-def test_equal_audio_is_at_no_distance():
+def test_equal_audio_has_distance_zero():
     spectral, mel, sdr = distances(tone(), tone(), RATE)
     assert spectral == 0
     assert mel == 0
     assert sdr > 100
 
 
-def test_twice_the_amplitude_is_6_db_away_in_level_but_not_in_shape():
+def test_doubled_amplitude_is_6_db_away_and_keeps_si_sdr():
     spectral, mel, sdr = distances(2 * noise(), noise(), RATE)
     assert spectral == pytest.approx(6.02, abs=0.05)
     assert mel == pytest.approx(np.log(2), abs=0.01)
@@ -34,12 +34,12 @@ def test_twice_the_amplitude_is_6_db_away_in_level_but_not_in_shape():
 
 
 def test_si_sdr_is_the_ratio_of_signal_to_added_noise():
-    wanted, added = noise(0), 0.1 * noise(1)
-    assert si_sdr_db(wanted + added, wanted) == pytest.approx(20, abs=0.3)
+    reference, added = noise(0), 0.1 * noise(1)
+    assert si_sdr_db(reference + added, reference) == pytest.approx(20, abs=0.3)
     assert si_sdr_db(noise(1), noise(0)) < -20
 
 
-def test_a_full_scale_tone_has_magnitude_1():
+def test_full_scale_tone_has_magnitude_1():
     spectrum = np.asarray(magnitude(complex_spectra(2 * tone()[None], 2048)))
     assert spectrum[0, 5, :, 0].max() == pytest.approx(1, abs=0.15)
 
@@ -50,9 +50,9 @@ def test_mid_and_side_follow_left_and_right():
 
 
 @pytest.mark.parametrize(("bands", "bins"), [(96, 1024), (32, 128), (64, 480)])
-def test_every_mel_band_is_a_mean_of_bins(bands, bins):
+def test_mel_bands_sum_to_1_and_ascend(bands, bins):
     filters = mel_bands(bands, bins, RATE)
     assert filters.shape == (bins, bands)
     np.testing.assert_allclose(filters.sum(axis=0), 1, rtol=1e-5)
-    places = (filters * np.arange(bins)[:, None]).sum(axis=0)
-    assert (np.diff(places) >= 0).all()
+    centres = (filters * np.arange(bins)[:, None]).sum(axis=0)
+    assert (np.diff(centres) >= 0).all()

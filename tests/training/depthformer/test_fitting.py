@@ -1,4 +1,4 @@
-"""Training learns a rule in seconds, the sampler plays it, and a stop changes nothing."""
+"""Training runs that learn a rule in seconds, and the sampling of what they learned."""
 
 from dataclasses import replace
 
@@ -19,7 +19,7 @@ from soundstage.stages.weights.sources import open_source
 from soundstage.training.depthformer.examples import ExampleParams, Examples
 from soundstage.training.depthformer.export import export
 from soundstage.training.depthformer.fitting import FitParams, best_weights, fit
-from soundstage.training.depthformer.initial_weights import near_alike, start_from
+from soundstage.training.depthformer.initial_weights import load_initial, with_codebooks
 from soundstage.training.depthformer.objective import (
     groups,
     level_means,
@@ -54,7 +54,7 @@ PARAMS = FitParams(
 
 
 def begin(seed=0):
-    return start_from(CONFIG, f"random:{seed}")
+    return load_initial(CONFIG, f"random:{seed}")
 
 
 def fitted(run, steps, params=PARAMS):
@@ -67,20 +67,20 @@ def learned(tmp_path_factory):
     return run, fitted(run, 120)
 
 
-def test_the_loss_falls_on_held_out_pieces(learned):
+def test_loss_falls_on_held_out_pieces(learned):
     _, result = learned
     losses = [check.metrics["loss"] for check in result.validations]
     assert [check.step for check in result.validations] == [0, 40, 80, 120]
     assert losses[-1] < 0.1 < np.log(FORMAT.codebook_size) < losses[0]
 
 
-def test_the_style_is_of_use_where_nothing_is_known_of_the_past(learned):
+def test_loss_is_higher_without_the_style(learned):
     _, result = learned
     last = result.validations[-1].metrics
     assert last["without_style"] > last["loss"]
 
 
-def test_the_sampler_plays_the_rule_of_the_style_and_goes_on_with_the_past(learned, tmp_path):
+def test_sampler_follows_the_rule_of_style_and_past(learned, tmp_path):
     _, result = learned
     path = tmp_path / "learned.safetensors"
     export(begin().graph, result.state, VOCABULARY, path, {})
@@ -92,7 +92,7 @@ def test_the_sampler_plays_the_rule_of_the_style_and_goes_on_with_the_past(learn
     for context in (np.stack([codes[:frames] for codes in past]).astype(np.int32), nothing):
         style = np.repeat(np.array(STYLES)[:, None], FORMAT.style_levels, axis=1)
         prompt = VOCABULARY.pack(context, style)
-        made = sampler(
+        codes = sampler(
             prompt,
             VOCABULARY.unprompted(prompt),
             temperature=np.zeros(len(STYLES)),
@@ -105,16 +105,16 @@ def test_the_sampler_plays_the_rule_of_the_style_and_goes_on_with_the_past(learn
             steps = rule(style, frames + PERIOD + 4, levels, PERIOD)
             if context is nothing:  # any phase of the rule will do
                 phases = [steps[phase : phase + 4] for phase in range(PERIOD)]
-                assert any(np.array_equal(made[row], phase) for phase in phases)
+                assert any(np.array_equal(codes[row], phase) for phase in phases)
             else:
-                np.testing.assert_array_equal(made[row], steps[frames : frames + 4])
+                np.testing.assert_array_equal(codes[row], steps[frames : frames + 4])
 
 
 def load(path):
     return load_depthformer(CONFIG, open_source(str(path)), None)[0]
 
 
-def test_an_exported_network_gives_the_logits_of_the_trained_one(learned, tmp_path):
+def test_exported_network_has_the_surprise_of_the_trained_one(learned, tmp_path):
     _, result = learned
     path = tmp_path / "learned.safetensors"
     export(begin().graph, result.state, VOCABULARY, path, {"made by": "a test"})
@@ -126,7 +126,7 @@ def test_an_exported_network_gives_the_logits_of_the_trained_one(learned, tmp_pa
 
 
 @pytest.mark.slow
-def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(learned, tmp_path):
+def test_resumed_run_equals_an_uninterrupted_one(learned, tmp_path):
     run, whole = learned
     fitted(tmp_path, 50)
     resumed = fitted(tmp_path, 120)
@@ -139,8 +139,8 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(learned, tmp_path)
     )
 
 
-def test_a_run_stops_when_no_check_gets_better_and_gives_the_best_weights(tmp_path):
-    # Pieces to check with whose rule is another: the more is learned, the worse it gets.
+def test_run_without_improvement_stops_with_the_best_weights(tmp_path):
+    # The held-out pieces follow another rule: learning makes the loss on them worse.
     other = [
         replace(piece, tokens=(15 - piece.tokens).astype(np.int16))
         for piece in PIECES
@@ -157,11 +157,11 @@ def test_a_run_stops_when_no_check_gets_better_and_gives_the_best_weights(tmp_pa
         np.testing.assert_array_equal(left, right)
 
 
-def test_training_goes_on_from_weights_that_are_given(learned, tmp_path):
+def test_training_starts_from_given_weights(learned, tmp_path):
     _, result = learned
     path = tmp_path / "learned.safetensors"
     export(begin().graph, result.state, VOCABULARY, path, {})
-    again = start_from(CONFIG, str(path))
+    again = load_initial(CONFIG, str(path))
     assert again.note == "learned.safetensors"
     loss = jax.jit(make_loss(again.graph, 3, 0.3))
     batch = Examples(PIECES, FORMAT, replace(PARAMS.examples, style_dropout=0), 5).batch(0)
@@ -170,7 +170,7 @@ def test_training_goes_on_from_weights_that_are_given(learned, tmp_path):
 
 @pytest.mark.slow
 def test_bfloat16_activations_train_float32_weights():
-    rounded = start_from(replace(CONFIG, activation_dtype="bfloat16"), "random:0")
+    rounded = load_initial(replace(CONFIG, activation_dtype="bfloat16"), "random:0")
     assert {str(leaf.dtype) for leaf in jax.tree.leaves(rounded.state)} == {"float32"}
     batch = Examples(PIECES, FORMAT, PARAMS.examples, 5).batch(0)
     loss = make_loss(rounded.graph, 3, 0.3)
@@ -180,7 +180,7 @@ def test_bfloat16_activations_train_float32_weights():
     assert all(leaf.dtype == np.float32 for leaf in jax.tree.leaves(gradients))
 
 
-def test_surprise_is_counted_among_the_codes_of_the_own_level():
+def test_probabilities_sum_to_1_within_a_level():
     model = Depthformer(CONFIG, nnx.Rngs(0))
     batch = Examples(PIECES, FORMAT, PARAMS.examples, 5).batch(0)
     row, frame, level = 3, 2, 1
@@ -195,7 +195,7 @@ def test_surprise_is_counted_among_the_codes_of_the_own_level():
     assert np.exp(-np.array(every)).sum() == pytest.approx(1, abs=1e-4)
 
 
-def test_the_mean_by_level_is_that_of_all_frames_or_of_some_for_fine_levels():
+def test_level_means_cover_all_frames_or_some_for_fine_levels():
     deep = Format(chunk_s=0.16, context_s=0.32, codec_levels=6, context_levels=2, codebook_size=16)
     model = Depthformer(replace(TINY.fitted(deep), num_encoder_layers=1), nnx.Rngs(0))
     pieces = synthetic_pieces(deep, (0, 1), 20, PERIOD)
@@ -207,7 +207,7 @@ def test_the_mean_by_level_is_that_of_all_frames_or_of_some_for_fine_levels():
     np.testing.assert_allclose(some[4:], nats[:, 1::2, 4:].mean(axis=(0, 1)), rtol=1e-5)
 
 
-def test_coarse_levels_weigh_more_and_groups_cover_every_level_once():
+def test_coarse_levels_weigh_more_and_groups_cover_all_levels():
     weights = level_weights(16, 0.25)
     assert weights.mean() == pytest.approx(1)
     assert weights[15] / weights[0] == pytest.approx(0.25)
@@ -217,13 +217,13 @@ def test_coarse_levels_weigh_more_and_groups_cover_every_level_once():
     assert list(groups(3)) == ["level_0", "levels_1_to_2"]
 
 
-def test_codes_that_are_near_start_near_and_nothing_else_changes():
+def test_similar_codes_start_with_similar_embeddings():
     codec = np.random.default_rng(0).standard_normal((3, 16, 6), np.float32)
     codec *= np.array([1, 0.5, 0.25], np.float32)[:, None, None]
     codec[1, 4] = codec[1, 5] + 0.01
     style = np.random.default_rng(1).standard_normal((3, 16, 8), np.float32)
     before = begin().state
-    after = near_alike(begin().state, VOCABULARY, codec, style, 0)
+    after = with_codebooks(begin().state, VOCABULARY, codec, style, 0)
     table = np.array(after["token_embedder"]["embedding"][...])
     codes = VOCABULARY.codec_ids(np.tile(np.arange(16)[:, None], 3))  # [code, level]
     distance = np.linalg.norm(table[codes[4, 1]] - table[codes[:, 1]], axis=1)
@@ -235,9 +235,9 @@ def test_codes_that_are_near_start_near_and_nothing_else_changes():
     assert jax.tree.structure(after) == jax.tree.structure(before)
 
 
-def test_the_stage_loads_what_the_demo_exports(tmp_path):
+def test_stage_loads_an_exported_demo_network(tmp_path):
     whole = Format()
-    demo = start_from(DEMO.fitted(whole), "random:0")
+    demo = load_initial(DEMO.fitted(whole), "random:0")
     path = tmp_path / "demo.safetensors"
     export(demo.graph, demo.state, Vocabulary.of(whole), path, {})
     assert path.stat().st_size < 26e6

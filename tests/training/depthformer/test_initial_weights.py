@@ -1,4 +1,4 @@
-"""Laws of the weights training starts from, where the encoder and the styles are concerned."""
+"""The first weights of the encoder and of style codes, and the weights of frames in the loss."""
 
 from dataclasses import replace
 
@@ -12,10 +12,10 @@ from soundstage.stages.depthformer.config import TINY
 from soundstage.stages.depthformer.vocabulary import Vocabulary
 from soundstage.training.depthformer.examples import ExampleParams, Examples
 from soundstage.training.depthformer.initial_weights import (
-    near_styles,
-    start_from,
+    load_initial,
     with_fresh_encoder,
     with_quiet_encoder,
+    with_style_codebooks,
 )
 from soundstage.training.depthformer.objective import frame_weights, level_means, surprise
 
@@ -30,7 +30,7 @@ FORMAT = Format(
     prompt_style_levels=2,
 )
 VOCABULARY = Vocabulary.of(FORMAT)
-START = start_from(replace(TINY.fitted(FORMAT), num_encoder_layers=1), "random:0")
+START = load_initial(replace(TINY.fitted(FORMAT), num_encoder_layers=1), "random:0")
 PIECES = synthetic_pieces(FORMAT, (0, 1), 20, 5)
 BATCH = Examples(PIECES, FORMAT, ExampleParams(rows=4), 0).batch(0)
 
@@ -39,23 +39,23 @@ def nats(state, batch=BATCH):
     return np.asarray(surprise(nnx.merge(START.graph, state), batch))
 
 
-def test_a_quiet_encoder_is_not_heard_but_can_be_learned_from():
+def test_quiet_encoder_changes_no_output_but_has_gradients():
     other = BATCH._replace(prompt=VOCABULARY.unprompted(BATCH.prompt))
     assert not np.array_equal(nats(START.state), nats(START.state, other))
     quiet = with_quiet_encoder(START.state)
     np.testing.assert_array_equal(nats(quiet), nats(quiet, other))
     graph = START.graph
-    slopes = nnx.grad(lambda model: surprise(model, BATCH).mean())(nnx.merge(graph, quiet))
-    ways = [
+    gradient = nnx.grad(lambda model: surprise(model, BATCH).mean())(nnx.merge(graph, quiet))
+    gradients = [
         np.abs(leaf[...]).max()
-        for path, leaf in nnx.to_flat_state(slopes)
+        for path, leaf in nnx.to_flat_state(gradient)
         if "encoder_decoder_attention" in path and "out" in path
     ]
-    assert ways
-    assert min(ways) > 0
+    assert gradients
+    assert min(gradients) > 0
 
 
-def test_a_fresh_encoder_leaves_the_rest_of_the_decoder_as_it_was():
+def test_fresh_encoder_leaves_the_rest_of_the_decoder():
     fresh = with_fresh_encoder(START, 7)
     assert "seed 7" in fresh.note
     changed = {
@@ -69,10 +69,10 @@ def test_a_fresh_encoder_leaves_the_rest_of_the_decoder_as_it_was():
     assert all(path[0] == "encoder" or "encoder_decoder_attention" in path for path in changed)
 
 
-def test_styles_in_use_stay_apart_although_other_codes_were_put_far_away():
+def test_used_styles_stay_apart_beside_far_unused_codes():
     books = np.full((3, 16, 8), 20.0, np.float32)
     books[:, :4] = np.random.default_rng(1).standard_normal((3, 4, 8)) * 0.2
-    state = near_styles(START.state, VOCABULARY, books, 0)
+    state = with_style_codebooks(START.state, VOCABULARY, books, 0)
     table = np.asarray(dict(nnx.to_flat_state(state))[("token_embedder", "embedding")][...])
     rows = table[VOCABULARY.style_offset :][:4]
     assert rows.std(axis=0).mean() > 1
@@ -82,18 +82,18 @@ def test_styles_in_use_stay_apart_although_other_codes_were_put_far_away():
     )
 
 
-def test_first_frames_count_more_and_the_mean_stays():
+def test_first_frames_weigh_more_and_the_mean_weight_is_1():
     weights = frame_weights(50, 15)
     assert weights.mean() == pytest.approx(1)
     assert weights[0] / weights[-1] == pytest.approx(15, rel=1e-3)
     assert (np.diff(weights) <= 0).all()
     np.testing.assert_array_equal(frame_weights(50, 1), np.ones(50))
     model = nnx.merge(START.graph, START.state)
-    wanted = (nats(START.state) * frame_weights(4, 9)[None, :, None]).mean(axis=(0, 1))
-    np.testing.assert_allclose(level_means(model, BATCH, 1, 9), wanted, rtol=1e-5)
+    expected = (nats(START.state) * frame_weights(4, 9)[None, :, None]).mean(axis=(0, 1))
+    np.testing.assert_allclose(level_means(model, BATCH, 1, 9), expected, rtol=1e-5)
 
 
-def test_a_hidden_frame_is_not_seen_by_those_after_it():
+def test_later_frames_do_not_see_a_hidden_frame():
     hidden = np.zeros((4, 4), bool)
     hidden[:, 1] = True
     batch = BATCH._replace(hidden=hidden)
@@ -106,7 +106,7 @@ def test_a_hidden_frame_is_not_seen_by_those_after_it():
     assert not np.array_equal(nats(START.state)[:, 2], nats(START.state, batch)[:, 2])
 
 
-def test_examples_hide_frames_in_the_share_asked_for():
+def test_examples_hide_frames_in_the_requested_share():
     params = ExampleParams(rows=50, hidden_share=0.4)
     drawn = Examples(PIECES, FORMAT, params, 0)
     hidden = np.concatenate([drawn.batch(step).hidden for step in range(20)])

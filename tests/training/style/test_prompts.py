@@ -1,4 +1,4 @@
-"""A text fits a piece by what it tells of it, and what people type tells some of it."""
+"""Distances of texts from pieces by the facts they mention, and random prompts."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 
 from soundstage.stages.style_towers.text import SentencePieces
 from soundstage.training.corpus.manifest import Piece
-from soundstage.training.style.facts import Fit
+from soundstage.training.style.facts import TextFit
 from soundstage.training.style.prompts import Prompter, cut, misspelt, mistyped
 from soundstage.training.style.vocabulary import learn_vocabulary
 
@@ -37,33 +37,33 @@ PIECES = [
     piece("techno", tempo_bpm=130, density=0.9),
     piece("ambient", tempo_bpm=60, density=0.1, brightness=0.1, instruments=("warm pad",)),
 ]
-FIT = Fit(PIECES)
+FIT = TextFit(PIECES)
 
 
-def test_a_genre_fits_every_piece_of_it_equally():
+def test_genre_fits_every_piece_of_it_equally():
     distances = FIT.distances(0, "Jazz music!")
     assert distances[0] == distances[1] == 0
     assert distances[2] == distances[3] > 2
 
 
-def test_an_instrument_fits_whoever_plays_it():
+def test_instrument_fits_every_piece_with_it():
     distances = FIT.distances(1, "some saxophone")
     assert distances[1] == 0
     assert distances[0] == distances[2] == distances[3] > 0
 
 
-def test_a_tempo_in_beats_fits_by_nearness():
+def test_tempo_in_bpm_fits_by_distance_in_octaves():
     distances = FIT.distances(3, "ambi, 60 BPM")
     assert 0 == distances[3] < distances[0] < distances[1] == distances[2]
 
 
-def test_more_told_is_further_from_others():
+def test_each_fact_adds_distance_from_other_pieces():
     assert np.all(FIT.distances(2, "dense techno") >= FIT.distances(2, "techno"))
     assert FIT.distances(2, "dense techno")[0] > FIT.distances(2, "techno")[0]
 
 
 @pytest.mark.parametrize("text", ["", "zzz", "technology", "jazzy"])
-def test_a_text_that_tells_nothing_still_is_of_its_piece(text):
+def test_text_without_facts_is_nearest_to_its_piece(text):
     distances = FIT.distances(0, text)
     assert distances[0] == 0
     assert distances[2:].min() > 0
@@ -79,7 +79,7 @@ def test_every_prompt_fits_its_own_piece_best(number):
     assert len({prompt.text for prompt in prompts}) > 45
 
 
-def test_words_are_cut_moved_and_misspelt_but_seldom_lost_altogether():
+def test_words_are_cut_and_misspelt():
     random = np.random.default_rng(0)
     text = "slow jazz with drums and saxophone"
     cuts = {cut(random, text) for _ in range(50)}
@@ -90,7 +90,7 @@ def test_words_are_cut_moved_and_misspelt_but_seldom_lost_altogether():
     assert any(misspelt(random, text) != text for _ in range(10))
 
 
-def test_the_vocabulary_is_the_same_for_the_same_texts_in_any_order():
+def test_vocabulary_does_not_depend_on_the_order_of_texts():
     texts = [text for one in PIECES for text in one.texts]
     first = learn_vocabulary(texts, 90)
     assert learn_vocabulary([*reversed(texts), *texts], 90) == first

@@ -1,4 +1,4 @@
-"""Audio becomes the tokens that the whole file would give, once, whatever interrupts."""
+"""Encoding of audio files into tokens, and resumption of an interrupted encoding."""
 
 import shutil
 from dataclasses import replace
@@ -15,7 +15,7 @@ from soundstage.stages.spectrostream.config import TINY
 from soundstage.stages.spectrostream.stage import CodecParams
 from soundstage.stages.weights.sources import open_source
 from soundstage.training.tokens.cache import TokenCache
-from soundstage.training.tokens.cache_update import EncodingSummary, make_cache
+from soundstage.training.tokens.cache_update import EncodingSummary, update_cache
 from soundstage.training.tokens.encoders import Encoders, codec_tokens, cut_clips
 from soundstage.training.tokens.pieces import NoAudio, SourcePiece, folder_pieces
 from soundstage.training.tokens.pipeline_encoders import (
@@ -57,7 +57,7 @@ def test_windows_give_the_tokens_of_the_whole():
     for window in (40, 200):
         pieces = codec_tokens(codec, audio, 4, window_frames=window, margin_frames=10)
         assert pieces.dtype == np.int16
-        # Sums are rounded otherwise in another shape; codes that are as near may change places.
+        # Rounding depends on the shape; of two almost equally near codes either may be chosen.
         assert np.mean(pieces == whole) > 0.995
         np.testing.assert_array_equal(pieces.shape, whole.shape)
 
@@ -79,32 +79,32 @@ def test_audio_shorter_than_a_frame_is_one_frame():
     ],
 )
 def test_clips_are_spread_evenly(seconds, most, starts):
-    clips, found = cut_clips(sound(seconds), FORMAT, most)
+    clips, starts_s = cut_clips(sound(seconds), FORMAT, most)
     assert clips.shape == (len(starts), FORMAT.dims["clip_sample"])
-    assert found == pytest.approx(starts, abs=1e-3)
+    assert starts_s == pytest.approx(starts, abs=1e-3)
     assert clips.dtype == np.float32
     assert np.abs(clips[:, :1000]).max(axis=1).min() > 0.01
 
 
-def test_a_piece_has_tokens_and_the_styles_of_clips_and_texts(encoders, folder):
+def test_encoded_piece_has_tokens_and_styles_of_clips_and_texts(encoders, folder):
     piece = next(p for p in folder_pieces(folder, 0.5) if p.name == "a.wav")
-    made = encoders.encode(piece, clips=2)
-    assert made.tokens.shape == (37, 16)
-    assert made.texts == ("a low sine", "quietly trembling")
-    assert made.clips.tokens.shape == (2, 12)
-    assert made.text_styles.embeddings.shape == (2, 768)
+    encoded = encoders.encode(piece, clips=2)
+    assert encoded.tokens.shape == (37, 16)
+    assert encoded.texts == ("a low sine", "quietly trembling")
+    assert encoded.clips.tokens.shape == (2, 12)
+    assert encoded.text_styles.embeddings.shape == (2, 768)
     embedding = encoders.embed(
         texts=[["quietly trembling"]],
         text_weights=[np.ones(1, np.float32)],
         clips=[np.zeros((0, FORMAT.dims["clip_sample"]), np.float32)],
         clip_weights=[np.zeros(0, np.float32)],
     )["embedding"]
-    np.testing.assert_array_equal(made.text_styles.embeddings[1:], embedding)
+    np.testing.assert_array_equal(encoded.text_styles.embeddings[1:], embedding)
     tokens = encoders.quantize(embedding=embedding)["tokens"]
-    np.testing.assert_array_equal(made.text_styles.tokens[1:], tokens)
+    np.testing.assert_array_equal(encoded.text_styles.tokens[1:], tokens)
 
 
-def test_a_folder_is_looked_through_and_its_held_out_share_does_not_move(folder):
+def test_folder_is_searched_and_its_split_depends_on_names_alone(folder):
     pieces = folder_pieces(folder, 0.5)
     assert [piece.name for piece in pieces] == ["a.wav", "more/b.flac"]
     assert [piece.texts for piece in pieces] == [("a low sine", "quietly trembling"), ()]
@@ -114,7 +114,7 @@ def test_a_folder_is_looked_through_and_its_held_out_share_does_not_move(folder)
     assert [piece.split for piece in folder_pieces(folder, 0.5)] == ["train"]
 
 
-def test_a_folder_without_audio_is_refused(tmp_path):
+def test_folder_without_audio_is_refused(tmp_path):
     with pytest.raises(NoAudio, match="holds no audio file"):
         folder_pieces(tmp_path, 0.1)
 
@@ -123,54 +123,51 @@ class Stopped(Exception):
     pass
 
 
-def test_an_interrupted_call_goes_on_and_nothing_is_encoded_twice(encoders, folder, tmp_path):
+def test_interrupted_update_encodes_no_piece_twice(encoders, folder, tmp_path):
     pieces, output = folder_pieces(folder, 0.5), tmp_path / "tokens.arrow"
 
-    def stop(done, name):
+    def stop(done):
         raise Stopped
 
-    def ignore(done, name):
-        pass
-
     with pytest.raises(Stopped):
-        make_cache(pieces, encoders, output, 1, stop)
+        update_cache(pieces, encoders, output, 1, stop)
     assert not output.exists()
-    assert make_cache(pieces, encoders, output, 1, ignore) == EncodingSummary(1, 1)
+    assert update_cache(pieces, encoders, output, 1) == EncodingSummary(1, 1)
     written = output.read_bytes()
-    assert make_cache(pieces, encoders, output, 1, ignore) == EncodingSummary(0, 2)
+    assert update_cache(pieces, encoders, output, 1) == EncodingSummary(0, 2)
     assert output.read_bytes() == written
     soundfile.write(folder / "more" / "c.wav", sound(1.0, 330), RATE)
     described = [replace(piece, texts=("new",)) for piece in pieces[:1]] + pieces[1:]
     more = [*described, SourcePiece("c", folder / "more" / "c.wav", "train", ())]
-    assert make_cache(more, encoders, output, 1, ignore) == EncodingSummary(2, 1)
+    assert update_cache(more, encoders, output, 1) == EncodingSummary(2, 1)
     assert [piece.name for piece in TokenCache(output)] == ["a.wav", "more/b.flac", "c"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["music", "tokens.arrow"]
 
 
-def test_other_encoders_make_all_pieces_anew(encoders, folder, tmp_path):
+def test_other_encoders_encode_all_pieces_again(encoders, folder, tmp_path):
     pieces, output = folder_pieces(folder, 0.5), tmp_path / "tokens.arrow"
-    make_cache(pieces, encoders, output, 1, lambda done, name: None)
+    update_cache(pieces, encoders, output, 1)
     other = Encoders(FORMAT, encoders.codec, "other", encoders.embed, encoders.quantize)
-    assert make_cache(pieces, other, output, 1, lambda done, name: None) == EncodingSummary(2, 0)
+    assert update_cache(pieces, other, output, 1) == EncodingSummary(2, 0)
 
 
-def test_a_damaged_file_is_named(encoders, tmp_path):
+def test_damaged_audio_file_is_named(encoders, tmp_path):
     path = tmp_path / "bad.wav"
     path.write_bytes(b"RIFF and nothing more")
     with pytest.raises(InputError, match=r"bad\.wav"):
         encoders.encode(SourcePiece("bad", path, "train", ()), 1)
 
 
-def test_a_pipelines_own_stages_encode(folder):
+def test_pipeline_encoders_are_its_own_stages(folder):
     graph = load("tiny")
-    found = pipeline_encoders(graph)
-    assert found.format == Format()
+    encoders = pipeline_encoders(graph)
+    assert encoders.format == Format()
     stage = graph.nodes["embed"].cls
-    assert type(found.embed) is stage
+    assert type(encoders.embed) is stage
     piece = folder_pieces(folder, 0.5)[0]
-    assert found.encode(piece, 1).tokens.shape == (37, 16)
+    assert encoders.encode(piece, 1).tokens.shape == (37, 16)
 
 
-def test_a_pipeline_without_networks_is_refused():
+def test_pipeline_without_networks_is_refused():
     with pytest.raises(NotTrainable, match=r"0 stages\.depthformer:Sample"):
         pipeline_encoders(load("toy"))
