@@ -119,7 +119,7 @@ def test_minutes_end_a_run_and_add_up_over_resumptions(tmp_path):
     assert first.step < second.step
 
 
-def test_infinite_loss_stops_the_run_and_keeps_the_checkpoint(tmp_path):
+def test_nan_loss_stops_the_run_and_keeps_the_checkpoint(tmp_path):
     run_toy(tmp_path, 20)
 
     def broken(step):

@@ -1,4 +1,4 @@
-"""Makes a corpus: plans, composes, renders and lists, and keeps what is there already."""
+"""Makes a corpus: plans, composes, renders and lists pieces, and keeps those made before."""
 
 import hashlib
 import math
@@ -20,20 +20,20 @@ from soundstage.training.corpus.render import RATE_HZ, RENDER_VERSION, find_flui
 from soundstage.training.corpus.texts import describe
 
 AudioFormat = Literal["flac", "ogg"]
-# Texts speak of an instrument that plays in at least this share of the bars.
-HEARD_SHARE = 0.4
+# Texts mention only instruments that play in at least this share of the bars.
+PLAYED_SHARE = 0.4
 SUBTYPES = {"flac": "PCM_16", "ogg": "VORBIS"}
 
 
 @dataclass(frozen=True)
 class CorpusRequest:
-    """What is to be made.
+    """The size, format and seed of a corpus.
 
     Attributes:
-        folder: where.
-        minutes: audio in all; rounded up to whole pieces.
+        folder: the corpus folder.
+        minutes: total audio; rounded up to whole pieces.
         seed: of the corpus.
-        split: which half of the seeds.
+        split: "train" or "heldout"; the two share no piece seed.
         piece_s: seconds of a piece.
         audio_format: of the files.
         soundfont: an .sf2 or .sf3 file.
@@ -51,62 +51,62 @@ class CorpusRequest:
 
     @property
     def pieces(self) -> int:
-        """How many pieces."""
+        """The number of pieces."""
         return math.ceil(self.minutes * 60.0 / self.piece_s - 1e-9)
 
 
-def make(order: CorpusRequest) -> Iterator[bool]:
-    """Makes what is missing of a corpus; its list is complete after every piece.
+def make(request: CorpusRequest) -> Iterator[bool]:
+    """Makes the missing pieces of a corpus; the manifest is updated after every piece.
 
     Args:
-        order: what to make.
+        request: the corpus.
 
     Yields:
-        For each piece, as it is done: whether it had to be made.
+        For each finished piece: whether it was rendered (True) or kept (False).
 
     Raises:
         RenderError: FluidSynth is missing or failed.
-        ManifestError: the list in the folder is damaged.
+        ManifestError: the manifest in the folder is damaged.
         OutputError: the folder cannot be written.
     """
     find_fluidsynth()
-    (order.folder / order.split).mkdir(parents=True, exist_ok=True)
-    known = {entry.piece.seed: entry for entry in read_entries(order.folder, order.split)}
-    pool = ThreadPoolExecutor(order.jobs)
+    (request.folder / request.split).mkdir(parents=True, exist_ok=True)
+    known = {entry.piece.seed: entry for entry in read_entries(request.folder, request.split)}
+    pool = ThreadPoolExecutor(request.jobs)
     waiting: set[Future[PieceEntry]] = set()
     try:
-        for index in range(order.pieces):
-            brief = plan_piece(order.seed, index, order.split)
-            score = compose(brief, order.piece_s)
-            entry = _entry(order, brief, score)
+        for index in range(request.pieces):
+            brief = plan_piece(request.seed, index, request.split)
+            score = compose(brief, request.piece_s)
+            entry = _entry(request, brief, score)
             old = known.get(brief.seed)
             if old is not None and old.recipe == entry.recipe and entry.piece.path.is_file():
-                known[brief.seed] = entry  # the texts may be new, the sound is not
+                known[brief.seed] = entry  # the texts may have changed, the sound has not
                 yield False
                 continue
             known.pop(brief.seed, None)
-            waiting.add(pool.submit(_render, order, brief, score, entry))
-            if len(waiting) > order.jobs:
-                waiting = yield from _settled(waiting, known, order)
+            waiting.add(pool.submit(_render, request, brief, score, entry))
+            if len(waiting) > request.jobs:
+                waiting = yield from _finished(waiting, known, request)
         while waiting:
-            waiting = yield from _settled(waiting, known, order)
-        write_manifest(order.folder, order.split, known.values())
+            waiting = yield from _finished(waiting, known, request)
+        write_manifest(request.folder, request.split, known.values())
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def heard(score: Score, piece_s: float) -> tuple[str, ...]:
-    """The instruments that play in a good part of a piece, which its texts may speak of.
+def main_instruments(score: Score, piece_s: float) -> tuple[str, ...]:
+    """Lists the instruments that play in at least `PLAYED_SHARE` of the bars of a piece.
 
     Args:
         score: the piece.
-        piece_s: seconds of it that are kept.
+        piece_s: seconds of it that are rendered.
 
     Returns:
-        Names without repetition in the order of the band; at least one.
+        Distinct names in the request of the band; at least the one that plays most.
     """
     bars = math.ceil(piece_s * score.tempo_bpm / 60.0 / score.beats_per_bar)
-    found: dict[str, float] = {}
+    shares: dict[str, float] = {}
     for track in score.tracks:
         played = {
             bar
@@ -117,32 +117,32 @@ def heard(score: Score, piece_s: float) -> tuple[str, ...]:
             )
             if bar < bars
         }
-        found[track.instrument] = max(found.get(track.instrument, 0.0), len(played) / bars)
-    often = tuple(name for name, share in found.items() if share >= HEARD_SHARE)
-    return often or (max(found, key=lambda name: found[name]),)
+        shares[track.instrument] = max(shares.get(track.instrument, 0.0), len(played) / bars)
+    often = tuple(name for name, share in shares.items() if share >= PLAYED_SHARE)
+    return often or (max(shares, key=lambda name: shares[name]),)
 
 
-def _settled(
-    waiting: set[Future[PieceEntry]], known: dict[int, PieceEntry], order: CorpusRequest
+def _finished(
+    waiting: set[Future[PieceEntry]], known: dict[int, PieceEntry], request: CorpusRequest
 ) -> Generator[bool, None, set[Future[PieceEntry]]]:
     done, rest = wait(waiting, return_when=FIRST_COMPLETED)
     for future in done:
         entry = future.result()
         known[entry.piece.seed] = entry
-    write_manifest(order.folder, order.split, known.values())
+    write_manifest(request.folder, request.split, known.values())
     for _ in done:
         yield True
     return rest
 
 
-def _entry(order: CorpusRequest, brief: Brief, score: Score) -> PieceEntry:
-    instruments = heard(score, order.piece_s)
+def _entry(request: CorpusRequest, brief: Brief, score: Score) -> PieceEntry:
+    instruments = main_instruments(score, request.piece_s)
     texts, heldout_texts = describe(brief, instruments)
-    name = f"{brief.genre}-{brief.seed:08d}.{order.audio_format}"
+    name = f"{brief.genre}-{brief.seed:08d}.{request.audio_format}"
     piece = Piece(
-        path=order.folder / order.split / name,
+        path=request.folder / request.split / name,
         seed=brief.seed,
-        split=order.split,
+        split=request.split,
         genre=brief.genre,
         tempo_bpm=brief.tempo_bpm,
         tonic=brief.tonic,
@@ -152,17 +152,17 @@ def _entry(order: CorpusRequest, brief: Brief, score: Score) -> PieceEntry:
         instruments=instruments,
         texts=texts,
         heldout_texts=heldout_texts,
-        duration_s=round(order.piece_s * RATE_HZ) / RATE_HZ,
+        duration_s=round(request.piece_s * RATE_HZ) / RATE_HZ,
     )
     levels = [track.level_lu for track in score.tracks]
-    sound = (RENDER_VERSION, order.soundfont.name, brief.brightness, order.piece_s, levels)
+    sound = (RENDER_VERSION, request.soundfont.name, brief.brightness, request.piece_s, levels)
     recipe = hashlib.sha256(midi_bytes(score) + repr(sound).encode()).hexdigest()
     return PieceEntry(piece, recipe)
 
 
-def _render(order: CorpusRequest, brief: Brief, score: Score, entry: PieceEntry) -> PieceEntry:
-    audio = render(score, brief.brightness, order.piece_s, order.soundfont)
-    subtype = SUBTYPES[order.audio_format]
+def _render(request: CorpusRequest, brief: Brief, score: Score, entry: PieceEntry) -> PieceEntry:
+    audio = render(score, brief.brightness, request.piece_s, request.soundfont)
+    subtype = SUBTYPES[request.audio_format]
     with replacing(entry.piece.path) as file:
-        soundfile.write(file, audio, RATE_HZ, subtype, format=order.audio_format.upper())
+        soundfile.write(file, audio, RATE_HZ, subtype, format=request.audio_format.upper())
     return entry

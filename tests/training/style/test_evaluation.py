@@ -19,16 +19,12 @@ def test_texts_on_their_clips_find_their_genre():
     shares = proximity(both, both)
     assert shares["cosine_own_piece"] == shares["cosine_same_genre"] == 1
     assert shares["cosine_other_genre"] == shares["gap"] == 0
-    assert (
-        shares["genre_of_clips_nearest_a_text"] == shares["genre_of_texts_nearest_a_clip"] == 1
-    )
+    assert shares["genre_of_clips_nearest_a_text"] == shares["genre_of_texts_nearest_a_clip"] == 1
 
 
 def test_texts_on_the_other_genre_never_find_theirs():
     shares = proximity(items(np.repeat([0, 1], 6)), items(np.repeat([1, 0], 6)))
-    assert (
-        shares["genre_of_clips_nearest_a_text"] == shares["genre_of_texts_nearest_a_clip"] == 0
-    )
+    assert shares["genre_of_clips_nearest_a_text"] == shares["genre_of_texts_nearest_a_clip"] == 0
     assert shares["cosine_own_piece"] == 0
 
 
