@@ -1,4 +1,4 @@
-"""Everything that is measured of a pipeline, in order."""
+"""All measurements of a pipeline, in the order of the report."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,62 +12,61 @@ from evaluation.adherence import (
 from evaluation.audio_prompts import audio_prompt_section
 from evaluation.codec_report import codec_sections
 from evaluation.liveness import liveness_sections
-from evaluation.player import Choice, Performer, performing
-from evaluation.probe_material import Material, Say, gather
+from evaluation.player import PipelineChoice, PromptPlayer, open_player
+from evaluation.probe_material import Log, Material, gather
 from evaluation.settings import Settings
 from evaluation.speed import speed_section
-from evaluation.style_changes import turns_section
+from evaluation.style_changes import style_change_section
 from evaluation.table import Cell, Report, Section
 from soundstage.graph.plan import Graph
 from soundstage.version import version
 
 
-def measure_model(choice: Choice, corpus: Path, settings: Settings, say: Say) -> Report:
-    """Measures a pipeline against a corpus.
+def measure_model(choice: PipelineChoice, corpus: Path, settings: Settings, log: Log) -> Report:
+    """Measures a pipeline on a corpus.
 
     Args:
         choice: the pipeline.
         corpus: a folder with training and held-out pieces.
-        settings: how much is measured.
-        say: is told what happens.
+        settings: the amount of music to measure.
+        log: prints lines of progress.
 
     Raises:
-        PipelineError: the pipeline has mistakes.
+        PipelineError: the pipeline has problems.
         WeightsError: its weights are missing or do not fit.
         ManifestError: the corpus lacks a split.
         OSError: a file cannot be read.
         ValueError: a piece is shorter than the windows.
     """
     graph = choice.load()
-    say("timing the pipeline")
+    log("timing the pipeline")
     speed = speed_section(choice, settings.timed_chunks)
-    material = gather(graph, corpus, settings, say)
+    material = gather(graph, corpus, settings, log)
     sections: list[Section] = []
     if material.coded is not None:
-        say("measuring the codec")
+        log("measuring the codec")
         sections += codec_sections(material.coded.codec, material.pieces, settings.codec_s)
-    with performing(graph) as performer:
-        about = _about(graph, performer.weights(), material, settings)
-        sections += _music(graph, performer, material, settings, say)
+    with open_player(graph) as player:
+        about = _about(graph, player.weights(), material, settings)
+        sections += _music(graph, player, material, settings, log)
     return Report(about, [*sections, speed])
 
 
 def _music(
-    graph: Graph, performer: Performer, material: Material, settings: Settings, say: Say
+    graph: Graph, player: PromptPlayer, material: Material, settings: Settings, log: Log
 ) -> list[Section]:
     own = float(graph.spec.inputs["guidance"])
     guidances = sorted({*settings.guidances, own})
     generated = {
-        guidance: play_prompts(performer, material, settings, guidance, say)
-        for guidance in guidances
+        guidance: play_prompts(player, material, settings, guidance, log) for guidance in guidances
     }
     return [
         *style_sections(material, generated, settings),
         genre_section(material, generated[own], own),
         *distribution_sections(material, generated, settings),
-        audio_prompt_section(performer, material, settings, say),
-        turns_section(performer, material, settings, say),
-        *liveness_sections(performer, material, settings, say),
+        audio_prompt_section(player, material, settings, log),
+        style_change_section(player, material, settings, log),
+        *liveness_sections(player, material, settings, log),
     ]
 
 
@@ -78,7 +77,7 @@ def _about(
     return {
         "pipeline": graph.name,
         "graph": graph.spec.digest()[:12],
-        **{f"weights of {name}": found["digest"][:12] for name, found in weights.items()},
+        **{f"weights of {name}": facts["digest"][:12] for name, facts in weights.items()},
         "temperature": defaults.get("temperature"),
         "top_k": defaults.get("top_k"),
         "guidance": defaults.get("guidance"),

@@ -1,4 +1,4 @@
-"""Plays many prompts on one pipeline, some rows at a time."""
+"""A player of many prompts on one pipeline, several rows at a time."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,36 +15,36 @@ from soundstage.runners.api import load, open_runner
 from soundstage.runners.runner import Runner
 from soundstage.runners.sessions.session import Session
 
-# A multiple of neither the pieces nor the weights: enough rows to share a network's weights.
+# Rows of one batch: enough to amortise reading the network's weights.
 ROWS = 9
 
 
 @dataclass(frozen=True)
-class Choice:
-    """A pipeline by what a user writes.
+class PipelineChoice:
+    """A preset or a pipeline file, as given on the command line.
 
     Attributes:
-        preset: the name of one that ships, or None.
-        pipeline: a file, or None; with neither, the default preset.
+        preset: the name of a preset, or None.
+        pipeline: a pipeline file, or None; with neither, the default preset.
     """
 
     preset: str | None = None
     pipeline: Path | None = None
 
     def load(self) -> Graph:
-        """The checked graph.
+        """Loads and checks the graph.
 
         Raises:
-            PipelineError: it has mistakes.
+            PipelineError: the pipeline has problems.
         """
         return load(self.preset, self.pipeline)
 
 
-class Performer:
-    """A pipeline that is ready to play.
+class PromptPlayer:
+    """Plays prompts on a loaded pipeline.
 
     Args:
-        runner: it runs there.
+        runner: runs the pipeline.
     """
 
     def __init__(self, runner: Runner) -> None:
@@ -52,15 +52,15 @@ class Performer:
 
     @property
     def format(self) -> Format:
-        """The music's lengths and rates."""
+        """The music format."""
         return self._runner.graph.format
 
     def weights(self) -> dict[str, dict[str, str]]:
-        """Digest and note of every stage that has weights, by stage."""
+        """Returns digest and note of the weights, by stage."""
         return self._runner.weights()
 
     def session(self, rows: Sequence[Mapping[str, Any]]) -> Session:
-        """A session of its own, to be steered.
+        """Opens a new session.
 
         Args:
             rows: per row, the controls that differ from the pipeline's defaults.
@@ -75,8 +75,8 @@ class Performer:
         Args:
             rows: per row, the controls that differ from the pipeline's defaults.
             chunks: of each.
-            width: rows at a time. Programs are compiled for it: a last batch that is narrower is
-                filled up with rows that nobody hears.
+            width: rows of a batch. Programs are compiled for it: the last batch is padded with
+                rows that are not returned.
 
         Yields:
             float32 [sample, channel] a row, `chunks` chunks long.
@@ -84,16 +84,16 @@ class Performer:
         width = min(width, len(rows))
         for first in range(0, len(rows), width):
             some = list(rows[first : first + width])
-            filled = some + some[-1:] * (width - len(some))
-            session = Session(self._runner, filled)
-            made = np.concatenate(
+            padded = some + some[-1:] * (width - len(some))
+            session = Session(self._runner, padded)
+            audio = np.concatenate(
                 [chunk.audio for chunk in islice(session, chunks)], axis=1
             )  # [row, sample, channel]
-            yield from made[: len(some)]
+            yield from audio[: len(some)]
 
 
 @contextmanager
-def performing(graph: Graph) -> Iterator[Performer]:
+def open_player(graph: Graph) -> Iterator[PromptPlayer]:
     """Loads a graph's weights, and frees them at the end.
 
     Raises:
@@ -102,6 +102,6 @@ def performing(graph: Graph) -> Iterator[Performer]:
     """
     runner = open_runner(graph)
     try:
-        yield Performer(runner)
+        yield PromptPlayer(runner)
     finally:
         runner.close()

@@ -1,6 +1,6 @@
-"""What every measure needs: the probe, the held-out pieces, and the codec's word on them."""
+"""What all measurements of a pipeline share: probes, held-out pieces, the pipeline's codec."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from evaluation.features import Hearing, Listener, joined
+from evaluation.features import FeatureExtractor, WindowFeatures, joined
 from evaluation.probe import Labels, Probe
 from evaluation.settings import Settings
 from evaluation.windows import cut, labels_of, split_of
@@ -16,148 +16,146 @@ from soundstage.graph.plan import Graph
 from soundstage.training.corpus.manifest import Piece
 from soundstage.training.whole_codec import WholeCodec, decodes, open_whole_codec
 
-Say: TypeAlias = Callable[[str], None]
-# What becomes of audio, float32 [sample, channel], before it is heard.
-Change: TypeAlias = Callable[[np.ndarray], np.ndarray]
+# Prints a line of progress.
+Log: TypeAlias = Callable[[str], None]
+# Changes audio, float32 [sample, channel], before its features are computed.
+AudioChange: TypeAlias = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
-class Heard:
-    """Windows that were heard, with what they are known or asked to be."""
+class LabelledWindows:
+    """The features of windows, and their labels: what each is known or requested to be."""
 
-    hearing: Hearing
+    features: WindowFeatures
     labels: Labels
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __getitem__(self, windows: np.ndarray) -> "Heard":
-        """Some of the windows, by numbers or by a mask."""
-        return Heard(self.hearing[windows], self.labels[windows])
+    def __getitem__(self, windows: np.ndarray) -> "LabelledWindows":
+        """Selects windows by numbers or by a mask."""
+        return LabelledWindows(self.features[windows], self.labels[windows])
 
 
 @dataclass(frozen=True)
-class Ears:
-    """A probe, and what it has learnt from."""
+class FittedProbe:
+    """A probe, and the windows of training pieces that it was fitted to."""
 
     probe: Probe
-    lessons: Heard
+    lessons: LabelledWindows
 
     @classmethod
-    def taught(cls, lessons: Heard) -> "Ears":
+    def to(cls, lessons: LabelledWindows) -> "FittedProbe":
         """Fits a probe to windows of training pieces."""
-        return cls(Probe(lessons.hearing, lessons.labels), lessons)
+        return cls(Probe(lessons.features, lessons.labels), lessons)
 
 
 @dataclass(frozen=True)
-class Coded:
-    """The same music behind the pipeline's codec.
+class CodecMaterial:
+    """The same music after encoding and decoding by the pipeline's codec.
 
     Attributes:
-        codec: it.
-        ears: have learnt from training pieces behind the codec. They forgive what the codec does to
-            every sound and judge what the tokens say.
-        real: the windows of the held-out pieces behind the codec.
-        through: what becomes of audio, float32 [sample, channel], there.
+        codec: the codec.
+        fitted: a probe fitted to decoded training pieces, so that it ignores the codec's
+            distortions and judges the content of the tokens.
+        real: windows of the decoded held-out pieces.
+        through: encodes and decodes audio, float32 [sample, channel].
     """
 
     codec: WholeCodec
-    ears: Ears
-    real: Heard
-    through: Change
+    fitted: FittedProbe
+    real: LabelledWindows
+    through: AudioChange
 
 
 @dataclass(frozen=True)
 class Material:
-    """What every measure needs.
+    """What all measurements share.
 
     Attributes:
-        listener: hears windows.
-        ears: have learnt from real training pieces, as they are.
-        pieces: the held-out ones.
-        real: windows of those.
-        coded: the same behind the pipeline's codec; None if it has none.
+        extractor: computes features.
+        fitted: a probe fitted to the original training pieces.
+        pieces: the held-out pieces.
+        real: windows of the held-out pieces.
+        coded: the same after the pipeline's codec; None if it has none.
         window_s: seconds of a window.
     """
 
-    listener: Listener
-    ears: Ears
+    extractor: FeatureExtractor
+    fitted: FittedProbe
     pieces: Sequence[Piece]
-    real: Heard
-    coded: Coded | None
+    real: LabelledWindows
+    coded: CodecMaterial | None
     window_s: float
 
     @property
-    def fair_ears(self) -> Ears:
-        """Those used to the codec, if there is one."""
-        return self.ears if self.coded is None else self.coded.ears
+    def fair_probe(self) -> FittedProbe:
+        """The probe fitted to decoded pieces, if there is a codec."""
+        return self.fitted if self.coded is None else self.coded.fitted
 
 
-def gather(graph: Graph, corpus: Path, settings: Settings, say: Say) -> Material:
-    """Hears the corpus and fits the probes.
+def gather(graph: Graph, corpus: Path, settings: Settings, log: Log) -> Material:
+    """Computes the features of a corpus and fits the probes.
 
     Raises:
         ManifestError: the corpus lacks a split.
         OSError: a file cannot be read.
         ValueError: a piece is shorter than a window.
     """
-    listener = Listener(graph.format.sample_rate_hz)
+    extractor = FeatureExtractor(graph.format.sample_rate_hz)
     window_s = settings.window_chunks * graph.format.chunk_s
-    train, held_out = split_of(corpus, "train"), split_of(corpus, "heldout")
-    say(f"hearing {len(train)} training and {len(held_out)} held-out pieces")
-    ears = Ears.taught(hear(listener, train, window_s, settings.lessons))
-    real = hear(listener, held_out, window_s, settings.texts)
+    train, heldout = split_of(corpus, "train"), split_of(corpus, "heldout")
+    log(f"reading {len(train)} training and {len(heldout)} held-out pieces")
+    fitted = FittedProbe.to(label_pieces(extractor, train, window_s, settings.lessons))
+    real = label_pieces(extractor, heldout, window_s, settings.texts)
     codec, coded = codec_of(graph), None
     if codec is not None:
-        say("hearing them behind the codec")
-        through = partial(behind, codec, levels=graph.format.codec_levels)
-        lessons = hear(listener, train, window_s, settings.coded_lessons, through)
-        behind_it = hear(listener, held_out, window_s, settings.texts, through)
-        coded = Coded(codec, Ears.taught(lessons), behind_it, through)
-    return Material(listener, ears, held_out, real, coded, window_s)
+        log("encoding and decoding them")
+        through = partial(decoded, codec, levels=graph.format.codec_levels)
+        lessons = label_pieces(extractor, train, window_s, settings.coded_lessons, through)
+        windows = label_pieces(extractor, heldout, window_s, settings.texts, through)
+        coded = CodecMaterial(codec, FittedProbe.to(lessons), windows, through)
+    return Material(extractor, fitted, heldout, real, coded, window_s)
 
 
-def untouched(audio: np.ndarray) -> np.ndarray:
-    """Audio as it is."""
+def unchanged(audio: np.ndarray) -> np.ndarray:
+    """Returns audio unchanged."""
     return audio
 
 
-def hear(
-    listener: Listener,
+def label_pieces(
+    extractor: FeatureExtractor,
     pieces: Sequence[Piece],
     window_s: float,
     most: int,
-    change: Change = untouched,
-) -> Heard:
-    """Hears windows of pieces.
+    change: AudioChange = unchanged,
+) -> LabelledWindows:
+    """Computes the features of windows of pieces.
 
     Args:
-        listener: hears.
+        extractor: computes features.
         pieces: of a corpus.
         window_s: seconds of a window.
-        most: windows of a piece.
-        change: what becomes of a window, float32 [sample, channel], before it is heard.
+        most: most windows of a piece.
+        change: changes each window, float32 [sample, channel], before its features are computed.
     """
-    hearings, numbers = [], []
+    parts, numbers = [], []
     for number, piece in enumerate(pieces):
         windows = [change(window) for window in cut(piece, window_s, most)]
-        hearings.append(listener.hear(windows))
+        parts.append(extractor(windows))
         numbers += [number] * len(windows)
-    return Heard(joined(hearings), labels_of(pieces, numbers))
+    return LabelledWindows(joined(parts), labels_of(pieces, numbers))
 
 
-def hear_played(listener: Listener, played: Iterable[np.ndarray], labels: Labels) -> Heard:
-    """Hears what was played, float32 [sample, channel] a window, one by one."""
-    return Heard(joined(list(_hearings(listener, played))), labels)
-
-
-def _hearings(listener: Listener, played: Iterable[np.ndarray]) -> Iterator[Hearing]:
-    for audio in played:
-        yield listener.hear([audio])
+def label_audio(
+    extractor: FeatureExtractor, windows: Iterable[np.ndarray], labels: Labels
+) -> LabelledWindows:
+    """Computes the features of windows, float32 [sample, channel] each, one at a time."""
+    return LabelledWindows(joined([extractor([audio]) for audio in windows]), labels)
 
 
 def codec_of(graph: Graph) -> WholeCodec | None:
-    """The codec that a pipeline decodes with, all its parts; None if it has none we know.
+    """Loads the codec that a pipeline decodes with; None if it has none that training knows.
 
     Raises:
         WeightsError: its weights cannot be used.
@@ -168,13 +166,13 @@ def codec_of(graph: Graph) -> WholeCodec | None:
     return None
 
 
-def behind(codec: WholeCodec, audio: np.ndarray, levels: int) -> np.ndarray:
-    """Audio after encoding and decoding.
+def decoded(codec: WholeCodec, audio: np.ndarray, levels: int) -> np.ndarray:
+    """Encodes and decodes audio.
 
     Args:
-        codec: with all its parts.
+        codec: with encoder and decoder.
         audio: float32 [sample, channel], whole frames.
-        levels: kept of every frame.
+        levels: RVQ levels of every frame.
 
     Returns:
         float32 [sample, channel].

@@ -1,4 +1,4 @@
-"""Spectrograms of several sounds on one small sheet."""
+"""Spectrograms of several audio files in one small picture."""
 
 import io
 from collections.abc import Mapping
@@ -13,18 +13,18 @@ from soundstage.audio.spectrogram import LOWEST_HZ, Picture, picture
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-ABREAST = 2
-# Few, large, plain cells: noise does not compress, and a sheet is for an overview.
+PANELS_A_ROW = 2
+# Few, large cells and few shades: an overview that compresses well.
 COLUMNS, BANDS, SHADES = 120, 48, 24
 DYNAMIC_RANGE_DB = 72.0
 TICKS_KHZ = (0.1, 1, 10)
 
 
-def sheet(sounds: Mapping[str, Path]) -> bytes:
-    """Draws sounds below and beside each other, as a PNG.
+def draw_sheet(paths: Mapping[str, Path]) -> bytes:
+    """Draws spectrograms in rows of two, as a PNG.
 
     Args:
-        sounds: audio files by title.
+        paths: audio files by title.
 
     Raises:
         InputError: a file cannot be read.
@@ -33,14 +33,14 @@ def sheet(sounds: Mapping[str, Path]) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    down = -(-len(sounds) // ABREAST)
-    figure = Figure(figsize=(5 * ABREAST, 1.7 * down), dpi=80, layout="constrained")
+    rows = -(-len(paths) // PANELS_A_ROW)
+    figure = Figure(figsize=(5 * PANELS_A_ROW, 1.7 * rows), dpi=80, layout="constrained")
     FigureCanvasAgg(figure)
-    panels = figure.subplots(down, ABREAST, squeeze=False).ravel()
-    for axes, (title, path) in zip(panels, sounds.items(), strict=False):
+    panels = figure.subplots(rows, PANELS_A_ROW, squeeze=False).ravel()
+    for axes, (title, path) in zip(panels, paths.items(), strict=False):
         with open_audio(path) as source:
             _draw(axes, picture(source, COLUMNS, BANDS), title)
-    for axes in panels[len(sounds) :]:
+    for axes in panels[len(paths) :]:
         axes.set_visible(False)
     encoded = io.BytesIO()
     figure.savefig(encoded, format="png", metadata={"Software": "soundstage"})

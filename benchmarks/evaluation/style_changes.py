@@ -1,57 +1,56 @@
-"""Whether music that is under way becomes what it is steered to."""
+"""Style changes: does running music follow a new prompt?"""
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
 import numpy as np
 
-from evaluation.player import ROWS, Performer
-from evaluation.probe_material import Heard, Material, Say, hear_played
+from evaluation.player import ROWS, PromptPlayer
+from evaluation.probe_material import LabelledWindows, Log, Material, label_audio
 from evaluation.settings import Settings
 from evaluation.table import Row, Section
 from evaluation.windows import labels_of
 from soundstage.training.corpus.manifest import Piece
 
 
-def turns_section(
-    performer: Performer, material: Material, settings: Settings, say: Say
+def style_change_section(
+    player: PromptPlayer, material: Material, settings: Settings, log: Log
 ) -> Section:
-    """Plays a held-out wording of every piece, then turns to that of another genre's piece.
+    """Plays a held-out text of every piece, then that of a piece of another genre.
 
     Raises:
-        ValueError: the held-out pieces are of one genre.
+        ValueError: all held-out pieces are of one genre.
     """
     old, new = _pairs(material.pieces)
-    say(f"turning {len(old)} streams to another style")
-    played = list(_turned(performer, old, new, settings))
-    samples = settings.window_chunks * performer.format.dims["sample"]
-    before, wanted = (labels_of(pieces, range(len(pieces))) for pieces in (old, new))
+    log(f"changing the style of {len(old)} streams")
+    audio = list(_changing(player, old, new, settings))
+    samples = settings.window_chunks * player.format.dims["sample"]
+    old_labels, new_labels = (labels_of(pieces, range(len(pieces))) for pieces in (old, new))
     rows: list[Row] = []
-    for number, name in enumerate(("before the turn", "right behind it", "behind that")):
+    for number, name in enumerate(("before the change", "right after it", "after that")):
         window = slice(number * samples, (number + 1) * samples)
-        heard = hear_played(material.listener, (one[window] for one in played), wanted)
-        rows.append(_row(name, heard, before.genre, material))
-    window_s = settings.window_chunks * performer.format.chunk_s
-    note = f"""Every stream plays {window_s:g} s as one held-out wording asks, then as one of
-        another genre does, at the pipeline's own guidance; nothing else changes, nothing is reset.
-        Windows of {window_s:g} s, judged by ears used to the codec."""
-    return Section("A change of style while it plays", note, rows)
+        windows = label_audio(material.extractor, (one[window] for one in audio), new_labels)
+        rows.append(_row(name, windows, old_labels.genre, material))
+    window_s = settings.window_chunks * player.format.chunk_s
+    note = f"""Every stream plays one held-out text for {window_s:g} s, then a text of another
+        genre, at the pipeline's own guidance; nothing else changes, and no state is reset. Windows
+        of {window_s:g} s, judged by a probe fitted to decoded music."""
+    return Section("A change of style during play", note, rows)
 
 
 def _pairs(pieces: Sequence[Piece]) -> tuple[list[Piece], list[Piece]]:
-    """Every piece, and the next one of another genre."""
+    """Pairs every piece with the next piece of another genre."""
     others = []
     for number, piece in enumerate(pieces):
-        behind = [*pieces[number:], *pieces[:number]]
-        others.append(next((one for one in behind if one.genre != piece.genre), None))
-    found = [other for other in others if other is not None]
-    if len(found) != len(pieces):
-        raise ValueError("a turn takes held-out pieces of two genres at least")
-    return list(pieces), found
+        following = [*pieces[number:], *pieces[:number]]
+        others += [one for one in following if one.genre != piece.genre][:1]
+    if len(others) != len(pieces):
+        raise ValueError("a change of style needs held-out pieces of at least two genres")
+    return list(pieces), others
 
 
-def _turned(
-    performer: Performer, old: Sequence[Piece], new: Sequence[Piece], settings: Settings
+def _changing(
+    player: PromptPlayer, old: Sequence[Piece], new: Sequence[Piece], settings: Settings
 ) -> Iterator[np.ndarray]:
     chunks = settings.window_chunks
     for first in range(0, len(old), ROWS):
@@ -59,19 +58,19 @@ def _turned(
         rows = [
             {"prompts": [old[row].heldout_texts[0]], "seed": settings.seed + row} for row in some
         ]
-        session = performer.session(rows)
+        session = player.session(rows)
         parts = [chunk.audio for chunk in islice(session, chunks)]
-        for place, row in enumerate(some):
-            session.steer(place, prompts=[new[row].heldout_texts[0]])
+        for index, row in enumerate(some):
+            session.steer(index, prompts=[new[row].heldout_texts[0]])
         parts += [chunk.audio for chunk in islice(session, 2 * chunks)]
         yield from np.concatenate(parts, axis=1)
 
 
-def _row(name: str, heard: Heard, old: np.ndarray, material: Material) -> Row:
-    judged = material.fair_ears.probe.judge(heard.hearing).genre
+def _row(name: str, windows: LabelledWindows, old: np.ndarray, material: Material) -> Row:
+    judged = material.fair_probe.probe.judge(windows.features).genre
     return {
         "what": name,
-        "windows": len(heard),
-        "of the new genre": float((judged == heard.labels.genre).mean()),
+        "windows": len(windows),
+        "of the new genre": float((judged == windows.labels.genre).mean()),
         "of the old genre": float((judged == old).mean()),
     }

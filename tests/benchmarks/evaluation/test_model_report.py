@@ -1,4 +1,4 @@
-"""A whole report, of a toy pipeline on a toy corpus."""
+"""The report of a toy pipeline on a toy corpus."""
 
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -9,7 +9,7 @@ import soundfile
 from evaluation.adherence import play_prompts
 from evaluation.liveness import loudness
 from evaluation.model_report import measure_model
-from evaluation.player import Choice, performing
+from evaluation.player import PipelineChoice, open_player
 from evaluation.probe_material import gather
 from evaluation.settings import Settings
 from evaluation.table import Report, to_markdown
@@ -46,42 +46,42 @@ def corpus(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def report(corpus) -> Report:
-    return measure_model(Choice("toy"), corpus, SMALL, lambda what: None)
+    return measure_model(PipelineChoice("toy"), corpus, SMALL, lambda what: None)
 
 
 def rows_of(report: Report, title: str) -> list[dict]:
     return [dict(row) for s in report.sections if s.title.startswith(title) for row in s.rows]
 
 
-def test_real_music_is_right_and_tones_are_not(report):
-    real, *generated = rows_of(report, "What was asked for")
+def test_real_music_is_judged_right_and_tones_are_not(report):
+    real, *generated = rows_of(report, "Style adherence")
     assert real["genre right"] == 1
     assert [row["what"] for row in generated] == ["generated, guidance 0", "generated, guidance 5"]
     assert all(row["genre right"] <= 2 / 3 for row in generated)
 
 
-def test_real_music_is_nearer_to_itself_than_tones_are(report):
-    real, *others = rows_of(report, "Like real music")
+def test_real_music_is_nearer_to_real_music_than_tones_are(report):
+    real, *others = rows_of(report, "Distance from real music")
     assert real["distance"] < min(row["distance"] for row in others if "generated" in row["what"])
 
 
-def test_a_turn_is_heard_window_by_window_by_ears_that_know_both_genres(report):
+def test_style_change_is_judged_window_by_window(report):
     rows = rows_of(report, "A change of style")
-    assert [row["what"] for row in rows] == ["before the turn", "right behind it", "behind that"]
-    # Tones are taken for one genre whatever they are asked for: of three streams, one of each.
+    assert [row["what"] for row in rows] == ["before the change", "right after it", "after that"]
+    # All tones are judged to be of one genre, which is that of one stream in three.
     for row in rows:
         assert row["windows"] == 3
         assert row["of the new genre"] + row["of the old genre"] <= 2 / 3 + 1e-9
 
 
-def test_a_window_of_the_clips_own_piece_is_of_its_kind(report):
+def test_window_of_the_clips_piece_is_judged_to_be_of_its_genre(report):
     real, generated = rows_of(report, "Audio prompts")
     assert real["taken for the clip's genre"] == real["nearest kind"] == 1
     assert generated["windows"] == 3
 
 
-def test_it_tells_how_long_music_lives_how_it_joins_and_how_fast_it_is(report):
-    live = rows_of(report, "Alive for 6 s")
+def test_report_has_stability_joins_and_speed(report):
+    live = rows_of(report, "Stability over 6 s")
     assert live[0]["quietest dB"] <= live[0]["first 10 s dB"] <= live[0]["loudest dB"]
     assert [row["joins"] for row in rows_of(report, "Joins")] == [2, 1, 3]
     cold, warm = rows_of(report, "Speed")
@@ -96,44 +96,48 @@ def test_every_row_of_a_table_has_the_same_columns(report):
 
 
 @pytest.mark.slow
-def test_a_pipeline_with_a_codec_is_measured_behind_it_too(corpus):
+def test_pipeline_with_a_codec_is_also_measured_on_decoded_music(corpus):
     small = replace(SMALL, coded_lessons=1, codec_s=1.0)
-    report = measure_model(Choice("tiny"), corpus, small, lambda what: None)
+    report = measure_model(PipelineChoice("tiny"), corpus, small, lambda what: None)
     used, apart = rows_of(report, "Codes in use"), rows_of(report, "Codec")
     assert len(used) == 16
     assert [row["what"] for row in apart[:3]] == ["4 levels", "8 levels", "16 levels"]
-    for title in ("What was asked for", "The same, to ears used to the codec"):
+    for title in ("Style adherence", "The same, by a probe fitted to decoded music"):
         names = [row["what"] for row in rows_of(report, title)]
         assert names[:2] == ["real held-out pieces", "the same behind the codec"]
         assert len(names) == 4
-    near = {row["what"]: row["distance"] for row in rows_of(report, "Like real music behind")}
+    near = {
+        row["what"]: row["distance"] for row in rows_of(report, "Distance from real music behind")
+    }
     assert "the same behind the codec" not in near, "nothing is compared with itself"
     assert near["training pieces of the same genres"] < near["real held-out pieces"]
     own, generated = rows_of(report, "Audio prompts")
     assert own["own clip nearest"] >= generated["own clip nearest"]
 
 
-def test_figures_are_the_same_every_time(corpus):
-    graph = Choice("toy").load()
-    found = []
+def test_judgements_are_reproducible(corpus):
+    graph = PipelineChoice("toy").load()
+    judgements = []
     for _ in range(2):
         material = gather(graph, corpus, SMALL, lambda what: None)
-        with performing(graph) as performer:
-            heard = play_prompts(performer, material, replace(SMALL), 5.0, lambda what: None)
-        found.append(material.ears.probe.judge(heard.hearing))
-    for one, other in zip(asdict(found[0]).values(), asdict(found[1]).values(), strict=True):
+        with open_player(graph) as player:
+            windows = play_prompts(player, material, replace(SMALL), 5.0, lambda what: None)
+        judgements.append(material.fitted.probe.judge(windows.features))
+    for one, other in zip(
+        asdict(judgements[0]).values(), asdict(judgements[1]).values(), strict=True
+    ):
         np.testing.assert_array_equal(one, other)
 
 
-def test_loudness_finds_fading_silence_and_what_is_beyond_full_scale():
+def test_loudness_finds_fading_silence_and_clipping():
     draw = np.random.default_rng(0)
     fading = draw.uniform(-1, 1, (60, 1000, 2)) * 10 ** (-np.arange(60) / 20)[:, None, None]
     audio = fading.reshape(-1, 2).astype(np.float32)
     audio[:3] = 1.5
-    found = loudness(audio, 1000, 1000)
-    assert found.slope_db == pytest.approx(-60, abs=0.5)
-    assert found.first_db > found.last_db + 45
-    assert found.beyond == pytest.approx(3 / 60_000)
-    assert found.silent == pytest.approx(
+    measured = loudness(audio, 1000, 1000)
+    assert measured.slope_db == pytest.approx(-60, abs=0.5)
+    assert measured.first_db > measured.last_db + 45
+    assert measured.beyond == pytest.approx(3 / 60_000)
+    assert measured.silent == pytest.approx(
         np.mean(10 * np.log10(1 / 3) - np.arange(60) < -60), abs=0.05
     )
