@@ -1,4 +1,4 @@
-"""A server in a process of its own, and listeners of it in this one: what measurements share."""
+"""A server process and WebSocket clients of it, for measurements."""
 
 import asyncio
 import json
@@ -21,16 +21,16 @@ from websockets.asyncio.client import ClientConnection, connect
 ROOT = Path(__file__).parents[1]
 STYLES = ("warm pads", "jazz trio", "techno", "string quartet")
 READY_WITHIN_S = 600.0
-# What nobody is to be told here: everybody is let in, and asks for what there is.
-FAULTS = ("failed", "refused", "full")
+# Messages that no client should get: the server has room for all, and all requests are valid.
+ERRORS = ("failed", "refused", "full")
 
 
-class Served:
-    """`soundstage serve`, seen from outside.
+class ServerProcess:
+    """A running `soundstage serve`.
 
     Args:
-        process: it.
-        port: where it listens.
+        process: the process.
+        port: the port it listens on.
     """
 
     def __init__(self, process: subprocess.Popen[bytes], port: int) -> None:
@@ -39,40 +39,40 @@ class Served:
 
     @property
     def ended(self) -> bool:
-        """Whether it has ended."""
+        """Whether the process has ended."""
         return self._process.poll() is not None
 
     @property
     def socket_address(self) -> str:
-        """Where our own protocol is spoken."""
+        """The address of soundstage's own protocol."""
         return f"ws://127.0.0.1:{self._port}/ws/stream"
 
     def cpu_s(self) -> float:
-        """Seconds of processor time so far."""
+        """Returns the processor time so far, in seconds."""
         fields = (self._folder / "stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def resident_mb(self) -> float:
-        """Memory that is really there."""
+        """Returns the resident memory in MB."""
         return self._status("VmRSS") / 1024
 
     def threads(self) -> int:
-        """How many it has."""
+        """Returns the number of threads."""
         return self._status("Threads")
 
     def open_files(self) -> int:
-        """Files and sockets."""
+        """Returns the number of open files and sockets."""
         return len(list((self._folder / "fd").iterdir()))
 
     def metrics(self) -> dict[str, float]:
-        """What `/metrics` says, labels as they are there: `late_total{stage="decode"}`."""
-        with urllib.request.urlopen(self._url("/metrics"), timeout=60) as answer:
-            text = answer.read().decode()
-        found = re.findall(r"^soundstage_(\S+) (\S+)$", text, re.MULTILINE)
-        return {name: float(value) for name, value in found}
+        """Reads `/metrics`; names include labels, such as `late_total{stage="decode"}`."""
+        with urllib.request.urlopen(self._url("/metrics"), timeout=60) as response:
+            text = response.read().decode()
+        samples = re.findall(r"^soundstage_(\S+) (\S+)$", text, re.MULTILINE)
+        return {name: float(value) for name, value in samples}
 
     def wait_until_ready(self) -> None:
-        """Waits; raises `SystemExit` if it does not come up."""
+        """Waits for `/readyz`; raises `SystemExit` after `READY_WITHIN_S`."""
         end_s = time.monotonic() + READY_WITHIN_S
         while time.monotonic() < end_s and not self.ended:
             try:
@@ -80,7 +80,7 @@ class Served:
                 return
             except (urllib.error.URLError, OSError):
                 time.sleep(0.2)
-        raise SystemExit("the server did not come up")
+        raise SystemExit(f"the server was not ready within {READY_WITHIN_S:g} s, or ended")
 
     def _status(self, name: str) -> int:
         text = (self._folder / "status").read_text()
@@ -91,8 +91,8 @@ class Served:
 
 
 @contextmanager
-def serving(preset: str, *options: str) -> Iterator[Served]:
-    """Runs a server; it is ready when this yields. It lets in whoever comes: that is measured."""
+def serving(preset: str, *options: str) -> Iterator[ServerProcess]:
+    """Runs a server with room for all clients; yields it when it is ready."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         port = sock.getsockname()[1]
@@ -105,12 +105,12 @@ def serving(preset: str, *options: str) -> Iterator[Served]:
         "--port",
         str(port),
     ]
-    insisted = ["--capacity", "1000", "--streams", "64", "--quiet"]
-    process = subprocess.Popen([*command, *insisted, *options], cwd=ROOT)
+    limits = ["--capacity", "1000", "--streams", "64", "--quiet"]
+    process = subprocess.Popen([*command, *limits, *options], cwd=ROOT)
     try:
-        served = Served(process, port)
-        served.wait_until_ready()
-        yield served
+        server = ServerProcess(process, port)
+        server.wait_until_ready()
+        yield server
     finally:
         process.terminate()
         try:
@@ -120,101 +120,104 @@ def serving(preset: str, *options: str) -> Iterator[Served]:
 
 
 @dataclass
-class Heard:
-    """What listeners have heard.
+class ClientCounts:
+    """Counts that several clients share.
 
     Attributes:
-        chunks: how many.
-        late: chunks that the server says were late.
-        gaps: chunks that came when the one before had been heard: silence, by the listener's clock.
-        slacks_s: of each chunk that was needed at a time, by the server.
-        faults: what must not happen: chunks out of order, messages of failure.
+        chunks: received chunks.
+        late: chunks that the server reported as late.
+        gaps: chunks that arrived after the previous chunk's end, by the client's clock.
+        slacks_s: the slack of each chunk with a deadline, as the server reported it.
+        errors: chunks out of order, and error messages of the server.
     """
 
     chunks: int = 0
     late: int = 0
     gaps: int = 0
     slacks_s: list[float] = field(default_factory=list)
-    faults: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
 
 
-class Listener:
-    """Somebody who plays in real time, with what the server calls a chunk ahead.
+class BenchmarkClient:
+    """A client that plays one stream in real time.
 
     Args:
-        server: whose.
+        server: the server.
         number: gives the style and the seed.
-        heard: where what it hears is counted, with that of others.
-        steer_every: chunks; 0 = never.
+        counts: updated by the client.
+        steer_every: chunks between two steers; 0 = never.
     """
 
-    def __init__(self, server: Served, number: int, heard: Heard, steer_every: int = 0) -> None:
-        self._server, self._number, self._heard = server, number, heard
+    def __init__(
+        self, server: ServerProcess, number: int, counts: ClientCounts, steer_every: int = 0
+    ) -> None:
+        self._server, self._number, self._counts = server, number, counts
         self._steer_every = steer_every
         self._next = 0
-        self._heard_up_to_s: float | None = None
+        self._played_up_to_s: float | None = None
 
     async def play(self, stop: asyncio.Event) -> None:
-        """Listens until it is told to stop, its stream fails, or the server ends."""
+        """Plays until `stop` is set, the stream fails, or the server ends."""
         async with connect(self._server.socket_address, max_size=None) as sock:
             chunk_s = json.loads(await sock.recv())["format"]["chunk_s"]
-            await _say(sock, type="start", encoding="int16", controls=self._controls())
-            await _say(sock, type="play")
+            await _send(sock, type="start", encoding="int16", controls=self._controls())
+            await _send(sock, type="play")
             while not stop.is_set():
-                message = await sock.recv()
-                said = json.loads(message) if isinstance(message, str) else {"type": "samples"}
-                if said["type"] in FAULTS:
-                    # Nothing more would come.
-                    self._heard.faults.append(f"listener {self._number}: {said}")
+                message = await _receive(sock)
+                if message["type"] in ERRORS:
+                    # The server sends nothing more.
+                    self._counts.errors.append(f"client {self._number}: {message}")
                     return
-                if said["type"] == "chunk":
-                    await self._hear(sock, said, chunk_s)
+                if message["type"] == "chunk":
+                    self._count(message, chunk_s)
+                    if self._steer_every and self._next % self._steer_every == 0:
+                        await _send(sock, type="steer", controls=self._controls())
 
-    async def _hear(self, sock: ClientConnection, said: dict[str, Any], chunk_s: float) -> None:
-        self._count(said, chunk_s)
-        if self._steer_every and self._next % self._steer_every == 0:
-            await _say(sock, type="steer", controls=self._controls())
-
-    def _count(self, said: dict[str, Any], chunk_s: float) -> None:
-        heard, now_s = self._heard, time.monotonic()
-        if said["chunk"] != self._next:
-            fault = f"chunk {said['chunk']} came for {self._next}"
-            heard.faults.append(f"listener {self._number}: {fault}")
-        self._next = said["chunk"] + 1
-        heard.chunks += 1
-        if said["slack_s"] is not None:
-            heard.slacks_s.append(said["slack_s"])
-            heard.late += said["slack_s"] < 0
-        if self._heard_up_to_s is not None and now_s > self._heard_up_to_s:
-            heard.gaps += 1
-        self._heard_up_to_s = max(now_s, self._heard_up_to_s or now_s) + chunk_s
+    def _count(self, message: dict[str, Any], chunk_s: float) -> None:
+        counts, now_s = self._counts, time.monotonic()
+        if message["chunk"] != self._next:
+            error = f"got chunk {message['chunk']} instead of {self._next}"
+            counts.errors.append(f"client {self._number}: {error}")
+        self._next = message["chunk"] + 1
+        counts.chunks += 1
+        if message["slack_s"] is not None:
+            counts.slacks_s.append(message["slack_s"])
+            counts.late += message["slack_s"] < 0
+        if self._played_up_to_s is not None and now_s > self._played_up_to_s:
+            counts.gaps += 1
+        self._played_up_to_s = max(now_s, self._played_up_to_s or now_s) + chunk_s
 
     def _controls(self) -> dict[str, Any]:
         style = STYLES[(self._number + self._next) % len(STYLES)]
         return {"prompts": [style], "seed": self._number}
 
 
-async def visit(server: Served, number: int) -> None:
-    """Joins, takes a chunk as it comes, saves, leaves; raises `RuntimeError` if it may not."""
+async def visit(server: ServerProcess, number: int) -> None:
+    """Starts a stream, receives one chunk, saves and stops.
+
+    Raises:
+        RuntimeError: the server sent an error message.
+    """
     async with connect(server.socket_address, max_size=None) as sock:
         controls = {"prompts": [STYLES[number % len(STYLES)]], "seed": number}
-        await _say(sock, type="start", pace="fast", controls=controls)
-        await _say(sock, type="play")
-        await _hear_until(sock, "chunk")
-        await _say(sock, type="save")
-        await _say(sock, type="stop")
-        await _hear_until(sock, "stopped")
+        await _send(sock, type="start", pace="fast", controls=controls)
+        await _send(sock, type="play")
+        await _wait_for(sock, "chunk")
+        await _send(sock, type="save")
+        await _send(sock, type="stop")
+        await _wait_for(sock, "stopped")
 
 
-async def _say(sock: ClientConnection, **message: Any) -> None:
+async def _send(sock: ClientConnection, **message: Any) -> None:
     await sock.send(json.dumps(message))
 
 
-async def _hear_until(sock: ClientConnection, kind: str) -> None:
-    while True:
-        message = await sock.recv()
-        said = json.loads(message) if isinstance(message, str) else {"type": "samples"}
-        if said["type"] == kind:
-            return
-        if said["type"] in FAULTS:
-            raise RuntimeError(f"a visitor was told {said}")
+async def _receive(sock: ClientConnection) -> dict[str, Any]:
+    message = await sock.recv()
+    return json.loads(message) if isinstance(message, str) else {"type": "samples"}
+
+
+async def _wait_for(sock: ClientConnection, kind: str) -> None:
+    while (message := await _receive(sock))["type"] != kind:
+        if message["type"] in ERRORS:
+            raise RuntimeError(f"the server sent {message}")
