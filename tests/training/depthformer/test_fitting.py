@@ -53,12 +53,12 @@ PARAMS = FitParams(
 )
 
 
-def begin(seed=0):
+def initial(seed=0):
     return load_initial(CONFIG, f"random:{seed}")
 
 
 def fitted(run, steps, params=PARAMS):
-    return fit(begin(), PIECES, FORMAT, params, Budget(steps=steps), run, 0, SilentProgress)
+    return fit(initial(), PIECES, FORMAT, params, Budget(steps=steps), run, 0, SilentProgress)
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def test_loss_is_higher_without_the_style(learned):
 def test_sampler_follows_the_rule_of_style_and_past(learned, tmp_path):
     _, result = learned
     path = tmp_path / "learned.safetensors"
-    export(begin().graph, result.state, VOCABULARY, path, {})
+    export(initial().graph, result.state, VOCABULARY, path, {})
     model = load(path)
     sampler = ChunkSampler(model, FORMAT.dims["frame"])
     frames, levels = FORMAT.dims["context_frame"], FORMAT.dims["level"]
@@ -117,9 +117,9 @@ def load(path):
 def test_exported_network_has_the_surprise_of_the_trained_one(learned, tmp_path):
     _, result = learned
     path = tmp_path / "learned.safetensors"
-    export(begin().graph, result.state, VOCABULARY, path, {"made by": "a test"})
+    export(initial().graph, result.state, VOCABULARY, path, {"made by": "a test"})
     batch = Examples(PIECES, FORMAT, PARAMS.examples, 5).batch(0)
-    graph = begin().graph
+    graph = initial().graph
     measure = jax.jit(lambda state: surprise(nnx.merge(graph, state), batch))
     trained, exported = measure(result.state), measure(nnx.state(load(path)))
     np.testing.assert_allclose(exported, trained, atol=0.02)
@@ -148,11 +148,11 @@ def test_run_without_improvement_stops_with_the_best_weights(tmp_path):
     ]
     pieces = [piece for piece in PIECES if piece.split == "train"] + other
     params = replace(PARAMS, validate_steps=15, patience=2)
-    result = fit(begin(), pieces, FORMAT, params, Budget(steps=120), tmp_path, 0, SilentProgress)
+    result = fit(initial(), pieces, FORMAT, params, Budget(steps=120), tmp_path, 0, SilentProgress)
     losses = [check.metrics["loss"] for check in result.validations]
     assert result.position.step < 120
     assert len(losses) - 1 - int(np.argmin(losses)) == 2
-    checked = best_weights(start(begin().state, params.optimizer), tmp_path)
+    checked = best_weights(start(initial().state, params.optimizer), tmp_path)
     for left, right in zip(jax.tree.leaves(checked), jax.tree.leaves(result.state), strict=True):
         np.testing.assert_array_equal(left, right)
 
@@ -160,12 +160,12 @@ def test_run_without_improvement_stops_with_the_best_weights(tmp_path):
 def test_training_starts_from_given_weights(learned, tmp_path):
     _, result = learned
     path = tmp_path / "learned.safetensors"
-    export(begin().graph, result.state, VOCABULARY, path, {})
+    export(initial().graph, result.state, VOCABULARY, path, {})
     again = load_initial(CONFIG, str(path))
     assert again.note == "learned.safetensors"
     loss = jax.jit(make_loss(again.graph, 3, 0.3))
     batch = Examples(PIECES, FORMAT, replace(PARAMS.examples, style_dropout=0), 5).batch(0)
-    assert loss(again.state, batch)[0] < 0.5 < loss(begin().state, batch)[0]
+    assert loss(again.state, batch)[0] < 0.5 < loss(initial().state, batch)[0]
 
 
 @pytest.mark.slow
@@ -175,7 +175,7 @@ def test_bfloat16_activations_train_float32_weights():
     batch = Examples(PIECES, FORMAT, PARAMS.examples, 5).batch(0)
     loss = make_loss(rounded.graph, 3, 0.3)
     (value, _), gradients = jax.jit(jax.value_and_grad(loss, has_aux=True))(rounded.state, batch)
-    plain = jax.jit(make_loss(begin().graph, 3, 0.3))(rounded.state, batch)[0]
+    plain = jax.jit(make_loss(initial().graph, 3, 0.3))(rounded.state, batch)[0]
     assert float(value) == pytest.approx(float(plain), abs=0.1)
     assert all(leaf.dtype == np.float32 for leaf in jax.tree.leaves(gradients))
 
@@ -222,8 +222,8 @@ def test_similar_codes_start_with_similar_embeddings():
     codec *= np.array([1, 0.5, 0.25], np.float32)[:, None, None]
     codec[1, 4] = codec[1, 5] + 0.01
     style = np.random.default_rng(1).standard_normal((3, 16, 8), np.float32)
-    before = begin().state
-    after = with_codebooks(begin().state, VOCABULARY, codec, style, 0)
+    before = initial().state
+    after = with_codebooks(initial().state, VOCABULARY, codec, style, 0)
     table = np.array(after["token_embedder"]["embedding"][...])
     codes = VOCABULARY.codec_ids(np.tile(np.arange(16)[:, None], 3))  # [code, level]
     distance = np.linalg.norm(table[codes[4, 1]] - table[codes[:, 1]], axis=1)
