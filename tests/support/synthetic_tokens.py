@@ -7,6 +7,17 @@ import numpy as np
 from soundstage.graph.format import Format
 from soundstage.training.tokens.record import PieceStyles, PieceTokens, TokenFacts
 
+SMALL_FORMAT = Format(
+    chunk_s=0.16,
+    context_s=0.32,
+    codec_levels=3,
+    context_levels=2,
+    codebook_size=16,
+    style_dim=8,
+    style_levels=3,
+    prompt_style_levels=2,
+)
+
 
 def synthetic_facts(format: Format) -> TokenFacts:
     """Returns the facts of a file of synthetic pieces."""

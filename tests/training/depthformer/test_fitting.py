@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 from flax import nnx
+from synthetic_tokens import SMALL_FORMAT as FORMAT
 from synthetic_tokens import rule, synthetic_pieces
 
 from soundstage.graph.format import Format
@@ -31,16 +32,6 @@ from soundstage.training.loop import Budget
 from soundstage.training.optimizer import OptimizerParams, start
 from soundstage.training.progress import SilentProgress
 
-FORMAT = Format(
-    chunk_s=0.16,
-    context_s=0.32,
-    codec_levels=3,
-    context_levels=2,
-    codebook_size=16,
-    style_dim=8,
-    style_levels=3,
-    prompt_style_levels=2,
-)
 VOCABULARY = Vocabulary.of(FORMAT)
 CONFIG = replace(TINY.fitted(FORMAT), num_encoder_layers=1, num_temporal_layers=1)
 PERIOD, STYLES = 5, (0, 1, 2)

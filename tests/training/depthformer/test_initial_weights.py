@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from flax import nnx
+from synthetic_tokens import SMALL_FORMAT as FORMAT
 from synthetic_tokens import synthetic_pieces
 
-from soundstage.graph.format import Format
 from soundstage.stages.depthformer.config import TINY
 from soundstage.stages.depthformer.vocabulary import Vocabulary
 from soundstage.training.depthformer.examples import ExampleParams, Examples
@@ -19,16 +19,6 @@ from soundstage.training.depthformer.initial_weights import (
 )
 from soundstage.training.depthformer.objective import frame_weights, level_means, surprise
 
-FORMAT = Format(
-    chunk_s=0.16,
-    context_s=0.32,
-    codec_levels=3,
-    context_levels=2,
-    codebook_size=16,
-    style_dim=8,
-    style_levels=3,
-    prompt_style_levels=2,
-)
 VOCABULARY = Vocabulary.of(FORMAT)
 START = load_initial(replace(TINY.fitted(FORMAT), num_encoder_layers=1), "random:0")
 PIECES = synthetic_pieces(FORMAT, (0, 1), 20, 5)
