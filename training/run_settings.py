@@ -61,8 +61,13 @@ def read_settings(path: Path, kind: type[T]) -> T:
     try:
         text = path.read_bytes()
         settings = adapter.validate_json(text)
-    except (OSError, ValidationError) as error:
-        raise SettingsError(f"{path}: not the settings of a run ({error})") from error
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise SettingsError(
+            f"{path.parent} holds no run: {path.name} cannot be read ({reason}); train there first"
+        ) from error
+    except ValidationError as error:
+        raise SettingsError(f"{path}: not the settings of such a run ({error})") from error
     if unknown := json.loads(text).keys() - adapter.dump_python(settings).keys():
         raise SettingsError(f"{path} has unknown settings: {', '.join(sorted(unknown))}")
     return settings
