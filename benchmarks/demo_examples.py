@@ -12,20 +12,22 @@ import typer
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from evaluation.examples import EXAMPLES, make_examples
-from evaluation.playing import Choice
+from evaluation.player import PipelineChoice
 
-from soundstage.training.faults import told_in_a_line
+from soundstage.training.command_line import errors_in_one_line
 
 
 def main(
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Made if missing.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DIR", help="The folder; made if missing.")
+    ],
     pipeline: Annotated[Path | None, typer.Option(metavar="FILE", help="A pipeline file.")] = None,
-    preset: Annotated[str | None, typer.Option(help="A pipeline that ships, by name.")] = None,
-    seconds: Annotated[float, typer.Option(min=0.1, max=60, help="Of each example.")] = 6.0,
+    preset: Annotated[str | None, typer.Option(help="The name of a preset.")] = None,
+    seconds: Annotated[float, typer.Option(min=0.1, max=60, help="Length of an example.")] = 6.0,
 ) -> None:
-    """Plays ten short examples into a folder with a page about them."""
-    with told_in_a_line("demo_examples"):
-        make_examples(Choice(preset, pipeline), output, seconds)
+    """Play ten short examples into a folder, with a page about them."""
+    with errors_in_one_line("benchmarks/demo_examples.py"):
+        make_examples(PipelineChoice(preset, pipeline), output, seconds)
     size = sum(path.stat().st_size for path in output.iterdir())
     typer.echo(f"{output}: {len(EXAMPLES)} examples, {size / 1e3:.0f} kB with the page")
 

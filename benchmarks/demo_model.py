@@ -1,11 +1,10 @@
-"""Measures what a pipeline's music is worth, on pieces and wordings it was never trained on.
+"""Evaluates a pipeline's music on held-out pieces and texts.
 
     python benchmarks/demo_model.py --pipeline demo.toml --corpus corpus --output demo_model.json
 
-prints Markdown tables: the codec, what was asked for and what was played, how like real music it
-is, audio prompts, minutes without end, joins, speed; every figure beside chance or real music. The
-corpus is made by `python -m soundstage.training.corpus`. `--table FILE` prints a report that was
-written before.
+prints Markdown tables: codec fidelity, style adherence, distance from real music, audio prompts,
+style changes, stability over minutes, joins, speed; each value beside chance or real music.
+`python -m soundstage.training.corpus` makes the corpus. `--table FILE` prints an older report.
 """
 
 import argparse
@@ -15,9 +14,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from evaluation.playing import Choice
+from evaluation.model_report import measure_model
+from evaluation.player import PipelineChoice
 from evaluation.settings import QUICK, Settings
-from evaluation.suite import measure_model
 from evaluation.table import from_json, to_json, to_markdown
 
 from soundstage.files import replacing
@@ -25,30 +24,30 @@ from soundstage.files import replacing
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--preset", help="a pipeline that ships with soundstage")
+    parser.add_argument("--preset", help="the name of a preset")
     parser.add_argument("--pipeline", type=Path, help="a pipeline file")
     parser.add_argument("--corpus", type=Path, help="folder of the corpus")
     parser.add_argument("--quick", action="store_true", help="fewer prompts, runs of 30 s")
-    parser.add_argument("--output", type=Path, help="write the report as JSON, too")
-    parser.add_argument("--table", type=Path, help="only print a report that was written before")
+    parser.add_argument("--output", type=Path, help="also write the report as JSON")
+    parser.add_argument("--table", type=Path, help="only print the report of this JSON file")
     args = parser.parse_args()
     if args.table is not None:
         print(to_markdown(from_json(args.table.read_text("utf-8"))), end="")
         return
     if args.corpus is None:
-        parser.error("--corpus DIR is needed: `python -m soundstage.training.corpus` makes one")
+        parser.error("give --corpus DIR: `python -m soundstage.training.corpus` makes a corpus")
     start = time.monotonic()
 
-    def say(what: str) -> None:
-        print(f"{time.monotonic() - start:6.0f} s  {what}", file=sys.stderr, flush=True)
+    def log(line: str) -> None:
+        print(f"{time.monotonic() - start:6.0f} s  {line}", file=sys.stderr, flush=True)
 
-    choice = Choice(args.preset, args.pipeline)
-    report = measure_model(choice, args.corpus, QUICK if args.quick else Settings(), say)
+    choice = PipelineChoice(args.preset, args.pipeline)
+    report = measure_model(choice, args.corpus, QUICK if args.quick else Settings(), log)
     if args.output is not None:
         with replacing(args.output) as file:
             file.write(to_json(report).encode())
     print(to_markdown(report), end="")
-    say("done")
+    log("done")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
-"""Times one guided chunk of the Depthformer against the floor that the same run measures.
+"""Times one guided chunk of the Depthformer, and compares it with a measured floor.
 
     python benchmarks/depthformer_chunk.py --size base --rows 1 --dtype float32
 
-The floor is what memory and arithmetic allow: the encoder's operations at the speed of a large
-matrix product, and every byte that decoding must read (each layer's kernels once a step, the keys
-and values of the prompt once a frame) at the speed of a sum over a large array. Weights are random.
+The floor is the time that arithmetic and memory need at least: the encoder's operations at the
+speed of a large matrix product, and every byte that decoding must read (each layer's kernels once a
+step, the keys and values of the prompt once a frame) at the speed of a sum over a large array.
+Weights are random.
 """
 
 import argparse
@@ -32,15 +33,15 @@ from soundstage.stages.weights.sources import open_source
 
 
 @dataclass(frozen=True)
-class Machine:
-    """What the device can do: bytes/s read, floating-point operations/s."""
+class DeviceSpeed:
+    """The measured speed of a device: bytes read and floating-point operations a second."""
 
     bytes_per_s: float
     operations_per_s: float
 
 
 def seconds(run: Callable[[], object], repeats: int) -> float:
-    """The median time of a call, after one to warm up."""
+    """Returns the median seconds of a call, after one call to warm up."""
     jax.block_until_ready(run())
     times = []
     for _ in range(repeats):
@@ -50,19 +51,19 @@ def seconds(run: Callable[[], object], repeats: int) -> float:
     return float(np.median(times))
 
 
-def measure_machine(device: jax.Device, dtype: str) -> Machine:
-    """Reads 512 MiB in one sum; multiplies matrices of 2048 x 2048."""
+def measure_device(device: jax.Device, dtype: str) -> DeviceSpeed:
+    """Measures the sum of 512 MiB and the product of 2048 x 2048 matrices."""
     long = jax.device_put(np.ones(2**27, np.float32), device)
     square = jax.device_put(np.ones((2048, 2048), np.float32), device).astype(dtype)
     add = jax.jit(jnp.sum)
     multiply = jax.jit(lambda x: jnp.matmul(x, x, precision="highest"))
     read_s = seconds(lambda: add(long), 7)
     multiply_s = seconds(lambda: multiply(square), 7)
-    return Machine(long.nbytes / read_s, 2 * 2048**3 / multiply_s)
+    return DeviceSpeed(long.nbytes / read_s, 2 * 2048**3 / multiply_s)
 
 
 def encoder_operations(config: DepthformerConfig, batch: int, prompt: int) -> float:
-    """Floating-point operations of the encoder, and of its output's keys and values."""
+    """Counts the operations of the encoder, and of its output's keys and values."""
     d, inner = config.embed_dim, config.num_heads * config.head_dim
     layer = 4 * d * inner + 3 * d * config.mlp_dim + 2 * prompt * inner
     seen = config.num_temporal_layers * 2 * d * inner
@@ -70,19 +71,19 @@ def encoder_operations(config: DepthformerConfig, batch: int, prompt: int) -> fl
 
 
 def decoder_bytes(config: DepthformerConfig, batch: int, prompt: int, frames: int) -> float:
-    """Bytes that decoding a chunk reads at least; the small caches are left out."""
+    """Counts the bytes that decoding a chunk must read, without the small caches."""
     width = jnp.dtype(config.activation_dtype).itemsize
     d, inner = config.embed_dim, config.num_heads * config.head_dim
     mlp = 3 * d * config.mlp_dim
     temporal = 6 * d * inner + mlp + 2 * batch * prompt * inner
     depth = config.num_depth_layers * (4 * d * inner + mlp)
-    head = 4 * d * config.codebook_size  # float32 whatever the activations are
+    head = 4 * d * config.codebook_size  # always float32
     steps = frames * config.num_levels
     return frames * config.num_temporal_layers * temporal * width + steps * (depth * width + head)
 
 
 def decoder_operations(config: DepthformerConfig, batch: int, prompt: int, frames: int) -> float:
-    """Floating-point operations of decoding a chunk."""
+    """Counts the operations of decoding a chunk."""
     d, inner = config.embed_dim, config.num_heads * config.head_dim
     mlp = 3 * d * config.mlp_dim
     temporal = config.num_temporal_layers * (6 * d * inner + mlp + 2 * prompt * inner)
@@ -91,7 +92,7 @@ def decoder_operations(config: DepthformerConfig, batch: int, prompt: int, frame
 
 
 def prompts(rows: int, format: Format) -> tuple[np.ndarray, np.ndarray]:
-    """Random codes, packed."""
+    """Packs random codes as prompts, with and without a style."""
     draw, dims = np.random.default_rng(0), format.dims
     context = draw.integers(
         0, format.codebook_size, (rows, dims["context_frame"], format.codec_levels)
@@ -103,7 +104,7 @@ def prompts(rows: int, format: Format) -> tuple[np.ndarray, np.ndarray]:
 
 
 def time_encoder(model: Depthformer, tokens: np.ndarray, device: jax.Device, n: int) -> float:
-    """Seconds of the encoder and of the keys and values made from its output."""
+    """Times the encoder and its output's keys and values, in seconds."""
     graph, state = nnx.split(model)
 
     @jax.jit
@@ -132,7 +133,7 @@ def main() -> None:
     device, format = jax.devices()[0], Format()
     frames, batch = format.dims["frame"], 2 * args.rows
     config = replace(config_of_size(args.size), activation_dtype=args.dtype)
-    machine = measure_machine(device, args.dtype)
+    speed = measure_device(device, args.dtype)
 
     start = time.perf_counter()
     model, _, _ = load_depthformer(config, open_source("random:0"), device)
@@ -149,17 +150,17 @@ def main() -> None:
     both = np.concatenate([prompt, unprompted])
     encoder_s = time_encoder(model, both, device, args.repeats)
 
-    encoder_floor = encoder_operations(config, batch, both.shape[1]) / machine.operations_per_s
+    encoder_floor = encoder_operations(config, batch, both.shape[1]) / speed.operations_per_s
     work = config, batch, both.shape[1], frames
     decoder_floor = max(
-        decoder_bytes(*work) / machine.bytes_per_s,
-        decoder_operations(*work) / machine.operations_per_s,
+        decoder_bytes(*work) / speed.bytes_per_s,
+        decoder_operations(*work) / speed.operations_per_s,
     )
     steps = frames * config.num_levels
     print(f"Depthformer {args.size}, {args.dtype}, {args.rows} row(s) guided, on {device}")
     print(
-        f"this device reads {machine.bytes_per_s / 1e9:.1f} GB/s, "
-        f"multiplies at {machine.operations_per_s / 1e9:.0f} GFLOP/s"
+        f"this device reads {speed.bytes_per_s / 1e9:.1f} GB/s, "
+        f"multiplies at {speed.operations_per_s / 1e9:.0f} GFLOP/s"
     )
     report(
         [

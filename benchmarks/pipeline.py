@@ -1,11 +1,11 @@
-"""Times everything that is not a network, the preset tiny, and the import, each beside its floor.
+"""Times a chunk without its networks, the preset tiny, and the import.
 
     python benchmarks/pipeline.py --chunks 50 --rows 1
 
 "Everything but the networks" is the default graph with both networks and the embedder replaced by
-stages that hand over arrays made beforehand: what is left is the runner, every message, packing,
-cross-fade, state and the comparison of inputs. Its floor is one copy of every byte that its
-messages hold, at the speed of a large copy.
+stages that return precomputed arrays: the runner, the messages, packing, cross-fade, state and
+the comparison of inputs remain. Its floor is the time of one copy of all messages' bytes, at the
+speed of a large copy.
 """
 
 import argparse
@@ -33,7 +33,7 @@ ROOT = Path(__file__).parents[1]
 
 
 class InstantEmbed:
-    """Hands over one embedding for every row."""
+    """Returns the same embedding for every row."""
 
     inputs = Embed.inputs
     outputs = Embed.outputs
@@ -52,7 +52,7 @@ class InstantEmbed:
 
 
 class InstantSample:
-    """Hands over other tokens in every chunk, so that no later stage can reuse an answer."""
+    """Returns different tokens in every chunk, so that no later stage can reuse an output."""
 
     inputs = Sample.inputs
     outputs = Sample.outputs
@@ -78,7 +78,7 @@ class InstantSample:
 
 
 class InstantDecode:
-    """Hands over noise, by turns more pieces of it than a host remembers answers."""
+    """Returns noise, in turn from more pieces than a host remembers outputs."""
 
     inputs = Decode.inputs
     outputs = Decode.outputs
@@ -97,7 +97,7 @@ INSTANT = {"embed": "InstantEmbed", "sample": "InstantSample", "decode": "Instan
 
 
 def chunk_seconds(session: soundstage.Session, chunks: int) -> tuple[np.ndarray, int]:
-    """Seconds of every chunk after two to warm up, and the bytes of one chunk's messages."""
+    """Times chunks after two to warm up, and counts the bytes of one chunk's messages."""
     times = []
     size = 0
     for _ in range(2 + chunks):
@@ -109,14 +109,14 @@ def chunk_seconds(session: soundstage.Session, chunks: int) -> tuple[np.ndarray,
 
 
 def copy_rate() -> float:
-    """Bytes a second of a copy of 256 MiB, the median of 7; a copy reads and writes each byte."""
+    """Returns the bytes a second of a copy of 256 MiB, the median of 7 copies."""
     source = np.ones(2**26, np.float32)
     target = np.empty_like(source)
     return source.nbytes / median(lambda: np.copyto(target, source), 7)
 
 
 def median(run: Callable[[], object], repeats: int) -> float:
-    """The median seconds of a call."""
+    """Returns the median seconds of a call."""
     times = []
     for _ in range(repeats):
         start = time.perf_counter()
@@ -126,12 +126,12 @@ def median(run: Callable[[], object], repeats: int) -> float:
 
 
 def start_python(code: str) -> Callable[[], object]:
-    """A fresh Python that runs `code`."""
+    """Makes a function that runs `code` in a new Python process."""
     return lambda: subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 
 def time_overhead(rows: int, chunks: int, format: Format) -> None:
-    """Prints what a chunk costs when the networks cost nothing."""
+    """Prints the time of a chunk without the networks."""
     settings = [f"{stage}.use=pipeline:{name}" for stage, name in INSTANT.items()]
     own = [{"seed": row} for row in range(rows)]
     with soundstage.open(rows=own, settings=settings, allow=["pipeline"]) as session:

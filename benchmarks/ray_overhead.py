@@ -1,10 +1,10 @@
-"""Times what Ray costs beside the in-process runner: overhead, pipelining, and a killed stage.
+"""Compares Ray with the in-process runner: overhead, pipelining, and recovery of a killed stage.
 
     python benchmarks/ray_overhead.py --chunks 30 --kills 10
 
-Both runners run the same graph in one run of this program. Stages that only sleep cost the same
-everywhere, so whatever a chunk takes beyond their sleep is the runner's. Recovery is timed on the
-preset tiny, from the moment a stage's process is killed until the next chunk is there.
+Both runners run the same graph in this program. Stages only sleep, so that the time of a chunk
+beyond their sleep is the runner's overhead. Recovery is timed on the preset tiny, from the kill of
+a stage's process to the next chunk.
 """
 
 import argparse
@@ -42,11 +42,11 @@ SAMPLE_S, DECODE_S = 0.1, 0.06
 CHAIN_S = {"first": 0.12, "second": 0.2, "third": 0.16}
 WINDOW = 4
 WARM_UP = 6
-SPARE_READY_S = 8.0  # what died is built again as the next spare
+SPARE_READY_S = 8.0  # a killed process is rebuilt as the next spare
 
 
 class SleepSample(InstantSample):
-    """Hands over tokens after a while."""
+    """Returns tokens after a sleep."""
 
     def __call__(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
         time.sleep(SAMPLE_S)
@@ -54,7 +54,7 @@ class SleepSample(InstantSample):
 
 
 class SleepDecode(InstantDecode):
-    """Hands over noise after a while."""
+    """Returns noise after a sleep."""
 
     def __call__(self, tokens: np.ndarray, context: np.ndarray) -> dict[str, np.ndarray]:
         time.sleep(DECODE_S)
@@ -62,7 +62,7 @@ class SleepDecode(InstantDecode):
 
 
 class Count:
-    """The chunk's index, so that no later stage can give an earlier answer again."""
+    """Returns the chunk's index, so that no later stage can reuse an output."""
 
     inputs = {"chunk": Port("int64", (), "chunk index")}
     outputs = {"number": NUMBER}
@@ -76,13 +76,13 @@ class Count:
 
 @dataclass(frozen=True)
 class SleepParams:
-    """How long to sleep."""
+    """The seconds to sleep."""
 
     seconds: float
 
 
 class Sleep:
-    """The same number after a while."""
+    """Returns its input after a sleep."""
 
     Params = SleepParams
     inputs = {"number": NUMBER}
@@ -97,7 +97,7 @@ class Sleep:
 
 
 def default_graph() -> Graph:
-    """The default graph, with messages of its size and stages that only sleep."""
+    """Loads the default graph, with messages of its size and stages that only sleep."""
     uses = {
         "embed": "pipeline:InstantEmbed",
         "sample": "ray_overhead:SleepSample",
@@ -108,7 +108,7 @@ def default_graph() -> Graph:
 
 
 def chain() -> Graph:
-    """Three stages that sleep, one behind the other, with nothing fed back."""
+    """Builds a chain of three stages that sleep, without feedback."""
     stages: dict[str, Any] = {
         "count": {"use": "ray_overhead:Count", "inputs": {"chunk": "clock.chunk"}}
     }
@@ -123,7 +123,7 @@ def chain() -> Graph:
 
 
 def gaps(runner: Runner, chunks: int, lookahead: int) -> np.ndarray:
-    """Seconds from one chunk to the next, after some to warm up."""
+    """Times the gaps between chunks in seconds, after some to warm up."""
     moments = []
     session = Session(runner, lookahead=lookahead)
     for _ in islice(session, WARM_UP + chunks):
@@ -137,7 +137,7 @@ def ray_runner(graph: Graph) -> RayRunner:
 
 
 def time_overhead(chunks: int) -> None:
-    """Prints what a chunk costs beyond its stages' sleep, one chunk after the other."""
+    """Prints the time of a chunk beyond its stages' sleep, without overlap."""
     graph = default_graph()
     floor = SAMPLE_S + DECODE_S
     print(f"default graph, sleeping {floor * 1e3:.0f} ms a chunk, nothing overlapped:")
@@ -158,7 +158,7 @@ def time_overhead(chunks: int) -> None:
 
 
 def time_pipelining(chunks: int) -> None:
-    """Prints how close a chain of stages comes to its slowest one."""
+    """Prints the time of a chunk of a pipelined chain, relative to its slowest stage."""
     slowest = max(CHAIN_S.values())
     costs = ", ".join(f"{seconds * 1e3:.0f}" for seconds in CHAIN_S.values())
     print(f"chain of stages that sleep {costs} ms, window {WINDOW}; floor {slowest * 1e3:.0f} ms:")
@@ -170,7 +170,7 @@ def time_pipelining(chunks: int) -> None:
 
 
 def time_recovery(kills: int, spares: int) -> None:
-    """Prints how long a killed stage of the preset tiny keeps the music waiting."""
+    """Prints the delay of the next chunk after a stage of the preset tiny is killed."""
     placed = [f"{stage}={{ device = 'cpu', spares = {spares} }}" for stage in ("sample", "decode")]
     with ray_runner(soundstage.load("tiny", placements=["default=cpu", *placed])) as runner:
         session = Session(runner)
@@ -202,7 +202,7 @@ def main() -> None:
     parser.add_argument("--spares", type=int, default=0)
     args = parser.parse_args()
     print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
-    with cluster():  # one for all: Ray starts before JAX does, which does not like to be forked
+    with cluster():  # started once, before JAX, because JAX does not support forking
         if args.chunks:
             time_overhead(args.chunks)
             time_pipelining(args.chunks)

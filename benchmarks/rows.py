@@ -1,10 +1,9 @@
-"""Times one batch of rows against as many separate runs, on the preset tiny.
+"""Compares one batch of rows with as many separate runs, on the preset tiny.
 
     python benchmarks/rows.py --rows 8 --chunks 10
 
-Twice: chunks alone, everything compiled; and whole commands, `variants` once against `generate` as
-often as there are rows, start and compilation included. The floor of a batch is the time of one
-row: it cannot be faster than that, and eight separate runs cannot be faster than eight of them.
+It compares chunks after compilation, and then whole commands: one `variants` with one `generate`
+a row, start and compilation included. The floor of a batch is the time of one row.
 """
 
 import argparse
@@ -28,7 +27,7 @@ DURATION_S = 6
 
 
 def chunk_seconds(preset: str, seeds: range, chunks: int) -> tuple[float, dict[str, float]]:
-    """Median seconds of a chunk of so many rows, and of each stage in it."""
+    """Returns the median seconds of a chunk with one row a seed, and of each stage in it."""
     rows = [{"seed": seed} for seed in seeds]
     whole, stages = [], []
     with soundstage.open(preset, rows=rows, warm_up=True) as session:
@@ -43,7 +42,7 @@ def chunk_seconds(preset: str, seeds: range, chunks: int) -> tuple[float, dict[s
 
 
 def time_chunks(preset: str, rows: int, chunks: int) -> None:
-    """Prints what a batch saves when everything is compiled."""
+    """Prints the speed of a batch and of single rows after compilation."""
     one, one_stages = chunk_seconds(preset, range(1), chunks)
     batch, batch_stages = chunk_seconds(preset, range(rows), chunks)
     print(f"preset {preset}, a chunk, everything compiled, nothing overlapped:")
@@ -58,7 +57,7 @@ def time_chunks(preset: str, rows: int, chunks: int) -> None:
 
 
 def command(*words: object) -> float:
-    """Seconds of one command in a process of its own."""
+    """Times one command in a new process, in seconds."""
     start = time.perf_counter()
     subprocess.run(
         [sys.executable, "-m", "soundstage", *map(str, words), "--quiet"],
@@ -69,15 +68,15 @@ def command(*words: object) -> float:
 
 
 def time_commands(preset: str, rows: int) -> None:
-    """Prints what a batch saves when commands are what is counted."""
-    asked = ("--prompt", PROMPT, "--preset", preset, "--duration", DURATION_S)
+    """Prints the speed of one `variants` command and of one `generate` command a row."""
+    options = ("--prompt", PROMPT, "--preset", preset, "--duration", DURATION_S)
     with tempfile.TemporaryDirectory() as folder:
-        command("generate", *asked, "--output", f"{folder}/warm.wav")  # the compilation cache
-        batch = ("variants", *asked, "--seeds", f"0-{rows - 1}", "--batch", rows)
+        command("generate", *options, "--output", f"{folder}/warm.wav")  # fills the cache
+        batch = ("variants", *options, "--seeds", f"0-{rows - 1}", "--batch", rows)
         command(*batch, "--output-dir", f"{folder}/warm")
         together = command(*batch, "--output-dir", f"{folder}/batch")
         apart = [
-            command("generate", *asked, "--seed", seed, "--output", f"{folder}/{seed}.wav")
+            command("generate", *options, "--seed", seed, "--output", f"{folder}/{seed}.wav")
             for seed in range(rows)
         ]
     print(f"whole commands, {rows} pieces of {DURATION_S} s, compilation cache warm:")

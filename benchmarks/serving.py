@@ -1,13 +1,13 @@
-"""Measures what serving costs and how many listeners this machine serves in real time.
+"""Measures how many listeners this machine serves in real time, and the control-to-sound time.
 
     python benchmarks/serving.py --preset demo --most 8 --chunks 8 --steers 8
 
-First listener by listener: so many play in real time, each a chunk ahead, until a chunk is late;
-processor and memory for each. Then control-to-sound time, by the schedule of a listener who keeps
-nothing but `buffer_chunks`: from the moment of steering to the moment at which the first chunk made
-with it is heard; plain, with chunks made again, prepared beforehand, and with half a chunk ahead.
-The engine is driven in this process, without sockets: `sessions.py` has those, `soak.py` goes on
-for long.
+First, 1, 2, 3, ... listeners play in real time, each one chunk ahead, until a chunk is late; each
+row has the processor time and the memory. Then it measures control-to-sound time for a listener
+with a buffer of `buffer_chunks`: from a steer to the playback of the first chunk made with it. It
+does so with chunks kept, with chunks made again, with prepared controls, and with half a chunk
+ahead. The engine runs in this process, without sockets; `sessions.py` uses sockets, and `soak.py`
+runs for long.
 """
 
 import argparse
@@ -52,24 +52,24 @@ async def join(engine: Engine, listener: int, **options: float) -> EngineStream:
 
 
 async def listen(stream: EngineStream, chunks: int) -> list[float]:
-    """Reads so many chunks; the slack of those that were needed at a time, in seconds."""
+    """Reads chunks, and returns the slack in seconds of those with a deadline."""
     slacks = []
     for _ in range(chunks):
-        made = await anext(stream)
-        slacks += [] if made.slack_s is None else [made.slack_s]
+        chunk = await anext(stream)
+        slacks += [] if chunk.slack_s is None else [chunk.slack_s]
     return slacks
 
 
 async def count_listeners(engine: Engine, most: int, chunks: int) -> None:
-    """More and more listeners, until somebody's chunk is late."""
+    """Prints a row for each number of listeners, until a chunk is late."""
     print("| listeners | late | least slack s | median slack s | processor, cores | memory MB |")
     print("|---|---|---|---|---|---|")
     for listeners in range(1, most + 1):
         streams = [await join(engine, listener) for listener in range(listeners)]
-        begun_s, used_s = time.monotonic(), cpu_s()
-        heard = await asyncio.gather(*(listen(stream, chunks) for stream in streams))
-        slacks = [slack for of_one in heard for slack in of_one]
-        cores = (cpu_s() - used_s) / (time.monotonic() - begun_s)
+        start_s, used_s = time.monotonic(), cpu_s()
+        by_stream = await asyncio.gather(*(listen(stream, chunks) for stream in streams))
+        slacks = [slack for of_one in by_stream for slack in of_one]
+        cores = (cpu_s() - used_s) / (time.monotonic() - start_s)
         late = sum(slack < 0 for slack in slacks)
         for stream in streams:
             await stream.close()
@@ -80,14 +80,14 @@ async def count_listeners(engine: Engine, most: int, chunks: int) -> None:
 
 
 @dataclass(frozen=True)
-class Way:
+class SteerMode:
     """How a listener steers.
 
     Attributes:
-        name: for people.
+        name: for the table.
         ahead: chunks made ahead.
-        again: whether what is made is made again.
-        prepared: whether it was made beforehand.
+        again: whether chunks made ahead are made again.
+        prepared: whether the controls are prepared before the steer.
     """
 
     name: str
@@ -96,77 +96,77 @@ class Way:
     prepared: bool = False
 
 
-WAYS = (
-    Way("a chunk ahead", 1.0),
-    Way("a chunk ahead, chunks made again", 1.0, again=True),
-    Way("a chunk ahead, prepared beforehand", 1.0, again=True, prepared=True),
-    Way("half a chunk ahead", 0.5),
+MODES = (
+    SteerMode("a chunk ahead", 1.0),
+    SteerMode("a chunk ahead, chunks made again", 1.0, again=True),
+    SteerMode("a chunk ahead, prepared", 1.0, again=True, prepared=True),
+    SteerMode("half a chunk ahead", 0.5),
 )
 
 
-async def control_to_sound(engine: Engine, steers: int, way: Way) -> list[float]:
-    """Seconds from steering, at random moments, to the first sound made with it.
+async def control_to_sound(engine: Engine, steers: int, mode: SteerMode) -> list[float]:
+    """Times steers at random moments, each in seconds to the first sound made with it.
 
-    A chunk that comes again while the old one sounds is heard at once: the listener changes over.
+    A chunk that is sent again while its old version plays replaces that version at once.
     """
     chunk_s, rng = engine.graph.format.chunk_s, random.Random(0)
-    stream = await join(engine, 0, buffer_chunks=way.ahead)
+    stream = await join(engine, 0, buffer_chunks=mode.ahead)
     starts: dict[int, float] = {}
-    asked: dict[int, float] = {}
-    heard: dict[int, float] = {}
+    steered_s: dict[int, float] = {}
+    played_s: dict[int, float] = {}
 
     async def play() -> None:
-        async for made in stream:
+        async for chunk in stream:
             now_s = time.monotonic()
-            needed_s = starts.get(made.chunk - 1, now_s - chunk_s) + chunk_s
-            sounding = made.again and starts.get(made.chunk, now_s) <= now_s
-            if not sounding:
-                starts[made.chunk] = max(now_s, needed_s)
-            for steer in range(1, made.steer + 1):
-                heard.setdefault(steer, now_s if sounding else starts[made.chunk])
+            needed_s = starts.get(chunk.chunk - 1, now_s - chunk_s) + chunk_s
+            playing = chunk.again and starts.get(chunk.chunk, now_s) <= now_s
+            if not playing:
+                starts[chunk.chunk] = max(now_s, needed_s)
+            for steer in range(1, chunk.steer + 1):
+                played_s.setdefault(steer, now_s if playing else starts[chunk.chunk])
 
-    playing = asyncio.create_task(play())
-    for turn in range(steers):
-        change = {"prompts": [STYLES[turn % len(STYLES)]]}
-        if way.prepared:
+    task = asyncio.create_task(play())
+    for number in range(steers):
+        change = {"prompts": [STYLES[number % len(STYLES)]]}
+        if mode.prepared:
             stream.prepare(change)
         await asyncio.sleep(chunk_s * (1 + rng.random()))
-        asked_s = time.monotonic()
-        asked[stream.steer(change, again=way.again)] = asked_s
-    await asyncio.sleep(chunk_s * (2 + way.ahead))
+        now_s = time.monotonic()
+        steered_s[stream.steer(change, again=mode.again)] = now_s
+    await asyncio.sleep(chunk_s * (2 + mode.ahead))
     await stream.close()
-    await playing
-    return [heard[steer] - asked_s for steer, asked_s in asked.items() if steer in heard]
+    await task
+    return [played_s[steer] - start_s for steer, start_s in steered_s.items() if steer in played_s]
 
 
-async def steer_all_ways(engine: Engine, steers: int) -> None:
+async def time_steers(engine: Engine, steers: int) -> None:
     print("\n| control to sound | median s | worst s | steers |\n|---|---|---|---|")
-    for way in WAYS:
+    for mode in MODES:
         try:
-            found = await control_to_sound(engine, steers, way)
+            times = await control_to_sound(engine, steers, mode)
         except Full as error:
-            print(f"| {way.name} | {error.reason} | | |")
+            print(f"| {mode.name} | {error.reason} | | |")
             continue
-        print(f"| {way.name} | {median(found):.2f} | {max(found):.2f} | {len(found)} |", flush=True)
+        print(
+            f"| {mode.name} | {median(times):.2f} | {max(times):.2f} | {len(times)} |", flush=True
+        )
 
 
 async def measure(args: argparse.Namespace) -> None:
     graph = soundstage.load(preset=args.preset, settings=args.set)
     print(f"preset {args.preset}, {os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}")
-    # The measurement is what is to be judged here, so it keeps nobody out.
+    # The capacity is unlimited, because it is to be measured.
     engine = Engine(graph, rows=max(args.most, 2), capacity=10**6)
-    begun_s = time.monotonic()
+    start_s = time.monotonic()
     await engine.start()
     cost_s = {streams: round(seconds, 3) for streams, seconds in engine.capacity.cost_s.items()}
-    started_s = time.monotonic() - begun_s
-    print(f"ready in {started_s:.1f} s, {resident_mb():.0f} MB; a chunk of n streams: {cost_s} s\n")
+    ready_s = time.monotonic() - start_s
+    print(f"ready in {ready_s:.1f} s, {resident_mb():.0f} MB; a chunk of n streams: {cost_s} s\n")
     await count_listeners(engine, args.most, args.chunks)
     if args.steers:
-        await steer_all_ways(engine, args.steers)
+        await time_steers(engine, args.steers)
     overhead_s = median_of(engine.counts().overheads_s)
-    print(
-        f"\nengine beside the runner, a chunk a listener: {1e3 * (overhead_s or 0):.2f} ms, median"
-    )
+    print(f"\nengine overhead, a chunk a listener: {1e3 * (overhead_s or 0):.2f} ms, median")
     await engine.close()
 
 
@@ -174,9 +174,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--preset", default="demo")
     parser.add_argument("--set", action="append", default=[], help="e.g. format.chunk_s=1.0")
-    parser.add_argument("--most", type=int, default=8, help="listeners, at most")
-    parser.add_argument("--chunks", type=int, default=8, help="chunks for each of them")
-    parser.add_argument("--steers", type=int, default=8, help="per way of steering; 0 = none")
+    parser.add_argument("--most", type=int, default=8, help="most listeners")
+    parser.add_argument("--chunks", type=int, default=8, help="chunks of each listener")
+    parser.add_argument("--steers", type=int, default=8, help="steers of each mode; 0 = none")
     asyncio.run(measure(parser.parse_args()))
 
 

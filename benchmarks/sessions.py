@@ -1,9 +1,9 @@
-"""Measures what a listener costs over a real socket: processor time and memory of the server.
+"""Measures the server's processor time and memory by number of WebSocket clients.
 
     python benchmarks/sessions.py --preset demo --sessions 0 1 2 4 8 --chunks 10
 
-The server is `soundstage serve` in a process of its own; listeners are WebSockets of this process,
-in real time, each a chunk ahead. "a session" compares with the row of no sessions.
+`soundstage serve` runs in a process of its own; the clients run in this process, in real time, each
+one chunk ahead. Columns with "a session" are relative to the first row.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from statistics import median
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from over_sockets import Heard, Listener, Served, serving
+from served_clients import BenchmarkClient, ClientCounts, ServerProcess, serving
 
 COLUMNS = (
     "sessions",
@@ -28,42 +28,44 @@ COLUMNS = (
     "cores a session",
     "memory MB",
     "MB a session",
-    "listeners' own cores",
+    "clients' cores",
 )
 
 
-async def measure(server: Served, sessions: int, seconds: float) -> tuple[Heard, float, float]:
-    """So many listeners for so long; what they heard, and cores of the server and of this."""
-    heard, stop = Heard(), asyncio.Event()
-    listeners = [Listener(server, number, heard) for number in range(sessions)]
-    tasks = [asyncio.create_task(listener.play(stop)) for listener in listeners]
-    begun_s, used_s, own_s = time.monotonic(), server.cpu_s(), time.process_time()
+async def measure(
+    server: ServerProcess, sessions: int, seconds: float
+) -> tuple[ClientCounts, float, float]:
+    """Runs clients for some seconds; returns their counts, the server's cores and the clients'."""
+    counts, stop = ClientCounts(), asyncio.Event()
+    clients = [BenchmarkClient(server, number, counts) for number in range(sessions)]
+    tasks = [asyncio.create_task(client.play(stop)) for client in clients]
+    start_s, used_s, own_s = time.monotonic(), server.cpu_s(), time.process_time()
     await asyncio.sleep(seconds)
-    took_s = time.monotonic() - begun_s
+    took_s = time.monotonic() - start_s
     cores, own = (server.cpu_s() - used_s) / took_s, (time.process_time() - own_s) / took_s
     stop.set()
     await asyncio.gather(*tasks)
-    return heard, cores, own
+    return counts, cores, own
 
 
-def tell(server: Served, counts: list[int], seconds: float) -> list[str]:
-    """Measures row by row; returns what must not happen."""
+def print_table(server: ServerProcess, numbers: list[int], seconds: float) -> list[str]:
+    """Prints a row for each number of sessions; returns errors of the clients."""
     print("| " + " | ".join(COLUMNS) + " |\n|" + "---|" * len(COLUMNS))
     idle: tuple[float, float] | None = None
-    faults: list[str] = []
-    for sessions in counts:
-        heard, cores, own = asyncio.run(measure(server, sessions, seconds))
+    errors: list[str] = []
+    for sessions in numbers:
+        counts, cores, own = asyncio.run(measure(server, sessions, seconds))
         memory_mb = server.resident_mb()
         idle = idle or (cores, memory_mb)
-        slacks_s = heard.slacks_s
+        slacks_s = counts.slacks_s
         each = [
             (value - base) / sessions if sessions else None
             for value, base in zip((cores, memory_mb), idle, strict=True)
         ]
         row = (
             str(sessions),
-            f"{heard.late} of {len(slacks_s)}",
-            str(heard.gaps),
+            f"{counts.late} of {len(slacks_s)}",
+            str(counts.gaps),
             _number(min(slacks_s, default=None)),
             _number(median(slacks_s) if slacks_s else None),
             f"{cores:.2f}",
@@ -73,8 +75,8 @@ def tell(server: Served, counts: list[int], seconds: float) -> list[str]:
             f"{own:.3f}",
         )
         print("| " + " | ".join(row) + " |", flush=True)
-        faults += heard.faults
-    return faults
+        errors += counts.errors
+    return errors
 
 
 def _number(value: float | None, digits: int = 2) -> str:
@@ -89,10 +91,10 @@ def main() -> None:
     args = parser.parse_args()
     print(f"preset {args.preset}, {os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}\n")
     with serving(args.preset) as server:
-        faults = tell(server, args.sessions, 2.0 * args.chunks)
-    for fault in faults:
-        print(fault)
-    sys.exit(bool(faults))
+        errors = print_table(server, args.sessions, 2.0 * args.chunks)
+    for error in errors:
+        print(error)
+    sys.exit(bool(errors))
 
 
 if __name__ == "__main__":

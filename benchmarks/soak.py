@@ -1,13 +1,14 @@
-"""Serves for a long time over real sockets and judges: no underrun, no memory that grows.
+"""Runs a server for a long time, and fails if a chunk is late or memory grows.
 
     python benchmarks/soak.py --preset demo --minutes 30 --listeners 2 --json soak.json
     python benchmarks/soak.py --preset toy --minutes 2 --visits-per-s 20
 
-The server is `soundstage serve` in a process of its own; listeners are WebSockets of this process,
-in real time, steered now and then. Visitors join, take a chunk, save and leave. A line tells how it
-is, ten times or every minute; `--json` is written anew with each. Memory is the median of the
-samples of the first minute behind the warm-up against that of the last minute. The exit code is 1
-if a chunk was late, if memory has grown by `--most-growth` % or more, or if anything failed.
+`soundstage serve` runs in a process of its own; listeners are WebSocket clients of this process,
+in real time, which steer every 15 chunks. Visitors join, read one chunk, save and leave. A line is
+printed, and `--json` rewritten, every minute, or ten times if the run is shorter than 10 minutes.
+Memory growth is that of the median of the last minute over the median of the first minute after
+the warm-up. The exit code is 1 if a chunk was late, if memory grew by `--most-growth` % or more, or
+if anything failed.
 """
 
 import argparse
@@ -23,14 +24,14 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from over_sockets import Heard, Listener, Served, serving, visit
+from served_clients import BenchmarkClient, ClientCounts, ServerProcess, serving, visit
 
 SAMPLE_S = 2.0
 
 
 @dataclass(frozen=True)
-class Sample:
-    """The server at one moment."""
+class ServerSample:
+    """The state of the server at one moment."""
 
     at_s: float
     chunks: int
@@ -46,7 +47,7 @@ class Sample:
     load: float
 
     def line(self) -> str:
-        """For people."""
+        """Returns the sample as one line."""
         slack = "-" if self.least_slack_s is None else f"{self.least_slack_s:.2f}"
         usual = "-" if self.median_slack_s is None else f"{self.median_slack_s:.2f}"
         return (
@@ -61,39 +62,41 @@ class Soak:
     """One run.
 
     Args:
-        server: who is measured.
-        args: the command's.
+        server: the server to measure.
+        args: the command line.
     """
 
-    def __init__(self, server: Served, args: argparse.Namespace) -> None:
+    def __init__(self, server: ServerProcess, args: argparse.Namespace) -> None:
         self._server, self._args = server, args
-        self._heard, self._visits = Heard(), 0
-        self._faults: list[str] = []
-        self._samples: list[Sample] = []
-        self._begun_s = self._before_s = time.monotonic()
+        self._counts, self._visits = ClientCounts(), 0
+        self._errors: list[str] = []
+        self._samples: list[ServerSample] = []
+        self._start_s = self._before_s = time.monotonic()
         self._used_s = server.cpu_s()
-        self._told = 0
+        self._reported = 0
 
     async def run(self) -> None:
-        """Listens for as long as it is asked to, or until something ends."""
+        """Plays for the requested minutes, or until a client or the server ends."""
         stop, args = asyncio.Event(), self._args
-        listeners = [Listener(self._server, n, self._heard, 15) for n in range(args.listeners)]
-        tasks = [asyncio.create_task(listener.play(stop)) for listener in listeners]
+        clients = [
+            BenchmarkClient(self._server, n, self._counts, 15) for n in range(args.listeners)
+        ]
+        tasks = [asyncio.create_task(client.play(stop)) for client in clients]
         tasks.append(asyncio.create_task(self._visit(stop)))
         every_s = min(60.0, 60 * args.minutes / 10)
-        tell_s = every_s
+        report_s = every_s
         while not stop.is_set():
             await asyncio.sleep(SAMPLE_S)
             at_s = self._sample()
-            if at_s >= tell_s:
-                tell_s += every_s
-                self._tell()
-            broken = [task for task in tasks if task.done()]
-            if broken or at_s >= 60 * args.minutes or self._server.ended:
+            if at_s >= report_s:
+                report_s += every_s
+                self._report()
+            ended = [task for task in tasks if task.done()]
+            if ended or at_s >= 60 * args.minutes or self._server.ended:
                 stop.set()
-        for found in await asyncio.gather(*tasks, return_exceptions=True):
-            if isinstance(found, Exception):
-                self._faults.append(repr(found))
+        for result in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(result, Exception):
+                self._errors.append(repr(result))
 
     async def _visit(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
@@ -105,13 +108,13 @@ class Soak:
             self._visits += 1
 
     def _sample(self) -> float:
-        now_s, used_s, slacks_s = time.monotonic(), self._server.cpu_s(), self._heard.slacks_s
-        recent = slacks_s[self._told :]
-        sample = Sample(
-            at_s=round(now_s - self._begun_s, 1),
-            chunks=self._heard.chunks,
+        now_s, used_s, slacks_s = time.monotonic(), self._server.cpu_s(), self._counts.slacks_s
+        recent = slacks_s[self._reported :]
+        sample = ServerSample(
+            at_s=round(now_s - self._start_s, 1),
+            chunks=self._counts.chunks,
             underruns=round(self._server.metrics()["underruns_total"]),
-            gaps=self._heard.gaps,
+            gaps=self._counts.gaps,
             least_slack_s=min(recent, default=None),
             median_slack_s=median(recent) if recent else None,
             cores=round((used_s - self._used_s) / (now_s - self._before_s), 3),
@@ -125,25 +128,25 @@ class Soak:
         self._before_s, self._used_s = now_s, used_s
         return sample.at_s
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         print(self._samples[-1].line(), flush=True)
-        self._told = len(self._heard.slacks_s)
+        self._reported = len(self._counts.slacks_s)
         self.write()
 
     def verdict(self) -> dict[str, Any]:
-        """What came of it: figures, and "failures", empty if all is well."""
+        """Returns the results, and "failures", which is empty if the run passed."""
         if not self._samples:
-            return {"failures": ["it did not last", *self._faults]}
-        samples, slacks_s = self._samples, self._heard.slacks_s
+            return {"failures": ["the run ended before the first sample", *self._errors]}
+        samples, slacks_s = self._samples, self._counts.slacks_s
         warm_mb, end_mb = self._memory_mb()
         growth = 100 * (end_mb / warm_mb - 1)
         return {
             "minutes": round(samples[-1].at_s / 60, 2),
             "listeners": self._args.listeners,
-            "chunks": self._heard.chunks,
+            "chunks": self._counts.chunks,
             "visits": self._visits,
             "underruns": samples[-1].underruns,
-            "gaps": self._heard.gaps,
+            "gaps": self._counts.gaps,
             "least_slack_s": min(slacks_s, default=None),
             "median_slack_s": median(slacks_s) if slacks_s else None,
             "cores": round(sum(s.cores for s in samples) / len(samples), 3),
@@ -154,7 +157,7 @@ class Soak:
         }
 
     def _memory_mb(self) -> tuple[float, float]:
-        """Behind the warm-up, and at the end."""
+        """Returns the median memory after the warm-up and at the end."""
         whole_s = 60 * self._args.minutes
         warm_s, span_s = min(self._args.warm_up_s, whole_s / 3), min(60.0, whole_s / 5)
         warm = [s for s in self._samples if s.at_s >= warm_s] or self._samples[-1:]
@@ -163,24 +166,24 @@ class Soak:
         return median(first), median(last)
 
     def _failures(self, growth: float) -> list[str]:
-        last, found = self._samples[-1], [*self._faults, *self._heard.faults]
+        last, failures = self._samples[-1], [*self._errors, *self._counts.errors]
         if last.underruns:
-            found.append(f"{last.underruns} chunks were late")
+            failures.append(f"{last.underruns} chunks were late")
         if growth >= self._args.most_growth:
-            found.append(f"memory grew by {growth:.2f} %")
+            failures.append(f"memory grew by {growth:.2f} %")
         if last.at_s < 60 * self._args.minutes - SAMPLE_S:
-            found.append(f"it ended after {last.at_s / 60:.1f} minutes")
-        return found
+            failures.append(f"it ended after {last.at_s / 60:.1f} minutes")
+        return failures
 
     def write(self) -> None:
-        """Writes what is known, whole or not at all."""
+        """Writes the results so far, if `--json` is given; the file is replaced as a whole."""
         if self._args.json is None:
             return
-        found = {"preset": self._args.preset, "verdict": self.verdict()}
-        text = json.dumps(found | {"samples": [asdict(s) for s in self._samples]}, indent=1)
-        whole = self._args.json.with_suffix(".part")
-        whole.write_text(text)
-        whole.replace(self._args.json)
+        report = {"preset": self._args.preset, "verdict": self.verdict()}
+        text = json.dumps(report | {"samples": [asdict(s) for s in self._samples]}, indent=1)
+        part = self._args.json.with_suffix(".part")
+        part.write_text(text)
+        part.replace(self._args.json)
 
 
 def parse() -> argparse.Namespace:
@@ -188,10 +191,10 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--preset", default="demo")
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--listeners", type=int, default=2)
-    parser.add_argument("--visits-per-s", type=float, default=0.0, help="they come and go")
-    parser.add_argument("--warm-up-s", type=float, default=120.0, help="at most a third of it all")
+    parser.add_argument("--visits-per-s", type=float, default=0.0, help="short visits a second")
+    parser.add_argument("--warm-up-s", type=float, default=120.0, help="at most a third of the run")
     parser.add_argument("--most-growth", type=float, default=1.0, help="of memory, in percent")
-    parser.add_argument("--json", type=Path, help="where the samples go")
+    parser.add_argument("--json", type=Path, help="write results and samples to this file")
     return parser.parse_args()
 
 

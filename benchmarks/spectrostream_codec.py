@@ -1,14 +1,14 @@
-"""Times SpectroStream's decoder and encoder against the floor that the same run measures.
+"""Times SpectroStream's decoder and encoder, and compares them with a measured floor.
 
     python benchmarks/spectrostream_codec.py --size full --frames 51 --seconds 10
     python benchmarks/spectrostream_codec.py --size full --frames 51 --streaming
 
-The floor is the networks' multiplications and additions at the speed of a large matrix product on
-the same device. The decoder is timed twice with the same weights: as it is, and with transposed
-convolutions computed over inserted zeros, as libraries do. Weights are random.
+The floor is the time of the networks' operations at the speed of a large matrix product on the same
+device. The decoder is timed twice with the same weights: unchanged, and with transposed
+convolutions over inserted zeros, as libraries compute them. Weights are random.
 
-With --streaming, one frame fewer is also decoded in streaming mode, which needs no overlap: the
-same chunk of music, the memory handed in and out.
+With --streaming, the same chunk of music is also decoded in streaming mode. It has one frame fewer,
+because streaming needs no overlap.
 """
 
 import argparse
@@ -37,7 +37,7 @@ SIZES = {"tiny": TINY, "demo": DEMO, "full": FULL}
 
 
 def upsample_by_zeros(x: jax.Array, kernel: jax.Array, stride: tuple[int, int]) -> jax.Array:
-    """A transposed convolution by its definition: most of what it multiplies is zero."""
+    """Computes a transposed convolution by its definition, mostly with zeros."""
     (time_taps, bin_taps), (time_stride, bin_stride) = kernel.shape[:2], stride
     around = bin_taps + bin_stride - 2
     before = -(-around // 2)
@@ -56,9 +56,9 @@ def upsample_by_zeros(x: jax.Array, kernel: jax.Array, stride: tuple[int, int]) 
 def times_in_turn(
     runs: dict[str, Callable[[], object]], repeats: int
 ) -> dict[str, tuple[float, float]]:
-    """The least and the median seconds of every call, taken in turns after one to warm up.
+    """Times calls in turns, after one to warm up; returns each one's least and median seconds.
 
-    In turns, because a busy machine is then as slow for the floor as for what is measured.
+    In turns, so that other load slows the floor as much as the measured calls.
     """
     times: dict[str, list[float]] = {name: [] for name in runs}
     for turn in range(1 + repeats):
@@ -71,7 +71,7 @@ def times_in_turn(
 
 
 def matrix_product(device: jax.Device) -> Callable[[], jax.Array]:
-    """Multiplies two float32 matrices of `SQUARE` x `SQUARE`."""
+    """Makes a function that multiplies two float32 matrices of `SQUARE` x `SQUARE`."""
     square = jax.device_put(np.ones((SQUARE, SQUARE), np.float32), device)
     multiply = jax.jit(lambda x: jnp.matmul(x, x, precision="highest"))
     return lambda: multiply(square)
@@ -80,7 +80,7 @@ def matrix_product(device: jax.Device) -> Callable[[], jax.Array]:
 def unit_operations(
     shape: UnitShape, first_out: int, places_in: int, places_between: int, places_out: int
 ) -> float:
-    """Operations of a residual unit: its first convolution makes `places_between` outputs."""
+    """Counts the operations of a residual unit with `places_between` outputs of the first layer."""
     strided = math.prod(unit_taps(shape.stride))
     if places_out > places_in:  # every input of a transposed convolution meets every tap once
         body = places_in * strided * shape.width_in * first_out
@@ -93,7 +93,7 @@ def unit_operations(
 
 
 def decoder_operations(config: SpectroStreamConfig, frames: int) -> float:
-    """Operations of decoding `frames` embeddings."""
+    """Counts the operations of decoding `frames` embeddings."""
     width, features, bins = config.decoder_width, config.features, config.bottom_bins
     flat = width * bins
     still = UnitShape(width, width, (1, 1), projects=False)
@@ -112,7 +112,7 @@ def decoder_operations(config: SpectroStreamConfig, frames: int) -> float:
 
 
 def encoder_operations(config: SpectroStreamConfig, stft_frames: int) -> float:
-    """Operations of encoding `stft_frames` frames of the spectrum."""
+    """Counts the operations of encoding `stft_frames` frames of the spectrum."""
     shapes = config.encoder_units
     places: float = stft_frames * config.bins
     taps = config.encoder_base_kernel**2

@@ -95,7 +95,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Control:
-    """What a player may change between two chunks: the port it feeds, and its default."""
+    """A value that may change between two chunks: the port that it feeds, and its default."""
 
     port: Port
     default: Tensor | int | float | str
@@ -127,7 +127,7 @@ class Graph:
         return self.spec.name
 
     def port(self, source: FromStage | FromPast) -> Port:
-        """The output port behind a source."""
+        """Returns the output port that a source names."""
         return self.nodes[source.stage].outputs[source.port]
 
     def feedback(self) -> dict[str, FromPast]:

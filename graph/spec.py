@@ -37,7 +37,7 @@ class StageSpec(_Table):
 
 
 class PlacementSpec(_Table):
-    """Where one stage runs: `"gpu:0"` is short for `{ device = "gpu:0" }`.
+    """The placement of one stage: `"gpu:0"` is short for `{ device = "gpu:0" }`.
 
     Attributes:
         device: "auto", "cpu", "gpu", "gpu:1", "tpu:0", ... A bare platform with several replicas

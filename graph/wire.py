@@ -52,7 +52,7 @@ def encode(
     """Encodes a message as one self-describing buffer, which any Arrow reader opens.
 
     Args:
-        ports: the port behind each column.
+        ports: the port of each column.
         values: one value a port, as `Port` describes them.
         streams: one name a row; at least one.
         chunks: one chunk index a row.

@@ -10,7 +10,7 @@ _STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
-def stopped_politely() -> Iterator[None]:
+def sigterm_interrupts() -> Iterator[None]:
     """Makes SIGTERM raise KeyboardInterrupt in the block, as Ctrl-C does."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

@@ -28,8 +28,6 @@ KEYWORDS_OF_ANY_NAME = {"graph/stage.py:__call__"}
 LOWER_CASE = {
     "apps/commands/main.py:app",
     "apps/commands/models/models.py:app",
-    "training/codec/__main__.py:app",
-    "training/codec/evaluate.py:_jit_spectral",
 }
 CONSTANT_OR_TYPE = re.compile(r"_?[A-Z]\w*|__\w+__")
 SILENCE = re.compile(r"type:\s*ignore|noqa|no cover|ruff:|mypy:")

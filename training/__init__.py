@@ -1,1 +1,1 @@
-"""Training: corpora, losses, loops and evaluation of the networks in `stages`."""
+"""Training of the networks in `stages`: corpora, token files, losses and loops."""

@@ -1,8 +1,8 @@
-"""Checkpoints: the whole state of a run in safetensors files, there completely or not at all.
+"""Checkpoints: the whole state of a run in safetensors files, complete or absent.
 
 A checkpoint is a folder `step_00001200` of files `part_00000.safetensors`, ...; the header of the
 first file holds the `Position`. The folder is written under another name and renamed when every
-byte is on disk, so a process killed at any moment leaves the checkpoint before untouched.
+byte is on disk, so a process killed at any moment leaves the previous checkpoint untouched.
 """
 
 import json
@@ -23,6 +23,8 @@ from soundstage.errors import Error
 
 S = TypeVar("S")
 
+# Where a run's checkpoints are, in the run's folder.
+CHECKPOINTS_FOLDER = "checkpoints"
 # A file stays below the 16 MB that hosts of code accept without complaint, header included.
 PIECE_BYTES = 15_000_000
 KEPT = 2
@@ -40,7 +42,7 @@ class Position:
     Attributes:
         step: steps done, which is the number of the next step.
         seed: what the batches are drawn from, together with the step.
-        metrics_bytes: how much of the metrics file was written by the steps done.
+        metrics_bytes: length of the metrics file after the steps done.
         seconds: time spent training, over all processes.
     """
 
@@ -54,16 +56,16 @@ def save(folder: Path, state: Any, position: Position) -> Path:
     """Writes a checkpoint and removes all but the last `KEPT`.
 
     Args:
-        folder: where checkpoints go; made if absent.
+        folder: holds the checkpoints; made if absent.
         state: a tree of arrays (numbers of any type and shape).
         position: where the run stands.
 
     Returns:
-        The checkpoint's own folder.
+        The new checkpoint's folder.
 
     Raises:
         OSError: the folder cannot be written.
-        TypeError: the tree holds something else than arrays of numbers.
+        TypeError: a leaf of the tree is no array of numbers, or two have the same name.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for abandoned in folder.glob(f"{_UNFINISHED}*"):
@@ -72,16 +74,16 @@ def save(folder: Path, state: Any, position: Position) -> Path:
     unfinished, final = folder / f"{_UNFINISHED}{name}", folder / f"{_FINAL}{name}"
     unfinished.mkdir()
     files = list(_files(state))
-    parted = {
+    split_shapes = {
         name: np.shape(leaf) for name, leaf in _named(state)[0].items() if leaf.nbytes > PIECE_BYTES
     }
-    header = {_HEADER: json.dumps(asdict(position) | {"files": len(files), "shapes": parted})}
+    header = {_HEADER: json.dumps(asdict(position) | {"files": len(files), "shapes": split_shapes})}
     for number, arrays in enumerate(files):
         path = unfinished / f"part_{number:05d}.safetensors"
         save_file(arrays, path, header if number == 0 else None)
         _flush(path)
     _flush(unfinished)
-    if final.exists():  # the run came back to this step: the same bytes, by construction
+    if final.exists():  # a resumed run came to this step again: the same bytes, by construction
         shutil.rmtree(unfinished)
     else:
         unfinished.rename(final)
@@ -92,7 +94,7 @@ def save(folder: Path, state: Any, position: Position) -> Path:
 
 
 def checkpoints(folder: Path) -> list[Path]:
-    """The complete checkpoints in a folder, oldest first."""
+    """Lists the complete checkpoints in a folder, oldest first."""
     return sorted(folder.glob(f"{_FINAL}*"))
 
 
@@ -100,7 +102,7 @@ def restore_latest(folder: Path, like: S) -> tuple[S, Position] | None:
     """Reads the newest checkpoint.
 
     Args:
-        folder: where checkpoints are.
+        folder: holds the checkpoints.
         like: a state of the same structure, shapes and types; its values do not matter.
 
     Returns:
@@ -109,26 +111,37 @@ def restore_latest(folder: Path, like: S) -> tuple[S, Position] | None:
     Raises:
         CheckpointError: the files are damaged, or belong to a state of another structure.
     """
-    found = checkpoints(folder)
-    return restore(found[-1], like) if found else None
+    paths = checkpoints(folder)
+    return _restore(paths[-1], like) if paths else None
 
 
-def restore(checkpoint: Path, like: S) -> tuple[S, Position]:
-    """Reads one checkpoint; see `restore_latest`."""
+def restore_run(run: Path, like: S) -> tuple[S, Position]:
+    """Reads the newest checkpoint of a run; see `restore_latest`.
+
+    Raises:
+        CheckpointError: there is none, or it cannot be used.
+    """
+    restored = restore_latest(run / CHECKPOINTS_FOLDER, like)
+    if restored is None:
+        raise CheckpointError(f"{run}: holds no checkpoint; train there first")
+    return restored
+
+
+def _restore(checkpoint: Path, like: S) -> tuple[S, Position]:
     position, arrays = _read(checkpoint)
     named, structure = _named(like)
-    gaps, extra = sorted(named.keys() - arrays.keys()), sorted(arrays.keys() - named.keys())
-    if gaps or extra:
+    missing, extra = sorted(named.keys() - arrays.keys()), sorted(arrays.keys() - named.keys())
+    if missing or extra:
         raise CheckpointError(
-            f"{checkpoint} belongs to another state: it lacks {gaps[:5]} and has {extra[:5]} "
-            "besides; use the settings the run was started with"
+            f"{checkpoint} belongs to another state: it lacks {missing[:5]} and also has "
+            f"{extra[:5]}; use the settings the run was started with"
         )
     leaves = [_fitted(checkpoint, name, arrays[name], leaf) for name, leaf in named.items()]
     return jax.tree.unflatten(structure, leaves), position
 
 
 def _named(state: Any) -> tuple[dict[str, Any], Any]:
-    """The leaves of a tree by name, in the tree's order, and its structure."""
+    """Returns the leaves of a tree by name, in the tree's order, and its structure."""
     paths, structure = jax.tree_util.tree_flatten_with_path(state)
     named: dict[str, Any] = {}
     for path, leaf in paths:
@@ -144,7 +157,7 @@ def _named(state: Any) -> tuple[dict[str, Any], Any]:
 
 
 def _files(state: Any) -> Iterator[dict[str, np.ndarray]]:
-    """Packs the arrays into files; a large array is parted into flat pieces `name#0`, ..."""
+    """Packs the arrays into files; a large array is split into flat pieces `name#0`, ..."""
     file: dict[str, np.ndarray] = {}
     filled = 0
     for name, leaf in _named(state)[0].items():

@@ -1,4 +1,4 @@
-"""The loop of every training: batches by number, budgets, checkpoints, resumption, signals."""
+"""The training loop of every network: batches by number, budgets, checkpoints, signals."""
 
 import math
 import signal
@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import jax
 
 from soundstage.errors import Error
-from soundstage.training.checkpoint import Position, restore_latest, save
+from soundstage.training.checkpoint import CHECKPOINTS_FOLDER, Position, restore_latest, save
 from soundstage.training.metrics import MetricsFile
 from soundstage.training.prefetch import prefetched
 from soundstage.training.progress import TrainingProgress
@@ -30,12 +30,11 @@ class TrainingError(Error):
 
 @dataclass(frozen=True)
 class Budget:
-    """When to stop, and what to do on the way.
+    """When a run stops, and how often it saves and logs.
 
     Attributes:
-        steps: stop when the run has done so many, those before a resumption included; None = no
-            limit.
-        minutes: stop when the run has trained so long, likewise.
+        steps: most steps of the run, those before a resumption included; None = no limit.
+        minutes: most minutes of training, counted alike; None = no limit.
         checkpoint_s: seconds between checkpoints.
         log_steps: steps between rows of the metrics file.
 
@@ -56,10 +55,16 @@ class Budget:
             raise ValueError("steps, minutes, checkpoint_s and log_steps must be above 0")
 
     def spent(self, position: Position) -> bool:
-        """Whether a run that stands there must stop."""
+        """Tells whether a run must stop at a position."""
         return (self.steps is not None and position.step >= self.steps) or (
             self.minutes is not None and position.seconds >= 60 * self.minutes
         )
+
+    def share(self, position: Position) -> float:
+        """Returns the share of the budget that is spent at a position."""
+        of_steps = position.step / self.steps if self.steps else 0.0
+        of_time = position.seconds / 60 / self.minutes if self.minutes else 0.0
+        return min(max(of_steps, of_time), 1.0)
 
 
 def train(
@@ -72,21 +77,22 @@ def train(
     seed: int,
     progress: TrainingProgress,
 ) -> tuple[S, Position]:
-    """Trains until the budget is spent or a signal asks to stop, from where the run folder stands.
+    """Trains from the run's last checkpoint until the budget is spent or a signal arrives.
 
-    SIGINT and SIGTERM end the loop after the step under way, with a checkpoint. A run killed at
-    any other moment goes on from its last checkpoint and gives the same bytes as one unbroken.
+    SIGINT and SIGTERM end the loop after the current step, with a checkpoint. A run killed at
+    any other moment resumes from its last checkpoint and gives the same bytes as an uninterrupted
+    one.
 
     Args:
-        state: a tree of arrays before step 0, all of it: it is what checkpoints hold.
-        step: takes a state and a batch, gives the next state and scalars to log, "loss" among
-            them. It may give the old state's buffers back.
+        state: the whole state before step 0, a tree of arrays; checkpoints hold the same tree.
+        step: takes a state and a batch; returns the next state and scalars to log, "loss" among
+            them. It may donate the old state's buffers.
         batches: makes the batch of a step from its number (and the seed) alone; called in a
             thread, one call at a time.
         budget: when to stop.
         run: the run's folder, with `metrics.csv` and `checkpoints/`; made if absent.
-        seed: what `batches` uses; a run is only resumed with the seed it was started with.
-        progress: shows how it goes.
+        seed: the seed of `batches`; a run is only resumed with the seed it was started with.
+        progress: shows the metrics.
 
     Returns:
         The last state, and where the run stands.
@@ -101,7 +107,7 @@ def train(
     with (
         closing(MetricsFile(run / "metrics.csv", position.metrics_bytes)) as metrics,
         closing(prefetched(batches, position.step)) as upcoming,
-        _asked_to_stop() as stop,
+        _stop_signals() as stop,
         progress,
     ):
         loop = _Loop(position, budget, run, metrics, progress)
@@ -113,17 +119,18 @@ def train(
 
 
 def _resumed(state: S, run: Path, seed: int) -> tuple[S, Position]:
-    state, position = restore_latest(run / "checkpoints", state) or (state, Position(0, seed))
+    restored = restore_latest(run / CHECKPOINTS_FOLDER, state)
+    state, position = restored or (state, Position(0, seed))
     if position.seed != seed:
         raise TrainingError(
-            f"{run} was started with seed {position.seed}: resume it with that, or give seed "
-            f"{seed} another run folder"
+            f"{run} was started with seed {position.seed}, not {seed}: give that seed, or another "
+            "run folder"
         )
     return state, position
 
 
 class _Loop:
-    """What happens between steps: clocks, metrics, checkpoints."""
+    """The bookkeeping between two steps: the clock, metrics and checkpoints."""
 
     def __init__(
         self,
@@ -134,66 +141,70 @@ class _Loop:
         progress: TrainingProgress,
     ) -> None:
         self.position = position
-        self._budget, self._folder = budget, run / "checkpoints"
+        self._budget, self._folder = budget, run / CHECKPOINTS_FOLDER
         self._metrics, self._progress = metrics, progress
         self._scalars: Mapping[str, Any] = {}
         self._last_clock = self._last_save = time.monotonic()
         self._saved_step = position.step if position.step else -1
 
     def after_step(self, state: Any, scalars: Mapping[str, Any]) -> None:
-        """Counts a step; logs it and keeps a checkpoint where one is due."""
+        """Counts a step; logs it and saves a checkpoint when they are due."""
         done, self._scalars = self.position.step, scalars
         logged = done % self._budget.log_steps == 0
-        found = self._checked() if logged else {}  # waits for the step to be computed
+        metrics = self._finite_metrics() if logged else {}  # waits until the step is computed
         now = time.monotonic()
         seconds = self.position.seconds + now - self._last_clock
         self.position = replace(self.position, step=done + 1, seconds=seconds)
         self._last_clock = now
         if logged:
-            self._metrics.append(done, seconds, found)
-            self._progress.show(self.position, self._budget, found)
+            self._metrics.append(done, seconds, metrics)
+            self._progress.show(self.position, self._budget.share(self.position), metrics)
         if now - self._last_save >= self._budget.checkpoint_s:
             self.checkpoint(state)
 
     def checkpoint(self, state: Any) -> None:
-        """Saves the state, unless it is saved already or not worth keeping."""
+        """Saves the state unless it is saved already.
+
+        Raises:
+            TrainingError: a metric of the last step is not finite.
+        """
         if self._saved_step == self.position.step:
             return
-        self._checked()
+        self._finite_metrics()
         self.position = replace(self.position, metrics_bytes=self._metrics.flushed_bytes())
         save(self._folder, state, self.position)
         self._saved_step, self._last_save = self.position.step, time.monotonic()
 
-    def _checked(self) -> dict[str, float]:
-        """The last step's metrics.
+    def _finite_metrics(self) -> dict[str, float]:
+        """Returns the last step's metrics.
 
         Raises:
             TrainingError: one is not finite.
         """
-        found = {name: float(value) for name, value in jax.device_get(self._scalars).items()}
-        broken = [name for name, value in found.items() if not math.isfinite(value)]
+        metrics = {name: float(value) for name, value in jax.device_get(self._scalars).items()}
+        broken = [name for name, value in metrics.items() if not math.isfinite(value)]
         if broken:
             raise TrainingError(
                 f"step {self.position.step}: {', '.join(broken)} not finite; the last checkpoint "
-                "is sound: resume from it with a lower learning rate, or look at the batch"
+                "is valid: resume from it with a lower learning rate, or look at the batch"
             )
-        return found
+        return metrics
 
 
 @contextmanager
-def _asked_to_stop() -> Iterator[threading.Event]:
-    """An event that SIGINT and SIGTERM set; in another thread than the main one, nobody sets it."""
+def _stop_signals() -> Iterator[threading.Event]:
+    """Yields an event that SIGINT and SIGTERM set; outside the main thread, nothing sets it."""
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
 
-    def ask(_number: int, _frame: FrameType | None) -> None:
+    def handle(_number: int, _frame: FrameType | None) -> None:
         stop.set()
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    old = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield stop
     finally:
-        for number, handler in before.items():
+        for number, handler in old.items():
             signal.signal(number, handler)

@@ -1,4 +1,4 @@
-"""The curves of a run: a CSV file that a resumed run continues without a step twice."""
+"""The metrics of a run: a CSV file that a resumed run continues without repeating a step."""
 
 import csv
 import io
@@ -6,27 +6,33 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from soundstage.errors import Error
+
+
+class MetricsError(Error):
+    """A metrics file is not the one that the run's checkpoint belongs to."""
+
 
 class MetricsFile:
     """Appends one row a logged step: the step, the seconds spent, and the metrics.
 
     Args:
         path: the file; its folder must exist. The first row appended decides the columns.
-        keep_bytes: what a checkpoint says was written by the steps done; whatever follows came
-            from steps that will be done again, and is cut off.
+        keep_bytes: length of the file when the checkpoint was saved; whatever follows came from
+            steps that will be repeated, and is cut off.
 
     Raises:
         OSError: the file cannot be written.
-        ValueError: the file is shorter than that: it is not the run's.
+        MetricsError: the file is shorter than that.
     """
 
     def __init__(self, path: Path, keep_bytes: int = 0) -> None:
         self._path = path
-        found = path.stat().st_size if path.exists() else 0
-        if found < keep_bytes:
-            raise ValueError(
-                f"{path} has {found} bytes, but the checkpoint knows {keep_bytes}; the metrics of "
-                "this run are gone: start another run folder"
+        size = path.stat().st_size if path.exists() else 0
+        if size < keep_bytes:
+            raise MetricsError(
+                f"{path} has {size} bytes, but the checkpoint was saved at {keep_bytes}: the "
+                "metrics of this run are gone; start another run folder"
             )
         self._file = path.open("ab")
         self._file.truncate(keep_bytes)
@@ -52,7 +58,7 @@ class MetricsFile:
         self._write([step, f"{seconds:.2f}", *(f"{value:.6g}" for value in metrics.values())])
 
     def flushed_bytes(self) -> int:
-        """Brings what was appended to disk, and tells the length of the file."""
+        """Writes all rows to disk and returns the length of the file."""
         self._file.flush()
         os.fsync(self._file.fileno())
         return self._path.stat().st_size

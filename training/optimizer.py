@@ -22,7 +22,7 @@ class OptimizerParams:
         schedule_steps: steps, warm-up included, until it has fallen to `last_rate`, by a cosine.
         last_rate: what remains of it then and later, as a fraction.
         clip_norm: the largest norm of all gradients together.
-        weight_decay: per step and rate, of arrays of two dimensions or more.
+        weight_decay: per step and rate, for arrays of two dimensions or more.
         momentum: decay of the mean of gradients.
         square_momentum: decay of the mean of their squares.
         average_decay: decay of the averaged weights; 0 = keep none.
@@ -52,7 +52,7 @@ class OptimizerParams:
 
 
 class TrainState(NamedTuple):
-    """What a step changes.
+    """Weights and everything else that a step changes.
 
     Attributes:
         params: a tree of float32 arrays, such as the state of `nnx.split(module)`.
@@ -68,12 +68,12 @@ class TrainState(NamedTuple):
 
     @property
     def best(self) -> Any:
-        """The weights to use: averaged ones where there are any."""
+        """The weights to use: the averaged ones if they are kept."""
         return self.params if self.average is None else self.average
 
 
 def make_optimizer(params: OptimizerParams) -> optax.GradientTransformation:
-    """AdamW with clipping and a schedule that depends on the step alone."""
+    """Makes AdamW with clipping and a schedule that depends on the step alone."""
     return optax.chain(
         optax.clip_by_global_norm(params.clip_norm),
         optax.scale_by_adam(b1=params.momentum, b2=params.square_momentum),
@@ -97,9 +97,9 @@ def _schedule(params: OptimizerParams) -> optax.Schedule:
 
 
 def start(weights: Any, params: OptimizerParams) -> TrainState:
-    """The state before the first step."""
+    """Makes the state before the first step."""
     optimizer = make_optimizer(params).init(weights)
-    # A copy: a step may give the buffers of params back while the average still needs its own.
+    # A copy: a step donates the buffers of params while the average still needs its own.
     average = jax.tree.map(jnp.copy, weights) if params.average_decay else None
     return TrainState(weights, optimizer, average, jnp.int32(0))
 
@@ -110,7 +110,7 @@ def update(state: TrainState, gradients: Any, params: OptimizerParams) -> TrainS
     Args:
         state: before the step.
         gradients: a tree like `state.params`.
-        params: as given to `start`.
+        params: the same as `start` was given.
 
     Returns:
         The state after the step.
@@ -125,7 +125,7 @@ def update(state: TrainState, gradients: Any, params: OptimizerParams) -> TrainS
 
 
 def _toward(decay: float, step: jax.Array) -> Callable[[jax.Array, jax.Array], jax.Array]:
-    # Early on the mean must be short, or it would hold on to the initial weights.
+    # Over few steps the mean must be short, or the initial weights would dominate it.
     done = step.astype(jnp.float32)
     kept = jnp.minimum(jnp.float32(decay), (1 + done) / (10 + done))
     return lambda mean, new: mean * kept + new * (1 - kept)
@@ -137,12 +137,12 @@ def make_step(
     """Compiles a whole training step for `training.loop.train`.
 
     Args:
-        loss: what to make small.
+        loss: the function to minimise.
         params: how weights are updated.
 
     Returns:
-        A function of (state, batch) that gives the next state and the metrics, "loss" and
-        "gradient_norm" among them. The old state's buffers are reused: do not touch it again.
+        A function of (state, batch) that returns the next state and the metrics, "loss" and
+        "gradient_norm" among them. It donates the old state's buffers: do not use it again.
     """
 
     def step(state: TrainState, batch: Any) -> tuple[TrainState, dict[str, jax.Array]]:

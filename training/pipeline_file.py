@@ -11,11 +11,11 @@ BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def pipeline_text(spec: PipelineSpec, comment: str) -> str:
-    """A pipeline as TOML; `graph.spec.parse` of it gives the same pipeline.
+    """Returns a pipeline as TOML; `graph.spec.parse` reads the same pipeline from it.
 
     Args:
         spec: the pipeline.
-        comment: what the file's first line says.
+        comment: for the file's first line.
     """
     tables = spec.as_dict()
     stages = tables.pop("stage")
@@ -48,5 +48,5 @@ def _value(value: Any) -> str:
 
 
 def _text(text: str) -> str:
-    # JSON's escapes are TOML's too; the one character that JSON lets through, TOML does not.
+    # JSON's escapes are TOML's too, but TOML does not allow an unescaped DEL.
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,4 +1,4 @@
-"""Which numbers a network computes with."""
+"""The floating-point type that a network computes with in training."""
 
 from typing import Literal
 
@@ -9,15 +9,15 @@ Precision = Literal["auto", "float32", "bfloat16"]
 
 
 def compute_dtype(choice: Precision, device: jax.Device | None = None) -> jnp.dtype:
-    """The type of activations; weights, optimizer and losses stay float32.
+    """Returns the type of activations; weights, optimizer and losses stay float32.
 
     Args:
-        choice: "auto" = bfloat16 on an accelerator, which is fast there, and float32 on a CPU,
-            where bfloat16 is slow.
+        choice: "auto" = bfloat16 on an accelerator, where it is fast, and float32 on a CPU, where
+            bfloat16 is slow.
         device: where training runs; None = JAX's default device.
 
     Raises:
-        ValueError: the choice is none of these.
+        ValueError: the choice is not a `Precision`.
     """
     if choice not in ("auto", "float32", "bfloat16"):
         raise ValueError(f"dtype must be auto, float32 or bfloat16, got {choice!r}")

@@ -1,4 +1,4 @@
-"""Batches made in a thread while the step before computes."""
+"""Batches made in a thread while the previous step computes."""
 
 from collections import deque
 from collections.abc import Callable, Generator
@@ -16,10 +16,10 @@ def prefetched(
     Args:
         batches: makes the batch of a step from the step's number alone.
         first_step: the first step's number.
-        ahead: how many batches are made before they are asked for.
+        ahead: how many batches are made in advance.
 
     Raises:
-        Exception: whatever `batches` raises, when its batch is asked for.
+        Exception: whatever `batches` raises, when that batch is due.
     """
     with ThreadPoolExecutor(1, thread_name_prefix="batches") as pool:
         waiting: deque[Future[B]] = deque(

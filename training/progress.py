@@ -1,18 +1,13 @@
-"""How a run goes, for whoever watches: a bar on a terminal, a line now and then elsewhere."""
+"""The progress of a run: a bar on a terminal, a line every 20 s elsewhere."""
 
 import time
 from collections.abc import Mapping
-from types import TracebackType
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, TextColumn
-from rich.progress import Progress as Bar
+from rich.progress import BarColumn, Progress, TextColumn
 
 from soundstage.training.checkpoint import Position
-
-if TYPE_CHECKING:
-    from soundstage.training.loop import Budget
 
 LINE_EVERY_S = 20.0
 
@@ -20,70 +15,61 @@ LINE_EVERY_S = 20.0
 class TrainingProgress(Protocol):
     """Shows where a run stands; a context manager around the loop."""
 
-    def show(self, position: Position, budget: "Budget", metrics: Mapping[str, float]) -> None:
-        """Shows the metrics of the step just done."""
+    def show(self, position: Position, share: float, metrics: Mapping[str, float]) -> None:
+        """Shows the metrics of the last step.
+
+        Args:
+            position: where the run stands.
+            share: of the budget that is spent, in [0, 1].
+            metrics: the values by name.
+        """
 
     def __enter__(self) -> object: ...
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> bool | None: ...
+    def __exit__(self, *error: object) -> None: ...
 
 
 class SilentProgress:
     """Shows nothing."""
 
-    def show(self, position: Position, budget: "Budget", metrics: Mapping[str, float]) -> None:
+    def show(self, position: Position, share: float, metrics: Mapping[str, float]) -> None:
         """Does nothing."""
 
     def __enter__(self) -> "SilentProgress":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         return None
 
 
-class Shown(SilentProgress):
-    """Shows loss, speed and how much of the budget is spent.
+class ProgressBar(SilentProgress):
+    """Shows the metrics, the speed and the share of the budget that is spent.
 
     Args:
-        console: where to; None = standard error.
+        console: prints the bar and the lines; None = standard error.
     """
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(stderr=True)
-        self._bar = Bar(
+        self._bar = Progress(
             BarColumn(), TextColumn("{task.description}"), console=self._console, transient=True
         )
         self._task = self._bar.add_task("compiling the first step", total=1.0)
         self._last_line = 0.0
         self._before: tuple[int, float] | None = None
 
-    def __enter__(self) -> "Shown":
+    def __enter__(self) -> "ProgressBar":
         if self._console.is_terminal:
             self._bar.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._bar.stop()
 
-    def show(self, position: Position, budget: "Budget", metrics: Mapping[str, float]) -> None:
-        """Moves the bar, or prints a line if the last one is long ago."""
+    def show(self, position: Position, share: float, metrics: Mapping[str, float]) -> None:
+        """Moves the bar, or prints a line if the last one is `LINE_EVERY_S` old."""
         text = self._text(position, metrics)
-        self._bar.update(self._task, completed=_spent(position, budget), description=text)
+        self._bar.update(self._task, completed=share, description=text)
         now = time.monotonic()
         if not self._console.is_terminal and now - self._last_line >= LINE_EVERY_S:
             self._last_line = now
@@ -96,9 +82,3 @@ class Shown(SilentProgress):
         values = "  ".join(f"{name} {value:.4g}" for name, value in metrics.items())
         minutes = position.seconds / 60
         return f"step {position.step}  {minutes:.1f} min  {rate:.2f} steps/s  {values}"
-
-
-def _spent(position: Position, budget: "Budget") -> float:
-    of_steps = position.step / budget.steps if budget.steps else 0.0
-    of_time = position.seconds / 60 / budget.minutes if budget.minutes else 0.0
-    return max(of_steps, of_time)

@@ -1,4 +1,4 @@
-"""A codec with both its halves, whichever a pipeline decodes with."""
+"""A pipeline's codec with its encoder as well as its decoder."""
 
 from typing import Protocol, TypeAlias
 
@@ -21,7 +21,7 @@ DECODERS = (spectrostream.Decode, spectrostream.DecodeStreaming, bandcodec.Decod
 
 
 class WholeCodec(Protocol):
-    """Codes from audio, and audio from codes."""
+    """A codec that encodes audio and decodes codes."""
 
     @property
     def sample_rate_hz(self) -> int:
@@ -44,30 +44,17 @@ class WholeCodec(Protocol):
         ...
 
     def encode(self, waveform: np.ndarray, levels: int | None = None) -> np.ndarray:
-        """Float32 [row, sample, channel] to int32 [row, frame, level]."""
+        """Encodes float32 [row, sample, channel] as int32 [row, frame, level]."""
         ...
 
     def render(self, codes: np.ndarray) -> np.ndarray:
-        """Int32 [row, frame, level] to float32 [row, sample, channel]."""
+        """Decodes int32 [row, frame, level] to float32 [row, sample, channel]."""
         ...
 
 
 def decodes(node: Node) -> bool:
-    """Is this stage a codec that training knows?"""
+    """Tells whether a stage decodes with a codec that `open_whole_codec` can load."""
     return node.cls in DECODERS
-
-
-def whole_codec(node: Node, format: Format) -> WholeCodec:
-    """The codec that a pipeline's stage decodes with.
-
-    Args:
-        node: `decodes` says yes to it.
-        format: the pipeline's.
-
-    Raises:
-        WeightsError: its weights cannot be used, for instance because one half is missing.
-    """
-    return open_whole_codec(node.params, format)[0]
 
 
 def open_whole_codec(
@@ -76,20 +63,20 @@ def open_whole_codec(
     device: jax.Device | None = None,
     parts: tuple[str, ...] = PARTS,
 ) -> tuple[WholeCodec, str]:
-    """Loads a codec by what a pipeline file says of it.
+    """Loads the codec of a stage that decodes.
 
     Args:
-        params: which codec, and where its weights are.
+        params: the stage's parameters: which codec, and where its weights are.
         format: the music format.
         device: where the arrays go; None = JAX's default.
-        parts: of a SpectroStream, those that are needed.
+        parts: the parts of a SpectroStream to load.
 
     Returns:
         The codec, and the SHA-256 of its arrays as hex digits.
 
     Raises:
-        ValueError: the codec does not speak the format.
-        WeightsError: its weights cannot be used.
+        ValueError: the codec was made for another format.
+        WeightsError: its weights cannot be used, for instance because the encoder is missing.
     """
     if isinstance(params, BandCodecParams):
         check_music(format)

@@ -126,7 +126,7 @@ def finetune(
     """
     with errors_as_lines(debug):
         with _reporting_missing_extra():
-            from soundstage.training.finetuning import FinetuneRequest, watch
+            from soundstage.training.finetuning import FinetuneRequest
             from soundstage.training.finetuning import finetune as run
         from soundstage.apps.commands.pipeline_choice import choose
         from soundstage.progress import open_progress
@@ -134,7 +134,7 @@ def finetune(
         graph = choose(None, preset, pipeline, set_, place, allow).load()
         limits = (steps, minutes, rate, rows, check_every, patience, seed)
         request = FinetuneRequest(data, output, held_out, CLIPS, *limits)
-        pipeline_file = run(graph, request, watch(open_progress(quiet), quiet))
+        pipeline_file = run(graph, request, open_progress(quiet), quiet)
         if not quiet:
             print(pipeline_file)
 

@@ -16,7 +16,7 @@ from soundstage.apps.commands.models import models
 from soundstage.apps.commands.plan import plan
 from soundstage.apps.commands.play import play
 from soundstage.apps.commands.variants import variants
-from soundstage.interrupts import stopped_politely
+from soundstage.interrupts import sigterm_interrupts
 
 EXIT_CODES = """Exit codes: 0 done; 1 verify found a wrong array, two runs differ, or doctor found
 the pipeline too slow; 2 wrong command line; 3 bad input (prompt, audio file, duration, control,
@@ -80,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Raises:
         SystemExit: with a code from the table in `soundstage.errors`.
     """
-    with stopped_politely():
+    with sigterm_interrupts():
         code = _run(list(sys.argv[1:] if arguments is None else arguments))
     if code == STOPPED and arguments is None:
         # The threads of running stages would keep the process alive until they are done.

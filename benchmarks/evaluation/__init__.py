@@ -1,1 +1,1 @@
-"""What a whole pipeline is worth: measured on pieces and wordings it was never trained on."""
+"""Evaluation of a whole pipeline on held-out pieces and texts."""

@@ -1,9 +1,17 @@
-"""Whether music prompted by a clip is of the clip's kind."""
+"""Audio prompts: is music that is prompted by a clip of the clip's genre?"""
 
 import numpy as np
 
-from evaluation.material import Ears, Heard, Material, Say, hear, hear_played, untouched
-from evaluation.playing import Performer
+from evaluation.player import PromptPlayer
+from evaluation.probe_material import (
+    FittedProbe,
+    LabelledWindows,
+    Log,
+    Material,
+    label_audio,
+    label_pieces,
+    unchanged,
+)
 from evaluation.scores import genre_agreement
 from evaluation.settings import Settings
 from evaluation.table import Row, Section
@@ -12,62 +20,64 @@ from soundstage.runners.sessions.prompts import Audio
 
 
 def audio_prompt_section(
-    performer: Performer, material: Material, settings: Settings, say: Say
+    player: PromptPlayer, material: Material, settings: Settings, log: Log
 ) -> Section:
-    """Plays every held-out piece as an audio prompt and compares with a window of that piece.
+    """Plays every held-out piece as an audio prompt, and compares the music with the piece.
 
     Raises:
         ValueError: a held-out piece is shorter than two windows.
     """
-    pieces, listener, window_s = material.pieces, material.listener, material.window_s
-    through = untouched if material.coded is None else material.coded.through
-    both = hear(listener, pieces, window_s, 2, through)
+    pieces, extractor, window_s = material.pieces, material.extractor, material.window_s
+    through = unchanged if material.coded is None else material.coded.through
+    both = label_pieces(extractor, pieces, window_s, 2, through)
     if len(both) != 2 * len(pieces):
-        raise ValueError(f"two windows of {window_s:g} s are needed of every held-out piece")
+        raise ValueError(f"every held-out piece needs two windows of {window_s:g} s")
     first, last = np.arange(0, len(both), 2), np.arange(1, len(both), 2)
     rows = [
         {"prompts": [Audio(piece.path)], "seed": settings.seed + row}
         for row, piece in enumerate(pieces)
     ]
-    say(f"playing {len(rows)} audio prompts")
-    played = performer.play(rows, settings.window_chunks)
-    generated = hear_played(listener, played, labels_of(pieces, range(len(pieces))))
-    note = f"""Every held-out piece is an audio prompt once, at the pipeline's own guidance; what is
-        played is compared with one window of the piece, behind the codec if there is one and judged
-        by ears used to it. "taken for the clip's genre": the probe says of both the same genre.
-        "nearest kind": the nearest of the means of the training pieces' genres is the same for
-        both. "own clip nearest": among the windows of all {len(pieces)} pieces."""
+    log(f"playing {len(rows)} audio prompts")
+    audio = player.play(rows, settings.window_chunks)
+    generated = label_audio(extractor, audio, labels_of(pieces, range(len(pieces))))
+    note = f"""Every held-out piece is an audio prompt once, at the pipeline's own guidance. The
+        music is compared with one window of the piece, decoded if the pipeline has a codec, and
+        judged by a probe fitted to decoded music. "taken for the clip's genre": the probe judges
+        both to be of one genre. "nearest kind": the nearest mean of a genre's training pieces is
+        the same for both. "own clip nearest": the nearest of all {len(pieces)} pieces' windows is
+        that of the prompt."""
     table = [
-        _row("another window of the piece", both[first], both[last], material.fair_ears),
-        _row("generated", generated, both[last], material.fair_ears),
+        _row("another window of the piece", both[first], both[last], material.fair_probe),
+        _row("generated", generated, both[last], material.fair_probe),
     ]
     return Section("Audio prompts", note, table)
 
 
-def _row(name: str, heard: Heard, clips: Heard, ears: Ears) -> Row:
-    probe = ears.probe
-    taken = genre_agreement(probe.judge(heard.hearing).genre, probe.judge(clips.hearing).genre)
-    places, wanted = probe.place(heard.hearing), probe.place(clips.hearing)
-    kind = genre_agreement(_nearest_genre(places, ears), _nearest_genre(wanted, ears))
-    own = _nearest(places, wanted) == np.arange(len(wanted))
+def _row(name: str, windows: LabelledWindows, clips: LabelledWindows, fitted: FittedProbe) -> Row:
+    probe = fitted.probe
+    judged = genre_agreement(probe.judge(windows.features).genre, probe.judge(clips.features).genre)
+    places, clip_places = probe.place(windows.features), probe.place(clips.features)
+    kind = genre_agreement(_nearest_genre(places, fitted), _nearest_genre(clip_places, fitted))
+    own = _nearest(places, clip_places) == np.arange(len(clip_places))
     return {
         "what": name,
-        "windows": len(heard),
-        "taken for the clip's genre": taken[0],
-        "by chance": taken[1],
+        "windows": len(windows),
+        "taken for the clip's genre": judged[0],
+        "by chance": judged[1],
         "nearest kind": kind[0],
         "kind by chance": kind[1],
         "own clip nearest": float(own.mean()),
-        "own by chance": 1 / len(wanted),
+        "own by chance": 1 / len(clip_places),
     }
 
 
-def _nearest_genre(places: np.ndarray, ears: Ears) -> np.ndarray:
-    genres, lessons = np.array(ears.probe.genres), ears.probe.place(ears.lessons.hearing)
-    means = [lessons[ears.lessons.labels.genre == genre].mean(axis=0) for genre in genres]
+def _nearest_genre(places: np.ndarray, fitted: FittedProbe) -> np.ndarray:
+    genres, lessons = np.array(fitted.probe.genres), fitted.lessons
+    lesson_places = fitted.probe.place(lessons.features)
+    means = [lesson_places[lessons.labels.genre == genre].mean(axis=0) for genre in genres]
     return genres[_nearest(places, np.stack(means))]
 
 
 def _nearest(places: np.ndarray, others: np.ndarray) -> np.ndarray:
-    apart = np.square(places[:, None] - others).sum(axis=2)
-    return apart.argmin(axis=1)
+    distances = np.square(places[:, None] - others).sum(axis=2)
+    return distances.argmin(axis=1)

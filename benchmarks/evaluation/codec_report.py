@@ -1,4 +1,4 @@
-"""The codec's part of the report."""
+"""The codec's sections of the report."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from evaluation.table import Row, Section
 from evaluation.windows import cut
-from soundstage.training.codec.evaluate import distances, evaluate
+from soundstage.training.codec.fidelity import distances, evaluate
 from soundstage.training.corpus.manifest import Piece
 from soundstage.training.whole_codec import WholeCodec
 
@@ -14,29 +14,29 @@ LEVELS = (4, 8, 16)
 
 
 def codec_sections(codec: WholeCodec, pieces: Sequence[Piece], seconds: float) -> list[Section]:
-    """Fidelity by number of levels, and how many codes of each level are in use.
+    """Measures fidelity by number of levels, and the codes in use by level.
 
     Args:
-        codec: with all its parts.
+        codec: with encoder and decoder.
         pieces: held out.
         seconds: of each, from its middle.
     """
-    used = [levels for levels in LEVELS if levels <= codec.levels]
-    found = evaluate(codec, [piece.path for piece in pieces], seconds, used)
+    levels = [count for count in LEVELS if count <= codec.levels]
+    evaluation = evaluate(codec, [piece.path for piece in pieces], seconds, levels)
     rows: list[Row] = [
         _row(f"{at.levels} levels", at.log_spectral_distance_db, at.mel_distance, at.si_sdr_db)
-        for at in found.fidelity
+        for at in evaluation.fidelity
     ]
     rows.append(_row("another held-out piece", *_others(pieces, seconds, codec.sample_rate_hz)))
-    note = f"""{len(pieces)} held-out pieces, {seconds:g} s of each, against themselves behind the
-        codec. Equal sounds have distance 0; the last row is what a piece that has nothing to do
-        with the wanted one gets."""
+    note = f"""{len(pieces)} held-out pieces, {seconds:g} s of each, compared with themselves after
+        encoding and decoding. Equal sounds have distance 0; the last row compares each piece with
+        another one."""
     shares = [
         {"level": level, "codes in use": value, "of": codec.codes}
-        for level, value in enumerate(found.perplexity)
+        for level, value in enumerate(evaluation.perplexity)
     ]
-    used_note = f"""Perplexity of the codes over {found.frames} held-out frames: how many codes are
-        in use, as if all were used alike."""
+    used_note = f"""Perplexity of the codes over {evaluation.frames} held-out frames: the number of
+        equally used codes with the same entropy."""
     return [Section("Codec", note, rows), Section("Codes in use", used_note, shares)]
 
 

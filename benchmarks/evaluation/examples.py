@@ -1,6 +1,6 @@
 """A page of short listening examples, made by `benchmarks/demo_examples.py`.
 
-The prompts and seeds are written here and were not chosen by ear.
+The prompts and seeds are constants of this file and were not chosen by ear.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,29 +10,29 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from evaluation.playing import Choice, performing
-from evaluation.sheet import sheet
+from evaluation.player import PipelineChoice, open_player
+from evaluation.spectrogram_sheet import draw_sheet
 from soundstage.files import making_folder, replacing
 from soundstage.graph.scalar import Scalar, scalars
 from soundstage.runners.sessions.prompts import Text
 
 COMMAND = "python benchmarks/demo_examples.py --preset demo --output docs/demo"
 
-# 0 is best and largest, 1 smallest.
+# 0 = best quality, 1 = smallest file.
 COMPRESSION = 1.0
-# Beyond this, libsndfile's Vorbis encoder overruns its stack.
+# Larger blocks overflow the stack of libsndfile's Vorbis encoder.
 BLOCK_SAMPLES = 65_536
 SHEET_FILE, PAGE_FILE = "examples.png", "index.md"
 
 
 @dataclass(frozen=True)
 class Example:
-    """What one example is asked for.
+    """The prompts and the seed of one example.
 
     Attributes:
         name: of its file.
         prompts: with weights.
-        seed: of its randomness.
+        seed: of its random draws.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Example:
 
     @property
     def title(self) -> str:
-        """Its prompts in words."""
+        """The prompts as one line of text."""
         if len(self.prompts) == 1:
             return self.prompts[0].text
         return " + ".join(f"{prompt.weight:g} {prompt.text}" for prompt in self.prompts)
@@ -61,8 +61,8 @@ EXAMPLES = (
 )
 
 
-def make_examples(choice: Choice, folder: Path, seconds: float) -> None:
-    """Plays the examples into a folder: sound files, a sheet of spectrograms and a page.
+def make_examples(choice: PipelineChoice, folder: Path, seconds: float) -> None:
+    """Plays the examples into a folder: audio files, a sheet of spectrograms and a page.
 
     Args:
         choice: the pipeline.
@@ -79,29 +79,29 @@ def make_examples(choice: Choice, folder: Path, seconds: float) -> None:
     chunks = max(1, int(np.ceil(seconds / form.chunk_s)))
     rows = [{"prompts": list(example.prompts), "seed": example.seed} for example in EXAMPLES]
     with making_folder(folder):
-        with performing(graph) as performer:
-            for example, audio in zip(EXAMPLES, performer.play(rows, chunks, 5), strict=True):
+        with open_player(graph) as player:
+            for example, audio in zip(EXAMPLES, player.play(rows, chunks, 5), strict=True):
                 write_ogg(sound_file(folder, example), audio, form.sample_rate_hz, example.title)
-        pictures = {example.title: sound_file(folder, example) for example in EXAMPLES}
+        paths = {example.title: sound_file(folder, example) for example in EXAMPLES}
         with replacing(folder / SHEET_FILE) as file:
-            file.write(sheet(pictures))
+            file.write(draw_sheet(paths))
         with replacing(folder / PAGE_FILE) as file:
             file.write(page(graph.name, scalars(graph), chunks * form.chunk_s).encode())
 
 
 def sound_file(folder: Path, example: Example) -> Path:
-    """Where an example's sound is."""
+    """Returns the path of an example's audio file."""
     return folder / f"{example.name}.ogg"
 
 
 def write_ogg(path: Path, audio: np.ndarray, sample_rate_hz: int, title: str) -> None:
-    """Writes small rather than fine.
+    """Writes a small Ogg Vorbis file.
 
     Args:
         path: the file.
-        audio: float32 [sample, channel]; what is beyond full scale is cut.
+        audio: float32 [sample, channel]; samples beyond full scale are clipped.
         sample_rate_hz: of the audio.
-        title: for players.
+        title: the title tag.
     """
     with (
         replacing(path) as stream,
@@ -120,14 +120,14 @@ def write_ogg(path: Path, audio: np.ndarray, sample_rate_hz: int, title: str) ->
 
 
 def page(name: str, controls: Mapping[str, Scalar], seconds: float) -> str:
-    """The page, in Markdown.
+    """Returns the page as Markdown.
 
     Args:
         name: of the pipeline.
         controls: the pipeline's scalar controls; the examples are played with their defaults.
         seconds: of each example.
     """
-    played = ", ".join(
+    settings = ", ".join(
         f"{name} {control.default}" for name, control in controls.items() if name != "seed"
     )
     rows = [
@@ -136,8 +136,8 @@ def page(name: str, controls: Mapping[str, Scalar], seconds: float) -> str:
     ]
     return f"""# What `{name}` sounds like
 
-{len(EXAMPLES)} prompts, {seconds:g} s each, {played}. None was chosen by ear: prompts and seeds are
-written in `benchmarks/evaluation/examples.py`.
+{len(EXAMPLES)} prompts, {seconds:g} s each, {settings}. Prompts and seeds are constants
+of `benchmarks/evaluation/examples.py`; none was chosen by ear.
 
     {COMMAND}
 

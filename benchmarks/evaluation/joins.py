@@ -1,4 +1,4 @@
-"""Whether chunks join without being heard: places at the joins, ranked among all others near."""
+"""The joins of chunks, ranked among all other positions of the chunks around them."""
 
 from dataclasses import dataclass
 
@@ -14,14 +14,14 @@ FLOOR = 1e-4
 
 @dataclass(frozen=True)
 class Joins:
-    """The joins of one stream, each ranked among places of the chunks on both of its sides.
+    """The joins of one stream, each ranked among the positions of its two chunks.
 
-    If joins are as smooth as any other place, ranks are spread evenly over 0 to 1.
+    If joins are as smooth as other positions, the ranks are uniform over 0 to 1.
 
     Attributes:
         click: float64 [join], the rank of the largest step between two samples within `CLICK_S`.
-        change: float64 [join], the rank of the difference of the spectra of `CHANGE_S` before and
-            behind.
+        change: float64 [join], the rank of the difference between the spectra of `CHANGE_S` before
+            and after.
         steps: float64 [join], the largest step itself, 1.0 = full scale.
     """
 
@@ -36,18 +36,18 @@ def find_joins(
     """Ranks the joins of a stream of chunks.
 
     Args:
-        audio: float32 [sample, channel], whole chunks, two at least.
+        audio: float32 [sample, channel], at least two whole chunks.
         chunk_samples: length of a chunk.
         sample_rate_hz: of the audio.
-        behind_samples: how far behind the start of a chunk to look: where a cross-fade ends, there
-            is a second join. The last join is left out if its chunk ends too soon.
+        behind_samples: position of the join after the start of a chunk, such as the end of its
+            cross-fade. If it is not 0, the last join is left out, as no whole chunk follows it.
 
     Raises:
-        ValueError: there are fewer than two chunks.
+        ValueError: there are too few chunks.
     """
     count = len(audio) // chunk_samples
     if count < 2 or (behind_samples and count < 3):
-        raise ValueError("a join needs a chunk before and a whole one behind it")
+        raise ValueError("a join needs a chunk before it and a whole chunk after it")
     clicks, changes, steps = [], [], []
     for join in range(1, count - 1 if behind_samples else count):
         first = (join - 1) * chunk_samples + behind_samples
@@ -60,22 +60,22 @@ def find_joins(
 
 
 def _apart(changes: np.ndarray) -> tuple[float, np.ndarray]:
-    """The change at the middle, and those at places whose stretches do not reach it."""
+    """Returns the change at the middle, and those at positions whose stretches do not reach it."""
     middle, reach = len(changes) // 2, round(CHANGE_S / CHANGE_STEP_S)
     others = np.concatenate([changes[: middle - reach + 1], changes[middle + reach :]])
     return float(changes[middle]), others
 
 
 def largest_steps(audio: np.ndarray, join: int, width: int) -> tuple[float, np.ndarray]:
-    """The largest step between neighbouring samples at a join, and in stretches away from it.
+    """Finds the largest step between neighbouring samples around a join and in other stretches.
 
     Args:
         audio: float32 [sample, channel].
-        join: the first sample behind the join.
-        width: samples of a stretch; the join is in the middle of its own.
+        join: the first sample after the join.
+        width: samples of a stretch.
 
     Returns:
-        The step at the join, and float64 [stretch] of all stretches that do not touch it.
+        The step at the join, and float64 [stretch] of all other stretches.
     """
     steps = np.abs(np.diff(audio, axis=0)).max(axis=1).astype(np.float64)
     first = join - 1 - width // 2
@@ -86,20 +86,20 @@ def largest_steps(audio: np.ndarray, join: int, width: int) -> tuple[float, np.n
 
 
 def spectral_changes(audio: np.ndarray, sample_rate_hz: int) -> np.ndarray:
-    """How much the sound changes at places a step apart, the middle of the audio among them.
+    """Measures the change of the spectrum at equidistant positions around the middle of the audio.
 
     Args:
         audio: float32 [sample, channel].
         sample_rate_hz: of the audio.
 
     Returns:
-        float64 [place], an odd number: mean absolute difference of the logarithms of bands of equal
-        width in octaves, between the stretch before and the stretch behind a place.
+        float64 [position], an odd number: mean absolute difference of the logarithms of bands of
+        equal width in octaves, between the stretch before and the stretch after a position.
     """
     length, step = round(CHANGE_S * sample_rate_hz), round(CHANGE_STEP_S * sample_rate_hz)
     middle = len(audio) // 2
     reach = (middle - length) // step
-    places = middle + step * np.arange(-reach, reach + 1)
+    positions = middle + step * np.arange(-reach, reach + 1)
     mono = audio.mean(axis=1)
     window = np.hanning(length)
     edges = np.geomspace(2, length // 2, BANDS + 1).astype(int)
@@ -109,9 +109,9 @@ def spectral_changes(audio: np.ndarray, sample_rate_hz: int) -> np.ndarray:
         power = np.square(np.abs(np.fft.rfft(stretches)))[:, : edges[-1]]
         return np.log(np.add.reduceat(power, edges[:-1], axis=1) + FLOOR)
 
-    return np.abs(bands(places) - bands(places - length)).mean(axis=1)
+    return np.abs(bands(positions) - bands(positions - length)).mean(axis=1)
 
 
 def rank(value: float, others: np.ndarray) -> float:
-    """The share of others below a value; equal ones count half."""
+    """Returns the share of others below a value; equal ones count half."""
     return float((others < value).mean() + 0.5 * (others == value).mean())

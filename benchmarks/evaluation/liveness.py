@@ -1,4 +1,4 @@
-"""Whether long music stays alive: loudness over minutes, its genre, and how chunks join."""
+"""Stability of long music: loudness and genre over minutes, and the joins of chunks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from evaluation.joins import Joins, find_joins
-from evaluation.material import Material, Say
-from evaluation.playing import Performer
+from evaluation.player import PromptPlayer
+from evaluation.probe_material import Log, Material
 from evaluation.settings import Settings
 from evaluation.table import Row, Section
 from evaluation.windows import cut
@@ -19,15 +19,15 @@ LOUDEST_RANK = 0.99
 
 
 @dataclass(frozen=True)
-class Loudness:
+class LoudnessOverTime:
     """The loudness of a long run.
 
     Attributes:
         first_db: RMS of the first `ENDS_S`, 0 = full scale.
-        last_db: of the last.
+        last_db: RMS of the last `ENDS_S`.
         quietest_db: RMS of the quietest chunk.
-        loudest_db: of the loudest.
-        slope_db: of a line through all chunks, dB a minute.
+        loudest_db: RMS of the loudest chunk.
+        slope_db: of a line fitted to all chunks, dB a minute.
         silent: share of chunks below `SILENT_DB`.
         beyond: share of samples beyond full scale.
     """
@@ -41,11 +41,11 @@ class Loudness:
     beyond: float
 
 
-def loudness(audio: np.ndarray, chunk_samples: int, sample_rate_hz: int) -> Loudness:
-    """Measures a run.
+def loudness(audio: np.ndarray, chunk_samples: int, sample_rate_hz: int) -> LoudnessOverTime:
+    """Measures the loudness of a run.
 
     Args:
-        audio: float32 [sample, channel], two whole chunks at least.
+        audio: float32 [sample, channel], at least two whole chunks.
         chunk_samples: length of a chunk.
         sample_rate_hz: of the audio.
     """
@@ -55,7 +55,7 @@ def loudness(audio: np.ndarray, chunk_samples: int, sample_rate_hz: int) -> Loud
     )
     minutes = np.arange(len(levels)) * chunk_samples / sample_rate_hz / 60
     ends = round(ENDS_S * sample_rate_hz)
-    return Loudness(
+    return LoudnessOverTime(
         rms_db(audio[:ends]),
         rms_db(audio[-ends:]),
         float(levels.min()),
@@ -67,46 +67,45 @@ def loudness(audio: np.ndarray, chunk_samples: int, sample_rate_hz: int) -> Loud
 
 
 def rms_db(audio: np.ndarray) -> float:
-    """Root mean square in dB of full scale, -200 at least."""
+    """Returns the root mean square in dB of full scale, at least -200."""
     return float(10 * np.log10(np.square(audio, dtype=np.float64).mean() + 1e-20))
 
 
 def liveness_sections(
-    performer: Performer, material: Material, settings: Settings, say: Say
+    player: PromptPlayer, material: Material, settings: Settings, log: Log
 ) -> list[Section]:
-    """Plays long and listens."""
-    form, pieces = performer.format, material.pieces
+    """Plays some rows for minutes, and measures loudness, genre and joins."""
+    form, pieces = player.format, material.pieces
     chosen = [pieces[row * len(pieces) // settings.live_rows] for row in range(settings.live_rows)]
     rows = [
         {"prompts": [piece.heldout_texts[0]], "seed": settings.seed + row}
         for row, piece in enumerate(chosen)
     ]
     chunks = max(3, round(settings.live_s / form.chunk_s))
-    say(f"playing {len(rows)} rows for {chunks * form.chunk_s:g} s")
-    runs = list(performer.play(rows, chunks))
+    log(f"playing {len(rows)} rows for {chunks * form.chunk_s:g} s")
+    runs = list(player.play(rows, chunks))
     real = [cut(piece, piece.duration_s - 1, 1)[0] for piece in pieces]
     chunk, rate = form.dims["sample"], form.sample_rate_hz
-    lives = []
+    table = []
     for piece, run in zip(chosen, runs, strict=True):
-        found = loudness(run, chunk, rate)
         halves = genre_kept(run, piece.genre, material, chunk * settings.window_chunks)
-        lives.append(_live_row(piece.heldout_texts[0], found, halves))
-    for piece, audio in zip(chosen, (real[pieces.index(piece)] for piece in chosen), strict=True):
-        found = loudness(audio, chunk, rate)
-        lives.append(_live_row(f"its real piece, {piece.duration_s:g} s", found, (None, None)))
+        table.append(_live_row(piece.heldout_texts[0], loudness(run, chunk, rate), halves))
+    for piece in chosen:
+        measured = loudness(real[pieces.index(piece)], chunk, rate)
+        table.append(_live_row(f"its real piece, {piece.duration_s:g} s", measured, (None, None)))
     return [
-        Section(f"Alive for {chunks * form.chunk_s:g} s", _live_note(form.chunk_s), lives),
+        Section(f"Stability over {chunks * form.chunk_s:g} s", _live_note(form.chunk_s), table),
         joins_section(runs, real, form),
     ]
 
 
 def joins_section(runs: Sequence[np.ndarray], real: Sequence[np.ndarray], form: Format) -> Section:
-    """How the chunks of runs join, beside real pieces at as many places that are no joins.
+    """Ranks the joins of runs, and equally spaced positions of real pieces for comparison.
 
     Args:
-        runs: float32 [sample, channel] each, three whole chunks at least.
-        real: float32 [sample, channel] each, two chunks long at least.
-        form: the music's lengths and rates.
+        runs: float32 [sample, channel] each, at least three whole chunks.
+        real: float32 [sample, channel] each, at least two chunks long.
+        form: the music format.
     """
     chunk, rate, fade = form.dims["sample"], form.sample_rate_hz, form.dims["fade_sample"]
     rows = [
@@ -114,56 +113,57 @@ def joins_section(runs: Sequence[np.ndarray], real: Sequence[np.ndarray], form: 
         _join_row("ends of cross-fades", [find_joins(run, chunk, rate, fade) for run in runs]),
         _join_row("no joins: real pieces", [find_joins(audio, chunk, rate) for audio in real]),
     ]
-    note = f"""Every join is ranked among all places of the chunks on both of its sides: "click" by
-        the largest step between two samples, "change" by the difference of the spectra before and
-        behind. Joins that nobody hears have a mean rank of 0.5, and 0.01 of them rank above
-        {LOUDEST_RANK:g}."""
+    note = f"""Every join is ranked among all positions of its two chunks: "click" by the largest
+        step between two samples, "change" by the difference of the spectra before and after.
+        Inaudible joins have a mean rank of 0.5, and 0.01 of them rank above {LOUDEST_RANK:g}."""
     return Section("Joins of chunks", note, rows)
 
 
 def genre_kept(
     run: np.ndarray, genre: str, material: Material, window_samples: int
 ) -> tuple[float, float]:
-    """How often a run is taken for a genre in its first half and in its second.
+    """Returns the shares of windows of the requested genre in a run's first and second half.
 
     Args:
-        run: float32 [sample, channel], a window long at least.
-        genre: what was asked for.
+        run: float32 [sample, channel], at least one window.
+        genre: the requested genre.
         material: with the probe.
         window_samples: length of a window.
     """
     starts = range(0, len(run) - window_samples + 1, window_samples)
     windows = [run[start : start + window_samples] for start in starts]
-    right = material.fair_ears.probe.judge(material.listener.hear(windows)).genre == genre
+    right = material.fair_probe.probe.judge(material.extractor(windows)).genre == genre
     middle = (len(right) + 1) // 2
     return float(right[:middle].mean()), float(right[-middle:].mean())
 
 
 def _live_note(chunk_s: float) -> str:
     return f"""RMS in dB of full scale; "quietest" and "loudest" of chunks of {chunk_s:g} s;
-        "silent" is the share of those below {SILENT_DB:g} dB; how often the probe takes
-        windows of each half for the genre asked for."""
+        "silent" is the share of chunks below {SILENT_DB:g} dB; the share of windows of each half
+        that the probe judges to be of the requested genre."""
 
 
-def _live_row(name: str, found: Loudness, halves: tuple[float | None, float | None]) -> Row:
+def _live_row(
+    name: str, measured: LoudnessOverTime, halves: tuple[float | None, float | None]
+) -> Row:
     return {
         "what": name,
-        f"first {ENDS_S:g} s dB": found.first_db,
-        f"last {ENDS_S:g} s dB": found.last_db,
-        "quietest dB": found.quietest_db,
-        "loudest dB": found.loudest_db,
-        "dB a minute": found.slope_db,
-        "silent": found.silent,
-        "beyond full scale": found.beyond,
+        f"first {ENDS_S:g} s dB": measured.first_db,
+        f"last {ENDS_S:g} s dB": measured.last_db,
+        "quietest dB": measured.quietest_db,
+        "loudest dB": measured.loudest_db,
+        "dB a minute": measured.slope_db,
+        "silent": measured.silent,
+        "beyond full scale": measured.beyond,
         "genre right, first half": halves[0],
         "second half": halves[1],
     }
 
 
-def _join_row(name: str, found: Sequence[Joins]) -> Row:
-    clicks = np.concatenate([joins.click for joins in found])
-    changes = np.concatenate([joins.change for joins in found])
-    steps = np.concatenate([joins.steps for joins in found])
+def _join_row(name: str, streams: Sequence[Joins]) -> Row:
+    clicks = np.concatenate([joins.click for joins in streams])
+    changes = np.concatenate([joins.change for joins in streams])
+    steps = np.concatenate([joins.steps for joins in streams])
     return {
         "what": name,
         "joins": len(clicks),

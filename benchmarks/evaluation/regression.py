@@ -1,4 +1,4 @@
-"""The probes' two regressions, small and deterministic: softmax and ridge."""
+"""The regressions of the probes, small and deterministic: softmax and ridge."""
 
 from dataclasses import dataclass
 
@@ -7,13 +7,13 @@ import numpy as np
 STEPS = 400
 NEWTON_STEPS = 30
 LEAST_STEP = 1e-9
-# Features that hardly vary are not blown up to the size of the others.
+# Least divisor of a feature, so that almost constant features are not amplified.
 LEAST_SPREAD = 1e-3
 
 
 @dataclass(frozen=True)
 class Scale:
-    """Brings features to mean 0 and spread 1, as in the windows it was fitted to.
+    """Scales features so that the windows it was fitted to have mean 0 and spread 1.
 
     Attributes:
         mean: float64 [feature].
@@ -35,40 +35,40 @@ class Scale:
 
 
 def softmax(scores: np.ndarray) -> np.ndarray:
-    """Probabilities along the last axis."""
+    """Returns probabilities along the last axis."""
     raised = np.exp(scores - scores.max(axis=-1, keepdims=True))
     return raised / raised.sum(axis=-1, keepdims=True)
 
 
-def fit_softmax(features: np.ndarray, wanted: np.ndarray, penalty: float) -> np.ndarray:
-    """Multinomial logistic regression, by accelerated gradient descent from zero.
+def fit_softmax(features: np.ndarray, targets: np.ndarray, penalty: float) -> np.ndarray:
+    """Fits a multinomial logistic regression, by accelerated gradient descent from zero.
 
     Args:
-        features: float [window, feature], scaled; a constant one makes an intercept.
-        wanted: float [window, class], rows sum to 1.
-        penalty: of the mean squared weights, above 0.
+        features: float [window, feature], scaled; a constant one gives an intercept.
+        targets: float [window, class], rows sum to 1.
+        penalty: of the squared weights, above 0.
 
     Returns:
         float64 [feature, class]: scores are `features @ weights`.
     """
     count = len(features)
     step = 1 / (0.5 * np.linalg.norm(features, 2) ** 2 / count + penalty)
-    weights = ahead = np.zeros((features.shape[1], wanted.shape[1]))
+    weights = ahead = np.zeros((features.shape[1], targets.shape[1]))
     for number in range(STEPS):
-        error = softmax(features @ ahead) - wanted
+        error = softmax(features @ ahead) - targets
         moved = ahead - step * (features.T @ error / count + penalty * ahead)
         ahead = moved + number / (number + 3) * (moved - weights)
         weights = moved
     return weights
 
 
-def fit_shared_softmax(features: np.ndarray, wanted: np.ndarray, penalty: float) -> np.ndarray:
-    """Softmax over candidates that all are judged by the same weights, by Newton's method.
+def fit_shared_softmax(features: np.ndarray, targets: np.ndarray, penalty: float) -> np.ndarray:
+    """Fits a softmax over candidates with the same weights for all, by Newton's method.
 
     Args:
         features: float [window, candidate, feature], scaled.
-        wanted: float [window, candidate], rows sum to 1.
-        penalty: of the mean squared weights, above 0.
+        targets: float [window, candidate], rows sum to 1.
+        penalty: of the squared weights, above 0.
 
     Returns:
         float64 [feature]: scores are `features @ weights`.
@@ -77,17 +77,17 @@ def fit_shared_softmax(features: np.ndarray, wanted: np.ndarray, penalty: float)
 
     def loss(weights: np.ndarray) -> float:
         likelihood = np.log(softmax(features @ weights) + 1e-300)
-        return float(penalty / 2 * weights @ weights - (wanted * likelihood).sum() / count)
+        return float(penalty / 2 * weights @ weights - (targets * likelihood).sum() / count)
 
     weights = np.zeros(size)
     for _ in range(NEWTON_STEPS):
         shares = softmax(features @ weights)
         means = np.einsum("nc,ncf->nf", shares, features)
         flat = (np.sqrt(shares)[:, :, None] * features).reshape(-1, size)
-        curve = (flat.T @ flat - means.T @ means) / count + penalty * np.eye(size)
-        slope = np.tensordot(shares - wanted, features, axes=2) / count + penalty * weights
-        step = np.linalg.solve(curve, slope)
-        # Far from the minimum a whole step may overshoot.
+        curvature = (flat.T @ flat - means.T @ means) / count + penalty * np.eye(size)
+        slope = np.tensordot(shares - targets, features, axes=2) / count + penalty * weights
+        step = np.linalg.solve(curvature, slope)
+        # Far from the minimum a full step may overshoot.
         while loss(weights - step) > loss(weights) and np.abs(step).max() > LEAST_STEP:
             step = step / 2
         weights = weights - step
@@ -96,17 +96,17 @@ def fit_shared_softmax(features: np.ndarray, wanted: np.ndarray, penalty: float)
     return weights
 
 
-def fit_ridge(features: np.ndarray, wanted: np.ndarray, penalty: float) -> np.ndarray:
-    """Least squares with a penalty.
+def fit_ridge(features: np.ndarray, targets: np.ndarray, penalty: float) -> np.ndarray:
+    """Fits a ridge regression: least squares with a penalty.
 
     Args:
         features: float [window, feature], scaled.
-        wanted: float [window], mean 0.
-        penalty: of the mean squared weights, above 0.
+        targets: float [window], mean 0.
+        penalty: of the squared weights, above 0.
 
     Returns:
         float64 [feature].
     """
     count, size = features.shape
     gram = features.T @ features / count + penalty * np.eye(size)
-    return np.linalg.solve(gram, features.T @ wanted / count)
+    return np.linalg.solve(gram, features.T @ targets / count)

@@ -1,4 +1,4 @@
-"""How well judgements agree with what was asked for, beside what chance would give."""
+"""Agreement of judgements with labels, compared with chance, and distances of sets of points."""
 
 from collections.abc import Callable
 
@@ -6,75 +6,76 @@ import numpy as np
 
 from evaluation.probe import Judgement, Labels
 
-# Tempos this near count as the same: less than a listener tells apart, more than the grid's step.
+# Tempos within this ratio count as equal: below what a listener notices, above the grid's step.
 TEMPO_TOLERANCE = 0.04
 RESAMPLES = 1000
 
 
-def genre_agreement(found: np.ndarray, wanted: np.ndarray) -> tuple[float, float]:
-    """The share of equal genres, and what it would be if the found ones were dealt anew.
+def genre_agreement(judged: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+    """Returns the share of equal genres, and the share for the same judgements in random order.
 
     Args:
-        found: str [window].
-        wanted: str [window].
+        judged: str [window].
+        labels: str [window].
     """
-    names = np.unique(np.concatenate([found, wanted]))
-    found_share = (found[:, None] == names).mean(axis=0)
-    wanted_share = (wanted[:, None] == names).mean(axis=0)
-    return float((found == wanted).mean()), float(found_share @ wanted_share)
+    names = np.unique(np.concatenate([judged, labels]))
+    judged_share = (judged[:, None] == names).mean(axis=0)
+    label_share = (labels[:, None] == names).mean(axis=0)
+    return float((judged == labels).mean()), float(judged_share @ label_share)
 
 
-def tempo_agreement(found_bpm: np.ndarray, wanted_bpm: np.ndarray) -> tuple[float, float]:
-    """The share of tempos within `TEMPO_TOLERANCE`, and if the found ones were dealt anew.
+def tempo_agreement(judged_bpm: np.ndarray, labels_bpm: np.ndarray) -> tuple[float, float]:
+    """Returns the share of equal tempos, and the share for the same judgements in random order.
 
-    Half and double time count as the same: two listeners may differ on it.
+    Tempos within `TEMPO_TOLERANCE` are equal, also at half or double time, on which listeners
+    differ.
 
     Args:
-        found_bpm: float [window].
-        wanted_bpm: float [window].
+        judged_bpm: float [window].
+        labels_bpm: float [window].
     """
-    apart = np.log2(found_bpm)[:, None] - np.log2(wanted_bpm)  # [found, wanted]
-    near = np.abs(apart - np.round(apart)) <= np.log2(1 + TEMPO_TOLERANCE)
+    octaves = np.log2(judged_bpm)[:, None] - np.log2(labels_bpm)  # [judged, label]
+    near = np.abs(octaves - np.round(octaves)) <= np.log2(1 + TEMPO_TOLERANCE)
     return float(np.diag(near).mean()), float(near.mean())
 
 
-def brightness_agreement(found: np.ndarray, wanted: np.ndarray) -> tuple[float, float]:
-    """The mean absolute error, and the correlation (0 if either does not vary)."""
-    error = float(np.abs(found - wanted).mean())
-    spread = found.std() * wanted.std()
-    shared = float(((found - found.mean()) * (wanted - wanted.mean())).mean())
-    return error, shared / float(spread) if spread > 0 else 0.0
+def brightness_agreement(judged: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+    """Returns the mean absolute error, and the correlation (0 if either is constant)."""
+    error = float(np.abs(judged - labels).mean())
+    spread = judged.std() * labels.std()
+    covariance = float(((judged - judged.mean()) * (labels - labels.mean())).mean())
+    return error, covariance / float(spread) if spread > 0 else 0.0
 
 
 def interval(
     measure: Callable[[np.ndarray], float], piece: np.ndarray, seed: int
 ) -> tuple[float, float]:
-    """Where a measure lies in 95 of 100 cases if pieces are drawn anew, whole.
+    """Returns a 95 % interval of a measure over bootstrap samples of whole pieces.
 
     Args:
-        measure: of windows, by their numbers.
-        piece: int [window], which piece each window belongs to.
+        measure: a function of the numbers of windows.
+        piece: int [window], the number of each window's piece.
         seed: of the draws.
     """
     draw = np.random.default_rng(seed)
     numbers = [np.flatnonzero(piece == name) for name in np.unique(piece)]
-    found = []
+    values = []
     for _ in range(RESAMPLES):
         chosen = draw.integers(len(numbers), size=len(numbers))
-        found.append(measure(np.concatenate([numbers[index] for index in chosen])))
-    low, high = np.quantile(found, [0.025, 0.975])
+        values.append(measure(np.concatenate([numbers[index] for index in chosen])))
+    low, high = np.quantile(values, [0.025, 0.975])
     return float(low), float(high)
 
 
 def standard_error(without: Callable[[int], float], parts: int) -> float:
-    """How far a figure would stray if other parts had been drawn, by the jackknife.
+    """Estimates the standard error of a value over the choice of parts, by the jackknife.
 
-    It draws nothing twice, unlike `interval`: for a distance between sets, points that are there
-    twice would make every set look narrower than it is.
+    Unlike `interval` it repeats no part: repeated points would make a set look narrower, and so
+    change a distance between sets.
 
     Args:
-        without: the figure when one part, by its number, is left out.
-        parts: how many there are, two at least.
+        without: returns the value without the part of a number.
+        parts: number of parts, at least two.
 
     Raises:
         ValueError: there are fewer than two parts.
@@ -82,26 +83,61 @@ def standard_error(without: Callable[[int], float], parts: int) -> float:
     Source: Efron and Stein 1981, "The jackknife estimate of variance".
     """
     if parts < 2:
-        raise ValueError(f"a standard error takes two parts at least, got {parts}")
-    found = np.array([without(part) for part in range(parts)])
-    return float(np.sqrt((parts - 1) * found.var()))
+        raise ValueError(f"a standard error needs at least two parts, got {parts}")
+    values = np.array([without(part) for part in range(parts)])
+    return float(np.sqrt((parts - 1) * values.var()))
 
 
-def agreement(judged: Judgement, wanted: Labels, seed: int) -> dict[str, float]:
-    """All of the above as one row of a table.
+def frechet(first: np.ndarray, second: np.ndarray) -> float:
+    """Returns the Fréchet distance of Gaussians fitted to two sets of points.
+
+    It depends on the number of points, even for samples of one distribution: compare only values
+    of equally many points.
 
     Args:
-        judged: what a probe takes windows for.
-        wanted: what they ought to be.
+        first: float [point, direction], at least two points.
+        second: float [point, direction], at least two points.
+
+    Returns:
+        The squared distance of the means plus that of the covariances, in squared units of the
+        points; 0 for equal sets.
+
+    Raises:
+        ValueError: a set has fewer than two points.
+
+    Source: Dowson and Landau 1982, "The Fréchet distance between multivariate normal
+    distributions".
+    """
+    if min(len(first), len(second)) < 2:
+        raise ValueError("a set of points to compare needs at least two points")
+    gap = first.mean(axis=0) - second.mean(axis=0)
+    one, other = np.atleast_2d(np.cov(first.T)), np.atleast_2d(np.cov(second.T))
+    root = _square_root(one)
+    shared = _square_root(root @ other @ root)
+    spreads = np.trace(one + other) - 2 * np.trace(shared)
+    return float(max(gap @ gap + spreads, 0.0))
+
+
+def _square_root(symmetric: np.ndarray) -> np.ndarray:
+    values, vectors = np.linalg.eigh((symmetric + symmetric.T) / 2)
+    return (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
+
+
+def agreement(judged: Judgement, labels: Labels, seed: int) -> dict[str, float]:
+    """Returns the agreement of genre, tempo and brightness as one row of a table.
+
+    Args:
+        judged: a probe's judgement of windows.
+        labels: of the same windows.
         seed: of the interval's draws.
     """
-    right = judged.genre == wanted.genre
-    genre, genre_chance = genre_agreement(judged.genre, wanted.genre)
-    low, high = interval(lambda windows: float(right[windows].mean()), wanted.piece, seed)
-    tempo, tempo_chance = tempo_agreement(judged.tempo_bpm, wanted.tempo_bpm)
-    error, correlation = brightness_agreement(judged.brightness, wanted.brightness)
+    right = judged.genre == labels.genre
+    genre, genre_chance = genre_agreement(judged.genre, labels.genre)
+    low, high = interval(lambda windows: float(right[windows].mean()), labels.piece, seed)
+    tempo, tempo_chance = tempo_agreement(judged.tempo_bpm, labels.tempo_bpm)
+    error, correlation = brightness_agreement(judged.brightness, labels.brightness)
     return {
-        "windows": len(wanted),
+        "windows": len(labels),
         "genre right": genre,
         "from": low,
         "to": high,

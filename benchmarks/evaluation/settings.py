@@ -1,23 +1,24 @@
-"""How much is measured."""
+"""The settings of an evaluation."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How much is measured; the same settings give the same figures, speed apart.
+    """The amount of music to measure; the same settings give the same results, except for speed.
 
     Attributes:
         window_chunks: chunks of every window that is judged, real or generated.
-        texts: held-out wordings used of every held-out piece; as many real windows of it.
-        guidances: guidance weights to compare; the pipeline's own is added.
-        lessons: windows of every training piece that the probe learns from, at most.
-        coded_lessons: those that the second probe hears behind the codec.
+        texts: held-out texts, and real windows, of every held-out piece.
+        guidances: guidance weights to compare, besides the pipeline's own.
+        lessons: most windows of a training piece that the first probe is fitted to.
+        coded_lessons: most windows of a training piece that the second probe, for decoded music,
+            is fitted to.
         codec_s: seconds of every held-out piece that the codec is measured on.
         live_s: seconds of the long runs.
-        live_rows: how many long runs.
-        timed_chunks: chunks timed.
-        seed: of prompts' rows: row n of a set has the seed `seed` + n.
+        live_rows: number of long runs.
+        timed_chunks: number of timed chunks.
+        seed: row n of a set has the seed `seed` + n.
     """
 
     window_chunks: int = 4

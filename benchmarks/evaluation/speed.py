@@ -1,9 +1,8 @@
-"""How fast a pipeline starts and plays, measured in a process of its own.
+"""The speed of a pipeline's start and of its chunks, measured in a separate process.
 
-    python -m soundstage.training.evaluation.speed --pipeline demo.toml --cache FOLDER
+    PYTHONPATH=.:benchmarks python -m evaluation.speed --pipeline demo.toml --cache FOLDER
 
-prints what `Timing` holds, as JSON. The compilation cache is the folder given, so that an empty one
-makes a cold start.
+prints a `Timing` as JSON. FOLDER is the compilation cache; an empty one gives a cold start.
 """
 
 import argparse
@@ -19,7 +18,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from evaluation.playing import Choice
+from evaluation.player import PipelineChoice
 from evaluation.table import Row, Section
 
 # ru_maxrss is in kilobytes, but in bytes on macOS.
@@ -28,14 +27,15 @@ MEMORY_UNIT_BYTES = 1 if sys.platform == "darwin" else 1024
 
 @dataclass(frozen=True)
 class Timing:
-    """One process.
+    """The timing of one process.
 
     Attributes:
-        opened_s: from its start to a session that is open, imports and weights included.
-        first_s: from there to the first chunk, compilation included.
-        chunks_s: the chunks behind it.
-        chunk_s: how long a chunk lasts.
-        peak_bytes: the most memory held.
+        opened_s: seconds from the start of the process to an open session, imports and weights
+            included.
+        first_s: seconds from then to the first chunk, compilation included.
+        chunks_s: seconds of each later chunk.
+        chunk_s: duration of a chunk's audio.
+        peak_bytes: peak memory.
     """
 
     opened_s: float
@@ -45,8 +45,8 @@ class Timing:
     peak_bytes: int
 
 
-def speed_section(choice: Choice, chunks: int) -> Section:
-    """Starts the pipeline twice: with an empty compilation cache, then with what that left."""
+def speed_section(choice: PipelineChoice, chunks: int) -> Section:
+    """Times the pipeline twice: with an empty compilation cache, then with the filled one."""
     with TemporaryDirectory() as folder:
         cold = timed(choice, chunks, Path(folder))
         warm = timed(choice, chunks, Path(folder))
@@ -62,22 +62,22 @@ def speed_section(choice: Choice, chunks: int) -> Section:
         }
         for name, timing in (("cold", cold), ("warm", warm))
     ]
-    note = f"""One row, {chunks} chunks of {warm.chunk_s:g} s one after the other, nothing made
-        ahead, in a fresh process each; "cold" compiles everything, "warm" finds it in the
-        compilation cache. Below 1 times real time it could not play live."""
+    note = f"""One row, {chunks} successive chunks of {warm.chunk_s:g} s without lookahead, in a
+        new process each; "cold" compiles everything, "warm" reads the compilation cache. Live play
+        needs at least 1 times real time."""
     return Section("Speed", note, rows)
 
 
-def timed(choice: Choice, chunks: int, cache: Path) -> Timing:
-    """Times a pipeline in a fresh process.
+def timed(choice: PipelineChoice, chunks: int, cache: Path) -> Timing:
+    """Times a pipeline in a new process.
 
     Args:
         choice: the pipeline.
-        chunks: timed behind the first.
-        cache: of compiled programs.
+        chunks: number of timed chunks after the first.
+        cache: folder of compiled programs.
 
     Raises:
-        subprocess.CalledProcessError: the process failed; it says why on standard error.
+        subprocess.CalledProcessError: the process failed; its standard error says why.
     """
     command = [sys.executable, "-m", __name__, "--chunks", str(chunks), "--cache", str(cache)]
     if choice.preset is not None:
@@ -98,13 +98,13 @@ def timed(choice: Choice, chunks: int, cache: Path) -> Timing:
     return Timing(**json.loads(done.stdout.splitlines()[-1]))
 
 
-def measure(choice: Choice, chunks: int, started: float) -> Timing:
-    """Times a pipeline in this process, which is fresh.
+def measure(choice: PipelineChoice, chunks: int, started: float) -> Timing:
+    """Times a pipeline in this process.
 
     Args:
         choice: the pipeline.
-        chunks: timed behind the first.
-        started: when the process was, in seconds of `time.time`.
+        chunks: number of timed chunks after the first.
+        started: start of the process, in seconds of `time.time`.
     """
     from soundstage.runners.api import open as open_session
 
@@ -131,12 +131,12 @@ def main() -> None:
     args = parser.parse_args()
     started = time.time() if args.started is None else args.started
     use_cache(args.cache)
-    timing = measure(Choice(args.preset, args.pipeline), args.chunks, started)
+    timing = measure(PipelineChoice(args.preset, args.pipeline), args.chunks, started)
     print(json.dumps(asdict(timing)))
 
 
 def use_cache(folder: Path) -> None:
-    """Points JAX at a compilation cache of its own."""
+    """Makes JAX use a folder as its compilation cache."""
     import jax
 
     jax.config.update("jax_compilation_cache_dir", str(folder))

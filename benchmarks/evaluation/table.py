@@ -1,4 +1,4 @@
-"""A report as JSON and as Markdown tables; the second is made from the first."""
+"""A report of tables, as JSON and as Markdown."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -14,8 +14,8 @@ class Section:
     """One table.
 
     Attributes:
-        title: a heading.
-        note: how the figures were made and what they are to be compared with.
+        title: the heading.
+        note: how the values were measured and what to compare them with.
         rows: cells by column; all rows have the columns of the first.
     """
 
@@ -26,10 +26,10 @@ class Section:
 
 @dataclass(frozen=True)
 class Report:
-    """All that was measured in one run.
+    """The measurements of one run.
 
     Attributes:
-        about: what was measured, on what, with which settings.
+        about: the pipeline, the corpus and the settings.
         sections: the tables.
     """
 
@@ -38,25 +38,25 @@ class Report:
 
 
 def to_json(report: Report) -> str:
-    """A report as JSON, every figure unrounded."""
+    """Returns a report as JSON, with unrounded values."""
     return json.dumps(asdict(report), indent=1, ensure_ascii=False) + "\n"
 
 
 def from_json(text: str) -> Report:
-    """Reads what `to_json` wrote.
+    """Reads a report that `to_json` wrote.
 
     Raises:
         ValueError: the text is no report.
     """
     try:
-        found = json.loads(text)
-        return Report(found["about"], [Section(**section) for section in found["sections"]])
+        record = json.loads(text)
+        return Report(record["about"], [Section(**section) for section in record["sections"]])
     except (KeyError, TypeError) as error:
-        raise ValueError(f"is no report of a model: {error}") from error
+        raise ValueError(f"not a report of a model: {error}") from error
 
 
 def to_markdown(report: Report) -> str:
-    """A report as Markdown: one table a section, figures of three digits."""
+    """Returns a report as Markdown: one table a section, values with three digits."""
     parts = ["\n".join(f"- {name}: {_cell(value)}" for name, value in report.about.items())]
     for section in report.sections:
         parts += [f"## {section.title}", " ".join(section.note.split())]

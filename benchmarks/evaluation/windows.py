@@ -1,4 +1,4 @@
-"""Windows of the corpus's pieces: what is judged, and what it is known to be."""
+"""Windows of the pieces of a corpus, and their labels."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from soundstage.training.corpus.manifest import ManifestError, Piece, read_manif
 
 
 def split_of(corpus: Path, split: str) -> tuple[Piece, ...]:
-    """The pieces of a split.
+    """Reads the pieces of a split.
 
     Raises:
         ManifestError: there are none.
@@ -23,7 +23,7 @@ def split_of(corpus: Path, split: str) -> tuple[Piece, ...]:
 
 
 def cut(piece: Piece, seconds: float, most: int) -> list[np.ndarray]:
-    """Windows of a piece, evenly spread, as many as fit without overlap and `most` at most.
+    """Cuts windows of a piece, evenly spread: at most `most`, and as many as fit without overlap.
 
     Returns:
         float32 [sample, channel] each.
@@ -46,11 +46,11 @@ def cut(piece: Piece, seconds: float, most: int) -> list[np.ndarray]:
 
 
 def labels_of(pieces: Sequence[Piece], numbers: Sequence[int]) -> Labels:
-    """What is known of windows.
+    """Returns the labels of windows.
 
     Args:
         pieces: of a split.
-        numbers: which of them each window is of.
+        numbers: the number of each window's piece.
     """
     chosen = [pieces[number] for number in numbers]
     return Labels(
@@ -61,28 +61,28 @@ def labels_of(pieces: Sequence[Piece], numbers: Sequence[int]) -> Labels:
     )
 
 
-def of_kind(genres: np.ndarray, wanted: np.ndarray, seed: int) -> np.ndarray:
-    """Picks windows whose genres are those of other windows, none twice while there are others.
+def of_kind(genres: np.ndarray, targets: np.ndarray, seed: int) -> np.ndarray:
+    """Draws windows of given genres, without repetition while there are others.
 
     Args:
-        genres: str [window], to pick from.
-        wanted: str [other window].
+        genres: str [window], to draw from.
+        targets: str [drawn window], the genres to draw.
         seed: of the draw.
 
     Returns:
-        int [other window]; a genre that is not there is replaced by any.
+        int [drawn window], the numbers of windows; of any genre if a genre has no window.
     """
     draw = np.random.default_rng(seed)
-    heaps: dict[str, Iterator[int]] = {}
-    picked = []
-    for genre in wanted.tolist():
-        if genre not in heaps:
+    by_genre: dict[str, Iterator[int]] = {}
+    numbers = []
+    for genre in targets.tolist():
+        if genre not in by_genre:
             some = np.flatnonzero(genres == genre)
-            heaps[genre] = _dealt(some if len(some) else np.arange(len(genres)), draw)
-        picked.append(next(heaps[genre]))
-    return np.array(picked, np.int64)
+            by_genre[genre] = _shuffled(some if len(some) else np.arange(len(genres)), draw)
+        numbers.append(next(by_genre[genre]))
+    return np.array(numbers, np.int64)
 
 
-def _dealt(numbers: np.ndarray, draw: np.random.Generator) -> Iterator[int]:
+def _shuffled(numbers: np.ndarray, draw: np.random.Generator) -> Iterator[int]:
     while True:
         yield from draw.permutation(numbers).tolist()

@@ -115,7 +115,7 @@ class LiveInput:
                 f"{samples.dtype} {list(samples.shape)}"
             )
         if not (np.abs(samples) <= LOUDEST).all():  # NaN compares false
-            raise InputError("a sample of live input is outside full scale, -1 to 1")
+            raise InputError("live input must be numbers within full scale, -1 to 1")
         if not len(samples):
             return
         # Older samples would be dropped; resampling them from a low rate would take much memory.

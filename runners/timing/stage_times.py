@@ -152,7 +152,7 @@ def _spec(path: Path, document: Mapping[str, Any]) -> PipelineSpec:
     metadata = document.get("otherData")
     tables = metadata.get("pipeline") if isinstance(metadata, dict) else None
     if not isinstance(tables, dict):
-        raise InputError(f"{path}: is no timeline of soundstage: it has no pipeline; {_CURE}")
+        raise InputError(f"{path}: is no timeline of soundstage: it names no pipeline; {_CURE}")
     spec = parse(tables)
     problems = [
         problem

@@ -48,9 +48,9 @@ def graph():
 
 
 @pytest.fixture(scope="module")
-def desk(graph):
-    with served(graph=graph) as desk:
-        yield desk
+def context(graph):
+    with served(graph=graph) as context:
+        yield context
 
 
 def offline(swing, chunks=1):
@@ -68,37 +68,37 @@ def pcm16(audio):
 # ---- the server
 
 
-def opened(desk, path, body=None):
-    address = f"http://127.0.0.1:{desk.settings.port}{path}"
+def opened(context, path, body=None):
+    address = f"http://127.0.0.1:{context.settings.port}{path}"
     return urllib.request.urlopen(urllib.request.Request(address, body), timeout=PATIENCE_S)
 
 
-def refused(desk, path, body=None):
+def refused(context, path, body=None):
     with pytest.raises(urllib.error.HTTPError) as caught:
-        opened(desk, path, body)
+        opened(context, path, body)
     assert caught.value.code == 400
     return json.load(caught.value)["error"]
 
 
 @pytest.mark.parametrize("swing", [0.25, 0.75])
-def test_swing_in_a_query_steers_the_stream(desk, swing):
+def test_swing_in_a_query_steers_the_stream(context, swing):
     wanted = pcm16(offline(swing))
-    with opened(desk, f"/stream.wav?prompt=bells&seed=5&swing={swing}") as answer:
+    with opened(context, f"/stream.wav?prompt=bells&seed=5&swing={swing}") as answer:
         header, _, data = answer.read(HEADER_BYTES + 2 * wanted.size).partition(b"data")
     assert len(header) < HEADER_BYTES - 8
     heard = np.frombuffer(data[4 : 4 + 2 * wanted.size], "<i2").reshape(wanted.shape)
     assert np.abs(heard - wanted).max() <= 1
 
 
-def test_swing_outside_its_range_is_refused_over_http(desk):
-    assert REFUSAL.search(refused(desk, "/stream.wav?swing=2"))
-    assert "swing: expected a number, got 'x'" in refused(desk, "/stream.wav?swing=x")
-    assert REFUSAL.search(refused(desk, "/generate", b'{"swing": 2, "duration_s": 0.2}'))
-    assert "known: prompt, temperature" in refused(desk, "/stream.wav?swang=1")
+def test_swing_outside_its_range_is_refused_over_http(context):
+    assert REFUSAL.search(refused(context, "/stream.wav?swing=2"))
+    assert "swing: expected a number, got 'x'" in refused(context, "/stream.wav?swing=x")
+    assert REFUSAL.search(refused(context, "/generate", b'{"swing": 2, "duration_s": 0.2}'))
+    assert "known: prompt, temperature" in refused(context, "/stream.wav?swang=1")
 
 
-def test_swing_is_described_for_machines(desk):
-    with opened(desk, "/openapi.json") as answer:
+def test_swing_is_described_for_machines(context):
+    with opened(context, "/openapi.json") as answer:
         paths = json.load(answer)["paths"]
     parameters = {
         each["name"]: each["schema"] for each in paths["/stream.mp3"]["get"]["parameters"]
@@ -115,8 +115,8 @@ def test_swing_is_described_for_machines(desk):
     assert parameters["seed"]["type"] == "integer"
 
 
-def test_swing_is_offered_and_taken_by_the_own_protocol(desk):
-    with speak(desk, "/ws/stream") as socket:
+def test_swing_is_offered_and_taken_by_the_own_protocol(context):
+    with speak(context, "/ws/stream") as socket:
         swing = hear(socket, "ready")["controls"]["swing"]
         assert (swing["default"], swing["minimum"], swing["maximum"]) == (0.25, 0, 1)
         assert (swing["label"], swing["help"]) == ("Swing", "How far it swings")

@@ -70,22 +70,22 @@ def sha_of(chunks):
 
 
 def row_of(stream):
-    """The row of a stream."""
+    """Returns the row of a stream."""
     return stream._row
 
 
 def batch_of(engine):
-    """Rows of every tick."""
+    """Returns the number of rows of every tick."""
     return engine._warm.batch
 
 
 def is_idle(engine):
-    """Whether no tick is in progress."""
+    """Returns whether no tick is in progress."""
     return not any(group.busy for group in engine._workers.groups.all)
 
 
 def paces_of(engine):
-    """The paces of the engine's streams."""
+    """Returns the paces of the engine's streams."""
     return ["realtime" if row.realtime else "fast" for row in engine._workers.groups.rows()]
 
 

@@ -34,11 +34,11 @@ def served(
     graph: Graph | None = None,
     **settings: Any,
 ) -> Iterator[ServerContext]:
-    """Serves a graph, or a preset without networks; yields its context."""
+    """Serves a graph, or a preset without networks; yields the context once the engine is ready."""
     lengths = [f"format.chunk_s={chunk_s}", f"format.context_s={2 * chunk_s}"]
     graph = graph or soundstage.load(preset, settings=lengths)
-    chosen = ServeSettings(port=free_port(), **settings)
-    context = ServerContext(graph, Engine(graph, rows=rows, capacity=capacity), chosen)
+    serve_settings = ServeSettings(port=free_port(), **settings)
+    context = ServerContext(graph, Engine(graph, rows=rows, capacity=capacity), serve_settings)
     errors: list[Exception] = []
     config = configured(context, errors.append)
     config.timeout_graceful_shutdown = 2
@@ -104,10 +104,10 @@ def started(socket: ClientConnection, **options: Any) -> None:
 
 
 def offline(chunks: int, **controls: Any) -> np.ndarray:
-    """Generates the same music without a server: float32 [sample, channel]."""
+    """Returns the same music from a local session: float32 [sample, channel]."""
     prompts = [(controls.pop("text", "bells"), 1.0)]
     settings = ["format.chunk_s=0.2", "format.context_s=0.4"]
-    arguments = {"prompts": prompts, "seed": 5} | controls
-    with soundstage.open(preset="toy", settings=settings, **arguments) as session:
+    controls = {"prompts": prompts, "seed": 5} | controls
+    with soundstage.open(preset="toy", settings=settings, **controls) as session:
         audio = [chunk.audio[0] for chunk in itertools.islice(session, chunks)]
     return np.concatenate(audio)

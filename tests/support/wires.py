@@ -36,22 +36,22 @@ class Wire:
 
     @property
     def context(self) -> Any:
-        """A stand-in for the server's context, for `served.speak`."""
+        """A stand-in for a server's context, for `served.speak`."""
         return SimpleNamespace(settings=SimpleNamespace(port=self.port))
 
     def hold(self) -> None:
-        """Delays all bytes until `release`."""
+        """Holds all bytes back until `release`."""
         self._flows.clear()
 
     def release(self) -> None:
-        """Forwards the delayed bytes and all later ones."""
+        """Forwards the bytes that were held, and later ones."""
         self._flows.set()
 
     def hang_up(self, port: int | None = None) -> None:
-        """Closes every connection at both ends; accepts new ones.
+        """Closes every connection at both ends; new ones are accepted.
 
         Args:
-            port: the server's port for new connections; None = unchanged.
+            port: the server's port for new connections; None = the same.
         """
         self._server_port = port or self._server_port
         for sock in (*self._clients, *self._servers):

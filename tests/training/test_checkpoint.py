@@ -1,4 +1,4 @@
-"""Laws of checkpoints."""
+"""Checkpoints: complete or absent, restored to the bit."""
 
 import json
 
@@ -33,11 +33,11 @@ def same(left, right):
     return left.dtype == right.dtype and np.array_equal(np.asarray(left), np.asarray(right))
 
 
-def test_what_is_saved_is_restored_to_the_bit_with_its_types_and_position(tmp_path):
+def test_restored_state_has_the_saved_bits_types_and_position(tmp_path):
     position = Position(step=12, seed=5, metrics_bytes=99, seconds=1.25)
     save(tmp_path, tree(0.3), position)
-    restored, found = restore_latest(tmp_path, tree(0.0))
-    assert found == position
+    restored, restored_position = restore_latest(tmp_path, tree(0.0))
+    assert restored_position == position
     assert restored["nothing"] is None
     assert isinstance(restored["plain"], np.ndarray)
     assert same(restored["half"], tree(0.3)["half"])
@@ -46,11 +46,11 @@ def test_what_is_saved_is_restored_to_the_bit_with_its_types_and_position(tmp_pa
     assert int(restored["count"]) == 7
 
 
-def test_without_a_checkpoint_there_is_nothing_to_restore(tmp_path):
+def test_restore_without_checkpoint_returns_none(tmp_path):
     assert restore_latest(tmp_path / "absent", tree()) is None
 
 
-def test_large_arrays_are_parted_so_that_every_file_stays_below_16_mb(tmp_path):
+def test_large_arrays_are_split_into_files_below_16_mb(tmp_path):
     draw = np.random.default_rng(0)
     state = {"large": draw.random((3000, 3001), np.float32), "small": np.ones(3, np.float32)}
     folder = save(tmp_path, state, Position(1, 0))
@@ -69,7 +69,7 @@ def test_the_last_two_checkpoints_are_kept(tmp_path):
     assert restore_latest(tmp_path, tree())[1].step == 100_000_000
 
 
-def test_what_a_killed_process_left_half_written_is_not_seen_and_then_removed(tmp_path):
+def test_half_written_checkpoint_is_ignored_then_removed(tmp_path):
     save(tmp_path, tree(1.0), Position(1, 0))
     torn = tmp_path / ".step_00000002"
     torn.mkdir()
@@ -80,9 +80,9 @@ def test_what_a_killed_process_left_half_written_is_not_seen_and_then_removed(tm
     assert not torn.exists()
 
 
-def test_a_checkpoint_of_another_state_is_refused_by_name(tmp_path):
+def test_checkpoint_of_another_state_is_refused_by_name(tmp_path):
     save(tmp_path, {"a": jnp.zeros(2), "b": jnp.zeros(3)}, Position(1, 0))
-    with pytest.raises(CheckpointError, match=r"lacks \['c'\] and has \['b'\]"):
+    with pytest.raises(CheckpointError, match=r"lacks \['c'\] and also has \['b'\]"):
         restore_latest(tmp_path, {"a": jnp.zeros(2), "c": jnp.zeros(3)})
     with pytest.raises(CheckpointError, match=r"b is float32 \(3,\).*needs float32 \(4,\)"):
         restore_latest(tmp_path, {"a": jnp.zeros(2), "b": jnp.zeros(4)})
@@ -92,7 +92,7 @@ def test_a_checkpoint_of_another_state_is_refused_by_name(tmp_path):
             restore_latest(tmp_path, {"b": jnp.zeros((1, rows))})
 
 
-def test_a_damaged_checkpoint_is_told_from_a_good_one(tmp_path):
+def test_damaged_checkpoint_is_refused(tmp_path):
     folder = save(tmp_path, tree(), Position(1, 0))
     file = folder / "part_00000.safetensors"
     file.write_bytes(file.read_bytes()[:-1])
@@ -103,12 +103,12 @@ def test_a_damaged_checkpoint_is_told_from_a_good_one(tmp_path):
         restore_latest(tmp_path, tree())
 
 
-def test_a_state_holds_arrays_of_numbers_and_nothing_else(tmp_path):
+def test_state_with_a_text_is_refused(tmp_path):
     with pytest.raises(TypeError, match="names is a str"):
         save(tmp_path, {"names": "x"}, Position(1, 0))
 
 
-def test_the_header_is_json_and_the_arrays_are_named_by_their_place_in_the_tree(tmp_path):
+def test_header_is_json_and_arrays_are_named_by_tree_path(tmp_path):
     folder = save(tmp_path, tree(), Position(4, 2))
     with safetensors.safe_open(folder / "part_00000.safetensors", "numpy") as file:
         assert json.loads(file.metadata()["position"])["step"] == 4

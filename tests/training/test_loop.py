@@ -1,4 +1,4 @@
-"""Laws of the training loop, on a problem that takes a blink."""
+"""The training loop: resumption, signals, budgets and errors, on a tiny problem."""
 
 import os
 import random
@@ -40,19 +40,19 @@ def assert_same_run(state, run, unbroken):
     assert curves == straight
 
 
-def test_the_loss_falls(unbroken):
+def test_loss_falls(unbroken):
     curve = read_metrics(unbroken[1] / "metrics.csv")["loss"]
     assert np.mean(curve[-5:]) < 0.5 * np.mean(curve[:5])
 
 
-def test_a_run_in_pieces_is_the_unbroken_run(tmp_path, unbroken):
+def test_run_in_parts_equals_an_uninterrupted_run(tmp_path, unbroken):
     for steps in (1, 77, 78, STEPS):
         state, position = run_toy(tmp_path, steps)
         assert position.step == steps
     assert_same_run(state, tmp_path, unbroken)
 
 
-def test_a_finished_run_does_nothing_more(tmp_path):
+def test_finished_run_writes_no_checkpoint(tmp_path):
     run_toy(tmp_path, 20)
     before = [(p, p.stat().st_mtime_ns) for p in checkpoints(tmp_path / "checkpoints")]
     _, position = run_toy(tmp_path, 20)
@@ -73,7 +73,7 @@ def wait_for(condition, process):
 
 
 @pytest.mark.slow
-def test_a_run_killed_at_random_moments_is_the_unbroken_run(tmp_path, unbroken):
+def test_killed_run_equals_an_uninterrupted_run(tmp_path, unbroken):
     folder, draw, killed = tmp_path / "checkpoints", random.Random(1), 0
     for _ in range(3):
         before = checkpoints(folder)[-1:]
@@ -89,7 +89,7 @@ def test_a_run_killed_at_random_moments_is_the_unbroken_run(tmp_path, unbroken):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_the_run_with_a_checkpoint_of_every_step_done(tmp_path, unbroken, number):
+def test_signal_ends_the_run_with_a_checkpoint(tmp_path, unbroken, number):
     def interrupting(step):
         if step == 50:
             os.kill(os.getpid(), number)
@@ -103,23 +103,23 @@ def test_a_signal_ends_the_run_with_a_checkpoint_of_every_step_done(tmp_path, un
     assert_same_run(state, tmp_path, unbroken)
 
 
-def test_minutes_end_a_run_and_count_over_resumptions(tmp_path):
+def test_minutes_end_a_run_and_add_up_over_resumptions(tmp_path):
     def slow_step(state, _):
         time.sleep(0.02)
         return state, {"loss": np.float32(1)}
 
-    def go(minutes):
+    def train_for(minutes):
         budget = Budget(minutes=minutes)
         arguments = (np.zeros(1), slow_step, lambda step: step, budget, tmp_path)
         return train(*arguments, seed=0, progress=SilentProgress())[1]
 
-    first, second = go(0.1 / 60), go(0.2 / 60)
+    first, second = train_for(0.1 / 60), train_for(0.2 / 60)
     assert 0.1 <= first.seconds < second.seconds
     assert second.seconds < 1.0
     assert first.step < second.step
 
 
-def test_a_loss_that_is_not_finite_stops_the_run_and_leaves_the_last_checkpoint(tmp_path):
+def test_nan_loss_stops_the_run_and_keeps_the_checkpoint(tmp_path):
     run_toy(tmp_path, 20)
 
     def broken(step):
@@ -146,7 +146,7 @@ def test_another_seed_is_refused(tmp_path):
         )
 
 
-def test_batches_that_fail_end_the_run_with_their_error(tmp_path):
+def test_error_of_a_batch_ends_the_run(tmp_path):
     def failing(step):
         if step == 4:
             raise OSError("the disk is gone")
@@ -156,7 +156,7 @@ def test_batches_that_fail_end_the_run_with_their_error(tmp_path):
         run_toy(tmp_path, 10, batches=failing)
 
 
-def test_a_budget_needs_a_limit():
+def test_budget_without_a_limit_is_refused():
     with pytest.raises(ValueError, match="steps or of minutes"):
         Budget()
     with pytest.raises(ValueError, match="above 0"):

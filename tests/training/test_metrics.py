@@ -1,8 +1,8 @@
-"""Laws of the metrics file."""
+"""The metrics file of a run."""
 
 import pytest
 
-from soundstage.training.metrics import MetricsFile, read_metrics
+from soundstage.training.metrics import MetricsError, MetricsFile, read_metrics
 
 
 def test_rows_are_read_back_by_column(tmp_path):
@@ -10,11 +10,11 @@ def test_rows_are_read_back_by_column(tmp_path):
     file.append(0, 0.5, {"loss": 2.0})
     file.append(10, 1.0, {"loss": 1.5})
     file.close()
-    found = read_metrics(tmp_path / "metrics.csv")
-    assert found == {"step": [0, 10], "seconds": [0.5, 1.0], "loss": [2.0, 1.5]}
+    columns = read_metrics(tmp_path / "metrics.csv")
+    assert columns == {"step": [0, 10], "seconds": [0.5, 1.0], "loss": [2.0, 1.5]}
 
 
-def test_a_resumed_file_forgets_the_steps_after_its_checkpoint(tmp_path):
+def test_resumed_file_drops_rows_after_its_checkpoint(tmp_path):
     path = tmp_path / "metrics.csv"
     file = MetricsFile(path)
     file.append(0, 0.1, {"loss": 2.0})
@@ -27,7 +27,7 @@ def test_a_resumed_file_forgets_the_steps_after_its_checkpoint(tmp_path):
     assert read_metrics(path) == {"step": [0, 1], "seconds": [0.1, 0.3], "loss": [2.0, 1.25]}
 
 
-def test_a_run_without_checkpoint_starts_its_file_anew(tmp_path):
+def test_run_without_checkpoint_replaces_the_file(tmp_path):
     path = tmp_path / "metrics.csv"
     for value in (1.0, 2.0):
         file = MetricsFile(path, 0)
@@ -36,8 +36,8 @@ def test_a_run_without_checkpoint_starts_its_file_anew(tmp_path):
     assert read_metrics(path)["loss"] == [2.0]
 
 
-def test_metrics_that_are_gone_or_change_their_names_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="metrics of this run are gone"):
+def test_missing_or_renamed_metrics_are_refused(tmp_path):
+    with pytest.raises(MetricsError, match="metrics of this run are gone"):
         MetricsFile(tmp_path / "absent.csv", 10)
     file = MetricsFile(tmp_path / "metrics.csv")
     file.append(0, 0.0, {"loss": 1.0})

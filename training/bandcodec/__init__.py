@@ -1,1 +1,1 @@
-"""Fits the codec without phases to a corpus: no gradients, a few minutes, the same every time."""
+"""Fits the band codec to a corpus: without gradients, in a few minutes, deterministic."""

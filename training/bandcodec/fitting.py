@@ -1,4 +1,4 @@
-"""Everything the codec learns, in closed form but for k-means."""
+"""Fits all weights of the band codec: principal components, k-means and least squares."""
 
 from collections.abc import Callable
 
@@ -6,9 +6,10 @@ import numpy as np
 
 from soundstage.stages.bandcodec.codec import BandCodecWeights
 from soundstage.stages.bandcodec.measures import Measures
-from soundstage.training.bandcodec.codebooks import fit_codebooks, nearest
+from soundstage.training.bandcodec.codebooks import BLOCK, fit_codebooks
+from soundstage.training.residual_codebooks import encode
 
-# What keeps the rendering's least squares solvable, as a share of the mean variance.
+# Penalty that keeps the rendering's least squares solvable, as a share of the mean variance.
 RIDGE = 1e-4
 
 
@@ -18,28 +19,30 @@ def fit(
     seed: int = 0,
     on_level: Callable[[int], None] = lambda level: None,
 ) -> dict[str, np.ndarray]:
-    """Fits the codec to what frames of music sound like.
+    """Fits the codec to the features of music.
 
-    The analysis is a principal component analysis, the codebooks are k-means, and the rendering is
-    the linear map from quantized embeddings around a frame to the frame that errs least.
+    The analysis is a principal component analysis, and the codebooks are fitted by k-means. The
+    rendering is the linear map of least squared error from the quantized embeddings around a frame
+    to the frame.
 
     Args:
-        features: float32 [piece, frame, feature], as `BandCodec.features` gives them.
-        measures: what the codec is made for.
+        features: float32 [piece, frame, feature], as `BandCodec.features` returns them.
+        measures: the codec's sizes.
         seed: of the codebooks.
-        on_level: told of each codebook that is done.
+        on_level: called with the number of each codebook that is fitted.
 
     Returns:
-        The arrays of `BandCodecWeights` by their names, float32.
+        The arrays of `BandCodecWeights` by name, float32.
     """
     flat = features.reshape(-1, features.shape[2])
     mean = flat.mean(axis=0, dtype=np.float64).astype(np.float32)
     analysis = _principal(flat - mean, measures.width)
     embeddings = (flat - mean) @ analysis
     books = fit_codebooks(embeddings, measures.levels, measures.codes, seed=seed, on_level=on_level)
-    # What a file keeps, so that the rendering is fitted to what it will be given.
+    # Rounded as in the exported file, so that the rendering is fitted to the exported codebooks.
     books = books.astype(np.float16).astype(np.float32)
-    quantized = _quantized(embeddings, books).reshape(*features.shape[:2], -1)
+    quantized = embeddings - encode(embeddings, books, BLOCK)[1]
+    quantized = quantized.reshape(*features.shape[:2], -1)
     synthesis = _rendering(quantized, features - mean, measures.taps)
     return dict(zip(BandCodecWeights.names(), (mean, analysis, books, synthesis), strict=True))
 
@@ -49,26 +52,19 @@ def _principal(centred: np.ndarray, width: int) -> np.ndarray:
     for block in np.array_split(centred, max(len(centred) // 100_000, 1)):
         covariance += (block.T @ block).astype(np.float64)
     vectors = np.linalg.eigh(covariance)[1][:, ::-1][:, :width]
-    # Eigenvectors may point either way: their largest part is made positive.
+    # The sign of an eigenvector is arbitrary: its largest component is made positive.
     largest = np.abs(vectors).argmax(axis=0)
     vectors = vectors * np.sign(vectors[largest, np.arange(vectors.shape[1])])
     return vectors.astype(np.float32)
 
 
-def _quantized(embeddings: np.ndarray, books: np.ndarray) -> np.ndarray:
-    left = embeddings.copy()
-    for book in books:
-        left -= book[nearest(left, book)]
-    return embeddings - left
-
-
-def _rendering(quantized: np.ndarray, wanted: np.ndarray, taps: int) -> np.ndarray:
+def _rendering(quantized: np.ndarray, centred: np.ndarray, taps: int) -> np.ndarray:
     """Least squares from the quantized frames around a frame; float32 [tap, width, feature]."""
-    width, features = quantized.shape[2], wanted.shape[2]
+    width, features = quantized.shape[2], centred.shape[2]
     products = np.zeros((taps * width, taps * width))
     targets = np.zeros((taps * width, features))
     margin = taps // 2
-    for piece, target in zip(quantized, wanted, strict=True):
+    for piece, target in zip(quantized, centred, strict=True):
         count = len(piece) - taps + 1
         around = np.concatenate([piece[tap : tap + count] for tap in range(taps)], axis=1)
         products += (around.T @ around).astype(np.float64)

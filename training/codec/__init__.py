@@ -1,1 +1,1 @@
-"""Training of the codec: `python -m soundstage.training.codec --help`."""
+"""Training of a SpectroStream codec: `python -m soundstage.training.codec --help`."""

@@ -1,4 +1,4 @@
-"""Codebooks that follow the embeddings: exponential means of what every code stands for."""
+"""Codebooks in training: every code follows the exponential mean of the vectors that choose it."""
 
 from typing import NamedTuple
 
@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from soundstage.stages import rvq
 
-# A code used this much less than its equal share is dead: it is moved to where vectors are.
+# A code chosen by less than this share of the mean is dead: it is moved to a random vector.
 DEAD_SHARE = 0.1
 
 
@@ -16,7 +16,7 @@ class Books(NamedTuple):
 
     Attributes:
         embedding: float32 [level, code, feature], sums / counts.
-        counts: float32 [level, code], mean number of vectors a step that take the code.
+        counts: float32 [level, code], mean number of vectors a step that choose the code.
         sums: float32 [level, code, feature], mean sum of those vectors.
     """
 
@@ -26,12 +26,12 @@ class Books(NamedTuple):
 
 
 class Quantized(NamedTuple):
-    """Vectors as codes.
+    """Quantized vectors.
 
     Attributes:
         codes: int32 [vector, level].
-        residuals: float32 [level, vector, feature], what each level was given to say.
-        sums: float32 [level, vector, feature], what the levels up to each say together.
+        residuals: float32 [level, vector, feature], the vectors that each level quantized.
+        sums: float32 [level, vector, feature], the vectors that the levels up to each decode to.
     """
 
     codes: jax.Array
@@ -40,7 +40,7 @@ class Quantized(NamedTuple):
 
 
 def start_books(embedding: jax.Array, vectors: int) -> Books:
-    """Books that take every code to be used alike.
+    """Makes books whose codes are all equally used.
 
     Args:
         embedding: float32 [level, code, feature].
@@ -51,7 +51,7 @@ def start_books(embedding: jax.Array, vectors: int) -> Books:
 
 
 def quantize(vectors: jax.Array, embedding: jax.Array) -> Quantized:
-    """Finds the codes of vectors, and what every level has to do with it.
+    """Quantizes vectors, and keeps the residual and the sum of every level.
 
     Args:
         vectors: float32 [vector, feature].
@@ -66,17 +66,17 @@ def quantize(vectors: jax.Array, embedding: jax.Array) -> Quantized:
 def follow(
     books: Books, quantized: Quantized, used: jax.Array, draw: jax.Array, decay: float
 ) -> Books:
-    """Moves every code toward the mean of the vectors that took it, and revives dead codes.
+    """Moves every code toward the mean of the vectors that chose it, and revives dead codes.
 
     Args:
         books: before the step.
         quantized: the step's vectors.
-        used: bool [level, vector]; a vector does not train levels left out for it.
-        draw: int32 [level, code], any numbers: which vector a dead code moves to.
+        used: bool [level, vector]; a vector trains only the levels used for it.
+        draw: int32 [level, code], any integers: the vector that a dead code moves to.
         decay: of the means, per step.
 
     Returns:
-        The books after the step; a code that no vector took stays where it is.
+        The books after the step; a code that no vector chose does not move.
     """
     weights = used.astype(jnp.float32)
     counted, summed = jax.vmap(_gathered, in_axes=(0, 0, 0, None))(
@@ -86,26 +86,26 @@ def follow(
     sums = decay * books.sums + (1 - decay) * summed
     share = counts.mean(axis=1, keepdims=True)
     dead = counts < DEAD_SHARE * share  # [level, code]
-    places = draw % quantized.codes.shape[0]
-    found = jax.vmap(lambda rows, place: rows[place])(quantized.residuals, places)
-    # A level that no vector used this step has no residuals worth moving to.
+    numbers = draw % quantized.codes.shape[0]
+    vectors = jax.vmap(lambda rows, number: rows[number])(quantized.residuals, numbers)
+    # A level that no vector used in this step has no residuals to move to.
     dead = dead & (counted.sum(axis=1, keepdims=True) > 0)
     counts = jnp.where(dead, share, counts)
-    sums = jnp.where(dead[..., None], found * counts[..., None], sums)
+    sums = jnp.where(dead[..., None], vectors * counts[..., None], sums)
     return Books(sums / jnp.maximum(counts, 1e-8)[..., None], counts, sums)
 
 
 def _gathered(
     codes: jax.Array, residuals: jax.Array, weights: jax.Array, size: int
 ) -> tuple[jax.Array, jax.Array]:
-    """How many vectors took each code, [code], and their sums, [code, feature]."""
+    """Returns how many vectors chose each code, [code], and their sums, [code, feature]."""
     counted = jnp.zeros(size, jnp.float32).at[codes].add(weights)
     zeros = jnp.zeros((size, residuals.shape[-1]), jnp.float32)
     return counted, zeros.at[codes].add(residuals * weights[:, None])
 
 
 def perplexity(counts: jax.Array) -> jax.Array:
-    """How many codes are in use, as if evenly: float32 [level] from counts [level, code]."""
+    """Returns the perplexity of the codes in use, float32 [level], from counts [level, code]."""
     shares = counts / jnp.maximum(counts.sum(axis=1, keepdims=True), 1e-8)
     entropy = -(shares * jnp.log(jnp.maximum(shares, 1e-12))).sum(axis=1)
     return jnp.exp(entropy)

@@ -1,4 +1,4 @@
-"""A trained codec as one safetensors file with the published names."""
+"""Export of a trained codec to one safetensors file with the published names."""
 
 from pathlib import Path
 
@@ -9,31 +9,30 @@ from flax import nnx
 
 from soundstage.stages.spectrostream.network import Quantizer, SpectroStream, published_name
 from soundstage.stages.weights.modules import parameter_arrays, save_safetensors
-from soundstage.training.checkpoint import Position, restore_latest
-from soundstage.training.codec.settings import CodecTraining, SettingsError, read_settings
-from soundstage.training.codec.start import start_state
+from soundstage.training.checkpoint import Position, restore_run
+from soundstage.training.codec.initial_state import start_state
+from soundstage.training.codec.settings import FILE, CodecTraining
 from soundstage.training.codec.step import CodecState
+from soundstage.training.half_precision import as_float16
+from soundstage.training.run_settings import read_settings
 
 
 def read_run(run: Path) -> tuple[CodecTraining, CodecState, Position]:
     """Reads the settings and the last checkpoint of a run.
 
     Raises:
-        SettingsError: there is no run, or it has no checkpoint yet.
-        CheckpointError: the checkpoint is damaged.
+        SettingsError: the folder holds no run.
+        CheckpointError: there is no checkpoint, or it is damaged.
     """
-    settings = read_settings(run)
-    found = restore_latest(run / "checkpoints", start_state(settings))
-    if found is None:
-        raise SettingsError(f"{run} has no checkpoint yet")
-    return settings, *found
+    settings = read_settings(run / FILE, CodecTraining)
+    return settings, *restore_run(run, start_state(settings))
 
 
 def codec_arrays(settings: CodecTraining, state: CodecState) -> dict[str, np.ndarray]:
-    """The best weights of a run by published name: averaged ones where there are any, float32."""
+    """Returns the best weights of a run (averaged if kept) by published name, float32."""
     abstract = nnx.eval_shape(lambda: SpectroStream(settings.config, rngs=nnx.Rngs(0)))
     whole = {**state.best, "quantizer": _quantizer(settings, state)}
-    # Copied, so that setting them does not reach into the state that training goes on with.
+    # Copied, so that the update does not change the state that training continues with.
     nnx.update(abstract, nnx.State(jax.tree.map(jnp.copy, whole)))
     return parameter_arrays(abstract, published_name(settings.config))
 
@@ -51,21 +50,15 @@ def export(run: Path, output: Path) -> Position:
         output: the file.
 
     Returns:
-        Where the run stood.
+        The checkpoint's position.
 
     Raises:
-        SettingsError: there is no run, or it has no checkpoint yet.
-        CheckpointError: the checkpoint is damaged.
-        OverflowError: a weight is too large for float16.
+        SettingsError: the folder holds no run.
+        CheckpointError: there is no checkpoint, or it is damaged.
+        ExportError: a weight is too large for float16.
         OSError: the file cannot be written.
     """
     settings, state, position = read_run(run)
-    halves = {}
-    for name, array in codec_arrays(settings, state).items():
-        with np.errstate(over="ignore"):
-            halves[name] = array.astype(np.float32 if array.ndim < 2 else np.float16)
-        if not np.isfinite(halves[name]).all():
-            raise OverflowError(f"{name} holds values that float16 cannot: train on, or clip them")
     metadata = {
         "model": "spectrostream",
         "size": settings.size,
@@ -73,5 +66,6 @@ def export(run: Path, output: Path) -> Position:
         "step": str(position.step),
         "minutes": f"{position.seconds / 60:.1f}",
     }
-    save_safetensors(halves, output, metadata)
+    arrays = as_float16(codec_arrays(settings, state), keep_vectors=True)
+    save_safetensors(arrays, output, metadata)
     return position

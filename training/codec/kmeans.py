@@ -1,4 +1,4 @@
-"""Codebooks fitted to many vectors at once: k-means, level after level."""
+"""Residual codebooks fitted by k-means on the accelerator, level by level."""
 
 from functools import partial
 
@@ -13,12 +13,12 @@ from soundstage.stages import rvq
 def fit_codebooks(
     vectors: jax.Array, seed: jax.Array, levels: int, codes: int, iterations: int = 12
 ) -> jax.Array:
-    """Fits residual codebooks: each level to what the levels before it left over.
+    """Fits each level to the residuals of the level before.
 
     Args:
-        vectors: float32 [vector, feature]; several for every code make good books.
-        seed: int32 scalar; where the centres start.
-        levels: how many codebooks.
+        vectors: float32 [vector, feature], several for every code.
+        seed: int32 scalar, of the first centres.
+        levels: number of codebooks.
         codes: codes in each.
         iterations: of k-means.
 
@@ -44,10 +44,10 @@ def _fit_level(vectors: jax.Array, key: jax.Array, codes: int, iterations: int) 
         counts = jnp.zeros(codes, jnp.float32).at[chosen].add(1.0)
         sums = jnp.zeros_like(centres).at[chosen].add(vectors)
         means = sums / jnp.maximum(counts, 1)[:, None]
-        elsewhere = vectors[jax.random.randint(key, (codes,), 0, count)]
-        return jnp.where((counts > 0)[:, None], means, elsewhere), None
+        others = vectors[jax.random.randint(key, (codes,), 0, count)]
+        return jnp.where((counts > 0)[:, None], means, others), None
 
-    # Each vector at most once while they last: equal centres would never part.
+    # No vector is drawn twice if there are enough: equal centres would never separate.
     order = jax.random.permutation(start, count)
     centres = vectors[order[jnp.arange(codes) % count]]
     return lax.scan(refine, centres, jnp.stack(later))[0]

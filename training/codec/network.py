@@ -1,4 +1,4 @@
-"""The codec as functions of its weights, for training: all rows at once, gradients cheap."""
+"""The codec as functions of its weights, for training: batched, with cheap gradients."""
 
 import jax
 import jax.numpy as jnp
@@ -14,10 +14,10 @@ from soundstage.training.codec.upsampling import upsample
 
 
 class CodecStructure:
-    """Structure without weights; computes what `stages.spectrostream.codec.Codec` computes.
+    """The codec without weights; computes what `stages.spectrostream.codec.Codec` computes.
 
     Args:
-        config: the measures.
+        config: the codec's sizes.
     """
 
     def __init__(self, config: SpectroStreamConfig) -> None:
@@ -33,23 +33,20 @@ class CodecStructure:
         self._decoder = nnx.split(decoder)[0]
 
     def features(self, audio: jax.Array) -> jax.Array:
-        """Spectra, float32 [row, stft_frame, bin, feature_channel], of [row, sample, channel]."""
+        """Returns spectra, float32 [row, stft_frame, bin, feature_channel], of float32 audio."""
         return self._stft.forward(audio)
 
     def audio(self, features: jax.Array) -> jax.Array:
-        """The waveform of `features`."""
+        """Returns the waveform of spectra, float32 [row, sample, channel]."""
         return self._stft.inverse(features)
 
     def encode(self, weights: nnx.State, features: jax.Array) -> jax.Array:
-        """Embeddings, float32 [row, frame, feature], of features."""
+        """Returns the embeddings of spectra, float32 [row, frame, feature]."""
         encoder: Encoder = nnx.merge(self._encoder, weights)
         return last_output(encoder.blocks(features))[:, :, 0]
 
     def decode(self, weights: nnx.State, embeddings: jax.Array) -> jax.Array:
-        """Features of embeddings, every frame of them: behind the last one it sees zeros.
-
-        Every chunk of a stream ends like that, so every crop does.
-        """
+        """Returns the spectra of all embeddings; zeros follow the last one, as in a chunk."""
         config = self.config
         seen = jnp.pad(embeddings, ((0, 0), (0, config.decoder_lookahead), (0, 0)))
         decoder: Decoder = nnx.merge(self._decoder, weights)
@@ -60,5 +57,5 @@ class CodecStructure:
 
 
 def new_weights(config: SpectroStreamConfig, seed: int) -> SpectroStream:
-    """A codec with initial weights."""
+    """Makes a codec with random weights."""
     return SpectroStream(config, upsample=upsample, rngs=nnx.Rngs(seed))

@@ -1,9 +1,9 @@
-"""First weights from data: a linear codec, each unit a principal component analysis.
+"""A linear codec fitted to data, whose units are principal component analyses.
 
-Gradient descent from random weights spends its first thousands of steps on finding out what can be
-computed at once: which combinations of neighbouring bins, frames and channels carry the energy.
-Every strided unit of the encoder is given the components of the patches it merges, every unit of
-the decoder the transposed of them; training then bends what starts straight.
+Gradient descent from random weights needs thousands of steps to learn which combinations of
+neighbouring bins, frames and channels carry the energy; an eigendecomposition finds them at once.
+Every strided unit of the encoder starts with the components of the patches it merges, and every
+unit of the decoder with the transposed components.
 """
 
 from dataclasses import dataclass
@@ -14,26 +14,26 @@ import numpy as np
 from soundstage.stages.spectrostream.config import SpectroStreamConfig
 from soundstage.stages.spectrostream.stft import Stft
 
-# Groups of bins are weighted by their standard deviation to the power of minus this, before the
-# embedding is chosen: loud low bins would take all of it.
+# Bottom bins are weighted by their standard deviation to the power of minus this before the
+# embedding is chosen: otherwise the loud low bins would take all of it.
 EVENING = 0.3
-# Bins this much weaker than the strongest are silent: 50 dB.
+# Bins weaker than the strongest by more than this factor (50 dB) count as silent.
 SILENT = 3e-3
-# Loudness that hardly changes is not worth a loud feature.
+# Least standard deviation of a loudness, so that an almost constant one is not amplified.
 LEAST_SPREAD = 0.01
 
 
 @dataclass(frozen=True)
-class Loudness:
-    """How loud every bottom bin is: the mean of `bent(gain * signal)` over its first signals.
+class BinLoudness:
+    """The loudness of every bottom bin: the mean of `_bent(gain * signal)` over its first signals.
 
-    High bins are far too weak to be rendered as waveforms, but music without them is dull.
+    High bins are too weak to be rendered as waveforms, but music without them sounds dull.
 
     Attributes:
-        signals: how many of a bin's signals are looked at.
+        signals: number of a bin's signals that count.
         gain: float64 [bottom_bin]; 1 / root mean square of those signals, bounded for silence.
-        mean: float64 [bottom_bin], over the audio analysed.
-        spread: float64 [bottom_bin], standard deviations, likewise.
+        mean: float64 [bottom_bin], over the analysed audio.
+        spread: float64 [bottom_bin], standard deviations over the analysed audio.
     """
 
     signals: int
@@ -47,14 +47,14 @@ class Analysis:
     """A linear codec fitted to audio.
 
     Attributes:
-        scale: what spectra are multiplied by, so that the last level's largest signal has unit
-            standard deviation.
-        parts: of a spectrum: real and imaginary ones of each channel that runs alone.
+        scale: factor of the spectra that gives the last level's largest signal unit standard
+            deviation.
+        parts: real and imaginary parts of the channels that a group of units processes.
         levels: float64 [out, time_stride, bin_stride, in], orthonormal rows, from the audio
-            inwards; those where audio channels are joined take both.
+            inwards; from the level that joins the audio channels on, for both.
         embed: float64 [feature, bottom_bin * out], from the last level to the embedding.
-        render: float64 [bottom_bin * out, feature], back; what features of loudness tell, a
-            linear map cannot render.
+        render: float64 [bottom_bin * out, feature], back to the last level, without the features
+            of loudness, which a linear map cannot render.
         loudness: of every bottom bin, the last features of the embedding.
     """
 
@@ -63,15 +63,15 @@ class Analysis:
     levels: tuple[np.ndarray, ...]
     embed: np.ndarray
     render: np.ndarray
-    loudness: Loudness
+    loudness: BinLoudness
 
 
 def analyse(config: SpectroStreamConfig, audio: np.ndarray) -> Analysis:
     """Fits the linear codec.
 
     Args:
-        config: the measures.
-        audio: float32 [row, sample, channel]; a minute is plenty.
+        config: the codec's sizes.
+        audio: float32 [row, sample, channel]; one minute is enough.
     """
     stft = Stft(config.window_samples, config.hop_samples, config.fft_samples)
     features = np.asarray(
@@ -93,19 +93,19 @@ def analyse(config: SpectroStreamConfig, audio: np.ndarray) -> Analysis:
     return Analysis(float(scale), parts, tuple(levels), embed, render, loudness)
 
 
-def bent(x: np.ndarray) -> np.ndarray:
-    """ELU of a number plus ELU of its negative: near 0 a parabola, far from it the size."""
+def _bent(x: np.ndarray) -> np.ndarray:
+    """Returns ELU(x) + ELU(-x): a parabola near 0, about |x| - 1 far from 0."""
     size = np.abs(x)
     return size + np.exp(-size) - 1
 
 
-def _loudness(x: np.ndarray, signals: int) -> Loudness:
+def _loudness(x: np.ndarray, signals: int) -> BinLoudness:
     seen = x[..., :signals]
     size = np.sqrt(np.square(seen).mean(axis=(0, 2)))
-    gain = 1 / np.maximum(size, SILENT * size.max() + 1e-9)  # or silence would be blown up
-    heard = bent(seen * gain[:, None]).mean(axis=2)
-    spread = np.maximum(heard.std(axis=0), LEAST_SPREAD)
-    return Loudness(signals, gain, heard.mean(axis=0), spread)
+    gain = 1 / np.maximum(size, SILENT * size.max() + 1e-9)  # bounded: silence is not amplified
+    loudness = _bent(seen * gain[:, None]).mean(axis=2)
+    spread = np.maximum(loudness.std(axis=0), LEAST_SPREAD)
+    return BinLoudness(signals, gain, loudness.mean(axis=0), spread)
 
 
 def _in_groups(x: np.ndarray, groups: int) -> np.ndarray:
@@ -133,7 +133,7 @@ def _principal(patches: np.ndarray, most: int) -> np.ndarray:
 
 
 def _embedding(x: np.ndarray, features: int) -> tuple[np.ndarray, np.ndarray]:
-    """Chooses the embedding of [frame, bottom_bin, out]; returns the maps there and back."""
+    """Chooses the embedding of [frame, bottom_bin, out]; returns the maps to it and back."""
     weight = np.sqrt(np.square(x).mean(axis=(0, 2))) + 1e-9  # [bottom_bin]
     weight = np.repeat((weight / weight[0]) ** -EVENING, x.shape[2])
     flat = x.reshape(len(x), -1) * weight

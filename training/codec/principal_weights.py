@@ -1,18 +1,18 @@
-"""A linear codec written into the weights of encoder and decoder.
+"""Writes a linear codec into the weights of encoder and decoder.
 
-A unit is linear as long as its activations are small, so signals are made small at one end and
-large again at the other. Channels that the linear codec has no use for keep random weights, and
-nothing depends on them yet.
+A unit is almost linear while its activations are small, so the first layer scales signals down
+and the last layer scales them up again. Channels that the linear codec does not use keep random
+weights, and no output depends on them yet.
 """
 
 import numpy as np
 
 from soundstage.stages.spectrostream.config import SpectroStreamConfig, UnitShape
-from soundstage.training.codec.principal import Analysis, Loudness
+from soundstage.training.codec.principal import Analysis, BinLoudness
 
-# Standard deviation of the largest signal inside the encoder: ELU bends it by a two-hundredth.
+# Standard deviation of the largest signal in the encoder; ELU changes it by 1/200.
 SMALL = 0.01
-# The same inside the decoder, whose noise while it learns grows as its signals shrink.
+# The same in the decoder. It is larger because smaller signals make training noisier there.
 RENDERED_SMALL = 0.03
 
 Arrays = dict[str, np.ndarray]
@@ -22,10 +22,10 @@ def write_encoder(config: SpectroStreamConfig, analysis: Analysis, arrays: Array
     """Makes the encoder compute the embedding of the linear codec.
 
     Args:
-        config: the measures.
+        config: the codec's sizes.
         analysis: the linear codec.
-        arrays: float64 arrays by parameter path under `encoder/`, changed in place: on entry
-            random weights, whose first dimensions are taps.
+        arrays: float64 arrays by parameter path under `encoder/`, changed in place; random weights
+            before. The first dimensions of kernels are taps.
     """
     draw = np.random.default_rng(0)
     kernel = arrays["encoder/base_conv_first/kernel"]
@@ -51,9 +51,9 @@ def write_encoder(config: SpectroStreamConfig, analysis: Analysis, arrays: Array
 
 
 def _write_loudness(
-    config: SpectroStreamConfig, loudness: Loudness, width: int, arrays: Arrays
+    config: SpectroStreamConfig, loudness: BinLoudness, width: int, arrays: Arrays
 ) -> None:
-    """Makes the encoder's perceptron compute loudness: a pair of hidden channels a signal."""
+    """Makes the encoder's perceptron compute loudness, with two hidden channels a signal."""
     bend = arrays["encoder/output_convs/conv1x1_b1/kernel"][0, 0]
     add = arrays["encoder/output_convs/conv1x1_b2/kernel"][0, 0]
     bias = arrays["encoder/output_convs/conv1x1_b2/bias"]
@@ -73,7 +73,7 @@ def _write_loudness(
 def _with_random_rows(
     level: np.ndarray, used: np.ndarray, unit: UnitShape, draw: np.random.Generator
 ) -> np.ndarray:
-    """Components [width_out, time, bin, width_in], random ones for the channels left over."""
+    """Returns components [width_out, time, bin, width_in], random ones for unused channels."""
     rows = np.zeros((unit.width_out, *unit.stride, unit.width_in))
     rows[: len(level)][..., used] = level
     rest = draw.standard_normal((unit.width_out - len(level), *rows.shape[1:]))
@@ -100,15 +100,18 @@ def write_decoder(config: SpectroStreamConfig, analysis: Analysis, arrays: Array
     """Makes the decoder compute the spectrum that the linear codec renders.
 
     Args:
-        config: the measures.
+        config: the codec's sizes.
         analysis: the linear codec.
         arrays: as for `write_encoder`, under `decoder/`.
 
     Raises:
-        ValueError: the decoder's first unit cannot wait as long as the codec looks ahead.
+        ValueError: the codec looks more than one frame ahead, longer than its first unit can delay.
     """
     if config.decoder_lookahead > 1:
-        raise ValueError("a codec that looks more than one frame ahead has no linear start")
+        raise ValueError(
+            f"the codec looks {config.decoder_lookahead} frames ahead; linear first weights "
+            "support 1"
+        )
     used = np.arange(len(analysis.levels[-1]))
     kernel = arrays["decoder/input_layer/conv1x1_first/kernel"][0, 0]
     places = _places(config.bottom_bins, len(used), config.decoder_width)
@@ -140,21 +143,21 @@ def _write_parting(
     after: np.ndarray,
     delay: int,
 ) -> None:
-    """Makes a decoder unit compute the transposed of a level, `delay` input steps later.
+    """Makes a decoder unit compute the transposed map of a level, delayed.
 
     Args:
         arrays: by path, changed in place.
-        path: the unit's.
-        unit: its measures.
+        path: of the unit.
+        unit: its sizes.
         level: components [before, time, bin, after].
-        before: channels that carry signals into the unit.
-        after: channels that carry them out of it.
-        delay: how long the signals wait.
+        before: channels of the unit's input that carry signals.
+        after: channels of the unit's output that carry signals.
+        delay: input steps by which the signals are delayed.
     """
     kernel = arrays[f"{path}/first/kernel"]
     kernel[..., after] = 0
     time, bin_ = unit.stride
-    times = kernel.shape[0] - 1 - np.arange(time)  # taps of the steps made of one, in order
+    times = kernel.shape[0] - 1 - np.arange(time)  # taps of one input's output steps, in order
     bins = kernel.shape[1] - 2 - np.arange(bin_)
     grid = np.ix_(times - delay * time, bins, before, after)
     kernel[grid] = level.transpose(1, 2, 0, 3)
@@ -166,7 +169,7 @@ def _write_parting(
 
 
 def _pass_through(arrays: Arrays, path: str, channels: np.ndarray) -> None:
-    """Makes a convolution hand on some channels as they are."""
+    """Makes a convolution pass some channels unchanged."""
     kernel = arrays[f"{path}/kernel"]
     kernel[..., channels] = 0
     kernel[-1, kernel.shape[1] // 2, channels, channels] = 1
@@ -178,5 +181,5 @@ def _silence(arrays: Arrays, path: str) -> None:
 
 
 def _places(bins: int, used: int, width: int) -> np.ndarray:
-    """Where the first `used` of `width` channels of every bin are, bins and channels as one."""
+    """Returns the flat indices of the first `used` of `width` channels of every bin."""
     return (np.arange(bins)[:, None] * width + np.arange(used)).reshape(-1)

@@ -1,4 +1,4 @@
-"""Spectra to measure sound by: magnitudes at any window, and mel bands."""
+"""Spectra for losses and measurements: magnitudes at any window, and mel bands."""
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,7 @@ def complex_spectra(audio: jax.Array, window_samples: int) -> jax.Array:
 
     Args:
         audio: float32 [row, sample, channel].
-        window_samples: even; what a frequency is told apart by.
+        window_samples: even; longer windows resolve frequencies more finely.
 
     Returns:
         complex64 [row, frame, bin, channel], the Nyquist bin left out.
@@ -25,20 +25,20 @@ def complex_spectra(audio: jax.Array, window_samples: int) -> jax.Array:
 
 
 def as_complex(features: jax.Array) -> jax.Array:
-    """[..., real and imaginary part of each channel in turn] to complex64 [..., channel]."""
+    """Joins alternating real and imaginary parts of channels: [..., 2n] to complex64 [..., n]."""
     pairs = features.reshape(*features.shape[:-1], -1, 2)
     return jax.lax.complex(pairs[..., 0], pairs[..., 1])
 
 
 def magnitude(spectrum: jax.Array) -> jax.Array:
-    """The magnitude of complex numbers, with a gradient at 0."""
+    """Returns the magnitude of complex numbers, at least `FLOOR`, with a gradient at 0."""
     return jnp.sqrt(jnp.square(spectrum.real) + jnp.square(spectrum.imag) + FLOOR**2)
 
 
 def with_mid_side(x: jax.Array) -> jax.Array:
-    """Adds mid and side to left and right: [..., 2] to [..., 4]; other widths stay as they are.
+    """Adds mid and side to left and right: [..., 2] to [..., 4]; other widths are unchanged.
 
-    What a listener hears as width is small in left and right and all there is in side.
+    The stereo width is a small part of left and right, but all of side.
     """
     if x.shape[-1] != 2:
         return x
@@ -47,16 +47,16 @@ def with_mid_side(x: jax.Array) -> jax.Array:
 
 
 def mel_bands(bands: int, bins: int, sample_rate_hz: int) -> np.ndarray:
-    """Triangles that gather frequency bins into bands of equal width in mel.
+    """Makes triangular filters that sum frequency bins into bands of equal width in mel.
 
     Args:
-        bands: how many.
-        bins: bins from DC up to below the Nyquist frequency.
+        bands: number of bands.
+        bins: number of bins, from DC to below the Nyquist frequency.
         sample_rate_hz: of the audio.
 
     Returns:
         float32 [bin, band]; every band sums to 1, and a band narrower than a bin takes the
-        nearest one.
+        nearest bin.
     """
     bin_hz = sample_rate_hz / 2 / bins
     highest_mel = 2595 * np.log10(1 + sample_rate_hz / 2 / 700)
@@ -72,7 +72,7 @@ def mel_bands(bands: int, bins: int, sample_rate_hz: int) -> np.ndarray:
 
 
 def log_mel(magnitudes: jax.Array, bands: int, sample_rate_hz: int) -> jax.Array:
-    """Natural logarithm of mel band magnitudes: [row, frame, bin, channel] to [..., band, ...]."""
+    """Returns the natural logarithm of mel band magnitudes, [row, frame, band, channel]."""
     filters = mel_bands(bands, magnitudes.shape[2], sample_rate_hz)
-    gathered = jnp.einsum("rtfc,fm->rtmc", magnitudes, jnp.asarray(filters))
-    return jnp.log(gathered + FLOOR)
+    mel = jnp.einsum("rtfc,fm->rtmc", magnitudes, jnp.asarray(filters))
+    return jnp.log(mel + FLOOR)

@@ -9,24 +9,24 @@ import numpy as np
 import optax
 from flax import nnx
 
-from soundstage.training.audio import Crops
-from soundstage.training.codec.batches import AudioBatch
+from soundstage.training.codec.audio_batches import AudioBatch
 from soundstage.training.codec.codebooks import Books, Quantized, follow, perplexity, quantize
 from soundstage.training.codec.kmeans import fit_codebooks
 from soundstage.training.codec.losses import commitment, reconstruction
 from soundstage.training.codec.network import CodecStructure
 from soundstage.training.codec.settings import CodecTraining
+from soundstage.training.crops import Crops
 from soundstage.training.optimizer import TrainState, update
 
 Parts = dict[str, nnx.State]
 
 
 class CodecState(NamedTuple):
-    """Everything a step changes, and the frozen parts.
+    """The trained parts, the frozen parts and the codebooks.
 
     Attributes:
-        train: its params are the trained ones of encoder and decoder.
-        fixed: the frozen ones.
+        train: its params are the trained parts among encoder and decoder.
+        fixed: the frozen parts among encoder and decoder.
         books: the codebooks.
     """
 
@@ -36,16 +36,16 @@ class CodecState(NamedTuple):
 
     @property
     def best(self) -> Parts:
-        """Encoder and decoder to use: averaged weights where there are any."""
+        """Encoder and decoder to use, with averaged weights if they are kept."""
         return {**self.fixed, **self.train.best}
 
 
 class CodecStep:
-    """The step function of `training.loop.train`; compiled once.
+    """The step function for `training.loop.train`, compiled once.
 
     Args:
         settings: of the run.
-        crops: what a survey for the codebooks is taken from.
+        crops: of the corpus, to fit the codebooks to.
     """
 
     def __init__(self, settings: CodecTraining, crops: Crops) -> None:
@@ -59,20 +59,20 @@ class CodecStep:
     def __call__(
         self, state: CodecState, batch: AudioBatch
     ) -> tuple[CodecState, dict[str, jax.Array]]:
-        """Takes a step; before `books_step`'s, fits the codebooks."""
+        """Takes a step; before step `books_step`, fits the codebooks."""
         if batch.step == self._settings.books_step:
-            state = state._replace(books=self._surveyed(state))
+            state = state._replace(books=self._fitted_books(state))
         return self._jit_step(state, batch._replace(step=np.int32(0)))
 
-    def _surveyed(self, state: CodecState) -> Books:
+    def _fitted_books(self, state: CodecState) -> Books:
         settings, config = self._settings, self._settings.config
-        wanted = -(-settings.survey_vectors * config.codes // settings.frames)
-        found = []
-        for start in range(0, wanted, settings.rows):
+        crops = -(-settings.survey_vectors * config.codes // settings.frames)
+        embeddings = []
+        for start in range(0, crops, settings.rows):
             rows = range(settings.rows + start, settings.rows + start + settings.rows)
             audio = np.stack([self._crops.crop(settings.books_step or 0, row) for row in rows])
-            found.append(np.asarray(self._jit_embed(state.best["encoder"], audio)))
-        vectors = np.concatenate(found).reshape(-1, config.features)
+            embeddings.append(np.asarray(self._jit_embed(state.best["encoder"], audio)))
+        vectors = np.concatenate(embeddings).reshape(-1, config.features)
         seed = jnp.int32(settings.seed)
         embedding = fit_codebooks(jnp.asarray(vectors), seed, config.levels, config.codes)
         counts = state.books.counts
@@ -85,7 +85,7 @@ class CodecStep:
         differentiated = jax.value_and_grad(loss, has_aux=True)
         (value, (metrics, quantized, used)), gradients = differentiated(state.train.params)
         train = update(state.train, gradients, self._settings.optimizer)
-        books = self._followed(state.books, quantized, used, batch)
+        books = self._moved_books(state.books, quantized, used, batch)
         used_codes = perplexity(books.counts)
         metrics |= {
             "loss": value,
@@ -95,7 +95,7 @@ class CodecStep:
         }
         return CodecState(train, state.fixed, books), metrics
 
-    def _followed(
+    def _moved_books(
         self, books: Books, quantized: Quantized, used: jax.Array, batch: AudioBatch
     ) -> Books:
         if "quantizer" in self._settings.freeze:
@@ -111,21 +111,21 @@ class CodecStep:
         network, losses = self._network, self._settings.losses
         parts = {**fixed, **trained}
         audio = jnp.asarray(batch.audio)
-        wanted = network.features(audio)
-        embeddings = network.encode(parts["encoder"], wanted)
+        target = network.features(audio)
+        embeddings = network.encode(parts["encoder"], target)
         vectors = embeddings.reshape(-1, embeddings.shape[-1])
         quantized = quantize(jax.lax.stop_gradient(vectors), embedding)
         levels = jnp.repeat(batch.levels, embeddings.shape[1])  # [vector]
         used = jnp.arange(len(embedding))[:, None] < levels[None]
-        said = quantized.sums[levels - 1, jnp.arange(len(levels))]
-        # Straight through: the decoder gets what the codes say, the encoder gets its gradient.
-        through = vectors + batch.quantized * jax.lax.stop_gradient(said - vectors)
+        decoded = quantized.sums[levels - 1, jnp.arange(len(levels))]
+        # Straight-through estimator: the decoder gets the codes' vectors, the encoder its gradient.
+        through = vectors + batch.quantized * jax.lax.stop_gradient(decoded - vectors)
         features = network.decode(parts["decoder"], through.reshape(embeddings.shape))
-        hop = network.config.hop_samples  # the first hop is faded in whatever the decoder does
+        hop = network.config.hop_samples  # the inverse STFT fades the first hop in
         loss, metrics = reconstruction(
             features,
             network.audio(features)[:, hop:],
-            wanted,
+            target,
             audio[:, hop:],
             network.config.sample_rate_hz,
             losses,

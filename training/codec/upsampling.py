@@ -1,8 +1,8 @@
 """Transposed convolutions whose gradients are cheap on a CPU.
 
 A transposed convolution is the adjoint of a strided one, so its gradients are a strided
-convolution and that one's own kernel gradient. XLA does not find this out: through the phases of
-`upsample_by_phases` it takes up to eighty times as long.
+convolution and the kernel gradient of that convolution. XLA does not recognise this: its gradient
+of `upsample_by_phases` takes up to 80 times as long.
 """
 
 from functools import partial
@@ -58,5 +58,5 @@ def _adjoint(kernel: jax.Array) -> jax.Array:
 def _padding(shape: tuple[int, ...], stride: Stride) -> tuple[tuple[int, int], tuple[int, int]]:
     """Zeros around the strided convolution's input; causal along time, centred along bins."""
     around = shape[1] + stride[1] - 2
-    cut = shape[1] - 1 - -(-around // 2)  # outputs cut in front of the bins
+    cut = shape[1] - 1 - -(-around // 2)  # outputs cut off before the first bin
     return (0, shape[0] - stride[0]), (cut, shape[1] - stride[1] - cut)

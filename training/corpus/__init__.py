@@ -1,1 +1,1 @@
-"""A composer and renderer of our own: the music the small demo model learns from."""
+"""A composer and a renderer, which make the music that the demo model is trained on."""

@@ -1,4 +1,4 @@
-"""What a genre is: its tempo, harmony and form, and who plays what."""
+"""The definition of a genre: tempo, harmony, form and the parts of its band."""
 
 from dataclasses import dataclass, field
 
@@ -7,20 +7,21 @@ from soundstage.training.corpus.composition.scene import Player
 
 @dataclass(frozen=True)
 class BandPart:
-    """One chair of the band.
+    """One part of the band.
 
     Attributes:
         role: "drums", "bass", "chords", "melody", ...
-        instruments: who may sit there.
-        player: what is played.
+        instruments: the instruments that may play it.
+        player: writes its notes.
         low: lowest pitch written.
         high: highest pitch written.
-        level_lu: loudness while it plays, against the loudest parts.
+        level_lu: loudness while it plays, relative to the loudest parts.
         pan: -1 left to 1 right.
         reverb: 0 dry to 1.
-        chance: how likely the chair is taken in a piece.
-        enters: the energy of a section from which on the part plays.
-        motion: what its loudness does: "" nothing, "pump" ducks on every beat, "swell" breathes.
+        chance: probability that a piece has the part.
+        enters: least energy of the sections in which the part plays.
+        motion: loudness over time: "" = constant, "pump" ducks on every beat, "swell" rises and
+            falls in each section.
     """
 
     role: str
@@ -41,18 +42,18 @@ class Genre:
     """A kind of music.
 
     Attributes:
-        name: how files and manifests call it.
+        name: the name in files and manifests.
         tempo_bpm: slowest and fastest.
         progressions: for each mode the genre uses, its progressions (see `theory.lay_chords`).
-        parts: the band, in the order texts name it.
+        parts: the band, in the order of its names in texts.
         density: lowest and highest, 0 to 1.
         brightness: lowest and highest, 0 to 1.
-        swing: where the off-beat lies between two beats of `swing_unit`; 0.5 is straight.
+        swing: position of the off-beat between two beats of `swing_unit`; 0.5 is straight.
         swing_unit: beats from a beat to its off-beat: 0.5 swings eighths, 0.25 sixteenths.
         beats_per_bar: 3 or 4.
-        loose_ms: how far from the grid its players are, root mean square.
+        loose_ms: root mean square deviation of notes from the grid.
         section_bars: bars of a section.
-        form: energies of the sections in turn with their letters, e.g. (("A", 0.6), ("B", 1.0)).
+        form: letter and energy of each section in turn, e.g. (("A", 0.6), ("B", 1.0)).
     """
 
     name: str
@@ -69,8 +70,3 @@ class Genre:
     form: tuple[tuple[str, float], ...] = field(
         default=(("A", 0.7), ("A", 0.85), ("B", 1.0), ("A", 0.8), ("B", 1.0))
     )
-
-    @property
-    def has_drums(self) -> bool:
-        """Whether any chair holds drums."""
-        return any(part.role == "drums" for part in self.parts)

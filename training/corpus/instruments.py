@@ -1,4 +1,4 @@
-"""The instruments of General MIDI that the composer writes for, and how they lie."""
+"""The General MIDI instruments that the composer writes for, and their ranges."""
 
 from dataclasses import dataclass
 
@@ -8,11 +8,11 @@ class Instrument:
     """One sound of the soundfont.
 
     Attributes:
-        program: General MIDI program from 0; of a drum kit, the kit.
+        program: General MIDI program from 0; for drums, the number of the kit.
         low: lowest pitch that sounds natural.
         high: highest pitch that sounds natural.
         bright: 0 dull to 1 piercing, for choosing among instruments.
-        is_drums: whether it lives on the drum channel.
+        is_drums: whether it plays on the drum channel.
     """
 
     program: int

@@ -1,4 +1,4 @@
-"""How loud a piece is, and making all pieces equally loud."""
+"""The loudness of a piece after ITU-R BS.1770-4, and a limiter to make pieces equally loud."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ LIMITER_S = 0.004
 
 
 def _k_weighting(frequency_hz: np.ndarray) -> np.ndarray:
-    """Power response of the K-weighting filters of ITU-R BS.1770-4 in analogue form."""
+    """Returns the power response of the K-weighting filters of BS.1770-4 in analogue form."""
     s = 2j * np.pi * frequency_hz
     shelf_w, shelf_q, shelf_gain = 2 * np.pi * 1681.97, 0.7071, 10 ** (4.0 / 20.0)
     shelf = (shelf_gain * s**2 + np.sqrt(shelf_gain) * shelf_w / shelf_q * s + shelf_w**2) / (
@@ -25,7 +25,7 @@ def _k_weighting(frequency_hz: np.ndarray) -> np.ndarray:
 
 
 def loudness_lufs(audio: np.ndarray, rate_hz: int) -> float:
-    """Integrated loudness after ITU-R BS.1770-4, with both gates.
+    """Measures integrated loudness after ITU-R BS.1770-4, with both gates.
 
     Args:
         audio: float [sample, channel], at least 0.4 s.
@@ -35,8 +35,8 @@ def loudness_lufs(audio: np.ndarray, rate_hz: int) -> float:
         LUFS; -inf for silence.
     """
     weight = np.sqrt(_k_weighting(np.fft.rfftfreq(len(audio), 1.0 / rate_hz)))
-    heard = np.fft.irfft(np.fft.rfft(audio, axis=0) * weight[:, None], n=len(audio), axis=0)
-    total = np.concatenate([[0.0], np.cumsum((heard**2).sum(1))])
+    weighted = np.fft.irfft(np.fft.rfft(audio, axis=0) * weight[:, None], n=len(audio), axis=0)
+    total = np.concatenate([[0.0], np.cumsum((weighted**2).sum(1))])
     block, hop = round(BLOCK_S * rate_hz), round(HOP_S * rate_hz)
     starts = np.arange(0, len(audio) - block + 1, hop)
     power = np.maximum(total[starts + block] - total[starts], 0.0) / block
@@ -50,10 +50,10 @@ def loudness_lufs(audio: np.ndarray, rate_hz: int) -> float:
 
 
 def _smallest_around(values: np.ndarray, reach: int) -> np.ndarray:
-    """The minimum of a line over `reach` samples before and behind each."""
+    """Returns the minimum over `reach` samples on both sides of each sample."""
     padded = np.pad(values, reach, mode="edge")
     width, done = 2 * reach + 1, 1
-    # Doubling: the minimum over 2n is the smaller of two minima over n.
+    # Doubling: the minimum over 2n samples is the smaller of two minima over n.
     while done < width:
         step = min(done, width - done)
         padded = np.minimum(padded[:-step], padded[step:])
@@ -62,7 +62,7 @@ def _smallest_around(values: np.ndarray, reach: int) -> np.ndarray:
 
 
 def limited(audio: np.ndarray, rate_hz: int, ceiling_db: float = CEILING_DB) -> np.ndarray:
-    """Turns down what would pass the ceiling, a few milliseconds around each peak.
+    """Turns the audio down for a few milliseconds around each peak above a ceiling.
 
     Args:
         audio: float [sample, channel].
@@ -76,7 +76,7 @@ def limited(audio: np.ndarray, rate_hz: int, ceiling_db: float = CEILING_DB) -> 
         return audio
     reach = round(LIMITER_S * rate_hz)
     window = np.hanning(2 * reach + 3)[1:-1]
-    # The mean of minima is nowhere above the gain that is needed: the ceiling holds.
+    # A mean of minima is never above the gain at its centre, so no sample exceeds the ceiling.
     held = np.pad(_smallest_around(gain, reach), reach, mode="edge")
     size = 1 << (len(held) + len(window)).bit_length()
     spectrum = np.fft.rfft(held, size) * np.fft.rfft(window / window.sum(), size)
@@ -85,12 +85,12 @@ def limited(audio: np.ndarray, rate_hz: int, ceiling_db: float = CEILING_DB) -> 
 
 
 def levelled(audio: np.ndarray, rate_hz: int, target_lufs: float = TARGET_LUFS) -> np.ndarray:
-    """Brings a piece to one loudness, with its peaks under the ceiling.
+    """Brings a piece to a target loudness, with its peaks below the ceiling.
 
     Args:
         audio: float [sample, channel], at least 0.4 s.
         rate_hz: samples a second.
-        target_lufs: integrated loudness wanted; peaks may cost a little of it.
+        target_lufs: integrated loudness; limited peaks make the result slightly softer.
 
     Raises:
         ValueError: the piece is silent.

@@ -1,6 +1,6 @@
-"""The list of a corpus: one line of JSON a piece, beside the audio.
+"""The manifest of a corpus: one line of JSON a piece, in one file a split.
 
-Paths are relative to the folder, so that it can be moved. A corpus has one file a split.
+Paths are relative to the corpus folder, so that it can be moved.
 """
 
 import json
@@ -16,7 +16,7 @@ SPLITS: tuple[Split, ...] = ("train", "heldout")
 
 
 class ManifestError(Error):
-    """A folder holds no corpus, or its list is damaged."""
+    """A folder holds no corpus, or its manifest is damaged."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Piece:
 
     Attributes:
         path: the audio file.
-        seed: of the piece; no two pieces of a corpus share one.
+        seed: of the piece; unique in a corpus.
         split: "train" or "heldout".
         genre: a name of `genres.GENRES`.
         tempo_bpm: beats a minute.
@@ -33,9 +33,9 @@ class Piece:
         mode: a name of `theory.MODES`.
         density: 0 sparse to 1 busy.
         brightness: 0 dark to 1 bright.
-        instruments: who plays, in the order of the band.
+        instruments: in the order of the band.
         texts: descriptions to train with.
-        heldout_texts: descriptions in wordings no training text uses.
+        heldout_texts: descriptions in wordings that no training text uses.
         duration_s: seconds of audio.
     """
 
@@ -56,19 +56,19 @@ class Piece:
 
 @dataclass(frozen=True)
 class PieceEntry:
-    """A piece with the digest of all that its sound follows from: to see what is up to date."""
+    """A piece, and the digest of everything that determines its sound."""
 
     piece: Piece
     recipe: str
 
 
 def manifest_path(folder: Path, split: str) -> Path:
-    """Where the list of a split is."""
+    """Returns the path of a split's manifest."""
     return folder / f"manifest-{split}.jsonl"
 
 
 def write_manifest(folder: Path, split: str, entries: Iterable[PieceEntry]) -> None:
-    """Writes the list of a split, whole or not at all, ordered by seed.
+    """Replaces the manifest of a split, ordered by seed.
 
     Raises:
         OutputError: the folder cannot be written.
@@ -84,11 +84,11 @@ def write_manifest(folder: Path, split: str, entries: Iterable[PieceEntry]) -> N
 
 
 def read_entries(folder: Path, split: str) -> tuple[PieceEntry, ...]:
-    """Reads the list of a split; empty if there is none.
+    """Reads the manifest of a split; empty if there is none.
 
     Raises:
-        ManifestError: the list is damaged.
-        OSError: the list cannot be read.
+        ManifestError: the manifest is damaged.
+        OSError: the manifest cannot be read.
     """
     path = manifest_path(folder, split)
     if not path.exists():
@@ -116,8 +116,8 @@ def read_manifest(folder: Path) -> tuple[Piece, ...]:
     """Reads the pieces of a corpus, training pieces first, each split ordered by seed.
 
     Raises:
-        ManifestError: the folder holds no list, or a damaged one.
-        OSError: a list cannot be read.
+        ManifestError: the folder holds no manifest, or a damaged one.
+        OSError: a manifest cannot be read.
     """
     folder = Path(folder)
     pieces = [entry.piece for split in SPLITS for entry in read_entries(folder, split)]

@@ -1,4 +1,4 @@
-"""Scores as Standard MIDI Files, and back."""
+"""Scores as Standard MIDI Files."""
 
 import io
 from itertools import count
@@ -10,12 +10,12 @@ from soundstage.training.corpus.instruments import INSTRUMENTS
 
 TICKS_PER_BEAT = 480
 VOLUME, PAN, REVERB = 7, 10, 91
-# How loud a track is, the mixer decides: the sounds of a soundfont are not equally loud.
+# The mixer sets the loudness of tracks: the sounds of a soundfont are not equally loud.
 FULL_VOLUME = 100
 
 
 def midi_bytes(score: Score) -> bytes:
-    """A format 1 file: the tempo in the first track, then one track an instrument.
+    """Returns a format 1 file: the tempo in the first track, then one track an instrument.
 
     Raises:
         ValueError: there are more instruments than channels.
@@ -40,7 +40,7 @@ def midi_bytes(score: Score) -> bytes:
 
 
 def ticks(beats: float) -> int:
-    """Beats in units of the file's clock."""
+    """Converts beats to ticks of the file's clock."""
     return round(beats * TICKS_PER_BEAT)
 
 
@@ -63,7 +63,7 @@ def _midi_track(track: Track, channel: int) -> mido.MidiTrack:
     out = mido.MidiTrack()
     out.append(mido.MetaMessage("track_name", name=track.role))
     now = 0
-    # The sort is stable and notes come by start: at one tick a key goes up before it goes down.
+    # The sort is stable and notes are ordered by start: at equal ticks "off" precedes "on".
     for at, message in sorted(timed, key=lambda item: item[0]):
         out.append(message.copy(time=at - now))
         now = at

@@ -1,4 +1,4 @@
-"""Which pieces a corpus holds: every choice follows from the seed of the piece."""
+"""The plan of a corpus: genre, tempo, key and character of each piece, drawn from its seed."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,27 +10,27 @@ from soundstage.training.corpus.genres import GENRES
 
 Split = Literal["train", "heldout"]
 
-# Seeds of pieces: a corpus seed owns one block, the second half of it is held out.
+# Each corpus seed has one block of piece seeds, whose second half is held out.
 BLOCK = 2_000_000
 HELDOUT_FROM = 1_000_000
 
-# What a generator of random numbers is for; so one more draw here moves nothing there.
+# The purposes of random generators: each has its own, so that one more draw changes no other.
 PLAN, FORM, PART, FEEL, TEXTS = range(5)
 
 
 @dataclass(frozen=True)
 class Brief:
-    """What a piece is to be, before a note is written.
+    """The plan of a piece, before a note is written.
 
     Attributes:
-        seed: of the piece; everything else is drawn from it, unless chosen by hand.
+        seed: of the piece; all other values are drawn from it, unless set by hand.
         genre: a name of `GENRES`.
         tempo_bpm: beats a minute.
         tonic: a name of `theory.TONICS`.
         mode: a name of `theory.MODES` that the genre uses.
         density: 0 sparse to 1 busy.
         brightness: 0 dark to 1 bright.
-        instruments: one a part that plays, as (role, instrument); empty = drawn from the seed.
+        instruments: (role, instrument) of each part that plays; empty = drawn from the seed.
     """
 
     seed: int
@@ -44,10 +44,10 @@ class Brief:
 
 
 def piece_seed(corpus_seed: int, index: int, split: Split) -> int:
-    """The seed of a piece; the two splits never share one.
+    """Returns the seed of a piece; the two splits never share one.
 
     Raises:
-        ValueError: a number is negative or the index too large.
+        ValueError: a number is negative, or the index is too large.
     """
     if corpus_seed < 0 or not 0 <= index < HELDOUT_FROM:
         raise ValueError(f"no piece {index} in a corpus of seed {corpus_seed}")
@@ -55,13 +55,13 @@ def piece_seed(corpus_seed: int, index: int, split: Split) -> int:
 
 
 def plan_piece(corpus_seed: int, index: int, split: Split) -> Brief:
-    """Chooses what the piece at `index` is; genres take turns, so any number is balanced."""
+    """Plans the piece at `index`; genres alternate, so that any number of pieces is balanced."""
     names = sorted(GENRES)
     return plan_brief(piece_seed(corpus_seed, index, split), names[index % len(names)])
 
 
 def plan_brief(seed: int, genre_name: str) -> Brief:
-    """Draws tempo, key, density and brightness within what the genre allows."""
+    """Draws tempo, key, density and brightness within the ranges of a genre."""
     genre = GENRES[genre_name]
     rng = np.random.default_rng([seed, PLAN])
     modes = sorted(genre.progressions)

@@ -1,4 +1,4 @@
-"""From a score to sound, by FluidSynth and a soundfont."""
+"""Rendering of scores to audio, by FluidSynth and a soundfont."""
 
 import shutil
 import subprocess
@@ -15,7 +15,7 @@ from soundstage.training.corpus.loudness import levelled, loudness_lufs
 from soundstage.training.corpus.midi import midi_bytes
 
 RATE_HZ = 48_000
-# Goes into every recipe (see `manifest`): raise it when the same score would sound different.
+# Part of every recipe (see `manifest`): raise it when the same score would sound different.
 RENDER_VERSION = 2
 
 SOUNDFONTS = (
@@ -45,39 +45,40 @@ TILT_DB_PER_OCTAVE = 1.6
 TILT_AROUND_HZ = 800.0
 TILT_LIMIT_DB = 7.0
 LOWPASS_HZ = 2_500.0
-# Some sounds of FluidR3 carry an offset that is louder than their notes, and nobody hears it.
+# Some sounds of FluidR3 have an inaudible DC offset that is larger than their notes.
 HIGHPASS_HZ = 25.0
 LOWPASS_BELOW = 0.45
 
 
 class RenderError(Error):
-    """FluidSynth or its soundfont is missing, or it did not do its work."""
+    """FluidSynth or its soundfont is missing, or FluidSynth failed."""
 
 
 def find_soundfont(chosen: Path | None = None) -> Path:
-    """The soundfont to render with.
+    """Finds the soundfont to render with.
 
     Args:
-        chosen: a file; None looks where Debian and others put the General MIDI soundfonts.
+        chosen: a file; None = search the folders where distributions install General MIDI
+            soundfonts.
 
     Raises:
-        RenderError: there is none; the message says how to get one.
+        RenderError: there is none; the message says how to install one.
     """
     if chosen is not None:
         if not chosen.is_file():
-            raise RenderError(f"soundfont {chosen}: there is no such file")
+            raise RenderError(f"soundfont {chosen}: no such file")
         return chosen
     for path in SOUNDFONTS:
         if path.is_file():
             return path
     raise RenderError(
-        "no General MIDI soundfont found; on Debian `apt install fluid-soundfont-gm` brings "
-        "FluidR3_GM.sf2, or name another file with --soundfont"
+        "no General MIDI soundfont found: run `apt install fluid-soundfont-gm` (Debian), or give "
+        "a file with --soundfont"
     )
 
 
 def find_fluidsynth() -> str:
-    """The program's path.
+    """Returns the path of FluidSynth's program.
 
     Raises:
         RenderError: it is not installed.
@@ -85,14 +86,14 @@ def find_fluidsynth() -> str:
     program = shutil.which("fluidsynth")
     if program is None:
         raise RenderError(
-            "the program fluidsynth is not installed; on Debian "
-            "`apt install fluidsynth fluid-soundfont-gm` brings it and its sounds"
+            "the program fluidsynth is not installed: run "
+            "`apt install fluidsynth fluid-soundfont-gm` (Debian)"
         )
     return program
 
 
 def synthesize(midi: bytes, soundfont: Path) -> np.ndarray:
-    """Plays a MIDI file faster than real time.
+    """Renders a MIDI file with FluidSynth.
 
     Args:
         midi: a Standard MIDI File.
@@ -113,21 +114,21 @@ def synthesize(midi: bytes, soundfont: Path) -> np.ndarray:
         command += ["-T", "raw", "-O", "float", "-E", "little", "-F", str(target)]
         _run([*command, str(soundfont), str(source)])
         if not target.is_file():
-            raise RenderError(f"fluidsynth made no sound with {soundfont}")
+            raise RenderError(f"fluidsynth wrote no audio with {soundfont}")
         return np.fromfile(target, "<f4").reshape(-1, 2).astype(np.float32)
 
 
 def _run(command: Sequence[str]) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        said = " ".join((done.stderr or done.stdout).split())
-        raise RenderError(f"fluidsynth failed with status {done.returncode}: {said[:300]}")
+        message = " ".join((done.stderr or done.stdout).split())
+        raise RenderError(f"fluidsynth failed with status {done.returncode}: {message[:300]}")
 
 
 def brightened(audio: np.ndarray, rate_hz: int, brightness: float) -> np.ndarray:
-    """Tilts the spectrum: half bright is as it was, darker pieces lose their top as well.
+    """Tilts the spectrum by brightness, and removes frequencies below `HIGHPASS_HZ`.
 
-    What is too low to be heard goes in any case.
+    Brightness 0.5 leaves the tilt unchanged; below `LOWPASS_BELOW` a low-pass is added.
 
     Args:
         audio: float [sample, channel].
@@ -146,18 +147,18 @@ def brightened(audio: np.ndarray, rate_hz: int, brightness: float) -> np.ndarray
 
 
 def mixed(score: Score, samples: int, soundfont: Path) -> np.ndarray:
-    """Plays every track alone and adds them, each as loud as the score wants it.
+    """Renders every track alone, and adds the tracks at the score's loudness levels.
 
-    The sounds of a soundfont differ by 20 dB at one volume; what counts is how loud they are
-    heard, so it is measured.
+    The sounds of a soundfont differ by 20 dB at equal volume, so the loudness of each track is
+    measured.
 
     Args:
-        score: what is played.
-        samples: length wanted.
+        score: the piece.
+        samples: length of the mix.
         soundfont: an .sf2 or .sf3 file.
 
     Returns:
-        float64 [sample, 2]; its level is arbitrary.
+        float64 [sample, 2]; the level of the mix is arbitrary.
 
     Raises:
         RenderError: FluidSynth is missing or failed.
@@ -173,12 +174,12 @@ def mixed(score: Score, samples: int, soundfont: Path) -> np.ndarray:
 
 
 def render(score: Score, brightness: float, piece_s: float, soundfont: Path) -> np.ndarray:
-    """Makes the sound of a piece.
+    """Renders a piece, cut to `piece_s` seconds.
 
     Args:
-        score: what is played; longer than `piece_s`, since the rest is cut off.
+        score: the piece, at least `piece_s` long.
         brightness: 0 dark to 1 bright.
-        piece_s: seconds wanted.
+        piece_s: seconds of audio.
         soundfont: an .sf2 or .sf3 file.
 
     Returns:
@@ -190,7 +191,7 @@ def render(score: Score, brightness: float, piece_s: float, soundfont: Path) -> 
     samples = round(piece_s * RATE_HZ)
     audio = mixed(score, samples, soundfont)
     audio = levelled(brightened(audio, RATE_HZ, brightness), RATE_HZ)
-    # Where the music is cut there would be a click.
+    # The cut would click without a fade.
     fade = np.linspace(1.0, 0.0, round(FADE_S * RATE_HZ))
     audio[-len(fade) :] *= fade[:, None]
     return audio.astype(np.float32)

@@ -1,4 +1,4 @@
-"""What a listener might have asked for to get this piece, in several wordings."""
+"""Descriptions of a piece, as prompts in several wordings."""
 
 from collections.abc import Sequence
 
@@ -26,23 +26,23 @@ BRIGHT_MODES = ("major", "lydian", "mixolydian")
 
 
 def tempo_class(tempo_bpm: float) -> str:
-    """The name of a tempo, a key of `TEMPO_WORDS`."""
+    """Names a tempo by a key of `TEMPO_WORDS`."""
     bounds = ((70, "very slow"), (92, "slow"), (118, "medium"), (150, "fast"))
     return next((name for bound, name in bounds if tempo_bpm < bound), "very fast")
 
 
 def brightness_class(brightness: float) -> str:
-    """The name of a brightness, a key of `BRIGHT_WORDS`."""
+    """Names a brightness by a key of `BRIGHT_WORDS`."""
     return "dark" if brightness < 0.33 else "neutral" if brightness < 0.62 else "bright"
 
 
 def density_class(density: float) -> str:
-    """The name of a density, a key of `DENSITY_WORDS`."""
+    """Names a density by a key of `DENSITY_WORDS`."""
     return "sparse" if density < 0.33 else "medium" if density < 0.66 else "dense"
 
 
 def mood_class(brief: Brief) -> tuple[bool, bool]:
-    """Whether a piece is bright in mood, and whether it is moving; a key of `MOOD_WORDS`."""
+    """Names a mood by a key of `MOOD_WORDS`: (bright mode, fast or dense)."""
     motion = (brief.tempo_bpm - 60) / 100 + brief.density
     return brief.mode in BRIGHT_MODES, motion > 1.0
 
@@ -51,11 +51,11 @@ def describe(brief: Brief, instruments: Sequence[str]) -> tuple[tuple[str, ...],
     """Writes the texts of a piece.
 
     Args:
-        brief: the piece.
-        instruments: who plays, at least one.
+        brief: the plan of the piece.
+        instruments: that play in it, at least one.
 
     Returns:
-        Texts to train with, and texts in wordings that no training text uses. No text twice.
+        Training texts, and held-out texts in wordings that no training text uses; all different.
     """
     rng = np.random.default_rng([brief.seed, TEXTS])
     train = _texts(brief, instruments, True, TRAIN_TEXTS, rng)
@@ -68,7 +68,7 @@ def _texts(
     templates = TRAIN_TEMPLATES if train else HELDOUT_TEMPLATES
     order = rng.permutation(len(templates))
     texts: list[str] = []
-    # The bare genre is what people type: every piece has it once, in some wording.
+    # Many prompts are just a genre, so every piece has its genre alone as one text.
     for index in (0, *order):
         slots = _slots(brief, instruments, train, rng)
         text = templates[index].format_map(slots)
@@ -80,10 +80,10 @@ def _texts(
 
 
 def _is_sensible(template: str, slots: dict[str, str]) -> bool:
-    """Whether a text says nothing twice, such as solo piano with piano and piano."""
+    """Tells whether a text repeats no instrument, as "solo piano with piano" does."""
     names = [slots[slot] for slot in ("one", "two", "bare") if f"{{{slot}}}" in template]
-    said = slots["plain"] if "{plain}" in template else slots["kind"]
-    if any(_without_article(name) in said for name in names):
+    genre = slots["plain"] if "{plain}" in template else slots["kind"]
+    if any(_without_article(name) in genre for name in names):
         return False
     return len({_without_article(name) for name in names}) == len(names)
 
@@ -95,31 +95,31 @@ def _without_article(phrase: str) -> str:
 def _slots(
     brief: Brief, instruments: Sequence[str], train: bool, rng: np.random.Generator
 ) -> dict[str, str]:
-    def say(words: Words) -> str:
+    def phrase(words: Words) -> str:
         phrases = words.train if train else words.heldout
         return phrases[int(rng.integers(len(phrases)))]
 
     names = list(dict.fromkeys(instruments))
     picked = [names[int(index)] for index in rng.permutation(len(names))]
-    genre, one = say(GENRE_WORDS[brief.genre]), say(instrument_words(picked[0]))
+    genre, one = phrase(GENRE_WORDS[brief.genre]), phrase(instrument_words(picked[0]))
     return {
         "genre": genre,
         "kind": _without_article(genre),
         "plain": GENRE_WORDS[brief.genre].train[0].removeprefix("a "),
-        "mood": say(MOOD_WORDS[mood_class(brief)]),
-        "tempo": say(TEMPO_WORDS[tempo_class(brief.tempo_bpm)]),
-        "bright": say(BRIGHT_WORDS[brightness_class(brief.brightness)]),
-        "density": say(DENSITY_WORDS[density_class(brief.density)]),
-        "mode": say(MODE_WORDS[brief.mode]),
+        "mood": phrase(MOOD_WORDS[mood_class(brief)]),
+        "tempo": phrase(TEMPO_WORDS[tempo_class(brief.tempo_bpm)]),
+        "bright": phrase(BRIGHT_WORDS[brightness_class(brief.brightness)]),
+        "density": phrase(DENSITY_WORDS[density_class(brief.density)]),
+        "mode": phrase(MODE_WORDS[brief.mode]),
         "one": one,
         "bare": _without_article(one),
-        "two": say(instrument_words(picked[-1])),
+        "two": phrase(instrument_words(picked[-1])),
         "bpm": str(brief.tempo_bpm),
         "tonic": TONIC_WORDS.get(brief.tonic, brief.tonic),
     }
 
 
 def instrument_words(name: str) -> Words:
-    """How an instrument is called: by its own name, held out by its plural, unless listed."""
+    """Returns the words for an instrument: those listed, else its name, and its plural held out."""
     plural = name if name.endswith("s") else f"{name}s"
     return INSTRUMENT_WORDS.get(name, Words((name,), (f"several {plural}",)))

@@ -1,7 +1,7 @@
-"""The words of the descriptions: for every fact, some to train with and others held out.
+"""The words of descriptions: for every fact, some to train with and others held out.
 
-A held-out phrase is never part of a training text. Most share the stem of a training phrase, as
-a model that knows letters and no dictionary can only read what it has seen the stems of.
+A held-out phrase never occurs in a training text. Most share a stem with a training phrase,
+because a model without a dictionary can only understand words whose stems it has seen.
 """
 
 from dataclasses import dataclass
@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Words:
-    """Ways to say one thing.
+    """Phrases for one fact.
 
     Attributes:
-        train: used in training texts.
-        heldout: used in held-out texts only.
+        train: for training texts.
+        heldout: for held-out texts only.
     """
 
     train: tuple[str, ...]
@@ -93,7 +93,7 @@ GENRE_WORDS = {
     ),
 }
 
-# By (bright mode, fast or dense): how it feels.
+# Moods by (bright mode, fast or dense).
 MOOD_WORDS = {
     (True, True): Words(
         ("happy", "cheerful", "uplifting", "joyful", "lively"), ("happily energetic", "sunny")
@@ -140,7 +140,7 @@ MODE_WORDS = {
     "phrygian": Words(("phrygian",), ("phrygian scale",)),
 }
 
-# What some instruments are called besides their own names.
+# Phrases for instruments whose own names are not enough.
 INSTRUMENT_WORDS = {
     "electric piano": Words(("electric piano", "Rhodes piano"), ("electric pianos",)),
     "digital piano": Words(("electric piano", "digital piano"), ("digital pianos",)),

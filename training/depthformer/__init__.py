@@ -1,1 +1,1 @@
-"""Training of the Depthformer on a file of tokens: from nothing, or from weights there are."""
+"""Training of the Depthformer on a file of tokens, from random or from given weights."""

@@ -1,28 +1,30 @@
 """`python -m soundstage.training.depthformer`: trains on a file of tokens, and exports."""
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from soundstage.errors import Error
 from soundstage.graph.format import Format
 from soundstage.stages.depthformer.config import Size
 from soundstage.stages.depthformer.vocabulary import Vocabulary
-from soundstage.stages.weights.array_source import WeightsError
-from soundstage.training.checkpoint import CheckpointError
+from soundstage.training.command_line import (
+    HELP_OPTIONS,
+    BatchSeed,
+    Run,
+    errors_in_one_line,
+    make_app,
+)
 from soundstage.training.depthformer.export import export
 from soundstage.training.depthformer.fitting import best_weights, fit
-from soundstage.training.depthformer.order import TrainingRequest, read_order
-from soundstage.training.loop import Budget, TrainingError
+from soundstage.training.depthformer.request import TrainingRequest, read_request
+from soundstage.training.loop import Budget
 from soundstage.training.optimizer import start
 from soundstage.training.precision import Precision
-from soundstage.training.progress import Shown
+from soundstage.training.progress import ProgressBar
 from soundstage.training.tokens.cache import CacheError, TokenCache
 
+COMMAND = "soundstage.training.depthformer"
 EXAMPLES = """Examples:
 
 python -m soundstage.training.depthformer --tokens tokens.arrow --run runs/depthformer --minutes 60
@@ -32,19 +34,21 @@ python -m soundstage.training.depthformer export --run runs/depthformer
 
 python -m soundstage.training.depthformer --tokens mine.arrow --run runs/mine
 --init depthformer-base --size base --steps 2000 --rate 1e-4"""
-NAMES = {"help_option_names": ["--help", "-h"]}
 
 Tokens = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="Music as tokens, as soundstage.training.tokens makes it."),
+    typer.Option(metavar="FILE", help="A file of tokens that soundstage.training.tokens made."),
 ]
-Run = Annotated[Path, typer.Option(metavar="DIR", help="The run's folder; the same one goes on.")]
 SizeOption = Annotated[Size, typer.Option(help="The network's size.")]
-Minutes = Annotated[float | None, typer.Option(min=0.01, max=100_000, help="Stop after so long.")]
-Steps = Annotated[
-    int, typer.Option(min=1, help="Stop after so many; the learning rate falls over them.")
+Minutes = Annotated[
+    float | None, typer.Option(min=0.01, max=100_000, help="Minutes after which training stops.")
 ]
-Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same batches.")]
+Steps = Annotated[
+    int,
+    typer.Option(
+        min=1, help="Steps after which training stops; the learning rate falls over them."
+    ),
+]
 Init = Annotated[
     str | None,
     typer.Option(
@@ -57,39 +61,43 @@ Codec = Annotated[
     str | None,
     typer.Option(
         metavar="FILE",
-        help="A codec's weights: codes that sound alike start alike. Needs --codebooks.",
+        help="A codec's weights: similar codes start with similar embeddings. Needs --codebooks.",
     ),
 ]
 Codebooks = Annotated[
     str | None,
-    typer.Option(metavar="FILE", help="The style quantizer's weights: styles alike start alike."),
+    typer.Option(
+        metavar="FILE",
+        help="The style quantizer's weights: similar styles start with similar embeddings.",
+    ),
 ]
 Rows = Annotated[int, typer.Option(min=1, help="Examples a step.")]
 Chunks = Annotated[int, typer.Option(min=1, help="Chunks predicted from one past.")]
 FineEvery = Annotated[
-    int, typer.Option(min=1, help="Learn the fine levels of every so many-th frame only.")
+    int, typer.Option(min=1, help="Train the fine levels of one frame in so many.")
 ]
 HideNothing = Annotated[
     bool,
     typer.Option(
-        "--hide-nothing", help="Hide what is not there yet: for pipelines with `PackKnown`."
+        "--hide-nothing",
+        help="Hide context frames that do not exist yet: for pipelines with `PackKnown`.",
     ),
 ]
 FreshEncoder = Annotated[
-    bool, typer.Option("--fresh-encoder", help="Start the encoder anew, whatever --init says.")
+    bool, typer.Option("--fresh-encoder", help="Replace the encoder of --init by random weights.")
 ]
 HiddenShare = Annotated[
     float,
-    typer.Option(min=0, max=1, help="Examples that do not see all of the frames just made."),
+    typer.Option(min=0, max=1, help="Share of examples with some previous frames hidden."),
 ]
 FirstWeight = Annotated[
-    float, typer.Option(min=1, help="What a chunk's first frame counts, beside the last.")
+    float, typer.Option(min=1, help="Weight of a chunk's first frame relative to the last.")
 ]
 ContextS = Annotated[
     float, typer.Option("--context-s", help="Seconds of past that the network reads.")
 ]
 Rate = Annotated[float, typer.Option(min=1e-7, max=1.0, help="The highest learning rate.")]
-DType = Annotated[Precision, typer.Option(help="What the network computes in.")]
+DType = Annotated[Precision, typer.Option(help="The type the network computes in.")]
 Output = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The file.")]
 
 
@@ -100,7 +108,7 @@ def train(
     size: SizeOption = "demo",
     minutes: Minutes = None,
     steps: Steps = 4000,
-    seed: Seed = 0,
+    seed: BatchSeed = 0,
     init: Init = None,
     codec: Codec = None,
     codebooks: Codebooks = None,
@@ -117,19 +125,18 @@ def train(
 ) -> None:
     """Train a Depthformer on a file of tokens.
 
-    Goes on from the last checkpoint of the run's folder. Writes metrics.csv, and validation.csv
-    if the file holds pieces that are held out.
+    Resumes from the last checkpoint in the run's folder. Writes metrics.csv, and validation.csv
+    if the file has held-out pieces.
     """
     if context.invoked_subcommand is not None:
         return
     if tokens is None:
-        raise typer.BadParameter("say where the tokens are", param_hint="--tokens")
+        raise typer.BadParameter("give a file of tokens", param_hint="--tokens")
     if codec is not None and codebooks is None:
-        raise typer.BadParameter("give --codebooks, too", param_hint="--codec")
-    origin = init or f"random:{seed}"
-    order = TrainingRequest(
+        raise typer.BadParameter("give --codebooks as well", param_hint="--codec")
+    request = TrainingRequest(
         size=size,
-        init=origin,
+        init=init or f"random:{seed}",
         codec=codec,
         codebooks=codebooks,
         steps=steps,
@@ -145,54 +152,43 @@ def train(
         dtype=dtype,
         seed=seed,
     )
-    with _told():
-        _train(TokenCache(tokens), order, Budget(steps=steps, minutes=minutes), run)
+    with errors_in_one_line(COMMAND):
+        _train(TokenCache(tokens), request, Budget(steps=steps, minutes=minutes), run)
 
 
-def _train(cache: TokenCache, order: TrainingRequest, budget: Budget, run: Path) -> None:
-    format = Format(context_s=order.context_s)
+def _train(cache: TokenCache, request: TrainingRequest, budget: Budget, run: Path) -> None:
+    format = Format(context_s=request.context_s)
     if differences := cache.facts.differences(format):
         raise CacheError(f"{cache.path}: {'; '.join(differences)}")
-    order.keep(run)
-    begin = order.begin(format)
-    pieces = list(cache)
-    fitted = fit(begin, pieces, format, order.fit_params, budget, run, order.seed, Shown)
-    for check in fitted.validations:
-        values = "  ".join(f"{name} {value:.4f}" for name, value in check.metrics.items())
-        print(f"step {check.step}  {check.seconds / 60:.1f} min  held out: {values}")
+    request.keep(run)
+    initial, pieces = request.initial_weights(format), list(cache)
+    fitted = fit(
+        initial, pieces, format, request.fit_params, budget, run, request.seed, ProgressBar
+    )
+    for validation in fitted.validations:
+        values = "  ".join(f"{name} {value:.4f}" for name, value in validation.metrics.items())
+        print(f"step {validation.step}  {validation.seconds / 60:.1f} min  held out: {values}")
 
 
 def export_run(output: Output, run: Run = Path("runs/depthformer")) -> None:
-    """Write the weights of a run's best check as the stage `Sample` reads them, in float16."""
-    with _told():
-        order = read_order(run)
-        format = Format(context_s=order.context_s)
-        begin = order.begin(format)
-        weights = best_weights(start(begin.state, order.fit_params.optimizer), run)
-        notes = {"made by": "python -m soundstage.training.depthformer", "license": "Apache-2.0"}
-        notes |= {"size": order.size, "seed": str(order.seed)}
-        export(begin.graph, weights, Vocabulary.of(format), output, notes)
+    """Write the weights of a run's best validation as float16, for the stage `Sample`."""
+    with errors_in_one_line(f"{COMMAND} export"):
+        request = read_request(run)
+        format = Format(context_s=request.context_s)
+        initial = request.initial_weights(format)
+        weights = best_weights(start(initial.state, request.fit_params.optimizer), run)
+        notes = {"made by": f"python -m {COMMAND}", "license": "Apache-2.0"}
+        notes |= {"size": request.size, "seed": str(request.seed)}
+        export(initial.graph, weights, Vocabulary.of(format), output, notes)
         print(f"{output}: {output.stat().st_size / 1e6:.2f} MB")
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """Tells what went wrong in one line."""
-    try:
-        yield
-    except (CheckpointError, TrainingError, Error, WeightsError, OSError) as error:
-        print(f"training.depthformer: {error}", file=sys.stderr)
-        raise typer.Exit(1) from error
 
 
 def main() -> None:
     """Runs the command and ends the process with its exit code."""
-    app = typer.Typer(
-        add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown"
-    )
-    app.callback(invoke_without_command=True, epilog=EXAMPLES, context_settings=NAMES)(train)
-    app.command("export", context_settings=NAMES)(export_run)
-    app(prog_name="python -m soundstage.training.depthformer")
+    app = make_app()
+    app.callback(invoke_without_command=True, epilog=EXAMPLES, context_settings=HELP_OPTIONS)(train)
+    app.command("export", context_settings=HELP_OPTIONS)(export_run)
+    app(prog_name=f"python -m {COMMAND}")
 
 
 if __name__ == "__main__":

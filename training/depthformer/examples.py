@@ -1,4 +1,4 @@
-"""Examples: a place in a piece, what is known of the past and the style, and what comes next."""
+"""Training examples: the past and the style at a position of a piece, and the codes to predict."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,17 +9,18 @@ import numpy as np
 from soundstage.errors import InputError
 from soundstage.graph.format import Format
 from soundstage.stages.depthformer.vocabulary import NOTHING, Vocabulary
+from soundstage.training.crops import CropStarts
 from soundstage.training.tokens.record import PieceTokens
 
 
 class Batch(NamedTuple):
-    """What a step learns from.
+    """The examples of one step.
 
     Attributes:
         prompt: int32 [row, prompt_token], as the stage `Pack` writes it.
-        codes: int32 [row, frame, level]; what comes next, in [0, codebook_size).
-        phase: int32 scalar >= 0; which frames to look at closely, where not all are.
-        hidden: bool, broadcastable to [row, frame]; frames that the frames after them do not see.
+        codes: int32 [row, frame, level]; the codes to predict, in [0, codebook_size).
+        phase: int32 scalar >= 0; the first frame whose fine levels count, if not all frames' do.
+        hidden: bool, broadcastable to [row, frame]; frames that later frames do not see.
     """
 
     prompt: np.ndarray
@@ -34,22 +35,23 @@ class ExampleParams:
 
     Attributes:
         rows: examples a batch.
-        chunks: how many chunks come next. The encoder reads the past once for all of them: more
-            than one makes training cheaper, though only the first is ever asked for in use.
-        fresh_share: of the examples, those that know nothing of the past: only they teach what a
-            style means, for the past tells it as well.
-        forgetful_share: those that know only the past's end, any length of it.
-        noisy_share: those of whose past some codes are wrong, as they will be in use, where the
-            past is the model's own work.
-        noise: the largest share of wrong codes in those.
-        style_dropout: those without a style, for guidance.
-        text_share: those whose style is a text's, of a piece that has texts; else it is a clip's.
-        hidden_share: of the examples, those in which any share of the frames just made is hidden,
-            so that the past and the style must tell what comes next.
-        hide_nothing: what is not there yet is hidden, as the stage `PackKnown` does it.
+        chunks: chunks to predict from one past. The encoder reads the past once for all of them,
+            so more chunks make training cheaper, although generation predicts only one.
+        fresh_share: share of examples without a past. Only these teach what a style means, because
+            the past determines the style as well.
+        forgetful_share: share of examples with only the end of the past, of random length.
+        noisy_share: share of examples with wrong codes in the past, as in generation, where the
+            model itself made the past.
+        noise: largest share of wrong codes in these.
+        style_dropout: share of examples without a style, for guidance.
+        text_share: share of examples with the style of a text, if the piece has texts; the others
+            have the style of a clip.
+        hidden_share: share of examples in which a random share of the previous frames is hidden,
+            so that the past and the style must determine the next codes.
+        hide_nothing: hide context frames that do not exist yet, as the stage `PackKnown` does.
 
     Raises:
-        ValueError: a value is impossible.
+        ValueError: a value is out of range.
     """
 
     rows: int = 8
@@ -74,17 +76,17 @@ class ExampleParams:
 
 
 class TooShort(InputError):
-    """No piece is long enough to learn from."""
+    """No piece is long enough for an example."""
 
 
 class Examples:
-    """Batches by number: each a function of (pieces, params, seed, step) alone.
+    """Batches by step: each is a function of (pieces, params, seed, step) alone.
 
     Args:
-        pieces: what examples are cut from.
+        pieces: the music that examples are cut from.
         format: the music format.
-        params: how they are drawn.
-        seed: of the whole run.
+        params: how examples are drawn.
+        seed: of the run.
 
     Raises:
         TooShort: no piece has as many frames as an example needs.
@@ -100,23 +102,20 @@ class Examples:
                 f"none of {len(pieces)} pieces lasts the {self._frames / format.frame_rate_hz:g} s "
                 "that an example needs; give longer audio, or fewer chunks"
             )
-        starts = [len(piece.tokens) - self._frames + 1 for piece in self._pieces]
-        self._ends = np.cumsum(starts)
+        self._starts = CropStarts([len(piece.tokens) for piece in self._pieces], self._frames)
         self._context_frames = format.dims["context_frame"]
         self._vocabulary = Vocabulary.of(format)
         self._params, self._seed = params, seed
 
     def batch(self, step: int) -> Batch:
-        """The batch of a step."""
+        """Makes the batch of a step."""
         rows = [self._example(step, row) for row in range(self._params.rows)]
         prompt, codes, hidden = (np.stack(parts) for parts in zip(*rows, strict=True))
         return Batch(prompt, codes, np.array(step, np.int32), hidden)
 
     def _example(self, step: int, row: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         draw = np.random.default_rng([self._seed, step, row])
-        place = int(draw.integers(self._ends[-1]))
-        number = int(np.searchsorted(self._ends, place, side="right"))
-        start = place - (int(self._ends[number - 1]) if number else 0)
+        number, start = self._starts.draw(draw)
         piece = self._pieces[number]
         past = self._context(draw, piece.tokens, start)
         prompt = self._vocabulary.pack(past, self._style(draw, piece))
@@ -129,7 +128,7 @@ class Examples:
         return prompt, piece.tokens[start : start + self._frames].astype(np.int32), hidden
 
     def _context(self, draw: np.random.Generator, tokens: np.ndarray, start: int) -> np.ndarray:
-        """int32 [context_frame, level]; -1 = nothing yet."""
+        """Draws the known past before `start`, int32 [context_frame, level]; -1 = unknown."""
         params, length = self._params, self._context_frames
         kind = draw.random()
         known = min(start, length)
@@ -147,7 +146,7 @@ class Examples:
         return context
 
     def _style(self, draw: np.random.Generator, piece: PieceTokens) -> np.ndarray:
-        """int32 [style_level]."""
+        """Draws a style of a piece, int32 [style_level]."""
         from_text = draw.random() < self._params.text_share and len(piece.text_styles)
         tokens = (piece.text_styles if from_text else piece.clips).tokens
         return tokens[int(draw.integers(len(tokens)))].astype(np.int32)

@@ -1,20 +1,15 @@
-"""From trained weights to the file that the stage `Sample` loads."""
+"""Export of trained weights to the file that the stage `Sample` loads."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 from flax import nnx
 
-from soundstage.errors import Error
 from soundstage.stages.depthformer.compact import compacted
 from soundstage.stages.depthformer.model import published_name
 from soundstage.stages.depthformer.vocabulary import Vocabulary
 from soundstage.stages.weights.modules import parameter_arrays, save_safetensors
-
-
-class ExportError(Error):
-    """Weights that do not fit the file's type."""
+from soundstage.training.half_precision import as_float16
 
 
 def export(
@@ -29,18 +24,13 @@ def export(
     Args:
         graph: of `nnx.split(model)`.
         state: float32 arrays.
-        vocabulary: that of the music format.
+        vocabulary: of the music format.
         path: the file; its folder must exist.
-        notes: what the file says about itself.
+        notes: the file's metadata.
 
     Raises:
         ExportError: a weight is too large for float16.
         OSError: the folder cannot be written to.
     """
     whole = parameter_arrays(nnx.merge(graph, state), published_name)
-    arrays = {}
-    for name, array in compacted(whole, vocabulary).items():
-        if not np.abs(array).max(initial=0) <= np.finfo(np.float16).max:
-            raise ExportError(f"{name} holds a number that float16 cannot; it was not trained well")
-        arrays[name] = array.astype(np.float16)
-    save_safetensors(arrays, path, notes)
+    save_safetensors(as_float16(compacted(whole, vocabulary)), path, notes)

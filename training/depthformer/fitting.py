@@ -1,4 +1,4 @@
-"""A run: train, check against held-out pieces, keep the best, stop in time."""
+"""A training run: train, validate on held-out pieces, keep the best weights, stop early."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -6,22 +6,24 @@ from pathlib import Path
 
 from flax import nnx
 
+from soundstage.errors import InputError
 from soundstage.graph.format import Format
 from soundstage.training.checkpoint import (
-    CheckpointError,
+    CHECKPOINTS_FOLDER,
     Position,
     checkpoints,
     restore_latest,
+    restore_run,
     save,
 )
 from soundstage.training.depthformer.examples import ExampleParams, Examples
-from soundstage.training.depthformer.initial import Start
+from soundstage.training.depthformer.initial_weights import InitialWeights
 from soundstage.training.depthformer.objective import make_loss
 from soundstage.training.depthformer.validation import (
-    Checker,
     Validation,
+    Validator,
     best_of,
-    lost_patience,
+    patience_is_over,
     read_validations,
     write_validations,
 )
@@ -30,25 +32,25 @@ from soundstage.training.optimizer import OptimizerParams, TrainState, make_step
 from soundstage.training.progress import TrainingProgress
 from soundstage.training.tokens.record import PieceTokens
 
-CHECKS_FILE, BEST_FOLDER = "validation.csv", "best"
+VALIDATIONS_FILE, BEST_FOLDER = "validation.csv", "best"
 
 
 @dataclass(frozen=True)
 class FitParams:
-    """How a run goes.
+    """How a run draws examples, updates weights and validates.
 
     Attributes:
         examples: how examples are drawn.
         optimizer: how weights are updated.
-        finest_weight: how much the finest level counts, the coarsest being 1.
-        fine_every: training looks at the fine levels of every so many-th frame.
-        first_weight: how much the first frame of a chunk counts, see `objective.frame_weights`.
+        finest_weight: weight of the finest level in the loss; the coarsest has 1.
+        fine_every: the fine levels of one frame in so many are trained.
+        first_weight: weight of a chunk's first frame, see `objective.frame_weights`.
         validate_steps: steps between two validations.
         validate_batches: batches a validation.
-        patience: validations without a better one after which the run stops; None = never.
+        patience: validations without improvement after which the run stops; None = no limit.
 
     Raises:
-        ValueError: a value is impossible.
+        ValueError: a value is out of range.
     """
 
     examples: ExampleParams = field(default_factory=ExampleParams)
@@ -71,13 +73,13 @@ class FitParams:
 
 @dataclass(frozen=True)
 class Fitted:
-    """What a run came to.
+    """The result of a run.
 
     Attributes:
-        state: the averaged weights of the best validation, or the last ones if nothing was held
+        state: the averaged weights of the best validation, or the last ones if no piece was held
             out.
         position: where the run stands.
-        validations: one a check, oldest first.
+        validations: oldest first.
     """
 
     state: nnx.State
@@ -86,7 +88,7 @@ class Fitted:
 
 
 def fit(
-    begin: Start,
+    initial: InitialWeights,
     pieces: Sequence[PieceTokens],
     format: Format,
     params: FitParams,
@@ -95,36 +97,39 @@ def fit(
     seed: int,
     progress: Callable[[], TrainingProgress],
 ) -> Fitted:
-    """Trains until the budget is spent or no check gets better, on from where the run stands.
+    """Trains from the run's last checkpoint until the budget is spent or patience is over.
 
     Args:
-        begin: the first weights; not to be used afterwards, as training takes their memory.
-        pieces: to learn from and, where their split says so, to check with.
+        initial: the first weights; training donates their buffers, so do not use them again.
+        pieces: for training or for validation, as their split tells.
         format: the music format.
-        params: how it goes.
+        params: how the run goes.
         budget: when to stop.
         run: the run's folder.
         seed: of all batches.
-        progress: makes what shows how it goes, anew between two checks.
+        progress: makes the progress display of the steps between two validations.
 
     Raises:
-        ValueError: examples have no whole number of `fine_every` frames.
-        TooShort: no piece to learn from, or none of those to check with, is long enough.
+        InputError: the frames of an example are no multiple of `fine_every`.
+        TooShort: no training piece, or no held-out piece, is long enough.
         TrainingError: see `training.loop.train`; CheckpointError, OSError likewise.
     """
     frames = params.examples.chunks * format.dims["frame"]
     if frames % params.fine_every:
-        raise ValueError(f"{frames} frames are no multiple of fine_every {params.fine_every}")
-    learning = [piece for piece in pieces if piece.split == "train"]
-    examples = Examples(learning, format, params.examples, seed)
-    shape = (begin.graph, begin.config.num_levels, params.finest_weight)
+        raise InputError(
+            f"the {frames} frames of an example are no multiple of fine_every {params.fine_every}"
+        )
+    examples = Examples(
+        [piece for piece in pieces if piece.split == "train"], format, params.examples, seed
+    )
+    shape = (initial.graph, initial.config.num_levels, params.finest_weight)
     loss = make_loss(*shape, first_weight=params.first_weight)
-    checker = Checker.of(loss, pieces, format, params.examples, params.validate_batches)
+    validator = Validator.of(loss, pieces, format, params.examples, params.validate_batches)
     step = make_step(make_loss(*shape, params.fine_every, params.first_weight), params.optimizer)
-    state = start(begin.state, params.optimizer)
+    state = start(initial.state, params.optimizer)
     done, stopped = _steps_done(run), False
-    if checker is not None and done == 0:
-        _check(checker, state, Position(0, seed), run)
+    if validator is not None and done == 0:
+        _validate(validator, state, Position(0, seed), run)
     while not stopped:
         stop = _next_stop(done, params.validate_steps, budget)
         part = replace(budget, steps=stop)
@@ -133,51 +138,49 @@ def fit(
         )
         stopped = budget.spent(position) or position.step < stop
         done = position.step
-        if checker is not None:
-            checks = _check(checker, state, position, run)
-            stopped = stopped or lost_patience(checks, params.patience)
-    return Fitted(best_weights(state, run), position, tuple(read_validations(run / CHECKS_FILE)))
+        if validator is not None:
+            validations = _validate(validator, state, position, run)
+            stopped = stopped or patience_is_over(validations, params.patience)
+    validations = read_validations(run / VALIDATIONS_FILE)
+    return Fitted(best_weights(state, run), position, tuple(validations))
 
 
 def best_weights(like: TrainState, run: Path) -> nnx.State:
-    """The weights of a run's best check, or, if there was none, those of its last step.
+    """Reads the weights of a run's best validation, or those of its last step if there is none.
 
     Args:
-        like: a state of the run's structure; the last one, where it is at hand.
+        like: a state of the same structure, shapes and types.
         run: the run's folder.
 
     Raises:
-        CheckpointError: the run holds nothing, or what it holds cannot be used.
+        CheckpointError: there is no checkpoint, or it cannot be used.
     """
     best = restore_latest(run / BEST_FOLDER, like.best)
-    if best is not None:
-        return best[0]
-    last = restore_latest(run / "checkpoints", like)
-    if last is None:
-        raise CheckpointError(f"{run}: holds no checkpoint; train there first")
-    return last[0].best
+    return restore_run(run, like)[0].best if best is None else best[0]
 
 
 def _steps_done(run: Path) -> int:
-    found = checkpoints(run / "checkpoints")
-    return int(found[-1].name.rpartition("_")[2]) if found else 0
+    paths = checkpoints(run / CHECKPOINTS_FOLDER)
+    return int(paths[-1].name.rpartition("_")[2]) if paths else 0
 
 
 def _next_stop(done: int, every: int, budget: Budget) -> int:
-    """The next step to check at: a multiple of `every`, or the last step."""
+    """Returns the next step to validate at: a multiple of `every`, or the last step."""
     following = (done // every + 1) * every
     return following if budget.steps is None else min(following, max(budget.steps, 1))
 
 
-def _check(checker: Checker, state: TrainState, position: Position, run: Path) -> list[Validation]:
-    """Checks the averaged weights, notes it, and keeps them if they are the best so far."""
+def _validate(
+    validator: Validator, state: TrainState, position: Position, run: Path
+) -> list[Validation]:
+    """Validates the averaged weights, lists the result, and saves them if they are the best."""
     run.mkdir(parents=True, exist_ok=True)
-    path = run / CHECKS_FILE
-    # Checks behind where the run stands belong to steps that were lost, or to this very step.
-    before = [check for check in read_validations(path) if check.step < position.step]
-    now = Validation(position.step, position.seconds, checker(state.best))
-    checks = [*before, now]
-    write_validations(path, checks)
-    if best_of(checks) is now:
+    path = run / VALIDATIONS_FILE
+    # Later validations belong to steps lost since the last checkpoint, or to this very step.
+    before = [one for one in read_validations(path) if one.step < position.step]
+    now = Validation(position.step, position.seconds, validator(state.best))
+    validations = [*before, now]
+    write_validations(path, validations)
+    if best_of(validations) is now:
         save(run / BEST_FOLDER, state.best, position)
-    return checks
+    return validations

@@ -1,4 +1,4 @@
-"""What training makes small: how surprising each code is among those of its own level."""
+"""The loss: the surprise (negative log-probability) of each code among those of its own level."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,20 +13,20 @@ from soundstage.stages.depthformer.vocabulary import CODEC_OFFSET, MASK
 from soundstage.training.depthformer.examples import Batch
 from soundstage.training.optimizer import Loss
 
-# Levels that metrics are grouped by: each group ends before the number.
+# Metrics are reported for groups of levels: each group ends before one of these levels.
 GROUP_ENDS = (1, 4, 8, 16)
-# Levels of every frame that training always looks at.
+# The levels below this one are trained in every frame.
 COARSE_LEVELS = 4
-# Frames over which the weight of the first ones falls by a factor of e.
+# The extra weight of a chunk's first frames falls by a factor of e over so many frames.
 EARLY_FRAMES = 3.0
 
 
 def level_weights(levels: int, finest: float) -> np.ndarray:
-    """How much each level counts: 1 for the coarsest, falling evenly, by factors, to `finest`.
+    """Returns the weights of levels, which fall geometrically from the coarsest to the finest.
 
     Args:
-        levels: how many.
-        finest: above 0.
+        levels: number of levels.
+        finest: weight of the finest level relative to the coarsest, above 0.
 
     Returns:
         float32 [level], of mean 1.
@@ -36,14 +36,14 @@ def level_weights(levels: int, finest: float) -> np.ndarray:
 
 
 def frame_weights(frames: int, first: float) -> np.ndarray:
-    """How much each frame counts.
+    """Returns the weights of an example's frames.
 
-    Only the first frames of a chunk need the past and the style: those after them are told by the
-    frames before. Counted alike, the first ones teach too little.
+    Only the first frames of a chunk need the past and the style: later frames follow from the
+    frames before them. With equal weights the first frames would teach too little.
 
     Args:
-        frames: of an example.
-        first: what the first frame counts beside the last ones, at least 1.
+        frames: number of frames of an example.
+        first: weight of the first frame relative to the last ones, at least 1.
 
     Returns:
         float32 [frame], of mean 1.
@@ -53,20 +53,20 @@ def frame_weights(frames: int, first: float) -> np.ndarray:
 
 
 def groups(levels: int) -> dict[str, slice]:
-    """The groups of levels by the name of their metric."""
-    found, first = {}, 0
+    """Returns the groups of levels by the name of their metric."""
+    by_name, first = {}, 0
     for last in (*(end for end in GROUP_ENDS if end < levels), levels):
         name = f"level_{first}" if last == first + 1 else f"levels_{first}_to_{last - 1}"
-        found[name] = slice(first, last)
+        by_name[name] = slice(first, last)
         first = last
-    return found
+    return by_name
 
 
 def surprise(model: Depthformer, batch: Batch) -> jax.Array:
-    """The negative logarithm of every right code's probability, as the sampler computes it.
+    """Returns the negative logarithm of every right code's probability, as the sampler computes it.
 
-    The sampler chooses among a step's own codes alone (`choice.OwnLevel`), so probabilities are
-    shared out among those alone.
+    The sampler chooses among the codes of one level (`choice.OwnLevel`), so the probabilities of
+    these codes sum to 1.
 
     Returns:
         float32 [row, frame, level], in nats.
@@ -78,14 +78,14 @@ def surprise(model: Depthformer, batch: Batch) -> jax.Array:
 def level_means(
     model: Depthformer, batch: Batch, fine_every: int, first_weight: float = 1.0
 ) -> jax.Array:
-    """The mean of `surprise` over rows and frames, the fine levels' over some frames only.
+    """Returns the mean of `surprise` over rows and frames, for fine levels over some frames only.
 
-    A frame's fine levels cost most of the time and say the least.
+    A frame's fine levels cost most of the time and teach the least.
 
     Args:
         model: the network.
-        batch: its frames are a multiple of `fine_every`.
-        fine_every: the fine levels of every so many-th frame count, from `batch.phase` on.
+        batch: the number of its frames is a multiple of `fine_every`.
+        fine_every: the fine levels of one frame in so many count, from frame `batch.phase` on.
         first_weight: as `frame_weights` takes it.
 
     Returns:
@@ -125,7 +125,7 @@ def _temporal(model: Depthformer, batch: Batch, ids: jax.Array) -> jax.Array:
 
 
 def _of_frames(model: Depthformer, temporal: jax.Array, ids: jax.Array) -> jax.Array:
-    """The surprise of frames' first levels: float32 [row, frame, level of `ids`]."""
+    """Returns the surprise of the levels that `ids` holds, float32 [row, frame, level]."""
     logits = model.own_level_logits(model.forced_depth(temporal, ids)[1])
     size, levels = model.config.codebook_size, ids.shape[2]
     starts = CODEC_OFFSET + size * jnp.arange(levels, dtype=ids.dtype)
@@ -141,18 +141,18 @@ def make_loss(
     fine_every: int = 1,
     first_weight: float = 1.0,
 ) -> Loss:
-    """The function that `training.optimizer.make_step` takes.
+    """Makes the loss that `training.optimizer.make_step` takes.
 
     Args:
         graph: of `nnx.split(model)`.
         levels: codec levels.
         finest_weight: as `level_weights` takes it.
         fine_every: as `level_means` takes it.
-        first_weight: likewise.
+        first_weight: as `frame_weights` takes it.
 
     Returns:
-        A function of (state, batch) that gives the weighted mean of `surprise`, and its plain
-        means by group of levels.
+        A function of (state, batch) that returns the weighted mean of `surprise`, and its
+        unweighted means by group of levels.
     """
     weights = level_weights(levels, finest_weight)
 

@@ -1,4 +1,4 @@
-"""Checks against held-out pieces, and the file that lists them."""
+"""Validation on held-out pieces, and the file that lists the results."""
 
 import csv
 import io
@@ -18,17 +18,17 @@ from soundstage.training.metrics import read_metrics
 from soundstage.training.optimizer import Loss
 from soundstage.training.tokens.record import PieceTokens
 
-# Checks of any run are drawn alike, so that runs can be compared.
+# The validations of all runs draw the same examples, so that runs can be compared.
 SEED = 2**31 - 1
 
 
 @dataclass(frozen=True)
 class Validation:
-    """One check.
+    """The result of one validation.
 
     Attributes:
-        step: steps done before it.
-        seconds: time spent training until then.
+        step: steps done before.
+        seconds: time spent training before.
         metrics: means over the held-out batches, "loss" among them.
     """
 
@@ -38,7 +38,7 @@ class Validation:
 
 
 def read_validations(path: Path) -> list[Validation]:
-    """Reads the list of checks; empty if there is none.
+    """Reads the list of validations; empty if the file does not exist.
 
     Raises:
         OSError: the file cannot be read.
@@ -54,7 +54,7 @@ def read_validations(path: Path) -> list[Validation]:
 
 
 def write_validations(path: Path, validations: Sequence[Validation]) -> None:
-    """Writes the list of checks, whole or not at all.
+    """Writes the list of validations; the file is replaced as a whole.
 
     Raises:
         OutputError: the file cannot be written.
@@ -62,33 +62,33 @@ def write_validations(path: Path, validations: Sequence[Validation]) -> None:
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(["step", "seconds", *validations[0].metrics])
-    for check in validations:
-        values = (f"{value:.6g}" for value in check.metrics.values())
-        rows.writerow([check.step, f"{check.seconds:.2f}", *values])
+    for validation in validations:
+        values = (f"{value:.6g}" for value in validation.metrics.values())
+        rows.writerow([validation.step, f"{validation.seconds:.2f}", *values])
     with replacing(path) as file:
         file.write(text.getvalue().encode())
 
 
 def best_of(validations: Sequence[Validation]) -> Validation | None:
-    """The check of the least loss, the first of equals; None = there is none."""
-    return min(validations, key=lambda check: check.metrics["loss"], default=None)
+    """Returns the validation of the least loss, the first of equals; None = there is none."""
+    return min(validations, key=lambda validation: validation.metrics["loss"], default=None)
 
 
-def lost_patience(validations: Sequence[Validation], patience: int | None) -> bool:
-    """Whether the last `patience` checks were all worse than an earlier one."""
+def patience_is_over(validations: Sequence[Validation], patience: int | None) -> bool:
+    """Tells whether the last `patience` validations were all worse than an earlier one."""
     best = best_of(validations)
     if best is None or patience is None:
         return False
     return len(validations) - 1 - list(validations).index(best) >= patience
 
 
-class Checker:
-    """Measures weights on held-out examples, always the same ones.
+class Validator:
+    """Measures the loss of weights on the same held-out examples every time.
 
     Args:
         loss: as `objective.make_loss` makes it.
-        batches: what it is measured on.
-        unprompted: the same without a style.
+        batches: the held-out examples.
+        unprompted: the same examples without a style.
     """
 
     def __init__(self, loss: Loss, batches: Sequence[Batch], unprompted: Sequence[Batch]) -> None:
@@ -103,25 +103,25 @@ class Checker:
         format: Format,
         params: ExampleParams,
         count: int,
-    ) -> "Checker | None":
-        """Draws `count` batches of one chunk, as in use; None = nothing is held out.
+    ) -> "Validator | None":
+        """Draws `count` batches of one chunk, as in generation; None = no piece is held out.
 
         Raises:
-            TooShort: pieces are held out, but none is as long as a chunk.
+            TooShort: every held-out piece is shorter than a chunk.
         """
-        held = [piece for piece in pieces if piece.split == "heldout"]
-        if not held:
+        heldout = [piece for piece in pieces if piece.split == "heldout"]
+        if not heldout:
             return None
         as_used = replace(params, chunks=1, style_dropout=0.0, noisy_share=0.0, hidden_share=0.0)
-        examples = Examples(held, format, as_used, SEED)
+        examples = Examples(heldout, format, as_used, SEED)
         batches = [examples.batch(number) for number in range(count)]
         without = Vocabulary.of(format).unprompted
         return cls(loss, batches, [Batch(without(batch.prompt), batch.codes) for batch in batches])
 
     def __call__(self, weights: Any) -> dict[str, float]:
-        """The means of the loss and its metrics, and of the loss without a style."""
-        found = self._means(weights, self._batches)
-        return found | {"without_style": self._means(weights, self._unprompted)["loss"]}
+        """Returns the means of the loss and its metrics, and of the loss without a style."""
+        means = self._means(weights, self._batches)
+        return means | {"without_style": self._means(weights, self._unprompted)["loss"]}
 
     def _means(self, weights: Any, batches: Sequence[Batch]) -> dict[str, float]:
         measured = []

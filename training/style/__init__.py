@@ -1,1 +1,1 @@
-"""Trains the small style model: texts and audio of the corpus into one space, and its codebooks."""
+"""Training of the style towers (texts and audio in one space) and of the style codebooks."""

@@ -1,53 +1,54 @@
-"""How well texts and clips that belong together meet, on pieces and wordings never trained on."""
+"""Measures of how near texts lie to the clips they describe, for held-out pieces and wordings."""
 
 from collections import Counter
 
 import numpy as np
 
-from soundstage.training.style.codebooks import tokens
-from soundstage.training.style.items import Embedded
+from soundstage.training.residual_codebooks import encode
+from soundstage.training.style.embedder import Embedded
 
 NEIGHBOURS = 5
 REPORTED_LEVELS = 6
 
 
-def meeting(texts: Embedded, clips: Embedded) -> dict[str, float]:
-    """How near texts lie to the clips they describe, and whether they find their kind.
+def proximity(texts: Embedded, clips: Embedded) -> dict[str, float]:
+    """Measures how near texts lie to clips, and how often their nearest clips share their genre.
 
     Args:
-        texts: of the pieces that the clips are of.
+        texts: of the same pieces as the clips.
         clips: at least `NEIGHBOURS`.
 
     Returns:
-        Mean cosines of a text with clips of its own piece, its genre, and other genres; the length
-        of the difference of the mean text and the mean clip; and the share of texts (clips) whose
-        nearest clips (texts) are mostly of their genre.
+        Mean cosines of a text with clips of its own piece, of its genre, and of other genres; the
+        length of the difference of the mean text and the mean clip; and the share of texts (clips)
+        whose nearest clips (texts) are mostly of their genre.
     """
     cosines = texts.vectors @ clips.vectors.T  # [text, clip]
-    own = texts.piece[:, None] == clips.piece
-    kin = texts.genre[:, None] == clips.genre
+    same_piece = texts.piece[:, None] == clips.piece
+    same_genre = texts.genre[:, None] == clips.genre
+    others = cosines[~same_genre]
     return {
-        "cosine_own_piece": float(cosines[own].mean()),
-        "cosine_same_genre": float(cosines[kin].mean()),
-        "cosine_other_genre": float(cosines[~kin].mean()) if (~kin).any() else float("nan"),
+        "cosine_own_piece": float(cosines[same_piece].mean()),
+        "cosine_same_genre": float(cosines[same_genre].mean()),
+        "cosine_other_genre": float(others.mean()) if others.size else float("nan"),
         "gap": float(np.linalg.norm(texts.vectors.mean(axis=0) - clips.vectors.mean(axis=0))),
-        "genre_of_clips_nearest_a_text": _found(cosines, texts.genre, clips.genre),
-        "genre_of_texts_nearest_a_clip": _found(cosines.T, clips.genre, texts.genre),
+        "genre_of_clips_nearest_a_text": _right_votes(cosines, texts.genre, clips.genre),
+        "genre_of_texts_nearest_a_clip": _right_votes(cosines.T, clips.genre, texts.genre),
     }
 
 
-def named(items: Embedded, names: Embedded) -> float:
-    """The share of items to which the name of their own genre is the nearest."""
+def named_right(items: Embedded, names: Embedded) -> float:
+    """Returns the share of items whose nearest genre name is that of their own genre."""
     nearest = np.argmax(items.vectors @ names.vectors.T, axis=1)
     return float((names.genre[nearest] == items.genre).mean())
 
 
 def agreement(first: Embedded, second: Embedded, books: np.ndarray) -> dict[str, list[float]]:
-    """How often two items have equal style tokens, a level.
+    """Measures how often two items have equal style tokens, level by level.
 
     Args:
         first: texts or clips.
-        second: texts or clips; pairs of an item with itself are left out when it is `first`.
+        second: texts or clips; if it is `first`, pairs of an item with itself do not count.
         books: float32 [level, code, rank].
 
     Returns:
@@ -55,24 +56,24 @@ def agreement(first: Embedded, second: Embedded, books: np.ndarray) -> dict[str,
         tokens at each of the first levels.
     """
     equal = (
-        tokens(first.vectors, books)[:, None, :REPORTED_LEVELS]
-        == tokens(second.vectors, books)[None, :, :REPORTED_LEVELS]
+        encode(first.vectors, books)[0][:, None, :REPORTED_LEVELS]
+        == encode(second.vectors, books)[0][None, :, :REPORTED_LEVELS]
     )  # [first, second, level]
-    own = first.piece[:, None] == second.piece
-    kin = first.genre[:, None] == second.genre
-    apart = ~np.eye(len(own), dtype=bool) if first is second else np.ones_like(own)
+    same_piece = first.piece[:, None] == second.piece
+    same_genre = first.genre[:, None] == second.genre
+    two = ~np.eye(len(same_piece), dtype=bool) if first is second else np.ones_like(same_piece)
     return {
         name: [round(float(share), 4) for share in equal[pairs].mean(axis=0)]
         for name, pairs in (
-            ("one_piece", own & apart),
-            ("one_genre", kin & ~own),
-            ("two_genres", ~kin),
+            ("one_piece", same_piece & two),
+            ("one_genre", same_genre & ~same_piece),
+            ("two_genres", ~same_genre),
         )
         if pairs.any()
     }
 
 
-def _found(cosines: np.ndarray, genres: np.ndarray, others: np.ndarray) -> float:
+def _right_votes(cosines: np.ndarray, genres: np.ndarray, others: np.ndarray) -> float:
     nearest = np.argsort(-cosines, axis=1, kind="stable")[:, :NEIGHBOURS]
     votes = [Counter(others[row].tolist()).most_common(1)[0][0] for row in nearest]
     return float(np.mean(np.array(votes) == genres))

@@ -1,4 +1,4 @@
-"""Writes a trained style model as the stages read it."""
+"""Export of a trained style model to the files that the stages read."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +11,7 @@ from soundstage.stages.style_towers.loading import BASIS, VOCABULARY
 from soundstage.stages.style_towers.network import StyleTowers
 from soundstage.stages.weights.modules import parameter_arrays
 from soundstage.stages.weights.safetensors_files import write_safetensors
+from soundstage.training.half_precision import as_float16
 
 MODEL_FILE = "demo-style.safetensors"
 CODEBOOKS_FILE = "demo-style-codebooks.safetensors"
@@ -18,7 +19,7 @@ BASIS_SEED = 768
 
 
 def make_basis(rank: int, style_dim: int) -> np.ndarray:
-    """Orthogonal rows of length 1, float32 [rank, style_dim]."""
+    """Makes orthogonal rows of length 1, float32 [rank, style_dim]; always the same."""
     random = np.random.default_rng(BASIS_SEED)
     square = np.linalg.qr(random.standard_normal((style_dim, rank)))[0]
     return np.ascontiguousarray(square.T, np.float32)
@@ -31,37 +32,37 @@ def export_towers(
     path: Path,
     metadata: Mapping[str, str],
 ) -> None:
-    """Writes what `stages.style_towers` reads, numbers as float16.
+    """Writes the towers as float16, for `stages.style_towers`.
 
     Args:
         module: the trained towers.
         vocabulary: a serialised SentencePiece model.
         basis: float32 [rank, style_dim].
         path: a .safetensors file.
-        metadata: kept in the file's header.
+        metadata: for the file's header.
 
     Raises:
+        ExportError: a weight is too large for float16.
         OSError: the folder cannot be written to.
     """
-    arrays = {**parameter_arrays(module, lambda name: name), BASIS: basis}
-    halves = {name: array.astype(np.float16) for name, array in arrays.items()}
+    arrays = as_float16({**parameter_arrays(module, lambda name: name), BASIS: basis})
     words = np.frombuffer(vocabulary, np.uint8)
-    write_safetensors({**halves, VOCABULARY: words}, path, metadata)
+    write_safetensors({**arrays, VOCABULARY: words}, path, metadata)
 
 
 def export_codebooks(
     books: np.ndarray, basis: np.ndarray, path: Path, metadata: Mapping[str, str]
 ) -> None:
-    """Writes what `stages.style:Quantize` reads, factored, as float16.
+    """Writes codebooks as float16 in two factors, for `stages.style:Quantize`.
 
     Args:
         books: float32 [level, code, rank].
         basis: float32 [rank, style_dim].
         path: a .safetensors file.
-        metadata: kept in the file's header.
+        metadata: for the file's header.
 
     Raises:
+        ExportError: a number is too large for float16.
         OSError: the folder cannot be written to.
     """
-    arrays = {CODES: books.astype(np.float16), CODE_BASIS: basis.astype(np.float16)}
-    write_safetensors(arrays, path, metadata)
+    write_safetensors(as_float16({CODES: books, CODE_BASIS: basis}), path, metadata)

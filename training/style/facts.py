@@ -1,4 +1,4 @@
-"""Which facts of a piece a text tells, and so how well it fits other pieces."""
+"""The facts of a piece that a text mentions, and the text's distance from other pieces."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,29 +8,29 @@ import numpy as np
 from soundstage.stages.style_towers.text import normal_text
 from soundstage.training.corpus import texts, words
 from soundstage.training.corpus.manifest import Piece
-from soundstage.training.style.traits import Care, Traits
+from soundstage.training.style.traits import Traits, TraitWeights
 
-# How much each fact counts, when told: natural logarithms of how much less a piece fits.
+# Weights of the traits that each fact mentions, added to distances, which are negative log-scores.
 WEIGHTS = {
-    "genre": Care(genre=3.0),
-    "tempo": Care(tempo=3.0),
-    "brightness": Care(brightness=2.5),
-    "density": Care(density=2.5),
-    "mood": Care(mode=0.7, tempo=1.0, density=1.0),
-    "mode": Care(mode=0.7),
+    "genre": TraitWeights(genre=3.0),
+    "tempo": TraitWeights(tempo=3.0),
+    "brightness": TraitWeights(brightness=2.5),
+    "density": TraitWeights(density=2.5),
+    "mood": TraitWeights(mode=0.7, tempo=1.0, density=1.0),
+    "mode": TraitWeights(mode=0.7),
 }
 INSTRUMENT_WEIGHT = 2.0
-# A text that tells nothing we know of still is of its piece, a little.
-NOTHING = Care(genre=1.0, tempo=0.5, density=0.5, brightness=0.5)
+# A text without a known fact is still slightly nearer to its own piece.
+NO_FACT = TraitWeights(genre=1.0, tempo=0.5, density=0.5, brightness=0.5)
 
 
 @dataclass(frozen=True)
 class PieceFacts:
-    """How the facts of one piece are said.
+    """The phrases that mention the facts of one piece.
 
     Attributes:
-        phrases: for every fact of `WEIGHTS`, the phrases that tell it.
-        instruments: for every instrument that plays, the phrases that tell it.
+        phrases: by fact, a key of `WEIGHTS`.
+        instruments: by the name of each instrument that plays.
     """
 
     phrases: Mapping[str, tuple[str, ...]]
@@ -38,7 +38,7 @@ class PieceFacts:
 
 
 def facts_of(piece: Piece) -> PieceFacts:
-    """How the facts of a piece are said in training texts."""
+    """Collects the phrases that mention the facts of a piece in training texts."""
     moods = sorted({mood for kind in words.MOOD_WORDS.values() for mood in kind.train})
     own_texts = [_padded(text) for text in piece.texts]
     return PieceFacts(
@@ -54,8 +54,8 @@ def facts_of(piece: Piece) -> PieceFacts:
     )
 
 
-class Fit:
-    """Tells how well texts fit pieces.
+class TextFit:
+    """Measures how well texts fit pieces.
 
     Args:
         pieces: at least one.
@@ -67,25 +67,29 @@ class Fit:
         self.tempi = [f" {piece.tempo_bpm} bpm " for piece in pieces]
 
     def distances(self, piece: int, text: str) -> np.ndarray:
-        """How little a text for one piece fits each.
+        """Returns the distance of every piece from a text that was made for one piece.
 
         Args:
-            piece: whose facts the text may tell.
-            text: any; the facts it tells decide, words that are none of them do not.
+            piece: the piece whose facts the text may mention.
+            text: words that mention no fact of the piece are ignored.
 
         Returns:
             float32 [piece], >= 0, 0 for the piece itself.
         """
         padded, facts = _padded(text), self.facts[piece]
-        cares = [WEIGHTS[fact] for fact, said in facts.phrases.items() if _tells(padded, said)]
+        weights = [
+            WEIGHTS[fact] for fact, phrases in facts.phrases.items() if _has_any(padded, phrases)
+        ]
         if self.tempi[piece] in padded:
-            cares.append(WEIGHTS["tempo"])
-        heard = [name for name, said in facts.instruments.items() if _tells(padded, said)]
-        if not cares and not heard:
-            return self.traits.distances(piece, NOTHING)
-        total = sum((self.traits.distances(piece, care) for care in cares), np.float32(0))
-        if heard:
-            total = total + INSTRUMENT_WEIGHT * self.traits.lacks(heard)
+            weights.append(WEIGHTS["tempo"])
+        instruments = [
+            name for name, phrases in facts.instruments.items() if _has_any(padded, phrases)
+        ]
+        if not weights and not instruments:
+            return self.traits.distances(piece, NO_FACT)
+        total = sum((self.traits.distances(piece, one) for one in weights), np.float32(0))
+        if instruments:
+            total = total + INSTRUMENT_WEIGHT * self.traits.lacks(instruments)
         return np.asarray(total, np.float32)
 
 
@@ -94,5 +98,5 @@ def _padded(text: str) -> str:
     return f" {' '.join(plain.split())} "
 
 
-def _tells(padded: str, phrases: Iterable[str]) -> bool:
+def _has_any(padded: str, phrases: Iterable[str]) -> bool:
     return any(_padded(phrase) in padded for phrase in phrases)

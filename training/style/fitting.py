@@ -1,4 +1,4 @@
-"""Trains the towers, then the quantizer on what they give; both live in the run folder."""
+"""Trains the towers, then fits the quantizer to their embeddings, in one run folder."""
 
 import json
 from dataclasses import replace
@@ -11,16 +11,16 @@ from flax import nnx
 from soundstage.files import replacing
 from soundstage.graph.format import Format
 from soundstage.stages.style_towers.text import SentencePieces
-from soundstage.training.checkpoint import CheckpointError, Position, restore_latest
+from soundstage.training.checkpoint import Position, restore_run
 from soundstage.training.loop import Budget, train
 from soundstage.training.optimizer import OptimizerParams, TrainState, make_step, start
 from soundstage.training.progress import TrainingProgress
-from soundstage.training.style.batches import Batcher
 from soundstage.training.style.codebooks import learn_codebooks, level_codes
-from soundstage.training.style.items import Embedder
+from soundstage.training.style.embedder import Embedder
 from soundstage.training.style.model import Model
-from soundstage.training.style.preparing import Prepared, read_sizes
-from soundstage.training.style.report import report
+from soundstage.training.style.report import make_report
+from soundstage.training.style.run_folder import Prepared, read_model
+from soundstage.training.style.style_batches import Batcher
 
 ROWS = 64
 OPTIMIZER = OptimizerParams(
@@ -39,15 +39,15 @@ def fit(
     progress: TrainingProgress,
     rows: int = ROWS,
 ) -> tuple[nnx.State, Position]:
-    """Trains the towers, on from where the run folder stands.
+    """Trains the towers from the run's last checkpoint on.
 
     Args:
         prepared: the corpus and the model.
         run: the run's folder.
         budget: when to stop.
-        schedule_steps: steps after which the learning rate has fallen.
+        schedule_steps: steps over which the learning rate falls.
         seed: of the first weights and of all batches.
-        progress: shows how it goes.
+        progress: shows the metrics.
         rows: examples a batch.
 
     Returns:
@@ -83,18 +83,18 @@ def quantize(
     seed: int,
     vectors: int = VECTORS,
 ) -> dict[str, Any]:
-    """Learns the codebooks of trained towers, and judges both; writes what it finds.
+    """Fits codebooks to trained towers, evaluates both, and writes codebooks and report.
 
     Args:
         prepared: the corpus and the model.
         towers: trained weights.
         run: the run's folder.
-        format: levels and codes wanted.
+        format: levels and codes of the codebooks.
         seed: of the vectors drawn and the first centres.
-        vectors: to learn from, about; a third each texts, clips and blends.
+        vectors: number of vectors to fit to, rounded; a third each are texts, clips and blends.
 
     Returns:
-        The report, see `report.report`.
+        The report, see `report.make_report`.
 
     Raises:
         OutputError: the run folder cannot be written.
@@ -109,24 +109,21 @@ def quantize(
     books = books.astype(np.float16)  # as they are exported
     with replacing(run / CODEBOOKS_FILE) as file:
         np.save(file, books)
-    found = report(prepared, embedder, books.astype(np.float32))
+    report = make_report(prepared, embedder, books.astype(np.float32))
     with replacing(run / REPORT_FILE) as file:
-        file.write(json.dumps(found, indent=1).encode())
-    return found
+        file.write(json.dumps(report, indent=1).encode())
+    return report
 
 
-def trained(run: Path) -> tuple[Model, nnx.State, bytes, np.ndarray, Position]:
-    """What a run folder holds: model, weights, vocabulary, codebooks, and where it stands.
+def read_run(run: Path) -> tuple[Model, nnx.State, bytes, np.ndarray, Position]:
+    """Reads a trained run: model, weights, vocabulary, codebooks and position.
 
     Raises:
-        CheckpointError: nothing has been trained there.
+        CheckpointError: there is no checkpoint, or it is damaged.
         OSError: a file is missing.
     """
-    model, vocabulary = read_sizes(run)
-    restored: tuple[TrainState, Position] | None = restore_latest(
-        run / "checkpoints", start(model.initial(0), OPTIMIZER)
-    )
-    if restored is None:
-        raise CheckpointError(f"{run}: holds no checkpoint; train there first")
+    model, vocabulary = read_model(run)
+    state: TrainState
+    state, position = restore_run(run, start(model.initial(0), OPTIMIZER))
     books = np.load(run / CODEBOOKS_FILE).astype(np.float32)  # [level, code, rank]
-    return model, restored[0].best.towers, vocabulary, books, restored[1]
+    return model, state.best.towers, vocabulary, books, position

@@ -1,29 +1,29 @@
-"""Texts near the clips they describe, far from the others."""
+"""The contrastive loss: texts near the clips they describe, far from other clips."""
 
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-# Together: how far a text lies from its own clip, beside how well it is told from others.
+# Weight of the distance between a text and its own clip.
 TOGETHER = 0.5
-# The mean text and the mean clip: nothing else keeps the two kinds of prompt in one region.
+# Weight of the gap between the mean text and the mean clip, which no other loss bounds.
 GAP = 4.0
-# Steeper, and all prompts could lie near each other and still be told apart: what is near then
-# would no longer be near in style tokens.
+# Greatest factor of the cosines. With a greater one, contrast would be small even if all prompts
+# lay near each other, and then similar prompts would not get similar style tokens.
 STEEPEST = 6.0
 
 
 class Losses(NamedTuple):
-    """What training makes small, and what it is made of; float32 scalars.
+    """The loss and its parts; float32 scalars.
 
     Attributes:
         total: the loss.
         contrast: cross-entropy of texts against clips and clips against texts, in nats.
-        floor: the least contrast there can be: the entropy of the targets, in nats.
-        together: 1 - cosine of texts and their own clips, mean.
-        gap: length of the difference of the mean text and the mean clip, squared.
-        steepness: what cosines were multiplied by.
+        floor: the least possible contrast: the entropy of the targets, in nats.
+        together: mean of 1 - cosine of texts and their own clips.
+        gap: squared length of the difference of the mean text and the mean clip.
+        steepness: the factor of the cosines.
     """
 
     total: jax.Array
@@ -45,15 +45,15 @@ def losses(
     Args:
         texts: float32 [row, rank], rows of length 1.
         clips: float32 [row, rank], rows of length 1; of the piece that the text was made for.
-        distances: float32 [text, clip], >= 0: how little each text fits each clip.
-        log_steepness: float32 scalar, learned: log of what cosines are multiplied by.
+        distances: float32 [text, clip], >= 0.
+        log_steepness: float32 scalar, learned: natural logarithm of the factor of the cosines.
     """
     steepness = jnp.minimum(jnp.exp(log_steepness), STEEPEST)
     cosines = jnp.matmul(texts, clips.T, precision=jax.lax.Precision.HIGHEST)
     scores = steepness * cosines  # [text, clip]
-    ways = [_cross(scores, -distances), _cross(scores.T, -distances.T)]
-    contrast = (ways[0][0] + ways[1][0]) / 2
-    floor = (ways[0][1] + ways[1][1]) / 2
+    by_text, by_clip = _cross(scores, -distances), _cross(scores.T, -distances.T)
+    contrast = (by_text[0] + by_clip[0]) / 2
+    floor = (by_text[1] + by_clip[1]) / 2
     together = jnp.mean(1 - jnp.diagonal(cosines))
     gap = jnp.sum(jnp.square(texts.mean(axis=0) - clips.mean(axis=0)))
     total = contrast + TOGETHER * together + GAP * gap
@@ -61,7 +61,7 @@ def losses(
 
 
 def _cross(scores: jax.Array, fits: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Cross-entropy of softmax(scores) against softmax(fits), and the latter's entropy."""
+    """Returns the cross-entropy of softmax(scores) against softmax(fits), and its least value."""
     targets = jax.nn.softmax(fits, axis=1)
     return (
         -jnp.mean(jnp.sum(targets * jax.nn.log_softmax(scores, axis=1), axis=1)),

@@ -1,4 +1,4 @@
-"""What is trained, and its loss on a batch."""
+"""The style towers as functions of their weights, and their loss on a batch."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -10,15 +10,15 @@ from flax import nnx
 
 from soundstage.stages.style_towers.config import TowersConfig
 from soundstage.stages.style_towers.network import StyleTowers
-from soundstage.training.style.batches import StyleBatch
 from soundstage.training.style.loss import losses
-from soundstage.training.style.sounds import wear_sounds
+from soundstage.training.style.spectrograms import augmented
+from soundstage.training.style.style_batches import StyleBatch
 
 FIRST_STEEPNESS = 5.0
 
 
 class StyleWeights(NamedTuple):
-    """What training changes.
+    """The weights that training changes.
 
     Attributes:
         towers: the towers' state, as `nnx.split` gives it.
@@ -43,31 +43,31 @@ class Model:
         self._audio = jax.jit(lambda towers, log_mels: self.module(towers).audio(log_mels))
 
     def initial(self, seed: int) -> StyleWeights:
-        """Weights to start from."""
+        """Makes random weights."""
         make = jax.jit(lambda: nnx.state(StyleTowers(self.config, nnx.Rngs(seed))))
         return StyleWeights(make(), jnp.log(jnp.float32(FIRST_STEEPNESS)))
 
     def module(self, towers: nnx.State) -> StyleTowers:
-        """The towers with weights in place."""
+        """Returns the towers as a module with weights."""
         return nnx.merge(self.graph, towers)
 
     def loss(
         self, weights: StyleWeights, batch: StyleBatch
     ) -> tuple[jax.Array, Mapping[str, jax.Array]]:
-        """The loss of a batch and its parts; pure, see `training.optimizer.Loss`."""
+        """Returns the loss of a batch and its parts; pure, a `training.optimizer.Loss`."""
         module = self.module(weights.towers)
         texts = module.text(jnp.asarray(batch.pieces), jnp.asarray(batch.grams))
-        worn = wear_sounds(jax.random.key(batch.wear), jnp.asarray(batch.log_mels))
-        clips = module.audio(worn)
-        found = losses(texts, clips, jnp.asarray(batch.distances), weights.log_steepness)
+        log_mels = augmented(jax.random.key(batch.augmentation), jnp.asarray(batch.log_mels))
+        clips = module.audio(log_mels)
+        loss = losses(texts, clips, jnp.asarray(batch.distances), weights.log_steepness)
         parts = {
-            "contrast": found.contrast,
-            "excess": found.contrast - found.floor,
-            "together": found.together,
-            "gap": found.gap,
-            "steepness": found.steepness,
+            "contrast": loss.contrast,
+            "excess": loss.contrast - loss.floor,
+            "together": loss.together,
+            "gap": loss.gap,
+            "steepness": loss.steepness,
         }
-        return found.total, parts
+        return loss.total, parts
 
     def embed_texts(self, towers: nnx.State, pieces: np.ndarray, grams: np.ndarray) -> np.ndarray:
         """Embeds texts; ids as `stages.style_towers.text` makes them -> float32 [text, rank]."""
@@ -75,14 +75,14 @@ class Model:
 
     def embed_clips(self, towers: nnx.State, log_mels: np.ndarray, rows: int = 32) -> np.ndarray:
         """Embeds clips a few rows at a time; float32 [clip, window, band] -> [clip, rank]."""
-        found = [
-            np.asarray(self._audio(towers, _filled(log_mels[first : first + rows], rows)))
+        vectors = [
+            np.asarray(self._audio(towers, _padded(log_mels[first : first + rows], rows)))
             for first in range(0, len(log_mels), rows)
         ]
-        return np.concatenate(found)[: len(log_mels)]
+        return np.concatenate(vectors)[: len(log_mels)]
 
 
-def _filled(log_mels: np.ndarray, rows: int) -> np.ndarray:
-    # Every batch of the same shape, so that there is one compilation.
+def _padded(log_mels: np.ndarray, rows: int) -> np.ndarray:
+    # All batches have the same shape, so that one program is compiled.
     missing = rows - len(log_mels)
     return np.pad(log_mels, ((0, missing), (0, 0), (0, 0))) if missing else log_mels

@@ -1,21 +1,21 @@
-"""What a trained style model is worth, in numbers."""
+"""The evaluation report of a trained style model."""
 
 from typing import Any
 
 import numpy as np
 
 from soundstage.training.corpus.words import GENRE_WORDS
-from soundstage.training.style.codebooks import tokens
-from soundstage.training.style.evaluation import agreement, meeting, named
-from soundstage.training.style.items import Embedded, Embedder
-from soundstage.training.style.preparing import Prepared, SplitSounds
+from soundstage.training.residual_codebooks import encode
+from soundstage.training.style.embedder import Embedded, Embedder
+from soundstage.training.style.evaluation import agreement, named_right, proximity
+from soundstage.training.style.run_folder import Prepared, SplitSounds
 
-# A clip of the audio every so many clips' lengths.
+# Distance between the starts of two clips, as a share of a clip.
 HOP_SHARE = 0.5
 
 
-def report(prepared: Prepared, embedder: Embedder, books: np.ndarray) -> dict[str, Any]:
-    """Judges a model by held-out pieces with held-out wordings, if the corpus has any.
+def make_report(prepared: Prepared, embedder: Embedder, books: np.ndarray) -> dict[str, Any]:
+    """Evaluates a model on the pieces of each split, with held-out wordings.
 
     Args:
         prepared: the pieces.
@@ -23,7 +23,7 @@ def report(prepared: Prepared, embedder: Embedder, books: np.ndarray) -> dict[st
         books: float32 [level, code, rank].
 
     Returns:
-        For "heldout" and for "train" (whose wordings are held out too): see `evaluation`.
+        The measures of `evaluation` for "heldout", if the corpus has such pieces, and "train".
     """
     parts = {"heldout": prepared.heldout, "train": prepared.train}
     return {name: _of_part(part, embedder, books) for name, part in parts.items() if part.pieces}
@@ -40,28 +40,28 @@ def _of_part(part: SplitSounds, embedder: Embedder, books: np.ndarray) -> dict[s
         "pieces": len(part.pieces),
         "clips": len(clips.piece),
         "texts": len(texts.piece),
-        **meeting(texts, clips),
-        "genre_of_clips_by_name": named(clips, names),
-        "genre_of_texts_by_name": named(texts, names),
+        **proximity(texts, clips),
+        "genre_of_clips_by_name": named_right(clips, names),
+        "genre_of_texts_by_name": named_right(texts, names),
         "equal_tokens_text_and_clip": agreement(texts, clips, books),
         "equal_tokens_clip_and_clip": agreement(clips, clips, books),
         "length_left_by_level": {
-            "texts": _left(texts, books),
-            "clips": _left(clips, books),
+            "texts": _residual_lengths(texts, books),
+            "clips": _residual_lengths(clips, books),
         },
     }
 
 
 def _genre_names(part: SplitSounds, embedder: Embedder) -> Embedded:
-    """The first training phrase of every genre that the part has."""
+    """Embeds the first training phrase of every genre of a part."""
     first = {piece.genre: number for number, piece in reversed(list(enumerate(part.pieces)))}
     return embedder.texts(part, [(n, GENRE_WORDS[genre].train[0]) for genre, n in first.items()])
 
 
-def _left(items: Embedded, books: np.ndarray) -> list[float]:
-    """Mean length of what is left of a unit vector behind each level."""
-    found, residual, lengths = tokens(items.vectors, books), items.vectors, []
-    for level, centres in enumerate(books):
-        residual = residual - centres[found[:, level]]
+def _residual_lengths(items: Embedded, books: np.ndarray) -> list[float]:
+    """Returns the mean length of the residuals behind each level."""
+    codes, residual, lengths = encode(items.vectors, books)[0], items.vectors, []
+    for level, book in enumerate(books):
+        residual = residual - book[codes[:, level]]
         lengths.append(round(float(np.linalg.norm(residual, axis=1).mean()), 4))
     return lengths

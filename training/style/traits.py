@@ -1,4 +1,4 @@
-"""How far apart pieces are, trait by trait."""
+"""Distances between pieces, trait by trait."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,15 +9,15 @@ from soundstage.training.corpus.manifest import Piece
 
 
 @dataclass(frozen=True)
-class Care:
-    """How much each trait counts when a piece is compared with others.
+class TraitWeights:
+    """The weight of each trait in a distance between pieces.
 
     Attributes:
-        genre: for another genre.
-        tempo: for an octave of tempo.
-        density: for the whole range of density.
-        brightness: for the whole range of brightness.
-        mode: for another mode.
+        genre: of another genre.
+        tempo: of an octave of tempo, or more.
+        density: of the whole range of density.
+        brightness: of the whole range of brightness.
+        mode: of another mode.
     """
 
     genre: float = 0.0
@@ -28,7 +28,7 @@ class Care:
 
 
 class Traits:
-    """The traits of pieces as arrays, to compare one with all.
+    """The traits of pieces as arrays, to compare one piece with all.
 
     Args:
         pieces: at least one.
@@ -45,22 +45,22 @@ class Traits:
             [[name in piece.instruments for name in self.names] for piece in pieces], bool
         )  # [piece, name]
 
-    def distances(self, piece: int, care: Care) -> np.ndarray:
-        """How far each piece is from one, in the traits cared for.
+    def distances(self, piece: int, weights: TraitWeights) -> np.ndarray:
+        """Returns the weighted distance of every piece from one.
 
         Returns:
             float32 [piece], >= 0, 0 for the piece itself.
         """
         total = (
-            care.genre * (self.genre != self.genre[piece])
-            + care.mode * (self.mode != self.mode[piece])
-            + care.tempo * np.minimum(np.abs(self.octaves - self.octaves[piece]), 1)
-            + care.density * np.abs(self.density - self.density[piece])
-            + care.brightness * np.abs(self.brightness - self.brightness[piece])
+            weights.genre * (self.genre != self.genre[piece])
+            + weights.mode * (self.mode != self.mode[piece])
+            + weights.tempo * np.minimum(np.abs(self.octaves - self.octaves[piece]), 1)
+            + weights.density * np.abs(self.density - self.density[piece])
+            + weights.brightness * np.abs(self.brightness - self.brightness[piece])
         )
         return total.astype(np.float32)
 
     def lacks(self, instruments: Sequence[str]) -> np.ndarray:
-        """The share of some instruments that each piece lacks, float32 [piece]."""
-        asked = np.array([name in instruments for name in self.names])
-        return (1 - self.plays[:, asked].mean(axis=1)).astype(np.float32)
+        """Returns the share of some instruments that each piece lacks, float32 [piece]."""
+        mask = np.array([name in instruments for name in self.names])
+        return (1 - self.plays[:, mask].mean(axis=1)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Learns the subwords of the corpus's descriptions."""
+"""The subword vocabulary of the corpus's descriptions."""
 
 import io
 import string
@@ -8,7 +8,7 @@ import sentencepiece
 
 from soundstage.stages.style_towers.text import normal_text
 
-# Letters that people type although no description has them.
+# Characters of prompts that need a subword even if no description contains them.
 LETTERS = string.ascii_lowercase + string.digits + "-&'/+#.,!?äöüßéèêàáâíìîóòôúùûñçåæø"
 
 
@@ -16,8 +16,8 @@ def learn_vocabulary(texts: Iterable[str], pieces: int) -> bytes:
     """Learns a SentencePiece model; the same texts give the same bytes.
 
     Args:
-        texts: descriptions; normalised here.
-        pieces: subwords wanted; a small corpus has fewer.
+        texts: descriptions; this function normalises them.
+        pieces: most subwords.
 
     Returns:
         The model, serialised.

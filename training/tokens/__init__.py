@@ -1,1 +1,1 @@
-"""Music as the transformer sees it, computed once: codec tokens and styles in an Arrow file."""
+"""Files of tokens: the codec tokens and styles of a corpus, computed once, in an Arrow file."""

@@ -1,4 +1,4 @@
-"""The file of tokens: Arrow, a record batch a piece, mapped into memory and never copied."""
+"""Files of tokens: Arrow, one record batch a piece, mapped into memory without copies."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -30,16 +30,16 @@ SCHEMA = pa.schema(
 
 
 class CacheError(InputError):
-    """A file of tokens cannot be used; the message says which and why."""
+    """A file of tokens cannot be used; the message says why."""
 
 
 def write_cache(path: Path, facts: TokenFacts, pieces: Iterable[PieceTokens]) -> None:
-    """Writes a file of tokens; it appears whole or not at all.
+    """Writes a file of tokens, complete or not at all.
 
     Args:
-        path: where; its folder must exist.
-        facts: what the numbers mean.
-        pieces: read one after the other.
+        path: the file; its folder must exist.
+        facts: the format and the encoders of the numbers.
+        pieces: consumed one at a time.
 
     Raises:
         OutputError: the file cannot be written.
@@ -74,7 +74,7 @@ class TokenCache:
         path: as `write_cache` wrote it.
 
     Raises:
-        CacheError: the file is missing, damaged or something else.
+        CacheError: the file is missing, damaged or no file of tokens.
     """
 
     def __init__(self, path: Path) -> None:
@@ -95,11 +95,7 @@ class TokenCache:
         return self._file.num_record_batches
 
     def piece(self, number: int) -> PieceTokens:
-        """One piece.
-
-        Args:
-            number: in [0, len).
-        """
+        """Returns the piece of a number in [0, len)."""
         batch = self._file.get_batch(number)
         facts = self.facts
         return PieceTokens(

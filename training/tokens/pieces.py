@@ -1,4 +1,4 @@
-"""Which audio becomes tokens, and what is said about it."""
+"""The audio files to encode, with their descriptions, from a corpus or any folder."""
 
 import hashlib
 from collections.abc import Sequence
@@ -14,17 +14,17 @@ AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".au", ".caf
 
 
 class NoAudio(InputError):
-    """A folder holds nothing to learn from."""
+    """A folder holds no audio file."""
 
 
 @dataclass(frozen=True)
 class SourcePiece:
-    """A piece of music.
+    """A piece of music to encode.
 
     Attributes:
-        name: tells it from the others.
+        name: unique among the pieces.
         path: its audio file.
-        split: "train" to learn from, "heldout" to check with.
+        split: "train" for training, "heldout" for validation.
         texts: descriptions; may be empty.
     """
 
@@ -34,7 +34,7 @@ class SourcePiece:
     texts: tuple[str, ...]
 
     def digest(self) -> str:
-        """SHA-256, as hex digits, over the audio file and the texts.
+        """Returns the SHA-256, as hex digits, of the audio file, the split, the name and the texts.
 
         Raises:
             OSError: the file cannot be read.
@@ -47,11 +47,11 @@ class SourcePiece:
 
 
 def corpus_pieces(folder: Path) -> list[SourcePiece]:
-    """The pieces of a corpus, described in the wordings that training may see.
+    """Lists the pieces of a corpus with their training texts.
 
     Raises:
         ManifestError: the folder holds no corpus.
-        OSError: its list cannot be read.
+        OSError: its manifest cannot be read.
     """
     return [
         SourcePiece(
@@ -65,15 +65,14 @@ def corpus_pieces(folder: Path) -> list[SourcePiece]:
 
 
 def folder_pieces(folder: Path, heldout_share: float) -> list[SourcePiece]:
-    """The audio files below a folder, some of them held out.
+    """Lists the audio files below a folder, and holds some of them out.
 
-    A text file beside an audio file, of the same name but for its ending in .txt, describes it, a
-    line a text. Which files are held out depends on the folder's list of names alone; with a
-    single file, none is.
+    `song.txt` beside `song.wav` holds descriptions of it, one a line. The file names alone
+    decide which files are held out; a single file is not.
 
     Args:
-        folder: looked through with all folders in it.
-        heldout_share: of the files, in [0, 1).
+        folder: searched with all its subfolders.
+        heldout_share: share of the files to hold out, in [0, 1); at least one of several.
 
     Raises:
         NoAudio: there is no audio file.
@@ -85,7 +84,7 @@ def folder_pieces(folder: Path, heldout_share: float) -> list[SourcePiece]:
     )
     if not paths:
         raise NoAudio(
-            f"{folder}: holds no audio file; it needs some that end in {', '.join(AUDIO_SUFFIXES)}"
+            f"{folder}: holds no audio file; give a folder of {', '.join(AUDIO_SUFFIXES)} files"
         )
     names = [path.relative_to(folder).as_posix() for path in paths]
     heldout = _heldout(names, heldout_share)
@@ -103,8 +102,8 @@ def _heldout(names: Sequence[str], share: float) -> set[str]:
 
 
 def _texts_beside(path: Path) -> tuple[str, ...]:
-    beside = path.with_suffix(".txt")
-    if not beside.is_file():
+    text_path = path.with_suffix(".txt")
+    if not text_path.is_file():
         return ()
-    lines = beside.read_text("utf-8", errors="replace").splitlines()
+    lines = text_path.read_text("utf-8", errors="replace").splitlines()
     return tuple(line.strip() for line in lines if line.strip())

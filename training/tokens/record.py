@@ -1,4 +1,4 @@
-"""What is kept of a piece, and the facts that all pieces of a file share."""
+"""The record of one encoded piece, and the facts that all pieces of a file share."""
 
 from dataclasses import asdict, dataclass
 
@@ -9,7 +9,7 @@ from soundstage.graph.format import Format
 
 @dataclass(frozen=True)
 class TokenFacts:
-    """What the numbers in a file of tokens mean.
+    """The format and the encoders of a file of tokens.
 
     Attributes:
         codec_levels: RVQ levels of a frame.
@@ -17,7 +17,7 @@ class TokenFacts:
         style_levels: RVQ levels of a style.
         style_dim: width of a style embedding.
         frame_rate_hz: frames per second.
-        encoders: SHA-256, as hex digits, of the weights that made the numbers.
+        encoders: SHA-256, as hex digits, of the encoders' weights.
     """
 
     codec_levels: int
@@ -29,7 +29,7 @@ class TokenFacts:
 
     @classmethod
     def of(cls, format: Format, encoders: str) -> "TokenFacts":
-        """The facts of a music format and of the weights that encode."""
+        """Makes the facts of a music format and of the encoders' weights."""
         return cls(
             format.codec_levels,
             format.codebook_size,
@@ -48,7 +48,7 @@ class TokenFacts:
         return f"Facts({', '.join(values)})"
 
     def differences(self, format: Format) -> list[str]:
-        """What a music format says otherwise, in words."""
+        """Lists in words how a music format differs."""
         other = asdict(TokenFacts.of(format, self.encoders))
         return [
             f"{name} is {mine}, but {other[name]} in the music format"
@@ -59,7 +59,7 @@ class TokenFacts:
 
 @dataclass(frozen=True)
 class PieceStyles:
-    """Prompts as the style model sees them.
+    """The styles of some prompts.
 
     Attributes:
         tokens: int16 [prompt, style_level].
@@ -75,17 +75,17 @@ class PieceStyles:
 
 @dataclass(frozen=True)
 class PieceTokens:
-    """A piece of music as numbers.
+    """An encoded piece of music.
 
     Attributes:
-        name: tells it from the others.
+        name: unique among the pieces.
         split: "train" or "heldout".
-        key: SHA-256, as hex digits, of all that the numbers follow from.
+        key: SHA-256, as hex digits, of everything that determines the numbers.
         tokens: int16 [frame, level], codec codes.
         clips: styles of clips of its audio; at least one.
-        clip_starts_s: where each clip starts.
+        clip_starts_s: start of each clip in seconds.
         texts: descriptions.
-        text_styles: a style a text.
+        text_styles: one style a text.
     """
 
     name: str

@@ -46,18 +46,21 @@ def is_number(value: object) -> TypeGuard[int | float]:
 
 
 def number_of(name: str, value: object, scalar: Scalar) -> int | float:
-    """Reads a number from a protocol with its own names and types; rounds it if need be.
+    """Reads a number of a foreign protocol for a control of the pipeline.
 
     Args:
-        name: the setting's name in the protocol, for the refusal.
-        value: the value from JSON.
+        name: the setting's name in that protocol, for the refusal.
+        value: the setting's value.
         scalar: the control; the engine checks its range.
 
+    Returns:
+        The number, rounded if the control takes whole numbers only.
+
     Raises:
-        Refused: the value is not a finite number.
+        Refused: the value is no number that fits in a float.
     """
     if not is_number(value):
-        raise Refused(f"{name}: expected a number, got {reprlib.repr(value)}", name)
+        raise Refused(f"{name} is a number", name)
     return scalar.nearest(value)
 
 

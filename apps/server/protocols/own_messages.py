@@ -195,7 +195,10 @@ class AudioFormat(BaseModel):
 
 
 class ControlInfo(BaseModel):
-    """A control; a control of one number also has a default, a label and a help text."""
+    """A control: its type and unit; its default if it is a single value; its bounds if any.
+
+    Controls of one number also have a label, a help text, and the ends and the step of a slider.
+    """
 
     dtype: str
     kind: str
@@ -203,10 +206,10 @@ class ControlInfo(BaseModel):
     default: Number | str | None = None
     minimum: Number | None = None
     maximum: Number | None = None
-    label: str = Field("", description="a short name for people")
-    help: str = Field("", description="a sentence for people")
-    usual: list[Number] | None = Field(None, description="the ends of a slider")
-    step: Number | None = Field(None, description="the step of a slider; absent = any")
+    label: str | None = Field(default=None, description="a short name for people")
+    help: str | None = Field(default=None, description="what the number does; may be empty")
+    usual: tuple[Number, Number] | None = Field(default=None, description="the ends of a slider")
+    step: Number | None = Field(default=None, description="the step of a slider")
 
 
 class CapacityInfo(BaseModel):

@@ -180,7 +180,7 @@ def _control_infos(graph: Graph) -> dict[str, messages.ControlInfo]:
 
 
 def _control_info(port: Port, default: Any, scalar: Scalar | None) -> messages.ControlInfo:
-    optional: dict[str, Any] = {}
+    optional: dict[str, Any] = {} if scalar is None else scalar.described()
     if not port.shape:
         optional["default"] = getattr(default, "item", lambda: default)()
     for name, bound in (("minimum", port.minimum), ("maximum", port.maximum)):

@@ -93,7 +93,7 @@ def test_diff_names_the_first_steered_tick(runs, tmp_path):
 def test_diff_of_a_run_and_its_continuation_names_the_chunks(runs):
     done = run("diff", runs / "a.arrow", runs / "b.arrow")
     assert done.code == 1
-    assert "tick 0 is of chunks [0] against [2]" in done.stdout
+    assert "tick 0 has chunks [0] against [2]" in done.stdout
     assert "a.arrow has 2 ticks and b.arrow has 1" in done.stdout
 
 

@@ -1,4 +1,4 @@
-"""The page of examples is small, complete, and the same every time."""
+"""The page of listening examples."""
 
 from pathlib import Path
 
@@ -6,19 +6,19 @@ import numpy as np
 import pytest
 import soundfile
 from evaluation.examples import EXAMPLES, PAGE_FILE, SHEET_FILE, make_examples
-from evaluation.playing import Choice, performing
+from evaluation.player import PipelineChoice, open_player
 
 CHUNK_S = 2.0
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    made = tmp_path_factory.mktemp("examples") / "demo"
-    make_examples(Choice("toy"), made, CHUNK_S)
-    return made
+    output = tmp_path_factory.mktemp("examples") / "demo"
+    make_examples(PipelineChoice("toy"), output, CHUNK_S)
+    return output
 
 
-def test_every_example_has_a_sound_and_a_line_on_the_page(folder):
+def test_every_example_has_an_audio_file_and_a_line_on_the_page(folder):
     page = (folder / PAGE_FILE).read_text("utf-8")
     for example in EXAMPLES:
         audio, rate_hz = soundfile.read(folder / f"{example.name}.ogg")
@@ -29,24 +29,24 @@ def test_every_example_has_a_sound_and_a_line_on_the_page(folder):
     assert max(map(len, page.splitlines())) < 120
 
 
-def test_the_sheet_is_a_small_picture(folder):
+def test_sheet_is_a_small_png(folder):
     sheet = (folder / SHEET_FILE).read_bytes()
     assert sheet.startswith(b"\x89PNG")
     assert 10_000 < len(sheet) < 300_000
 
 
-def test_no_two_examples_share_a_name_or_a_seed():
+def test_examples_have_distinct_names_and_seeds():
     assert len({example.name for example in EXAMPLES}) == len(EXAMPLES) == 10
     assert len({example.seed for example in EXAMPLES}) == len(EXAMPLES)
 
 
-def test_rows_sound_the_same_however_many_are_played_at_a_time():
+def test_audio_of_a_row_does_not_depend_on_the_batch():
     rows = [{"prompts": [text], "seed": seed} for seed, text in enumerate(["jazz", "rock", "dub"])]
-    with performing(Choice("toy").load()) as performer:
-        together = list(performer.play(rows, 2))
-        in_pairs = list(performer.play(rows, 2, 2))
-        alone = [next(performer.play([row], 2)) for row in rows]
-    samples = performer.format.dims["sample"]
+    with open_player(PipelineChoice("toy").load()) as player:
+        together = list(player.play(rows, 2))
+        in_pairs = list(player.play(rows, 2, 2))
+        alone = [next(player.play([row], 2)) for row in rows]
+    samples = player.format.dims["sample"]
     for one, two, three in zip(together, in_pairs, alone, strict=True):
         assert one.shape == (2 * samples, 2)
         np.testing.assert_array_equal(one, two)

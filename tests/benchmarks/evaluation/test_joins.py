@@ -1,4 +1,4 @@
-"""What is heard at a join is found there, and only there."""
+"""The ranks of joins."""
 
 import numpy as np
 import pytest
@@ -19,41 +19,41 @@ def music(chunks: int) -> np.ndarray:
     return audio.astype(np.float32)
 
 
-def test_joins_of_unbroken_music_rank_like_any_place():
-    found = find_joins(music(60), CHUNK, RATE_HZ)
-    assert found.click.shape == found.change.shape == found.steps.shape == (59,)
-    assert 0.35 < found.click.mean() < 0.65
-    assert 0.35 < found.change.mean() < 0.65
-    assert (found.click > 0.99).mean() < 0.1
+def test_joins_of_continuous_music_rank_like_other_positions():
+    joins = find_joins(music(60), CHUNK, RATE_HZ)
+    assert joins.click.shape == joins.change.shape == joins.steps.shape == (59,)
+    assert 0.35 < joins.click.mean() < 0.65
+    assert 0.35 < joins.change.mean() < 0.65
+    assert (joins.click > 0.99).mean() < 0.1
 
 
-def test_a_click_at_a_join_ranks_highest_and_its_size_is_told():
+def test_click_at_a_join_ranks_highest_and_has_its_size():
     audio = music(6)
     audio[3 * CHUNK :] += 0.5
-    found = find_joins(audio, CHUNK, RATE_HZ)
-    assert found.click[2] == 1.0
-    assert found.steps[2] == pytest.approx(0.5, abs=0.1)
-    assert (np.delete(found.click, 2) < 1).all()
+    joins = find_joins(audio, CHUNK, RATE_HZ)
+    assert joins.click[2] == 1.0
+    assert joins.steps[2] == pytest.approx(0.5, abs=0.1)
+    assert (np.delete(joins.click, 2) < 1).all()
 
 
-def test_a_click_elsewhere_is_no_join():
+def test_click_elsewhere_does_not_rank_a_join_highest():
     audio = music(6)
     audio[3 * CHUNK + 1000 :] += 0.5
     assert (find_joins(audio, CHUNK, RATE_HZ).click < 1).all()
     assert find_joins(audio, CHUNK, RATE_HZ, 1000).click[2] == 1.0
 
 
-def test_a_change_of_sound_without_a_click_is_found():
+def test_change_of_sound_without_a_click_ranks_highest():
     time = np.arange(4 * CHUNK) / RATE_HZ
     low, high = np.sin(2 * np.pi * 200 * time), np.sin(2 * np.pi * 1000 * time)
     # Both are 0 at the join, which is a whole number of periods away from the start.
     audio = np.where(time < 2 * CHUNK / RATE_HZ, low, 0.2 * high)[:, None].astype(np.float32)
-    found = find_joins(audio, CHUNK, RATE_HZ)
-    assert found.change[1] == 1.0
-    assert found.change[[0, 2]].max() < 1
+    joins = find_joins(audio, CHUNK, RATE_HZ)
+    assert joins.change[1] == 1.0
+    assert joins.change[[0, 2]].max() < 1
 
 
-def test_stretches_away_from_the_join_do_not_touch_it():
+def test_other_stretches_do_not_touch_the_join():
     audio = np.zeros((1000, 1), np.float32)
     audio[500:] = 1
     at, others = largest_steps(audio, 500, 20)
@@ -62,7 +62,7 @@ def test_stretches_away_from_the_join_do_not_touch_it():
     assert len(others) == 48
 
 
-def test_the_join_is_in_the_middle_of_an_odd_number_of_places():
+def test_join_is_in_the_middle_of_an_odd_number_of_positions():
     audio = np.full((2 * CHUNK, 2), 1e-3, np.float32)
     audio[CHUNK:] *= np.random.default_rng(0).normal(size=(CHUNK, 2))
     changes = spectral_changes(audio, RATE_HZ)
@@ -71,12 +71,12 @@ def test_the_join_is_in_the_middle_of_an_odd_number_of_places():
     assert changes[len(changes) // 2] > max(before.max(), behind.max())
 
 
-def test_equal_places_rank_in_the_middle():
+def test_equal_values_rank_in_the_middle():
     assert rank(0.0, np.zeros(7)) == 0.5
     assert rank(2.0, np.arange(4)) == pytest.approx(0.625)
 
 
 @pytest.mark.parametrize(("chunks", "behind"), [(1, 0), (2, 100)])
-def test_too_few_chunks_have_no_join(chunks, behind):
+def test_too_few_chunks_are_refused(chunks, behind):
     with pytest.raises(ValueError, match="join"):
         find_joins(np.zeros((chunks * CHUNK, 2), np.float32), CHUNK, RATE_HZ, behind)

@@ -1,4 +1,4 @@
-"""A report survives JSON, and its tables show every figure."""
+"""Reports as JSON and Markdown."""
 
 import pytest
 from evaluation.table import Report, Section, from_json, to_json, to_markdown
@@ -16,7 +16,7 @@ REPORT = Report(
 )
 
 
-def test_what_json_says_is_what_was_reported():
+def test_report_survives_json():
     again = from_json(to_json(REPORT))
     assert to_json(again) == to_json(REPORT)
     assert to_markdown(again) == to_markdown(REPORT)

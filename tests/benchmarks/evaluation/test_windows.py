@@ -1,4 +1,4 @@
-"""Windows of pieces are where they are said to be."""
+"""Windows of pieces and their labels."""
 
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def test_windows_are_spread_evenly_and_do_not_overlap(tmp_path):
     assert [window.shape for window in cut(whole, 8, 9)] == [(8000, 2)] * 5
 
 
-def test_a_piece_shorter_than_a_window_is_refused(tmp_path):
+def test_piece_shorter_than_a_window_is_refused(tmp_path):
     with pytest.raises(ValueError, match="shorter than 8 s"):
         cut(piece(tmp_path, 5), 8, 1)
 
@@ -43,7 +43,7 @@ def test_labels_are_those_of_the_pieces(tmp_path):
     assert labels.tempo_bpm.tolist() == [90] * 3
 
 
-def test_windows_of_a_kind_are_of_that_kind_and_none_comes_twice_before_all_came():
+def test_windows_of_a_genre_repeat_only_when_all_are_drawn():
     genres = np.array(["jazz", "rock"] * 6)
     picked = of_kind(genres, np.array(["rock"] * 6 + ["jazz"] * 2), 3)
     assert genres[picked].tolist() == ["rock"] * 6 + ["jazz"] * 2
@@ -52,6 +52,6 @@ def test_windows_of_a_kind_are_of_that_kind_and_none_comes_twice_before_all_came
     assert of_kind(genres, np.array(["polka"]), 3)[0] in range(12)
 
 
-def test_a_corpus_without_the_split_is_refused(tmp_path):
+def test_corpus_without_the_split_is_refused(tmp_path):
     with pytest.raises(ManifestError, match="holds no"):
         split_of(tmp_path, "heldout")

@@ -1,4 +1,4 @@
-"""What the codec learns, learned from little music."""
+"""The band codec, fitted to a little music."""
 
 from pathlib import Path
 
@@ -8,9 +8,10 @@ import soundfile
 
 from soundstage.stages.bandcodec.codec import BandCodec, BandCodecWeights
 from soundstage.stages.bandcodec.measures import Measures
-from soundstage.training.bandcodec.codebooks import fit_codebooks, nearest
+from soundstage.training.bandcodec.codebooks import fit_codebooks
 from soundstage.training.bandcodec.fitting import fit
-from soundstage.training.bandcodec.listening import hear, unfitted
+from soundstage.training.bandcodec.frame_features import read_features, unfitted
+from soundstage.training.residual_codebooks import encode, nearest
 
 SMALL = Measures(width=16, levels=4, codes=32)
 RATE_HZ, FRAMES = SMALL.sample_rate_hz, 40
@@ -36,75 +37,69 @@ def folder(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def heard(folder) -> np.ndarray:
-    return hear(sorted(folder.glob("*.wav")), SMALL, FRAMES)
+def features(folder) -> np.ndarray:
+    return read_features(sorted(folder.glob("*.wav")), SMALL, FRAMES)
 
 
 @pytest.fixture(scope="module")
-def fitted(heard) -> dict[str, np.ndarray]:
-    return fit(heard, SMALL)
+def fitted(features) -> dict[str, np.ndarray]:
+    return fit(features, SMALL)
 
 
-def test_pieces_are_heard_as_the_codec_hears_them(heard):
-    assert heard.shape == (6, FRAMES, SMALL.features)
+def test_read_features_are_those_of_the_codec(features):
+    assert features.shape == (6, FRAMES, SMALL.features)
     alone = unfitted(SMALL).features(melody(2)[None])[0]
-    np.testing.assert_allclose(heard[2], alone, atol=1e-4)
+    np.testing.assert_allclose(features[2], alone, atol=1e-4)
 
 
-def test_short_pieces_are_filled_up_with_silence(folder, heard):
-    longer = hear([folder / "0.wav"], SMALL, FRAMES + 5)[0]
+def test_short_pieces_are_padded_with_silence(folder):
+    longer = read_features([folder / "0.wav"], SMALL, FRAMES + 5)[0]
     np.testing.assert_allclose(longer[FRAMES + 1 :, :5], np.log(SMALL.floor), atol=1e-4)
 
 
-def test_music_it_never_heard_comes_back_nearer_with_every_level(fitted):
+def test_every_level_lowers_the_error_of_unseen_music(fitted):
     codec = BandCodec(SMALL, BandCodecWeights(*fitted.values()))
     audio = melody(77)[None]
-    wanted, codes = codec.features(audio), codec.encode(audio)
+    target, codes = codec.features(audio), codec.encode(audio)
     errors = [
-        np.abs(codec.features(codec.render(codes[..., :levels])) - wanted)[:, 2:-2].mean()
+        np.abs(codec.features(codec.render(codes[..., :levels])) - target)[:, 2:-2].mean()
         for levels in (1, 2, 4)
     ]
-    spread = np.abs(wanted - wanted.mean(axis=1, keepdims=True)).mean()
+    spread = np.abs(target - target.mean(axis=1, keepdims=True)).mean()
     assert errors[0] > errors[1] > errors[2]
     assert errors[2] < 0.5 * spread
 
 
-def test_the_rendering_errs_less_than_the_analysis_turned_round(heard, fitted):
+def test_rendering_errs_less_than_the_transposed_analysis(features, fitted):
     mean, analysis, books, synthesis = fitted.values()
-    embeddings = (heard - mean) @ analysis
-    left = embeddings.reshape(-1, SMALL.width).copy()
-    for book in books:
-        left -= book[nearest(left, book)]
-    quantized = embeddings - left.reshape(embeddings.shape)
-    wanted = (heard - mean)[:, 1:-1]
-    count = wanted.shape[1]
+    embeddings = (features - mean) @ analysis
+    residual = encode(embeddings.reshape(-1, SMALL.width), books)[1]
+    quantized = embeddings - residual.reshape(embeddings.shape)
+    target = (features - mean)[:, 1:-1]
+    count = target.shape[1]
     rendered = sum(quantized[:, tap : tap + count] @ synthesis[tap] for tap in range(3))
-    turned = quantized[:, 1:-1] @ analysis.T
-    assert np.square(rendered - wanted).mean() < np.square(turned - wanted).mean()
+    transposed = quantized[:, 1:-1] @ analysis.T
+    assert np.square(rendered - target).mean() < np.square(transposed - target).mean()
 
 
-def test_the_same_seed_gives_the_same_weights(heard, fitted):
-    again = fit(heard, SMALL)
+def test_same_seed_gives_the_same_weights(features, fitted):
+    again = fit(features, SMALL)
     for name in BandCodecWeights.names():
         np.testing.assert_array_equal(again[name], fitted[name])
 
 
-def test_codes_of_deep_levels_are_used_by_many_although_a_few_vectors_are_long():
+def test_few_long_vectors_do_not_take_most_codes_of_deep_levels():
     random = np.random.default_rng(0)
     vectors = random.standard_normal((3000, 8)).astype(np.float32)
     vectors[:60] *= 30
     books = fit_codebooks(vectors, 3, 32)
-    left = vectors.copy()
-    for level, book in enumerate(books):
-        chosen = nearest(left, book)
-        if level:
-            usual = np.bincount(chosen[60:], minlength=32) / (len(vectors) - 60)
-            entropy = -(usual[usual > 0] * np.log(usual[usual > 0])).sum()
-            assert np.exp(entropy) > 10
-        left -= book[chosen]
+    for chosen in encode(vectors, books)[0].T[1:]:
+        shares = np.bincount(chosen[60:], minlength=32) / (len(vectors) - 60)
+        entropy = -(shares[shares > 0] * np.log(shares[shares > 0])).sum()
+        assert np.exp(entropy) > 10
 
 
-def test_fewer_vectors_than_codes_are_each_a_code():
+def test_each_of_fewer_vectors_than_codes_is_a_code():
     vectors = np.eye(4, dtype=np.float32)
     book = fit_codebooks(vectors, 1, 8)[0]
     np.testing.assert_allclose(book[nearest(vectors, book)], vectors)

@@ -1,4 +1,4 @@
-"""A codec small enough to train in seconds: its loss falls, its parts freeze, its export is it."""
+"""Training, freezing and export of a codec that trains in seconds."""
 
 import json
 
@@ -14,15 +14,16 @@ from soundstage.graph.format import Format
 from soundstage.stages.spectrostream import Decode, Encode
 from soundstage.stages.spectrostream.codec import Codec
 from soundstage.stages.spectrostream.stage import CodecParams
-from soundstage.training.audio import Crops
 from soundstage.training.checkpoint import checkpoints
-from soundstage.training.codec.__main__ import app
-from soundstage.training.codec.batches import Batches
+from soundstage.training.codec.__main__ import codec_app
+from soundstage.training.codec.audio_batches import Batches
 from soundstage.training.codec.export import codec_arrays, read_run
+from soundstage.training.codec.initial_state import start_state
 from soundstage.training.codec.network import CodecStructure, new_weights
-from soundstage.training.codec.settings import CodecTraining, SettingsError, keep_settings
-from soundstage.training.codec.start import start_state
+from soundstage.training.codec.settings import CodecTraining
+from soundstage.training.crops import Crops
 from soundstage.training.metrics import read_metrics
+from soundstage.training.run_settings import SettingsError, keep_settings
 
 RATE = 48_000
 FRAMES = 8
@@ -54,7 +55,7 @@ def corpus(tmp_path_factory):
 
 
 def command(*arguments):
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    result = CliRunner().invoke(codec_app(), [str(argument) for argument in arguments])
     assert result.exit_code == 0, result.output
     return result.output
 
@@ -84,14 +85,14 @@ def test_training_lowers_the_loss(trained):
 
 
 @pytest.mark.slow
-def test_what_is_exported_reconstructs_what_the_trained_network_reconstructs(trained):
+def test_exported_codec_reconstructs_like_the_trained_network(trained):
     run, exported = trained
     format = Format(chunk_s=0.16, context_s=0.32)
     params = CodecParams(str(exported), "tiny")
     audio = piece(5)[None, : format.dims["sample"]]
     tokens = Encode(params, format, CPU)(audio=audio)["tokens"]
     context = np.full((1, format.dims["context_frame"], 16), 0, np.int32)
-    made = Decode(params, format, CPU)(tokens=tokens, context=context)["audio"]
+    decoded = Decode(params, format, CPU)(tokens=tokens, context=context)["audio"]
 
     settings, state, _ = read_run(run)
     network = CodecStructure(settings.config)
@@ -99,16 +100,18 @@ def test_what_is_exported_reconstructs_what_the_trained_network_reconstructs(tra
     embeddings = sum(state.books.embedding[level][codes[..., level]] for level in range(16))
     features = jax.jit(network.decode)(state.best["decoder"], embeddings)
     expected = np.asarray(network.audio(features))
-    error = np.sqrt(np.square(made - expected).mean() / np.square(expected).mean())
+    error = np.sqrt(np.square(decoded - expected).mean() / np.square(expected).mean())
     assert error < 0.02  # matrices are rounded to float16
     encode = jax.jit(lambda weights, x: network.encode(weights, network.features(x)))
-    wanted = encode(state.best["encoder"], jnp.asarray(audio))
-    said = sum(state.books.embedding[level][tokens[..., level]] for level in range(16))
-    assert float(jnp.square(said - wanted).mean()) < 0.5 * float(jnp.square(wanted).mean())
+    embedded = encode(state.best["encoder"], jnp.asarray(audio))
+    quantized = sum(state.books.embedding[level][tokens[..., level]] for level in range(16))
+    assert float(jnp.square(quantized - embedded).mean()) < (
+        0.5 * float(jnp.square(embedded).mean())
+    )
 
 
 @pytest.mark.slow
-def test_frozen_parts_stay_to_the_bit_while_the_decoder_learns(corpus, trained, tmp_path):
+def test_frozen_parts_keep_their_bits_while_the_decoder_learns(corpus, trained, tmp_path):
     _, exported = trained
     more = ("--weights", exported, "--freeze", "encoder,quantizer", "--steps", 3)
     command(*training(corpus, tmp_path, *more))
@@ -120,15 +123,15 @@ def test_frozen_parts_stay_to_the_bit_while_the_decoder_learns(corpus, trained, 
 
 
 @pytest.mark.slow
-def test_the_measures_of_a_held_out_piece_are_told(corpus, trained):
-    told = command(
+def test_evaluate_prints_the_distances_of_held_out_pieces(corpus, trained):
+    output = command(
         "evaluate", "--codec", trained[1], "--corpus", corpus, "--size", "tiny", "--seconds", 0.5
     )
-    assert "SI-SDR" in told
-    assert "over 12 frames" in told
+    assert "SI-SDR" in output
+    assert "over 12 frames" in output
 
 
-def test_first_weights_are_a_linear_codec_that_is_far_better_than_chance(corpus):
+def test_linear_first_weights_are_far_better_than_random_ones(corpus):
     settings = CodecTraining(size="tiny", frames=25, analysed_rows=2)
     paths = sorted(corpus.glob("*.flac"))
     crops = Crops(paths, settings.crop_samples, 0)
@@ -138,14 +141,14 @@ def test_first_weights_are_a_linear_codec_that_is_far_better_than_chance(corpus)
     @jax.jit
     def error(parts):
         features = network.features(audio)
-        made = network.decode(parts["decoder"], network.encode(parts["encoder"], features))
-        return jnp.square(made - features).mean() / jnp.square(features).mean()
+        decoded = network.decode(parts["decoder"], network.encode(parts["encoder"], features))
+        return jnp.square(decoded - features).mean() / jnp.square(features).mean()
 
     assert error(start_state(settings, crops).best) < 0.7 < 0.95 < error(start_state(settings).best)
 
 
-def test_the_network_of_training_is_the_codec(corpus):
-    """Against the stages' own forward pass, which is verified against the published one."""
+def test_training_network_computes_what_the_codec_computes(corpus):
+    """The stage's forward pass is verified against the published one."""
     settings = CodecTraining(size="tiny", frames=FRAMES)
     network, module = CodecStructure(settings.config), new_weights(settings.config, 0)
     codec = Codec(settings.config, module)
@@ -154,11 +157,11 @@ def test_the_network_of_training_is_the_codec(corpus):
     trained = jax.jit(network.encode)(nnx.state(module.encoder), jnp.asarray(features))
     np.testing.assert_allclose(trained, embeddings, atol=1e-4 * np.abs(embeddings).max())
     expected = codec.decode_features(np.pad(embeddings, ((0, 0), (0, 1), (0, 0))))
-    made = jax.jit(network.decode)(nnx.state(module.decoder), jnp.asarray(embeddings))
-    np.testing.assert_allclose(made, expected, atol=1e-4 * np.abs(expected).max())
+    decoded = jax.jit(network.decode)(nnx.state(module.decoder), jnp.asarray(embeddings))
+    np.testing.assert_allclose(decoded, expected, atol=1e-4 * np.abs(expected).max())
 
 
-def test_a_batch_depends_on_its_step_and_the_seed_alone(corpus):
+def test_batch_depends_on_step_and_seed_alone(corpus):
     settings = CodecTraining(size="tiny", frames=FRAMES, rows=8)
     crops = Crops(sorted(corpus.glob("*.flac")), settings.crop_samples, settings.seed)
     first, again = Batches(settings, crops), Batches(settings, crops)
@@ -171,16 +174,17 @@ def test_a_batch_depends_on_its_step_and_the_seed_alone(corpus):
     assert len(np.unique(levels)) == 16
 
 
-def test_a_run_is_resumed_with_its_own_settings_only(tmp_path):
-    keep_settings(tmp_path, CodecTraining(size="tiny"))
-    keep_settings(tmp_path, CodecTraining(size="tiny"))
-    with pytest.raises(SettingsError, match=r"other settings: rows was 4"):
-        keep_settings(tmp_path, CodecTraining(size="tiny", rows=5))
+def test_run_is_not_resumed_with_other_settings(tmp_path):
+    path = tmp_path / "settings.json"
+    keep_settings(path, CodecTraining(size="tiny"))
+    keep_settings(path, CodecTraining(size="tiny"))
+    with pytest.raises(SettingsError, match=r"was started with rows 4, not rows 5: give the same"):
+        keep_settings(path, CodecTraining(size="tiny", rows=5))
     assert not checkpoints(tmp_path / "checkpoints")
 
 
 @pytest.mark.parametrize(
-    ("settings", "fault"),
+    ("settings", "message"),
     [
         ({"freeze": ("encoder", "decoder")}, "not both"),
         ({"freeze": ("ears",)}, "ears"),
@@ -189,6 +193,6 @@ def test_a_run_is_resumed_with_its_own_settings_only(tmp_path):
         ({"rows": 0}, "at least 1"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(settings, fault):
-    with pytest.raises(ValueError, match=fault):
+def test_impossible_settings_are_refused(settings, message):
+    with pytest.raises(SettingsError, match=message):
         CodecTraining(**settings)

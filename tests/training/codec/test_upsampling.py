@@ -1,4 +1,4 @@
-"""The cheap gradient is the gradient."""
+"""The cheap gradient of upsampling is the gradient."""
 
 import jax
 import numpy as np
@@ -11,7 +11,7 @@ from soundstage.training.codec.upsampling import upsample
 @pytest.mark.parametrize(
     ("taps", "stride"), [((3, 4), (1, 2)), ((3, 6), (1, 3)), ((4, 4), (2, 2)), ((4, 3), (2, 1))]
 )
-def test_upsampling_has_the_output_and_the_gradients_of_phases(taps, stride):
+def test_upsampling_has_the_output_and_gradients_of_phases(taps, stride):
     draw = np.random.default_rng(0)
     x, kernel, gradient = (
         draw.standard_normal(shape).astype(np.float32)

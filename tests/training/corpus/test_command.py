@@ -1,3 +1,5 @@
+"""The command that makes a corpus."""
+
 import subprocess
 import sys
 
@@ -15,13 +17,14 @@ def test_help_shows_every_option_and_examples():
     shown = run("--help")
     assert shown.returncode == 0
     options = ("--output", "--minutes", "--seed", "--jobs", "--split", "--piece-s", "--format")
-    for wanted in (*options, "--soundfont", "Examples"):
-        assert wanted in shown.stdout
+    for word in (*options, "--soundfont", "Examples"):
+        assert word in shown.stdout
 
 
-def test_a_missing_soundfont_is_told_in_one_line(tmp_path):
+def test_missing_soundfont_is_one_line_on_stderr(tmp_path):
     failed = run("--output", str(tmp_path), "--soundfont", str(tmp_path / "no.sf2"))
     assert failed.returncode == 1
     assert failed.stderr.count("\n") == 1
-    assert "no.sf2: there is no such file" in failed.stderr
+    assert failed.stderr.startswith("soundstage.training.corpus: soundfont ")
+    assert "no.sf2: no such file" in failed.stderr
     assert list(tmp_path.iterdir()) == []

@@ -1,3 +1,5 @@
+"""The manifest of a corpus."""
+
 from dataclasses import replace
 
 import pytest
@@ -32,7 +34,7 @@ def entry(folder, seed, split="train"):
     return PieceEntry(piece, f"digest {seed}")
 
 
-def test_a_manifest_reads_back_as_it_was_ordered_by_split_and_seed(tmp_path):
+def test_manifest_is_read_back_ordered_by_split_and_seed(tmp_path):
     train = [entry(tmp_path, seed) for seed in (5, 3, 4)]
     heldout = [entry(tmp_path, 1_000_000, "heldout")]
     write_manifest(tmp_path, "train", train)
@@ -42,7 +44,7 @@ def test_a_manifest_reads_back_as_it_was_ordered_by_split_and_seed(tmp_path):
     assert read_entries(tmp_path, "heldout") == tuple(heldout)
 
 
-def test_a_corpus_may_be_moved(tmp_path):
+def test_corpus_may_be_moved(tmp_path):
     old, new = tmp_path / "old", tmp_path / "new"
     old.mkdir()
     before = entry(old, 3)
@@ -51,13 +53,13 @@ def test_a_corpus_may_be_moved(tmp_path):
     assert read_manifest(new) == (replace(before.piece, path=new / "train/jazz-3.flac"),)
 
 
-def test_a_folder_without_a_corpus_says_how_to_make_one(tmp_path):
+def test_error_of_a_folder_without_corpus_says_how_to_make_one(tmp_path):
     with pytest.raises(ManifestError, match=r"python -m soundstage\.training\.corpus --output"):
         read_manifest(tmp_path)
 
 
 @pytest.mark.parametrize("line", ["{", "[]", "{}", '{"recipe": "x", "path": 3}'])
-def test_a_damaged_line_is_named(tmp_path, line):
+def test_damaged_line_is_named(tmp_path, line):
     write_manifest(tmp_path, "train", [entry(tmp_path, 3)])
     with manifest_path(tmp_path, "train").open("a", encoding="utf-8") as file:
         file.write(line + "\n")

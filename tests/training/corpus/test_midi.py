@@ -1,3 +1,5 @@
+"""Scores as MIDI files."""
+
 import io
 
 import mido
@@ -35,7 +37,7 @@ def read_back(data):
 
 
 @pytest.mark.parametrize("genre", GENRES)
-def test_a_midi_file_reads_back_as_the_same_notes(genre):
+def test_midi_file_is_read_back_as_the_same_notes(genre):
     score = compose(plan_brief(9, genre), 20.0)
     tempo, tracks = read_back(midi_bytes(score))
     assert tempo == mido.bpm2tempo(score.tempo_bpm)
@@ -54,7 +56,7 @@ def test_a_midi_file_reads_back_as_the_same_notes(genre):
         )
 
 
-def test_a_key_struck_again_the_moment_it_is_released_sounds_twice():
+def test_note_released_and_struck_at_one_tick_sounds_twice():
     notes = tuple(Note(float(beat), 1.0, 60, 80 + beat) for beat in range(3))
     (_, ((_, _, read),)) = read_back(
         midi_bytes(Score(120.0, 4, 4.0, (Track("piano", "x", notes),)))

@@ -1,3 +1,5 @@
+"""The plan of a corpus."""
+
 from collections import Counter
 
 import pytest
@@ -18,7 +20,7 @@ def test_splits_and_corpora_share_no_seed():
 
 
 @pytest.mark.parametrize(("corpus", "index"), [(-1, 0), (0, -1), (0, 1_000_000)])
-def test_a_piece_outside_its_block_is_refused(corpus, index):
+def test_piece_outside_its_block_is_refused(corpus, index):
     with pytest.raises(ValueError, match="no piece"):
         piece_seed(corpus, index, "train")
 
@@ -29,7 +31,7 @@ def test_genres_are_balanced():
     assert counts.keys() == GENRES.keys()
 
 
-def test_every_brief_keeps_to_its_genre_and_the_factors_vary():
+def test_briefs_stay_within_their_genre_and_use_all_keys():
     briefs = [plan_piece(7, index, "train") for index in range(400)]
     for brief in briefs:
         genre = GENRES[brief.genre]

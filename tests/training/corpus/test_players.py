@@ -1,3 +1,5 @@
+"""Players of single parts, and the feel of their notes."""
+
 import numpy as np
 import pytest
 
@@ -40,7 +42,7 @@ def test_every_part_stays_in_its_section_and_register(part, beats_per_bar):
                 assert all(part.low - 7 <= note.pitch <= part.high + 7 for note in notes)
 
 
-def test_letters_sound_what_they_stand_for():
+def test_letters_of_a_figure_give_their_pitches():
     notes = play(Figure(("r-f-t-o-",)), progression="i")
     assert [note.pitch for note in notes[:4]] == [38, 45, 41, 50]
     assert [note.start - START for note in notes[:4]] == [0.0, 1.0, 2.0, 3.0]
@@ -48,24 +50,24 @@ def test_letters_sound_what_they_stand_for():
     assert (first.start, first.length) == (START, 2.0)
 
 
-def test_an_unknown_letter_is_refused():
+def test_unknown_letter_is_refused():
     with pytest.raises(ValueError, match="no letter 'q'"):
         play(Figure(("q---",)))
 
 
-def test_capitals_are_louder_and_ghosts_are_softer():
+def test_capitals_are_louder_and_ghost_strokes_softer():
     def mean(pattern):
         return np.mean([note.velocity for note in play(Figure((pattern,)))])
 
     assert mean("C---") > mean("c---") + 8 > mean("g---") + 16
 
 
-def test_a_chord_that_is_held_is_struck_again_when_the_harmony_changes():
+def test_held_chord_restarts_when_the_harmony_changes():
     notes = play(Figure(("c---------------",), voices=3), progression="i iv")
     assert sorted({note.start - START for note in notes})[:3] == [0.0, 2.0, 4.0]
 
 
-def test_chords_hold_only_their_own_tones_and_power_chords_no_third():
+def test_chords_have_chord_tones_and_power_chords_no_third():
     place = scene()
     for figure, degrees in ((Figure(("c-c-",)), None), (Figure(("c-c-",), power=True), {0, 7})):
         for note in figure.play(place, np.random.default_rng([1])):
@@ -74,14 +76,14 @@ def test_chords_hold_only_their_own_tones_and_power_chords_no_third():
             assert (note.pitch - chord.root) % 12 in {degree % 12 for degree in allowed}
 
 
-def test_the_approach_lies_a_half_step_beside_the_next_root():
+def test_approach_is_a_half_step_beside_the_next_root():
     place = scene(progression="i|iv|bVI|V")
     notes = Figure(("R-----a-",)).play(place, np.random.default_rng([2]))
     for approach, root in zip(notes[1::2], notes[2::2], strict=False):
         assert (root.pitch - approach.pitch) % 12 in (1, 11)
 
 
-def test_echoes_come_back_softer_and_never_after_the_section():
+def test_echoes_are_softer_and_end_with_the_section():
     plain = play(Figure(("C" + "." * 15,), voices=1))
     echoed = play(Figure(("C" + "." * 15,), voices=1, echoes=3))
     assert len(plain) < len(echoed) <= 4 * len(plain)
@@ -91,7 +93,7 @@ def test_echoes_come_back_softer_and_never_after_the_section():
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_melodies_rest_on_tones_of_the_chord_and_move_mostly_by_step(seed):
+def test_melodies_rest_on_chord_tones_and_move_mostly_by_step(seed):
     place = scene()
     melody = Melody(("x-x-x---x-x-x-x-", "x---x-x-x---x---"))
     notes = melody.play(place, np.random.default_rng([seed]))
@@ -102,7 +104,7 @@ def test_melodies_rest_on_tones_of_the_chord_and_move_mostly_by_step(seed):
     assert np.mean(leaps <= 5) > 0.75
 
 
-def test_a_motif_comes_back():
+def test_motif_is_repeated():
     notes = play(Melody(("x-x-x---x-x-x-x-",), rests=0.0), seed=1, progression="i")
     bars = [[] for _ in range(BARS)]
     for note in notes:
@@ -111,7 +113,7 @@ def test_a_motif_comes_back():
     assert len({tuple(bar) for bar in bars}) < BARS
 
 
-def test_swing_moves_only_what_is_off_the_beat():
+def test_swing_moves_off_beats_only():
     straight = [Note(beat / 2, 0.5, 60, 80) for beat in range(8)]
     moved = swung(straight, 2 / 3, 0.5)
     assert [note.start for note in moved[::2]] == [0.0, 1.0, 2.0, 3.0]
@@ -120,7 +122,7 @@ def test_swing_moves_only_what_is_off_the_beat():
     assert swung(straight, 0.5, 0.5) == straight
 
 
-def test_chords_stay_together_when_players_are_loose():
+def test_loose_timing_keeps_chords_together():
     chord = [Note(beat, 0.5, pitch, 80) for beat in range(4) for pitch in (60, 64, 67)]
     moved = loosened(chord, 0.02, seed=1, part=0)
     assert len({note.start for note in moved}) == 4
@@ -128,12 +130,12 @@ def test_chords_stay_together_when_players_are_loose():
     assert all(abs(note.start - round(note.start)) <= 0.04 for note in moved)
 
 
-def test_a_key_is_released_before_it_is_struck_again():
+def test_note_ends_before_the_next_of_its_pitch():
     first, second = loosened([Note(0.0, 4.0, 60, 80), Note(1.0, 1.0, 60, 80)], 0.0, 0, 0)
     assert first.start + first.length < second.start
 
 
-def test_movement_stays_within_midi_and_an_unknown_one_is_refused():
+def test_movement_is_valid_midi_and_unknown_motion_refused():
     for motion in ("pump", "swell"):
         controls = movement(motion, [(0.0, 16.0), (16.0, 32.0)])
         assert [c.beat for c in controls] == sorted(c.beat for c in controls)
@@ -144,7 +146,7 @@ def test_movement_stays_within_midi_and_an_unknown_one_is_refused():
         movement("wobble", [(0.0, 16.0)])
 
 
-def test_drum_letters_come_more_often_the_denser_the_piece_and_digits_always():
+def test_drum_letters_follow_density_and_digits_always_sound():
     drums = Drums(((("kick", "9..."), ("snare", ".a.."), ("rim", "..i.")),))
 
     def counts(density):

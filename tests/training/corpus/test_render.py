@@ -1,3 +1,5 @@
+"""Rendering of scores and of a corpus."""
+
 import shutil
 from dataclasses import replace
 
@@ -7,9 +9,9 @@ import soundfile
 
 from soundstage.training.corpus.composition.compose import compose
 from soundstage.training.corpus.loudness import loudness_lufs
-from soundstage.training.corpus.making import CorpusRequest, make
 from soundstage.training.corpus.manifest import read_manifest
 from soundstage.training.corpus.plan import plan_brief
+from soundstage.training.corpus.production import CorpusRequest, make
 from soundstage.training.corpus.render import (
     RATE_HZ,
     RenderError,
@@ -31,12 +33,12 @@ def soundfont():
         pytest.skip(f"needs FluidSynth and a soundfont: {error}")
 
 
-def order(folder, soundfont, **changes):
-    made = CorpusRequest(folder, 2 * PIECE_S / 60.0, 0, "train", PIECE_S, "flac", soundfont)
-    return replace(made, **changes)
+def request_of(folder, soundfont, **changes):
+    request = CorpusRequest(folder, 2 * PIECE_S / 60.0, 0, "train", PIECE_S, "flac", soundfont)
+    return replace(request, **changes)
 
 
-def test_a_piece_is_loud_enough_never_clips_and_sounds_the_same_twice(soundfont):
+def test_rendered_piece_is_levelled_unclipped_and_reproducible(soundfont):
     brief = plan_brief(3, "jazz")
     score = compose(brief, PIECE_S)
     audio = render(score, brief.brightness, PIECE_S, soundfont)
@@ -47,15 +49,15 @@ def test_a_piece_is_loud_enough_never_clips_and_sounds_the_same_twice(soundfont)
     assert np.array_equal(audio, render(score, brief.brightness, PIECE_S, soundfont))
 
 
-def test_a_corpus_goes_on_where_it_was_stopped_and_keeps_what_is_there(tmp_path, soundfont):
-    making = make(order(tmp_path, soundfont, jobs=1))
-    assert next(making)
-    making.close()
+def test_interrupted_corpus_is_resumed_and_keeps_its_pieces(tmp_path, soundfont):
+    pieces = make(request_of(tmp_path, soundfont, jobs=1))
+    assert next(pieces)
+    pieces.close()
     done = read_manifest(tmp_path)
     assert done
-    assert list(make(order(tmp_path, soundfont))).count(True) == 2 - len(done)
+    assert list(make(request_of(tmp_path, soundfont))).count(True) == 2 - len(done)
     before = {piece.path: piece.path.stat().st_mtime_ns for piece in read_manifest(tmp_path)}
-    assert list(make(order(tmp_path, soundfont))) == [False, False]
+    assert list(make(request_of(tmp_path, soundfont))) == [False, False]
     assert before == {path: path.stat().st_mtime_ns for path in before}
     assert {p.name for p in (tmp_path / "train").iterdir()} == {p.name for p in before}
     for piece in read_manifest(tmp_path):
@@ -64,9 +66,10 @@ def test_a_corpus_goes_on_where_it_was_stopped_and_keeps_what_is_there(tmp_path,
         assert information.frames == piece.duration_s * RATE_HZ
 
 
-def test_pieces_of_another_length_are_made_anew(tmp_path, soundfont):
+def test_pieces_of_another_length_are_rendered_again(tmp_path, soundfont):
     for piece_s in (1.0, 2.0):
-        assert list(make(order(tmp_path, soundfont, minutes=0.01, piece_s=piece_s))) == [True]
+        request = request_of(tmp_path, soundfont, minutes=0.01, piece_s=piece_s)
+        assert list(make(request)) == [True]
         (piece,) = read_manifest(tmp_path)
         assert soundfile.info(piece.path).frames == piece.duration_s * RATE_HZ == piece_s * RATE_HZ
 
@@ -83,22 +86,22 @@ def test_brightness_moves_the_spectrum():
     assert centres[0] < 0.5 * centres[-1]
 
 
-def test_an_offset_that_nobody_hears_is_taken_away():
+def test_inaudible_offset_is_removed():
     tone = np.sin(2 * np.pi * 220 * np.arange(RATE_HZ) / RATE_HZ)[:, None] * [0.1, 0.1]
-    heard = brightened(tone + 0.5, RATE_HZ, 0.5)
-    assert abs(heard.mean()) < 0.001
-    assert np.abs(heard).max() < 0.15
+    audio = brightened(tone + 0.5, RATE_HZ, 0.5)
+    assert abs(audio.mean()) < 0.001
+    assert np.abs(audio).max() < 0.15
 
 
-def test_a_missing_program_is_named_with_its_package(monkeypatch, tmp_path):
+def test_missing_program_is_named_with_its_package(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert shutil.which("fluidsynth") is None
     with pytest.raises(RenderError, match="apt install fluidsynth fluid-soundfont-gm"):
         find_fluidsynth()
 
 
-def test_a_missing_soundfont_is_named(monkeypatch, tmp_path):
-    with pytest.raises(RenderError, match=r"no\.sf2: there is no such file"):
+def test_missing_soundfont_is_named(monkeypatch, tmp_path):
+    with pytest.raises(RenderError, match=r"no\.sf2: no such file"):
         find_soundfont(tmp_path / "no.sf2")
     monkeypatch.setattr("soundstage.training.corpus.render.SOUNDFONTS", (tmp_path / "no.sf2",))
     with pytest.raises(RenderError, match="fluid-soundfont-gm"):

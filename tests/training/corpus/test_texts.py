@@ -1,3 +1,5 @@
+"""Descriptions of pieces."""
+
 import re
 
 import pytest
@@ -31,7 +33,7 @@ def test_no_phrase_is_both_trained_and_held_out():
     assert not train & heldout
 
 
-def test_every_held_out_template_has_words_no_training_text_knows():
+def test_held_out_templates_have_words_of_no_training_text():
     known = set()
     for text in (*TRAIN_TEMPLATES, *(phrase for w in WORDS for phrase in w.train)):
         known |= tokens(text)
@@ -47,23 +49,23 @@ def test_no_text_of_any_piece_is_both_trained_and_held_out():
     assert not train & heldout
 
 
-def test_every_piece_has_several_texts_and_none_twice():
+def test_every_piece_has_several_different_texts():
     for _, (texts, heldout_texts) in described(32):
         assert len(texts) == len(set(texts)) >= 6
         assert len(heldout_texts) == len(set(heldout_texts)) >= 3
 
 
-def test_a_training_text_names_the_genre_and_its_numbers_are_true():
+def test_texts_name_the_genre_and_the_right_tempo():
     for brief, (texts, heldout_texts) in described(64):
         names = words.GENRE_WORDS[brief.genre].train
         assert any(text in names for text in texts), "the bare genre is what people type"
         for text in (*texts, *heldout_texts):
-            found = re.search(r"(\d+) (?:bpm|BPM|beats)", text)
-            assert found is None or int(found[1]) == brief.tempo_bpm
+            tempo = re.search(r"(\d+) (?:bpm|BPM|beats)", text)
+            assert tempo is None or int(tempo[1]) == brief.tempo_bpm
             assert "{" not in text
 
 
-def test_the_same_piece_is_always_described_alike():
+def test_same_piece_is_always_described_alike():
     brief = plan_piece(0, 5, "train")
     assert describe(brief, ("piano",)) == describe(brief, ("piano",))
 
@@ -74,7 +76,7 @@ def test_every_genre_and_mode_has_words(genre):
     assert words.MODE_WORDS.keys() >= GENRES[genre].progressions.keys()
 
 
-def test_no_text_puts_an_article_behind_an_adjective_or_says_an_instrument_twice():
+def test_no_text_misplaces_an_article_or_repeats_an_instrument():
     for _, texts in described():
         for text in (*texts[0], *texts[1]):
             start = text.split(" with ")[0].split(": ")[-1].split(", ")[-1]
@@ -83,7 +85,7 @@ def test_no_text_puts_an_article_behind_an_adjective_or_says_an_instrument_twice
             assert twice is None or len(set(twice.groups()) - {None}) == 2, text
 
 
-def test_solo_piano_is_not_said_to_have_a_piano():
+def test_texts_of_solo_piano_mention_the_piano_once():
     brief = next(b for b, _ in described() if b.genre == "classical_piano")
     texts, heldout_texts = describe(brief, ("piano",))
     assert all(len(re.findall("piano", text)) <= 1 for text in texts)
@@ -91,7 +93,7 @@ def test_solo_piano_is_not_said_to_have_a_piano():
     assert len(heldout_texts) >= 3
 
 
-def test_held_out_texts_are_built_on_held_out_templates_only():
+def test_held_out_texts_use_held_out_templates_only():
     def shape(template):
         return re.sub(r"\\\{\w+\\\}", ".+", re.escape(template))
 

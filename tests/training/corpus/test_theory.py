@@ -1,3 +1,5 @@
+"""Chords, scales and voice leading."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,7 +35,7 @@ def test_numerals_are_read_on_the_major_scale(symbol, root, intervals):
 
 
 @pytest.mark.parametrize("symbol", ["", "H", "i99", "viii", "bb"])
-def test_what_is_no_chord_is_refused(symbol):
+def test_unknown_chord_is_refused(symbol):
     with pytest.raises(ValueError, match="chord"):
         parse_chord(symbol, 0)
 
@@ -62,7 +64,7 @@ chords = st.builds(
 
 
 @given(chords, chords, st.integers(1, 6))
-def test_a_voicing_holds_only_tones_of_the_chord_and_ascends(first, second, voices):
+def test_voicing_has_ascending_tones_of_the_chord(first, second, voices):
     before = voice(first, voices, 48, 76, None)
     after = voice(second, voices, 48, 76, before)
     for chord, pitches in ((first, before), (second, after)):
@@ -80,13 +82,13 @@ def test_voices_move_less_than_a_fourth_on_average(first, second):
 
 
 @given(chords)
-def test_a_voicing_comes_back_to_its_range(chord):
+def test_voicing_returns_to_its_range(chord):
     # The top may pass it by a few half steps where that saves the voices a leap.
     assert voice(chord, 3, 48, 67, (70, 74, 79))[-1] <= 67 + 4
 
 
-def test_voices_led_from_the_chord_before_move_far_less_than_voices_laid_out_anew():
-    led = anew = 0
+def test_led_voices_move_half_as_far_as_centred_ones():
+    led = unled = 0
     for progression in GENRES["jazz"].progressions["major"]:
         spans = lay_chords(progression, 0, 0.0, 8, 4)
         before = voice(spans[0].chord, 4, 45, 81, (45, 48, 52, 55))
@@ -94,13 +96,13 @@ def test_voices_led_from_the_chord_before_move_far_less_than_voices_laid_out_ane
             after = voice(span.chord, 4, 45, 81, before)
             centred = voice(span.chord, 4, 45, 81, None)
             led += sum(abs(a - b) for a, b in zip(after, before, strict=True))
-            anew += sum(abs(a - b) for a, b in zip(centred, before, strict=True))
+            unled += sum(abs(a - b) for a, b in zip(centred, before, strict=True))
             before = after
-    assert led < 0.5 * anew
+    assert led < 0.5 * unled
 
 
 @given(chords, st.sampled_from(sorted(MODES)), st.integers(0, 11))
-def test_an_adapted_scale_holds_the_chord(chord, mode, tonic):
+def test_adapted_scale_contains_the_chord(chord, mode, tonic):
     classes = adapted_classes(scale_classes(tonic, mode), chord)
     assert set(chord.classes) <= set(classes)
     assert len(set(classes)) == len(classes)

@@ -1,4 +1,4 @@
-"""Laws of examples: packed as in use, drawn as asked, and functions of (seed, step) alone."""
+"""Training examples: packed as in generation, drawn in the requested shares, reproducible."""
 
 from collections import Counter
 from dataclasses import replace
@@ -57,12 +57,12 @@ def style_of(prompts):
 
 
 def past_of(prompts):
-    """The context's first two levels as codes, -1 = nothing."""
+    """The context's first two levels as codes, -1 = unknown."""
     ids = prompts[:, : -FORMAT.prompt_style_levels].reshape(len(prompts), CONTEXT, 2)
     return VOCABULARY.codec_codes(ids)
 
 
-def test_a_prompt_is_what_the_stage_pack_makes_of_the_frames_before_the_target():
+def test_prompt_is_what_the_stage_pack_makes_of_the_past():
     prompts, codes = rows(PLAIN, steps=20)
     pack = Pack(None, FORMAT, jax.devices("cpu")[0])
     for prompt, target in zip(prompts, codes, strict=True):
@@ -78,7 +78,7 @@ def test_a_prompt_is_what_the_stage_pack_makes_of_the_frames_before_the_target()
     assert prompts.dtype == codes.dtype == np.int32
 
 
-def test_a_batch_follows_from_seed_and_step_alone():
+def test_batch_depends_on_seed_and_step_alone():
     params = ExampleParams(rows=4)
     one, two = examples(params), examples(params)
     for step in (3, 0, 3):
@@ -90,7 +90,7 @@ def test_a_batch_follows_from_seed_and_step_alone():
     np.testing.assert_array_equal(fewer.prompt, one.batch(3).prompt[:2])
 
 
-def test_the_style_is_dropped_as_often_as_asked_and_then_all_of_it():
+def test_whole_style_is_dropped_in_the_requested_share():
     prompts, _ = rows(replace(PLAIN, style_dropout=0.12), steps=600)
     masked = (prompts[:, -FORMAT.prompt_style_levels :] == MASK).sum(axis=1)
     assert set(masked) == {0, FORMAT.prompt_style_levels}
@@ -100,7 +100,7 @@ def test_the_style_is_dropped_as_often_as_asked_and_then_all_of_it():
     np.testing.assert_array_equal(prompts[without], unprompted)
 
 
-def test_every_frame_of_every_piece_is_as_likely_and_short_pieces_are_left_out():
+def test_all_frames_are_equally_likely_and_short_pieces_left_out():
     _, codes = rows(PLAIN, steps=2000)
     starts = Counter(map(tuple, codes[:, 0, :2]))
     assert len(starts) == 30 + 60 - 2 * (CHUNK - 1)
@@ -109,7 +109,7 @@ def test_every_frame_of_every_piece_is_as_likely_and_short_pieces_are_left_out()
     assert max(starts.values()) < 1.6 * expected
 
 
-def test_texts_and_clips_give_the_style_as_often_as_asked():
+def test_styles_come_from_texts_in_the_requested_share():
     prompts, codes = rows(replace(PLAIN, text_share=0.5), steps=400)
     tokens = style_of(prompts) - VOCABULARY.style_offset
     of_two = tokens[codes[:, 0, 1] == 2]
@@ -119,19 +119,19 @@ def test_texts_and_clips_give_the_style_as_often_as_asked():
     assert set(tokens[codes[:, 0, 1] == 1]) == {1, 101}
 
 
-def test_the_past_is_forgotten_from_its_start_as_often_as_asked():
+def test_past_is_forgotten_from_its_start_in_requested_shares():
     params = replace(PLAIN, fresh_share=0.2, forgetful_share=0.3)
     prompts, codes = rows(params, steps=600)
     late = codes[:, 0, 0] >= CONTEXT
     known = past_of(prompts[late])[:, :, 0] >= 0
-    assert (np.diff(known.astype(int), axis=1) >= 0).all(), "what is known is the end"
+    assert (np.diff(known.astype(int), axis=1) >= 0).all(), "the end of the past is known"
     length = known.sum(axis=1)
-    # One in CONTEXT + 1 of the forgetful forgets all.
+    # One in CONTEXT + 1 of the forgetful examples has no past at all.
     assert np.mean(length == 0) == pytest.approx(0.2 + 0.3 / (CONTEXT + 1), abs=0.04)
     assert np.mean(length == CONTEXT) == pytest.approx(0.5 + 0.3 / (CONTEXT + 1), abs=0.05)
 
 
-def test_noise_changes_known_codes_and_no_others():
+def test_noise_changes_known_codes_only():
     clean, _ = rows(PLAIN, steps=100)
     noisy, _ = rows(replace(PLAIN, noisy_share=1.0, noise=0.5), steps=100)
     clean, noisy = past_of(clean), past_of(noisy)
@@ -146,7 +146,7 @@ def test_several_chunks_follow_one_past():
     np.testing.assert_array_equal(np.diff(more[:, :, 0], axis=1), 1)
 
 
-def test_pieces_that_are_all_too_short_are_refused():
+def test_only_short_pieces_are_refused():
     with pytest.raises(TooShort, match=r"none of 1 pieces lasts the 0\.32 s"):
         examples(replace(PLAIN, chunks=2), pieces=[piece(1, 7)])
 

@@ -1,10 +1,10 @@
-"""Figures are right where the answer is known."""
+"""The shares of style embeddings on vectors with known answers."""
 
 import numpy as np
 import pytest
 
-from soundstage.training.style.evaluation import agreement, meeting, named
-from soundstage.training.style.items import Embedded
+from soundstage.training.style.embedder import Embedded
+from soundstage.training.style.evaluation import agreement, named_right, proximity
 
 GENRES = np.array(["jazz"] * 6 + ["techno"] * 6)
 PIECES = np.repeat(np.arange(4), 3)
@@ -14,34 +14,34 @@ def items(axes: np.ndarray) -> Embedded:
     return Embedded(np.eye(8, dtype=np.float32)[axes], PIECES, GENRES)
 
 
-def test_texts_on_their_clips_are_told_apart_perfectly():
+def test_texts_on_their_clips_find_their_genre():
     both = items(np.repeat([0, 1], 6))
-    found = meeting(both, both)
-    assert found["cosine_own_piece"] == found["cosine_same_genre"] == 1
-    assert found["cosine_other_genre"] == found["gap"] == 0
-    assert found["genre_of_clips_nearest_a_text"] == found["genre_of_texts_nearest_a_clip"] == 1
+    shares = proximity(both, both)
+    assert shares["cosine_own_piece"] == shares["cosine_same_genre"] == 1
+    assert shares["cosine_other_genre"] == shares["gap"] == 0
+    assert shares["genre_of_clips_nearest_a_text"] == shares["genre_of_texts_nearest_a_clip"] == 1
 
 
-def test_texts_that_lie_on_the_other_kind_are_all_wrong():
-    found = meeting(items(np.repeat([0, 1], 6)), items(np.repeat([1, 0], 6)))
-    assert found["genre_of_clips_nearest_a_text"] == found["genre_of_texts_nearest_a_clip"] == 0
-    assert found["cosine_own_piece"] == 0
+def test_texts_on_the_other_genre_never_find_theirs():
+    shares = proximity(items(np.repeat([0, 1], 6)), items(np.repeat([1, 0], 6)))
+    assert shares["genre_of_clips_nearest_a_text"] == shares["genre_of_texts_nearest_a_clip"] == 0
+    assert shares["cosine_own_piece"] == 0
 
 
-def test_a_gap_between_all_texts_and_all_clips_shows():
-    found = meeting(items(np.zeros(12, int)), items(np.ones(12, int)))
-    assert found["gap"] == pytest.approx(np.sqrt(2))
+def test_gap_is_the_distance_of_mean_text_and_mean_clip():
+    shares = proximity(items(np.zeros(12, int)), items(np.ones(12, int)))
+    assert shares["gap"] == pytest.approx(np.sqrt(2))
 
 
-def test_a_clip_is_named_by_the_nearest_name():
+def test_named_right_counts_items_nearest_to_their_name():
     names = Embedded(
         np.eye(8, dtype=np.float32)[:2], np.array([0, 2]), np.array(["jazz", "techno"])
     )
-    assert named(items(np.repeat([0, 1], 6)), names) == 1
-    assert named(items(np.zeros(12, int)), names) == 0.5
+    assert named_right(items(np.repeat([0, 1], 6)), names) == 1
+    assert named_right(items(np.zeros(12, int)), names) == 0.5
 
 
-def test_tokens_agree_within_a_piece_and_pairs_with_itself_do_not_count():
+def test_agreement_leaves_out_pairs_of_an_item_with_itself():
     books = np.zeros((2, 8, 8), np.float32)
     books[0] = np.eye(8)
     apart = items(np.arange(12) % 3)  # in every piece the clips have three different codes

@@ -1,4 +1,4 @@
-"""The loss is least where texts lie on the clips that they fit."""
+"""The contrastive loss is least where texts lie on the clips that they fit."""
 
 import jax
 import jax.numpy as jnp
@@ -12,14 +12,14 @@ DISTANCES = jnp.asarray(4.0 * (KINDS @ KINDS.T < 0.5), jnp.float32)
 STEEPNESS = jnp.float32(np.log(4.0))
 
 
-def test_texts_that_fit_several_clips_equally_cost_nothing_beyond_the_floor():
-    found = losses(jnp.asarray(KINDS), jnp.asarray(KINDS), DISTANCES, STEEPNESS)
-    assert float(found.contrast) == pytest.approx(float(found.floor), abs=1e-5)
-    assert float(found.together) == pytest.approx(0, abs=1e-6)
-    assert float(found.total) == pytest.approx(float(found.floor), abs=1e-5)
+def test_texts_on_equally_fitting_clips_reach_the_floor():
+    loss = losses(jnp.asarray(KINDS), jnp.asarray(KINDS), DISTANCES, STEEPNESS)
+    assert float(loss.contrast) == pytest.approx(float(loss.floor), abs=1e-5)
+    assert float(loss.together) == pytest.approx(0, abs=1e-6)
+    assert float(loss.total) == pytest.approx(float(loss.floor), abs=1e-5)
 
 
-def test_any_other_place_costs_more():
+def test_random_texts_cost_more():
     random = np.random.default_rng(0)
     best = losses(jnp.asarray(KINDS), jnp.asarray(KINDS), DISTANCES, STEEPNESS)
     for _ in range(10):
@@ -30,7 +30,7 @@ def test_any_other_place_costs_more():
         )
 
 
-def test_steepness_has_an_end():
+def test_steepness_is_bounded():
     at = [
         losses(jnp.asarray(KINDS), jnp.asarray(KINDS), DISTANCES, jnp.float32(s)).total
         for s in (5.0, 9.0)

@@ -1,4 +1,4 @@
-"""Two kinds of sound and the words for them become two places, and stay so when exported."""
+"""Training and export of style towers on two genres of synthetic sound."""
 
 import json
 from pathlib import Path
@@ -18,12 +18,12 @@ from soundstage.stages.style_towers.text import SentencePieces
 from soundstage.training.corpus.manifest import Piece, PieceEntry, write_manifest
 from soundstage.training.loop import Budget
 from soundstage.training.progress import SilentProgress
-from soundstage.training.style.__main__ import make_app
-from soundstage.training.style.batches import Batcher
+from soundstage.training.style.__main__ import style_app
+from soundstage.training.style.embedder import Embedder
 from soundstage.training.style.export import export_codebooks, export_towers, make_basis
-from soundstage.training.style.fitting import fit, quantize, trained
-from soundstage.training.style.items import Embedder
-from soundstage.training.style.preparing import Prepared, prepare
+from soundstage.training.style.fitting import fit, quantize, read_run
+from soundstage.training.style.run_folder import Prepared, prepare
+from soundstage.training.style.style_batches import Batcher
 
 FORMAT = Format(clip_s=1.0, codebook_size=16, style_dim=40)
 CONFIG = TowersConfig(
@@ -93,7 +93,7 @@ def run(corpus) -> Path:
 
 @pytest.fixture(scope="module")
 def exported(run) -> Path:
-    model, towers, vocabulary, books, _ = trained(run)
+    model, towers, vocabulary, books, _ = read_run(run)
     basis = make_basis(CONFIG.rank, FORMAT.style_dim)
     export_towers(model.module(towers), vocabulary, basis, run / "style.safetensors", {"a": "b"})
     export_codebooks(books, basis, run / "codes.safetensors", {})
@@ -114,21 +114,21 @@ def stage_vectors(stage: Embed, texts=(), clips=()) -> np.ndarray:
     return stage(*map(list, zip(*rows, strict=True)))["embedding"]
 
 
-def test_training_separates_two_kinds_on_pieces_and_wordings_never_seen(run):
-    found = json.loads((run / "report.json").read_text())["heldout"]
-    assert found["pieces"] == 4
-    assert found["genre_of_clips_nearest_a_text"] == 1.0
-    assert found["genre_of_clips_by_name"] == 1.0
-    assert found["genre_of_texts_by_name"] == 1.0
-    assert found["cosine_same_genre"] > 0.8
-    assert found["cosine_other_genre"] < 0.5
-    first = {pairs: levels[0] for pairs, levels in found["equal_tokens_text_and_clip"].items()}
+def test_training_separates_genres_of_unseen_pieces_and_texts(run):
+    report = json.loads((run / "report.json").read_text())["heldout"]
+    assert report["pieces"] == 4
+    assert report["genre_of_clips_nearest_a_text"] == 1.0
+    assert report["genre_of_clips_by_name"] == 1.0
+    assert report["genre_of_texts_by_name"] == 1.0
+    assert report["cosine_same_genre"] > 0.8
+    assert report["cosine_other_genre"] < 0.5
+    first = {pairs: levels[0] for pairs, levels in report["equal_tokens_text_and_clip"].items()}
     assert first["two_genres"] == 0.0
 
 
-def test_what_is_exported_embeds_as_what_was_trained(exported, corpus):
+def test_exported_towers_embed_like_the_trained_ones(exported, corpus):
     prepared = prepare([corpus], exported, FORMAT, CONFIG)
-    _, towers, *_ = trained(exported)
+    _, towers, *_ = read_run(exported)
     embedder = Embedder(prepared, towers)
     texts = ["techno", "AMBIENT pads", "", "zzqx", "tehcno"]
     basis = make_basis(CONFIG.rank, FORMAT.style_dim)
@@ -142,7 +142,7 @@ def test_what_is_exported_embeds_as_what_was_trained(exported, corpus):
     np.testing.assert_allclose(stage_vectors(stage, clips=clips), expected, atol=5e-3)
 
 
-def test_misspelt_and_unseen_words_do_not_lead_astray(exported):
+def test_misspelt_words_stay_near_the_right_ones(exported):
     stage = embed_stage(exported)
     techno, ambient = stage_vectors(stage, ["techno", "ambient"])
     for text in ("tehcno", "TECHNO!", "technoo vrblx", "techno 🎧", "technos"):
@@ -154,15 +154,15 @@ def test_exported_codebooks_are_those_of_the_run(exported):
     params = Quantize.Params(str(exported / "codes.safetensors"))
     stage = Quantize(params, FORMAT, jax.devices("cpu")[0])
     vectors = stage_vectors(embed_stage(exported), ["techno", "ambient", "warm pads"])
-    found = stage(vectors)["tokens"]
-    assert found.shape == (3, FORMAT.style_levels)
-    assert found[0, 0] != found[1, 0]
+    tokens = stage(vectors)["tokens"]
+    assert tokens.shape == (3, FORMAT.style_levels)
+    assert tokens[0, 0] != tokens[1, 0]
     books = np.load(exported / "codebooks.npy").astype(np.float32)
     basis = make_basis(CONFIG.rank, FORMAT.style_dim)
     np.testing.assert_allclose(np.asarray(stage.codebooks), books @ basis, atol=1e-2)
 
 
-def test_a_batch_follows_from_the_seed_and_the_step_alone(corpus, tmp_path):
+def test_batch_depends_on_seed_and_step_alone(corpus, tmp_path):
     prepared = prepare([corpus], tmp_path, FORMAT, CONFIG)
     part, vocabulary = prepared.train, SentencePieces(prepared.vocabulary)
 
@@ -192,18 +192,18 @@ def test_spectrograms_are_computed_once(corpus, tmp_path):
     ("arguments", "reason"),
     [
         (["--corpus", "nowhere"], "holds no corpus"),
-        ([], "say where the corpus is"),
+        ([], "give a corpus"),
         (["export", "--run", "nowhere", "--output", "."], "nowhere"),
     ],
 )
-def test_the_command_says_what_is_missing(arguments, reason, tmp_path, monkeypatch):
+def test_command_names_what_is_missing(arguments, reason, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    result = CliRunner().invoke(make_app(), arguments)
+    result = CliRunner().invoke(style_app(), arguments)
     assert result.exit_code != 0
     assert reason in result.stderr
 
 
 def test_help_shows_examples():
-    result = CliRunner().invoke(make_app(), ["--help"])
+    result = CliRunner().invoke(style_app(), ["--help"])
     assert result.exit_code == 0
     assert "python -m soundstage.training.style --corpus" in result.stdout

@@ -1,12 +1,12 @@
-"""A file of tokens gives back what was put in, without copies, and refuses what it is not."""
+"""Files of tokens: read back without copies, refused if damaged."""
 
 import numpy as np
 import pytest
+from synthetic_tokens import rule, synthetic_facts, synthetic_pieces
 
 from soundstage.graph.format import Format
 from soundstage.training.tokens.cache import CacheError, TokenCache, write_cache
 from soundstage.training.tokens.record import PieceStyles, PieceTokens
-from soundstage.training.tokens.synthetic import rule, synthetic_facts, synthetic_pieces
 
 FORMAT = Format(codec_levels=3, context_levels=2, codebook_size=64, style_dim=8, style_levels=6)
 
@@ -25,7 +25,7 @@ def same(left: PieceTokens, right: PieceTokens) -> bool:
     return all(getattr(left, name) == getattr(right, name) for name in plain)
 
 
-def test_what_is_written_is_read_back(tmp_path):
+def test_written_pieces_are_read_back(tmp_path):
     pieces = synthetic_pieces(FORMAT, (0, 3), 20, 5)
     silent = PieceTokens(
         "no texts, häuser/大 🎹",
@@ -56,7 +56,7 @@ def test_arrays_are_views_of_the_file(tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["missing", "empty", "text", "cut"])
-def test_what_is_no_whole_file_of_tokens_is_refused(tmp_path, damage):
+def test_missing_or_damaged_file_of_tokens_is_refused(tmp_path, damage):
     path = tmp_path / "tokens.arrow"
     write_cache(path, synthetic_facts(FORMAT), synthetic_pieces(FORMAT, (0,), 20, 5))
     whole = path.read_bytes()
@@ -67,7 +67,7 @@ def test_what_is_no_whole_file_of_tokens_is_refused(tmp_path, damage):
         TokenCache(path)
 
 
-def test_facts_that_differ_from_a_format_are_named():
+def test_differences_from_a_format_are_named():
     facts = synthetic_facts(FORMAT)
     assert facts.differences(FORMAT) == []
     assert facts.differences(Format()) == [
@@ -78,7 +78,7 @@ def test_facts_that_differ_from_a_format_are_named():
     ]
 
 
-def test_the_rule_repeats_and_no_two_styles_share_a_code():
+def test_rule_repeats_and_styles_share_no_code():
     one, two = rule(0, 12, 3, 5), rule(1, 12, 3, 5)
     np.testing.assert_array_equal(one[5:], one[:-5])
     assert not set(one.ravel()) & set(two.ravel())

@@ -1,1 +1,1 @@
-"""Music written down: harmony, melody, drums, form."""
+"""Composition of scores: form, harmony, melody, accompaniment and drums."""

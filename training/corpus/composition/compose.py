@@ -1,4 +1,4 @@
-"""From a brief to a score: form, harmony, the band, then everybody plays."""
+"""Composes a score from a brief: form, harmony, the band, and the notes of each part."""
 
 import zlib
 from dataclasses import dataclass
@@ -21,8 +21,8 @@ from soundstage.training.corpus.plan import FORM, PART, Brief
 
 
 @dataclass(frozen=True)
-class Section:
-    """A stretch of the form; sections with one letter are alike.
+class FormSection:
+    """One section of a piece's form; sections of one letter are alike.
 
     Attributes:
         letter: "A", "B", ...
@@ -40,16 +40,16 @@ class Section:
 
 
 def compose(brief: Brief, piece_s: float) -> Score:
-    """Writes a piece that goes on for at least `piece_s`.
+    """Writes a piece of at least `piece_s` seconds.
 
-    It begins with music and has no ending: what learns from it should go on, not stop.
+    The piece has no introduction and no ending, because models trained on it play endless music.
 
     Args:
-        brief: what it is to be.
+        brief: the plan of the piece.
         piece_s: seconds, above 0.
 
     Raises:
-        KeyError: the brief names a genre, mode, tonic or instrument that there is not.
+        KeyError: the brief names an unknown genre, mode, tonic or instrument.
     """
     genre = GENRES[brief.genre]
     sections = _form(brief, genre, piece_s)
@@ -68,42 +68,42 @@ def compose(brief: Brief, piece_s: float) -> Score:
 
 
 def band(brief: Brief) -> tuple[tuple[BandPart, str], ...]:
-    """Who plays: the genre's parts with an instrument each, without the chairs left empty."""
+    """Draws the parts of a piece's band, with an instrument each."""
     genre = GENRES[brief.genre]
     if brief.instruments:
         chosen = dict(brief.instruments)
         return tuple((part, chosen[part.role]) for part in genre.parts if part.role in chosen)
-    seated = []
+    parts = []
     for number, part in enumerate(genre.parts):
         rng = np.random.default_rng([brief.seed, PART, number])
-        # A busy piece fills its chairs, a sparse one leaves some empty.
+        # A dense piece has more parts than a sparse one.
         if rng.random() > part.chance * (0.7 + 0.6 * brief.density) and part.chance < 1:
             continue
         bright = np.array([INSTRUMENTS[name].bright for name in part.instruments])
         weights = np.exp(-6.0 * np.abs(bright - brief.brightness))
         pick = int(rng.choice(len(bright), p=weights / weights.sum()))
-        seated.append((part, part.instruments[pick]))
-    return tuple(seated)
+        parts.append((part, part.instruments[pick]))
+    return tuple(parts)
 
 
-def _form(brief: Brief, genre: Genre, piece_s: float) -> tuple[Section, ...]:
+def _form(brief: Brief, genre: Genre, piece_s: float) -> tuple[FormSection, ...]:
     rng = np.random.default_rng([brief.seed, FORM])
     pool = genre.progressions[brief.mode]
     tonic = TONICS.index(brief.tonic)
     order = rng.permutation(len(pool))
     needed = piece_s * brief.tempo_bpm / 60.0
-    sections: list[Section] = []
+    sections: list[FormSection] = []
     start = 0.0
-    # A piece may begin anywhere in its form: the loudest part is not always the same seconds in.
-    place = int(rng.integers(len(genre.form)))
+    # A piece begins anywhere in its form, so that the loudest section is not always at one time.
+    index = int(rng.integers(len(genre.form)))
     while start < needed:
-        letter, energy = genre.form[place % len(genre.form)]
+        letter, energy = genre.form[index % len(genre.form)]
         progression = pool[order[(ord(letter) - ord("A")) % len(pool)]]
         bars = genre.section_bars
         spans = lay_chords(progression, tonic, start, bars, genre.beats_per_bar)
-        sections.append(Section(letter, start, bars, energy, spans))
+        sections.append(FormSection(letter, start, bars, energy, spans))
         start += bars * genre.beats_per_bar
-        place += 1
+        index += 1
     return tuple(sections)
 
 
@@ -113,7 +113,7 @@ def _perform(
     part: BandPart,
     number: int,
     instrument: str,
-    sections: tuple[Section, ...],
+    sections: tuple[FormSection, ...],
 ) -> tuple[Note, ...]:
     sound = INSTRUMENTS[instrument]
     low, high = max(part.low, sound.low), min(part.high, sound.high)
@@ -132,7 +132,7 @@ def _perform(
             low,
             high,
         )
-        # By letter, not by place: what comes back is recognised.
+        # Seeded by the letter, not the position, so that repeated sections are recognised.
         letter = zlib.crc32(section.letter.encode())
         rng = np.random.default_rng([brief.seed, PART, number, letter])
         notes += part.player.play(scene, rng)

@@ -1,6 +1,6 @@
-"""Drums as grids: a line a drum, a digit a stroke, 1 soft to 9 hard.
+"""Drum grooves as grids: a line a drum, a digit a stroke, 1 soft to 9 hard.
 
-A letter is a soft stroke that comes more often the denser the piece: `a` likely, `i` rarely.
+A letter is a soft random stroke, more likely in dense pieces: `a` often, `i` rarely.
 """
 
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ Groove = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True)
 class Drums:
-    """Plays grooves, and a fill where a section ends.
+    """Plays grooves, and a fill at the end of a section.
 
     Attributes:
-        grooves: sparse to busy, each a line a drum; `|` joins several bars.
-        fills: what may replace the last bar of a section; empty = none.
-        crash: whether a section starts with a cymbal.
+        grooves: sparse to busy, each a line a drum; `|` separates bars.
+        fills: for the last bar of a section; empty = none.
+        crash: whether sections of high energy start with a cymbal.
     """
 
     grooves: tuple[Groove, ...]
@@ -35,7 +35,7 @@ class Drums:
         groove = self.grooves[choose_by_density(len(self.grooves), scene.density, rng)]
         notes: list[Note] = []
         for bar in range(scene.bars):
-            # Three bars of a phrase are alike; the fourth may add what the letters allow.
+            # The fourth bar of a phrase has more of the random strokes.
             eager = scene.density + (0.2 if bar % 4 == 3 else 0.0)
             lines = groove
             if bar == scene.bars - 1 and self.fills and scene.energy > 0.45:
@@ -57,7 +57,7 @@ def _bar(
         cell = cells[bar % len(cells)]
         step = scene.beats_per_bar / len(cell)
         for place, letter in enumerate(cell):
-            # Drawn for every step, so that one stroke more does not move all the others.
+            # Drawn for every step, so that one more stroke does not change the others.
             chance = rng.random()
             if letter == ".":
                 continue

@@ -1,4 +1,4 @@
-"""What separates playing from a grid: swing, loose timing, loudness that moves."""
+"""Deviations from the grid: swing, loose timing, and loudness that changes over time."""
 
 from collections.abc import Iterable
 
@@ -21,11 +21,11 @@ def _warped(beat: float, swing: float, unit: float) -> float:
 
 
 def swung(notes: Iterable[Note], swing: float, unit: float) -> list[Note]:
-    """Delays the off-beats, and what lies between in proportion.
+    """Delays off-beats; notes between beats and off-beats move in proportion.
 
     Args:
         notes: on a straight grid.
-        swing: where the off-beat lies between two beats, 0.5 = straight.
+        swing: position of the off-beat between two beats, 0.5 = straight.
         unit: beats from a beat to its off-beat.
     """
     moved = []
@@ -37,17 +37,17 @@ def swung(notes: Iterable[Note], swing: float, unit: float) -> list[Note]:
 
 
 def loosened(notes: list[Note], spread_beats: float, seed: int, part: int) -> tuple[Note, ...]:
-    """Moves every stroke a little; notes struck together stay together.
+    """Shifts the start of every note slightly; notes with one start stay together.
 
     Args:
         notes: of one part.
-        spread_beats: root mean square of the moves.
+        spread_beats: root mean square of the shifts.
         seed: of the piece.
         part: number of the part.
 
     Returns:
-        The notes, ordered by start, none before the first beat, and none of one pitch over the
-        next of the same pitch.
+        The notes, ordered by start; none starts before the first beat, and none overlaps the next
+        note of its pitch.
     """
     rng = np.random.default_rng([seed, FEEL, part])
     shifts: dict[float, float] = {}
@@ -63,7 +63,7 @@ def loosened(notes: list[Note], spread_beats: float, seed: int, part: int) -> tu
 
 
 def _without_overlaps(notes: list[Note]) -> tuple[Note, ...]:
-    """Ends every note before its pitch is struck again: MIDI could not tell the two apart."""
+    """Ends every note before the next note of its pitch, because MIDI cannot express an overlap."""
     upcoming: dict[int, float] = {}
     kept = []
     for note in reversed(notes):
@@ -76,11 +76,11 @@ def _without_overlaps(notes: list[Note]) -> tuple[Note, ...]:
 
 
 def movement(motion: str, spaces: list[tuple[float, float]]) -> tuple[MidiControl, ...]:
-    """Loudness over time as MIDI expression.
+    """Returns loudness over time as MIDI expression.
 
     Args:
         motion: "" = none, "pump" ducks on every beat, "swell" rises and falls in each section.
-        spaces: start and end of the sections, beats.
+        spaces: start and end of the sections, in beats.
 
     Raises:
         ValueError: the motion is unknown.

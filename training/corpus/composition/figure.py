@@ -2,14 +2,14 @@
 
 | letter   | sounds                                               |
 |----------|------------------------------------------------------|
-| `.` `-`  | nothing; the note before goes on                     |
+| `.` `-`  | nothing; `-` continues the previous note             |
 | `r f o`  | root, the fifth above it, the octave above it        |
 | `t s`    | third; seventh or sixth                              |
 | `a`      | a half step below or above the root of the next chord |
 | `c g`    | the chord; the chord as a short ghost stroke         |
 | `1`-`6`  | one voice of the chord, counted from the lowest      |
 
-Capitals are accents. All bars of one figure may have any number of steps.
+Capitals are accents. A bar may have any number of steps.
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ GHOST = -26.0
 
 @dataclass(frozen=True)
 class Event:
-    """A letter of a pattern in its place: what sounds from `start` to `end` beats."""
+    """A letter of a pattern that sounds from `start` to `end`, in beats."""
 
     letter: str
     start: float
@@ -38,13 +38,13 @@ class Figure:
     """Plays patterns along the chords.
 
     Attributes:
-        patterns: bars in the notation above, sparse to busy; `|` joins several bars.
+        patterns: bars in the notation above, sparse to busy; `|` separates bars.
         voices: notes in a chord.
         base: MIDI velocity of an ordinary note.
-        legato: which part of its time a note sounds; above 1 for what rings on.
+        legato: sounding share of a note's time; above 1 for notes that ring on.
         strum: beats between the voices of a chord.
-        power: whether chords are only root and fifth, as distortion wants them.
-        echoes: how often a note comes back, every three quarters of a beat, quieter.
+        power: whether chords are only root and fifth, for distorted guitars.
+        echoes: quieter repetitions of a note, one every 0.75 beats.
     """
 
     patterns: tuple[str, ...]
@@ -62,7 +62,7 @@ class Figure:
         voicings = self._voicings(scene)
         notes: list[Note] = []
         for bar in range(scene.bars):
-            # The last bar of four may be another one: what never changes is not heard any more.
+            # The last bar of four may have another pattern, for variety.
             index = other if bar % 4 == 3 else chosen
             cells = self.patterns[index].split("|")
             for event in _events(cells[bar % len(cells)], bar, scene):
@@ -102,14 +102,14 @@ class Figure:
             pitches = (_bass_pitch(letter, span, scene, rng),)
         hit = velocity(self.base, scene.energy, accent, rng)
         return [
-            # The voices above the lowest are a little softer: the chord sounds as one.
+            # Higher voices are slightly softer, so that the chord sounds as one.
             Note(event.start + place * self.strum, length, pitch, max(12, hit - 2 * place))
             for place, pitch in enumerate(pitches)
         ]
 
 
 def _events(cell: str, bar: int, scene: Scene) -> list[Event]:
-    """The letters of one bar with their times, struck again where the chord changes."""
+    """Returns the letters of one bar with their times; a held note restarts with a new chord."""
     step = scene.beats_per_bar / len(cell)
     begin = scene.start + bar * scene.beats_per_bar
     events = []
@@ -126,12 +126,12 @@ def _events(cell: str, bar: int, scene: Scene) -> list[Event]:
 
 
 def root_pitch(root: int, low: int) -> int:
-    """The lowest pitch of a class that is at least `low`."""
+    """Returns the lowest pitch of a pitch class that is at least `low`."""
     return low + (root - low) % 12
 
 
 def approach(span: ChordSpan, scene: Scene, rng: np.random.Generator) -> int:
-    """A half step beside the root of the chord that follows."""
+    """Draws a pitch a half step below or above the next chord's root."""
     after = span_at(scene.spans, span.end + 1e-3)
     if after.start <= span.start:
         after = scene.spans[0]
@@ -158,11 +158,11 @@ def _bass_pitch(letter: str, span: ChordSpan, scene: Scene, rng: np.random.Gener
 
 
 def _echoed(notes: list[Note], echoes: int, end: float) -> list[Note]:
-    heard = list(notes)
+    all_notes = list(notes)
     for note in notes:
         for count in range(1, echoes + 1):
             start = note.start + 0.75 * count
             hit = round(note.velocity * 0.62**count)
             if start < end and hit >= 12:
-                heard.append(Note(start, note.length * 0.8, note.pitch, hit))
-    return heard
+                all_notes.append(Note(start, note.length * 0.8, note.pitch, hit))
+    return all_notes

@@ -13,11 +13,11 @@ from soundstage.training.corpus.composition.theory import (
     span_at,
 )
 
-# Steps of the scale between two notes and how likely they are: mostly neighbours.
+# Steps of the scale between two notes, and their probabilities.
 STEPS = (-4, -3, -2, -1, 0, 1, 2, 3, 4)
 STEP_CHANCES = (0.02, 0.04, 0.12, 0.27, 0.10, 0.27, 0.12, 0.04, 0.02)
 
-# What the bars of a phrase do with the motif: state it, answer it, move it, end.
+# The roles of the four bars of a phrase.
 PHRASES = (
     ("motif", "answer", "motif", "end"),
     ("motif", "motif", "answer", "end"),
@@ -34,7 +34,7 @@ class Motif:
 
     Attributes:
         rhythm: `x` starts a note, `-` holds it, `.` is silent; one letter a step.
-        contour: scale steps from the first note, one a note.
+        contour: scale steps of each note from the first.
     """
 
     rhythm: str
@@ -43,15 +43,15 @@ class Motif:
 
 @dataclass(frozen=True)
 class Melody:
-    """Sings over the chords in phrases of four bars.
+    """Plays a melody over the chords, in phrases of four bars.
 
     Attributes:
         rhythms: bars as in `Motif.rhythm`, sparse to busy.
         base: MIDI velocity of an ordinary note.
-        legato: which part of its time a note sounds.
-        pentatonic: whether it keeps to five notes of the key.
-        rests: how likely a bar with `rest` is silent.
-        thirds: whether a second voice goes along below.
+        legato: sounding share of a note's time.
+        pentatonic: whether it uses only five notes of the key.
+        rests: probability that a `rest` bar is silent.
+        thirds: whether a second voice plays in parallel below.
     """
 
     rhythms: tuple[str, ...]
@@ -68,15 +68,15 @@ class Melody:
         at = round(scene.low + (scene.high - scene.low) * rng.uniform(0.4, 0.65))
         notes: list[Note] = []
         for bar in range(scene.bars):
-            does = phrase[bar % 4]
-            if does == "rest" and rng.random() < self.rests:
+            role = phrase[bar % 4]
+            if role == "rest" and rng.random() < self.rests:
                 continue
-            shape = answer if does == "answer" else motif
-            if does == "end":
+            shape = answer if role == "answer" else motif
+            if role == "end":
                 shape = _ending(shape)
             bar_notes = self._realise(shape, bar, at, scene, rng)
             notes += bar_notes
-            # The next bar starts near where this one ended, drawn back to the middle.
+            # The next bar starts near this one's last note, closer to the middle of the range.
             middle = (scene.low + scene.high) / 2
             if bar_notes:
                 at = round(0.7 * bar_notes[-1].pitch + 0.3 * middle)
@@ -107,12 +107,12 @@ class Melody:
             pitch = ladder[_folded(anchor + rise, len(ladder))]
             chord = span_at(scene.spans, start).chord
             strong = abs(start - begin) % 2 < 1e-6
-            # What lasts or falls on a strong beat belongs to the chord; the rest may pass.
+            # Long notes and notes on strong beats are chord tones; others may be passing notes.
             if strong or length >= 1.0:
                 pitch = nearest(pitch, chord.classes, scene.low, scene.high)
             elif pitch % 12 not in adapted_classes(scene.scale, chord):
                 pitch = nearest(pitch, adapted_classes(scene.scale, chord), scene.low, scene.high)
-            # A phrase rises and falls in loudness as well.
+            # The loudness of a phrase rises and falls.
             arch = PHRASE_ARCH * np.sin(np.pi * ((bar % 4) + (start - begin) / 4) / 4)
             hit = velocity(self.base, scene.energy, arch + (6.0 if strong else 0.0), rng)
             notes.append(Note(start, length * self.legato, pitch, hit))
@@ -133,14 +133,14 @@ class Melody:
 
 
 def _folded(index: int, size: int) -> int:
-    """Mirrors an index at the ends of a list of `size`."""
+    """Reflects an index at the ends of a list of `size` items."""
     period = max(1, 2 * (size - 1))
     index %= period
     return min(index, period - index)
 
 
 def _ending(motif: Motif) -> Motif:
-    """The first half of a motif, then one long note."""
+    """Returns the first half of a motif, followed by one long note."""
     half = len(motif.rhythm) // 2
     head = motif.rhythm[:half]
     rhythm = head + "x" + "-" * (half - 1)

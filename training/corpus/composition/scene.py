@@ -1,4 +1,4 @@
-"""What a player is told about the section it plays."""
+"""A section of a piece as a player sees it, and draws that all players share."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -11,7 +11,7 @@ from soundstage.training.corpus.composition.theory import ChordSpan
 
 @dataclass(frozen=True)
 class Scene:
-    """One section of a piece, as one part sees it.
+    """One section of a piece, for one part.
 
     Attributes:
         start: first beat.
@@ -37,7 +37,7 @@ class Scene:
 
 
 class Player(Protocol):
-    """Whoever can play a section."""
+    """Writes the notes of a part."""
 
     def play(self, scene: Scene, rng: np.random.Generator) -> tuple[Note, ...]:
         """Writes the notes of one section, ordered by start."""
@@ -45,19 +45,19 @@ class Player(Protocol):
 
 
 def velocity(base: float, energy: float, accent: float, rng: np.random.Generator) -> int:
-    """How hard a note is struck: louder where the piece is, never twice quite the same.
+    """Draws a MIDI velocity: louder in sections of high energy, with small random differences.
 
     Args:
         base: of the part, 1 to 127.
         energy: of the section, 0 to 1.
-        accent: added for the place in the bar.
-        rng: for the small differences.
+        accent: added for the position in the bar.
+        rng: draws the differences.
     """
     value = base * (0.78 + 0.22 * energy) + accent + rng.normal(0.0, 3.0)
     return int(np.clip(round(value), 12, 127))
 
 
 def choose_by_density(count: int, density: float, rng: np.random.Generator) -> int:
-    """An index into a list ordered from sparse to busy, near where `density` points."""
-    wanted = density * (count - 1) + rng.normal(0.0, 0.35)
-    return int(np.clip(round(wanted), 0, count - 1))
+    """Draws an index into a list ordered from sparse to busy, near the position of `density`."""
+    position = density * (count - 1) + rng.normal(0.0, 0.35)
+    return int(np.clip(round(position), 0, count - 1))

@@ -1,4 +1,4 @@
-"""Written music: notes, the tracks that hold them, the score that holds the tracks."""
+"""Scores: notes in tracks, tracks in a score."""
 
 from dataclasses import dataclass
 
@@ -7,12 +7,12 @@ DRUM_CHANNEL = 9
 
 @dataclass(frozen=True)
 class Note:
-    """One sound of one instrument.
+    """One note of an instrument, or one stroke of a drum.
 
     Attributes:
         start: beats from the start of the piece, at least 0.
         length: beats, above 0.
-        pitch: MIDI key, 60 = middle C; on a drum track, which drum.
+        pitch: MIDI key, 60 = middle C; on a drum track, the drum's key.
         velocity: 1 to 127.
     """
 
@@ -24,7 +24,7 @@ class Note:
 
 @dataclass(frozen=True)
 class MidiControl:
-    """A MIDI controller that changes within a piece.
+    """A change of a MIDI controller within a piece.
 
     Attributes:
         beat: beats from the start of the piece.
@@ -39,13 +39,13 @@ class MidiControl:
 
 @dataclass(frozen=True)
 class Track:
-    """What one instrument plays.
+    """The notes of one instrument.
 
     Attributes:
         instrument: a name of `training.corpus.instruments.INSTRUMENTS`.
-        role: what it does in the piece, e.g. "bass".
+        role: its part in the piece, e.g. "bass".
         notes: ordered by start.
-        level_lu: loudness while it plays, against the loudest tracks.
+        level_lu: loudness while it plays, relative to the loudest tracks.
         pan: -1 left to 1 right.
         reverb: 0 dry to 1.
         controls: ordered by beat.
@@ -68,7 +68,7 @@ class Score:
         tempo_bpm: beats a minute.
         beats_per_bar: 3 or 4.
         beats: length of the piece.
-        tracks: one an instrument, none without notes.
+        tracks: one an instrument; each has notes.
     """
 
     tempo_bpm: float

@@ -37,7 +37,7 @@ QUALITIES = {
 DEGREES = {"i": 0, "ii": 2, "iii": 4, "iv": 5, "v": 7, "vi": 9, "vii": 11}
 SYMBOL = re.compile(r"([b#]?)([ivIV]+)(.*)")
 
-# Which tones a small voicing keeps first: third, seventh, root, colour, fifth.
+# The order in which a small voicing keeps tones: third, seventh, root, colour, fifth.
 IMPORTANCE = (3, 4, 10, 11, 9, 0, 14, 2, 5, 6, 7)
 
 
@@ -58,15 +58,15 @@ class Chord:
         """Pitch classes of the tones, root first."""
         return tuple((self.root + interval) % 12 for interval in self.intervals)
 
-    def tone(self, wanted: str) -> int:
-        """The interval of the "third", "fifth" or "top" tone, or of what stands in for it."""
-        choices = {"third": (3, 4, 2, 5), "fifth": (7, 6), "top": (10, 11, 9)}[wanted]
+    def tone(self, name: str) -> int:
+        """Returns the interval of the "third", "fifth" or "top" tone, or of its substitute."""
+        choices = {"third": (3, 4, 2, 5), "fifth": (7, 6), "top": (10, 11, 9)}[name]
         return next((i for i in choices if i in self.intervals), 7)
 
 
 @dataclass(frozen=True)
 class ChordSpan:
-    """A chord and when it sounds, in beats from the start of the piece."""
+    """A chord and its start and end, in beats from the start of the piece."""
 
     chord: Chord
     start: float
@@ -101,19 +101,19 @@ def parse_chord(symbol: str, tonic: int) -> Chord:
 
 
 def scale_classes(tonic: int, mode: str) -> tuple[int, ...]:
-    """Pitch classes of a scale, tonic first."""
+    """Returns the pitch classes of a scale, tonic first."""
     return tuple((tonic + step) % 12 for step in MODES[mode])
 
 
 def pentatonic_classes(scale: tuple[int, ...]) -> tuple[int, ...]:
-    """The five notes of a scale that never clash: its third decides which."""
+    """Returns the major or minor pentatonic of a scale, by its third."""
     tonic = scale[0]
     steps = (0, 2, 4, 7, 9) if (tonic + 4) % 12 in scale else (0, 3, 5, 7, 10)
     return tuple((tonic + step) % 12 for step in steps)
 
 
 def adapted_classes(scale: tuple[int, ...], chord: Chord) -> tuple[int, ...]:
-    """A scale that gives way to a chord: what lies a half step beside a foreign tone leaves."""
+    """Adds a chord's tones to a scale, and removes scale tones a half step from the added ones."""
     foreign = [tone for tone in chord.classes if tone not in scale]
     kept = [
         tone
@@ -147,12 +147,12 @@ def lay_chords(
 
 
 def span_at(spans: tuple[ChordSpan, ...], beat: float) -> ChordSpan:
-    """The chord that sounds at a beat; the last one beyond the end."""
+    """Returns the chord that sounds at a beat; the last one beyond the end."""
     return next((span for span in spans if beat < span.end - 1e-6), spans[-1])
 
 
 def nearest(pitch: int, classes: tuple[int, ...], low: int, high: int) -> int:
-    """The pitch of the given classes within [low, high] that is closest, the lower of two."""
+    """Returns the closest pitch of the given classes within [low, high], the lower of two."""
     fitting = [p for p in range(low, high + 1) if p % 12 in classes]
     return min(fitting, key=lambda p: (abs(p - pitch), p))
 
@@ -160,14 +160,14 @@ def nearest(pitch: int, classes: tuple[int, ...], low: int, high: int) -> int:
 def voice(
     chord: Chord, voices: int, low: int, high: int, before: tuple[int, ...] | None
 ) -> tuple[int, ...]:
-    """Lays a chord out so that every voice moves as little as it can.
+    """Voices a chord so that the voices move as little as possible.
 
     Args:
-        chord: what to lay out.
-        voices: how many notes.
-        low: lowest pitch allowed; the range spans at least two octaves or the top gives way.
-        high: highest pitch wanted.
-        before: the voicing this one follows; None centres the first.
+        chord: the chord.
+        voices: number of notes.
+        low: lowest pitch.
+        high: highest pitch; exceeded if the range is narrower than about two octaves.
+        before: the previous voicing; None = centre the voicing in the range.
 
     Returns:
         Ascending pitches, `voices` of them.

@@ -1,4 +1,4 @@
-"""The walking bass of jazz: a note a beat, on its way to the next chord."""
+"""The walking bass of jazz: a note a beat, which leads to the next chord."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from soundstage.training.corpus.composition.theory import ChordSpan, adapted_cla
 
 @dataclass(frozen=True)
 class Walking:
-    """Roots on the one, a half step into the next root, chord and scale tones between.
+    """Plays roots on the first beat, a half step before the next root, and other tones between.
 
     Attributes:
         base: MIDI velocity of an ordinary note.
@@ -43,7 +43,7 @@ class Walking:
             start = span.start + beat
             hit = velocity(self.base, scene.energy, 4.0 if beat % 2 else 0.0, rng)
             notes.append(Note(start, 0.92, pitch, hit))
-            # A skipped note before the beat, now and then, keeps the line alive.
+            # Occasional skip notes before the beat vary the line.
             if rng.random() < 0.12 * (0.5 + scene.density):
                 notes.append(Note(start + 0.5, 0.3, pitch, max(12, hit - 22)))
         return notes

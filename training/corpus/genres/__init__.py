@@ -1,4 +1,4 @@
-"""Every genre the composer knows, one a file."""
+"""All genres of the composer, one a file."""
 
 from soundstage.training.corpus.genres.ambient import AMBIENT
 from soundstage.training.corpus.genres.bossa_nova import BOSSA_NOVA

@@ -1,4 +1,4 @@
-"""Ambient: chords that breathe, a drone, single bells; no beat."""
+"""Ambient: slowly swelling chords, a drone, single bells; no beat."""
 
 from soundstage.training.corpus.composition.figure import Figure
 from soundstage.training.corpus.composition.melody import Melody

@@ -1,4 +1,4 @@
-"""Bossa nova: a nylon guitar against the bass, seventh chords."""
+"""Bossa nova: a nylon guitar, syncopated against the bass; seventh chords."""
 
 from soundstage.training.corpus.composition.drums import Drums
 from soundstage.training.corpus.composition.figure import Figure

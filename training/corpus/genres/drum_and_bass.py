@@ -1,4 +1,4 @@
-"""Drum and bass: broken beats at twice the pace of what lies over them."""
+"""Drum and bass: broken beats at twice the pace of the other parts."""
 
 from soundstage.training.corpus.composition.drums import Drums
 from soundstage.training.corpus.composition.figure import Figure

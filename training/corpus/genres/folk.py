@@ -1,4 +1,4 @@
-"""Folk: a picked guitar and whoever joins it."""
+"""Folk: a picked guitar and one or more other instruments."""
 
 from soundstage.training.corpus.composition.figure import Figure
 from soundstage.training.corpus.composition.melody import Melody

@@ -1,4 +1,4 @@
-"""Funk: sixteenths on one chord, the bass in front."""
+"""Funk: sixteenths on one chord, a loud bass."""
 
 from soundstage.training.corpus.composition.drums import Drums
 from soundstage.training.corpus.composition.figure import Figure

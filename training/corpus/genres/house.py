@@ -1,4 +1,4 @@
-"""House: four on the floor, off-beat bass, chords that stab."""
+"""House: four on the floor, off-beat bass, short chords."""
 
 from soundstage.training.corpus.composition.drums import Drums
 from soundstage.training.corpus.composition.figure import Figure

@@ -1,4 +1,4 @@
-"""Jazz: a walking bass, swung ride cymbal, chords where they are not expected."""
+"""Jazz: a walking bass, a swung ride cymbal, syncopated chords."""
 
 from soundstage.training.corpus.composition.drums import Drums
 from soundstage.training.corpus.composition.figure import Figure

@@ -1,4 +1,4 @@
-"""Lo-fi hip hop: slow, dusty, seventh chords a little late."""
+"""Lo-fi hip hop: slow and muffled, with slightly late seventh chords."""
 
 from soundstage.training.corpus.composition.drums import Drums
 from soundstage.training.corpus.composition.figure import Figure

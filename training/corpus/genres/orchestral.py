@@ -1,4 +1,4 @@
-"""Orchestral music for films: strings in motion, brass where it peaks."""
+"""Orchestral film music: moving strings, brass at the peaks."""
 
 from soundstage.training.corpus.composition.figure import Figure
 from soundstage.training.corpus.composition.melody import Melody

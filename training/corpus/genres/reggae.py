@@ -1,4 +1,4 @@
-"""Reggae and dub: the third beat, chords between the beats, echoes."""
+"""Reggae and dub: accents on the third beat, chords on the off-beats, echoes."""
 
 from soundstage.training.corpus.composition.drums import Drums
 from soundstage.training.corpus.composition.figure import Figure

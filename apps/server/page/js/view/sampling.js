@@ -1,4 +1,4 @@
-/** Scalar controls: a slider or a field each, within what the server allows. */
+/** Scalar controls: a slider or a field for each number, within the server's limits. */
 
 import { DICE } from "./icons.js";
 

@@ -1,0 +1,72 @@
+"""The command lines of training: shared options, progress bars, errors as one line."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from soundstage.errors import Error
+
+HELP_OPTIONS = {"help_option_names": ["--help", "-h"]}
+
+Corpus = Annotated[
+    Path, typer.Option(metavar="DIR", help="A corpus that soundstage.training.corpus made.")
+]
+Run = Annotated[
+    Path, typer.Option(metavar="DIR", help="The run's folder; a run that it holds is resumed.")
+]
+BatchSeed = Annotated[int, typer.Option(min=0, help="The same seed gives the same batches.")]
+
+
+def make_app() -> typer.Typer:
+    """Makes an empty application for commands of training."""
+    return typer.Typer(
+        add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown"
+    )
+
+
+def run_command(function: Callable[..., None], module: str, examples: str) -> None:
+    """Runs a function as the only command of a module, and ends the process.
+
+    Args:
+        function: its parameters are the options, its docstring is the help.
+        module: the name behind `python -m`.
+        examples: shown below the help.
+    """
+    app = make_app()
+    app.command(epilog=examples, context_settings=HELP_OPTIONS)(function)
+    app(prog_name=f"python -m {module}")
+
+
+def counting_bar(console: Console) -> Progress:
+    """Makes progress bars that count items; they are only shown on a terminal."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )
+
+
+@contextmanager
+def errors_in_one_line(command: str) -> Iterator[None]:
+    """Prints an `Error` or `OSError` of the block as one line on standard error.
+
+    Args:
+        command: the command as typed; the line starts with it.
+
+    Raises:
+        typer.Exit: there was such an error; the exit code is 1.
+    """
+    try:
+        yield
+    except (Error, OSError) as error:
+        print(f"{command}: {error}", file=sys.stderr)
+        raise typer.Exit(1) from error

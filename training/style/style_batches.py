@@ -1,0 +1,71 @@
+"""Batches of texts and clips, with the distance of every text from every clip."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from soundstage.stages.style_towers.text import Vocabulary, text_ids
+from soundstage.training.corpus.manifest import Piece
+from soundstage.training.style.prompts import Prompter
+from soundstage.training.style.spectrograms import random_clip
+
+
+class StyleBatch(NamedTuple):
+    """The examples of one step; each row has a text and a clip of the same piece.
+
+    Attributes:
+        pieces: int32 [row, MOST_PIECES], the texts' subwords, -1 = none.
+        grams: int32 [row, MOST_GRAMS], the texts' words and letter groups, -1 = none.
+        log_mels: float32 [row, window, band].
+        distances: float32 [text, clip], >= 0; 0 = the text fits the clip's piece.
+        augmentation: uint32 scalar, the seed of `spectrograms.augmented`.
+    """
+
+    pieces: np.ndarray
+    grams: np.ndarray
+    log_mels: np.ndarray
+    distances: np.ndarray
+    augmentation: np.ndarray
+
+
+class Batcher:
+    """Draws batches from pieces; a batch depends on the seed and the step alone.
+
+    Args:
+        pieces: at least one.
+        log_mels: float [window, band] of each piece.
+        windows: of a clip.
+        vocabulary: splits texts into subwords.
+        buckets: embedding rows that words and letter groups are hashed to.
+        rows: examples a batch.
+        seed: of all batches.
+    """
+
+    def __init__(
+        self,
+        pieces: Sequence[Piece],
+        log_mels: Sequence[np.ndarray],
+        windows: int,
+        vocabulary: Vocabulary,
+        buckets: int,
+        rows: int,
+        seed: int,
+    ) -> None:
+        self.prompter = Prompter(pieces)
+        self.log_mels, self.windows = log_mels, windows
+        self.vocabulary, self.buckets = vocabulary, buckets
+        self.rows, self.seed = rows, seed
+
+    def __call__(self, step: int) -> StyleBatch:
+        """Draws the batch of a step; pieces repeat if there are fewer than rows."""
+        random = np.random.default_rng([self.seed, step])
+        count = len(self.log_mels)
+        repeats = -(-self.rows // count)
+        chosen = np.concatenate([random.permutation(count) for _ in range(repeats)])[: self.rows]
+        prompts = [self.prompter(random, int(piece)) for piece in chosen]
+        ids = text_ids([prompt.text for prompt in prompts], self.vocabulary, self.buckets)
+        clips = [random_clip(random, self.log_mels[piece], self.windows) for piece in chosen]
+        distances = np.stack([prompt.distances[chosen] for prompt in prompts])
+        augmentation = np.asarray(np.uint32(random.integers(2**32)))
+        return StyleBatch(ids.pieces, ids.grams, np.stack(clips), distances, augmentation)
