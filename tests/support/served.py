@@ -43,7 +43,7 @@ def served(
     config = configured(context, errors.append)
     config.timeout_graceful_shutdown = 2
     server = uvicorn.Server(config)
-    sockets = listen(chosen.host, chosen.port, chosen.limits.lost_s)
+    sockets = listen(serve_settings.host, serve_settings.port, serve_settings.limits.lost_s)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets)), daemon=True)
     thread.start()
     until = time.monotonic() + PATIENCE_S

@@ -60,7 +60,7 @@ def number_of(name: str, value: object, scalar: Scalar) -> int | float:
         Refused: the value is no number that fits in a float.
     """
     if not is_number(value):
-        raise Refused(f"{name} is a number", name)
+        raise Refused(f"{name}: expected a number, got {reprlib.repr(value)}", name)
     return scalar.nearest(value)
 
 

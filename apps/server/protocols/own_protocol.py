@@ -186,6 +186,4 @@ def _control_info(port: Port, default: Any, scalar: Scalar | None) -> messages.C
     for name, bound in (("minimum", port.minimum), ("maximum", port.maximum)):
         if bound is not None:
             optional[name] = bound
-    if scalar is not None:
-        optional |= scalar.described()
     return messages.ControlInfo(dtype=port.dtype, kind=port.kind, unit=port.unit, **optional)

@@ -19,7 +19,7 @@ REFUSED = {"description": "Refused; `error` has the reason."}
 FULL = {"description": "Full, or not warm yet; `retry-after` is when to ask again, in seconds."}
 BYTES = {"schema": {"type": "string", "format": "binary"}}
 AUDIO = dict.fromkeys(plain_http.MIME.values(), BYTES)
-NUMBER, TEXT = {"type": "number"}, {"type": "string"}
+TEXT = {"type": "string"}
 
 
 def openapi(context: ServerContext) -> dict[str, Any]:

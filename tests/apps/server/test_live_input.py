@@ -155,7 +155,7 @@ def test_unusable_live_input_is_refused_and_music_goes_on(context):
         wrong = sound(0.1)
         wrong[7] = np.nan
         socket.send(live_frame(wrong, 0))
-        assert "outside full scale" in hear(socket, "refused")["reason"]
+        assert "numbers within full scale" in hear(socket, "refused")["reason"]
         socket.send(live_frame(sound(0.1), 0, rate_hz=3))
         assert "1 kHz" in hear(socket, "refused")["reason"]
         say(socket, type="play")

@@ -15,7 +15,7 @@ export class Sampling {
   }
 
   /**
-   * Lays out the controls a server has.
+   * Shows the controls of a server.
    *
    * @param {ReturnType<typeof import("../logic/knobs.js").knobsOf>} knobs
    */
@@ -86,7 +86,7 @@ export class Sampling {
     this.store.changed();
   }
 
-  /** Brings the sliders in line with the store. */
+  /** Updates the sliders from the store. */
   show() {
     for (const knob of this.knobs) {
       const field = this.fields.get(knob.name);
