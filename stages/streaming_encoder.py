@@ -5,7 +5,7 @@ from typing import Protocol
 import numpy as np
 
 
-class AudioEncoder(Protocol):
+class CodecEncoder(Protocol):
     """A codec that turns audio into tokens."""
 
     @property
@@ -19,7 +19,7 @@ class AudioEncoder(Protocol):
 
 
 def encode_after(
-    codec: AudioEncoder, past: np.ndarray, audio: np.ndarray, levels: int, lead_frames: int
+    codec: CodecEncoder, past: np.ndarray, audio: np.ndarray, levels: int, lead_frames: int
 ) -> np.ndarray:
     """Encodes audio with the end of the audio before it in front, and drops the tokens of that.
 

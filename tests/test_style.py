@@ -35,14 +35,13 @@ CHANGES = {"add", "append", "clear", "extend", "insert", "pop", "remove", "setde
 
 # Classes of these names are the same part of several networks, codecs or trainers. May only shrink.
 SAME_PART = {
-    "DecodeOn",
+    "DecodeStreaming",
     "Decoder",
     "Embed",
     "EmbedParams",
     "Encode",
-    "EncodeOn",
+    "EncodeStreaming",
     "Encoder",
-    "Memory",
     "Quantize",
     "QuantizeParams",
     "TextIds",

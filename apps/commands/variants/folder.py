@@ -24,7 +24,7 @@ _GENERATOR = b'name="generator" content="soundstage '
 
 
 @dataclass(frozen=True)
-class Slot:
+class VariantSlot:
     """A variant and its file in the folder.
 
     Attributes:
@@ -45,7 +45,7 @@ class Slot:
 class ManifestWriter:
     """Writes a folder's manifest, again whenever files are about to appear or are finished."""
 
-    def __init__(self, folder: Path, slots: Sequence[Slot], before: Manifest) -> None:
+    def __init__(self, folder: Path, slots: Sequence[VariantSlot], before: Manifest) -> None:
         """Writes nothing yet.
 
         Args:
@@ -86,7 +86,7 @@ def assign_files(
     weights: Mapping[str, Mapping[str, str]],
     manifest: Manifest,
     version: str,
-) -> list[Slot]:
+) -> list[VariantSlot]:
     """Gives every variant its file; a finished variant keeps its own.
 
     Raises:
@@ -106,7 +106,7 @@ def assign_files(
             taken.add(file)
         else:
             file, entry = entry.file, replace(entry, name=variant.name)
-        slots.append(Slot(variant, provenance, digest, file, entry))
+        slots.append(VariantSlot(variant, provenance, digest, file, entry))
     _refuse_foreign(files.folder, manifest, [slot.file for slot in slots])
     return slots
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from soundstage.apps.commands.preparation import Preparation
 from soundstage.apps.commands.variants.audition.page import Page
-from soundstage.apps.commands.variants.folder import PAGE, ManifestWriter, Slot, assign_files
+from soundstage.apps.commands.variants.folder import PAGE, ManifestWriter, VariantSlot, assign_files
 from soundstage.apps.commands.variants.manifest import Manifest, ManifestEntry, read_manifest
 from soundstage.apps.commands.variants.variants_request import (
     CheckedVariants,
@@ -122,7 +122,7 @@ class _BatchMaker:
         self._manifest_writer = manifest_writer
 
     def make(
-        self, batch: Sequence[Slot], stage_timeline: TimelineWriter | None, update: Update
+        self, batch: Sequence[VariantSlot], stage_timeline: TimelineWriter | None, update: Update
     ) -> list[ManifestEntry]:
         """Makes one batch; its files appear when all of them are complete.
 
@@ -158,7 +158,7 @@ class _BatchMaker:
             writer.write(block)
             self.seconds += len(block) / self._checked.graph.format.sample_rate_hz
 
-    def _writer(self, slot: Slot) -> AbstractContextManager[AudioWriter]:
+    def _writer(self, slot: VariantSlot) -> AbstractContextManager[AudioWriter]:
         format = self._checked.graph.format
         path = self._checked.request.files.folder / slot.file
         return open_writer(
@@ -169,7 +169,7 @@ class _BatchMaker:
             self._checked.total_samples,
         )
 
-    def _entry(self, slot: Slot, clipped_samples: int) -> ManifestEntry:
+    def _entry(self, slot: VariantSlot, clipped_samples: int) -> ManifestEntry:
         """Measures a finished file."""
         path = self._checked.request.files.folder / slot.file
         facts = inspect(path)
