@@ -120,7 +120,7 @@ for checked in loops(), graph(wide, {"number": 1}, {"out": "end.sum"}):
 
 def test_hash_seed_does_not_change_order_or_drawings():
     def results(seed):
-        path = os.pathsep.join(map(str, (ROOT, SUPPORT, SUPPORT / "stages")))
+        path = os.pathsep.join(map(str, (ROOT, SUPPORT, SUPPORT / "graphs", SUPPORT / "stages")))
         process = subprocess.run(
             [sys.executable, "-c", SCRIPT],
             env=os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": path},

@@ -62,7 +62,7 @@ def test_finished_run_writes_no_checkpoint(tmp_path):
 
 def start_process(run):
     command = [sys.executable, toy_training.__file__, str(run), str(STEPS), "0.01"]
-    path = os.pathsep.join(map(str, (ROOT, SUPPORT, SUPPORT / "stages")))
+    path = os.pathsep.join(map(str, (ROOT, SUPPORT, SUPPORT / "graphs", SUPPORT / "stages")))
     return subprocess.Popen(command, env=os.environ | {"PYTHONPATH": path}, cwd=run)
 
 

@@ -21,7 +21,7 @@ MAIN = (
 )
 ROOT = Path(__file__).parents[3]
 SUPPORT = ROOT / "tests" / "support"
-PATHS = {"PYTHONPATH": f"{ROOT}:{SUPPORT}:{SUPPORT / 'stages'}"}
+PATHS = {"PYTHONPATH": ":".join(map(str, (ROOT, SUPPORT, SUPPORT / "graphs", SUPPORT / "stages")))}
 UP, DOWN, RIGHT, LEFT, ENTER, ESCAPE = "\x1b[A", "\x1b[B", "\x1b[C", "\x1b[D", "\r", "\x1b"
 
 
