@@ -34,7 +34,7 @@ def test_shipped_pipeline_has_no_problem_and_no_warning(path):
 
 def test_the_default_pipeline_is_the_preset_its_header_names():
     header = DEFAULT.read_text("utf-8").split("\n\n")[0]
-    assert "settings of the preset `demo`" in " ".join(header.replace("#", "").split())
+    assert "of the preset `demo`" in " ".join(header.replace("#", "").split())
     default, demo = read_tables(DEFAULT), read_tables(preset_path("demo"))
     assert without(default, "name") == without(demo, "name")
     assert default["name"] != demo["name"]
