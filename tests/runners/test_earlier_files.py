@@ -1,7 +1,7 @@
 """Files that earlier versions wrote still open, and pipelines keep their digests.
 
-The files in `tests/golden/earlier_files` are of the preset `toy` with chunks of 0.08 s, seed 7, after
-two chunks. They were written when the modules of soundstage were installed under other names.
+The files in `tests/golden/earlier_files` are of the preset `toy` with chunks of 0.08 s and seed 7, after
+two chunks. The version that wrote them had other names for its modules.
 """
 
 from pathlib import Path
