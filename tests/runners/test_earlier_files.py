@@ -1,7 +1,7 @@
 """Files that earlier versions wrote still open, and pipelines keep their digests.
 
-The files in `tests/golden/earlier_files` are of the preset `toy` with chunks of 0.08 s and seed 7, after
-two chunks. The version that wrote them had other names for its modules.
+The files in `tests/golden/earlier_files` are of the preset `toy` with chunks of 0.08 s and seed 7,
+after two chunks. The version that wrote them had other names for its modules.
 """
 
 from pathlib import Path
