@@ -8,7 +8,7 @@ from soundstage.graph.spec import parse, parse_toml
 
 
 def read_tables(path: Path) -> dict[str, Any]:
-    """Reads a pipeline file as plain tables with known keys and types; checks no edge.
+    """Reads a pipeline file as plain tables with known keys and types, without checking its edges.
 
     Raises:
         PipelineError: the file cannot be read, is not TOML, or has a key that is unknown, missing

@@ -120,10 +120,10 @@ def read_batch(buffer: pa.Buffer | bytes) -> pa.RecordBatch:
 
 
 def join(buffers: Sequence[pa.Buffer]) -> pa.Buffer:
-    """Concatenates the rows of messages of the same ports.
+    """Concatenates the rows of several messages that have the same ports.
 
     Raises:
-        WireError: a buffer is no message, or their ports differ.
+        WireError: a buffer holds no message, or the messages have different ports.
     """
     if len(buffers) == 1:
         return buffers[0]

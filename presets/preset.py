@@ -31,7 +31,7 @@ def preset_path(name: str) -> Path:
 
 
 def read_preset(name: str) -> PipelineSpec:
-    """Reads a preset's pipeline file; checks no edge.
+    """Reads a preset's pipeline file, without checking its edges.
 
     Raises:
         PipelineError: no preset has this name.

@@ -33,7 +33,7 @@ def read_spec(
     settings: Iterable[str] = (),
     placements: Iterable[str] = (),
 ) -> PipelineSpec:
-    """Reads a pipeline and applies overrides; checks no edge.
+    """Reads a pipeline and applies overrides, without checking its edges.
 
     Args:
         preset: the name of a preset. Without preset and pipeline, the default preset is read.
@@ -59,7 +59,7 @@ def load(
     placements: Iterable[str] = (),
     allow: Iterable[str] = (),
 ) -> Graph:
-    """Reads and checks a pipeline; loads no weights.
+    """Reads and checks a pipeline, without loading weights.
 
     Args:
         preset: see `read_spec`, as for the other arguments.

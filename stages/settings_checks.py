@@ -2,7 +2,7 @@
 
 
 def check_weights_setting(weights: object) -> None:
-    """Refuses a `weights` setting that is not a text, or is empty.
+    """Refuses a `weights` setting that is not a string, or is empty.
 
     Raises:
         ValueError: names the value and what to write instead.

@@ -17,7 +17,7 @@ class CropStarts:
     """All positions at which a crop may start in several pieces, each equally likely.
 
     Args:
-        lengths: of the pieces, each at least `crop`.
+        lengths: the lengths of the pieces, each at least `crop`.
         crop: length of a crop.
     """
 
@@ -39,7 +39,7 @@ class Crops:
     Args:
         paths: audio files of one sample rate and number of channels.
         samples: length of a crop; shorter files are left out.
-        seed: of the run.
+        seed: the seed of the run.
         sample_rate_hz: the rate every file must have.
         channels: the number of channels every file must have.
 

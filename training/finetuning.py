@@ -47,7 +47,7 @@ class FinetuneRequest:
         rows: examples a step.
         validate_steps: steps between two validations.
         patience: validations without improvement after which training ends.
-        seed: of all batches.
+        seed: the seed of all batches.
 
     Raises:
         InputError: the share is outside [0, 1).

@@ -55,7 +55,7 @@ class Budget:
             raise ValueError("steps, minutes, checkpoint_s and log_steps must be above 0")
 
     def spent(self, position: Position) -> bool:
-        """Tells whether a run must stop at a position."""
+        """Returns whether a run at this position has used up its steps or its minutes."""
         return (self.steps is not None and position.step >= self.steps) or (
             self.minutes is not None and position.seconds >= 60 * self.minutes
         )

@@ -75,7 +75,7 @@ class MetricsFile:
 
 
 def read_metrics(path: Path) -> dict[str, list[float]]:
-    """Reads a metrics file, column by column.
+    """Reads a metrics file and returns its values by column.
 
     Raises:
         OSError: the file cannot be read.

@@ -20,7 +20,7 @@ class TrainingProgress(Protocol):
 
         Args:
             position: where the run stands.
-            share: of the budget that is spent, in [0, 1].
+            share: the share of the budget that is spent, in [0, 1].
             metrics: the values by name.
         """
 

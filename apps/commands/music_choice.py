@@ -85,7 +85,7 @@ def check_audio_output(graph: Graph) -> None:
     """
     if "audio" not in graph.outputs:
         cure = 'add audio = "stage.port"'
-        raise PipelineError([Problem("outputs", "music needs an output named audio", cure)])
+        raise PipelineError([Problem("outputs", "the pipeline has no output named audio", cure)])
 
 
 def prompt_controls(prompts: Sequence[Text | Audio], graph: Graph) -> dict[str, Any]:

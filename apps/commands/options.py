@@ -120,7 +120,7 @@ class ShortOption:
 
     Attributes:
         option: what is written on the command line.
-        type: of its value.
+        type: the type of its value.
         help: one line.
     """
 

@@ -19,7 +19,7 @@ def codec_sections(codec: WholeCodec, pieces: Sequence[Piece], seconds: float) -
     Args:
         codec: with encoder and decoder.
         pieces: held out.
-        seconds: of each, from its middle.
+        seconds: the length taken from the middle of each, in seconds.
     """
     levels = [count for count in LEVELS if count <= codec.levels]
     evaluation = evaluate(codec, [piece.path for piece in pieces], seconds, levels)

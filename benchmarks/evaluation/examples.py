@@ -30,9 +30,9 @@ class Example:
     """The prompts and the seed of one example.
 
     Attributes:
-        name: of its file.
+        name: the name of its file.
         prompts: with weights.
-        seed: of its random draws.
+        seed: the seed of its random draws.
     """
 
     name: str
@@ -67,7 +67,7 @@ def make_examples(choice: PipelineChoice, folder: Path, seconds: float) -> None:
     Args:
         choice: the pipeline.
         folder: made if missing.
-        seconds: of each example; rounded up to whole chunks.
+        seconds: the length of each example in seconds; rounded up to whole chunks.
 
     Raises:
         PipelineError: the pipeline has mistakes.
@@ -100,7 +100,7 @@ def write_ogg(path: Path, audio: np.ndarray, sample_rate_hz: int, title: str) ->
     Args:
         path: the file.
         audio: float32 [sample, channel]; samples beyond full scale are clipped.
-        sample_rate_hz: of the audio.
+        sample_rate_hz: the sample rate of the audio.
         title: the title tag.
     """
     with (
@@ -123,9 +123,9 @@ def page(name: str, controls: Mapping[str, Scalar], seconds: float) -> str:
     """Returns the page as Markdown.
 
     Args:
-        name: of the pipeline.
+        name: the name of the pipeline.
         controls: the pipeline's scalar controls; the examples are played with their defaults.
-        seconds: of each example.
+        seconds: the length of each example in seconds.
     """
     settings = ", ".join(
         f"{name} {control.default}" for name, control in controls.items() if name != "seed"

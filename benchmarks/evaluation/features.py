@@ -52,7 +52,7 @@ class FeatureExtractor:
     """Computes the features of windows of one sample rate.
 
     Args:
-        sample_rate_hz: of the audio.
+        sample_rate_hz: the sample rate of the audio.
     """
 
     def __init__(self, sample_rate_hz: int) -> None:

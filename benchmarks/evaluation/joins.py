@@ -38,7 +38,7 @@ def find_joins(
     Args:
         audio: float32 [sample, channel], at least two whole chunks.
         chunk_samples: length of a chunk.
-        sample_rate_hz: of the audio.
+        sample_rate_hz: the sample rate of the audio.
         behind_samples: position of the join after the start of a chunk, such as the end of its
             cross-fade. If it is not 0, the last join is left out, as no whole chunk follows it.
 
@@ -90,7 +90,7 @@ def spectral_changes(audio: np.ndarray, sample_rate_hz: int) -> np.ndarray:
 
     Args:
         audio: float32 [sample, channel].
-        sample_rate_hz: of the audio.
+        sample_rate_hz: the sample rate of the audio.
 
     Returns:
         float64 [position], an odd number: mean absolute difference of the logarithms of bands of

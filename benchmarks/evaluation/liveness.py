@@ -27,7 +27,7 @@ class LoudnessOverTime:
         last_db: RMS of the last `ENDS_S`.
         quietest_db: RMS of the quietest chunk.
         loudest_db: RMS of the loudest chunk.
-        slope_db: of a line fitted to all chunks, dB a minute.
+        slope_db: the slope of a line fitted to all chunks, dB a minute.
         silent: share of chunks below `SILENT_DB`.
         beyond: share of samples beyond full scale.
     """
@@ -47,7 +47,7 @@ def loudness(audio: np.ndarray, chunk_samples: int, sample_rate_hz: int) -> Loud
     Args:
         audio: float32 [sample, channel], at least two whole chunks.
         chunk_samples: length of a chunk.
-        sample_rate_hz: of the audio.
+        sample_rate_hz: the sample rate of the audio.
     """
     chunks = audio[: len(audio) // chunk_samples * chunk_samples]
     levels = np.array(

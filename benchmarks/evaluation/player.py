@@ -74,7 +74,7 @@ class PromptPlayer:
 
         Args:
             rows: per row, the controls that differ from the pipeline's defaults.
-            chunks: of each.
+            chunks: the number of chunks of each.
             width: rows of a batch. Programs are compiled for it: the last batch is padded with
                 rows that are not returned.
 

@@ -74,7 +74,7 @@ class Probe:
 
     Args:
         features: windows of real music to fit to.
-        labels: of those windows.
+        labels: the labels of those windows.
 
     Raises:
         ValueError: there are fewer than two windows.

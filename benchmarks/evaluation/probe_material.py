@@ -134,7 +134,7 @@ def label_pieces(
 
     Args:
         extractor: computes features.
-        pieces: of a corpus.
+        pieces: the pieces of a corpus.
         window_s: seconds of a window.
         most: most windows of a piece.
         change: changes each window, float32 [sample, channel], before its features are computed.

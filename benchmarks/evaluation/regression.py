@@ -46,7 +46,7 @@ def fit_softmax(features: np.ndarray, targets: np.ndarray, penalty: float) -> np
     Args:
         features: float [window, feature], scaled; a constant one gives an intercept.
         targets: float [window, class], rows sum to 1.
-        penalty: of the squared weights, above 0.
+        penalty: the penalty of the squared weights, above 0.
 
     Returns:
         float64 [feature, class]: scores are `features @ weights`.
@@ -68,7 +68,7 @@ def fit_shared_softmax(features: np.ndarray, targets: np.ndarray, penalty: float
     Args:
         features: float [window, candidate, feature], scaled.
         targets: float [window, candidate], rows sum to 1.
-        penalty: of the squared weights, above 0.
+        penalty: the penalty of the squared weights, above 0.
 
     Returns:
         float64 [feature]: scores are `features @ weights`.
@@ -102,7 +102,7 @@ def fit_ridge(features: np.ndarray, targets: np.ndarray, penalty: float) -> np.n
     Args:
         features: float [window, feature], scaled.
         targets: float [window], mean 0.
-        penalty: of the squared weights, above 0.
+        penalty: the penalty of the squared weights, above 0.
 
     Returns:
         float64 [feature].

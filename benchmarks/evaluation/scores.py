@@ -55,7 +55,7 @@ def interval(
     Args:
         measure: a function of the numbers of windows.
         piece: int [window], the number of each window's piece.
-        seed: of the draws.
+        seed: the seed of the draws.
     """
     draw = np.random.default_rng(seed)
     numbers = [np.flatnonzero(piece == name) for name in np.unique(piece)]
@@ -128,8 +128,8 @@ def agreement(judged: Judgement, labels: Labels, seed: int) -> dict[str, float]:
 
     Args:
         judged: a probe's judgement of windows.
-        labels: of the same windows.
-        seed: of the interval's draws.
+        labels: the labels of the same windows.
+        seed: the seed of the interval's draws.
     """
     right = judged.genre == labels.genre
     genre, genre_chance = genre_agreement(judged.genre, labels.genre)

@@ -49,7 +49,7 @@ def labels_of(pieces: Sequence[Piece], numbers: Sequence[int]) -> Labels:
     """Returns the labels of windows.
 
     Args:
-        pieces: of a split.
+        pieces: the pieces of a split.
         numbers: the number of each window's piece.
     """
     chosen = [pieces[number] for number in numbers]
@@ -67,7 +67,7 @@ def of_kind(genres: np.ndarray, targets: np.ndarray, seed: int) -> np.ndarray:
     Args:
         genres: str [window], to draw from.
         targets: str [drawn window], the genres to draw.
-        seed: of the draw.
+        seed: the seed of the draw.
 
     Returns:
         int [drawn window], the numbers of windows; of any genre if a genre has no window.

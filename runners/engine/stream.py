@@ -185,15 +185,16 @@ class EngineStream:
             self._workers.changed.notify_all()
 
     def add_live_input(self, samples: np.ndarray, rate_hz: int | None = None) -> None:
-        """Adds live input; each chunk hears the samples added since the chunk before.
+        """Adds live input; a chunk is made with the samples added since the chunk before.
 
         Args:
-            samples: float32 [sample, channel], any number of samples, the format's channels or one.
-            rate_hz: their rate; None = the format's.
+            samples: float32 [sample, channel]; any number of samples, and as many channels as the
+                music format has, or one.
+            rate_hz: the rate of the samples; None = the rate of the music format.
 
         Raises:
             NotInjectable: the pipeline takes no audio.
-            InputError: the samples or the rate are impossible; nothing was added.
+            InputError: the samples or the rate are invalid; nothing was added.
             StreamEnded: the stream is closed.
         """
         row = self._open_row()

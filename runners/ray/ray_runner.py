@@ -353,7 +353,10 @@ class _Messages(Mapping[str, "pa.Buffer"]):
 
     def __getitem__(self, name: str) -> pa.Buffer:
         if not ray.is_initialized():
-            raise LookupError(f"the message of {name!r} is lost: its runner closed the cluster")
+            raise LookupError(
+                f"the message of stage {name!r} is lost, because the Ray cluster is closed; read "
+                "messages before you close the runner"
+            )
         if name == CONTROLS:
             return ray.get(self._tick.controls)
         return wire.join(ray.get([call.message for call in self._tick.calls[name]]))

@@ -35,7 +35,7 @@ LIMIT_BYTES = 64 * 2**20
 
 
 class JournalWriter:
-    """A writer of a journal, from `open_journal`."""
+    """An open journal, made by `open_journal`; it takes every chunk that is handed out."""
 
     def __init__(
         self, path: Path, graph: Graph, start: bytes, first: JournalEntry, limit_bytes: int

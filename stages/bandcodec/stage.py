@@ -33,7 +33,7 @@ class BandCodecParams:
             `stages.weights.sources.open_source`.
 
     Raises:
-        ValueError: the value is not a text, or is empty.
+        ValueError: `weights` is not a string, or is empty.
     """
 
     weights: str

@@ -77,11 +77,12 @@ def sample_chunk(
         frames: length of the chunk.
         alphabet: the ids that a step may choose from.
         chooser: turns logits into choices.
-        prompts_at_once: how many prompts, of two a row, to encode at a time; divides 2 * row.
-            None = all.
+        prompts_at_once: the number of prompts to encode at once. Each row has two, so it divides
+            twice the number of rows. None = all.
 
     Returns:
-        int32 [row, frames, level], the alphabet's choices; PAD behind the end of a row.
+        int32 [row, frames, level], the choices from the alphabet; PAD after a choice that ends
+        its row (see `Alphabet.ends`).
     """
     rows, config = prompt.shape[0], model.config
     tokens = jnp.concatenate([prompt, unprompted])

@@ -59,7 +59,10 @@ class TfliteGraph:
                 f"{name}: not a complete TFLite graph ({_one_line(error)}); fetch it again"
             ) from error
         if not outputs:
-            raise WeightsError(f"{name}: the graph has no output; fetch it again")
+            raise WeightsError(
+                f"{name}: the model file has no output, so it is damaged; fetch it again with "
+                "`soundstage models download musiccoca`"
+            )
         self.inputs = tuple(
             TfliteTensor(
                 detail["index"], np.dtype(detail["dtype"]), tuple(map(int, detail["shape"]))

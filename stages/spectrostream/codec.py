@@ -34,12 +34,16 @@ class _Part(Generic[M]):
     @property
     def state(self) -> nnx.State:
         if self._split is None:
-            raise LookupError(f"the codec was loaded without its {self._name}")
+            raise LookupError(
+                f"the codec was loaded without its {self._name}; load it with all its parts"
+            )
         return self._split[1]
 
     def at(self, state: nnx.State) -> M:
         if self._split is None:
-            raise LookupError(f"the codec was loaded without its {self._name}")
+            raise LookupError(
+                f"the codec was loaded without its {self._name}; load it with all its parts"
+            )
         return nnx.merge(self._split[0], state)
 
 

@@ -133,9 +133,9 @@ def _item_bytes(dtype: object) -> int:
     try:
         return np.dtype(str(dtype)).itemsize
     except TypeError as error:
-        raise WeightsError(f"zarr type {dtype!r}: weights are float32, bfloat16 or float16") from (
-            error
-        )
+        raise WeightsError(
+            f"zarr type {dtype!r} is not supported; use float32, bfloat16 or float16"
+        ) from (error)
 
 
 def _grid(counts: list[int]) -> Iterator[tuple[int, ...]]:

@@ -32,8 +32,8 @@ def fit_codebooks(
         vectors: float32 [vector, width].
         levels: number of codebooks.
         codes: codes in each.
-        seed: of the vectors drawn and the first centres.
-        iterations: of k-means.
+        seed: the seed of the vectors drawn and the first centres.
+        iterations: the number of k-means iterations.
         most_vectors: vectors drawn for the k-means of one level.
         on_level: called with the number of each level that is fitted.
 

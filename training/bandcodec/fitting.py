@@ -28,7 +28,7 @@ def fit(
     Args:
         features: float32 [piece, frame, feature], as `BandCodec.features` returns them.
         measures: the codec's sizes.
-        seed: of the codebooks.
+        seed: the seed of the codebooks.
         on_level: called with the number of each codebook that is fitted.
 
     Returns:

@@ -35,8 +35,8 @@ class Batches:
     """Makes the batch of a step from its number and the run's seed alone.
 
     Args:
-        settings: of the run.
-        crops: of the corpus, of the length in the settings.
+        settings: the settings of the run.
+        crops: crops of the corpus, of the length in the settings.
     """
 
     def __init__(self, settings: CodecTraining, crops: Crops) -> None:

@@ -73,7 +73,7 @@ def follow(
         quantized: the step's vectors.
         used: bool [level, vector]; a vector trains only the levels used for it.
         draw: int32 [level, code], any integers: the vector that a dead code moves to.
-        decay: of the means, per step.
+        decay: the decay of the means, per step.
 
     Returns:
         The books after the step; a code that no vector chose does not move.

@@ -44,7 +44,7 @@ class Evaluation:
 
     Attributes:
         fidelity: by number of levels.
-        perplexity: of the codes in use, a number a level; at most the number of codes and of
+        perplexity: one number a level, for the codes in use; at most the number of codes and of
             frames.
         frames: number of code frames.
     """
@@ -62,7 +62,7 @@ def evaluate(
     Args:
         codec: with all its parts.
         paths: stereo audio files of the codec's sample rate.
-        seconds: of each.
+        seconds: the length taken from each file, in seconds.
         levels: numbers of levels to decode; all pieces are encoded with all levels.
 
     Raises:
@@ -96,7 +96,7 @@ def distances(
     Args:
         audio: float32 [sample, channel].
         reference: the same shape.
-        sample_rate_hz: of both.
+        sample_rate_hz: the sample rate of both.
     """
     spectral, mel = _spectral(jnp.asarray(audio), jnp.asarray(reference), sample_rate_hz)
     return float(spectral), float(mel), si_sdr_db(audio, reference)

@@ -27,8 +27,8 @@ def start_state(settings: CodecTraining, crops: Crops | None = None) -> CodecSta
     """Makes the state that a run starts from.
 
     Args:
-        settings: of the run.
-        crops: of the corpus, to fit the first weights to; None = random first weights, which
+        settings: the settings of the run.
+        crops: crops of the corpus, to fit the first weights to; None = random first weights, which
             suffices where only the state's structure matters.
 
     Raises:

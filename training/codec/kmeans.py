@@ -20,7 +20,7 @@ def fit_codebooks(
         seed: int32 scalar, of the first centres.
         levels: number of codebooks.
         codes: codes in each.
-        iterations: of k-means.
+        iterations: the number of k-means iterations.
 
     Returns:
         float32 [level, code, feature].

@@ -52,7 +52,7 @@ def reconstruction(
         audio: float32 [row, sample, channel], the same as a waveform.
         target_features: the encoder's input, like `features`.
         target_audio: the encoder's input, like `audio`.
-        sample_rate_hz: of the audio.
+        sample_rate_hz: the sample rate of the audio.
         params: the weights and the windows.
 
     Returns:

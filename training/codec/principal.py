@@ -55,7 +55,7 @@ class Analysis:
         embed: float64 [feature, bottom_bin * out], from the last level to the embedding.
         render: float64 [bottom_bin * out, feature], back to the last level, without the features
             of loudness, which a linear map cannot render.
-        loudness: of every bottom bin, the last features of the embedding.
+        loudness: the loudness of every bottom bin, the last features of the embedding.
     """
 
     scale: float

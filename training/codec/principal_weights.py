@@ -147,7 +147,7 @@ def _write_parting(
 
     Args:
         arrays: by path, changed in place.
-        path: of the unit.
+        path: the path of the unit.
         unit: its sizes.
         level: components [before, time, bin, after].
         before: channels of the unit's input that carry signals.

@@ -18,10 +18,10 @@ class CodecTraining:
     """The settings of a run.
 
     Attributes:
-        size: of the codec, as `stages.spectrostream:Decode` takes it.
+        size: the size of the codec, as `stages.spectrostream:Decode` takes it.
         weights: weights to start from, see `stages.weights.sources.open_source`; empty = new
             weights, and codebooks fitted to the corpus.
-        seed: of weights, crops and every random draw.
+        seed: the seed of weights, crops and every random draw.
         rows: crops a step.
         frames: code frames a crop.
         analysed_rows: crops that new weights are fitted to as a linear codec; 0 = random weights.

@@ -52,7 +52,7 @@ def mel_bands(bands: int, bins: int, sample_rate_hz: int) -> np.ndarray:
     Args:
         bands: number of bands.
         bins: number of bins, from DC to below the Nyquist frequency.
-        sample_rate_hz: of the audio.
+        sample_rate_hz: the sample rate of the audio.
 
     Returns:
         float32 [bin, band]; every band sums to 1, and a band narrower than a bin takes the

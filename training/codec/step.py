@@ -44,8 +44,8 @@ class CodecStep:
     """The step function for `training.loop.train`, compiled once.
 
     Args:
-        settings: of the run.
-        crops: of the corpus, to fit the codebooks to.
+        settings: the settings of the run.
+        crops: crops of the corpus, to fit the codebooks to.
     """
 
     def __init__(self, settings: CodecTraining, crops: Crops) -> None:

@@ -25,7 +25,7 @@ class Piece:
 
     Attributes:
         path: the audio file.
-        seed: of the piece; unique in a corpus.
+        seed: the seed of the piece; unique in a corpus.
         split: "train" or "heldout".
         genre: a name of `genres.GENRES`.
         tempo_bpm: beats a minute.

@@ -23,7 +23,7 @@ class Brief:
     """The plan of a piece, before a note is written.
 
     Attributes:
-        seed: of the piece; all other values are drawn from it, unless set by hand.
+        seed: the seed of the piece; all other values are drawn from it, unless set by hand.
         genre: a name of `GENRES`.
         tempo_bpm: beats a minute.
         tonic: a name of `theory.TONICS`.

@@ -32,10 +32,10 @@ class CorpusRequest:
     Attributes:
         folder: the corpus folder.
         minutes: total audio; rounded up to whole pieces.
-        seed: of the corpus.
+        seed: the seed of the corpus.
         split: "train" or "heldout"; the two share no piece seed.
         piece_s: seconds of a piece.
-        audio_format: of the files.
+        audio_format: the format of the files.
         soundfont: an .sf2 or .sf3 file.
         jobs: pieces rendered at a time.
     """

@@ -86,7 +86,7 @@ class Examples:
         pieces: the music that examples are cut from.
         format: the music format.
         params: how examples are drawn.
-        seed: of the run.
+        seed: the seed of the run.
 
     Raises:
         TooShort: no piece has as many frames as an example needs.

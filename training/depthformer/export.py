@@ -22,9 +22,9 @@ def export(
     """Writes weights in float16, in the compact form, under their published names.
 
     Args:
-        graph: of `nnx.split(model)`.
+        graph: the first value of `nnx.split(model)`.
         state: float32 arrays.
-        vocabulary: of the music format.
+        vocabulary: the vocabulary of the music format.
         path: the file; its folder must exist.
         notes: the file's metadata.
 

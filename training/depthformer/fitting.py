@@ -106,7 +106,7 @@ def fit(
         params: how the run goes.
         budget: when to stop.
         run: the run's folder.
-        seed: of all batches.
+        seed: the seed of all batches.
         progress: makes the progress display of the steps between two validations.
 
     Raises:

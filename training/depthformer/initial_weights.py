@@ -31,7 +31,7 @@ class InitialWeights:
 
     Attributes:
         config: the network's sizes, as the weights have them.
-        graph: of `nnx.split(model)`; computes in the config's activation type.
+        graph: the first value of `nnx.split(model)`; computes in the config's activation type.
         state: float32 arrays.
         note: where the weights come from, for people.
     """
@@ -82,7 +82,7 @@ def with_fresh_encoder(initial: InitialWeights, seed: int) -> InitialWeights:
 
     Args:
         initial: the other weights of its decoder stay as they are.
-        seed: of the random weights.
+        seed: the seed of the random weights.
     """
     fresh = dict(nnx.to_flat_state(load_initial(initial.config, f"random:{seed}").state))
     leaves = dict(nnx.to_flat_state(initial.state))
@@ -124,7 +124,7 @@ def with_codebooks(
         vocabulary: the ids of the codes.
         codec: float32 [level, code, feature].
         style: float32 [level, code, style_dim].
-        seed: of the projections.
+        seed: the seed of the projections.
 
     Returns:
         The weights with another embedding and another head.
@@ -150,7 +150,7 @@ def with_style_codebooks(
         state: weights; the embedding's rows of style codes are replaced.
         vocabulary: the ids of the codes.
         style: float32 [level, code, style_dim].
-        seed: of the projection.
+        seed: the seed of the projection.
     """
     return _with_projected_rows(state, style, vocabulary.style_offset, seed, LONGEST_STYLE)
 

@@ -144,7 +144,7 @@ def make_loss(
     """Makes the loss that `training.optimizer.make_step` takes.
 
     Args:
-        graph: of `nnx.split(model)`.
+        graph: the first value of `nnx.split(model)`.
         levels: codec levels.
         finest_weight: as `level_weights` takes it.
         fine_every: as `level_means` takes it.

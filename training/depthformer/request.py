@@ -48,9 +48,9 @@ class TrainingRequest:
         fresh_encoder: replace the encoder and the cross-attention of `init` by random weights.
         validate_steps: steps between two validations.
         patience: validations without improvement after which the run ends; None = no limit.
-        average_decay: of the averaged weights.
+        average_decay: the decay of the averaged weights.
         dtype: the type the network computes in.
-        seed: of the first weights and of all batches.
+        seed: the seed of the first weights and of all batches.
 
     Raises:
         ValueError: `codec` is given without `codebooks`.

@@ -20,7 +20,7 @@ def level_codes(kinds: int, levels: int, codes: int) -> tuple[int, ...]:
 
     Args:
         kinds: number of genres.
-        levels: of the quantizer.
+        levels: the number of levels of the quantizer.
         codes: most codes of a level.
     """
     return tuple(min(codes, kinds << level) for level in range(levels))

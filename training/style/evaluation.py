@@ -15,7 +15,7 @@ def proximity(texts: Embedded, clips: Embedded) -> dict[str, float]:
     """Measures how near texts lie to clips, and how often their nearest clips share their genre.
 
     Args:
-        texts: of the same pieces as the clips.
+        texts: texts of the same pieces as the clips.
         clips: at least `NEIGHBOURS`.
 
     Returns:

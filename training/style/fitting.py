@@ -46,7 +46,7 @@ def fit(
         run: the run's folder.
         budget: when to stop.
         schedule_steps: steps over which the learning rate falls.
-        seed: of the first weights and of all batches.
+        seed: the seed of the first weights and of all batches.
         progress: shows the metrics.
         rows: examples a batch.
 
@@ -90,7 +90,7 @@ def quantize(
         towers: trained weights.
         run: the run's folder.
         format: levels and codes of the codebooks.
-        seed: of the vectors drawn and the first centres.
+        seed: the seed of the vectors drawn and the first centres.
         vectors: number of vectors to fit to, rounded; a third each are texts, clips and blends.
 
     Returns:

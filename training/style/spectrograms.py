@@ -27,7 +27,7 @@ def cached_log_mels(
     """Reads the log-mel spectrogram of every piece from a cache, computing those it lacks.
 
     Args:
-        pieces: of a corpus.
+        pieces: the pieces of a corpus.
         folder: the cache; made if missing.
         features: computes spectrograms at its sample rate.
 
@@ -60,7 +60,7 @@ def random_clip(random: np.random.Generator, log_mel: np.ndarray, windows: int) 
     Args:
         random: draws the position and the length.
         log_mel: float [window, band]; a short one is padded with silence.
-        windows: of a clip.
+        windows: the number of windows of a clip.
 
     Returns:
         float32 [windows, band].
@@ -82,7 +82,7 @@ def augmented(key: jax.Array, log_mels: jax.Array) -> jax.Array:
     """Changes loudness and brightness of clips at random, and adds noise to some.
 
     Args:
-        key: of the random changes.
+        key: the random key of the random changes.
         log_mels: float32 [row, window, band], log(1 + power / floor).
 
     Returns:

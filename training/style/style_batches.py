@@ -35,11 +35,11 @@ class Batcher:
     Args:
         pieces: at least one.
         log_mels: float [window, band] of each piece.
-        windows: of a clip.
+        windows: the number of windows of a clip.
         vocabulary: splits texts into subwords.
         buckets: embedding rows that words and letter groups are hashed to.
         rows: examples a batch.
-        seed: of all batches.
+        seed: the seed of all batches.
     """
 
     def __init__(

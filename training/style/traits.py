@@ -13,11 +13,11 @@ class TraitWeights:
     """The weight of each trait in a distance between pieces.
 
     Attributes:
-        genre: of another genre.
-        tempo: of an octave of tempo, or more.
-        density: of the whole range of density.
-        brightness: of the whole range of brightness.
-        mode: of another mode.
+        genre: the distance between two genres.
+        tempo: the distance of an octave of tempo, which is also the largest.
+        density: the distance between the ends of the range of density.
+        brightness: the distance between the ends of the range of brightness.
+        mode: the distance between major and minor.
     """
 
     genre: float = 0.0

@@ -17,7 +17,7 @@ def learn_vocabulary(texts: Iterable[str], pieces: int) -> bytes:
 
     Args:
         texts: descriptions; this function normalises them.
-        pieces: most subwords.
+        pieces: the largest number of subwords in the vocabulary.
 
     Returns:
         The model, serialised.

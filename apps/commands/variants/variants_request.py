@@ -31,12 +31,12 @@ MOST_VARIANTS = 1000
 
 @dataclass(frozen=True)
 class VariantSelection:
-    """The variants to make: prompts or a list, times seeds.
+    """The variants to make: every combination of a prompt, or a row of a list, and a seed.
 
     Attributes:
-        prompts: one variant each, times the seeds; empty = the pipeline's default.
-        seeds: empty = the pipeline's, or each row's own.
-        rows: a file that lists variants, instead of prompts.
+        prompts: the prompts; empty = the pipeline's default prompt.
+        seeds: the seeds; empty = the seed of the pipeline, or of each row of the list.
+        rows: a file that lists variants; it takes the place of the prompts.
     """
 
     prompts: tuple[Text, ...] = ()

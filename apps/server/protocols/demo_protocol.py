@@ -48,7 +48,7 @@ class DemoSession(ProtocolSession):
         self._styled = False
 
     async def run(self) -> None:
-        """Speaks until the session ends."""
+        """Exchanges messages with the client until the session ends."""
         while (message := await self.next_message()) is not None:
             if not await self._answer(message):
                 break

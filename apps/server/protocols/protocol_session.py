@@ -38,11 +38,11 @@ class ProtocolSession(ABC):
 
     @abstractmethod
     async def run(self) -> None:
-        """Speaks until the session ends.
+        """Exchanges messages with the client until the session ends.
 
         Raises:
             Gone: the client has disconnected.
-            Full: no more streams fit; ends the connection.
+            Full: no more streams fit; the caller closes the connection.
             Error: one of `CLIENT_ERRORS`; ends the connection.
         """
 

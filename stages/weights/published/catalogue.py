@@ -81,7 +81,7 @@ class Catalogue:
 
     Attributes:
         models: by name.
-        terms: of all models.
+        terms: the terms of use of all models.
     """
 
     models: Mapping[str, PublishedModel]

@@ -40,9 +40,9 @@ def loosened(notes: list[Note], spread_beats: float, seed: int, part: int) -> tu
     """Shifts the start of every note slightly; notes with one start stay together.
 
     Args:
-        notes: of one part.
+        notes: the notes of one part.
         spread_beats: root mean square of the shifts.
-        seed: of the piece.
+        seed: the seed of the piece.
         part: number of the part.
 
     Returns:

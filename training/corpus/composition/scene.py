@@ -48,8 +48,8 @@ def velocity(base: float, energy: float, accent: float, rng: np.random.Generator
     """Draws a MIDI velocity: louder in sections of high energy, with small random differences.
 
     Args:
-        base: of the part, 1 to 127.
-        energy: of the section, 0 to 1.
+        base: the base velocity of the part, 1 to 127.
+        energy: the energy of the section, 0 to 1.
         accent: added for the position in the bar.
         rng: draws the differences.
     """
