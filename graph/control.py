@@ -20,7 +20,7 @@ def to_row(name: str, value: Any, port: Port, dims: Mapping[str, int]) -> Any:
     """Converts one stream's value of a control to what its port carries for one row.
 
     Args:
-        name: the control, for messages.
+        name: the control, quoted in errors.
         value: a number, text, list or array.
         port: the port that the control feeds.
         dims: sizes of the port's dimensions.

@@ -16,7 +16,7 @@ def load_class(where: str, use: str, allow: tuple[str, ...]) -> tuple[Any, list[
     """Imports the class that `use` names.
 
     Args:
-        where: the stage, for messages.
+        where: the name of the stage, quoted in problems.
         use: "module:Class".
         allow: the module must start with one of these prefixes, so that a pipeline file cannot
             import arbitrary code.

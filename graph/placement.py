@@ -16,7 +16,7 @@ def placement_problems(where: str, placement: "PlacementSpec") -> Iterator[Probl
     """Yields the problems of one stage's placement.
 
     Args:
-        where: the file's key, for messages.
+        where: the key of the pipeline file, quoted in problems.
         placement: the value of that key.
     """
     device, platform = placement.device, placement.device.partition(":")[0]

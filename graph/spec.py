@@ -103,7 +103,7 @@ def parse_toml(text: str, where: str) -> dict[str, Any]:
 
     Args:
         text: the file's contents.
-        where: the file's name, for messages.
+        where: the name of the file, quoted in problems.
 
     Raises:
         PipelineError: the text is not TOML; the message has line and column.

@@ -94,7 +94,8 @@ def next_state(graph: Graph, tick: Tick, messages: Mapping[str, Sequence[pa.Buff
     Args:
         graph: the graph that ran.
         tick: the tick.
-        messages: the messages of the fed-back stages, one for each replica.
+        messages: the messages of the tick by stage, one for each replica; those of the stages
+            whose outputs feed back are needed.
     """
     values = {
         name: np.array(_value(graph, messages, source.stage, source.port))

@@ -36,7 +36,7 @@ class Sink(Protocol):
     """An output that pulls samples from a source in real time.
 
     Attributes:
-        name: the output, for messages.
+        name: the output, quoted in errors.
         late_blocks: blocks that came too late for the device, for whatever reason.
     """
 
@@ -78,7 +78,7 @@ class Paced:
         """Pulls nothing yet.
 
         Args:
-            name: the output, for messages.
+            name: the output, quoted in errors.
             write: writes float32 [sample, channel]; may wait, and may raise OSError, `Error` or
                 `ReaderGone`.
             sample_rate_hz: samples per second and channel.

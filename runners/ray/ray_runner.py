@@ -271,7 +271,7 @@ class RayRunner:
         """Waits until every actor is alive; Ray restarts those that died.
 
         Args:
-            chunks: the chunks of the tick, for messages.
+            chunks: the chunks of the tick, quoted in errors.
 
         Raises:
             StageFailed: an actor does not restart within `stage_timeout_s`.

@@ -33,7 +33,7 @@ class SavedSession:
     """The contents of a session file.
 
     Attributes:
-        path: the file, for messages.
+        path: the file, quoted in errors.
         spec: the session's pipeline, overrides applied.
         weights: digest and note of every stage with weights, by stage.
         state: the state, as a message.
@@ -158,7 +158,7 @@ def read_session_from(file: pa.NativeFile, path: Path) -> SavedSession:
 
     Args:
         file: the file or the bytes.
-        path: the file's name, for messages.
+        path: the file's name, quoted in errors.
 
     Raises:
         SessionFileError: the file is not a session, damaged or of a later version.

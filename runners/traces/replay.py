@@ -120,7 +120,10 @@ def _plan(
     target = Path(output) if output is not None else None
     trace = read_trace(path)
     if trace.graph_digest != trace.spec.digest():
-        raise InputError(f"{path}: the trace is damaged: its pipeline is not the one that ran")
+        raise InputError(
+            f"{path}: the trace is damaged: the pipeline stored in it "
+            "does not match what was recorded; record the run again"
+        )
     settings = []
     if stage is not None:
         if stage == CONTROLS:

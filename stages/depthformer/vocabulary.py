@@ -199,7 +199,8 @@ class Vocabulary:
 
         Args:
             context: int32 [..., context_frame, level], in [0, codebook_size), -1 = nothing yet.
-            style: int32 [..., style_level], in [0, codebook_size); the first levels are used.
+            style: int32 [..., style_level], in [0, codebook_size); the first levels
+                are used, as many as the music format names.
 
         Returns:
             int32 [..., prompt_token].

@@ -67,7 +67,7 @@ class Embed(PromptEmbedder):
     The embedding of an audio prompt is the mean over its clips, which share its weight.
 
     Inputs:
-        texts: utf8, a list a row; any text of up to `LONGEST_TEXT_CHARACTERS`, also the empty one.
+        texts: utf8, a list a row; any text of up to `LONGEST_TEXT_CHARACTERS`, which may be empty.
             Letter case makes no difference.
         text_weights: float32 [~text] a row, >= 0; one a text.
         clips: float32 [~clip, clip_sample] a row; mono, 1.0 = full scale, 10 s at 16 kHz.

@@ -41,7 +41,7 @@ def text_features(text: str) -> np.ndarray:
     unlike Python's `hash`.
 
     Args:
-        text: any string, also the empty one.
+        text: any string, which may be empty.
 
     Returns:
         float32 [TEXT_FEATURES]; never all zero.

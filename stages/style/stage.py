@@ -37,7 +37,7 @@ class Embed(PromptEmbedder):
     it describes.
 
     Inputs:
-        texts: utf8, a list a row; any text of up to `LONGEST_TEXT_CHARACTERS`, also the empty one.
+        texts: utf8, a list a row; any text of up to `LONGEST_TEXT_CHARACTERS`, which may be empty.
         text_weights: float32 [~text] a row, >= 0; one a text.
         clips: float32 [~clip, clip_sample] a row; mono, 1.0 = full scale, at `clip_rate_hz`.
         clip_weights: float32 [~clip] a row, >= 0; one a clip.

@@ -88,7 +88,7 @@ def text_ids(texts: Sequence[str], vocabulary: Vocabulary, buckets: int) -> Text
     """Turns texts into the ids that the text tower reads.
 
     Args:
-        texts: any strings, also the empty one.
+        texts: any strings; each may be empty.
         vocabulary: splits them into subwords.
         buckets: rows of the table that words and letter groups share.
     """

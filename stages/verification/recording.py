@@ -193,7 +193,7 @@ class Ledger:
         self.add(ArrayVerdict(name, status, error, tolerance, note))
 
     def compare_exactly(self, name: str, result: np.ndarray, note: str = "") -> None:
-        """Compares integers or booleans; the error is the number of different ones."""
+        """Compares integers or booleans; the error is the number that differ."""
         if not self._other_shape(name, result):
             wrong = result != self.recording.arrays[name]
             self.judge(name, int(wrong.sum()), 0, note or _where(wrong))
