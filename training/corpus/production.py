@@ -154,7 +154,7 @@ def _entry(request: CorpusRequest, brief: Brief, score: Score) -> PieceEntry:
         heldout_texts=heldout_texts,
         duration_s=round(request.piece_s * RATE_HZ) / RATE_HZ,
     )
-    levels = [track.level_lu for track in score.tracks]
+    levels = [track.mix.level_lu for track in score.tracks]
     sound = (RENDER_VERSION, request.soundfont.name, brief.brightness, request.piece_s, levels)
     recipe = hashlib.sha256(midi_bytes(score) + repr(sound).encode()).hexdigest()
     return PieceEntry(piece, recipe)
