@@ -50,7 +50,6 @@ BOSSA_NOVA = Genre(
             ("nylon guitar",),
             Figure(
                 ("c-----c---c-----|..c---c-----c---", "c---c---..c---c-|..c---c---c---c-"),
-                voices=4,
                 base=78,
                 legato=0.85,
                 strum=0.015,

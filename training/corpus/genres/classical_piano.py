@@ -24,7 +24,6 @@ CLASSICAL_PIANO = Genre(
                     "1-3-2-3-1-3-2-3-",
                     "r12343214f123432",
                 ),
-                voices=4,
                 base=62,
                 legato=1.1,
             ),

@@ -102,7 +102,6 @@ DISCO = Genre(
             ("brass section", "trumpet"),
             Figure(
                 ("............C.C.", "C-..........c.C-", "C.c.....C.C-...."),
-                voices=4,
                 base=94,
                 legato=0.7,
             ),

@@ -105,6 +105,5 @@ HOUSE = Genre(
     density=(0.25, 0.9),
     brightness=(0.35, 0.9),
     loose_ms=1.5,
-    section_bars=4,
     form=(("A", 0.75), ("B", 1.0), ("A", 0.6), ("B", 1.0)),
 )

@@ -62,7 +62,6 @@ LOFI = Genre(
             ("electric piano", "piano", "jazz guitar", "vibraphone"),
             Figure(
                 ("c---------------", "c-----..c-------", "c--g..c---g.c---", "C--.g.c-..c-g.c-"),
-                voices=4,
                 base=66,
                 legato=1.02,
                 strum=0.035,

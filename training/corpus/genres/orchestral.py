@@ -17,7 +17,7 @@ ORCHESTRAL = Genre(
         BandPart(
             "strings",
             ("strings", "slow strings"),
-            Figure(("c---------------", "c-------c-------"), voices=4, base=76, legato=1.03),
+            Figure(("c---------------", "c-------c-------"), base=76, legato=1.03),
             pitches=(48, 79),
             mix=TrackMix(level_lu=-4, pan=-0.1, reverb=0.75),
             motion="swell",
@@ -38,7 +38,6 @@ ORCHESTRAL = Genre(
             ("pizzicato strings", "violin", "harp", "strings"),
             Figure(
                 ("1---3---2---3---", "1-3-2-3-1-3-2-3-", "1-324-231-324-23", "1323132313231323"),
-                voices=4,
                 base=74,
                 legato=0.6,
             ),

@@ -85,7 +85,6 @@ ROCK = Genre(
             ("overdriven guitar", "clean guitar", "steel guitar", "rock organ"),
             Figure(
                 ("c---------------", "1-2-3-4-3-2-3-2-", "C---c---..c-c-c-", "1.3.2.3.4.3.2.3."),
-                voices=4,
                 base=76,
                 legato=0.95,
                 strum=0.015,
@@ -110,5 +109,4 @@ ROCK = Genre(
     ),
     density=(0.3, 1.0),
     brightness=(0.45, 1.0),
-    loose_ms=6.0,
 )
