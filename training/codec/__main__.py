@@ -8,11 +8,14 @@ from soundstage.training.command_line import trainer_app
 
 def codec_app() -> typer.Typer:
     """Makes the command, which trains, with its subcommands `export` and `evaluate`."""
-    subcommands = {
-        "export": (export_commands.export, export_commands.EXPORT_EXAMPLES),
-        "evaluate": (export_commands.evaluate, export_commands.EVALUATE_EXAMPLES),
-    }
-    return trainer_app(train_command.train_codec, train_command.EXAMPLES, subcommands)
+    return trainer_app(
+        train_command.train_codec,
+        train_command.EXAMPLES,
+        {
+            "export": (export_commands.export, export_commands.EXPORT_EXAMPLES),
+            "evaluate": (export_commands.evaluate, export_commands.EVALUATE_EXAMPLES),
+        },
+    )
 
 
 if __name__ == "__main__":
