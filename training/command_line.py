@@ -1,7 +1,7 @@
 """The command lines of training: shared options, progress bars, errors as one line."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -20,14 +20,10 @@ Corpus = Annotated[
 Run = Annotated[
     Path, typer.Option(metavar="DIR", help="The run's folder; a run that it holds is resumed.")
 ]
+Minutes = Annotated[
+    float | None, typer.Option(min=0.01, max=100_000, help="Minutes after which training stops.")
+]
 BatchSeed = Annotated[int, typer.Option(min=0, help="The same seed gives the same batches.")]
-
-
-def make_app() -> typer.Typer:
-    """Makes an empty application for commands of training."""
-    return typer.Typer(
-        add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown"
-    )
 
 
 def run_command(function: Callable[..., None], module: str, examples: str) -> None:
@@ -38,9 +34,41 @@ def run_command(function: Callable[..., None], module: str, examples: str) -> No
         module: the name behind `python -m`.
         examples: shown below the help.
     """
-    app = make_app()
+    app = _make_app()
     app.command(epilog=examples, context_settings=HELP_OPTIONS)(function)
     app(prog_name=f"python -m {module}")
+
+
+def trainer_app(
+    train: Callable[..., None],
+    examples: str,
+    subcommands: Mapping[str, tuple[Callable[..., None], str | None]],
+) -> typer.Typer:
+    """Makes the application of a module that trains unless a subcommand is given.
+
+    Args:
+        train: its parameters are the options, its docstring is the help; it returns at once if
+            its context has a subcommand.
+        examples: shown below the help.
+        subcommands: functions like `train`, with their own examples, by name.
+    """
+    app = _make_app()
+    app.callback(invoke_without_command=True, epilog=examples, context_settings=HELP_OPTIONS)(train)
+    for name, (function, own_examples) in subcommands.items():
+        app.command(name, epilog=own_examples)(function)
+    return app
+
+
+def _make_app() -> typer.Typer:
+    return typer.Typer(
+        add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown"
+    )
+
+
+def weight_notes(command: str, **facts: str | int) -> dict[str, str]:
+    """Returns the metadata of a file of weights: the module that made it, its license, facts."""
+    notes = {"made by": f"python -m {command}", "license": "Apache-2.0"}
+    return notes | {name: str(value) for name, value in facts.items()}
 
 
 def counting_bar(console: Console) -> Progress:

@@ -3,7 +3,7 @@
 import csv
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from soundstage.errors import Error
@@ -49,13 +49,13 @@ class MetricsFile:
         Raises:
             ValueError: the names differ from those of the first row.
         """
-        columns = ["step", "seconds", *metrics]
+        columns = metric_columns(metrics)
         if self._columns is None:
             self._columns = columns
             self._write(columns)
         if columns != self._columns:
             raise ValueError(f"{self._path} has the columns {self._columns}, got {columns}")
-        self._write([step, f"{seconds:.2f}", *(f"{value:.6g}" for value in metrics.values())])
+        self._write(metric_values(step, seconds, metrics))
 
     def flushed_bytes(self) -> int:
         """Writes all rows to disk and returns the length of the file."""
@@ -67,11 +67,26 @@ class MetricsFile:
         """Closes the file."""
         self._file.close()
 
-    def _write(self, row: list) -> None:
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerow(row)
-        self._file.write(text.getvalue().encode())
+    def _write(self, row: Sequence[str]) -> None:
+        self._file.write(csv_bytes([row]))
         self._file.flush()
+
+
+def metric_columns(metrics: Mapping[str, float]) -> list[str]:
+    """Returns the columns of a file of metrics."""
+    return ["step", "seconds", *metrics]
+
+
+def metric_values(step: int, seconds: float, metrics: Mapping[str, float]) -> list[str]:
+    """Returns the row of a step in a file of metrics."""
+    return [str(step), f"{seconds:.2f}", *(f"{value:.6g}" for value in metrics.values())]
+
+
+def csv_bytes(rows: Iterable[Sequence[str]]) -> bytes:
+    """Returns rows as CSV."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue().encode()
 
 
 def read_metrics(path: Path) -> dict[str, list[float]]:

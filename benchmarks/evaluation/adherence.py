@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from evaluation.player import PromptPlayer
+from evaluation.player import PromptPlayer, seeded_rows
 from evaluation.probe import PLACE_SIZE, Probe
 from evaluation.probe_material import FittedProbe, LabelledWindows, Log, Material, label_audio
 from evaluation.scores import TEMPO_TOLERANCE, agreement, frechet, standard_error
@@ -26,10 +26,7 @@ def play_prompts(
         for number, piece in enumerate(material.pieces)
         for text in piece.heldout_texts[: settings.texts]
     ]
-    rows = [
-        {"prompts": [text], "guidance": guidance, "seed": settings.seed + row}
-        for row, (_, text) in enumerate(texts)
-    ]
+    rows = seeded_rows([text for _, text in texts], settings.seed, guidance=guidance)
     log(f"playing {len(rows)} prompts at guidance {guidance:g}")
     labels = labels_of(material.pieces, [number for number, _ in texts])
     return label_audio(material.extractor, player.play(rows, settings.window_chunks), labels)

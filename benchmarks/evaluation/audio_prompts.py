@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from evaluation.player import PromptPlayer
+from evaluation.player import PromptPlayer, seeded_rows
 from evaluation.probe_material import (
     FittedProbe,
     LabelledWindows,
@@ -33,10 +33,7 @@ def audio_prompt_section(
     if len(both) != 2 * len(pieces):
         raise ValueError(f"every held-out piece needs two windows of {window_s:g} s")
     first, last = np.arange(0, len(both), 2), np.arange(1, len(both), 2)
-    rows = [
-        {"prompts": [Audio(piece.path)], "seed": settings.seed + row}
-        for row, piece in enumerate(pieces)
-    ]
+    rows = seeded_rows([Audio(piece.path) for piece in pieces], settings.seed)
     log(f"playing {len(rows)} audio prompts")
     audio = player.play(rows, settings.window_chunks)
     generated = label_audio(extractor, audio, labels_of(pieces, range(len(pieces))))

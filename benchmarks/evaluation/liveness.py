@@ -1,12 +1,11 @@
 """Stability of long music: loudness and genre over minutes, and the joins of chunks."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from evaluation.joins import Joins, find_joins
-from evaluation.player import PromptPlayer
+from evaluation.player import PromptPlayer, seeded_rows
 from evaluation.probe_material import Log, Material
 from evaluation.settings import Settings
 from evaluation.table import Row, Section
@@ -18,36 +17,18 @@ SILENT_DB = -60.0
 LOUDEST_RANK = 0.99
 
 
-@dataclass(frozen=True)
-class LoudnessOverTime:
-    """The loudness of a long run.
-
-    Attributes:
-        first_db: RMS of the first `ENDS_S`, 0 = full scale.
-        last_db: RMS of the last `ENDS_S`.
-        quietest_db: RMS of the quietest chunk.
-        loudest_db: RMS of the loudest chunk.
-        slope_db: the slope of a line fitted to all chunks, dB a minute.
-        silent: share of chunks below `SILENT_DB`.
-        beyond: share of samples beyond full scale.
-    """
-
-    first_db: float
-    last_db: float
-    quietest_db: float
-    loudest_db: float
-    slope_db: float
-    silent: float
-    beyond: float
-
-
-def loudness(audio: np.ndarray, chunk_samples: int, sample_rate_hz: int) -> LoudnessOverTime:
-    """Measures the loudness of a run.
+def loudness(audio: np.ndarray, chunk_samples: int, sample_rate_hz: int) -> dict[str, float]:
+    """Returns the loudness of a run as cells of a table.
 
     Args:
         audio: float32 [sample, channel], at least two whole chunks.
         chunk_samples: length of a chunk.
         sample_rate_hz: the sample rate of the audio.
+
+    Returns:
+        RMS of the first and last `ENDS_S`, and of the quietest and loudest chunk, 0 dB = full
+        scale; slope of a line fitted to all chunks; share of chunks below `SILENT_DB`, and of
+        samples beyond full scale.
     """
     chunks = audio[: len(audio) // chunk_samples * chunk_samples]
     levels = np.array(
@@ -55,15 +36,15 @@ def loudness(audio: np.ndarray, chunk_samples: int, sample_rate_hz: int) -> Loud
     )
     minutes = np.arange(len(levels)) * chunk_samples / sample_rate_hz / 60
     ends = round(ENDS_S * sample_rate_hz)
-    return LoudnessOverTime(
-        rms_db(audio[:ends]),
-        rms_db(audio[-ends:]),
-        float(levels.min()),
-        float(levels.max()),
-        float(np.polyfit(minutes, levels, 1)[0]),
-        float((levels < SILENT_DB).mean()),
-        float((np.abs(audio) > 1).mean()),
-    )
+    return {
+        f"first {ENDS_S:g} s dB": rms_db(audio[:ends]),
+        f"last {ENDS_S:g} s dB": rms_db(audio[-ends:]),
+        "quietest dB": float(levels.min()),
+        "loudest dB": float(levels.max()),
+        "dB a minute": float(np.polyfit(minutes, levels, 1)[0]),
+        "silent": float((levels < SILENT_DB).mean()),
+        "beyond full scale": float((np.abs(audio) > 1).mean()),
+    }
 
 
 def rms_db(audio: np.ndarray) -> float:
@@ -77,10 +58,7 @@ def liveness_sections(
     """Plays some rows for minutes, and measures loudness, genre and joins."""
     form, pieces = player.format, material.pieces
     chosen = [pieces[row * len(pieces) // settings.live_rows] for row in range(settings.live_rows)]
-    rows = [
-        {"prompts": [piece.heldout_texts[0]], "seed": settings.seed + row}
-        for row, piece in enumerate(chosen)
-    ]
+    rows = seeded_rows([piece.heldout_texts[0] for piece in chosen], settings.seed)
     chunks = max(3, round(settings.live_s / form.chunk_s))
     log(f"playing {len(rows)} rows for {chunks * form.chunk_s:g} s")
     runs = list(player.play(rows, chunks))
@@ -143,18 +121,10 @@ def _live_note(chunk_s: float) -> str:
         that the probe judges to be of the requested genre."""
 
 
-def _live_row(
-    name: str, measured: LoudnessOverTime, halves: tuple[float | None, float | None]
-) -> Row:
+def _live_row(name: str, measured: Row, halves: tuple[float | None, float | None]) -> Row:
     return {
         "what": name,
-        f"first {ENDS_S:g} s dB": measured.first_db,
-        f"last {ENDS_S:g} s dB": measured.last_db,
-        "quietest dB": measured.quietest_db,
-        "loudest dB": measured.loudest_db,
-        "dB a minute": measured.slope_db,
-        "silent": measured.silent,
-        "beyond full scale": measured.beyond,
+        **measured,
         "genre right, first half": halves[0],
         "second half": halves[1],
     }

@@ -1,7 +1,7 @@
 """A player of many prompts on one pipeline, several rows at a time."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -13,6 +13,7 @@ from soundstage.graph.format import Format
 from soundstage.graph.plan import Graph
 from soundstage.runners.api import load, open_runner
 from soundstage.runners.runner import Runner
+from soundstage.runners.sessions.prompts import Audio
 from soundstage.runners.sessions.session import Session
 
 # Rows of one batch: enough to amortise reading the network's weights.
@@ -92,6 +93,19 @@ class PromptPlayer:
             yield from audio[: len(some)]
 
 
+def seeded_rows(prompts: Sequence[str | Audio], seed: int, **controls: Any) -> list[dict[str, Any]]:
+    """Returns the controls of rows that play one prompt each.
+
+    Args:
+        prompts: a text or a clip a row.
+        seed: row n has the seed `seed` + n.
+        controls: the same for all rows.
+    """
+    return [
+        {"prompts": [prompt], "seed": seed + row, **controls} for row, prompt in enumerate(prompts)
+    ]
+
+
 @contextmanager
 def open_player(graph: Graph) -> Iterator[PromptPlayer]:
     """Loads a graph's weights, and frees them at the end.
@@ -100,8 +114,5 @@ def open_player(graph: Graph) -> Iterator[PromptPlayer]:
         PipelineError: the graph cannot run here.
         WeightsError: weights are missing or do not fit.
     """
-    runner = open_runner(graph)
-    try:
+    with closing(open_runner(graph)) as runner:
         yield PromptPlayer(runner)
-    finally:
-        runner.close()

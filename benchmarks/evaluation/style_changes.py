@@ -5,7 +5,7 @@ from itertools import islice
 
 import numpy as np
 
-from evaluation.player import ROWS, PromptPlayer
+from evaluation.player import ROWS, PromptPlayer, seeded_rows
 from evaluation.probe_material import LabelledWindows, Log, Material, label_audio
 from evaluation.settings import Settings
 from evaluation.table import Row, Section
@@ -54,14 +54,12 @@ def _changing(
 ) -> Iterator[np.ndarray]:
     chunks = settings.window_chunks
     for first in range(0, len(old), ROWS):
-        some = range(first, min(first + ROWS, len(old)))
-        rows = [
-            {"prompts": [old[row].heldout_texts[0]], "seed": settings.seed + row} for row in some
-        ]
-        session = player.session(rows)
+        some = slice(first, first + ROWS)
+        texts = [piece.heldout_texts[0] for piece in old[some]]
+        session = player.session(seeded_rows(texts, settings.seed + first))
         parts = [chunk.audio for chunk in islice(session, chunks)]
-        for index, row in enumerate(some):
-            session.steer(index, prompts=[new[row].heldout_texts[0]])
+        for index, piece in enumerate(new[some]):
+            session.steer(index, prompts=[piece.heldout_texts[0]])
         parts += [chunk.audio for chunk in islice(session, 2 * chunks)]
         yield from np.concatenate(parts, axis=1)
 

@@ -16,6 +16,7 @@ from soundstage.training.command_line import (
     counting_bar,
     errors_in_one_line,
     run_command,
+    weight_notes,
 )
 from soundstage.training.half_precision import as_float16
 from soundstage.training.tokens.pieces import corpus_pieces
@@ -35,8 +36,7 @@ def bandcodec(
     """Fit the band codec to the training pieces of a corpus, in minutes, without gradients."""
     with errors_in_one_line(COMMAND):
         paths = [piece.path for piece in corpus_pieces(corpus) if piece.split == "train"]
-        notes = {"made by": f"python -m {COMMAND}", "license": "Apache-2.0"}
-        notes |= {"pieces": str(len(paths)), "seed": str(seed)}
+        notes = weight_notes(COMMAND, pieces=len(paths), seed=seed)
         save_safetensors(as_float16(_fit(paths, seed), keep_vectors=True), output, notes)
     print(f"{output}: fitted to {len(paths)} pieces, {output.stat().st_size / 1e6:.1f} MB")
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from soundstage.training.corpus.composition.scene import Player
+from soundstage.training.corpus.composition.score import TrackMix
 
 
 @dataclass(frozen=True)
@@ -13,11 +14,8 @@ class BandPart:
         role: "drums", "bass", "chords", "melody", ...
         instruments: the instruments that may play it.
         player: writes its notes.
-        low: lowest pitch written.
-        high: highest pitch written.
-        level_lu: loudness while it plays, relative to the loudest parts.
-        pan: -1 left to 1 right.
-        reverb: 0 dry to 1.
+        mix: its loudness, position and reverberation.
+        pitches: lowest and highest pitch written.
         chance: probability that a piece has the part.
         enters: least energy of the sections in which the part plays.
         motion: loudness over time: "" = constant, "pump" ducks on every beat, "swell" rises and
@@ -27,11 +25,8 @@ class BandPart:
     role: str
     instruments: tuple[str, ...]
     player: Player
-    low: int = 35
-    high: int = 81
-    level_lu: float = -3.0
-    pan: float = 0.0
-    reverb: float = 0.3
+    mix: TrackMix
+    pitches: tuple[int, int] = (35, 81)
     chance: float = 1.0
     enters: float = 0.0
     motion: str = ""

@@ -48,8 +48,8 @@ def _midi_track(track: Track, channel: int) -> mido.MidiTrack:
     program = INSTRUMENTS[track.instrument].program
     settings = [
         (VOLUME, FULL_VOLUME),
-        (PAN, round(63.5 + 63.5 * track.pan)),
-        (REVERB, round(127 * track.reverb)),
+        (PAN, round(63.5 + 63.5 * track.mix.pan)),
+        (REVERB, round(127 * track.mix.reverb)),
     ]
     timed = [(0, mido.Message("program_change", channel=channel, program=program))]
     timed += [(0, _control(channel, number, value)) for number, value in settings]

@@ -4,7 +4,7 @@ import hashlib
 import math
 from collections.abc import Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -139,22 +139,16 @@ def _entry(request: CorpusRequest, brief: Brief, score: Score) -> PieceEntry:
     instruments = main_instruments(score, request.piece_s)
     texts, heldout_texts = describe(brief, instruments)
     name = f"{brief.genre}-{brief.seed:08d}.{request.audio_format}"
+    planned = asdict(brief) | {"instruments": instruments}
     piece = Piece(
         path=request.folder / request.split / name,
-        seed=brief.seed,
         split=request.split,
-        genre=brief.genre,
-        tempo_bpm=brief.tempo_bpm,
-        tonic=brief.tonic,
-        mode=brief.mode,
-        density=brief.density,
-        brightness=brief.brightness,
-        instruments=instruments,
+        **planned,
         texts=texts,
         heldout_texts=heldout_texts,
         duration_s=round(request.piece_s * RATE_HZ) / RATE_HZ,
     )
-    levels = [track.level_lu for track in score.tracks]
+    levels = [track.mix.level_lu for track in score.tracks]
     sound = (RENDER_VERSION, request.soundfont.name, brief.brightness, request.piece_s, levels)
     recipe = hashlib.sha256(midi_bytes(score) + repr(sound).encode()).hexdigest()
     return PieceEntry(piece, recipe)

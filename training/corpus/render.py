@@ -169,7 +169,7 @@ def mixed(score: Score, samples: int, soundfont: Path) -> np.ndarray:
         audio = synthesize(midi_bytes(alone), soundfont)[:samples].astype(np.float64)
         level = loudness_lufs(audio, RATE_HZ)
         if np.isfinite(level):
-            mix[: len(audio)] += audio * 10.0 ** ((MIX_LUFS + track.level_lu - level) / 20.0)
+            mix[: len(audio)] += audio * 10.0 ** ((MIX_LUFS + track.mix.level_lu - level) / 20.0)
     return mix
 
 

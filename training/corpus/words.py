@@ -6,6 +6,8 @@ because a model without a dictionary can only understand words whose stems it ha
 
 from dataclasses import dataclass
 
+from soundstage.training.corpus.composition.theory import MODES
+
 
 @dataclass(frozen=True)
 class Words:
@@ -131,14 +133,7 @@ DENSITY_WORDS = {
     "dense": Words(("busy", "dense", "full", "rich"), ("densely layered", "bustling")),
 }
 
-MODE_WORDS = {
-    "major": Words(("major",), ("major scale",)),
-    "minor": Words(("minor",), ("minor scale",)),
-    "dorian": Words(("dorian",), ("dorian scale",)),
-    "mixolydian": Words(("mixolydian",), ("mixolydian scale",)),
-    "lydian": Words(("lydian",), ("lydian scale",)),
-    "phrygian": Words(("phrygian",), ("phrygian scale",)),
-}
+MODE_WORDS = {mode: Words((mode,), (f"{mode} scale",)) for mode in MODES}
 
 # Phrases for instruments whose own names are not enough.
 INSTRUMENT_WORDS = {

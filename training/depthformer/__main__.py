@@ -9,11 +9,12 @@ from soundstage.graph.format import Format
 from soundstage.stages.depthformer.config import Size
 from soundstage.stages.depthformer.vocabulary import Vocabulary
 from soundstage.training.command_line import (
-    HELP_OPTIONS,
     BatchSeed,
+    Minutes,
     Run,
     errors_in_one_line,
-    make_app,
+    trainer_app,
+    weight_notes,
 )
 from soundstage.training.depthformer.export import export
 from soundstage.training.depthformer.fitting import best_weights, fit
@@ -40,9 +41,6 @@ Tokens = Annotated[
     typer.Option(metavar="FILE", help="A file of tokens that soundstage.training.tokens made."),
 ]
 SizeOption = Annotated[Size, typer.Option(help="The network's size.")]
-Minutes = Annotated[
-    float | None, typer.Option(min=0.01, max=100_000, help="Minutes after which training stops.")
-]
 Steps = Annotated[
     int,
     typer.Option(
@@ -177,17 +175,14 @@ def export_run(output: Output, run: Run = Path("runs/depthformer")) -> None:
         format = Format(context_s=request.context_s)
         initial = request.initial_weights(format)
         weights = best_weights(start(initial.state, request.fit_params.optimizer), run)
-        notes = {"made by": f"python -m {COMMAND}", "license": "Apache-2.0"}
-        notes |= {"size": request.size, "seed": str(request.seed)}
+        notes = weight_notes(COMMAND, size=request.size, seed=request.seed)
         export(initial.graph, weights, Vocabulary.of(format), output, notes)
         print(f"{output}: {output.stat().st_size / 1e6:.2f} MB")
 
 
 def main() -> None:
     """Runs the command and ends the process with its exit code."""
-    app = make_app()
-    app.callback(invoke_without_command=True, epilog=EXAMPLES, context_settings=HELP_OPTIONS)(train)
-    app.command("export", context_settings=HELP_OPTIONS)(export_run)
+    app = trainer_app(train, EXAMPLES, {"export": (export_run, None)})
     app(prog_name=f"python -m {COMMAND}")
 
 

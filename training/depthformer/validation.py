@@ -1,7 +1,5 @@
 """Validation on held-out pieces, and the file that lists the results."""
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +12,7 @@ from soundstage.files import replacing
 from soundstage.graph.format import Format
 from soundstage.stages.depthformer.vocabulary import Vocabulary
 from soundstage.training.depthformer.examples import Batch, ExampleParams, Examples
-from soundstage.training.metrics import read_metrics
+from soundstage.training.metrics import csv_bytes, metric_columns, metric_values, read_metrics
 from soundstage.training.optimizer import Loss
 from soundstage.training.tokens.record import PieceTokens
 
@@ -59,14 +57,9 @@ def write_validations(path: Path, validations: Sequence[Validation]) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["step", "seconds", *validations[0].metrics])
-    for validation in validations:
-        values = (f"{value:.6g}" for value in validation.metrics.values())
-        rows.writerow([validation.step, f"{validation.seconds:.2f}", *values])
+    rows = [metric_values(one.step, one.seconds, one.metrics) for one in validations]
     with replacing(path) as file:
-        file.write(text.getvalue().encode())
+        file.write(csv_bytes([metric_columns(validations[0].metrics), *rows]))
 
 
 def best_of(validations: Sequence[Validation]) -> Validation | None:

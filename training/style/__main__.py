@@ -10,11 +10,12 @@ import typer
 from soundstage.graph.format import Format
 from soundstage.stages.style_towers.config import TowersConfig
 from soundstage.training.command_line import (
-    HELP_OPTIONS,
     BatchSeed,
+    Minutes,
     Run,
     errors_in_one_line,
-    make_app,
+    trainer_app,
+    weight_notes,
 )
 from soundstage.training.loop import Budget
 from soundstage.training.progress import ProgressBar
@@ -43,9 +44,6 @@ Corpora = Annotated[
         help="A corpus that soundstage.training.corpus made; may be repeated.",
         show_default=False,
     ),
-]
-Minutes = Annotated[
-    float, typer.Option(min=0.01, max=100_000, help="Minutes after which training stops.")
 ]
 Steps = Annotated[
     int,
@@ -87,12 +85,7 @@ def export(output: Output, run: Run = Path("runs/style")) -> None:
     with errors_in_one_line(f"{COMMAND} export"):
         model, towers, vocabulary, books, position = read_run(run)
         basis = make_basis(model.config.rank, Format().style_dim)
-        notes = {
-            "made by": f"python -m {COMMAND}",
-            "license": "Apache-2.0",
-            "steps": str(position.step),
-            "seed": str(position.seed),
-        }
+        notes = weight_notes(COMMAND, steps=position.step, seed=position.seed)
         files = (output / MODEL_FILE, output / CODEBOOKS_FILE)
         export_towers(model.module(towers), vocabulary, basis, files[0], notes)
         export_codebooks(books, basis, files[1], notes)
@@ -102,10 +95,7 @@ def export(output: Output, run: Run = Path("runs/style")) -> None:
 
 def style_app() -> typer.Typer:
     """Makes the command, which trains, with its subcommand `export`."""
-    app = make_app()
-    app.callback(invoke_without_command=True, epilog=EXAMPLES, context_settings=HELP_OPTIONS)(train)
-    app.command(context_settings=HELP_OPTIONS)(export)
-    return app
+    return trainer_app(train, EXAMPLES, {"export": (export, None)})
 
 
 if __name__ == "__main__":

@@ -4,12 +4,11 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from soundstage.errors import InputError
 from soundstage.training.corpus.manifest import read_manifest
+from soundstage.training.corpus.plan import Split
 
-Split = Literal["train", "heldout"]
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".au", ".caf", ".opus")
 
 

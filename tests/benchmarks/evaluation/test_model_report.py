@@ -135,9 +135,9 @@ def test_loudness_finds_fading_silence_and_clipping():
     audio = fading.reshape(-1, 2).astype(np.float32)
     audio[:3] = 1.5
     measured = loudness(audio, 1000, 1000)
-    assert measured.slope_db == pytest.approx(-60, abs=0.5)
-    assert measured.first_db > measured.last_db + 45
-    assert measured.beyond == pytest.approx(3 / 60_000)
-    assert measured.silent == pytest.approx(
+    assert measured["dB a minute"] == pytest.approx(-60, abs=0.5)
+    assert measured["first 10 s dB"] > measured["last 10 s dB"] + 45
+    assert measured["beyond full scale"] == pytest.approx(3 / 60_000)
+    assert measured["silent"] == pytest.approx(
         np.mean(10 * np.log10(1 / 3) - np.arange(60) < -60), abs=0.05
     )

@@ -18,7 +18,7 @@ BARS, START, TONIC = 8, 16.0, 2
 
 
 def scene(part=None, beats_per_bar=4, progression="i|iv7|bVI V7|i", density=0.5):
-    low, high = (part.low, part.high) if part else (36, 76)
+    low, high = part.pitches if part else (36, 76)
     spans = lay_chords(progression, TONIC, START, BARS, beats_per_bar)
     scale = scale_classes(TONIC, "minor")
     return Scene(START, BARS, beats_per_bar, spans, scale, density, 1.0, low, high)
@@ -39,7 +39,8 @@ def test_every_part_stays_in_its_section_and_register(part, beats_per_bar):
             assert all(START <= start < START + BARS * beats_per_bar for start in starts)
             if part.role != "drums":
                 # A second voice below, or a voicing that found no room, may leave it a little.
-                assert all(part.low - 7 <= note.pitch <= part.high + 7 for note in notes)
+                low, high = part.pitches
+                assert all(low - 7 <= note.pitch <= high + 7 for note in notes)
 
 
 def test_letters_of_a_figure_give_their_pitches():

@@ -61,9 +61,7 @@ def compose(brief: Brief, piece_s: float) -> Score:
             continue
         spaces = [(s.start, s.start + s.bars * genre.beats_per_bar) for s in sections]
         controls = movement(part.motion, spaces)
-        tracks.append(
-            Track(instrument, part.role, notes, part.level_lu, part.pan, part.reverb, controls)
-        )
+        tracks.append(Track(instrument, part.role, notes, part.mix, controls))
     return Score(brief.tempo_bpm, genre.beats_per_bar, beats, tuple(tracks))
 
 
@@ -116,7 +114,7 @@ def _perform(
     sections: tuple[FormSection, ...],
 ) -> tuple[Note, ...]:
     sound = INSTRUMENTS[instrument]
-    low, high = max(part.low, sound.low), min(part.high, sound.high)
+    low, high = max(part.pitches[0], sound.low), min(part.pitches[1], sound.high)
     notes: list[Note] = []
     for section in sections:
         if section.energy < part.enters:

@@ -1,6 +1,7 @@
 """Deviations from the grid: swing, loose timing, and loudness that changes over time."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 
@@ -32,7 +33,7 @@ def swung(notes: Iterable[Note], swing: float, unit: float) -> list[Note]:
     for note in notes:
         start = _warped(note.start, swing, unit)
         end = _warped(note.start + note.length, swing, unit)
-        moved.append(Note(start, end - start, note.pitch, note.velocity))
+        moved.append(replace(note, start=start, length=end - start))
     return moved
 
 
@@ -56,9 +57,7 @@ def loosened(notes: list[Note], spread_beats: float, seed: int, part: int) -> tu
         key = round(note.start, 3)
         if key not in shifts:
             shifts[key] = float(np.clip(rng.normal(0.0, 1.0), -2.0, 2.0)) * spread_beats
-        moved.append(
-            Note(max(0.0, note.start + shifts[key]), note.length, note.pitch, note.velocity)
-        )
+        moved.append(replace(note, start=max(0.0, note.start + shifts[key])))
     return _without_overlaps(sorted(moved, key=lambda note: (note.start, note.pitch)))
 
 
@@ -71,7 +70,7 @@ def _without_overlaps(notes: list[Note]) -> tuple[Note, ...]:
         if room < 0.02:
             continue
         upcoming[note.pitch] = note.start
-        kept.append(Note(note.start, float(min(note.length, room)), note.pitch, note.velocity))
+        kept.append(replace(note, length=float(min(note.length, room))))
     return tuple(reversed(kept))
 
 

@@ -1,6 +1,6 @@
 """Scores: notes in tracks, tracks in a score."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 DRUM_CHANNEL = 9
 
@@ -38,6 +38,21 @@ class MidiControl:
 
 
 @dataclass(frozen=True)
+class TrackMix:
+    """The place of a track in the mix.
+
+    Attributes:
+        level_lu: loudness while it plays, relative to the loudest tracks.
+        pan: -1 left to 1 right.
+        reverb: 0 dry to 1.
+    """
+
+    level_lu: float = 0.0
+    pan: float = 0.0
+    reverb: float = 0.3
+
+
+@dataclass(frozen=True)
 class Track:
     """The notes of one instrument.
 
@@ -45,18 +60,14 @@ class Track:
         instrument: a name of `training.corpus.instruments.INSTRUMENTS`.
         role: its part in the piece, e.g. "bass".
         notes: ordered by start.
-        level_lu: loudness while it plays, relative to the loudest tracks.
-        pan: -1 left to 1 right.
-        reverb: 0 dry to 1.
+        mix: its loudness, position and reverberation.
         controls: ordered by beat.
     """
 
     instrument: str
     role: str
     notes: tuple[Note, ...]
-    level_lu: float = 0.0
-    pan: float = 0.0
-    reverb: float = 0.3
+    mix: TrackMix = field(default_factory=TrackMix)
     controls: tuple[MidiControl, ...] = ()
 
 

@@ -2,6 +2,7 @@
 
 from soundstage.training.corpus.composition.figure import Figure
 from soundstage.training.corpus.composition.melody import Melody
+from soundstage.training.corpus.composition.score import TrackMix
 from soundstage.training.corpus.genre import BandPart, Genre
 
 AMBIENT = Genre(
@@ -17,20 +18,16 @@ AMBIENT = Genre(
             "pad",
             ("warm pad", "halo pad", "choir pad", "glass pad", "sweep pad", "slow strings"),
             Figure(("c---------------",), voices=5, base=72, legato=1.15),
-            low=43,
-            high=76,
-            level_lu=-2,
-            reverb=0.9,
+            pitches=(43, 76),
+            mix=TrackMix(level_lu=-2, reverb=0.9),
             motion="swell",
         ),
         BandPart(
             "drone",
             ("deep synth bass", "double bass", "warm pad"),
             Figure(("r---------------", "r---------f-----"), base=66, legato=1.1),
-            low=29,
-            high=53,
-            level_lu=-10,
-            reverb=0.6,
+            pitches=(29, 53),
+            mix=TrackMix(level_lu=-10, reverb=0.6),
         ),
         BandPart(
             "bells",
@@ -41,11 +38,8 @@ AMBIENT = Genre(
                 base=58,
                 legato=1.8,
             ),
-            low=60,
-            high=94,
-            level_lu=-6,
-            pan=0.3,
-            reverb=1.0,
+            pitches=(60, 94),
+            mix=TrackMix(level_lu=-6, pan=0.3, reverb=1.0),
             chance=0.8,
             enters=0.5,
         ),
@@ -55,11 +49,8 @@ AMBIENT = Genre(
             Melody(
                 ("x---------------", "x-------x-------", "x-----x---x-----"), base=64, rests=0.9
             ),
-            low=60,
-            high=81,
-            level_lu=-4,
-            pan=-0.2,
-            reverb=0.9,
+            pitches=(60, 81),
+            mix=TrackMix(level_lu=-4, pan=-0.2, reverb=0.9),
             chance=0.5,
             enters=0.65,
         ),

@@ -3,6 +3,7 @@
 from soundstage.training.corpus.composition.drums import Drums
 from soundstage.training.corpus.composition.figure import Figure
 from soundstage.training.corpus.composition.melody import Melody
+from soundstage.training.corpus.composition.score import TrackMix
 from soundstage.training.corpus.genre import BandPart, Genre
 
 BOSSA_NOVA = Genre(
@@ -35,33 +36,26 @@ BOSSA_NOVA = Genre(
                     ),
                 ),
             ),
-            level_lu=-6,
-            reverb=0.25,
+            mix=TrackMix(level_lu=-6, reverb=0.25),
         ),
         BandPart(
             "bass",
             ("upright bass", "finger bass", "fretless bass"),
             Figure(("R-----f-f-----r-", "R-----f-F-----fa"), base=82, legato=0.95),
-            low=28,
-            high=52,
-            level_lu=-6,
-            reverb=0.15,
+            pitches=(28, 52),
+            mix=TrackMix(level_lu=-6, reverb=0.15),
         ),
         BandPart(
             "guitar",
             ("nylon guitar",),
             Figure(
                 ("c-----c---c-----|..c---c-----c---", "c---c---..c---c-|..c---c---c---c-"),
-                voices=4,
                 base=78,
                 legato=0.85,
                 strum=0.015,
             ),
-            low=50,
-            high=74,
-            level_lu=-2,
-            pan=-0.2,
-            reverb=0.3,
+            pitches=(50, 74),
+            mix=TrackMix(level_lu=-2, pan=-0.2, reverb=0.3),
         ),
         BandPart(
             "melody",
@@ -70,22 +64,16 @@ BOSSA_NOVA = Genre(
                 ("x-----------x---", "..x---x-----x---", "x---x-x---x-x---", "..x-x-x-x---x-x-"),
                 base=80,
             ),
-            low=60,
-            high=82,
-            level_lu=-2,
-            pan=0.15,
-            reverb=0.4,
+            pitches=(60, 82),
+            mix=TrackMix(level_lu=-2, pan=0.15, reverb=0.4),
             enters=0.72,
         ),
         BandPart(
             "strings",
             ("slow strings", "strings"),
             Figure(("c---------------",), voices=3, base=52),
-            low=60,
-            high=81,
-            level_lu=-12,
-            pan=0.3,
-            reverb=0.6,
+            pitches=(60, 81),
+            mix=TrackMix(level_lu=-12, pan=0.3, reverb=0.6),
             chance=0.35,
             enters=0.8,
         ),

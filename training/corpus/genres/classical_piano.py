@@ -2,6 +2,7 @@
 
 from soundstage.training.corpus.composition.figure import Figure
 from soundstage.training.corpus.composition.melody import Melody
+from soundstage.training.corpus.composition.score import TrackMix
 from soundstage.training.corpus.genre import BandPart, Genre
 
 CLASSICAL_PIANO = Genre(
@@ -23,25 +24,18 @@ CLASSICAL_PIANO = Genre(
                     "1-3-2-3-1-3-2-3-",
                     "r12343214f123432",
                 ),
-                voices=4,
                 base=62,
                 legato=1.1,
             ),
-            low=40,
-            high=66,
-            level_lu=-3,
-            pan=-0.12,
-            reverb=0.4,
+            pitches=(40, 66),
+            mix=TrackMix(level_lu=-3, pan=-0.12, reverb=0.4),
         ),
         BandPart(
             "bass",
             ("piano",),
             Figure(("r---------------",), base=64, legato=1.0),
-            low=28,
-            high=47,
-            level_lu=-6,
-            pan=-0.2,
-            reverb=0.4,
+            pitches=(28, 47),
+            mix=TrackMix(level_lu=-6, pan=-0.2, reverb=0.4),
             chance=0.7,
             enters=0.8,
         ),
@@ -60,20 +54,15 @@ CLASSICAL_PIANO = Genre(
                 legato=1.0,
                 rests=0.2,
             ),
-            low=62,
-            high=91,
-            level_lu=-2,
-            pan=0.12,
-            reverb=0.4,
+            pitches=(62, 91),
+            mix=TrackMix(level_lu=-2, pan=0.12, reverb=0.4),
         ),
         BandPart(
             "inner voice",
             ("piano",),
             Figure(("c---------------", "..c---....c---.."), voices=2, base=54, legato=0.95),
-            low=55,
-            high=72,
-            level_lu=-5,
-            reverb=0.4,
+            pitches=(55, 72),
+            mix=TrackMix(level_lu=-5, reverb=0.4),
             chance=0.5,
             enters=0.9,
         ),

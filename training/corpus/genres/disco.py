@@ -3,6 +3,7 @@
 from soundstage.training.corpus.composition.drums import Drums
 from soundstage.training.corpus.composition.figure import Figure
 from soundstage.training.corpus.composition.melody import Melody
+from soundstage.training.corpus.composition.score import TrackMix
 from soundstage.training.corpus.genre import BandPart, Genre
 
 DISCO = Genre(
@@ -48,8 +49,7 @@ DISCO = Genre(
                 ),
                 crash=True,
             ),
-            level_lu=-1,
-            reverb=0.2,
+            mix=TrackMix(level_lu=-1, reverb=0.2),
         ),
         BandPart(
             "bass",
@@ -59,10 +59,8 @@ DISCO = Genre(
                 base=94,
                 legato=0.75,
             ),
-            low=31,
-            high=57,
-            level_lu=-4,
-            reverb=0.05,
+            pitches=(31, 57),
+            mix=TrackMix(level_lu=-4, reverb=0.05),
         ),
         BandPart(
             "strings",
@@ -73,11 +71,8 @@ DISCO = Genre(
                 thirds=True,
                 rests=0.4,
             ),
-            low=64,
-            high=88,
-            level_lu=-5,
-            pan=0.15,
-            reverb=0.55,
+            pitches=(64, 88),
+            mix=TrackMix(level_lu=-5, pan=0.15, reverb=0.55),
             enters=0.65,
         ),
         BandPart(
@@ -90,22 +85,16 @@ DISCO = Genre(
                 legato=0.4,
                 strum=0.012,
             ),
-            low=57,
-            high=80,
-            level_lu=-8,
-            pan=-0.4,
-            reverb=0.15,
+            pitches=(57, 80),
+            mix=TrackMix(level_lu=-8, pan=-0.4, reverb=0.15),
             chance=0.85,
         ),
         BandPart(
             "keys",
             ("electric piano", "piano", "digital piano"),
             Figure(("C---....c---....", "C--c--c-...c--c-"), base=72),
-            low=55,
-            high=77,
-            level_lu=-7,
-            pan=0.3,
-            reverb=0.3,
+            pitches=(55, 77),
+            mix=TrackMix(level_lu=-7, pan=0.3, reverb=0.3),
             chance=0.7,
         ),
         BandPart(
@@ -113,15 +102,11 @@ DISCO = Genre(
             ("brass section", "trumpet"),
             Figure(
                 ("............C.C.", "C-..........c.C-", "C.c.....C.C-...."),
-                voices=4,
                 base=94,
                 legato=0.7,
             ),
-            low=57,
-            high=79,
-            level_lu=-4,
-            pan=-0.2,
-            reverb=0.35,
+            pitches=(57, 79),
+            mix=TrackMix(level_lu=-4, pan=-0.2, reverb=0.35),
             chance=0.5,
             enters=0.9,
         ),

@@ -3,6 +3,7 @@
 from soundstage.training.corpus.composition.drums import Drums
 from soundstage.training.corpus.composition.figure import Figure
 from soundstage.training.corpus.composition.melody import Melody
+from soundstage.training.corpus.composition.score import TrackMix
 from soundstage.training.corpus.genre import BandPart, Genre
 
 DRUM_AND_BASS = Genre(
@@ -53,8 +54,7 @@ DRUM_AND_BASS = Genre(
                 ),
                 crash=True,
             ),
-            level_lu=-1,
-            reverb=0.15,
+            mix=TrackMix(level_lu=-1, reverb=0.15),
         ),
         BandPart(
             "bass",
@@ -64,19 +64,15 @@ DRUM_AND_BASS = Genre(
                 base=98,
                 legato=0.95,
             ),
-            low=26,
-            high=50,
-            level_lu=-4,
-            reverb=0.0,
+            pitches=(26, 50),
+            mix=TrackMix(level_lu=-4, reverb=0.0),
         ),
         BandPart(
             "pad",
             ("warm pad", "synth strings", "choir pad", "sweep pad"),
             Figure(("c---------------",), base=66, legato=1.05),
-            low=53,
-            high=79,
-            level_lu=-6,
-            reverb=0.8,
+            pitches=(53, 79),
+            mix=TrackMix(level_lu=-6, reverb=0.8),
             motion="swell",
         ),
         BandPart(
@@ -88,11 +84,8 @@ DRUM_AND_BASS = Genre(
                 legato=1.0,
                 echoes=1,
             ),
-            low=57,
-            high=82,
-            level_lu=-7,
-            pan=0.2,
-            reverb=0.5,
+            pitches=(57, 82),
+            mix=TrackMix(level_lu=-7, pan=0.2, reverb=0.5),
             chance=0.6,
             enters=0.75,
         ),
@@ -104,11 +97,8 @@ DRUM_AND_BASS = Genre(
                 base=78,
                 pentatonic=True,
             ),
-            low=64,
-            high=88,
-            level_lu=-4,
-            pan=-0.15,
-            reverb=0.6,
+            pitches=(64, 88),
+            mix=TrackMix(level_lu=-4, pan=-0.15, reverb=0.6),
             chance=0.55,
             enters=0.8,
         ),

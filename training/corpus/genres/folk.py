@@ -2,6 +2,7 @@
 
 from soundstage.training.corpus.composition.figure import Figure
 from soundstage.training.corpus.composition.melody import Melody
+from soundstage.training.corpus.composition.score import TrackMix
 from soundstage.training.corpus.genre import BandPart, Genre
 
 FOLK = Genre(
@@ -23,20 +24,15 @@ FOLK = Genre(
                 legato=1.3,
                 strum=0.012,
             ),
-            low=45,
-            high=72,
-            level_lu=-2,
-            pan=-0.15,
-            reverb=0.25,
+            pitches=(45, 72),
+            mix=TrackMix(level_lu=-2, pan=-0.15, reverb=0.25),
         ),
         BandPart(
             "bass",
             ("upright bass", "finger bass"),
             Figure(("r-------f-------", "r---....f---..a-"), base=76),
-            low=28,
-            high=50,
-            level_lu=-8,
-            reverb=0.15,
+            pitches=(28, 50),
+            mix=TrackMix(level_lu=-8, reverb=0.15),
             chance=0.55,
             enters=0.75,
         ),
@@ -49,11 +45,8 @@ FOLK = Genre(
                 base=64,
                 legato=0.9,
             ),
-            low=55,
-            high=79,
-            level_lu=-7,
-            pan=0.4,
-            reverb=0.3,
+            pitches=(55, 79),
+            mix=TrackMix(level_lu=-7, pan=0.4, reverb=0.3),
             chance=0.6,
             enters=0.75,
         ),
@@ -66,11 +59,8 @@ FOLK = Genre(
                 pentatonic=True,
                 rests=0.4,
             ),
-            low=62,
-            high=84,
-            level_lu=-3,
-            pan=0.1,
-            reverb=0.4,
+            pitches=(62, 84),
+            mix=TrackMix(level_lu=-3, pan=0.1, reverb=0.4),
             chance=0.8,
             enters=0.75,
         ),

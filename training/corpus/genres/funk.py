@@ -3,6 +3,7 @@
 from soundstage.training.corpus.composition.drums import Drums
 from soundstage.training.corpus.composition.figure import Figure
 from soundstage.training.corpus.composition.melody import Melody
+from soundstage.training.corpus.composition.score import TrackMix
 from soundstage.training.corpus.genre import BandPart, Genre
 
 FUNK = Genre(
@@ -51,8 +52,7 @@ FUNK = Genre(
                 ),
                 crash=True,
             ),
-            level_lu=-1,
-            reverb=0.15,
+            mix=TrackMix(level_lu=-1, reverb=0.15),
         ),
         BandPart(
             "bass",
@@ -62,10 +62,8 @@ FUNK = Genre(
                 base=96,
                 legato=0.7,
             ),
-            low=28,
-            high=54,
-            level_lu=-4,
-            reverb=0.05,
+            pitches=(28, 54),
+            mix=TrackMix(level_lu=-4, reverb=0.05),
         ),
         BandPart(
             "guitar",
@@ -77,11 +75,8 @@ FUNK = Genre(
                 legato=0.4,
                 strum=0.012,
             ),
-            low=57,
-            high=79,
-            level_lu=-6,
-            pan=0.4,
-            reverb=0.15,
+            pitches=(57, 79),
+            mix=TrackMix(level_lu=-6, pan=0.4, reverb=0.15),
         ),
         BandPart(
             "keys",
@@ -89,11 +84,8 @@ FUNK = Genre(
             Figure(
                 ("C-......c-......", "..C.....C-.c....", ".c.C..c..C.c..C."), base=74, legato=0.8
             ),
-            low=53,
-            high=77,
-            level_lu=-7,
-            pan=-0.35,
-            reverb=0.25,
+            pitches=(53, 77),
+            mix=TrackMix(level_lu=-7, pan=-0.35, reverb=0.25),
             chance=0.75,
             enters=0.6,
         ),
@@ -108,11 +100,8 @@ FUNK = Genre(
                 thirds=True,
                 rests=0.9,
             ),
-            low=58,
-            high=80,
-            level_lu=-3,
-            pan=-0.1,
-            reverb=0.3,
+            pitches=(58, 80),
+            mix=TrackMix(level_lu=-3, pan=-0.1, reverb=0.3),
             chance=0.75,
             enters=0.8,
         ),

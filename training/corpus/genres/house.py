@@ -3,6 +3,7 @@
 from soundstage.training.corpus.composition.drums import Drums
 from soundstage.training.corpus.composition.figure import Figure
 from soundstage.training.corpus.composition.melody import Melody
+from soundstage.training.corpus.composition.score import TrackMix
 from soundstage.training.corpus.genre import BandPart, Genre
 
 HOUSE = Genre(
@@ -52,8 +53,7 @@ HOUSE = Genre(
                     ),
                 ),
             ),
-            level_lu=-1,
-            reverb=0.12,
+            mix=TrackMix(level_lu=-1, reverb=0.12),
         ),
         BandPart(
             "bass",
@@ -63,10 +63,8 @@ HOUSE = Genre(
                 base=92,
                 legato=0.85,
             ),
-            low=31,
-            high=55,
-            level_lu=-5,
-            reverb=0.05,
+            pitches=(31, 55),
+            mix=TrackMix(level_lu=-5, reverb=0.05),
         ),
         BandPart(
             "chords",
@@ -76,22 +74,16 @@ HOUSE = Genre(
                 base=80,
                 legato=0.8,
             ),
-            low=52,
-            high=77,
-            level_lu=-4,
-            pan=-0.15,
-            reverb=0.35,
+            pitches=(52, 77),
+            mix=TrackMix(level_lu=-4, pan=-0.15, reverb=0.35),
             enters=0.5,
         ),
         BandPart(
             "pad",
             ("synth strings", "warm pad", "sweep pad", "strings"),
             Figure(("c---------------",), base=66, legato=1.0),
-            low=55,
-            high=81,
-            level_lu=-7,
-            pan=0.2,
-            reverb=0.6,
+            pitches=(55, 81),
+            mix=TrackMix(level_lu=-7, pan=0.2, reverb=0.6),
             chance=0.6,
             motion="pump",
         ),
@@ -104,11 +96,8 @@ HOUSE = Genre(
                 legato=0.8,
                 pentatonic=True,
             ),
-            low=62,
-            high=86,
-            level_lu=-4,
-            pan=0.1,
-            reverb=0.5,
+            pitches=(62, 86),
+            mix=TrackMix(level_lu=-4, pan=0.1, reverb=0.5),
             chance=0.55,
             enters=0.85,
         ),
@@ -116,6 +105,5 @@ HOUSE = Genre(
     density=(0.25, 0.9),
     brightness=(0.35, 0.9),
     loose_ms=1.5,
-    section_bars=4,
     form=(("A", 0.75), ("B", 1.0), ("A", 0.6), ("B", 1.0)),
 )

@@ -3,6 +3,7 @@
 from soundstage.training.corpus.composition.drums import Drums
 from soundstage.training.corpus.composition.figure import Figure
 from soundstage.training.corpus.composition.melody import Melody
+from soundstage.training.corpus.composition.score import TrackMix
 from soundstage.training.corpus.composition.walking import Walking
 from soundstage.training.corpus.genre import BandPart, Genre
 
@@ -46,10 +47,15 @@ JAZZ = Genre(
                     ),
                 ),
             ),
-            level_lu=-5,
-            reverb=0.25,
+            mix=TrackMix(level_lu=-5, reverb=0.25),
         ),
-        BandPart("bass", ("upright bass",), Walking(), low=28, high=52, level_lu=-4, reverb=0.15),
+        BandPart(
+            "bass",
+            ("upright bass",),
+            Walking(),
+            pitches=(28, 52),
+            mix=TrackMix(level_lu=-4, reverb=0.15),
+        ),
         BandPart(
             "chords",
             ("piano", "jazz guitar", "vibraphone"),
@@ -60,16 +66,12 @@ JAZZ = Genre(
                     "..C---....c-..c-",
                     "C-..c-..C-....c-|..c-..C-..c---..",
                 ),
-                voices=4,
                 base=68,
                 legato=0.85,
                 strum=0.01,
             ),
-            low=50,
-            high=74,
-            level_lu=-4,
-            pan=-0.25,
-            reverb=0.3,
+            pitches=(50, 74),
+            mix=TrackMix(level_lu=-4, pan=-0.25, reverb=0.3),
         ),
         BandPart(
             "melody",
@@ -88,18 +90,14 @@ JAZZ = Genre(
                 base=86,
                 legato=0.9,
             ),
-            low=60,
-            high=82,
-            level_lu=-1,
-            pan=0.2,
-            reverb=0.35,
+            pitches=(60, 82),
+            mix=TrackMix(level_lu=-1, pan=0.2, reverb=0.35),
             enters=0.6,
         ),
     ),
     density=(0.25, 0.95),
     brightness=(0.15, 0.7),
     swing=0.63,
-    swing_unit=0.5,
     loose_ms=9.0,
     section_bars=8,
     form=(("A", 0.75), ("A", 0.9), ("B", 1.0), ("A", 0.85)),

@@ -3,6 +3,7 @@
 from soundstage.training.corpus.composition.drums import Drums
 from soundstage.training.corpus.composition.figure import Figure
 from soundstage.training.corpus.composition.melody import Melody
+from soundstage.training.corpus.composition.score import TrackMix
 from soundstage.training.corpus.genre import BandPart, Genre
 
 LOFI = Genre(
@@ -43,8 +44,7 @@ LOFI = Genre(
                     ),
                 ),
             ),
-            level_lu=-4,
-            reverb=0.25,
+            mix=TrackMix(level_lu=-4, reverb=0.25),
         ),
         BandPart(
             "bass",
@@ -54,26 +54,20 @@ LOFI = Genre(
                 base=82,
                 legato=0.95,
             ),
-            low=28,
-            high=50,
-            level_lu=-6,
-            reverb=0.1,
+            pitches=(28, 50),
+            mix=TrackMix(level_lu=-6, reverb=0.1),
         ),
         BandPart(
             "chords",
             ("electric piano", "piano", "jazz guitar", "vibraphone"),
             Figure(
                 ("c---------------", "c-----..c-------", "c--g..c---g.c---", "C--.g.c-..c-g.c-"),
-                voices=4,
                 base=66,
                 legato=1.02,
                 strum=0.035,
             ),
-            low=50,
-            high=74,
-            level_lu=-3,
-            pan=-0.15,
-            reverb=0.4,
+            pitches=(50, 74),
+            mix=TrackMix(level_lu=-3, pan=-0.15, reverb=0.4),
         ),
         BandPart(
             "melody",
@@ -84,11 +78,8 @@ LOFI = Genre(
                 pentatonic=True,
                 rests=0.8,
             ),
-            low=62,
-            high=82,
-            level_lu=-4,
-            pan=0.25,
-            reverb=0.5,
+            pitches=(62, 82),
+            mix=TrackMix(level_lu=-4, pan=0.25, reverb=0.5),
             chance=0.7,
             enters=0.75,
         ),
@@ -96,10 +87,8 @@ LOFI = Genre(
             "pad",
             ("warm pad", "slow strings"),
             Figure(("c---------------",), voices=3, base=50),
-            low=55,
-            high=76,
-            level_lu=-10,
-            reverb=0.6,
+            pitches=(55, 76),
+            mix=TrackMix(level_lu=-10, reverb=0.6),
             chance=0.4,
         ),
     ),

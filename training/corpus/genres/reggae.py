@@ -3,6 +3,7 @@
 from soundstage.training.corpus.composition.drums import Drums
 from soundstage.training.corpus.composition.figure import Figure
 from soundstage.training.corpus.composition.melody import Melody
+from soundstage.training.corpus.composition.score import TrackMix
 from soundstage.training.corpus.genre import BandPart, Genre
 
 REGGAE = Genre(
@@ -43,8 +44,7 @@ REGGAE = Genre(
                     ),
                 ),
             ),
-            level_lu=-2,
-            reverb=0.35,
+            mix=TrackMix(level_lu=-2, reverb=0.35),
         ),
         BandPart(
             "bass",
@@ -58,10 +58,8 @@ REGGAE = Genre(
                 base=100,
                 legato=0.9,
             ),
-            low=28,
-            high=52,
-            level_lu=-3,
-            reverb=0.1,
+            pitches=(28, 52),
+            mix=TrackMix(level_lu=-3, reverb=0.1),
         ),
         BandPart(
             "skank",
@@ -69,11 +67,8 @@ REGGAE = Genre(
             Figure(
                 ("....C.......C...", "....C-......C.c."), voices=3, base=84, legato=0.4, strum=0.012
             ),
-            low=57,
-            high=77,
-            level_lu=-5,
-            pan=0.3,
-            reverb=0.3,
+            pitches=(57, 77),
+            mix=TrackMix(level_lu=-5, pan=0.3, reverb=0.3),
         ),
         BandPart(
             "organ",
@@ -81,11 +76,8 @@ REGGAE = Genre(
             Figure(
                 ("..c...c...c...c.", "..c.c.c...c.c.c.", "..cgc.cg..cgc.cg"), base=66, legato=0.6
             ),
-            low=53,
-            high=74,
-            level_lu=-7,
-            pan=-0.35,
-            reverb=0.35,
+            pitches=(53, 74),
+            mix=TrackMix(level_lu=-7, pan=-0.35, reverb=0.35),
             chance=0.8,
         ),
         BandPart(
@@ -94,11 +86,8 @@ REGGAE = Genre(
             Melody(
                 ("x---x-x-........", "..x-x-x-x---....", "x-x-x---..x-x-x-"), base=80, rests=0.9
             ),
-            low=60,
-            high=80,
-            level_lu=-4,
-            pan=-0.1,
-            reverb=0.7,
+            pitches=(60, 80),
+            mix=TrackMix(level_lu=-4, pan=-0.1, reverb=0.7),
             chance=0.65,
             enters=0.8,
         ),
@@ -112,11 +101,8 @@ REGGAE = Genre(
                 legato=0.6,
                 echoes=4,
             ),
-            low=60,
-            high=80,
-            level_lu=-8,
-            pan=0.2,
-            reverb=0.9,
+            pitches=(60, 80),
+            mix=TrackMix(level_lu=-8, pan=0.2, reverb=0.9),
             chance=0.5,
             enters=0.65,
         ),

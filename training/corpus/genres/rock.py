@@ -3,6 +3,7 @@
 from soundstage.training.corpus.composition.drums import Drums
 from soundstage.training.corpus.composition.figure import Figure
 from soundstage.training.corpus.composition.melody import Melody
+from soundstage.training.corpus.composition.score import TrackMix
 from soundstage.training.corpus.genre import BandPart, Genre
 
 ROCK = Genre(
@@ -52,8 +53,7 @@ ROCK = Genre(
                 ),
                 crash=True,
             ),
-            level_lu=-1,
-            reverb=0.25,
+            mix=TrackMix(level_lu=-1, reverb=0.25),
         ),
         BandPart(
             "bass",
@@ -63,10 +63,8 @@ ROCK = Genre(
                 base=94,
                 legato=0.9,
             ),
-            low=28,
-            high=52,
-            level_lu=-5,
-            reverb=0.1,
+            pitches=(28, 52),
+            mix=TrackMix(level_lu=-5, reverb=0.1),
         ),
         BandPart(
             "guitar",
@@ -79,27 +77,20 @@ ROCK = Genre(
                 strum=0.015,
                 power=True,
             ),
-            low=43,
-            high=67,
-            level_lu=-6,
-            pan=-0.45,
-            reverb=0.25,
+            pitches=(43, 67),
+            mix=TrackMix(level_lu=-6, pan=-0.45, reverb=0.25),
         ),
         BandPart(
             "second guitar",
             ("overdriven guitar", "clean guitar", "steel guitar", "rock organ"),
             Figure(
                 ("c---------------", "1-2-3-4-3-2-3-2-", "C---c---..c-c-c-", "1.3.2.3.4.3.2.3."),
-                voices=4,
                 base=76,
                 legato=0.95,
                 strum=0.015,
             ),
-            low=50,
-            high=76,
-            level_lu=-8,
-            pan=0.45,
-            reverb=0.3,
+            pitches=(50, 76),
+            mix=TrackMix(level_lu=-8, pan=0.45, reverb=0.3),
             chance=0.85,
         ),
         BandPart(
@@ -110,16 +101,12 @@ ROCK = Genre(
                 base=92,
                 pentatonic=True,
             ),
-            low=60,
-            high=84,
-            level_lu=-4,
-            pan=0.05,
-            reverb=0.45,
+            pitches=(60, 84),
+            mix=TrackMix(level_lu=-4, pan=0.05, reverb=0.45),
             chance=0.7,
             enters=0.85,
         ),
     ),
     density=(0.3, 1.0),
     brightness=(0.45, 1.0),
-    loose_ms=6.0,
 )

@@ -2,6 +2,7 @@
 
 from soundstage.training.corpus.composition.figure import Figure
 from soundstage.training.corpus.composition.melody import Melody
+from soundstage.training.corpus.composition.score import TrackMix
 from soundstage.training.corpus.genre import BandPart, Genre
 
 STRING_QUARTET = Genre(
@@ -21,11 +22,8 @@ STRING_QUARTET = Genre(
                 legato=1.0,
                 rests=0.2,
             ),
-            low=64,
-            high=91,
-            level_lu=-3,
-            pan=-0.4,
-            reverb=0.5,
+            pitches=(64, 91),
+            mix=TrackMix(level_lu=-3, pan=-0.4, reverb=0.5),
         ),
         BandPart(
             "second violin",
@@ -36,11 +34,8 @@ STRING_QUARTET = Genre(
                 base=68,
                 legato=0.95,
             ),
-            low=58,
-            high=79,
-            level_lu=-6,
-            pan=-0.12,
-            reverb=0.5,
+            pitches=(58, 79),
+            mix=TrackMix(level_lu=-6, pan=-0.12, reverb=0.5),
         ),
         BandPart(
             "viola",
@@ -51,11 +46,8 @@ STRING_QUARTET = Genre(
                 base=68,
                 legato=0.95,
             ),
-            low=50,
-            high=70,
-            level_lu=-5,
-            pan=0.15,
-            reverb=0.5,
+            pitches=(50, 70),
+            mix=TrackMix(level_lu=-5, pan=0.15, reverb=0.5),
         ),
         BandPart(
             "cello",
@@ -65,11 +57,8 @@ STRING_QUARTET = Genre(
                 base=78,
                 legato=0.98,
             ),
-            low=36,
-            high=57,
-            level_lu=-6,
-            pan=0.4,
-            reverb=0.5,
+            pitches=(36, 57),
+            mix=TrackMix(level_lu=-6, pan=0.4, reverb=0.5),
         ),
     ),
     density=(0.0, 0.9),

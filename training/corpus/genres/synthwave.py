@@ -3,6 +3,7 @@
 from soundstage.training.corpus.composition.drums import Drums
 from soundstage.training.corpus.composition.figure import Figure
 from soundstage.training.corpus.composition.melody import Melody
+from soundstage.training.corpus.composition.score import TrackMix
 from soundstage.training.corpus.genre import BandPart, Genre
 
 SYNTHWAVE = Genre(
@@ -46,8 +47,7 @@ SYNTHWAVE = Genre(
                 ),
                 crash=True,
             ),
-            level_lu=-1,
-            reverb=0.5,
+            mix=TrackMix(level_lu=-1, reverb=0.5),
         ),
         BandPart(
             "bass",
@@ -57,20 +57,15 @@ SYNTHWAVE = Genre(
                 base=92,
                 legato=0.75,
             ),
-            low=31,
-            high=56,
-            level_lu=-5,
-            reverb=0.08,
+            pitches=(31, 56),
+            mix=TrackMix(level_lu=-5, reverb=0.08),
         ),
         BandPart(
             "pad",
             ("poly synth", "synth strings", "sweep pad", "synth brass"),
             Figure(("c---------------", "C-------c-------"), base=68, legato=1.0),
-            low=52,
-            high=79,
-            level_lu=-6,
-            pan=-0.1,
-            reverb=0.6,
+            pitches=(52, 79),
+            mix=TrackMix(level_lu=-6, pan=-0.1, reverb=0.6),
             motion="pump",
         ),
         BandPart(
@@ -82,11 +77,8 @@ SYNTHWAVE = Genre(
                 base=68,
                 legato=0.6,
             ),
-            low=60,
-            high=88,
-            level_lu=-8,
-            pan=0.35,
-            reverb=0.45,
+            pitches=(60, 88),
+            mix=TrackMix(level_lu=-8, pan=0.35, reverb=0.45),
             chance=0.8,
             enters=0.65,
         ),
@@ -94,10 +86,8 @@ SYNTHWAVE = Genre(
             "melody",
             ("saw lead", "square lead", "synth brass", "overdriven guitar"),
             Melody(("x-------x-------", "x---x-x-x---....", "x-x-x---x-x-x-x-"), base=88),
-            low=62,
-            high=84,
-            level_lu=-4,
-            reverb=0.6,
+            pitches=(62, 84),
+            mix=TrackMix(level_lu=-4, reverb=0.6),
             chance=0.75,
             enters=0.8,
         ),

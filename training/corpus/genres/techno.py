@@ -2,6 +2,7 @@
 
 from soundstage.training.corpus.composition.drums import Drums
 from soundstage.training.corpus.composition.figure import Figure
+from soundstage.training.corpus.composition.score import TrackMix
 from soundstage.training.corpus.genre import BandPart, Genre
 
 TECHNO = Genre(
@@ -41,8 +42,7 @@ TECHNO = Genre(
                     ),
                 ),
             ),
-            level_lu=0,
-            reverb=0.1,
+            mix=TrackMix(level_lu=0, reverb=0.1),
         ),
         BandPart(
             "bass",
@@ -52,10 +52,8 @@ TECHNO = Genre(
                 base=88,
                 legato=0.7,
             ),
-            low=28,
-            high=52,
-            level_lu=-5,
-            reverb=0.05,
+            pitches=(28, 52),
+            mix=TrackMix(level_lu=-5, reverb=0.05),
         ),
         BandPart(
             "arpeggio",
@@ -66,11 +64,8 @@ TECHNO = Genre(
                 base=72,
                 legato=0.5,
             ),
-            low=48,
-            high=76,
-            level_lu=-7,
-            pan=0.25,
-            reverb=0.35,
+            pitches=(48, 76),
+            mix=TrackMix(level_lu=-7, pan=0.25, reverb=0.35),
             enters=0.7,
         ),
         BandPart(
@@ -83,11 +78,8 @@ TECHNO = Genre(
                 legato=0.5,
                 echoes=2,
             ),
-            low=50,
-            high=72,
-            level_lu=-8,
-            pan=-0.25,
-            reverb=0.7,
+            pitches=(50, 72),
+            mix=TrackMix(level_lu=-8, pan=-0.25, reverb=0.7),
             chance=0.65,
             enters=0.8,
         ),
@@ -95,10 +87,8 @@ TECHNO = Genre(
             "pad",
             ("sweep pad", "halo pad", "choir pad"),
             Figure(("c---------------",), voices=3, base=58),
-            low=50,
-            high=74,
-            level_lu=-10,
-            reverb=0.8,
+            pitches=(50, 74),
+            mix=TrackMix(level_lu=-10, reverb=0.8),
             chance=0.45,
             motion="pump",
         ),
