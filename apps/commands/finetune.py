@@ -7,11 +7,12 @@ from typing import Annotated
 
 import typer
 
-from soundstage.apps.commands.exit_codes import errors_as_lines
-from soundstage.apps.commands.options import Allow, Debug, Pipeline, Place, Preset, Set
+from soundstage.apps.commands.command import command
+from soundstage.apps.commands.options import Panel
+from soundstage.apps.commands.pipeline_choice import PipelineOptions
 from soundstage.errors import UsageError
 
-TRAINING_PANEL = "Training"
+TRAINING = Panel("Training")
 # Clips of each file whose style is learned.
 CLIPS = 8
 EXAMPLES = """Examples:
@@ -41,70 +42,38 @@ Output = Annotated[
     ),
 ]
 HeldOut = Annotated[
-    float,
-    typer.Option(
-        "--held-out",
-        help="The share of the files that are only checked with, 0 to below 1.",
-        rich_help_panel=TRAINING_PANEL,
-    ),
+    float, TRAINING.option(help="The share of the files that are only checked with, 0 to below 1.")
 ]
-Steps = Annotated[
-    int,
-    typer.Option(
-        min=1, help="Stop after this many steps, at least 1.", rich_help_panel=TRAINING_PANEL
-    ),
-]
+Steps = Annotated[int, TRAINING.option(min=1, help="Stop after this many steps, at least 1.")]
 Minutes = Annotated[
     float | None,
-    typer.Option(
-        min=0.01,
-        help="Stop after this many minutes, at least 0.01.",
-        show_default="no limit",
-        rich_help_panel=TRAINING_PANEL,
+    TRAINING.option(
+        min=0.01, help="Stop after this many minutes, at least 0.01.", show_default="no limit"
     ),
 ]
 Rate = Annotated[
-    float,
-    typer.Option(
-        min=1e-8,
-        max=1.0,
-        help="The highest learning rate, 1e-8 to 1.",
-        rich_help_panel=TRAINING_PANEL,
-    ),
+    float, TRAINING.option(min=1e-8, max=1.0, help="The highest learning rate, 1e-8 to 1.")
 ]
-Rows = Annotated[
-    int, typer.Option(min=1, help="Examples in a step, at least 1.", rich_help_panel=TRAINING_PANEL)
-]
-CheckEvery = Annotated[
-    int,
-    typer.Option(
-        min=1, help="Steps between two checks, at least 1.", rich_help_panel=TRAINING_PANEL
-    ),
-]
+Rows = Annotated[int, TRAINING.option(min=1, help="Examples in a step, at least 1.")]
+CheckEvery = Annotated[int, TRAINING.option(min=1, help="Steps between two checks, at least 1.")]
 Patience = Annotated[
     int,
-    typer.Option(
-        min=1,
-        help="Stop after this many checks without an improvement, at least 1.",
-        rich_help_panel=TRAINING_PANEL,
-    ),
+    TRAINING.option(min=1, help="Stop after this many checks without an improvement, at least 1."),
 ]
 Seed = Annotated[
     int,
-    typer.Option(
-        min=0,
-        help="The seed of the examples, 0 or more: equal seeds give equal runs.",
-        rich_help_panel=TRAINING_PANEL,
+    TRAINING.option(
+        min=0, help="The seed of the examples, 0 or more: equal seeds give equal runs."
     ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
 
 
+@command
 def finetune(
     data: Data,
     output: Output,
-    preset: Preset = None,
-    pipeline: Pipeline = None,
+    choice: PipelineOptions,
     steps: Steps = 1000,
     minutes: Minutes = None,
     rate: Rate = 1e-4,
@@ -113,30 +82,23 @@ def finetune(
     check_every: CheckEvery = 50,
     patience: Patience = 5,
     seed: Seed = 0,
-    set_: Set = None,
-    place: Place = None,
-    allow: Allow = None,
     quiet: Quiet = False,
-    debug: Debug = False,
 ) -> None:
     """Train a pipeline's transformer to play more like a folder of audio.
 
     The audio is encoded to tokens once. Training is checked on files that are held out, stops when
     these checks no longer improve, and keeps the best weights.
     """
-    with errors_as_lines(debug):
-        with _reporting_missing_extra():
-            from soundstage.training.finetuning import FinetuneRequest
-            from soundstage.training.finetuning import finetune as run
-        from soundstage.apps.commands.pipeline_choice import choose
-        from soundstage.progress import open_progress
+    with _reporting_missing_extra():
+        from soundstage.training.finetuning import FinetuneRequest
+        from soundstage.training.finetuning import finetune as run
+    from soundstage.progress import open_progress
 
-        graph = choose(None, preset, pipeline, set_, place, allow).load()
-        limits = (steps, minutes, rate, rows, check_every, patience, seed)
-        request = FinetuneRequest(data, output, held_out, CLIPS, *limits)
-        pipeline_file = run(graph, request, open_progress(quiet), quiet)
-        if not quiet:
-            print(pipeline_file)
+    limits = (steps, minutes, rate, rows, check_every, patience, seed)
+    request = FinetuneRequest(data, output, held_out, CLIPS, *limits)
+    pipeline_file = run(choice.load(), request, open_progress(quiet), quiet)
+    if not quiet:
+        print(pipeline_file)
 
 
 @contextmanager

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from soundstage.apps.commands.exit_codes import errors_as_lines
-from soundstage.apps.commands.options import Debug
+from soundstage.apps.commands.command import command
+from soundstage.apps.commands.options import AsJson
 from soundstage.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ _ARROW_FILE = b"ARROW1"
 _ARROW_STREAM = b"\xff\xff\xff\xff"
 
 
+@command
 def inspect(
     file: Annotated[
         Path,
@@ -36,34 +37,32 @@ def inspect(
         Path | None,
         typer.Option(metavar="PNG", help="Draw waveform and spectrogram into this PNG file."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    debug: Debug = False,
+    as_json: AsJson = False,
 ) -> None:
     """Print the facts of a file: length, loudness, silence, and what made it.
 
     For audio, prints the provenance in the file's tags. For a session, a journal or a recorded
     run, prints the pipeline, the weights and the number of chunks or ticks.
     """
-    with errors_as_lines(debug):
-        kind = _kind(file)
-        if kind != "audio" and plot is not None:
-            raise UsageError(f"--plot draws audio, but {file} is a {kind}")
-        read = {
-            "audio": _audio,
-            "session": _session,
-            "journal": _journal,
-            "recorded run": _trace,
-        }
-        facts, lines = read[kind](file)
-        if plot is not None:
-            from soundstage.audio.plots import plot as draw
+    kind = _kind(file)
+    if kind != "audio" and plot is not None:
+        raise UsageError(f"--plot draws audio, but {file} is a {kind}")
+    read = {
+        "audio": _audio,
+        "session": _session,
+        "journal": _journal,
+        "recorded run": _trace,
+    }
+    facts, lines = read[kind](file)
+    if plot is not None:
+        from soundstage.audio.plots import plot as draw
 
-            draw(file, plot)
-        if as_json:
-            print(json.dumps(_plain(facts), indent=2, allow_nan=False))
-            return
-        for line in lines:
-            print(_printable(line))
+        draw(file, plot)
+    if as_json:
+        print(json.dumps(_plain(facts), indent=2, allow_nan=False))
+        return
+    for line in lines:
+        print(_printable(line))
 
 
 def _kind(file: Path) -> str:

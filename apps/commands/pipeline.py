@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from soundstage.apps.commands.exit_codes import CommandFailed, errors_as_lines, print_error
-from soundstage.apps.commands.options import Allow, Debug, Named, Pipeline, Place, Preset, Set
+from soundstage.apps.commands.command import command
+from soundstage.apps.commands.exit_codes import CommandFailed, print_error
+from soundstage.apps.commands.pipeline_choice import NamedPipeline
 
 if TYPE_CHECKING:
     from soundstage.graph.plan import Graph
@@ -32,38 +33,28 @@ class Drawing(StrEnum):
     svg = "svg"
 
 
-def check(
-    named: Named = None,
-    preset: Preset = None,
-    pipeline: Pipeline = None,
-    set_: Set = None,
-    place: Place = None,
-    allow: Allow = None,
-    debug: Debug = False,
-) -> None:
+@command
+def check(choice: NamedPipeline) -> None:
     """Check a pipeline without loading any weights.
 
     Prints every problem on a line of its own, with its place and its cure, to standard error. Exit
     code 0: there is no problem, or only warnings; 4: there are problems.
     """
-    with errors_as_lines(debug):
-        from soundstage.apps.commands.pipeline_choice import choose
-        from soundstage.graph.problem import PipelineError
-        from soundstage.runners.api import check as find_problems
-        from soundstage.runners.devices import check_devices
-        from soundstage.runners.models import check_models
+    from soundstage.graph.problem import PipelineError
+    from soundstage.runners.api import check as find_problems
+    from soundstage.runners.devices import check_devices
+    from soundstage.runners.models import check_models
 
-        choice = choose(named, preset, pipeline, set_, place, allow)
-        graph, problems = find_problems(
-            choice.preset, choice.pipeline, choice.settings, choice.placements, choice.allow
-        )
-        if graph is not None:
-            problems = [*problems, *check_devices(graph), *check_models(graph)]
-        for problem in problems:
-            print_error(str(problem))
-        if graph is None or not all(problem.warning for problem in problems):
-            raise CommandFailed(PipelineError.exit_code)
-        print(_summary(graph))
+    graph, problems = find_problems(
+        choice.preset, choice.pipeline, choice.settings, choice.placements, choice.allow
+    )
+    if graph is not None:
+        problems = [*problems, *check_devices(graph), *check_models(graph)]
+    for problem in problems:
+        print_error(str(problem))
+    if graph is None or not all(problem.warning for problem in problems):
+        raise CommandFailed(PipelineError.exit_code)
+    print(_summary(graph))
 
 
 def _summary(graph: "Graph") -> str:
@@ -74,8 +65,9 @@ def _summary(graph: "Graph") -> str:
     )
 
 
+@command
 def graph(
-    named: Named = None,
+    choice: NamedPipeline,
     form: Annotated[
         Drawing, typer.Option("--format", help="The format of the drawing.")
     ] = Drawing.text,
@@ -85,37 +77,29 @@ def graph(
             "--output", "-o", metavar="FILE", help="The file to write, instead of standard output."
         ),
     ] = None,
-    preset: Preset = None,
-    pipeline: Pipeline = None,
-    set_: Set = None,
-    place: Place = None,
-    allow: Allow = None,
-    debug: Debug = False,
 ) -> None:
     """Draw a pipeline: its stages, the edges between them, and its feedback."""
-    with errors_as_lines(debug):
-        from soundstage.apps.commands.pipeline_choice import choose
-        from soundstage.files import replacing, reporting
-        from soundstage.graph.drawing.text_and_mermaid import draw_mermaid, draw_svg, draw_text
+    from soundstage.files import replacing, reporting
+    from soundstage.graph.drawing.text_and_mermaid import draw_mermaid, draw_svg, draw_text
 
-        draw = {Drawing.text: draw_text, Drawing.mermaid: draw_mermaid, Drawing.svg: draw_svg}
-        drawing = draw[form](choose(named, preset, pipeline, set_, place, allow).load())
-        if output is None:
-            print(drawing)
-            return
-        with replacing(output) as stream, reporting(output):
-            stream.write(drawing.encode() + b"\n")
+    draw = {Drawing.text: draw_text, Drawing.mermaid: draw_mermaid, Drawing.svg: draw_svg}
+    drawing = draw[form](choice.load())
+    if output is None:
+        print(drawing)
+        return
+    with replacing(output) as stream, reporting(output):
+        stream.write(drawing.encode() + b"\n")
 
 
-def presets(debug: Debug = False) -> None:
+@command
+def presets() -> None:
     """List the presets: the pipelines that ship with soundstage."""
-    with errors_as_lines(debug):
-        from soundstage.presets.preset import DEFAULT, preset_names
-        from soundstage.runners.api import read_spec
+    from soundstage.presets.preset import DEFAULT, preset_names
+    from soundstage.runners.api import read_spec
 
-        names = preset_names()
-        width = max(map(len, names)) + 2
-        for name in names:
-            note = read_spec(name).note
-            default = "(default) " if name == DEFAULT else ""
-            print(f"{name:<{width}}{default}{note}".rstrip())
+    names = preset_names()
+    width = max(map(len, names)) + 2
+    for name in names:
+        note = read_spec(name).note
+        default = "(default) " if name == DEFAULT else ""
+        print(f"{name:<{width}}{default}{note}".rstrip())

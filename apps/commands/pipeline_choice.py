@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+from soundstage.apps.commands import options
+from soundstage.apps.commands.command import OptionGroup
 from soundstage.errors import UsageError
 
 if TYPE_CHECKING:
@@ -58,22 +60,16 @@ class PipelineChoice:
 
 
 def choose(
-    named: str | None,
-    preset: str | None,
-    pipeline: Path | None,
-    settings: list[str] | None,
-    placements: list[str] | None,
-    allow: list[str] | None,
+    named: options.Named = None,
+    preset: options.Preset = None,
+    pipeline: options.Pipeline = None,
+    set_: options.Set = None,
+    place: options.Place = None,
+    allow: options.Allow = None,
 ) -> PipelineChoice:
     """Returns the choice that a command's options make.
 
-    Args:
-        named: a preset's name or a file's path; a path ends in .toml, contains / or exists.
-        preset: as `PipelineChoice`, like the others.
-        pipeline: see `preset`.
-        settings: see `preset`.
-        placements: see `preset`.
-        allow: see `preset`.
+    A path in place of a preset's name ends in .toml, contains / or exists.
 
     Raises:
         UsageError: two pipelines or two presets were named.
@@ -87,5 +83,13 @@ def choose(
             pipeline = Path(named)
         else:
             preset = named
-    lists = (tuple(values or ()) for values in (settings, placements, allow))
+    lists = (tuple(values or ()) for values in (set_, place, allow))
     return PipelineChoice(preset, pipeline, *lists)
+
+
+# The parameters of commands: with the pipeline as an argument too, by options alone, or given.
+NamedPipeline = Annotated[PipelineChoice, OptionGroup.of(choose)]
+PipelineOptions = Annotated[PipelineChoice, OptionGroup.of(choose, without=["named"])]
+PlacementOptions = Annotated[
+    PipelineChoice, OptionGroup.of(choose, without=["named", "preset", "pipeline", "set_"])
+]

@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from soundstage.apps.commands.exit_codes import CommandFailed, errors_as_lines
-from soundstage.apps.commands.options import OUTPUT_PANEL, Allow, Debug, Place, Runner
+from soundstage.apps.commands.command import command
+from soundstage.apps.commands.exit_codes import CommandFailed
+from soundstage.apps.commands.options import OUTPUT, Allow, AsJson, Panel, Place, Runner
 
 if TYPE_CHECKING:
     from soundstage.runners.traces.comparison import Comparison
 
-STAGE_PANEL = "One stage"
+STAGE = Panel("One stage")
 REPLAY_EXAMPLES = """Examples:
 
 soundstage replay run.arrow
@@ -38,34 +39,27 @@ Tolerance = Annotated[
         "Whole numbers and text must always be equal.",
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
+@command
 def replay(
     run: Run,
     stage: Annotated[
         str | None,
-        typer.Option(
-            metavar="STAGE",
-            help="Run this stage alone, on its recorded inputs.",
-            rich_help_panel=STAGE_PANEL,
-        ),
+        STAGE.option(metavar="STAGE", help="Run this stage alone, on its recorded inputs."),
     ] = None,
     use: Annotated[
         str | None,
-        typer.Option(
+        STAGE.option(
             metavar="MODULE:CLASS",
             help="Run this class in place of the stage; its ports must be the same.",
-            rich_help_panel=STAGE_PANEL,
         ),
     ] = None,
     param: Annotated[
         list[str] | None,
-        typer.Option(
-            "--param",
+        STAGE.option(
             metavar="KEY=VALUE",
             help="Set a parameter of the stage, e.g. size=large. May be repeated.",
-            rich_help_panel=STAGE_PANEL,
         ),
     ] = None,
     tolerance: Tolerance = 0.0,
@@ -74,46 +68,41 @@ def replay(
     runner: Runner = "local",
     output: Annotated[
         Path | None,
-        typer.Option(
+        OUTPUT.option(
             "--output",
             "-o",
             metavar="FILE",
             help="Write a trace of the replay; with --stage, of the messages of this stage.",
-            rich_help_panel=OUTPUT_PANEL,
         ),
     ] = None,
     as_json: AsJson = False,
-    quiet: Annotated[
-        bool,
-        typer.Option("--quiet", "-q", help="Show no progress.", rich_help_panel=OUTPUT_PANEL),
-    ] = False,
-    debug: Debug = False,
+    quiet: Annotated[bool, OUTPUT.option("--quiet", "-q", help="Show no progress.")] = False,
 ) -> None:
     """Run a recorded run again and compare every message with the recorded one.
 
     The pipeline and the controls of every tick are those of the recorded run. Exit code 0: all
     messages are equal; 1: they differ.
     """
-    with errors_as_lines(debug):
-        # late, as JAX and Arrow come with it
-        from soundstage.progress import open_progress
-        from soundstage.runners.traces.replay import replay as run_again
+    # late, as JAX and Arrow come with it
+    from soundstage.progress import open_progress
+    from soundstage.runners.traces.replay import replay as run_again
 
-        comparison = run_again(
-            run,
-            stage,
-            use,
-            params=param or (),
-            placements=place or (),
-            allow=allow or (),
-            tolerance=tolerance,
-            output=output,
-            runner=runner,
-            progress=open_progress(quiet),
-        )
-        _report(comparison, as_json)
+    comparison = run_again(
+        run,
+        stage,
+        use,
+        params=param or (),
+        placements=place or (),
+        allow=allow or (),
+        tolerance=tolerance,
+        output=output,
+        runner=runner,
+        progress=open_progress(quiet),
+    )
+    _report(comparison, as_json)
 
 
+@command
 def diff(
     left: Run,
     right: Annotated[Path, typer.Argument(metavar="RUN", help="The trace to compare it with.")],
@@ -133,7 +122,6 @@ def diff(
     ] = None,
     tolerance: Tolerance = 0.0,
     as_json: AsJson = False,
-    debug: Debug = False,
 ) -> None:
     """Compare two recorded runs: where they first differ, and by how much.
 
@@ -141,10 +129,9 @@ def diff(
     largest error, and the agreement: audio in dB of signal over difference, tokens in percent.
     Exit code 0: all messages are equal; 1: they differ.
     """
-    with errors_as_lines(debug):
-        from soundstage.runners.traces.diff import diff as compare  # late, as Arrow comes with it
+    from soundstage.runners.traces.diff import diff as compare  # late, as Arrow comes with it
 
-        _report(compare(left, right, stage=stage, output=output, tolerance=tolerance), as_json)
+    _report(compare(left, right, stage=stage, output=output, tolerance=tolerance), as_json)
 
 
 def _report(comparison: "Comparison", as_json: bool) -> None:

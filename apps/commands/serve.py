@@ -8,18 +8,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from soundstage.apps.commands.exit_codes import errors_as_lines
-from soundstage.apps.commands.options import (
-    Allow,
-    Debug,
-    Named,
-    Pipeline,
-    Place,
-    Preset,
-    Quiet,
-    Set,
-)
-from soundstage.apps.commands.pipeline_choice import choose
+from soundstage.apps.commands.command import command
+from soundstage.apps.commands.options import Panel, Quiet
+from soundstage.apps.commands.pipeline_choice import NamedPipeline
 from soundstage.errors import UsageError
 
 EXAMPLES = """Examples:
@@ -32,77 +23,58 @@ SOUNDSTAGE_TOKEN=... soundstage serve --host 0.0.0.0 --tls-cert cert.pem --tls-k
 
 soundstage serve --origin https://example.org --log-format json"""
 
-NETWORK, LIMITS = "Network", "Limits"
+NETWORK, LIMITS = Panel("Network"), Panel("Limits")
 TOKEN_VARIABLE = "SOUNDSTAGE_TOKEN"  # the name of a variable, no secret
 
 Host = Annotated[
-    str,
-    typer.Option(
-        help="The address to listen on; 0.0.0.0 = all addresses of this machine.",
-        rich_help_panel=NETWORK,
-    ),
+    str, NETWORK.option(help="The address to listen on; 0.0.0.0 = all addresses of this machine.")
 ]
-Port = Annotated[
-    int, typer.Option(min=1, max=65535, help="The TCP port, 1 to 65535.", rich_help_panel=NETWORK)
-]
+Port = Annotated[int, NETWORK.option(min=1, max=65535, help="The TCP port, 1 to 65535.")]
 Token = Annotated[
     str | None,
-    typer.Option(
+    NETWORK.option(
         metavar="TOKEN",
         help=f"The token that every request must carry. Set it in {TOKEN_VARIABLE} instead to keep "
         "it out of process lists.",
-        rich_help_panel=NETWORK,
     ),
 ]
 Origin = Annotated[
     list[str] | None,
-    typer.Option(
+    NETWORK.option(
         metavar="URL",
         help="An origin whose pages may connect, such as https://example.org. May be repeated.",
-        rich_help_panel=NETWORK,
     ),
 ]
 TlsCert = Annotated[
     Path | None,
-    typer.Option(
-        metavar="FILE",
-        help="A certificate chain in PEM; turns TLS on. Needs --tls-key.",
-        rich_help_panel=NETWORK,
+    NETWORK.option(
+        metavar="FILE", help="A certificate chain in PEM; turns TLS on. Needs --tls-key."
     ),
 ]
 TlsKey = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", help="The key of --tls-cert, in PEM.", rich_help_panel=NETWORK),
+    Path | None, NETWORK.option(metavar="FILE", help="The key of --tls-cert, in PEM.")
 ]
 Insecure = Annotated[
-    bool,
-    typer.Option(
-        "--insecure", help="Let other machines connect without a token.", rich_help_panel=NETWORK
-    ),
+    bool, NETWORK.option("--insecure", help="Let other machines connect without a token.")
 ]
 Streams = Annotated[
-    int,
-    typer.Option(
-        min=1, max=4096, help="The most streams at once, 1 to 4096.", rich_help_panel=LIMITS
-    ),
+    int, LIMITS.option(min=1, max=4096, help="The most streams at once, 1 to 4096.")
 ]
 Capacity = Annotated[
     int | None,
-    typer.Option(
+    LIMITS.option(
         min=1,
         help="The most real-time streams at once, at least 1.",
         show_default="as many as this machine keeps up with, measured",
-        rich_help_panel=LIMITS,
     ),
 ]
 Drain = Annotated[
     float,
-    typer.Option(
+    LIMITS.option(
         min=0,
         max=3600,
         metavar="SECONDS",
         help="After SIGTERM, seconds that streams may continue, 0 to 3600.",
-        rich_help_panel=LIMITS,
     ),
 ]
 LogFormat = Annotated[
@@ -110,13 +82,9 @@ LogFormat = Annotated[
 ]
 
 
+@command
 def serve(
-    named: Named = None,
-    preset: Preset = None,
-    pipeline: Pipeline = None,
-    set_: Set = None,
-    place: Place = None,
-    allow: Allow = None,
+    choice: NamedPipeline,
     host: Host = "127.0.0.1",
     port: Port = 8080,
     token: Token = None,
@@ -129,33 +97,30 @@ def serve(
     drain: Drain = 30.0,
     log_format: LogFormat = "text",
     quiet: Quiet = False,
-    debug: Debug = False,
 ) -> None:
     """Serve music: a page for browsers, and protocols for applications.
 
     Many listeners share one pipeline; each has a stream of its own. Open the printed address in a
     browser. Needs `pip install 'soundstage[serve]'`.
     """
-    with errors_as_lines(debug):
-        graph = choose(named, preset, pipeline, set_, place, allow).load()
-        try:
-            from soundstage.apps.server.lifetime import log_to_stderr
-            from soundstage.apps.server.lifetime import serve as run
-            from soundstage.apps.server.settings import ServeSettings
-        except ModuleNotFoundError as error:
-            raise UsageError(
-                f"serving needs {error.name}, which is not installed: "
-                "pip install 'soundstage[serve]'"
-            ) from error
-        settings = ServeSettings(
-            host=host,
-            port=port,
-            token=token or os.environ.get(TOKEN_VARIABLE) or None,
-            origins=tuple(origin or ()),
-            tls_cert=tls_cert,
-            tls_key=tls_key,
-            insecure=insecure,
-            drain_s=drain,
-        )
-        log_to_stderr(log_format, quiet)
-        run(graph, settings, streams=streams, capacity=capacity)
+    graph = choice.load()
+    try:
+        from soundstage.apps.server.lifetime import log_to_stderr
+        from soundstage.apps.server.lifetime import serve as run
+        from soundstage.apps.server.settings import ServeSettings
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"serving needs {error.name}, which is not installed: pip install 'soundstage[serve]'"
+        ) from error
+    settings = ServeSettings(
+        host=host,
+        port=port,
+        token=token or os.environ.get(TOKEN_VARIABLE) or None,
+        origins=tuple(origin or ()),
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+        insecure=insecure,
+        drain_s=drain,
+    )
+    log_to_stderr(log_format, quiet)
+    run(graph, settings, streams=streams, capacity=capacity)

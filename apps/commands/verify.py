@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from soundstage.apps.commands.exit_codes import CommandFailed, errors_as_lines
-from soundstage.apps.commands.options import Debug
+from soundstage.apps.commands.command import command
+from soundstage.apps.commands.exit_codes import CommandFailed
 
 if TYPE_CHECKING:
     from soundstage.stages.verification.recording import ArrayVerdict, VerificationReport
@@ -19,6 +19,7 @@ soundstage verify my-checkpoint"""
 HEADING = f"{'array':<52} {'max error':>10} {'tolerance':>10}  {'verdict':<11}  note"
 
 
+@command
 def verify(
     folder: Annotated[
         Path,
@@ -28,29 +29,27 @@ def verify(
             "folder or .tar) and recorded arrays (*.npz).",
         ),
     ],
-    debug: Debug = False,
 ) -> None:
     """Run a network on recorded inputs and compare every array with the original's.
 
     Prints for each array the largest absolute error, the tolerance, and ok, FAIL or not checked.
     The exit code is 1 if an array fails or nothing could be checked.
     """
-    with errors_as_lines(debug):
-        from soundstage.stages.verification.checks import verify as compare
+    from soundstage.stages.verification.checks import verify as compare
 
-        headed = False
+    headed = False
 
-        def on_row(row: ArrayVerdict) -> None:
-            nonlocal headed
-            if not headed:
-                print(HEADING)
-                headed = True
-            print(row_line(row), flush=True)
+    def on_row(row: ArrayVerdict) -> None:
+        nonlocal headed
+        if not headed:
+            print(HEADING)
+            headed = True
+        print(row_line(row), flush=True)
 
-        report = compare(folder, on_row)
-        print(summary_line(report))
-        if not report.passed:
-            raise CommandFailed(1)
+    report = compare(folder, on_row)
+    print(summary_line(report))
+    if not report.passed:
+        raise CommandFailed(1)
 
 
 def row_line(row: ArrayVerdict) -> str:

@@ -5,27 +5,16 @@ from typing import Annotated
 
 import typer
 
-from soundstage.apps.commands.exit_codes import errors_as_lines
+from soundstage.apps.commands.command import command
 from soundstage.apps.commands.options import (
-    MUSIC_PANEL,
-    NO_CONTROLS,
-    OUTPUT_PANEL,
-    Allow,
-    Controls,
-    Debug,
-    Pipeline,
-    Place,
-    Preset,
+    MUSIC,
+    OUTPUT,
+    ControlOptions,
     Quiet,
-    RayAddress,
-    Runner,
-    Set,
+    RunnerOptions,
     Trace,
-    Window,
-    takes_controls,
 )
-from soundstage.apps.commands.pipeline_choice import choose
-from soundstage.runners.choice import RunnerChoice
+from soundstage.apps.commands.pipeline_choice import PipelineOptions
 
 EXAMPLES = """Examples:
 
@@ -46,172 +35,148 @@ soundstage generate "strings" --output - --journal set.journal | ...; soundstage
 
 Prompts = Annotated[
     list[str] | None,
-    typer.Argument(
-        metavar="PROMPT",
-        help="A text prompt, as --prompt.",
-        show_default=False,
-    ),
+    typer.Argument(metavar="PROMPT", help="A text prompt, as --prompt.", show_default=False),
 ]
 Prompt = Annotated[
     list[str] | None,
-    typer.Option(
-        "--prompt",
+    MUSIC.option(
         metavar="TEXT[:WEIGHT]",
         help="A text prompt with its weight, 0 or more, by default 1. Several prompts are blended. "
         "A number after the last colon is read as the weight: write `at 12:30:1` for the text "
         "`at 12:30`. May be repeated.",
-        rich_help_panel=MUSIC_PANEL,
     ),
 ]
 AudioPrompt = Annotated[
     list[str] | None,
-    typer.Option(
-        "--audio",
+    MUSIC.option(
         metavar="FILE[:WEIGHT]",
         help="An audio file as a prompt, 0.1 s to 10 minutes long, with its weight, by default 1. "
         "May be repeated.",
-        rich_help_panel=MUSIC_PANEL,
     ),
 ]
 Duration = Annotated[
     float,
-    typer.Option(
+    MUSIC.option(
         metavar="SECONDS",
         help="Length of the music: above 0, at most 86400 (24 hours); exact to the sample.",
-        rich_help_panel=MUSIC_PANEL,
     ),
 ]
 Output = Annotated[
     str,
-    typer.Option(
+    OUTPUT.option(
         "--output",
         "-o",
         metavar="FILE",
         help="The .wav, .flac, .ogg or .mp3 file to write. An old file is replaced when the new "
         "one is complete. Use - to stream WAV to standard output.",
-        rich_help_panel=OUTPUT_PANEL,
     ),
 ]
 Save = Annotated[
     Path | None,
-    typer.Option(
+    OUTPUT.option(
         metavar="FILE",
         help="Save the session at the end, for --resume. It continues where the last chunk ends, "
         "which may be up to one chunk after the end of the file.",
-        rich_help_panel=OUTPUT_PANEL,
     ),
 ]
 Journal = Annotated[
     Path | None,
-    typer.Option(
+    OUTPUT.option(
         metavar="FILE",
         help="Write a journal of the session after every chunk. --resume continues it after the "
         "last chunk that was written, even if this process is killed. An old file is refused "
         "unless it is the journal that --resume names.",
-        rich_help_panel=OUTPUT_PANEL,
     ),
 ]
 Resume = Annotated[
     Path | None,
-    typer.Option(
+    MUSIC.option(
         metavar="FILE",
         help="Continue a saved session or a journal with the pipeline that it holds. Prompts and "
         "controls given here replace those saved.",
-        rich_help_panel=MUSIC_PANEL,
     ),
 ]
 ContinueFrom = Annotated[
     Path | None,
-    typer.Option(
+    MUSIC.option(
         metavar="FILE",
         help="Continue an audio file: the model starts with the end of this file as its past. "
         "Takes any file that --audio takes, and silence.",
-        rich_help_panel=MUSIC_PANEL,
     ),
 ]
 KeepClip = Annotated[
     bool,
-    typer.Option(
+    MUSIC.option(
         "--keep-clip",
         help="Write the audio of --continue-from before the music, joined by a cross-fade. "
         "--duration counts the music alone.",
-        rich_help_panel=MUSIC_PANEL,
     ),
 ]
 Inject = Annotated[
     Path | None,
-    typer.Option(
+    MUSIC.option(
         metavar="FILE",
         help="Play an audio file into the music: the model hears each chunk of the file mixed "
         "with the chunk that it made last. Needs a pipeline with live input, such as the preset "
         "demo-inject.",
-        rich_help_panel=MUSIC_PANEL,
     ),
 ]
 Record = Annotated[
     Path | None,
-    typer.Option(
+    OUTPUT.option(
         metavar="FILE",
         help="Write a trace, an Arrow file with the output of every stage in every tick, for "
         "`soundstage replay` and `soundstage diff`.",
-        rich_help_panel=OUTPUT_PANEL,
     ),
 ]
 
 
-@takes_controls()
+@command
 def generate(
+    *,
     prompts: Prompts = None,
     prompt: Prompt = None,
     audio: AudioPrompt = None,
     duration: Duration = 10.0,
-    controls: Controls = NO_CONTROLS,
+    controls: ControlOptions,
     resume: Resume = None,
     continue_from: ContinueFrom = None,
     keep_clip: KeepClip = False,
     inject: Inject = None,
-    preset: Preset = None,
-    pipeline: Pipeline = None,
-    set_: Set = None,
-    place: Place = None,
-    allow: Allow = None,
-    runner: Runner = "local",
-    ray_address: RayAddress = None,
-    window: Window = None,
+    choice: PipelineOptions,
+    runner: RunnerOptions,
     output: Output = "soundstage.wav",
     save: Save = None,
     journal: Journal = None,
     record: Record = None,
     trace: Trace = None,
     quiet: Quiet = False,
-    debug: Debug = False,
 ) -> None:
     """Make music and write it to a file or a pipe.
 
     The same command makes the same bytes again. The file's tags say what made it: prompts, seed,
     controls, pipeline and weights. `soundstage inspect` prints them.
     """
-    with errors_as_lines(debug):
-        # late, as JAX and Arrow come with it
-        from soundstage.apps.commands.generate.generation import generate as run
-        from soundstage.apps.commands.generate.request import GenerateRequest
-        from soundstage.progress import open_progress
-        from soundstage.runners.sessions.prompts import parse_prompts
+    # late, as JAX and Arrow come with it
+    from soundstage.apps.commands.generate.generation import generate as run
+    from soundstage.apps.commands.generate.request import GenerateRequest
+    from soundstage.progress import open_progress
+    from soundstage.runners.sessions.prompts import parse_prompts
 
-        request = GenerateRequest(
-            prompts=parse_prompts([*(prompts or []), *(prompt or [])], audio or []),
-            duration_s=duration,
-            output=output,
-            controls=controls,
-            choice=choose(None, preset, pipeline, set_, place, allow),
-            resume=resume,
-            continue_from=continue_from,
-            keep_clip=keep_clip,
-            inject=inject,
-            save=save,
-            journal=journal,
-            record=record,
-            timeline=trace,
-            runner=RunnerChoice(runner, ray_address, window),
-        )
-        run(request, open_progress(quiet))
+    request = GenerateRequest(
+        prompts=parse_prompts([*(prompts or []), *(prompt or [])], audio or []),
+        duration_s=duration,
+        output=output,
+        controls=controls,
+        choice=choice,
+        resume=resume,
+        continue_from=continue_from,
+        keep_clip=keep_clip,
+        inject=inject,
+        save=save,
+        journal=journal,
+        record=record,
+        timeline=trace,
+        runner=runner,
+    )
+    run(request, open_progress(quiet))

@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from soundstage.apps.commands.exit_codes import CommandFailed, errors_as_lines
-from soundstage.apps.commands.options import Debug
+from soundstage.apps.commands.command import command
+from soundstage.apps.commands.exit_codes import CommandFailed
+from soundstage.apps.commands.options import AsJson
 from soundstage.errors import InputError, ModelError
 
 HELP = """Fetch, check and convert the published weights.
@@ -63,24 +64,21 @@ def _root(context: typer.Context) -> None:
 
 
 @app.command("list", epilog=LIST_EXAMPLES)
-def list_models(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    debug: Debug = False,
-) -> None:
+@command
+def list_models(as_json: AsJson = False) -> None:
     """List the published models, their paths on this machine, and the presets that need them."""
-    with errors_as_lines(debug):
-        listing = _listing()
-        if as_json:
-            print(json.dumps(listing, indent=2))
-            return
-        for model in listing["models"]:
-            path = model["path"] or "not fetched"
-            presets = ", ".join(model["presets"]) or "no preset"
-            print(f"{model['name']:<18} {model['what']}; for {presets}; {path}")
-        for preset, names in listing["presets"].items():
-            print(f"{preset:<18} {', '.join(names)}")
-        terms = listing["terms"]
-        print(f"weights {terms['weights']}, publishers' code {terms['code']}; {terms['summary']}")
+    listing = _listing()
+    if as_json:
+        print(json.dumps(listing, indent=2))
+        return
+    for model in listing["models"]:
+        path = model["path"] or "not fetched"
+        presets = ", ".join(model["presets"]) or "no preset"
+        print(f"{model['name']:<18} {model['what']}; for {presets}; {path}")
+    for preset, names in listing["presets"].items():
+        print(f"{preset:<18} {', '.join(names)}")
+    terms = listing["terms"]
+    print(f"weights {terms['weights']}, publishers' code {terms['code']}; {terms['summary']}")
 
 
 def _listing() -> dict[str, Any]:
@@ -111,6 +109,7 @@ def _listing() -> dict[str, Any]:
 
 
 @app.command(epilog=DOWNLOAD_EXAMPLES)
+@command
 def download(
     name: Name,
     source: Annotated[
@@ -125,56 +124,54 @@ def download(
     revision: Annotated[
         str,
         typer.Option(
-            metavar="COMMIT",
-            help="A branch, tag or commit; its hashes replace the recorded ones.",
+            metavar="COMMIT", help="A branch, tag or commit; its hashes replace the recorded ones."
         ),
     ] = "",
     quiet: Quiet = False,
-    debug: Debug = False,
 ) -> None:
     """Fetch the missing files, check them, and put them where pipelines find them.
 
     Files from a hub are kept in the cache of huggingface_hub and linked from there. Hashes are
     recorded at the first download and checked at every later one.
     """
-    with errors_as_lines(debug):
-        from soundstage.progress import open_progress
-        from soundstage.stages.weights.models_folder import models_folder
-        from soundstage.stages.weights.published.catalogue import read_catalogue
-        from soundstage.stages.weights.published.download import DownloadRequest
-        from soundstage.stages.weights.published.download import download as fetch
+    from soundstage.progress import open_progress
+    from soundstage.stages.weights.models_folder import models_folder
+    from soundstage.stages.weights.published.catalogue import read_catalogue
+    from soundstage.stages.weights.published.download import DownloadRequest
+    from soundstage.stages.weights.published.download import download as fetch
 
-        catalogue = read_catalogue()
-        request = DownloadRequest(catalogue.find(name), source, offline, revision)
-        print_line = (lambda line: None) if quiet else print
-        fetch(request, catalogue.terms, models_folder(), open_progress(quiet), print_line)
-        if name in catalogue.presets and not quiet:
-            print(f'ready: soundstage generate --preset {name} --prompt "disco funk"')
+    catalogue = read_catalogue()
+    request = DownloadRequest(catalogue.find(name), source, offline, revision)
+    print_line = (lambda line: None) if quiet else print
+    fetch(request, catalogue.terms, models_folder(), open_progress(quiet), print_line)
+    if name in catalogue.presets and not quiet:
+        print(f'ready: soundstage generate --preset {name} --prompt "disco funk"')
 
 
 @app.command(epilog=VERIFY_EXAMPLES)
-def verify(name: Name, quiet: Quiet = False, debug: Debug = False) -> None:
+@command
+def verify(name: Name, quiet: Quiet = False) -> None:
     """Check every file against its record, and read every array in it.
 
     The exit code is 5 if anything is missing or damaged.
     """
-    with errors_as_lines(debug):
-        from soundstage.progress import open_progress
-        from soundstage.stages.weights.models_folder import models_folder
-        from soundstage.stages.weights.published.catalogue import read_catalogue
-        from soundstage.stages.weights.published.integrity import verify as check
+    from soundstage.progress import open_progress
+    from soundstage.stages.weights.models_folder import models_folder
+    from soundstage.stages.weights.published.catalogue import read_catalogue
+    from soundstage.stages.weights.published.integrity import verify as check
 
-        failed = False
-        for model in read_catalogue().find(name):
-            for verdict in check(model, models_folder(), open_progress(quiet)):
-                failed |= bool(verdict.problems)
-                if verdict.problems or not quiet:
-                    print(verdict.line(), flush=True)
-        if failed:
-            raise CommandFailed(ModelError.exit_code)
+    failed = False
+    for model in read_catalogue().find(name):
+        for verdict in check(model, models_folder(), open_progress(quiet)):
+            failed |= bool(verdict.problems)
+            if verdict.problems or not quiet:
+                print(verdict.line(), flush=True)
+    if failed:
+        raise CommandFailed(ModelError.exit_code)
 
 
 @app.command(epilog=CONVERT_EXAMPLES)
+@command
 def convert(
     source: Annotated[
         str, typer.Argument(metavar="SRC", help="A model's name, or a path to weights.")
@@ -191,35 +188,33 @@ def convert(
         DType, typer.Option(help="The type to compute in: bfloat16 on a GPU or TPU.")
     ] = DType.float32,
     quiet: Quiet = False,
-    debug: Debug = False,
 ) -> None:
     """Write a model as one safetensors file, which loads faster: it is mapped into memory."""
-    with errors_as_lines(debug):
-        from soundstage.apps.commands.models.convert import convert as write
-        from soundstage.progress import open_progress
+    from soundstage.apps.commands.models.convert import convert as write
+    from soundstage.progress import open_progress
 
-        summary = write(source, target, dtype.value, open_progress(quiet))
-        if not quiet:
-            print(summary)
+    summary = write(source, target, dtype.value, open_progress(quiet))
+    if not quiet:
+        print(summary)
 
 
 @app.command(epilog=PATH_EXAMPLES)
-def path(name: Name, debug: Debug = False) -> None:
+@command
+def path(name: Name) -> None:
     """Print the path of a model, or of each model that a preset needs."""
-    with errors_as_lines(debug):
-        from soundstage.stages.weights.models_folder import is_model_name, model_paths
-        from soundstage.stages.weights.published.catalogue import read_catalogue
+    from soundstage.stages.weights.models_folder import is_model_name, model_paths
+    from soundstage.stages.weights.published.catalogue import read_catalogue
 
-        catalogue = read_catalogue()
-        if not is_model_name(name):
-            raise InputError(f"{name!r} is not a model's name; `soundstage models list` shows them")
-        # The models folder may hold models that are not published.
-        is_here = any(path.exists() for path in model_paths(name))
-        names = [name] if is_here else [model.name for model in catalogue.find(name)]
-        for model in names:
-            path = next((path for path in model_paths(model) if path.exists()), None)
-            if path is None:
-                raise ModelError(
-                    f"{model}: not fetched; `soundstage models download {model}` fetches it"
-                )
-            print(path)
+    catalogue = read_catalogue()
+    if not is_model_name(name):
+        raise InputError(f"{name!r} is not a model's name; `soundstage models list` shows them")
+    # The models folder may hold models that are not published.
+    is_here = any(path.exists() for path in model_paths(name))
+    names = [name] if is_here else [model.name for model in catalogue.find(name)]
+    for model in names:
+        path = next((path for path in model_paths(model) if path.exists()), None)
+        if path is None:
+            raise ModelError(
+                f"{model}: not fetched; `soundstage models download {model}` fetches it"
+            )
+        print(path)

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from soundstage.apps.commands.exit_codes import errors_as_lines
-from soundstage.apps.commands.options import Debug
+from soundstage.apps.commands.command import command
+from soundstage.apps.commands.options import AsJson
 
 EXAMPLES = """Examples:
 
@@ -16,6 +16,7 @@ soundstage plan run.json --gpus 2
 soundstage plan one-row.json eight-rows.json --gpus 8 --nodes 2 --rows 32 --json"""
 
 
+@command
 def plan(
     traces: Annotated[
         list[Path],
@@ -41,23 +42,19 @@ def plan(
     rows: Annotated[
         int | None,
         typer.Option(
-            min=1,
-            help="Streams made together, at least 1.",
-            show_default="as in the timeline",
+            min=1, help="Streams made together, at least 1.", show_default="as in the timeline"
         ),
     ] = None,
     deadline_s: Annotated[
         float | None,
         typer.Option(
-            "--deadline-s",
             min=0.0,
             metavar="SECONDS",
             help="The longest time between two chunks.",
             show_default="a chunk's length",
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    debug: Debug = False,
+    as_json: AsJson = False,
 ) -> None:
     """Propose a placement from a timeline, and predict its speed.
 
@@ -65,26 +62,25 @@ def plan(
     and latency of the present and the proposed placement, and what limits each. Runs nothing: a
     stage is assumed to be as fast on another device as where it was measured.
     """
-    with errors_as_lines(debug):
-        from soundstage.apps.commands.plan.plan_report import PlacementPlan
-        from soundstage.graph.spec import parse_format
-        from soundstage.runners.devices import count_gpus
-        from soundstage.runners.timing.planner import Machines, predict, propose
-        from soundstage.runners.timing.stage_times import read_times
+    from soundstage.apps.commands.plan.plan_report import PlacementPlan
+    from soundstage.graph.spec import parse_format
+    from soundstage.runners.devices import count_gpus
+    from soundstage.runners.timing.planner import Machines, predict, propose
+    from soundstage.runners.timing.stage_times import read_times
 
-        measured = read_times(traces)
-        machines = Machines(count_gpus() if gpus is None else gpus, cpus, nodes)
-        present = predict(measured, measured.spec.placement, machines, rows)
-        proposed = propose(measured, machines, rows)
-        if proposed == present:
-            proposed = present
-        format, _ = parse_format(measured.spec.format)
-        assert format is not None  # a run was made with this format
-        deadline_s = format.chunk_s if deadline_s is None else deadline_s
-        placement_plan = PlacementPlan(
-            measured, machines, present, proposed, format.chunk_s, deadline_s
-        )
-        if as_json:
-            print(json.dumps(placement_plan.as_dict(), indent=2))
-        else:
-            print("\n".join(placement_plan.lines()))
+    measured = read_times(traces)
+    machines = Machines(count_gpus() if gpus is None else gpus, cpus, nodes)
+    present = predict(measured, measured.spec.placement, machines, rows)
+    proposed = propose(measured, machines, rows)
+    if proposed == present:
+        proposed = present
+    format, _ = parse_format(measured.spec.format)
+    assert format is not None  # a run was made with this format
+    deadline_s = format.chunk_s if deadline_s is None else deadline_s
+    placement_plan = PlacementPlan(
+        measured, machines, present, proposed, format.chunk_s, deadline_s
+    )
+    if as_json:
+        print(json.dumps(placement_plan.as_dict(), indent=2))
+    else:
+        print("\n".join(placement_plan.lines()))

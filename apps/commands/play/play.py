@@ -6,9 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from soundstage.apps.commands.exit_codes import errors_as_lines
+from soundstage.apps.commands.command import command
 from soundstage.apps.commands.generate.generate import (
     AudioPrompt,
     ContinueFrom,
@@ -17,26 +15,9 @@ from soundstage.apps.commands.generate.generate import (
     Prompts,
     Resume,
 )
-from soundstage.apps.commands.options import (
-    MUSIC_PANEL,
-    NO_CONTROLS,
-    OUTPUT_PANEL,
-    Allow,
-    Controls,
-    Debug,
-    Pipeline,
-    Place,
-    Preset,
-    Quiet,
-    RayAddress,
-    Runner,
-    Set,
-    Window,
-    takes_controls,
-)
-from soundstage.apps.commands.pipeline_choice import choose
+from soundstage.apps.commands.options import MUSIC, OUTPUT, ControlOptions, Quiet, RunnerOptions
+from soundstage.apps.commands.pipeline_choice import PipelineOptions
 from soundstage.errors import UsageError
-from soundstage.runners.choice import RunnerChoice
 
 if TYPE_CHECKING:
     from soundstage.apps.commands.play.playback import Destination, Watch
@@ -59,117 +40,97 @@ soundstage play "acid" --save set.session; soundstage play --resume set.session"
 
 Duration = Annotated[
     float | None,
-    typer.Option(
+    MUSIC.option(
         metavar="SECONDS",
         help="Length of the music: above 0, at most 86400 (24 hours).",
         show_default="until you stop it",
-        rich_help_panel=MUSIC_PANEL,
     ),
 ]
 Listen = Annotated[
     bool,
-    typer.Option(
+    MUSIC.option(
         "--listen",
         help="Play the microphone into the music, as --inject plays a file. Use headphones, or "
         "the microphone records the music.",
-        rich_help_panel=MUSIC_PANEL,
     ),
 ]
 InputDevice = Annotated[
     str | None,
-    typer.Option(
-        "--input-device",
+    MUSIC.option(
         metavar="DEVICE",
         help="The microphone: a sound device's number or a part of its name; implies --listen.",
         show_default="the system's",
-        rich_help_panel=MUSIC_PANEL,
     ),
 ]
 Device = Annotated[
     str | None,
-    typer.Option(
-        "--device",
+    OUTPUT.option(
         metavar="DEVICE",
         help="The speakers: a sound device's number or a part of its name.",
         show_default="the system's",
-        rich_help_panel=OUTPUT_PANEL,
     ),
 ]
 ListDevices = Annotated[
-    bool,
-    typer.Option(
-        "--list-devices", help="Print the sound devices and exit.", rich_help_panel=OUTPUT_PANEL
-    ),
+    bool, OUTPUT.option("--list-devices", help="Print the sound devices and exit.")
 ]
 To = Annotated[
     str | None,
-    typer.Option(
-        "--to",
+    OUTPUT.option(
         metavar="COMMAND",
         help="Play through this program, which reads WAV from its standard input, instead of on "
         "the speakers.",
-        rich_help_panel=OUTPUT_PANEL,
     ),
 ]
 Output = Annotated[
     str | None,
-    typer.Option(
+    OUTPUT.option(
         "--output",
         "-o",
         metavar="FILE",
         help="Write a .wav, .flac, .ogg or .mp3 file in real time, instead of playing on the "
         "speakers. Use - to stream WAV to standard output.",
-        rich_help_panel=OUTPUT_PANEL,
     ),
 ]
 Latency = Annotated[
     int,
-    typer.Option(
+    OUTPUT.option(
         metavar="CHUNKS",
         help="Chunks kept buffered, 1 to 60. With more, the music survives longer slow moments, "
         "and a change is heard later.",
-        rich_help_panel=OUTPUT_PANEL,
     ),
 ]
 Save = Annotated[
     Path | None,
-    typer.Option(
+    OUTPUT.option(
         metavar="FILE",
         help="Save the session at the end, also after Ctrl-C, and whenever you press s.",
-        rich_help_panel=OUTPUT_PANEL,
     ),
 ]
 NoUi = Annotated[
     bool,
-    typer.Option(
+    OUTPUT.option(
         "--no-ui",
         help="Print one line for each chunk instead of showing the mixing desk; the default "
         "without a terminal.",
-        rich_help_panel=OUTPUT_PANEL,
     ),
 ]
 
 
-@takes_controls()
+@command
 def play(
+    *,
     prompts: Prompts = None,
     prompt: Prompt = None,
     audio: AudioPrompt = None,
     duration: Duration = None,
-    controls: Controls = NO_CONTROLS,
+    controls: ControlOptions,
     resume: Resume = None,
     continue_from: ContinueFrom = None,
     inject: Inject = None,
     listen: Listen = False,
     input_device: InputDevice = None,
-    preset: Preset = None,
-    pipeline: Pipeline = None,
-    set_: Set = None,
-    place: Place = None,
-    allow: Allow = None,
-    runner: Runner = "local",
-    ray_address: RayAddress = None,
-    window: Window = None,
+    choice: PipelineOptions,
+    runner: RunnerOptions,
     device: Device = None,
     list_devices: ListDevices = False,
     to: To = None,
@@ -178,7 +139,6 @@ def play(
     save: Save = None,
     no_ui: NoUi = False,
     quiet: Quiet = False,
-    debug: Debug = False,
 ) -> None:
     """Play music on the speakers, and steer it while it plays.
 
@@ -186,31 +146,30 @@ def play(
     the causes of underruns. Needs the extra `play`, `pip install 'soundstage[play]'`; without it,
     --to and --output work all the same.
     """
-    with errors_as_lines(debug):
-        if list_devices:
-            _print_devices()
-            return
-        # late, as JAX and Arrow come with it
-        from soundstage.apps.commands.play.playback import PlayRequest
-        from soundstage.apps.commands.play.playback import play as run
-        from soundstage.progress import open_progress
-        from soundstage.runners.sessions.prompts import parse_prompts
+    if list_devices:
+        _print_devices()
+        return
+    # late, as JAX and Arrow come with it
+    from soundstage.apps.commands.play.playback import PlayRequest
+    from soundstage.apps.commands.play.playback import play as run
+    from soundstage.progress import open_progress
+    from soundstage.runners.sessions.prompts import parse_prompts
 
-        request = PlayRequest(
-            prompts=parse_prompts([*(prompts or []), *(prompt or [])], audio or []),
-            destination=_destination(device, to, output),
-            controls=controls,
-            choice=choose(None, preset, pipeline, set_, place, allow),
-            duration_s=duration,
-            ahead=latency,
-            resume=resume,
-            continue_from=continue_from,
-            live_source=_live_source(inject, listen, input_device),
-            save=save,
-            runner=RunnerChoice(runner, ray_address, window),
-        )
-        progress = open_progress(quiet)
-        run(request, progress, _watch(progress, no_ui or quiet))
+    request = PlayRequest(
+        prompts=parse_prompts([*(prompts or []), *(prompt or [])], audio or []),
+        destination=_destination(device, to, output),
+        controls=controls,
+        choice=choice,
+        duration_s=duration,
+        ahead=latency,
+        resume=resume,
+        continue_from=continue_from,
+        live_source=_live_source(inject, listen, input_device),
+        save=save,
+        runner=runner,
+    )
+    progress = open_progress(quiet)
+    run(request, progress, _watch(progress, no_ui or quiet))
 
 
 def _print_devices() -> None:
