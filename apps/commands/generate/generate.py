@@ -109,7 +109,7 @@ KeepClip = Annotated[
     MUSIC.option(
         "--keep-clip",
         help="Write the audio of --continue-from before the music, joined by a cross-fade. "
-        "--duration counts the music alone.",
+        "--duration counts the new music alone.",
     ),
 ]
 Inject = Annotated[
