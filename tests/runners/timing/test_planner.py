@@ -2,6 +2,7 @@
 
 import time
 from itertools import islice, pairwise
+from statistics import median
 
 import pytest
 from hypothesis import given, settings
@@ -266,9 +267,14 @@ def test_prediction_agrees_with_a_measured_run(tmp_path, shape, seconds, tick_s)
     draw(tmp_path / "t.json", graph, 6)
     case = read_times([tmp_path / "t.json"])
     predicted = predict(case, case.spec.placement, Machines(cpus=4))
-    gaps = sorted(draw(tmp_path / "again.json", graph, 14, lookahead=predicted.window - 1)[3:])
     assert predicted.tick_s == pytest.approx(tick_s, rel=TOLERANCE)
-    assert predicted.tick_s == pytest.approx(gaps[len(gaps) // 2], rel=TOLERANCE)
+    # Other programs on the machine can only make a run slower: the fastest of three counts.
+    ahead = predicted.window - 1
+    medians = [
+        median(draw(tmp_path / f"again{run}.json", graph, 14, lookahead=ahead)[3:])
+        for run in range(3)
+    ]
+    assert predicted.tick_s == pytest.approx(min(medians), rel=TOLERANCE)
     alone = sum(seconds.values())
     assert predicted.latency_s == pytest.approx(alone, rel=TOLERANCE)
 
