@@ -103,7 +103,7 @@ def main_instruments(score: Score, piece_s: float) -> tuple[str, ...]:
         piece_s: seconds of it that are rendered.
 
     Returns:
-        Distinct names in the request of the band; at least the one that plays most.
+        Distinct names, in the order of the band; at least the name of the one that plays most.
     """
     bars = math.ceil(piece_s * score.tempo_bpm / 60.0 / score.beats_per_bar)
     shares: dict[str, float] = {}

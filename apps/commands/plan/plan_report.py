@@ -77,7 +77,7 @@ class PlacementPlan:
         }
 
     def options(self) -> str:
-        """Returns the proposal as command-line options."""
+        """Returns the proposed placement as the command-line options that set it."""
         words = []
         for name, entry in self.proposed.placement.items():
             words += ["--place", f"{name}={option(entry)}"]
