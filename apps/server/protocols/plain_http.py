@@ -187,7 +187,7 @@ def query_controls(pairs: list[tuple[str, str]], numbers: Collection[str]) -> di
             controls[name] = read_number(text)
         elif name not in TOKENS:
             known = ", ".join((PROMPT, *numbers))
-            raise Refused(f"{name[:40]!r} is unknown here; known: {known}", name)
+            raise Refused(f"unknown query parameter {name[:40]!r}; known: {known}", name)
     return controls | ({PROMPTS: prompts} if prompts else {})
 
 
