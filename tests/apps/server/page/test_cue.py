@@ -1,6 +1,4 @@
-"""Cue and drop: changes arranged unheard and then played, with the default network."""
-
-import time
+"""Cue and drop: changes arranged unheard and then played, with a network that is small."""
 
 import numpy as np
 import pytest
@@ -25,9 +23,9 @@ WATCH = """() => {
 
 @pytest.fixture(scope="module")
 def network(tmp_path_factory):
-    """A server of the default network with two slots."""
+    """A server of a small network with two slots: on a busy machine, too, its chunks are in time."""
     log = tmp_path_factory.mktemp("serve") / "log"
-    with serving(log, "--streams", "2", "--capacity", "2") as address:
+    with serving(log, "tiny", "--streams", "2", "--capacity", "2") as address:
         yield address
 
 
@@ -57,21 +55,6 @@ def await_past(page, chunk):
     until(page, "soundstage.player.status.played_s > mark + 0.5")
 
 
-def drop_in_time(page):
-    """Drops the cue; on a machine too busy to change the chunk in time, cues and drops again."""
-    for attempt in range(5):
-        page.keyboard.press("d")
-        latest = time.monotonic() + 15
-        while time.monotonic() < latest:
-            if page.evaluate("changed.some((change) => change.written)"):
-                return
-            time.sleep(0.1)
-        page.keyboard.press("c")
-        page.evaluate(f"soundstage.store.move('listener', {0.2 + 0.1 * attempt}, 0.6)")
-        until(page, "soundstage.cue.state === 'made'")
-    raise AssertionError("no drop changed a chunk in time")
-
-
 def test_cue_is_unheard_and_drop_is_heard_within_a_chunk(open_page, network):
     page = playing(open_page, network)
     page.keyboard.press("c")
@@ -80,7 +63,8 @@ def test_cue_is_unheard_and_drop_is_heard_within_a_chunk(open_page, network):
     assert page.locator(".point.listener.pending").is_visible()
     assert page.evaluate("came.every((chunk) => !chunk.again)")
     assert page.evaluate("soundstage.conductor.changes().text_weights.length") == 3
-    drop_in_time(page)
+    page.keyboard.press("d")
+    until(page, "changed.some((change) => change.written)")
     first = page.evaluate("changed.find((change) => change.written)")
     # In the chunk that sounds, or in the next one: in both cases less than a chunk away.
     assert 0 <= first["chunk"] - first["sounding"] <= 1
