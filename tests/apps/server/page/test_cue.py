@@ -1,4 +1,4 @@
-"""Cue and drop: changes arranged unheard and then played, with a network that is small."""
+"""Cue and drop: changes arranged unheard and then played, with a small network."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ WATCH = """() => {
 
 @pytest.fixture(scope="module")
 def network(tmp_path_factory):
-    """A server of a small network with two slots: on a busy machine, too, its chunks are in time."""
+    """A server with two slots, of a network small enough to be in time on a busy machine."""
     log = tmp_path_factory.mktemp("serve") / "log"
     with serving(log, "tiny", "--streams", "2", "--capacity", "2") as address:
         yield address
