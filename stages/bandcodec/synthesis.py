@@ -48,6 +48,11 @@ class Synthesis:
         guess = jax.lax.stop_gradient(continued_phases(magnitudes, phases, self._measures))
         return consistent(past, magnitudes, guess, self._spectra, ITERATIONS)
 
+    def first_spectra(self, magnitudes: jax.Array) -> jax.Array:
+        """Finds the phases of spectra before which there is nothing; see `spectra`."""
+        nothing = jnp.zeros((0, self._measures.bins), jnp.complex64)
+        return self.spectra(nothing, magnitudes, jnp.asarray(self.first_phases))
+
     def audio(self, spectra: jax.Array, sound: Sound, first: int, frames: int) -> jax.Array:
         """Makes the audio of some frames.
 

@@ -120,10 +120,7 @@ class DecoderLoss:
 
     def _of_audio(self, sound: Sound, audio: jax.Array) -> dict[str, jax.Array]:
         m = self._measures
-        nothing = jnp.zeros((0, m.bins), jnp.complex64)
-        spectra = self._synthesis.spectra(
-            nothing, sound.magnitudes, jnp.asarray(self._synthesis.first_phases)
-        )
+        spectra = self._synthesis.first_spectra(sound.magnitudes)
         frames = len(sound.magnitudes) // m.hops - 2 * EDGE
         made = self._synthesis.audio(spectra, sound, EDGE, frames)
         first = (m.past_taps + EDGE) * m.frame_samples
