@@ -180,13 +180,13 @@ class BandCodec:
     ) -> jax.Array:
         """Decodes codes and the last frame before them; -1 in the past = nothing yet."""
         m = self.measures
-        known = (past >= 0).all(axis=1)
+        known = (past >= 0).all(axis=1).astype(jnp.float32)
         before = rvq.decode(jnp.maximum(past, 0), weights.codebooks) * known[:, None]
         after = rvq.decode(codes, weights.codebooks)
         # Behind the last frame nothing is known: it goes on.
         behind = jnp.repeat(after[-1:], 1 + m.future_taps, axis=0)
         sound = self._rendering(weights, jnp.concatenate([before, after, behind]))
-        known = known[m.past_taps :].astype(jnp.float32)
+        known = known[m.past_taps :]
         rest = len(sound.magnitudes) // m.hops - len(known)
         sound = self._audible(sound, jnp.concatenate([known, jnp.ones(rest, jnp.float32)]))
         nothing = jnp.zeros((0, m.bins), jnp.complex64)

@@ -22,8 +22,8 @@ class Dense(NamedTuple):
     bias: jax.Array
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Applies the layer: float32 [..., input] to float32 [..., output]."""
-        return x @ self.kernel + self.bias
+        """Applies the layer: float32 [vector, input] to float32 [vector, output]."""
+        return x @ self.kernel + self.bias[None]
 
 
 class NetworkWeights(NamedTuple):
