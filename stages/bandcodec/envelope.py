@@ -9,6 +9,8 @@ from soundstage.stages.bandcodec.spectra import Spectra
 
 # The most by which a slot of a band is made softer or louder, in nepers.
 MOST_CHANGE = 2.0
+# What a change is less by: noise differs that much from slot to slot, and is to be left alone.
+IGNORED = 0.5
 # Bins over which one band's change passes into the next one's; odd.
 SOFT_BINS = 7
 
@@ -25,7 +27,7 @@ class Envelope:
         self._spectra = Spectra(2 * measures.slot_samples, measures.slot_samples)
 
     def __call__(self, audio: jax.Array, envelope: jax.Array) -> jax.Array:
-        """Changes the loudness of every slot and band to that of an envelope.
+        """Brings the loudness of every slot and band near that of an envelope.
 
         Args:
             audio: float32 [channel, sample]; its first slot's window begins at the first sample.
@@ -38,7 +40,8 @@ class Envelope:
         spectra = self._spectra.forward(audio)
         power = jnp.square(jnp.abs(spectra)).mean(axis=0) @ m.slot_means
         now = 0.5 * jnp.log(power + m.slot_floor**2)
-        change = jnp.clip(envelope - now, -MOST_CHANGE, MOST_CHANGE) @ self._between()
+        wanted = jnp.clip(envelope - now, -MOST_CHANGE, MOST_CHANGE)
+        change = (wanted - jnp.clip(wanted, -IGNORED, IGNORED)) @ self._between()
         changed = spectra * jnp.exp(change)[None].astype(spectra.dtype)
         return jax.vmap(self._spectra.inverse)(changed)
 

@@ -15,6 +15,8 @@ LOUDEST = 1.0
 INAUDIBLE = 1e-8
 # The largest sine of an angle between left and right: 30 dB between both channels.
 FARTHEST = 0.998
+# The most by which the network moves a bin to one side, in nepers.
+MOST_MOVED = 2.0
 
 
 class Sound(NamedTuple):
@@ -102,7 +104,7 @@ class Rendering:
             return jnp.repeat(angle / m.angle_gain @ m.group_kernel, m.hops, axis=0)
 
         sine = jnp.clip(jnp.sin(by_bin(place)), -FARTHEST, FARTHEST)
-        balance = 2 * jnp.arctanh(sine) + 2 * to_right
+        balance = 2 * jnp.arctanh(sine) + 2 * MOST_MOVED * jnp.tanh(to_right / MOST_MOVED)
         left, right = jnp.sqrt(2 * jax.nn.sigmoid(-balance)), jnp.sqrt(2 * jax.nn.sigmoid(balance))
         # The cross spectrum of both sides, relative to the mean power, is the cosine of the width.
         alike = jnp.cos(by_bin(width)) / jnp.maximum(left * right, 1e-3)
