@@ -90,10 +90,10 @@ class Rendering:
     def _magnitudes(self, loudness: jax.Array) -> jax.Array:
         m = self._measures
         loudest = float(np.log(m.window_samples / 4)) + LOUDEST
-        power = jnp.exp(2 * jnp.minimum(loudness, loudest)) - m.floor**2
-        # What is below the floor is silent, but has a gradient.
-        audible = power + jax.lax.stop_gradient(jnp.maximum(power, INAUDIBLE) - power)
-        return jnp.sqrt(audible) * m.in_bands[None]
+        whole = jnp.exp(jnp.minimum(loudness, loudest))
+        audible = jnp.sqrt(jnp.maximum(jnp.square(whole) - m.floor**2, INAUDIBLE))
+        # What is below the floor is silent, but has a gradient of the size of the floor.
+        return (whole + jax.lax.stop_gradient(audible - whole)) * m.in_bands[None]
 
     def _sides(
         self, place: jax.Array, width: jax.Array, to_right: jax.Array

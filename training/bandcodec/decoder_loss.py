@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from soundstage.stages import rvq
 from soundstage.stages.bandcodec.features import FrameFeatures, surrounded
@@ -108,7 +109,7 @@ class DecoderLoss:
         sides = [self._side(sound.magnitudes, side)[compared] for side in (sound.left, sound.right)]
         rendered = jnp.stack(sides)
         quiet = SILENCE * m.window_samples / 4
-        bins = [0.5 * jnp.log(jnp.square(x) + quiet**2) for x in (rendered, target)]
+        bins = [jnp.log(x + quiet) for x in (rendered, target)]
         mels = [jnp.log(x @ self._mels + quiet) for x in (rendered, target)]
         return {
             "bins": jnp.abs(bins[0] - bins[1]).mean(),
@@ -120,7 +121,10 @@ class DecoderLoss:
 
     def _of_audio(self, sound: Sound, audio: jax.Array) -> dict[str, jax.Array]:
         m = self._measures
-        spectra = self._synthesis.first_spectra(sound.magnitudes)
+        # The phases are taken as given: the gradient knows the loudness of bins only.
+        given = lax.stop_gradient(sound.magnitudes)
+        settled = lax.stop_gradient(self._synthesis.first_spectra(given))
+        spectra = settled * (sound.magnitudes / jnp.maximum(given, SILENCE)).astype(settled.dtype)
         frames = len(sound.magnitudes) // m.hops - 2 * EDGE
         made = self._synthesis.audio(spectra, sound, EDGE, frames)
         first = (m.past_taps + EDGE) * m.frame_samples
