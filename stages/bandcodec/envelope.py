@@ -8,9 +8,12 @@ from soundstage.stages.bandcodec.measures import Measures
 from soundstage.stages.bandcodec.spectra import Spectra
 
 # The most by which a slot of a band is made softer or louder, in nepers.
-MOST_CHANGE = 2.0
-# What a change is less by: noise differs that much from slot to slot, and is to be left alone.
-IGNORED = 0.5
+MOST_CHANGE = 2.5
+# Slots before and behind a slot in which the coded loudness must change for an attack.
+REACH_SLOTS = 2
+# Changes of the coded loudness, in nepers: up to the first the sound is left alone, because noise
+# differs from slot to slot; from the second on it is brought all the way to the coded loudness.
+NO_ATTACK, ATTACK = 0.7, 1.4
 # Bins over which one band's change passes into the next one's; odd.
 SOFT_BINS = 7
 
@@ -27,11 +30,12 @@ class Envelope:
         self._spectra = Spectra(2 * measures.slot_samples, measures.slot_samples)
 
     def __call__(self, audio: jax.Array, envelope: jax.Array) -> jax.Array:
-        """Brings the loudness of every slot and band near that of an envelope.
+        """Brings the loudness of slots and bands near an attack to that of an envelope.
 
         Args:
             audio: float32 [channel, sample]; its first slot's window begins at the first sample.
-            envelope: float32 [slot, slot band]; loudness in nepers, floor included.
+            envelope: float32 [slot, slot band]; loudness in nepers, floor included. It has
+                `REACH_SLOTS` slots more than the audio at either end.
 
         Returns:
             float32 [channel, sample]; exact where two windows overlap.
@@ -40,9 +44,13 @@ class Envelope:
         spectra = self._spectra.forward(audio)
         power = jnp.square(jnp.abs(spectra)).mean(axis=0) @ m.slot_means
         now = 0.5 * jnp.log(power + m.slot_floor**2)
-        wanted = jnp.clip(envelope - now, -MOST_CHANGE, MOST_CHANGE)
-        change = (wanted - jnp.clip(wanted, -IGNORED, IGNORED)) @ self._between()
-        changed = spectra * jnp.exp(change)[None].astype(spectra.dtype)
+        around = jnp.stack(
+            [envelope[near : near + len(now)] for near in range(2 * REACH_SLOTS + 1)]
+        )
+        moving = around.max(axis=0) - around.min(axis=0)
+        share = jnp.clip((moving - NO_ATTACK) / (ATTACK - NO_ATTACK), 0, 1)
+        change = share * jnp.clip(around[REACH_SLOTS] - now, -MOST_CHANGE, MOST_CHANGE)
+        changed = spectra * jnp.exp(change @ self._between())[None].astype(spectra.dtype)
         return jax.vmap(self._spectra.inverse)(changed)
 
     def _between(self) -> np.ndarray:

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from soundstage.stages.bandcodec.envelope import Envelope
+from soundstage.stages.bandcodec.envelope import REACH_SLOTS, Envelope
 from soundstage.stages.bandcodec.measures import Measures
 from soundstage.stages.bandcodec.phases import TURN, consistent, continued_phases
 from soundstage.stages.bandcodec.rendering import Sound
@@ -72,7 +72,8 @@ class Synthesis:
         start = (m.window_samples - m.hop_samples) // 2 + first * m.frame_samples
         margin = 3 * m.slot_samples // 2
         around = jnp.stack(sides)[:, start - margin : start + frames * m.frame_samples + margin]
-        slots = sound.envelope[first * m.slots - 1 : (first + frames) * m.slots + 1]
+        more = 1 + REACH_SLOTS
+        slots = sound.envelope[first * m.slots - more : (first + frames) * m.slots + more]
         shaped = self._envelope(around, slots)
         return _compressed(shaped[:, margin : margin + frames * m.frame_samples].T)
 
