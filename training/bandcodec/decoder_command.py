@@ -24,7 +24,9 @@ python -m soundstage.training.bandcodec decoder --corpus corpus --codec spectra.
 
 NEW = DecoderTraining("")
 # Losses of a run that also compares the audio.
-WITH_AUDIO = DecoderLossParams(bins=0.2, mels=0.2, distance=1.0, audio_mels=1.0, envelope=0.3)
+WITH_AUDIO = DecoderLossParams(
+    bins=0.2, mels=0.2, steps=0.3, distance=1.5, audio_mels=1.0, envelope=0.3
+)
 
 Codec = Annotated[str, typer.Option(metavar="SOURCE", help="The codec; its codes do not change.")]
 Audio = Annotated[

@@ -42,6 +42,8 @@ class DecoderLossParams:
     Attributes:
         bins: of the mean absolute error of each bin's loudness, in nepers.
         mels: of that of mel bands of the rendered spectra.
+        steps: of the mean absolute error of the change of each bin from one spectrum to the next,
+            which keeps held notes and noise steady.
         distance: of the root mean square error of each bin's loudness in the audio.
         audio_mels: of the mean absolute error of mel bands of the audio, long and short windows.
         envelope: of the mean absolute error of the fast envelope of the audio.
@@ -49,6 +51,7 @@ class DecoderLossParams:
 
     bins: float = 1.0
     mels: float = 1.0
+    steps: float = 0.3
     distance: float = 0.0
     audio_mels: float = 0.0
     envelope: float = 0.0
@@ -71,7 +74,8 @@ class DecoderLoss:
     def __init__(
         self, measures: Measures, weights: BandCodecWeights, params: DecoderLossParams
     ) -> None:
-        self._measures, self._weights, self._params = measures, weights, params
+        self._measures, self._params = measures, params
+        self._weights = jax.tree.map(jnp.asarray, weights)
         self._features, self._rendering = FrameFeatures(measures), Rendering(measures)
         self._synthesis = Synthesis(measures)
         self._spectra = Spectra(measures.window_samples, measures.hop_samples)
@@ -114,6 +118,7 @@ class DecoderLoss:
         return {
             "bins": jnp.abs(bins[0] - bins[1]).mean(),
             "mels": jnp.abs(mels[0] - mels[1]).mean(),
+            "steps": jnp.abs(jnp.diff(bins[0], axis=1) - jnp.diff(bins[1], axis=1)).mean(),
         }
 
     def _side(self, magnitudes: jax.Array, side: jax.Array) -> jax.Array:

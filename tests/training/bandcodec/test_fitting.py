@@ -6,14 +6,16 @@ import numpy as np
 import pytest
 import soundfile
 
-from soundstage.stages.bandcodec.codec import BandCodec, BandCodecWeights
+from soundstage.stages.bandcodec.codec import BandCodec
+from soundstage.stages.bandcodec.features import FrameFeatures
 from soundstage.stages.bandcodec.measures import Measures
+from soundstage.stages.bandcodec.weights import BandCodecWeights, named_arrays
 from soundstage.training.bandcodec.codebooks import fit_codebooks
 from soundstage.training.bandcodec.fitting import fit
-from soundstage.training.bandcodec.frame_features import read_features, unfitted
+from soundstage.training.bandcodec.frame_features import read_features
 from soundstage.training.residual_codebooks import encode, nearest
 
-SMALL = Measures(width=16, levels=4, codes=32)
+SMALL = Measures(width=16, levels=4, codes=32, hidden=16, hop_hidden=8)
 RATE_HZ, FRAMES = SMALL.sample_rate_hz, 40
 
 
@@ -42,13 +44,13 @@ def features(folder) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def fitted(features) -> dict[str, np.ndarray]:
+def fitted(features) -> BandCodecWeights:
     return fit(features, SMALL)
 
 
 def test_read_features_are_those_of_the_codec(features):
     assert features.shape == (6, FRAMES, SMALL.features)
-    alone = unfitted(SMALL).features(melody(2)[None])[0]
+    alone = FrameFeatures(SMALL)(melody(2))
     np.testing.assert_allclose(features[2], alone, atol=1e-4)
 
 
@@ -58,7 +60,7 @@ def test_short_pieces_are_padded_with_silence(folder):
 
 
 def test_every_level_lowers_the_error_of_unseen_music(fitted):
-    codec = BandCodec(SMALL, BandCodecWeights(*fitted.values()))
+    codec = BandCodec(SMALL, fitted)
     audio = melody(77)[None]
     target, codes = codec.features(audio), codec.encode(audio)
     errors = [
@@ -71,32 +73,44 @@ def test_every_level_lowers_the_error_of_unseen_music(fitted):
 
 
 def test_rendering_errs_less_than_the_transposed_analysis(features, fitted):
-    mean, analysis, books, synthesis = fitted.values()
+    mean, analysis, books, synthesis = fitted[:4]
     embeddings = (features - mean) @ analysis
     residual = encode(embeddings.reshape(-1, SMALL.width), books)[1]
     quantized = embeddings - residual.reshape(embeddings.shape)
-    target = (features - mean)[:, 1:-1]
+    target = (features - mean)[:, 2:-1]
     count = target.shape[1]
-    rendered = sum(quantized[:, tap : tap + count] @ synthesis[tap] for tap in range(3))
-    transposed = quantized[:, 1:-1] @ analysis.T
+    rendered = sum(quantized[:, tap : tap + count] @ synthesis[tap] for tap in range(SMALL.taps))
+    transposed = quantized[:, 2:-1] @ analysis.T
     assert np.square(rendered - target).mean() < np.square(transposed - target).mean()
 
 
 def test_same_seed_gives_the_same_weights(features, fitted):
-    again = fit(features, SMALL)
-    for name in BandCodecWeights.names():
-        np.testing.assert_array_equal(again[name], fitted[name])
+    again, once = named_arrays(fit(features, SMALL)), named_arrays(fitted)
+    for name, array in once.items():
+        np.testing.assert_array_equal(again[name], array)
 
 
-def test_few_long_vectors_do_not_take_most_codes_of_deep_levels():
+def test_coarse_levels_quantize_the_principal_dimensions():
     random = np.random.default_rng(0)
-    vectors = random.standard_normal((3000, 8)).astype(np.float32)
-    vectors[:60] *= 30
-    books = fit_codebooks(vectors, 3, 32)
-    for chosen in encode(vectors, books)[0].T[1:]:
-        shares = np.bincount(chosen[60:], minlength=32) / (len(vectors) - 60)
-        entropy = -(shares[shares > 0] * np.log(shares[shares > 0])).sum()
-        assert np.exp(entropy) > 10
+    vectors = random.standard_normal((3000, 8)).astype(np.float32) * 2.0 ** -np.arange(8)
+    books = fit_codebooks(vectors.astype(np.float32), 3, 32, coarse=(2,))
+    energies = np.square(books).sum(axis=1)
+    assert energies[0, :2].sum() > 0.99 * energies[0].sum()
+    # The two others share out what is left: each axis belongs to one of them.
+    products = books[1] @ books[2].T
+    lengths = np.linalg.norm(books[1], axis=1)[:, None] * np.linalg.norm(books[2], axis=1)
+    assert np.abs(products / np.maximum(lengths, 1e-9)).max() < 0.01
+
+
+def test_subspaces_fit_unseen_vectors_better_than_all_dimensions():
+    random = np.random.default_rng(1)
+    spread = 1.2 ** -np.arange(24)
+    seen, unseen = ((random.standard_normal((1500, 24)) * spread).astype(np.float32) for _ in "ab")
+    errors = [
+        np.square(encode(unseen, fit_codebooks(seen, 6, 128, coarse=coarse))[1]).sum()
+        for coarse in ((6, 6), (24,) * 6)
+    ]
+    assert errors[0] < 0.8 * errors[1]
 
 
 def test_each_of_fewer_vectors_than_codes_is_a_code():
