@@ -71,8 +71,8 @@ def surprise(model: Depthformer, batch: Batch) -> jax.Array:
     Returns:
         float32 [row, frame, level], in nats.
     """
-    ids = _ids(model, batch)
-    return _of_frames(model, _temporal(model, batch, ids), ids)
+    ids = code_ids(model, batch.codes)
+    return surprise_of_frames(model, _temporal(model, batch, ids), ids)
 
 
 def level_means(
@@ -91,7 +91,7 @@ def level_means(
     Returns:
         float32 [level], in nats.
     """
-    ids = _ids(model, batch)
+    ids = code_ids(model, batch.codes)
     weights = jnp.asarray(frame_weights(ids.shape[1], first_weight))[None, :, None]
 
     def mean(nats: jax.Array, weights: jax.Array) -> jax.Array:
@@ -99,23 +99,23 @@ def level_means(
 
     temporal = _temporal(model, batch, ids)
     if fine_every == 1 or ids.shape[2] <= COARSE_LEVELS:
-        return mean(_of_frames(model, temporal, ids), weights)
-    coarse = mean(_of_frames(model, temporal, ids[:, :, :COARSE_LEVELS]), weights)
+        return mean(surprise_of_frames(model, temporal, ids), weights)
+    coarse = mean(surprise_of_frames(model, temporal, ids[:, :, :COARSE_LEVELS]), weights)
     phase = jnp.asarray(batch.phase) % fine_every
 
     def chosen(x: jax.Array) -> jax.Array:
         B, T, *rest = x.shape
         return x.reshape(B, T // fine_every, fine_every, *rest)[:, :, phase]
 
-    fine = mean(_of_frames(model, chosen(temporal), chosen(ids)), chosen(weights))
+    fine = mean(surprise_of_frames(model, chosen(temporal), chosen(ids)), chosen(weights))
     return jnp.concatenate([coarse, fine[COARSE_LEVELS:]])
 
 
-def _ids(model: Depthformer, batch: Batch) -> jax.Array:
-    codes = jnp.asarray(batch.codes)
+def code_ids(model: Depthformer, codes: np.ndarray) -> jax.Array:
+    """Returns the vocabulary ids of codes, int32 [row, frame, level]."""
     size, levels = model.config.codebook_size, model.config.num_levels
-    starts = CODEC_OFFSET + size * jnp.arange(levels, dtype=codes.dtype)
-    return codes + starts[None, None]
+    starts = CODEC_OFFSET + size * np.arange(levels, dtype=np.int32)
+    return jnp.asarray(codes) + starts[None, None]
 
 
 def _temporal(model: Depthformer, batch: Batch, ids: jax.Array) -> jax.Array:
@@ -124,7 +124,7 @@ def _temporal(model: Depthformer, batch: Batch, ids: jax.Array) -> jax.Array:
     return model.forced_temporal(model.encode(prompt), prompt, seen)
 
 
-def _of_frames(model: Depthformer, temporal: jax.Array, ids: jax.Array) -> jax.Array:
+def surprise_of_frames(model: Depthformer, temporal: jax.Array, ids: jax.Array) -> jax.Array:
     """Returns the surprise of the levels that `ids` holds, float32 [row, frame, level]."""
     logits = model.own_level_logits(model.forced_depth(temporal, ids)[1])
     size, levels = model.config.codebook_size, ids.shape[2]
