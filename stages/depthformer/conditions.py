@@ -47,7 +47,8 @@ def features(conditions: Conditions) -> jax.Array:
     """
     beats, sound = jnp.asarray(conditions.beats), jnp.asarray(conditions.sound)
     has_beats = (beats >= 0)[..., None]
-    angle = beats[..., None] * np.asarray([2 * np.pi * wave / CYCLE_BEATS for wave in WAVES])
+    per_beat = 2 * np.pi * np.asarray(WAVES, np.float32) / CYCLE_BEATS
+    angle = beats[..., None] * per_beat[None, None]
     waves = jnp.concatenate([jnp.sin(angle), jnp.cos(angle)], axis=-1)
     has_sound = sound >= 0
     value = 2 * sound - 1

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from soundstage.stages.depthformer.conditions import Conditions
-from soundstage.stages.depthformer.layers import HIDDEN, KeysValues, empty_cache, hide_padding
+from soundstage.stages.depthformer.layers import KeysValues, empty_cache, hide_padding
 from soundstage.stages.depthformer.model import Depthformer
 from soundstage.stages.depthformer.vocabulary import PAD
 
@@ -67,10 +67,8 @@ def read_prompts(
     prompt = _look_at(model, style, at_once)
     prompt_bias = hide_padding(style, prompt[0].keys.dtype)
     added = decoder.embed_conditions(conditions)
-    # A frame that does not exist hides its position; the last such position stays, as the start.
-    hidden = jnp.where(ids[:, :, 0] == PAD, HIDDEN, 0.0).astype(prompt_bias.dtype)
-    hidden = jnp.pad(hidden, ((0, 0), (0, frames)))[:, None, None]
-    bias = decoder.relpos_bias(total) + hidden
+    hidden = model.hide_frames(ids, PAD, prompt_bias.dtype)
+    bias = decoder.relpos_bias(total) + jnp.pad(hidden, ((0, 0), (0, 0), (0, 0), (0, frames)))
     inputs = model.behind(jnp.pad(ids, ((0, 0), (0, 1), (0, 0))))  # [B, past + 1, D]
     caches = empty_cache(config, B, config.num_temporal_layers, total)
     _, caches = decoder(

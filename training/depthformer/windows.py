@@ -113,7 +113,9 @@ class WindowExamples:
         """Makes the batch of a step."""
         rows = [self._window(step, row) for row in range(self._params.rows)]
         style, seen, codes, beats, sound, onsets = map(np.stack, zip(*rows, strict=True))
-        return Windows(style, seen, codes, Conditions(beats, sound), onsets, np.int32(step))
+        return Windows(
+            style, seen, codes, Conditions(beats, sound), onsets, np.array(step, np.int32)
+        )
 
     def _window(self, step: int, row: int) -> tuple[np.ndarray, ...]:
         draw = np.random.default_rng([self._seed, step, row])
