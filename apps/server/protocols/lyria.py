@@ -31,7 +31,17 @@ PATHS = tuple(
     for slash in ("", "/")
 )
 # A setting's name in the protocol, and the control that does the same.
-CONTROLS = {"temperature": "temperature", "topK": "top_k", "guidance": "guidance", "seed": "seed"}
+CONTROLS = {
+    "temperature": "temperature",
+    "topK": "top_k",
+    "guidance": "guidance",
+    "seed": "seed",
+    "bpm": "bpm",
+    "density": "density",
+    "brightness": "brightness",
+}
+# The setting that turns the drums off, and the control for it.
+MUTE_DRUMS, DRUMS, NO_DRUMS = "muteDrums", "drums", 0.0
 # How many chunks are made, and sent, ahead of real time.
 AHEAD_CHUNKS = 2
 
@@ -110,9 +120,16 @@ class LyriaSession(ProtocolSession):
         known = {name: numbers[control] for name, control in CONTROLS.items() if control in numbers}
         # A setting that the message leaves out goes back to its default.
         changes = {scalar.name: scalar.default for scalar in known.values()}
+        if DRUMS in numbers:
+            changes[DRUMS] = numbers[DRUMS].default
         kept, ignored = {}, []
         for name, value in settings.items():
-            if name in known:
+            if name == MUTE_DRUMS and DRUMS in numbers:
+                if not isinstance(value, bool):
+                    raise Refused(f"{MUTE_DRUMS} is true or false")
+                changes[DRUMS] = NO_DRUMS if value else numbers[DRUMS].default
+                kept[name] = value
+            elif name in known:
                 changes[known[name].name] = number_of(name, value, known[name])
                 kept[name] = value
             elif value is not None:
