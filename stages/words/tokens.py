@@ -4,7 +4,7 @@ import re
 import unicodedata
 
 # A word, with apostrophes, decimal points and a sharp sign inside; or a mark.
-_TOKEN = re.compile(r"\d+[.,]\d+|[^\W_]+(?:['’][^\W_]+)*#?|[&,;.!?:()\n]")
+_TOKEN = re.compile(r"\d+[.,]\d+|[^\W_]+(?:['\u2019][^\W_]+)*#?|[&,;.!?:()\n]")
 _SHORTHANDS = (
     (re.compile(r"\bw/o\b", re.IGNORECASE), " without "),
     (re.compile(r"\bw/"), " with "),
@@ -29,12 +29,12 @@ def split_words(text: str) -> list[str]:
         plain = shorthand.sub(word, plain)
     words = []
     for match in _TOKEN.finditer(plain):
-        words.append(match[0].replace("’", "'"))
+        words.append(match[0].replace("\u2019", "'"))
         if len(words) == MOST_WORDS:
             break
     return words
 
 
 def normal_phrase(text: str) -> str:
-    """Returns a phrase as the lexicon stores it: its words in lower case, with one blank between."""
+    """Returns a phrase as the lexicon stores it: lower case, one blank between words."""
     return " ".join(word.lower() for word in split_words(text))
