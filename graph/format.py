@@ -115,6 +115,8 @@ class Format:
             "context_level": self.context_levels,
             "style_dim": self.style_dim,
             "style_level": self.style_levels,
+            "tempo_number": 3,
+            "sound_number": 3,
             "prompt_token": context_frame * self.context_levels + self.prompt_style_levels,
             "sample": frame * self.frame_samples,
             "fade_sample": self.fade_frames * self.frame_samples,

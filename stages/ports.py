@@ -19,6 +19,22 @@ PROMPT_CLIPS = Port(
 CLIP_WEIGHTS = Port("float32", ("~clip",), "clip weight", ">= 0", minimum=0.0)
 STYLE_EMBEDDING = Port("float32", ("style_dim",), "style embedding")
 STYLE_TOKENS = Port("int32", ("style_level",), "style token", CODE)
+# Facts that prompts name, beside the style; pipelines need not read them.
+ASKED_TEMPO = Port(
+    "float32",
+    ("tempo_number",),
+    "asked tempo",
+    "beats a minute: asked, lowest, highest; -1 = not said",
+    optional=True,
+)
+ASKED_SOUND = Port(
+    "float32",
+    ("sound_number",),
+    "asked sound",
+    "[0, 1]: density, brightness, drums; -1 = not said",
+    optional=True,
+)
+NOT_UNDERSTOOD = Port("utf8", ("~text",), "words not understood", optional=True)
 
 # ---- tokens
 CONTEXT = Port("int32", ("context_frame", "level"), "codec token", f"{CODE}, -1 = nothing yet")

@@ -76,10 +76,9 @@ def everyday_report(
     if embed is not None:
         texts = [prompt.text for prompt in prompts]
         landings["embedding"] = nearest_genres(embed, texts, genres)
+    hits = [_hits(prompts, name, lands) for name, lands in landings.items()]
     sections = [
-        Section(
-            "Genres", GENRE_NOTE, [_hits(prompts, name, lands) for name, lands in landings.items()]
-        ),
+        Section("Genres", GENRE_NOTE, hits),
         Section("Words", WORD_NOTE, _word_rows(prompts, meanings)),
         Section("Facts", FACT_NOTE, _fact_rows(prompts, meanings)),
         Section("Misses", MISS_NOTE, _misses(prompts, meanings, landings)),
@@ -131,13 +130,12 @@ def _word_rows(prompts: Sequence[EverydayPrompt], meanings: Sequence[Meaning]) -
 
 
 def _fact_rows(prompts: Sequence[EverydayPrompt], meanings: Sequence[Meaning]) -> list[Row]:
-    tempi = [(p.bpm, m.bpm) for p, m in zip(prompts, meanings, strict=True) if p.bpm is not None]
-    drums = [
-        (p.drums, m.drums) for p, m in zip(prompts, meanings, strict=True) if p.drums is not None
-    ]
+    pairs = list(zip(prompts, meanings, strict=True))
+    tempi = [(p.bpm, m.bpm) for p, m in pairs if p.bpm is not None]
+    drums = [(p.drums, m.drums) for p, m in pairs if p.drums is not None]
     return [
-        {"fact": name, "prompts": len(pairs), "right": sum(a == b for a, b in pairs)}
-        for name, pairs in (("tempo", tempi), ("drums", drums))
+        {"fact": name, "prompts": len(both), "right": sum(one == other for one, other in both)}
+        for name, both in (("tempo", tempi), ("drums", drums))
     ]
 
 
