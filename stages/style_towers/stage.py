@@ -105,7 +105,8 @@ class Embed(PromptEmbedder):
             return module.audio(log_mel)[0]
 
         self._run_text, self._run_audio = run_text, run_audio
-        self._genres = {
+        # The embedding of every genre's phrase.
+        self.genres = {
             name: self.embed_description(genre.phrase)
             for name, genre in load_lexicon().genres.items()
         }
@@ -144,7 +145,7 @@ class Embed(PromptEmbedder):
         if description:
             return self.embed_description(description)
         wanted = load_lexicon().genres.keys() - meaning.unwanted
-        return _unit_sum(self._genres[name] for name in sorted(wanted))
+        return _unit_sum(self.genres[name] for name in sorted(wanted))
 
     def embed_description(self, text: str) -> np.ndarray:
         """Embeds a text as it stands, without the lexicon, as float32 [style_dim], at length 1."""

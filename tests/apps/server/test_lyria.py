@@ -8,6 +8,7 @@ import subprocess
 import numpy as np
 import pytest
 from served import PATIENCE_S, hear, say, served, settled, speak
+from worded_graphs import worded
 
 from soundstage.apps.server.protocols.lyria import PATHS
 
@@ -172,3 +173,14 @@ def test_message_before_setup_closes_the_connection(context):
         say(socket, playbackControl="PLAY")
         with pytest.raises(Exception, match="setup"):
             socket.recv(timeout=PATIENCE_S)
+
+
+def test_words_that_are_not_understood_are_a_warning_before_their_chunk():
+    with served(graph=worded()) as context, speak(context, PATHS[0]) as socket:
+        set_up(socket)
+        prompts = [{"text": "techno flrbgl", "weight": 1}, {"text": "salsa", "weight": 1}]
+        say(socket, clientContent={"weightedPrompts": prompts})
+        say(socket, playbackControl="PLAY")
+        messages = [json.loads(socket.recv(timeout=PATIENCE_S)) for _ in range(4)]
+        assert messages[0] == {"warning": "not understood: flrbgl"}
+        assert all("serverContent" in message for message in messages[1:])
