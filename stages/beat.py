@@ -11,6 +11,8 @@ from soundstage.graph.port import Port
 from soundstage.stages.depthformer.conditions import CYCLE_BEATS, FREE
 from soundstage.stages.depthformer.vocabulary import Vocabulary
 from soundstage.stages.ports import (
+    ASKED_SOUND,
+    ASKED_TEMPO,
     BEATS,
     BPM,
     BRIGHTNESS,
@@ -18,7 +20,6 @@ from soundstage.stages.ports import (
     DENSITY,
     DRUMS,
     PROMPT,
-    PROMPT_TEMPO,
     SOUND,
     STYLE_TOKENS,
 )
@@ -37,11 +38,11 @@ class PackOnBeat:
     Inputs:
         context: int32 [row, context_frame, level]; -1 = nothing yet, which becomes PAD.
         style: int32 [row, style_level]; the first `prompt_style_levels` are used.
-        prompt_tempo: float32 [row, prompt_tempo]; the tempo that the prompt names, and the lowest
+        asked_tempo: float32 [row, tempo_number]; the tempo that the prompt names, and the lowest
             and the highest that fit it, in beats a minute; -1 = it says nothing, 0 = music without
             a beat.
-        prompt_sound: float32 [row, sound]; density, brightness and drums of the prompt, in [0, 1];
-            -1 = it says nothing.
+        asked_sound: float32 [row, sound_number]; density, brightness and drums of the prompt, in
+            [0, 1]; -1 = it says nothing.
         bpm: float32 [row], in [0, 300]; 0 = free.
         density: float32 [row], in [0, 1]; -1 = as the prompt says, like the next two.
         brightness: float32 [row].
@@ -54,7 +55,7 @@ class PackOnBeat:
         unprompted: int32 [row, prompt_token]; the same with its style masked, for guidance.
         beats: float32 [row, window_frame]; the number of the beat at each frame of the past and of
             the chunk, in [0, 12), -1 = free. Bars start at multiples of their length.
-        sound: float32 [row, sound]; density, brightness and drums, in [0, 1], -1 = free.
+        sound: float32 [row, sound_number]; density, brightness and drums, in [0, 1], -1 = free.
         tempo: float32 [row]; beats a minute, 0 = free.
 
     Raises:
@@ -64,8 +65,8 @@ class PackOnBeat:
     inputs: ClassVar[dict[str, Port]] = {
         "context": CONTEXT,
         "style": STYLE_TOKENS,
-        "prompt_tempo": PROMPT_TEMPO,
-        "prompt_sound": SOUND,
+        "asked_tempo": ASKED_TEMPO,
+        "asked_sound": ASKED_SOUND,
         "bpm": BPM,
         "density": DENSITY,
         "brightness": BRIGHTNESS,
@@ -90,8 +91,8 @@ class PackOnBeat:
         self,
         context: np.ndarray,
         style: np.ndarray,
-        prompt_tempo: np.ndarray,
-        prompt_sound: np.ndarray,
+        asked_tempo: np.ndarray,
+        asked_sound: np.ndarray,
         bpm: np.ndarray,
         density: np.ndarray,
         brightness: np.ndarray,
@@ -101,13 +102,13 @@ class PackOnBeat:
     ) -> dict[str, np.ndarray]:
         """Packs one tick's prompt and counts its beats."""
         prompt = self._vocabulary.hide_nothing(self._vocabulary.pack(context, style))
-        chosen = np.array(list(map(chosen_tempo, bpm, prompt_tempo, tempo)), np.float32)
+        chosen = np.array(list(map(chosen_tempo, bpm, asked_tempo, tempo)), np.float32)
         asked = np.stack([density, brightness, drums], axis=-1)
         return {
             "prompt": prompt,
             "unprompted": self._vocabulary.unprompted(prompt),
             "beats": self._counted(beats, tempo, chosen),
-            "sound": np.where(asked >= 0, asked, prompt_sound),
+            "sound": np.where(asked >= 0, asked, asked_sound),
             "tempo": chosen,
         }
 
@@ -129,18 +130,18 @@ class PackOnBeat:
         return np.concatenate([before[:, self._frames :], chunk], axis=1)
 
 
-def chosen_tempo(bpm: float, prompt_tempo: np.ndarray, running: float) -> float:
+def chosen_tempo(bpm: float, asked_tempo: np.ndarray, running: float) -> float:
     """Chooses the tempo of a chunk; see `PackOnBeat`.
 
     Args:
         bpm: the control, 0 = free.
-        prompt_tempo: float32 [3]; the tempo that the prompt names, the lowest and the highest.
+        asked_tempo: float32 [3]; the tempo that the prompt names, the lowest and the highest.
         running: the tempo of the chunk before, 0 = free.
 
     Returns:
         Beats a minute, 0 = free.
     """
-    named, lowest, highest = map(float, prompt_tempo)
+    named, lowest, highest = map(float, asked_tempo)
     if bpm > 0:
         return bpm
     if named >= 0:

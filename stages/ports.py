@@ -19,6 +19,22 @@ PROMPT_CLIPS = Port(
 CLIP_WEIGHTS = Port("float32", ("~clip",), "clip weight", ">= 0", minimum=0.0)
 STYLE_EMBEDDING = Port("float32", ("style_dim",), "style embedding")
 STYLE_TOKENS = Port("int32", ("style_level",), "style token", CODE)
+# Facts that prompts name, beside the style; pipelines need not read them.
+ASKED_TEMPO = Port(
+    "float32",
+    ("tempo_number",),
+    "asked tempo",
+    "beats a minute: asked, lowest, highest; -1 = not said",
+    optional=True,
+)
+ASKED_SOUND = Port(
+    "float32",
+    ("sound_number",),
+    "asked sound",
+    "[0, 1]: density, brightness, drums; -1 = not said",
+    optional=True,
+)
+NOT_UNDERSTOOD = Port("utf8", ("~text",), "words not understood", optional=True)
 
 # ---- tempo and sound: 0 or -1 leave a value to the model
 BPM = Port(
@@ -59,8 +75,7 @@ DRUMS = Port(
     maximum=1.0,
     help="1 asks for drums, 0 for none; -1 leaves it to the prompt and the music",
 )
-PROMPT_TEMPO = Port("float32", ("prompt_tempo",), "tempo of a prompt", "beats a minute, -1 = free")
-SOUND = Port("float32", ("sound",), "sound", "[0, 1], -1 = free")
+SOUND = Port("float32", ("sound_number",), "sound", "[0, 1]: density, brightness, drums; -1 = free")
 BEATS = Port("float32", ("window_frame",), "beat", "[0, 12), -1 = free")
 
 # ---- tokens

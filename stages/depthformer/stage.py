@@ -134,8 +134,8 @@ class SampleOnBeat(_Sampling):
         unprompted: int32 [row, prompt_token]; the same past without the style.
         beats: float32 [row, window_frame]; the number of the beat at each frame of the past and of
             the chunk, in [0, 12); -1 = free.
-        sound: float32 [row, sound]; density, brightness and drums of the chunk, in [0, 1]; -1 =
-            free. Guidance steers away from free values.
+        sound: float32 [row, sound_number]; density, brightness and drums of the chunk, in [0, 1];
+            -1 = free. Guidance steers away from free values.
         temperature: float32 [row], >= 0; 0 = greedy.
         top_k: int32 [row], >= 0; 0 = no cut.
         guidance: float32 [row], >= 0; 0 = off.

@@ -29,8 +29,8 @@ def pack(rows: int = 1, **changed):
     values = {
         "context": context,
         "style": np.full((rows, SMALL.style_levels), 1, np.int32),
-        "prompt_tempo": np.tile(np.float32(UNSAID), (rows, 1)),
-        "prompt_sound": np.tile(np.float32(UNSAID), (rows, 1)),
+        "asked_tempo": np.tile(np.float32(UNSAID), (rows, 1)),
+        "asked_sound": np.tile(np.float32(UNSAID), (rows, 1)),
         "bpm": 0 * one,
         "density": -one,
         "brightness": -one,
@@ -97,7 +97,7 @@ def test_count_stays_within_its_cycle_for_hours():
 
 
 def test_beats_are_free_where_no_tempo_is_known():
-    packed = pack(prompt_tempo=[(0, 0, 0)], beats=np.full((1, WINDOW), 3, np.float32), tempo=[120])
+    packed = pack(asked_tempo=[(0, 0, 0)], beats=np.full((1, WINDOW), 3, np.float32), tempo=[120])
     assert (packed["beats"][0, -FRAMES:] == -1).all()
     assert (packed["beats"][0, :-FRAMES] == 3).all()
     assert packed["tempo"] == 0
@@ -106,7 +106,7 @@ def test_beats_are_free_where_no_tempo_is_known():
 def test_rows_have_their_own_sound_which_controls_overrule():
     packed = pack(
         2,
-        prompt_sound=[(0.2, -1, 1), (0.4, 0.5, -1)],
+        asked_sound=[(0.2, -1, 1), (0.4, 0.5, -1)],
         density=[-1, 0.9],
         drums=[0, -1],
     )

@@ -9,6 +9,8 @@ import jax.numpy as jnp
 TOGETHER = 0.5
 # Weight of the gap between the mean text and the mean clip, which no other loss bounds.
 GAP = 4.0
+# Weight of the loss of texts that contradict their clip.
+CONTRADICTION = 1.0
 # Greatest factor of the cosines. With a greater one, contrast would be small even if all prompts
 # lay near each other, and then similar prompts would not get similar style tokens.
 STEEPEST = 6.0
@@ -67,3 +69,22 @@ def _cross(scores: jax.Array, fits: jax.Array) -> tuple[jax.Array, jax.Array]:
         -jnp.mean(jnp.sum(targets * jax.nn.log_softmax(scores, axis=1), axis=1)),
         -jnp.mean(jnp.sum(targets * jax.nn.log_softmax(fits, axis=1), axis=1)),
     )
+
+
+def contradiction(
+    true: jax.Array, false: jax.Array, clips: jax.Array, log_steepness: jax.Array
+) -> jax.Array:
+    """Returns the mean loss, in nats, of telling a true text from one that contradicts a clip.
+
+    Args:
+        true: float32 [row, rank], rows of length 1; texts that fit the clips.
+        false: float32 [row, rank], likewise; texts that contradict them in one fact.
+        clips: float32 [row, rank], rows of length 1.
+        log_steepness: see `losses`.
+
+    Returns:
+        float32 scalar; log 2 if the clips are as near to the one as to the other.
+    """
+    steepness = jnp.minimum(jnp.exp(log_steepness), STEEPEST)
+    nearer = jnp.sum((true - false) * clips, axis=1)
+    return jnp.mean(jax.nn.softplus(-steepness * nearer))

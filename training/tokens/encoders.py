@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,6 +12,7 @@ import soxr
 
 from soundstage.audio.clips import read_audio
 from soundstage.graph.format import Format
+from soundstage.graph.port import Tensor
 from soundstage.training.tokens.pieces import SourcePiece
 from soundstage.training.tokens.record import PieceStyles, PieceTokens, TokenFacts
 from soundstage.training.whole_codec import WholeCodec
@@ -36,8 +37,8 @@ class Embedding(Protocol):
         text_weights: Sequence[np.ndarray],
         clips: Sequence[np.ndarray],
         clip_weights: Sequence[np.ndarray],
-    ) -> dict[str, np.ndarray]:
-        """Returns "embedding", float32 [row, style_dim]."""
+    ) -> Mapping[str, Tensor]:
+        """Returns "embedding", float32 [row, style_dim], and maybe more."""
         ...
 
 
@@ -132,7 +133,9 @@ class Encoders:
         width, levels = self.format.style_dim, self.format.style_levels
         if not embedded:
             return PieceStyles(np.zeros((0, levels), np.int16), np.zeros((0, width), np.float32))
-        rows = [output["embedding"] for output in embedded]  # float32 [1, style_dim] each
+        rows = [
+            np.asarray(output["embedding"]) for output in embedded
+        ]  # float32 [1, style_dim] each
         tokens = [self.quantize(embedding=row)["tokens"] for row in rows]
         return PieceStyles(np.concatenate(tokens).astype(np.int16), np.concatenate(rows))
 

@@ -22,6 +22,7 @@ from soundstage.apps.server.protocols.protocol_session import (
 from soundstage.apps.server.protocols.websocket import Refused, Socket, read_object
 from soundstage.graph.scalar import scalars
 from soundstage.runners.engine.chunk import EngineChunk
+from soundstage.runners.sessions.not_understood import WordReports
 
 SERVICE = "GenerativeService.BidiGenerateMusic"
 # A client whose base URL ends in a slash requests a path that begins with two.
@@ -53,6 +54,7 @@ class LyriaSession(ProtocolSession):
         super().__init__(context, socket)
         self._prompts: list[dict[str, Any]] = []
         self._settings: dict[str, Any] = {}
+        self._words = WordReports()
 
     async def run(self) -> None:
         """Speaks until the client disconnects or the stream ends."""
@@ -154,7 +156,13 @@ class LyriaSession(ProtocolSession):
             raise Refused("playbackControl is PLAY, PAUSE, STOP or RESET_CONTEXT")
 
     async def deliver(self, chunk: EngineChunk) -> None:
-        """Sends a chunk in base64, with the prompts and settings in force."""
+        """Sends a chunk in base64, with the prompts and settings in force.
+
+        A warning goes before the first chunk whose prompts have words that are not understood.
+        """
+        self._words.keep(chunk.not_understood)
+        for line in self._words.lines(chunk.not_understood):
+            await self._warn(line)
         format = self._context.graph.format
         audio = {
             "data": base64.b64encode(samples_bytes(chunk.audio, "int16")).decode(),

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from served import PATIENCE_S, hear, say, served, settled, speak
+from worded_graphs import worded
 
 import soundstage
 from soundstage.apps.server.protocols.lyria import PATHS
@@ -82,9 +83,9 @@ def client_folder(request):
 def toy_on_beat() -> str:
     """The preset `toy` as TOML, with the controls of a pipeline that plays to a beat."""
     text = (Path(soundstage.presets.__file__).parent / "toy.toml").read_text()
-    said = "prompt_tempo = [-1.0, -1.0, -1.0]\nprompt_sound = [-1.0, -1.0, -1.0]"
+    said = "asked_tempo = [-1.0, -1.0, -1.0]\nasked_sound = [-1.0, -1.0, -1.0]"
     controls = "bpm = 0.0\ndensity = -1.0\nbrightness = -1.0\ndrums = -1.0"
-    names = ("prompt_tempo", "prompt_sound", "bpm", "density", "brightness", "drums")
+    names = ("asked_tempo", "asked_sound", "bpm", "density", "brightness", "drums")
     edges = [f'{name} = "in.{name}"' for name in names]
     edges += ['beats = { from = "pack.beats", delay = 1, init = -1.0 }']
     edges += ['tempo = { from = "pack.tempo", delay = 1, init = 0.0 }']
@@ -209,3 +210,14 @@ def test_message_before_setup_closes_the_connection(context):
         say(socket, playbackControl="PLAY")
         with pytest.raises(Exception, match="setup"):
             socket.recv(timeout=PATIENCE_S)
+
+
+def test_words_that_are_not_understood_are_a_warning_before_their_chunk():
+    with served(graph=worded()) as context, speak(context, PATHS[0]) as socket:
+        set_up(socket)
+        prompts = [{"text": "techno flrbgl", "weight": 1}, {"text": "salsa", "weight": 1}]
+        say(socket, clientContent={"weightedPrompts": prompts})
+        say(socket, playbackControl="PLAY")
+        messages = [json.loads(socket.recv(timeout=PATIENCE_S)) for _ in range(4)]
+        assert messages[0] == {"warning": "not understood: flrbgl"}
+        assert all("serverContent" in message for message in messages[1:])
