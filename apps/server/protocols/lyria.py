@@ -13,7 +13,7 @@ from starlette.websockets import WebSocket
 
 from soundstage.apps.server.connection import CLIENT_ERRORS, ServerContext, reason_of
 from soundstage.apps.server.protocols.frames import samples_bytes
-from soundstage.apps.server.protocols.json_controls import is_number, number_of
+from soundstage.apps.server.protocols.json_controls import is_number, number_of, refuse_long_list
 from soundstage.apps.server.protocols.protocol_session import (
     INTERNAL_ERROR,
     ProtocolSession,
@@ -93,6 +93,7 @@ class LyriaSession(ProtocolSession):
         prompts = content.get("weightedPrompts") if isinstance(content, Mapping) else None
         if not isinstance(prompts, list) or not prompts:
             raise Refused("clientContent.weightedPrompts is a list of at least one prompt")
+        refuse_long_list("clientContent.weightedPrompts", prompts)
         accepted = []
         for prompt in prompts:
             problem = prompt_problem(prompt)
