@@ -172,6 +172,9 @@ def read_session_from(file: pa.NativeFile, path: Path) -> SavedSession:
     try:
         if file.read(START_BYTES)[: len(MAGIC)] != MAGIC:
             raise SessionFileError(f"{path}: this is not a session file")
+        if file.read_at(len(MAGIC), file.size() - len(MAGIC)) != MAGIC:
+            raise SessionFileError(f"{path}: the file is damaged: its end is missing")
+        file.seek(START_BYTES)
         stream = PlainStream(file)
         header = stream.schema.metadata or {}
         if header.get(b"kind") != KIND or not stream.schema.equals(_COLUMNS):
