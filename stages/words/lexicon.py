@@ -84,6 +84,11 @@ class Lexicon:
     words: frozenset[str]
     by_letter: Mapping[str, Sequence[str]]
 
+    def same(self, first: str, second: str) -> bool:
+        """Whether two phrases have one meaning."""
+        meaning = self.entries.get(first)
+        return meaning is not None and meaning is self.entries.get(second)
+
     def knows(self, phrase: str) -> bool:
         """Whether a phrase is understood."""
         return phrase in self.entries or phrase in self.fillers or phrase in self.negations
@@ -102,7 +107,8 @@ def load_lexicon() -> Lexicon:
     }
     entries: dict[str, Entry] = {}
     for name, table in tables.items():
-        _add(entries, GENRE_FILE, table["names"], Entry({name: 1.0}))
+        entry = Entry({name: 1.0}, drums=table.get("drums"))
+        _add(entries, GENRE_FILE, table["names"], entry)
     for file in ENTRY_FILES:
         for table in _read(file)["entry"]:
             _add(entries, file, table.pop("words"), _entry(file, table, genres))
