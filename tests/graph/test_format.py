@@ -52,6 +52,7 @@ def test_the_default_is_the_published_format():
         "context_level": 4,
         "style_dim": 768,
         "style_level": 12,
+        "window_frame": 300,
         "tempo_number": 3,
         "sound_number": 3,
         "prompt_token": 1006,

@@ -15,6 +15,7 @@ from soundstage.training.corpus.composition.compose import compose
 from soundstage.training.corpus.composition.score import Score
 from soundstage.training.corpus.manifest import Piece, PieceEntry, read_entries, write_manifest
 from soundstage.training.corpus.midi import midi_bytes
+from soundstage.training.corpus.music_facts import MusicFacts, facts_path
 from soundstage.training.corpus.plan import Brief, Split, plan_piece
 from soundstage.training.corpus.render import RATE_HZ, RENDER_VERSION, find_fluidsynth, render
 from soundstage.training.corpus.texts import describe
@@ -80,7 +81,7 @@ def make(request: CorpusRequest) -> Iterator[bool]:
             score = compose(brief, request.piece_s)
             entry = _entry(request, brief, score)
             old = known.get(brief.seed)
-            if old is not None and old.recipe == entry.recipe and entry.piece.path.is_file():
+            if old is not None and old.recipe == entry.recipe and _is_there(entry.piece.path):
                 known[brief.seed] = entry  # the texts may have changed, the sound has not
                 yield False
                 continue
@@ -93,6 +94,10 @@ def make(request: CorpusRequest) -> Iterator[bool]:
         write_manifest(request.folder, request.split, known.values())
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _is_there(path: Path) -> bool:
+    return path.is_file() and facts_path(path).is_file()
 
 
 def main_instruments(score: Score, piece_s: float) -> tuple[str, ...]:
@@ -147,6 +152,7 @@ def _entry(request: CorpusRequest, brief: Brief, score: Score) -> PieceEntry:
         texts=texts,
         heldout_texts=heldout_texts,
         duration_s=round(request.piece_s * RATE_HZ) / RATE_HZ,
+        beats_per_bar=score.beats_per_bar,
     )
     levels = [track.mix.level_lu for track in score.tracks]
     sound = (RENDER_VERSION, request.soundfont.name, brief.brightness, request.piece_s, levels)
@@ -157,6 +163,8 @@ def _entry(request: CorpusRequest, brief: Brief, score: Score) -> PieceEntry:
 def _render(request: CorpusRequest, brief: Brief, score: Score, entry: PieceEntry) -> PieceEntry:
     audio = render(score, brief.brightness, request.piece_s, request.soundfont)
     subtype = SUBTYPES[request.audio_format]
+    facts = MusicFacts.of(score, brief.density, brief.brightness)
+    facts.write(facts_path(entry.piece.path))
     with replacing(entry.piece.path) as file:
         soundfile.write(file, audio, RATE_HZ, subtype, format=request.audio_format.upper())
     return entry

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from soundstage.training.tokens.cache import TokenCache, write_cache
+from soundstage.training.tokens.cache import OldCache, TokenCache, write_cache
 from soundstage.training.tokens.encoders import Encoders
 from soundstage.training.tokens.pieces import SourcePiece
 from soundstage.training.tokens.record import PieceTokens, TokenFacts
@@ -69,10 +69,13 @@ def update_cache(
 
 
 def _known(path: Path, facts: TokenFacts) -> dict[str, int]:
-    """Numbers the pieces of a file by key; empty if it is missing or of other encoders."""
+    """Numbers the pieces of a file by key; empty if it is missing, old or of other encoders."""
     if not path.exists():
         return {}
-    cache = TokenCache(path)
+    try:
+        cache = TokenCache(path)
+    except OldCache:
+        return {}
     if cache.facts != facts:
         return {}
     return {piece.key: number for number, piece in enumerate(cache)}

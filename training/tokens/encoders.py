@@ -18,6 +18,8 @@ from soundstage.training.tokens.record import PieceStyles, PieceTokens, TokenFac
 from soundstage.training.whole_codec import WholeCodec
 
 LONGEST_S = 3600.0
+# Part of every key: raise it when encoded pieces have other contents.
+RECORD_VERSION = 2
 # Frames encoded at a time, and the frames at either end that only give context to the others. The
 # codec's receptive field is shorter than one second.
 WINDOW_FRAMES = 250
@@ -80,7 +82,7 @@ class Encoders:
         Raises:
             OSError: its file cannot be read.
         """
-        parts = f"{piece.digest()} {clips} {self.facts}"
+        parts = f"{piece.digest()} {clips} {self.facts} {RECORD_VERSION}"
         return hashlib.sha256(parts.encode()).hexdigest()
 
     def encode(self, piece: SourcePiece, clips: int) -> PieceTokens:
@@ -97,15 +99,23 @@ class Encoders:
         format = self.format
         audio = read_audio(piece.path, format.sample_rate_hz, format.channels, LONGEST_S)
         samples, starts_s = cut_clips(audio, format, clips)
+        tokens, rate_hz = codec_tokens(self.codec, audio, format.codec_levels), format.frame_rate_hz
         return PieceTokens(
             piece.name,
             piece.split,
             self.key(piece, clips),
-            codec_tokens(self.codec, audio, format.codec_levels),
+            tokens,
             self._styles((), samples),
             starts_s,
             piece.texts,
             self._styles(piece.texts, samples[:0]),
+            tempo_bpm=piece.music.tempo_bpm,
+            beats_per_bar=piece.music.beats_per_bar,
+            density=piece.music.density,
+            brightness=piece.music.brightness,
+            onsets=piece.music.onsets(len(tokens), rate_hz),
+            drums=piece.music.drums(len(tokens), rate_hz),
+            chords=piece.music.chords(len(tokens), rate_hz),
         )
 
     def _styles(self, texts: Sequence[str], clips: np.ndarray) -> PieceStyles:

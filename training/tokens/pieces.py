@@ -2,11 +2,12 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from soundstage.errors import InputError
 from soundstage.training.corpus.manifest import read_manifest
+from soundstage.training.corpus.music_facts import MusicFacts, facts_path
 from soundstage.training.corpus.plan import Split
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".au", ".caf", ".opus")
@@ -25,15 +26,17 @@ class SourcePiece:
         path: its audio file.
         split: "train" for training, "heldout" for validation.
         texts: descriptions; may be empty.
+        music: the facts of its score; by default unknown.
     """
 
     name: str
     path: Path
     split: Split
     texts: tuple[str, ...]
+    music: MusicFacts = field(default_factory=MusicFacts.unknown, compare=False)
 
     def digest(self) -> str:
-        """Returns the SHA-256, as hex digits, of the audio file, the split, the name and the texts.
+        """Returns the SHA-256, as hex digits, of the audio file and of all other attributes.
 
         Raises:
             OSError: the file cannot be read.
@@ -42,6 +45,7 @@ class SourcePiece:
             digest = hashlib.file_digest(file, "sha256")
         for text in (self.split, self.name, *self.texts):
             digest.update(f"{len(text)}:{text}".encode())
+        digest.update(self.music.digest_bytes())
         return digest.hexdigest()
 
 
@@ -50,6 +54,7 @@ def corpus_pieces(folder: Path) -> list[SourcePiece]:
 
     Raises:
         ManifestError: the folder holds no corpus.
+        FactsError: the facts of a piece are missing or damaged.
         OSError: its manifest cannot be read.
     """
     return [
@@ -58,6 +63,7 @@ def corpus_pieces(folder: Path) -> list[SourcePiece]:
             piece.path,
             "heldout" if piece.split == "heldout" else "train",
             piece.texts,
+            MusicFacts.read(facts_path(piece.path)),
         )
         for piece in read_manifest(folder)
     ]

@@ -4,12 +4,14 @@ import base64
 import json
 import shutil
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
 from served import PATIENCE_S, hear, say, served, settled, speak
 from worded_graphs import worded
 
+import soundstage
 from soundstage.apps.server.protocols.lyria import PATHS
 
 CLIENT = """
@@ -76,6 +78,22 @@ def client_folder(request):
             pytest.skip("the client cannot be fetched here")
     (folder / "client.mjs").write_text(CLIENT)
     return folder
+
+
+def toy_on_beat() -> str:
+    """The preset `toy` as TOML, with the controls of a pipeline that plays to a beat."""
+    text = (Path(soundstage.presets.__file__).parent / "toy.toml").read_text()
+    said = "asked_tempo = [-1.0, -1.0, -1.0]\nasked_sound = [-1.0, -1.0, -1.0]"
+    controls = "bpm = 0.0\ndensity = -1.0\nbrightness = -1.0\ndrums = -1.0"
+    names = ("asked_tempo", "asked_sound", "bpm", "density", "brightness", "drums")
+    edges = [f'{name} = "in.{name}"' for name in names]
+    edges += ['beats = { from = "pack.beats", delay = 1, init = -1.0 }']
+    edges += ['tempo = { from = "pack.tempo", delay = 1, init = 0.0 }']
+    text = text.replace("\n[outputs]", f"{said}\n{controls}\n\n[outputs]")
+    text = text.replace("stages.context:Pack", "stages.beat:PackOnBeat")
+    return text.replace(
+        '{ style = "quantize.tokens",', f'{{ {", ".join(edges)}, style = "quantize.tokens",'
+    )
 
 
 def set_up(socket):
@@ -166,6 +184,25 @@ def test_impossible_request_is_a_warning_and_the_connection_lives(context, messa
         assert words in hear(socket)["warning"]
         say(socket, playbackControl="PLAY")
         assert audio_of(hear(socket)).any()
+
+
+def test_tempo_and_sound_set_controls_that_the_pipeline_has(tmp_path):
+    pipeline = tmp_path / "beat.toml"
+    pipeline.write_text(toy_on_beat())
+    graph = soundstage.load(pipeline=pipeline)
+    with served(graph=graph) as beating, speak(beating, PATHS[0]) as socket:
+        set_up(socket)
+        config = {"bpm": 128, "density": 0.3, "brightness": 0.8, "muteDrums": True}
+        say(socket, musicGenerationConfig=config)
+        say(socket, playbackControl="PLAY")
+        # The first message is no warning.
+        chunk = hear(socket)["serverContent"]["audioChunks"][0]
+        assert chunk["sourceMetadata"]["musicGenerationConfig"] == config
+        for name, value in (("bpm", 500), ("muteDrums", "yes")):
+            say(socket, musicGenerationConfig={name: value})
+            while "warning" not in (answer := hear(socket)):
+                pass
+            assert name in answer["warning"]
 
 
 def test_message_before_setup_closes_the_connection(context):

@@ -10,6 +10,7 @@ import soundfile
 from soundstage.training.corpus.composition.compose import compose
 from soundstage.training.corpus.loudness import loudness_lufs
 from soundstage.training.corpus.manifest import read_manifest
+from soundstage.training.corpus.music_facts import MusicFacts, facts_path
 from soundstage.training.corpus.plan import plan_brief
 from soundstage.training.corpus.production import CorpusRequest, make
 from soundstage.training.corpus.render import (
@@ -59,7 +60,10 @@ def test_interrupted_corpus_is_resumed_and_keeps_its_pieces(tmp_path, soundfont)
     before = {piece.path: piece.path.stat().st_mtime_ns for piece in read_manifest(tmp_path)}
     assert list(make(request_of(tmp_path, soundfont))) == [False, False]
     assert before == {path: path.stat().st_mtime_ns for path in before}
-    assert {p.name for p in (tmp_path / "train").iterdir()} == {p.name for p in before}
+    stems = {p.stem for p in (tmp_path / "train").iterdir()}
+    assert stems == {p.stem for p in before}
+    for path in before:
+        assert MusicFacts.read(facts_path(path)).known
     for piece in read_manifest(tmp_path):
         information = soundfile.info(piece.path)
         assert (information.samplerate, information.channels) == (RATE_HZ, 2)

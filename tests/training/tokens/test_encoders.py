@@ -4,6 +4,7 @@ import shutil
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import soundfile
 
@@ -14,6 +15,9 @@ from soundstage.stages.spectrostream.codec import load_codec
 from soundstage.stages.spectrostream.config import TINY
 from soundstage.stages.spectrostream.stage import CodecParams
 from soundstage.stages.weights.sources import open_source
+from soundstage.training.corpus.composition.compose import compose
+from soundstage.training.corpus.music_facts import MusicFacts
+from soundstage.training.corpus.plan import plan_brief
 from soundstage.training.tokens.cache import TokenCache
 from soundstage.training.tokens.cache_update import EncodingSummary, update_cache
 from soundstage.training.tokens.encoders import Encoders, codec_tokens, cut_clips
@@ -103,6 +107,38 @@ def test_encoded_piece_has_tokens_and_styles_of_clips_and_texts(encoders, folder
     np.testing.assert_array_equal(encoded.text_styles.embeddings[1:], embedding)
     tokens = encoders.quantize(embedding=embedding)["tokens"]
     np.testing.assert_array_equal(encoded.text_styles.tokens[1:], tokens)
+
+
+def test_encoded_piece_has_the_facts_of_its_score_in_frames(encoders, folder):
+    score = compose(plan_brief(1, "house"), 1.5)
+    music = MusicFacts.of(score, 0.25, 0.75)
+    piece = next(p for p in folder_pieces(folder, 0.5) if p.name == "a.wav")
+    known = encoders.encode(replace(piece, music=music), clips=1)
+    assert (known.tempo_bpm, known.beats_per_bar) == (score.tempo_bpm, 4)
+    assert (known.density, known.brightness) == (0.25, 0.75)
+    np.testing.assert_array_equal(known.onsets, music.onsets(37, 25))
+    np.testing.assert_array_equal(known.chords, music.chords(37, 25))
+    assert known.onsets[0] > 200
+    assert known.drums.tolist() == [1] * 37
+    assert known.key != encoders.key(piece, 1)
+
+
+def test_audio_without_a_score_has_unknown_facts(encoders, folder):
+    encoded = encoders.encode(folder_pieces(folder, 0.5)[0], clips=1)
+    assert (encoded.tempo_bpm, encoded.beats_per_bar) == (0.0, 0)
+    assert (encoded.density, encoded.brightness) == (-1, -1)
+    assert encoded.onsets.tolist() == [0] * 37
+    assert encoded.drums.tolist() == encoded.chords.tolist() == [-1] * 37
+
+
+def test_file_of_tokens_of_another_version_is_made_again(encoders, folder, tmp_path):
+    pieces, output = folder_pieces(folder, 0.5), tmp_path / "tokens.arrow"
+    update_cache(pieces, encoders, output, 1)
+    old = pa.ipc.open_file(output.read_bytes()).read_all().drop_columns(["onsets"])
+    with pa.ipc.new_file(output, old.schema) as writer:
+        writer.write_table(old)
+    assert update_cache(pieces, encoders, output, 1) == EncodingSummary(2, 0)
+    assert len(TokenCache(output)) == 2
 
 
 def test_folder_is_searched_and_its_split_depends_on_names_alone(folder):

@@ -62,7 +62,8 @@ def compose(brief: Brief, piece_s: float) -> Score:
         spaces = [(s.start, s.start + s.bars * genre.beats_per_bar) for s in sections]
         controls = movement(part.motion, spaces)
         tracks.append(Track(instrument, part.role, notes, part.mix, controls))
-    return Score(brief.tempo_bpm, genre.beats_per_bar, beats, tuple(tracks))
+    chords = tuple(span for section in sections for span in section.spans)
+    return Score(brief.tempo_bpm, genre.beats_per_bar, beats, tuple(tracks), chords)
 
 
 def band(brief: Brief) -> tuple[tuple[BandPart, str], ...]:
