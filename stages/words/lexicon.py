@@ -15,7 +15,7 @@ GENRE_FILE, FILLER_FILE = "genres.toml", "fillers.toml"
 
 
 @dataclass(frozen=True)
-class Genre:
+class KnownGenre:
     """A genre that descriptions name.
 
     Attributes:
@@ -75,7 +75,7 @@ class Lexicon:
         by_letter: the words of five letters or more, by first letter, for typing mistakes.
     """
 
-    genres: Mapping[str, Genre]
+    genres: Mapping[str, KnownGenre]
     entries: Mapping[str, Entry]
     fillers: frozenset[str]
     negations: frozenset[str]
@@ -103,7 +103,8 @@ def load_lexicon() -> Lexicon:
     """
     tables = _read(GENRE_FILE)
     genres = {
-        name: Genre(table["phrase"], _pair(table.get("tempo"))) for name, table in tables.items()
+        name: KnownGenre(table["phrase"], _pair(table.get("tempo")))
+        for name, table in tables.items()
     }
     entries: dict[str, Entry] = {}
     for name, table in tables.items():
@@ -130,7 +131,7 @@ def _read(file: str) -> dict[str, Any]:
     return tomllib.loads(files(__package__).joinpath(file).read_text("utf-8"))
 
 
-def _entry(file: str, table: dict[str, Any], genres: Mapping[str, Genre]) -> Entry:
+def _entry(file: str, table: dict[str, Any], genres: Mapping[str, KnownGenre]) -> Entry:
     unknown = table.keys() - {field.name for field in fields(Entry)}
     unknown |= {*table.get("genres", ()), *table.get("hints", ())} - genres.keys()
     if unknown:
