@@ -15,7 +15,7 @@ GENRE_FILE, FILLER_FILE = "genres.toml", "fillers.toml"
 
 
 @dataclass(frozen=True)
-class Genre:
+class KnownGenre:
     """A genre that descriptions name.
 
     Attributes:
@@ -75,7 +75,7 @@ class Lexicon:
         by_letter: the words of five letters or more, by first letter, for typing mistakes.
     """
 
-    genres: Mapping[str, Genre]
+    genres: Mapping[str, KnownGenre]
     entries: Mapping[str, Entry]
     fillers: frozenset[str]
     negations: frozenset[str]
@@ -83,6 +83,11 @@ class Lexicon:
     longest: int
     words: frozenset[str]
     by_letter: Mapping[str, Sequence[str]]
+
+    def same(self, first: str, second: str) -> bool:
+        """Whether two phrases have one meaning."""
+        meaning = self.entries.get(first)
+        return meaning is not None and meaning is self.entries.get(second)
 
     def knows(self, phrase: str) -> bool:
         """Whether a phrase is understood."""
@@ -98,11 +103,13 @@ def load_lexicon() -> Lexicon:
     """
     tables = _read(GENRE_FILE)
     genres = {
-        name: Genre(table["phrase"], _pair(table.get("tempo"))) for name, table in tables.items()
+        name: KnownGenre(table["phrase"], _pair(table.get("tempo")))
+        for name, table in tables.items()
     }
     entries: dict[str, Entry] = {}
     for name, table in tables.items():
-        _add(entries, GENRE_FILE, table["names"], Entry({name: 1.0}))
+        entry = Entry({name: 1.0}, drums=table.get("drums"))
+        _add(entries, GENRE_FILE, table["names"], entry)
     for file in ENTRY_FILES:
         for table in _read(file)["entry"]:
             _add(entries, file, table.pop("words"), _entry(file, table, genres))
@@ -124,7 +131,7 @@ def _read(file: str) -> dict[str, Any]:
     return tomllib.loads(files(__package__).joinpath(file).read_text("utf-8"))
 
 
-def _entry(file: str, table: dict[str, Any], genres: Mapping[str, Genre]) -> Entry:
+def _entry(file: str, table: dict[str, Any], genres: Mapping[str, KnownGenre]) -> Entry:
     unknown = table.keys() - {field.name for field in fields(Entry)}
     unknown |= {*table.get("genres", ()), *table.get("hints", ())} - genres.keys()
     if unknown:

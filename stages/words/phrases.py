@@ -106,4 +106,4 @@ class _Reader:
         for form in stems(word):
             if form in known:
                 return form
-        return corrected(word, self.lexicon.by_letter) or word
+        return corrected(word, self.lexicon.by_letter, self.lexicon.same) or word

@@ -1,6 +1,6 @@
 """Other forms of a word: without its ending, or without a typing mistake."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 
 # The shortest word whose mistakes are corrected, and how alike the words have to be, 0 to 1.
@@ -50,16 +50,19 @@ def stems(word: str) -> Iterator[str]:
                 yield stem[:-1]
 
 
-def corrected(word: str, by_letter: Mapping[str, Sequence[str]]) -> str | None:
+def corrected(
+    word: str, by_letter: Mapping[str, Sequence[str]], same: Callable[[str, str], bool]
+) -> str | None:
     """Returns the known word that a long word was probably meant to be.
 
     Args:
         word: in lower case.
         by_letter: the known words of `SHORTEST` letters or more, by their first letter.
+        same: whether two known words have one meaning.
 
     Returns:
         The word that is most alike and begins with the same letter; None = there is none, or a
-        second one with another stem is nearly as much alike.
+        second one with another stem and meaning is nearly as much alike.
     """
     if len(word) < SHORTEST or not word.isalpha():
         return None
@@ -78,7 +81,7 @@ def corrected(word: str, by_letter: Mapping[str, Sequence[str]]) -> str | None:
         return None
     best, known = scored[0]
     rivals = (word for alike, word in scored[1:] if best - alike < CLEARLY)
-    return known if all(_related(known, rival) for rival in rivals) else None
+    return known if all(_related(known, rival) or same(known, rival) for rival in rivals) else None
 
 
 def _related(first: str, second: str) -> bool:

@@ -22,6 +22,7 @@ from soundstage.stages.words.tokens import MOST_WORDS
         ("funkier", {"funk": 1.0}),
         ("string quartets", {"string_quartet": 1.0}),
         ("synthwve", {"synthwave": 1.0}),
+        ("clasical", {"string_quartet": 0.4, "classical_piano": 0.4, "orchestral": 0.2}),
         ("salsa, not techno", {"salsa": 1.0}),
         ("123 flrbgl", {}),
     ],
@@ -103,6 +104,8 @@ def test_tempo_out_of_reach_is_not_understood():
         ("no piano and a drum kit", True),
         ("not jazz and drums", True),
         ("techno", None),
+        ("solo piano", False),
+        ("string quartet with a drum kit", True),
     ],
 )
 def test_drums_are_asked_for_or_excluded(text, drums):
@@ -166,7 +169,7 @@ def test_any_text_is_read(text):
 def test_prompt_is_read_in_two_milliseconds():
     understand("load the lexicon")
     texts = [f"melancholc {n} strng quartt with flrbgl and quuxly, not tchno" for n in range(50)]
-    start = time.perf_counter()
+    start = time.process_time()
     for text in texts:
         understand(text)
-    assert (time.perf_counter() - start) / len(texts) < 0.002 * 5  # room for a busy machine
+    assert (time.process_time() - start) / len(texts) < 0.01  # room for a busy machine
