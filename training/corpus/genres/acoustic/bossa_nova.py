@@ -8,7 +8,7 @@ from soundstage.training.corpus.genre import BandPart, Genre
 
 BOSSA_NOVA = Genre(
     name="bossa_nova",
-    tempo_bpm=(116, 144),
+    tempo_bpm=(106, 150),
     progressions={
         "major": (
             "Imaj7|Imaj7|II7|II7|ii7|V7|Imaj7|bII7",
