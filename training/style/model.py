@@ -14,7 +14,7 @@ from soundstage.training.style.loss import CONTRADICTION, contradiction, losses
 from soundstage.training.style.spectrograms import augmented
 from soundstage.training.style.style_batches import StyleBatch
 
-FIRST_STEEPNESS = 5.0
+FIRST_STEEPNESS = 20.0
 
 
 class StyleWeights(NamedTuple):
