@@ -51,6 +51,8 @@ SAME_PART = {
 ROOMS = ("soundstage", "graph", "presets", "audio", "stages", "runners", "apps", "training")
 LARGEST_SHARE = 0.25
 FLAT_FILES = 20
+# Descriptions of music, which are no code.
+DATA = "training/corpus/genres"
 
 
 def functions(name):
@@ -131,7 +133,11 @@ def test_no_complaint_of_a_checker_is_silenced():
 
 def test_no_room_is_larger_than_a_quarter_of_the_product():
     lines = {
-        room: sum(len(path.read_text("utf-8").splitlines()) for path in (ROOT / room).rglob("*.py"))
+        room: sum(
+            len(path.read_text("utf-8").splitlines())
+            for path in (ROOT / room).rglob("*.py")
+            if not path.is_relative_to(ROOT / DATA)
+        )
         for room in ROOMS
     }
     shares = {room: count / sum(lines.values()) for room, count in lines.items()}

@@ -17,7 +17,12 @@ from soundstage.stages.spectrostream.stage import CodecParams, check_format
 from soundstage.stages.weights.sources import closing_source
 
 CodecParameters: TypeAlias = CodecParams | BandCodecParams
-DECODERS = (spectrostream.Decode, spectrostream.DecodeStreaming, bandcodec.DecodeStreaming)
+DECODERS = (
+    spectrostream.Decode,
+    spectrostream.DecodeStreaming,
+    bandcodec.Decode,
+    bandcodec.DecodeStreaming,
+)
 
 
 class WholeCodec(Protocol):

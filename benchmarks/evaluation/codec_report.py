@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from evaluation.codec_sound import sound_rows
 from evaluation.table import Row, Section
 from evaluation.windows import cut
 from soundstage.training.codec.fidelity import distances, evaluate
@@ -14,7 +15,7 @@ LEVELS = (4, 8, 16)
 
 
 def codec_sections(codec: WholeCodec, pieces: Sequence[Piece], seconds: float) -> list[Section]:
-    """Measures fidelity by number of levels, and the codes in use by level.
+    """Measures fidelity by number of levels, stereo, attacks and held notes, and the codes in use.
 
     Args:
         codec: with encoder and decoder.
@@ -37,7 +38,23 @@ def codec_sections(codec: WholeCodec, pieces: Sequence[Piece], seconds: float) -
     ]
     used_note = f"""Perplexity of the codes over {evaluation.frames} held-out frames: the number of
         equally used codes with the same entropy."""
-    return [Section("Codec", note, rows), Section("Codes in use", used_note, shares)]
+    sound_note = """With all levels. Side over mid: energies. Attack: the largest rise of the sound
+        above 2 kHz. Wobble: standard deviation of the loudness of partials that the original holds
+        for 0.2 s."""
+    return [
+        Section("Codec", note, rows),
+        Section("Behind the codec", sound_note, _sound(codec, pieces, seconds)),
+        Section("Codes in use", used_note, shares),
+    ]
+
+
+def _sound(codec: WholeCodec, pieces: Sequence[Piece], seconds: float) -> list[Row]:
+    pairs = []
+    for piece in pieces:
+        audio = cut(piece, seconds, 1)[0]
+        audio = audio[: len(audio) // codec.frame_samples * codec.frame_samples]
+        pairs.append((audio, codec.render(codec.encode(audio[None]))[0]))
+    return sound_rows(pairs, codec.sample_rate_hz)
 
 
 def _row(what: str, spectral: float, mel: float, si_sdr: float) -> Row:

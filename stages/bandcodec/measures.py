@@ -1,7 +1,6 @@
-"""The codec's sizes: windows, bands, and the matrices between bins and bands.
+"""The codec's sizes: windows, bands, groups, and the matrices between bins and bands.
 
 Below 1 kHz a band is one bin of the spectrum, above it a semitone, so that chords stay distinct.
-Phases and the fine detail of high bins, which are hardly audible, are not kept.
 """
 
 from dataclasses import dataclass
@@ -9,10 +8,12 @@ from functools import cached_property
 
 import numpy as np
 
-LOWEST_BIN, FIRST_WIDE_BIN, HIGHEST_BIN = 2, 44, 720
+LOWEST_BIN, FIRST_WIDE_BIN, HIGHEST_BIN = 2, 44, 1024
 SEMITONE = 2 ** (1 / 12)
-# First bins of the groups, for each of which one number is the position between left and right.
-PAN_EDGES = (0, 4, 9, 16, 26, 44, 70, 111, 176, 280)
+# First bins of the groups, for each of which two angles say where the sound is and how wide.
+GROUP_EDGES = (0, 6, 10, 16, 25, 40, 63, 101, 161, 256, 407, 648)
+# First frequencies, in Hz, of the three wide bands of the fast envelope, and the end of the last.
+SLOT_EDGES_HZ = (2000.0, 4500.0, 9000.0, 24_000.0)
 
 
 @dataclass(frozen=True)
@@ -25,13 +26,21 @@ class Measures:
         frame_samples: samples of a frame, which becomes one row of codes.
         hop_samples: samples from one spectrum to the next.
         window_samples: samples of a spectrum's Hann window.
+        slot_samples: samples of a slot of the fast envelope; its window is twice as long.
         width: width of a frame's embedding.
         levels: RVQ levels.
         codes: codes per level.
-        taps: frames around and including a frame that its rendering reads.
+        past_taps: frames before a frame that its rendering reads.
+        future_taps: frames behind a frame that its rendering reads.
+        hidden: width of the network's layers for a frame.
+        hop_hidden: width of the network's layers for a spectrum.
         floor: magnitudes well below this are silence; that of a full-scale sine is
             `window_samples` / 4.
-        pan_gain: weight of the position between left and right, relative to a neper of loudness.
+        angle_floor: groups whose magnitudes are well below this lie in the middle.
+        slot_floor: the same for the fast envelope; that of a full-scale sine is
+            `slot_samples` / 2.
+        angle_gain: weight of a radian of stereo, relative to a neper of loudness.
+        slot_gain: weight of a neper of the fast envelope, relative to one of a band's loudness.
     """
 
     sample_rate_hz: int = 48_000
@@ -39,12 +48,19 @@ class Measures:
     frame_samples: int = 1920
     hop_samples: int = 480
     window_samples: int = 2048
-    width: int = 192
+    slot_samples: int = 240
+    width: int = 160
     levels: int = 16
     codes: int = 1024
-    taps: int = 3
-    floor: float = 0.1
-    pan_gain: float = 2.5
+    past_taps: int = 2
+    future_taps: int = 1
+    hidden: int = 448
+    hop_hidden: int = 224
+    floor: float = 0.05
+    angle_floor: float = 0.5
+    slot_floor: float = 0.012
+    angle_gain: float = 2.0
+    slot_gain: float = 2.0
 
     @property
     def hops(self) -> int:
@@ -52,9 +68,19 @@ class Measures:
         return self.frame_samples // self.hop_samples
 
     @property
+    def slots(self) -> int:
+        """Number of slots of a frame."""
+        return self.frame_samples // self.slot_samples
+
+    @property
     def bins(self) -> int:
         """Number of bins of a spectrum."""
         return self.window_samples // 2 + 1
+
+    @property
+    def taps(self) -> int:
+        """Number of frames that the rendering of a frame reads, itself included."""
+        return self.past_taps + 1 + self.future_taps
 
     @cached_property
     def centres(self) -> np.ndarray:
@@ -70,14 +96,24 @@ class Measures:
         return len(self.centres)
 
     @property
-    def pans(self) -> int:
-        """Number of groups of bins whose position between left and right is kept."""
-        return len(PAN_EDGES)
+    def groups(self) -> int:
+        """Number of groups of bins whose place and width in the stereo image are kept."""
+        return len(GROUP_EDGES)
+
+    @property
+    def slot_bands(self) -> int:
+        """Number of wide bands of the fast envelope."""
+        return len(SLOT_EDGES_HZ) - 1
+
+    @property
+    def parts(self) -> tuple[int, int, int, int]:
+        """Features of a frame by kind: loudness of bands, places, widths, fast envelope."""
+        return self.hops * self.bands, self.groups, self.groups, self.slots * self.slot_bands
 
     @property
     def features(self) -> int:
         """Number of features of a frame."""
-        return self.hops * self.bands + self.pans
+        return sum(self.parts)
 
     @cached_property
     def band_kernel(self) -> np.ndarray:
@@ -102,16 +138,26 @@ class Measures:
         return ((bins > 0) & (bins < HIGHEST_BIN)).astype(np.float32)
 
     @cached_property
-    def pan_sums(self) -> np.ndarray:
-        """Sums of bins over groups, float32 [bin, pan]."""
-        group = np.searchsorted(PAN_EDGES, np.arange(self.bins), side="right") - 1
-        return np.eye(self.pans, dtype=np.float32)[group]
+    def group_sums(self) -> np.ndarray:
+        """Sums of bins over groups, float32 [bin, group]."""
+        group = np.searchsorted(GROUP_EDGES, np.arange(self.bins), side="right") - 1
+        return np.eye(self.groups, dtype=np.float32)[group]
 
     @cached_property
-    def pan_kernel(self) -> np.ndarray:
-        """Interpolation from groups to bins, float32 [pan, bin]."""
-        edges = np.array([*PAN_EDGES, HIGHEST_BIN], np.float64)
+    def group_kernel(self) -> np.ndarray:
+        """Interpolation from groups to bins, float32 [group, bin]."""
+        edges = np.array([*GROUP_EDGES, HIGHEST_BIN], np.float64)
         return _between((edges[:-1] + edges[1:]) / 2, self.bins)
+
+    @cached_property
+    def slot_means(self) -> np.ndarray:
+        """Means of bins of a slot's spectrum over wide bands, float32 [slot bin, slot band]."""
+        bin_hz = self.sample_rate_hz / (2 * self.slot_samples)
+        hertz = np.arange(self.slot_samples + 1) * bin_hz
+        band = np.searchsorted(SLOT_EDGES_HZ, hertz, side="right") - 1
+        sums = np.eye(self.slot_bands)[np.minimum(band, self.slot_bands - 1)]
+        sums[band < 0] = 0
+        return (sums / sums.sum(axis=0)).astype(np.float32)
 
 
 def _between(centres: np.ndarray, bins: int) -> np.ndarray:

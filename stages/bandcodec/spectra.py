@@ -4,24 +4,24 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from soundstage.stages.bandcodec.measures import Measures
-
 
 class Spectra:
     """The transform between audio and spectra, one a hop, with phases at the window's middle.
 
     Args:
-        measures: window and hop.
+        window_samples: length of the Hann window; even.
+        hop_samples: samples from one spectrum to the next.
     """
 
-    def __init__(self, measures: Measures) -> None:
-        self.window_samples, self.hop = measures.window_samples, measures.hop_samples
+    def __init__(self, window_samples: int, hop_samples: int) -> None:
+        self.window_samples, self.hop = window_samples, hop_samples
         steps = np.arange(self.window_samples)
         self._window = (0.5 - 0.5 * np.cos(2 * np.pi * steps / self.window_samples)).astype(
             np.float32
         )
         # A shift by half a window changes the sign of every second bin.
-        self._turn = np.where(np.arange(measures.bins) % 2, -1, 1).astype(np.complex64)
+        signs = np.where(np.arange(window_samples // 2 + 1) % 2, -1, 1)
+        self._turn = signs.astype(np.complex64)
 
     def forward(self, audio: jax.Array) -> jax.Array:
         """Computes spectra of audio: float32 [..., sample] to complex64 [..., hop, bin].

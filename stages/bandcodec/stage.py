@@ -1,4 +1,4 @@
-"""The stages of the band codec: tokens to seamless audio, and audio to tokens."""
+"""The stages of the band codec: tokens to audio, and audio to tokens."""
 
 from __future__ import annotations
 
@@ -9,9 +9,15 @@ import numpy as np
 
 from soundstage.graph.format import Format
 from soundstage.graph.port import Port
-from soundstage.stages.bandcodec.codec import LATE_FRAMES, BandCodec, load_bandcodec, memory_size
+from soundstage.stages.bandcodec.codec import (
+    LATE_FRAMES,
+    RUN_IN_FRAMES,
+    BandCodec,
+    load_bandcodec,
+    memory_size,
+)
 from soundstage.stages.bandcodec.measures import MEASURES
-from soundstage.stages.ports import AUDIO, CODEC_MEMORY, TOKENS
+from soundstage.stages.ports import AUDIO, CODEC_MEMORY, CONTEXT, FADED_AUDIO, TOKENS
 from soundstage.stages.settings_checks import check_weights_setting, format_mismatches
 from soundstage.stages.streaming_encoder import encode_after
 from soundstage.stages.weights.published.missing import lacking
@@ -139,6 +145,44 @@ class EncodeStreaming:
     def __call__(self, audio: np.ndarray, past: np.ndarray) -> dict[str, np.ndarray]:
         """Encodes one chunk of every row; compiles at the first call for a number of rows."""
         return {"tokens": encode_after(self._codec, past, audio, self._levels, LEAD_FRAMES)}
+
+
+class Decode:
+    """Renders a chunk's tokens as audio, with the overlap for a cross-fade in front.
+
+    The last frame of the context is rendered again in front of the chunk; frames that do not exist
+    yet are silent. Phases begin anew, a few frames before the overlap. The codec looks one frame
+    ahead: behind the chunk, its last frame is taken to go on.
+
+    Inputs:
+        tokens: int32 [row, frame, level], in [0, codebook_size).
+        context: int32 [row, context_frame, level]; the past before the chunk, -1 = nothing yet.
+
+    Outputs:
+        audio: float32 [row, faded_sample, channel].
+
+    Raises:
+        ValueError: at construction, the codec does not fit the format; when called, a token is
+            out of range (names its index).
+        WeightsError: the weights cannot be used.
+    """
+
+    inputs: ClassVar[dict[str, Port]] = {"tokens": TOKENS, "context": CONTEXT}
+    outputs: ClassVar[dict[str, Port]] = {"audio": FADED_AUDIO}
+    Params: ClassVar[type] = BandCodecParams
+    lacking = staticmethod(lacking)
+    encoder: ClassVar[type] = Encode
+
+    def __init__(self, params: BandCodecParams, format: Format, device: jax.Device) -> None:
+        check_music(format)
+        _check_sizes(("frames in fade_s", format.fade_frames, 1))
+        self._codec, self.weights_digest, self.weights_note = _load(params, device)
+
+    def __call__(self, tokens: np.ndarray, context: np.ndarray) -> dict[str, np.ndarray]:
+        """Renders one chunk of every row; compiles at the first call for a number of rows."""
+        lacking_frames = max(RUN_IN_FRAMES - context.shape[1], 0)
+        past = np.pad(context, ((0, 0), (lacking_frames, 0), (0, 0)), constant_values=-1)
+        return {"audio": self._codec.decode_after(past[:, -RUN_IN_FRAMES:], tokens)}
 
 
 class DecodeStreaming:

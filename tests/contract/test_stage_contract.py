@@ -43,6 +43,7 @@ MUSICCOCA = str(ROOT / "tests" / "golden" / "musiccoca")
 # Params of every stage that has `Params`: small sizes and random weights; small files for a stage
 # without random weights.
 PARAMS: dict[str, dict[str, Any]] = {
+    "stages.bandcodec.stage:Decode": {"weights": "random:0"},
     "stages.bandcodec.stage:DecodeStreaming": {"weights": "random:0"},
     "stages.bandcodec.stage:Encode": {"weights": "random:0"},
     "stages.bandcodec.stage:EncodeStreaming": {"weights": "random:0"},

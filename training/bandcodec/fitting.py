@@ -4,13 +4,16 @@ from collections.abc import Callable
 
 import numpy as np
 
-from soundstage.stages.bandcodec.codec import BandCodecWeights
 from soundstage.stages.bandcodec.measures import Measures
-from soundstage.training.bandcodec.codebooks import BLOCK, fit_codebooks
+from soundstage.stages.bandcodec.weights import BandCodecWeights
+from soundstage.training.bandcodec.codebooks import BLOCK, fit_codebooks, principal_axes
+from soundstage.training.bandcodec.network import new_network
 from soundstage.training.residual_codebooks import encode
 
 # Penalty that keeps the rendering's least squares solvable, as a share of the mean variance.
 RIDGE = 1e-4
+# Share of the mean variance below which a dimension counts less in what the network takes.
+SMALL = 0.1
 
 
 def fit(
@@ -18,7 +21,7 @@ def fit(
     measures: Measures,
     seed: int = 0,
     on_level: Callable[[int], None] = lambda level: None,
-) -> dict[str, np.ndarray]:
+) -> BandCodecWeights:
     """Fits the codec to the features of music.
 
     The analysis is a principal component analysis, and the codebooks are fitted by k-means. The
@@ -32,38 +35,30 @@ def fit(
         on_level: called with the number of each codebook that is fitted.
 
     Returns:
-        The arrays of `BandCodecWeights` by name, float32.
+        The weights, float32; the network changes nothing until it is trained.
     """
     flat = features.reshape(-1, features.shape[2])
     mean = flat.mean(axis=0, dtype=np.float64).astype(np.float32)
-    analysis = _principal(flat - mean, measures.width)
+    analysis = principal_axes(flat - mean)[0][:, : measures.width]
     embeddings = (flat - mean) @ analysis
     books = fit_codebooks(embeddings, measures.levels, measures.codes, seed=seed, on_level=on_level)
     # Rounded as in the exported file, so that the rendering is fitted to the exported codebooks.
     books = books.astype(np.float16).astype(np.float32)
     quantized = embeddings - encode(embeddings, books, BLOCK)[1]
+    spread = quantized.std(axis=0)
+    scale = 1 / np.sqrt(np.square(spread) + SMALL * np.square(spread).mean())
     quantized = quantized.reshape(*features.shape[:2], -1)
-    synthesis = _rendering(quantized, features - mean, measures.taps)
-    return dict(zip(BandCodecWeights.names(), (mean, analysis, books, synthesis), strict=True))
+    synthesis = _rendering(quantized, features - mean, measures)
+    network = new_network(measures, seed)
+    return BandCodecWeights(mean, analysis, books, synthesis, scale, network)
 
 
-def _principal(centred: np.ndarray, width: int) -> np.ndarray:
-    covariance = np.zeros((centred.shape[1],) * 2)
-    for block in np.array_split(centred, max(len(centred) // 100_000, 1)):
-        covariance += (block.T @ block).astype(np.float64)
-    vectors = np.linalg.eigh(covariance)[1][:, ::-1][:, :width]
-    # The sign of an eigenvector is arbitrary: its largest component is made positive.
-    largest = np.abs(vectors).argmax(axis=0)
-    vectors = vectors * np.sign(vectors[largest, np.arange(vectors.shape[1])])
-    return vectors.astype(np.float32)
-
-
-def _rendering(quantized: np.ndarray, centred: np.ndarray, taps: int) -> np.ndarray:
+def _rendering(quantized: np.ndarray, centred: np.ndarray, measures: Measures) -> np.ndarray:
     """Least squares from the quantized frames around a frame; float32 [tap, width, feature]."""
+    taps, margin = measures.taps, measures.past_taps
     width, features = quantized.shape[2], centred.shape[2]
     products = np.zeros((taps * width, taps * width))
     targets = np.zeros((taps * width, features))
-    margin = taps // 2
     for piece, target in zip(quantized, centred, strict=True):
         count = len(piece) - taps + 1
         around = np.concatenate([piece[tap : tap + count] for tap in range(taps)], axis=1)

@@ -3,24 +3,16 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 
 from soundstage.audio.clips import read_audio
-from soundstage.stages.bandcodec.codec import BandCodec, BandCodecWeights
+from soundstage.stages.bandcodec.features import FrameFeatures
 from soundstage.stages.bandcodec.measures import Measures
 
 # All pieces are read in windows of one length, so that one program is compiled.
 WINDOW_FRAMES = 1000
 LONGEST_S = 3600.0
-
-
-def unfitted(measures: Measures) -> BandCodec:
-    """Makes a codec with weights 0; its `features` do not depend on weights."""
-    return BandCodec(
-        measures,
-        BandCodecWeights(*(jnp.zeros(shape) for shape in BandCodecWeights.shapes(measures))),
-    )
 
 
 def read_features(
@@ -43,13 +35,13 @@ def read_features(
     Raises:
         InputError: a file cannot be read as audio.
     """
-    codec = unfitted(measures)
+    compute = jax.jit(FrameFeatures(measures))
     samples = window_frames * measures.frame_samples
     features = np.empty((len(paths), window_frames, measures.features), np.float32)
     for number, path in enumerate(paths):
         audio = read_audio(path, measures.sample_rate_hz, measures.channels, LONGEST_S)[:samples]
-        padded = np.zeros((1, samples, measures.channels), np.float32)
-        padded[0, : len(audio)] = audio
-        features[number] = codec.features(padded)[0]
+        padded = np.zeros((samples, measures.channels), np.float32)
+        padded[: len(audio)] = audio
+        features[number] = compute(padded)
         on_piece(number + 1)
     return features

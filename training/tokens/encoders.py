@@ -10,14 +10,12 @@ from typing import Protocol
 import numpy as np
 import soxr
 
-from soundstage.audio.clips import read_audio
 from soundstage.graph.format import Format
 from soundstage.graph.port import Tensor
-from soundstage.training.tokens.pieces import SourcePiece
+from soundstage.training.tokens.pieces import MusicSource
 from soundstage.training.tokens.record import PieceStyles, PieceTokens, TokenFacts
 from soundstage.training.whole_codec import WholeCodec
 
-LONGEST_S = 3600.0
 # Part of every key: raise it when encoded pieces have other contents.
 RECORD_VERSION = 2
 # Frames encoded at a time, and the frames at either end that only give context to the others. The
@@ -76,7 +74,7 @@ class Encoders:
         parts = (self.codec_digest, self.embed.weights_digest, self.quantize.weights_digest)
         return TokenFacts.of(self.format, hashlib.sha256("".join(parts).encode()).hexdigest())
 
-    def key(self, piece: SourcePiece, clips: int) -> str:
+    def key(self, piece: MusicSource, clips: int) -> str:
         """Returns the SHA-256, as hex digits, of everything that determines a piece's numbers.
 
         Raises:
@@ -85,19 +83,23 @@ class Encoders:
         parts = f"{piece.digest()} {clips} {self.facts} {RECORD_VERSION}"
         return hashlib.sha256(parts.encode()).hexdigest()
 
-    def encode(self, piece: SourcePiece, clips: int) -> PieceTokens:
+    def encode(
+        self, piece: MusicSource, clips: int, audio: np.ndarray | None = None
+    ) -> PieceTokens:
         """Encodes a piece.
 
         Args:
-            piece: its audio is read from its file.
+            piece: the piece.
             clips: most clips, evenly spread, whose styles are encoded.
+            audio: its samples, float32 [sample, channel]; None = ask the piece for them.
 
         Raises:
             InputError: the file cannot be decoded.
             OSError: the file cannot be read.
         """
         format = self.format
-        audio = read_audio(piece.path, format.sample_rate_hz, format.channels, LONGEST_S)
+        if audio is None:
+            audio = piece.audio(format.sample_rate_hz, format.channels)
         samples, starts_s = cut_clips(audio, format, clips)
         tokens, rate_hz = codec_tokens(self.codec, audio, format.codec_levels), format.frame_rate_hz
         return PieceTokens(

@@ -4,22 +4,59 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
+import numpy as np
+
+from soundstage.audio.clips import read_audio
 from soundstage.errors import InputError
 from soundstage.training.corpus.manifest import read_manifest
 from soundstage.training.corpus.music_facts import MusicFacts, facts_path
 from soundstage.training.corpus.plan import Split
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".au", ".caf", ".opus")
+LONGEST_S = 3600.0
 
 
 class NoAudio(InputError):
     """A folder holds no audio file."""
 
 
+class MusicSource(Protocol):
+    """A piece of music to encode."""
+
+    @property
+    def name(self) -> str:
+        """Unique among the pieces."""
+        ...
+
+    @property
+    def split(self) -> Split:
+        """Whether it is for training or held out."""
+        ...
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Descriptions; may be empty."""
+        ...
+
+    @property
+    def music(self) -> MusicFacts:
+        """The facts of its score."""
+        ...
+
+    def digest(self) -> str:
+        """Returns a SHA-256, as hex digits, of everything that determines the piece."""
+        ...
+
+    def audio(self, rate_hz: int, channels: int) -> np.ndarray:
+        """Returns its samples, float32 [sample, channel]; called by several threads at a time."""
+        ...
+
+
 @dataclass(frozen=True)
 class SourcePiece:
-    """A piece of music to encode.
+    """A piece of music in an audio file.
 
     Attributes:
         name: unique among the pieces.
@@ -47,6 +84,15 @@ class SourcePiece:
             digest.update(f"{len(text)}:{text}".encode())
         digest.update(self.music.digest_bytes())
         return digest.hexdigest()
+
+    def audio(self, rate_hz: int, channels: int) -> np.ndarray:
+        """Reads the file, float32 [sample, channel].
+
+        Raises:
+            InputError: the file cannot be decoded.
+            OSError: the file cannot be read.
+        """
+        return read_audio(self.path, rate_hz, channels, LONGEST_S)
 
 
 def corpus_pieces(folder: Path) -> list[SourcePiece]:
