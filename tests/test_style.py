@@ -48,7 +48,17 @@ SAME_PART = {
     "Vocabulary",
 }
 # Rooms, and what the largest may hold of the product's lines.
-ROOMS = ("soundstage", "graph", "presets", "audio", "stages", "runners", "apps", "training")
+ROOMS = (
+    "soundstage",
+    "graph",
+    "presets",
+    "audio",
+    "stages",
+    "runners",
+    "verification",
+    "apps",
+    "training",
+)
 LARGEST_SHARE = 0.25
 FLAT_FILES = 20
 # Descriptions of music, which are no code.

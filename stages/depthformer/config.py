@@ -7,7 +7,7 @@ from typing import Any, Literal
 from soundstage.graph.format import Format
 from soundstage.stages.depthformer.vocabulary import CODEC_OFFSET, Vocabulary
 
-Size = Literal["tiny", "demo", "beat", "base", "large"]
+Size = Literal["tiny", "demo", "base", "large"]
 ACTIVATION_DTYPES = ("float32", "bfloat16")
 MODEL = "depthformer"
 
@@ -132,11 +132,12 @@ DEMO = DepthformerConfig(
     num_heads=3,
     head_dim=64,
     mlp_dim=448,
-    num_encoder_layers=3,
+    num_encoder_layers=1,
     num_temporal_layers=6,
     num_depth_layers=2,
+    temporal_buckets=512,
+    past_levels=4,
 )
-BEAT = replace(DEMO, num_encoder_layers=1, temporal_buckets=512, past_levels=4)
 BASE = DepthformerConfig(
     embed_dim=768,
     num_heads=12,
@@ -166,7 +167,6 @@ def config_of_size(size: Size) -> DepthformerConfig:
     sizes: dict[str, DepthformerConfig] = {
         "tiny": TINY,
         "demo": DEMO,
-        "beat": BEAT,
         "base": BASE,
         "large": LARGE,
     }

@@ -32,7 +32,7 @@ class SampleParams:
     Attributes:
         weights: `random:SEED`, a path, or the name of a model; see
             `stages.weights.sources.open_source`.
-        size: "tiny" (for tests), "demo", "beat", "base" or "large".
+        size: "tiny" (for tests), "demo", "base" or "large".
         dtype: type of the activations; "auto" is bfloat16 on accelerators, float32 elsewhere.
 
     Raises:

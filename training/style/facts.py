@@ -13,7 +13,7 @@ from soundstage.training.style.traits import Traits, TraitWeights
 
 # Weights of the traits that each fact mentions, added to distances, which are negative log-scores.
 WEIGHTS = {
-    "genre": TraitWeights(genre=3.0),
+    "genre": TraitWeights(genre=5.0),
     "tempo": TraitWeights(tempo=3.0),
     "brightness": TraitWeights(brightness=2.5),
     "density": TraitWeights(density=2.5),

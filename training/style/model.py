@@ -59,10 +59,18 @@ class Model:
         texts = module.text(jnp.asarray(batch.pieces), jnp.asarray(batch.grams))
         log_mels = augmented(jax.random.key(batch.augmentation), jnp.asarray(batch.log_mels))
         clips = module.audio(log_mels)
-        loss = losses(texts, clips, jnp.asarray(batch.distances), weights.log_steepness)
+        loss = losses(
+            texts,
+            clips,
+            jnp.asarray(batch.distances),
+            weights.log_steepness,
+            jnp.asarray(batch.steepest),
+        )
         pairs = module.text(jnp.asarray(batch.contrast_pieces), jnp.asarray(batch.contrast_grams))
         true, false = jnp.split(pairs, 2)
-        against = contradiction(true, false, clips, weights.log_steepness)
+        against = contradiction(
+            true, false, clips, weights.log_steepness, jnp.asarray(batch.steepest)
+        )
         parts = {
             "contrast": loss.contrast,
             "excess": loss.contrast - loss.floor,

@@ -8,6 +8,7 @@ import numpy as np
 from soundstage.stages.style_towers.text import Vocabulary, text_ids
 from soundstage.training.corpus.manifest import Piece
 from soundstage.training.style.contrasts import contrast
+from soundstage.training.style.loss import steepest
 from soundstage.training.style.prompts import Prompter
 from soundstage.training.style.spectrograms import random_clip
 
@@ -28,6 +29,7 @@ class StyleBatch(NamedTuple):
         contrast_pieces: int32 [2 * row, MOST_PIECES]; subwords of a true text for each clip's
             piece, and then of one that contradicts the piece in one fact.
         contrast_grams: int32 [2 * row, MOST_GRAMS], likewise.
+        steepest: float32 scalar, see `loss.losses`.
     """
 
     pieces: np.ndarray
@@ -37,6 +39,7 @@ class StyleBatch(NamedTuple):
     augmentation: np.ndarray
     contrast_pieces: np.ndarray
     contrast_grams: np.ndarray
+    steepest: np.ndarray
 
 
 class Batcher:
@@ -50,6 +53,7 @@ class Batcher:
         buckets: embedding rows that words and letter groups are hashed to.
         rows: examples a batch.
         seed: the seed of all batches.
+        steps: steps of the run.
     """
 
     def __init__(
@@ -61,8 +65,9 @@ class Batcher:
         buckets: int,
         rows: int,
         seed: int,
+        steps: int,
     ) -> None:
-        self.pieces = pieces
+        self.pieces, self.steps = pieces, steps
         self.prompter = Prompter(pieces)
         self.genres = np.array([piece.genre for piece in pieces])
         self.log_mels, self.windows = log_mels, windows
@@ -81,7 +86,8 @@ class Batcher:
         pairs = [contrast(random, self.pieces[piece]) for piece in chosen]
         texts = [pair.true for pair in pairs] + [pair.false for pair in pairs]
         contrasts = text_ids(texts, self.vocabulary, self.buckets)
-        return StyleBatch(*ids, np.stack(clips), distances, augmentation, *contrasts)
+        bound = np.asarray(steepest(step / self.steps), np.float32)
+        return StyleBatch(*ids, np.stack(clips), distances, augmentation, *contrasts, bound)
 
     def _choose(self, random: np.random.Generator) -> np.ndarray:
         """Draws the numbers of a batch's pieces, int [row]."""

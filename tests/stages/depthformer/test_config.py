@@ -82,7 +82,7 @@ def test_missing_size_is_named():
 
 
 def test_unknown_size_is_refused():
-    with pytest.raises(ValueError, match="tiny, demo, beat, base, large, got 'huge'"):
+    with pytest.raises(ValueError, match="tiny, demo, base, large, got 'huge'"):
         config_of_size("huge")
 
 

@@ -115,8 +115,8 @@ def test_features_of_free_conditions_are_zero_and_beats_repeat_after_a_cycle():
 
 def test_each_size_names_the_stage_that_it_needs():
     device = jax.devices("cpu")[0]
-    with pytest.raises(ValueError, match="'beat' need the stage SampleOnBeat"):
-        Sample(SampleParams("random:0", "beat"), Format(), device)
+    with pytest.raises(ValueError, match="'demo' need the stage SampleOnBeat"):
+        Sample(SampleParams("random:0", "demo"), Format(), device)
     with pytest.raises(ValueError, match=r"'tiny' need the stage Sample$"):
         SampleOnBeat(SampleParams("random:0", "tiny"), Format(), device)
 
@@ -124,7 +124,7 @@ def test_each_size_names_the_stage_that_it_needs():
 def test_guidance_steers_away_from_free_sound_and_masked_style():
 
     device, form = jax.devices("cpu")[0], Format(chunk_s=0.4, context_s=0.8)
-    stage = SampleOnBeat(SampleParams("random:1", "beat"), form, device)
+    stage = SampleOnBeat(SampleParams("random:1", "demo"), form, device)
     prompt = np.full((1, form.dims["prompt_token"]), PAD, np.int32)
     prompt[:, -6:] = 20_000
     unprompted = prompt.copy()

@@ -95,14 +95,17 @@ def test_drums_are_known_by_instrument():
     assert not has_drums(piece("techno", instruments=("piano",)))
 
 
+STEEPEST = jnp.float32(6.0)
+
+
 def test_loss_falls_as_the_true_text_comes_nearer():
     first, second = jnp.eye(2)
     clips, steepness = jnp.stack([first]), jnp.log(jnp.float32(5.0))
-    chance = contradiction(clips, clips, clips, steepness)
+    chance = contradiction(clips, clips, clips, steepness, STEEPEST)
     assert chance == pytest.approx(math.log(2))
-    right = contradiction(jnp.stack([first]), jnp.stack([second]), clips, steepness)
+    right = contradiction(jnp.stack([first]), jnp.stack([second]), clips, steepness, STEEPEST)
     assert right == pytest.approx(math.log1p(math.exp(-5)), rel=1e-4)
-    wrong = contradiction(jnp.stack([second]), jnp.stack([first]), clips, steepness)
+    wrong = contradiction(jnp.stack([second]), jnp.stack([first]), clips, steepness, STEEPEST)
     assert wrong == pytest.approx(5 + math.log1p(math.exp(-5)), rel=1e-4)
 
 

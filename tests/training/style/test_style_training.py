@@ -168,7 +168,7 @@ def test_batch_depends_on_seed_and_step_alone(corpus, tmp_path):
     part, vocabulary = prepared.train, SentencePieces(prepared.vocabulary)
 
     def batcher(seed: int) -> Batcher:
-        return Batcher(part.pieces, part.log_mels, prepared.windows, vocabulary, 256, 12, seed)
+        return Batcher(part.pieces, part.log_mels, prepared.windows, vocabulary, 256, 12, seed, 100)
 
     first, again = batcher(3), batcher(3)
     first(0)

@@ -8,7 +8,7 @@ from soundstage.training.corpus.genre import BandPart, Genre
 
 BOSSA_NOVA = Genre(
     name="bossa_nova",
-    tempo_bpm=(116, 144),
+    tempo_bpm=(106, 150),
     progressions={
         "major": (
             "Imaj7|Imaj7|II7|II7|ii7|V7|Imaj7|bII7",
@@ -24,14 +24,14 @@ BOSSA_NOVA = Genre(
             Drums(
                 (
                     (
-                        ("kick", "7.....66......66"),
+                        ("kick", "8.....68......6."),
                         ("rim", "6.....6.....6...|....6.....6....."),
-                        ("closed", "4.4.4.4.4.4.4.4."),
+                        ("closed", "7.4.7.4.7.4.7.4."),
                     ),
                     (
-                        ("kick", "7.....667.....66"),
+                        ("kick", "8.....688.....6."),
                         ("rim", "7.....7.....7...|....7.....7....."),
-                        ("closed", "5353535353535353"),
+                        ("closed", "7353735373537353"),
                         ("shaker", "3232323232323232"),
                     ),
                 ),

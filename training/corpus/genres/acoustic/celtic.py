@@ -55,16 +55,16 @@ CELTIC = Genre(
             ("drums", "room drums"),
             Drums(
                 (
-                    (("tom_low", "8.....7....."),),
-                    (("tom_low", "8..6..8..6.."), ("tom_mid", "..4..4..4..4")),
+                    (("tom_low", "9.....9....."),),
+                    (("tom_low", "9..7..9..7.."), ("tom_mid", "..4..4..4..4")),
                     (
-                        ("tom_low", "8.68.68.68.6"),
+                        ("tom_low", "9.58.59.58.5"),
                         ("tom_mid", ".4..4..4..4."),
                         ("tambourine", "...6.....6.."),
                     ),
                 ),
             ),
-            mix=TrackMix(level_lu=-3, reverb=0.3),
+            mix=TrackMix(level_lu=-1, reverb=0.2),
         ),
     ),
     density=(0.2, 0.95),

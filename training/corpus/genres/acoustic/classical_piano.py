@@ -7,7 +7,7 @@ from soundstage.training.corpus.genre import BandPart, Genre
 
 CLASSICAL_PIANO = Genre(
     name="classical_piano",
-    tempo_bpm=(66, 126),
+    tempo_bpm=(58, 138),
     progressions={
         "major": ("I|V7|vi|iii|IV|I|ii|V7", "I|IV|V7|I|vi|ii|V7|I", "I vi|IV V7|I IV|V7 I"),
         "minor": ("i|iv|V7|i|bVI|bIII|iim7b5|V7", "i|V7|i|iv|bVII|bIII|V7|i", "i|bVI|iv|V7"),

@@ -7,7 +7,7 @@ from soundstage.training.corpus.genre import BandPart, Genre
 
 FOLK = Genre(
     name="folk",
-    tempo_bpm=(84, 132),
+    tempo_bpm=(76, 142),
     progressions={
         "major": ("I|V|vi|IV", "I|IV|I|V", "I|I|IV|I|V|IV|I|V", "IV|I|V|vi"),
         "dorian": ("i|bVII|i|bVII", "i|IV|bVII|i"),

@@ -9,7 +9,7 @@ from soundstage.training.corpus.genre import BandPart, Genre
 
 JAZZ = Genre(
     name="jazz",
-    tempo_bpm=(108, 184),
+    tempo_bpm=(96, 196),
     progressions={
         "major": (
             "Imaj7|VI7|ii7|V7|iii7|VI7|ii7|V7",
@@ -26,6 +26,11 @@ JAZZ = Genre(
             Drums(
                 (
                     (("ride", "6.....5...6....."), ("pedal", "....6.......6...")),
+                    (
+                        ("ride", "6.....5...6.7..."),
+                        ("pedal", "....6.......6..."),
+                        ("kick", "4.......3......."),
+                    ),
                     (
                         ("ride", "6...7..56...7..5"),
                         ("pedal", "....6.......6..."),

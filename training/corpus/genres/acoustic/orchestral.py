@@ -7,7 +7,7 @@ from soundstage.training.corpus.genre import BandPart, Genre
 
 ORCHESTRAL = Genre(
     name="orchestral",
-    tempo_bpm=(80, 140),
+    tempo_bpm=(68, 150),
     progressions={
         "minor": ("i|bVI|bIII|bVII", "i|i|bVI|bVI|iv|iv|V|V", "i|bVII|bVI|V"),
         "lydian": ("I|II|I|II", "I|I|II|vi"),

@@ -7,7 +7,7 @@ from soundstage.training.corpus.genre import BandPart, Genre
 
 STRING_QUARTET = Genre(
     name="string_quartet",
-    tempo_bpm=(72, 132),
+    tempo_bpm=(62, 142),
     progressions={
         "major": ("I|vi|ii|V7|I|IV|V7|I", "I|V|vi|IV|ii|V7|I|V7", "I|I|IV|V|vi|ii|V7|I"),
         "minor": ("i|iv|bVII|bIII|bVI|iv|V7|i", "i|V7|i|bVI|iv|i|V7|V7", "i|bVII|bVI|V7"),

@@ -8,7 +8,7 @@ from soundstage.training.corpus.genre import BandPart, Genre
 
 FUNK = Genre(
     name="funk",
-    tempo_bpm=(94, 112),
+    tempo_bpm=(88, 120),
     progressions={
         "dorian": ("i9|i9|IV9|IV9", "i7|i7|i7|IV7 v7", "i9"),
         "mixolydian": ("I9|I9|IV9|I9", "I9|I9|I9|bVII9 IV9"),
@@ -23,6 +23,11 @@ FUNK = Genre(
                         ("kick", "9.....7.......7."),
                         ("snare", "....9.......9..."),
                         ("closed", "6.5.6.5.6.5.6.5."),
+                    ),
+                    (
+                        ("kick", "9.9.......9..9.."),
+                        ("snare", "....9..3....9..."),
+                        ("closed", "6.6.6.6.6.6.6.6."),
                     ),
                     (
                         ("kick", "9..7..7...6....."),

@@ -8,7 +8,7 @@ from soundstage.training.corpus.genre import BandPart, Genre
 
 REGGAE = Genre(
     name="reggae",
-    tempo_bpm=(66, 84),
+    tempo_bpm=(62, 90),
     progressions={
         "major": ("I|IV|I|V", "I|ii|I|ii", "I|V|vi|IV"),
         "minor": ("i|iv|i|v", "i|bVII|i|bVII", "i|i|bVI|bVII"),
@@ -23,6 +23,11 @@ REGGAE = Genre(
                         ("kick", "........9......."),
                         ("rim", "........9......."),
                         ("closed", "5...5...5...5..."),
+                    ),
+                    (
+                        ("kick", "8...8...8...8..."),
+                        ("rim", "........8......."),
+                        ("closed", "..6...6...6...6."),
                     ),
                     (
                         ("kick", "........9......."),

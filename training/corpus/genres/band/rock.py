@@ -8,7 +8,7 @@ from soundstage.training.corpus.genre import BandPart, Genre
 
 ROCK = Genre(
     name="rock",
-    tempo_bpm=(104, 152),
+    tempo_bpm=(92, 166),
     progressions={
         "major": ("I|V|vi|IV", "I|IV|V|IV", "vi|IV|I|V"),
         "mixolydian": ("I|bVII|IV|I", "I|I|bVII|IV"),
@@ -24,6 +24,16 @@ ROCK = Genre(
                         ("kick", "9.......9......."),
                         ("snare", "....9.......9..."),
                         ("closed", "7.5.7.5.7.5.7.5."),
+                    ),
+                    (
+                        ("kick", "9...9...9...9..."),
+                        ("snare", "....9.......9..."),
+                        ("open", "6...6...6...6..."),
+                    ),
+                    (
+                        ("kick", "9..9....9..9...."),
+                        ("snare", "....9.......9..."),
+                        ("closed", "7.6.7.6.7.6.7.6."),
                     ),
                     (
                         ("kick", "9.....7.9......."),

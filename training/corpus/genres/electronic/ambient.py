@@ -7,7 +7,7 @@ from soundstage.training.corpus.genre import BandPart, Genre
 
 AMBIENT = Genre(
     name="ambient",
-    tempo_bpm=(56, 78),
+    tempo_bpm=(50, 88),
     progressions={
         "lydian": ("Imaj9|Imaj9|II|II", "Imaj7|Imaj7|vi9|II"),
         "major": ("Imaj9|Imaj9|IVmaj9|IVmaj9", "Imaj7|iii7|IVmaj9|IVmaj9", "vi9|vi9|IVmaj7|Iadd9"),

@@ -8,7 +8,7 @@ from soundstage.training.corpus.genre import BandPart, Genre
 
 DISCO = Genre(
     name="disco",
-    tempo_bpm=(112, 124),
+    tempo_bpm=(104, 130),
     progressions={
         "minor": ("i7|iv7|bVII|bIIImaj7", "i7|bVImaj7|iv7|v7", "i|i|bVII|bVI"),
         "major": ("Imaj7|vi7|ii7|V7", "IVmaj7|iii7|ii7|V7", "I|vi|IV|V"),
@@ -23,6 +23,11 @@ DISCO = Genre(
                         ("kick", "9...9...9...9..."),
                         ("snare", "....8.......8..."),
                         ("open", "..6...6...6...6."),
+                    ),
+                    (
+                        ("kick", "9...9...9...9..."),
+                        ("clap", "....8.......8..."),
+                        ("closed", "..7...7...7...7."),
                     ),
                     (
                         ("kick", "9...9...9...9..."),

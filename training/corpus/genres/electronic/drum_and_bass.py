@@ -8,7 +8,7 @@ from soundstage.training.corpus.genre import BandPart, Genre
 
 DRUM_AND_BASS = Genre(
     name="drum_and_bass",
-    tempo_bpm=(168, 178),
+    tempo_bpm=(160, 182),
     progressions={
         "minor": (
             "i9|i9|bVImaj7|bVImaj7|iv9|iv9|v7|v7",
@@ -26,6 +26,16 @@ DRUM_AND_BASS = Genre(
                         ("kick", "9.........9....."),
                         ("snare", "....9.......9..."),
                         ("closed", "5.5.5.5.5.5.5.5."),
+                    ),
+                    (
+                        ("kick", "9..9......9....."),
+                        ("snare", "....9.......9..."),
+                        ("ride", "6.6.6.6.6.6.6.6."),
+                    ),
+                    (
+                        ("kick", "9.9.......99...."),
+                        ("snare", "....9..9.9..9..9"),
+                        ("closed", "6.6.6.6.6.6.6.6."),
                     ),
                     (
                         ("kick", "9.........9....."),

@@ -8,7 +8,7 @@ from soundstage.training.corpus.genre import BandPart, Genre
 
 DUBSTEP = Genre(
     name="dubstep",
-    tempo_bpm=(136, 146),
+    tempo_bpm=(132, 150),
     progressions={
         "minor": ("i5|i5|bVI5|bVII5", "i5|i5|i5|bIII5", "i5|bVI5|i5|bVII5"),
         "phrygian": ("i5|i5|bII5|i5", "i5|bII5|i5|bVII5"),

@@ -8,7 +8,7 @@ from soundstage.training.corpus.genre import BandPart, Genre
 
 HOUSE = Genre(
     name="house",
-    tempo_bpm=(120, 128),
+    tempo_bpm=(114, 132),
     progressions={
         "minor": ("i9|i9|bVImaj7|bVII", "i7|bIII|bVII|iv7", "bVImaj7|v7|i9|i9", "i9|iv9|i9|v7"),
         "dorian": ("i9|i9|IV9|IV9", "i7|bVIImaj7|IV7|i7"),
@@ -23,6 +23,17 @@ HOUSE = Genre(
                         ("kick", "9...9...9...9..."),
                         ("open", "..6...6...6...6."),
                         ("clap", "....7.......7..."),
+                    ),
+                    (
+                        ("kick", "9...9...9...9..."),
+                        ("closed", "..7...7...7...7."),
+                        ("rim", "....6..6....6..."),
+                    ),
+                    (
+                        ("kick", "9...9...9...9..."),
+                        ("open", "..7...7...7...7."),
+                        ("snare", "....7.......7..."),
+                        ("shaker", "5353535353535353"),
                     ),
                     (
                         ("kick", "9...9...9...9..."),

@@ -8,7 +8,7 @@ from soundstage.training.corpus.genre import BandPart, Genre
 
 LOFI = Genre(
     name="lofi",
-    tempo_bpm=(68, 90),
+    tempo_bpm=(64, 94),
     progressions={
         "major": ("ii9|V9|Imaj9|vi7", "IVmaj7|iii7|vi9|Imaj7", "Imaj9|vi9|ii9|V9"),
         "minor": ("i9|iv9|bVImaj7|v7", "bVImaj9|v7|i9|bIIImaj7"),
@@ -23,6 +23,11 @@ LOFI = Genre(
                         ("kick", "8.........7....."),
                         ("snare", "....6.......6..."),
                         ("closed", "4...4...4...4..."),
+                    ),
+                    (
+                        ("kick", "8.....6...7..6.."),
+                        ("rim", "....7.......7..."),
+                        ("closed", "4.4.4.4.4.4.4.4."),
                     ),
                     (
                         ("kick", "8......d..7....."),

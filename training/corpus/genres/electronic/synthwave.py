@@ -8,7 +8,7 @@ from soundstage.training.corpus.genre import BandPart, Genre
 
 SYNTHWAVE = Genre(
     name="synthwave",
-    tempo_bpm=(84, 112),
+    tempo_bpm=(78, 122),
     progressions={
         "minor": ("i|bVI|bIII|bVII", "i|bVII|bVI|bVII", "i|iv|bVI|bVII", "bVI|bVII|i|i"),
         "dorian": ("i|IV|bVII|i", "i|bIII|IV|bVII"),
@@ -23,6 +23,11 @@ SYNTHWAVE = Genre(
                         ("kick", "9.......9......."),
                         ("snare", "....9.......9..."),
                         ("closed", "5...5...5...5..."),
+                    ),
+                    (
+                        ("kick", "9.....9.9......."),
+                        ("snare", "....9.......9..."),
+                        ("closed", "5.5.5.5.5.5.5.5."),
                     ),
                     (
                         ("kick", "9...9...9...9..."),

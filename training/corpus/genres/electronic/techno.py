@@ -7,7 +7,7 @@ from soundstage.training.corpus.genre import BandPart, Genre
 
 TECHNO = Genre(
     name="techno",
-    tempo_bpm=(128, 140),
+    tempo_bpm=(122, 146),
     progressions={
         "phrygian": ("i5", "i5|i5|i5|bII5"),
         "minor": ("i5", "i5|i5|i5|bVII5", "i5|i5|bVI5|bVI5"),
@@ -19,6 +19,13 @@ TECHNO = Genre(
             Drums(
                 (
                     (("kick", "9...9...9...9..."), ("closed", "..5...5...5...5.")),
+                    (("kick", "9...9...9...9..."), ("open", "..7...7...7...7.")),
+                    (
+                        ("kick", "9...9...9...9..."),
+                        ("closed", "..6...6...6...6."),
+                        ("rim", "...6..6...6..6.."),
+                        ("clap", "....7.......7..."),
+                    ),
                     (
                         ("kick", "9...9...9...9..."),
                         ("closed", "2252225222522252"),

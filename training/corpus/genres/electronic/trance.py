@@ -8,7 +8,7 @@ from soundstage.training.corpus.genre import BandPart, Genre
 
 TRANCE = Genre(
     name="trance",
-    tempo_bpm=(130, 144),
+    tempo_bpm=(126, 148),
     progressions={
         "minor": ("i|bVI|bIII|bVII", "i|i|bVI|bVII", "bVI|bVII|i|i", "i|v|bVI|bVII"),
         "dorian": ("i|IV|i|bVII", "i|bVII|IV|IV"),

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from soundstage.stages.verification.depthformer_network import Draw, Explained, RecordedDepthformer
-from soundstage.stages.verification.depthformer_tolerances import Tolerances
-from soundstage.stages.verification.recording import Ledger, guarded
+from soundstage.verification.depthformer_network import Draw, Explained, RecordedDepthformer
+from soundstage.verification.depthformer_tolerances import Tolerances
+from soundstage.verification.recording import Ledger, guarded
 
 RUN = re.compile(
     r"(?:(?P<special>\w+_id(?P<column>\d+))_)?(?P<kind>greedy|sampled|shipped)_w(?P<weight>[\d.]+)"

@@ -10,11 +10,11 @@ import re
 import numpy as np
 
 from soundstage.stages.depthformer.config import DepthformerConfig
-from soundstage.stages.verification.depthformer_network import RecordedDepthformer
-from soundstage.stages.verification.depthformer_runs import DecodeCheck
-from soundstage.stages.verification.depthformer_tolerances import Tolerances, rms
-from soundstage.stages.verification.recording import Ledger, OriginalRecording, VerifyError, guarded
 from soundstage.stages.weights.array_source import ArraySource
+from soundstage.verification.depthformer_network import RecordedDepthformer
+from soundstage.verification.depthformer_runs import DecodeCheck
+from soundstage.verification.depthformer_tolerances import Tolerances, rms
+from soundstage.verification.recording import Ledger, OriginalRecording, VerifyError, guarded
 
 # The arrays that the README lists; the suffix "_fresh" means an empty past.
 LAYOUT = [

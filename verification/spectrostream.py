@@ -12,8 +12,8 @@ import numpy as np
 
 from soundstage.stages.spectrostream.codec import Codec, load_codec
 from soundstage.stages.spectrostream.config import SpectroStreamConfig
-from soundstage.stages.verification.recording import Ledger, OriginalRecording, VerifyError, guarded
 from soundstage.stages.weights.array_source import ArraySource
+from soundstage.verification.recording import Ledger, OriginalRecording, VerifyError, guarded
 
 # Tolerance as a share of the largest magnitude; two correct implementations differ by 1.1e-6 of it.
 RELATIVE = 1e-5

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from soundstage.stages.verification.depthformer_network import RecordedDepthformer
 from soundstage.stages.weights.array_source import ArraySource
+from soundstage.verification.depthformer_network import RecordedDepthformer
 
 # Tolerances of the README for the recorded network, absolute and as a share of its largest value;
 # "stream" is between encoder and logits.

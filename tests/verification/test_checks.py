@@ -10,8 +10,8 @@ import pytest
 import tensorstore
 from safetensors.numpy import load_file, save_file
 
-from soundstage.stages.verification.checks import verify
-from soundstage.stages.verification.recording import VerifyError
+from soundstage.verification.checks import verify
+from soundstage.verification.recording import VerifyError
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 REFERENCE = Path(__file__).parents[4] / "shared" / "reference"

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from soundstage.stages.verification import depthformer, spectrostream
-from soundstage.stages.verification.recording import (
+from soundstage.stages.weights.array_source import ArraySource, WeightsError
+from soundstage.stages.weights.sources import open_source
+from soundstage.stages.weights.t5x import T5xSource
+from soundstage.verification import depthformer, spectrostream
+from soundstage.verification.recording import (
     ArrayVerdict,
     Ledger,
     OriginalRecording,
@@ -16,9 +19,6 @@ from soundstage.stages.verification.recording import (
     VerifyError,
     read_json,
 )
-from soundstage.stages.weights.array_source import ArraySource, WeightsError
-from soundstage.stages.weights.sources import open_source
-from soundstage.stages.weights.t5x import T5xSource
 
 CHECKS = {
     "depthformer": depthformer.check,
