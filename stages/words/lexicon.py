@@ -2,7 +2,7 @@
 
 import tomllib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cache
 from importlib.resources import files
@@ -161,10 +161,3 @@ def _by_letter(words: frozenset[str]) -> dict[str, Sequence[str]]:
         if len(word) >= SHORTEST and word.isalpha():
             letters[word[0]].append(word)
     return dict(letters)
-
-
-def phrases_of(lexicon: Lexicon) -> Iterator[str]:
-    """Returns every phrase that descriptions may contain: genres, moods, instruments and modes."""
-    yield from (genre.phrase for genre in lexicon.genres.values())
-    for entry in lexicon.entries.values():
-        yield from filter(None, (entry.mood, entry.plays, entry.mode))
