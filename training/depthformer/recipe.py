@@ -21,7 +21,7 @@ Validations = Mapping[str, Sequence[Any]]
 AS_USED = "as used"
 
 
-class LossParams(NamedTuple):
+class LossShares(NamedTuple):
     """The weights of the parts of a loss.
 
     Attributes:
@@ -56,7 +56,7 @@ def make_recipe(
     pieces: Sequence[PieceTokens],
     format: Format,
     params: ExampleParams | WindowParams,
-    loss: LossParams,
+    loss: LossShares,
     validate_batches: int,
     seed: int,
 ) -> Recipe:

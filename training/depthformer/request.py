@@ -17,7 +17,7 @@ from soundstage.training.depthformer.initial_weights import (
     with_quiet_encoder,
     with_style_codebooks,
 )
-from soundstage.training.depthformer.recipe import LossParams
+from soundstage.training.depthformer.recipe import LossShares
 from soundstage.training.depthformer.windows import WindowParams
 from soundstage.training.optimizer import OptimizerParams
 from soundstage.training.precision import Precision, compute_dtype
@@ -111,7 +111,7 @@ class TrainingRequest:
                 weight_decay=0.01,
                 average_decay=self.average_decay,
             ),
-            LossParams(onset=self.onset_weight, fine_every=self.fine_every),
+            LossShares(onset=self.onset_weight, fine_every=self.fine_every),
             validate_steps=self.validate_steps,
             patience=self.patience,
         )
