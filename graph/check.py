@@ -279,8 +279,8 @@ class _Checker:
         read = {str(source) for sources in self.sources.values() for source in sources.values()}
         read |= {str(source) for source in self.outputs.values()}
         for name, cls in self.classes.items():
-            for key in cls.outputs:
-                if f"{name}.{key}" not in read:
+            for key, port in cls.outputs.items():
+                if f"{name}.{key}" not in read and not port.optional:
                     yield Problem(f"{name}.{key}", "nothing reads this output", warning=True)
 
 

@@ -10,7 +10,7 @@ from math import inf
 class Format:
     """Lengths in seconds, rates in hertz, depths in levels; sample and frame counts are derived.
 
-    The deproblems are Magenta RealTime v1's.
+    The defaults are Magenta RealTime v1's.
 
     Attributes:
         chunk_s: seconds of audio in a chunk.
@@ -111,10 +111,13 @@ class Format:
         return {
             "frame": frame,
             "context_frame": context_frame,
+            "window_frame": context_frame + frame,
             "level": self.codec_levels,
             "context_level": self.context_levels,
             "style_dim": self.style_dim,
             "style_level": self.style_levels,
+            "tempo_number": 3,
+            "sound_number": 3,
             "prompt_token": context_frame * self.context_levels + self.prompt_style_levels,
             "sample": frame * self.frame_samples,
             "fade_sample": self.fade_frames * self.frame_samples,

@@ -33,6 +33,7 @@ class Port:
             minimum to maximum. Values beyond it are allowed up to those.
         label: a short name of such a control for people; "" = the control's own name.
         help: one line about what such a control does, for people.
+        optional: whether `check` accepts an output of this type that nothing reads.
     """
 
     dtype: str
@@ -44,6 +45,7 @@ class Port:
     usual: tuple[float, float] | None = field(default=None, compare=False)
     label: str = field(default="", compare=False)
     help: str = field(default="", compare=False)
+    optional: bool = field(default=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.dtype not in DTYPES:

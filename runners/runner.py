@@ -12,6 +12,9 @@ from soundstage.graph.port import Tensor
 from soundstage.graph.state import State
 from soundstage.runners.spans import Span
 
+# The graph output, and the control with the prompts, that `Chunk.not_understood` reads.
+NOT_UNDERSTOOD, TEXTS = "not_understood", "texts"
+
 
 @dataclass(frozen=True)
 class Tick:
@@ -57,6 +60,22 @@ class Chunk:
         audio = self.outputs["audio"]
         assert isinstance(audio, np.ndarray)
         return audio
+
+    @property
+    def not_understood(self) -> tuple[Mapping[str, str], ...]:
+        """Per row, by text prompt, its words that the pipeline does not understand.
+
+        Several words have commas between. A prompt that is understood is left out. Without a graph
+        output called "not_understood", which has one text for each of the control "texts", all
+        rows are empty.
+        """
+        words = self.outputs.get(NOT_UNDERSTOOD)
+        if words is None:
+            return ({},) * len(self.tick.streams)
+        return tuple(
+            {text: str(unknown) for text, unknown in zip(row[TEXTS], rows, strict=True) if unknown}
+            for row, rows in zip(self.tick.controls, words, strict=True)
+        )
 
 
 class StageFailed(Error, RuntimeError):

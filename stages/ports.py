@@ -19,6 +19,64 @@ PROMPT_CLIPS = Port(
 CLIP_WEIGHTS = Port("float32", ("~clip",), "clip weight", ">= 0", minimum=0.0)
 STYLE_EMBEDDING = Port("float32", ("style_dim",), "style embedding")
 STYLE_TOKENS = Port("int32", ("style_level",), "style token", CODE)
+# Facts that prompts name, beside the style; pipelines need not read them.
+ASKED_TEMPO = Port(
+    "float32",
+    ("tempo_number",),
+    "asked tempo",
+    "beats a minute: asked, lowest, highest; -1 = not said",
+    optional=True,
+)
+ASKED_SOUND = Port(
+    "float32",
+    ("sound_number",),
+    "asked sound",
+    "[0, 1]: density, brightness, drums; -1 = not said",
+    optional=True,
+)
+NOT_UNDERSTOOD = Port("utf8", ("~text",), "words not understood", optional=True)
+
+# ---- tempo and sound: 0 or -1 leave a value to the model
+BPM = Port(
+    "float32",
+    (),
+    "tempo",
+    "beats a minute, 0 = free",
+    minimum=0.0,
+    maximum=300.0,
+    usual=(0.0, 200.0),
+    label="Tempo",
+    help="Beats a minute; 0 leaves the tempo to the prompt and the music",
+)
+DENSITY = Port(
+    "float32",
+    (),
+    "density",
+    "[0, 1], -1 = free",
+    minimum=-1.0,
+    maximum=1.0,
+    help="How much plays at a time, from 0 to 1; -1 leaves it to the prompt and the music",
+)
+BRIGHTNESS = Port(
+    "float32",
+    (),
+    "brightness",
+    "[0, 1], -1 = free",
+    minimum=-1.0,
+    maximum=1.0,
+    help="From 0, dark, to 1, bright; -1 leaves it to the prompt and the music",
+)
+DRUMS = Port(
+    "float32",
+    (),
+    "drums",
+    "0 = none, 1 = drums, -1 = free",
+    minimum=-1.0,
+    maximum=1.0,
+    help="1 asks for drums, 0 for none; -1 leaves it to the prompt and the music",
+)
+SOUND = Port("float32", ("sound_number",), "sound", "[0, 1]: density, brightness, drums; -1 = free")
+BEATS = Port("float32", ("window_frame",), "beat", "[0, 12), -1 = free")
 
 # ---- tokens
 CONTEXT = Port("int32", ("context_frame", "level"), "codec token", f"{CODE}, -1 = nothing yet")

@@ -9,7 +9,7 @@ import numpy as np
 
 from soundstage.graph.format import Format
 from soundstage.graph.port import Port
-from soundstage.stages.depthformer.vocabulary import MASK, NOTHING, Vocabulary, llm_to_rvq
+from soundstage.stages.depthformer.vocabulary import MASK, NOTHING, PAD, Vocabulary, llm_to_rvq
 from soundstage.stages.ports import AUDIO, CONTEXT, FADED_AUDIO, SAMPLE_INPUTS, TOKENS
 
 if TYPE_CHECKING:
@@ -232,7 +232,8 @@ class RandomSample:
         """Returns each level's first position: its last code, or home if the prompt shows none."""
         vocabulary = self.vocabulary
         style, shown = vocabulary.prompt_style_levels, vocabulary.context_levels
-        last = vocabulary.codec_codes(prompt[:, -style - shown : -style])  # [row, context_level]
+        ids = prompt[:, -style - shown : -style]  # [row, context_level]
+        last = vocabulary.codec_codes(np.where(ids == PAD, MASK, ids))
         start = home.copy()
         start[:, :shown] = np.where(last == NOTHING, home[:, :shown], last)
         return start

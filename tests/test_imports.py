@@ -17,7 +17,8 @@ MAY_IMPORT = {
     "audio": {"soundstage", "graph"},
     "stages": {"soundstage", "graph", "presets", "audio"},
     "runners": {"soundstage", "graph", "presets", "audio"},
-    "apps": {"soundstage", "graph", "presets", "audio", "stages", "runners"},
+    "verification": {"soundstage", "graph", "presets", "audio", "stages"},
+    "apps": {"soundstage", "graph", "presets", "audio", "stages", "runners", "verification"},
     "training": {"soundstage", "graph", "presets", "audio", "stages", "runners"},
 }
 # Folders within a room that may import a room which the rest of it may not.

@@ -45,6 +45,14 @@ Origin = Annotated[
         help="An origin whose pages may connect, such as https://example.org. May be repeated.",
     ),
 ]
+AllowedHost = Annotated[
+    list[str] | None,
+    NETWORK.option(
+        metavar="NAME",
+        help="A name by which clients address this server, such as that of a proxy. May be "
+        "repeated. Not needed with a token.",
+    ),
+]
 TlsCert = Annotated[
     Path | None,
     NETWORK.option(
@@ -89,6 +97,7 @@ def serve(
     port: Port = 8080,
     token: Token = None,
     origin: Origin = None,
+    allowed_host: AllowedHost = None,
     tls_cert: TlsCert = None,
     tls_key: TlsKey = None,
     insecure: Insecure = False,
@@ -117,6 +126,7 @@ def serve(
         port=port,
         token=token or os.environ.get(TOKEN_VARIABLE) or None,
         origins=tuple(origin or ()),
+        allowed_hosts=tuple(allowed_host or ()),
         tls_cert=tls_cert,
         tls_key=tls_key,
         insecure=insecure,

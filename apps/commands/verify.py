@@ -11,7 +11,7 @@ from soundstage.apps.commands.command import command
 from soundstage.apps.commands.exit_codes import CommandFailed
 
 if TYPE_CHECKING:
-    from soundstage.stages.verification.recording import ArrayVerdict, VerificationReport
+    from soundstage.verification.recording import ArrayVerdict, VerificationReport
 
 EXAMPLES = """Example:
 
@@ -35,7 +35,7 @@ def verify(
     Prints for each array the largest absolute error, the tolerance, and ok, FAIL or not checked.
     The exit code is 1 if an array fails or nothing could be checked.
     """
-    from soundstage.stages.verification.checks import verify as compare
+    from soundstage.verification.checks import verify as compare
 
     headed = False
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 from soundstage.apps.player.performance import Performance, Watch
 from soundstage.apps.player.performer import ChunkReport
+from soundstage.runners.sessions.not_understood import WordReports
 
 LOOK_S = 0.1
 
@@ -33,11 +34,12 @@ def watch_lines(say: Callable[[str], None]) -> Watch:
 
 
 class Warnings:
-    """The warnings of every display: a machine that is too slow, and each underrun."""
+    """The warnings of every display: a slow machine, underruns, and words not understood."""
 
     def __init__(self, performance: Performance) -> None:
         self._performance = performance
         self._warned = False
+        self._words = WordReports()
 
     def about(self, report: ChunkReport) -> Iterator[str]:
         """Returns the warnings that follow from one chunk, mostly none."""
@@ -50,6 +52,7 @@ class Warnings:
         if report.ran_out:
             silence = f"{report.silent_s:.2f} s of silence"
             yield f"underrun before chunk {report.chunk}, {silence}: {underrun_cause(report)}"
+        yield from self._words.lines(report.not_understood)
 
 
 def underrun_cause(report: ChunkReport) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 from soundstage.apps.player.live_input import LiveSource
 from soundstage.apps.player.ring import Ring
 from soundstage.errors import StageError
+from soundstage.runners.runner import Chunk
 from soundstage.runners.sessions.controls import complete
 from soundstage.runners.sessions.injection import inject_control
 from soundstage.runners.sessions.session import Session
@@ -44,6 +45,7 @@ class ChunkReport:
         silent_s: seconds of silence since the chunk before.
         ran_out: whether the buffer ran out before this chunk.
         late: the stage that caused this; None if no stage did.
+        not_understood: by text prompt, its words that the pipeline does not understand.
     """
 
     chunk: int
@@ -55,6 +57,7 @@ class ChunkReport:
     silent_s: float
     ran_out: bool
     late: Late | None
+    not_understood: Mapping[str, str]
 
     @property
     def rtf(self) -> float:
@@ -222,7 +225,7 @@ class Performer:
         if any(chunk.seconds.values()):  # else warming up had made it already
             self._walls_s.append(wall_s)
         self._lateness.add(chunk.tick.chunks[0], wall_s, busy_s(chunk), was_full)
-        self._report(chunk.tick.chunks[0], wall_s, slack_samples)
+        self._report(chunk, wall_s, slack_samples)
 
     def _clip(self, audio: np.ndarray) -> np.ndarray:
         """Returns a chunk cut to full scale: float32 [sample, channel]."""
@@ -234,7 +237,7 @@ class Performer:
         self.clipped_samples += int(np.count_nonzero(np.abs(audio) > 1.0))
         return np.clip(audio, -1.0, 1.0)
 
-    def _report(self, chunk: int, wall_s: float, slack_samples: int) -> None:
+    def _report(self, chunk: Chunk, wall_s: float, slack_samples: int) -> None:
         underruns, rate_hz = self._ring.underruns, self._format.sample_rate_hz
         ran_out = underruns > self._reported_underruns
         silent_samples = self._ring.silent_samples - self._reported_silent_samples
@@ -245,7 +248,7 @@ class Performer:
             slack_s = None
         self.reports.put(
             ChunkReport(
-                chunk,
+                chunk.tick.chunks[0],
                 wall_s,
                 self._format.chunk_s,
                 slack_s,
@@ -254,5 +257,6 @@ class Performer:
                 silent_samples / rate_hz,
                 ran_out,
                 self._lateness.blame() if ran_out else None,
+                chunk.not_understood[0],
             )
         )

@@ -98,9 +98,7 @@ async def upload(context: ServerContext, request: Request) -> Response:
     try:
         name, seconds = await context.uploads.add(data, suffix)
     except InputError as error:
-        # The path of the temporary file means nothing to the client.
-        reason = str(error).rpartition("upload")[2].lstrip(".:").partition(": ")
-        return JSONResponse({"error": reason[2] or str(error)}, 400)
+        return JSONResponse({"error": str(error)}, 400)
     return JSONResponse({"upload": name, "seconds": round(seconds, 3)}, 201)
 
 

@@ -1,4 +1,4 @@
-"""Tokens and origins: checked before anything else handles a request."""
+"""Tokens, host names and origins: checked before anything else handles a request."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from soundstage.apps.server.hosts import answering_names, is_answering, is_from_another_site
 from soundstage.apps.server.settings import ServeSettings
 
 # Paths without a token: for health checks, and for the page, which asks a person for the token.
@@ -32,16 +33,17 @@ SAFE_HEADERS = {
 
 
 class Guard:
-    """Middleware that refuses requests without the token or from a page of another origin.
+    """Middleware that refuses requests without the token, or that a page of another site causes.
 
     Args:
         app: handles the requests that pass.
-        settings: the token and the allowed origins.
+        settings: the token, the allowed host names and origins.
     """
 
     def __init__(self, app: ASGIApp, settings: ServeSettings) -> None:
         self._app, self._token = app, settings.token
         self._origins = frozenset(origin.rstrip("/").lower() for origin in settings.origins)
+        self._names = answering_names(settings.host, settings.allowed_hosts, settings.origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers a request that may not pass, and passes the others on."""
@@ -61,12 +63,18 @@ class Guard:
 
     def _refusal(self, request: HTTPConnection) -> tuple[int, str] | None:
         """Returns the HTTP status and the reason of a refusal; None = the request may pass."""
-        origin = request.headers.get("origin")
-        if origin is not None and not self._is_allowed(origin, request.headers):
+        headers, path = request.headers, request.scope["path"]
+        host, origin = headers.get("host", ""), headers.get("origin")
+        # A page that only rebinds a name to this server does not know its token.
+        if self._token is None and host and not is_answering(self._names, host):
+            name = host[:100]
+            return 403, f"{name} is not a name of this server: start with --allowed-host {name}"
+        if origin is not None and not self._is_allowed(origin, headers):
             reason = f"pages of {origin[:100]} may not connect: start with --origin {origin[:100]}"
             return 403, reason
-        path = request.url.path
-        if self._token is None or path in OPEN_PATHS or path.startswith(OPEN_FOLDERS):
+        if origin is None and is_from_another_site(headers) and not _is_harmless(path):
+            return 403, "pages of other sites may not use this server: start with --origin URL"
+        if self._token is None or _is_harmless(path):
             return None
         secret = self._token.encode()
         if any(hmac.compare_digest(token.encode(), secret) for token in _tokens(request)):
@@ -78,6 +86,11 @@ class Guard:
             return True
         # The server's own page. A page of another origin cannot choose the Host of its requests.
         return urlsplit(origin).netloc.lower() == headers.get("host", "").lower() != ""
+
+
+def _is_harmless(path: str) -> bool:
+    """Tells whether requests of a path have no effect and tell nothing that is secret."""
+    return path in OPEN_PATHS or path.startswith(OPEN_FOLDERS)
 
 
 def _tokens(request: HTTPConnection) -> Sequence[str]:

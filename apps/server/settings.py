@@ -44,6 +44,8 @@ class ServeSettings:
         port: a free port; 0 = any.
         token: the secret that every request must carry; None = none is needed.
         origins: origins of other servers' pages that may connect, such as "https://example.org".
+        allowed_hosts: names by which clients may address the server, besides its addresses, `host`
+            and the name of this machine; not checked if there is a token.
         tls_cert: a certificate chain in PEM; needs `tls_key`.
         tls_key: the private key of the certificate, in PEM.
         insecure: allow other machines to connect without a token.
@@ -58,6 +60,7 @@ class ServeSettings:
     port: int = 8080
     token: str | None = None
     origins: tuple[str, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
     tls_cert: Path | None = None
     tls_key: Path | None = None
     insecure: bool = False

@@ -12,9 +12,12 @@ from pathlib import Path
 import numpy as np
 
 from soundstage.audio.clips import read_audio, read_clips
+from soundstage.errors import InputError
 from soundstage.graph.format import Format
 
 LONGEST_S = 120.0
+# What an error calls the file.
+NAME_IN_ERRORS = "the upload"
 
 
 @dataclass(frozen=True)
@@ -77,10 +80,17 @@ class Uploads:
             plain = suffix.isascii() and suffix.isprintable()
             path = Path(folder) / f"upload{suffix if plain else ''}"[:40]
             path.write_bytes(data)
-            clips = read_clips(path, self._format, LONGEST_S)
-            rate_hz, channels = self._format.sample_rate_hz, self._format.channels
-            if not self._end_samples:
-                return Upload(clips.samples, np.zeros((0, channels), np.float32), clips.seconds)
-            audio = read_audio(path, rate_hz, channels, LONGEST_S)
+            try:
+                return self._read_file(path)
+            except InputError as error:
+                # A client must not learn where files lie on this machine.
+                raise InputError(str(error).replace(str(path), NAME_IN_ERRORS)) from None
+
+    def _read_file(self, path: Path) -> Upload:
+        clips = read_clips(path, self._format, LONGEST_S)
+        rate_hz, channels = self._format.sample_rate_hz, self._format.channels
+        if not self._end_samples:
+            return Upload(clips.samples, np.zeros((0, channels), np.float32), clips.seconds)
+        audio = read_audio(path, rate_hz, channels, LONGEST_S)
         # A copy: a view would keep the whole file in memory.
         return Upload(clips.samples, audio[-self._end_samples :].copy(), clips.seconds)

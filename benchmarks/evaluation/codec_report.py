@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from evaluation.codec_sound import sound_rows
+from evaluation.measures.codec_sound import sound_rows
 from evaluation.table import Row, Section
 from evaluation.windows import cut
 from soundstage.training.codec.fidelity import distances, evaluate

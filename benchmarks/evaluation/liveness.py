@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from evaluation.joins import Joins, find_joins
+from evaluation.measures.joins import Joins, find_joins
 from evaluation.player import PromptPlayer, seeded_rows
 from evaluation.probe_material import Log, Material
 from evaluation.settings import Settings

@@ -30,6 +30,8 @@ class EngineChunk:
             which chunk a change is heard first.
         again: whether it replaces a chunk of the same index that was read before and cannot have
             been heard yet; only after a steer with `again`.
+        not_understood: by text prompt, its words that the pipeline does not understand, with
+            commas between; empty if it understands all, or cannot tell.
     """
 
     audio: np.ndarray
@@ -42,3 +44,4 @@ class EngineChunk:
     late_stage: str
     steer: int
     again: bool = False
+    not_understood: Mapping[str, str] = field(default_factory=dict)

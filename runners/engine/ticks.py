@@ -22,10 +22,12 @@ class RowResult:
     Attributes:
         audio: float32 `[sample, channel]`, read-only; None = it has samples that are not finite.
         state: the state after the chunk, one row.
+        not_understood: see `Chunk.not_understood`.
     """
 
     audio: np.ndarray | None
     state: State
+    not_understood: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -99,4 +101,6 @@ def _row_result(chunk: Chunk, slot: int) -> RowResult:
         audio = audio.copy()
         audio.flags.writeable = False
     finite = bool(np.isfinite(audio).all())
-    return RowResult(audio if finite else None, chunk.state.pick([slot]))
+    return RowResult(
+        audio if finite else None, chunk.state.pick([slot]), chunk.not_understood[slot]
+    )

@@ -154,6 +154,7 @@ class Workers:
                     late_stage=late_stage,
                     steer=request.steers,
                     again=request.chunk <= row.newest_read,
+                    not_understood=row_result.not_understood,
                 )
                 row.accept(request, chunk, row_result.state)
         overhead_s = time.monotonic() - start_s - result.runner_s

@@ -1,7 +1,8 @@
 """Continues a clip: makes the state of a pipeline as if it had generated the clip.
 
 The clip is encoded to tokens. The tokens become the context; before a short clip, the context is
-empty (-1). All other state is made by running the stages that are fed back on the tokens.
+empty (-1). State that depends on the tokens of the same tick is made by running its stages on the
+tokens. All other state, such as a count of beats, is that of the start of the music.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 
 from soundstage.errors import Error, InputError
 from soundstage.graph.check import build
-from soundstage.graph.plan import FromStage, Graph, Node
+from soundstage.graph.plan import FromPast, FromStage, Graph, Node
 from soundstage.graph.port import Port
 from soundstage.graph.spec import parse
 from soundstage.graph.state import State, initial
@@ -159,7 +160,8 @@ class ClipContinuer:
         state = self._state_after(tokens)
         context = np.full_like(state.values[self._ends.context], -1)
         context[0, context.shape[1] - len(tokens) :] = tokens
-        values = {**state.values, self._ends.context: context}
+        start = initial(self._graph, ("0",)).values
+        values = {**start, **state.values, self._ends.context: context}
         return State(("0",), (0,), values).pick([0] * len(streams)).rename(streams)
 
     def encode(self, audio: np.ndarray) -> np.ndarray:
@@ -228,7 +230,8 @@ def _fed_back_part(graph: Graph, ends: Ends) -> Graph:
     tables["inputs"] = {
         name: value for name, value in tables["inputs"].items() if f"in.{name}" in sources
     } | {TOKENS: np.zeros(shape, np.int32).tolist()}
-    tables["outputs"] = {f"fed_{i}": name for i, name in enumerate(graph.feedback())}
+    made = _made_from(graph, tokens)
+    tables["outputs"] = {f"fed_{number}": name for number, name in enumerate(made)}
     tables["placement"] = {"default": _local_device(ends.decoder)}
     # The modules of these stages were allowed when the whole graph was checked.
     allowed = sorted({node.use.partition(":")[0] for node in graph.nodes.values()})
@@ -247,7 +250,7 @@ def _local_device(node: Node) -> str:
 def _needed(graph: Graph, tokens: FromStage) -> set[str]:
     """Returns the stages that make the state, without those that make tokens."""
     needed: set[str] = set()
-    waiting = [source.stage for source in graph.feedback().values()]
+    waiting = [source.stage for source in _made_from(graph, tokens).values()]
     while waiting:
         name = waiting.pop()
         if name in needed:
@@ -259,6 +262,17 @@ def _needed(graph: Graph, tokens: FromStage) -> set[str]:
             if isinstance(source, FromStage) and source != tokens
         ]
     return needed
+
+
+def _made_from(graph: Graph, tokens: FromStage) -> dict[str, FromPast]:
+    """Returns the fed-back ports that depend on the tokens of the same tick, by name."""
+    dependent = {tokens.stage}
+    for name, node in graph.nodes.items():  # in the order in which stages run
+        sources = [source for source in node.sources.values() if isinstance(source, FromStage)]
+        if name != tokens.stage and any(source.stage in dependent for source in sources):
+            dependent.add(name)
+    dependent.discard(tokens.stage)
+    return {name: source for name, source in graph.feedback().items() if source.stage in dependent}
 
 
 def _is_tokens(port: Port, first: str) -> bool:

@@ -9,17 +9,23 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from pydantic import TypeAdapter
 
 from soundstage.errors import Error
 from soundstage.files import replacing, reporting
 from soundstage.graph import wire
+from soundstage.graph.plain_ipc import PlainStream
 from soundstage.graph.plan import Graph
 from soundstage.graph.problem import PipelineError
 from soundstage.graph.spec import PipelineSpec, parse
 from soundstage.graph.state import State, stack_controls
 
 KIND = b"soundstage session 1"
-MAGIC = b"ARROW1"
+# An Arrow file is this mark, padded to 8 bytes, an Arrow stream, and a footer.
+MAGIC, START_BYTES = b"ARROW1", 8
+
+_WEIGHTS = TypeAdapter(dict[str, dict[str, str]])
+_COLUMNS = pa.schema([("state", pa.binary()), ("controls", pa.binary())])
 
 
 class SessionFileError(Error, ValueError):
@@ -164,31 +170,45 @@ def read_session_from(file: pa.NativeFile, path: Path) -> SavedSession:
         SessionFileError: the file is not a session, damaged or of a later version.
     """
     try:
-        # Arrow starts from the footer, and would not notice a damaged beginning.
-        if file.read(len(MAGIC)) != MAGIC:
+        if file.read(START_BYTES)[: len(MAGIC)] != MAGIC:
             raise SessionFileError(f"{path}: this is not a session file")
-        table = pa.ipc.open_file(file).read_all()
-        # Arrow trusts the offsets in a file: it would read a damaged one out of bounds.
-        table.validate(full=True)
-    except (pa.ArrowException, OSError) as error:
+        if file.read_at(len(MAGIC), file.size() - len(MAGIC)) != MAGIC:
+            raise SessionFileError(f"{path}: the file is damaged: its end is missing")
+        file.seek(START_BYTES)
+        stream = PlainStream(file)
+        header = stream.schema.metadata or {}
+        if header.get(b"kind") != KIND or not stream.schema.equals(_COLUMNS):
+            raise SessionFileError(f"{path}: this Arrow file is not a session of this version")
+        (batch,) = stream
+        (payload,) = batch.to_pylist()
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise SessionFileError(f"{path}: cannot read it as a session: {_first(error)}") from error
-    header = table.schema.metadata or {}
-    if header.get(b"kind") != KIND:
-        raise SessionFileError(f"{path}: this Arrow file is not a session of this version")
-    payload = {name: table.column(name)[0].as_py() for name in ("state", "controls")}
+    if None in payload.values():
+        raise SessionFileError(f"{path}: the file is damaged: a value is missing")
     if header.get(b"sha256", b"").decode() != _digest(header, payload):
         raise SessionFileError(f"{path}: the file is damaged: its checksum does not match")
-    try:
-        spec = parse(json.loads(header[b"pipeline"]))
-    except PipelineError as error:
-        raise SessionFileError(f"{path}: its pipeline cannot be read: {error}") from error
-    weights = json.loads(header[b"weights"])
+    spec, weights = read_header(path, header)
     return SavedSession(path, spec, weights, payload["state"], payload["controls"])
+
+
+def read_header(path: Path, header: Mapping[bytes, bytes]) -> tuple[PipelineSpec, Any]:
+    """Reads the pipeline and the weights of a session's metadata.
+
+    Raises:
+        SessionFileError: one of them is missing or cannot be read.
+    """
+    try:
+        return parse(json.loads(header[b"pipeline"])), _WEIGHTS.validate_json(header[b"weights"])
+    except KeyError as error:
+        raise SessionFileError(f"{path}: the file is damaged: it has no {error}") from error
+    except (PipelineError, ValueError, RecursionError) as error:
+        raise SessionFileError(f"{path}: its pipeline cannot be read: {error}") from error
 
 
 def _digest(header: Mapping[bytes, bytes], payload: Mapping[str, Any]) -> str:
     digest = hashlib.sha256()
-    for part in (header[b"pipeline"], header[b"weights"], *payload.values()):
+    parts = (header.get(name, b"") for name in (b"pipeline", b"weights"))
+    for part in (*parts, payload["state"], payload["controls"]):
         digest.update(hashlib.sha256(part).digest())
     return digest.hexdigest()
 

@@ -21,6 +21,7 @@ import pyarrow as pa
 from soundstage.errors import InputError
 from soundstage.files import reporting
 from soundstage.graph import wire
+from soundstage.graph.plain_ipc import PlainStream
 from soundstage.graph.plan import Graph
 from soundstage.graph.problem import PipelineError
 from soundstage.graph.spec import PipelineSpec, parse
@@ -82,11 +83,11 @@ class Trace:
         Raises:
             InputError: a message is damaged. An incomplete last tick of a killed run is no damage.
         """
-        with _opened(self.path) as reader:
+        with _opened(self.path) as stream:
+            batches = iter(stream)
             while True:
                 try:
-                    batch = reader.read_next_batch()
-                    batch.validate(full=True)
+                    batch = next(batches)
                 except StopIteration:
                     return
                 except (pa.ArrowException, OSError) as error:
@@ -199,23 +200,23 @@ def read_trace(path: Path) -> Trace:
     Raises:
         InputError: the file is missing, not a trace, damaged or of a later version.
     """
-    with _opened(path) as reader:
-        header = reader.schema.metadata or {}
-        if header.get(b"kind") != KIND or not reader.schema.equals(_COLUMNS):
+    with _opened(path) as stream:
+        header = stream.schema.metadata or {}
+        if header.get(b"kind") != KIND or not stream.schema.equals(_COLUMNS):
             raise InputError(f"{path}: this Arrow file is not a trace of this version")
     try:
         spec = parse(json.loads(header[b"pipeline"]))
         weights = json.loads(header[b"weights"])
         texts = {name: header[name.encode()].decode() for name in ("graph", "version")}
         state = header[b"state"]
-    except (KeyError, ValueError, PipelineError) as error:
+    except (KeyError, ValueError, RecursionError, PipelineError) as error:
         raise _damaged(path) from error
     complete = _tail(path) == _END
     return Trace(path, spec, texts["graph"], weights, texts["version"], state, complete)
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def _opened(path: Path) -> Iterator[PlainStream]:
     try:
         file = pa.OSFile(str(path))
     except OSError as error:
@@ -226,11 +227,10 @@ def _opened(path: Path) -> Iterator[Any]:
                 f"{path}: is empty: the run was stopped before its first tick was done"
             )
         try:
-            reader = pa.ipc.open_stream(file)
+            stream = PlainStream(file)
         except (pa.ArrowException, OSError) as error:
             raise InputError(f"{path}: is no recorded run, or its beginning is damaged") from error
-        with reader:
-            yield reader
+        yield stream
 
 
 def _tail(path: Path) -> bytes:

@@ -10,7 +10,7 @@ from jax import lax
 from soundstage.stages import rvq
 from soundstage.stages.bandcodec.features import FrameFeatures
 from soundstage.stages.bandcodec.measures import Measures
-from soundstage.stages.bandcodec.rendering import Rendering, Sound
+from soundstage.stages.bandcodec.rendering import RenderedSpectra, Rendering
 from soundstage.stages.bandcodec.synthesis import Synthesis
 from soundstage.stages.bandcodec.weights import BandCodecWeights, read_weights
 from soundstage.stages.row_groups import cores
@@ -195,7 +195,7 @@ class BandCodec:
         )
         return self._synthesis.audio(spectra, sound, len(known) - 1, 1 + len(codes))
 
-    def _audible(self, sound: Sound, frames: jax.Array) -> Sound:
+    def _audible(self, sound: RenderedSpectra, frames: jax.Array) -> RenderedSpectra:
         m = self.measures
         silence = float(np.log(m.slot_floor))
         slots = jnp.repeat(frames, m.slots)[:, None] > 0

@@ -19,7 +19,7 @@ FARTHEST = 0.998
 MOST_MOVED = 2.0
 
 
-class Sound(NamedTuple):
+class RenderedSpectra(NamedTuple):
     """The sound of consecutive frames.
 
     Attributes:
@@ -53,7 +53,7 @@ class Rendering:
         signs = np.where(np.arange(measures.groups) % 2, -1.0, 1.0)
         self._turn = (measures.group_sums @ signs).astype(np.float32)
 
-    def __call__(self, weights: BandCodecWeights, embeddings: jax.Array) -> Sound:
+    def __call__(self, weights: BandCodecWeights, embeddings: jax.Array) -> RenderedSpectra:
         """Renders frames.
 
         Args:
@@ -74,7 +74,7 @@ class Rendering:
         loudness = bands.reshape(-1, m.bands) @ m.bin_kernel + louder
         left, right = self._sides(place, width, to_right)
         envelope = envelope.reshape(-1, m.slot_bands) / m.slot_gain
-        return Sound(self._magnitudes(loudness), left, right, envelope)
+        return RenderedSpectra(self._magnitudes(loudness), left, right, envelope)
 
     def _refinement(
         self, network: NetworkWeights, scaled: jax.Array

@@ -7,7 +7,7 @@ import numpy as np
 from soundstage.stages.bandcodec.envelope import REACH_SLOTS, Envelope
 from soundstage.stages.bandcodec.measures import Measures
 from soundstage.stages.bandcodec.phases import TURN, consistent, continued_phases
-from soundstage.stages.bandcodec.rendering import Sound
+from soundstage.stages.bandcodec.rendering import RenderedSpectra
 from soundstage.stages.bandcodec.spectra import Spectra
 
 # Iterations that make phases consistent.
@@ -53,7 +53,9 @@ class Synthesis:
         nothing = jnp.zeros((0, self._measures.bins), jnp.complex64)
         return self.spectra(nothing, magnitudes, jnp.asarray(self.first_phases))
 
-    def audio(self, spectra: jax.Array, sound: Sound, first: int, frames: int) -> jax.Array:
+    def audio(
+        self, spectra: jax.Array, sound: RenderedSpectra, first: int, frames: int
+    ) -> jax.Array:
         """Makes the audio of some frames.
 
         Args:

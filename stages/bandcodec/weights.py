@@ -1,6 +1,6 @@
 """The weights of the codec, and their names and shapes in a file."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -76,13 +76,14 @@ def weight_names() -> tuple[str, ...]:
     return (*linear, "network/scale", *network)
 
 
-def weight_shapes(measures: Measures) -> BandCodecWeights:
-    """Returns the shapes of the weights, each in the place of its array."""
+def weight_shapes(measures: Measures) -> Any:
+    """Returns the shapes of the weights: `BandCodecWeights` with a shape in place of each array."""
     m = measures
     books = (m.levels, m.codes, m.width)
 
-    def dense(inputs: int, outputs: int) -> Dense:
-        return Dense((inputs, outputs), (outputs,))
+    def dense(inputs: int, outputs: int) -> Any:
+        shapes: Any = ((inputs, outputs), (outputs,))
+        return Dense(*shapes)
 
     network = NetworkWeights(
         around=dense(m.taps * m.width, m.hidden),
@@ -93,7 +94,8 @@ def weight_shapes(measures: Measures) -> BandCodecWeights:
         sides=dense(m.hop_hidden, m.bins),
     )
     analysis, synthesis = (m.features, m.width), (m.taps, m.width, m.features)
-    return BandCodecWeights((m.features,), analysis, books, synthesis, (m.width,), network)
+    shapes: Any = ((m.features,), analysis, books, synthesis, (m.width,), network)
+    return BandCodecWeights(*shapes)
 
 
 def read_weights(measures: Measures, source: ArraySource) -> tuple[BandCodecWeights, str]:

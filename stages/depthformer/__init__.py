@@ -1,5 +1,5 @@
 """The Depthformer: Magenta RealTime v1's language model of music, in Flax NNX."""
 
-from soundstage.stages.depthformer.stage import Sample
+from soundstage.stages.depthformer.stage import Sample, SampleOnBeat
 
-__all__ = ["Sample"]
+__all__ = ["Sample", "SampleOnBeat"]

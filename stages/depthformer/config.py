@@ -30,6 +30,9 @@ class DepthformerConfig:
         codebook_size: codes per level.
         temporal_buckets: columns of the temporal relative bias.
         depth_buckets: columns of the depth relative bias.
+        past_levels: 0, as published: the encoder reads the past. Otherwise the temporal decoder
+            reads so many levels of the past in front of the chunk, and the conditions of every
+            frame (`conditions.Conditions`); the encoder reads the style alone.
 
     Raises:
         ValueError: a size is impossible; names the attribute and its value.
@@ -48,12 +51,13 @@ class DepthformerConfig:
     codebook_size: int = Vocabulary().codebook_size
     temporal_buckets: int = 128
     depth_buckets: int = 16
+    past_levels: int = 0
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            value = getattr(self, field.name)
-            if field.name != "activation_dtype" and (type(value) is not int or value < 1):
-                raise ValueError(f"{field.name} must be a whole number >= 1, got {value!r}")
+            value, least = getattr(self, field.name), 0 if field.name == "past_levels" else 1
+            if field.type is int and (type(value) is not int or value < least):
+                raise ValueError(f"{field.name} must be a whole number >= {least}, got {value!r}")
         if self.activation_dtype not in ACTIVATION_DTYPES:
             raise ValueError(
                 f"activation_dtype must be one of {', '.join(ACTIVATION_DTYPES)}, "
@@ -62,12 +66,21 @@ class DepthformerConfig:
         for name in ("temporal_buckets", "depth_buckets", "embed_dim"):
             if getattr(self, name) < 2:
                 raise ValueError(f"{name} must be at least 2, got {getattr(self, name)}")
+        if self.past_levels > self.num_levels:
+            raise ValueError(
+                f"past_levels = {self.past_levels} exceeds num_levels = {self.num_levels}"
+            )
         last = CODEC_OFFSET + self.num_levels * self.codebook_size
         if last > self.vocab_size:
             raise ValueError(
                 f"vocab_size = {self.vocab_size} cannot hold {self.num_levels} levels of "
                 f"{self.codebook_size} codes, which need {last}"
             )
+
+    @property
+    def temporal_levels(self) -> int:
+        """Levels of a frame whose mean embedding the temporal decoder reads."""
+        return self.past_levels or self.num_levels
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "DepthformerConfig":
@@ -119,9 +132,11 @@ DEMO = DepthformerConfig(
     num_heads=3,
     head_dim=64,
     mlp_dim=448,
-    num_encoder_layers=3,
+    num_encoder_layers=1,
     num_temporal_layers=6,
     num_depth_layers=2,
+    temporal_buckets=512,
+    past_levels=4,
 )
 BASE = DepthformerConfig(
     embed_dim=768,

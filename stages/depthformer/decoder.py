@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from soundstage.stages.depthformer.conditions import Conditions, feature_count, features
 from soundstage.stages.depthformer.config import DepthformerConfig
 from soundstage.stages.depthformer.layers import (
     Attention,
@@ -54,10 +55,16 @@ class TemporalDecoder(nnx.Module):
             [TemporalLayer(config, rngs) for _ in range(config.num_temporal_layers)]
         )
         self.relpos_bias = RelativeBias(config, config.temporal_buckets, rngs)
+        if config.past_levels:
+            self.conditions = Linear(feature_count(), config.embed_dim, rngs)
 
     def look_at(self, encoded: jax.Array) -> list[KeysValues]:
         """Returns the keys and values of the encoder's output, [B, S, D], for every layer."""
         return [layer.encoder_decoder_attention.keys_values(encoded) for layer in self.layers]
+
+    def embed_conditions(self, conditions: Conditions) -> jax.Array:
+        """Returns what conditions add to the input of their frames: float32 [B, T, D]."""
+        return self.conditions(features(conditions))
 
     def __call__(
         self,

@@ -7,10 +7,11 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from soundstage.stages.depthformer.conditions import Conditions
 from soundstage.stages.depthformer.config import DepthformerConfig
 from soundstage.stages.depthformer.decoder import Decoder
 from soundstage.stages.depthformer.encoder import Encoder
-from soundstage.stages.depthformer.layers import empty_cache, hide_padding, matmul
+from soundstage.stages.depthformer.layers import HIDDEN, empty_cache, hide_padding, matmul
 from soundstage.stages.depthformer.vocabulary import BOS, CODEC_OFFSET
 
 
@@ -99,13 +100,60 @@ class Depthformer(nnx.Module):
         normed = self.decoder.decoder_norm(x)
         return x.reshape(B, T, L, -1), normed.reshape(B, T, L, -1)
 
+    def forced_sequence(
+        self,
+        encoded: jax.Array,
+        style: jax.Array,
+        targets: jax.Array,
+        conditions: Conditions,
+        hidden: int | None = None,
+    ) -> jax.Array:
+        """Decodes known frames of a network that reads the past in its temporal decoder.
+
+        Args:
+            encoded: [B, S, D], `encode` of the style.
+            style: int32 [B, S], ids; PAD is hidden.
+            targets: int32 [B, T, L] vocabulary ids; the first `past_levels` levels are read.
+            conditions: of these frames.
+            hidden: the id of frames that do not exist; None = all exist.
+
+        Returns:
+            float32 [B, T, D], the output of the temporal decoder for each frame.
+        """
+        B, T, _ = targets.shape
+        decoder = self.decoder.temporal_decoder
+        x = self.behind(targets) + decoder.embed_conditions(conditions)
+        caches = empty_cache(self.config, B, self.config.num_temporal_layers, T)
+        bias, style_bias = decoder.relpos_bias(T), hide_padding(style, encoded.dtype)
+        if hidden is not None:
+            bias = bias + self.hide_frames(targets, hidden, bias.dtype)
+        x, _ = decoder(x, caches, 0, bias, decoder.look_at(encoded), style_bias)
+        return x
+
+    def hide_frames(self, frames: jax.Array, hidden: int, dtype: jnp.dtype) -> jax.Array:
+        """Returns a bias [B, 1, 1, T] that hides frames which do not exist.
+
+        The position of a frame holds the embedding of the frame before it, so that the first frame
+        that exists sees that nothing exists before it.
+
+        Args:
+            frames: int32 [B, T, L], ids.
+            hidden: the id of frames that do not exist.
+            dtype: the type of the bias.
+        """
+        return jnp.where(frames[:, None, None, :, 0] == hidden, HIDDEN, 0.0).astype(dtype)
+
+    def behind(self, frames: jax.Array) -> jax.Array:
+        """Embeds the frame before each frame: int32 [B, T, L] ids -> float32 [B, T, D]."""
+        means = self.embed(frames[:, :-1, : self.config.temporal_levels]).mean(axis=2)
+        return jnp.concatenate([self.first_frame(len(frames)), means], axis=1)
+
     def forced_temporal(
         self, encoded: jax.Array, prompt: jax.Array, targets: jax.Array
     ) -> jax.Array:
         """Computes `Forced.temporal`, float32 [B, T, D]; the arguments are those of `forced`."""
         B, T, _ = targets.shape
-        means = self.embed(targets[:, :-1]).mean(axis=2)  # [B, T - 1, D]
-        x = jnp.concatenate([self.first_frame(B), means], axis=1)
+        x = self.behind(targets)
         decoder = self.decoder.temporal_decoder
         caches = empty_cache(self.config, B, self.config.num_temporal_layers, T)
         hidden = hide_padding(prompt, encoded.dtype)

@@ -16,8 +16,10 @@ from soundstage.stages.depthformer.choice import (
     Sampling,
     guided,
 )
-from soundstage.stages.depthformer.layers import KeysValues, empty_cache, hide_padding
+from soundstage.stages.depthformer.conditions import Conditions
+from soundstage.stages.depthformer.layers import KeysValues, empty_cache
 from soundstage.stages.depthformer.model import Depthformer
+from soundstage.stages.depthformer.past import read_prompts
 from soundstage.stages.depthformer.vocabulary import PAD
 
 
@@ -29,8 +31,10 @@ class ChunkConstants(NamedTuple):
         heads: the alphabet's head.
         prompt: keys and values of the encoded prompts, one entry a layer, of 2 * row rows.
         prompt_bias: [2 * row, 1, 1, S], hides padding.
-        frame_bias: [1, H, T, T], relative bias of the temporal decoder.
+        frame_bias: [1 or 2 * row, H, T, past + T], relative bias of the temporal decoder.
         level_bias: [1, H, L, L], relative bias of the depth decoder.
+        conditions: float32 [2 * row, T, D], which the temporal decoder adds to its input; None =
+            it reads none.
     """
 
     sampling: Sampling
@@ -39,6 +43,7 @@ class ChunkConstants(NamedTuple):
     prompt_bias: jax.Array
     frame_bias: jax.Array
     level_bias: jax.Array
+    conditions: jax.Array | None
 
 
 class FrameCarry(NamedTuple):
@@ -66,6 +71,7 @@ def sample_chunk(
     alphabet: Alphabet,
     chooser: Chooser,
     prompts_at_once: int | None,
+    conditions: Conditions | None = None,
 ) -> jax.Array:
     """Samples one chunk. Source: the Depthformer spec, "Sampling".
 
@@ -79,6 +85,8 @@ def sample_chunk(
         chooser: turns logits into choices.
         prompts_at_once: the number of prompts to encode at once. Each row has two, so it divides
             twice the number of rows. None = all.
+        conditions: of the past and of the chunk, for the rows of `prompt`, then for those of
+            `unprompted`; for a network that reads the past in its decoder.
 
     Returns:
         int32 [row, frames, level], the choices from the alphabet; PAD after a choice that ends
@@ -86,33 +94,20 @@ def sample_chunk(
     """
     rows, config = prompt.shape[0], model.config
     tokens = jnp.concatenate([prompt, unprompted])
-    temporal, depth = model.decoder.temporal_decoder, model.decoder.depth_decoder
-    prompt_seen = _look_at_prompts(model, tokens, prompts_at_once or len(tokens))
+    seen = read_prompts(model, tokens, conditions, frames, prompts_at_once or len(tokens))
     chunk = ChunkConstants(
         sampling,
         alphabet.heads(model),
-        prompt_seen,
-        hide_padding(tokens, prompt_seen[0].keys.dtype),
-        temporal.relpos_bias(frames),
-        depth.relpos_bias_depth(config.num_levels),
+        seen.prompt,
+        seen.prompt_bias,
+        seen.frame_bias,
+        model.decoder.depth_decoder.relpos_bias_depth(config.num_levels),
+        seen.conditions,
     )
-    start = FrameCarry(
-        model.first_frame(2 * rows),
-        empty_cache(config, 2 * rows, config.num_temporal_layers, frames),
-        chooser.start(sampling),
-        jnp.zeros(rows, bool),
-    )
+    start = FrameCarry(seen.x, seen.caches, chooser.start(sampling), jnp.zeros(rows, bool))
     step = partial(_sample_frame, model, chunk, alphabet, chooser)
     _, choices = jax.lax.scan(step, start, jnp.arange(frames))
     return choices.transpose(2, 0, 1)  # [row, frame, level]
-
-
-def _look_at_prompts(model: Depthformer, tokens: jax.Array, at_once: int) -> list[KeysValues]:
-    def group(tokens: jax.Array) -> list[KeysValues]:
-        return model.decoder.temporal_decoder.look_at(model.encode(tokens))
-
-    grouped = jax.lax.map(group, tokens.reshape(-1, at_once, tokens.shape[1]))
-    return jax.tree.map(lambda part: part.reshape(-1, *part.shape[2:]), grouped)
 
 
 def _sample_frame(
@@ -124,8 +119,12 @@ def _sample_frame(
     frame: jax.Array,
 ) -> tuple[FrameCarry, jax.Array]:
     bias = jax.lax.dynamic_slice_in_dim(chunk.frame_bias, frame, 1, axis=2)
+    past = chunk.frame_bias.shape[3] - chunk.frame_bias.shape[2]
+    x = progress.x
+    if chunk.conditions is not None:
+        x = x + jax.lax.dynamic_slice_in_dim(chunk.conditions, frame, 1, axis=1)
     x, caches = model.decoder.temporal_decoder(
-        progress.x, progress.caches, frame, bias, chunk.prompt, chunk.prompt_bias
+        x, progress.caches, past + frame, bias, chunk.prompt, chunk.prompt_bias
     )
     config, levels = model.config, model.config.num_levels
     empty = empty_cache(config, x.shape[0], config.num_depth_layers, levels)
@@ -134,7 +133,7 @@ def _sample_frame(
     start = (FrameCarry(x, empty, keys, progress.ended), jnp.zeros_like(x))
     (last, total), choices = jax.lax.scan(step, start, (jnp.arange(levels), noise))
     # choices: [level, row]
-    return FrameCarry(total / levels, caches, keys, last.ended), choices
+    return FrameCarry(total / config.temporal_levels, caches, keys, last.ended), choices
 
 
 def _sample_level(
@@ -155,7 +154,15 @@ def _sample_level(
     ended = progress.ended | alphabet.ends(choice)
     embedded = model.embed(alphabet.ids(model, choice, level))[:, None]  # [row, 1, D]
     x = jnp.concatenate([embedded, embedded])
-    return (FrameCarry(x, caches, progress.keys, ended), total + x), choice
+    heard = (
+        x if model.config.temporal_levels == model.config.num_levels else _heard(model, x, level)
+    )
+    return (FrameCarry(x, caches, progress.keys, ended), total + heard), choice
+
+
+def _heard(model: Depthformer, x: jax.Array, level: jax.Array) -> jax.Array:
+    """Returns x for the levels that the temporal decoder reads, zeros for the others."""
+    return jnp.where(level < model.config.temporal_levels, x, jnp.zeros_like(x))
 
 
 @partial(jax.jit, static_argnames=("graph", "frames", "alphabet", "chooser", "prompts_at_once"))
@@ -169,10 +176,11 @@ def _run(
     alphabet: Alphabet,
     chooser: Chooser,
     prompts_at_once: int | None,
+    conditions: Conditions | None = None,
 ) -> jax.Array:
     model = nnx.merge(graph, state)
     return sample_chunk(
-        model, prompt, unprompted, sampling, frames, alphabet, chooser, prompts_at_once
+        model, prompt, unprompted, sampling, frames, alphabet, chooser, prompts_at_once, conditions
     )
 
 
@@ -217,6 +225,7 @@ class ChunkSampler:
         guidance: np.ndarray,
         seed: np.ndarray,
         chunk: np.ndarray,
+        conditions: tuple[Conditions, Conditions] | None = None,
     ) -> np.ndarray:
         """Samples one chunk of every row.
 
@@ -228,6 +237,8 @@ class ChunkSampler:
             guidance: float32 [row], >= 0; 0 = off.
             seed: int64 [row], >= 0.
             chunk: int64 [row], >= 0.
+            conditions: of the past and of the chunk, with the prompt and without it; for a network
+                that reads the past in its decoder.
 
         Returns:
             int32 [row, frame, level], the alphabet's choices.
@@ -242,8 +253,20 @@ class ChunkSampler:
             words(chunk),
         )
         prompts, unprompted_ones, *sampling = jax.device_put(arguments, self._device)
-        choices = self._run(self._state, prompts, unprompted_ones, Sampling(*sampling))
+        both = None if conditions is None else _stacked(*conditions)
+        choices = self._run(
+            self._state,
+            prompts,
+            unprompted_ones,
+            Sampling(*sampling),
+            conditions=jax.device_put(both, self._device),
+        )
         return np.asarray(choices)
+
+
+def _stacked(first: Conditions, second: Conditions) -> Conditions:
+    beats = np.concatenate([first.beats, second.beats])
+    return Conditions(beats, np.concatenate([first.sound, second.sound]))
 
 
 def words(numbers: np.ndarray) -> np.ndarray:

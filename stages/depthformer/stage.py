@@ -9,10 +9,11 @@ import numpy as np
 
 from soundstage.graph.format import Format
 from soundstage.graph.port import Port
+from soundstage.stages.depthformer.conditions import FREE, Conditions
 from soundstage.stages.depthformer.config import Size, config_of_size
 from soundstage.stages.depthformer.loading import load_depthformer
 from soundstage.stages.depthformer.sampler import ChunkSampler
-from soundstage.stages.ports import SAMPLE_INPUTS, TOKENS
+from soundstage.stages.ports import BEATS, SAMPLE_INPUTS, SOUND, TOKENS
 from soundstage.stages.row_groups import RowGroups, cores
 from soundstage.stages.settings_checks import check_weights_setting
 from soundstage.stages.weights.published.missing import lacking
@@ -51,7 +52,32 @@ class SampleParams:
         check_weights_setting(self.weights)
 
 
-class Sample:
+class _Sampling:
+    """A loaded network and its sampler."""
+
+    Params: ClassVar[type] = SampleParams
+    outputs: ClassVar[dict[str, Port]] = {"tokens": TOKENS}
+    lacking = staticmethod(lacking)
+    # The name of the stage for networks of the other kind.
+    _other: ClassVar[str]
+    # Whether the network reads the past in its decoder, and conditions.
+    _reads_past_in_decoder: ClassVar[bool]
+
+    def __init__(self, params: SampleParams, format: Format, device: jax.Device) -> None:
+        config = config_of_size(params.size).fitted(format)
+        if bool(config.past_levels) != self._reads_past_in_decoder:
+            raise ValueError(f"networks of size {params.size!r} need the stage {self._other}")
+        auto = "float32" if device.platform == "cpu" else "bfloat16"
+        config = replace(config, activation_dtype=auto if params.dtype == "auto" else params.dtype)
+        with closing_source(params.weights) as source:
+            model, self.weights_digest, self.weights_note = load_depthformer(config, source, device)
+        self._frames = format.dims["frame"]
+        self._sampler = ChunkSampler(model, self._frames)
+        # An accelerator computes all rows in hardly more time than one.
+        self._groups = RowGroups(cores() if device.platform == "cpu" else 1)
+
+
+class Sample(_Sampling):
     """Samples the codec tokens of the next chunk with the Depthformer, guided by the style.
 
     Inputs:
@@ -67,23 +93,13 @@ class Sample:
         tokens: int32 [row, frame, level], in [0, codebook_size).
 
     Raises:
+        ValueError: at construction, the size is for `SampleOnBeat`.
         WeightsError: the weights cannot be used.
     """
 
     inputs: ClassVar[dict[str, Port]] = SAMPLE_INPUTS
-    outputs: ClassVar[dict[str, Port]] = {"tokens": TOKENS}
-    Params: ClassVar[type] = SampleParams
-    lacking = staticmethod(lacking)
-
-    def __init__(self, params: SampleParams, format: Format, device: jax.Device) -> None:
-        config = config_of_size(params.size).fitted(format)
-        auto = "float32" if device.platform == "cpu" else "bfloat16"
-        config = replace(config, activation_dtype=auto if params.dtype == "auto" else params.dtype)
-        with closing_source(params.weights) as source:
-            model, self.weights_digest, self.weights_note = load_depthformer(config, source, device)
-        self._sampler = ChunkSampler(model, format.dims["frame"])
-        # An accelerator computes all rows in hardly more time than one.
-        self._groups = RowGroups(cores() if device.platform == "cpu" else 1)
+    _other: ClassVar[str] = "SampleOnBeat"
+    _reads_past_in_decoder: ClassVar[bool] = False
 
     def __call__(
         self,
@@ -106,3 +122,80 @@ class Sample:
             "chunk": chunk,
         }
         return {"tokens": self._groups(self._sampler, arguments)}
+
+
+class SampleOnBeat(_Sampling):
+    """Samples the codec tokens of the next chunk to a beat, guided by style and sound.
+
+    Its network reads the past, and the beat of every frame, in its temporal decoder.
+
+    Inputs:
+        prompt: int32 [row, prompt_token]; the past and the style, as `PackOnBeat` returns it.
+        unprompted: int32 [row, prompt_token]; the same past without the style.
+        beats: float32 [row, window_frame]; the number of the beat at each frame of the past and of
+            the chunk, in [0, 12); -1 = free.
+        sound: float32 [row, sound_number]; density, brightness and drums of the chunk, in [0, 1];
+            -1 = free. Guidance steers away from free values.
+        temperature: float32 [row], >= 0; 0 = greedy.
+        top_k: int32 [row], >= 0; 0 = no cut.
+        guidance: float32 [row], >= 0; 0 = off.
+        seed: int64 [row], >= 0.
+        chunk: int64 [row], >= 0; index of the chunk. All randomness follows from seed and chunk.
+
+    Outputs:
+        tokens: int32 [row, frame, level], in [0, codebook_size).
+
+    Raises:
+        ValueError: at construction, the size is for `Sample`.
+        WeightsError: the weights cannot be used.
+    """
+
+    inputs: ClassVar[dict[str, Port]] = {**SAMPLE_INPUTS, "beats": BEATS, "sound": SOUND}
+    _other: ClassVar[str] = "Sample"
+    _reads_past_in_decoder: ClassVar[bool] = True
+
+    def __call__(
+        self,
+        prompt: np.ndarray,
+        unprompted: np.ndarray,
+        beats: np.ndarray,
+        sound: np.ndarray,
+        temperature: np.ndarray,
+        top_k: np.ndarray,
+        guidance: np.ndarray,
+        seed: np.ndarray,
+        chunk: np.ndarray,
+    ) -> dict[str, np.ndarray]:
+        """Samples one chunk of every row; compiles at the first call for a number of rows."""
+        arguments = {
+            "prompt": prompt,
+            "unprompted": unprompted,
+            "beats": beats,
+            "sound": sound,
+            "temperature": temperature,
+            "top_k": top_k,
+            "guidance": guidance,
+            "seed": seed,
+            "chunk": chunk,
+        }
+        return {"tokens": self._groups(self._conditioned, arguments)}
+
+    def _conditioned(
+        self,
+        prompt: np.ndarray,
+        unprompted: np.ndarray,
+        beats: np.ndarray,
+        sound: np.ndarray,
+        temperature: np.ndarray,
+        top_k: np.ndarray,
+        guidance: np.ndarray,
+        seed: np.ndarray,
+        chunk: np.ndarray,
+    ) -> np.ndarray:
+        free = np.full((*beats.shape, sound.shape[-1]), FREE, np.float32)
+        asked = free.copy()
+        asked[:, -self._frames :] = sound[:, None]
+        conditions = Conditions(beats, asked), Conditions(beats, free)
+        return self._sampler(
+            prompt, unprompted, temperature, top_k, guidance, seed, chunk, conditions
+        )

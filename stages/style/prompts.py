@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from soundstage.graph.port import Port
+from soundstage.graph.port import Port, Tensor
 from soundstage.stages.ports import CLIP_WEIGHTS, PROMPT_CLIPS, PROMPT_TEXTS, TEXT_WEIGHTS
 
 # The inputs of every stage that embeds prompts.
@@ -53,7 +53,7 @@ class PromptEmbedder(ABC):
         text_weights: Sequence[np.ndarray],
         clips: Sequence[np.ndarray],
         clip_weights: Sequence[np.ndarray],
-    ) -> dict[str, np.ndarray]:
+    ) -> dict[str, Tensor]:
         """Embeds and blends the prompts of every row.
 
         Args:

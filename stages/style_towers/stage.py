@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
@@ -11,13 +12,21 @@ import numpy as np
 from flax import nnx
 
 from soundstage.graph.format import Format
-from soundstage.graph.port import Port
-from soundstage.stages.ports import STYLE_EMBEDDING
+from soundstage.graph.port import Port, Tensor
+from soundstage.stages.ports import ASKED_SOUND, ASKED_TEMPO, NOT_UNDERSTOOD, STYLE_EMBEDDING
 from soundstage.stages.style.features import ClipFeatures
 from soundstage.stages.style.prompts import PROMPT_INPUTS, PromptEmbedder, refusal, unit
+from soundstage.stages.style_towers.asked import (
+    asked_sound,
+    asked_tempo,
+    heard_weights,
+    not_understood,
+)
 from soundstage.stages.style_towers.loading import load_towers
 from soundstage.stages.style_towers.text import text_ids
 from soundstage.stages.weights.published.missing import lacking
+from soundstage.stages.words import describe, understand
+from soundstage.stages.words.lexicon import load_lexicon
 
 if TYPE_CHECKING:
     from soundstage.stages.style_towers.network import StyleTowers
@@ -38,6 +47,10 @@ class EmbedParams:
 class Embed(PromptEmbedder):
     """Embeds prompts with two small trained networks, one for texts and one for audio.
 
+    A text is read with the lexicon of `stages.words` and embedded through descriptions of what it
+    says, one a genre. A text that says nothing about music gets the mean embedding of all genres,
+    and does not count beside prompts that say something.
+
     Inputs:
         texts: utf8, a list a row; any text of up to `LONGEST_TEXT_CHARACTERS`, which may be empty.
             Letter case makes no difference.
@@ -47,6 +60,14 @@ class Embed(PromptEmbedder):
 
     Outputs:
         embedding: float32 [row, style_dim]; the weighted mean of the prompts' unit vectors.
+        tempo: float32 [row, 3]; the asked, the lowest and the highest tempo in beats a minute, of
+            the heaviest text that says something about tempo; -1 = not said.
+        sound: float32 [row, 3]; density and brightness in [0, 1], weighted means over the texts
+            that say so, and drums, 0 or 1, of the heaviest text that says so; -1 = not said.
+        not_understood: utf8, a list a row; for each text, its words that mean nothing here, with
+            commas between, "" = none.
+
+    Clips say nothing about tempo and sound.
 
     Raises:
         WeightsError: at construction, the weights cannot be used.
@@ -54,7 +75,12 @@ class Embed(PromptEmbedder):
     """
 
     inputs: ClassVar[dict[str, Port]] = PROMPT_INPUTS
-    outputs: ClassVar[dict[str, Port]] = {"embedding": STYLE_EMBEDDING}
+    outputs: ClassVar[dict[str, Port]] = {
+        "embedding": STYLE_EMBEDDING,
+        "tempo": ASKED_TEMPO,
+        "sound": ASKED_SOUND,
+        "not_understood": NOT_UNDERSTOOD,
+    }
     Params = EmbedParams
     lacking = staticmethod(lacking)
     refusal = staticmethod(refusal)
@@ -79,9 +105,50 @@ class Embed(PromptEmbedder):
             return module.audio(log_mel)[0]
 
         self._run_text, self._run_audio = run_text, run_audio
+        # The embedding of every genre's phrase.
+        self.genres = {
+            name: self.embed_description(genre.phrase)
+            for name, genre in load_lexicon().genres.items()
+        }
+
+    def __call__(
+        self,
+        texts: Sequence[Sequence[str]],
+        text_weights: Sequence[np.ndarray],
+        clips: Sequence[np.ndarray],
+        clip_weights: Sequence[np.ndarray],
+    ) -> dict[str, Tensor]:
+        """Embeds and blends the prompts of every row, and reads what they ask for."""
+        meanings = [[understand(text) for text in row] for row in texts]
+        heard = [
+            heard_weights(*row) for row in zip(meanings, text_weights, clip_weights, strict=True)
+        ]
+        embedding = super().__call__(texts, heard, clips, clip_weights)["embedding"]
+        rows = list(zip(meanings, text_weights, strict=True))
+        return {
+            "embedding": embedding,
+            "tempo": np.stack([asked_tempo(*row) for row in rows]),
+            "sound": np.stack([asked_sound(*row) for row in rows]),
+            "not_understood": [not_understood(row) for row in meanings],
+        }
 
     def embed_text(self, text: str) -> np.ndarray:
-        """Embeds one text as float32 [style_dim], at length 1."""
+        """Embeds what one text says as float32 [style_dim], at length 1."""
+        meaning = understand(text)
+        if meaning.genres:
+            parts = [
+                share * self.embed_description(describe(meaning, genre))
+                for genre, share in meaning.genres.items()
+            ]
+            return _unit_sum(parts)
+        description = describe(meaning)
+        if description:
+            return self.embed_description(description)
+        wanted = load_lexicon().genres.keys() - meaning.unwanted
+        return _unit_sum(self.genres[name] for name in sorted(wanted))
+
+    def embed_description(self, text: str) -> np.ndarray:
+        """Embeds a text as it stands, without the lexicon, as float32 [style_dim], at length 1."""
         ids = jax.device_put(tuple(self.text_ids([text])), self.device)
         return self._widen(self._run_text(self.state, *ids))
 
@@ -93,3 +160,7 @@ class Embed(PromptEmbedder):
     def _widen(self, vector: jax.Array) -> np.ndarray:
         # The sum has a fixed order. The basis is rounded in its file, so the length is not quite 1.
         return unit((np.asarray(vector)[:, None] * self.basis).sum(axis=0))
+
+
+def _unit_sum(vectors: Iterable[np.ndarray]) -> np.ndarray:
+    return unit(np.sum(list(vectors), axis=0))

@@ -49,7 +49,7 @@ def served(
     until = time.monotonic() + PATIENCE_S
     while not context.engine.ready and not errors and time.monotonic() < until:
         time.sleep(0.02)
-    assert not errors
+    assert errors == []
     assert context.engine.ready
     yield context
     server.should_exit = True

@@ -1,6 +1,7 @@
 """Pieces of tokens that follow a simple rule of their style."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -40,6 +41,21 @@ def rule(style: int, frames: int, levels: int, period: int) -> np.ndarray:
     return (period * style + steps % period).astype(np.int16)
 
 
+def beat(frames: int, period: int) -> dict[str, Any]:
+    """Returns the facts of a piece with a kick every `period` frames, the first at its start."""
+    onsets = np.zeros(frames, np.uint8)
+    onsets[::period] = 200
+    return {
+        "tempo_bpm": 60.0 * SMALL_FORMAT.frame_rate_hz / period,
+        "beats_per_bar": 4,
+        "density": 0.5,
+        "brightness": 0.5,
+        "onsets": onsets,
+        "drums": np.ones(frames, np.int8),
+        "chords": np.full(frames, -1, np.int8),
+    }
+
+
 def synthetic_pieces(
     format: Format, styles: Sequence[int], frames: int, period: int
 ) -> list[PieceTokens]:
@@ -63,5 +79,9 @@ def synthetic_pieces(
             )
             name = f"{split}-{style}"
             text = (f"style {style}",)
-            pieces.append(PieceTokens(name, split, name, tokens, prompt, (0.0,), text, prompt))
+            pieces.append(
+                PieceTokens(
+                    name, split, name, tokens, prompt, (0.0,), text, prompt, **beat(frames, period)
+                )
+            )
     return pieces

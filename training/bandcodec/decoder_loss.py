@@ -10,7 +10,7 @@ from jax import lax
 from soundstage.stages import rvq
 from soundstage.stages.bandcodec.features import FrameFeatures, surrounded
 from soundstage.stages.bandcodec.measures import Measures
-from soundstage.stages.bandcodec.rendering import Rendering, Sound
+from soundstage.stages.bandcodec.rendering import RenderedSpectra, Rendering
 from soundstage.stages.bandcodec.spectra import Spectra
 from soundstage.stages.bandcodec.synthesis import Synthesis
 from soundstage.stages.bandcodec.weights import BandCodecWeights, NetworkWeights
@@ -103,7 +103,7 @@ class DecoderLoss:
             losses |= self._of_audio(sound, audio)
         return losses
 
-    def _of_spectra(self, sound: Sound, audio: jax.Array) -> dict[str, jax.Array]:
+    def _of_spectra(self, sound: RenderedSpectra, audio: jax.Array) -> dict[str, jax.Array]:
         m = self._measures
         target = jnp.abs(
             self._spectra.forward(surrounded(audio.T, m.window_samples - m.hop_samples))
@@ -124,7 +124,7 @@ class DecoderLoss:
     def _side(self, magnitudes: jax.Array, side: jax.Array) -> jax.Array:
         return magnitudes * jnp.sqrt(jnp.square(side.real) + jnp.square(side.imag))
 
-    def _of_audio(self, sound: Sound, audio: jax.Array) -> dict[str, jax.Array]:
+    def _of_audio(self, sound: RenderedSpectra, audio: jax.Array) -> dict[str, jax.Array]:
         m = self._measures
         # The phases are taken as given: the gradient knows the loudness of bins only.
         given = lax.stop_gradient(sound.magnitudes)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import jax.numpy as jnp
 import numpy as np
 
 from soundstage.stages.bandcodec.measures import Measures
@@ -50,7 +51,14 @@ def fit(
     quantized = quantized.reshape(*features.shape[:2], -1)
     synthesis = _rendering(quantized, features - mean, measures)
     network = new_network(measures, seed)
-    return BandCodecWeights(mean, analysis, books, synthesis, scale, network)
+    return BandCodecWeights(
+        jnp.asarray(mean),
+        jnp.asarray(analysis),
+        jnp.asarray(books),
+        jnp.asarray(synthesis),
+        jnp.asarray(scale),
+        network,
+    )
 
 
 def _rendering(quantized: np.ndarray, centred: np.ndarray, measures: Measures) -> np.ndarray:

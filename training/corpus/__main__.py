@@ -10,7 +10,7 @@ from rich.console import Console
 from soundstage.training.command_line import counting_bar, errors_in_one_line, run_command
 from soundstage.training.corpus.plan import Split
 from soundstage.training.corpus.production import AudioFormat, CorpusRequest, make
-from soundstage.training.corpus.render import find_soundfont
+from soundstage.training.corpus.sound import find_sources
 
 COMMAND = "soundstage.training.corpus"
 EXAMPLES = """Examples:
@@ -38,8 +38,8 @@ Soundfont = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="A General MIDI soundfont.",
-        show_default="FluidR3_GM of the package fluid-soundfont-gm",
+        help="A General MIDI soundfont for all pieces and their drums.",
+        show_default="FluidR3, MuseScore General and Sonic Pi's drum samples in turn",
     ),
 ]
 
@@ -60,8 +60,10 @@ def corpus(
     """
     try:
         with errors_in_one_line(COMMAND):
-            font = find_soundfont(soundfont)
-            request = CorpusRequest(output, minutes, seed, split, piece_s, audio_format, font, jobs)
+            sources = find_sources(soundfont)
+            request = CorpusRequest(
+                output, minutes, seed, split, piece_s, audio_format, sources, jobs
+            )
             rendered = _make(request)
     except KeyboardInterrupt as error:
         print(f"{COMMAND}: stopped; the same command resumes", file=sys.stderr)

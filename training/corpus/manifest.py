@@ -37,6 +37,7 @@ class Piece:
         texts: descriptions to train with.
         heldout_texts: descriptions in wordings that no training text uses.
         duration_s: seconds of audio.
+        beats_per_bar: 3 or 4; the piece starts with a bar.
     """
 
     path: Path
@@ -52,6 +53,7 @@ class Piece:
     texts: tuple[str, ...]
     heldout_texts: tuple[str, ...]
     duration_s: float
+    beats_per_bar: int = 4
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,9 @@ def _entry(folder: Path, line: str, where: str) -> PieceEntry:
             record[name] = tuple(record[name])
         values = {field.name: record[field.name] for field in fields(Piece)}
     except (ValueError, KeyError, TypeError) as error:
-        raise ManifestError(f"{where}: is not a piece of a corpus ({error})") from error
+        raise ManifestError(
+            f"{where}: is not a piece of a corpus of this version ({error})"
+        ) from error
     return PieceEntry(Piece(**values), recipe)
 
 

@@ -2,27 +2,65 @@
 
 import hashlib
 import math
+import threading
 from collections.abc import Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import soundfile
 
 from soundstage.files import replacing
 from soundstage.training.corpus.composition.compose import compose
 from soundstage.training.corpus.composition.score import Score
+from soundstage.training.corpus.fluidsynth import RATE_HZ, find_fluidsynth
 from soundstage.training.corpus.manifest import Piece, PieceEntry, read_entries, write_manifest
-from soundstage.training.corpus.midi import midi_bytes
+from soundstage.training.corpus.music_facts import MusicFacts, facts_path
 from soundstage.training.corpus.plan import Brief, Split, plan_piece
-from soundstage.training.corpus.render import RATE_HZ, RENDER_VERSION, find_fluidsynth, render
+from soundstage.training.corpus.render import RENDER_VERSION, Renderer
+from soundstage.training.corpus.sound import SoundSources
 from soundstage.training.corpus.texts import describe
 
 AudioFormat = Literal["flac", "ogg"]
 # Texts mention only instruments that play in at least this share of the bars.
 PLAYED_SHARE = 0.4
 SUBTYPES = {"flac": "PCM_16", "ogg": "VORBIS"}
+
+
+class Renderers:
+    """One renderer a thread.
+
+    Args:
+        sources: the soundfonts and drum samples.
+    """
+
+    def __init__(self, sources: SoundSources) -> None:
+        self.sources = sources
+        self._own = threading.local()
+
+    def render(self, brief: Brief, score: Score, piece_s: float) -> np.ndarray:
+        """Renders a piece as `Renderer.render` does, with the renderer of the calling thread.
+
+        Raises:
+            RenderError: FluidSynth is missing or cannot read a soundfont.
+        """
+        if not hasattr(self._own, "renderer"):
+            self._own.renderer = Renderer(self.sources)
+        audio: np.ndarray = self._own.renderer.render(brief, score, piece_s)
+        return audio
+
+
+def recipe(brief: Brief, score: Score, sources: SoundSources, piece_s: float) -> str:
+    """Returns the SHA-256, as hex digits, of everything that determines a piece's audio."""
+    parts = (RENDER_VERSION, str(sources), brief, score, piece_s)
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def piece_count(minutes: float, piece_s: float) -> int:
+    """Returns the number of pieces that last at least `minutes` together."""
+    return math.ceil(minutes * 60.0 / piece_s - 1e-9)
 
 
 @dataclass(frozen=True)
@@ -36,7 +74,7 @@ class CorpusRequest:
         split: "train" or "heldout"; the two share no piece seed.
         piece_s: seconds of a piece.
         audio_format: the format of the files.
-        soundfont: an .sf2 or .sf3 file.
+        sources: the soundfonts and drum samples.
         jobs: pieces rendered at a time.
     """
 
@@ -46,13 +84,13 @@ class CorpusRequest:
     split: Split
     piece_s: float
     audio_format: AudioFormat
-    soundfont: Path
+    sources: SoundSources
     jobs: int = 2
 
     @property
     def pieces(self) -> int:
         """The number of pieces."""
-        return math.ceil(self.minutes * 60.0 / self.piece_s - 1e-9)
+        return piece_count(self.minutes, self.piece_s)
 
 
 def make(request: CorpusRequest) -> Iterator[bool]:
@@ -65,14 +103,14 @@ def make(request: CorpusRequest) -> Iterator[bool]:
         For each finished piece: whether it was rendered (True) or kept (False).
 
     Raises:
-        RenderError: FluidSynth is missing or failed.
+        RenderError: FluidSynth is missing or cannot read a soundfont.
         ManifestError: the manifest in the folder is damaged.
         OutputError: the folder cannot be written.
     """
     find_fluidsynth()
     (request.folder / request.split).mkdir(parents=True, exist_ok=True)
     known = {entry.piece.seed: entry for entry in read_entries(request.folder, request.split)}
-    pool = ThreadPoolExecutor(request.jobs)
+    pool, renderers = ThreadPoolExecutor(request.jobs), Renderers(request.sources)
     waiting: set[Future[PieceEntry]] = set()
     try:
         for index in range(request.pieces):
@@ -80,12 +118,12 @@ def make(request: CorpusRequest) -> Iterator[bool]:
             score = compose(brief, request.piece_s)
             entry = _entry(request, brief, score)
             old = known.get(brief.seed)
-            if old is not None and old.recipe == entry.recipe and entry.piece.path.is_file():
+            if old is not None and old.recipe == entry.recipe and _is_there(entry.piece.path):
                 known[brief.seed] = entry  # the texts may have changed, the sound has not
                 yield False
                 continue
             known.pop(brief.seed, None)
-            waiting.add(pool.submit(_render, request, brief, score, entry))
+            waiting.add(pool.submit(_render, renderers, request, brief, score, entry))
             if len(waiting) > request.jobs:
                 waiting = yield from _finished(waiting, known, request)
         while waiting:
@@ -93,6 +131,10 @@ def make(request: CorpusRequest) -> Iterator[bool]:
         write_manifest(request.folder, request.split, known.values())
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _is_there(path: Path) -> bool:
+    return path.is_file() and facts_path(path).is_file()
 
 
 def main_instruments(score: Score, piece_s: float) -> tuple[str, ...]:
@@ -139,24 +181,32 @@ def _entry(request: CorpusRequest, brief: Brief, score: Score) -> PieceEntry:
     instruments = main_instruments(score, request.piece_s)
     texts, heldout_texts = describe(brief, instruments)
     name = f"{brief.genre}-{brief.seed:08d}.{request.audio_format}"
-    planned = asdict(brief) | {"instruments": instruments}
     piece = Piece(
         path=request.folder / request.split / name,
+        seed=brief.seed,
         split=request.split,
-        **planned,
+        genre=brief.genre,
+        tempo_bpm=brief.tempo_bpm,
+        tonic=brief.tonic,
+        mode=brief.mode,
+        density=brief.density,
+        brightness=brief.brightness,
+        instruments=instruments,
         texts=texts,
         heldout_texts=heldout_texts,
         duration_s=round(request.piece_s * RATE_HZ) / RATE_HZ,
+        beats_per_bar=score.beats_per_bar,
     )
-    levels = [track.mix.level_lu for track in score.tracks]
-    sound = (RENDER_VERSION, request.soundfont.name, brief.brightness, request.piece_s, levels)
-    recipe = hashlib.sha256(midi_bytes(score) + repr(sound).encode()).hexdigest()
-    return PieceEntry(piece, recipe)
+    return PieceEntry(piece, recipe(brief, score, request.sources, request.piece_s))
 
 
-def _render(request: CorpusRequest, brief: Brief, score: Score, entry: PieceEntry) -> PieceEntry:
-    audio = render(score, brief.brightness, request.piece_s, request.soundfont)
+def _render(
+    renderers: Renderers, request: CorpusRequest, brief: Brief, score: Score, entry: PieceEntry
+) -> PieceEntry:
+    audio = renderers.render(brief, score, request.piece_s)
     subtype = SUBTYPES[request.audio_format]
+    facts = MusicFacts.of(score, brief.density, brief.brightness)
+    facts.write(facts_path(entry.piece.path))
     with replacing(entry.piece.path) as file:
         soundfile.write(file, audio, RATE_HZ, subtype, format=request.audio_format.upper())
     return entry

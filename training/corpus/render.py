@@ -1,197 +1,157 @@
-"""Rendering of scores to audio, by FluidSynth and a soundfont."""
+"""Rendering of scores to audio: every track alone, then the mixer with its effects."""
 
-import shutil
-import subprocess
-import tempfile
-from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from soundstage.errors import Error
-from soundstage.training.corpus.composition.score import Score
-from soundstage.training.corpus.loudness import levelled, loudness_lufs
-from soundstage.training.corpus.midi import midi_bytes
-
-RATE_HZ = 48_000
-# Part of every recipe (see `manifest`): raise it when the same score would sound different.
-RENDER_VERSION = 2
-
-SOUNDFONTS = (
-    Path("/usr/share/sounds/sf2/FluidR3_GM.sf2"),
-    Path("/usr/share/sounds/sf3/FluidR3_GM.sf3"),
-    Path("/usr/share/soundfonts/FluidR3_GM.sf2"),
-    Path("/usr/share/sounds/sf2/default-GM.sf2"),
-    Path("/usr/share/sounds/sf3/default-GM.sf3"),
+from soundstage.training.corpus.composition.score import Score, Track
+from soundstage.training.corpus.effects import (
+    brightened,
+    chorused,
+    convolved,
+    driven,
+    ducking,
+    echoed,
+    room_response,
+    swept,
+    widened,
 )
-SETTINGS = {
-    "synth.chorus.active": "1",
-    "synth.chorus.level": "0.6",
-    "synth.reverb.active": "1",
-    "synth.reverb.room-size": "0.62",
-    "synth.reverb.damp": "0.35",
-    "synth.reverb.width": "0.9",
-    "synth.reverb.level": "0.7",
-    "synth.polyphony": "512",
-    "synth.dynamic-sample-loading": "1",
-}
-GAIN = "0.3"
+from soundstage.training.corpus.fluidsynth import RATE_HZ, Synthesizer
+from soundstage.training.corpus.instruments import DRUMS, INSTRUMENTS
+from soundstage.training.corpus.loudness import levelled, loudness_lufs
+from soundstage.training.corpus.plan import SOUND, Brief
+from soundstage.training.corpus.sampler import Sampler
+from soundstage.training.corpus.sound import Sound, SoundSources, draw_sound
+
+# Part of every recipe (see `production`): raise it when the same score would sound different.
+RENDER_VERSION = 3
 MIX_LUFS = -20.0
 FADE_S = 0.02
-
-# The tilt of the spectrum from the darkest to the brightest piece, and the darkest low-pass.
-TILT_DB_PER_OCTAVE = 1.6
-TILT_AROUND_HZ = 800.0
-TILT_LIMIT_DB = 7.0
-LOWPASS_HZ = 2_500.0
-# Some sounds of FluidR3 have an inaudible DC offset that is larger than their notes.
-HIGHPASS_HZ = 25.0
-LOWPASS_BELOW = 0.45
+# Percussion that a kit of samples lacks is softer than the kit.
+PERCUSSION_LU = -7.0
+ECHO_FEEDBACK = 0.45
+ECHO_ROLES = ("melody", "arpeggio", "stabs", "dub", "bells", "skank")
+CHORUS_ROLES = ("chords", "pad", "arpeggio", "organ", "skank", "strum")
+SWEEP_ROLES = ("chords", "pad", "arpeggio", "stabs")
+DRIVE_ROLES = ("drums", "bass")
 
 
-class RenderError(Error):
-    """FluidSynth or its soundfont is missing, or FluidSynth failed."""
-
-
-def find_soundfont(chosen: Path | None = None) -> Path:
-    """Finds the soundfont to render with.
+class Renderer:
+    """Renders scores; usable by one thread at a time.
 
     Args:
-        chosen: a file; None = search the folders where distributions install General MIDI
-            soundfonts.
+        sources: the soundfonts and drum samples.
 
     Raises:
-        RenderError: there is none; the message says how to install one.
+        RenderError: FluidSynth is missing or cannot read a soundfont.
     """
-    if chosen is not None:
-        if not chosen.is_file():
-            raise RenderError(f"soundfont {chosen}: no such file")
-        return chosen
-    for path in SOUNDFONTS:
-        if path.is_file():
-            return path
-    raise RenderError(
-        "no General MIDI soundfont found: run `apt install fluid-soundfont-gm` (Debian), or give "
-        "a file with --soundfont"
-    )
+
+    def __init__(self, sources: SoundSources) -> None:
+        self._sources = sources
+        self._synthesizers = [Synthesizer(font) for font in sources.soundfonts]
+        self._sampler = Sampler(sources.samples or Path())
+
+    def close(self) -> None:
+        """Frees the memory of the soundfonts; the renderer cannot be used afterwards."""
+        for synthesizer in self._synthesizers:
+            synthesizer.close()
+
+    def render(self, brief: Brief, score: Score, piece_s: float) -> np.ndarray:
+        """Renders a piece, cut to `piece_s` seconds; its effects are drawn from its seed.
+
+        Args:
+            brief: the plan of the piece.
+            score: the piece, at least `piece_s` long.
+            piece_s: seconds of audio.
+
+        Returns:
+            float32 [sample, 2] at `RATE_HZ`, exactly `piece_s` long, equally loud for all pieces.
+        """
+        sound = draw_sound(brief.seed, score, self._sources)
+        samples = round(piece_s * RATE_HZ)
+        audio = self._mixed(brief, score, sound, samples)
+        audio = levelled(brightened(audio, RATE_HZ, brief.brightness), RATE_HZ)
+        # The cut would click without a fade.
+        fade = np.linspace(1.0, 0.0, round(FADE_S * RATE_HZ))
+        audio[-len(fade) :] *= fade[:, None]
+        return audio.astype(np.float32)
+
+    def _mixed(self, brief: Brief, score: Score, sound: Sound, samples: int) -> np.ndarray:
+        """Adds the tracks at the score's loudness levels and their reverberation.
+
+        The sounds of a soundfont differ by 20 dB at equal volume, so the loudness of each track is
+        measured.
+
+        Returns:
+            float32 [sample, 2]; the level of the mix is arbitrary.
+        """
+        dry = np.zeros((samples, 2), np.float32)
+        wet = np.zeros((samples, 2), np.float32)
+        duck = ducking(_kicks(score, samples), samples, RATE_HZ, sound.duck)
+        for track in score.tracks:
+            audio = self._track(track, score, sound, samples)
+            if audio is None:
+                continue
+            audio = _effects(track.role, audio, score, sound)
+            if sound.duck and not INSTRUMENTS[track.instrument].is_drums:
+                audio *= duck
+            dry += audio
+            wet += audio * np.float32(track.mix.reverb)
+            if sound.echo_beats and track.role in ECHO_ROLES:
+                step = round(sound.echo_beats * 60.0 / score.tempo_bpm * RATE_HZ)
+                echoes = echoed(audio, step, ECHO_FEEDBACK)
+                dry += echoes
+                wet += echoes
+        rng = np.random.default_rng([brief.seed, SOUND, 1])
+        room = room_response(sound.room_s, sound.damping, RATE_HZ, rng)
+        return widened(dry + np.float32(sound.room_level) * convolved(wet, room), sound.width)
+
+    def _track(self, track: Track, score: Score, sound: Sound, samples: int) -> np.ndarray | None:
+        """Renders a track at its loudness level; None if it is silent."""
+        synthesizer, tempo_bpm = self._synthesizers[sound.soundfont], score.tempo_bpm
+        if not (sound.kit and INSTRUMENTS[track.instrument].is_drums):
+            return _at_level(synthesizer.render(track, tempo_bpm, samples), track.mix.level_lu)
+        mine, others = self._sampler.split(track, sound.kit)
+        strokes = self._sampler.render(mine.notes, sound.kit, tempo_bpm, samples)
+        audio = _at_level(strokes, track.mix.level_lu)
+        if others.notes:
+            more = synthesizer.render(others, tempo_bpm, samples)
+            level_lu = track.mix.level_lu + (PERCUSSION_LU if audio is not None else 0.0)
+            percussion = _at_level(more, level_lu)
+            if audio is None or percussion is None:
+                return percussion if audio is None else audio
+            audio += percussion
+        return audio
 
 
-def find_fluidsynth() -> str:
-    """Returns the path of FluidSynth's program.
-
-    Raises:
-        RenderError: it is not installed.
-    """
-    program = shutil.which("fluidsynth")
-    if program is None:
-        raise RenderError(
-            "the program fluidsynth is not installed: run "
-            "`apt install fluidsynth fluid-soundfont-gm` (Debian)"
-        )
-    return program
+def _at_level(audio: np.ndarray, level_lu: float) -> np.ndarray | None:
+    level = loudness_lufs(audio, RATE_HZ)
+    if not np.isfinite(level):
+        return None
+    return audio * np.float32(10.0 ** ((MIX_LUFS + level_lu - level) / 20.0))
 
 
-def synthesize(midi: bytes, soundfont: Path) -> np.ndarray:
-    """Renders a MIDI file with FluidSynth.
-
-    Args:
-        midi: a Standard MIDI File.
-        soundfont: an .sf2 or .sf3 file.
-
-    Returns:
-        float32 [sample, 2] at `RATE_HZ`.
-
-    Raises:
-        RenderError: FluidSynth is missing or failed.
-    """
-    program = find_fluidsynth()
-    with tempfile.TemporaryDirectory(prefix="corpus-") as folder:
-        source, target = Path(folder, "piece.mid"), Path(folder, "piece.raw")
-        source.write_bytes(midi)
-        command = [program, "-n", "-i", "-q", "-r", str(RATE_HZ), "-g", GAIN]
-        command += [word for name, value in SETTINGS.items() for word in ("-o", f"{name}={value}")]
-        command += ["-T", "raw", "-O", "float", "-E", "little", "-F", str(target)]
-        _run([*command, str(soundfont), str(source)])
-        if not target.is_file():
-            raise RenderError(f"fluidsynth wrote no audio with {soundfont}")
-        return np.fromfile(target, "<f4").reshape(-1, 2).astype(np.float32)
+def _effects(role: str, audio: np.ndarray, score: Score, sound: Sound) -> np.ndarray:
+    """Applies the effects of one track."""
+    if sound.drive_db and role in DRIVE_ROLES:
+        level = loudness_lufs(audio, RATE_HZ) - MIX_LUFS
+        distorted = _at_level(driven(audio, sound.drive_db), level)
+        audio = audio if distorted is None else distorted
+    if sound.chorus and role in CHORUS_ROLES:
+        audio = chorused(audio, RATE_HZ, sound.chorus)
+    if sound.sweep_bars and role in SWEEP_ROLES:
+        bar_s = score.beats_per_bar * 60.0 / score.tempo_bpm
+        audio = swept(audio, RATE_HZ, sound.sweep_bars * bar_s)
+    return audio
 
 
-def _run(command: Sequence[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        message = " ".join((done.stderr or done.stdout).split())
-        raise RenderError(f"fluidsynth failed with status {done.returncode}: {message[:300]}")
-
-
-def brightened(audio: np.ndarray, rate_hz: int, brightness: float) -> np.ndarray:
-    """Tilts the spectrum by brightness, and removes frequencies below `HIGHPASS_HZ`.
-
-    Brightness 0.5 leaves the tilt unchanged; below `LOWPASS_BELOW` a low-pass is added.
-
-    Args:
-        audio: float [sample, channel].
-        rate_hz: samples a second.
-        brightness: 0 dark to 1 bright.
-    """
-    frequency_hz = np.maximum(np.fft.rfftfreq(len(audio), 1.0 / rate_hz), 1.0)
-    slope = TILT_DB_PER_OCTAVE * (2.0 * brightness - 1.0)
-    tilt_db = slope * np.log2(frequency_hz / TILT_AROUND_HZ)
-    gain = 10.0 ** (np.clip(tilt_db, -TILT_LIMIT_DB, TILT_LIMIT_DB) / 20.0)
-    gain = gain / np.sqrt(1.0 + (HIGHPASS_HZ / frequency_hz) ** 4)
-    if brightness < LOWPASS_BELOW:
-        corner_hz = LOWPASS_HZ * 2.0 ** (brightness / LOWPASS_BELOW * 3.0)
-        gain = gain / np.sqrt(1.0 + (frequency_hz / corner_hz) ** 4)
-    return np.fft.irfft(np.fft.rfft(audio, axis=0) * gain[:, None], n=len(audio), axis=0)
-
-
-def mixed(score: Score, samples: int, soundfont: Path) -> np.ndarray:
-    """Renders every track alone, and adds the tracks at the score's loudness levels.
-
-    The sounds of a soundfont differ by 20 dB at equal volume, so the loudness of each track is
-    measured.
-
-    Args:
-        score: the piece.
-        samples: length of the mix.
-        soundfont: an .sf2 or .sf3 file.
-
-    Returns:
-        float64 [sample, 2]; the level of the mix is arbitrary.
-
-    Raises:
-        RenderError: FluidSynth is missing or failed.
-    """
-    mix = np.zeros((samples, 2))
-    for track in score.tracks:
-        alone = replace(score, tracks=(track,))
-        audio = synthesize(midi_bytes(alone), soundfont)[:samples].astype(np.float64)
-        level = loudness_lufs(audio, RATE_HZ)
-        if np.isfinite(level):
-            mix[: len(audio)] += audio * 10.0 ** ((MIX_LUFS + track.mix.level_lu - level) / 20.0)
-    return mix
-
-
-def render(score: Score, brightness: float, piece_s: float, soundfont: Path) -> np.ndarray:
-    """Renders a piece, cut to `piece_s` seconds.
-
-    Args:
-        score: the piece, at least `piece_s` long.
-        brightness: 0 dark to 1 bright.
-        piece_s: seconds of audio.
-        soundfont: an .sf2 or .sf3 file.
-
-    Returns:
-        float32 [sample, 2] at `RATE_HZ`, exactly `piece_s` long, equally loud for all pieces.
-
-    Raises:
-        RenderError: FluidSynth is missing or failed.
-    """
-    samples = round(piece_s * RATE_HZ)
-    audio = mixed(score, samples, soundfont)
-    audio = levelled(brightened(audio, RATE_HZ, brightness), RATE_HZ)
-    # The cut would click without a fade.
-    fade = np.linspace(1.0, 0.0, round(FADE_S * RATE_HZ))
-    audio[-len(fade) :] *= fade[:, None]
-    return audio.astype(np.float32)
+def _kicks(score: Score, samples: int) -> list[int]:
+    """Lists the samples at which a kick starts."""
+    starts = {
+        round(note.start * 60.0 / score.tempo_bpm * RATE_HZ)
+        for track in score.tracks
+        if INSTRUMENTS[track.instrument].is_drums
+        for note in track.notes
+        if note.pitch == DRUMS["kick"]
+    }
+    return sorted(start for start in starts if start < samples)

@@ -4,15 +4,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from soundstage.training.corpus.instruments import INSTRUMENTS
 from soundstage.training.corpus.plan import TEXTS, Brief
 from soundstage.training.corpus.words import (
     BRIGHT_WORDS,
     DENSITY_WORDS,
+    DRUM_WORDS,
     GENRE_WORDS,
     HELDOUT_TEMPLATES,
     INSTRUMENT_WORDS,
     MODE_WORDS,
     MOOD_WORDS,
+    RHYTHM_WORDS,
     TEMPO_WORDS,
     TRAIN_TEMPLATES,
     Words,
@@ -72,7 +75,8 @@ def _texts(
     for index in (0, *order):
         slots = _slots(brief, instruments, train, rng)
         text = templates[index].format_map(slots)
-        if text not in texts and _is_sensible(templates[index], slots):
+        told = not (brief.modulation and "{tonic}" in templates[index])
+        if told and text not in texts and _is_sensible(templates[index], slots):
             texts.append(text)
         if len(texts) == count:
             break
@@ -101,6 +105,8 @@ def _slots(
 
     names = list(dict.fromkeys(instruments))
     picked = [names[int(index)] for index in rng.permutation(len(names))]
+    plays_drums = any(name in INSTRUMENTS and INSTRUMENTS[name].is_drums for name in names)
+    drums = RHYTHM_WORDS if brief.arrangement == "rhythm" else DRUM_WORDS[plays_drums]
     genre, one = phrase(GENRE_WORDS[brief.genre]), phrase(instrument_words(picked[0]))
     return {
         "genre": genre,
@@ -115,6 +121,7 @@ def _slots(
         "bare": _without_article(one),
         "two": phrase(instrument_words(picked[-1])),
         "bpm": str(brief.tempo_bpm),
+        "drums": phrase(drums),
         "tonic": TONIC_WORDS.get(brief.tonic, brief.tonic),
     }
 

@@ -93,6 +93,74 @@ GENRE_WORDS = {
         ("folk", "folk music", "acoustic folk", "folk guitar", "fingerpicked folk"),
         ("a folk song", "folky fingerpicking"),
     ),
+    "trance": Words(
+        ("trance", "trance music", "uplifting trance", "a trance anthem", "progressive trance"),
+        ("a trance track", "euphoric trance"),
+    ),
+    "trap": Words(
+        ("trap", "trap music", "a trap beat", "dark trap", "808 trap"),
+        ("a trap instrumental", "trap beats with 808s"),
+    ),
+    "dubstep": Words(
+        ("dubstep", "dubstep music", "heavy dubstep", "a dubstep drop", "wobble dubstep"),
+        ("a dubstep track", "wobbling dubstep bass"),
+    ),
+    "samba": Words(
+        ("samba", "samba music", "Brazilian samba", "a samba groove", "carnival samba"),
+        ("a samba batucada", "samba for carnival"),
+    ),
+    "ska": Words(
+        ("ska", "ska music", "two-tone ska", "a ska band", "ska punk"),
+        ("a ska tune", "skanking ska"),
+    ),
+    "afrobeat": Words(
+        ("afrobeat", "afrobeat music", "West African afrobeat", "an afrobeat groove", "afro funk"),
+        ("an afrobeat jam", "afrobeats"),
+    ),
+    "blues": Words(
+        ("blues", "blues music", "twelve-bar blues", "a blues shuffle", "Chicago blues"),
+        ("a blues jam", "bluesy shuffles"),
+    ),
+    "country": Words(
+        ("country", "country music", "a country band", "bluegrass country", "Nashville country"),
+        ("a country song", "country and western"),
+    ),
+    "salsa": Words(
+        ("salsa", "salsa music", "latin salsa", "latin music", "a salsa band"),
+        ("a salsa montuno", "latin dance salsa"),
+    ),
+    "hip_hop": Words(
+        ("hip hop", "hip-hop", "boom bap", "a hip hop beat", "rap beats", "old school hip hop"),
+        ("a hip hop instrumental", "boom bap rap"),
+    ),
+    "metal": Words(
+        ("metal", "heavy metal", "metal music", "a metal band", "thrash metal"),
+        ("a metal riff", "heavier metal"),
+    ),
+    "celtic": Words(
+        ("celtic", "celtic music", "Irish folk dance", "an Irish jig", "a celtic session"),
+        ("a celtic tune", "Irish jigs"),
+    ),
+    "waltz": Words(
+        ("waltz", "a waltz", "waltz music", "a Viennese waltz", "ballroom waltz"),
+        ("a waltz in three", "waltzing ballroom"),
+    ),
+    "soul": Words(
+        ("soul", "soul music", "gospel", "a soul ballad", "gospel soul", "classic soul"),
+        ("a soul tune", "soulful gospel"),
+    ),
+    "chiptune": Words(
+        ("chiptune", "chiptune music", "8-bit", "8-bit video game music", "a chiptune"),
+        ("a chiptune melody", "8-bit game music"),
+    ),
+    "pop": Words(
+        ("pop", "pop music", "a pop song", "catchy pop", "modern pop"),
+        ("a pop tune", "poppy hooks"),
+    ),
+    "uk_garage": Words(
+        ("uk garage", "garage", "two-step garage", "a garage beat", "2-step"),
+        ("a uk garage track", "garage two-step"),
+    ),
 }
 
 # Moods by (bright mode, fast or dense).
@@ -132,6 +200,16 @@ DENSITY_WORDS = {
     "medium": Words(("steady", "flowing", "even"), ("steadily flowing",)),
     "dense": Words(("busy", "dense", "full", "rich"), ("densely layered", "bustling")),
 }
+
+# Whether drums play.
+DRUM_WORDS = {
+    True: Words(("with drums", "with a beat"), ("with a drum beat",)),
+    False: Words(("without drums", "with no drums"), ("without any drums",)),
+}
+# What plays if it is only drums and bass.
+RHYTHM_WORDS = Words(
+    ("drums and bass only", "just the rhythm section"), ("only the rhythm section",)
+)
 
 MODE_WORDS = {mode: Words((mode,), (f"{mode} scale",)) for mode in MODES}
 
@@ -194,6 +272,10 @@ TRAIN_TEMPLATES = (
     "{mood}, {bright}, {tempo} {kind}",
     "{one} and {two}, {mood}",
     "{tempo} {kind} with {one}, {density} and {bright}",
+    "{genre} {drums}",
+    "{mood} {kind} {drums}",
+    "{bpm} bpm {kind}",
+    "{bright} {kind} at {bpm} bpm, {density}",
 )
 HELDOUT_TEMPLATES = (
     "please play {genre}",
@@ -205,4 +287,5 @@ HELDOUT_TEMPLATES = (
     "{genre} around {bpm} beats per minute",
     "{genre}; key of {tonic}, {mode}",
     "let me hear {one} play {mood} {kind}",
+    "I would like {kind}, {drums}",
 )

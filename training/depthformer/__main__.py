@@ -81,15 +81,9 @@ HideNothing = Annotated[
         help="Hide context frames that do not exist yet: for pipelines with `PackKnown`.",
     ),
 ]
-FreshEncoder = Annotated[
-    bool, typer.Option("--fresh-encoder", help="Replace the encoder of --init by random weights.")
-]
-HiddenShare = Annotated[
+OnsetWeight = Annotated[
     float,
-    typer.Option(min=0, max=1, help="Share of examples with some previous frames hidden."),
-]
-FirstWeight = Annotated[
-    float, typer.Option(min=1, help="Weight of a chunk's first frame relative to the last.")
+    typer.Option(min=0, help="Extra weight of frames with onsets, for networks of size `demo`."),
 ]
 ContextS = Annotated[
     float, typer.Option("--context-s", help="Seconds of past that the network reads.")
@@ -111,13 +105,11 @@ def train(
     codec: Codec = None,
     codebooks: Codebooks = None,
     rows: Rows = 8,
-    chunks: Chunks = 2,
+    chunks: Chunks = 1,
     fine_every: FineEvery = 1,
     context_s: ContextS = 10.0,
-    hidden_share: HiddenShare = 0.0,
-    first_weight: FirstWeight = 1.0,
+    onset_weight: OnsetWeight = 2.0,
     hide_nothing: HideNothing = False,
-    fresh_encoder: FreshEncoder = False,
     rate: Rate = 1.5e-3,
     dtype: DType = "auto",
 ) -> None:
@@ -143,10 +135,8 @@ def train(
         chunks=chunks,
         fine_every=fine_every,
         context_s=context_s,
-        hidden_share=hidden_share,
-        first_weight=first_weight,
+        onset_weight=onset_weight,
         hide_nothing=hide_nothing,
-        fresh_encoder=fresh_encoder,
         dtype=dtype,
         seed=seed,
     )

@@ -20,13 +20,11 @@ class Batch(NamedTuple):
         prompt: int32 [row, prompt_token], as the stage `Pack` writes it.
         codes: int32 [row, frame, level]; the codes to predict, in [0, codebook_size).
         phase: int32 scalar >= 0; the first frame whose fine levels count, if not all frames' do.
-        hidden: bool, broadcastable to [row, frame]; frames that later frames do not see.
     """
 
     prompt: np.ndarray
     codes: np.ndarray
     phase: np.ndarray = np.zeros((), np.int32)
-    hidden: np.ndarray = np.zeros((1, 1), bool)
 
 
 @dataclass(frozen=True)
@@ -46,8 +44,6 @@ class ExampleParams:
         style_dropout: share of examples without a style, for guidance.
         text_share: share of examples with the style of a text, if the piece has texts; the others
             have the style of a clip.
-        hidden_share: share of examples in which a random share of the previous frames is hidden,
-            so that the past and the style must determine the next codes.
         hide_nothing: hide context frames that do not exist yet, as the stage `PackKnown` does.
 
     Raises:
@@ -62,13 +58,12 @@ class ExampleParams:
     noise: float = 0.1
     style_dropout: float = 0.12
     text_share: float = 0.5
-    hidden_share: float = 0.0
     hide_nothing: bool = False
 
     def __post_init__(self) -> None:
         if self.rows < 1 or self.chunks < 1:
             raise ValueError(f"rows and chunks must be at least 1, got {self.rows}, {self.chunks}")
-        for name in ("fresh", "forgetful", "noisy", "text", "hidden"):
+        for name in ("fresh", "forgetful", "noisy", "text"):
             if not 0 <= getattr(self, f"{name}_share") <= 1:
                 raise ValueError(f"{name}_share must be in [0, 1]")
         if not (0 <= self.style_dropout < 1 and 0 <= self.noise <= 1):
@@ -110,10 +105,10 @@ class Examples:
     def batch(self, step: int) -> Batch:
         """Makes the batch of a step."""
         rows = [self._example(step, row) for row in range(self._params.rows)]
-        prompt, codes, hidden = (np.stack(parts) for parts in zip(*rows, strict=True))
-        return Batch(prompt, codes, np.array(step, np.int32), hidden)
+        prompt, codes = (np.stack(parts) for parts in zip(*rows, strict=True))
+        return Batch(prompt, codes, np.array(step, np.int32))
 
-    def _example(self, step: int, row: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _example(self, step: int, row: int) -> tuple[np.ndarray, np.ndarray]:
         draw = np.random.default_rng([self._seed, step, row])
         number, start = self._starts.draw(draw)
         piece = self._pieces[number]
@@ -123,9 +118,7 @@ class Examples:
             prompt = self._vocabulary.hide_nothing(prompt)
         if draw.random() < self._params.style_dropout:
             prompt = self._vocabulary.unprompted(prompt)
-        hides = draw.random() < self._params.hidden_share
-        hidden = draw.random(self._frames) < hides * draw.random()
-        return prompt, piece.tokens[start : start + self._frames].astype(np.int32), hidden
+        return prompt, piece.tokens[start : start + self._frames].astype(np.int32)
 
     def _context(self, draw: np.random.Generator, tokens: np.ndarray, start: int) -> np.ndarray:
         """Draws the known past before `start`, int32 [context_frame, level]; -1 = unknown."""

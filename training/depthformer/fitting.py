@@ -16,9 +16,9 @@ from soundstage.training.checkpoint import (
     restore_run,
     save,
 )
-from soundstage.training.depthformer.examples import ExampleParams, Examples
+from soundstage.training.depthformer.examples import ExampleParams
 from soundstage.training.depthformer.initial_weights import InitialWeights
-from soundstage.training.depthformer.objective import make_loss
+from soundstage.training.depthformer.recipe import LossShares, make_recipe
 from soundstage.training.depthformer.validation import (
     Validation,
     Validator,
@@ -27,6 +27,8 @@ from soundstage.training.depthformer.validation import (
     read_validations,
     write_validations,
 )
+from soundstage.training.depthformer.window_objective import LEVELS_EVERY
+from soundstage.training.depthformer.windows import WindowParams
 from soundstage.training.loop import Budget, train
 from soundstage.training.optimizer import OptimizerParams, TrainState, make_step, start
 from soundstage.training.progress import TrainingProgress
@@ -40,11 +42,10 @@ class FitParams:
     """How a run draws examples, updates weights and validates.
 
     Attributes:
-        examples: how examples are drawn.
+        examples: how examples are drawn: `WindowParams` for a network that reads the past in its
+            decoder.
         optimizer: how weights are updated.
-        finest_weight: weight of the finest level in the loss; the coarsest has 1.
-        fine_every: the fine levels of one frame in so many are trained.
-        first_weight: weight of a chunk's first frame, see `objective.frame_weights`.
+        loss: the weights of the parts of the loss.
         validate_steps: steps between two validations.
         validate_batches: batches a validation.
         patience: validations without improvement after which the run stops; None = no limit.
@@ -53,20 +54,18 @@ class FitParams:
         ValueError: a value is out of range.
     """
 
-    examples: ExampleParams = field(default_factory=ExampleParams)
+    examples: ExampleParams | WindowParams = field(default_factory=ExampleParams)
     optimizer: OptimizerParams = field(default_factory=OptimizerParams)
-    finest_weight: float = 0.1
-    fine_every: int = 1
-    first_weight: float = 1.0
+    loss: LossShares = field(default_factory=LossShares)
     validate_steps: int = 250
     validate_batches: int = 4
     patience: int | None = None
 
     def __post_init__(self) -> None:
-        if not 0 < self.finest_weight <= 1:
-            raise ValueError(f"finest_weight must be in (0, 1], got {self.finest_weight}")
-        if self.fine_every < 1:
-            raise ValueError(f"fine_every must be at least 1, got {self.fine_every}")
+        if not 0 < self.loss.finest <= 1:
+            raise ValueError(f"the finest weight must be in (0, 1], got {self.loss.finest}")
+        if self.loss.fine_every < 1:
+            raise ValueError(f"fine_every must be at least 1, got {self.loss.fine_every}")
         if min(self.validate_steps, self.validate_batches, self.patience or 1) < 1:
             raise ValueError("validate_steps, validate_batches and patience must be at least 1")
 
@@ -114,18 +113,14 @@ def fit(
         TooShort: no training piece, or no held-out piece, is long enough.
         TrainingError: see `training.loop.train`; CheckpointError, OSError likewise.
     """
-    frames = params.examples.chunks * format.dims["frame"]
-    if frames % params.fine_every:
-        raise InputError(
-            f"the {frames} frames of an example are no multiple of fine_every {params.fine_every}"
-        )
-    examples = Examples(
-        [piece for piece in pieces if piece.split == "train"], format, params.examples, seed
+    _check_frames(params, format)
+    recipe = make_recipe(
+        initial, pieces, format, params.examples, params.loss, params.validate_batches, seed
     )
-    shape = (initial.graph, initial.config.num_levels, params.finest_weight)
-    loss = make_loss(*shape, first_weight=params.first_weight)
-    validator = Validator.of(loss, pieces, format, params.examples, params.validate_batches)
-    step = make_step(make_loss(*shape, params.fine_every, params.first_weight), params.optimizer)
+    validator = None
+    if recipe.validations:
+        validator = Validator(recipe.validation_loss, recipe.validations)
+    step = make_step(recipe.loss, params.optimizer)
     state = start(initial.state, params.optimizer)
     done, stopped = _steps_done(run), False
     if validator is not None and done == 0:
@@ -134,7 +129,7 @@ def fit(
         stop = _next_stop(done, params.validate_steps, budget)
         part = replace(budget, steps=stop)
         state, position = train(
-            state, step, examples.batch, part, run, seed=seed, progress=progress()
+            state, step, recipe.batch, part, run, seed=seed, progress=progress()
         )
         stopped = budget.spent(position) or position.step < stop
         done = position.step
@@ -143,6 +138,15 @@ def fit(
             stopped = stopped or patience_is_over(validations, params.patience)
     validations = read_validations(run / VALIDATIONS_FILE)
     return Fitted(best_weights(state, run), position, tuple(validations))
+
+
+def _check_frames(params: FitParams, format: Format) -> None:
+    if isinstance(params.examples, ExampleParams):
+        frames, every = params.examples.chunks * format.dims["frame"], params.loss.fine_every
+    else:
+        frames, every = format.dims["window_frame"], LEVELS_EVERY[-1][1]
+    if frames % every:
+        raise InputError(f"the {frames} frames of an example are no multiple of {every}")
 
 
 def best_weights(like: TrainState, run: Path) -> nnx.State:

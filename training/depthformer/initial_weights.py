@@ -77,22 +77,6 @@ def with_quiet_encoder(state: nnx.State) -> nnx.State:
     return nnx.from_flat_state(leaves)
 
 
-def with_fresh_encoder(initial: InitialWeights, seed: int) -> InitialWeights:
-    """Replaces the encoder and the decoder's cross-attention by random weights.
-
-    Args:
-        initial: the other weights of its decoder stay as they are.
-        seed: the seed of the random weights.
-    """
-    fresh = dict(nnx.to_flat_state(load_initial(initial.config, f"random:{seed}").state))
-    leaves = dict(nnx.to_flat_state(initial.state))
-    for path in leaves:
-        if path[0] == "encoder" or CROSS_ATTENTION in path:
-            leaves[path] = fresh[path]
-    state = with_quiet_encoder(nnx.from_flat_state(leaves))
-    return replace(initial, state=state, note=f"{initial.note}, its encoder from seed {seed}")
-
-
 def read_codec_codebooks(weights: str, vocabulary: Vocabulary) -> np.ndarray:
     """Reads the codec's codebooks of the generated levels, float32 [level, code, feature].
 

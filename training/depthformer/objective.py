@@ -9,7 +9,7 @@ import numpy as np
 from flax import nnx
 
 from soundstage.stages.depthformer.model import Depthformer
-from soundstage.stages.depthformer.vocabulary import CODEC_OFFSET, MASK
+from soundstage.stages.depthformer.vocabulary import CODEC_OFFSET
 from soundstage.training.depthformer.examples import Batch
 from soundstage.training.optimizer import Loss
 
@@ -17,8 +17,6 @@ from soundstage.training.optimizer import Loss
 GROUP_ENDS = (1, 4, 8, 16)
 # The levels below this one are trained in every frame.
 COARSE_LEVELS = 4
-# The extra weight of a chunk's first frames falls by a factor of e over so many frames.
-EARLY_FRAMES = 3.0
 
 
 def level_weights(levels: int, finest: float) -> np.ndarray:
@@ -32,23 +30,6 @@ def level_weights(levels: int, finest: float) -> np.ndarray:
         float32 [level], of mean 1.
     """
     weights = finest ** np.linspace(0, 1, levels)
-    return (weights / weights.mean()).astype(np.float32)
-
-
-def frame_weights(frames: int, first: float) -> np.ndarray:
-    """Returns the weights of an example's frames.
-
-    Only the first frames of a chunk need the past and the style: later frames follow from the
-    frames before them. With equal weights the first frames would teach too little.
-
-    Args:
-        frames: number of frames of an example.
-        first: weight of the first frame relative to the last ones, at least 1.
-
-    Returns:
-        float32 [frame], of mean 1.
-    """
-    weights = 1 + (first - 1) * np.exp(-np.arange(frames) / EARLY_FRAMES)
     return (weights / weights.mean()).astype(np.float32)
 
 
@@ -71,13 +52,11 @@ def surprise(model: Depthformer, batch: Batch) -> jax.Array:
     Returns:
         float32 [row, frame, level], in nats.
     """
-    ids = _ids(model, batch)
-    return _of_frames(model, _temporal(model, batch, ids), ids)
+    ids = code_ids(model, batch.codes)
+    return surprise_of_frames(model, _temporal(model, batch, ids), ids)
 
 
-def level_means(
-    model: Depthformer, batch: Batch, fine_every: int, first_weight: float = 1.0
-) -> jax.Array:
+def level_means(model: Depthformer, batch: Batch, fine_every: int) -> jax.Array:
     """Returns the mean of `surprise` over rows and frames, for fine levels over some frames only.
 
     A frame's fine levels cost most of the time and teach the least.
@@ -86,45 +65,38 @@ def level_means(
         model: the network.
         batch: the number of its frames is a multiple of `fine_every`.
         fine_every: the fine levels of one frame in so many count, from frame `batch.phase` on.
-        first_weight: as `frame_weights` takes it.
 
     Returns:
         float32 [level], in nats.
     """
-    ids = _ids(model, batch)
-    weights = jnp.asarray(frame_weights(ids.shape[1], first_weight))[None, :, None]
-
-    def mean(nats: jax.Array, weights: jax.Array) -> jax.Array:
-        return (nats * weights).mean(axis=(0, 1)) / weights.mean()
-
+    ids = code_ids(model, batch.codes)
     temporal = _temporal(model, batch, ids)
     if fine_every == 1 or ids.shape[2] <= COARSE_LEVELS:
-        return mean(_of_frames(model, temporal, ids), weights)
-    coarse = mean(_of_frames(model, temporal, ids[:, :, :COARSE_LEVELS]), weights)
+        return surprise_of_frames(model, temporal, ids).mean(axis=(0, 1))
+    coarse = surprise_of_frames(model, temporal, ids[:, :, :COARSE_LEVELS]).mean(axis=(0, 1))
     phase = jnp.asarray(batch.phase) % fine_every
 
     def chosen(x: jax.Array) -> jax.Array:
         B, T, *rest = x.shape
         return x.reshape(B, T // fine_every, fine_every, *rest)[:, :, phase]
 
-    fine = mean(_of_frames(model, chosen(temporal), chosen(ids)), chosen(weights))
+    fine = surprise_of_frames(model, chosen(temporal), chosen(ids)).mean(axis=(0, 1))
     return jnp.concatenate([coarse, fine[COARSE_LEVELS:]])
 
 
-def _ids(model: Depthformer, batch: Batch) -> jax.Array:
-    codes = jnp.asarray(batch.codes)
+def code_ids(model: Depthformer, codes: np.ndarray) -> jax.Array:
+    """Returns the vocabulary ids of codes, int32 [row, frame, level]."""
     size, levels = model.config.codebook_size, model.config.num_levels
-    starts = CODEC_OFFSET + size * jnp.arange(levels, dtype=codes.dtype)
-    return codes + starts[None, None]
+    starts = CODEC_OFFSET + size * np.arange(levels, dtype=np.int32)
+    return jnp.asarray(codes) + starts[None, None]
 
 
 def _temporal(model: Depthformer, batch: Batch, ids: jax.Array) -> jax.Array:
-    prompt, hidden = jnp.asarray(batch.prompt), jnp.asarray(batch.hidden)
-    seen = jnp.where(hidden[:, :, None], jnp.asarray(MASK, ids.dtype), ids)
-    return model.forced_temporal(model.encode(prompt), prompt, seen)
+    prompt = jnp.asarray(batch.prompt)
+    return model.forced_temporal(model.encode(prompt), prompt, ids)
 
 
-def _of_frames(model: Depthformer, temporal: jax.Array, ids: jax.Array) -> jax.Array:
+def surprise_of_frames(model: Depthformer, temporal: jax.Array, ids: jax.Array) -> jax.Array:
     """Returns the surprise of the levels that `ids` holds, float32 [row, frame, level]."""
     logits = model.own_level_logits(model.forced_depth(temporal, ids)[1])
     size, levels = model.config.codebook_size, ids.shape[2]
@@ -139,7 +111,6 @@ def make_loss(
     levels: int,
     finest_weight: float,
     fine_every: int = 1,
-    first_weight: float = 1.0,
 ) -> Loss:
     """Makes the loss that `training.optimizer.make_step` takes.
 
@@ -148,7 +119,6 @@ def make_loss(
         levels: codec levels.
         finest_weight: as `level_weights` takes it.
         fine_every: as `level_means` takes it.
-        first_weight: as `frame_weights` takes it.
 
     Returns:
         A function of (state, batch) that returns the weighted mean of `surprise`, and its
@@ -157,7 +127,7 @@ def make_loss(
     weights = level_weights(levels, finest_weight)
 
     def loss(state: Any, batch: Batch) -> tuple[jax.Array, Mapping[str, jax.Array]]:
-        by_level = level_means(nnx.merge(graph, state), batch, fine_every, first_weight)
+        by_level = level_means(nnx.merge(graph, state), batch, fine_every)
         means = {name: by_level[group].mean() for name, group in groups(levels).items()}
         return (by_level * weights).mean(), means
 

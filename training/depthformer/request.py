@@ -14,10 +14,11 @@ from soundstage.training.depthformer.initial_weights import (
     load_initial,
     read_codec_codebooks,
     with_codebooks,
-    with_fresh_encoder,
     with_quiet_encoder,
     with_style_codebooks,
 )
+from soundstage.training.depthformer.recipe import LossShares
+from soundstage.training.depthformer.windows import WindowParams
 from soundstage.training.optimizer import OptimizerParams
 from soundstage.training.precision import Precision, compute_dtype
 from soundstage.training.run_settings import keep_settings, read_settings
@@ -39,13 +40,11 @@ class TrainingRequest:
         steps: steps over which the learning rate falls, and after which the run ends.
         rate: the highest learning rate.
         rows: examples a step.
-        chunks: chunks predicted from one past.
-        fine_every: the fine levels of one frame in so many are trained.
+        chunks: chunks predicted from one past, if the encoder reads the past.
+        fine_every: the fine levels of one frame in so many are trained, likewise.
+        onset_weight: extra weight of frames with onsets, if the decoder reads the past.
         context_s: seconds of past that the network reads; equal to the pipeline's format.
         hide_nothing: hide context frames that do not exist yet, as the stage `PackKnown` does.
-        hidden_share: share of examples in which some previous frames are hidden.
-        first_weight: weight of a chunk's first frame relative to the last.
-        fresh_encoder: replace the encoder and the cross-attention of `init` by random weights.
         validate_steps: steps between two validations.
         patience: validations without improvement after which the run ends; None = no limit.
         average_decay: the decay of the averaged weights.
@@ -63,13 +62,11 @@ class TrainingRequest:
     steps: int = 4000
     rate: float = 1.5e-3
     rows: int = 8
-    chunks: int = 2
+    chunks: int = 1
     fine_every: int = 1
+    onset_weight: float = 2.0
     context_s: float = 10.0
     hide_nothing: bool = False
-    hidden_share: float = 0.0
-    first_weight: float = 1.0
-    fresh_encoder: bool = False
     validate_steps: int = 250
     patience: int | None = None
     average_decay: float = 0.995
@@ -89,8 +86,6 @@ class TrainingRequest:
         dtype = compute_dtype(self.dtype).name
         config = replace(config_of_size(self.size).fitted(format), activation_dtype=dtype)
         initial = load_initial(config, self.init)
-        if self.fresh_encoder:
-            initial = with_fresh_encoder(initial, self.seed)
         if self.codebooks is None:
             return initial
         vocabulary = Vocabulary.of(format)
@@ -101,18 +96,13 @@ class TrainingRequest:
             return replace(initial, state=state)
         codec = read_codec_codebooks(self.codec, vocabulary)
         state = with_codebooks(initial.state, vocabulary, codec, style, self.seed)
-        return replace(initial, state=with_quiet_encoder(state))
+        return replace(initial, state=state if config.past_levels else with_quiet_encoder(state))
 
     @property
     def fit_params(self) -> FitParams:
         """How the run draws examples, updates weights and validates."""
         return FitParams(
-            ExampleParams(
-                self.rows,
-                self.chunks,
-                hidden_share=self.hidden_share,
-                hide_nothing=self.hide_nothing,
-            ),
+            self._examples,
             OptimizerParams(
                 rate=self.rate,
                 warmup_steps=min(100, self.steps // 10),
@@ -121,11 +111,16 @@ class TrainingRequest:
                 weight_decay=0.01,
                 average_decay=self.average_decay,
             ),
-            fine_every=self.fine_every,
-            first_weight=self.first_weight,
+            LossShares(onset=self.onset_weight, fine_every=self.fine_every),
             validate_steps=self.validate_steps,
             patience=self.patience,
         )
+
+    @property
+    def _examples(self) -> ExampleParams | WindowParams:
+        if config_of_size(self.size).past_levels:
+            return WindowParams(self.rows)
+        return ExampleParams(self.rows, self.chunks, hide_nothing=self.hide_nothing)
 
     def keep(self, run: Path) -> None:
         """Writes the request into a run's folder, which is made if absent.

@@ -1,7 +1,7 @@
 """Validation on held-out pieces, and the file that lists the results."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +9,9 @@ import jax
 import numpy as np
 
 from soundstage.files import replacing
-from soundstage.graph.format import Format
-from soundstage.stages.depthformer.vocabulary import Vocabulary
-from soundstage.training.depthformer.examples import Batch, ExampleParams, Examples
+from soundstage.training.depthformer.recipe import AS_USED, Validations
 from soundstage.training.metrics import csv_bytes, metric_columns, metric_values, read_metrics
 from soundstage.training.optimizer import Loss
-from soundstage.training.tokens.record import PieceTokens
-
-# The validations of all runs draw the same examples, so that runs can be compared.
-SEED = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -80,43 +74,24 @@ class Validator:
 
     Args:
         loss: as `objective.make_loss` makes it.
-        batches: the held-out examples.
-        unprompted: the same examples without a style.
+        validations: the held-out batches by name.
     """
 
-    def __init__(self, loss: Loss, batches: Sequence[Batch], unprompted: Sequence[Batch]) -> None:
+    def __init__(self, loss: Loss, validations: Validations) -> None:
         self._measure = jax.jit(loss)
-        self._batches, self._unprompted = batches, unprompted
-
-    @classmethod
-    def of(
-        cls,
-        loss: Loss,
-        pieces: Sequence[PieceTokens],
-        format: Format,
-        params: ExampleParams,
-        count: int,
-    ) -> "Validator | None":
-        """Draws `count` batches of one chunk, as in generation; None = no piece is held out.
-
-        Raises:
-            TooShort: every held-out piece is shorter than a chunk.
-        """
-        heldout = [piece for piece in pieces if piece.split == "heldout"]
-        if not heldout:
-            return None
-        as_used = replace(params, chunks=1, style_dropout=0.0, noisy_share=0.0, hidden_share=0.0)
-        examples = Examples(heldout, format, as_used, SEED)
-        batches = [examples.batch(number) for number in range(count)]
-        without = Vocabulary.of(format).unprompted
-        return cls(loss, batches, [Batch(without(batch.prompt), batch.codes) for batch in batches])
+        self._validations = validations
 
     def __call__(self, weights: Any) -> dict[str, float]:
-        """Returns the means of the loss and its metrics, and of the loss without a style."""
-        means = self._means(weights, self._batches)
-        return means | {"without_style": self._means(weights, self._unprompted)["loss"]}
+        """Returns the means of the loss and its metrics, and of the other validations' losses."""
+        means = self._means(weights, self._validations[AS_USED])
+        others = {
+            name: self._means(weights, batches)["loss"]
+            for name, batches in self._validations.items()
+            if name != AS_USED
+        }
+        return means | others
 
-    def _means(self, weights: Any, batches: Sequence[Batch]) -> dict[str, float]:
+    def _means(self, weights: Any, batches: Sequence[Any]) -> dict[str, float]:
         measured = []
         for batch in batches:
             value, metrics = jax.device_get(self._measure(weights, batch))

@@ -1,6 +1,7 @@
 """Measures of how near texts lie to the clips they describe, for held-out pieces and wordings."""
 
 from collections import Counter
+from typing import Any
 
 import numpy as np
 
@@ -41,6 +42,31 @@ def named_right(items: Embedded, names: Embedded) -> float:
     """Returns the share of items whose nearest genre name is that of their own genre."""
     nearest = np.argmax(items.vectors @ names.vectors.T, axis=1)
     return float((names.genre[nearest] == items.genre).mean())
+
+
+def truths(clips: Embedded, true: Embedded, false: Embedded, facts: np.ndarray) -> dict[str, Any]:
+    """Measures how often clips lie nearer to a true text than to one that contradicts them.
+
+    Args:
+        clips: clips of the same pieces as the texts.
+        true: texts that fit their piece.
+        false: for each of them, a text that contradicts the piece in one fact.
+        facts: str [text], the fact.
+
+    Returns:
+        By fact, the number of texts, the share of their piece's clips that are nearer to the true
+        one (0.5 by chance), and the mean difference of the cosines.
+    """
+    nearer = (true.vectors - false.vectors) @ clips.vectors.T  # [text, clip]
+    own = true.piece[:, None] == clips.piece
+    return {
+        str(fact): {
+            "texts": int((facts == fact).sum()),
+            "right": float((nearer[own & (facts == fact)[:, None]] > 0).mean()),
+            "cosine": float(nearer[own & (facts == fact)[:, None]].mean()),
+        }
+        for fact in np.unique(facts)
+    }
 
 
 def agreement(first: Embedded, second: Embedded, books: np.ndarray) -> dict[str, list[float]]:

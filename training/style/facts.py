@@ -8,16 +8,18 @@ import numpy as np
 from soundstage.stages.style_towers.text import normal_text
 from soundstage.training.corpus import texts, words
 from soundstage.training.corpus.manifest import Piece
+from soundstage.training.style.contrasts import WITH_DRUMS, WITHOUT_DRUMS, has_drums
 from soundstage.training.style.traits import Traits, TraitWeights
 
 # Weights of the traits that each fact mentions, added to distances, which are negative log-scores.
 WEIGHTS = {
-    "genre": TraitWeights(genre=3.0),
+    "genre": TraitWeights(genre=5.0),
     "tempo": TraitWeights(tempo=3.0),
     "brightness": TraitWeights(brightness=2.5),
     "density": TraitWeights(density=2.5),
     "mood": TraitWeights(mode=0.7, tempo=1.0, density=1.0),
     "mode": TraitWeights(mode=0.7),
+    "drums": TraitWeights(drums=2.0),
 }
 INSTRUMENT_WEIGHT = 2.0
 # A text without a known fact is still slightly nearer to its own piece.
@@ -49,6 +51,7 @@ def facts_of(piece: Piece) -> PieceFacts:
             "density": words.DENSITY_WORDS[texts.density_class(piece.density)].train,
             "mood": tuple(m for m in moods if any(_padded(m) in text for text in own_texts)),
             "mode": words.MODE_WORDS[piece.mode].train,
+            "drums": WITH_DRUMS if has_drums(piece) else WITHOUT_DRUMS,
         },
         {name: texts.instrument_words(name).train for name in piece.instruments},
     )

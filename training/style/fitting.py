@@ -60,7 +60,7 @@ def fit(
     state, position = train(
         start(prepared.model.initial(seed), optimizer),
         make_step(prepared.model.loss, optimizer),
-        _batcher(prepared, rows, seed),
+        _batcher(prepared, rows, seed, schedule_steps),
         budget,
         run,
         seed=seed,
@@ -69,10 +69,12 @@ def fit(
     return state.best.towers, position
 
 
-def _batcher(prepared: Prepared, rows: int, seed: int) -> Batcher:
+def _batcher(prepared: Prepared, rows: int, seed: int, steps: int) -> Batcher:
     part, vocabulary = prepared.train, SentencePieces(prepared.vocabulary)
     buckets = prepared.model.config.buckets
-    return Batcher(part.pieces, part.log_mels, prepared.windows, vocabulary, buckets, rows, seed)
+    return Batcher(
+        part.pieces, part.log_mels, prepared.windows, vocabulary, buckets, rows, seed, steps
+    )
 
 
 def quantize(

@@ -10,11 +10,11 @@ from flax import nnx
 
 from soundstage.stages.style_towers.config import TowersConfig
 from soundstage.stages.style_towers.network import StyleTowers
-from soundstage.training.style.loss import losses
+from soundstage.training.style.loss import CONTRADICTION, contradiction, losses
 from soundstage.training.style.spectrograms import augmented
 from soundstage.training.style.style_batches import StyleBatch
 
-FIRST_STEEPNESS = 5.0
+FIRST_STEEPNESS = 20.0
 
 
 class StyleWeights(NamedTuple):
@@ -59,15 +59,27 @@ class Model:
         texts = module.text(jnp.asarray(batch.pieces), jnp.asarray(batch.grams))
         log_mels = augmented(jax.random.key(batch.augmentation), jnp.asarray(batch.log_mels))
         clips = module.audio(log_mels)
-        loss = losses(texts, clips, jnp.asarray(batch.distances), weights.log_steepness)
+        loss = losses(
+            texts,
+            clips,
+            jnp.asarray(batch.distances),
+            weights.log_steepness,
+            jnp.asarray(batch.steepest),
+        )
+        pairs = module.text(jnp.asarray(batch.contrast_pieces), jnp.asarray(batch.contrast_grams))
+        true, false = jnp.split(pairs, 2)
+        against = contradiction(
+            true, false, clips, weights.log_steepness, jnp.asarray(batch.steepest)
+        )
         parts = {
             "contrast": loss.contrast,
             "excess": loss.contrast - loss.floor,
             "together": loss.together,
             "gap": loss.gap,
+            "contradiction": against,
             "steepness": loss.steepness,
         }
-        return loss.total, parts
+        return loss.total + CONTRADICTION * against, parts
 
     def embed_texts(self, towers: nnx.State, pieces: np.ndarray, grams: np.ndarray) -> np.ndarray:
         """Embeds texts; ids as `stages.style_towers.text` makes them -> float32 [text, rank]."""

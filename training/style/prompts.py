@@ -21,7 +21,7 @@ FORMS = (
     "{} vibes",
 )
 FILLERS = ("please", "music", "track", "the", "with", "nice", "very", "like", "something", "for")
-ADJECTIVES = ("mood", "density", "brightness", "tempo")
+ADJECTIVES = ("mood", "density", "brightness", "tempo", "drums")
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,15 @@ import numpy as np
 
 from soundstage.training.corpus.words import GENRE_WORDS
 from soundstage.training.residual_codebooks import encode
+from soundstage.training.style.contrasts import contrast, facts_with_opposite
 from soundstage.training.style.embedder import Embedded, Embedder
-from soundstage.training.style.evaluation import agreement, named_right, proximity
+from soundstage.training.style.evaluation import agreement, named_right, proximity, truths
 from soundstage.training.style.run_folder import Prepared, SplitSounds
 
 # Distance between the starts of two clips, as a share of a clip.
 HOP_SHARE = 0.5
+# Pairs of contradicting texts for each fact of a piece.
+CONTRASTS = 3
 
 
 def make_report(prepared: Prepared, embedder: Embedder, books: np.ndarray) -> dict[str, Any]:
@@ -43,6 +46,7 @@ def _of_part(part: SplitSounds, embedder: Embedder, books: np.ndarray) -> dict[s
         **proximity(texts, clips),
         "genre_of_clips_by_name": named_right(clips, names),
         "genre_of_texts_by_name": named_right(texts, names),
+        "true_text_nearer_than_false": _truths(part, clips, embedder),
         "equal_tokens_text_and_clip": agreement(texts, clips, books),
         "equal_tokens_clip_and_clip": agreement(clips, clips, books),
         "length_left_by_level": {
@@ -50,6 +54,20 @@ def _of_part(part: SplitSounds, embedder: Embedder, books: np.ndarray) -> dict[s
             "clips": _residual_lengths(clips, books),
         },
     }
+
+
+def _truths(part: SplitSounds, clips: Embedded, embedder: Embedder) -> dict[str, Any]:
+    """Compares every clip with texts that contradict its piece, one fact at a time."""
+    random = np.random.default_rng(0)
+    pairs = [
+        (number, contrast(random, piece, fact))
+        for number, piece in enumerate(part.pieces)
+        for fact in facts_with_opposite(piece)
+        for _ in range(CONTRASTS)
+    ]
+    true = embedder.texts(part, [(number, pair.true) for number, pair in pairs])
+    false = embedder.texts(part, [(number, pair.false) for number, pair in pairs])
+    return truths(clips, true, false, np.array([pair.fact for _, pair in pairs]))
 
 
 def _genre_names(part: SplitSounds, embedder: Embedder) -> Embedded:

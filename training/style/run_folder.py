@@ -13,6 +13,7 @@ from soundstage.stages.style.features import ClipFeatures
 from soundstage.stages.style_towers.config import TowersConfig
 from soundstage.stages.style_towers.text import SentencePieces
 from soundstage.training.corpus.manifest import ManifestError, Piece, read_manifest
+from soundstage.training.style.contrasts import WITH_DRUMS, WITHOUT_DRUMS
 from soundstage.training.style.model import Model
 from soundstage.training.style.spectrograms import cached_log_mels
 from soundstage.training.style.vocabulary import learn_vocabulary
@@ -75,8 +76,8 @@ def prepare(corpora: Sequence[Path], run: Path, format: Format, config: TowersCo
         parts.append(SplitSounds(chosen, cached_log_mels(chosen, run / CACHE, features)))
     path = run / VOCABULARY_FILE
     if not path.exists():
-        texts = (text for piece in parts[0].pieces for text in piece.texts)
-        vocabulary = learn_vocabulary(texts, config.pieces)
+        texts = [text for piece in parts[0].pieces for text in piece.texts]
+        vocabulary = learn_vocabulary([*texts, *WITH_DRUMS, *WITHOUT_DRUMS], config.pieces)
         with replacing(path) as file:
             file.write(vocabulary)
         sizes = replace(config, pieces=SentencePieces(vocabulary).size)

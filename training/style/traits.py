@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from soundstage.training.corpus.manifest import Piece
+from soundstage.training.style.contrasts import has_drums
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,7 @@ class TraitWeights:
         density: the distance between the ends of the range of density.
         brightness: the distance between the ends of the range of brightness.
         mode: the distance between major and minor.
+        drums: the distance between drums and none.
     """
 
     genre: float = 0.0
@@ -25,6 +27,7 @@ class TraitWeights:
     density: float = 0.0
     brightness: float = 0.0
     mode: float = 0.0
+    drums: float = 0.0
 
 
 class Traits:
@@ -37,6 +40,7 @@ class Traits:
     def __init__(self, pieces: Sequence[Piece]) -> None:
         self.genre = np.array([piece.genre for piece in pieces])
         self.mode = np.array([piece.mode for piece in pieces])
+        self.drums = np.array([has_drums(piece) for piece in pieces])
         self.octaves = np.log2([piece.tempo_bpm for piece in pieces])
         self.density = np.array([piece.density for piece in pieces], np.float64)
         self.brightness = np.array([piece.brightness for piece in pieces], np.float64)
@@ -54,6 +58,7 @@ class Traits:
         total = (
             weights.genre * (self.genre != self.genre[piece])
             + weights.mode * (self.mode != self.mode[piece])
+            + weights.drums * (self.drums != self.drums[piece])
             + weights.tempo * np.minimum(np.abs(self.octaves - self.octaves[piece]), 1)
             + weights.density * np.abs(self.density - self.density[piece])
             + weights.brightness * np.abs(self.brightness - self.brightness[piece])

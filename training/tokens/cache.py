@@ -25,12 +25,23 @@ SCHEMA = pa.schema(
         ("texts", pa.list_(pa.utf8())),
         ("text_tokens", pa.list_(pa.int16())),
         ("text_embeddings", pa.list_(pa.float32())),
+        ("tempo_bpm", pa.float64()),
+        ("beats_per_bar", pa.int64()),
+        ("density", pa.float64()),
+        ("brightness", pa.float64()),
+        ("onsets", pa.list_(pa.uint8())),
+        ("drums", pa.list_(pa.int8())),
+        ("chords", pa.list_(pa.int8())),
     ]
 )
 
 
 class CacheError(InputError):
     """A file of tokens cannot be used; the message says why."""
+
+
+class OldCache(CacheError):
+    """A file of tokens has the columns of another version."""
 
 
 def write_cache(path: Path, facts: TokenFacts, pieces: Iterable[PieceTokens]) -> None:
@@ -62,6 +73,13 @@ def _batch(piece: PieceTokens, schema: pa.Schema) -> pa.RecordBatch:
         list(piece.texts),
         piece.text_styles.tokens.reshape(-1),
         piece.text_styles.embeddings.reshape(-1),
+        piece.tempo_bpm,
+        piece.beats_per_bar,
+        piece.density,
+        piece.brightness,
+        piece.onsets,
+        piece.drums,
+        piece.chords,
     )
     columns = [pa.array([value], field.type) for value, field in zip(values, schema, strict=True)]
     return pa.record_batch(columns, schema=schema)
@@ -74,6 +92,7 @@ class TokenCache:
         path: as `write_cache` wrote it.
 
     Raises:
+        OldCache: the file has the columns of another version.
         CacheError: the file is missing, damaged or no file of tokens.
     """
 
@@ -83,7 +102,10 @@ class TokenCache:
             self._file = pa.ipc.open_file(pa.memory_map(str(path)))
             facts = (self._file.schema.metadata or {})[FACTS]
             if not self._file.schema.equals(SCHEMA):
-                raise KeyError("other columns")
+                raise OldCache(
+                    f"{path}: a file of tokens of another version, with other columns; make it "
+                    "again with `python -m soundstage.training.tokens`"
+                )
             self.facts = TokenFacts(**json.loads(facts))
         except (OSError, pa.ArrowInvalid, KeyError, TypeError, ValueError) as error:
             raise CacheError(
@@ -113,6 +135,13 @@ class TokenCache:
                 _numbers(batch, "text_tokens", facts.style_levels),
                 _numbers(batch, "text_embeddings", facts.style_dim),
             ),
+            tempo_bpm=batch["tempo_bpm"][0].as_py(),
+            beats_per_bar=batch["beats_per_bar"][0].as_py(),
+            density=batch["density"][0].as_py(),
+            brightness=batch["brightness"][0].as_py(),
+            onsets=_numbers(batch, "onsets", 1)[:, 0],
+            drums=_numbers(batch, "drums", 1)[:, 0],
+            chords=_numbers(batch, "chords", 1)[:, 0],
         )
 
     def __iter__(self) -> Iterator[PieceTokens]:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import soxr
 
-from soundstage.audio.clips import read_audio
 from soundstage.graph.format import Format
-from soundstage.training.tokens.pieces import SourcePiece
+from soundstage.graph.port import Tensor
+from soundstage.training.tokens.pieces import MusicSource
 from soundstage.training.tokens.record import PieceStyles, PieceTokens, TokenFacts
 from soundstage.training.whole_codec import WholeCodec
 
-LONGEST_S = 3600.0
+# Part of every key: raise it when encoded pieces have other contents.
+RECORD_VERSION = 2
 # Frames encoded at a time, and the frames at either end that only give context to the others. The
 # codec's receptive field is shorter than one second.
 WINDOW_FRAMES = 250
@@ -34,8 +35,8 @@ class Embedding(Protocol):
         text_weights: Sequence[np.ndarray],
         clips: Sequence[np.ndarray],
         clip_weights: Sequence[np.ndarray],
-    ) -> dict[str, np.ndarray]:
-        """Returns "embedding", float32 [row, style_dim]."""
+    ) -> Mapping[str, Tensor]:
+        """Returns "embedding", float32 [row, style_dim], and maybe more."""
         ...
 
 
@@ -73,38 +74,50 @@ class Encoders:
         parts = (self.codec_digest, self.embed.weights_digest, self.quantize.weights_digest)
         return TokenFacts.of(self.format, hashlib.sha256("".join(parts).encode()).hexdigest())
 
-    def key(self, piece: SourcePiece, clips: int) -> str:
+    def key(self, piece: MusicSource, clips: int) -> str:
         """Returns the SHA-256, as hex digits, of everything that determines a piece's numbers.
 
         Raises:
             OSError: its file cannot be read.
         """
-        parts = f"{piece.digest()} {clips} {self.facts}"
+        parts = f"{piece.digest()} {clips} {self.facts} {RECORD_VERSION}"
         return hashlib.sha256(parts.encode()).hexdigest()
 
-    def encode(self, piece: SourcePiece, clips: int) -> PieceTokens:
+    def encode(
+        self, piece: MusicSource, clips: int, audio: np.ndarray | None = None
+    ) -> PieceTokens:
         """Encodes a piece.
 
         Args:
-            piece: its audio is read from its file.
+            piece: the piece.
             clips: most clips, evenly spread, whose styles are encoded.
+            audio: its samples, float32 [sample, channel]; None = ask the piece for them.
 
         Raises:
             InputError: the file cannot be decoded.
             OSError: the file cannot be read.
         """
         format = self.format
-        audio = read_audio(piece.path, format.sample_rate_hz, format.channels, LONGEST_S)
+        if audio is None:
+            audio = piece.audio(format.sample_rate_hz, format.channels)
         samples, starts_s = cut_clips(audio, format, clips)
+        tokens, rate_hz = codec_tokens(self.codec, audio, format.codec_levels), format.frame_rate_hz
         return PieceTokens(
             piece.name,
             piece.split,
             self.key(piece, clips),
-            codec_tokens(self.codec, audio, format.codec_levels),
+            tokens,
             self._styles((), samples),
             starts_s,
             piece.texts,
             self._styles(piece.texts, samples[:0]),
+            tempo_bpm=piece.music.tempo_bpm,
+            beats_per_bar=piece.music.beats_per_bar,
+            density=piece.music.density,
+            brightness=piece.music.brightness,
+            onsets=piece.music.onsets(len(tokens), rate_hz),
+            drums=piece.music.drums(len(tokens), rate_hz),
+            chords=piece.music.chords(len(tokens), rate_hz),
         )
 
     def _styles(self, texts: Sequence[str], clips: np.ndarray) -> PieceStyles:
@@ -122,7 +135,9 @@ class Encoders:
         width, levels = self.format.style_dim, self.format.style_levels
         if not embedded:
             return PieceStyles(np.zeros((0, levels), np.int16), np.zeros((0, width), np.float32))
-        rows = [output["embedding"] for output in embedded]  # float32 [1, style_dim] each
+        rows = [
+            np.asarray(output["embedding"]) for output in embedded
+        ]  # float32 [1, style_dim] each
         tokens = [self.quantize(embedding=row)["tokens"] for row in rows]
         return PieceStyles(np.concatenate(tokens).astype(np.int16), np.concatenate(rows))
 

@@ -2,38 +2,78 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
+import numpy as np
+
+from soundstage.audio.clips import read_audio
 from soundstage.errors import InputError
 from soundstage.training.corpus.manifest import read_manifest
+from soundstage.training.corpus.music_facts import MusicFacts, facts_path
 from soundstage.training.corpus.plan import Split
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".au", ".caf", ".opus")
+LONGEST_S = 3600.0
 
 
 class NoAudio(InputError):
     """A folder holds no audio file."""
 
 
+class MusicSource(Protocol):
+    """A piece of music to encode."""
+
+    @property
+    def name(self) -> str:
+        """Unique among the pieces."""
+        ...
+
+    @property
+    def split(self) -> Split:
+        """Whether it is for training or held out."""
+        ...
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Descriptions; may be empty."""
+        ...
+
+    @property
+    def music(self) -> MusicFacts:
+        """The facts of its score."""
+        ...
+
+    def digest(self) -> str:
+        """Returns a SHA-256, as hex digits, of everything that determines the piece."""
+        ...
+
+    def audio(self, rate_hz: int, channels: int) -> np.ndarray:
+        """Returns its samples, float32 [sample, channel]; called by several threads at a time."""
+        ...
+
+
 @dataclass(frozen=True)
 class SourcePiece:
-    """A piece of music to encode.
+    """A piece of music in an audio file.
 
     Attributes:
         name: unique among the pieces.
         path: its audio file.
         split: "train" for training, "heldout" for validation.
         texts: descriptions; may be empty.
+        music: the facts of its score; by default unknown.
     """
 
     name: str
     path: Path
     split: Split
     texts: tuple[str, ...]
+    music: MusicFacts = field(default_factory=MusicFacts.unknown, compare=False)
 
     def digest(self) -> str:
-        """Returns the SHA-256, as hex digits, of the audio file, the split, the name and the texts.
+        """Returns the SHA-256, as hex digits, of the audio file and of all other attributes.
 
         Raises:
             OSError: the file cannot be read.
@@ -42,7 +82,17 @@ class SourcePiece:
             digest = hashlib.file_digest(file, "sha256")
         for text in (self.split, self.name, *self.texts):
             digest.update(f"{len(text)}:{text}".encode())
+        digest.update(self.music.digest_bytes())
         return digest.hexdigest()
+
+    def audio(self, rate_hz: int, channels: int) -> np.ndarray:
+        """Reads the file, float32 [sample, channel].
+
+        Raises:
+            InputError: the file cannot be decoded.
+            OSError: the file cannot be read.
+        """
+        return read_audio(self.path, rate_hz, channels, LONGEST_S)
 
 
 def corpus_pieces(folder: Path) -> list[SourcePiece]:
@@ -50,6 +100,7 @@ def corpus_pieces(folder: Path) -> list[SourcePiece]:
 
     Raises:
         ManifestError: the folder holds no corpus.
+        FactsError: the facts of a piece are missing or damaged.
         OSError: its manifest cannot be read.
     """
     return [
@@ -58,6 +109,7 @@ def corpus_pieces(folder: Path) -> list[SourcePiece]:
             piece.path,
             "heldout" if piece.split == "heldout" else "train",
             piece.texts,
+            MusicFacts.read(facts_path(piece.path)),
         )
         for piece in read_manifest(folder)
     ]

@@ -8,8 +8,9 @@ from soundstage.errors import Error
 from soundstage.graph.format import Format
 from soundstage.graph.plan import FromStage, Graph, Node
 from soundstage.runners.devices import find_device
+from soundstage.stages.beat import PackOnBeat
 from soundstage.stages.context import PackKnown
-from soundstage.stages.depthformer import Sample
+from soundstage.stages.depthformer import Sample, SampleOnBeat
 from soundstage.stages.style.stage import Quantize, QuantizeParams
 from soundstage.stages.style_towers.stage import Embed, EmbedParams
 from soundstage.training.tokens.encoders import Embedding, Encoders, Quantizing
@@ -78,27 +79,27 @@ def pipeline_encoders(graph: Graph) -> Encoders:
 
 
 def sample_node(graph: Graph) -> Node:
-    """Returns the only `Sample` stage of a pipeline, the one that training changes.
+    """Returns the only `Sample` or `SampleOnBeat` stage of a pipeline, which training changes.
 
     Raises:
         NotTrainable: there is none, or there are several.
     """
-    nodes = [node for node in graph.nodes.values() if node.cls is Sample]
+    nodes = [node for node in graph.nodes.values() if node.cls in (Sample, SampleOnBeat)]
     if len(nodes) != 1:
         raise NotTrainable(
-            f"pipeline {graph.name} has {len(nodes)} stages.depthformer:Sample stages; training "
-            "needs one"
+            f"pipeline {graph.name} has {len(nodes)} stages that sample with a Depthformer; "
+            "training needs one"
         )
     return nodes[0]
 
 
 def hides_nothing_yet(graph: Graph) -> bool:
-    """Tells whether a pipeline hides context frames that do not exist yet, with `PackKnown`.
+    """Tells whether a pipeline hides context frames that do not exist yet, as `PackKnown` does.
 
     Raises:
         NotTrainable: the pipeline lacks the stages or edges of the default graph.
     """
-    return _source(graph, sample_node(graph), "prompt").cls is PackKnown
+    return _source(graph, sample_node(graph), "prompt").cls in (PackKnown, PackOnBeat)
 
 
 def _source(graph: Graph, node: Node, port: str) -> Node:

@@ -86,6 +86,14 @@ class PieceTokens:
         clip_starts_s: start of each clip in seconds.
         texts: descriptions.
         text_styles: one style a text.
+        tempo_bpm: beats a minute, constant; 0 = unknown, as in audio that was not composed here.
+        beats_per_bar: the piece starts with a bar; 0 = unknown.
+        density: 0 sparse to 1 busy; -1 = unknown.
+        brightness: 0 dark to 1 bright; -1 = unknown.
+        onsets: uint8 [frame], strength of the notes and drums that start in a frame, 0 = none; the
+            strongest, kick and snare together, reach 255. All 0 if unknown.
+        drums: int8 [frame], 1 = drums play, 0 = they do not, -1 = unknown.
+        chords: int8 [frame], 12 * quality + root as in `MusicFacts.chord`; -1 = none or unknown.
     """
 
     name: str
@@ -96,3 +104,10 @@ class PieceTokens:
     clip_starts_s: tuple[float, ...]
     texts: tuple[str, ...]
     text_styles: PieceStyles
+    tempo_bpm: float
+    beats_per_bar: int
+    density: float
+    brightness: float
+    onsets: np.ndarray
+    drums: np.ndarray
+    chords: np.ndarray

@@ -26,6 +26,7 @@ from soundstage.progress import Progress
 from soundstage.runners.choice import RunnerChoice
 from soundstage.runners.offline import chunks
 from soundstage.runners.runner import Chunk, Runner
+from soundstage.runners.sessions.not_understood import WordReports
 from soundstage.runners.sessions.prompts import Text, parse_text
 from soundstage.runners.sessions.session import Session
 
@@ -168,8 +169,10 @@ def _write(
             for row, checked in enumerate(branches)
         ]
         update = stack.enter_context(progress.playing(first.seconds))
-        start = time.perf_counter()
+        start, words = time.perf_counter(), WordReports()
         for last in chunks(session, first.chunks):
+            for line in words.lines(*last.not_understood):
+                progress.say(line)
             with uninterrupted():
                 for row, writer in enumerate(writers):
                     writer.write(last.audio[row, : first.total_samples - writer.samples])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,6 +22,7 @@ from soundstage.runners.offline import chunks, timeline
 from soundstage.runners.runner import Chunk
 from soundstage.runners.sessions.injection import blocks, inject_control
 from soundstage.runners.sessions.journal import JournalWriter
+from soundstage.runners.sessions.not_understood import WordReports
 from soundstage.runners.sessions.provenance import describe
 from soundstage.runners.sessions.session import Session
 from soundstage.runners.timing.timeline import TimelineWriter
@@ -121,7 +122,8 @@ def _write(checked: CheckedRequest, session: Session, progress: Progress) -> _Ou
         writer = stack.enter_context(open_output(checked, session))
         update = stack.enter_context(progress.playing(checked.seconds))
         watchers = [watcher for watcher in (trace, stage_timeline) if watcher is not None]
-        _write_chunks(checked, session, writer, watchers, journal, update, outcome)
+        say = progress.say
+        _write_chunks(checked, session, writer, watchers, journal, update, say, outcome)
         outcome.timings = stage_timeline.timings if stage_timeline is not None else None
     return outcome
 
@@ -133,14 +135,17 @@ def _write_chunks(
     watchers: Sequence[TraceWriter | TimelineWriter],
     journal: JournalWriter | None,
     update: Update,
+    say: Callable[[str], None],
     outcome: _Outcome,
 ) -> None:
     clip_samples = checked.file_samples - checked.total_samples
     beginning = checked.beginning
     if beginning is not None:
         writer.write(beginning.before)
-    start = time.perf_counter()
+    start, words = time.perf_counter(), WordReports()
     for chunk in chunks(session, checked.chunks, _injected_controls(checked)):
+        for line in words.lines(*chunk.not_understood):
+            say(line)
         # Writing to a pipe may wait for its reader, so there Ctrl-C has to come through.
         with nullcontext() if checked.request.output == STANDARD_OUTPUT else uninterrupted():
             for watcher in watchers:

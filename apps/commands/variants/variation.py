@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from math import isfinite
 from typing import TypeVar
@@ -24,6 +24,7 @@ from soundstage.interrupts import uninterrupted
 from soundstage.progress import Progress, Update
 from soundstage.runners.offline import chunks, timeline
 from soundstage.runners.runner import Chunk, Runner
+from soundstage.runners.sessions.not_understood import WordReports
 from soundstage.runners.sessions.session import Session
 from soundstage.runners.timing.timeline import TimelineWriter
 from soundstage.version import version
@@ -78,7 +79,7 @@ def _make_missing(
     if manifest_writer.finished:
         manifest_writer.write()
         page.write(manifest_writer.finished)
-    maker = _BatchMaker(checked, runner, manifest_writer)
+    maker = _BatchMaker(checked, runner, manifest_writer, progress.say)
     with (
         timeline(files.timeline, checked.graph) as stage_timeline,
         progress.playing(checked.seconds * len(missing)) as update,
@@ -113,13 +114,19 @@ class _BatchMaker:
     """
 
     def __init__(
-        self, checked: CheckedVariants, runner: Runner, manifest_writer: ManifestWriter
+        self,
+        checked: CheckedVariants,
+        runner: Runner,
+        manifest_writer: ManifestWriter,
+        say: Callable[[str], None],
     ) -> None:
         self.seconds = 0.0
         self.wall_s = 0.0
         self._checked = checked
         self._runner = runner
         self._manifest_writer = manifest_writer
+        self._say = say
+        self._words = WordReports()
 
     def make(
         self, batch: Sequence[VariantSlot], stage_timeline: TimelineWriter | None, update: Update
@@ -140,6 +147,8 @@ class _BatchMaker:
                     if stage_timeline is not None:
                         stage_timeline.write(chunk)
                     self._write(chunk, writers)
+                for line in self._words.lines(*chunk.not_understood):
+                    self._say(line)
                 now = time.perf_counter()
                 self.wall_s, start = self.wall_s + now - start, now
                 update(self.seconds, self.seconds / self.wall_s)

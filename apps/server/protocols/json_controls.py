@@ -7,8 +7,6 @@ import sys
 from collections.abc import Mapping
 from typing import Any, TypeGuard
 
-import numpy as np
-
 from soundstage.apps.server.protocols.websocket import Refused
 from soundstage.apps.server.uploads import Upload, Uploads
 from soundstage.graph.format import Format
@@ -18,6 +16,8 @@ from soundstage.runners.sessions.prompts import PROMPTS
 CLIPS, CLIP_WEIGHTS = "clips", "clip_weights"
 # Other values are refused: elsewhere a prompt may be a path, which here would be the server's.
 PLAIN = (str, int, float)
+# A request may name so many prompts, and clips of so much audio: 320 s.
+MOST_ENTRIES, MOST_CLIPS = 64, 32
 EXPECTED = "a number, a text or a list of them"
 
 
@@ -71,7 +71,20 @@ def _plain(name: str, value: object) -> Any:
         return value
     if not isinstance(value, list):
         raise Refused(f"{name}: expected {EXPECTED}, got {reprlib.repr(value)}", name)
+    refuse_long_list(name, value)
     return [_entry(name, entry) for entry in value]
+
+
+def refuse_long_list(name: str, values: list[Any]) -> None:
+    """Refuses a list of more than `MOST_ENTRIES` entries.
+
+    Raises:
+        Refused: the list is too long.
+    """
+    if len(values) > MOST_ENTRIES:
+        raise Refused(
+            f"{name}: {len(values)} entries exceed the limit of {MOST_ENTRIES}: give fewer", name
+        )
 
 
 def _entry(name: str, entry: object) -> Any:
@@ -107,13 +120,22 @@ def _clips(names: object, weights: object, uploads: Uploads, format: Format) -> 
     shares = [1.0] * len(names) if weights is None else weights
     if not isinstance(shares, list) or len(shares) != len(names):
         raise Refused("clip_weights: expected a list with a number for each of clips", CLIP_WEIGHTS)
-    clips = [np.zeros((0, format.dims["clip_sample"]), np.float32)]
-    spread: list[float] = []
+    if not all(is_number(share) for share in shares):
+        raise Refused("clip_weights: expected a list of numbers", CLIP_WEIGHTS)
+    # An upload that is named twice counts twice, and is kept once.
+    weight_of: dict[str, float] = {}
     for name, share in zip(names, shares, strict=True):
-        samples = find_upload(name, uploads, CLIPS).clips
-        if not is_number(share):
-            raise Refused("clip_weights: expected a list of numbers", CLIP_WEIGHTS)
-        clips.append(samples)
-        # The clips of a file share its weight, so that its embedding is their mean.
-        spread += [float(share) / len(samples)] * len(samples)
-    return {CLIPS: list(np.concatenate(clips)), CLIP_WEIGHTS: spread}
+        weight_of[name] = weight_of.get(name, 0.0) + float(share)
+    files = {name: find_upload(name, uploads, CLIPS).clips for name in weight_of}
+    count = sum(map(len, files.values()))
+    if count > MOST_CLIPS:
+        seconds = MOST_CLIPS * format.clip_s
+        raise Refused(
+            f"clips: {count} clips of {format.clip_s:g} s exceed the limit of {MOST_CLIPS}: name "
+            f"uploads of {seconds:g} s in all, or less",
+            CLIPS,
+        )
+    clips = [clip for samples in files.values() for clip in samples]
+    # The clips of a file share its weight, so that its embedding is their mean.
+    spread = [weight_of[name] / len(files[name]) for name in files for _ in files[name]]
+    return {CLIPS: clips, CLIP_WEIGHTS: spread}

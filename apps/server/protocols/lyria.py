@@ -13,7 +13,7 @@ from starlette.websockets import WebSocket
 
 from soundstage.apps.server.connection import CLIENT_ERRORS, ServerContext, reason_of
 from soundstage.apps.server.protocols.frames import samples_bytes
-from soundstage.apps.server.protocols.json_controls import is_number, number_of
+from soundstage.apps.server.protocols.json_controls import is_number, number_of, refuse_long_list
 from soundstage.apps.server.protocols.protocol_session import (
     INTERNAL_ERROR,
     ProtocolSession,
@@ -22,6 +22,7 @@ from soundstage.apps.server.protocols.protocol_session import (
 from soundstage.apps.server.protocols.websocket import Refused, Socket, read_object
 from soundstage.graph.scalar import scalars
 from soundstage.runners.engine.chunk import EngineChunk
+from soundstage.runners.sessions.not_understood import WordReports
 
 SERVICE = "GenerativeService.BidiGenerateMusic"
 # A client whose base URL ends in a slash requests a path that begins with two.
@@ -31,7 +32,17 @@ PATHS = tuple(
     for slash in ("", "/")
 )
 # A setting's name in the protocol, and the control that does the same.
-CONTROLS = {"temperature": "temperature", "topK": "top_k", "guidance": "guidance", "seed": "seed"}
+CONTROLS = {
+    "temperature": "temperature",
+    "topK": "top_k",
+    "guidance": "guidance",
+    "seed": "seed",
+    "bpm": "bpm",
+    "density": "density",
+    "brightness": "brightness",
+}
+# The setting that turns the drums off, and the control for it.
+MUTE_DRUMS, DRUMS, NO_DRUMS = "muteDrums", "drums", 0.0
 # How many chunks are made, and sent, ahead of real time.
 AHEAD_CHUNKS = 2
 
@@ -43,6 +54,7 @@ class LyriaSession(ProtocolSession):
         super().__init__(context, socket)
         self._prompts: list[dict[str, Any]] = []
         self._settings: dict[str, Any] = {}
+        self._words = WordReports()
 
     async def run(self) -> None:
         """Speaks until the client disconnects or the stream ends."""
@@ -81,6 +93,7 @@ class LyriaSession(ProtocolSession):
         prompts = content.get("weightedPrompts") if isinstance(content, Mapping) else None
         if not isinstance(prompts, list) or not prompts:
             raise Refused("clientContent.weightedPrompts is a list of at least one prompt")
+        refuse_long_list("clientContent.weightedPrompts", prompts)
         accepted = []
         for prompt in prompts:
             problem = prompt_problem(prompt)
@@ -110,9 +123,16 @@ class LyriaSession(ProtocolSession):
         known = {name: numbers[control] for name, control in CONTROLS.items() if control in numbers}
         # A setting that the message leaves out goes back to its default.
         changes = {scalar.name: scalar.default for scalar in known.values()}
+        if DRUMS in numbers:
+            changes[DRUMS] = numbers[DRUMS].default
         kept, ignored = {}, []
         for name, value in settings.items():
-            if name in known:
+            if name == MUTE_DRUMS and DRUMS in numbers:
+                if not isinstance(value, bool):
+                    raise Refused(f"{MUTE_DRUMS} is true or false")
+                changes[DRUMS] = NO_DRUMS if value else numbers[DRUMS].default
+                kept[name] = value
+            elif name in known:
                 changes[known[name].name] = number_of(name, value, known[name])
                 kept[name] = value
             elif value is not None:
@@ -137,7 +157,13 @@ class LyriaSession(ProtocolSession):
             raise Refused("playbackControl is PLAY, PAUSE, STOP or RESET_CONTEXT")
 
     async def deliver(self, chunk: EngineChunk) -> None:
-        """Sends a chunk in base64, with the prompts and settings in force."""
+        """Sends a chunk in base64, with the prompts and settings in force.
+
+        A warning goes before the first chunk whose prompts have words that are not understood.
+        """
+        self._words.keep(chunk.not_understood)
+        for line in self._words.lines(chunk.not_understood):
+            await self._warn(line)
         format = self._context.graph.format
         audio = {
             "data": base64.b64encode(samples_bytes(chunk.audio, "int16")).decode(),

@@ -300,6 +300,10 @@ class ChunkMessage(ServerMessage):
     again: bool = Field(description="whether it replaces an earlier chunk of the same index")
     prepared: bool = Field(description="whether the prepared change could be heard at once")
     seconds: dict[str, float] = Field(description="wall time by stage")
+    not_understood: dict[str, str] = Field(
+        description="by text prompt of the chunk, its words that the pipeline does not understand, "
+        "with commas between; prompts that it understands are left out"
+    )
 
 
 class SessionMessage(ServerMessage):

@@ -63,6 +63,7 @@ class OwnSession(ProtocolSession):
             again=chunk.again,
             prepared=self._sender is not None and self._sender.stream.prepared,
             seconds={stage: round(seconds, 6) for stage, seconds in chunk.seconds.items()},
+            not_understood=dict(chunk.not_understood),
         )
         rate_hz = self._context.graph.format.sample_rate_hz
         await self._socket.send(description.to_json(), chunk_frame(chunk, rate_hz, self._encoding))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 from command_line import run
+from worded_graphs import WORDED
 
 import soundstage
 from soundstage.audio.inspection import inspect
@@ -182,3 +183,13 @@ def test_resumed_session_of_networks_continues_sample_for_sample(tmp_path):
     assert "random weights: it makes noise, not music" in done.stderr
     joined = np.concatenate([samples(tmp_path / f"{name}.wav") for name in ("first", "rest")])
     assert np.array_equal(joined, samples(tmp_path / "whole.wav"))
+
+
+def test_words_that_are_not_understood_are_told_once_a_prompt(tmp_path):
+    options = ("--pipeline", WORDED, "--duration", 4, "--output", tmp_path / "out.wav")
+    done = run("generate", *options, "techno flrbgl", "--prompt", "salsa", "--prompt", "quux")
+    assert done.code == 0, done.stderr
+    lines = [line for line in done.stderr.splitlines() if "not understood" in line]
+    assert lines == ["not understood: flrbgl", "not understood: quux"]
+    done = run("generate", *options, "salsa")
+    assert "not understood" not in done.stderr

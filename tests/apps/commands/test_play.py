@@ -15,6 +15,7 @@ import pytest
 import soundfile
 from command_line import MODULE, run, told
 from played_graphs import CHUNK_S, dragging, humming, toml
+from worded_graphs import WORDED
 
 import soundstage
 from soundstage.runners.sessions.files import read_session
@@ -209,3 +210,10 @@ def test_wav_on_standard_output_ends_when_its_reader_leaves():
     assert player.returncode == 0
     assert "the reader left" in messages
     assert "Traceback" not in messages
+
+
+def test_words_that_are_not_understood_are_told_once(tmp_path):
+    options = ("--pipeline", WORDED, "--set", "format.chunk_s=0.4", "--duration", 1)
+    done = run("play", *options, "--output", tmp_path / "out.wav", "techno flrbgl")
+    assert done.code == 0, done.stderr
+    assert lines_of(done.stderr, "not understood") == ["not understood: flrbgl"]

@@ -4,8 +4,10 @@ import io
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -16,6 +18,7 @@ import pytest
 import soundfile
 from served import PATIENCE_S, free_port, hear, samples, say, served, settled, speak
 
+from soundstage.apps.server.hosts import answering_names, is_answering
 from soundstage.apps.server.settings import Limits, ServeSettings
 from soundstage.errors import UsageError
 
@@ -135,10 +138,32 @@ def test_upload_form_accepts_any_file_name(context, name):
         assert answer.status == 201
 
 
-def test_unusable_uploads_are_refused(context):
-    status, reason = refused(context, "/uploads", b"no audio")
+def wav(samples: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    soundfile.write(file, samples, 48_000, format="WAV", subtype="FLOAT")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "is empty"),
+        (b"no audio", "not an audio file"),
+        (wav(np.zeros(10)), "lasts 0.208 ms"),
+        (wav(np.zeros(48_000)), "is silent"),
+        (wav(np.full(48_000, np.nan)), "outside full scale"),
+        (wav(np.ones(48_000))[:9000], "cut short"),
+    ],
+)
+def test_refusal_of_an_upload_shows_no_path_of_the_server(context, data, words):
+    status, reason = refused(context, "/uploads", data)
     assert status == 400
-    assert "/" not in reason
+    assert reason.startswith("the upload: ")
+    assert words in reason
+    assert tempfile.gettempdir() not in reason
+
+
+def test_unusable_uploads_are_refused(context):
     assert refused(context, "/uploads", b"0" * 300_000)[0] == 413
 
 
@@ -190,6 +215,71 @@ def test_allowed_origin_and_own_page_may_connect(guarded):
         with speak(guarded, f"/ws/stream?token={TOKEN}", origin=origin) as socket:
             assert hear(socket)["type"] == "ready"
     assert refused(guarded, "/healthz", headers={"Origin": "https://foe.example"})[0] == 403
+
+
+@pytest.mark.parametrize("path", ["/", "/healthz", "/stream_info", "/stream.wav", "/openapi.json"])
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8080", "localhost.evil.example"])
+def test_name_that_is_rebound_to_this_machine_is_refused(context, path, host):
+    headers = {"Host": host, "Origin": f"http://{host}"}
+    status, reason = refused(context, path, headers=headers)
+    assert status == 403
+    assert f"--allowed-host {host}" in reason
+
+
+def test_websocket_of_a_rebound_name_is_closed(context):
+    request = (
+        "GET /ws/stream HTTP/1.1\r\nHost: evil.example\r\nOrigin: http://evil.example\r\n"
+        "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    port = context.settings.port
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as connection:
+        connection.sendall(request.encode())
+        answer = connection.recv(4096)
+        while b"--allowed-host" not in answer:
+            more = connection.recv(4096)
+            assert more, answer
+            answer += more
+    assert b'"type"' not in answer
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "LOCALHOST:1", "127.0.0.1:9", "127.8.8.8", "[::1]:3", "192.0.2.7", "box."]
+)
+def test_addresses_and_names_of_the_server_are_answered(host):
+    names = answering_names("box", (), ())
+    assert is_answering(names, host)
+
+
+def test_allowed_hosts_and_hosts_of_origins_are_answered():
+    names = answering_names("127.0.0.1", ("Music.example",), ("https://friend.example:8443",))
+    assert is_answering(names, "music.example:80")
+    assert is_answering(names, "friend.example")
+    assert not is_answering(names, "other.example")
+    assert not is_answering(names, "[::1")
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_image_or_link_of_another_site_has_no_effect(context, site):
+    headers = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": "no-cors"}
+    for path in ("/stream.wav", "/stream.mp3", "/metrics", "/stream_info"):
+        status, reason = refused(context, path, headers=headers)
+        assert status == 403
+        assert "other sites" in reason
+    assert settled(context, 0)
+    # The page itself may be opened by a link.
+    for path in ("/", "/js/main.js", "/healthz"):
+        with ask(context, path, headers=headers) as answer:
+            assert answer.status == 200
+    for own in ("same-origin", "none"):
+        with ask(context, "/stream_info", headers={"Sec-Fetch-Site": own}) as answer:
+            assert answer.status == 200
+
+
+def test_allowed_page_may_request_although_it_is_of_another_site(guarded):
+    headers = {"Sec-Fetch-Site": "cross-site", "Origin": "https://friend.example"}
+    with ask(guarded, f"/stream_info?token={TOKEN}", headers=headers) as answer:
+        assert answer.status == 200
 
 
 def test_responses_have_security_headers(context):

@@ -7,8 +7,11 @@ import subprocess
 
 import numpy as np
 import pytest
+from beat_graphs import toy_on_beat
 from served import PATIENCE_S, hear, say, served, settled, speak
+from worded_graphs import worded
 
+import soundstage
 from soundstage.apps.server.protocols.lyria import PATHS
 
 CLIENT = """
@@ -167,8 +170,38 @@ def test_impossible_request_is_a_warning_and_the_connection_lives(context, messa
         assert audio_of(hear(socket)).any()
 
 
+def test_tempo_and_sound_set_controls_that_the_pipeline_has(tmp_path):
+    pipeline = tmp_path / "beat.toml"
+    pipeline.write_text(toy_on_beat())
+    graph = soundstage.load(pipeline=pipeline)
+    with served(graph=graph) as beating, speak(beating, PATHS[0]) as socket:
+        set_up(socket)
+        config = {"bpm": 128, "density": 0.3, "brightness": 0.8, "muteDrums": True}
+        say(socket, musicGenerationConfig=config)
+        say(socket, playbackControl="PLAY")
+        # The first message is no warning.
+        chunk = hear(socket)["serverContent"]["audioChunks"][0]
+        assert chunk["sourceMetadata"]["musicGenerationConfig"] == config
+        for name, value in (("bpm", 500), ("muteDrums", "yes")):
+            say(socket, musicGenerationConfig={name: value})
+            while "warning" not in (answer := hear(socket)):
+                pass
+            assert name in answer["warning"]
+
+
 def test_message_before_setup_closes_the_connection(context):
     with speak(context, PATHS[0]) as socket:
         say(socket, playbackControl="PLAY")
         with pytest.raises(Exception, match="setup"):
             socket.recv(timeout=PATIENCE_S)
+
+
+def test_words_that_are_not_understood_are_a_warning_before_their_chunk():
+    with served(graph=worded()) as context, speak(context, PATHS[0]) as socket:
+        set_up(socket)
+        prompts = [{"text": "techno flrbgl", "weight": 1}, {"text": "salsa", "weight": 1}]
+        say(socket, clientContent={"weightedPrompts": prompts})
+        say(socket, playbackControl="PLAY")
+        messages = [json.loads(socket.recv(timeout=PATIENCE_S)) for _ in range(4)]
+        assert messages[0] == {"warning": "not understood: flrbgl"}
+        assert all("serverContent" in message for message in messages[1:])

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 from served import CONTROLS, hear, offline, samples, say, served, settled, speak, started
+from worded_graphs import worded
 
 from soundstage.apps.server.protocols.frames import HEADER, MAGIC
 from soundstage.apps.server.protocols.own_messages import CLIENT_MESSAGES, read_message
@@ -232,3 +233,22 @@ def test_message_of_deeply_nested_type_is_refused():
         nested = [nested]
     with pytest.raises(Refused, match="none of start"):
         read_message({"type": nested})
+
+
+def chunk_after(client, steer):
+    """The description of the first chunk that is made after so many steers."""
+    while True:
+        message = hear(client)
+        if message["type"] == "chunk" and message["steer"] == steer:
+            return message
+
+
+def test_chunk_names_the_words_of_its_prompts_that_are_not_understood():
+    with served(graph=worded()) as context, speak(context, PATH) as client:
+        started(client, controls={"prompts": ["techno", "salsa flrbgl quux"]})
+        say(client, type="play")
+        chunk = chunk_after(client, 0)
+        assert chunk["not_understood"] == {"salsa flrbgl quux": "flrbgl, quux"}
+        say(client, type="steer", controls={"prompts": ["techno"]})
+        chunk = chunk_after(client, 1)
+        assert chunk["not_understood"] == {}

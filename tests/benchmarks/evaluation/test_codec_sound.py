@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from evaluation.codec_sound import attacks_db, side_over_mid_db, sound_rows, wobble_db
+from evaluation.measures.codec_sound import attacks_db, side_over_mid_db, sound_rows, wobble_db
 
 RATE_HZ = 48_000
 SECOND = np.arange(RATE_HZ) / RATE_HZ

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from evaluation.joins import find_joins, largest_steps, rank, spectral_changes
+from evaluation.measures.joins import find_joins, largest_steps, rank, spectral_changes
 
 RATE_HZ, CHUNK = 8000, 4000
 

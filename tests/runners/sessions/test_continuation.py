@@ -4,6 +4,7 @@ import jax
 import numpy as np
 import pytest
 import soundfile
+from beat_graphs import toy_on_beat
 from command_line import run, told
 
 import soundstage
@@ -70,6 +71,21 @@ def test_context_of_a_short_clip_is_empty_before_it(toy):
     tokens = encoded(toy, audio)
     np.testing.assert_array_equal(context[0, -frames:], tokens)
     assert (state.streams, state.chunks) == (("0",), (0,))
+
+
+def test_count_of_beats_is_free_behind_a_clip(tmp_path):
+    pipeline = tmp_path / "beat.toml"
+    pipeline.write_text(toy_on_beat())
+    # A tempo that the pipeline's own prompt has must not start to count in the clip.
+    text = pipeline.read_text().replace("bpm = 0.0", "bpm = 120.0")
+    pipeline.write_text(text)
+    graph = soundstage.load(pipeline=pipeline)
+    state = continued_state(graph, sound(1.3))
+    assert (state.values["pack.beats"] == -1).all()
+    assert (state.values["pack.tempo"] == 0).all()
+    assert (remembered(state)[0, -32:] >= 0).all()
+    with soundstage.open(pipeline=pipeline, continue_from=sound(1.3)) as session:
+        assert np.abs(next(session).audio).max() > 0
 
 
 def test_only_the_end_of_a_long_clip_is_used(toy):

@@ -6,6 +6,7 @@ from dataclasses import replace
 import jax
 import numpy as np
 import pytest
+from synthetic_tokens import beat
 
 from soundstage.graph.format import Format
 from soundstage.stages.context import Pack
@@ -34,8 +35,10 @@ def piece(number, frames, texts=()):
     frame = np.arange(frames)
     tokens = np.stack([frame, np.full(frames, number), frame + number], 1).astype(np.int16)
     clips = styles(number, 100 + number)
+    texts_styles = styles(*texts)
+    name, start_s = f"piece {number}", (0.0, 1.0)
     return PieceTokens(
-        f"piece {number}", "train", "", tokens, clips, (0.0, 1.0), texts, styles(*texts)
+        name, "train", "", tokens, clips, start_s, texts, texts_styles, **beat(frames, 5)
     )
 
 

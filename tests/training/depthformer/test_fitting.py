@@ -10,11 +10,12 @@ from synthetic_tokens import SMALL_FORMAT as FORMAT
 from synthetic_tokens import rule, synthetic_pieces
 
 from soundstage.graph.format import Format
-from soundstage.stages.depthformer import Sample
+from soundstage.stages.depthformer import SampleOnBeat
 from soundstage.stages.depthformer.config import DEMO, TINY
 from soundstage.stages.depthformer.loading import load_depthformer
 from soundstage.stages.depthformer.model import Depthformer
 from soundstage.stages.depthformer.sampler import ChunkSampler
+from soundstage.stages.depthformer.stage import SampleParams
 from soundstage.stages.depthformer.vocabulary import Vocabulary
 from soundstage.stages.weights.sources import open_source
 from soundstage.training.depthformer.examples import ExampleParams, Examples
@@ -232,5 +233,5 @@ def test_stage_loads_an_exported_demo_network(tmp_path):
     path = tmp_path / "demo.safetensors"
     export(demo.graph, demo.state, Vocabulary.of(whole), path, {})
     assert path.stat().st_size < 26e6
-    stage = Sample(Sample.Params(str(path), "demo"), whole, jax.devices("cpu")[0])
+    stage = SampleOnBeat(SampleParams(str(path), "demo"), whole, jax.devices("cpu")[0])
     assert stage.weights_note == "demo.safetensors"

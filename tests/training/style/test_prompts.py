@@ -1,35 +1,13 @@
 """Distances of texts from pieces by the facts they mention, and random prompts."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
+from style_pieces import piece
 
 from soundstage.stages.style_towers.text import SentencePieces
-from soundstage.training.corpus.manifest import Piece
 from soundstage.training.style.facts import TextFit
 from soundstage.training.style.prompts import Prompter, cut, misspelt, mistyped
 from soundstage.training.style.vocabulary import learn_vocabulary
-
-
-def piece(genre: str, **changes) -> Piece:
-    values = {
-        "path": Path("none.flac"),
-        "seed": 0,
-        "split": "train",
-        "genre": genre,
-        "tempo_bpm": 100,
-        "tonic": "C",
-        "mode": "major",
-        "density": 0.5,
-        "brightness": 0.5,
-        "instruments": ("drums", "synth bass"),
-        "texts": (f"happy {genre}", f"{genre} with drums"),
-        "heldout_texts": ("something",),
-        "duration_s": 40.0,
-    }
-    return Piece(**(values | changes))
-
 
 PIECES = [
     piece("jazz"),

@@ -1,24 +1,29 @@
 """Files of tokens: read back without copies, refused if damaged."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
-from synthetic_tokens import rule, synthetic_facts, synthetic_pieces
+from synthetic_tokens import beat, rule, synthetic_facts, synthetic_pieces
 
 from soundstage.graph.format import Format
-from soundstage.training.tokens.cache import CacheError, TokenCache, write_cache
+from soundstage.training.tokens.cache import CacheError, OldCache, TokenCache, write_cache
 from soundstage.training.tokens.record import PieceStyles, PieceTokens
 
 FORMAT = Format(codec_levels=3, context_levels=2, codebook_size=64, style_dim=8, style_levels=6)
 
 
 def same(left: PieceTokens, right: PieceTokens) -> bool:
-    plain = ("name", "split", "key", "clip_starts_s", "texts")
+    plain = ("name", "split", "key", "clip_starts_s", "texts", "tempo_bpm", "beats_per_bar")
+    plain = (*plain, "density", "brightness")
     arrays = [
         (left.tokens, right.tokens),
         (left.clips.tokens, right.clips.tokens),
         (left.clips.embeddings, right.clips.embeddings),
         (left.text_styles.tokens, right.text_styles.tokens),
         (left.text_styles.embeddings, right.text_styles.embeddings),
+        (left.onsets, right.onsets),
+        (left.drums, right.drums),
+        (left.chords, right.chords),
     ]
     for a, b in arrays:
         np.testing.assert_array_equal(a, b, strict=True)
@@ -36,6 +41,7 @@ def test_written_pieces_are_read_back(tmp_path):
         (0.0, 2.5),
         (),
         PieceStyles(np.zeros((0, 6), np.int16), np.zeros((0, 8), np.float32)),
+        **beat(1, 1),
     )
     path = tmp_path / "tokens.arrow"
     write_cache(path, synthetic_facts(FORMAT), [*pieces, silent])
@@ -64,6 +70,17 @@ def test_missing_or_damaged_file_of_tokens_is_refused(tmp_path, damage):
     if damage != "missing":
         path.write_bytes({"empty": b"", "text": b"tokens", "cut": whole[:-100]}[damage])
     with pytest.raises(CacheError, match="not a complete file of tokens"):
+        TokenCache(path)
+
+
+def test_file_with_other_columns_is_refused_as_of_another_version(tmp_path):
+    path = tmp_path / "tokens.arrow"
+    write_cache(path, synthetic_facts(FORMAT), synthetic_pieces(FORMAT, (0,), 20, 5))
+    table = pa.ipc.open_file(path.read_bytes()).read_all()
+    old = table.drop_columns(["onsets"])
+    with pa.ipc.new_file(path, old.schema) as writer:
+        writer.write_table(old)
+    with pytest.raises(OldCache, match=r"another version.*soundstage\.training\.tokens"):
         TokenCache(path)
 
 

@@ -1,9 +1,13 @@
 """Encoding of audio files into tokens, and resumption of an interrupted encoding."""
 
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import soundfile
 
@@ -14,8 +18,13 @@ from soundstage.stages.spectrostream.codec import load_codec
 from soundstage.stages.spectrostream.config import TINY
 from soundstage.stages.spectrostream.stage import CodecParams
 from soundstage.stages.weights.sources import open_source
+from soundstage.training.corpus.composition.compose import compose
+from soundstage.training.corpus.music_facts import MusicFacts
+from soundstage.training.corpus.plan import plan_brief
+from soundstage.training.corpus.sound import SoundSources
 from soundstage.training.tokens.cache import TokenCache
 from soundstage.training.tokens.cache_update import EncodingSummary, update_cache
+from soundstage.training.tokens.composed import MusicRequest, composed_pieces
 from soundstage.training.tokens.encoders import Encoders, codec_tokens, cut_clips
 from soundstage.training.tokens.pieces import NoAudio, SourcePiece, folder_pieces
 from soundstage.training.tokens.pipeline_encoders import (
@@ -105,6 +114,39 @@ def test_encoded_piece_has_tokens_and_styles_of_clips_and_texts(encoders, folder
     np.testing.assert_array_equal(encoded.text_styles.tokens[1:], tokens)
 
 
+def test_encoded_piece_has_the_facts_of_its_score_in_frames(encoders, folder):
+    brief = replace(plan_brief(1, "house"), arrangement="band", breaks=0.0)
+    score = compose(brief, 1.5)
+    music = MusicFacts.of(score, 0.25, 0.75)
+    piece = next(p for p in folder_pieces(folder, 0.5) if p.name == "a.wav")
+    known = encoders.encode(replace(piece, music=music), clips=1)
+    assert (known.tempo_bpm, known.beats_per_bar) == (score.tempo_bpm, 4)
+    assert (known.density, known.brightness) == (0.25, 0.75)
+    np.testing.assert_array_equal(known.onsets, music.onsets(37, 25))
+    np.testing.assert_array_equal(known.chords, music.chords(37, 25))
+    assert known.onsets[0] > 200
+    assert known.drums.tolist() == [1] * 37
+    assert known.key != encoders.key(piece, 1)
+
+
+def test_audio_without_a_score_has_unknown_facts(encoders, folder):
+    encoded = encoders.encode(folder_pieces(folder, 0.5)[0], clips=1)
+    assert (encoded.tempo_bpm, encoded.beats_per_bar) == (0.0, 0)
+    assert (encoded.density, encoded.brightness) == (-1, -1)
+    assert encoded.onsets.tolist() == [0] * 37
+    assert encoded.drums.tolist() == encoded.chords.tolist() == [-1] * 37
+
+
+def test_file_of_tokens_of_another_version_is_made_again(encoders, folder, tmp_path):
+    pieces, output = folder_pieces(folder, 0.5), tmp_path / "tokens.arrow"
+    update_cache(pieces, encoders, output, 1)
+    old = pa.ipc.open_file(output.read_bytes()).read_all().drop_columns(["onsets"])
+    with pa.ipc.new_file(output, old.schema) as writer:
+        writer.write_table(old)
+    assert update_cache(pieces, encoders, output, 1) == EncodingSummary(2, 0)
+    assert len(TokenCache(output)) == 2
+
+
 def test_folder_is_searched_and_its_split_depends_on_names_alone(folder):
     pieces = folder_pieces(folder, 0.5)
     assert [piece.name for piece in pieces] == ["a.wav", "more/b.flac"]
@@ -180,3 +222,57 @@ def test_facts_in_keys_keep_their_words():
         "Facts(codec_levels=16, codebook_size=1024, style_levels=6, style_dim=768, "
         "frame_rate_hz=25, encoders='ab')"
     )
+
+
+class Silence:
+    """Stands for the renderers of composed pieces."""
+
+    def render(self, brief, score, piece_s):
+        return np.zeros((round(piece_s * RATE), 2), np.float32)
+
+
+def composed(minutes, split="train"):
+    request = MusicRequest(minutes, 3, split, 1.5, SoundSources((Path("none.sf2"),), None))
+    return [replace(piece, renderers=Silence()) for piece in composed_pieces(request)]
+
+
+def test_composed_music_is_appended_piece_by_piece(encoders, tmp_path):
+    output = tmp_path / "tokens.arrow"
+    first = composed(0.04)
+    assert update_cache(first, encoders, output, 1, append=True) == EncodingSummary(2, 0)
+    longer = composed(0.06)
+    assert [piece.name for piece in longer[:2]] == [piece.name for piece in first]
+    assert update_cache(longer, encoders, output, 1, jobs=2, append=True) == EncodingSummary(1, 2)
+    heldout = composed(0.02, "heldout")
+    assert update_cache(heldout, encoders, output, 1, append=True) == EncodingSummary(1, 0)
+    assert update_cache(longer, encoders, output, 1, append=True) == EncodingSummary(0, 3)
+    cached = list(TokenCache(output))
+    assert sorted(p.name for p in cached) == sorted(p.name for p in (*longer, *heldout))
+    assert [p.split for p in cached].count("heldout") == 1
+    by_name = {piece.name: piece for piece in cached}
+    for piece in longer:
+        assert by_name[piece.name].tempo_bpm == piece.brief.tempo_bpm
+        assert by_name[piece.name].tokens.shape == (37, 16)
+        np.testing.assert_array_equal(by_name[piece.name].onsets, piece.music.onsets(37, 25))
+
+
+def test_recomposed_piece_replaces_the_one_of_its_name(encoders, tmp_path):
+    output, (piece,) = tmp_path / "tokens.arrow", composed(0.02)
+    update_cache([piece], encoders, output, 1, append=True)
+    changed = replace(piece, recipe="another")
+    assert update_cache([changed], encoders, output, 1, append=True) == EncodingSummary(1, 0)
+    assert [p.key for p in TokenCache(output)] == [encoders.key(changed, 1)]
+
+
+def test_composed_music_needs_a_codec_of_its_rate():
+    (piece,) = composed(0.02)
+    with pytest.raises(InputError, match="2 channels at 48000 Hz"):
+        piece.audio(44_100, 2)
+
+
+def test_tokens_need_a_corpus_or_minutes():
+    command = [sys.executable, "-m", "soundstage.training.tokens"]
+    files = ["--codec", "random:0", "--style", "random:0", "--codebooks", "random:0"]
+    failed = subprocess.run([*command, *files], capture_output=True, text=True, check=False)
+    assert failed.returncode != 0
+    assert "give either --corpus DIR or --minutes N" in failed.stderr

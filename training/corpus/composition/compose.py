@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from soundstage.training.corpus.composition.feel import loosened, movement, swung
+from soundstage.training.corpus.composition.pauses import draw_pauses, without
 from soundstage.training.corpus.composition.scene import Scene
 from soundstage.training.corpus.composition.score import Note, Score, Track
 from soundstage.training.corpus.composition.theory import (
@@ -30,6 +31,7 @@ class FormSection:
         bars: length.
         energy: 0 to 1.
         spans: its chords.
+        tonic: pitch class of its key.
     """
 
     letter: str
@@ -37,6 +39,7 @@ class FormSection:
     bars: int
     energy: float
     spans: tuple[ChordSpan, ...]
+    tonic: int
 
 
 def compose(brief: Brief, piece_s: float) -> Score:
@@ -54,15 +57,29 @@ def compose(brief: Brief, piece_s: float) -> Score:
     genre = GENRES[brief.genre]
     sections = _form(brief, genre, piece_s)
     beats = sections[-1].start + sections[-1].bars * genre.beats_per_bar
+    pauses = draw_pauses(brief, genre, [(s.start, s.bars) for s in sections])
     tracks = []
     for number, (part, instrument) in enumerate(band(brief)):
         notes = _perform(brief, genre, part, number, instrument, sections)
         if not notes:
             continue
+        notes = without(notes, pauses[_is_drums(part)])
         spaces = [(s.start, s.start + s.bars * genre.beats_per_bar) for s in sections]
         controls = movement(part.motion, spaces)
         tracks.append(Track(instrument, part.role, notes, part.mix, controls))
-    return Score(brief.tempo_bpm, genre.beats_per_bar, beats, tuple(tracks))
+    chords = tuple(span for section in sections for span in section.spans)
+    return Score(brief.tempo_bpm, genre.beats_per_bar, beats, tuple(tracks), chords)
+
+
+def _is_drums(part: BandPart) -> bool:
+    return part.role == "drums"
+
+
+def _plays(part: BandPart, brief: Brief) -> bool:
+    """Tells whether a part plays in the arrangement of a piece."""
+    if brief.arrangement == "no drums":
+        return not _is_drums(part)
+    return brief.arrangement == "band" or part.role in ("drums", "bass", "percussion")
 
 
 def band(brief: Brief) -> tuple[tuple[BandPart, str], ...]:
@@ -73,6 +90,8 @@ def band(brief: Brief) -> tuple[tuple[BandPart, str], ...]:
         return tuple((part, chosen[part.role]) for part in genre.parts if part.role in chosen)
     parts = []
     for number, part in enumerate(genre.parts):
+        if not _plays(part, brief):
+            continue
         rng = np.random.default_rng([brief.seed, PART, number])
         # A dense piece has more parts than a sparse one.
         if rng.random() > part.chance * (0.7 + 0.6 * brief.density) and part.chance < 1:
@@ -98,8 +117,10 @@ def _form(brief: Brief, genre: Genre, piece_s: float) -> tuple[FormSection, ...]
         letter, energy = genre.form[index % len(genre.form)]
         progression = pool[order[(ord(letter) - ord("A")) % len(pool)]]
         bars = genre.section_bars
-        spans = lay_chords(progression, tonic, start, bars, genre.beats_per_bar)
-        sections.append(FormSection(letter, start, bars, energy, spans))
+        moved = start >= needed / 2
+        key = (tonic + (brief.modulation if moved else 0)) % 12
+        spans = lay_chords(progression, key, start, bars, genre.beats_per_bar)
+        sections.append(FormSection(letter, start, bars, energy, spans, key))
         start += bars * genre.beats_per_bar
         index += 1
     return tuple(sections)
@@ -124,7 +145,7 @@ def _perform(
             section.bars,
             genre.beats_per_bar,
             section.spans,
-            scale_classes(TONICS.index(brief.tonic), brief.mode),
+            scale_classes(section.tonic, brief.mode),
             brief.density,
             section.energy,
             low,
@@ -134,5 +155,5 @@ def _perform(
         letter = zlib.crc32(section.letter.encode())
         rng = np.random.default_rng([brief.seed, PART, number, letter])
         notes += part.player.play(scene, rng)
-    notes = swung(notes, genre.swing, genre.swing_unit)
+    notes = swung(notes, brief.swing, genre.swing_unit)
     return loosened(notes, genre.loose_ms * brief.tempo_bpm / 60_000.0, brief.seed, number)

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from soundstage.training.corpus.composition.theory import ChordSpan
+
 DRUM_CHANNEL = 9
 
 
@@ -80,9 +82,11 @@ class Score:
         beats_per_bar: 3 or 4.
         beats: length of the piece.
         tracks: one an instrument; each has notes.
+        chords: the harmony, in order.
     """
 
     tempo_bpm: float
     beats_per_bar: int
     beats: float
     tracks: tuple[Track, ...]
+    chords: tuple[ChordSpan, ...] = ()

@@ -59,7 +59,7 @@ export class Conductor extends EventTarget {
 
   hear(message) {
     if (message.type === "ready") this.welcome(message);
-    else if (message.type === "chunk") this.slack_s = message.slack_s ?? this.slack_s;
+    else if (message.type === "chunk") this.describe(message);
     else if (message.type === "started") this.begin();
     else if (message.type === "restarted") this.restart();
     else if (message.type === "session") this.keep(message.data);
@@ -67,6 +67,12 @@ export class Conductor extends EventTarget {
     else if (message.type === "refused") this.complain(message);
     else if (message.type === "failed") this.fail(message);
     this.dispatchEvent(new CustomEvent("message", { detail: message }));
+  }
+
+  /** Reads the description of a chunk. */
+  describe({ slack_s, not_understood }) {
+    this.slack_s = slack_s ?? this.slack_s;
+    this.store.report(not_understood ?? {});
   }
 
   begin() {

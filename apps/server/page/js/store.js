@@ -16,6 +16,8 @@ export class Store {
     this.sampling = {};
     this.tracks = {};
     this.made = 0;
+    // By text prompt, its words that the server does not understand.
+    this.notUnderstood = {};
     this.listeners = new Set();
     this.due = false;
     // During a cue, a copy of the arrangement that sounds.
@@ -137,6 +139,13 @@ export class Store {
     if (!point) return;
     point.x = clamp(x);
     point.y = clamp(y);
+    this.changed();
+  }
+
+  /** Keeps the words that the server does not understand, {text prompt: words}. */
+  report(notUnderstood) {
+    if (JSON.stringify(notUnderstood) === JSON.stringify(this.notUnderstood)) return;
+    this.notUnderstood = notUnderstood;
     this.changed();
   }
 

@@ -35,6 +35,10 @@ export class PromptList {
       if (document.activeElement !== name) name.value = prompt.name;
       row.querySelector(".number").textContent = `${shares[index]} %`;
       row.querySelector(".state").textContent = prompt.state ?? "";
+      const words = prompt.kind === "text" && this.store.notUnderstood[prompt.name];
+      const unknown = words ? `not understood: ${words}` : "";
+      const report = row.querySelector(".unknown");
+      if (report.textContent !== unknown) report.textContent = unknown;
       const goOn = row.querySelector(".go-on");
       goOn.hidden = !this.canGoOn || prompt.kind !== "audio" || !prompt.upload;
       goOn.setAttribute("aria-label", `Go on from ${prompt.name}`);
@@ -52,6 +56,7 @@ export class PromptList {
       '<output class="number" aria-label="Share"></output>' +
       `<button type="button" class="quiet icon remove">${CLOSE}</button>` +
       '<span class="meter" aria-hidden="true"></span><p class="state" role="status"></p>' +
+      '<p class="unknown" role="status"></p>' +
       '<button type="button" class="quiet go-on" hidden title="The music goes on as if it had played this itself">Go on from this</button>';
     const name = row.querySelector(".name");
     const kind = prompt.kind === "audio" ? "Name of an audio prompt" : "Text of a prompt";

@@ -1,0 +1,1 @@
+"""Genres of acoustic instruments and ensembles."""

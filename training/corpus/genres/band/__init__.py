@@ -1,0 +1,1 @@
+"""Genres of bands with drums, bass and guitars."""

@@ -1,0 +1,1 @@
+"""Genres of synthesizers and drum machines."""
