@@ -11,7 +11,7 @@ from soundstage.stages.bandcodec.rendering import RenderedSpectra
 from soundstage.stages.bandcodec.spectra import Spectra
 
 # Iterations that make phases consistent.
-ITERATIONS = 5
+ITERATIONS = 6
 # Samples beyond this are compressed, so that none exceeds full scale: reconstructed phases can add
 # up to peaks that the music did not have.
 COMPRESSED_FROM = 0.8
