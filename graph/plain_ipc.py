@@ -66,13 +66,24 @@ class PlainStream:
         """
         self._reader = pa.ipc.MessageReader.open_stream(source)
         try:
-            self.schema = pa.ipc.read_schema(self._reader.read_next_message())
+            self.schema = schema_of(self._reader.read_next_message())
         except StopIteration as error:
             raise pa.ArrowInvalid("there is no schema") from error
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         for message in self._reader:
             yield plain_batch(message, self.schema)
+
+
+def schema_of(message: pa.ipc.Message) -> pa.Schema:
+    """Reads a schema. pyarrow reads a message of another kind out of bounds.
+
+    Raises:
+        pa.ArrowInvalid: the message is no schema, or is damaged.
+    """
+    if message.type != "schema":
+        raise pa.ArrowInvalid(f"a schema is expected, not a {message.type}")
+    return pa.ipc.read_schema(message)
 
 
 def plain_batch(message: pa.ipc.Message, schema: pa.Schema) -> pa.RecordBatch:
@@ -83,6 +94,8 @@ def plain_batch(message: pa.ipc.Message, schema: pa.Schema) -> pa.RecordBatch:
         pa.ArrowException: it is damaged.
     """
     refuse_packed(message)
+    if message.type != "record batch":
+        raise pa.ArrowInvalid(f"a record batch is expected, not a {message.type}")
     batch = pa.ipc.read_record_batch(message, schema)
     batch.validate(full=True)
     return batch

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from soundstage.graph.plain_ipc import plain_batch
+from soundstage.graph.plain_ipc import plain_batch, schema_of
 from soundstage.graph.plan import Graph
 from soundstage.runners.sessions.files import (
     SavedSession,
@@ -123,7 +123,7 @@ def is_journal(path: Path) -> bool:
     """Whether a file is marked as a journal, of any version."""
     try:
         with pa.OSFile(str(path)) as file:
-            metadata = pa.ipc.read_schema(pa.ipc.read_message(file)).metadata or {}
+            metadata = schema_of(pa.ipc.read_message(file)).metadata or {}
     except (pa.ArrowException, EOFError, OSError):
         return False
     return metadata.get(b"kind", b"").startswith(KIND.rpartition(b" ")[0])
@@ -138,7 +138,7 @@ def read_journal(path: Path) -> Journal:
     """
     try:
         with pa.OSFile(str(path)) as file:
-            schema = pa.ipc.read_schema(pa.ipc.read_message(file))
+            schema = schema_of(pa.ipc.read_message(file))
             metadata = schema.metadata or {}
             if metadata.get(b"kind") != KIND or not schema.equals(_COLUMNS):
                 raise SessionFileError(f"{path}: is no session, and no journal of this version")

@@ -33,6 +33,14 @@ def test_compressed_batch_is_refused_without_unpacking_it(compression):
     assert pa.total_allocated_bytes() - before < packed.size
 
 
+def test_stream_that_starts_with_another_message_is_refused():
+    data = stream(ZEROS).to_pybytes()
+    schema = pa.ipc.read_message(data)
+    behind = data[8 + schema.metadata.size + (-schema.metadata.size) % 8 :]
+    with pytest.raises(pa.ArrowInvalid):
+        PlainStream(behind)
+
+
 def test_dictionary_is_refused():
     words = pa.array(["x" * 1000] * 1000).dictionary_encode()
     with pytest.raises(NotPlain, match="dictionary"):
