@@ -41,7 +41,8 @@ def command(language, code):
 @pytest.mark.slow
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
 def test_every_snippet_runs(document, tmp_path):
-    (tmp_path / "pipeline.toml").symlink_to(ROOT / "pipeline.toml")
+    for name in ("pipeline.toml", "presets"):
+        (tmp_path / name).symlink_to(ROOT / name)
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     for language, code in snippets(document):
         assert language in ("bash", "python"), (
