@@ -13,7 +13,7 @@ from soundstage.stages.depthformer.conditions import FREE, Conditions
 from soundstage.stages.depthformer.config import Size, config_of_size
 from soundstage.stages.depthformer.loading import load_depthformer
 from soundstage.stages.depthformer.sampler import ChunkSampler
-from soundstage.stages.ports import BEATS, SAMPLE_INPUTS, SOUND, TOKENS
+from soundstage.stages.ports import BEATS, PROMPT, SAMPLE_INPUTS, SOUND, TOKENS
 from soundstage.stages.row_groups import RowGroups, cores
 from soundstage.stages.settings_checks import check_weights_setting
 from soundstage.stages.weights.published.missing import lacking
@@ -150,7 +150,13 @@ class SampleOnBeat(_Sampling):
         WeightsError: the weights cannot be used.
     """
 
-    inputs: ClassVar[dict[str, Port]] = {**SAMPLE_INPUTS, "beats": BEATS, "sound": SOUND}
+    inputs: ClassVar[dict[str, Port]] = {
+        "prompt": PROMPT,
+        "unprompted": PROMPT,
+        "beats": BEATS,
+        "sound": SOUND,
+        **{name: port for name, port in SAMPLE_INPUTS.items() if port is not PROMPT},
+    }
     _other: ClassVar[str] = "Sample"
     _reads_past_in_decoder: ClassVar[bool] = True
 

@@ -13,8 +13,8 @@ from safetensors.numpy import load_file, save_file
 from soundstage.verification.checks import verify
 from soundstage.verification.recording import VerifyError
 
-GOLDEN = Path(__file__).parents[2] / "golden"
-REFERENCE = Path(__file__).parents[4] / "shared" / "reference"
+GOLDEN = Path(__file__).parents[1] / "golden"
+REFERENCE = Path(__file__).parents[3] / "shared" / "reference"
 
 
 @pytest.fixture
