@@ -212,7 +212,7 @@ def test_pipeline_encoders_are_its_own_stages(folder):
 
 
 def test_pipeline_without_networks_is_refused():
-    with pytest.raises(NotTrainable, match=r"0 stages\.depthformer:Sample"):
+    with pytest.raises(NotTrainable, match=r"0 stages that sample with a Depthformer"):
         pipeline_encoders(load("toy"))
 
 
