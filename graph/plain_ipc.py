@@ -11,13 +11,15 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
+from soundstage.errors import Error
+
 # Kinds of messages with data, of the union `MessageHeader`.
 DICTIONARY, BATCH = 2, 3
 # Numbers of fields: of `Message`, and of `RecordBatch`.
 HEADER_TYPE, HEADER, COMPRESSION = 1, 2, 3
 
 
-class NotPlain(pa.ArrowInvalid):
+class NotPlain(Error, pa.ArrowInvalid):
     """An Arrow message is compressed or has dictionaries."""
 
 

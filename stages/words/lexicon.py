@@ -8,6 +8,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from soundstage.errors import Error
 from soundstage.stages.words.tokens import normal_phrase
 
 ENTRY_FILES = ("relatives.toml", "feelings.toml", "instruments.toml", "uses.toml")
@@ -56,7 +57,7 @@ class Entry:
     mode: str = ""
 
 
-class LexiconError(ValueError):
+class LexiconError(Error, ValueError):
     """A file of the lexicon has a mistake; the message has the file and the phrase."""
 
 
