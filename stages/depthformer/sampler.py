@@ -154,15 +154,12 @@ def _sample_level(
     ended = progress.ended | alphabet.ends(choice)
     embedded = model.embed(alphabet.ids(model, choice, level))[:, None]  # [row, 1, D]
     x = jnp.concatenate([embedded, embedded])
-    heard = (
-        x if model.config.temporal_levels == model.config.num_levels else _heard(model, x, level)
-    )
-    return (FrameCarry(x, caches, progress.keys, ended), total + heard), choice
-
-
-def _heard(model: Depthformer, x: jax.Array, level: jax.Array) -> jax.Array:
-    """Returns x for the levels that the temporal decoder reads, zeros for the others."""
-    return jnp.where(level < model.config.temporal_levels, x, jnp.zeros_like(x))
+    if model.config.past_levels:
+        # The temporal decoder reads the mean of the first levels alone.
+        read = jnp.where(level < model.config.temporal_levels, total + x, total)
+    else:
+        read = total + x
+    return (FrameCarry(x, caches, progress.keys, ended), read), choice
 
 
 @partial(jax.jit, static_argnames=("graph", "frames", "alphabet", "chooser", "prompts_at_once"))
