@@ -41,7 +41,7 @@ BPM = Port(
     "float32",
     (),
     "tempo",
-    "beats a minute, 0 = free",
+    "[0, 300] beats a minute, 0 = free",
     minimum=0.0,
     maximum=300.0,
     usual=(0.0, 200.0),
