@@ -12,6 +12,7 @@ def piece(genre: str, **changes) -> Piece:
         "split": "train",
         "genre": genre,
         "tempo_bpm": 100,
+        "beats_per_bar": 4,
         "tonic": "C",
         "mode": "major",
         "density": 0.5,

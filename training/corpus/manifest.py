@@ -53,7 +53,7 @@ class Piece:
     texts: tuple[str, ...]
     heldout_texts: tuple[str, ...]
     duration_s: float
-    beats_per_bar: int = 4
+    beats_per_bar: int
 
 
 @dataclass(frozen=True)

@@ -111,10 +111,10 @@ def test_lost_network_frees_every_slot_and_disturbs_no_other_stream(context):
 def test_plain_http_client_that_never_reads_is_disconnected(context):
     port = context.settings.port
     body = json.dumps({"duration_s": 60}).encode()
-    head = f"POST /generate HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+    head = f"POST /generate HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
     with (
         unread(port, head.encode() + body),
-        unread(port, b"GET /stream.wav HTTP/1.1\r\nHost: x\r\n\r\n"),
+        unread(port, b"GET /stream.wav HTTP/1.1\r\nHost: localhost\r\n\r\n"),
     ):
         assert until(lambda: context.engine.streams)
         assert until(lambda: established(port) == 0)
@@ -123,7 +123,7 @@ def test_plain_http_client_that_never_reads_is_disconnected(context):
 
 def test_client_that_disconnects_stops_the_making_of_its_file(context):
     body = json.dumps({"duration_s": 600}).encode()
-    head = f"POST /generate HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+    head = f"POST /generate HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
     before = context.engine.counts().chunks
     with unread(context.settings.port, head.encode() + body):
         assert until(lambda: context.engine.counts().chunks > before)

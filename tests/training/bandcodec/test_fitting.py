@@ -73,7 +73,7 @@ def test_every_level_lowers_the_error_of_unseen_music(fitted):
 
 
 def test_rendering_errs_less_than_the_transposed_analysis(features, fitted):
-    mean, analysis, books, synthesis = fitted[:4]
+    mean, analysis, books, synthesis = (np.asarray(array) for array in fitted[:4])
     embeddings = (features - mean) @ analysis
     residual = encode(embeddings.reshape(-1, SMALL.width), books)[1]
     quantized = embeddings - residual.reshape(embeddings.shape)

@@ -47,9 +47,10 @@ def corpus(tmp_path_factory):
         for seed in seeds:
             soundfile.write(folder / f"{seed}.flac", piece(seed), RATE)
             record = {"path": f"{seed}.flac", "seed": seed, "split": split, "genre": "house"}
-            record |= {"tempo_bpm": 120, "tonic": "C", "mode": "major", "duration_s": 2.0}
-            record |= {"density": 0.5, "brightness": 0.5, "instruments": [], "texts": ["x"]}
-            lines.append(json.dumps(record | {"heldout_texts": [], "recipe": "test"}))
+            record |= {"tempo_bpm": 120, "beats_per_bar": 4, "tonic": "C", "mode": "major"}
+            record |= {"duration_s": 2.0, "density": 0.5, "brightness": 0.5, "instruments": []}
+            record |= {"texts": ["x"], "heldout_texts": [], "recipe": "test"}
+            lines.append(json.dumps(record))
         (folder / f"manifest-{split}.jsonl").write_text("\n".join(lines) + "\n")
     return folder
 

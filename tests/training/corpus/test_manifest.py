@@ -22,6 +22,7 @@ def entry(folder, seed, split="train"):
         split=split,
         genre="jazz",
         tempo_bpm=140,
+        beats_per_bar=4,
         tonic="F#",
         mode="minor",
         density=0.125,

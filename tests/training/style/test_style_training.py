@@ -61,6 +61,7 @@ def write_corpus(folder: Path) -> Path:
                 split=split,
                 genre=genre,
                 tempo_bpm=130 if fast else 65,
+                beats_per_bar=4,
                 tonic="A",
                 mode="minor",
                 density=0.8 if fast else 0.2,
