@@ -20,7 +20,7 @@ from soundstage.graph.spec import PipelineSpec, parse
 from soundstage.graph.state import State
 from soundstage.presets.preset import DEFAULT, fill_from_preset, preset_path
 from soundstage.runners.choice import RunnerChoice, RunnerKind
-from soundstage.runners.devices import NoDevice
+from soundstage.runners.devices import check_devices
 from soundstage.runners.models import refuse_missing_models
 from soundstage.runners.runner import Runner
 from soundstage.runners.sessions.journal_file import read_saved
@@ -111,16 +111,15 @@ def open_runner(graph: Graph, choice: RunnerChoice | RunnerKind = "local") -> Ru
     if not isinstance(choice, RunnerChoice):
         choice = RunnerChoice(choice)
     make = _ray_runner if choice.kind == "ray" else _local_runner
-    try:
-        return make(graph, choice)
-    except NoDevice as error:
-        raise PipelineError([Problem("placement", str(error), "--place STAGE=auto")]) from error
+    return make(graph, choice)
 
 
 def _local_runner(graph: Graph, choice: RunnerChoice) -> Runner:
     from soundstage.runners.host import REMEMBERED
     from soundstage.runners.local import WINDOW, LocalRunner
 
+    if problems := check_devices(graph):
+        raise PipelineError(problems)
     refuse_missing_models(graph)
     return LocalRunner(graph, choice.window or WINDOW, choice.remembered or REMEMBERED)
 
