@@ -24,6 +24,7 @@ from soundstage.runners.devices import check_devices
 from soundstage.runners.models import refuse_missing_models
 from soundstage.runners.runner import Runner
 from soundstage.runners.sessions.journal_file import read_saved
+from soundstage.runners.sessions.prompts import clip_controls
 from soundstage.runners.sessions.session import Session
 
 
@@ -166,7 +167,8 @@ def open(
         warm_up: whether to compile everything now instead of during the first chunk.
         continue_from: a clip that the music of every row continues: an audio file, or float32
             [sample, channel] at the format's rate. The first chunk begins with the last `fade_s`
-            of the clip, decoded from its tokens.
+            of the clip, decoded from its tokens. Rows without a prompt have a file as their
+            prompt, but an array is none.
         **controls: controls of every row, by name, e.g. prompts, temperature, seed.
 
     Raises:
@@ -181,6 +183,10 @@ def open(
     built = open_runner(graph, runner)
     try:
         row_controls = [{**controls, **row} for row in (rows if rows is not None else [{}])]
+        if isinstance(continue_from, str | Path):
+            row_controls = [
+                {**row, **clip_controls(continue_from, row, graph)} for row in row_controls
+            ]
         session = Session(built, row_controls, state=state, lookahead=lookahead, owns_runner=True)
         if warm_up:
             built.warm_up(len(row_controls))
