@@ -171,7 +171,7 @@ def test_without_portaudio_the_error_names_its_cure(tmp_path, monkeypatch):
     assert "apt-get install libportaudio2" in told(refused.stderr)
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_ctrl_c_completes_the_file_and_saves_the_session(tmp_path, stop):
     main = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
@@ -186,7 +186,7 @@ def test_ctrl_c_completes_the_file_and_saves_the_session(tmp_path, stop):
             break
     player.send_signal(stop)
     messages = player.communicate(timeout=60)[1].decode()
-    assert player.returncode == 130
+    assert player.returncode == 128 + stop
     assert messages.splitlines()[-1] == "soundstage: stopped"
     audio, _ = soundfile.read(out, dtype="float32")
     assert len(audio) > 0.4 * 48_000
