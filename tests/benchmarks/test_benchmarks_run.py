@@ -61,7 +61,7 @@ def write_corpus(folder):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A file of tokens of two pieces, and a corpus of one piece, with a stroke every half second."""
+    """A file of tokens of two pieces, and a corpus of one piece with a steady stroke."""
     folder = tmp_path_factory.mktemp("benchmarks")
     write_corpus(folder)
     form = Format()
