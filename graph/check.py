@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
+from soundstage.graph import validation
 from soundstage.graph.control import ControlError, to_row
 from soundstage.graph.declaration import load_class, make_params
 from soundstage.graph.format import Format
@@ -254,6 +255,8 @@ class _Checker:
             ]
             if not readers:
                 yield Problem(f"inputs.{name}", "no stage reads it", "remove it", warning=True)
+                for key, number in validation.not_finite({name: default}):
+                    yield Problem(f"inputs.{key}", f"{number} is not a finite number")
                 continue
             first_stage, first_key, port = readers[0]
             for stage, key, other in readers[1:]:

@@ -59,6 +59,10 @@ def make_params(where: str, cls: Any, params: Mapping[str, Any]) -> tuple[Any, l
         for key in params
         if key not in known
     ]
+    problems += [
+        Problem(f"{where}.params.{key}", f"{value} is not a finite number")
+        for key, value in validation.not_finite(params)
+    ]
     if problems or declared is None:
         return None, problems
     try:

@@ -105,10 +105,14 @@ def test_value_outside_its_range_is_refused(refuse, arguments, why):
     assert why in refuse(*arguments, code=3)
 
 
-@pytest.mark.parametrize("text", ["", "   ", "\t"])
-def test_empty_prompt_is_valid(tmp_path, text):
-    done = run("generate", text, "--preset", "toy", "--duration", 1, "-o", tmp_path / "out.wav")
+def test_empty_prompt_is_valid(tmp_path):
+    done = run("generate", "", "--preset", "toy", "--duration", 1, "-o", tmp_path / "out.wav")
     assert done.code == 0, done.stderr
+
+
+@pytest.mark.parametrize("text", ["   ", "\t", "\u00a0", "\u200b", " \u2060:0.5", "\u3164"])
+def test_prompt_of_blanks_is_refused(refuse, text):
+    assert "has blanks only" in refuse(text, code=3)
 
 
 @pytest.mark.parametrize(
