@@ -13,6 +13,7 @@ from soundstage.apps.commands.options import AsJson
 from soundstage.errors import InputError, UsageError
 
 if TYPE_CHECKING:
+    from soundstage.runners.made_by import MadeBy
     from soundstage.runners.sessions.files import SavedSession
 
 EXAMPLES = """Examples:
@@ -122,13 +123,14 @@ def _saved(saved: "SavedSession", kind: str) -> tuple[dict[str, Any], list[str]]
         "pipeline": graph.name,
         "graph": graph.digest,
         "streams": list(map(asdict, provenances)),
+        "made_by": dict(saved.made_by.facts),
     }
     lines = [saved.path.name, f"{kind} of  pipeline {graph.name}, graph {graph.digest}"]
     for stream, provenance in zip(state.streams, provenances, strict=True):
         lines += [f"stream      {stream}"] if len(provenances) > 1 else []
         # The first line names the version that made an audio file; a session does not hold it.
         lines += provenance.lines()[1:]
-    return facts, lines
+    return facts, [*lines, *_made_by(saved.made_by)]
 
 
 def _trace(file: Path) -> tuple[dict[str, Any], list[str]]:
@@ -144,6 +146,7 @@ def _trace(file: Path) -> tuple[dict[str, Any], list[str]]:
         "pipeline": trace.spec.name,
         "graph": trace.graph_digest,
         "version": trace.version,
+        "made_by": dict(trace.made_by.facts),
         "weights": dict(trace.weights),
         "ticks": ticks,
         "complete": trace.complete,
@@ -161,7 +164,13 @@ def _trace(file: Path) -> tuple[dict[str, Any], list[str]]:
         f"weights     {stage}: {entry['note']} ({entry['digest'][:12]})"
         for stage, entry in trace.weights.items()
     ]
-    return facts, lines
+    return facts, [*lines, *_made_by(trace.made_by)]
+
+
+def _made_by(made_by: "MadeBy") -> list[str]:
+    difference = made_by.difference()
+    lines = [f"made with   {made_by}"] if made_by.facts else []
+    return lines + ([f"warning     {difference}"] if difference else [])
 
 
 def _plain(value: Any) -> Any:

@@ -218,6 +218,11 @@ def _tick(job: _Job, number: int, messages: Mapping[str, Any]) -> Tick:
         message = wire.decode(ports, messages[CONTROLS], job.graph.format.dims)
     except wire.WireError as error:
         raise InputError(f"{job.trace.path}: tick {number}, the controls: {error}") from error
+    if message.streams != job.state.streams:
+        raise InputError(
+            f"{job.trace.path}: tick {number}: the controls are of other streams than the state: "
+            "the trace is damaged"
+        )
     rows = range(len(message.streams))
     controls = tuple({name: value[row] for name, value in message.values.items()} for row in rows)
     return Tick(message.streams, message.chunks, controls)
@@ -256,4 +261,6 @@ def _notes(trace: Trace) -> list[str]:
         notes.append("the recorded run was stopped: it was replayed up to its last complete tick")
     if trace.version != version():
         notes.append(f"recorded by soundstage {trace.version}, replayed by {version()}")
+    if difference := trace.made_by.difference():
+        notes.append(f"the recorded run was {difference}")
     return notes

@@ -136,6 +136,7 @@ def _open_session(
     saved = branches[0].saved
     assert saved is not None
     state, rows = saved.restore(runner.graph, runner.weights())
+    saved.made_by.warn(saved.path)
     row = _row(request, len(rows))
     names = [str(number) for number in range(len(branches))]
     copies: State = state.pick([row] * len(branches)).rename(names)
