@@ -48,6 +48,10 @@ def inspect(
     kind = _kind(file)
     if kind != "audio" and plot is not None:
         raise UsageError(f"--plot draws audio, but {file} is a {kind}")
+    if plot is not None:
+        from soundstage.apps.commands.same_files import refuse_inputs_as_outputs
+
+        refuse_inputs_as_outputs([("--plot", plot)], [("FILE", file)])
     read = {
         "audio": _audio,
         "session": _session,

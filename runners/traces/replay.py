@@ -167,7 +167,7 @@ def _settings(stage: str, params: Iterable[str]) -> Iterator[str]:
 
 
 def _refuse_unwritable(target: Path, path: Path) -> None:
-    if target.resolve() == path.resolve():
+    if target.resolve() == path.resolve() or (target.exists() and target.samefile(path)):
         raise UsageError(f"--output {target} is the recorded run itself; give another name")
     check_writable(target)
 
