@@ -6,6 +6,7 @@ from typing import Any
 
 from soundstage.documents import DocumentError, NotADocument, read_toml
 from soundstage.graph.problem import PipelineError, Problem
+from soundstage.graph.texts import texts
 
 # Letters of an override that a problem quotes.
 LONGEST = 200
@@ -25,8 +26,10 @@ def apply(
         placements: "decode=cpu", "default=gpu:0", "sample={ device = 'gpu', replicas = 2 }".
 
     Raises:
+        UsageError: `settings` or `placements` is a text, or holds something else than texts.
         PipelineError: with one problem for every override that is malformed or names no stage.
     """
+    settings, placements = texts("settings", settings), texts("placements", placements)
     tables = deepcopy(tables)
     problems: list[Problem] = []
     # `use` first, in whatever order the overrides come: it empties the params.

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from soundstage.apps.commands.command import command
-from soundstage.apps.commands.options import AsJson
+from soundstage.apps.commands.options import Allow, AsJson
 from soundstage.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def inspect(
         typer.Option(metavar="PNG", help="Draw waveform and spectrogram into this PNG file."),
     ] = None,
     as_json: AsJson = False,
+    allow: Allow = None,
 ) -> None:
     """Print the facts of a file: length, loudness, silence, and what made it.
 
@@ -58,7 +60,7 @@ def inspect(
         "journal": _journal,
         "recorded run": _trace,
     }
-    facts, lines = read[kind](file)
+    facts, lines = read[kind](file, tuple(allow or ()))
     if plot is not None:
         from soundstage.audio.plots import plot as draw
 
@@ -85,24 +87,24 @@ def _kind(file: Path) -> str:
     return "journal" if is_journal(file) else "recorded run"
 
 
-def _audio(file: Path) -> tuple[dict[str, Any], list[str]]:
+def _audio(file: Path, allow: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
     from soundstage.audio.inspection import inspect as read
 
     facts = read(file)
     return asdict(facts), facts.lines()
 
 
-def _session(file: Path) -> tuple[dict[str, Any], list[str]]:
+def _session(file: Path, allow: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
     from soundstage.runners.sessions.files import read_session
 
-    return _saved(read_session(file), "session")
+    return _saved(read_session(file), "session", allow)
 
 
-def _journal(file: Path) -> tuple[dict[str, Any], list[str]]:
+def _journal(file: Path, allow: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
     from soundstage.runners.sessions.journal_file import read_journal
 
     journal = read_journal(file)
-    facts, lines = _saved(journal.session, "journal")
+    facts, lines = _saved(journal.session, "journal", allow)
     facts |= {
         "version": journal.version,
         "committed": journal.chunks,
@@ -112,12 +114,14 @@ def _journal(file: Path) -> tuple[dict[str, Any], list[str]]:
     return facts, [*lines, f"written     {counts}, by soundstage {journal.version}"]
 
 
-def _saved(saved: "SavedSession", kind: str) -> tuple[dict[str, Any], list[str]]:
+def _saved(
+    saved: "SavedSession", kind: str, allow: Sequence[str]
+) -> tuple[dict[str, Any], list[str]]:
     from soundstage.graph.check import build
     from soundstage.runners.sessions.provenance import describe
     from soundstage.version import version
 
-    graph = build(saved.spec)
+    graph = build(saved.spec, allow)
     state, rows = saved.restore(graph, saved.weights)
     provenances = [
         describe(graph, saved.weights, row, (), chunk, version())
@@ -137,7 +141,7 @@ def _saved(saved: "SavedSession", kind: str) -> tuple[dict[str, Any], list[str]]
     return facts, [*lines, *_made_by(saved.made_by)]
 
 
-def _trace(file: Path) -> tuple[dict[str, Any], list[str]]:
+def _trace(file: Path, allow: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
     from soundstage.runners.traces.trace import read_trace
 
     trace = read_trace(file)

@@ -20,6 +20,7 @@ from soundstage.graph.overrides import apply
 from soundstage.graph.plan import Graph
 from soundstage.graph.spec import parse
 from soundstage.graph.state import State
+from soundstage.graph.texts import texts
 from soundstage.progress import Progress, Silent
 from soundstage.runners.api import open_runner
 from soundstage.runners.choice import RunnerKind
@@ -91,7 +92,8 @@ def replay(
         raise UsageError("--stage runs in this process: leave --runner out")
     comparer = Comparer(Path(path).name, "its replay", tolerance)
     with progress.step("reading the recorded run"):
-        job = _plan(Path(path), stage, use, tuple(params), placements, allow, output)
+        settings = texts("params", params)
+        job = _plan(Path(path), stage, use, settings, placements, allow, output)
     if job.stage is None:
         with progress.step(f"loading {len(job.graph.nodes)} stages"):
             built = open_runner(job.graph, runner)

@@ -126,7 +126,7 @@ def test_joined_mp3_is_read_to_its_end(tmp_path, mp3):
     data, _, seconds = mp3
     path = tmp_path / "odd.mp3"
     path.write_bytes(4 * data)
-    assert inspect(path).seconds == pytest.approx(4 * seconds, abs=0.24)
+    assert inspect(path).seconds == pytest.approx(4 * seconds, abs=0.3)
 
 
 @pytest.mark.parametrize(("kind", "settings"), [("OGG", {}), ("OGG", {"subtype": "OPUS"})])
@@ -159,5 +159,5 @@ def test_other_formats_are_refused_if_cut_short(tmp_path, kind):
     path.write_bytes(data)
     assert inspect(path).seconds == SECONDS
     path.write_bytes(data[: len(data) // 2])
-    with pytest.raises(InputError, match="cut short|not an audio file"):
+    with pytest.raises(InputError, match=r"cut short|not an audio file"):
         inspect(path)

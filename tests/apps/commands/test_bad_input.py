@@ -227,7 +227,13 @@ def test_session_of_several_streams_is_refused(refuse, files):
     [
         ("NanDecode", 7, "not a finite number"),
         ("RaisingDecode", 7, "two and two are not five"),
-        ("UnbuildableDecode", 70, "please report it"),
+        ("UnbuildableDecode", 7, "stage 'decode': broken_stages:UnbuildableDecode cannot be built"),
+        ("GeneratorDecode", 7, "stage 'decode' failed at chunk 0: it returned generator"),
+        ("NoneDecode", 7, "stage 'decode' failed at chunk 0: it returned NoneType"),
+        ("OddNamesDecode", 7, "stage 'decode' failed at chunk 0"),
+        ("ExitingDecode", 7, "stage 'decode' failed at chunk 0: SystemExit"),
+        ("UncallableDecode", 4, "broken_stages:UncallableDecode cannot be called with its inputs"),
+        ("ArgumentlessDecode", 4, "broken_stages:ArgumentlessDecode cannot be built"),
     ],
 )
 def test_stage_that_fails_leaves_no_file(refuse, stage, code, why):
