@@ -192,6 +192,8 @@ def _count(file: Path | PatchedFile) -> int:
 
 
 def _refuse_unreadable(path: Path) -> None:
+    if str(path) == "-" and not path.exists():
+        raise InputError("-: standard input cannot be read here: save the audio to a file first")
     if path.is_dir():
         raise InputError(f"{path}: is a folder: give an audio file")
     try:

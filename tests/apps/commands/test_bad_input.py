@@ -1,6 +1,7 @@
 """Bad input of every kind: one line, the documented exit code, no traceback, no file."""
 
 import importlib
+import io
 import pkgutil
 import re
 import struct
@@ -272,3 +273,17 @@ def test_every_error_has_one_base_and_a_documented_exit_code():
     # Exceptions that end a loop or a block and are caught where it began.
     signals = {"CommandFailed", "Gone", "ReaderGone", "_Lost", "_Untouched"}
     assert {kind.__qualname__ for kind in ours - kinds} == signals
+
+
+def test_audio_prompt_is_read_from_standard_input(tmp_path, files, monkeypatch):
+    output = tmp_path / "out.wav"
+    arguments = ["generate", "--preset", "toy", "--duration", 0.1, "--quiet", "-o", output]
+    for data, code, words in (((files / "good.wav").read_bytes(), 0, ""), (b"", 3, "is empty")):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
+        done = run(*arguments, "--audio", "-:0.5")
+        assert done.code == code, done.stderr
+        assert words in done.stderr
+    assert b"standard-input" in output.read_bytes()
+    assert "given twice" in told(run(*arguments, "--audio", "-", "--audio", "-").stderr)
+    line = told(run(*arguments, "--inject", "-", "--preset", "toy-inject").stderr)
+    assert "standard input cannot be read here" in line
