@@ -145,7 +145,11 @@ def check_request(request: GenerateRequest) -> CheckedRequest:
     _check_outputs_differ(request)
     check_clip_options(request.continue_from, request.keep_clip, request.resume)
     graph, saved, changes = find_music(
-        request.prompts, request.controls, request.choice, request.resume
+        request.prompts,
+        request.controls,
+        request.choice,
+        request.resume,
+        request.continue_from,
     )
     _refuse_inputs_as_outputs(request, graph)
     total = total_samples(request.duration_s, graph)

@@ -102,7 +102,11 @@ def play(request: PlayRequest, progress: Progress, watch: Watch) -> None:
     preparation = Preparation(progress)
     with progress.step("checking the pipeline"):
         graph, saved, changes = find_music(
-            request.prompts, request.controls, request.choice, request.resume
+            request.prompts,
+            request.controls,
+            request.choice,
+            request.resume,
+            request.continue_from,
         )
         total = _check(request, graph)
         _refuse_inputs_as_outputs(request, graph)
