@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from soundstage.documents import read_json
 from soundstage.files import file_sha256
 
 SCHEMA = 1
@@ -151,7 +152,7 @@ def from_comment(comment: str) -> Provenance | None:
     from pydantic import TypeAdapter  # late: only `inspect` needs it
 
     try:
-        record = json.loads(comment)
+        record = read_json(comment)
     except ValueError:
         return None
     if not isinstance(record, dict) or "soundstage" not in record:

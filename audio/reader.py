@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,11 +10,21 @@ import numpy as np
 import soundfile
 
 from soundstage.audio import wav
+from soundstage.audio.honest_length import (
+    UNKNOWN_SAMPLES,
+    PatchedFile,
+    flac_length,
+    missing_bytes,
+    stretched,
+)
 from soundstage.errors import InputError
 
 LOWEST_RATE_HZ = 1_000
 HIGHEST_RATE_HZ = 768_000
 BLOCK_VALUES = 1 << 18  # 1 MiB of float32, over all channels
+
+# The share of a WAV file behind all that its header claims; some programs leave remnants there.
+MOST_SURPLUS = 0.1
 
 _LONGEST_OGG_PAGE = 65_307
 # Samples, two frames of MP3: without an index, an MP3's length is an estimate.
@@ -90,6 +100,11 @@ class AudioFile:
                 f"{self.path}: cut short: it claims {self.seconds:.1f} s and holds "
                 f"{decoded / self.sample_rate_hz:.1f} s"
             )
+        if decoded > self.samples + (_MP3_SLACK if self.container == "MP3" else 0):
+            raise InputError(
+                f"{self.path}: damaged: it claims {self.seconds:.1f} s and holds "
+                f"{decoded / self.sample_rate_hz:.1f} s: encode it again"
+            )
 
 
 @contextmanager
@@ -102,36 +117,83 @@ def open_audio(path: Path | str) -> Iterator[AudioFile]:
     """
     path = Path(path)
     _refuse_unreadable(path)
-    with _quiet_mp3(path):
+    facts = wav.read_facts(path)
+    with _quiet_mp3(path), _decoder(path, facts) as decoder:
+        samples = _samples(path, decoder)
+        _refuse_cut(path, decoder.format, facts)
+        _refuse_surplus(path, decoder, facts)
+        if not LOWEST_RATE_HZ <= decoder.samplerate <= HIGHEST_RATE_HZ:
+            raise InputError(
+                f"{path}: its sample rate, {decoder.samplerate} Hz, is outside "
+                f"{LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ} Hz: resample it"
+            )
+        if samples == 0:
+            raise InputError(f"{path}: has no audio: its length is 0")
+        yield AudioFile(
+            path,
+            decoder.format,
+            decoder.subtype,
+            decoder.samplerate,
+            decoder.channels,
+            samples,
+            facts.tags.get("ICMT", "") if facts else decoder.comment,
+            decoder,
+        )
+
+
+@contextmanager
+def _decoder(path: Path, facts: wav.WavFacts | None) -> Iterator[_OneWay]:
+    """Opens a decoder that reads a file to its end, even if its header states no length."""
+    patches = facts.patches if facts is not None else {}
+    with ExitStack() as stack:
         try:
-            decoder = _OneWay(path)
+            decoder = stack.enter_context(_OneWay(path))
+            flac = flac_length(path)
+            if patches or flac is not None:
+                patches = patches if flac is None else flac[1]
+                patched = stack.enter_context(PatchedFile(path.open("rb"), patches))
+                decoder = stack.enter_context(_OneWay(patched))
+            elif _guesses_length(path, decoder):
+                decoder = stack.enter_context(_OneWay(stack.enter_context(stretched(path))))
         except soundfile.LibsndfileError as error:
             raise InputError(
                 f"{path}: not an audio file that can be read: use WAV, FLAC, Ogg or MP3"
             ) from error
-        with decoder:
-            facts = wav.read_facts(path)
-            _refuse_cut(path, decoder.format, facts)
-            if not LOWEST_RATE_HZ <= decoder.samplerate <= HIGHEST_RATE_HZ:
-                raise InputError(
-                    f"{path}: its sample rate, {decoder.samplerate} Hz, is outside "
-                    f"{LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ} Hz: resample it"
-                )
-            if decoder.frames == 0:
-                raise InputError(f"{path}: has no audio: its length is 0")
-            yield AudioFile(
-                path,
-                decoder.format,
-                decoder.subtype,
-                decoder.samplerate,
-                decoder.channels,
-                decoder.frames,
-                facts.tags.get("ICMT", "") if facts else decoder.comment,
-                decoder,
-            )
+        yield decoder
+
+
+def _guesses_length(path: Path, decoder: _OneWay) -> bool:
+    """Whether the length of an MP3 is a guess by its bytes, since the file has no index."""
+    if decoder.format != "MP3":
+        return False
+    with stretched(path) as stream, _OneWay(stream) as longer:
+        return bool(longer.frames != decoder.frames)
+
+
+def _samples(path: Path, decoder: _OneWay) -> int:
+    """Returns the samples per channel; decodes a file that does not state them, to count."""
+    if isinstance(decoder.name, PatchedFile) and decoder.format == "MP3":
+        return _count(stretched(path))
+    flac = flac_length(path)
+    claimed = decoder.frames if flac is None else flac[0]
+    if (not claimed and flac is not None) or claimed >= UNKNOWN_SAMPLES:
+        return _count(path)
+    return int(claimed)
+
+
+def _count(file: Path | PatchedFile) -> int:
+    """Decodes a file to its end, and counts; a damaged one is counted up to the damage."""
+    count = 0
+    with _OneWay(file) as decoder, suppress(soundfile.LibsndfileError):
+        size = max(1, BLOCK_VALUES // decoder.channels)
+        while samples := len(decoder.read(size, dtype="float32", always_2d=True)):
+            count += samples
+    return count
 
 
 def _refuse_unreadable(path: Path) -> None:
+    if str(path) == "-" and not path.exists():
+        raise InputError("-: standard input cannot be read here: save the audio to a file first")
     if path.is_dir():
         raise InputError(f"{path}: is a folder: give an audio file")
     try:
@@ -151,8 +213,23 @@ def _refuse_unreadable(path: Path) -> None:
 def _refuse_cut(path: Path, container: str, facts: wav.WavFacts | None) -> None:
     if facts is not None and facts.missing_bytes:
         raise InputError(f"{path}: cut short: {facts.missing_bytes} bytes of its audio are missing")
+    if missing := missing_bytes(path):
+        raise InputError(f"{path}: cut short: {missing} bytes of it are missing")
     if container == "OGG" and not _ends_with_last_page(path):
         raise InputError(f"{path}: cut short: its last Ogg page is missing")
+
+
+def _refuse_surplus(path: Path, decoder: _OneWay, facts: wav.WavFacts | None) -> None:
+    """Refuses a WAV file that goes on behind its audio with what may be audio, too."""
+    if facts is None or not decoder.frames or not facts.surplus_bytes:
+        return
+    share = facts.surplus_bytes / max(1, path.stat().st_size)
+    if share > MOST_SURPLUS:
+        raise InputError(
+            f"{path}: its header claims {decoder.frames / decoder.samplerate:.1f} s, and "
+            f"{facts.surplus_bytes} bytes follow: write the header again, such as "
+            "`ffmpeg -ignore_length 1 -i in.wav -c copy out.wav`"
+        )
 
 
 def _ends_with_last_page(path: Path) -> bool:

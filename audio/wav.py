@@ -6,7 +6,7 @@ libsndfile drops WAV tags of more than a few kilobytes, and cannot write to a pi
 import os
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Literal, Protocol, get_args
 
@@ -124,25 +124,65 @@ class WavFacts:
     Attributes:
         tags: INFO chunks by four-letter name.
         missing_bytes: bytes of audio that the header claims and the file lacks.
+        surplus_bytes: bytes behind all that the header claims that begin no chunk.
+        patches: bytes by position that make sizes of 0, as a killed recorder leaves them, sizes
+            that are not known, so that the audio is read to the end of the file.
     """
 
     tags: Mapping[str, str]
     missing_bytes: int
+    surplus_bytes: int = 0
+    patches: Mapping[int, bytes] = field(default_factory=dict)
 
 
 def read_facts(path: Path | str) -> WavFacts | None:
     """Reads the chunks of a WAV or RF64 file, but not its audio; None for other files."""
     tags: dict[str, str] = {}
-    missing_bytes = 0
+    missing_bytes, surplus_bytes, patches = 0, 0, {}
     with open(path, "rb") as stream:
         if stream.read(4) not in (b"RIFF", b"RF64") or stream.read(8)[4:] != b"WAVE":
             return None
         for name, size in _chunks(stream):
+            start = stream.tell()
             if name == b"LIST" and size <= _LONGEST_TAGS:
                 tags.update(_info_tags(stream.read(size)))
+            elif name == b"data" and not size and not _begins_chunk(stream):
+                patches = _without_sizes(stream, start)
+                break
             elif name == b"data":
                 missing_bytes = max(0, size - _bytes_left(stream))
-    return WavFacts(tags, missing_bytes)
+                stream.seek(start + size + size % 2)
+                if not _begins_chunk(stream):
+                    surplus_bytes = max(0, _bytes_left(stream))
+                    break
+    return WavFacts(tags, missing_bytes, surplus_bytes, patches)
+
+
+def _begins_chunk(stream: BinaryIO) -> bool:
+    """Whether a chunk that fits in the file begins here, or the file ends; moves nowhere."""
+    start = stream.tell()
+    head = stream.read(8)
+    left = _bytes_left(stream)
+    stream.seek(start)
+    if len(head) < 8:
+        return not head.strip(b"\0")
+    name, size = struct.unpack("<4sI", head)
+    return all(32 <= letter < 127 for letter in name) and 0 <= size <= left
+
+
+def _without_sizes(stream: BinaryIO, data_start: int) -> dict[int, bytes]:
+    """Returns the patches that make the sizes in a header unknown; none without audio."""
+    if _bytes_left(stream) <= 0:
+        return {}
+    unknown = struct.pack("<I", _UNKNOWN)
+    patches = {0: b"RIFF", 4: unknown, data_start - 4: unknown}
+    stream.seek(12)
+    for name, _ in _chunks(stream):
+        if name == b"ds64":
+            patches[stream.tell() - 8] = b"JUNK"
+        if stream.tell() >= data_start:
+            break
+    return patches
 
 
 def _chunks(stream: BinaryIO) -> Iterator[tuple[bytes, int]]:

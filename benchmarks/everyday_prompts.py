@@ -10,7 +10,6 @@ prompts are those of `everyday_prompts.toml`.
 
 import argparse
 import sys
-import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from evaluation.table import Report, Row, Section, to_json, to_markdown
 
 import soundstage
+from soundstage.documents import read_toml
 from soundstage.files import replacing
 from soundstage.graph.plan import Graph
 from soundstage.stages.words import Meaning, understand
@@ -61,7 +61,7 @@ class EverydayPrompt:
 
 def read_prompts(path: Path) -> list[EverydayPrompt]:
     """Reads a list of prompts."""
-    tables = tomllib.loads(path.read_text("utf-8"))["prompt"]
+    tables = read_toml(path.read_text("utf-8"))["prompt"]
     for table in tables:
         for name in ("genres", "not_understood"):
             table[name] = tuple(table.get(name, ()))

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
+from soundstage.graph import validation
 from soundstage.graph.control import ControlError, to_row
-from soundstage.graph.declaration import load_class, make_params
+from soundstage.graph.declaration import load_class, make_params, signature_problems
 from soundstage.graph.format import Format
 from soundstage.graph.placement import placement_problems
 from soundstage.graph.plan import (
@@ -23,6 +24,7 @@ from soundstage.graph.plan import (
 from soundstage.graph.port import Port
 from soundstage.graph.problem import PipelineError, Problem, suggest
 from soundstage.graph.spec import FeedbackSpec, PipelineSpec, StageSpec, parse_format
+from soundstage.graph.texts import texts
 
 ALLOWED = ("stages.",)
 RESERVED = ("in", "clock")
@@ -50,9 +52,12 @@ def check(spec: PipelineSpec, allow: Iterable[str] = ()) -> tuple[Graph | None, 
 
     Returns:
         The graph, or None if it cannot run, and all problems, warnings included.
+
+    Raises:
+        UsageError: `allow` is a text, or holds something else than texts.
     """
     format, problems = parse_format(spec.format)
-    checker = _Checker(spec, format or Format(), (*ALLOWED, *allow))
+    checker = _Checker(spec, format or Format(), (*ALLOWED, *texts("allow", allow)))
     problems += checker.run()
     if any(not problem.warning for problem in problems):
         return None, problems
@@ -90,6 +95,9 @@ class _Checker:
         problems += self._controls()
         problems += self._placement()
         problems += self._unused()
+        # Parameters are compared with the declared ports once those are right.
+        if all(problem.warning for problem in problems):
+            problems += self._signatures()
         return problems
 
     def graph(self) -> Graph:
@@ -118,6 +126,10 @@ class _Checker:
             yield Problem("stage", "the pipeline has no stages", "add a [stage.NAME] table")
         if not self.spec.outputs:
             yield Problem("outputs", "the pipeline has no outputs", 'add audio = "stage.port"')
+
+    def _signatures(self) -> Iterator[Problem]:
+        for name, cls in self.classes.items():
+            yield from signature_problems(f"stage.{name}", self.spec.stage[name].use, cls)
 
     def _dimensions(self) -> Iterator[Problem]:
         for name, cls in self.classes.items():
@@ -254,6 +266,8 @@ class _Checker:
             ]
             if not readers:
                 yield Problem(f"inputs.{name}", "no stage reads it", "remove it", warning=True)
+                for key, number in validation.not_finite({name: default}):
+                    yield Problem(f"inputs.{key}", f"{number} is not a finite number")
                 continue
             first_stage, first_key, port = readers[0]
             for stage, key, other in readers[1:]:

@@ -1,5 +1,7 @@
 """Control values: conversion of a user's or a file's value to what its port carries."""
 
+import math
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,6 +10,15 @@ import numpy as np
 from soundstage.errors import Error
 from soundstage.graph.port import Port
 from soundstage.graph.wire import fixed_shape
+
+# The kind of ports that carry prompts.
+PROMPT_KIND = "text prompt"
+# Blanks, line ends, control characters and marks without width, such as U+200B; and characters of
+# other categories that are drawn as nothing: fillers, the blank of Braille, selectors of variants.
+_UNSEEN_CATEGORIES = frozenset({"Zs", "Zl", "Zp", "Cc", "Cf"})
+_UNSEEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | {
+    chr(selector) for selector in range(0xFE00, 0xFE10)
+}
 
 
 class ControlError(Error, ValueError):
@@ -34,7 +45,7 @@ def to_row(name: str, value: Any, port: Port, dims: Mapping[str, int]) -> Any:
     if port.dtype == "utf8":
         return _text(name, value, port)
     try:
-        array = np.asarray(value)
+        array = _array(value)
     except (ValueError, TypeError) as error:
         raise ControlError(f"{name}: expected numbers, got {_short(value)}") from error
     fixed = fixed_shape(port, dims)
@@ -60,6 +71,30 @@ def read_number(text: str) -> int | float | str:
         except ValueError:
             continue
     return text
+
+
+def is_blank(text: str) -> bool:
+    """Whether a text has characters, and none of them can be seen; False for the empty text."""
+    return text != "" and all(
+        unicodedata.category(letter) in _UNSEEN_CATEGORIES or letter in _UNSEEN for letter in text
+    )
+
+
+def as_float(number: int | float) -> float:
+    """A number as a float: infinity in place of a whole number that no float can hold."""
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf if number > 0 else -math.inf
+
+
+def _array(value: Any) -> np.ndarray:
+    array = np.asarray(value)
+    # NumPy keeps whole numbers of more than 64 bits as objects of Python.
+    if array.dtype == object and all(type(number) in (int, float) for number in array.flat):
+        floats = np.array([as_float(number) for number in array.flat]).reshape(array.shape)
+        return floats if np.isfinite(floats).all() else array
+    return array
 
 
 def _wanted(port: Port) -> str:
@@ -88,6 +123,11 @@ def _text(name: str, value: Any, port: Port) -> Any:
         except UnicodeEncodeError as error:
             message = f"{name}: {_short(text)} is not text that UTF-8 can write"
             raise ControlError(message) from error
+        if port.kind == PROMPT_KIND and is_blank(text):
+            raise ControlError(
+                f"{name}: the prompt {_short(text)} has blanks only: describe the music, or write "
+                'an empty text, "", for no description'
+            )
     return list(texts) if port.ragged else value
 
 
@@ -110,5 +150,8 @@ def _check_range(name: str, array: np.ndarray, port: Port) -> None:
 def _short(value: Any) -> str:
     if isinstance(value, np.ndarray):
         return f"{value.dtype} {list(value.shape)}"
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # a whole number of more digits than Python writes
+        return "a number of thousands of digits"
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,7 +1,8 @@
 """Imports the class of a stage and reads its declaration; builds no stage."""
 
 import importlib
-from collections.abc import Mapping
+import inspect
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -35,7 +36,7 @@ def load_class(where: str, use: str, allow: tuple[str, ...]) -> tuple[Any, list[
     try:
         module = importlib.import_module(_importable(module_name))
     # A module may raise anything while it is imported: a problem of the pipeline that names it.
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         reason = f"{type(error).__name__}: {error}"
         return None, [Problem(where, f"cannot import {module_name!r}: {reason}")]
     cls = getattr(module, class_name, None)
@@ -59,6 +60,10 @@ def make_params(where: str, cls: Any, params: Mapping[str, Any]) -> tuple[Any, l
         for key in params
         if key not in known
     ]
+    problems += [
+        Problem(f"{where}.params.{key}", f"{value} is not a finite number")
+        for key, value in validation.not_finite(params)
+    ]
     if problems or declared is None:
         return None, problems
     try:
@@ -68,6 +73,46 @@ def make_params(where: str, cls: Any, params: Mapping[str, Any]) -> tuple[Any, l
             key = ".".join([where, "params", *map(str, error["loc"])])
             problems.append(Problem(key, *validation.explain(error)))
         return None, problems
+    # A user's dataclass may be of types that cannot be checked, or raise anything.
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        return None, [Problem(f"{where}.params", f"Params cannot be made: {reason}")]
+
+
+def signature_problems(where: str, use: str, cls: Any) -> Iterator[Problem]:
+    """Yields the problems of a class that cannot be built or called as a runner does it.
+
+    Args:
+        where: the name of the stage, quoted in problems.
+        use: "module:Class".
+        cls: a class whose ports are declared.
+    """
+    reason = _refused_call(cls, (None, None, None), {})
+    if reason:
+        cure = "declare __init__(self, params, format, device)"
+        yield Problem(where, f"{use} cannot be built: {reason}", cure)
+    call = inspect.getattr_static(cls, "__call__", None) if isinstance(cls, type) else None
+    names = ", ".join(["self", *cls.inputs])
+    if isinstance(cls, type) and call is None:
+        yield Problem(where, f"{use} cannot be called", f"declare __call__({names})")
+    elif inspect.isfunction(call):
+        reason = _refused_call(call, (None,), dict.fromkeys(cls.inputs))
+        if reason:
+            what = f"{use} cannot be called with its inputs: {reason}"
+            yield Problem(where, what, f"declare __call__({names})")
+
+
+def _refused_call(function: Any, positional: tuple[None, ...], named: Mapping[str, None]) -> str:
+    """Returns why a function refuses these arguments; "" = it does not, or is not known."""
+    try:
+        signature = inspect.signature(function)
+    except (ValueError, TypeError):
+        return ""
+    try:
+        signature.bind(*positional, **named)
+    except TypeError as error:
+        return str(error)
+    return ""
 
 
 def _importable(module_name: str) -> str:

@@ -5,6 +5,9 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from math import inf
 
+# The greatest size of a dimension, and so of every number of a format.
+GREATEST = 2**31 - 1
+
 
 @dataclass(frozen=True)
 class Format:
@@ -56,13 +59,30 @@ class Format:
             raise ValueError("; ".join(problems))
 
     def _problems(self) -> list[str]:
-        problems = [
-            f"{field.name} must be finite and greater than 0, got {getattr(self, field.name)}"
-            for field in fields(self)
-            if not 0 < getattr(self, field.name) < inf
+        return self._range_problems() or self._problems_of_counts() or self._size_problems()
+
+    def _range_problems(self) -> list[str]:
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return [
+            f"{name} must be finite and greater than 0, got {value}"
+            for name, value in values.items()
+            if not 0 < value < inf
+        ] + [
+            f"{name} = {value} is more than {GREATEST}"
+            for name, value in values.items()
+            if GREATEST < value < inf
         ]
-        if problems:
-            return problems
+
+    def _size_problems(self) -> list[str]:
+        cure = "choose shorter lengths or lower rates"
+        return [
+            f"{name} would be {size}, more than {GREATEST}: {cure}"
+            for name, size in self.dims.items()
+            if size > GREATEST
+        ]
+
+    def _problems_of_counts(self) -> list[str]:
+        problems = []
         for name in ("chunk_s", "context_s", "fade_s"):
             frames = getattr(self, name) * self.frame_rate_hz
             if abs(frames - round(frames)) > 1e-6:

@@ -1,12 +1,15 @@
 """Overrides: changes of a pipeline by `--set` and `--place`."""
 
-import tomllib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from copy import deepcopy
 from typing import Any
 
+from soundstage.documents import DocumentError, NotADocument, read_toml
 from soundstage.graph.problem import PipelineError, Problem
+from soundstage.graph.texts import texts
 
+# Letters of an override that a problem quotes.
+LONGEST = 200
 _FORMS = "write STAGE.use=, STAGE.params.KEY=, STAGE.inputs.PORT=, format.KEY= or inputs.KEY="
 
 
@@ -23,31 +26,48 @@ def apply(
         placements: "decode=cpu", "default=gpu:0", "sample={ device = 'gpu', replicas = 2 }".
 
     Raises:
+        UsageError: `settings` or `placements` is a text, or holds something else than texts.
         PipelineError: with one problem for every override that is malformed or names no stage.
     """
+    settings, placements = texts("settings", settings), texts("placements", placements)
     tables = deepcopy(tables)
     problems: list[Problem] = []
     # `use` first, in whatever order the overrides come: it empties the params.
     for text in sorted(settings, key=lambda text: not text.partition("=")[0].endswith(".use")):
-        problem = _set(tables, text)
-        if problem:
-            problems.append(problem)
+        problems += _applied(_set, tables, "--set", text)
     for text in placements:
-        stage, equals, device = text.partition("=")
-        if not (stage and equals and device):
-            problems.append(Problem(f"--place {text}", "not a placement", "write STAGE=DEVICE"))
-        elif stage != "default" and stage not in tables.get("stage", {}):
-            problems.append(_no_stage(f"--place {text}", stage, tables))
-        else:
-            written = _value(device) if device.startswith("{") else device
-            tables.setdefault("placement", {})[stage] = written
+        problems += _applied(_place, tables, "--place", text)
     if problems:
         raise PipelineError(problems)
     return tables
 
 
-def _set(tables: dict[str, Any], text: str) -> Problem | None:
-    where = f"--set {text}"
+def _applied(
+    override: Callable[[dict[str, Any], str, str], Problem | None],
+    tables: dict[str, Any],
+    option: str,
+    text: str,
+) -> list[Problem]:
+    where = f"{option} {text if len(text) <= LONGEST else f'{text[:LONGEST]}...'}"
+    try:
+        problem = override(tables, where, text)
+    except DocumentError as error:
+        return [Problem(where, str(error).removeprefix("value: "))]
+    return [] if problem is None else [problem]
+
+
+def _place(tables: dict[str, Any], where: str, text: str) -> Problem | None:
+    stage, equals, device = text.partition("=")
+    if not (stage and equals and device):
+        return Problem(where, "not a placement", "write STAGE=DEVICE")
+    if stage != "default" and stage not in tables.get("stage", {}):
+        return _no_stage(where, stage, tables)
+    written = _value(device) if device.startswith("{") else device
+    tables.setdefault("placement", {})[stage] = written
+    return None
+
+
+def _set(tables: dict[str, Any], where: str, text: str) -> Problem | None:
     path, equals, written = text.partition("=")
     keys = path.split(".")
     if not equals or len(keys) < 2 or not all(keys):
@@ -77,8 +97,8 @@ def _no_stage(where: str, stage: str, tables: dict[str, Any]) -> Problem:
 
 def _value(written: str) -> Any:
     try:
-        tables = tomllib.loads(f"value = {written}")
-    except tomllib.TOMLDecodeError:
+        tables = read_toml(f"value = {written}")
+    except NotADocument:
         return written
     # More than one key: the value is text of several lines, one of which looks like TOML.
     return tables["value"] if len(tables) == 1 else written

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from math import inf
 from typing import TYPE_CHECKING
 
 from soundstage.graph.problem import Problem
@@ -9,7 +10,7 @@ from soundstage.graph.problem import Problem
 if TYPE_CHECKING:
     from soundstage.graph.spec import PlacementSpec
 
-_DEVICE = re.compile(r"auto|(cpu|gpu|tpu)(:\d+)?")
+_DEVICE = re.compile(r"auto|(cpu|gpu|tpu)(:[0-9]{1,4})?")
 
 
 def placement_problems(where: str, placement: "PlacementSpec") -> Iterator[Problem]:
@@ -40,7 +41,7 @@ def placement_problems(where: str, placement: "PlacementSpec") -> Iterator[Probl
         cure = 'chips = 1, 4, ... goes with device = "tpu"'
         yield Problem(where, f"chips = {placement.chips} on {device!r}", cure)
     for name, amount in placement.resources.items():
-        if not amount > 0:
+        if not 0 < amount < inf:
             yield Problem(where, f"resources.{name} = {amount}", "write a number above 0")
 
 

@@ -2,13 +2,13 @@
 
 import hashlib
 import json
-import tomllib
 from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
+from soundstage.documents import DocumentError, NotADocument, read_toml
 from soundstage.graph import validation
 from soundstage.graph.format import Format
 from soundstage.graph.problem import PipelineError, Problem, suggest
@@ -106,12 +106,14 @@ def parse_toml(text: str, where: str) -> dict[str, Any]:
         where: the name of the file, quoted in problems.
 
     Raises:
-        PipelineError: the text is not TOML; the message has line and column.
+        PipelineError: the text is not TOML, or is beyond the limits of `soundstage.documents`.
     """
     try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        return read_toml(text)
+    except NotADocument as error:
         raise PipelineError([Problem(where, f"not valid TOML: {error}")]) from error
+    except DocumentError as error:
+        raise PipelineError([Problem(where, str(error))]) from error
 
 
 def parse(tables: Mapping[str, Any]) -> PipelineSpec:

@@ -1,7 +1,8 @@
 """Dataclasses from tables, and pydantic's errors in the words of a pipeline file."""
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -31,6 +32,23 @@ def read(declared: type, table: Mapping[str, Any]) -> Any:
     # and 2 a float, but no text becomes a number.
     text = json.dumps(dict(table), default=str)
     return TypeAdapter(declared).validate_json(text, strict=True)
+
+
+def not_finite(table: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    """Finds numbers that are infinite or NaN, in a table and in its tables and lists.
+
+    Yields:
+        The keys that lead to a number, with dots between, and the number.
+    """
+    for key, value in table.items():
+        values = value if isinstance(value, list) else [value]
+        for part in values:
+            if isinstance(part, float) and not math.isfinite(part):
+                yield key, part
+            elif isinstance(part, Mapping):
+                yield from ((f"{key}.{rest}", number) for rest, number in not_finite(part))
+            elif isinstance(part, list):
+                yield from not_finite({key: part})
 
 
 def explain(error: ErrorDetails) -> tuple[str, str]:

@@ -172,11 +172,14 @@ def open(
         **controls: controls of every row, by name, e.g. prompts, temperature, seed.
 
     Raises:
+        UsageError: a text or a table stands where a list is meant.
         PipelineError: the pipeline cannot run.
         ControlError: a control is refused.
         NotContinuable: the pipeline cannot continue a clip.
         InputError: the clip cannot be used.
     """
+    if isinstance(rows, str | Mapping):
+        raise UsageError("rows is a list with a table of controls for each row: write rows=[{...}]")
     graph = load(preset, pipeline, settings, placements, allow)
     streams = [str(row) for row in range(1 if rows is None else len(rows))]
     state = None if continue_from is None else _continued(graph, continue_from, streams)

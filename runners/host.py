@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from soundstage.errors import Error
 from soundstage.graph import wire
 from soundstage.graph.format import Format
 from soundstage.graph.plan import Node
 from soundstage.graph.port import Tensor
-from soundstage.runners.runner import StageFailed
+from soundstage.runners.runner import StageFailed, StageNotBuilt
 from soundstage.runners.spans import Span, SpanRecorder, now_s
 
 if TYPE_CHECKING:
@@ -65,12 +66,13 @@ class Host:
             remembered: the number of recent outputs to keep.
 
         Raises:
-            Exception: any error of the stage's constructor.
+            StageNotBuilt: the stage's constructor raised an error.
+            Error: an error of soundstage that the constructor raised, such as `WeightsError`.
         """
         self.node = node
         self.replica = replica
         self.dims = format.dims
-        self.stage = node.cls(node.params, format, device)
+        self.stage = _built(node, format, device)
         self._recent: deque[tuple[dict[str, Tensor], dict[str, Tensor]]] = deque(maxlen=remembered)
         # Warm-up and several sessions may call from different threads.
         self._lock = threading.Lock()
@@ -79,7 +81,8 @@ class Host:
     def weights(self) -> dict[str, str] | None:
         """Digest and note of the stage's weights, for provenance; None if it has none."""
         digest = getattr(self.stage, "weights_digest", "")
-        return {"digest": digest, "note": self.stage.weights_note} if digest else None
+        note = getattr(self.stage, "weights_note", "")
+        return {"digest": str(digest), "note": str(note)} if digest else None
 
     def answer(
         self,
@@ -112,6 +115,10 @@ class Host:
                 buffer = wire.encode(self.node.outputs, outputs, streams, chunks, self.dims)
         except wire.WireError as error:
             raise StageFailed(self.node.name, chunks, str(error)) from error
+        # What a stage returns may be anything, and fail in any way.
+        except Exception as error:
+            reason = f"its outputs cannot be encoded: {_described(error)}"
+            raise StageFailed(self.node.name, chunks, reason) from error
         return Answer(buffer, seconds, reused, tuple(recorder.spans))
 
     def _recall(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
@@ -122,8 +129,29 @@ class Host:
 
     def _call(self, inputs: Mapping[str, Any], chunks: tuple[int, ...]) -> dict[str, Tensor]:
         try:
-            return self.stage(**inputs)
+            outputs = self.stage(**inputs)
         # A stage may raise anything; the error gets the stage's name and the chunk.
-        except Exception as error:
-            reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-            raise StageFailed(self.node.name, chunks, reason) from error
+        except (Exception, SystemExit) as error:
+            raise StageFailed(self.node.name, chunks, _described(error)) from error
+        if not isinstance(outputs, dict):
+            kind = type(outputs).__name__
+            reason = (
+                f"it returned {kind}, not a dict of its outputs: {', '.join(self.node.outputs)}"
+            )
+            raise StageFailed(self.node.name, chunks, reason)
+        return outputs
+
+
+def _built(node: Node, format: Format, device: jax.Device) -> Any:
+    try:
+        return node.cls(node.params, format, device)
+    except Error:
+        raise
+    # A constructor may raise anything; the error gets the stage's name.
+    except (Exception, SystemExit) as error:
+        what = f"stage {node.name!r}: {node.use} cannot be built: {_described(error)}"
+        raise StageNotBuilt(what) from error
+
+
+def _described(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -101,6 +101,12 @@ class StageFailed(Error, RuntimeError):
         return StageFailed, (self.stage, self.chunks, self.reason)
 
 
+class StageNotBuilt(Error, ValueError):
+    """The constructor of a stage raised an error that is not one of soundstage's."""
+
+    exit_code = 7
+
+
 class Runner(Protocol):
     """Runs a checked graph. Equal ticks and state give equal bytes, on every runner.
 

@@ -40,6 +40,10 @@ class Error(Exception):
         super().__init__(" ".join(message.splitlines()))
 
 
+class SoundstageWarning(UserWarning):
+    """The base of all warnings; the message is one line."""
+
+
 class UsageError(Error):
     """Options exclude each other, or an option lacks another one."""
 

@@ -1,12 +1,13 @@
 """Every port of the stages that make music."""
 
+from soundstage.graph.control import PROMPT_KIND
 from soundstage.graph.port import Port
 
 CODE = "[0, codebook_size)"
 FULL_SCALE = "1.0 = full scale"
 
 # ---- style
-PROMPT_TEXTS = Port("utf8", ("~text",), "text prompt")
+PROMPT_TEXTS = Port("utf8", ("~text",), PROMPT_KIND)
 TEXT_WEIGHTS = Port("float32", ("~text",), "text prompt weight", ">= 0", minimum=0.0)
 PROMPT_CLIPS = Port(
     "float32",

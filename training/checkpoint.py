@@ -19,6 +19,7 @@ import numpy as np
 import safetensors
 from safetensors.numpy import save_file
 
+from soundstage.documents import read_json
 from soundstage.errors import Error
 
 S = TypeVar("S")
@@ -186,7 +187,7 @@ def _read(checkpoint: Path) -> tuple[Position, dict[str, np.ndarray]]:
     try:
         for path in paths:
             with safetensors.safe_open(path, framework="numpy") as file:
-                header = header or json.loads(file.metadata()[_HEADER])
+                header = header or read_json(file.metadata()[_HEADER])
                 arrays.update((key, file.get_tensor(key)) for key in list(file.keys()))
         files, shapes = header["files"], dict(header["shapes"])
         position = Position(**{key: header[key] for key in Position.__dataclass_fields__})

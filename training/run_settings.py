@@ -1,11 +1,11 @@
 """The settings of a run as JSON in the run's folder, compared whenever the run is resumed."""
 
-import json
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from soundstage.documents import read_json
 from soundstage.errors import Error
 from soundstage.files import replacing
 
@@ -68,6 +68,6 @@ def read_settings(path: Path, kind: type[T]) -> T:
         ) from error
     except ValidationError as error:
         raise SettingsError(f"{path}: not the settings of such a run ({error})") from error
-    if unknown := json.loads(text).keys() - adapter.dump_python(settings).keys():
+    if unknown := read_json(text).keys() - adapter.dump_python(settings).keys():
         raise SettingsError(f"{path} has unknown settings: {', '.join(sorted(unknown))}")
     return settings

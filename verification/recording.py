@@ -1,6 +1,5 @@
 """A folder of recorded arrays, and the rows of a report on it."""
 
-import json
 import math
 import zipfile
 import zlib
@@ -12,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from soundstage import documents
 from soundstage.errors import Error
 
 Status = Literal["ok", "FAIL", "not checked"]
@@ -121,7 +121,7 @@ def read_json(path: Path, purpose: str) -> dict[str, Any]:
         VerifyError: the file is missing, or not a JSON object.
     """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = documents.read_json(path.read_bytes())
     except FileNotFoundError:
         raise VerifyError(f"{path}: missing; it {purpose}") from None
     except (OSError, ValueError) as error:

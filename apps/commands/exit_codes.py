@@ -3,11 +3,12 @@
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TextIO, runtime_checkable
 
-from soundstage.errors import Error, OutputError
+from soundstage.errors import Error, OutputError, SoundstageWarning
 from soundstage.interrupts import exit_code as stopped_code
 from soundstage.interrupts import is_stopping
 from soundstage.standard_streams import print_message
@@ -64,6 +65,30 @@ def errors_as_lines(debug: bool = False) -> Iterator[None]:
             print_error(line)
         _settle_output()
         raise CommandFailed(exit_code(error)) from error
+
+
+@contextmanager
+def warnings_as_lines() -> Iterator[None]:
+    """Prints soundstage's own warnings, of the block, as one line each on standard error."""
+    show = warnings.showwarning
+
+    def show_line(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        if issubclass(category, SoundstageWarning):
+            print_error(f"warning: {message}")
+        else:
+            show(message, category, filename, lineno, file, line)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", SoundstageWarning)
+        warnings.showwarning = show_line
+        yield
 
 
 def _is_about_output(error: BaseException) -> bool:

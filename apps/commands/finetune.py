@@ -90,13 +90,17 @@ def finetune(
     these checks no longer improve, and keeps the best weights.
     """
     with _reporting_missing_extra():
-        from soundstage.training.finetuning import FinetuneRequest
+        from soundstage.training.finetuning import PIPELINE_FILE, WEIGHTS_FILE, FinetuneRequest
         from soundstage.training.finetuning import finetune as run
+    from soundstage.apps.commands.same_files import music_inputs, refuse_inputs_as_outputs
     from soundstage.progress import open_progress
 
+    graph = choice.load()
+    outputs = [("--output", output / name) for name in (PIPELINE_FILE, WEIGHTS_FILE)]
+    refuse_inputs_as_outputs(outputs, music_inputs(choice, (), graph))
     limits = (steps, minutes, rate, rows, check_every, patience, seed)
     request = FinetuneRequest(data, output, held_out, CLIPS, *limits)
-    pipeline_file = run(choice.load(), request, open_progress(quiet), quiet)
+    pipeline_file = run(graph, request, open_progress(quiet), quiet)
     if not quiet:
         print(pipeline_file)
 

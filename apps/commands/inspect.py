@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from soundstage.apps.commands.command import command
-from soundstage.apps.commands.options import AsJson
+from soundstage.apps.commands.options import Allow, AsJson
 from soundstage.errors import InputError, UsageError
 
 if TYPE_CHECKING:
+    from soundstage.runners.made_by import MadeBy
     from soundstage.runners.sessions.files import SavedSession
 
 EXAMPLES = """Examples:
@@ -38,6 +40,7 @@ def inspect(
         typer.Option(metavar="PNG", help="Draw waveform and spectrogram into this PNG file."),
     ] = None,
     as_json: AsJson = False,
+    allow: Allow = None,
 ) -> None:
     """Print the facts of a file: length, loudness, silence, and what made it.
 
@@ -47,13 +50,17 @@ def inspect(
     kind = _kind(file)
     if kind != "audio" and plot is not None:
         raise UsageError(f"--plot draws audio, but {file} is a {kind}")
+    if plot is not None:
+        from soundstage.apps.commands.same_files import refuse_inputs_as_outputs
+
+        refuse_inputs_as_outputs([("--plot", plot)], [("FILE", file)])
     read = {
         "audio": _audio,
         "session": _session,
         "journal": _journal,
         "recorded run": _trace,
     }
-    facts, lines = read[kind](file)
+    facts, lines = read[kind](file, tuple(allow or ()))
     if plot is not None:
         from soundstage.audio.plots import plot as draw
 
@@ -80,24 +87,24 @@ def _kind(file: Path) -> str:
     return "journal" if is_journal(file) else "recorded run"
 
 
-def _audio(file: Path) -> tuple[dict[str, Any], list[str]]:
+def _audio(file: Path, allow: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
     from soundstage.audio.inspection import inspect as read
 
     facts = read(file)
     return asdict(facts), facts.lines()
 
 
-def _session(file: Path) -> tuple[dict[str, Any], list[str]]:
+def _session(file: Path, allow: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
     from soundstage.runners.sessions.files import read_session
 
-    return _saved(read_session(file), "session")
+    return _saved(read_session(file), "session", allow)
 
 
-def _journal(file: Path) -> tuple[dict[str, Any], list[str]]:
+def _journal(file: Path, allow: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
     from soundstage.runners.sessions.journal_file import read_journal
 
     journal = read_journal(file)
-    facts, lines = _saved(journal.session, "journal")
+    facts, lines = _saved(journal.session, "journal", allow)
     facts |= {
         "version": journal.version,
         "committed": journal.chunks,
@@ -107,12 +114,14 @@ def _journal(file: Path) -> tuple[dict[str, Any], list[str]]:
     return facts, [*lines, f"written     {counts}, by soundstage {journal.version}"]
 
 
-def _saved(saved: "SavedSession", kind: str) -> tuple[dict[str, Any], list[str]]:
+def _saved(
+    saved: "SavedSession", kind: str, allow: Sequence[str]
+) -> tuple[dict[str, Any], list[str]]:
     from soundstage.graph.check import build
     from soundstage.runners.sessions.provenance import describe
     from soundstage.version import version
 
-    graph = build(saved.spec)
+    graph = build(saved.spec, allow)
     state, rows = saved.restore(graph, saved.weights)
     provenances = [
         describe(graph, saved.weights, row, (), chunk, version())
@@ -122,16 +131,17 @@ def _saved(saved: "SavedSession", kind: str) -> tuple[dict[str, Any], list[str]]
         "pipeline": graph.name,
         "graph": graph.digest,
         "streams": list(map(asdict, provenances)),
+        "made_by": dict(saved.made_by.facts),
     }
     lines = [saved.path.name, f"{kind} of  pipeline {graph.name}, graph {graph.digest}"]
     for stream, provenance in zip(state.streams, provenances, strict=True):
         lines += [f"stream      {stream}"] if len(provenances) > 1 else []
         # The first line names the version that made an audio file; a session does not hold it.
         lines += provenance.lines()[1:]
-    return facts, lines
+    return facts, [*lines, *_made_by(saved.made_by)]
 
 
-def _trace(file: Path) -> tuple[dict[str, Any], list[str]]:
+def _trace(file: Path, allow: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
     from soundstage.runners.traces.trace import read_trace
 
     trace = read_trace(file)
@@ -144,6 +154,7 @@ def _trace(file: Path) -> tuple[dict[str, Any], list[str]]:
         "pipeline": trace.spec.name,
         "graph": trace.graph_digest,
         "version": trace.version,
+        "made_by": dict(trace.made_by.facts),
         "weights": dict(trace.weights),
         "ticks": ticks,
         "complete": trace.complete,
@@ -161,7 +172,13 @@ def _trace(file: Path) -> tuple[dict[str, Any], list[str]]:
         f"weights     {stage}: {entry['note']} ({entry['digest'][:12]})"
         for stage, entry in trace.weights.items()
     ]
-    return facts, lines
+    return facts, [*lines, *_made_by(trace.made_by)]
+
+
+def _made_by(made_by: "MadeBy") -> list[str]:
+    difference = made_by.difference()
+    lines = [f"made with   {made_by}"] if made_by.facts else []
+    return lines + ([f"warning     {difference}"] if difference else [])
 
 
 def _plain(value: Any) -> Any:

@@ -10,7 +10,7 @@ import typer
 from soundstage.apps.commands import finetune, inspect, pipeline, replay, serve, verify
 from soundstage.apps.commands.branch import branch
 from soundstage.apps.commands.doctor import doctor
-from soundstage.apps.commands.exit_codes import CommandFailed, errors_as_lines
+from soundstage.apps.commands.exit_codes import CommandFailed, errors_as_lines, warnings_as_lines
 from soundstage.apps.commands.generate import generate
 from soundstage.apps.commands.models import models
 from soundstage.apps.commands.plan import plan
@@ -94,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _run(arguments: list[str]) -> int:
     command = typer.main.get_command(app)
     try:
-        with errors_as_lines("--debug" in arguments):
+        with errors_as_lines("--debug" in arguments), warnings_as_lines():
             command.main(arguments, prog_name="soundstage", standalone_mode=False)
             sys.stdout.flush()
     except CommandFailed as failure:

@@ -79,6 +79,7 @@ def graph(
     ] = None,
 ) -> None:
     """Draw a pipeline: its stages, the edges between them, and its feedback."""
+    from soundstage.apps.commands.same_files import named_files, refuse_inputs_as_outputs
     from soundstage.files import replacing, reporting
     from soundstage.graph.drawing.text_and_mermaid import draw_mermaid, draw_svg, draw_text
 
@@ -87,6 +88,8 @@ def graph(
     if output is None:
         print(drawing)
         return
+    inputs = named_files({"--pipeline": choice.pipeline})
+    refuse_inputs_as_outputs([("--output", output)], inputs)
     with replacing(output) as stream, reporting(output):
         stream.write(drawing.encode() + b"\n")
 

@@ -83,7 +83,8 @@ def find_devices(kind: Literal["output", "input"] = "output") -> list[Device]:
 
 def number_or_name(device: str | None) -> int | str | None:
     """Returns a device as PortAudio's number or name; None = the system's default."""
-    return int(device) if device is not None and device.isdecimal() else device
+    is_number = device is not None and device.isdecimal() and len(device) < 10
+    return int(device) if device is not None and is_number else device
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import errno
 import socket
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import CloseCode
 
 from soundstage.errors import OutputError
 
@@ -36,6 +37,18 @@ class Pulse(WebSocketsSansIOProtocol):
         """Takes data from the client as a heartbeat."""
         self._alive = True
         super().data_received(data)
+
+    def send_receive_event_to_app(self) -> None:
+        """Hands a message on; ends a connection whose text message is not UTF-8, with a reason."""
+        if self.curr_msg_data_type == "text" and not self.close_sent:
+            try:
+                b"".join(self.frames).decode()
+            except UnicodeDecodeError:
+                self.frames = []
+                self.conn.send_close(CloseCode.INVALID_DATA, "a text message is not UTF-8")
+                self.handle_parser_exception()
+                return
+        super().send_receive_event_to_app()
 
     def resume_writing(self) -> None:
         """Takes room in the send buffer as a heartbeat."""

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
+from soundstage.documents import read_json
+
 Cell: TypeAlias = str | float | int | None
 Row: TypeAlias = Mapping[str, Cell]
 
@@ -49,7 +51,7 @@ def from_json(text: str) -> Report:
         ValueError: the text is no report.
     """
     try:
-        record = json.loads(text)
+        record = read_json(text)
         return Report(record["about"], [Section(**section) for section in record["sections"]])
     except (KeyError, TypeError) as error:
         raise ValueError(f"not a report of a model: {error}") from error

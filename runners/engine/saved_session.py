@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from soundstage.runners.runner import Runner
 from soundstage.runners.sessions.files import SessionFileError, read_session_from, session_bytes
 from soundstage.runners.sessions.injection import silence
 
+LOGGER = logging.getLogger("soundstage.serve")
 # The name in error messages: a session that a client sends has no path.
 _NAME = Path("session")
 
@@ -31,6 +33,8 @@ def open_saved(session: bytes, runner: Runner) -> tuple[State, dict[str, Any]]:
     """
     saved = read_session_from(pa.BufferReader(session), _NAME)
     state, rows = saved.restore(runner.graph, runner.weights())
+    if difference := saved.made_by.difference():
+        LOGGER.info("a client's session was %s", difference)
     if len(rows) != 1:
         raise SessionFileError(f"{_NAME}: holds {len(rows)} streams and only one can be played")
     silent = silence(runner.graph)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from soundstage.errors import StageError
 from soundstage.graph.control import ControlError, to_row
 from soundstage.graph.plan import FromControl, Graph, Node
 from soundstage.graph.problem import suggest
@@ -63,6 +64,11 @@ def _check_refusal(node: Node, row: Mapping[str, Any]) -> None:
     refusal = getattr(node.cls, "refusal", None)
     if refusal is None:
         return
-    reason = refusal({key: row[control] for key, control in _fed_by_controls(node).items()})
+    try:
+        reason = refusal({key: row[control] for key, control in _fed_by_controls(node).items()})
+    # A user's stage may raise anything; the error gets the stage's name.
+    except Exception as error:
+        what = f"stage {node.name!r}: its refusal raised {type(error).__name__}: {error}"
+        raise StageError(what) from error
     if reason:
         raise ControlError(reason)

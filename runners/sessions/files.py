@@ -1,30 +1,31 @@
 """The session file: a saved session as one Arrow file with a checksum."""
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from pydantic import TypeAdapter
 
 from soundstage.errors import Error
 from soundstage.files import replacing, reporting
 from soundstage.graph import wire
 from soundstage.graph.plain_ipc import PlainStream
 from soundstage.graph.plan import Graph
-from soundstage.graph.problem import PipelineError
-from soundstage.graph.spec import PipelineSpec, parse
+from soundstage.graph.spec import PipelineSpec
 from soundstage.graph.state import State, stack_controls
+from soundstage.runners import file_header
+from soundstage.runners.file_header import MADE_BY, PIPELINE, WEIGHTS, FileHeader, header_metadata
+from soundstage.runners.made_by import MadeBy
 
 KIND = b"soundstage session 1"
 # An Arrow file is this mark, padded to 8 bytes, an Arrow stream, and a footer.
 MAGIC, START_BYTES = b"ARROW1", 8
 
-_WEIGHTS = TypeAdapter(dict[str, dict[str, str]])
+# The greatest index of a chunk: 136 years of music in chunks of 2 s.
+MOST_CHUNKS = 2**31 - 1
 _COLUMNS = pa.schema([("state", pa.binary()), ("controls", pa.binary())])
 
 
@@ -44,6 +45,7 @@ class SavedSession:
         weights: digest and note of every stage with weights, by stage.
         state: the state, as a message.
         controls: the rows' controls, as a message.
+        made_by: what made the file.
     """
 
     path: Path
@@ -51,6 +53,7 @@ class SavedSession:
     weights: Mapping[str, Mapping[str, str]]
     state: bytes
     controls: bytes
+    made_by: MadeBy = field(default_factory=lambda: MadeBy({}))
 
     def restore(
         self, graph: Graph, weights: Mapping[str, Mapping[str, str]]
@@ -58,7 +61,8 @@ class SavedSession:
         """Returns the state and the rows' controls, if graph and weights are the session's.
 
         Raises:
-            SessionFileError: the graph or the weights of a stage are others.
+            SessionFileError: the graph or the weights of a stage are others, or state and controls
+                do not fit the graph or each other.
         """
         if graph.digest != self.spec.digest():
             raise SessionFileError(
@@ -77,15 +81,26 @@ class SavedSession:
         control_ports = {name: control.port for name, control in graph.controls.items()}
         try:
             state = wire.decode(ports, self.state, dims)
-            controls = wire.decode(control_ports, self.controls, dims).values
+            controls = wire.decode(control_ports, self.controls, dims)
         except wire.WireError as error:
             raise SessionFileError(f"{self.path}: {error}") from error
+        self._refuse_unfit_rows(state, controls)
         rows = [
-            {name: value[row] for name, value in controls.items()}
+            {name: value[row] for name, value in controls.values.items()}
             for row in range(len(state.streams))
         ]
         values = {name: np.asarray(value) for name, value in state.values.items()}
         return State(state.streams, state.chunks, values), rows
+
+    def _refuse_unfit_rows(self, state: wire.Message, controls: wire.Message) -> None:
+        if (state.streams, state.chunks) != (controls.streams, controls.chunks):
+            raise SessionFileError(
+                f"{self.path}: the file is damaged: its state and its controls are of other streams"
+            )
+        if len(set(state.streams)) < len(state.streams):
+            raise SessionFileError(f"{self.path}: the file is damaged: a stream is in it twice")
+        if not all(0 <= chunk <= MOST_CHUNKS for chunk in state.chunks):
+            raise SessionFileError(f"{self.path}: the file is damaged: it has no chunk as its next")
 
 
 def write_session(
@@ -113,11 +128,7 @@ def session_bytes(
 ) -> pa.Buffer:
     """Returns the contents of a session file."""
     payload = session_messages(graph, state, rows)
-    header = {
-        b"kind": KIND,
-        b"pipeline": json.dumps(graph.spec.as_dict()).encode(),
-        b"weights": json.dumps({stage: dict(entry) for stage, entry in weights.items()}).encode(),
-    }
+    header = {b"kind": KIND, **header_metadata(graph, weights)}
     header[b"sha256"] = _digest(header, payload).encode()
     batch = pa.record_batch({name: [part.to_pybytes()] for name, part in payload.items()})
     schema = batch.schema.with_metadata(header)
@@ -185,29 +196,30 @@ def read_session_from(file: pa.NativeFile, path: Path) -> SavedSession:
         raise SessionFileError(f"{path}: cannot read it as a session: {_first(error)}") from error
     if None in payload.values():
         raise SessionFileError(f"{path}: the file is damaged: a value is missing")
-    if header.get(b"sha256", b"").decode() != _digest(header, payload):
+    if header.get(b"sha256") != _digest(header, payload).encode():
         raise SessionFileError(f"{path}: the file is damaged: its checksum does not match")
-    spec, weights = read_header(path, header)
-    return SavedSession(path, spec, weights, payload["state"], payload["controls"])
+    read = read_header(path, header)
+    state, controls = payload["state"], payload["controls"]
+    return SavedSession(path, read.spec, read.weights, state, controls, read.made_by)
 
 
-def read_header(path: Path, header: Mapping[bytes, bytes]) -> tuple[PipelineSpec, Any]:
-    """Reads the pipeline and the weights of a session's metadata.
+def read_header(path: Path, metadata: Mapping[bytes, bytes]) -> FileHeader:
+    """Reads the header in a session's metadata.
 
     Raises:
-        SessionFileError: one of them is missing or cannot be read.
+        SessionFileError: a part is missing or cannot be read.
     """
     try:
-        return parse(json.loads(header[b"pipeline"])), _WEIGHTS.validate_json(header[b"weights"])
-    except KeyError as error:
-        raise SessionFileError(f"{path}: the file is damaged: it has no {error}") from error
-    except (PipelineError, ValueError, RecursionError) as error:
+        return file_header.read_header(metadata)
+    except ValueError as error:
         raise SessionFileError(f"{path}: its pipeline cannot be read: {error}") from error
 
 
 def _digest(header: Mapping[bytes, bytes], payload: Mapping[str, Any]) -> str:
     digest = hashlib.sha256()
-    parts = (header.get(name, b"") for name in (b"pipeline", b"weights"))
+    parts = [header.get(name, b"") for name in (PIPELINE, WEIGHTS)]
+    # Files of versions that did not keep it have no digest of it.
+    parts += [header[name] for name in (MADE_BY,) if name in header]
     for part in (*parts, payload["state"], payload["controls"]):
         digest.update(hashlib.sha256(part).digest())
     return digest.hexdigest()

@@ -4,7 +4,8 @@ The file is an Arrow stream without an end mark. One record batch of one row is 
 int64 is the number of chunks committed so far, `samples` int64 the samples per channel played or
 written so far, `state` and `controls` large_binary are the messages of `runners.sessions.files`,
 `crc32` uint32 is the checksum of all four. The first entry is the state before the first chunk. The
-schema's metadata has the pipeline, the weights and the version, with their own checksum.
+schema's metadata has the pipeline, the weights, the version and what made the file, with their own
+checksum.
 
 A session can be resumed from any entry. `runners.sessions.journal` writes the file.
 """
@@ -12,7 +13,6 @@ A session can be resumed from any entry. `runners.sessions.journal` writes the f
 from __future__ import annotations
 
 import hashlib
-import json
 import struct
 import zlib
 from collections.abc import Mapping
@@ -23,6 +23,7 @@ import pyarrow as pa
 
 from soundstage.graph.plain_ipc import plain_batch, schema_of
 from soundstage.graph.plan import Graph
+from soundstage.runners.file_header import MADE_BY, PIPELINE, WEIGHTS, header_metadata
 from soundstage.runners.sessions.files import (
     SavedSession,
     SessionFileError,
@@ -42,7 +43,7 @@ _COLUMNS = pa.schema(
         pa.field("crc32", pa.uint32(), nullable=False),
     ]
 )
-_CHECKED = (b"pipeline", b"weights", b"version")
+_CHECKED = (PIPELINE, WEIGHTS, b"version")
 _ARROW_STREAM = b"\xff\xff\xff\xff"
 # An entry begins with Arrow's mark and the length of its metadata. The length is the same for all
 # entries, as all have the same columns and one row.
@@ -95,8 +96,7 @@ def header(graph: Graph, weights: Mapping[str, Mapping[str, str]]) -> bytes:
     """Returns the beginning of the file: the schema and its metadata."""
     metadata = {
         b"kind": KIND,
-        b"pipeline": json.dumps(graph.spec.as_dict()).encode(),
-        b"weights": json.dumps({stage: dict(entry) for stage, entry in weights.items()}).encode(),
+        **header_metadata(graph, weights),
         b"version": version().encode(),
     }
     schema = _COLUMNS.with_metadata(metadata | {b"sha256": _digest(metadata).encode()})
@@ -147,16 +147,19 @@ def read_journal(path: Path) -> Journal:
         raise SessionFileError(f"{path}: is no journal, or its beginning is damaged") from error
     if metadata.get(b"sha256") != _digest(metadata).encode():
         raise _damaged(path, "its beginning")
-    spec, weights = read_header(path, metadata)
+    read = read_header(path, metadata)
     last = _last(path, entries)
-    session = SavedSession(path, spec, weights, last.state, last.controls)
-    return Journal(session, last.chunk, last.samples, metadata[b"version"].decode())
+    session = SavedSession(path, read.spec, read.weights, last.state, last.controls, read.made_by)
+    by = metadata.get(b"version", b"?").decode(errors="replace")
+    return Journal(session, last.chunk, last.samples, by)
 
 
 def _digest(metadata: Mapping[bytes, bytes]) -> str:
     digest = hashlib.sha256()
     for name in _CHECKED:
         digest.update(hashlib.sha256(metadata.get(name, b"")).digest())
+    if MADE_BY in metadata:  # journals of versions that did not keep it have no digest of it
+        digest.update(hashlib.sha256(metadata[MADE_BY]).digest())
     return digest.hexdigest()
 
 

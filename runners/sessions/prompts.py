@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from soundstage.errors import InputError
-from soundstage.graph.control import ControlError
+from soundstage.graph.control import ControlError, as_float
 from soundstage.graph.format import Format
 from soundstage.graph.plan import Graph
 
@@ -75,17 +75,16 @@ def expand_prompts(prompts: Sequence[Prompt], format: Format) -> dict[str, Any]:
         ControlError: a prompt is of another type, or its weight is not a finite number >= 0.
         InputError: an audio file cannot be used (see `audio.clips.read_clips`).
     """
-    if isinstance(prompts, str):
+    if isinstance(prompts, str | bytes | Text | Audio) or not isinstance(prompts, Iterable):
         raise ControlError(f"prompts is a list: write [{prompts!r}]")
-    texts, audio = [], []
+    texts: list[Text] = []
+    audio: list[Audio] = []
     for prompt in map(_as_prompt, prompts):
-        if not (math.isfinite(prompt.weight) and prompt.weight >= 0):
-            name = prompt.text if isinstance(prompt, Text) else Path(prompt.path).name
-            raise ControlError(f"prompt {name[:40]!r}: weight {prompt.weight} must be at least 0")
         if isinstance(prompt, Text):
-            texts.append(prompt)
+            texts.append(Text(prompt.text, _weight(prompt.text, prompt.weight)))
         else:
-            audio.append(prompt)
+            weight = _weight(Path(prompt.path).name, prompt.weight)
+            audio.append(Audio(prompt.path, weight))
     clips, clip_weights = _read_clips(audio, format)
     return {
         "texts": [prompt.text for prompt in texts],
@@ -136,8 +135,18 @@ def _as_prompt(prompt: Prompt) -> Text | Audio:
     if isinstance(prompt, str):
         return Text(prompt)
     if isinstance(prompt, tuple) and len(prompt) == 2 and isinstance(prompt[0], str):
-        return Text(prompt[0], float(prompt[1]))
+        return Text(*prompt)
     raise ControlError(f"a prompt is text, (text, weight), Text or Audio, got {prompt!r}")
+
+
+def _weight(name: str, weight: object) -> float:
+    where = f"prompt {name[:40]!r}"
+    if isinstance(weight, bool) or not isinstance(weight, int | float | np.number):
+        raise ControlError(f"{where}: its weight is a number, not {type(weight).__name__}")
+    number = as_float(weight) if isinstance(weight, int) else float(weight)
+    if not (math.isfinite(number) and number >= 0):
+        raise ControlError(f"{where}: weight {number} must be a finite number of at least 0")
+    return number
 
 
 def _split(argument: str) -> tuple[str, float]:

@@ -173,10 +173,14 @@ class Session:
     ) -> Session:
         """Opens a saved session; the bytes that follow are those of a session without a break.
 
+        Warns (`MadeElsewhere`) if other versions or another processor made the file: then bytes may
+        differ.
+
         Raises:
             SessionFileError: the session was saved with another graph or other weights.
         """
         state, rows = saved.restore(runner.graph, runner.weights())
+        saved.made_by.warn(saved.path)
         return cls(runner, rows, state=state, lookahead=lookahead, owns_runner=owns_runner)
 
     def close(self) -> None:

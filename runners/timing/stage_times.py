@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError
@@ -12,6 +11,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from soundstage.documents import DocumentError, read_json
 from soundstage.errors import InputError
 from soundstage.graph.placement import placement_problems
 from soundstage.graph.problem import PipelineError
@@ -138,11 +138,11 @@ def _times(by_rows: Mapping[int, Sequence[_Tick]]) -> StageTimes:
 
 def _read(path: Path) -> Mapping[str, Any]:
     try:
-        document = json.loads(path.read_bytes())
+        document = read_json(path.read_bytes())
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from error
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: is not JSON, and so is no timeline; {_CURE}") from error
+    except DocumentError as error:
+        raise InputError(f"{path}: is no timeline: {error}; {_CURE}") from error
     if not isinstance(document, dict) or not isinstance(document.get("traceEvents"), list):
         raise InputError(f"{path}: is no timeline: it has no traceEvents; {_CURE}")
     return document

@@ -133,6 +133,8 @@ def _notes(stage: str | None, left: Trace, right: Trace) -> Iterator[str]:
             yield f"the weights of {name} differ: {notes[0]} against {notes[1]}"
     if left.version != right.version:
         yield f"recorded by soundstage {left.version} and by {right.version}"
+    if left.made_by.facts and right.made_by.facts and left.made_by != right.made_by:
+        yield f"made with {left.made_by} and with {right.made_by}"
 
 
 def _pipelines(left: Trace, right: Trace) -> Iterator[str]:

@@ -20,6 +20,7 @@ from soundstage.graph.overrides import apply
 from soundstage.graph.plan import Graph
 from soundstage.graph.spec import parse
 from soundstage.graph.state import State
+from soundstage.graph.texts import texts
 from soundstage.progress import Progress, Silent
 from soundstage.runners.api import open_runner
 from soundstage.runners.choice import RunnerKind
@@ -91,7 +92,8 @@ def replay(
         raise UsageError("--stage runs in this process: leave --runner out")
     comparer = Comparer(Path(path).name, "its replay", tolerance)
     with progress.step("reading the recorded run"):
-        job = _plan(Path(path), stage, use, tuple(params), placements, allow, output)
+        settings = texts("params", params)
+        job = _plan(Path(path), stage, use, settings, placements, allow, output)
     if job.stage is None:
         with progress.step(f"loading {len(job.graph.nodes)} stages"):
             built = open_runner(job.graph, runner)
@@ -167,7 +169,7 @@ def _settings(stage: str, params: Iterable[str]) -> Iterator[str]:
 
 
 def _refuse_unwritable(target: Path, path: Path) -> None:
-    if target.resolve() == path.resolve():
+    if target.resolve() == path.resolve() or (target.exists() and target.samefile(path)):
         raise UsageError(f"--output {target} is the recorded run itself; give another name")
     check_writable(target)
 
@@ -218,6 +220,11 @@ def _tick(job: _Job, number: int, messages: Mapping[str, Any]) -> Tick:
         message = wire.decode(ports, messages[CONTROLS], job.graph.format.dims)
     except wire.WireError as error:
         raise InputError(f"{job.trace.path}: tick {number}, the controls: {error}") from error
+    if message.streams != job.state.streams:
+        raise InputError(
+            f"{job.trace.path}: tick {number}: the controls are of other streams than the state: "
+            "the trace is damaged"
+        )
     rows = range(len(message.streams))
     controls = tuple({name: value[row] for name, value in message.values.items()} for row in rows)
     return Tick(message.streams, message.chunks, controls)
@@ -256,4 +263,6 @@ def _notes(trace: Trace) -> list[str]:
         notes.append("the recorded run was stopped: it was replayed up to its last complete tick")
     if trace.version != version():
         notes.append(f"recorded by soundstage {trace.version}, replayed by {version()}")
+    if difference := trace.made_by.difference():
+        notes.append(f"the recorded run was {difference}")
     return notes

@@ -4,10 +4,10 @@ One row is one message: `tick` int64 is the number of the tick in this run, from
 the stage of the message ("in" for the controls), `message` large_binary is the message as
 `graph.wire` encodes it, `crc32` uint32 is its checksum. A tick is one record batch, written when
 the tick is done, so that a killed run leaves all its finished ticks. The schema's metadata has the
-pipeline, its digest, the weights, the version, and the state before the first tick.
+pipeline, its digest, the weights, the version, what made the file, and the state before the first
+tick.
 """
 
-import json
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -23,9 +23,10 @@ from soundstage.files import reporting
 from soundstage.graph import wire
 from soundstage.graph.plain_ipc import PlainStream
 from soundstage.graph.plan import Graph
-from soundstage.graph.problem import PipelineError
-from soundstage.graph.spec import PipelineSpec, parse
+from soundstage.graph.spec import PipelineSpec
 from soundstage.graph.state import State
+from soundstage.runners.file_header import header_metadata, read_header
+from soundstage.runners.made_by import MadeBy
 from soundstage.runners.runner import Chunk
 
 KIND = b"soundstage trace 1"
@@ -67,6 +68,7 @@ class Trace:
         version: the version of soundstage that wrote it.
         state: the state before the first tick, as a message.
         complete: False if the run was killed or failed: its last ticks may be missing.
+        made_by: what made the file.
     """
 
     path: Path
@@ -76,6 +78,7 @@ class Trace:
     version: str
     state: bytes
     complete: bool
+    made_by: MadeBy
 
     def entries(self) -> Iterator[TraceEntry]:
         """Reads the messages tick by tick; keeps one tick in memory.
@@ -109,6 +112,8 @@ class Trace:
             yield {entry.stage: entry.message for entry in entries}
 
     def _rows(self, batch: pa.RecordBatch) -> Iterator[TraceEntry]:
+        if any(column.null_count for column in batch.columns):
+            raise _damaged(self.path)
         for tick, stage, message, crc32 in zip(*batch.columns, strict=True):
             buffer = message.as_buffer()
             if zlib.crc32(buffer) != crc32.as_py():
@@ -177,9 +182,8 @@ def open_trace(
     message = wire.encode(ports, state.values, state.streams, state.chunks, graph.format.dims)
     header = {
         b"kind": KIND,
-        b"pipeline": json.dumps(graph.spec.as_dict()).encode(),
+        **header_metadata(graph, weights),
         b"graph": graph.digest.encode(),
-        b"weights": json.dumps({stage: dict(entry) for stage, entry in weights.items()}).encode(),
         b"version": version.encode(),
         b"state": message.to_pybytes(),
     }
@@ -205,14 +209,22 @@ def read_trace(path: Path) -> Trace:
         if header.get(b"kind") != KIND or not stream.schema.equals(_COLUMNS):
             raise InputError(f"{path}: this Arrow file is not a trace of this version")
     try:
-        spec = parse(json.loads(header[b"pipeline"]))
-        weights = json.loads(header[b"weights"])
+        read = read_header(header)
         texts = {name: header[name.encode()].decode() for name in ("graph", "version")}
         state = header[b"state"]
-    except (KeyError, ValueError, RecursionError, PipelineError) as error:
+    except (KeyError, ValueError) as error:
         raise _damaged(path) from error
     complete = _tail(path) == _END
-    return Trace(path, spec, texts["graph"], weights, texts["version"], state, complete)
+    return Trace(
+        path,
+        read.spec,
+        texts["graph"],
+        read.weights,
+        texts["version"],
+        state,
+        complete,
+        read.made_by,
+    )
 
 
 @contextmanager

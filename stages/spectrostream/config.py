@@ -1,10 +1,11 @@
 """The sizes of a SpectroStream codec, and the widths that follow from them."""
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
+
+from soundstage.documents import read_json
 
 MODEL = "spectrostream"
 
@@ -132,7 +133,7 @@ class SpectroStreamConfig:
         Raises:
             ValueError: the text is not JSON, a key is unknown or missing, or a value is impossible.
         """
-        values = json.loads(text)
+        values = read_json(text)
         if not isinstance(values, dict):
             raise ValueError(f"a codec's config is a JSON object, got {type(values).__name__}")
         flat = _flatten(values)

@@ -37,9 +37,13 @@ def closing_source(text: str) -> AbstractContextManager[ArraySource]:
     return closing(open_source(text))
 
 
+# Digits of a seed: a whole number of 64 bits has no more.
+LONGEST_SEED = 20
+
+
 def _open_random(text: str) -> RandomSource:
     seed = text.removeprefix("random:")
-    if not (seed.isascii() and seed.isdigit()):
+    if not (seed.isascii() and seed.isdigit() and len(seed) <= LONGEST_SEED):
         raise WeightsError(f"{text}: write random:SEED with a whole number, such as random:0")
     return RandomSource(int(seed))
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import ml_dtypes
 import numpy as np
 
+from soundstage.documents import read_json
 from soundstage.stages.weights.array_source import WeightsError
 
 ARRAY_FILE = ".zarray"
@@ -66,7 +67,7 @@ class ZarrArray:
             WeightsError: the header is damaged, or its sizes are impossible.
         """
         try:
-            return cls(where, json.loads(content))
+            return cls(where, read_json(content))
         except WeightsError:
             raise
         except (ValueError, KeyError, TypeError) as error:

@@ -1,6 +1,5 @@
 """The lexicon: what every known phrase says about music, read from the TOML files beside this."""
 
-import tomllib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -8,6 +7,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from soundstage.documents import read_toml
 from soundstage.errors import Error
 from soundstage.stages.words.tokens import normal_phrase
 
@@ -129,7 +129,7 @@ def load_lexicon() -> Lexicon:
 
 
 def _read(file: str) -> dict[str, Any]:
-    return tomllib.loads(files(__package__).joinpath(file).read_text("utf-8"))
+    return read_toml(files(__package__).joinpath(file).read_text("utf-8"))
 
 
 def _entry(file: str, table: dict[str, Any], genres: Mapping[str, KnownGenre]) -> Entry:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from soundstage.documents import read_json
 from soundstage.errors import Error
 from soundstage.files import replacing
 from soundstage.training.corpus.plan import Split
@@ -103,7 +104,7 @@ def read_entries(folder: Path, split: str) -> tuple[PieceEntry, ...]:
 
 def _entry(folder: Path, line: str, where: str) -> PieceEntry:
     try:
-        record = json.loads(line)
+        record = read_json(line)
         recipe = record.pop("recipe")
         record["path"] = folder / record["path"]
         for name in ("instruments", "texts", "heldout_texts"):

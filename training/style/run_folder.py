@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from soundstage.documents import read_json
 from soundstage.files import replacing
 from soundstage.graph.format import Format
 from soundstage.stages.style.features import ClipFeatures
@@ -95,5 +96,5 @@ def read_model(run: Path) -> tuple[Model, bytes]:
     Raises:
         OSError: the folder is not prepared.
     """
-    sizes = TowersConfig(**json.loads((run / SIZES_FILE).read_text()))
+    sizes = TowersConfig(**read_json((run / SIZES_FILE).read_text()))
     return Model(sizes), (run / VOCABULARY_FILE).read_bytes()

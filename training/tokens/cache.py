@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from soundstage.documents import read_json
 from soundstage.errors import InputError
 from soundstage.files import growing
 from soundstage.training.tokens.record import PieceStyles, PieceTokens, TokenFacts
@@ -106,7 +107,7 @@ class TokenCache:
                     f"{path}: a file of tokens of another version, with other columns; make it "
                     "again with `python -m soundstage.training.tokens`"
                 )
-            self.facts = TokenFacts(**json.loads(facts))
+            self.facts = TokenFacts(**read_json(facts))
         except (OSError, pa.ArrowInvalid, KeyError, TypeError, ValueError) as error:
             raise CacheError(
                 f"{path}: not a complete file of tokens ({error}); make one with "

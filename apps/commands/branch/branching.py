@@ -18,6 +18,7 @@ from soundstage.apps.commands.generate.request import (
 )
 from soundstage.apps.commands.pipeline_choice import PipelineChoice
 from soundstage.apps.commands.preparation import Preparation
+from soundstage.apps.commands.same_files import is_same_file
 from soundstage.errors import InputError, OutputError, UsageError
 from soundstage.files import making_folder
 from soundstage.graph.state import State
@@ -125,7 +126,7 @@ def _generate_requests(request: BranchRequest) -> list[GenerateRequest]:
 
 def _refuse_overwriting(session: Path, *outputs: Path) -> None:
     for path in outputs:
-        if path.resolve() == session.resolve():
+        if is_same_file(path, session):
             raise UsageError(f"{path} is the session itself; give another --output-dir")
 
 
@@ -136,6 +137,7 @@ def _open_session(
     saved = branches[0].saved
     assert saved is not None
     state, rows = saved.restore(runner.graph, runner.weights())
+    saved.made_by.warn(saved.path)
     row = _row(request, len(rows))
     names = [str(number) for number in range(len(branches))]
     copies: State = state.pick([row] * len(branches)).rename(names)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from soundstage.errors import Error
 from soundstage.runners.compilation import cache_folder
+from soundstage.runners.made_by import processor_name
 from soundstage.version import version
 
 # Libraries that decide how fast music is made and whether it can be played.
@@ -93,7 +94,7 @@ def describe_machine() -> Machine:
     sound, no_sound = _sound()
     memory = _meminfo()
     return Machine(
-        processor=_processor(),
+        processor=processor_name(),
         cores=len(os.sched_getaffinity(0))
         if hasattr(os, "sched_getaffinity")
         else os.cpu_count() or 1,
@@ -140,13 +141,6 @@ def _meminfo() -> dict[str, int]:
         return {}
     lines = (line.split() for line in _MEMINFO.read_text().splitlines())
     return {words[0].rstrip(":"): 1024 * int(words[1]) for words in lines if len(words) == 3}
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def _sound() -> tuple[tuple[str, ...], str]:

@@ -160,11 +160,14 @@ def generate(
     # late, as JAX and Arrow come with it
     from soundstage.apps.commands.generate.generation import generate as run
     from soundstage.apps.commands.generate.request import GenerateRequest
+    from soundstage.apps.commands.standard_input import with_standard_input
     from soundstage.progress import open_progress
     from soundstage.runners.sessions.prompts import parse_prompts
 
     request = GenerateRequest(
-        prompts=parse_prompts([*(prompts or []), *(prompt or [])], audio or []),
+        prompts=with_standard_input(
+            parse_prompts([*(prompts or []), *(prompt or [])], audio or [])
+        ),
         duration_s=duration,
         output=output,
         controls=controls,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,15 @@ from soundstage.apps.commands.music_choice import (
     total_samples,
 )
 from soundstage.apps.commands.pipeline_choice import PipelineChoice
-from soundstage.audio.writer import STANDARD_OUTPUT, check_writer
+from soundstage.apps.commands.same_files import (
+    NamedFile,
+    is_same_file,
+    music_inputs,
+    named_files,
+    refuse_inputs_as_outputs,
+    refuse_other_session,
+)
+from soundstage.audio.writer import check_writer
 from soundstage.errors import UsageError
 from soundstage.files import check_writable
 from soundstage.graph.plan import Graph
@@ -142,6 +151,7 @@ def check_request(request: GenerateRequest) -> CheckedRequest:
         request.resume,
         request.continue_from,
     )
+    _refuse_inputs_as_outputs(request, graph)
     total = total_samples(request.duration_s, graph)
     clips = read_clips(request.continue_from, request.inject, graph)
     checked = CheckedRequest(request, graph, saved, changes, total, *clips)
@@ -149,22 +159,32 @@ def check_request(request: GenerateRequest) -> CheckedRequest:
     return checked
 
 
+def _outputs(request: GenerateRequest) -> list[NamedFile]:
+    return named_files(
+        {
+            "--save": request.save,
+            "--journal": request.journal,
+            "--record": request.record,
+            "--trace": request.timeline,
+            "--output": request.output,
+        }
+    )
+
+
 def _check_outputs_differ(request: GenerateRequest) -> None:
-    outputs = {
-        "--save": request.save,
-        "--journal": request.journal,
-        "--record": request.record,
-        "--trace": request.timeline,
-    }
-    if request.output != STANDARD_OUTPUT:
-        outputs["--output"] = Path(request.output)
-    options: dict[Path, str] = {}
-    for option, path in outputs.items():
-        if path is None:
-            continue
-        other = options.setdefault(path.resolve(), option)
-        if other != option:
+    for (other, one), (option, path) in combinations(_outputs(request), 2):
+        if is_same_file(one, path):
             raise UsageError(f"{other} and {option} both name {path}; give two names")
+
+
+def _refuse_inputs_as_outputs(request: GenerateRequest, graph: Graph) -> None:
+    clips = {"continue_from": request.continue_from, "inject": request.inject}
+    inputs = list(music_inputs(request.choice, request.prompts, graph, **clips))
+    refuse_inputs_as_outputs(_outputs(request), inputs)
+    # A session may be continued in its own file, and a journal is.
+    others = [each for each in _outputs(request) if each[0] not in ("--save", "--journal")]
+    refuse_inputs_as_outputs(others, named_files({"--resume": request.resume}))
+    refuse_other_session(request.save, graph)
 
 
 def _check_writable(checked: CheckedRequest) -> None:

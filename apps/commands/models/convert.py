@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from soundstage.apps.commands.same_files import refuse_inputs_as_outputs
 from soundstage.errors import ModelError
 from soundstage.files import growing, reporting
 from soundstage.progress import Progress
@@ -30,6 +31,7 @@ def convert(source: str, target: str, dtype: DType, progress: Progress) -> str:
         OutputError: the file cannot be written.
     """
     path = _target(target)
+    refuse_inputs_as_outputs([("TARGET", path)], [("SOURCE", Path(source).expanduser())])
     with closing_source(source) as weights:
         plan = plan_conversion(weights, dtype)
         moving = progress.moving(path.name, plan.data_bytes)

@@ -153,11 +153,14 @@ def play(
     # late, as JAX and Arrow come with it
     from soundstage.apps.commands.play.playback import PlayRequest
     from soundstage.apps.commands.play.playback import play as run
+    from soundstage.apps.commands.standard_input import with_standard_input
     from soundstage.progress import open_progress
     from soundstage.runners.sessions.prompts import parse_prompts
 
     request = PlayRequest(
-        prompts=parse_prompts([*(prompts or []), *(prompt or [])], audio or []),
+        prompts=with_standard_input(
+            parse_prompts([*(prompts or []), *(prompt or [])], audio or [])
+        ),
         destination=_destination(device, to, output),
         controls=controls,
         choice=choice,

@@ -17,9 +17,16 @@ from soundstage.apps.commands.music_choice import (
 )
 from soundstage.apps.commands.pipeline_choice import PipelineChoice
 from soundstage.apps.commands.preparation import Preparation, open_session
-from soundstage.apps.player.live_input import LiveSourceSpec
+from soundstage.apps.commands.same_files import (
+    music_inputs,
+    named_files,
+    refuse_inputs_as_outputs,
+    refuse_other_session,
+)
+from soundstage.apps.player.live_input import FileSpec, LiveSourceSpec
 from soundstage.apps.player.performance import Performance, Watch
 from soundstage.apps.player.performer import Performer
+from soundstage.apps.player.pipes import FileOutput
 from soundstage.apps.player.prompt_mix import PromptMix
 from soundstage.apps.player.ring import Ring
 from soundstage.apps.player.sink import Sink
@@ -103,6 +110,7 @@ def play(request: PlayRequest, progress: Progress, watch: Watch) -> None:
             request.continue_from,
         )
         total = _check(request, graph)
+        _refuse_inputs_as_outputs(request, graph)
         clip, _ = read_clips(request.continue_from, None, graph)
     state = preparation.state_after(clip, graph)
     with preparation.runner(graph, request.runner) as runner:
@@ -150,6 +158,21 @@ def _performance(
             performer.start()
             performer.wait_until_full()
         yield Performance(graph, performer, ring, sink, prompts, request.save)
+
+
+def _refuse_inputs_as_outputs(request: PlayRequest, graph: Graph) -> None:
+    destination, source = request.destination, request.live_source
+    output = destination.path if isinstance(destination, FileOutput) else None
+    clips = {
+        "continue_from": request.continue_from,
+        "inject": source.path if isinstance(source, FileSpec) else None,
+    }
+    inputs = list(music_inputs(request.choice, request.prompts, graph, **clips))
+    refuse_inputs_as_outputs(named_files({"--output": output, "--save": request.save}), inputs)
+    # A session may be continued in its own file.
+    session = named_files({"--resume": request.resume, "--save": request.save})
+    refuse_inputs_as_outputs(named_files({"--output": output}), session)
+    refuse_other_session(request.save, graph)
 
 
 def _check(request: PlayRequest, graph: Graph) -> int | None:

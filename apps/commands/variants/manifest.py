@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from soundstage.audio.provenance import AudioPrompt, Provenance, StageWeights, TextPrompt
+from soundstage.documents import read_json
 from soundstage.errors import InputError
 from soundstage.files import replacing, reporting
 
@@ -124,7 +125,7 @@ def read_manifest(folder: Path) -> Manifest:
 
     path = folder / NAME
     try:
-        record = json.loads(path.read_text("utf-8"))
+        record = read_json(path.read_text("utf-8"))
     except FileNotFoundError:
         return Manifest()
     except (OSError, ValueError) as error:

@@ -2,11 +2,11 @@
 
 import csv
 import io
-import tomllib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from soundstage.documents import DocumentError, NotADocument, read_toml
 from soundstage.errors import InputError
 from soundstage.graph.control import read_number
 from soundstage.graph.problem import Problem, suggest
@@ -51,9 +51,11 @@ def read_tables(
 
 def _toml(path: Path, text: str) -> tuple[list[tuple[str, Table]], list[Problem]]:
     try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        document = read_toml(text)
+    except NotADocument as error:
         raise InputError(f"{path}: is not TOML: {error}") from error
+    except DocumentError as error:
+        raise InputError(f"{path}: {error}") from error
     tables = document.pop("variant", [])
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise InputError(f"{path}: variant is a list of tables; write [[variant]] above each row")

@@ -9,6 +9,12 @@ from math import isfinite
 from typing import TypeVar
 
 from soundstage.apps.commands.preparation import Preparation
+from soundstage.apps.commands.same_files import (
+    NamedFile,
+    music_inputs,
+    named_files,
+    refuse_inputs_as_outputs,
+)
 from soundstage.apps.commands.variants.audition.page import Page
 from soundstage.apps.commands.variants.folder import PAGE, ManifestWriter, VariantSlot, assign_files
 from soundstage.apps.commands.variants.manifest import Manifest, ManifestEntry, read_manifest
@@ -50,6 +56,8 @@ def make_variants(request: VariantsRequest, progress: Progress) -> None:
     with progress.step("checking the pipeline"):
         checked = check_variants(request)
         manifest = read_manifest(folder)
+    timeline_file = named_files({"--trace": request.files.timeline})
+    refuse_inputs_as_outputs(timeline_file, _inputs(checked))
     with making_folder(folder):
         check_writable(folder / PAGE)
         if request.files.timeline is not None:
@@ -71,6 +79,8 @@ def _make_missing(
     files = checked.request.files
     slots = assign_files(checked, runner.weights(), manifest, version())
     missing = [slot for slot in slots if slot.entry is None]
+    outputs = [("--output-dir", files.folder / slot.file) for slot in missing]
+    refuse_inputs_as_outputs(outputs, _inputs(checked))
     parts = list(batches(missing, checked.request.batch))
     preparation.compile(runner, sorted({len(batch) for batch in parts}))
     preparation.show_note(runner.graph)
@@ -89,6 +99,12 @@ def _make_missing(
             page.write(manifest_writer.finished)
     lines = _summary(checked, len(missing), manifest_writer.finished, maker, preparation)
     return lines + (stage_timeline.timings.lines() if stage_timeline is not None else [])
+
+
+def _inputs(checked: CheckedVariants) -> list[NamedFile]:
+    request, prompts = checked.request, [p for each in checked.variants for p in each.prompts]
+    inputs = music_inputs(request.choice, prompts, checked.graph, list=request.selection.rows)
+    return list(dict.fromkeys(inputs))
 
 
 def batches(items: Sequence[Item], most: int) -> Iterator[Sequence[Item]]:

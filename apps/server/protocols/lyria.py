@@ -20,6 +20,7 @@ from soundstage.apps.server.protocols.protocol_session import (
     serve_session,
 )
 from soundstage.apps.server.protocols.websocket import Refused, Socket, read_object
+from soundstage.graph.control import is_blank
 from soundstage.graph.scalar import scalars
 from soundstage.runners.engine.chunk import EngineChunk
 from soundstage.runners.sessions.not_understood import WordReports
@@ -192,6 +193,8 @@ def prompt_problem(prompt: object) -> str:
     """Returns why a weighted prompt cannot be used; "" = it can be used."""
     if not isinstance(prompt, Mapping) or not isinstance(prompt.get("text"), str):
         return "a weighted prompt has a text"
+    if is_blank(prompt["text"]):
+        return "the text has blanks only"
     weight = prompt.get("weight", 1.0)
     if not is_number(weight):
         return "a weight is a number"

@@ -11,6 +11,7 @@ from typing import Any
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from soundstage.apps.server.settings import Limits
+from soundstage.documents import DocumentError, read_json
 from soundstage.errors import Error
 
 # Close codes, from the range for applications.
@@ -117,16 +118,14 @@ def read_object(message: str | bytes) -> dict[str, Any]:
     """Reads a JSON object, from text or from bytes of UTF-8.
 
     Raises:
-        Refused: the message is not a JSON object.
+        Refused: the message is not a JSON object, or beyond the limits of `soundstage.documents`.
     """
     try:
-        fields = json.loads(message, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise Refused(f"the message is not JSON: {str(error)[:100]}") from error
+        fields = read_json(message, any_whole=True)
+    except DocumentError as error:
+        raise Refused(
+            f"the message cannot be read: {str(error)[:200]}", error.where[:100]
+        ) from error
     if not isinstance(fields, dict):
         raise Refused("a message is a JSON object")
     return fields
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")

@@ -1,6 +1,5 @@
 """The catalogue of published models, and the models that each preset needs."""
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,6 +7,7 @@ from importlib.resources import files
 from pathlib import PurePosixPath
 from typing import Any
 
+from soundstage.documents import read_toml
 from soundstage.errors import InputError
 
 
@@ -90,7 +90,7 @@ class Catalogue:
     @classmethod
     def parse(cls, text: str) -> "Catalogue":
         """Parses the text of a catalogue, such as `catalogue.toml`."""
-        tables = tomllib.loads(text)
+        tables = read_toml(text)
         models = {
             name: PublishedModel(
                 name,

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
 
+from soundstage.documents import read_json
 from soundstage.errors import ModelError
 from soundstage.files import replacing
 from soundstage.stages.weights.published.catalogue import PublishedFile, PublishedModel
@@ -59,7 +60,7 @@ class Records:
         """
         path = folder / FILE
         try:
-            content = json.loads(path.read_text("utf-8"))
+            content = read_json(path.read_text("utf-8"))
             if content["schema"] != SCHEMA:
                 raise ValueError(f"schema {content['schema']} is not {SCHEMA}")
             files = {name: Record(**record) for name, record in content["files"].items()}

@@ -1,6 +1,7 @@
 """Bad input of every kind: one line, the documented exit code, no traceback, no file."""
 
 import importlib
+import io
 import pkgutil
 import re
 import struct
@@ -105,10 +106,14 @@ def test_value_outside_its_range_is_refused(refuse, arguments, why):
     assert why in refuse(*arguments, code=3)
 
 
-@pytest.mark.parametrize("text", ["", "   ", "\t"])
-def test_empty_prompt_is_valid(tmp_path, text):
-    done = run("generate", text, "--preset", "toy", "--duration", 1, "-o", tmp_path / "out.wav")
+def test_empty_prompt_is_valid(tmp_path):
+    done = run("generate", "", "--preset", "toy", "--duration", 1, "-o", tmp_path / "out.wav")
     assert done.code == 0, done.stderr
+
+
+@pytest.mark.parametrize("text", ["   ", "\t", "\u00a0", "\u200b", " \u2060:0.5", "\u3164"])
+def test_prompt_of_blanks_is_refused(refuse, text):
+    assert "has blanks only" in refuse(text, code=3)
 
 
 @pytest.mark.parametrize(
@@ -223,7 +228,13 @@ def test_session_of_several_streams_is_refused(refuse, files):
     [
         ("NanDecode", 7, "not a finite number"),
         ("RaisingDecode", 7, "two and two are not five"),
-        ("UnbuildableDecode", 70, "please report it"),
+        ("UnbuildableDecode", 7, "stage 'decode': broken_stages:UnbuildableDecode cannot be built"),
+        ("GeneratorDecode", 7, "stage 'decode' failed at chunk 0: it returned generator"),
+        ("NoneDecode", 7, "stage 'decode' failed at chunk 0: it returned NoneType"),
+        ("OddNamesDecode", 7, "stage 'decode' failed at chunk 0"),
+        ("ExitingDecode", 7, "stage 'decode' failed at chunk 0: SystemExit"),
+        ("UncallableDecode", 4, "broken_stages:UncallableDecode cannot be called with its inputs"),
+        ("ArgumentlessDecode", 4, "broken_stages:ArgumentlessDecode cannot be built"),
     ],
 )
 def test_stage_that_fails_leaves_no_file(refuse, stage, code, why):
@@ -262,3 +273,17 @@ def test_every_error_has_one_base_and_a_documented_exit_code():
     # Exceptions that end a loop or a block and are caught where it began.
     signals = {"CommandFailed", "Gone", "ReaderGone", "_Lost", "_Untouched"}
     assert {kind.__qualname__ for kind in ours - kinds} == signals
+
+
+def test_audio_prompt_is_read_from_standard_input(tmp_path, files, monkeypatch):
+    output = tmp_path / "out.wav"
+    arguments = ["generate", "--preset", "toy", "--duration", 0.1, "--quiet", "-o", output]
+    for data, code, words in (((files / "good.wav").read_bytes(), 0, ""), (b"", 3, "is empty")):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
+        done = run(*arguments, "--audio", "-:0.5")
+        assert done.code == code, done.stderr
+        assert words in done.stderr
+    assert b"standard-input" in output.read_bytes()
+    assert "given twice" in told(run(*arguments, "--audio", "-", "--audio", "-").stderr)
+    line = told(run(*arguments, "--inject", "-", "--preset", "toy-inject").stderr)
+    assert "standard input cannot be read here" in line

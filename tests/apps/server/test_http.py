@@ -83,11 +83,16 @@ def test_equal_requests_make_equal_files_in_the_accepted_format(context):
         (b'{"duration_s": -1}', "duration_s"),
         (b'{"duration_s": 1e9}', "duration_s"),
         (b'{"duration_s": 1%s}' % (400 * b"0"), "duration_s"),
+        (b'{"duration_s": 1e999}', "duration_s: 1e999 is beyond"),
+        (b'{"duration_s": %s}' % (5000 * b"9"), "duration_s: a number of 5000 letters"),
+        (b'{"duration_s": "\xff"}', "not text in UTF-8"),
         (b'{"duration_s": "long"}', "duration_s"),
         (b'{"format": "aiff"}', "format: expected one of"),
         (b'{"tempo": 3}', "no control 'tempo'"),
         (b'{"prompts": [["/etc/passwd"]]}', "prompts"),
         (b'{"texts": ["a"], "text_weights": [NaN]}', "NaN"),
+        (b'{"prompts": ["\xc2\xa0"]}', "blanks only"),
+        (b'{"prompts": ' + 70 * b"[" + 70 * b"]" + b"}", "more than 64 levels"),
     ],
 )
 def test_unusable_generate_request_is_refused_with_a_reason(context, body, words):

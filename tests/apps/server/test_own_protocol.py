@@ -7,6 +7,9 @@ import json
 import numpy as np
 import pytest
 from served import CONTROLS, hear, offline, samples, say, served, settled, speak, started
+from websockets.exceptions import ConnectionClosedError
+from websockets.frames import CloseCode
+from wires import PATIENCE_S
 from worded_graphs import worded
 
 from soundstage.apps.server.protocols.frames import HEADER, MAGIC
@@ -120,6 +123,13 @@ def test_saved_session_goes_on_after_the_last_chunk(context):
         ('{"type": "reset", "seed": HUGE}', "no stream yet"),
         ('{"type": "start", "buffer_chunks": HUGE}', "at most 60"),
         ('{"type": "start", "controls": {"clips": ["gone"]}}', "upload it again"),
+        ('{"type": "start", "controls": {"temperature": 1e999}}', "controls.temperature: 1e999"),
+        ('{"type": "start", "controls": {"seed": %s}}' % (5000 * "9"), "controls.seed: a number"),
+        ('{"type": "start", "buffer_chunks": -1e999}', "buffer_chunks: -1e999 is beyond"),
+        ('{"type": "start", "controls": {"texts": ["\\ud800"]}}', "not text that UTF-8 can write"),
+        ('{"type": "start", "controls": {"texts": [" \\u200b"]}}', "blanks only"),
+        ('{"type": "start", "controls": %s}' % (99_999 * "["), "more than 64 levels"),
+        ('{"a":' * 70 + "1" + "}" * 70, "more than 64 levels"),
         ('{"type": "start", "pace": "slow"}', "pace"),
         ('{"type": "start", "encoding": "mp3"}', "encoding"),
         ('{"type": "start", "session": "!"}', "base64"),
@@ -145,6 +155,19 @@ def test_unusable_message_is_refused_and_the_connection_lives(client, message, w
     assert words in refused["reason"]
     say(client, type="start", controls=CONTROLS)
     assert hear(client)["type"] == "started"
+
+
+@pytest.mark.parametrize("frames", [[b"\xff"], [b'{"type": "', b'\xe9"}']])
+def test_text_that_is_not_utf8_ends_the_connection_with_a_reason(context, caplog, frames):
+    with speak(context, PATH) as socket:
+        hear(socket)
+        socket.send(frames if len(frames) > 1 else frames[0], text=True)
+        with pytest.raises(ConnectionClosedError) as closed:
+            socket.recv(timeout=PATIENCE_S)
+    assert closed.value.rcvd.code == CloseCode.INVALID_DATA
+    assert closed.value.rcvd.reason == "a text message is not UTF-8"
+    assert not caplog.records
+    assert settled(context, 0)
 
 
 def test_refused_steer_changes_no_byte(client, context):

@@ -36,3 +36,33 @@ class FailThirdCall(SineDecode):
         if self.calls == 3:
             raise ArithmeticError("the third call")
         return super().__call__(tokens, context)
+
+
+class GeneratorDecode(SineDecode):
+    def __call__(self, tokens, context):
+        yield super().__call__(tokens, context)
+
+
+class NoneDecode(SineDecode):
+    def __call__(self, tokens, context):
+        super().__call__(tokens, context)
+
+
+class OddNamesDecode(SineDecode):
+    def __call__(self, tokens, context):
+        return {1: None, "audio": None}
+
+
+class ExitingDecode(SineDecode):
+    def __call__(self, tokens, context):
+        raise SystemExit(0)
+
+
+class UncallableDecode(SineDecode):
+    def __call__(self, codes):
+        return {}
+
+
+class ArgumentlessDecode(SineDecode):
+    def __init__(self):
+        pass

@@ -14,7 +14,7 @@ class Stage:
     def __init__(self, params, format, device):
         raise AssertionError("check builds no stage")
 
-    def __call__(self):
+    def __call__(self, **inputs):
         raise AssertionError("check calls no stage")
 
 
