@@ -270,9 +270,11 @@ def test_every_error_has_one_base_and_a_documented_exit_code():
     documented = {int(code) for code in re.findall(r"^\| (\d+) ", errors.__doc__, re.MULTILINE)}
     assert {kind.exit_code for kind in kinds} <= documented
     ours = {kind for kind in subclasses(Exception) if kind.__module__.startswith("soundstage.")}
+    warnings = {kind for kind in ours if issubclass(kind, Warning)}
+    assert warnings == {errors.SoundstageWarning, *subclasses(errors.SoundstageWarning)}
     # Exceptions that end a loop or a block and are caught where it began.
     signals = {"CommandFailed", "Gone", "ReaderGone", "_Lost", "_Untouched"}
-    assert {kind.__qualname__ for kind in ours - kinds} == signals
+    assert {kind.__qualname__ for kind in ours - kinds - warnings} == signals
 
 
 def test_audio_prompt_is_read_from_standard_input(tmp_path, files, monkeypatch):
