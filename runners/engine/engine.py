@@ -32,6 +32,7 @@ from soundstage.runners.engine.capacity import RETRY_AFTER_S, Capacity
 from soundstage.runners.engine.counts import EngineCounts
 from soundstage.runners.engine.embedding import embed
 from soundstage.runners.engine.groups import Groups
+from soundstage.runners.engine.memory import refuse_memory
 from soundstage.runners.engine.refusals import Full
 from soundstage.runners.engine.row import StreamRow
 from soundstage.runners.engine.saved_session import open_saved, write_saved
@@ -196,6 +197,7 @@ class Engine:
         )
         admit_row = partial(admit, workers, self.capacity)
         with workers.changed:
+            refuse_memory(row, row.controls, workers.groups.rows(), self.graph.format)
             admit_row(row)
         write = partial(write_saved, warm.runner)
         return EngineStream(self.graph, workers, row, news, admit_row, write)

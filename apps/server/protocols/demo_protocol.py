@@ -50,7 +50,7 @@ class DemoSession(ProtocolSession):
     async def run(self) -> None:
         """Exchanges messages with the client until the session ends."""
         while (message := await self.next_message()) is not None:
-            if not await self._answer(message):
+            if not await self.within_budget(self._answer(message)):
                 break
         await self._socket.close()
 
@@ -144,7 +144,8 @@ async def style(context: ServerContext, styles: PromptStyles, request: Request) 
         return JSONResponse({"error": f"a text has at most {LONGEST_TEXT} characters"}, 413)
     controls = {"texts": [text], "text_weights": [1.0], "clips": [], "clip_weights": []}
     try:
-        embedding = await context.engine.embed(controls)
+        with context.embedding.holding(1):
+            embedding = await context.engine.embed(controls)
     except Full as error:
         headers = {"retry-after": str(max(1, round(error.retry_after_s)))}
         return JSONResponse({"error": error.reason}, 503, headers)

@@ -18,6 +18,7 @@ CLIPS, CLIP_WEIGHTS = "clips", "clip_weights"
 PLAIN = (str, int, float)
 # A request may name so many prompts, and clips of so much audio: 320 s.
 MOST_ENTRIES, MOST_CLIPS = 64, 32
+LONGEST_NAME = 64
 EXPECTED = "a number, a text or a list of them"
 
 
@@ -32,6 +33,9 @@ def controls_of(values: Mapping[str, Any], uploads: Uploads, format: Format) -> 
     Raises:
         Refused: a value is not one that a control can have, or an upload does not exist.
     """
+    for name in values:
+        if len(name) > LONGEST_NAME:
+            raise Refused(f"{name[:LONGEST_NAME]}...: there is no control of so long a name")
     controls = {name: _plain(name, value) for name, value in values.items()}
     if CLIPS in controls:
         controls |= _clips(controls[CLIPS], controls.get(CLIP_WEIGHTS), uploads, format)

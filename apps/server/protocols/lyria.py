@@ -60,7 +60,7 @@ class LyriaSession(ProtocolSession):
         """Speaks until the client disconnects or the stream ends."""
         await self._set_up()
         while (message := await self.next_message()) is not None:
-            await self._answer(message)
+            await self.within_budget(self._answer(message))
         await self._socket.close(INTERNAL_ERROR, "the stream has ended")
 
     async def _set_up(self) -> None:

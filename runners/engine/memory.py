@@ -1,0 +1,55 @@
+"""The memory that streams hold: chunks that are made ahead, and controls such as audio prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from soundstage.graph.format import Format
+from soundstage.graph.port import array_bytes
+from soundstage.runners.engine.refusals import ControlRefused, Full
+from soundstage.runners.engine.row import StreamRow
+
+# The most bytes of one stream, and of all.
+MOST_STREAM_BYTES, MOST_BYTES = 128 << 20, 1 << 30
+# Besides those of the unread chunks, so many controls are kept: of the chunks that may be made
+# again, of the next chunk, and of the resume point.
+OTHER_CONTROLS = 4
+RETRY_AFTER_S = 10.0
+
+
+def held_bytes(row: StreamRow, controls: Mapping[str, Any], format: Format) -> int:
+    """Returns the most bytes that a stream holds while it has such controls."""
+    chunk_bytes = 4 * format.dims["sample"] * format.channels
+    kept = row.max_unread + OTHER_CONTROLS
+    return row.max_unread * chunk_bytes + kept * array_bytes(controls)
+
+
+def refuse_memory(
+    row: StreamRow, controls: Mapping[str, Any], others: Iterable[StreamRow], format: Format
+) -> None:
+    """Refuses controls, or a stream, that would hold too much memory.
+
+    Args:
+        row: the stream.
+        controls: its controls from now on.
+        others: all streams; `row` may be one of them.
+        format: gives the size of a chunk.
+
+    Raises:
+        ControlRefused: the stream alone would hold more than `MOST_STREAM_BYTES`.
+        Full: all streams would hold more than `MOST_BYTES`.
+    """
+    own = held_bytes(row, controls, format)
+    if own > MOST_STREAM_BYTES:
+        raise ControlRefused(
+            f"{row.max_unread} chunks ahead with such controls would hold {own / 1e6:.0f} MB, more "
+            f"than {MOST_STREAM_BYTES / 1e6:.0f} MB: ask for fewer buffer_chunks or clips"
+        )
+    total = own + sum(held_bytes(one, one.controls, format) for one in others if one is not row)
+    if total > MOST_BYTES:
+        raise Full(
+            f"all streams would hold {total / 1e6:.0f} MB, more than {MOST_BYTES / 1e6:.0f} MB: "
+            "ask for fewer buffer_chunks or clips",
+            RETRY_AFTER_S,
+        )
