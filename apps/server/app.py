@@ -64,7 +64,7 @@ def make_app(context: ServerContext, start_failed: StartFailed) -> Starlette:
         WebSocketRoute("/stream", _socket(partial(demo_protocol.demo_protocol, context, styles))),
         *(
             WebSocketRoute(path, _socket(partial(lyria.lyria_protocol, context)))
-            for path in lyria.PATHS
+            for path in lyria.ROUTES
         ),
         Mount("/", StaticFiles(directory=page_folder(), html=True)),
     ]
@@ -115,8 +115,10 @@ def _lifespan(
             except Exception as error:
                 start_failed(error)
             else:
-                streams = context.engine.capacity.realtime
-                LOGGER.info("ready: %d realtime streams fit here", streams)
+                capacity = context.engine.capacity
+                LOGGER.info("ready: %d realtime streams fit here", capacity.realtime)
+                if capacity.problem:
+                    LOGGER.warning("%s; it is measured again when a client asks", capacity.problem)
 
         # In a task of its own, while the server answers that it is warming up.
         starting = asyncio.create_task(start())

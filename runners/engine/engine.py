@@ -34,6 +34,7 @@ from soundstage.runners.engine.embedding import embed
 from soundstage.runners.engine.groups import Groups
 from soundstage.runners.engine.memory import refuse_memory
 from soundstage.runners.engine.refusals import Full
+from soundstage.runners.engine.remeasurement import Remeasurement
 from soundstage.runners.engine.row import StreamRow
 from soundstage.runners.engine.saved_session import open_saved, write_saved
 from soundstage.runners.engine.schedule import Pace, Schedule
@@ -100,6 +101,7 @@ class Engine:
         self._choice = runner if isinstance(runner, RunnerChoice) else RunnerChoice(runner)
         self._warm: Warm | None = None
         self._workers: Workers | None = None
+        self._remeasurement: Remeasurement | None = None
         self._counts = EngineCounts()
         self._draining = False
 
@@ -151,6 +153,7 @@ class Engine:
             warm.runner, groups, self._counts, self._worker_count, warm.cost_s[1]
         )
         self._warm = warm
+        self._remeasurement = Remeasurement(warm, self._workers, self._worker_count)
         self._workers.start()
 
     async def join(
@@ -195,12 +198,25 @@ class Engine:
             state or initial(self.graph, ["0"]),
             partial(_wake, loop, news),
         )
-        admit_row = partial(admit, workers, self.capacity)
+        try:
+            self._admit(workers, row)
+        except Full:
+            if self._remeasurement is None or (row.schedule.ahead_s is None and not self.playing):
+                raise
+            before, self.capacity = self.capacity, await self._remeasurement.of(self.capacity)
+            if self.capacity is before:
+                raise
+            self._open()  # it may have been closed meanwhile
+            self._admit(workers, row)
+        write = partial(write_saved, warm.runner)
+        return EngineStream(
+            self.graph, workers, row, news, lambda one: admit(workers, self.capacity, one), write
+        )
+
+    def _admit(self, workers: Workers, row: StreamRow) -> None:
         with workers.changed:
             refuse_memory(row, row.controls, workers.groups.rows(), self.graph.format)
-            admit_row(row)
-        write = partial(write_saved, warm.runner)
-        return EngineStream(self.graph, workers, row, news, admit_row, write)
+            admit(workers, self.capacity, row)
 
     async def embed(self, controls: Mapping[str, Any]) -> np.ndarray:
         """Returns the style of prompts, from the pipeline's own embedder.

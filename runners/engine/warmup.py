@@ -64,7 +64,7 @@ def warm_up(graph: Graph, choice: RunnerChoice, rows: int, batch: int | None, wo
             note = f"with {batch} rows a tick, a stream's bytes depend on its slot: 1 row a tick"
             batch = 1
             runner.warm_up(batch)
-        cost_s = _measure(runner, rows, batch, workers)
+        cost_s = measure_costs(runner, rows, batch, workers)
     except BaseException:
         runner.close()
         raise
@@ -93,8 +93,18 @@ def rows_are_alike(runner: Runner, batch: int) -> bool:
     return len(variants) == 1
 
 
-def _measure(runner: Runner, rows: int, batch: int, workers: int) -> dict[int, float]:
-    """Measures the seconds for one chunk of each of so many streams; compiles nothing."""
+def measure_costs(runner: Runner, rows: int, batch: int, workers: int) -> dict[int, float]:
+    """Measures the seconds for one chunk of each of so many streams; compiles nothing.
+
+    Args:
+        runner: warm for ticks of `batch` rows.
+        rows: the most streams.
+        batch: rows of a tick.
+        workers: ticks made at the same time.
+
+    Returns:
+        Seconds by the number of streams (see `capacity.measure`).
+    """
     tick = default_tick(runner.graph, batch)
     values = initial(runner.graph, tick.streams).values
     # Each chunk has another index, for a stage with equal inputs answers without computing.

@@ -14,7 +14,7 @@ from starlette.websockets import WebSocket
 
 from soundstage.apps.server.connection import ServerContext
 from soundstage.apps.server.protocols.frames import samples_bytes
-from soundstage.apps.server.protocols.json_controls import number_of
+from soundstage.apps.server.protocols.json_controls import number_of, random_seed
 from soundstage.apps.server.protocols.protocol_session import (
     INTERNAL_ERROR,
     ProtocolSession,
@@ -75,7 +75,9 @@ class DemoSession(ProtocolSession):
     async def _start(self) -> None:
         if self._sender is not None:
             raise Refused("the session has started already")
-        stream = await self._context.engine.join({}, pace="realtime", buffer_chunks=1)
+        stream = await self._context.engine.join(
+            random_seed(self._context.graph), pace="realtime", buffer_chunks=1
+        )
         self.send_stream(stream)
 
     def _control(self, body: Mapping[str, Any]) -> None:
