@@ -25,9 +25,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import soundstage
 from soundstage.graph.format import Format
 from soundstage.runners.host import REMEMBERED
-from soundstage.stages.depthformer.stage import Sample
-from soundstage.stages.spectrostream.stage import Decode
-from soundstage.stages.style.stage import Embed
+from soundstage.stages.bandcodec.stage import Decode
+from soundstage.stages.depthformer.stage import SampleOnBeat
+from soundstage.stages.style_towers.stage import Embed
 
 ROOT = Path(__file__).parents[1]
 
@@ -40,6 +40,8 @@ class InstantEmbed:
 
     def __init__(self, params: None, format: Format, device: jax.Device) -> None:
         self.embedding = np.full(format.style_dim, format.style_dim**-0.5, np.float32)
+        self.tempo = np.full(3, 120.0, np.float32)
+        self.sound = np.full(3, 0.5, np.float32)
 
     def __call__(
         self,
@@ -48,14 +50,20 @@ class InstantEmbed:
         clips: Sequence[np.ndarray],
         clip_weights: Sequence[np.ndarray],
     ) -> dict[str, np.ndarray]:
-        return {"embedding": np.tile(self.embedding, (len(texts), 1))}
+        every = (len(texts), 1)
+        return {
+            "embedding": np.tile(self.embedding, every),
+            "tempo": np.tile(self.tempo, every),
+            "sound": np.tile(self.sound, every),
+            "not_understood": [[] for _ in texts],
+        }
 
 
 class InstantSample:
     """Returns different tokens in every chunk, so that no later stage can reuse an output."""
 
-    inputs = Sample.inputs
-    outputs = Sample.outputs
+    inputs = SampleOnBeat.inputs
+    outputs = SampleOnBeat.outputs
 
     def __init__(self, params: None, format: Format, device: jax.Device) -> None:
         shape = (format.dims["frame"], format.codec_levels)
@@ -67,6 +75,8 @@ class InstantSample:
         self,
         prompt: np.ndarray,
         unprompted: np.ndarray,
+        beats: np.ndarray,
+        sound: np.ndarray,
         temperature: np.ndarray,
         top_k: np.ndarray,
         guidance: np.ndarray,

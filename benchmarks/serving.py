@@ -175,7 +175,7 @@ def main() -> None:
     parser.add_argument("--preset", default="demo")
     parser.add_argument("--set", action="append", default=[], help="e.g. format.chunk_s=1.0")
     parser.add_argument("--most", type=int, default=8, help="most listeners")
-    parser.add_argument("--chunks", type=int, default=8, help="chunks of each listener")
+    parser.add_argument("--chunks", type=int, default=8, help="chunks of each listener, >= 2")
     parser.add_argument("--steers", type=int, default=8, help="steers of each mode; 0 = none")
     asyncio.run(measure(parser.parse_args()))
 

@@ -31,7 +31,7 @@ def write_piece(folder: Path, split: str, seed: int, genre: str) -> Piece:
     soundfile.write(path, noise[: 5 * RATE_HZ].astype(np.float32), RATE_HZ)
     words = (f"some {genre}",)
     bright = 1 / HELD[genre]
-    return Piece(path, seed, split, genre, 120, "C", "minor", 0.5, bright, (), words, words, 5.0)
+    return Piece(path, seed, split, genre, 120, "C", "minor", 0.5, bright, (), words, words, 5.0, 4)
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ def piece(folder: Path, seconds: float, genre: str = "jazz") -> Piece:
     path = folder / f"{genre}.wav"
     ramp = np.arange(round(seconds * RATE_HZ), dtype=np.float32) / 100_000
     soundfile.write(path, np.stack([ramp, ramp], axis=1), RATE_HZ, subtype="FLOAT")
-    return Piece(path, 1, "train", genre, 90, "C", "minor", 0.5, 0.25, (), (), (), seconds)
+    return Piece(path, 1, "train", genre, 90, "C", "minor", 0.5, 0.25, (), (), (), seconds, 4)
 
 
 def starts(windows: list[np.ndarray]) -> list[float]:

@@ -1,0 +1,84 @@
+"""Every benchmark runs to its end, at a small size, and prints figures."""
+
+import re
+import runpy
+import subprocess
+import sys
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from synthetic_tokens import synthetic_facts, synthetic_pieces
+
+from soundstage.graph.format import Format
+from soundstage.training.tokens.cache import write_cache
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+# A part of the output of each, as a regular expression, and the arguments of a small run.
+SMALL = {
+    "beat": (r"\| 0\.\d+ \|", "--preset demo --prompts 1 --seconds 4"),
+    "demo_examples": (r"10 examples", "--preset toy --seconds 2 --output {folder}/examples"),
+    "depthformer_chunk": (r"real-time factor \d", "--size tiny --repeats 1"),
+    "pipeline": (r"x real time", "--chunks 1"),
+    "rows": (r"x the throughput", "--preset toy --rows 2 --chunks 1"),
+    "serving": (
+        r"engine overhead",
+        "--preset toy --most 1 --chunks 2 --steers 1 --set format.chunk_s=0.4",
+    ),
+    "sessions": (r"\| 1 \| \d+ of \d", "--preset toy --sessions 1 --chunks 1"),
+    "soak": (r"VERDICT: passed", "--preset toy --minutes 0.03 --listeners 1"),
+    "spectrostream_codec": (r"encode 0\.2 s", "--size tiny --frames 2 --seconds 0.2 --repeats 1"),
+    "uses_past": (r"right past \|", "--preset demo --tokens {folder}/tokens.arrow"),
+}
+# These have tests of their own, or lend the others their parts.
+ELSEWHERE = {"demo_model", "everyday_prompts", "served_clients"}
+# This one starts a cluster, of which a process has one.
+RAY = "ray_overhead"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with a file of tokens, two held-out pieces long enough for a chunk and its pasts."""
+    folder = tmp_path_factory.mktemp("benchmarks")
+    form = Format()
+    pieces = synthetic_pieces(form, (0, 1), 600, 5)
+    held_out = [replace(piece, split="heldout") for piece in pieces]
+    write_cache(folder / "tokens.arrow", synthetic_facts(form), held_out)
+    return folder
+
+
+@contextmanager
+def successful_exit():
+    """Takes an exit with code 0 for an end; an exit with another code stays an exception."""
+    try:
+        yield
+    except SystemExit as end:
+        if end.code:
+            raise
+
+
+def test_every_benchmark_has_a_small_run():
+    assert {path.stem for path in BENCHMARKS.glob("*.py")} == {*SMALL, *ELSEWHERE, RAY}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SMALL)
+def test_benchmark_prints_its_figures(name, folder, monkeypatch, capsys):
+    printed, arguments = SMALL[name]
+    words = arguments.format(folder=folder).split()
+    monkeypatch.setattr(sys, "argv", [f"benchmarks/{name}.py", *words])
+    # Some end with an exit code, others just end.
+    with successful_exit():
+        runpy.run_path(str(BENCHMARKS / f"{name}.py"), run_name="__main__")
+    assert re.search(printed, capsys.readouterr().out)
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_overhead_of_ray_is_measured():
+    pytest.importorskip("ray", reason="the extra `ray` is not installed")
+    command = (sys.executable, BENCHMARKS / f"{RAY}.py", "--chunks", "1", "--kills", "0")
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "ray" in done.stdout.lower()
