@@ -57,6 +57,7 @@ class ServerContext:
         reading: uploads that are read, or wait for that.
         embedding: texts that are embedded.
         continuing: clips from which streams are about to go on.
+        saving: held while a session is saved.
         loop_time: the time of the event loop that all messages take.
         registry: the Prometheus metrics of the engine and the WebSockets.
     """
@@ -73,6 +74,7 @@ class ServerContext:
         self.reading = Amount(limits.waiting, "uploads that are read")
         self.embedding = Amount(limits.waiting, "texts to embed")
         self.continuing = Amount(limits.waiting, "clips to go on from")
+        self.saving = asyncio.Lock()
         self.loop_time = LoopTime(limits.server_loop_share)
         self.registry = CollectorRegistry()
         self.registry.register(EngineMetrics(engine))
@@ -94,8 +96,7 @@ class ServerContext:
             One row, at chunk 0; None = the stream starts from nothing.
 
         Raises:
-            Refused: `name` is not text, or there is no such upload.
-            Full: many clients ask for this.
+            Refused: `name` is not text, there is no such upload, or many clients wait for this.
             Error: the pipeline cannot go on from it (see `ClipEncoder.state`).
         """
         if name is None:
@@ -103,8 +104,11 @@ class ServerContext:
         if not isinstance(name, str):
             raise Refused("continue is the name of an upload", CONTINUE)
         end = find_upload(name, self.uploads, CONTINUE).end
-        with self.continuing.holding(1):
-            return await self.clip_encoder.state(end)
+        try:
+            with self.continuing.holding(1):
+                return await self.clip_encoder.state(end)
+        except Full as error:
+            raise Refused(error.reason, CONTINUE) from error
 
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[None]:

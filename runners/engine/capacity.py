@@ -63,8 +63,8 @@ class Capacity:
         if self.fixed is not None or not self.cost_s or self.fits(1, self.chunk_s):
             return ""
         return (
-            f"too slow for realtime: {self.takes_s(1):.1f} s for a chunk of {self.chunk_s:g} s; use "
-            "a smaller preset, or pace fast (non-realtime)"
+            f"too slow for realtime: {self.takes_s(1):.1f} s for a chunk of {self.chunk_s:g} s; "
+            "use a smaller preset, or pace fast (non-realtime)"
         )
 
     def takes_s(self, streams: int) -> float:
@@ -110,7 +110,8 @@ class Capacity:
         # the realtime streams would leave it no time.
         shortest_s = shortest_s if ahead_s is None else min(ahead_s, shortest_s)
         if not self.fits(realtime + 1, shortest_s):
-            raise Full(self._reason(realtime + 1, min(shortest_s, self.chunk_s)), RETRY_AFTER_S)
+            reason = self._reason(realtime + 1, min(shortest_s, self.chunk_s))
+            raise Full(reason, RETRY_AFTER_S, measured=self.fixed is None)
 
     def _reason(self, streams: int, within_s: float) -> str:
         if self.fixed is not None:

@@ -200,11 +200,12 @@ class Engine:
         )
         try:
             self._admit(workers, row)
-        except Full:
-            if self._remeasurement is None or (row.schedule.ahead_s is None and not self.playing):
+        except Full as error:
+            if not error.measured or self._remeasurement is None:
                 raise
-            before, self.capacity = self.capacity, await self._remeasurement.of(self.capacity)
-            if self.capacity is before:
+            refused = self.capacity
+            self.capacity = await self._remeasurement.after(refused)
+            if self.capacity is refused:
                 raise
             self._open()  # it may have been closed meanwhile
             self._admit(workers, row)

@@ -11,7 +11,9 @@ from soundstage.runners.engine.refusals import ControlRefused, Full
 from soundstage.runners.engine.row import StreamRow
 
 # The most bytes of one stream, and of all.
-MOST_STREAM_BYTES, MOST_BYTES = 128 << 20, 1 << 30
+MOST_STREAM_BYTES, MOST_BYTES = 128 << 20, 512 << 20
+# The most bytes of controls in a saved session: audio prompts of two minutes.
+MOST_SAVED_BYTES = 8 << 20
 # Besides those of the unread chunks, so many controls are kept: of the chunks that may be made
 # again, of the next chunk, and of the resume point.
 OTHER_CONTROLS = 4
@@ -52,4 +54,18 @@ def refuse_memory(
             f"all streams would hold {total / 1e6:.0f} MB, more than {MOST_BYTES / 1e6:.0f} MB: "
             "ask for fewer buffer_chunks or clips",
             RETRY_AFTER_S,
+        )
+
+
+def refuse_large_session(controls: Mapping[str, Any]) -> None:
+    """Refuses to save controls that are large.
+
+    Raises:
+        ControlRefused: they have more than `MOST_SAVED_BYTES`.
+    """
+    size = array_bytes(controls)
+    if size > MOST_SAVED_BYTES:
+        raise ControlRefused(
+            f"the session has prompts of {size / 1e6:.1f} MB, more than the limit of "
+            f"{MOST_SAVED_BYTES / 1e6:.1f} MB: use fewer or shorter clips"
         )

@@ -31,22 +31,25 @@ class Remeasurement:
         self._warm, self._workers, self._worker_count = warm, workers, worker_count
         self._lock = asyncio.Lock()
         self._last_s = -math.inf
+        self._newest: Capacity | None = None
 
-    async def of(self, capacity: Capacity) -> Capacity:
-        """Returns the capacity at present.
+    async def after(self, refused: Capacity) -> Capacity:
+        """Returns the capacity after a refusal.
 
         Args:
-            capacity: as it was measured before.
+            refused: the capacity by which a stream was refused.
 
         Returns:
-            A larger one, or `capacity`: late chunks tell when a machine has become slower.
+            A larger one, or `refused`: late chunks tell when a machine has become slower.
         """
-        if capacity.fixed is not None or capacity.realtime >= capacity.rows:
-            return capacity
         async with self._lock:
-            found = await self._measured(capacity)
-        if found.takes_s(1) >= capacity.takes_s(1):
-            return capacity
+            if self._newest is not None and self._newest.takes_s(1) < refused.takes_s(1):
+                # Another client was refused by the same one, and waited for less time.
+                return self._newest
+            found = await self._measured(refused)
+            if found.takes_s(1) >= refused.takes_s(1):
+                return refused
+            self._newest = found
         LOGGER.info("measured again: %d realtime streams fit here", found.realtime)
         return found
 

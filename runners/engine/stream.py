@@ -12,7 +12,7 @@ import numpy as np
 from soundstage.graph.plan import Graph
 from soundstage.graph.state import State, initial
 from soundstage.runners.engine.chunk import EngineChunk
-from soundstage.runners.engine.memory import refuse_memory
+from soundstage.runners.engine.memory import refuse_large_session, refuse_memory
 from soundstage.runners.engine.prepared import PreparedRow
 from soundstage.runners.engine.refusals import ControlRefused, Full, StreamEnded, StreamFailed
 from soundstage.runners.engine.row import ResumePoint, StreamRow
@@ -212,9 +212,16 @@ class EngineStream:
             row.live_input, self._live_format = live_input, (rate_hz, channels)
 
     def save(self) -> bytes:
-        """Returns the session after the last chunk that was read; `soundstage.resume` opens it."""
+        """Returns the session after the last chunk that was read; `soundstage.resume` opens it.
+
+        Any thread may call it.
+
+        Raises:
+            ControlRefused: the audio prompts are too large for a session.
+        """
         with self._workers.changed:
             resume_point = self._row.resume_point
+        refuse_large_session(resume_point.controls)
         return self._write(resume_point)
 
     def __aiter__(self) -> EngineStream:

@@ -18,6 +18,10 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 # A part of the output of each, as a regular expression, and the arguments of a small run.
 SMALL = {
     "beat": (r"\| 0\.\d+ \|", "--preset demo --prompts 1 --seconds 4"),
+    "client_costs": (
+        r"\| half open \| .* \| \{",
+        "--preset toy-inject --size 0.01 --only packed_session half_open many_objects",
+    ),
     "demo_examples": (r"10 examples", "--preset toy --seconds 2 --output {folder}/examples"),
     "depthformer_chunk": (r"real-time factor \d", "--size tiny --repeats 1"),
     "pipeline": (r"x real time", "--chunks 1"),
@@ -32,7 +36,7 @@ SMALL = {
     "uses_past": (r"right past \|", "--preset demo --tokens {folder}/tokens.arrow"),
 }
 # These have tests of their own, or lend the others their parts.
-ELSEWHERE = {"demo_model", "everyday_prompts", "served_clients"}
+ELSEWHERE = {"attacks", "demo_model", "everyday_prompts", "served_clients"}
 # This one starts a cluster, of which a process has one.
 RAY = "ray_overhead"
 

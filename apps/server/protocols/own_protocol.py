@@ -5,6 +5,7 @@ docs/protocol.md describes it for people who write clients; `own_messages` decla
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import Mapping
 from typing import Any
@@ -140,7 +141,10 @@ class OwnSession(ProtocolSession):
         await self._send(messages.StartedMessage(pace=message.pace))
 
     async def _save(self) -> None:
-        data = base64.b64encode(self.stream.save()).decode()
+        stream = self.stream
+        # One at a time and in a thread: sessions with audio prompts are large.
+        async with self._context.saving:
+            data = await asyncio.to_thread(lambda: base64.b64encode(stream.save()).decode())
         try:
             self._context.transfer.take(len(data))
         except Full as error:
