@@ -31,7 +31,10 @@ SMALL = {
         "--preset toy --most 1 --chunks 2 --steers 1 --set format.chunk_s=0.4",
     ),
     "sessions": (r"\| 1 \| \d+ of \d", "--preset toy --sessions 1 --chunks 1"),
-    "soak": (r"VERDICT: passed", "--preset toy --minutes 0.03 --listeners 1"),
+    "soak": (
+        r'"attacks": [1-9](.|\n)*VERDICT: passed',
+        "--preset toy --minutes 0.03 --listeners 1 --attack 0.01 --most-growth 400",
+    ),
     "spectrostream_codec": (r"encode 0\.2 s", "--size tiny --frames 2 --seconds 0.2 --repeats 1"),
     "uses_past": (r"right past \|", "--preset demo --tokens {folder}/tokens.arrow"),
 }
