@@ -78,7 +78,7 @@ class Attacker:
         """Opens a WebSocket, which stays open."""
         address = f"ws://127.0.0.1:{self._port}{path}"
         options = {"max_size": None, "max_queue": 4, "open_timeout": TIMEOUT_S}
-        sock = connect(address, ping_interval=None, **options)
+        sock = connect(address, ping_interval=None, legacy=True, **options)
         self._open.callback(sock.socket.close)
         self.sent_bytes += 200
         return sock
@@ -178,7 +178,7 @@ def saved_clips(attacker: Attacker) -> None:
             sock = attacker.started(controls={"clips": names})
             for _ in attacker.times(30):
                 attacker.say(sock, type="save")
-        attacker.hear(sock, 3)
+        attacker.hear(sock)
 
 
 def chunks_ahead(attacker: Attacker) -> None:
@@ -200,9 +200,8 @@ def long_files(attacker: Attacker) -> None:
 
 def large_json(attacker: Attacker) -> None:
     """A body of 30 MB of empty lists, where a few controls are expected."""
-    attacker.request(
-        "POST", "/generate", b"[" + b"[]," * (10_000 * len(attacker.times(1_000))) + b"[]]"
-    )
+    lists = b"[]," * (10_000 * len(attacker.times(1_000)))
+    attacker.request("POST", "/generate", b"[" + lists + b"[]]")
 
 
 def many_objects(attacker: Attacker) -> None:

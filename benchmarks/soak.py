@@ -7,9 +7,10 @@
 `soundstage serve` runs in a process of its own; listeners are WebSocket clients of this process,
 in real time, which steer every 15 chunks. Visitors join, read one chunk, save and leave. With
 `--attack SIZE`, a client on a thread carries out the attacks of `attacks.py`, one after another and
-again; SIZE is their size, 1 = in full; the first round belongs to the warm-up. A line is printed, and `--json` rewritten, every minute, or ten times if the run is shorter than 10 minutes.
-Memory growth is that of the median of the last minute over the median of the first minute after
-the warm-up. The exit code is 1 if a chunk was late, if memory grew by `--most-growth` % or more, or
+again; SIZE is their size, 1 = in full; the first round belongs to the warm-up. A line is printed,
+and `--json` rewritten, every minute, or ten times if the run is shorter than 10 minutes. Memory
+growth is that of the median of the last minute over the median of the first minute after the
+warm-up. The exit code is 1 if a chunk was late, if memory grew by `--most-growth` % or more, or
 if anything failed.
 """
 
