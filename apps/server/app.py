@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
@@ -76,7 +76,7 @@ def make_app(context: ServerContext, start_failed: StartFailed) -> Starlette:
         routes=routes,
         middleware=middleware,
         lifespan=_lifespan(context, start_failed),
-        exception_handlers={HTTPException: _http_error},
+        exception_handlers={HTTPException: _http_error, ClientDisconnect: _gone},
     )
 
 
@@ -163,6 +163,11 @@ def _json(document: object) -> Callable[[Request], Awaitable[Response]]:
         return Response(text, media_type="application/json")
 
     return endpoint
+
+
+async def _gone(request: Request, error: Exception) -> Response:
+    """Answers nobody: the client left before its request was complete."""
+    return Response(status_code=400)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

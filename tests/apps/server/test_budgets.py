@@ -240,6 +240,15 @@ def test_body_that_does_not_go_on_is_refused():
         assert context.transfer.held == 0
 
 
+@pytest.mark.parametrize("path", ["/uploads", "/generate", "/style"])
+def test_client_that_leaves_within_its_body_is_no_error_of_the_server(context, caplog, path):
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000\r\n\r\n"
+    with tcp(context, head.encode() + bytes(100)):
+        until(lambda: context.transfer.held == 100)
+    until(lambda: context.transfer.held == 0)
+    assert "Exception" not in caplog.text
+
+
 def test_bodies_of_all_requests_together_are_limited():
     with served(limits=Limits(transfer_bytes=300_000)) as context:
         head = b"POST /uploads HTTP/1.1\r\nHost: localhost\r\nContent-Length: 200001\r\n\r\n"
