@@ -20,10 +20,11 @@ from soundstage.graph.spec import PipelineSpec, parse
 from soundstage.graph.state import State
 from soundstage.presets.preset import DEFAULT, fill_from_preset, preset_path
 from soundstage.runners.choice import RunnerChoice, RunnerKind
-from soundstage.runners.devices import NoDevice
+from soundstage.runners.devices import check_devices
 from soundstage.runners.models import refuse_missing_models
 from soundstage.runners.runner import Runner
 from soundstage.runners.sessions.journal_file import read_saved
+from soundstage.runners.sessions.prompts import clip_controls
 from soundstage.runners.sessions.session import Session
 
 
@@ -111,16 +112,15 @@ def open_runner(graph: Graph, choice: RunnerChoice | RunnerKind = "local") -> Ru
     if not isinstance(choice, RunnerChoice):
         choice = RunnerChoice(choice)
     make = _ray_runner if choice.kind == "ray" else _local_runner
-    try:
-        return make(graph, choice)
-    except NoDevice as error:
-        raise PipelineError([Problem("placement", str(error), "--place STAGE=auto")]) from error
+    return make(graph, choice)
 
 
 def _local_runner(graph: Graph, choice: RunnerChoice) -> Runner:
     from soundstage.runners.host import REMEMBERED
     from soundstage.runners.local import WINDOW, LocalRunner
 
+    if problems := check_devices(graph):
+        raise PipelineError(problems)
     refuse_missing_models(graph)
     return LocalRunner(graph, choice.window or WINDOW, choice.remembered or REMEMBERED)
 
@@ -167,7 +167,8 @@ def open(
         warm_up: whether to compile everything now instead of during the first chunk.
         continue_from: a clip that the music of every row continues: an audio file, or float32
             [sample, channel] at the format's rate. The first chunk begins with the last `fade_s`
-            of the clip, decoded from its tokens.
+            of the clip, decoded from its tokens. Rows without a prompt have a file as their
+            prompt, but an array is none.
         **controls: controls of every row, by name, e.g. prompts, temperature, seed.
 
     Raises:
@@ -182,6 +183,10 @@ def open(
     built = open_runner(graph, runner)
     try:
         row_controls = [{**controls, **row} for row in (rows if rows is not None else [{}])]
+        if isinstance(continue_from, str | Path):
+            row_controls = [
+                {**row, **clip_controls(continue_from, row, graph)} for row in row_controls
+            ]
         session = Session(built, row_controls, state=state, lookahead=lookahead, owns_runner=True)
         if warm_up:
             built.warm_up(len(row_controls))

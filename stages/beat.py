@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from soundstage.audio.beat import find_beat
 from soundstage.graph.format import Format
 from soundstage.graph.port import Port
 from soundstage.stages.depthformer.conditions import CYCLE_BEATS, FREE
@@ -32,8 +33,8 @@ class PackOnBeat:
     """Writes the past and the style as ids, and counts the beats of the chunk.
 
     The tempo of a chunk is the first of these that is known: the control `bpm`; the tempo that the
-    prompt names; the tempo of the chunk before, if it fits the prompt; the middle of the tempos
-    that fit the prompt. The count continues that of the chunk before.
+    prompt names; the tempo of the chunk before, twice or half of it, if it fits the prompt; the
+    middle of the tempos that fit the prompt. The count continues that of the chunk before.
 
     Inputs:
         context: int32 [row, context_frame, level]; -1 = nothing yet, which becomes PAD.
@@ -86,6 +87,29 @@ class PackOnBeat:
         self._vocabulary = Vocabulary.of(format)
         self._frames = format.dims["frame"]
         self._frames_per_minute = 60.0 * format.frame_rate_hz
+
+    @staticmethod
+    def after_audio(audio: np.ndarray, format: Format) -> dict[str, np.ndarray]:
+        """Returns the beats and the tempo after audio, which the next chunk continues.
+
+        Args:
+            audio: float32 [sample, channel], at the format's rate.
+            format: the music format.
+
+        Returns:
+            beats: float32 [window_frame], up to the end of the audio; the next beat starts a bar.
+            tempo: float32 scalar. Without a clear beat both are free.
+        """
+        window, rate_hz = format.dims["window_frame"], format.frame_rate_hz
+        count, tempo = np.full(window, FREE, np.float32), np.float32(0)
+        beat = find_beat(audio, format.sample_rate_hz)
+        if beat is not None:
+            known = min(window, len(audio) // format.frame_samples)
+            before_end_s = np.arange(-known, 0) / rate_hz
+            exact = (before_end_s - beat.next_s) * beat.tempo_bpm / 60 % CYCLE_BEATS
+            count[window - known :] = exact.astype(np.float32) % np.float32(CYCLE_BEATS)
+            tempo = np.float32(beat.tempo_bpm)
+        return {"beats": count, "tempo": np.asarray(tempo)}
 
     def __call__(
         self,
@@ -146,6 +170,10 @@ def chosen_tempo(bpm: float, asked_tempo: np.ndarray, running: float) -> float:
         return bpm
     if named >= 0:
         return named
-    if lowest < 0 or lowest <= running <= highest:
+    if lowest < 0:
         return running
+    # Twice and half the tempo have the same beats.
+    for factor in (1.0, 2.0, 0.5):
+        if lowest <= factor * running <= highest:
+            return factor * running
     return (lowest + highest) / 2

@@ -3,11 +3,22 @@
 JAX raises an error at every implicit promotion of a rank or a dtype.
 """
 
+from collections import Counter
+
 import jax
 import pytest
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+
+def pytest_collection_modifyitems(items):
+    """Puts the files with the most slow tests first.
+
+    Each file runs in one process: a long one that starts last would keep the other process idle.
+    """
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ from soundstage.graph.spec import parse
 from soundstage.runners.sessions.controls import complete
 from soundstage.runners.sessions.files import SavedSession, SessionFileError
 from soundstage.runners.sessions.journal_file import read_saved
-from soundstage.runners.sessions.prompts import Audio, Text, expand_prompts
+from soundstage.runners.sessions.prompts import Audio, Text, clip_controls, expand_prompts
 
 LONGEST_S = 24 * 3600.0
 
@@ -32,6 +32,7 @@ def find_music(
     controls: Mapping[str, Any],
     choice: PipelineChoice,
     resume: Path | None,
+    continue_from: Path | None = None,
 ) -> tuple[Graph, SavedSession | None, dict[str, Any]]:
     """Finds the graph, the session that it continues and the controls; loads no weights.
 
@@ -40,6 +41,7 @@ def find_music(
         controls: values from the command line, by control; the others keep their default.
         choice: the pipeline; with `resume`, only its placements and allowed modules apply.
         resume: a session file or a journal to continue; None = a new stream.
+        continue_from: an audio file to continue, which is the prompt if there is no other.
 
     Returns:
         The graph; the saved session or None; the controls, with `prompts` as the controls that they
@@ -55,6 +57,8 @@ def find_music(
     graph = choice.load() if saved is None else _resumed_graph(saved, choice)
     check_audio_output(graph)
     changes = {**controls, **prompt_controls(prompts, graph)}
+    if continue_from is not None:
+        changes |= clip_controls(continue_from, changes, graph)
     complete(graph, changes, {})
     return graph, saved, changes
 

@@ -83,7 +83,12 @@ class StageActor:
         self._answered = False
 
     def build(self) -> dict[str, str] | None:
-        """Builds the stage if it is not built; returns digest and note of its weights."""
+        """Builds the stage if it is not built; returns digest and note of its weights.
+
+        Raises:
+            NoDevice: JAX cannot use the device of the actor's platform.
+            Exception: any error of the stage's constructor.
+        """
         return self._built().weights
 
     def process_id(self) -> int:

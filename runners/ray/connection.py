@@ -72,10 +72,20 @@ def _connect(address: str | None, dashboard: bool) -> None:
                     logging_level=logging.ERROR,
                     _node_ip_address=LOOPBACK,
                 )
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-        where = f"no Ray cluster at {address}" if address else "no local Ray cluster could start"
-        cure = "start one with `ray start --head`, or leave --ray-address out" if address else ""
-        raise ClusterError(f"{where}: {error}; {cure}".rstrip("; ")) from error
+    except Exception as error:  # on a busy machine Ray raises a plain Exception
+        raise ClusterError(_failed(address, error)) from error
+
+
+def _failed(address: str | None, error: Exception) -> str:
+    first = (str(error).strip() or type(error).__name__).splitlines()[0]
+    if address is None:
+        cure = "where the machine is busy, try again; or run without --runner ray"
+        return f"no local Ray cluster could start: {first}; {cure}"
+    cure = (
+        "start one with `ray start --head`, use the cluster's token (docs/scaling.md), or leave "
+        "--ray-address out"
+    )
+    return f"no Ray cluster at {address}: {first}; {cure}"
 
 
 @contextmanager

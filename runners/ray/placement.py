@@ -152,6 +152,16 @@ def reserve(plan: SlotPlan, timeout_s: float) -> PlacementGroup | None:
     raise PipelineError(_missing_resources(plan.bundles, ray.nodes(), timeout_s))
 
 
+def unusable_device(stage: str, error: Exception) -> Problem:
+    """Returns the problem of a stage whose machine has a device that JAX cannot use there.
+
+    Ray counts the devices of a machine; whether JAX can use them depends on the installed jax.
+    """
+    what = f"Ray reserved a device for it, but JAX there cannot use it: {error}"
+    cure = f"install a jax with support for it there, or use --place {stage}=cpu"
+    return Problem(f"placement.{stage}", what, cure)
+
+
 def actor_options(slot: Slot, plan: SlotPlan, group: PlacementGroup | None) -> dict[str, Any]:
     """Returns Ray's options for the actor of a replica.
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import ray
-from ray.exceptions import GetTimeoutError, RayError, RayTaskError
+from ray.exceptions import GetTimeoutError, RayError
 from ray.util.placement_group import remove_placement_group
 
 from soundstage.graph import wire
@@ -30,6 +30,7 @@ from soundstage.runners.host import REMEMBERED
 from soundstage.runners.in_flight import TicksInFlight, next_state, outputs_of
 from soundstage.runners.local import default_tick
 from soundstage.runners.ray.actor import SHORT_CALLS, StageActor, StageCall, StageReport
+from soundstage.runners.ray.building import build_stages, last_line
 from soundstage.runners.ray.connection import cluster
 from soundstage.runners.ray.placement import Slot, actor_options, plan_slots, reserve
 from soundstage.runners.ray.pool import ActorPool, Reference
@@ -95,7 +96,7 @@ class _Lost(Exception):
 
     def __init__(self, stage: str, error: RayError) -> None:
         self.stage = stage
-        super().__init__(_last_line(error))
+        super().__init__(last_line(error))
 
 
 class RayRunner:
@@ -106,7 +107,8 @@ class RayRunner:
 
         Raises:
             ClusterError: there is no cluster.
-            PipelineError: the cluster lacks resources that the placement needs.
+            PipelineError: the cluster lacks resources that the placement needs, or JAX cannot use
+                a GPU or TPU that the cluster has.
             Exception: any error of a stage's constructor, e.g. `WeightsError`.
         """
         self.graph = graph
@@ -127,7 +129,7 @@ class RayRunner:
                 opened.callback(self._kill_all)
             for name in graph.nodes:
                 self._pools[name] = self._make_pool(name)
-            self._weights = self._build()
+            self._weights = build_stages(self._pools, self.settings.stage_timeout_s)
             self._open = opened.pop_all()
 
     def weights(self) -> dict[str, dict[str, str]]:
@@ -181,28 +183,6 @@ class RayRunner:
         # After a death all ticks in flight are requested again: other actors reuse their outputs.
         remembered = max(REMEMBERED, self.settings.window)
         return actor.remote(wiring, self.graph.format, slot.platform, slot.replica, remembered)
-
-    def _build(self) -> dict[str, dict[str, str]]:
-        replies = {
-            name: [actor.build.remote() for actor in pool.actors]
-            for name, pool in self._pools.items()
-        }
-        weights = {}
-        for name, references in replies.items():
-            try:
-                by_actor = ray.get(references, timeout=self.settings.stage_timeout_s)
-            except GetTimeoutError as error:
-                raise StageFailed(name, (0,), f"was not built within {self._timeout}") from error
-            except RayTaskError as error:
-                raise _cause(error) from error
-            except RayError as error:
-                reason = f"its process did not start: {_last_line(error)}"
-                raise StageFailed(name, (0,), reason) from error
-            if any(other != by_actor[0] for other in by_actor):
-                raise StageFailed(name, (0,), f"its replicas have different weights: {by_actor}")
-            if by_actor[0] is not None:
-                weights[name] = by_actor[0]
-        return weights
 
     @property
     def _timeout(self) -> str:
@@ -386,14 +366,3 @@ def _references(
     if origin.past:
         return past[origin.stage]
     return [call.message for call in pending.calls[origin.stage]]
-
-
-def _cause(error: RayTaskError) -> Exception:
-    """Returns the exception that was raised in the actor."""
-    cause = error.cause
-    return cause if isinstance(cause, Exception) else RuntimeError(_last_line(error))
-
-
-def _last_line(error: BaseException) -> str:
-    """Returns the last line of a message: Ray's messages are tracebacks, which end in the error."""
-    return (str(error) or type(error).__name__).strip().splitlines()[-1]

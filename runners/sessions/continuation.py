@@ -2,7 +2,8 @@
 
 The clip is encoded to tokens. The tokens become the context; before a short clip, the context is
 empty (-1). State that depends on the tokens of the same tick is made by running its stages on the
-tokens. All other state, such as a count of beats, is that of the start of the music.
+tokens. A stage with `after_audio` says what its state is after the clip's audio, such as a count of
+beats. All other state is that of the start of the music.
 """
 
 from __future__ import annotations
@@ -161,7 +162,8 @@ class ClipContinuer:
         context = np.full_like(state.values[self._ends.context], -1)
         context[0, context.shape[1] - len(tokens) :] = tokens
         start = initial(self._graph, ("0",)).values
-        values = {**start, **state.values, self._ends.context: context}
+        heard = _heard(self._graph, audio)
+        values = {**start, **state.values, **heard, self._ends.context: context}
         return State(("0",), (0,), values).pick([0] * len(streams)).rename(streams)
 
     def encode(self, audio: np.ndarray) -> np.ndarray:
@@ -213,6 +215,22 @@ class ClipContinuer:
         chunks = [Tick(("0",), (index,), (row,)) for index, row in enumerate(controls)]
         *_, last = self._runner.stream(chunks, initial(self._part, ("0",)))
         return last.state
+
+
+def _heard(graph: Graph, audio: np.ndarray) -> dict[str, np.ndarray]:
+    """Returns the fed-back ports of stages that know their state after audio, for one row."""
+    format = graph.format
+    longest = round((format.context_s + LEAD_S) * format.sample_rate_hz)
+    by_stage = {
+        name: node.cls.after_audio(audio[-longest:], format)
+        for name, node in graph.nodes.items()
+        if hasattr(node.cls, "after_audio")
+    }
+    return {
+        name: by_stage[source.stage][source.port][None]
+        for name, source in graph.feedback().items()
+        if source.stage in by_stage and source.port in by_stage[source.stage]
+    }
 
 
 def _fed_back_part(graph: Graph, ends: Ends) -> Graph:

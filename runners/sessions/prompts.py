@@ -2,17 +2,20 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from soundstage.errors import InputError
 from soundstage.graph.control import ControlError
 from soundstage.graph.format import Format
+from soundstage.graph.plan import Graph
 
 PROMPTS = "prompts"
+PROMPT_CONTROLS = ("texts", "text_weights", "clips", "clip_weights")
 # "jazz trio:0.5": the text after the last colon is a weight if it is a number.
 _NUMBER = r"[-+]?(?:\d+\.?\d*(?:e[-+]?\d+)?|\.\d+|nan|inf)"
 _WEIGHTED = re.compile(rf"(?P<prompt>.*):(?P<weight>{_NUMBER})", re.IGNORECASE | re.DOTALL)
@@ -90,6 +93,27 @@ def expand_prompts(prompts: Sequence[Prompt], format: Format) -> dict[str, Any]:
         "clips": clips,
         "clip_weights": clip_weights,
     }
+
+
+def clip_controls(clip: str | Path, controls: Mapping[str, Any], graph: Graph) -> dict[str, Any]:
+    """Returns the prompt of music that continues a clip if nobody gave one: the clip itself.
+
+    Args:
+        clip: the audio file.
+        controls: the controls that were given.
+        graph: the pipeline.
+
+    Returns:
+        The clip as controls; nothing if a control is a prompt, the pipeline takes no audio prompts,
+        or the clip is none, because it is silent or too short.
+    """
+    given = {PROMPTS, *PROMPT_CONTROLS} & controls.keys()
+    if given or "clips" not in graph.controls:
+        return {}
+    try:
+        return expand_prompts([Audio(clip)], graph.format)
+    except InputError:
+        return {}
 
 
 def _read_clips(prompts: Sequence[Audio], format: Format) -> tuple[np.ndarray, list[float]]:

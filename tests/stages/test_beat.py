@@ -20,6 +20,8 @@ SMALL = Format(
 FRAMES, WINDOW = SMALL.dims["frame"], SMALL.dims["window_frame"]
 UNSAID = (-1.0, -1.0, -1.0)
 
+FORMAT = Format()
+
 
 def pack(rows: int = 1, **changed):
     device = jax.devices("cpu")[0]
@@ -61,6 +63,8 @@ def test_prompt_is_that_of_pack_known():
         (0, (90, 60, 100), 99, 90),  # then the tempo that the prompt names
         (0, (-1, 118, 128), 125, 125),  # a tempo that fits the prompt goes on
         (0, (-1, 118, 128), 80, 123),  # another one does not
+        (0, (-1, 165, 180), 87, 174),  # but twice or half of it has the same beats
+        (0, (-1, 60, 80), 128, 64),
         (0, (-1, 118, 128), 0, 123),
         (0, (0, 0, 0), 125, 0),  # music without a beat
     ],
@@ -82,6 +86,52 @@ def test_count_continues_over_chunks_and_over_a_change_of_tempo():
     np.testing.assert_allclose(counted, np.cumsum([0, *steps]) % 12, atol=1e-4)
     # The window holds the past as well.
     np.testing.assert_array_equal(beats[0, :FRAMES], counted[FRAMES : 2 * FRAMES])
+
+
+def clicks(tempo_bpm, next_s, seconds):
+    """Clicks at a tempo, of which the next would come `next_s` after the end."""
+    audio = np.zeros((round(seconds * FORMAT.sample_rate_hz), 2), np.float32)
+    noise = np.random.default_rng(0).normal(0, 0.3, (480, 2)).astype(np.float32)
+    for before_end_s in np.arange(60 / tempo_bpm - next_s, seconds - 0.01, 60 / tempo_bpm):
+        start = len(audio) - round(before_end_s * FORMAT.sample_rate_hz)
+        part = audio[start : start + len(noise)]
+        part += noise[: len(part)]
+    return audio
+
+
+def test_music_continues_the_beat_of_audio():
+    heard = PackOnBeat.after_audio(clicks(125, 0.1, 8.0), FORMAT)
+    assert heard["tempo"] == pytest.approx(125, rel=0.005)
+    window, frames = FORMAT.dims["window_frame"], FORMAT.dims["frame"]
+    beats = heard["beats"]
+    assert beats.shape == (window,)
+    assert beats.dtype == np.float32
+    # Nothing is known of the time before the audio.
+    assert (beats[: window - 200] == -1).all()
+    assert (beats[window - 200 :] >= 0).all()
+    pack = PackOnBeat(None, FORMAT, jax.devices("cpu")[0])
+    stay = {"bpm": np.zeros(1, np.float32), "asked_tempo": np.full((1, 3), -1, np.float32)}
+    free = np.full(1, -1, np.float32)
+    packed = pack(
+        context=np.full((1, FORMAT.dims["context_frame"], 4), -1, np.int32),
+        style=np.ones((1, 12), np.int32),
+        asked_sound=np.full((1, 3), -1, np.float32),
+        **stay,
+        **dict.fromkeys(("density", "brightness", "drums"), free),
+        beats=beats[None],
+        tempo=heard["tempo"][None],
+    )
+    # The beat after 0.1 s, between frames 2 and 3, is the first of a bar.
+    chunk = packed["beats"][0, -frames:]
+    expected = (np.arange(frames) / 25 - 0.1) * 125 / 60 % 12
+    late = (chunk - expected + 6) % 12 - 6
+    assert np.abs(late).max() < 0.06
+
+
+def test_audio_without_a_beat_leaves_it_free():
+    heard = PackOnBeat.after_audio(np.zeros((48_000 * 8, 2), np.float32), FORMAT)
+    assert heard["tempo"] == 0
+    assert (heard["beats"] == -1).all()
 
 
 def test_count_stays_within_its_cycle_for_hours():

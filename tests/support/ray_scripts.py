@@ -38,10 +38,13 @@ def fake_gpus():
     import os
 
     import ray
+    from ray.util.placement_group import remove_placement_group
 
     from soundstage.graph.check import build
+    from soundstage.graph.problem import PipelineError
     from soundstage.graph.spec import parse
     from soundstage.runners.ray.placement import actor_options, plan_slots, reserve
+    from soundstage.runners.ray.ray_runner import RayRunner
 
     ray.init(address="local", num_gpus=2, include_dashboard=False, log_to_driver=False)
     spec = soundstage.load("toy").spec.as_dict()
@@ -67,6 +70,11 @@ def fake_gpus():
     assert seen["crossfade"] == seen["decode"], seen
     assert all(seen[name] == ("", "cpu") for name in ("embed", "pack", "remember")), seen
     print("each actor sees its own GPU")
+    remove_placement_group(group)
+    try:
+        RayRunner(soundstage.load("toy", placements=["default=cpu", "sample=auto"]))
+    except PipelineError as error:
+        print(error)
 
 
 def node_removed():

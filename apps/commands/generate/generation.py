@@ -23,6 +23,7 @@ from soundstage.runners.runner import Chunk
 from soundstage.runners.sessions.injection import blocks, inject_control
 from soundstage.runners.sessions.journal import JournalWriter
 from soundstage.runners.sessions.not_understood import WordReports
+from soundstage.runners.sessions.prompts import Audio, Text
 from soundstage.runners.sessions.provenance import describe
 from soundstage.runners.sessions.session import Session
 from soundstage.runners.timing.timeline import TimelineWriter
@@ -95,7 +96,7 @@ def open_output(
         checked.graph,
         session.runner.weights(),
         session.controls[row],
-        request.prompts,
+        _prompts(checked),
         checked.chunks,
         version(),
     )
@@ -110,6 +111,13 @@ def open_output(
         replace(provenance, continues=continues, injected=injected),
         checked.file_samples,
     )
+
+
+def _prompts(checked: CheckedRequest) -> Sequence[Text | Audio]:
+    request = checked.request
+    if request.prompts or request.continue_from is None or "clips" not in checked.changes:
+        return request.prompts
+    return (Audio(request.continue_from),)
 
 
 def _write(checked: CheckedRequest, session: Session, progress: Progress) -> _Outcome:

@@ -136,7 +136,11 @@ def check_request(request: GenerateRequest) -> CheckedRequest:
     _check_outputs_differ(request)
     check_clip_options(request.continue_from, request.keep_clip, request.resume)
     graph, saved, changes = find_music(
-        request.prompts, request.controls, request.choice, request.resume
+        request.prompts,
+        request.controls,
+        request.choice,
+        request.resume,
+        request.continue_from,
     )
     total = total_samples(request.duration_s, graph)
     clips = read_clips(request.continue_from, request.inject, graph)

@@ -95,7 +95,11 @@ def play(request: PlayRequest, progress: Progress, watch: Watch) -> None:
     preparation = Preparation(progress)
     with progress.step("checking the pipeline"):
         graph, saved, changes = find_music(
-            request.prompts, request.controls, request.choice, request.resume
+            request.prompts,
+            request.controls,
+            request.choice,
+            request.resume,
+            request.continue_from,
         )
         total = _check(request, graph)
         clip, _ = read_clips(request.continue_from, None, graph)

@@ -59,6 +59,9 @@ def test_actor_sees_its_own_gpu_and_a_cpu_stage_sees_none():
     process = run("fake_gpus")
     assert process.returncode == 0, process.stderr
     assert "each actor sees its own GPU" in process.stdout
+    # A GPU that Ray counts and JAX cannot use is a problem of the stage that was placed on it.
+    assert "placement.sample: Ray reserved a device for it, but JAX there" in process.stdout
+    assert "--place sample=cpu" in process.stdout
 
 
 def test_removing_a_machine_changes_no_byte():

@@ -150,6 +150,22 @@ def test_cross_fade_starts_with_the_decoded_end_of_the_clip(toy):
     np.testing.assert_array_equal(tail, rendered[:, -FADE:])
 
 
+def clips_of(**opened):
+    with soundstage.open(preset="toy", settings=SHORT, **opened) as session:
+        return session.controls[0]["clips"]
+
+
+def test_clip_is_the_prompt_if_there_is_no_other(clip, tmp_path):
+    expected = clips_of(prompts=[soundstage.Audio(clip)])
+    assert len(expected) == 1
+    np.testing.assert_array_equal(clips_of(continue_from=clip), expected)
+    assert len(clips_of(continue_from=clip, prompts=["brass"])) == 0
+    assert len(clips_of(continue_from=clip, texts=["brass"], text_weights=[1.0])) == 0
+    silence = tmp_path / "silence.wav"
+    soundfile.write(silence, np.zeros((RATE_HZ, 2)), RATE_HZ)
+    assert len(clips_of(continue_from=silence)) == 0
+
+
 # ---- the command
 
 
