@@ -8,7 +8,7 @@ import math
 import time
 
 from soundstage.runners.engine.capacity import Capacity
-from soundstage.runners.engine.warmup import Warm, measure_costs
+from soundstage.runners.engine.warmup import Warm
 from soundstage.runners.engine.workers import Workers
 
 LOGGER = logging.getLogger("soundstage.serve")
@@ -61,10 +61,7 @@ class Remeasurement:
             return capacity if alone_s is None else capacity.measured_again({1: alone_s})
         if time.monotonic() - self._last_s < EVERY_S:
             return capacity
-        warm = self._warm
         rows = min(capacity.rows, MOST_STREAMS)
-        cost_s = await asyncio.to_thread(
-            measure_costs, warm.runner, rows, warm.batch, self._worker_count
-        )
+        cost_s = await asyncio.to_thread(self._warm.measure, rows, self._worker_count)
         self._last_s = time.monotonic()
         return capacity.measured_again(cost_s)

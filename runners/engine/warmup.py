@@ -37,6 +37,15 @@ class Warm:
     cost_s: dict[int, float]
     note: str
 
+    def measure(self, rows: int, workers: int) -> dict[int, float]:
+        """Measures the seconds for one chunk of each of so many streams again.
+
+        Args:
+            rows: the most streams.
+            workers: ticks made at the same time.
+        """
+        return _measure(self.runner, rows, self.batch, workers)
+
 
 def warm_up(graph: Graph, choice: RunnerChoice, rows: int, batch: int | None, workers: int) -> Warm:
     """Opens a runner, compiles it for ticks of `batch` rows, and measures it.
@@ -64,7 +73,7 @@ def warm_up(graph: Graph, choice: RunnerChoice, rows: int, batch: int | None, wo
             note = f"with {batch} rows a tick, a stream's bytes depend on its slot: 1 row a tick"
             batch = 1
             runner.warm_up(batch)
-        cost_s = measure_costs(runner, rows, batch, workers)
+        cost_s = _measure(runner, rows, batch, workers)
     except BaseException:
         runner.close()
         raise
@@ -93,7 +102,7 @@ def rows_are_alike(runner: Runner, batch: int) -> bool:
     return len(variants) == 1
 
 
-def measure_costs(runner: Runner, rows: int, batch: int, workers: int) -> dict[int, float]:
+def _measure(runner: Runner, rows: int, batch: int, workers: int) -> dict[int, float]:
     """Measures the seconds for one chunk of each of so many streams; compiles nothing.
 
     Args:

@@ -41,7 +41,7 @@ def test_playing_streams_tell_what_a_stream_costs(monkeypatch):
             await read(first, 8)
             engine.capacity = engine.capacity.measured({1: 1.5})
             assert engine.capacity.realtime == 1
-            monkeypatch.setattr("soundstage.runners.engine.remeasurement.measure_costs", None)
+            monkeypatch.setattr("soundstage.runners.engine.warmup._measure", None)
             second, third = await engine.join({}), await engine.join({})
             assert engine.capacity.realtime == 3
             for stream in (first, second, third):
@@ -57,11 +57,10 @@ def test_machine_too_slow_for_realtime_is_named_with_the_cure(monkeypatch):
         measured.append(1)
         return {1: 3.0, 2: 6.0}
 
-    monkeypatch.setattr("soundstage.runners.engine.remeasurement.measure_costs", measure)
-
     async def check():
         async with started(toy(), rows=2, batch=1) as engine:
             busy(engine)
+            monkeypatch.setattr("soundstage.runners.engine.warmup._measure", measure)
             for _ in range(3):
                 with pytest.raises(Full) as caught:
                     await engine.join({})
@@ -78,10 +77,9 @@ def test_machine_too_slow_for_realtime_is_named_with_the_cure(monkeypatch):
 
 
 def test_fixed_capacity_is_not_measured_again(monkeypatch):
-    monkeypatch.setattr("soundstage.runners.engine.remeasurement.measure_costs", None)
-
     async def check():
         async with started(toy(), rows=3, batch=1, capacity=1) as engine:
+            monkeypatch.setattr("soundstage.runners.engine.warmup._measure", None)
             stream = await engine.join({})
             with pytest.raises(Full, match="no more are allowed"):
                 await engine.join({})
