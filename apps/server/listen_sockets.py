@@ -13,7 +13,7 @@ import errno
 import json
 import socket
 import time
-from typing import Any
+from typing import Any, cast
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -131,8 +131,9 @@ class Intake(H11Protocol):
         values = {"most_connections": limits.connections, "head_s": limits.head_s}
         return type(cls.__name__, (cls,), values)
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Refuses a connection too many; otherwise waits for a request."""
+        transport = cast("asyncio.Transport", transport)
         super().connection_made(transport)
         _read_little(transport)
         if len(self.connections) <= self.most_connections:

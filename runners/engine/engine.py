@@ -27,14 +27,12 @@ import numpy as np
 from soundstage.graph.plan import Graph
 from soundstage.graph.state import State, initial
 from soundstage.runners.choice import RunnerChoice, RunnerKind
-from soundstage.runners.engine.admission import admit, refuse_pace
+from soundstage.runners.engine.admission import Remeasurement, admit, refuse_memory, refuse_pace
 from soundstage.runners.engine.capacity import RETRY_AFTER_S, Capacity
 from soundstage.runners.engine.counts import EngineCounts
 from soundstage.runners.engine.embedding import embed
 from soundstage.runners.engine.groups import Groups
-from soundstage.runners.engine.memory import refuse_memory
 from soundstage.runners.engine.refusals import Full
-from soundstage.runners.engine.remeasurement import Remeasurement
 from soundstage.runners.engine.row import StreamRow
 from soundstage.runners.engine.saved_session import open_saved, write_saved
 from soundstage.runners.engine.schedule import Pace, Schedule

@@ -11,8 +11,8 @@ import numpy as np
 
 from soundstage.graph.plan import Graph
 from soundstage.graph.state import State, initial
+from soundstage.runners.engine.admission import refuse_large_session, refuse_memory
 from soundstage.runners.engine.chunk import EngineChunk
-from soundstage.runners.engine.memory import refuse_large_session, refuse_memory
 from soundstage.runners.engine.prepared import PreparedRow
 from soundstage.runners.engine.refusals import ControlRefused, Full, StreamEnded, StreamFailed
 from soundstage.runners.engine.row import ResumePoint, StreamRow

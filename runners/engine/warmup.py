@@ -19,6 +19,8 @@ from soundstage.runners.runner import Runner, Tick
 
 # Chunks that `rows_are_alike` compares: the second reads the feedback of the first.
 _COMPARED_CHUNKS = 2
+# Each measured chunk has another index, for a stage with equal inputs answers without computing.
+_NUMBERS = count(1)
 
 
 @dataclass(frozen=True)
@@ -116,11 +118,9 @@ def _measure(runner: Runner, rows: int, batch: int, workers: int) -> dict[int, f
     """
     tick = default_tick(runner.graph, batch)
     values = initial(runner.graph, tick.streams).values
-    # Each chunk has another index, for a stage with equal inputs answers without computing.
-    numbers = count(1)
 
     def make_one(_: int) -> None:
-        chunks = (next(numbers),) * batch
+        chunks = (next(_NUMBERS),) * batch
         state = State(tick.streams, chunks, values)
         for _chunk in runner.stream([replace(tick, chunks=chunks)], state):
             pass

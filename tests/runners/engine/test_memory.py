@@ -5,7 +5,7 @@ import pytest
 from engines import play, read, running, toy
 
 from soundstage.graph.port import array_bytes
-from soundstage.runners.engine.memory import refuse_large_session
+from soundstage.runners.engine.admission import refuse_large_session
 from soundstage.runners.engine.refusals import ControlRefused, Full
 from soundstage.runners.host import Host
 
@@ -43,7 +43,7 @@ def test_clips_for_many_chunks_ahead_are_refused_with_both_cures(engine):
 
 
 def test_memory_of_all_streams_is_limited(engine, monkeypatch):
-    monkeypatch.setattr("soundstage.runners.engine.memory.MOST_BYTES", 20 * CLIP_BYTES)
+    monkeypatch.setattr("soundstage.runners.engine.admission.MOST_BYTES", 20 * CLIP_BYTES)
 
     async def check():
         stream = await engine.join(clips(3))
