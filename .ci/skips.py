@@ -33,6 +33,7 @@ def skipped(path: str) -> Counter[str]:
 
 
 def main(path: str) -> int:
+    """Prints the skips of a report; returns 1 if one could have run, else 0."""
     counts = skipped(path)
     print(f"{sum(counts.values())} tests were skipped.")
     wanting = 0

@@ -12,6 +12,9 @@ from soundstage.errors import OutputError
 # libsndfile's Vorbis encoder overruns its stack with larger blocks.
 BLOCK_SAMPLES = 65_536
 
+# Where a FLAC file has its facts: behind its name and the head of its first block.
+_FLAC_FACTS = range(8, 26)
+
 # 0 is best and largest. Vorbis quality 8 is about 250 kbit/s, as is the MP3 setting.
 _SETTINGS: Mapping[str, Mapping[str, float | str]] = {
     ".flac": {},
@@ -49,7 +52,7 @@ class CompressedEncoder:
         if suffix == ".mp3" and tags:
             names = {"title": "TIT2", "software": "TSSE", "comment": "COMM"}
             stream.write(id3_tag({names[name]: text for name, text in tags.items()}))
-        self._file = _File(stream)
+        self._file, self._samples, self._is_flac = _File(stream), 0, suffix == ".flac"
         try:
             self._encoder = soundfile.SoundFile(
                 self._file,
@@ -79,6 +82,9 @@ class CompressedEncoder:
                 np.ascontiguousarray(block[start : start + BLOCK_SAMPLES]), dtype="float32"
             )
             self._file.check()
+            self._samples += min(BLOCK_SAMPLES, len(block) - start)
+        if self._is_flac:
+            self._file.patch(_FLAC_FACTS, self._flac_facts)
 
     def close(self) -> None:
         """Writes the end of the file.
@@ -88,6 +94,19 @@ class CompressedEncoder:
         """
         self._encoder.close()
         self._file.check()
+
+    def _flac_facts(self, before: bytes) -> bytes:
+        """Returns the facts with the samples of whole FLAC frames, so that players see the length.
+
+        Args:
+            before: 4 bytes of block sizes, 6 of frame sizes, then 20 bits of sample rate, 3 of
+                channels, 5 of bits, 36 of samples.
+        """
+        frame_samples = max(1, int.from_bytes(before[2:4], "big"))
+        # The encoder may hold back a frame, and what does not fill one.
+        whole = max(0, self._samples // frame_samples - 1) * frame_samples
+        facts = int.from_bytes(before[10:], "big") >> 36 << 36 | whole
+        return before[:10] + facts.to_bytes(8, "big")
 
 
 class _File:
@@ -107,6 +126,19 @@ class _File:
         # libsndfile must not see an error; `check` raises it after the call.
         self._attempt(lambda: self._stream.write(data))
         return len(data)
+
+    def patch(self, place: range, change: Callable[[bytes], bytes]) -> None:
+        """Changes bytes at the beginning; the position stays.
+
+        Raises:
+            OSError: the file cannot take the bytes.
+        """
+        end = self._stream.tell()
+        self._stream.seek(self._origin + place.start)
+        changed = change(self._stream.read(len(place)))
+        self._stream.seek(self._origin + place.start)
+        self._stream.write(changed)
+        self._stream.seek(end)
 
     def read(self, size: int) -> bytes:
         return self._stream.read(size)

@@ -47,8 +47,8 @@ class WavEncoder:
         channels: audio channels.
         encoding: "pcm16", "pcm24" or "float32".
         tags: INFO chunks by four-letter name ("INAM" title, "ICMT" comment, "ISFT" software).
-        total_samples: samples per channel, for the header; None = unknown. `close` corrects the
-            header of a stream that can seek.
+        total_samples: samples per channel, for the first header; None = unknown. In a stream that
+            can seek, the header is true after every write.
     """
 
     def __init__(
@@ -67,21 +67,23 @@ class WavEncoder:
         self._info = _info_chunk(tags)
         self._written_bytes = 0
         frame_bytes = channels * SAMPLE_BYTES[encoding]
-        stream.write(self._header(None if total_samples is None else total_samples * frame_bytes))
+        total_bytes = None if total_samples is None else total_samples * frame_bytes
+        self._header_bytes = stream.write(self._header(total_bytes))
 
     def write(self, block: np.ndarray) -> None:
         """Appends float32 [sample, channel], within +-1.0 for integer encodings."""
         data = _encoded(block, self._encoding)
         self._stream.write(data)
         self._written_bytes += len(data)
-
-    def close(self) -> None:
-        """Pads to an even number of bytes, and corrects the header if the stream can seek."""
-        if self._written_bytes % 2:
-            self._stream.write(b"\0")
         if self._stream.seekable():
             self._stream.seek(0)
             self._stream.write(self._header(self._written_bytes))
+            self._stream.seek(self._header_bytes + self._written_bytes)
+
+    def close(self) -> None:
+        """Pads to an even number of bytes."""
+        if self._written_bytes % 2:
+            self._stream.write(b"\0")
 
     def _header(self, data_bytes: int | None) -> bytes:
         width = SAMPLE_BYTES[self._encoding]

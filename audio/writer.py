@@ -1,7 +1,8 @@
-"""Writes audio files and pipes block by block; a file appears complete, or not at all."""
+"""Writes audio files and pipes block by block; a file gets its name when it is complete."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -11,7 +12,8 @@ from soundstage.audio.provenance import Provenance
 from soundstage.audio.standard_output import Pipe, ReaderGone, standard_output
 from soundstage.audio.wav import ENCODINGS, SAMPLE_BYTES, Encoding, WavEncoder
 from soundstage.errors import OutputError, StageError
-from soundstage.files import check_opens, replacing, reporting
+from soundstage.files import GrowingFile, check_opens, growing, reporting
+from soundstage.interrupts import at_stop
 
 EXTENSIONS = (".wav", ".flac", ".ogg", ".mp3")
 STANDARD_OUTPUT = "-"
@@ -39,7 +41,12 @@ class AudioWriter:
     """
 
     def __init__(
-        self, name: str, encoder: AudioEncoding, channels: int, encoding: Encoding
+        self,
+        name: str,
+        encoder: AudioEncoding,
+        channels: int,
+        encoding: Encoding,
+        file: GrowingFile | None = None,
     ) -> None:
         self.name = name
         self.samples = 0
@@ -47,6 +54,7 @@ class AudioWriter:
         self._encoder = encoder
         self._channels = channels
         self._clips = encoding != "float32"
+        self._file = file
 
     def write(self, block: np.ndarray) -> None:
         """Appends one block.
@@ -77,6 +85,16 @@ class AudioWriter:
             self._encoder.write(block)
         self.samples += len(block)
 
+    def sync(self) -> None:
+        """Puts what was written on the disk; does nothing for a pipe.
+
+        Raises:
+            OutputError: the disk is full or removed.
+        """
+        if self._file is not None:
+            with reporting(self.name):
+                self._file.sync()
+
 
 def check_writer(
     path: Path | str, sample_rate_hz: int, channels: int, total_samples: int | None = None
@@ -101,12 +119,14 @@ def open_writer(
     provenance: Provenance | None = None,
     total_samples: int | None = None,
     encoding: Encoding | None = None,
+    keep: Callable[[str], object] | None = None,
 ) -> Iterator[AudioWriter]:
     """Opens `path` for audio, and checks that it can be written before any audio is made.
 
-    The file appears when the block ends. If the block raises, an older file of that name is left
-    unchanged and nothing else remains. "-" streams WAV to standard output; if its reader closes it,
-    the block ends early and without an error.
+    The file appears when the block ends. Until then it grows beside its place as
+    `NAME.partial.EXT`, which can be read at any time. If the block raises, an older file is left
+    unchanged. "-" streams WAV to standard output; if its reader closes it, the block ends early and
+    without an error.
 
     Args:
         path: a .wav, .flac, .ogg or .mp3 file, or "-".
@@ -117,6 +137,8 @@ def open_writer(
             None = unknown.
         encoding: "pcm16" (the default), "pcm24" or "float32" for .wav and "-"; the first two for
             .flac.
+        keep: keeps the unfinished file if the block raises, or a signal ends the process; called
+            with a line about it. None = the unfinished file is removed.
 
     Yields:
         The writer.
@@ -138,16 +160,44 @@ def open_writer(
         return
     is_wav = suffix == ".wav"
     expected_bytes = (total_samples or 0) * channels * SAMPLE_BYTES[chosen] if is_wav else 0
-    with replacing(path, expected_bytes) as stream:
+    with growing(path, expected_bytes, keep=keep is not None) as file:
         with reporting(name):
             if is_wav:
-                encoder = WavEncoder(
-                    stream, sample_rate_hz, channels, chosen, _info(tags), total_samples
-                )
+                encoder = WavEncoder(file, sample_rate_hz, channels, chosen, _info(tags), 0)
             else:
-                encoder = _compressed(stream, suffix, sample_rate_hz, channels, chosen, tags)
-        with _completed(name, encoder):
-            yield AudioWriter(name, encoder, channels, chosen)
+                encoder = _compressed(file, suffix, sample_rate_hz, channels, chosen, tags)
+        writer = AudioWriter(name, encoder, channels, chosen, file)
+        unfinished = _Unfinished(writer, encoder, file, sample_rate_hz, keep)
+        with at_stop(unfinished.settle):
+            try:
+                yield writer
+                with reporting(name):
+                    encoder.close()
+            except BaseException:
+                unfinished.settle()
+                raise
+
+
+@dataclass(frozen=True)
+class _Unfinished:
+    """A file that will not become complete; see `open_writer` for `keep`."""
+
+    writer: AudioWriter
+    encoder: AudioEncoding
+    file: GrowingFile
+    sample_rate_hz: int
+    keep: Callable[[str], object] | None
+
+    def settle(self) -> None:
+        """Ends the file as it is, and keeps or removes it."""
+        # The encoder must close its file, but the first exception is the one to raise.
+        with suppress(OSError):
+            self.encoder.close()
+        if self.keep is None or not self.writer.samples:
+            self.file.path.unlink(missing_ok=True)
+            return
+        seconds = self.writer.samples / self.sample_rate_hz
+        self.keep(f"{self.file.path}: has the first {seconds:.1f} s, made before the end")
 
 
 def _wav_pipe(

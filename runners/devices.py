@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from soundstage.errors import Error
 from soundstage.graph.problem import Problem
+from soundstage.runners.lifetime import check_not_forked
 
 if TYPE_CHECKING:
     import jax
@@ -27,7 +28,9 @@ def find_device(written: str) -> jax.Device:
 
     Raises:
         NoDevice: this machine does not have the device.
+        ForkedProcess: this process was forked from one with JAX.
     """
+    check_not_forked()
     import jax
 
     if written == "auto":

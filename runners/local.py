@@ -16,6 +16,7 @@ from soundstage.runners.compilation import use_compilation_cache
 from soundstage.runners.devices import find_devices
 from soundstage.runners.host import REMEMBERED, Answer, Host
 from soundstage.runners.in_flight import TicksInFlight, next_state, outputs_of
+from soundstage.runners.lifetime import Lifetime, check_not_forked
 from soundstage.runners.runner import Chunk, Tick
 from soundstage.runners.spans import SpanRecorder
 from soundstage.runners.wiring import (
@@ -64,10 +65,13 @@ class LocalRunner:
 
         Raises:
             NoDevice: a stage is placed on a device that this machine does not have.
+            ForkedProcess: this process was forked from one with JAX.
             Exception: any error of a stage's constructor, e.g. `WeightsError`.
         """
+        check_not_forked()
         use_compilation_cache()
         self.graph = graph
+        self._lifetime = Lifetime("runner")
         self.window = window
         self._wirings = {name: Wiring.of(graph, node) for name, node in graph.nodes.items()}
         devices = {name: find_devices(node.placement) for name, node in graph.nodes.items()}
@@ -115,6 +119,7 @@ class LocalRunner:
         Raises:
             StageFailed: the stage failed.
         """
+        self._lifetime.check()
         tick = Tick((stage,), (0,), (controls,))
         ports, wiring = ports_of(self.graph, CONTROLS), self._wirings[stage]
         values = stack_controls(self.graph, tick.controls)
@@ -130,7 +135,10 @@ class LocalRunner:
             pass
 
     def close(self) -> None:
-        """Stops the stages' threads."""
+        """Stops the stages' threads. Idempotent."""
+        self._lifetime.closed = True
+        if self._lifetime.forked:
+            return
         for threads in self._threads.values():
             for thread in threads:
                 thread.shutdown(wait=True, cancel_futures=True)
@@ -142,6 +150,7 @@ class LocalRunner:
         self.close()
 
     def _submit(self, tick: Tick, before: State | _LocalTick) -> _LocalTick:
+        self._lifetime.check()
         controls = stack_controls(self.graph, tick.controls)
         dims, ports = self.graph.format.dims, ports_of(self.graph, CONTROLS)
         message = wire.encode(ports, controls, tick.streams, tick.chunks, dims)

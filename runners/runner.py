@@ -127,6 +127,8 @@ class Runner(Protocol):
 
         Raises:
             StageFailed: a stage failed; the runner remains usable.
+            SessionClosed: the runner is closed.
+            ForkedProcess: this process is a fork of the one that opened the runner.
         """
         ...
 
@@ -139,5 +141,5 @@ class Runner(Protocol):
         ...
 
     def close(self) -> None:
-        """Frees threads, processes and weights."""
+        """Frees threads, processes and weights. Idempotent."""
         ...

@@ -17,6 +17,8 @@ from .runners.api import open as open
 from .runners.api import open_runner as open_runner
 from .runners.api import resume as resume
 from .runners.choice import RunnerChoice as RunnerChoice
+from .runners.lifetime import ForkedProcess as ForkedProcess
+from .runners.lifetime import SessionClosed as SessionClosed
 from .runners.runner import Chunk as Chunk
 from .runners.runner import Runner as Runner
 from .runners.runner import StageFailed as StageFailed

@@ -13,7 +13,9 @@
 | 7    | a stage raised an error or returned a value that cannot be used, such as NaN         |
 | 8    | a download failed: no network, not found, refused, too many requests, broken off     |
 | 70   | an internal error: a bug of soundstage                                               |
-| 130  | stopped with Ctrl-C                                                                  |
+| 129  | stopped by SIGHUP: the terminal is gone                                              |
+| 130  | stopped by SIGINT: Ctrl-C                                                            |
+| 143  | stopped by SIGTERM                                                                   |
 
 Every error that soundstage raises on purpose is an `Error`, so `except soundstage.Error` catches
 them all. Any other exception is a bug of soundstage or of a stage.

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Protocol
 
+from soundstage.standard_streams import print_message
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -81,7 +83,7 @@ class Lines:
 
     def say(self, line: str) -> None:
         """Prints the line."""
-        print(line, file=sys.stderr, flush=True)
+        print_message(line)
 
     @contextmanager
     def step(self, what: str) -> Iterator[None]:

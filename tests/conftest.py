@@ -1,15 +1,22 @@
 """Fixtures for all tests: one Ray cluster, empty folders for models, a hub.
 
-JAX raises an error at every implicit promotion of a rank or a dtype.
+JAX raises an error at every implicit promotion of a rank or a dtype. Hypothesis gives an example as
+long as it takes: a busy machine makes no test fail.
 """
 
 from collections import Counter
 
 import jax
 import pytest
+from hypothesis import HealthCheck, settings
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 
 
 def pytest_collection_modifyitems(items):

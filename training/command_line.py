@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from soundstage.errors import Error
+from soundstage.interrupts import leave_if_stopping
 
 HELP_OPTIONS = {"help_option_names": ["--help", "-h"]}
 
@@ -36,7 +37,20 @@ def run_command(function: Callable[..., None], module: str, examples: str) -> No
     """
     app = _make_app()
     app.command(epilog=examples, context_settings=HELP_OPTIONS)(function)
-    app(prog_name=f"python -m {module}")
+    run_app(app, module)
+
+
+def run_app(app: typer.Typer, module: str) -> None:
+    """Runs an application, and ends the process.
+
+    Args:
+        app: the application.
+        module: the name behind `python -m`.
+    """
+    try:
+        app(prog_name=f"python -m {module}")
+    finally:
+        leave_if_stopping()
 
 
 def trainer_app(

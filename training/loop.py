@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import jax
 
 from soundstage.errors import Error
+from soundstage.interrupts import is_listening, orderly
 from soundstage.training.checkpoint import CHECKPOINTS_FOLDER, Position, restore_latest, save
 from soundstage.training.metrics import MetricsFile
 from soundstage.training.prefetch import prefetched
@@ -193,8 +194,16 @@ class _Loop:
 
 @contextmanager
 def _stop_signals() -> Iterator[threading.Event]:
-    """Yields an event that SIGINT and SIGTERM set; outside the main thread, nothing sets it."""
+    """Yields an event that signals set.
+
+    In a program that is no command of soundstage's, these are SIGINT and SIGTERM, and only the main
+    thread can get them.
+    """
     stop = threading.Event()
+    if is_listening():
+        with orderly(stop.set):
+            yield stop
+        return
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return

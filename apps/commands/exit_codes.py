@@ -8,9 +8,11 @@ from contextlib import contextmanager
 from typing import Protocol, runtime_checkable
 
 from soundstage.errors import Error, OutputError
+from soundstage.interrupts import exit_code as stopped_code
+from soundstage.interrupts import is_stopping
+from soundstage.standard_streams import print_message
 
 INTERNAL = 70
-STOPPED = 130
 
 
 class CommandFailed(Exception):
@@ -51,8 +53,9 @@ def errors_as_lines(debug: bool = False) -> Iterator[None]:
         _settle_output()
         raise CommandFailed(0) from error
     except KeyboardInterrupt as error:
-        print_error("stopped")
-        raise CommandFailed(STOPPED) from error
+        if not is_stopping():  # else the last line of the process tells so
+            print_error("stopped")
+        raise CommandFailed(stopped_code()) from error
     # The outermost frame of every command: each exception is printed and has an exit code.
     except Exception as error:
         if debug:
@@ -109,4 +112,4 @@ def print_error(line: str) -> None:
     """Prints one line on standard error, with ? in place of unprintable characters."""
     text = " ".join(line.split())
     printable = "".join(c if c.isprintable() else "?" for c in text)
-    print(f"soundstage: {printable}", file=sys.stderr, flush=True)
+    print_message(f"soundstage: {printable}")

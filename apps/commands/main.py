@@ -10,18 +10,19 @@ import typer
 from soundstage.apps.commands import finetune, inspect, pipeline, replay, serve, verify
 from soundstage.apps.commands.branch import branch
 from soundstage.apps.commands.doctor import doctor
-from soundstage.apps.commands.exit_codes import STOPPED, CommandFailed, errors_as_lines
+from soundstage.apps.commands.exit_codes import CommandFailed, errors_as_lines
 from soundstage.apps.commands.generate import generate
 from soundstage.apps.commands.models import models
 from soundstage.apps.commands.plan import plan
 from soundstage.apps.commands.play import play
 from soundstage.apps.commands.variants import variants
-from soundstage.interrupts import sigterm_interrupts
+from soundstage.interrupts import exit_code, leave_if_stopping, listen
 
 EXIT_CODES = """Exit codes: 0 done; 1 verify found a wrong array, two runs differ, or doctor found
 the pipeline too slow; 2 wrong command line; 3 bad input (prompt, audio file, duration, control,
 session, recorded run); 4 bad pipeline; 5 bad weights; 6 output cannot be written; 7 a stage failed;
-8 a download failed; 70 an error of soundstage itself; 130 stopped with Ctrl-C."""
+8 a download failed; 70 an error of soundstage itself; 130 stopped with Ctrl-C,
+143 by SIGTERM, 129 by SIGHUP."""
 
 app = typer.Typer(
     name="soundstage",
@@ -80,10 +81,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Raises:
         SystemExit: with a code from the table in `soundstage.errors`.
     """
-    with sigterm_interrupts():
-        code = _run(list(sys.argv[1:] if arguments is None else arguments))
-    if code == STOPPED and arguments is None:
-        # The threads of running stages would keep the process alive until they are done.
+    if arguments is None:
+        listen()
+    code = _run(list(sys.argv[1:] if arguments is None else arguments))
+    leave_if_stopping()
+    if code == exit_code() and arguments is None:
+        # Ctrl-C as a key: the threads of running stages would keep the process alive.
         os._exit(code)
     sys.exit(code)
 

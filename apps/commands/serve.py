@@ -12,6 +12,7 @@ from soundstage.apps.commands.command import command
 from soundstage.apps.commands.options import Panel, Quiet
 from soundstage.apps.commands.pipeline_choice import NamedPipeline
 from soundstage.errors import UsageError
+from soundstage.interrupts import set_last_line
 
 EXAMPLES = """Examples:
 
@@ -133,4 +134,5 @@ def serve(
         drain_s=drain,
     )
     log_to_stderr(log_format, quiet)
+    set_last_line("")  # the log has lines of its own
     run(graph, settings, streams=streams, capacity=capacity)

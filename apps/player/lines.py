@@ -22,6 +22,8 @@ def watch_lines(say: Callable[[str], None]) -> Watch:
     def watch(performance: Performance) -> None:
         warnings = Warnings(performance)
         while not performance.over:
+            if performance.interrupted.is_set():
+                raise KeyboardInterrupt
             try:
                 report = performance.performer.reports.get(timeout=LOOK_S)
             except queue.Empty:

@@ -6,12 +6,9 @@ No other file imports textual.
 from __future__ import annotations
 
 import queue
-import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import ClassVar, Literal
 
 from rich.text import Text
@@ -38,31 +35,15 @@ def show_mixing_desk(performance: Performance) -> None:
     """Shows the mixing desk until the music is over or the user quits.
 
     Raises:
-        KeyboardInterrupt: the user pressed Ctrl-C, or the process received SIGINT or SIGTERM.
+        KeyboardInterrupt: the user pressed Ctrl-C, or the process received a signal.
         RuntimeError: the mixing desk itself failed.
     """
     mixing_desk = MixingDesk(performance)
-    with _stop_on_signals(mixing_desk.stop_soon):
-        mixing_desk.run(mouse=False)
+    mixing_desk.run(mouse=False)
     if mixing_desk.stopped:
         raise KeyboardInterrupt
     if mixing_desk.return_code:
         raise RuntimeError("the mixing desk failed")
-
-
-@contextmanager
-def _stop_on_signals(stop: Callable[[], None]) -> Iterator[None]:
-    """Calls `stop` for SIGINT and SIGTERM, so that the terminal is restored."""
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        stop()
-
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _key(keys: str, action: str, label: str = "", shown_as: str | None = None) -> Binding:
@@ -110,7 +91,6 @@ class MixingDesk(App[None]):
     def __init__(self, performance: Performance) -> None:
         super().__init__()
         self.stopped = False
-        self._stop_requested = False
         self._performance = performance
         self._faders = Faders(performance.graph, performance.performer, performance.prompts)
         self._typing: Literal["prompt", "value"] = "prompt"
@@ -133,10 +113,6 @@ class MixingDesk(App[None]):
         """Starts to follow the performance."""
         self.set_interval(LOOK_S, self._update)
         self._update()
-
-    def stop_soon(self) -> None:
-        """Ends the program within 0.1 s; may be called from a signal handler."""
-        self._stop_requested = True
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool:
         """Whether a key acts now: letters typed into the input line do not."""
@@ -221,7 +197,7 @@ class MixingDesk(App[None]):
     # ---- display
 
     def _update(self) -> None:
-        if self._stop_requested:
+        if self._performance.interrupted.is_set():
             self.action_stop()
         elif self._performance.over:
             self.exit()

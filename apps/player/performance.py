@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from soundstage.apps.player.performer import Performer
@@ -29,6 +30,7 @@ class Performance:
         sink: plays the ring.
         prompts: the prompts at the start; None if the pipeline takes none.
         save: the session file from the command line; None = none was given.
+        interrupted: set when a signal has arrived that ends the music.
     """
 
     graph: Graph
@@ -37,6 +39,7 @@ class Performance:
     sink: Sink
     prompts: PromptMix | None
     save: Path | None
+    interrupted: threading.Event = field(default_factory=threading.Event)
 
     @property
     def over(self) -> bool:
@@ -62,5 +65,6 @@ class Performance:
             raise error
 
 
-# Shows a performance until it is over or the user quits.
+# Shows a performance until it is over or the user quits. Raises KeyboardInterrupt if a signal, or
+# Ctrl-C as a key, ended it.
 Watch = Callable[[Performance], None]

@@ -6,7 +6,7 @@ import shlex
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO, BinaryIO, cast
@@ -124,9 +124,11 @@ class FileOutput:
 
     Attributes:
         path: a .wav, .flac, .ogg or .mp3 file, or "-" for WAV on standard output.
+        keep: called with a line about the file if it cannot become complete.
     """
 
     path: str
+    keep: Callable[[str], object]
 
     def check(self, sample_rate_hz: int, channels: int) -> None:
         """Refuses a path that cannot be written.
@@ -144,9 +146,11 @@ class FileOutput:
             OutputError: as `audio.writer.open_writer`.
         """
         name = "standard output" if self.path == STANDARD_OUTPUT else self.path
-        with open_writer(self.path, sample_rate_hz, channels) as writer:
+        with open_writer(self.path, sample_rate_hz, channels, keep=self.keep) as writer:
             sink = Paced(name, writer.write, sample_rate_hz, channels)
             try:
                 yield sink
             finally:
                 sink.close()
+            if isinstance(sink.error, OutputError):
+                raise sink.error  # the file is not complete

@@ -10,10 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from soundstage.apps.player.resampled import Resampled
 from soundstage.apps.player.sink import AHEAD_S, Source
 from soundstage.apps.player.sound_devices import number_or_name, portaudio, portaudio_errors
 from soundstage.errors import OutputError
 
+# Sample rates of sound devices, tried in this order after the music's and the device's own.
+RATES_HZ = (48_000, 44_100, 96_000, 88_200, 192_000, 176_400, 32_000)
 _ELSE = ", or play through a program, such as --to 'aplay'"
 
 
@@ -32,16 +35,15 @@ class SpeakersChoice:
 
         Raises:
             Exception: as `portaudio`.
-            OutputError: there is no such device, or it takes another rate or fewer channels.
+            OutputError: there is no such device, or it takes fewer channels.
         """
-        library, device = portaudio(_ELSE), number_or_name(self.device)
+        library = portaudio(_ELSE)
         with self._errors(library):
-            library.query_devices(device, "output")
-            library.check_output_settings(device, channels, "float32", None, sample_rate_hz)
+            self._find_rate(library, sample_rate_hz, channels)
 
     @contextmanager
     def open(self, sample_rate_hz: int, channels: int) -> Iterator[Speakers]:
-        """Opens the device.
+        """Opens the device, at another sample rate if it does not take this one.
 
         Raises:
             OutputError: the device cannot be opened.
@@ -49,11 +51,34 @@ class SpeakersChoice:
         library, device = portaudio(_ELSE), number_or_name(self.device)
         with self._errors(library):
             name = str(library.query_devices(device, "output")["name"])
-            speakers = Speakers(name, library, device, sample_rate_hz, channels)
+            rate_hz = self._find_rate(library, sample_rate_hz, channels)
+            speakers = Speakers(name, library, device, sample_rate_hz, channels, rate_hz)
         try:
             yield speakers
         finally:
             speakers.close()
+
+    def _find_rate(self, library: ModuleType, sample_rate_hz: int, channels: int) -> int:
+        """Returns a sample rate that the device takes: this one if possible, else its own.
+
+        Raises:
+            Exception: PortAudio's error, if the device takes none.
+        """
+        device = number_or_name(self.device)
+        own_hz = round(library.query_devices(device, "output")["default_samplerate"])
+
+        def takes(rate_hz: int) -> bool:
+            try:
+                library.check_output_settings(device, channels, "float32", None, rate_hz)
+            except (library.PortAudioError, ValueError):
+                return False
+            return True
+
+        for rate_hz in (sample_rate_hz, own_hz, *RATES_HZ):
+            if takes(rate_hz):
+                return rate_hz
+        library.check_output_settings(device, channels, "float32", None, sample_rate_hz)
+        return sample_rate_hz
 
     def _errors(self, library: ModuleType) -> AbstractContextManager[None]:
         name = "the speakers" if self.device is None else f"device {self.device!r}"
@@ -66,7 +91,7 @@ class Speakers:
     Opened by `SpeakersChoice.open`.
 
     Attributes:
-        name: the device's name.
+        name: the device's name, with its sample rate if the music is resampled for it.
         late_blocks: how often the device reported that samples came too late.
     """
 
@@ -77,16 +102,20 @@ class Speakers:
         device: int | str | None,
         sample_rate_hz: int,
         channels: int,
+        device_rate_hz: int,
     ) -> None:
         self.name = name
+        if device_rate_hz != sample_rate_hz:
+            self.name += f" (resampled to {device_rate_hz} Hz)"
         self.late_blocks = 0
         self._library = library
-        self._rate_hz = sample_rate_hz
+        self._rates_hz, self._channels = (sample_rate_hz, device_rate_hz), channels
         self._silent_samples = 0
+        self._played = False
         self._source: Source | None = None
         # A short latency would gain nothing: a change of style takes a chunk anyway.
         self._stream = library.OutputStream(
-            samplerate=sample_rate_hz,
+            samplerate=device_rate_hz,
             channels=channels,
             dtype="float32",
             device=device,
@@ -100,6 +129,9 @@ class Speakers:
         Raises:
             OutputError: the device cannot be started.
         """
+        rate_hz, device_rate_hz = self._rates_hz
+        if device_rate_hz != rate_hz:
+            source = Resampled(source, rate_hz, device_rate_hz, self._channels)
         self._source = source
         try:
             self._stream.start()
@@ -108,8 +140,8 @@ class Speakers:
 
     @property
     def error(self) -> Exception | None:
-        """The error if the device stopped before the source was finished."""
-        if self.over and self._source is not None and not self._source.finished:
+        """The error if the device stopped before all was played, for whatever reason."""
+        if self.over and not self._played:
             return OutputError(f"{self.name}: the device has stopped; was it unplugged?")
         return None
 
@@ -120,10 +152,15 @@ class Speakers:
 
     def close(self) -> None:
         """Closes the device."""
+        if not self.over:
+            self._played = True  # it ends here, and not by the device
         self._stream.close()
 
     def _call(self, out: np.ndarray, samples: int, time: Any, status: Any) -> None:
-        """Fills the device's buffer, on the device's thread: allocates no audio, never waits."""
+        """Fills the device's buffer, on the device's thread; never waits.
+
+        Allocates no audio unless it is resampled.
+        """
         assert self._source is not None  # set before the stream starts
         if status.output_underflow:
             self.late_blocks += 1
@@ -133,5 +170,6 @@ class Speakers:
         # Some drivers drop their buffer when they are stopped, so silence pushes the music out.
         out.fill(0.0)
         self._silent_samples += samples
-        if self._silent_samples > 2 * self._stream.latency * self._rate_hz:
+        if self._silent_samples > 2 * self._stream.latency * self._rates_hz[1]:
+            self._played = True
             raise self._library.CallbackStop

@@ -1,4 +1,4 @@
-"""Runs the server until SIGTERM or Ctrl-C."""
+"""Runs the server until a signal."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import logging
 import signal
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal, TypeAlias
 
 import uvicorn
@@ -18,6 +20,13 @@ from soundstage.apps.server.connection import ServerContext
 from soundstage.apps.server.listen_sockets import Intake, Pulse, listen
 from soundstage.apps.server.settings import ServeSettings
 from soundstage.graph.plan import Graph
+from soundstage.interrupts import (
+    first_signal,
+    handle_signals,
+    is_listening,
+    leave_if_stopping,
+    orderly,
+)
 from soundstage.runners.choice import RunnerChoice
 from soundstage.runners.engine.engine import Engine
 
@@ -68,8 +77,26 @@ class Server(uvicorn.Server):
         self._context = context
         self._drained: asyncio.Task[None] | None = None
 
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Calls `handle_exit` for the first signal; the second one ends the process."""
+        if not is_listening():
+            with super().capture_signals():
+                yield
+            return
+        loop = asyncio.get_running_loop()
+        handle_signals()
+        with orderly(lambda: loop.call_soon_threadsafe(self._end)):
+            yield
+        handle_signals()
+
+    def _end(self) -> None:
+        if not self._context.engine.ready:
+            leave_if_stopping()  # there are no streams, and loading may take long
+        self.handle_exit(first_signal(), None)
+
     def handle_exit(self, sig: int, frame: object) -> None:
-        """Drains at the first SIGTERM; ends at once at the second, and at Ctrl-C."""
+        """Drains at the first signal but Ctrl-C; ends at once at the second, and at Ctrl-C."""
         if self._drained is not None or sig == signal.SIGINT:
             self.should_exit = True
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,9 +12,11 @@ import ray
 from ray._private import ray_constants
 
 from soundstage.errors import Error
+from soundstage.interrupts import at_stop, handle_signals
 
 # A local cluster listens on this address only.
 LOOPBACK = "127.0.0.1"
+SHUT_DOWN_WITHIN_S = 5.0
 
 
 class ClusterError(Error):
@@ -50,11 +53,23 @@ def cluster(address: str | None = None, dashboard: bool = False) -> Iterator[boo
             )
         yield False
         return
-    _connect(address, dashboard)
-    try:
-        yield address is None
-    finally:
-        ray.shutdown()
+    with at_stop(_shut_down):
+        _connect(address, dashboard)
+        handle_signals()  # Ray would raise SystemExit at SIGTERM
+        try:
+            yield address is None
+        finally:
+            ray.shutdown()
+
+
+def _shut_down() -> None:
+    """Ends the connection, and the cluster that was started here, if that takes no more than 5 s.
+
+    Otherwise its processes end when they notice that this one is gone.
+    """
+    thread = threading.Thread(target=ray.shutdown, daemon=True)
+    thread.start()
+    thread.join(SHUT_DOWN_WITHIN_S)
 
 
 def _connect(address: str | None, dashboard: bool) -> None:

@@ -28,6 +28,7 @@ from soundstage.graph.port import Tensor
 from soundstage.graph.state import State, stack_controls
 from soundstage.runners.host import REMEMBERED
 from soundstage.runners.in_flight import TicksInFlight, next_state, outputs_of
+from soundstage.runners.lifetime import Lifetime
 from soundstage.runners.local import default_tick
 from soundstage.runners.ray.actor import SHORT_CALLS, StageActor, StageCall, StageReport
 from soundstage.runners.ray.building import build_stages, last_line
@@ -115,7 +116,7 @@ class RayRunner:
         self.settings = settings or RaySettings()
         self.window = self.settings.window
         self._submitting = threading.Lock()
-        self._closed = False
+        self._lifetime = Lifetime("runner")
         self._numbers = itertools.count()
         with ExitStack() as opened:
             is_own = opened.enter_context(cluster(self.settings.address, self.settings.dashboard))
@@ -160,8 +161,9 @@ class RayRunner:
 
     def close(self) -> None:
         """Ends the actors, releases the resources, and ends a cluster that was started here."""
-        self._closed = True
-        self._open.close()
+        self._lifetime.closed = True
+        if not self._lifetime.forked:
+            self._open.close()
 
     def __enter__(self) -> RayRunner:
         return self
@@ -194,6 +196,7 @@ class RayRunner:
                 ray.kill(actor)
 
     def _submit(self, tick: Tick, before: State | _RayTick) -> _RayTick:
+        self._lifetime.check()
         controls = stack_controls(self.graph, tick.controls)
         ports, dims = ports_of(self.graph, CONTROLS), self.graph.format.dims
         message = wire.encode(ports, controls, tick.streams, tick.chunks, dims)
@@ -274,7 +277,7 @@ class RayRunner:
     def _cancel(self, pending: _RayTick) -> None:
         """Cancels the calls of a tick that no actor has started."""
         # A stream may be closed after its runner; any call would then start a new cluster.
-        if self._closed or not ray.is_initialized():
+        if self._lifetime.closed or not ray.is_initialized():
             return
         for pool in self._pools.values():
             for actor in pool.actors:

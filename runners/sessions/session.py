@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from soundstage.graph.control import ControlError
 from soundstage.graph.plan import Graph
 from soundstage.graph.state import State, initial
+from soundstage.runners.lifetime import Lifetime
 from soundstage.runners.runner import Chunk, Runner, Tick
 from soundstage.runners.sessions.controls import complete
 from soundstage.runners.sessions.files import SavedSession, write_session
@@ -23,6 +25,10 @@ class Session:
     Iterating makes chunks without end; every `next` makes one chunk of every row. A session has
     only the controls and the state after its last chunk, so that `save`, `resume` and `branch` are
     exact: the bytes that follow are those of a session without a break.
+
+    All methods may be called from any thread, also while another thread makes a chunk: `next` and
+    `close` wait for that chunk, all others return at once. Every method but `close` raises
+    `SessionClosed` after `close`, and `ForkedProcess` in a fork of the process.
     """
 
     def __init__(
@@ -48,6 +54,10 @@ class Session:
         Raises:
             ControlError: a control is unknown, does not fit its port or is refused by a stage.
         """
+        self._lifetime = Lifetime("session")
+        self._making = threading.RLock()  # held while a chunk is made
+        self._changing = threading.Lock()  # held while rows, state or closed change
+        self._steered = False
         if not rows:
             raise ControlError("a session needs at least one row")
         self.runner = runner
@@ -71,6 +81,7 @@ class Session:
         return tuple(self._rows)
 
     def __iter__(self) -> Session:
+        self._lifetime.check()
         return self
 
     def __next__(self) -> Chunk:
@@ -79,18 +90,26 @@ class Session:
         Raises:
             StageFailed: a stage failed. The state is unchanged: the next call tries again.
         """
-        if self._chunks is None:
-            self._chunks = self.runner.stream(self._ticks(), self._state, self._lookahead)
-        try:
-            chunk = next(self._chunks)
-        except BaseException:
-            self._chunks = None
-            raise
-        self._state = chunk.state
-        return chunk
+        self._lifetime.check()
+        with self._making:
+            self._lifetime.check()
+            with self._changing:
+                steered, self._steered = self._steered, False
+            if steered:
+                self._stop_looking_ahead()
+            if self._chunks is None:
+                self._chunks = self.runner.stream(self._ticks(), self._state, self._lookahead)
+            try:
+                chunk = next(self._chunks)
+            except BaseException:
+                self._chunks = None
+                raise
+            with self._changing:
+                self._state = chunk.state
+            return chunk
 
     def steer(self, row: int | None = None, /, **controls: Any) -> None:
-        """Changes controls from the next chunk on.
+        """Changes controls from the next chunk on that is begun after this call.
 
         Args:
             row: the row to steer; None steers all.
@@ -100,13 +119,15 @@ class Session:
             ControlError: a value is refused; no control has changed.
             IndexError: the session has no such row.
         """
+        self._lifetime.check()
         if row is not None and not 0 <= row < len(self._rows):
             raise IndexError(f"there is no row {row}; the session has {len(self._rows)}")
-        self._rows = [
-            self._complete(controls, old) if row in (None, index) else old
-            for index, old in enumerate(self._rows)
-        ]
-        self._stop_looking_ahead()
+        with self._changing:
+            self._rows = [
+                self._complete(controls, old) if row in (None, index) else old
+                for index, old in enumerate(self._rows)
+            ]
+            self._steered = True
 
     def branch(self, **controls: Any) -> Session:
         """Opens another session with the same state and other controls.
@@ -116,8 +137,9 @@ class Session:
         Raises:
             ControlError: a value is refused.
         """
-        rows = [self._complete(controls, row) for row in self._rows]
-        return Session(self.runner, rows, state=self._state, lookahead=self._lookahead)
+        state, old = self._now()
+        rows = [self._complete(controls, row) for row in old]
+        return Session(self.runner, rows, state=state, lookahead=self._lookahead)
 
     def save(self, path: str | Path) -> None:
         """Saves the session to a file for `resume`, completely or not at all.
@@ -125,7 +147,8 @@ class Session:
         Raises:
             OutputError: the file cannot be written.
         """
-        write_session(Path(path), self.graph, self.runner.weights(), self._state, self._rows)
+        state, rows = self._now()
+        write_session(Path(path), self.graph, self.runner.weights(), state, rows)
 
     def journal(self, path: str | Path) -> AbstractContextManager[JournalWriter]:
         """Opens a journal: a file for `resume` that survives a kill of this process.
@@ -141,7 +164,8 @@ class Session:
         Raises:
             OutputError: the file cannot be written, or is not a journal of this session.
         """
-        return open_journal(Path(path), self.graph, self.runner.weights(), self._state, self._rows)
+        state, rows = self._now()
+        return open_journal(Path(path), self.graph, self.runner.weights(), state, rows)
 
     @classmethod
     def resume(
@@ -156,16 +180,27 @@ class Session:
         return cls(runner, rows, state=state, lookahead=lookahead, owns_runner=owns_runner)
 
     def close(self) -> None:
-        """Stops looking ahead; closes the runner if the session owns it."""
-        self._stop_looking_ahead()
-        if self._owns_runner:
-            self.runner.close()
+        """Stops looking ahead; closes the runner if the session owns it. Idempotent."""
+        if self._lifetime.forked:
+            return
+        self._lifetime.closed = True
+        with self._making:
+            self._stop_looking_ahead()
+            if self._owns_runner:
+                self.runner.close()
 
     def __enter__(self) -> Session:
+        self._lifetime.check()
         return self
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+    def _now(self) -> tuple[State, list[dict[str, Any]]]:
+        """Returns the state after the last chunk, and every row's controls."""
+        self._lifetime.check()
+        with self._changing:
+            return self._state, self._rows
 
     def _complete(self, changes: Mapping[str, Any], current: Mapping[str, Any]) -> dict[str, Any]:
         changes = dict(changes)

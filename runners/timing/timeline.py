@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from soundstage.files import replacing, reporting
+from soundstage.files import growing, reporting
 from soundstage.graph.plan import FromPast, FromStage, Graph
 from soundstage.runners.runner import Chunk
 from soundstage.runners.spans import Span
@@ -219,7 +219,7 @@ def open_timeline(path: Path, graph: Graph, version: str) -> Iterator[TimelineWr
     Raises:
         OutputError: the file cannot be written.
     """
-    with replacing(path) as stream:
+    with growing(path) as stream:
         writer = TimelineWriter(path, stream, graph)
         writer.start(version)
         yield writer

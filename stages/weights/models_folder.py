@@ -3,12 +3,12 @@
 import re
 from pathlib import Path
 
-import platformdirs
+from soundstage.user_folders import user_data_folder
 
 
 def models_folder() -> Path:
     """Returns the folder in which models are looked up by bare name."""
-    return platformdirs.user_data_path("soundstage") / "models"
+    return user_data_folder() / "models"
 
 
 def is_model_name(text: str) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 import safetensors
 from safetensors.numpy import save_file
 
+from soundstage.interrupts import temporary
 from soundstage.stages.weights.array_source import WeightsError, as_float32, bare_name, check_shape
 
 # Parts of SpectroStream, each published as a file. Names in it may or may not start with the part.
@@ -123,10 +124,8 @@ def write_safetensors(
     """
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     os.close(handle)
-    try:
+    with temporary(Path(name)):
         whole = {key: np.asarray(value, order="C") for key, value in arrays.items()}
         save_file(whole, name, dict(metadata))
         os.chmod(name, 0o644)  # mkstemp makes files that only their owner can read
         os.replace(name, path)
-    finally:
-        Path(name).unlink(missing_ok=True)

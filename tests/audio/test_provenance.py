@@ -71,9 +71,7 @@ def test_every_format_stores_every_prompt(tmp_path, suffix, text):
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
-@settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text(max_size=200), weight=st.floats(0, 100), seed=st.integers(0, 2**63 - 1))
 def test_every_format_stores_any_record(tmp_path, suffix, text, weight, seed):
     record = dataclasses.replace(RECORD, prompts=(TextPrompt(text, weight),), seeds=(seed,))

@@ -33,6 +33,22 @@ print("wrote", writer.samples, file=sys.stderr)
 """
 
 
+FULL_DISK = """
+import resource, sys
+import numpy as np
+from soundstage.audio.writer import open_writer
+from soundstage.errors import OutputError
+resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+noise = np.random.default_rng(0).uniform(-1, 1, (48_000, 2)).astype(np.float32)
+try:
+    with open_writer(sys.argv[1], 48_000, 2) as writer:
+        for _ in range(12):
+            writer.write(noise)
+except OutputError as error:
+    sys.exit(f"refused: {error}")
+"""
+
+
 def music(seconds: float, channels: int = 2) -> np.ndarray:
     times = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
     voices = [0.8 * np.sin(2 * np.pi * 220 * (k + 1) * times) for k in range(channels)]
@@ -257,25 +273,61 @@ def test_sample_rate_that_a_format_lacks_is_refused(tmp_path):
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")
 @pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3"])
 def test_disk_that_fills_up_leaves_no_file(tmp_path, suffix):
-    script = """
-import resource, sys
-import numpy as np
-from soundstage.audio.writer import open_writer
-from soundstage.errors import OutputError
-resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-noise = np.random.default_rng(0).uniform(-1, 1, (48_000, 2)).astype(np.float32)
-try:
-    with open_writer(sys.argv[1], 48_000, 2) as writer:
-        for _ in range(8):
-            writer.write(noise)
-except OutputError as error:
-    sys.exit(f"refused: {error}")
-"""
-    process = run(script, str(tmp_path / f"out.{suffix}"))
+    process = run(FULL_DISK, str(tmp_path / f"out.{suffix}"))
     assert process.returncode == 1
     assert process.stderr.decode().startswith("refused: "), process.stderr
     assert len(process.stderr.decode().splitlines()) == 1
     assert only(tmp_path) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")
+@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3"])
+def test_full_disk_keeps_what_was_written_if_asked_to(tmp_path, suffix):
+    script = FULL_DISK.replace("2) as", "2, keep=print) as")
+    process = run(script, str(tmp_path / f"out.{suffix}"))
+    assert process.returncode == 1, process.stderr
+    assert only(tmp_path) == [f"out.partial.{suffix}"]
+    kept, _ = soundfile.read(tmp_path / f"out.partial.{suffix}")
+    told = process.stdout.decode()
+    assert told.startswith(f"{tmp_path}/out.partial.{suffix}: has the first ")
+    assert 0 < len(kept) < 12 * 48_000
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3"])
+def test_unfinished_file_can_be_read_after_every_block(tmp_path, suffix):
+    block = music(1.0)
+    with open_writer(tmp_path / f"out.{suffix}", RATE_HZ, 2) as writer:
+        for seconds in range(1, 4):
+            writer.write(block)
+            kept, _ = soundfile.read(tmp_path / f"out.partial.{suffix}")
+            # Encoders hold back what does not fill a frame; Vorbis and FLAC, a few frames.
+            held_back = 0 if suffix == "wav" else 12_000
+            assert seconds * RATE_HZ - held_back <= len(kept) <= seconds * RATE_HZ
+    assert only(tmp_path) == [f"out.{suffix}"]
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, SystemExit])
+def test_exception_keeps_the_unfinished_file_if_asked_to(tmp_path, error):
+    (tmp_path / "out.wav").write_bytes(b"precious")
+    (tmp_path / "out.partial.wav").write_bytes(b"of an earlier run")
+    told: list[str] = []
+
+    def interrupted(*blocks):
+        with open_writer(tmp_path / "out.wav", RATE_HZ, 2, keep=told.append) as writer:
+            for block in blocks:
+                writer.write(block)
+            raise error
+
+    with pytest.raises(error):
+        interrupted()
+    assert (only(tmp_path), told) == (["out.partial.wav", "out.wav"], [])
+    with pytest.raises(error):
+        interrupted(music(1.0))
+    assert only(tmp_path) == ["out.partial-2.wav", "out.partial.wav", "out.wav"]
+    assert told == [f"{tmp_path}/out.partial-2.wav: has the first 1.0 s, made before the end"]
+    assert (tmp_path / "out.wav").read_bytes() == b"precious"
+    assert (tmp_path / "out.partial.wav").read_bytes() == b"of an earlier run"
+    assert soundfile.info(tmp_path / "out.partial-2.wav").frames == RATE_HZ
 
 
 def run(script: str, *arguments: str) -> subprocess.CompletedProcess:

@@ -8,10 +8,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 from synthetic_tokens import synthetic_facts, synthetic_pieces
 
 from soundstage.graph.format import Format
+from soundstage.training.corpus.manifest import Piece, PieceEntry, write_manifest
+from soundstage.training.corpus.music_facts import MusicFacts, facts_path
 from soundstage.training.tokens.cache import write_cache
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -22,6 +26,7 @@ SMALL = {
         r"\| half open \| .* \| \{",
         "--preset toy-inject --size 0.01 --only packed_session half_open many_objects",
     ),
+    "continuation": (r"\| techno \| 120 \| 120 \|", "--preset demo --corpus {folder} --seconds 4"),
     "demo_examples": (r"10 examples", "--preset toy --seconds 2 --output {folder}/examples"),
     "depthformer_chunk": (r"real-time factor \d", "--size tiny --repeats 1"),
     "pipeline": (r"x real time", "--chunks 1"),
@@ -44,10 +49,28 @@ ELSEWHERE = {"attacks", "demo_model", "everyday_prompts", "served_clients"}
 RAY = "ray_overhead"
 
 
+def write_corpus(folder):
+    rate_hz, moments_s = 48_000, np.arange(0, 22, 0.5, np.float32)
+    audio = np.zeros((22 * rate_hz, 2), np.float32)
+    for start in (moments_s * rate_hz).astype(int):
+        audio[start : start + 480] = 0.5
+    path = folder / "a.flac"
+    soundfile.write(path, audio, rate_hz)
+    strokes, drums = np.ones(len(moments_s), np.float32), np.ones(len(moments_s), bool)
+    nothing = np.zeros(0, np.float32)
+    facts = MusicFacts(120.0, 4, 0.5, 0.5, moments_s, strokes, drums, nothing, np.zeros(0, np.int8))
+    facts.write(facts_path(path))
+    sound = ("C", "minor", 0.5, 0.5, (), ("techno",), (), 22.0, 4)
+    write_manifest(
+        folder, "heldout", [PieceEntry(Piece(path, 1, "heldout", "techno", 120, *sound), "")]
+    )
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A folder with a file of tokens, two held-out pieces long enough for a chunk and its pasts."""
+    """A file of tokens of two pieces, and a corpus of one piece with a steady stroke."""
     folder = tmp_path_factory.mktemp("benchmarks")
+    write_corpus(folder)
     form = Format()
     pieces = synthetic_pieces(form, (0, 1), 600, 5)
     held_out = [replace(piece, split="heldout") for piece in pieces]

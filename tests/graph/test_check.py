@@ -124,7 +124,7 @@ MISTAKES = {
 }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sets(st.sampled_from([*MISTAKES]), min_size=1))
 def test_check_reports_all_mistakes_at_once(chosen):
     changed = deepcopy(TOY)

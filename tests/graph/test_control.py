@@ -41,7 +41,7 @@ anything = st.recursive(
 )
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=2000)
 @given(anything, st.sampled_from(PORTS))
 def test_any_value_fits_its_port_or_is_refused_by_name(value, port):
     try:

@@ -197,7 +197,7 @@ def test_equal_graphs_give_equal_drawings(draw):
     assert draw(loops()) == draw(loops())
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text(st.characters(), max_size=20), st.text(st.characters(), max_size=20))
 def test_drawing_is_well_formed_for_any_name_and_note(name, note):
     checked = loops(name=name, note=note)

@@ -35,7 +35,7 @@ def test_stage_comes_after_all_stages_it_reads_in_the_same_tick():
                 assert positions(checked)[source.stage] < positions(checked)[node.name]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.data())
 def test_any_graph_without_a_cycle_has_a_valid_order(data):
     count = data.draw(st.integers(1, 8))

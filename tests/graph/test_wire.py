@@ -16,7 +16,7 @@ from soundstage.graph.port import DTYPES, Port
 NAMES = st.text("abcdefghijklmnopqrstuvwxyz_é", min_size=1, max_size=8).filter(
     lambda name: name not in (wire.STREAM_KEY, wire.CHUNK_KEY)
 )
-many = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+many = settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 
 
 @st.composite

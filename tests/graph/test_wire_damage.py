@@ -53,13 +53,13 @@ def read_all(damaged):
     return None
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(max_size=200))
 def test_garbage_is_refused(garbage):
     assert read_all(garbage) is not None
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.integers(0, len(WHOLE) - 1))
 def test_truncated_message_is_refused_or_complete(length):
     refused = read_all(WHOLE[:length])
@@ -69,7 +69,7 @@ def test_truncated_message_is_refused_or_complete(length):
             assert wire.equal(decoded.values[name], value), name
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 @given(st.lists(st.tuples(st.integers(0, len(WHOLE) - 1), st.integers(1, 255)), min_size=1))
 def test_message_with_changed_bytes_is_refused_or_decoded_in_bounds(flips):
     damaged = bytearray(WHOLE)

@@ -40,7 +40,7 @@ def styles(format: Format, seed: int, rows: int = 1) -> np.ndarray:
 # ---- Remember
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(seed=st.integers(0, 2**32), rows=st.integers(1, 3))
 def test_remember_returns_the_last_frames_of_all_chunks(seed, rows):
     remember = build(Remember, SMALL)
@@ -100,7 +100,7 @@ def test_missing_frames_become_mask_and_known_frames_stay():
     np.testing.assert_array_equal(half[:, 4 * (250 - known) :], whole[:, 4 * (250 - known) :])
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(seed=st.integers(0, 2**32), unknown=st.integers(0, SMALL.dims["context_frame"]))
 def test_unprompted_is_the_prompt_with_masked_style(seed, unknown):
     context, style = codes(SMALL, seed, "context_frame", 2), styles(SMALL, seed, 2)

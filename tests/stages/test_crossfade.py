@@ -81,7 +81,7 @@ def test_signal_cut_into_chunks_is_unchanged_outside_joins(format):
     np.testing.assert_array_equal(tail, signal[:, -n:])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 2**32), rows=st.integers(1, 3), scale=st.floats(-8, 8, width=32))
 def test_cross_fade_is_linear_and_keeps_every_sample(seed, rows, scale):
     format = FORMATS["two fade frames"]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from soundstage.stages import rvq
 
-few = settings(max_examples=25, deadline=None)
+few = settings(max_examples=25)
 seeds = st.integers(0, 2**32 - 1)
 
 

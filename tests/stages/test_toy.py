@@ -66,7 +66,7 @@ def test_overlap_is_silent_only_without_a_past():
     assert np.any(decode(tokens, codes(FORMAT, "context_frame"))["audio"][:, :fade])
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 2**32))
 def test_frame_sounds_the_same_at_any_position(seed):
     tokens, context = codes(SMALL, "frame", seed), codes(SMALL, "context_frame", seed + 1)
@@ -77,7 +77,7 @@ def test_frame_sounds_the_same_at_any_position(seed):
         np.testing.assert_array_equal(moved[2 + (frame + 1) % 5], frames[2 + frame])
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 2**32))
 def test_the_overlap_is_the_end_of_the_chunk_before(seed):
     before, tokens = codes(SMALL, "frame", seed), codes(SMALL, "frame", seed + 1)
@@ -140,7 +140,7 @@ def sample(*, style: int = 100, context: np.ndarray | None = None, **controls: f
     )["tokens"]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     style=st.integers(0, 1023),
     temperature=st.floats(0, 10, width=32),

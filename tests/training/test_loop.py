@@ -60,8 +60,8 @@ def test_finished_run_writes_no_checkpoint(tmp_path):
     assert [(p, p.stat().st_mtime_ns) for p in checkpoints(tmp_path / "checkpoints")] == before
 
 
-def start_process(run):
-    command = [sys.executable, toy_training.__file__, str(run), str(STEPS), "0.01"]
+def start_process(run, *how):
+    command = [sys.executable, *how, toy_training.__file__, str(run), str(STEPS), "0.01"]
     path = os.pathsep.join(map(str, (ROOT, SUPPORT, SUPPORT / "graphs", SUPPORT / "stages")))
     return subprocess.Popen(command, env=os.environ | {"PYTHONPATH": path}, cwd=run)
 
@@ -99,6 +99,19 @@ def test_signal_ends_the_run_with_a_checkpoint(tmp_path, unbroken, number):
     _, position = run_toy(tmp_path, STEPS, batches=interrupting)
     assert 48 <= position.step <= 52
     assert signal.getsignal(number) is before
+    state, _ = run_toy(tmp_path, STEPS)
+    assert_same_run(state, tmp_path, unbroken)
+
+
+def test_signal_ends_a_command_with_a_checkpoint_and_its_exit_code(tmp_path, unbroken):
+    script = (
+        "import runpy, sys; from soundstage import interrupts; interrupts.listen()\n"
+        "runpy.run_path(sys.argv[1], run_name='__main__'); interrupts.leave_if_stopping()"
+    )
+    process = start_process(tmp_path, "-c", script)
+    wait_for(lambda: checkpoints(tmp_path / "checkpoints"), process)
+    process.terminate()
+    assert process.wait(60) == 128 + signal.SIGTERM
     state, _ = run_toy(tmp_path, STEPS)
     assert_same_run(state, tmp_path, unbroken)
 

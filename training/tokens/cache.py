@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from soundstage.errors import InputError
-from soundstage.files import replacing
+from soundstage.files import growing
 from soundstage.training.tokens.record import PieceStyles, PieceTokens, TokenFacts
 
 FACTS = b"soundstage.tokens"
@@ -56,7 +56,7 @@ def write_cache(path: Path, facts: TokenFacts, pieces: Iterable[PieceTokens]) ->
         OutputError: the file cannot be written.
     """
     schema = SCHEMA.with_metadata({FACTS: json.dumps(asdict(facts)).encode()})
-    with replacing(path) as file, pa.ipc.new_file(file, schema) as writer:
+    with growing(path) as file, pa.ipc.new_file(file, schema) as writer:
         for piece in pieces:
             writer.write_batch(_batch(piece, schema))
 

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
+from soundstage.apps.commands.exit_codes import print_error
 from soundstage.apps.commands.generate.request import (
     CheckedRequest,
     GenerateRequest,
@@ -55,7 +56,7 @@ def generate(request: GenerateRequest, progress: Progress) -> None:
     """Makes the audio of a request and writes its files.
 
     Every check that needs no weights comes before they are loaded. The file appears when it
-    is complete; standard output is written chunk by chunk.
+    is complete, and until then grows beside its place; standard output is written chunk by chunk.
 
     Raises:
         Exception: as `request.check_request`.
@@ -110,6 +111,7 @@ def open_output(
         checked.channels,
         replace(provenance, continues=continues, injected=injected),
         checked.file_samples,
+        keep=print_error,
     )
 
 
@@ -154,7 +156,7 @@ def _write_chunks(
     for chunk in chunks(session, checked.chunks, _injected_controls(checked)):
         for line in words.lines(*chunk.not_understood):
             say(line)
-        # Writing to a pipe may wait for its reader, so there Ctrl-C has to come through.
+        # Writing to a pipe may wait for its reader, so there a signal has to come through.
         with nullcontext() if checked.request.output == STANDARD_OUTPUT else uninterrupted():
             for watcher in watchers:
                 watcher.write(chunk)
@@ -165,6 +167,7 @@ def _write_chunks(
             writer.write(block)
             # Last, so that the journal never counts audio that was not written.
             if journal is not None:
+                writer.sync()
                 journal.write(chunk, samples_before + len(block))
         outcome.chunk = chunk
         outcome.samples = writer.samples - clip_samples

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from soundstage.errors import ModelError
-from soundstage.files import replacing, reporting
+from soundstage.files import growing, reporting
 from soundstage.progress import Progress
 from soundstage.stages.weights.conversion import DType, plan_conversion
 from soundstage.stages.weights.models_folder import is_model_name, models_folder
@@ -33,7 +33,7 @@ def convert(source: str, target: str, dtype: DType, progress: Progress) -> str:
     with closing_source(source) as weights:
         plan = plan_conversion(weights, dtype)
         moving = progress.moving(path.name, plan.data_bytes)
-        with moving as moved, replacing(path, plan.file_bytes) as stream:
+        with moving as moved, growing(path, plan.file_bytes) as stream:
             plan.write(weights, stream, moved)
     return (
         f"{path}: {plan.network}, {len(plan.shapes)} arrays, {plan.parameters / 1e6:.1f} M "

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from soundstage.apps.commands.command import command
+from soundstage.apps.commands.exit_codes import print_error
 from soundstage.apps.commands.generate.generate import (
     AudioPrompt,
     ContinueFrom,
@@ -213,7 +214,7 @@ def _destination(device: str | None, to: str | None, output: str | None) -> Dest
     if output is not None:
         from soundstage.apps.player.pipes import FileOutput
 
-        return FileOutput(output)
+        return FileOutput(output, print_error)
     from soundstage.apps.player.speakers import SpeakersChoice
 
     return SpeakersChoice(device)

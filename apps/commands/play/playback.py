@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -27,6 +27,7 @@ from soundstage.audio.standard_output import ReaderGone
 from soundstage.errors import InputError
 from soundstage.files import check_writable
 from soundstage.graph.plan import Graph
+from soundstage.interrupts import orderly
 from soundstage.progress import Progress
 from soundstage.runners.choice import RunnerChoice
 from soundstage.runners.sessions.injection import inject_control
@@ -83,14 +84,14 @@ class PlayRequest:
 def play(request: PlayRequest, progress: Progress, watch: Watch) -> None:
     """Plays the music of a request.
 
-    Every check that needs no weights comes before they are loaded. Ctrl-C ends the music with
+    Every check that needs no weights comes before they are loaded. A signal ends the music with
     a fade; files and sessions are then complete all the same.
 
     Raises:
         Exception: as `music_choice.find_music`, and as the destination.
         WeightsError: weights are missing or do not fit.
         StageFailed: a stage failed.
-        KeyboardInterrupt: Ctrl-C ended the music.
+        KeyboardInterrupt: Ctrl-C or another signal ended the music.
     """
     preparation = Preparation(progress)
     with progress.step("checking the pipeline"):
@@ -110,15 +111,19 @@ def play(request: PlayRequest, progress: Progress, watch: Watch) -> None:
         session = open_session(saved, changes, runner, lookahead, state)
         preparation.compile(runner)
         preparation.show_note(runner.graph)
-        with _performance(request, session, total, progress) as performance:
-            stopped = _perform(performance, watch)
-        performance.raise_error()
-        if request.save is not None:
-            performance.performer.save(request.save)
-        for line in _summary(performance):
-            progress.say(line)
-        if stopped:
-            raise KeyboardInterrupt
+        with ExitStack() as ending:
+            with ExitStack() as saving:
+                with _performance(request, session, total, progress) as performance:
+                    # From here to the end there is music to keep.
+                    ending.enter_context(orderly(performance.interrupted.set))
+                    if request.save is not None:  # whatever ends the music
+                        saving.callback(performance.performer.save, request.save)
+                    stopped = _perform(performance, watch)
+                performance.raise_error()
+            for line in _summary(performance):
+                progress.say(line)
+            if stopped:
+                raise KeyboardInterrupt
 
 
 @contextmanager

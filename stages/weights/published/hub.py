@@ -30,6 +30,7 @@ from huggingface_hub.utils import disable_progress_bars, enable_progress_bars, t
 
 from soundstage.errors import DownloadError
 from soundstage.files import reporting
+from soundstage.interrupts import at_stop
 from soundstage.progress import Moved
 from soundstage.stages.weights.published.hub_errors import (
     PASSING,
@@ -141,7 +142,11 @@ class Hub:
             DownloadError: the hub refuses, or the transfer breaks off.
             OutputError: the cache cannot be written, or the disk is full.
         """
-        with reporting(self.cache), _quiet(lambda line: self._say(f"{remote.name}: {line}")):
+        with (
+            reporting(self.cache),
+            _quiet(lambda line: self._say(f"{remote.name}: {line}")),
+            at_stop(lambda: self._remove_parts(remote)),
+        ):
             try:
                 path = huggingface_hub.hf_hub_download(
                     remote.repository,
@@ -158,6 +163,11 @@ class Hub:
                     raise
                 raise _fetch_error(remote.name, error) from error
         return Path(path)
+
+    def _remove_parts(self, remote: Remote) -> None:
+        """Removes what the library has of a file that is not complete."""
+        for part in self.cache.rglob(f"{remote.etag}*.incomplete"):
+            part.unlink(missing_ok=True)
 
     def _metadata(self, name: str, url: str) -> huggingface_hub.HfFileMetadata:
         tries_left = TRIES

@@ -171,7 +171,7 @@ def test_without_portaudio_the_error_names_its_cure(tmp_path, monkeypatch):
     assert "apt-get install libportaudio2" in told(refused.stderr)
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_ctrl_c_completes_the_file_and_saves_the_session(tmp_path, stop):
     main = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
@@ -186,7 +186,7 @@ def test_ctrl_c_completes_the_file_and_saves_the_session(tmp_path, stop):
             break
     player.send_signal(stop)
     messages = player.communicate(timeout=60)[1].decode()
-    assert player.returncode == 130
+    assert player.returncode == 128 + stop
     assert messages.splitlines()[-1] == "soundstage: stopped"
     audio, _ = soundfile.read(out, dtype="float32")
     assert len(audio) > 0.4 * 48_000
@@ -217,3 +217,29 @@ def test_words_that_are_not_understood_are_told_once(tmp_path):
     done = run("play", *options, "--output", tmp_path / "out.wav", "techno flrbgl")
     assert done.code == 0, done.stderr
     assert lines_of(done.stderr, "not understood") == ["not understood: flrbgl"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")
+def test_full_disk_keeps_the_music_and_saves_the_session(tmp_path):
+    main = (
+        "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))\n"
+        "from soundstage.apps.commands.main import main; main()"
+    )
+    arguments = [*TOY, "--quiet", "--output", "out.wav", "--save", "set.session"]
+    done = subprocess.run(
+        [sys.executable, "-c", main, *arguments],
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])},
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 6, done.stderr
+    kept, reason = done.stderr.splitlines()
+    assert "out.partial.wav: has the first 1." in kept
+    assert reason.startswith("soundstage: out.wav: cannot be written")
+    assert soundfile.info(tmp_path / "out.partial.wav").duration > 1.5
+    assert not (tmp_path / "out.wav").exists()
+    assert read_session(tmp_path / "set.session").spec.name == "toy"

@@ -15,6 +15,7 @@ from command_line import MODULE, run_process, told
 
 from soundstage.audio.inspection import inspect
 from soundstage.presets.preset import preset_path
+from soundstage.runners.sessions.journal_file import read_journal
 
 ROOT = Path(__file__).parents[3]
 TOY = ("generate", "warm pads", "--preset", "toy")
@@ -60,24 +61,50 @@ def test_reader_that_leaves_ends_generate_without_an_error(tmp_path):
     assert "Exception" not in messages
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_leaves_no_file(tmp_path, stop):
+@pytest.mark.parametrize(
+    ("stop", "suffix"),
+    [
+        (signal.SIGINT, "flac"),
+        (signal.SIGTERM, "wav"),
+        (signal.SIGHUP, "ogg"),
+        (signal.SIGKILL, "wav"),
+        (signal.SIGKILL, "flac"),
+    ],
+)
+def test_signal_keeps_what_was_made_under_a_name_of_its_own(tmp_path, stop, suffix):
     # A shell may have its background jobs ignore SIGINT.
     main = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from soundstage.apps.commands.main import main; main()"
     )
-    arguments = [*TOY, "--duration", "80000", "--output", str(tmp_path / "out.flac")]
+    arguments = [*TOY, "--duration", "80000", "--output", str(tmp_path / f"out.{suffix}")]
+    (tmp_path / f"out.{suffix}").write_bytes(b"an older file")
+    journal = tmp_path / "set.journal"
+    arguments += ["--journal", str(journal)]
     player = subprocess.Popen([sys.executable, "-c", main, *arguments], stderr=subprocess.PIPE)
     deadline = time.monotonic() + 60
-    while not any(path.stat().st_size > 100_000 for path in tmp_path.iterdir()):
+    partial = tmp_path / f"out.partial.{suffix}"
+    while not partial.exists() or partial.stat().st_size < 100_000:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     player.send_signal(stop)
     messages = player.communicate(timeout=30)[1].decode()
-    assert player.returncode == 130
-    assert messages.splitlines()[-1] == "soundstage: stopped"
-    assert list(tmp_path.iterdir()) == []
+    names = {"set.journal", f"out.partial.{suffix}", f"out.{suffix}"}
+    assert {path.name for path in tmp_path.iterdir()} == names
+    assert (tmp_path / f"out.{suffix}").read_bytes() == b"an older file"
+    kept, rate_hz = soundfile.read(partial)
+    # The encoder of FLAC may hold back two of its frames.
+    assert len(kept) >= read_journal(journal).samples - (2 * 4096 if suffix == "flac" else 0)
+    assert len(kept) / rate_hz > 2
+    if stop == signal.SIGKILL:
+        assert player.returncode == -stop
+        return
+    assert player.returncode == 128 + stop
+    *_, told_kept, last = messages.splitlines()
+    assert last == "soundstage: stopped"
+    assert told_kept == f"soundstage: {partial}: has the first {len(kept) / rate_hz:.1f} s, " + (
+        "made before the end"
+    )
 
 
 def test_bad_duration_is_one_line_on_standard_error(tmp_path):

@@ -136,7 +136,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(STEPS)
 def test_any_sequence_of_calls_neither_jumps_nor_invents_samples(steps):
     buffer, out, written = ring(), [np.zeros((1, 2), np.float32)], 0

@@ -343,7 +343,7 @@ def test_serve_command_warms_up_serves_and_drains_at_sigterm(tmp_path):
                 assert server.poll() is None, log.read_text()
                 time.sleep(0.1)
         server.send_signal(signal.SIGTERM)
-        assert server.wait(60) == 0
+        assert server.wait(60) == 128 + signal.SIGTERM
     finally:
         server.kill()
     lines = [json.loads(line) for line in log.read_text().splitlines()]

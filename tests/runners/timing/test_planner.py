@@ -5,7 +5,7 @@ from itertools import islice, pairwise
 from statistics import median
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from planned_graphs import SHAPE, STEADY_S, default, measured, spec
 from small_graphs import past
@@ -75,7 +75,6 @@ def test_heaviest_cycle_is_the_heaviest_of_all_simple_cycles(drawn):
 MACHINES = st.builds(Machines, st.integers(0, 5), st.integers(1, 4), st.integers(1, 3))
 
 
-@settings(deadline=None)
 @given(graphs(), MACHINES, st.integers(1, 6))
 def test_tick_is_at_least_the_heaviest_cycle_and_slowest_stage(drawn, machines, rows):
     shape, seconds = drawn
@@ -88,7 +87,6 @@ def test_tick_is_at_least_the_heaviest_cycle_and_slowest_stage(drawn, machines, 
         assert prediction.tick_s >= max(stage_s.values()) - 1e-9
 
 
-@settings(deadline=None)
 @given(graphs(), MACHINES, st.integers(1, 6), st.sampled_from(["gpus", "cpus", "nodes"]))
 def test_more_devices_never_give_a_slower_proposal(drawn, machines, rows, what):
     case = measured(*drawn)
@@ -96,7 +94,6 @@ def test_more_devices_never_give_a_slower_proposal(drawn, machines, rows, what):
     assert propose(case, more, rows).tick_s <= propose(case, machines, rows).tick_s + 1e-9
 
 
-@settings(deadline=None)
 @given(graphs(), MACHINES, st.integers(1, 6))
 def test_proposal_is_not_slower_and_uses_only_existing_devices(drawn, machines, rows):
     case = measured(*drawn)

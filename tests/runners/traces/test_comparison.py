@@ -54,7 +54,7 @@ def test_columns_are_read_by_the_schema_of_the_message():
             assert columns.ports[name].rows[row].tolist() == np.asarray(expected).tolist()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(data=st.data())
 def test_one_changed_value_anywhere_is_named_exactly(data):
     tick = data.draw(st.integers(0, 2))
@@ -283,7 +283,7 @@ def test_diff_notes_other_pipelines_weights_and_versions(pair, tmp_path):
     assert "weights" not in "\n".join(only.notes)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(where=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
 def test_damaged_file_is_refused_or_read(pair, where, bit):
     path = pair / "damaged.arrow"

@@ -165,7 +165,7 @@ def test_logits_equal_to_the_kth_all_stay():
 FLOATS = st.floats(-(2.0**90), 2.0**90, width=32, allow_subnormal=False)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     hnp.arrays(np.float32, (2, 7), elements=FLOATS), st.tuples(st.integers(1, 7), st.integers(1, 7))
 )

@@ -62,7 +62,7 @@ def upsample_by_scattering(x, kernel, stride):
     st.tuples(st.integers(1, 2), st.integers(1, 5), st.integers(1, 6)),
     st.tuples(st.integers(1, 4), st.integers(1, 4)),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_phases_equal_inserted_zeros(seed, stride, sizes, widths):
     x = noise(seed, *sizes, widths[0])
     kernel = noise(seed + 1, *unit_taps(stride), *widths)

@@ -22,7 +22,7 @@ def without_nyquist(waveform):
 
 
 @given(st.integers(0, 99), st.sampled_from([1921, 2880, 4000]))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_smooth_audio_is_reconstructed_from_the_second_hop_on(seed, samples):
     draw = np.random.default_rng(seed)
     time = np.arange(samples)[:, None] / 48000

@@ -37,7 +37,7 @@ def nearest_codes(embeddings: np.ndarray, codebooks: np.ndarray) -> np.ndarray:
     return np.stack(tokens, axis=-1)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 2**32))
 def test_tokens_are_the_nearest_codes_of_the_residual(tmp_path_factory, seed):
     path = tmp_path_factory.mktemp("style") / "style.safetensors"

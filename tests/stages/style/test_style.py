@@ -89,7 +89,7 @@ def test_empty_text_and_silent_clip_have_an_embedding(embed):
         assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-6)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(text=st.text(max_size=60))
 def test_any_text_has_a_finite_embedding(embed, text):
     assert np.linalg.norm(embedding(embed, [text])) == pytest.approx(1, abs=1e-5)
@@ -136,7 +136,7 @@ def test_seed_that_is_no_whole_number_is_refused(weights):
 WEIGHTS = st.floats(0.0009765625, 1024, width=32)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(weights=st.lists(WEIGHTS, min_size=1, max_size=5), scale=WEIGHTS, seed=st.integers(0, 2**32))
 def test_blend_is_the_weighted_mean_whatever_the_scale_of_weights(weights, scale, seed):
     prompts = np.random.default_rng(seed).standard_normal((len(weights), 9)).astype(np.float32)

@@ -64,7 +64,7 @@ def test_every_text_is_a_unit_vector(embed, text):
     assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-6)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(text=st.text(max_size=60))
 def test_any_text_has_an_embedding(embed, text):
     assert np.linalg.norm(embedding(embed, [text])) == pytest.approx(1, abs=1e-5)

@@ -165,7 +165,7 @@ def test_long_prompt_is_read_in_part():
     assert understand("techno " * MOST_WORDS + "salsa").genres == {"techno": 1.0}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(text=st.text(max_size=80))
 def test_any_text_is_read(text):
     meaning = understand(text)

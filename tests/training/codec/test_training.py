@@ -15,8 +15,8 @@ from soundstage.stages.spectrostream import Decode, Encode
 from soundstage.stages.spectrostream.codec import Codec
 from soundstage.stages.spectrostream.stage import CodecParams
 from soundstage.training.checkpoint import checkpoints
-from soundstage.training.codec.__main__ import codec_app
 from soundstage.training.codec.audio_batches import Batches
+from soundstage.training.codec.command import codec_app
 from soundstage.training.codec.export import codec_arrays, read_run
 from soundstage.training.codec.initial_state import start_state
 from soundstage.training.codec.network import CodecStructure, new_weights

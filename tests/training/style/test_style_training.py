@@ -18,7 +18,7 @@ from soundstage.stages.style_towers.text import SentencePieces
 from soundstage.training.corpus.manifest import Piece, PieceEntry, write_manifest
 from soundstage.training.loop import Budget
 from soundstage.training.progress import SilentProgress
-from soundstage.training.style.__main__ import style_app
+from soundstage.training.style.command import style_app
 from soundstage.training.style.embedder import Embedder
 from soundstage.training.style.export import export_codebooks, export_towers, make_basis
 from soundstage.training.style.fitting import fit, quantize, read_run
