@@ -216,7 +216,7 @@ def pings(context):
     from soundstage.apps.server.listen_sockets import Pulse
 
     port = context.settings.port
-    found = (thing for thing in gc.get_objects() if isinstance(thing, Pulse))
+    found = (thing for thing in gc.get_objects() if type(thing) is Pulse)
     return [one for one in found if one.server and one.server[1] == port and not one.disconnected]
 
 
