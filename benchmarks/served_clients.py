@@ -34,7 +34,7 @@ class ServerProcess:
     """
 
     def __init__(self, process: subprocess.Popen[bytes], port: int) -> None:
-        self._process, self._port = process, port
+        self._process, self.port = process, port
         self._folder = Path(f"/proc/{process.pid}")
 
     @property
@@ -45,7 +45,7 @@ class ServerProcess:
     @property
     def socket_address(self) -> str:
         """The address of soundstage's own protocol."""
-        return f"ws://127.0.0.1:{self._port}/ws/stream"
+        return f"ws://127.0.0.1:{self.port}/ws/stream"
 
     def cpu_s(self) -> float:
         """Returns the processor time so far, in seconds."""
@@ -55,6 +55,14 @@ class ServerProcess:
     def resident_mb(self) -> float:
         """Returns the resident memory in MB."""
         return self._status("VmRSS") / 1024
+
+    def forget_peak(self) -> None:
+        """Makes `peak_mb` count from now on."""
+        (self._folder / "clear_refs").write_text("5")
+
+    def peak_mb(self) -> float:
+        """Returns the most resident memory since `forget_peak`, in MB."""
+        return self._status("VmHWM") / 1024
 
     def threads(self) -> int:
         """Returns the number of threads."""
@@ -66,7 +74,7 @@ class ServerProcess:
 
     def metrics(self) -> dict[str, float]:
         """Reads `/metrics`; names include labels, such as `late_total{stage="decode"}`."""
-        with urllib.request.urlopen(self._url("/metrics"), timeout=60) as response:
+        with urllib.request.urlopen(self.url("/metrics"), timeout=60) as response:
             text = response.read().decode()
         samples = re.findall(r"^soundstage_(\S+) (\S+)$", text, re.MULTILINE)
         return {name: float(value) for name, value in samples}
@@ -76,7 +84,7 @@ class ServerProcess:
         end_s = time.monotonic() + READY_WITHIN_S
         while time.monotonic() < end_s and not self.ended:
             try:
-                urllib.request.urlopen(self._url("/readyz"), timeout=60).close()
+                urllib.request.urlopen(self.url("/readyz"), timeout=60).close()
                 return
             except (urllib.error.URLError, OSError):
                 time.sleep(0.2)
@@ -86,8 +94,9 @@ class ServerProcess:
         text = (self._folder / "status").read_text()
         return int(re.search(rf"^{name}:\s+(\d+)", text, re.MULTILINE)[1])
 
-    def _url(self, path: str) -> str:
-        return f"http://127.0.0.1:{self._port}{path}"
+    def url(self, path: str) -> str:
+        """Returns the address of a path."""
+        return f"http://127.0.0.1:{self.port}{path}"
 
 
 @contextmanager

@@ -2,12 +2,15 @@
 
     python benchmarks/soak.py --preset demo --minutes 30 --listeners 2 --json soak.json
     python benchmarks/soak.py --preset toy --minutes 2 --visits-per-s 20
+    python benchmarks/soak.py --preset demo --minutes 30 --listeners 2 --attack 0.1
 
 `soundstage serve` runs in a process of its own; listeners are WebSocket clients of this process,
-in real time, which steer every 15 chunks. Visitors join, read one chunk, save and leave. A line is
-printed, and `--json` rewritten, every minute, or ten times if the run is shorter than 10 minutes.
-Memory growth is that of the median of the last minute over the median of the first minute after
-the warm-up. The exit code is 1 if a chunk was late, if memory grew by `--most-growth` % or more, or
+in real time, which steer every 15 chunks. Visitors join, read one chunk, save and leave. With
+`--attack SIZE`, a client on a thread carries out the attacks of `attacks.py`, one after another and
+again; SIZE is their size, 1 = in full; the first round belongs to the warm-up. A line is printed,
+and `--json` rewritten, every minute, or ten times if the run is shorter than 10 minutes. Memory
+growth is that of the median of the last minute over the median of the first minute after the
+warm-up. The exit code is 1 if a chunk was late, if memory grew by `--most-growth` % or more, or
 if anything failed.
 """
 
@@ -24,6 +27,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from attacks import ATTACKS, attack
 from served_clients import BenchmarkClient, ClientCounts, ServerProcess, serving, visit
 
 SAMPLE_S = 2.0
@@ -68,7 +72,7 @@ class Soak:
 
     def __init__(self, server: ServerProcess, args: argparse.Namespace) -> None:
         self._server, self._args = server, args
-        self._counts, self._visits = ClientCounts(), 0
+        self._counts, self._visits, self._attacks = ClientCounts(), 0, 0
         self._errors: list[str] = []
         self._samples: list[ServerSample] = []
         self._start_s = self._before_s = time.monotonic()
@@ -83,6 +87,7 @@ class Soak:
         ]
         tasks = [asyncio.create_task(client.play(stop)) for client in clients]
         tasks.append(asyncio.create_task(self._visit(stop)))
+        tasks.append(asyncio.create_task(self._attack(stop)))
         every_s = min(60.0, 60 * args.minutes / 10)
         report_s = every_s
         while not stop.is_set():
@@ -106,6 +111,15 @@ class Soak:
             await asyncio.sleep(1 / self._args.visits_per_s)
             await visit(self._server, self._visits)
             self._visits += 1
+
+    async def _attack(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            if not self._args.attack:
+                await asyncio.sleep(SAMPLE_S)
+                continue
+            one = ATTACKS[self._attacks % len(ATTACKS)]
+            await asyncio.to_thread(attack, self._server.port, one, self._args.attack)
+            self._attacks += 1
 
     def _sample(self) -> float:
         now_s, used_s, slacks_s = time.monotonic(), self._server.cpu_s(), self._counts.slacks_s
@@ -145,6 +159,7 @@ class Soak:
             "listeners": self._args.listeners,
             "chunks": self._counts.chunks,
             "visits": self._visits,
+            "attacks": self._attacks,
             "underruns": samples[-1].underruns,
             "gaps": self._counts.gaps,
             "least_slack_s": min(slacks_s, default=None),
@@ -192,6 +207,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--listeners", type=int, default=2)
     parser.add_argument("--visits-per-s", type=float, default=0.0, help="short visits a second")
+    parser.add_argument("--attack", type=float, default=0.0, metavar="SIZE", help="0 = none")
     parser.add_argument("--warm-up-s", type=float, default=120.0, help="at most a third of the run")
     parser.add_argument("--most-growth", type=float, default=1.0, help="of memory, in percent")
     parser.add_argument("--json", type=Path, help="write results and samples to this file")

@@ -107,3 +107,17 @@ class Port:
         """The shape for people: "[frame=50 level=16]"; a ragged dimension has no size."""
         sizes = (f"{name}={dims[name]}" if name in dims else name for name in self.shape)
         return f"[{' '.join(sizes)}]"
+
+
+def array_bytes(value: object) -> int:
+    """Returns the bytes of the arrays and texts in a value: an array, a text, a list or a mapping.
+
+    Texts count a byte a character.
+    """
+    if isinstance(value, np.ndarray):
+        return value.nbytes
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, Mapping):
+        return sum(map(array_bytes, value.values()))
+    return sum(map(array_bytes, value)) if isinstance(value, list | tuple) else 0

@@ -12,7 +12,7 @@ from soundstage.errors import Error
 from soundstage.graph import wire
 from soundstage.graph.format import Format
 from soundstage.graph.plan import Node
-from soundstage.graph.port import Tensor
+from soundstage.graph.port import Tensor, array_bytes
 from soundstage.runners.runner import StageFailed, StageNotBuilt
 from soundstage.runners.spans import Span, SpanRecorder, now_s
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 # Recent outputs to keep: a session and its branches take turns, and each reuses its last one.
 REMEMBERED = 4
+# The most bytes of inputs to keep with them; audio prompts are large.
+MOST_REMEMBERED_BYTES = 128 << 20
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ class Host:
             reused = outputs is not None
             if outputs is None:
                 outputs = self._call(inputs, chunks)
-                self._recent.append((dict(inputs), outputs))
+                self._remember(dict(inputs), outputs)
             recorder.add("reuse" if reused else "compute", start_s, now_s())
         seconds = 0.0 if reused else recorder.spans[0].seconds
         try:
@@ -126,6 +128,16 @@ class Host:
             if all(wire.equal(known[name], value) for name, value in inputs.items()):
                 return outputs
         return None
+
+    def _remember(self, inputs: dict[str, Tensor], outputs: dict[str, Tensor]) -> None:
+        self._recent.append((inputs, outputs))
+        while len(self._recent) > 1 and self.remembered_bytes > MOST_REMEMBERED_BYTES:
+            self._recent.popleft()
+
+    @property
+    def remembered_bytes(self) -> int:
+        """The bytes of the inputs of the recent outputs that are kept."""
+        return sum(array_bytes(inputs) for inputs, _ in self._recent)
 
     def _call(self, inputs: Mapping[str, Any], chunks: tuple[int, ...]) -> dict[str, Tensor]:
         try:

@@ -15,20 +15,21 @@ from starlette.applications import Starlette
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from soundstage.apps.server import health
 from soundstage.apps.server.auth import Guard
+from soundstage.apps.server.bodies import UPLOADS, BodyLimit
 from soundstage.apps.server.connection import ServerContext
 from soundstage.apps.server.protocols import demo_protocol, lyria, own_protocol, plain_http
 from soundstage.apps.server.protocols.schema import asyncapi, openapi
 from soundstage.apps.server.styles import PromptStyles
 from soundstage.errors import InputError
+from soundstage.runners.engine.refusals import Full
 
 LOGGER = logging.getLogger("soundstage.serve")
 
@@ -51,7 +52,7 @@ def make_app(context: ServerContext, start_failed: StartFailed) -> Starlette:
         Route("/metrics", _with(context, health.metrics)),
         Route("/openapi.json", _json(openapi(context))),
         Route("/asyncapi.json", _json(asyncapi(context))),
-        Route("/uploads", _with(context, upload), methods=["POST"]),
+        Route(UPLOADS, _with(context, upload), methods=["POST"]),
         Route("/generate", _with(context, plain_http.generate), methods=["POST"]),
         *(
             Route(f"/stream{suffix}", _stream_file(context, suffix))
@@ -63,19 +64,19 @@ def make_app(context: ServerContext, start_failed: StartFailed) -> Starlette:
         WebSocketRoute("/stream", _socket(partial(demo_protocol.demo_protocol, context, styles))),
         *(
             WebSocketRoute(path, _socket(partial(lyria.lyria_protocol, context)))
-            for path in lyria.PATHS
+            for path in lyria.ROUTES
         ),
         Mount("/", StaticFiles(directory=page_folder(), html=True)),
     ]
     middleware = [
         Middleware(Guard, settings=context.settings),
-        Middleware(BodyLimit, max_bytes=context.limits.upload_bytes),
+        Middleware(BodyLimit, limits=context.limits, transfer=context.transfer),
     ]
     return Starlette(
         routes=routes,
         middleware=middleware,
         lifespan=_lifespan(context, start_failed),
-        exception_handlers={HTTPException: _http_error},
+        exception_handlers={HTTPException: _http_error, ClientDisconnect: _gone},
     )
 
 
@@ -96,48 +97,11 @@ async def upload(context: ServerContext, request: Request) -> Response:
     else:
         data = await request.body()
     try:
-        name, seconds = await context.uploads.add(data, suffix)
-    except InputError as error:
-        return JSONResponse({"error": str(error)}, 400)
+        with context.reading.holding(1):
+            name, seconds = await context.uploads.add(data, suffix)
+    except (Full, InputError) as error:
+        return plain_http.refusal(error)
     return JSONResponse({"upload": name, "seconds": round(seconds, 3)}, 201)
-
-
-class BodyLimit:
-    """Refuses request bodies that are too large, before they have arrived.
-
-    Args:
-        app: handles the other requests.
-        max_bytes: the largest body that is accepted.
-    """
-
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
-        self._app, self._max_bytes = app, max_bytes
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Counts the bytes of a request's body."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        length = dict(scope["headers"]).get(b"content-length", b"0")
-        # Python refuses to convert thousands of digits.
-        if length.isdigit() and int(length[:20]) > self._max_bytes:
-            await JSONResponse({"error": self._reason}, 413)(scope, receive, send)
-            return
-        received = 0
-
-        async def count_bytes() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > self._max_bytes:
-                raise HTTPException(413, self._reason)
-            return message
-
-        await self._app(scope, count_bytes, send)
-
-    @property
-    def _reason(self) -> str:
-        return f"a body has at most {self._max_bytes / 1e6:.0f} MB"
 
 
 def _lifespan(
@@ -151,8 +115,10 @@ def _lifespan(
             except Exception as error:
                 start_failed(error)
             else:
-                streams = context.engine.capacity.realtime
-                LOGGER.info("ready: %d realtime streams fit here", streams)
+                capacity = context.engine.capacity
+                LOGGER.info("ready: %d realtime streams fit here", capacity.realtime)
+                if capacity.problem:
+                    LOGGER.warning("%s; it is measured again when a client asks", capacity.problem)
 
         # In a task of its own, while the server answers that it is warming up.
         starting = asyncio.create_task(start())
@@ -197,6 +163,11 @@ def _json(document: object) -> Callable[[Request], Awaitable[Response]]:
         return Response(text, media_type="application/json")
 
     return endpoint
+
+
+async def _gone(request: Request, error: Exception) -> Response:
+    """Answers nobody: the client left before its request was complete."""
+    return Response(status_code=400)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

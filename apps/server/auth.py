@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import hmac
+import logging
+import math
+import time
+from collections import OrderedDict
 from collections.abc import Sequence
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from soundstage.apps.server.hosts import answering_names, is_answering, is_from_another_site
+from soundstage.apps.server.hosts import (
+    answering_names,
+    is_answering,
+    is_from_another_site,
+    origin_of,
+)
+from soundstage.apps.server.protocols.websocket import close_reason
 from soundstage.apps.server.settings import ServeSettings
 
 # Paths without a token: for health checks, and for the page, which asks a person for the token.
@@ -19,6 +29,12 @@ OPEN_PATHS = frozenset({"/healthz", "/readyz", "/"})
 OPEN_FOLDERS = ("/css/", "/js/", "/icon.svg")
 # Close codes of a WebSocket, from the range for applications.
 UNAUTHORIZED, FORBIDDEN = 4401, 4403
+NO_TOKEN = "this server needs its token: Authorization: Bearer TOKEN, or ?token=TOKEN"
+# Characters of a name or an origin in an answer: the close frame has room for 123 bytes in all.
+LONGEST_SHOWN = 80
+LOG_EVERY_S, MOST_REASONS = 60.0, 100
+
+LOGGER = logging.getLogger("soundstage.serve")
 PAGE_POLICY = (
     "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data: blob:; "
     "media-src 'self' blob:; style-src 'self' 'unsafe-inline'; worker-src 'self' blob:; "
@@ -35,6 +51,8 @@ SAFE_HEADERS = {
 class Guard:
     """Middleware that refuses requests without the token, or that a page of another site causes.
 
+    Pages of allowed origins get the headers that let them read the answers (CORS).
+
     Args:
         app: handles the requests that pass.
         settings: the token, the allowed host names and origins.
@@ -44,53 +62,96 @@ class Guard:
         self._app, self._token = app, settings.token
         self._origins = frozenset(origin.rstrip("/").lower() for origin in settings.origins)
         self._names = answering_names(settings.host, settings.allowed_hosts, settings.origins)
+        self._refusals = RefusalLog()
+        # Outside the check of the token: a browser's preflight request carries none.
+        self._with_cors = CORSMiddleware(
+            self._check_token,
+            allow_origins=[*settings.origins, *self._origins],
+            allow_methods=["GET", "POST"],
+            allow_headers=["authorization", "content-type", "x-goog-api-key"],
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers a request that may not pass, and passes the others on."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        refusal = self._refusal(HTTPConnection(scope))
-        if refusal is None:
-            await self._app(scope, receive, _with_headers(scope, send))
-        elif scope["type"] == "http":
-            status, reason = refusal
-            headers = {"www-authenticate": "Bearer"} if status == 401 else None
-            answer = JSONResponse({"error": reason}, status, headers)
-            await answer(scope, receive, _with_headers(scope, send))
+        send = _with_headers(scope, send)
+        reason = self._refusal(HTTPConnection(scope))
+        if reason:
+            self._refusals.add(reason)
+            await _refuse(scope, receive, send, 403, reason)
         else:
-            await _refuse_socket(receive, send, *refusal)
+            await self._with_cors(scope, receive, send)
 
-    def _refusal(self, request: HTTPConnection) -> tuple[int, str] | None:
-        """Returns the HTTP status and the reason of a refusal; None = the request may pass."""
-        headers, path = request.headers, request.scope["path"]
-        host, origin = headers.get("host", ""), headers.get("origin")
+    async def _check_token(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = HTTPConnection(scope)
+        if self._token is None or _is_harmless(scope["path"]) or _has_token(request, self._token):
+            await self._app(scope, receive, send)
+        else:
+            await _refuse(scope, receive, send, 401, NO_TOKEN)
+
+    def _refusal(self, request: HTTPConnection) -> str:
+        """Returns why a request may not pass, whatever its token; "" = it may."""
+        headers = request.headers
         # A page that only rebinds a name to this server does not know its token.
-        if self._token is None and host and not is_answering(self._names, host):
-            name = host[:100]
-            return 403, f"{name} is not a name of this server: start with --allowed-host {name}"
-        if origin is not None and not self._is_allowed(origin, headers):
-            reason = f"pages of {origin[:100]} may not connect: start with --origin {origin[:100]}"
-            return 403, reason
-        if origin is None and is_from_another_site(headers) and not _is_harmless(path):
-            return 403, "pages of other sites may not use this server: start with --origin URL"
-        if self._token is None or _is_harmless(path):
-            return None
-        secret = self._token.encode()
-        if any(hmac.compare_digest(token.encode(), secret) for token in _tokens(request)):
-            return None
-        return 401, "this server needs its token: Authorization: Bearer TOKEN, or ?token=TOKEN"
+        if self._token is None:
+            hosts = headers.getlist("host") or [""]
+            strange = next((one for one in hosts if not is_answering(self._names, one)), None)
+            if strange is not None:
+                name = strange[:LONGEST_SHOWN]
+                return f"start with --allowed-host {name}: {name!r} is not a name of this server"
+        origin = origin_of(headers)
+        if "origin" in headers:
+            allowed = all(self._is_allowed(one, headers) for one in headers.getlist("origin"))
+        else:
+            allowed = origin in self._origins or _is_harmless(request.scope["path"])
+            own = origin is None or self._is_allowed(origin, headers)
+            allowed = allowed or (own and not is_from_another_site(headers))
+        if allowed:
+            return ""
+        if origin is None:
+            return "start with --origin URL: pages of other sites may not use this server"
+        shown = origin[:LONGEST_SHOWN]
+        return f"start with --origin {shown} to allow it: pages of other sites may not connect"
 
     def _is_allowed(self, origin: str, headers: Headers) -> bool:
         if origin.rstrip("/").lower() in self._origins:
             return True
         # The server's own page. A page of another origin cannot choose the Host of its requests.
-        return urlsplit(origin).netloc.lower() == headers.get("host", "").lower() != ""
+        scheme, _, place = origin.lower().partition("://")
+        return scheme in ("http", "https") and place == headers.get("host", "").lower() != ""
+
+
+class RefusalLog:
+    """Logs each reason for a refusal once a minute at most: a page may try again and again."""
+
+    def __init__(self) -> None:
+        self._logged_s: OrderedDict[str, float] = OrderedDict()
+
+    def add(self, reason: str) -> None:
+        """Logs a reason, unless it was logged within the last minute."""
+        now_s = time.monotonic()
+        if now_s - self._logged_s.get(reason, -math.inf) < LOG_EVERY_S:
+            return
+        if len(self._logged_s) >= MOST_REASONS:
+            oldest_s = next(iter(self._logged_s.values()))
+            if now_s - oldest_s < LOG_EVERY_S:
+                return
+            self._logged_s.popitem(last=False)
+        self._logged_s[reason] = now_s
+        self._logged_s.move_to_end(reason)
+        LOGGER.warning("a request was refused: %s", reason)
 
 
 def _is_harmless(path: str) -> bool:
     """Tells whether requests of a path have no effect and tell nothing that is secret."""
     return path in OPEN_PATHS or path.startswith(OPEN_FOLDERS)
+
+
+def _has_token(request: HTTPConnection, token: str) -> bool:
+    secret = token.encode()
+    return any(hmac.compare_digest(one.encode(), secret) for one in _tokens(request))
 
 
 def _tokens(request: HTTPConnection) -> Sequence[str]:
@@ -119,9 +180,13 @@ def _with_headers(scope: Scope, send: Send) -> Send:
     return send_with_headers
 
 
-async def _refuse_socket(receive: Receive, send: Send, status: int, reason: str) -> None:
-    """Accepts and closes a WebSocket: a page cannot read why a handshake was refused."""
+async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, reason: str) -> None:
+    if scope["type"] == "http":
+        headers = {"www-authenticate": "Bearer"} if status == 401 else None
+        await JSONResponse({"error": reason}, status, headers)(scope, receive, send)
+        return
+    # Accepted and closed: a page cannot read why a handshake was refused.
     await receive()
     await send({"type": "websocket.accept"})
     code = UNAUTHORIZED if status == 401 else FORBIDDEN
-    await send({"type": "websocket.close", "code": code, "reason": reason[:120]})
+    await send({"type": "websocket.close", "code": code, "reason": close_reason(reason)})

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 
 from prometheus_client import CollectorRegistry, Gauge
 
+from soundstage.apps.server.budget import Amount, LoopTime
 from soundstage.apps.server.protocols.json_controls import find_upload
 from soundstage.apps.server.protocols.websocket import Gone, Refused
 from soundstage.apps.server.settings import Limits, ServeSettings
@@ -51,6 +52,13 @@ class ServerContext:
 
     Attributes:
         sockets: how many WebSockets are open.
+        transfer: bytes in transfer.
+        files: files that are made or sent.
+        reading: uploads that are read, or wait for that.
+        embedding: texts that are embedded.
+        continuing: clips from which streams are about to go on.
+        saving: held while a session is saved.
+        loop_time: the time of the event loop that all messages take.
         registry: the Prometheus metrics of the engine and the WebSockets.
     """
 
@@ -58,8 +66,16 @@ class ServerContext:
         self.graph, self.engine, self.settings = graph, engine, settings
         self.clip_encoder = ClipEncoder(graph)
         end_samples = self.clip_encoder.samples if self.clip_encoder.possible else 0
-        self.uploads = Uploads(graph.format, settings.limits.uploads, end_samples)
+        limits = settings.limits
+        self.uploads = Uploads(graph.format, limits.uploads, end_samples, limits.kept_bytes)
         self.sockets = 0
+        self.transfer = Amount(limits.transfer_bytes, "MB in transfer", 1e6)
+        self.files = Amount(limits.files, "files that are made")
+        self.reading = Amount(limits.waiting, "uploads that are read")
+        self.embedding = Amount(limits.waiting, "texts to embed")
+        self.continuing = Amount(limits.waiting, "clips to go on from")
+        self.saving = asyncio.Lock()
+        self.loop_time = LoopTime(limits.server_loop_share)
         self.registry = CollectorRegistry()
         self.registry.register(EngineMetrics(engine))
         websockets = Gauge(f"{PREFIX}websockets", "Open WebSockets.", registry=self.registry)
@@ -80,14 +96,19 @@ class ServerContext:
             One row, at chunk 0; None = the stream starts from nothing.
 
         Raises:
-            Refused: `name` is not text, or there is no such upload.
+            Refused: `name` is not text, there is no such upload, or many clients wait for this.
             Error: the pipeline cannot go on from it (see `ClipEncoder.state`).
         """
         if name is None:
             return None
         if not isinstance(name, str):
             raise Refused("continue is the name of an upload", CONTINUE)
-        return await self.clip_encoder.state(find_upload(name, self.uploads, CONTINUE).end)
+        end = find_upload(name, self.uploads, CONTINUE).end
+        try:
+            with self.continuing.holding(1):
+                return await self.clip_encoder.state(end)
+        except Full as error:
+            raise Refused(error.reason, CONTINUE) from error
 
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[None]:

@@ -17,7 +17,7 @@ import uvicorn
 from soundstage.apps.server.app import StartFailed, make_app
 from soundstage.apps.server.certificate import refuse_certificate
 from soundstage.apps.server.connection import ServerContext
-from soundstage.apps.server.listen_sockets import Pulse, listen
+from soundstage.apps.server.listen_sockets import Intake, Pulse, listen
 from soundstage.apps.server.settings import ServeSettings
 from soundstage.graph.plan import Graph
 from soundstage.interrupts import (
@@ -127,6 +127,8 @@ def configured(context: ServerContext, start_failed: StartFailed) -> uvicorn.Con
         log_config=None,
         access_log=False,
         server_header=False,
+        # Not httptools, which would be taken if it is installed and has other limits.
+        http=Intake.limited(limits),
         ws=Pulse,
         ws_max_size=limits.message_bytes,
         ws_ping_interval=limits.lost_s / 2,

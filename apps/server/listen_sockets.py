@@ -1,4 +1,4 @@
-"""The sockets a server listens on, and the heartbeat of their connections.
+"""The sockets a server listens on, and the limits and the heartbeat of their connections.
 
 A network can vanish without notice, and a client can stop reading. Then bytes wait in a connection
 that nobody takes, and the stream behind it keeps its slot. The operating system ends connections
@@ -8,12 +8,21 @@ whose client does not answer (on Linux also those whose client leaves bytes unre
 
 from __future__ import annotations
 
+import asyncio
 import errno
+import json
 import socket
+import time
+from typing import Any, cast
 
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.frames import CloseCode
+from websockets.frames import CloseCode, Frame
 
+from soundstage.apps.server.budget import LoopTime
+from soundstage.apps.server.protocols.websocket import TOO_MANY
+from soundstage.apps.server.settings import Limits
 from soundstage.errors import OutputError
 
 BACKLOG = 2048
@@ -21,6 +30,14 @@ BACKLOG = 2048
 PROBES = 4
 # Bytes that wait in the system for a slow network; with more, later messages would wait longer.
 MOST_UNSENT_BYTES = 256 * 1024
+# Bytes that are read from a connection before others have their turn.
+MOST_READ_BYTES = 16 * 1024
+MOST_FRAGMENTS = 1_000
+TOO_BIG = 1009  # a close code of RFC 6455
+TOO_MANY_HEAD = (
+    "HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 5\r\n"
+    "content-type: application/json\r\ncontent-length: {}\r\n\r\n"
+)
 
 
 class Pulse(WebSocketsSansIOProtocol):
@@ -33,10 +50,41 @@ class Pulse(WebSocketsSansIOProtocol):
 
     _alive = False
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._loop_time = LoopTime(Limits.loop_share)
+
     def data_received(self, data: bytes) -> None:
-        """Takes data from the client as a heartbeat."""
+        """Takes data from the client as a heartbeat; frames may not take too much time."""
         self._alive = True
+        start_s = time.thread_time()
         super().data_received(data)
+        self._loop_time.add(time.thread_time() - start_s)
+        if self._loop_time.problem:
+            self._end(TOO_MANY, self._loop_time.problem)
+
+    def handle_cont(self, event: Frame) -> None:
+        """Adds a fragment to a message, which may have only so many: a fragment may be empty."""
+        if len(self.frames) < MOST_FRAGMENTS:
+            super().handle_cont(event)
+        else:
+            self._end(TOO_BIG, f"a message has at most {MOST_FRAGMENTS} fragments")
+
+    def handle_ping(self) -> None:
+        """Answers a ping, unless earlier answers are unread."""
+        if self.writable.is_set():
+            super().handle_ping()
+        else:
+            self.conn.data_to_send()
+
+    def _end(self, code: int, reason: str) -> None:
+        if self.close_sent or self.transport.is_closing():
+            return
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
+        self.conn.send_close(code, reason)
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        self.transport.close()
 
     def send_receive_event_to_app(self) -> None:
         """Hands a message on; ends a connection whose text message is not UTF-8, with a reason."""
@@ -75,6 +123,65 @@ class Pulse(WebSocketsSansIOProtocol):
     def _reading_paused(self) -> bool:
         """Whether the server does not read; a connection that is closing is never read again."""
         return self.read_paused and not self.transport.is_closing()
+
+
+class Intake(H11Protocol):
+    """An HTTP connection that is refused beyond a number, and closed if it sends no request.
+
+    Attributes:
+        most_connections: HTTP and WebSocket connections open at once.
+        head_s: how long a client may take to send the head of a request.
+    """
+
+    most_connections = Limits.connections
+    head_s = Limits.head_s
+    _head_timer: asyncio.TimerHandle | None = None
+
+    @classmethod
+    def limited(cls, limits: Limits) -> type[Intake]:
+        """Returns a class with a server's limits; uvicorn makes the connections."""
+        values = {"most_connections": limits.connections, "head_s": limits.head_s}
+        return type(cls.__name__, (cls,), values)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Refuses a connection too many; otherwise waits for a request."""
+        transport = cast("asyncio.Transport", transport)
+        super().connection_made(transport)
+        _read_little(transport)
+        if len(self.connections) <= self.most_connections:
+            self._await_head()
+            return
+        reason = f"{self.most_connections} connections are open, and no more are allowed"
+        body = json.dumps({"error": reason})
+        transport.write(TOO_MANY_HEAD.format(len(body)).encode() + body.encode())
+        transport.close()
+
+    def data_received(self, data: bytes) -> None:
+        """Reads data; then waits for the rest of a request's head, if that is not complete."""
+        super().data_received(data)
+        if self.conn.their_state is not h11.IDLE:
+            self._cancel_head()
+        elif self._head_timer is None:
+            self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Waits no longer."""
+        self._cancel_head()
+        super().connection_lost(exc)
+
+    def _await_head(self) -> None:
+        self._head_timer = self.loop.call_later(self.head_s, self.transport.close)
+
+    def _cancel_head(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+
+def _read_little(transport: asyncio.Transport) -> None:
+    """Reads at most `MOST_READ_BYTES` at once: a message may have few bytes, and takes time."""
+    if hasattr(transport, "max_size"):
+        transport.max_size = MOST_READ_BYTES
 
 
 def listen(host: str, port: int, lost_s: float) -> list[socket.socket]:

@@ -15,19 +15,36 @@ class Limits:
 
     Attributes:
         message_bytes: the largest message of a WebSocket.
-        upload_bytes: the largest body of a request, such as an audio file.
+        upload_bytes: the largest body of an upload; other bodies are at most `message_bytes`.
         uploads: audio files kept at once; another one replaces the oldest.
+        kept_bytes: the most bytes of decoded uploads that are kept; likewise.
+        transfer_bytes: bytes of uploads, files and sessions that are in transfer at once.
+        files: files of `POST /generate` that are made or sent at once.
+        waiting: requests that wait for one thing at once, such as an upload to be read.
+        connections: HTTP and WebSocket connections open at once, with or without a request.
+        head_s: how long a client may take to send the head of a request.
         sockets: WebSockets open at once, with or without a stream.
         messages_per_s: the most messages of one WebSocket, over ten seconds; more end it.
         idle_s: how long a WebSocket may be open without a stream and without a message.
         lost_s: how long a client may send no heartbeat, or leave data unread, before it is
             disconnected; the server pings a WebSocket every half of that.
+        loop_share: the part of a processor that the messages of one WebSocket may take from the
+            event loop in the long run; a client that takes more is disconnected.
+        server_loop_share: the same for all WebSockets together.
         generate_s: the longest music of one `POST /generate`.
     """
 
     message_bytes: int = 256 * 1024
     upload_bytes: int = 32 * 1024 * 1024
     uploads: int = 64
+    kept_bytes: int = 256 * 1024 * 1024
+    transfer_bytes: int = 256 * 1024 * 1024
+    files: int = 8
+    waiting: int = 8
+    connections: int = 512
+    head_s: float = 20.0
+    loop_share: float = 0.1
+    server_loop_share: float = 0.5
     sockets: int = 256
     messages_per_s: float = 100.0
     idle_s: float = 60.0

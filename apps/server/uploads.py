@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import secrets
 import tempfile
 from collections import OrderedDict
@@ -12,10 +13,13 @@ from pathlib import Path
 import numpy as np
 
 from soundstage.audio.clips import read_audio, read_clips
+from soundstage.audio.reader import open_audio
 from soundstage.errors import InputError
 from soundstage.graph.format import Format
 
 LONGEST_S = 120.0
+# 120 s of two channels at 192 kHz; a small file may claim more, and take long to decode.
+MOST_VALUES = 46_080_000
 # What an error calls the file.
 NAME_IN_ERRORS = "the upload"
 
@@ -42,11 +46,21 @@ class Uploads:
         format: gives the clips' length and rate.
         max_files: how many files are kept; another one replaces the oldest.
         end_samples: how much of a file's end is kept for music that goes on from it.
+        max_bytes: the most bytes of decoded audio that are kept; likewise, but one file always is.
     """
 
-    def __init__(self, format: Format, max_files: int, end_samples: int = 0) -> None:
+    def __init__(
+        self,
+        format: Format,
+        max_files: int,
+        end_samples: int = 0,
+        max_bytes: float = math.inf,
+    ) -> None:
         self._format, self._max_files, self._end_samples = format, max_files, end_samples
+        self._max_bytes = max_bytes
         self._files: OrderedDict[str, Upload] = OrderedDict()
+        # One file is read at a time: several would take much memory at once.
+        self._lock = asyncio.Lock()
 
     async def add(self, data: bytes, suffix: str = "") -> tuple[str, float]:
         """Reads a file and keeps it.
@@ -61,10 +75,11 @@ class Uploads:
         Raises:
             InputError: it is not audio, or cannot be used.
         """
-        upload = await asyncio.to_thread(self._read, data, suffix)
+        async with self._lock:
+            upload = await asyncio.to_thread(self._read, data, suffix)
         name = secrets.token_urlsafe(12)
         self._files[name] = upload
-        while len(self._files) > self._max_files:
+        while len(self._files) > self._max_files or self._too_many_bytes:
             self._files.popitem(last=False)
         return name, upload.seconds
 
@@ -74,6 +89,11 @@ class Uploads:
         if upload is not None:
             self._files.move_to_end(name)
         return upload
+
+    @property
+    def _too_many_bytes(self) -> bool:
+        sizes = [upload.clips.nbytes + upload.end.nbytes for upload in self._files.values()]
+        return len(sizes) > 1 and sum(sizes) > self._max_bytes
 
     def _read(self, data: bytes, suffix: str) -> Upload:
         with tempfile.TemporaryDirectory() as folder:
@@ -87,6 +107,13 @@ class Uploads:
                 raise InputError(str(error).replace(str(path), NAME_IN_ERRORS)) from None
 
     def _read_file(self, path: Path) -> Upload:
+        with open_audio(path) as file:
+            values = file.samples * file.channels
+        if values > MOST_VALUES:
+            raise InputError(
+                f"{path}: holds {values} samples in all channels, more than {MOST_VALUES}: mix it "
+                "to two channels, or resample it to 48 kHz"
+            )
         clips = read_clips(path, self._format, LONGEST_S)
         rate_hz, channels = self._format.sample_rate_hz, self._format.channels
         if not self._end_samples:

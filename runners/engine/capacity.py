@@ -42,6 +42,31 @@ class Capacity:
         """Returns the capacity with other measurements."""
         return replace(self, cost_s=cost_s)
 
+    def measured_again(self, cost_s: Mapping[int, float]) -> Capacity:
+        """Returns the capacity with later measurements of the same machine.
+
+        Numbers of streams that were not measured again change as one stream did.
+        """
+        if not self.cost_s:
+            return self.measured(cost_s)
+        ratio = cost_s[1] / self.cost_s[1]
+        # An overloaded machine was measured with few streams, and says little of more.
+        scaled = {n: seconds * ratio for n, seconds in self.cost_s.items() if n > max(cost_s)}
+        return self.measured({**cost_s, **scaled})
+
+    @property
+    def problem(self) -> str:
+        """Why not even one realtime stream fits, and the cure; "" = one fits, or none is measured.
+
+        With a fixed number of streams there is none.
+        """
+        if self.fixed is not None or not self.cost_s or self.fits(1, self.chunk_s):
+            return ""
+        return (
+            f"too slow for realtime: {self.takes_s(1):.1f} s for a chunk of {self.chunk_s:g} s; "
+            "use a smaller preset, or pace fast (non-realtime)"
+        )
+
     def takes_s(self, streams: int) -> float:
         """Returns the seconds for one chunk of each of so many streams."""
         return seconds_for(self.cost_s, streams) if streams else 0.0
@@ -85,11 +110,14 @@ class Capacity:
         # the realtime streams would leave it no time.
         shortest_s = shortest_s if ahead_s is None else min(ahead_s, shortest_s)
         if not self.fits(realtime + 1, shortest_s):
-            raise Full(self._reason(realtime + 1, min(shortest_s, self.chunk_s)), RETRY_AFTER_S)
+            reason = self._reason(realtime + 1, min(shortest_s, self.chunk_s))
+            raise Full(reason, RETRY_AFTER_S, measured=self.fixed is None)
 
     def _reason(self, streams: int, within_s: float) -> str:
         if self.fixed is not None:
             return f"{self.fixed} realtime stream(s) are open, and no more are allowed"
+        if self.problem:
+            return self.problem
         return (
             f"a chunk for each of {streams} realtime stream(s) would take "
             f"{self.takes_s(streams):.2f} s and has to take at most {within_s / self.margin:.2f} s"

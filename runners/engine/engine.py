@@ -27,7 +27,7 @@ import numpy as np
 from soundstage.graph.plan import Graph
 from soundstage.graph.state import State, initial
 from soundstage.runners.choice import RunnerChoice, RunnerKind
-from soundstage.runners.engine.admission import admit, refuse_pace
+from soundstage.runners.engine.admission import Remeasurement, admit, refuse_memory, refuse_pace
 from soundstage.runners.engine.capacity import RETRY_AFTER_S, Capacity
 from soundstage.runners.engine.counts import EngineCounts
 from soundstage.runners.engine.embedding import embed
@@ -99,6 +99,7 @@ class Engine:
         self._choice = runner if isinstance(runner, RunnerChoice) else RunnerChoice(runner)
         self._warm: Warm | None = None
         self._workers: Workers | None = None
+        self._remeasurement: Remeasurement | None = None
         self._counts = EngineCounts()
         self._draining = False
 
@@ -150,6 +151,7 @@ class Engine:
             warm.runner, groups, self._counts, self._worker_count, warm.cost_s[1]
         )
         self._warm = warm
+        self._remeasurement = Remeasurement(warm, self._workers, self._worker_count)
         self._workers.start()
 
     async def join(
@@ -194,11 +196,26 @@ class Engine:
             state or initial(self.graph, ["0"]),
             partial(_wake, loop, news),
         )
-        admit_row = partial(admit, workers, self.capacity)
-        with workers.changed:
-            admit_row(row)
+        try:
+            self._admit(workers, row)
+        except Full as error:
+            if not error.measured or self._remeasurement is None:
+                raise
+            refused = self.capacity
+            self.capacity = await self._remeasurement.after(refused)
+            if self.capacity is refused:
+                raise
+            self._open()  # it may have been closed meanwhile
+            self._admit(workers, row)
         write = partial(write_saved, warm.runner)
-        return EngineStream(self.graph, workers, row, news, admit_row, write)
+        return EngineStream(
+            self.graph, workers, row, news, lambda one: admit(workers, self.capacity, one), write
+        )
+
+    def _admit(self, workers: Workers, row: StreamRow) -> None:
+        with workers.changed:
+            refuse_memory(row, row.controls, workers.groups.rows(), self.graph.format)
+            admit(workers, self.capacity, row)
 
     async def embed(self, controls: Mapping[str, Any]) -> np.ndarray:
         """Returns the style of prompts, from the pipeline's own embedder.

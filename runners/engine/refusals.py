@@ -12,11 +12,13 @@ class Full(Error):
     Attributes:
         reason: which limit is reached, in one line.
         retry_after_s: when to ask again, in seconds from now.
+        measured: whether the measurement of the machine is the limit.
     """
 
-    def __init__(self, reason: str, retry_after_s: float):
+    def __init__(self, reason: str, retry_after_s: float, measured: bool = False):
         self.reason = reason
         self.retry_after_s = retry_after_s
+        self.measured = measured
         super().__init__(f"full: {reason}; ask again in {retry_after_s:g} s")
 
 

@@ -11,9 +11,10 @@ import numpy as np
 
 from soundstage.graph.plan import Graph
 from soundstage.graph.state import State, initial
+from soundstage.runners.engine.admission import refuse_large_session, refuse_memory
 from soundstage.runners.engine.chunk import EngineChunk
 from soundstage.runners.engine.prepared import PreparedRow
-from soundstage.runners.engine.refusals import StreamEnded, StreamFailed
+from soundstage.runners.engine.refusals import ControlRefused, Full, StreamEnded, StreamFailed
 from soundstage.runners.engine.row import ResumePoint, StreamRow
 from soundstage.runners.engine.schedule import Schedule
 from soundstage.runners.engine.stream_controls import same_controls, steered
@@ -78,6 +79,7 @@ class EngineStream:
         row = self._open_row()
         controls = steered(self._graph, changes, row.controls)
         with self._workers.changed:
+            self._refuse_memory(row, controls)
             row.controls = controls
             row.steers += 1
             if again:
@@ -114,9 +116,11 @@ class EngineStream:
                     lead=row,
                     tick_s=self._workers.tick_s,
                 )
+                self._refuse_memory(prepared, controls)
                 self._admit(prepared)
                 self._prepared_row = prepared
             elif not same_controls(prepared.controls, controls):
+                self._refuse_memory(prepared, controls)
                 prepared.change(controls)
             self._workers.changed.notify_all()
 
@@ -208,9 +212,16 @@ class EngineStream:
             row.live_input, self._live_format = live_input, (rate_hz, channels)
 
     def save(self) -> bytes:
-        """Returns the session after the last chunk that was read; `soundstage.resume` opens it."""
+        """Returns the session after the last chunk that was read; `soundstage.resume` opens it.
+
+        Any thread may call it.
+
+        Raises:
+            ControlRefused: the audio prompts are too large for a session.
+        """
         with self._workers.changed:
             resume_point = self._row.resume_point
+        refuse_large_session(resume_point.controls)
         return self._write(resume_point)
 
     def __aiter__(self) -> EngineStream:
@@ -257,6 +268,13 @@ class EngineStream:
                 return row.change_over(ready.start, ready.chunk, ready.end)
         # One tick may be in progress, and then comes this stream's own.
         return row.rewind(now_s + 2 * self._workers.tick_s)
+
+    def _refuse_memory(self, row: StreamRow, controls: Mapping[str, Any]) -> None:
+        """Refuses controls with which streams would hold too much; the caller holds the lock."""
+        try:
+            refuse_memory(row, controls, self._workers.groups.rows(), self._graph.format)
+        except Full as error:
+            raise ControlRefused(error.reason) from error
 
     def _end_prepared(self) -> None:
         prepared, self._prepared_row = self._prepared_row, None

@@ -8,11 +8,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from soundstage.graph.port import array_bytes
 from soundstage.graph.state import State, initial, join
 from soundstage.runners.engine.groups import Group
 from soundstage.runners.engine.row import TickRequest
 from soundstage.runners.runner import Chunk, Runner, Tick
 from soundstage.runners.timing.timings import busy_s
+
+# Controls of more bytes are not kept for a slot whose stream has left.
+LARGE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,8 @@ class Ticks:
 
     A row's bytes may depend on how many rows a tick has: compilers choose other kernels for other
     shapes. So a slot without a request makes a first chunk, which is thrown away. It has the
-    controls of the slot's last chunk, so that stages which read only controls have nothing to do.
+    controls of the slot's last chunk, unless they are large, so that stages which read only
+    controls have nothing to do.
 
     Args:
         runner: makes the chunks; warm.
@@ -75,7 +80,8 @@ class Ticks:
         runner_s = time.monotonic() - start_s
         for request in requests:
             # Only now: controls that make a stage fail would end the streams in the other slots.
-            group.last_controls[request.slot] = request.steady
+            small = array_bytes(request.steady) <= LARGE_BYTES
+            group.last_controls[request.slot] = request.steady if small else None
         rows = [_row_result(chunk, request.slot) for request in requests]
         return Done(rows, chunk.seconds, busy_s(chunk), runner_s)
 

@@ -19,6 +19,8 @@ from soundstage.runners.runner import Runner, Tick
 
 # Chunks that `rows_are_alike` compares: the second reads the feedback of the first.
 _COMPARED_CHUNKS = 2
+# Each measured chunk has another index, for a stage with equal inputs answers without computing.
+_NUMBERS = count(1)
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,15 @@ class Warm:
     batch: int
     cost_s: dict[int, float]
     note: str
+
+    def measure(self, rows: int, workers: int) -> dict[int, float]:
+        """Measures the seconds for one chunk of each of so many streams again.
+
+        Args:
+            rows: the most streams.
+            workers: ticks made at the same time.
+        """
+        return _measure(self.runner, rows, self.batch, workers)
 
 
 def warm_up(graph: Graph, choice: RunnerChoice, rows: int, batch: int | None, workers: int) -> Warm:
@@ -94,14 +105,22 @@ def rows_are_alike(runner: Runner, batch: int) -> bool:
 
 
 def _measure(runner: Runner, rows: int, batch: int, workers: int) -> dict[int, float]:
-    """Measures the seconds for one chunk of each of so many streams; compiles nothing."""
+    """Measures the seconds for one chunk of each of so many streams; compiles nothing.
+
+    Args:
+        runner: warm for ticks of `batch` rows.
+        rows: the most streams.
+        batch: rows of a tick.
+        workers: ticks made at the same time.
+
+    Returns:
+        Seconds by the number of streams (see `capacity.measure`).
+    """
     tick = default_tick(runner.graph, batch)
     values = initial(runner.graph, tick.streams).values
-    # Each chunk has another index, for a stage with equal inputs answers without computing.
-    numbers = count(1)
 
     def make_one(_: int) -> None:
-        chunks = (next(numbers),) * batch
+        chunks = (next(_NUMBERS),) * batch
         state = State(tick.streams, chunks, values)
         for _chunk in runner.stream([replace(tick, chunks=chunks)], state):
             pass

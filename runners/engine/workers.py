@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Sequence
 
 from soundstage.runners.engine.chunk import EngineChunk
@@ -19,6 +20,8 @@ from soundstage.runners.timing.lateness import Lateness
 _LOG = logging.getLogger(__name__)
 # `late_stage` of a chunk that was late although no stage was slow.
 QUEUE = "queue"
+# How many of the last ticks tell how long one takes alone.
+RECENT_ALONE = 10
 
 
 class Workers:
@@ -55,6 +58,10 @@ class Workers:
         self._lateness = Lateness(runner.graph.format.chunk_s)
         self._first_tick_s = tick_s
         self._stopping = False
+        # Seconds of each of the last ticks during which no other tick was in progress, and the
+        # ticks in progress that have been alone so far.
+        self._alone_s: deque[float] = deque(maxlen=RECENT_ALONE)
+        self._in_progress, self._alone = 0, True
         self._threads = [
             threading.Thread(target=self._run, name=f"worker-{number}", daemon=True)
             for number in range(workers)
@@ -64,6 +71,14 @@ class Workers:
     def tick_s(self) -> float:
         """How long a tick usually takes; the caller holds the lock."""
         return median_of(self.counts.ticks_s) or self._first_tick_s
+
+    def alone_s(self, least: int) -> float | None:
+        """How long a tick takes alone, of the last such ticks; the caller holds the lock.
+
+        Args:
+            least: the least number of such ticks; None is returned for fewer.
+        """
+        return None if len(self._alone_s) < least else median_of(self._alone_s)
 
     def start(self) -> None:
         """Starts the threads."""
@@ -93,9 +108,14 @@ class Workers:
                     return
                 start_s = time.monotonic()
                 requests = self._take_requests(group, start_s)
+                self._alone = not self._in_progress
+                self._in_progress += 1
             self._make(group, requests, start_s)
             with self.changed:
                 group.busy = False
+                self._in_progress -= 1
+                if self._alone and not self._in_progress:
+                    self._alone_s.append(time.monotonic() - start_s)
                 self.changed.notify_all()
 
     def _next_group(self) -> Group | None:

@@ -22,6 +22,10 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 # A part of the output of each, as a regular expression, and the arguments of a small run.
 SMALL = {
     "beat": (r"\| 0\.\d+ \|", "--preset demo --prompts 1 --seconds 4"),
+    "client_costs": (
+        r"\| half open \| .* \| \{",
+        "--preset toy-inject --size 0.01 --only packed_session half_open many_objects",
+    ),
     "continuation": (r"\| techno \| 120 \| 120 \|", "--preset demo --corpus {folder} --seconds 4"),
     "demo_examples": (r"10 examples", "--preset toy --seconds 2 --output {folder}/examples"),
     "depthformer_chunk": (r"real-time factor \d", "--size tiny --repeats 1"),
@@ -32,12 +36,15 @@ SMALL = {
         "--preset toy --most 1 --chunks 2 --steers 1 --set format.chunk_s=0.4",
     ),
     "sessions": (r"\| 1 \| \d+ of \d", "--preset toy --sessions 1 --chunks 1"),
-    "soak": (r"VERDICT: passed", "--preset toy --minutes 0.03 --listeners 1"),
+    "soak": (
+        r'"attacks": [1-9](.|\n)*VERDICT: passed',
+        "--preset toy --minutes 0.03 --listeners 1 --attack 0.01 --most-growth 400",
+    ),
     "spectrostream_codec": (r"encode 0\.2 s", "--size tiny --frames 2 --seconds 0.2 --repeats 1"),
     "uses_past": (r"right past \|", "--preset demo --tokens {folder}/tokens.arrow"),
 }
 # These have tests of their own, or lend the others their parts.
-ELSEWHERE = {"demo_model", "everyday_prompts", "served_clients"}
+ELSEWHERE = {"attacks", "demo_model", "everyday_prompts", "served_clients"}
 # This one starts a cluster, of which a process has one.
 RAY = "ray_overhead"
 

@@ -14,7 +14,7 @@ from starlette.websockets import WebSocket
 
 from soundstage.apps.server.connection import ServerContext
 from soundstage.apps.server.protocols.frames import samples_bytes
-from soundstage.apps.server.protocols.json_controls import number_of
+from soundstage.apps.server.protocols.json_controls import number_of, random_seed
 from soundstage.apps.server.protocols.protocol_session import (
     INTERNAL_ERROR,
     ProtocolSession,
@@ -50,7 +50,7 @@ class DemoSession(ProtocolSession):
     async def run(self) -> None:
         """Exchanges messages with the client until the session ends."""
         while (message := await self.next_message()) is not None:
-            if not await self._answer(message):
+            if not await self.within_budget(self._answer(message)):
                 break
         await self._socket.close()
 
@@ -75,7 +75,9 @@ class DemoSession(ProtocolSession):
     async def _start(self) -> None:
         if self._sender is not None:
             raise Refused("the session has started already")
-        stream = await self._context.engine.join({}, pace="realtime", buffer_chunks=1)
+        stream = await self._context.engine.join(
+            random_seed(self._context.graph), pace="realtime", buffer_chunks=1
+        )
         self.send_stream(stream)
 
     def _control(self, body: Mapping[str, Any]) -> None:
@@ -144,7 +146,8 @@ async def style(context: ServerContext, styles: PromptStyles, request: Request) 
         return JSONResponse({"error": f"a text has at most {LONGEST_TEXT} characters"}, 413)
     controls = {"texts": [text], "text_weights": [1.0], "clips": [], "clip_weights": []}
     try:
-        embedding = await context.engine.embed(controls)
+        with context.embedding.holding(1):
+            embedding = await context.engine.embed(controls)
     except Full as error:
         headers = {"retry-after": str(max(1, round(error.retry_after_s)))}
         return JSONResponse({"error": error.reason}, 503, headers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import reprlib
+import secrets
 import sys
 from collections.abc import Mapping
 from typing import Any, TypeGuard
@@ -10,14 +11,16 @@ from typing import Any, TypeGuard
 from soundstage.apps.server.protocols.websocket import Refused
 from soundstage.apps.server.uploads import Upload, Uploads
 from soundstage.graph.format import Format
-from soundstage.graph.scalar import Scalar
+from soundstage.graph.plan import Graph
+from soundstage.graph.scalar import Scalar, scalars
 from soundstage.runners.sessions.prompts import PROMPTS
 
-CLIPS, CLIP_WEIGHTS = "clips", "clip_weights"
+CLIPS, CLIP_WEIGHTS, SEED = "clips", "clip_weights", "seed"
 # Other values are refused: elsewhere a prompt may be a path, which here would be the server's.
 PLAIN = (str, int, float)
 # A request may name so many prompts, and clips of so much audio: 320 s.
 MOST_ENTRIES, MOST_CLIPS = 64, 32
+LONGEST_NAME = 64
 EXPECTED = "a number, a text or a list of them"
 
 
@@ -32,6 +35,9 @@ def controls_of(values: Mapping[str, Any], uploads: Uploads, format: Format) -> 
     Raises:
         Refused: a value is not one that a control can have, or an upload does not exist.
     """
+    for name in values:
+        if len(name) > LONGEST_NAME:
+            raise Refused(f"{name[:LONGEST_NAME]}...: there is no control of so long a name")
     controls = {name: _plain(name, value) for name, value in values.items()}
     if CLIPS in controls:
         controls |= _clips(controls[CLIPS], controls.get(CLIP_WEIGHTS), uploads, format)
@@ -62,6 +68,15 @@ def number_of(name: str, value: object, scalar: Scalar) -> int | float:
     if not is_number(value):
         raise Refused(f"{name}: expected a number, got {reprlib.repr(value)}", name)
     return scalar.nearest(value)
+
+
+def random_seed(graph: Graph) -> dict[str, int]:
+    """Returns a random seed as a control, for protocols whose clients expect one.
+
+    Returns:
+        `{"seed": 0 to 2**31 - 1}`; nothing if the pipeline has no control `seed`.
+    """
+    return {SEED: secrets.randbelow(2**31)} if SEED in scalars(graph) else {}
 
 
 def _plain(name: str, value: object) -> Any:

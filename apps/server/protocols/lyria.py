@@ -13,7 +13,12 @@ from starlette.websockets import WebSocket
 
 from soundstage.apps.server.connection import CLIENT_ERRORS, ServerContext, reason_of
 from soundstage.apps.server.protocols.frames import samples_bytes
-from soundstage.apps.server.protocols.json_controls import is_number, number_of, refuse_long_list
+from soundstage.apps.server.protocols.json_controls import (
+    is_number,
+    number_of,
+    random_seed,
+    refuse_long_list,
+)
 from soundstage.apps.server.protocols.protocol_session import (
     INTERNAL_ERROR,
     ProtocolSession,
@@ -27,11 +32,12 @@ from soundstage.runners.sessions.not_understood import WordReports
 
 SERVICE = "GenerativeService.BidiGenerateMusic"
 # A client whose base URL ends in a slash requests a path that begins with two.
-PATHS = tuple(
-    f"{slash}/ws/google.ai.generativelanguage.{version}.{SERVICE}"
-    for version in ("v1alpha", "v1beta")
-    for slash in ("", "/")
+ROUTES = tuple(
+    f"{slash}/ws/google.ai.generativelanguage.{{version}}.{SERVICE}" for slash in ("", "/")
 )
+# The documented version, and the one that Google's clients use unless they are told another.
+VERSIONS = ("v1alpha", "v1beta")
+PATHS = tuple(route.format(version=version) for version in VERSIONS for route in ROUTES)
 # A setting's name in the protocol, and the control that does the same.
 CONTROLS = {
     "temperature": "temperature",
@@ -56,12 +62,14 @@ class LyriaSession(ProtocolSession):
         self._prompts: list[dict[str, Any]] = []
         self._settings: dict[str, Any] = {}
         self._words = WordReports()
+        # The API takes a random seed if a client names none; a stream keeps its own.
+        self._own_seed = random_seed(context.graph)
 
     async def run(self) -> None:
         """Speaks until the client disconnects or the stream ends."""
         await self._set_up()
         while (message := await self.next_message()) is not None:
-            await self._answer(message)
+            await self.within_budget(self._answer(message))
         await self._socket.close(INTERNAL_ERROR, "the stream has ended")
 
     async def _set_up(self) -> None:
@@ -70,7 +78,7 @@ class LyriaSession(ProtocolSession):
         if not isinstance(fields.get("setup"), Mapping):
             raise Refused('the first message is {"setup": {"model": NAME}}')
         engine = self._context.engine
-        stream = await engine.join({}, pace="realtime", buffer_chunks=AHEAD_CHUNKS)
+        stream = await engine.join(self._own_seed, pace="realtime", buffer_chunks=AHEAD_CHUNKS)
         self.send_stream(stream)
         await self._socket.send({"setupComplete": {}})
 
@@ -123,7 +131,7 @@ class LyriaSession(ProtocolSession):
         numbers = scalars(self._context.graph)
         known = {name: numbers[control] for name, control in CONTROLS.items() if control in numbers}
         # A setting that the message leaves out goes back to its default.
-        changes = {scalar.name: scalar.default for scalar in known.values()}
+        changes = {scalar.name: scalar.default for scalar in known.values()} | self._own_seed
         if DRUMS in numbers:
             changes[DRUMS] = numbers[DRUMS].default
         kept, ignored = {}, []

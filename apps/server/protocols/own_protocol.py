@@ -5,6 +5,7 @@ docs/protocol.md describes it for people who write clients; `own_messages` decla
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import Mapping
 from typing import Any
@@ -38,14 +39,22 @@ class OwnSession(ProtocolSession):
     def __init__(self, context: ServerContext, socket: Socket) -> None:
         super().__init__(context, socket)
         self._encoding: Encoding = "float32"
+        # Of a saved session that may still be in the buffer of the connection.
+        self._unread_bytes = 0
 
     async def run(self) -> None:
         """Speaks until the client disconnects or the server ends."""
+        try:
+            await self._speak()
+        finally:
+            self._release()
+
+    async def _speak(self) -> None:
         await self._send(ready_message(self._context))
         while True:
             message = await self.next_message()
             if message is not None:
-                await self._answer(message)
+                await self.within_budget(self._answer(message))
                 continue
             await self.end_stream()
             if not self._context.engine.ready:
@@ -67,6 +76,8 @@ class OwnSession(ProtocolSession):
         )
         rate_hz = self._context.graph.format.sample_rate_hz
         await self._socket.send(description.to_json(), chunk_frame(chunk, rate_hz, self._encoding))
+        # A message is sent after most of the earlier ones have been read.
+        self._release()
 
     async def report_failure(self, reason: str) -> None:
         """Sends `failed`."""
@@ -110,8 +121,7 @@ class OwnSession(ProtocolSession):
                 stream.reset(message.seed, state)
                 await self._send(messages.RestartedMessage())
             case messages.SaveMessage():
-                data = base64.b64encode(self.stream.save()).decode()
-                await self._send(messages.SessionMessage(data=data))
+                await self._save()
             case messages.StopMessage():
                 await self.end_stream()
                 await self._send(messages.StoppedMessage())
@@ -130,6 +140,24 @@ class OwnSession(ProtocolSession):
         self.send_stream(stream)
         await self._send(messages.StartedMessage(pace=message.pace))
 
+    async def _save(self) -> None:
+        stream = self.stream
+        # One at a time and in a thread: sessions with audio prompts are large.
+        async with self._context.saving:
+            data = await asyncio.to_thread(lambda: base64.b64encode(stream.save()).decode())
+        try:
+            self._context.transfer.take(len(data))
+        except Full as error:
+            raise Refused(error.reason) from error
+        held, self._unread_bytes = self._unread_bytes, len(data)
+        self._context.transfer.give(held)
+        await self._socket.send(messages.SessionMessage(data=data).to_json())
+
+    def _release(self) -> None:
+        """Gives back what a saved session holds of the transfer: it has been read, or never is."""
+        held, self._unread_bytes = self._unread_bytes, 0
+        self._context.transfer.give(held)
+
     async def _prepare(self, message: messages.PrepareMessage) -> None:
         stream = self.stream
         if message.controls is None:
@@ -144,6 +172,7 @@ class OwnSession(ProtocolSession):
 
     async def _send(self, message: messages.ServerMessage) -> None:
         await self._socket.send(message.to_json())
+        self._release()
 
 
 async def own_protocol(context: ServerContext, websocket: WebSocket) -> None:

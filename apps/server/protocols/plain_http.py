@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
+import tempfile
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any, BinaryIO, cast
 
 import numpy as np
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
+from soundstage.apps.server.budget import Amount
 from soundstage.apps.server.connection import CLIENT_ERRORS, CONTINUE, ServerContext
 from soundstage.apps.server.protocols.json_controls import controls_of, is_number
 from soundstage.apps.server.protocols.websocket import Refused, read_object
@@ -32,6 +36,7 @@ MIME = {
 STREAMED = (".wav", ".ogg", ".mp3")
 # How many chunks are made ahead of what a client has read.
 AHEAD_CHUNKS = 2
+PART_BYTES = 1 << 16
 PROMPT, PROMPTS = "prompt", "prompts"
 # Parameters of a query that carry the token.
 TOKENS = ("token", "key")
@@ -107,45 +112,93 @@ async def generate(context: ServerContext, request: Request) -> Response:
     except (Full, *CLIENT_ERRORS) as error:
         return refusal(error)
     try:
-        data = await _file(context.graph.format, stream, seconds, suffix, request.is_disconnected)
+        context.files.take(1)
+    except Full as error:
+        await stream.close()
+        return refusal(error)
+    file = MadeFile(context.files)
+    try:
+        await _write(file, context.graph.format, stream, seconds, suffix, request.is_disconnected)
     except StreamFailed as error:
+        file.close()
         return JSONResponse({"error": error.reason}, 500)
     finally:
         await stream.close()
-    name = f'attachment; filename="soundstage{suffix}"'
-    return Response(data, media_type=MIME[suffix], headers={"content-disposition": name})
+    headers = {
+        "content-disposition": f'attachment; filename="soundstage{suffix}"',
+        "content-length": str(file.size),
+    }
+    return StreamingResponse(file.parts(), media_type=MIME[suffix], headers=headers)
 
 
-async def _file(
+class MadeFile:
+    """A file that is made and then sent; on disk, for ten minutes of it would be 115 MB in memory.
+
+    Args:
+        files: counts it until it is closed or forgotten.
+    """
+
+    def __init__(self, files: Amount) -> None:
+        with ExitStack() as opened:
+            opened.callback(files.give, 1)
+            self.stream: BinaryIO = opened.enter_context(tempfile.TemporaryFile())
+            # Also if the client leaves before the response has begun.
+            self._finish = weakref.finalize(self, opened.pop_all().close)
+
+    @property
+    def size(self) -> int:
+        """Its bytes so far."""
+        return self.stream.seek(0, io.SEEK_END)
+
+    def close(self) -> None:
+        """Deletes it. Idempotent."""
+        self._finish()
+
+    async def parts(self) -> AsyncIterator[bytes]:
+        """Yields its bytes, and then deletes it."""
+        try:
+            self.stream.seek(0)
+            while part := await asyncio.to_thread(self.stream.read, PART_BYTES):
+                yield part
+        finally:
+            self.close()
+
+
+async def _write(
+    file: MadeFile,
     format: Format,
     stream: EngineStream,
     seconds: float,
     suffix: str,
     gone: Callable[[], Awaitable[bool]],
-) -> bytes:
+) -> None:
     """Makes a file; stops when the client has disconnected."""
-    total = round(seconds * format.sample_rate_hz)
-    file, left = io.BytesIO(), total
-    encoder = open_encoder(suffix, file, format, total)
+    left = total = round(seconds * format.sample_rate_hz)
+    encoder = open_encoder(suffix, file.stream, format, total)
     stream.play()
     async for chunk in stream:
-        encoder.write(np.clip(chunk.audio[:left], -1, 1))
+        # In a thread, for compressing takes the time of many messages.
+        await asyncio.to_thread(encoder.write, np.clip(chunk.audio[:left], -1, 1))
         left -= len(chunk.audio[:left])
         if not left or await gone():
             break
-    encoder.close()
-    return file.getvalue()
+    await asyncio.to_thread(encoder.close)
 
 
 async def stream_file(context: ServerContext, request: Request) -> Response:
-    """`GET /stream.wav`, `.ogg` or `.mp3`: endless music with the controls of the query."""
+    """`GET /stream.wav`, `.ogg` or `.mp3`: endless music with the controls of the query.
+
+    `HEAD` is answered alike, and takes no stream.
+    """
     suffix = "." + request.path_params["suffix"]
+    headers = {"cache-control": "no-store"}
+    if request.method == "HEAD":
+        return Response(media_type=MIME[suffix], headers=headers)
     try:
         controls = query_controls(request.query_params.multi_items(), scalars(context.graph))
         stream = await context.engine.join(controls, pace="realtime", buffer_chunks=AHEAD_CHUNKS)
     except (Full, *CLIENT_ERRORS) as error:
         return refusal(error)
-    headers = {"cache-control": "no-store"}
     body = _endless(context.graph.format, stream, suffix)
     return StreamingResponse(body, media_type=MIME[suffix], headers=headers)
 
@@ -157,7 +210,7 @@ async def _endless(format: Format, stream: EngineStream, suffix: str) -> AsyncIt
         stream.play()
         with suppress(StreamFailed):
             async for chunk in stream:
-                encoder.write(np.clip(chunk.audio, -1, 1))
+                await asyncio.to_thread(encoder.write, np.clip(chunk.audio, -1, 1))
                 yield spill.take()
         encoder.close()
         yield spill.take()

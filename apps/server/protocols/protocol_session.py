@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from typing import Any, TypeVar
 
 from starlette.websockets import WebSocket
 
+from soundstage.apps.server.budget import LoopTime, timed
 from soundstage.apps.server.connection import CLIENT_ERRORS, ServerContext, StreamSender
-from soundstage.apps.server.protocols.websocket import Gone, Refused, Socket
+from soundstage.apps.server.protocols.websocket import TOO_MANY, Gone, Refused, Socket
 from soundstage.runners.engine.chunk import EngineChunk
 from soundstage.runners.engine.refusals import Full
 from soundstage.runners.engine.stream import EngineStream
 
 # Close codes of a WebSocket (RFC 6455 and its registry).
+T = TypeVar("T")
 UNUSABLE_DATA, INTERNAL_ERROR, TRY_AGAIN_LATER = 1007, 1011, 1013
 
 
@@ -35,6 +38,7 @@ class ProtocolSession(ABC):
     def __init__(self, context: ServerContext, socket: Socket) -> None:
         self._context, self._socket = context, socket
         self._sender: StreamSender | None = None
+        self._loop_time = LoopTime(context.limits.loop_share, context.loop_time)
 
     @abstractmethod
     async def run(self) -> None:
@@ -64,6 +68,19 @@ class ProtocolSession(ABC):
         if self._sender is None:
             raise Refused(self.no_stream)
         return self._sender.stream
+
+    async def within_budget(self, work: Coroutine[Any, Any, T]) -> T:
+        """Does what a message asks for; disconnects a client whose messages take too much time.
+
+        Raises:
+            Gone: the client was disconnected.
+        """
+        result = await timed(work, self._loop_time)
+        problem = self._loop_time.problem
+        if problem:
+            await self._socket.close(TOO_MANY, problem)
+            raise Gone
+        return result
 
     def send_stream(self, stream: EngineStream) -> None:
         """Sends a stream's chunks from now on."""

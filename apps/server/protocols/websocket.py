@@ -17,6 +17,8 @@ from soundstage.errors import Error
 # Close codes, from the range for applications.
 TOO_MANY, SLOW = 4429, 4408
 WINDOW_S = 10.0
+# A control frame has 125 bytes, of which the code takes two.
+MOST_REASON_BYTES = 123
 
 
 class Refused(Error):
@@ -97,7 +99,7 @@ class Socket:
             return
         try:
             async with asyncio.timeout(5):
-                await self._socket.close(code, reason[:120])
+                await self._socket.close(code, close_reason(reason))
         except (TimeoutError, RuntimeError, OSError, WebSocketDisconnect):
             return
 
@@ -112,6 +114,11 @@ class Socket:
                 TOO_MANY, f"more than {self._limits.messages_per_s:g} messages a second"
             )
             raise Gone
+
+
+def close_reason(reason: str) -> str:
+    """Returns as much of a reason as a close frame has room for: 123 bytes of UTF-8."""
+    return reason.encode(errors="replace")[:MOST_REASON_BYTES].decode(errors="ignore")
 
 
 def read_object(message: str | bytes) -> dict[str, Any]:

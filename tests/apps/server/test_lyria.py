@@ -24,7 +24,8 @@ const until = (holds) => new Promise((resolve) => {
 });
 const chunks = () => messages.filter((message) => message.serverContent?.audioChunks);
 const ai = new GoogleGenAI({
-  apiKey: process.argv[3], apiVersion: process.argv[4], httpOptions: { baseUrl: process.argv[2] },
+  apiKey: process.argv[3], apiVersion: process.argv[4] || undefined,
+  httpOptions: { baseUrl: process.argv[2] },
 });
 const session = await ai.live.music.connect({
   model: "models/lyria-realtime-exp",
@@ -92,10 +93,10 @@ def audio_of(message):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("version", ["v1alpha", "v1beta"])
+@pytest.mark.parametrize("version", ["v1alpha", ""], ids=["v1alpha", "its default"])
 def test_published_client_plays_pauses_and_resets(context, client_folder, version):
     # With a slash at its end, the client requests a path that begins with two.
-    address = f"http://127.0.0.1:{context.settings.port}" + ("/" if version == "v1beta" else "")
+    address = f"http://127.0.0.1:{context.settings.port}" + ("" if version else "/")
     command = ["node", "client.mjs", address, "no-key", version]
     run = subprocess.run(
         command, cwd=client_folder, capture_output=True, text=True, timeout=300, check=False
@@ -189,6 +190,42 @@ def test_tempo_and_sound_set_controls_that_the_pipeline_has(tmp_path):
             while "warning" not in (answer := hear(socket)):
                 pass
             assert name in answer["warning"]
+
+
+def first_chunk(context, **config):
+    """Returns the first chunk of a new session, with a config if one is given."""
+    with speak(context, PATHS[0]) as socket:
+        set_up(socket)
+        if config:
+            say(socket, musicGenerationConfig=config)
+        say(socket, playbackControl="PLAY")
+        return audio_of(hear(socket)).tobytes()
+
+
+def test_session_without_a_seed_gets_a_random_one(context):
+    assert len({first_chunk(context) for _ in range(3)}) == 3
+    assert len({first_chunk(context, temperature=1.0) for _ in range(3)}) == 3
+    assert len({first_chunk(context, seed=0) for _ in range(3)}) == 1
+
+
+def test_config_without_a_seed_keeps_the_random_one(context):
+    with speak(context, PATHS[0]) as socket:
+        set_up(socket)
+        say(socket, playbackControl="PLAY")
+        first = audio_of(hear(socket))
+        say(socket, playbackControl="STOP")
+        say(socket, musicGenerationConfig={})
+        say(socket, playbackControl="PLAY")
+        for _ in range(12):  # chunks made before the stop come first
+            if np.array_equal(audio_of(hear(socket)), first):
+                return
+    raise AssertionError("the first chunk did not come again")
+
+
+@pytest.mark.parametrize("version", ["v1", "v1beta1", "v1main"])
+def test_other_versions_of_the_api_are_served(context, version):
+    with speak(context, PATHS[0].replace("v1alpha", version)) as socket:
+        set_up(socket)
 
 
 def test_message_before_setup_closes_the_connection(context):

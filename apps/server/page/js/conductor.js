@@ -72,6 +72,7 @@ export class Conductor extends EventTarget {
   /** Reads the description of a chunk. */
   describe({ slack_s, not_understood }) {
     this.slack_s = slack_s ?? this.slack_s;
+    if (slack_s < 0) this.player.late(-slack_s);
     this.store.report(not_understood ?? {});
   }
 

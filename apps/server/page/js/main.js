@@ -1,11 +1,13 @@
 /** Builds the page from its parts: the arrangement, the link, the player, and the views. */
 
 import { Player } from "./audio/player.js";
+import { Background } from "./background.js";
 import { Conductor } from "./conductor.js";
 import { Cue } from "./cue.js";
 import { Link } from "./link.js";
 import { readLayout, toLayout } from "./logic/layout.js";
 import { knobsOf } from "./logic/knobs.js";
+import { controlsOf, streamAddress } from "./logic/protocol.js";
 import { Live } from "./live.js";
 import { Memory } from "./memory.js";
 import { Morph } from "./morph.js";
@@ -63,6 +65,7 @@ const transport = new Transport(part, {
 const health = new Health(part);
 new CueButtons(part, cue, morph);
 const liveRow = new LiveRow(part, live, (text) => notice.show(text));
+const background = new Background(player, { toggle, playing: () => conductor.playing });
 const views = [pad, list, sampling, lane, morphBar];
 const painter = new Painter(part, { store, player, conductor, morph, theme, transport, health, views });
 const takes = new Takes(
@@ -137,6 +140,16 @@ function arrange() {
   }
 }
 
+/** Offers the present music to other players, and names it where the system shows it. */
+function offer() {
+  if (!conductor.format) return;
+  const controls = controlsOf(store.sounding);
+  background.name(controls.texts.join(", ") || conductor.ready.pipeline);
+  part("stream").href = streamAddress(controls, token.value);
+  part("stream").hidden = false;
+}
+store.subscribe(offer);
+
 let remembering = null;
 store.subscribe(() => {
   clearTimeout(remembering);
@@ -150,6 +163,7 @@ conductor.addEventListener("ready", () => {
   liveRow.offer(Boolean(conductor.ready.takes?.inject));
   list.canGoOn = Boolean(conductor.ready.takes?.continue);
   uploads.again();
+  offer();
 });
 conductor.addEventListener("told", ({ detail }) => {
   const asks = detail.token
@@ -176,4 +190,4 @@ painter.run();
 link.open();
 
 // For the console and for tests.
-globalThis.soundstage = { store, player, conductor, cue, live, morph, link, takes };
+globalThis.soundstage = { store, player, background, conductor, cue, live, morph, link, takes };

@@ -103,3 +103,45 @@ def test_touch_drags_a_prompt_and_taps_play(open_page):
         if page.evaluate(BEGINS):
             break
     until(page, "soundstage.player.status.flowing")
+
+
+def test_phone_plays_through_an_audio_element_that_the_system_controls(open_page):
+    page = ready(open_page(has_touch=True, is_mobile=True, viewport={"width": 390, "height": 844}))
+    play(page)
+    assert page.evaluate("soundstage.player.output.element.paused") is False
+    assert page.evaluate("soundstage.player.output.element.srcObject.active") is True
+    until(page, "navigator.mediaSession.playbackState === 'playing'")
+    assert page.evaluate("navigator.mediaSession.metadata.title.length") > 0
+    # The browser suspends the audio, and the page comes back to the front.
+    page.evaluate("soundstage.player.context.suspend()")
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    until(page, "soundstage.player.context.state === 'running'")
+    page.get_by_role("button", name="Pause", exact=True).click()
+    until(page, "navigator.mediaSession.playbackState === 'paused'")
+    until(page, "soundstage.player.output.element.paused")
+
+
+def test_stream_link_leads_to_the_present_prompts_as_an_endless_mp3(open_page):
+    page = ready(open_page())
+    link = page.get_by_role("link", name="Stream")
+    assert link.is_visible()
+    page.evaluate("soundstage.store.add({kind: 'text', name: 'bells & drums:1'})")
+    until(page, "document.getElementById('stream').href.includes('bells')")
+    first = """fetch(document.getElementById('stream').href).then(async (answer) => {
+      const reader = answer.body.getReader();
+      const { value } = await reader.read();
+      await reader.cancel();
+      return [answer.status, answer.headers.get('content-type'), value.length];
+    })"""
+    status, kind, size = page.evaluate(first)
+    assert (status, kind) == (200, "audio/mpeg")
+    assert size > 0
+
+
+def test_listener_is_told_of_a_large_buffer_until_it_is_small_again(open_page):
+    page = ready(open_page())
+    play(page)
+    assert page.evaluate("document.getElementById('buffer-told').textContent") == ""
+    page.evaluate("soundstage.player.late(2.8)")
+    until(page, "document.getElementById('buffer-told').textContent.includes('3 s later')")
+    assert page.evaluate("soundstage.player.status.target_s") == pytest.approx(3.05)

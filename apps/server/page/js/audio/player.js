@@ -1,10 +1,12 @@
 /** Plays chunks on the loudspeaker; its output can be analysed and recorded. */
 
+import { Output } from "./output.js";
+
 export class Player extends EventTarget {
   constructor() {
     super();
     this.context = null;
-    this.status = { buffered_s: 0, target_s: 0, underruns: 0, played_s: 0, flowing: false, peak: 0 };
+    this.status = { buffered_s: 0, target_s: 0, underruns: 0, busy: false, played_s: 0, flowing: false, peak: 0 };
     this.volume = 0.9;
     this.wanted = false;
     this.pending = [];
@@ -47,7 +49,9 @@ export class Player extends EventTarget {
     this.gain = new GainNode(context, { gain: this.volume });
     this.analyser = new AnalyserNode(context, { fftSize: 4096, smoothingTimeConstant: 0 });
     this.node.connect(this.analyser);
-    this.node.connect(this.gain).connect(context.destination);
+    this.output = new Output(context);
+    this.node.connect(this.gain).connect(this.output.node);
+    context.addEventListener("statechange", () => this.goOn());
     for (const message of this.pending) this.send(message);
     this.pending = [];
   }
@@ -66,7 +70,20 @@ export class Player extends EventTarget {
   async want(wanted) {
     this.wanted = wanted;
     this.send({ wanted });
+    await this.output?.want(wanted);
     if (wanted) await this.context?.resume();
+  }
+
+  /** Plays on if the browser has suspended the audio although it is wanted. */
+  goOn() {
+    if (!this.wanted || !this.context || this.context.state === "running") return;
+    // Some browsers allow it only when the page is visible again, and call this again then.
+    this.context.resume().catch(() => {});
+  }
+
+  /** Buffers more from now on, for a chunk was so many seconds late. */
+  late(seconds) {
+    this.send({ late_s: seconds });
   }
 
   /** Drops the buffered music. */

@@ -1,7 +1,7 @@
 /** Plays interleaved chunks from one ring; fades instead of clicking at every gap. */
 
 import { ChunkRing } from "../logic/chunks.js";
-import { JitterPolicy, CATCH_UP_RATE } from "../logic/jitter.js";
+import { JitterPolicy } from "../logic/jitter.js";
 
 const RING_S = 30;
 const FADE_S = 0.01;
@@ -20,6 +20,10 @@ class ChunkPlayer extends AudioWorkletProcessor {
     this.last = new Float32Array(channels);
     this.gain = 0;
     this.phase = 0;
+    // The rate while the phase is not 0.
+    this.rate = 1;
+    // When the buffer ran dry, until the next chunk arrives; null = it is not dry.
+    this.dry = null;
     // Frames in the ring to fade out of and then drop.
     this.stale = 0;
     this.wanted = false;
@@ -33,16 +37,19 @@ class ChunkPlayer extends AudioWorkletProcessor {
     this.port.onmessage = ({ data }) => this.obey(data);
   }
 
-  obey({ samples, chunk, again, wanted, clear, tap }) {
+  obey({ samples, chunk, again, wanted, clear, tap, late_s }) {
+    if (late_s !== undefined) this.policy.missed(late_s);
     if (samples && again) this.change(chunk, samples);
     else if (samples) this.arrive(chunk, samples);
     if (wanted !== undefined) this.wanted = wanted;
+    if (!this.wanted) this.dry = null;
     if (clear) this.clear();
     if (tap !== undefined) this.tap(tap);
   }
 
   clear() {
     this.stale = this.ring.frames;
+    this.dry = null;
     this.ring.forget();
   }
 
@@ -50,6 +57,8 @@ class ChunkPlayer extends AudioWorkletProcessor {
     const left = this.ring.frames;
     if (this.flowing) this.policy.arrived(left / sampleRate);
     if (left === this.stale) this.firstCame = currentTime;
+    if (this.dry !== null) this.policy.missed(currentTime - this.dry);
+    this.dry = null;
     const frames = samples.length / this.channels;
     const written = this.ring.append(chunk, samples);
     this.chunk_s = frames / sampleRate;
@@ -111,7 +120,7 @@ class ChunkPlayer extends AudioWorkletProcessor {
     this.advance();
   }
 
-  /** The next sample: one of the ring, or one between two of them while catching up. */
+  /** The next sample: one of the ring, or one between two of them while the rate is not 1. */
   sampleNow(channel) {
     const { ring, phase } = this;
     if (phase === 0 || ring.frames < 3) return ring.at(0, channel);
@@ -126,8 +135,9 @@ class ChunkPlayer extends AudioWorkletProcessor {
   }
 
   advance() {
-    const catching = this.policy.rate !== 1 || this.phase !== 0;
-    this.phase += catching ? CATCH_UP_RATE : 1;
+    if (this.policy.rate !== 1) this.rate = this.policy.rate;
+    const adapting = this.policy.rate !== 1 || this.phase !== 0;
+    this.phase += adapting ? this.rate : 1;
     while (this.phase >= 1) {
       for (let channel = 0; channel < this.channels; channel += 1) {
         this.last[channel] = this.ring.at(0, channel);
@@ -136,7 +146,7 @@ class ChunkPlayer extends AudioWorkletProcessor {
       if (this.stale) this.stale -= 1;
       this.played += 1;
       this.phase -= 1;
-      // Caught up: from the next whole frame on, samples are played at the right speed.
+      // Adapted: from the next whole frame on, samples are played at the right speed.
       if (this.policy.rate === 1) this.phase = 0;
       if (this.ring.frames === 0) this.phase = 0;
     }
@@ -148,6 +158,7 @@ class ChunkPlayer extends AudioWorkletProcessor {
     const dry = this.gain === 0 && this.ring.frames <= FADE_S * sampleRate;
     if (this.wanted && dry && !this.stale) {
       this.flowing = false;
+      this.dry = currentTime;
       this.policy.underrun();
     } else if (!this.wanted && this.gain === 0) {
       this.flowing = false;
@@ -189,6 +200,7 @@ class ChunkPlayer extends AudioWorkletProcessor {
         target_s: policy.target_s,
         underruns: policy.underruns,
         catchingUp: policy.rate !== 1,
+        busy: policy.busy,
         played_s: played / sampleRate,
         chunk: this.ring.chunk,
         flowing,

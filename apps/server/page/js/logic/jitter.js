@@ -1,19 +1,29 @@
 /**
- * How much music to buffer against a network that delivers unevenly.
+ * How much music to buffer against a network or a machine that delivers unevenly.
  *
  * The cushion is the music that is left in the buffer just before the next chunk arrives. Its
- * target grows at once after an underrun, and shrinks slowly while there is none.
+ * target grows at once after an underrun, or when the server reports a late chunk, by as much as
+ * would have been needed; it shrinks slowly while there is neither.
  */
 
 export const LEAST_S = 0.25;
-export const MOST_S = 4;
+export const MOST_S = 8;
+// From this target on, the listener is told.
+export const TOLD_S = 1;
 const GROWTH = 1.6;
 const CALM_S = 20;
 const SHRINK_S_PER_S = 0.01;
+// A large target shrinks by this share a second.
+const SHRINK_SHARE = 0.005;
 // So many seconds above the target are played a little faster.
 const SPARE_S = 0.25;
-// Three and a half cents sharp, which is inaudible; a second is caught up in eight minutes.
-export const CATCH_UP_RATE = 1.002;
+// Seven cents sharp, which nobody hears without comparing; a second is caught up in four minutes.
+export const CATCH_UP_RATE = 1.004;
+// Seventeen cents, if more than so many seconds have to be caught up.
+export const FAST_RATE = 1.01;
+const FAST_FROM_S = 3;
+// Seven cents flat, while the cushion is far below its target.
+export const SLOW_RATE = 0.996;
 
 export class JitterPolicy {
   constructor(target_s = LEAST_S) {
@@ -32,6 +42,21 @@ export class JitterPolicy {
   }
 
   /**
+   * Grows the target so that it would have filled a gap, or a delay, of this length.
+   *
+   * @param {number} seconds how long the music was missing, or how late a chunk was.
+   */
+  missed(seconds) {
+    this.calm_s = 0;
+    this.target_s = Math.min(MOST_S, Math.max(this.target_s, LEAST_S + seconds));
+  }
+
+  /** Whether changes are heard so much later that the listener should know. */
+  get busy() {
+    return this.target_s >= TOLD_S;
+  }
+
+  /**
    * Shrinks the target for a time that was played without a gap.
    *
    * @param {number} seconds how long.
@@ -39,7 +64,8 @@ export class JitterPolicy {
   played(seconds) {
     this.calm_s += seconds;
     if (this.calm_s < CALM_S) return;
-    this.target_s = Math.max(LEAST_S, this.target_s - SHRINK_S_PER_S * seconds);
+    const rate = Math.max(SHRINK_S_PER_S, SHRINK_SHARE * this.target_s);
+    this.target_s = Math.max(LEAST_S, this.target_s - rate * seconds);
   }
 
   /**
@@ -48,8 +74,11 @@ export class JitterPolicy {
    * @param {number} left_s seconds in the buffer.
    */
   arrived(left_s) {
-    if (left_s > this.target_s + SPARE_S && this.calm_s >= CALM_S) this.rate = CATCH_UP_RATE;
-    else if (left_s <= this.target_s) this.rate = 1;
+    const spare_s = left_s - this.target_s;
+    if (spare_s > SPARE_S && this.calm_s >= CALM_S) {
+      this.rate = spare_s > FAST_FROM_S ? FAST_RATE : CATCH_UP_RATE;
+    } else if (spare_s < -SPARE_S) this.rate = SLOW_RATE;
+    else if ((this.rate > 1) === (spare_s <= 0)) this.rate = 1;
   }
 
   /**

@@ -81,3 +81,17 @@ export function promptControls(prompts, shares) {
     clip_weights: clips.map(([, share]) => share),
   };
 }
+
+/**
+ * Returns the address of an endless stream with the present controls, for any player.
+ *
+ * @param {{texts: string[], text_weights: number[]}} controls others than numbers and these are
+ *     left out, such as audio prompts.
+ * @param {string | null} token the server's, if it needs one.
+ */
+export function streamAddress({ texts, text_weights, clips: _, clip_weights: __, ...numbers }, token) {
+  const query = new URLSearchParams(texts.map((text, at) => ["prompt", `${text}:${text_weights[at]}`]));
+  for (const [name, value] of Object.entries(numbers)) query.append(name, value);
+  if (token) query.append("token", token);
+  return `stream.mp3?${query}`;
+}

@@ -29,6 +29,8 @@ export class Health {
     slack.setAttribute("aria-valuemax", chunk_s);
     this.part("slack").textContent = slack_s === null ? "" : `${slack_s.toFixed(2)} s`;
     this.part("underruns").textContent = status.underruns;
+    const told = status.busy ? `Much is buffered: changes are heard ${Math.round(status.target_s)} s later` : "";
+    if (told !== this.part("buffer-told").textContent) this.part("buffer-told").textContent = told;
     this.part("underruns").classList.toggle("alarm", status.underruns > 0);
   }
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { CATCH_UP_RATE, JitterPolicy, LEAST_S, MOST_S } from "../../../../../apps/server/page/js/logic/jitter.js";
+import { CATCH_UP_RATE, FAST_RATE, JitterPolicy, LEAST_S, MOST_S, SLOW_RATE } from "../../../../../apps/server/page/js/logic/jitter.js";
 
 test("the target grows with every underrun, up to a bound", () => {
   const policy = new JitterPolicy();
@@ -55,4 +55,41 @@ test("a buffer above the target is played a little faster, then at the right spe
   assert.equal(policy.rate, CATCH_UP_RATE, "on until it is caught up");
   policy.arrived(policy.target_s);
   assert.equal(policy.rate, 1);
+});
+
+test("the target grows by what was missing, and shrinks faster the larger it is", () => {
+  const policy = new JitterPolicy();
+  policy.missed(2.5);
+  assert.equal(policy.target_s, LEAST_S + 2.5);
+  assert.equal(policy.busy, true);
+  policy.missed(0.1);
+  assert.equal(policy.target_s, LEAST_S + 2.5, "a shorter gap would have been filled");
+  policy.missed(60);
+  assert.equal(policy.target_s, MOST_S);
+  for (let second = 0; second < 20; second += 1) policy.played(1);
+  const before = policy.target_s;
+  policy.played(1);
+  assert.ok(before - policy.target_s > 0.035);
+  for (let second = 0; second < 600; second += 1) policy.played(1);
+  assert.equal(policy.busy, false);
+});
+
+test("a buffer far below the target is played a little slower until it is filled", () => {
+  const policy = new JitterPolicy();
+  policy.missed(1);
+  policy.arrived(0.5);
+  assert.equal(policy.rate, SLOW_RATE);
+  policy.arrived(1.2);
+  assert.equal(policy.rate, SLOW_RATE, "on until it is filled");
+  policy.arrived(1.3);
+  assert.equal(policy.rate, 1);
+});
+
+test("much above the target is played faster", () => {
+  const policy = new JitterPolicy();
+  for (let second = 0; second < 30; second += 1) policy.played(1);
+  policy.arrived(LEAST_S + 3.5);
+  assert.equal(policy.rate, FAST_RATE);
+  policy.arrived(LEAST_S + 2);
+  assert.equal(policy.rate, CATCH_UP_RATE);
 });
