@@ -1,15 +1,20 @@
 """Fixtures for all tests: one Ray cluster, empty folders for models, a hub.
 
-JAX raises an error at every implicit promotion of a rank or a dtype. Hypothesis gives an example as
-long as it takes: a busy machine makes no test fail.
+JAX raises an error at every implicit promotion of a rank or a dtype, and keeps compiled programs
+where the commands keep theirs, so that tests compile each once. Hypothesis gives an example as long
+as it takes: a busy machine makes no test fail.
 """
 
+import os
 from collections import Counter
 
 import jax
 import pytest
 from hypothesis import HealthCheck, settings
 
+from soundstage.runners.compilation import use_compilation_cache
+
+use_compilation_cache()
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
@@ -17,6 +22,12 @@ settings.register_profile(
     "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("any machine")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers():
+    """Starts three processes on two cores: many tests wait for processes, sockets or Ray."""
+    return max(1, 3 * (os.cpu_count() or 1) // 2)
 
 
 def pytest_collection_modifyitems(items):
