@@ -106,7 +106,7 @@ def test_signal_ends_the_run_with_a_checkpoint(tmp_path, unbroken, number):
 def test_signal_ends_a_command_with_a_checkpoint_and_its_exit_code(tmp_path, unbroken):
     script = (
         "import runpy, sys; from soundstage import interrupts; interrupts.listen()\n"
-        "runpy.run_path(sys.argv[1], run_name='__main__'); interrupts.leave_if_stopping()"
+        "runpy.run_path(sys.argv.pop(1), run_name='__main__'); interrupts.leave_if_stopping()"
     )
     process = start_process(tmp_path, "-c", script)
     wait_for(lambda: checkpoints(tmp_path / "checkpoints"), process)

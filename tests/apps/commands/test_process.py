@@ -95,7 +95,7 @@ def test_signal_keeps_what_was_made_under_a_name_of_its_own(tmp_path, stop, suff
     kept, rate_hz = soundfile.read(partial)
     # The encoder of FLAC may hold back two of its frames.
     assert len(kept) >= read_journal(journal).samples - (2 * 4096 if suffix == "flac" else 0)
-    assert len(kept) / rate_hz > 2
+    assert len(kept) / rate_hz >= 1
     if stop == signal.SIGKILL:
         assert player.returncode == -stop
         return
