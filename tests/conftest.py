@@ -5,7 +5,6 @@ where the commands keep theirs, so that tests compile each once. Hypothesis give
 as it takes: a busy machine makes no test fail.
 """
 
-import os
 from collections import Counter
 
 import jax
@@ -22,12 +21,6 @@ settings.register_profile(
     "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("any machine")
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers():
-    """Starts three processes on two cores: many tests wait for processes, sockets or Ray."""
-    return max(1, 3 * (os.cpu_count() or 1) // 2)
 
 
 def pytest_collection_modifyitems(items):

@@ -17,7 +17,7 @@ from soundstage.runners.runner import StageFailed
 from soundstage.runners.sessions.session import Session
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
-KILLS = 24
+KILLS = 10
 ROWS = [{"prompts": ["warm pads"], "seed": 1}, {"prompts": ["acid"], "seed": 2}]
 
 
@@ -46,7 +46,7 @@ def test_killing_every_stage_at_random_ticks_changes_no_byte(toy):
         expected = sha(islice(Session(local, ROWS), chunks))
     draw = np.random.default_rng(5)
     stages = list(toy.graph.nodes)
-    # Every stage is killed several times, sometimes two stages in one tick.
+    # Every stage is killed, some of them twice.
     victims = [stages[index % len(stages)] for index in range(KILLS)]
     ticks = sorted(draw.choice(chunks - 1, KILLS, replace=True).tolist())
     before = toy.process_ids()
