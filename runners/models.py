@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from soundstage.errors import ModelError
+from soundstage.errors import Error, ModelError, StageError
 from soundstage.graph.plan import Graph, Node
 from soundstage.graph.problem import Problem
 from soundstage.presets.preset import preset_names, read_preset
@@ -40,7 +40,16 @@ def refuse_missing_models(graph: Graph) -> None:
 
 def _lacking(node: Node) -> tuple[str, ...]:
     lacking = getattr(node.cls, "lacking", None)
-    return () if lacking is None else lacking(node.params)
+    if lacking is None:
+        return ()
+    try:
+        return tuple(lacking(node.params))
+    except Error:
+        raise
+    # A user's stage may raise anything; the error gets the stage's name.
+    except Exception as error:
+        what = f"stage {node.name!r}: its lacking raised {type(error).__name__}: {error}"
+        raise StageError(what) from error
 
 
 def _is_preset(graph: Graph) -> bool:

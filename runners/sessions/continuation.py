@@ -8,15 +8,16 @@ beats. All other state is that of the start of the music.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from soundstage.errors import Error, InputError
+from soundstage.errors import Error, InputError, StageError
 from soundstage.graph.check import build
+from soundstage.graph.format import Format
 from soundstage.graph.plan import FromPast, FromStage, Graph, Node
 from soundstage.graph.port import Port
 from soundstage.graph.spec import parse
@@ -162,7 +163,7 @@ class ClipContinuer:
         context = np.full_like(state.values[self._ends.context], -1)
         context[0, context.shape[1] - len(tokens) :] = tokens
         start = initial(self._graph, ("0",)).values
-        heard = _heard(self._graph, audio)
+        heard = _heard(self._graph, audio, start)
         values = {**start, **state.values, **heard, self._ends.context: context}
         return State(("0",), (0,), values).pick([0] * len(streams)).rename(streams)
 
@@ -217,20 +218,48 @@ class ClipContinuer:
         return last.state
 
 
-def _heard(graph: Graph, audio: np.ndarray) -> dict[str, np.ndarray]:
-    """Returns the fed-back ports of stages that know their state after audio, for one row."""
+def _heard(
+    graph: Graph, audio: np.ndarray, start: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Returns the fed-back ports of stages that know their state after audio, for one row.
+
+    Args:
+        graph: the pipeline.
+        audio: float32 [sample, channel].
+        start: the state of the start, whose shapes and dtypes the values must have.
+
+    Raises:
+        StageError: a stage raised, or returned something else.
+    """
     format = graph.format
     longest = round((format.context_s + LEAD_S) * format.sample_rate_hz)
     by_stage = {
-        name: node.cls.after_audio(audio[-longest:], format)
+        name: _after_audio(node, audio[-longest:], format)
         for name, node in graph.nodes.items()
         if hasattr(node.cls, "after_audio")
     }
-    return {
-        name: by_stage[source.stage][source.port][None]
+    heard = {
+        name: np.asarray(by_stage[source.stage][source.port])[None]
         for name, source in graph.feedback().items()
-        if source.stage in by_stage and source.port in by_stage[source.stage]
+        if source.port in by_stage.get(source.stage, {})
     }
+    for name, value in heard.items():
+        expected = start[name]
+        if (value.dtype, value.shape) != (expected.dtype, expected.shape):
+            raise StageError(
+                f"{name}: its after_audio returned {value.dtype} {list(value.shape[1:])}, not "
+                f"{expected.dtype} {list(expected.shape[1:])}"
+            )
+    return heard
+
+
+def _after_audio(node: Node, audio: np.ndarray, format: Format) -> Mapping[str, np.ndarray]:
+    try:
+        return dict(node.cls.after_audio(audio, format))
+    # A user's stage may raise anything; the error gets the stage's name.
+    except Exception as error:
+        what = f"stage {node.name!r}: its after_audio raised {type(error).__name__}: {error}"
+        raise StageError(what) from error
 
 
 def _fed_back_part(graph: Graph, ends: Ends) -> Graph:

@@ -9,11 +9,12 @@ from command_line import run, told
 
 import soundstage
 from soundstage.audio.inspection import inspect
-from soundstage.errors import InputError
+from soundstage.errors import InputError, StageError
 from soundstage.graph.check import build
 from soundstage.graph.pipeline_file import read_tables
 from soundstage.graph.spec import parse
 from soundstage.presets.preset import preset_path
+from soundstage.runners.models import refuse_missing_models
 from soundstage.runners.sessions.continuation import (
     ClipContinuer,
     NotContinuable,
@@ -288,3 +289,40 @@ def test_conflicting_options_and_missing_files_are_refused(clip, tmp_path):
     refused = run(*make, "--continue-from", tmp_path / "no.wav")
     assert refused.code == 3
     assert not never.exists()
+
+
+# ---- stages that say what audio leaves behind
+
+
+@pytest.mark.parametrize(
+    ("returned", "words"),
+    [
+        (RuntimeError("no ear"), "stage 'pack': its after_audio raised RuntimeError: no ear"),
+        ({"tempo": np.zeros(3, np.float32)}, "after_audio returned float32 [3], not float32 []"),
+        ({"tempo": np.zeros((), np.float64)}, "after_audio returned float64 [], not float32 []"),
+        (7, "stage 'pack': its after_audio raised TypeError"),
+    ],
+)
+def test_fault_after_audio_has_the_name_of_its_stage(returned, words, monkeypatch, tmp_path):
+    def after_audio(audio, format):
+        if isinstance(returned, Exception):
+            raise returned
+        return returned
+
+    pipeline = tmp_path / "beat.toml"
+    pipeline.write_text(toy_on_beat())
+    graph = soundstage.load(pipeline=pipeline, settings=SHORT)
+    monkeypatch.setattr(graph.nodes["pack"].cls, "after_audio", staticmethod(after_audio))
+    with pytest.raises(StageError) as failed:
+        continued_state(graph, sound(1.3))
+    assert words in str(failed.value)
+
+
+def test_fault_of_lacking_has_the_name_of_its_stage(monkeypatch):
+    def lacking(params):
+        raise KeyError("weights")
+
+    graph = soundstage.load("toy")
+    monkeypatch.setattr(graph.nodes["decode"].cls, "lacking", lacking, raising=False)
+    with pytest.raises(StageError, match="stage 'decode': its lacking raised KeyError"):
+        refuse_missing_models(graph)
