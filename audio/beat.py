@@ -13,7 +13,7 @@ import numpy as np
 HOP_S = 0.01
 WINDOW_S = 0.04
 BANDS = 24
-# The bass drum tells beats from the moments between them.
+# The bass, up to bin 4 (100 Hz): its drum tells beats from the moments between them.
 LOW_BINS = 5
 LOW_WEIGHT = 0.5
 # Tempos are looked for in this range; those near the middle are likelier, by octaves.
@@ -67,14 +67,14 @@ def find_beat(audio: np.ndarray, rate_hz: int) -> Beat | None:
 
 
 def onset_strengths(mono: np.ndarray, rate_hz: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns how much louder each moment is than the one before, in all bands and in the lowest.
+    """Returns how much louder each moment is than the one before: in all bands, and in the bass.
 
     Args:
         mono: float32 [sample].
         rate_hz: samples a second.
 
     Returns:
-        Twice float64 [moment], one every `HOP_S`; mean 0 and deviation 1, or zeros.
+        Both float64 [moment], one every `HOP_S`, with mean 0 and deviation 1; zeros for silence.
     """
     hop, size = round(HOP_S * rate_hz), round(WINDOW_S * rate_hz)
     padded = np.pad(mono.astype(np.float64), (size // 2, size))

@@ -120,6 +120,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=5)
     parser.add_argument("--prompts", type=int, default=len(PROMPTS), help="the first so many")
     args = parser.parse_args()
+    if args.prompts < 1:
+        parser.error("--prompts must be at least 1")
     genres = list(PROMPTS)[: args.prompts]
     graph = PipelineChoice(args.preset, args.pipeline).load()
     with open_player(graph) as player:

@@ -20,6 +20,7 @@ from evaluation.player import PipelineChoice
 from evaluation.table import Report, Row, Section, to_markdown
 
 from soundstage.audio.beat import find_beat
+from soundstage.errors import Error
 from soundstage.graph.plan import Graph
 from soundstage.runners.api import open_runner
 from soundstage.runners.sessions.continuation import ClipContinuer, read_clip
@@ -93,9 +94,16 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=12.0, help="measured length of each")
     parser.add_argument("--seed", type=int, default=5)
     args = parser.parse_args()
-    graph = PipelineChoice(args.preset, args.pipeline).load()
-    held_out = [piece for piece in read_manifest(args.corpus) if piece.split == "heldout"]
-    pieces = [piece for piece in held_out if has_drums(piece)][: args.pieces]
+    if args.pieces < 1:
+        parser.error("--pieces must be at least 1")
+    try:
+        graph = PipelineChoice(args.preset, args.pipeline).load()
+        held_out = [piece for piece in read_manifest(args.corpus) if piece.split == "heldout"]
+        pieces = [piece for piece in held_out if has_drums(piece)][: args.pieces]
+    except (Error, OSError) as error:
+        parser.error(str(error))
+    if not pieces:
+        parser.error(f"{args.corpus}: has no held-out piece with drums")
     rows = continue_all(graph, pieces, args.seconds, args.seed)
     kept = float(np.mean([row["tempo kept"] for row in rows]))
     clear = float(np.median([row["pulse clarity"] for row in rows]))

@@ -56,7 +56,8 @@ class _Stop:
         reader, self._writer = socket.socketpair()
         self._writer.setblocking(False)
         handle_signals()
-        os.register_at_fork(after_in_child=_forget)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=_forget)
         threading.Thread(target=self._read, args=(reader,), name="signals", daemon=True).start()
 
     def wake_up(self) -> None:

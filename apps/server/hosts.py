@@ -18,7 +18,7 @@ LOCAL_NAMES = frozenset({"localhost"})
 # Values of Sec-Fetch-Site of requests that no page of another site caused.
 OWN_SITES = frozenset({"same-origin", "none"})
 # A name, an IPv4 address, or an IPv6 address in brackets; then maybe a port. Nothing else, such as
-# a user or a path, for what reads only a part of a value can be led to another part.
+# a user or a path: two readers of such a value may take different parts of it for the name.
 HOST = re.compile(r"(?P<name>[^\s/?#@\\:\[\]]+|\[(?P<ipv6>[0-9a-f:.]+)(%\w+)?\])(:\d{0,5})?", re.I)
 
 
