@@ -23,7 +23,7 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 SMALL = {
     "beat": (r"\| 0\.\d+ \|", "--preset demo --prompts 1 --seconds 4"),
     "client_costs": (
-        r"\| half open \| .* \| \{",
+        r"\| half open \| .* \| 200 \{",
         "--preset toy-inject --size 0.01 --only packed_session half_open many_objects",
     ),
     "continuation": (r"\| techno \| 120 \| 120 \|", "--preset demo --corpus {folder} --seconds 4"),
