@@ -18,6 +18,15 @@ PROMPT_CLIPS = Port(
     maximum=64.0,
 )
 CLIP_WEIGHTS = Port("float32", ("~clip",), "clip weight", ">= 0", minimum=0.0)
+PROMPT_STYLES = Port(
+    "float32",
+    ("~style", "style_dim"),
+    "style vector",
+    "[-1000, 1000]",
+    minimum=-1000.0,
+    maximum=1000.0,
+)
+STYLE_WEIGHTS = Port("float32", ("~style",), "style vector weight", ">= 0", minimum=0.0)
 STYLE_EMBEDDING = Port("float32", ("style_dim",), "style embedding")
 STYLE_TOKENS = Port("int32", ("style_level",), "style token", CODE)
 # Facts that prompts name, beside the style; pipelines need not read them.
