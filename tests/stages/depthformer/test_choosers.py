@@ -14,7 +14,7 @@ from soundstage.graph.format import Format
 from soundstage.stages.depthformer import Sample
 from soundstage.stages.depthformer.choice import ByFunction, Greedy
 from soundstage.stages.depthformer.config import TINY
-from soundstage.stages.depthformer.cuts import keep_likely
+from soundstage.stages.depthformer.cuts import keep_likely, keep_nucleus
 from soundstage.stages.depthformer.loading import load_depthformer
 from soundstage.stages.depthformer.sampler import ChunkSampler
 from soundstage.stages.weights.sources import open_source
@@ -53,9 +53,9 @@ def softmax(logits):
     return shares / shares.sum(-1, keepdims=True)
 
 
-LOGITS = hnp.arrays(
-    np.float32, (2, 9), elements=st.floats(-20, 20, width=32, allow_subnormal=False)
-)
+FLOATS = st.floats(-20, 20, width=32, allow_subnormal=False)
+LOGITS = hnp.arrays(np.float32, (2, 9), elements=FLOATS)
+nucleus = jax.jit(keep_nucleus)
 
 
 @settings(max_examples=50, deadline=None)
