@@ -57,8 +57,9 @@ class Crossfade:
     inputs: ClassVar[dict[str, Port]] = {"audio": FADED_AUDIO, "tail": FADE_TAIL}
     outputs: ClassVar[dict[str, Port]] = {"audio": AUDIO, "tail": FADE_TAIL}
     Params = CrossfadeParams
+    uses_device: ClassVar[bool] = False
 
-    def __init__(self, params: CrossfadeParams, format: Format, device: jax.Device) -> None:
+    def __init__(self, params: CrossfadeParams, format: Format, device: jax.Device | None) -> None:
         fade_samples = format.dims["fade_sample"]
         linear = params.ramp == "linear"
         end = 1 if linear else np.pi / 2
