@@ -22,7 +22,7 @@ from soundstage.progress import Silent
 from soundstage.runners.local import LocalRunner
 from soundstage.runners.runner import StageFailed
 from soundstage.runners.sessions.files import read_session
-from soundstage.runners.sessions.prompts import Audio, Text
+from soundstage.runners.sessions.prompts import Audio, Style, Text
 from soundstage.runners.sessions.session import Session
 from soundstage.runners.timing.lateness import Lateness
 
@@ -263,6 +263,18 @@ def test_prompt_mix_and_its_controls_hold_the_same_prompts(toy):
     assert controls["texts"] == ["pads", "jazz", "dub"]
     assert controls["text_weights"] == [0.0, 0.1, 2.0]
     assert changed.without(0).controls(toy)["texts"] == ["jazz", "dub"]
+
+
+def test_style_vectors_become_faders(toy):
+    vector = np.linspace(-1, 1, 768, dtype=np.float32)
+    mix = PromptMix.of((Text("pads"), Style(vector, 0.5)), toy).with_weight(1, 2.0)
+    changed = mix.with_text(Text("jazz"))
+    assert [fader.name for fader in changed.faders] == ["pads", "jazz", "style vector"]
+    row = Session(LocalRunner(toy), [changed.controls(toy)]).controls[0]
+    assert row["texts"] == ["pads", "jazz"]
+    np.testing.assert_array_equal(row["styles"], vector[None])
+    assert row["style_weights"].tolist() == [2.0]
+    assert [fader.name for fader in PromptMix.read(row).faders][-1] == "style vector 1"
 
 
 def test_audio_prompts_become_faders(toy):
