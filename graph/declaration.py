@@ -102,6 +102,21 @@ def signature_problems(where: str, use: str, cls: Any) -> Iterator[Problem]:
             yield Problem(where, what, f"declare __call__({names})")
 
 
+def optional_inputs(cls: Any) -> frozenset[str]:
+    """Returns the inputs that a pipeline may leave unwired: those that default to None.
+
+    Args:
+        cls: a class whose ports are declared.
+    """
+    call = inspect.getattr_static(cls, "__call__", None)
+    if not inspect.isfunction(call):
+        return frozenset()
+    parameters = inspect.signature(call).parameters
+    return frozenset(
+        name for name in cls.inputs if name in parameters and parameters[name].default is None
+    )
+
+
 def _refused_call(function: Any, positional: tuple[None, ...], named: Mapping[str, None]) -> str:
     """Returns why a function refuses these arguments; "" = it does not, or is not known."""
     try:

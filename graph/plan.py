@@ -84,8 +84,8 @@ class Node:
 
     @property
     def inputs(self) -> Mapping[str, Port]:
-        """The stage's input ports."""
-        return self.cls.inputs
+        """The stage's input ports that are wired."""
+        return {name: port for name, port in self.cls.inputs.items() if name in self.sources}
 
     @property
     def outputs(self) -> Mapping[str, Port]:

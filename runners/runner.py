@@ -138,6 +138,22 @@ class Runner(Protocol):
         """
         ...
 
+    def ask(self, stage: str, controls: Mapping[str, Any]) -> Mapping[str, Tensor]:
+        """Runs one stage alone for one row of controls, beside the ticks in flight.
+
+        Args:
+            stage: the stage's name; controls feed all its inputs.
+            controls: every control's value, as `graph.control.to_row` returns it.
+
+        Returns:
+            By output port, a value with a leading row axis of 1; arrays are read-only.
+
+        Raises:
+            StageFailed: the stage failed.
+            SessionClosed: the runner is closed.
+        """
+        ...
+
     def weights(self) -> dict[str, dict[str, str]]:
         """Digest and note of every stage that has weights, by stage."""
         ...

@@ -25,6 +25,7 @@ from .runners.runner import StageFailed as StageFailed
 from .runners.runner import Tick as Tick
 from .runners.sessions.files import SessionFileError as SessionFileError
 from .runners.sessions.prompts import Audio as Audio
+from .runners.sessions.prompts import Style as Style
 from .runners.sessions.prompts import Text as Text
 from .runners.sessions.session import Session as Session
 from .runners.traces.comparison import Comparison as Comparison

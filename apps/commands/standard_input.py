@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from soundstage.errors import InputError
-from soundstage.runners.sessions.prompts import Audio, Text
+from soundstage.runners.sessions.prompts import Audio, OnePrompt
 
 STANDARD_INPUT = "-"
 MOST_BYTES = 2**30
@@ -19,7 +19,7 @@ _NAME = "standard-input"
 _BLOCK_BYTES = 1 << 20
 
 
-def with_standard_input(prompts: Sequence[Text | Audio]) -> tuple[Text | Audio, ...]:
+def with_standard_input(prompts: Sequence[OnePrompt]) -> tuple[OnePrompt, ...]:
     """Replaces the audio prompt "-" by a file with the bytes of standard input.
 
     The file is removed when the process ends.

@@ -8,15 +8,18 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from soundstage.graph.control import ControlError
 from soundstage.graph.plan import Graph
 from soundstage.graph.state import State, initial
 from soundstage.runners.lifetime import Lifetime
 from soundstage.runners.runner import Chunk, Runner, Tick
 from soundstage.runners.sessions.controls import complete
+from soundstage.runners.sessions.embedding import embed
 from soundstage.runners.sessions.files import SavedSession, write_session
 from soundstage.runners.sessions.journal import JournalWriter, open_journal
-from soundstage.runners.sessions.prompts import PROMPTS, expand_prompts
+from soundstage.runners.sessions.prompts import PROMPTS, Prompt, expand_prompts
 
 
 class Session:
@@ -45,7 +48,7 @@ class Session:
         Args:
             runner: the runner of the ticks; several sessions may share one.
             rows: per row, the controls that differ from the pipeline's defaults. "prompts" is
-                short for the four prompt controls (see `runners.sessions.prompts`).
+                short for the prompt controls (see `runners.sessions.prompts`).
             state: the state to continue from; None = the initial state.
             lookahead: chunks made ahead of the requested one, so that stages overlap. Steering
                 discards them: use 0 for live playing.
@@ -113,7 +116,7 @@ class Session:
 
         Args:
             row: the row to steer; None steers all.
-            **controls: new values by name; "prompts" is short for the four prompt controls.
+            **controls: new values by name; "prompts" is short for the prompt controls.
 
         Raises:
             ControlError: a value is refused; no control has changed.
@@ -128,6 +131,28 @@ class Session:
                 for index, old in enumerate(self._rows)
             ]
             self._steered = True
+
+    def embed(self, prompt: Prompt) -> np.ndarray:
+        """Returns the style vector of a prompt, from the pipeline's own embedder.
+
+            house, jazz = session.embed("deep house"), session.embed(Audio("jazz.wav"))
+            session.steer(prompts=[0.3 * house + 0.7 * jazz])
+
+        The vector is a prompt wherever prompts are given. Chunks and controls are unchanged.
+
+        Args:
+            prompt: text, an audio file or a style vector; its weight makes no difference.
+
+        Returns:
+            float32 [style_dim], 768 numbers in the published format.
+
+        Raises:
+            ControlError: the prompt is refused, or the pipeline does not embed prompts.
+            InputError: a file cannot be used.
+            StageFailed: the embedder failed.
+        """
+        _, rows = self._now()
+        return embed(self.runner, self._complete({PROMPTS: [prompt]}, rows[0]))
 
     def branch(self, **controls: Any) -> Session:
         """Opens another session with the same state and other controls.
@@ -209,7 +234,7 @@ class Session:
     def _complete(self, changes: Mapping[str, Any], current: Mapping[str, Any]) -> dict[str, Any]:
         changes = dict(changes)
         if PROMPTS in changes:
-            changes |= expand_prompts(changes.pop(PROMPTS), self.graph.format)
+            changes |= expand_prompts(changes.pop(PROMPTS), self.graph)
         return complete(self.graph, changes, current)
 
     def _ticks(self) -> Iterator[Tick]:

@@ -25,7 +25,7 @@ import pytest
 
 from soundstage import stages
 from soundstage.graph import wire
-from soundstage.graph.declaration import make_params
+from soundstage.graph.declaration import make_params, optional_inputs
 from soundstage.graph.format import Format
 from soundstage.graph.port import Port, Tensor
 from soundstage.stages.bandcodec.codec import memory_size
@@ -47,6 +47,7 @@ PARAMS: dict[str, dict[str, Any]] = {
     "stages.bandcodec.stage:DecodeStreaming": {"weights": "random:0"},
     "stages.bandcodec.stage:Encode": {"weights": "random:0"},
     "stages.bandcodec.stage:EncodeStreaming": {"weights": "random:0"},
+    "stages.crossfade:Crossfade": {"ramp": "linear"},
     "stages.depthformer.stage:Sample": {"weights": "random:0", "size": "tiny"},
     "stages.depthformer.stage:SampleOnBeat": {"weights": "random:0", "size": "demo"},
     "stages.musiccoca.embed:Embed": {"weights": MUSICCOCA, "mapper": True},
@@ -153,6 +154,8 @@ VALUES = {
     "text prompt weight": between(0.1, 2),
     "mono audio clip": sound,
     "clip weight": between(0.1, 2),
+    "style vector": unit_vector,
+    "style vector weight": between(0.1, 2),
     "style embedding": unit_vector,
     "style token": whole(0, FORMAT.codebook_size),
     "codec token": code,
@@ -173,6 +176,9 @@ VALUES = {
     "beat": between(-1, 12),
     "temperature": between(0.5, 1.5),
     "top k": whole(0, 50),
+    "top p": between(0.3, 0.9),
+    "min p": between(0.01, 0.3),
+    "repetition": between(0.1, 1),
     "guidance weight": between(0, 6),
     "seed": whole(0, 2**63 - 1),
     "chunk index": whole(0, 100),
@@ -233,7 +239,8 @@ def test_signature_equals_the_input_ports(use):
     parameters = inspect.signature(STAGES[use].__call__).parameters.values()
     assert [parameter.name for parameter in parameters] == ["self", *STAGES[use].inputs]
     assert all(parameter.kind is parameter.POSITIONAL_OR_KEYWORD for parameter in parameters)
-    assert all(parameter.default is parameter.empty for parameter in parameters)
+    # An input that may be left unwired is None then.
+    assert all(parameter.default in (parameter.empty, None) for parameter in parameters)
     build_parameters = list(inspect.signature(STAGES[use]).parameters)
     assert build_parameters == ["params", "format", "device"]
 
@@ -272,6 +279,18 @@ def test_outputs_fit_their_ports_and_survive_encoding(use, rows):
         assert wire.equal(arrived[name], outputs[name])
         for row in arrived[name]:
             assert port.dtype == "utf8" or np.all(np.isfinite(row))
+
+
+# Networks take seconds to compile again; their own tests leave inputs unwired.
+@pytest.mark.parametrize(
+    "use", [use for use, cls in STAGES.items() if optional_inputs(cls) and "depth" not in use]
+)
+def test_unwired_inputs_give_other_outputs_of_the_same_ports(use):
+    inputs = make_inputs(use, [0, 1])
+    wired = {name: inputs[name] for name in inputs.keys() - optional_inputs(STAGES[use])}
+    outputs = build(use)(**wired)
+    over_the_wire(STAGES[use].outputs, outputs, 2, format_of(use))
+    assert digest(outputs) != digest(build(use)(**inputs))
 
 
 @each_stage

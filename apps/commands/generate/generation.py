@@ -24,7 +24,7 @@ from soundstage.runners.runner import Chunk
 from soundstage.runners.sessions.injection import blocks, inject_control
 from soundstage.runners.sessions.journal import JournalWriter
 from soundstage.runners.sessions.not_understood import WordReports
-from soundstage.runners.sessions.prompts import Audio, Text
+from soundstage.runners.sessions.prompts import Audio, OnePrompt
 from soundstage.runners.sessions.provenance import describe
 from soundstage.runners.sessions.session import Session
 from soundstage.runners.timing.timeline import TimelineWriter
@@ -115,7 +115,7 @@ def open_output(
     )
 
 
-def _prompts(checked: CheckedRequest) -> Sequence[Text | Audio]:
+def _prompts(checked: CheckedRequest) -> Sequence[OnePrompt]:
     request = checked.request
     if request.prompts or request.continue_from is None or "clips" not in checked.changes:
         return request.prompts
