@@ -1,7 +1,13 @@
 """The public names of soundstage; each is imported at its first use."""
 
+from .errors import DownloadError as DownloadError
 from .errors import Error as Error
+from .errors import InputError as InputError
+from .errors import ModelError as ModelError
 from .errors import OutputError as OutputError
+from .errors import SoundstageWarning as SoundstageWarning
+from .errors import StageError as StageError
+from .errors import UsageError as UsageError
 from .graph.control import ControlError as ControlError
 from .graph.format import Format as Format
 from .graph.plan import Graph as Graph

@@ -72,7 +72,7 @@ def music_inputs(
         **others: further options without their dashes, e.g. `continue_from`.
     """
     yield from named_files({"--pipeline": choice.pipeline})
-    yield from (("--audio", Path(prompt.path)) for prompt in prompts if isinstance(prompt, Audio))
+    yield from (("--audio", prompt.path) for prompt in prompts if isinstance(prompt, Audio))
     options = {f"--{name.replace('_', '-')}": path for name, path in others.items()}
     yield from named_files(options)
     for name, stage in graph.spec.stage.items():

@@ -59,7 +59,10 @@ def _plain(value: np.number) -> float | int:
 def _prompt(prompt: Text | Audio) -> TextPrompt | AudioPrompt:
     if isinstance(prompt, Text):
         return TextPrompt(prompt.text, prompt.weight)
-    return AudioPrompt.of(prompt.path, prompt.weight)
+    samples = prompt.samples()
+    if samples is None:
+        return AudioPrompt.of(prompt.path, prompt.weight)
+    return AudioPrompt(prompt.name, _digest(samples.audio), prompt.weight)
 
 
 def _prompts_of(row: Mapping[str, Any]) -> tuple[TextPrompt | AudioPrompt, ...]:
@@ -68,7 +71,10 @@ def _prompts_of(row: Mapping[str, Any]) -> tuple[TextPrompt | AudioPrompt, ...]:
     prompts: list[TextPrompt | AudioPrompt] = [TextPrompt(text, _plain(w)) for text, w in pairs]
     clips = np.asarray(row.get("clips", ()))
     if clips.size:
-        digest = hashlib.sha256(np.ascontiguousarray(clips).tobytes()).hexdigest()
         weight = float(np.sum(row["clip_weights"]))
-        prompts.append(AudioPrompt(_RESUMED_CLIPS, digest, weight))
+        prompts.append(AudioPrompt(_RESUMED_CLIPS, _digest(clips), weight))
     return tuple(prompts)
+
+
+def _digest(array: np.ndarray) -> str:
+    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()

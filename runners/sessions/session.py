@@ -71,6 +71,11 @@ class Session:
         self._chunks: Iterator[Chunk] | None = None
 
     @property
+    def sample_rate(self) -> int:
+        """Audio samples per second and channel, in Hz."""
+        return self.graph.format.sample_rate_hz
+
+    @property
     def state(self) -> State:
         """The state after the last chunk."""
         return self._state

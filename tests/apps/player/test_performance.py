@@ -267,7 +267,7 @@ def test_prompt_mix_and_its_controls_hold_the_same_prompts(toy):
 
 def test_audio_prompts_become_faders(toy):
     piano = "docs/audio/piano.ogg"
-    prompts = (Text("pads"), Audio(piano, 0.5))
+    prompts = (Text("pads"), Audio(piano, weight=0.5))
     mix = PromptMix.of(prompts, toy.format)
     assert [(fader.name, fader.weight) for fader in mix.faders] == [
         ("pads", 1.0),
