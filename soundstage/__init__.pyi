@@ -1,5 +1,6 @@
 """The public names of soundstage; each is imported at its first use."""
 
+from . import testing as testing
 from .errors import DownloadError as DownloadError
 from .errors import Error as Error
 from .errors import InputError as InputError
@@ -25,6 +26,7 @@ from .runners.api import resume as resume
 from .runners.choice import RunnerChoice as RunnerChoice
 from .runners.lifetime import ForkedProcess as ForkedProcess
 from .runners.lifetime import SessionClosed as SessionClosed
+from .runners.recording import Recording as Recording
 from .runners.runner import Chunk as Chunk
 from .runners.runner import Runner as Runner
 from .runners.runner import StageFailed as StageFailed
