@@ -37,5 +37,7 @@ from .runners.sessions.prompts import Text as Text
 from .runners.sessions.session import Session as Session
 from .runners.traces.comparison import Comparison as Comparison
 from .runners.traces.diff import diff as diff
+from .runners.traces.recorded_run import RecordedRun as RecordedRun
+from .runners.traces.recorded_run import read_run as read_run
 from .runners.traces.replay import replay as replay
 from .version import __version__ as __version__
