@@ -56,6 +56,12 @@ class InputError(Error):
     exit_code = 3
 
 
+class ClusterError(Error):
+    """No Ray cluster can be reached or started."""
+
+    exit_code = 4
+
+
 class ModelError(Error):
     """Weights are missing, damaged or of another network."""
 

@@ -63,10 +63,11 @@ class RecordedRun:
             name: one of `names`.
 
         Returns:
-            One row for each stream in each tick. After the columns `_tick` int64, from 0, `_stream`
-            utf8 and `_chunk` int64, it has one column for each port: a fixed-shape tensor, a
-            number, a text, or a list for a ragged port. A field's metadata has the port's `kind`
-            and `unit`.
+            One row for each stream in each tick. The ticks of a journal are its entries, the first
+            from before its first chunk; a session has one tick. After the columns `_tick` int64,
+            from 0, `_stream` utf8 and `_chunk` int64, there is one column for each port: a
+            fixed-shape tensor, a number, a text, or a list for a ragged port. A field's metadata
+            has the port's `kind` and `unit`.
 
         Raises:
             UsageError: there is no such name.
