@@ -165,7 +165,9 @@ def open(
             [sample, channel] at the format's rate. The first chunk begins with the last `fade_s`
             of the clip, decoded from its tokens. Rows without a prompt have a file as their
             prompt, but an array is none.
-        **controls: controls of every row, by name, e.g. prompts, temperature, seed.
+        **controls: controls of every row, by name, e.g. temperature=0.9, seed=7. `prompts` is short
+            for four of them: a list of texts, `Text` and `Audio`. A text may have a weight behind a
+            colon, as on the command line, "jazz trio:0.5", or be a tuple ("jazz trio", 0.5).
 
     Raises:
         UsageError: a text or a table stands where a list is meant.

@@ -191,7 +191,11 @@ class Runner(Protocol):
         ...
 
     def warm_up(self, streams: int) -> None:
-        """Makes one chunk with the default controls and discards it, to compile everything."""
+        """Makes one chunk with the default controls and discards it, to compile everything.
+
+        Args:
+            streams: the number of rows of the ticks to come.
+        """
         ...
 
     def close(self) -> None:

@@ -61,7 +61,7 @@ class Session:
         Args:
             runner: the runner of the ticks; several sessions may share one.
             rows: per row, the controls that differ from the pipeline's defaults. "prompts" is
-                short for the four prompt controls (see `runners.sessions.prompts`).
+                short for the four prompt controls (see `soundstage.open`).
             state: the state to continue from; None = the initial state.
             lookahead: chunks made ahead of the requested one, so that stages overlap. Steering
                 discards them: use 0 for live playing.
@@ -99,7 +99,7 @@ class Session:
 
     @property
     def controls(self) -> tuple[Mapping[str, Any], ...]:
-        """Per row, every control's current value."""
+        """Per row, every control's current value, by name; numbers are of the port's dtype."""
         return tuple(self._rows)
 
     def __iter__(self) -> Session:
@@ -222,6 +222,10 @@ class Session:
 
         The two share the runner and do not affect each other.
 
+        Args:
+            **controls: new values by name, for all rows; "prompts" is short for the four prompt
+                controls.
+
         Raises:
             ControlError: a value is refused.
         """
@@ -231,6 +235,9 @@ class Session:
 
     def save(self, path: str | Path) -> None:
         """Saves the session to a file for `resume`, completely or not at all.
+
+        Args:
+            path: the file; an old one is replaced.
 
         Raises:
             OutputError: the file cannot be written.
@@ -249,6 +256,9 @@ class Session:
         `resume` continues after the last chunk of the journal, with the controls of that chunk. A
         journal that the session was resumed from is continued; any other file is refused.
 
+        Args:
+            path: the file.
+
         Raises:
             OutputError: the file cannot be written, or is not a journal of this session.
         """
@@ -263,6 +273,12 @@ class Session:
 
         Warns (`MadeElsewhere`) if other versions or another processor made the file: then bytes may
         differ.
+
+        Args:
+            runner: the runner of the ticks, of the session's graph.
+            saved: the contents of a session file or a journal.
+            lookahead: chunks made ahead of the requested one.
+            owns_runner: whether closing the session closes the runner.
 
         Raises:
             SessionFileError: the session was saved with another graph or other weights.

@@ -6,6 +6,7 @@ import dataclasses
 import inspect
 import re
 import textwrap
+from itertools import pairwise
 from pathlib import Path
 
 import api_page
@@ -32,8 +33,9 @@ UNIT = re.compile(
 def functions():
     """(name, function) of every public function and method, constructors of classes included."""
     for name, each in NAMES.items():
-        if not inspect.isclass(each):
+        if inspect.isfunction(each):
             yield name, each
+        if not inspect.isclass(each):
             continue
         for member, value in api_page.members(each):
             value = value.fget if isinstance(value, property) else value
@@ -54,7 +56,7 @@ def entries(each, section):
     starts = [*ENTRY.finditer(body), None]
     return {
         start[1]: body[start.end() : end.start() if end else None]
-        for start, end in zip(starts, starts[1:], strict=False)
+        for start, end in pairwise(starts)
     }
 
 
@@ -75,11 +77,12 @@ def annotated(each):
                 kind = field.type if isinstance(field.type, str) else str(field.type)
                 yield field.name, kind, described.get(field.name, "")
         return
-    signature, described = inspect.signature(each), entries(each, "Args")
+    signature, doc = inspect.signature(each), inspect.getdoc(each) or ""
+    described = entries(each, "Args")
     for name, parameter in signature.parameters.items():
         if name not in ("self", "cls"):
-            yield name, str(parameter.annotation), described.get(name, "")
-    yield "returns", str(signature.return_annotation), inspect.getdoc(each) or ""
+            yield name, str(parameter.annotation), described.get(name, doc)
+    yield "returns", str(signature.return_annotation), doc
 
 
 def test_page_is_made_of_the_docstrings():
@@ -96,9 +99,8 @@ def test_public_names_are_listed_once_and_all_have_an_entry():
 
 
 def test_every_error_has_one_base_and_is_public():
-    assert all(
-        issubclass(e, soundstage.Error | soundstage.SoundstageWarning) for e in ERRORS.values()
-    )
+    bases = soundstage.Error | soundstage.SoundstageWarning
+    assert {name for name, error in ERRORS.items() if not issubclass(error, bases)} == set()
     known = {name.rpartition(".")[2] for name in ERRORS}
     documented = {
         name for each in (*NAMES.values(), *FUNCTIONS.values()) for name in entries(each, "Raises")
