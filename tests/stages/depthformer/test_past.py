@@ -121,29 +121,42 @@ def test_each_size_names_the_stage_that_it_needs():
         SampleOnBeat(SampleParams("random:0", "tiny"), Format(), device)
 
 
-def test_guidance_steers_away_from_free_sound_and_masked_style():
-
+@pytest.fixture(scope="module")
+def played():
+    """The stage, as a function of what guidance may steer towards; returns the tokens' bytes."""
     device, form = jax.devices("cpu")[0], Format(chunk_s=0.4, context_s=0.8)
     stage = SampleOnBeat(SampleParams("random:1", "demo"), form, device)
-    prompt = np.full((1, form.dims["prompt_token"]), PAD, np.int32)
-    prompt[:, -6:] = 20_000
-    unprompted = prompt.copy()
-    unprompted[:, -6:] = MASK
-    arguments = {
-        "prompt": prompt,
-        "unprompted": unprompted,
-        "beats": np.full((1, form.dims["window_frame"]), FREE, np.float32),
-        "temperature": np.ones(1, np.float32),
-        "top_k": np.zeros(1, np.int32),
-        "seed": np.ones(1, np.int64),
-        "chunk": np.ones(1, np.int64),
-    }
+    masked = np.full((1, form.dims["prompt_token"]), PAD, np.int32)
+    masked[:, -6:] = MASK
+    window = form.dims["window_frame"]
 
-    def play(guidance: float, sound: list[float]) -> bytes:
-        values = np.array([sound], np.float32)
-        weight = np.full(1, guidance, np.float32)
-        return stage(**arguments, guidance=weight, sound=values)["tokens"].tobytes()
+    def play(guidance: float, style: int = MASK, beat: float = FREE, sound: float = FREE) -> bytes:
+        prompt = masked.copy()
+        prompt[:, -6:] = style
+        return stage(
+            prompt=prompt,
+            unprompted=masked,
+            beats=np.full((1, window), beat, np.float32),
+            sound=np.full((1, 3), sound, np.float32),
+            temperature=np.ones(1, np.float32),
+            top_k=np.zeros(1, np.int32),
+            guidance=np.full(1, guidance, np.float32),
+            seed=np.ones(1, np.int64),
+            chunk=np.ones(1, np.int64),
+        )["tokens"].tobytes()
 
-    assert play(0, [FREE] * 3) == play(0, [FREE] * 3)
-    assert play(0, [FREE] * 3) != play(0, [0.5, 0.5, 0.0])
-    assert play(0, [FREE] * 3) != play(3, [FREE] * 3)
+    return play
+
+
+def test_same_inputs_give_the_same_codes_and_sound_counts(played):
+    assert played(0) == played(0)
+    assert played(0) != played(0, sound=0.5)
+
+
+@pytest.mark.parametrize("asked", [{"style": 20_000}, {"beat": 2.5}, {"sound": 0.5}])
+def test_guidance_steers_away_from_masked_style_free_beats_and_free_sound(played, asked):
+    assert played(0, **asked) != played(3, **asked)
+
+
+def test_guidance_changes_nothing_where_nothing_is_asked(played):
+    assert played(0) == played(3)
