@@ -43,7 +43,12 @@ def load_class(where: str, use: str, allow: tuple[str, ...]) -> tuple[Any, list[
     if cls is None:
         cure = suggest(class_name, _stage_names(module))
         return None, [Problem(where, f"{module_name} has no class {class_name!r}", cure)]
-    problems = declaration_problems(where, use, cls)
+    try:
+        problems = declaration_problems(where, use, cls)
+    # A class may raise anything when its attributes are read.
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        problems = [Problem(where, f"{use} cannot be read: {reason}")]
     return (None if problems else cls), problems
 
 

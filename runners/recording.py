@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -15,10 +15,11 @@ import numpy as np
 from soundstage.audio.html_player import MEDIA_TYPES, html_player, player_of
 from soundstage.audio.source import SampleArray
 from soundstage.audio.writer import open_writer
-from soundstage.errors import InputError, UsageError
+from soundstage.errors import InputError, StageError, UsageError
 from soundstage.graph.format import Format
 from soundstage.graph.plan import Graph
 from soundstage.runners.sessions.provenance import describe
+from soundstage.runners.traces.message_columns import read_columns
 from soundstage.version import version
 
 if TYPE_CHECKING:
@@ -118,9 +119,37 @@ def write_recording(paths: Paths, plan: RecordingPlan, chunks: Iterable[Chunk]) 
         ]
         for chunk in chunks:
             for writer, audio in zip(writers, chunk.audio, strict=True):
-                writer.write(audio[: plan.samples - writer.samples])
+                with naming_stage(chunk):
+                    writer.write(audio[: plan.samples - writer.samples])
     clipped_samples = sum(writer.clipped_samples for writer in writers)
     return Recording(files, plan.samples / rate_hz, clipped_samples)
+
+
+@contextmanager
+def naming_stage(chunk: Chunk) -> Iterator[None]:
+    """Adds to an error about a number that is not finite the stage that made the first of them.
+
+    Args:
+        chunk: the chunk whose audio the block writes.
+
+    Raises:
+        StageError: the block raised it.
+    """
+    try:
+        yield
+    except StageError as error:
+        made = (name for name in chunk.graph.nodes if _is_not_finite(chunk.messages[name]))
+        name = next(made, None)
+        if name is None:
+            raise
+        what = f"{error}; the first such number is from the stage {name!r}"
+        raise StageError(what) from error
+
+
+def _is_not_finite(message: Any) -> bool:
+    columns = read_columns(message).ports.values()
+    numbers = [row for column in columns if column.dtype != "utf8" for row in column.rows]
+    return not all(np.isfinite(row).all() for row in numbers)
 
 
 def _check_paths(paths: Paths, rows: int) -> tuple[Path, ...]:

@@ -31,6 +31,11 @@ def test_every_package_is_listed_and_nothing_else():
     assert set(SETUPTOOLS["packages"]) == there | {"soundstage"}
 
 
+def test_type_checkers_of_other_projects_find_the_types():
+    assert {"*.pyi", "py.typed"} <= set(SETUPTOOLS["package-data"]["soundstage"])
+    assert (ROOT / "soundstage" / "py.typed").is_file()
+
+
 def test_one_top_level_name_is_installed():
     assert {name.partition(".")[0] for name in SETUPTOOLS["packages"]} == {"soundstage"}
     assert "py-modules" not in SETUPTOOLS

@@ -195,3 +195,12 @@ def test_chunk_of_a_cancelled_wait_is_not_lost(session, claim):
         ]
 
     assert asyncio.run(play()) == [(0,), (1,)]
+
+
+def test_number_that_is_not_finite_names_its_stage_and_leaves_no_file(tmp_path):
+    settings = [*SETTINGS, "decode.use=broken_stages:NanDecode"]
+    with soundstage.open("toy", settings=settings, allow=["broken_stages"]) as session:
+        with pytest.raises(soundstage.StageError, match=r"first such number is from .* 'decode'"):
+            session.write(1, tmp_path / "a.wav")
+        assert next(session)._repr_html_().count("<audio") == 1
+    assert list(tmp_path.iterdir()) == []
