@@ -7,11 +7,10 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib import import_module
 from typing import Any
 
 from soundstage.errors import StageError
-from soundstage.graph.declaration import make_params
+from soundstage.graph.declaration import load_class, make_params
 from soundstage.graph.format import Format
 from soundstage.graph.problem import PipelineError
 from soundstage.runners.compilation import use_compilation_cache
@@ -40,8 +39,15 @@ class CallRequest:
     message: bytes
 
     def answer(self) -> str:
-        """Builds the stage, calls it, and returns the digest of its outputs."""
-        cls = getattr(import_module(self.module), self.name)
+        """Builds the stage, calls it, and returns the digest of its outputs.
+
+        Raises:
+            PipelineError: the class cannot be imported.
+            Exception: any error of the class.
+        """
+        cls, problems = load_class("stage", f"{self.module}:{self.name}", (self.module,))
+        if problems:
+            raise PipelineError(problems)
         stage = build_stage(cls, self.params, self.format)
         return digest(stage(**read_inputs(cls.inputs, self.message, self.format)))
 
