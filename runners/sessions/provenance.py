@@ -10,7 +10,7 @@ from soundstage.audio.provenance import AudioPrompt, Provenance, StageWeights, T
 from soundstage.graph.plan import Graph
 from soundstage.runners.sessions.prompts import Audio, Text
 
-_RESUMED_CLIPS = "audio of the resumed session"
+_CLIPS = "audio prompts of the session"
 
 
 def describe(
@@ -27,7 +27,8 @@ def describe(
         graph: the graph that runs.
         weights: digest and note of every stage with weights, by stage.
         row: every control's value.
-        prompts: the prompts of the request; if empty, those of the controls.
+        prompts: the prompts of the request; if empty, those of the controls, without the names of
+            audio files.
         chunks: the number of chunks.
         version: soundstage's version.
     """
@@ -66,13 +67,13 @@ def _prompt(prompt: Text | Audio) -> TextPrompt | AudioPrompt:
 
 
 def _prompts_of(row: Mapping[str, Any]) -> tuple[TextPrompt | AudioPrompt, ...]:
-    """Returns the prompts of a resumed session, whose files are unknown."""
+    """Returns the prompts that a session has: of audio, only the clips are known."""
     pairs = zip(row.get("texts", ()), row.get("text_weights", ()), strict=True)
     prompts: list[TextPrompt | AudioPrompt] = [TextPrompt(text, _plain(w)) for text, w in pairs]
     clips = np.asarray(row.get("clips", ()))
     if clips.size:
         weight = float(np.sum(row["clip_weights"]))
-        prompts.append(AudioPrompt(_RESUMED_CLIPS, _digest(clips), weight))
+        prompts.append(AudioPrompt(_CLIPS, _digest(clips), weight))
     return tuple(prompts)
 
 
