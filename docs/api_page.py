@@ -30,7 +30,7 @@ KINDS = ("Functions", "Classes", "Errors and warnings")
 WIDTH = 96
 # Special methods with docstrings of their own, as people write them.
 SPECIAL = {"__next__": "next(session)", "__anext__": "await anext(session)", "__call__": "call"}
-_SECTION = re.compile(r"([A-Z][A-Za-z ]*):")
+_SECTION = re.compile(r"([A-Z][A-Za-z, ]*):")
 _MODULE = re.compile(r"\b(?:\w+\.)+(?=\w)")
 _ITEM = re.compile(r"\*{0,2}[\w.]+: ")
 
@@ -82,6 +82,8 @@ def _entry(name: str, each: Any) -> Iterator[str]:
     if not issubclass(each, Exception) and not getattr(each, "_is_protocol", False):
         yield _signature(name, each)
     yield _rendered(each)
+    if issubclass(each, soundstage.Error):
+        yield _exit_code(each)
     constructor = vars(each).get("__init__")
     if constructor is not None and constructor.__doc__ and "Args:" in constructor.__doc__:
         yield _rendered(constructor)
@@ -91,6 +93,12 @@ def _entry(name: str, each: Any) -> Iterator[str]:
         if not isinstance(member, property):
             yield _signature(short, _function(member))
         yield _rendered(member)
+
+
+def _exit_code(error: type[soundstage.Error]) -> str:
+    builtin = [base.__name__ for base in error.__bases__ if base.__module__ == "builtins"]
+    also = "".join(f" It is a `{name}`, too." for name in builtin if name != "Exception")
+    return f"[Exit code](commands.md#exit-codes) {error.exit_code}.{also}\n"
 
 
 def _signature(name: str, function: Any) -> str:

@@ -31,7 +31,7 @@ class Error(Exception):
         message: one line; line breaks within it become spaces.
 
     Attributes:
-        exit_code: the exit status of a command, from the table above.
+        exit_code: the exit status of a command that the error ends.
     """
 
     exit_code: ClassVar[int] = 1

@@ -53,7 +53,7 @@ class CallRequest:
 
 
 def build_stage(cls: Any, params: Mapping[str, Any], format: Format) -> Any:
-    """Builds a stage on the CPU.
+    """Builds a stage on the CPU, or without a device if it says that it uses none.
 
     Args:
         cls: the class.
@@ -67,7 +67,8 @@ def build_stage(cls: Any, params: Mapping[str, Any], format: Format) -> Any:
     made, problems = make_params(cls.__name__, cls, params)
     if problems:
         raise PipelineError(problems)
-    return cls(made, format, find_device("cpu"))
+    device = find_device("cpu") if getattr(cls, "uses_device", True) else None
+    return cls(made, format, device)
 
 
 def digests_of(requests: Sequence[CallRequest]) -> list[str]:
