@@ -199,7 +199,9 @@ def _refuse_no_sound(graph: Graph) -> None:
 def _file_player(path: Path) -> str:
     from soundstage.audio.reader import open_audio  # late: WAV is written without libsndfile
 
-    media_type = MEDIA_TYPES[path.suffix.lower()]
+    media_type = MEDIA_TYPES.get(path.suffix.lower())
+    if media_type is None:  # standard output
+        return ""
     try:
         with open_audio(path) as source:
             embedded = path.stat().st_size <= MOST_EMBEDDED_BYTES
