@@ -43,7 +43,12 @@ def load_class(where: str, use: str, allow: tuple[str, ...]) -> tuple[Any, list[
     if cls is None:
         cure = suggest(class_name, _stage_names(module))
         return None, [Problem(where, f"{module_name} has no class {class_name!r}", cure)]
-    problems = _declaration_problems(where, use, cls)
+    try:
+        problems = declaration_problems(where, use, cls)
+    # A class may raise anything when its attributes are read.
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        problems = [Problem(where, f"{use} cannot be read: {reason}")]
     return (None if problems else cls), problems
 
 
@@ -140,7 +145,14 @@ def _stage_names(module: object) -> list[str]:
     return [name for name, value in vars(module).items() if hasattr(value, "inputs")]
 
 
-def _declaration_problems(where: str, use: str, cls: Any) -> list[Problem]:
+def declaration_problems(where: str, use: str, cls: Any) -> list[Problem]:
+    """Returns the problems of a class whose tables of ports or parameters are not declared.
+
+    Args:
+        where: the name of the stage, quoted in problems.
+        use: "module:Class".
+        cls: what `use` names; may be anything.
+    """
     undeclared = [name for name in ("inputs", "outputs") if not _is_ports(getattr(cls, name, None))]
     problems = []
     if undeclared:

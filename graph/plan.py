@@ -127,7 +127,11 @@ class Graph:
         return self.spec.name
 
     def port(self, source: FromStage | FromPast) -> Port:
-        """Returns the output port that a source names."""
+        """Returns the output port that a source names.
+
+        Args:
+            source: "stage.port" of this tick or of the one before, from a node's `sources`.
+        """
         return self.nodes[source.stage].outputs[source.port]
 
     def feedback(self) -> dict[str, FromPast]:

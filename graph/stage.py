@@ -48,5 +48,13 @@ class Stage(Protocol):
     def __init__(self, params: Any, format: Format, device: jax.Device | None) -> None: ...
 
     def __call__(self, **inputs: Any) -> dict[str, Tensor]:
-        """Computes one tick; the parameters' names are the keys of `inputs`."""
+        """Computes one tick; the parameters' names are the keys of `inputs`.
+
+        Args:
+            **inputs: by name, an array `[row, *shape]` of the port's dtype, read-only; for a ragged
+                or a text port, a list with one entry a row.
+
+        Returns:
+            By name, an array `[row, *shape]` of the output port's dtype, or such a list.
+        """
         ...

@@ -176,6 +176,8 @@ class LocalRunner:
         buffers = {name: [answer.buffer for answer in parts] for name, parts in answers.items()}
         messages = {name: wire.join(parts) for name, parts in buffers.items()}
         return Chunk(
+            self.graph,
+            self.weights(),
             first.tick,
             outputs_of(self.graph, buffers),
             next_state(self.graph, first.tick, buffers),

@@ -74,7 +74,7 @@ def music_inputs(
         **others: further options without their dashes, e.g. `continue_from`.
     """
     yield from named_files({"--pipeline": choice.pipeline})
-    yield from (("--audio", Path(prompt.path)) for prompt in prompts if isinstance(prompt, Audio))
+    yield from (("--audio", prompt.path) for prompt in prompts if isinstance(prompt, Audio))
     for prompt in prompts:
         if isinstance(prompt, Style) and not isinstance(prompt.vector, np.ndarray):
             yield "--style", Path(prompt.vector)

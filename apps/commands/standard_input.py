@@ -27,11 +27,11 @@ def with_standard_input(prompts: Sequence[OnePrompt]) -> tuple[OnePrompt, ...]:
     Raises:
         InputError: "-" is given twice, or standard input is a terminal, empty or too large.
     """
-    is_input = [isinstance(p, Audio) and str(p.path) == STANDARD_INPUT for p in prompts]
+    is_input = [isinstance(p, Audio) and str(p.source) == STANDARD_INPUT for p in prompts]
     if sum(is_input) > 1:
         raise InputError("--audio - is given twice: standard input can be read once")
     return tuple(
-        replace(prompt, path=_saved()) if isinstance(prompt, Audio) and is_standard else prompt
+        replace(prompt, source=_saved()) if isinstance(prompt, Audio) and is_standard else prompt
         for prompt, is_standard in zip(prompts, is_input, strict=True)
     )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -93,9 +92,8 @@ class PromptMix:
         for prompt in prompts:
             if isinstance(prompt, Audio):
                 controls = expand_prompts([replace(prompt, weight=1.0)], graph)
-                name = Path(prompt.path).name
                 shares = tuple(controls["clip_weights"])
-                faders.append(PromptFader(name, prompt.weight, controls["clips"], shares))
+                faders.append(PromptFader(prompt.name, prompt.weight, controls["clips"], shares))
         for prompt in prompts:
             if isinstance(prompt, Style):
                 (vector,) = expand_prompts([prompt], graph)[STYLES]

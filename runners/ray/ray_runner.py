@@ -311,6 +311,8 @@ class RayRunner:
         needed |= {source.stage for source in self.graph.feedback().values()}
         messages = {name: self._messages(name, pending) for name in needed}
         return Chunk(
+            self.graph,
+            self.weights(),
             pending.tick,
             {name: _copy(value) for name, value in outputs_of(self.graph, messages).items()},
             next_state(self.graph, pending.tick, messages),

@@ -3,13 +3,14 @@
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from soundstage.errors import InputError
+from soundstage.audio.source import SampleArray
+from soundstage.errors import InputError, UsageError
 from soundstage.graph.control import ControlError, as_float
 from soundstage.graph.format import Format
 from soundstage.graph.plan import Graph
@@ -38,16 +39,63 @@ class Text:
 
 @dataclass(frozen=True)
 class Audio:
-    """An audio prompt: the music should sound like this file.
+    """An audio prompt: the music should sound like this file, or like these samples.
+
+        Audio("piano.ogg", weight=0.5)
+        Audio(samples, 44_100)
 
     Attributes:
-        path: a file in any format that libsndfile reads, with any number of channels, 0.1 s to
-            10 minutes long.
+        source: a file in any format that libsndfile reads, or samples: float32 or float64
+            `[sample]` or `[sample, channel]`, 1.0 = full scale. 0.1 s to 10 minutes long, with
+            any number of channels.
+        sample_rate: the rate of samples, in Hz, 1 kHz to 768 kHz; None for a file, which has its
+            own.
         weight: the prompt's share, at least 0; only the ratios of the weights matter.
+
+    Raises:
+        InputError: samples have another dtype or shape, or their rate is out of range.
+        UsageError: samples without a rate, or a file with one.
     """
 
-    path: str | Path
+    source: str | Path | np.ndarray
+    sample_rate: float | None = None
     weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.source, str | Path | np.ndarray):
+            kind = type(self.source).__name__
+            raise UsageError(f"Audio takes a file's path or a NumPy array of samples, got {kind}")
+        if isinstance(self.source, np.ndarray):
+            if self.sample_rate is None:
+                raise UsageError("samples need their rate in Hz: write Audio(samples, 48_000)")
+            self.samples()
+        elif self.sample_rate is not None:
+            raise UsageError(
+                f"Audio({str(self.source)!r}, {self.sample_rate!r}): a file has its own sample "
+                "rate; for a weight, write Audio(path, weight=0.5)"
+            )
+
+    @property
+    def path(self) -> Path:
+        """The file.
+
+        Raises:
+            UsageError: the prompt has samples instead.
+        """
+        if isinstance(self.source, np.ndarray):
+            raise UsageError("this audio prompt has samples and no file")
+        return Path(self.source)
+
+    @property
+    def name(self) -> str:
+        """The file's name without its folder; "samples" for samples."""
+        return "samples" if isinstance(self.source, np.ndarray) else self.path.name
+
+    def samples(self) -> SampleArray | None:
+        """Returns the samples; None for a file."""
+        if not isinstance(self.source, np.ndarray) or self.sample_rate is None:
+            return None
+        return SampleArray.of(self.source, self.sample_rate)
 
 
 @dataclass(frozen=True)
@@ -77,7 +125,8 @@ def parse_text(argument: str) -> Text:
 
 def parse_audio(argument: str) -> Audio:
     """Reads "ref.wav" or "ref.wav:0.5"."""
-    return Audio(*_split(argument))
+    path, weight = _split(argument)
+    return Audio(path, weight=weight)
 
 
 def parse_style(argument: str) -> Style:
@@ -95,7 +144,9 @@ def parse_prompts(
 def expand_prompts(prompts: Sequence[Prompt], graph: Graph) -> dict[str, Any]:
     """Turns prompts into the `PROMPT_CONTROLS` of a pipeline.
 
-    An audio prompt's clips share its weight, so that its embedding is the mean over its clips.
+    A bare text is read as on the command line: "jazz trio:0.5" has the weight 0.5, and `Text`
+    takes a text as it is. An audio prompt's clips share its weight, so that its embedding is the
+    mean over its clips.
 
     Args:
         prompts: the prompts.
@@ -116,8 +167,7 @@ def expand_prompts(prompts: Sequence[Prompt], graph: Graph) -> dict[str, Any]:
         elif isinstance(prompt, Style):
             styles.append(prompt)
         else:
-            weight = _weight(Path(prompt.path).name, prompt.weight)
-            audio.append(Audio(prompt.path, weight))
+            audio.append(replace(prompt, weight=_weight(prompt.name, prompt.weight)))
     clips, clip_weights = _read_clips(audio, graph.format)
     return {
         "texts": [prompt.text for prompt in texts],
@@ -159,7 +209,7 @@ def _read_clips(prompts: Sequence[Audio], format: Format) -> tuple[np.ndarray, l
         return np.zeros((0, format.dims["clip_sample"]), np.float32), []
     from soundstage.audio.clips import read_clips
 
-    samples = [read_clips(prompt.path, format).samples for prompt in prompts]
+    samples = [read_clips(prompt.samples() or prompt.path, format).samples for prompt in prompts]
     weights = [
         prompt.weight / len(clips)
         for prompt, clips in zip(prompts, samples, strict=True)
@@ -200,6 +250,8 @@ def _refuse_no_list(prompts: object) -> None:
 def _as_prompt(prompt: Prompt) -> OnePrompt:
     if isinstance(prompt, OnePrompt):
         return prompt
+    if isinstance(prompt, str):
+        return parse_text(prompt)
     content, weight = prompt if isinstance(prompt, tuple) and len(prompt) == 2 else (prompt, 1.0)
     if isinstance(content, str):
         return Text(content, weight)

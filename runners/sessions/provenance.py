@@ -24,7 +24,7 @@ from soundstage.runners.sessions.prompts import (
     style_name,
 )
 
-_RESUMED_CLIPS = "audio of the resumed session"
+_CLIPS = "audio prompts of the session"
 _VECTOR = "style vector"
 
 
@@ -42,7 +42,8 @@ def describe(
         graph: the graph that runs.
         weights: digest and note of every stage with weights, by stage.
         row: every control's value.
-        prompts: the prompts of the request; if empty, those of the controls.
+        prompts: the prompts of the request; if empty, those of the controls, without the names of
+            audio files.
         chunks: the number of chunks.
         version: soundstage's version.
     """
@@ -81,25 +82,30 @@ def _prompt(prompt: OnePrompt, vectors: Iterator[np.ndarray]) -> PromptRecord:
         return TextPrompt(prompt.text, prompt.weight)
     if isinstance(prompt, Style):
         return _style(style_name(prompt), next(vectors), prompt.weight)
-    return AudioPrompt.of(prompt.path, prompt.weight)
+    samples = prompt.samples()
+    if samples is None:
+        return AudioPrompt.of(prompt.path, prompt.weight)
+    return AudioPrompt(prompt.name, _digest(samples.audio), prompt.weight)
 
 
 def _style(name: str, vector: np.ndarray, weight: float) -> StylePrompt:
     # A file name may have bytes that are not UTF-8; a tag may not.
     name = name.encode("utf-8", "replace").decode()
-    digest = hashlib.sha256(np.ascontiguousarray(vector, np.float32).tobytes()).hexdigest()
-    return StylePrompt(name, digest, weight)
+    return StylePrompt(name, _digest(np.asarray(vector, np.float32)), weight)
 
 
 def _prompts_of(row: Mapping[str, Any]) -> tuple[PromptRecord, ...]:
-    """Returns the prompts of a resumed session, whose files are unknown."""
+    """Returns the prompts that a session has: of audio, only the clips are known."""
     pairs = zip(row.get("texts", ()), row.get("text_weights", ()), strict=True)
     prompts: list[PromptRecord] = [TextPrompt(text, _plain(w)) for text, w in pairs]
     clips = np.asarray(row.get("clips", ()))
     if clips.size:
-        digest = hashlib.sha256(np.ascontiguousarray(clips).tobytes()).hexdigest()
         weight = float(np.sum(row["clip_weights"]))
-        prompts.append(AudioPrompt(_RESUMED_CLIPS, digest, weight))
+        prompts.append(AudioPrompt(_CLIPS, _digest(clips), weight))
     styles = zip(row.get(STYLES, ()), row.get(STYLE_WEIGHTS, ()), strict=True)
     prompts += [_style(_VECTOR, vector, _plain(weight)) for vector, weight in styles]
     return tuple(prompts)
+
+
+def _digest(array: np.ndarray) -> str:
+    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()

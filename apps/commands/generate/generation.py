@@ -20,6 +20,7 @@ from soundstage.audio.writer import STANDARD_OUTPUT, AudioWriter, open_writer
 from soundstage.interrupts import uninterrupted
 from soundstage.progress import Progress, Update
 from soundstage.runners.offline import chunks, timeline
+from soundstage.runners.recording import naming_stage
 from soundstage.runners.runner import Chunk
 from soundstage.runners.sessions.injection import blocks, inject_control
 from soundstage.runners.sessions.journal import JournalWriter
@@ -164,7 +165,8 @@ def _write_chunks(
             if beginning is not None and outcome.chunk is None:
                 audio, samples_before = beginning.joined(audio), clip_samples
             block = audio[: checked.file_samples - writer.samples]
-            writer.write(block)
+            with naming_stage(chunk):
+                writer.write(block)
             # Last, so that the journal never counts audio that was not written.
             if journal is not None:
                 writer.sync()

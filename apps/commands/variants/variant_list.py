@@ -1,7 +1,7 @@
 """Reads lists of variants: prompts and controls of each row, or all problems of a list."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -125,14 +125,16 @@ def _is_number(value: Any) -> bool:
 
 
 def _row(where: str, table: Table, folder: Path, numbers: Collection[str]) -> VariantRow:
-    audio = _prompts(table.get("audio", []), parse_audio, lambda t: Audio(t["file"], _weight(t)))
+    audio = _prompts(
+        table.get("audio", []), parse_audio, lambda t: Audio(t["file"], weight=_weight(t))
+    )
     styles = _prompts(table.get("styles", []), parse_style, lambda t: Style(t["file"], _weight(t)))
     return VariantRow(
         where,
         table.get("name", ""),
         (
             *_prompts(table.get("prompts", []), parse_text, lambda t: Text(t["text"], _weight(t))),
-            *(Audio(folder / prompt.path, prompt.weight) for prompt in audio),
+            *(replace(prompt, source=folder / prompt.path) for prompt in audio),
             *(Style(folder / prompt.vector, prompt.weight) for prompt in styles),
         ),
         {key: table[key] for key in numbers if key in table},

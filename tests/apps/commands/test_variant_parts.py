@@ -86,7 +86,7 @@ def test_list_holds_the_same_rows_as_toml_and_as_csv(tmp_path, name, text):
     assert first.prompts == (
         Text("warm pads"),
         Text("jazz trio", 0.5),
-        Audio(tmp_path / "ref.wav", 0.25),
+        Audio(tmp_path / "ref.wav", weight=0.25),
     )
     assert first.controls == {"seed": 3, "temperature": 1.0}
     assert (second.name, second.prompts) == ("", (Text("strings"),))

@@ -279,7 +279,7 @@ def test_style_vectors_become_faders(toy):
 
 def test_audio_prompts_become_faders(toy):
     piano = "docs/audio/piano.ogg"
-    prompts = (Text("pads"), Audio(piano, 0.5))
+    prompts = (Text("pads"), Audio(piano, weight=0.5))
     mix = PromptMix.of(prompts, toy)
     assert [(fader.name, fader.weight) for fader in mix.faders] == [
         ("pads", 1.0),
