@@ -194,7 +194,7 @@ class Runner(Protocol):
             controls: every control's value, as `graph.control.to_row` returns it.
 
         Returns:
-            By output port, a value with a leading row axis of 1; arrays are read-only.
+            By output port, an array [1, ...] of the port's dtype and shape, or a list; read-only.
 
         Raises:
             StageFailed: the stage failed.

@@ -106,7 +106,7 @@ class Style:
     brightness and drums.
 
     Attributes:
-        vector: floats [style_dim], at most 1000 in size each; or a .npy file of them.
+        vector: float32 or float64 [style_dim], at most 1000 in size each; or a .npy file of them.
         weight: the prompt's share, at least 0; only the ratios of the weights matter.
     """
 

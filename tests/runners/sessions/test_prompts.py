@@ -10,12 +10,12 @@ from soundstage.runners.sessions.prompts import expand_prompts
 from soundstage.runners.sessions.provenance import describe
 
 RATE = 22_050
-FORMAT = soundstage.Format()
+TOY = soundstage.load("toy")
 CHORD = (0.2 * np.sin(np.arange(RATE) / RATE * 2 * np.pi * np.array([[220], [277]])).T).astype("f")
 
 
 def test_a_text_with_a_number_behind_a_colon_has_a_weight_as_on_the_command_line():
-    controls = expand_prompts(["house:0.5", "jazz: trio", "dub:2", ("a:3", 4), Text("b:1")], FORMAT)
+    controls = expand_prompts(["house:0.5", "jazz: trio", "dub:2", ("a:3", 4), Text("b:1")], TOY)
     assert controls["texts"] == ["house", "jazz: trio", "dub", "a:3", "b:1"]
     assert controls["text_weights"] == [0.5, 1.0, 2.0, 4.0, 1.0]
 
@@ -30,12 +30,12 @@ def test_a_session_takes_weights_in_its_texts():
 
 def test_samples_are_the_same_prompt_as_a_file_of_them(tmp_path):
     soundfile.write(tmp_path / "chord.wav", CHORD, RATE, subtype="FLOAT")
-    file = expand_prompts([Audio(tmp_path / "chord.wav", weight=0.5)], FORMAT)
-    samples = expand_prompts([Audio(CHORD, RATE, weight=0.5)], FORMAT)
+    file = expand_prompts([Audio(tmp_path / "chord.wav", weight=0.5)], TOY)
+    samples = expand_prompts([Audio(CHORD, RATE, weight=0.5)], TOY)
     assert samples["clips"].shape == (1, 160_000)
     assert samples["clips"].tobytes() == file["clips"].tobytes()
     assert samples["clip_weights"] == file["clip_weights"] == [0.5]
-    doubles = expand_prompts([Audio(CHORD.astype("d"), RATE)], FORMAT)
+    doubles = expand_prompts([Audio(CHORD.astype("d"), RATE)], TOY)
     assert doubles["clips"].tobytes() == file["clips"].tobytes()
 
 
@@ -82,4 +82,4 @@ def test_samples_or_files_that_are_no_audio_prompt_are_refused(arguments, error,
 def test_samples_that_hold_no_clip_are_refused(samples, words):
     rate = 1000 if len(samples) > RATE else RATE
     with pytest.raises(InputError, match=words):
-        expand_prompts([Audio(samples, rate)], FORMAT)
+        expand_prompts([Audio(samples, rate)], TOY)
