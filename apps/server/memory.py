@@ -1,0 +1,29 @@
+"""Memory that a server gives back to the system as soon as it is free."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+
+# Parameters of glibc's mallopt.
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+# Larger than the samples of a chunk, smaller than uploads and saved sessions.
+LARGE_BYTES = 1 << 20
+
+
+def give_back_large_blocks() -> bool:
+    """Makes the allocator of the process give blocks of 1 MB and more back when they are freed.
+
+    Otherwise glibc keeps blocks of up to 32 MB, once one was freed, for later ones of that size;
+    each of a server's many threads keeps its own, and smaller blocks between them hold them.
+
+    Returns:
+        Whether it does: other systems than Linux with glibc are left as they are.
+    """
+    if sys.platform != "linux":
+        return False
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None:
+        return False
+    thresholds = (_MMAP_THRESHOLD, _TRIM_THRESHOLD)
+    return all(mallopt(name, LARGE_BYTES) for name in thresholds)
