@@ -8,13 +8,20 @@ import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Literal, Protocol, get_args
+from typing import BinaryIO, Protocol
 
 import numpy as np
 
-Encoding = Literal["pcm16", "pcm24", "float32"]
-ENCODINGS: tuple[str, ...] = get_args(Encoding)
-SAMPLE_BYTES: Mapping[str, int] = {"pcm16": 2, "pcm24": 3, "float32": 4}
+# The bytes of a sample, by the subtype's name in libsndfile.
+SAMPLE_BYTES: Mapping[str, int] = {
+    "PCM_16": 2,
+    "PCM_24": 3,
+    "PCM_32": 4,
+    "PCM_U8": 1,
+    "FLOAT": 4,
+    "DOUBLE": 8,
+}
+FLOATS = ("FLOAT", "DOUBLE")
 
 _UNKNOWN = 0xFFFFFFFF
 # Programs that write to a pipe do not know the size and claim at least this one, about 2 GB.
@@ -45,7 +52,7 @@ class WavEncoder:
         stream: the stream to write to; it is not closed here.
         sample_rate_hz: samples per second and channel.
         channels: audio channels.
-        encoding: "pcm16", "pcm24" or "float32".
+        subtype: one of `SAMPLE_BYTES`.
         tags: INFO chunks by four-letter name ("INAM" title, "ICMT" comment, "ISFT" software).
         total_samples: samples per channel, for the first header; None = unknown. In a stream that
             can seek, the header is true after every write.
@@ -56,23 +63,23 @@ class WavEncoder:
         stream: ByteSink,
         sample_rate_hz: int,
         channels: int,
-        encoding: Encoding,
+        subtype: str,
         tags: Mapping[str, str],
         total_samples: int | None,
     ) -> None:
         self._stream = stream
         self._sample_rate_hz = sample_rate_hz
         self._channels = channels
-        self._encoding: Encoding = encoding
+        self._subtype = subtype
         self._info = _info_chunk(tags)
         self._written_bytes = 0
-        frame_bytes = channels * SAMPLE_BYTES[encoding]
+        frame_bytes = channels * SAMPLE_BYTES[subtype]
         total_bytes = None if total_samples is None else total_samples * frame_bytes
         self._header_bytes = stream.write(self._header(total_bytes))
 
     def write(self, block: np.ndarray) -> None:
-        """Appends float32 [sample, channel], within +-1.0 for integer encodings."""
-        data = _encoded(block, self._encoding)
+        """Appends float32 [sample, channel], within +-1.0 for integer subtypes."""
+        data = _encoded(block, self._subtype)
         self._stream.write(data)
         self._written_bytes += len(data)
         if self._stream.seekable():
@@ -86,9 +93,9 @@ class WavEncoder:
             self._stream.write(b"\0")
 
     def _header(self, data_bytes: int | None) -> bytes:
-        width = SAMPLE_BYTES[self._encoding]
+        width = SAMPLE_BYTES[self._subtype]
         frame_bytes = self._channels * width
-        is_float = self._encoding == "float32"
+        is_float = self._subtype in FLOATS
         shape = struct.pack(
             "<HHIIHH",
             3 if is_float else 1,
@@ -205,16 +212,17 @@ def _bytes_left(stream: BinaryIO) -> int:
     return os.fstat(stream.fileno()).st_size - stream.tell()
 
 
-def _encoded(block: np.ndarray, encoding: Encoding) -> bytes:
-    if encoding == "float32":
-        return block.astype("<f4").tobytes()
-    full_scale = 1 << (8 * SAMPLE_BYTES[encoding] - 1)
+def _encoded(block: np.ndarray, subtype: str) -> bytes:
+    width = SAMPLE_BYTES[subtype]
+    if subtype in FLOATS:
+        return block.astype(f"<f{width}").tobytes()
+    full_scale = 1 << (8 * width - 1)
     # float64: float32 cannot represent all values of 24 bits and a sign.
     scaled = np.rint(block.astype(np.float64) * full_scale)
     whole = np.minimum(scaled, full_scale - 1).astype("<i4")
-    if encoding == "pcm16":
-        return whole.astype("<i2").tobytes()
-    return whole.reshape(-1, 1).view(np.uint8)[:, :3].tobytes()
+    if subtype == "PCM_U8":
+        whole += full_scale  # WAV has 8 bits without a sign
+    return whole.reshape(-1, 1).view(np.uint8)[:, :width].tobytes()
 
 
 def _info_chunk(tags: Mapping[str, str]) -> bytes:

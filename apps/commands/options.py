@@ -105,6 +105,15 @@ Trace = Annotated[
         help="Write a timeline of all stages for ui.perfetto.dev, and print the time of each.",
     ),
 ]
+Subtype = Annotated[
+    str | None,
+    OUTPUT.option(
+        metavar="NAME",
+        help="How samples are stored: PCM_16, PCM_24, PCM_32, PCM_U8, FLOAT or DOUBLE in .wav; "
+        "PCM_16, PCM_24 or PCM_S8 in .flac; VORBIS or OPUS in .ogg.",
+        show_default="the first of the format",
+    ),
+]
 Quiet = Annotated[bool, OUTPUT.option("--quiet", "-q", help="Print errors only.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

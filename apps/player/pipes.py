@@ -94,10 +94,10 @@ class PlayerCommand:
     def _sink(self, pipe: IO[bytes], rate_hz: int, channels: int) -> Paced:
         name = self.words[0]
         try:
-            encoder = WavEncoder(Pipe(cast(BinaryIO, pipe)), rate_hz, channels, "pcm16", {}, None)
+            encoder = WavEncoder(Pipe(cast(BinaryIO, pipe)), rate_hz, channels, "PCM_16", {}, None)
         except ReaderGone as error:
             raise OutputError(f"--to: {name} ended before any music") from error
-        return Paced(name, AudioWriter(name, encoder, channels, "pcm16").write, rate_hz, channels)
+        return Paced(name, AudioWriter(name, encoder, channels, "PCM_16").write, rate_hz, channels)
 
     def _end(self, player: subprocess.Popen[bytes]) -> None:
         assert player.stdin is not None
@@ -125,10 +125,12 @@ class FileOutput:
     Attributes:
         path: a .wav, .flac, .ogg or .mp3 file, or "-" for WAV on standard output.
         keep: called with a line about the file if it cannot become complete.
+        subtype: how samples are stored, see `audio.writer.SUBTYPES`; None = the format's default.
     """
 
     path: str
     keep: Callable[[str], object]
+    subtype: str | None = None
 
     def check(self, sample_rate_hz: int, channels: int) -> None:
         """Refuses a path that cannot be written.
@@ -136,7 +138,7 @@ class FileOutput:
         Raises:
             OutputError: as `audio.writer.open_writer`.
         """
-        check_writer(self.path, sample_rate_hz, channels)
+        check_writer(self.path, sample_rate_hz, channels, subtype=self.subtype)
 
     @contextmanager
     def open(self, sample_rate_hz: int, channels: int) -> Iterator[Paced]:
@@ -146,7 +148,9 @@ class FileOutput:
             OutputError: as `audio.writer.open_writer`.
         """
         name = "standard output" if self.path == STANDARD_OUTPUT else self.path
-        with open_writer(self.path, sample_rate_hz, channels, keep=self.keep) as writer:
+        with open_writer(
+            self.path, sample_rate_hz, channels, subtype=self.subtype, keep=self.keep
+        ) as writer:
             sink = Paced(name, writer.write, sample_rate_hz, channels)
             try:
                 yield sink

@@ -13,7 +13,7 @@ import soundfile
 
 from soundstage.audio.clips import read_audio
 from soundstage.audio.wav import WavEncoder, read_facts
-from soundstage.audio.writer import open_writer
+from soundstage.audio.writer import SUBTYPES, open_writer
 from soundstage.errors import OutputError, StageError
 from soundstage.files import replacing
 
@@ -67,24 +67,22 @@ def only(folder: Path) -> list[str]:
 
 @pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize(
-    ("suffix", "encoding", "tolerance"),
+    ("suffix", "subtype", "tolerance"),
     [
         ("wav", None, 0.51 / 2**15),
-        ("wav", "pcm24", 0.51 / 2**23),
-        ("wav", "float32", 0.0),
+        ("wav", "PCM_24", 0.51 / 2**23),
+        ("wav", "FLOAT", 0.0),
         ("flac", None, 1.1 / 2**15),
-        ("flac", "pcm24", 1.1 / 2**23),
+        ("flac", "PCM_24", 1.1 / 2**23),
         ("ogg", None, 0.05),
         ("mp3", None, 0.05),
         ("WAV", None, 0.51 / 2**15),
     ],
 )
-def test_written_audio_is_read_back(tmp_path, suffix, encoding, tolerance, channels):
+def test_written_audio_is_read_back(tmp_path, suffix, subtype, tolerance, channels):
     audio = music(3.0, channels)
     path = tmp_path / f"out.{suffix}"
-    with open_writer(
-        path, RATE_HZ, channels, total_samples=len(audio), encoding=encoding
-    ) as writer:
+    with open_writer(path, RATE_HZ, channels, total_samples=len(audio), subtype=subtype) as writer:
         for block in np.array_split(audio, 7):
             writer.write(block)
         assert only(tmp_path) != [path.name], "the file appears only when it is complete"
@@ -111,7 +109,7 @@ def test_one_large_block_gives_the_audio_of_many_small_ones(tmp_path, suffix):
 
 def test_odd_number_of_bytes_is_padded(tmp_path):
     path = tmp_path / "out.wav"
-    with open_writer(path, RATE_HZ, 1, encoding="pcm24") as writer:
+    with open_writer(path, RATE_HZ, 1, subtype="PCM_24") as writer:
         writer.write(music(1.0, 1)[:1_001])
     assert path.stat().st_size % 2 == 0
     assert soundfile.info(path).frames == 1_001
@@ -139,7 +137,7 @@ def test_samples_beyond_full_scale_are_clipped_and_counted(tmp_path, suffix):
 
 def test_float_file_keeps_samples_beyond_full_scale(tmp_path):
     audio = np.array([[0.5, -3.0]], np.float32)
-    with open_writer(tmp_path / "out.wav", RATE_HZ, 2, encoding="float32") as writer:
+    with open_writer(tmp_path / "out.wav", RATE_HZ, 2, subtype="FLOAT") as writer:
         writer.write(audio)
     assert writer.clipped_samples == 0
     assert np.array_equal(soundfile.read(tmp_path / "out.wav", dtype="float32")[0], audio)
@@ -251,14 +249,42 @@ def test_disk_without_room_is_refused_before_the_first_block(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "encoding"), [("a.ogg", "pcm16"), ("a.flac", "float32"), ("a.wav", "pcm8")]
+    ("name", "subtype", "choices"),
+    [
+        ("a.ogg", "PCM_16", "VORBIS or OPUS"),
+        ("a.flac", "FLOAT", "PCM_16 or PCM_24 or PCM_S8"),
+        ("a.wav", "MP3", "PCM_16 or PCM_24 or PCM_32 or PCM_U8 or FLOAT or DOUBLE"),
+        ("a.mp3", "PCM_24", "MPEG_LAYER_III"),
+    ],
 )
-def test_encoding_that_a_format_lacks_is_refused(tmp_path, name, encoding):
+def test_subtype_that_a_format_lacks_is_refused(tmp_path, name, subtype, choices):
     with (
-        pytest.raises(OutputError, match="does not fit"),
-        open_writer(tmp_path / name, RATE_HZ, 2, encoding=encoding),
+        pytest.raises(OutputError, match=f"does not fit .*: choose {choices}"),
+        open_writer(tmp_path / name, RATE_HZ, 2, subtype=subtype),
     ):
-        pytest.fail("the encoding must be refused")
+        pytest.fail("the subtype must be refused")
+
+
+# The largest error of a sample: half a step of its whole numbers.
+PRECISION = {"PCM_U8": 2**-8, "PCM_S8": 2**-8, "PCM_16": 2**-16, "PCM_24": 2**-24, "PCM_32": 2**-32}
+
+
+@pytest.mark.parametrize(
+    ("suffix", "subtype"),
+    [(suffix, subtype) for suffix, known in SUBTYPES.items() for subtype in known],
+)
+def test_every_subtype_is_written_as_soundfile_reads_it(tmp_path, suffix, subtype):
+    path, audio = tmp_path / f"out{suffix}", music(0.3)
+    audio[:2] = [[1.0, -1.0], [0.0, -0.5]]
+    with open_writer(path, RATE_HZ, 2, subtype=subtype.lower()) as writer:
+        writer.write(audio)
+    assert soundfile.info(path).subtype == subtype
+    back = soundfile.read(path)[0]
+    if suffix in (".wav", ".flac"):
+        precision = PRECISION.get(subtype, 0.0)
+        assert np.abs(back - np.minimum(audio.astype(float), 1 - 2 * precision)).max() <= precision
+    else:
+        assert np.corrcoef(back[: len(audio), 0], audio[:, 0])[0, 1] > 0.99
 
 
 def test_sample_rate_that_a_format_lacks_is_refused(tmp_path):
@@ -379,7 +405,7 @@ def test_terminal_is_refused():
 def test_more_than_4_gb_is_written_as_rf64(tmp_path):
     samples = 1_500_000_000
     header = io.BytesIO()
-    WavEncoder(header, RATE_HZ, 2, "pcm16", {"ICMT": "long"}, samples)
+    WavEncoder(header, RATE_HZ, 2, "PCM_16", {"ICMT": "long"}, samples)
     path = tmp_path / "long.wav"
     path.write_bytes(header.getvalue())
     os.truncate(path, len(header.getvalue()) + samples * 4)  # sparse: takes no disk space

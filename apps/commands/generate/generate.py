@@ -12,6 +12,7 @@ from soundstage.apps.commands.options import (
     ControlOptions,
     Quiet,
     RunnerOptions,
+    Subtype,
     Trace,
 )
 from soundstage.apps.commands.pipeline_choice import PipelineOptions
@@ -146,6 +147,7 @@ def generate(
     choice: PipelineOptions,
     runner: RunnerOptions,
     output: Output = "soundstage.wav",
+    subtype: Subtype = None,
     save: Save = None,
     journal: Journal = None,
     record: Record = None,
@@ -170,6 +172,7 @@ def generate(
         ),
         duration_s=duration,
         output=output,
+        subtype=subtype,
         controls=controls,
         choice=choice,
         resume=resume,

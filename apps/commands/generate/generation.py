@@ -111,6 +111,7 @@ def open_output(
         checked.channels,
         replace(provenance, continues=continues, injected=injected),
         checked.file_samples,
+        request.subtype,
         keep=print_error,
     )
 

@@ -46,6 +46,7 @@ class GenerateRequest:
         prompts: texts and audio files; empty = the pipeline's default, or the resumed session's.
         duration_s: seconds of audio; above 0, at most 24 hours.
         output: a .wav, .flac, .ogg or .mp3 file, or "-" for standard output.
+        subtype: how samples are stored, see `audio.writer.SUBTYPES`; None = the format's default.
         controls: values from the command line, by control; the others keep their default.
         choice: the pipeline.
         resume: a session file or a journal to continue.
@@ -62,6 +63,7 @@ class GenerateRequest:
     prompts: tuple[Text | Audio, ...]
     duration_s: float
     output: str
+    subtype: str | None = None
     controls: Mapping[str, Any] = field(default_factory=dict)
     choice: PipelineChoice = field(default_factory=PipelineChoice)
     resume: Path | None = None
@@ -190,7 +192,8 @@ def _refuse_inputs_as_outputs(request: GenerateRequest, graph: Graph) -> None:
 def _check_writable(checked: CheckedRequest) -> None:
     """Opens and abandons every output, so that an error comes before the weights load."""
     request = checked.request
-    check_writer(request.output, checked.rate_hz, checked.channels, checked.file_samples)
+    rate_hz, channels, samples = checked.rate_hz, checked.channels, checked.file_samples
+    check_writer(request.output, rate_hz, channels, samples, request.subtype)
     for path in (request.save, request.journal, request.record, request.timeline):
         if path is not None:
             check_writable(path)

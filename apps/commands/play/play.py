@@ -16,7 +16,14 @@ from soundstage.apps.commands.generate.generate import (
     Prompts,
     Resume,
 )
-from soundstage.apps.commands.options import MUSIC, OUTPUT, ControlOptions, Quiet, RunnerOptions
+from soundstage.apps.commands.options import (
+    MUSIC,
+    OUTPUT,
+    ControlOptions,
+    Quiet,
+    RunnerOptions,
+    Subtype,
+)
 from soundstage.apps.commands.pipeline_choice import PipelineOptions
 from soundstage.errors import UsageError
 
@@ -136,6 +143,7 @@ def play(
     list_devices: ListDevices = False,
     to: To = None,
     output: Output = None,
+    subtype: Subtype = None,
     latency: Latency = 1,
     save: Save = None,
     no_ui: NoUi = False,
@@ -161,7 +169,7 @@ def play(
         prompts=with_standard_input(
             parse_prompts([*(prompts or []), *(prompt or [])], audio or [])
         ),
-        destination=_destination(device, to, output),
+        destination=_destination(device, to, output, subtype),
         controls=controls,
         choice=choice,
         duration_s=duration,
@@ -205,11 +213,15 @@ def _live_source(inject: Path | None, listen: bool, device: str | None) -> LiveS
     return MicrophoneSpec(device) if listen or device is not None else None
 
 
-def _destination(device: str | None, to: str | None, output: str | None) -> Destination:
+def _destination(
+    device: str | None, to: str | None, output: str | None, subtype: str | None
+) -> Destination:
     options = {"--device": device, "--to": to, "--output": output}
     named = [name for name, value in options.items() if value is not None]
     if len(named) > 1:
         raise UsageError(f"{named[0]} and {named[1]} exclude each other: give one destination")
+    if subtype is not None and output is None:
+        raise UsageError("--subtype is for the file of --output: give both, or neither")
     if to is not None:
         from soundstage.apps.player.pipes import PlayerCommand
 
@@ -217,7 +229,7 @@ def _destination(device: str | None, to: str | None, output: str | None) -> Dest
     if output is not None:
         from soundstage.apps.player.pipes import FileOutput
 
-        return FileOutput(output, print_error)
+        return FileOutput(output, print_error, subtype)
     from soundstage.apps.player.speakers import SpeakersChoice
 
     return SpeakersChoice(device)

@@ -27,7 +27,7 @@ from soundstage.apps.server.protocols.websocket import Refused, read_object
 from soundstage.apps.server.uploads import TEMPORARY
 from soundstage.audio.compressed import CompressedEncoder
 from soundstage.audio.wav import WavEncoder
-from soundstage.audio.writer import AudioEncoding
+from soundstage.audio.writer import SUBTYPES, AudioEncoding
 from soundstage.errors import OutputError
 from soundstage.files import reporting
 from soundstage.graph.control import read_number
@@ -98,8 +98,8 @@ def open_encoder(
     """
     rate_hz, channels = format.sample_rate_hz, format.channels
     if suffix == ".wav":
-        return WavEncoder(stream, rate_hz, channels, "pcm16", {}, samples)
-    return CompressedEncoder(stream, suffix, rate_hz, channels, "pcm16", {})
+        return WavEncoder(stream, rate_hz, channels, "PCM_16", {}, samples)
+    return CompressedEncoder(stream, suffix, rate_hz, channels, SUBTYPES[suffix][0], {})
 
 
 async def generate(context: ServerContext, request: Request) -> Response:

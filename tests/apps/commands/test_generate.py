@@ -193,3 +193,22 @@ def test_words_that_are_not_understood_are_told_once_a_prompt(tmp_path):
     assert lines == ["not understood: flrbgl", "not understood: quux"]
     done = run("generate", *options, "salsa")
     assert "not understood" not in done.stderr
+
+
+def test_subtype_is_that_of_the_file_in_every_command_that_writes_audio(tmp_path):
+    short = ("--set", "format.chunk_s=0.4", "--set", "format.context_s=0.8", "--preset", "toy")
+    made, session = tmp_path / "a.wav", tmp_path / "a.session"
+    out = ("--output", made, "--subtype", "pcm_24", "--save", session)
+    for command in (("generate",), ("play", "--no-ui")):
+        done = run(*command, "bells", *short, "--duration", 0.1, *out)
+        assert done.code == 0, done.stderr
+        assert soundfile.info(made).subtype == "PCM_24"
+    folder = ("--output-dir", tmp_path / "all", "--subtype", "FLOAT", "--duration", 0.1)
+    assert run("variants", "--prompt", "bells", *short, *folder).code == 0
+    assert run("branch", session, "--prompt", "drums", *folder).code == 0
+    files = list((tmp_path / "all").glob("*.wav"))
+    assert [soundfile.info(file).subtype for file in files] == ["FLOAT", "FLOAT"]
+    done = run("generate", "bells", *short, "-o", tmp_path / "a.ogg", "--subtype", "PCM_16")
+    assert (done.code, "choose VORBIS or OPUS" in done.stderr) == (6, True)
+    done = run("play", "bells", *short, "--subtype", "PCM_16")
+    assert (done.code, "give both, or neither" in done.stderr) == (2, True)
