@@ -18,7 +18,7 @@ from soundstage.graph.plan import Graph
 from soundstage.graph.problem import PipelineError, Problem
 from soundstage.graph.spec import PipelineSpec, parse
 from soundstage.graph.state import State
-from soundstage.presets.preset import DEFAULT, fill_from_preset, preset_path
+from soundstage.presets.preset import DEFAULT, fill_from_preset, is_pipeline_file, preset_path
 from soundstage.runners.choice import RunnerChoice, RunnerKind
 from soundstage.runners.devices import check_devices
 from soundstage.runners.models import refuse_missing_models
@@ -29,7 +29,7 @@ from soundstage.runners.sessions.session import Session
 
 
 def read_spec(
-    preset: str | None = None,
+    preset: str | Path | None = None,
     pipeline: str | Path | None = None,
     settings: Iterable[str] = (),
     placements: Iterable[str] = (),
@@ -37,24 +37,31 @@ def read_spec(
     """Reads a pipeline and applies overrides, without checking its edges.
 
     Args:
-        preset: the name of a preset. Without preset and pipeline, the default preset is read.
+        preset: the name of a preset, or a pipeline file in place of `pipeline`: a path, or text
+            that ends in .toml, contains / or is the name of a file. Without preset and pipeline,
+            the default preset is read.
         pipeline: a pipeline file. With a preset as well, the graph is the file's, and stages of
             the same name and class have the preset's `params`.
         settings: overrides such as "decode.use=stages.toy:SineDecode".
         placements: overrides such as "decode=cpu".
 
     Raises:
+        UsageError: `preset` and `pipeline` are two files.
         PipelineError: the file or preset cannot be read, or an override cannot be applied.
     """
-    path = Path(pipeline) if pipeline is not None else preset_path(preset or DEFAULT)
-    tables = read_tables(path)
+    if preset is not None and is_pipeline_file(preset):
+        if pipeline is not None:
+            raise UsageError(f"{preset} and {pipeline} name two pipelines; give one of them")
+        preset, pipeline = None, preset
+    named = DEFAULT if preset is None else str(preset)
+    tables = read_tables(preset_path(named) if pipeline is None else Path(pipeline))
     if pipeline is not None and preset is not None:
-        tables = fill_from_preset(tables, read_tables(preset_path(preset)))
+        tables = fill_from_preset(tables, read_tables(preset_path(named)))
     return parse(apply(tables, settings, placements))
 
 
 def load(
-    preset: str | None = None,
+    preset: str | Path | None = None,
     pipeline: str | Path | None = None,
     settings: Iterable[str] = (),
     placements: Iterable[str] = (),
@@ -76,7 +83,7 @@ def load(
 
 
 def check(
-    preset: str | None = None,
+    preset: str | Path | None = None,
     pipeline: str | Path | None = None,
     settings: Iterable[str] = (),
     placements: Iterable[str] = (),
@@ -140,7 +147,7 @@ def _ray_runner(graph: Graph, choice: RunnerChoice) -> Runner:
 
 
 def open(
-    preset: str | None = None,
+    preset: str | Path | None = None,
     pipeline: str | Path | None = None,
     *,
     rows: Sequence[Mapping[str, Any]] | None = None,
@@ -156,7 +163,7 @@ def open(
     """Opens a session of one stream, or of one stream a row.
 
     Args:
-        preset: the name of a preset.
+        preset: the name of a preset, or a pipeline file: `open("pipeline.toml")`.
         pipeline: a pipeline file (see `read_spec` for both together).
         rows: per row, the controls that differ from `controls`; None = one row.
         settings: overrides such as "sample.params.size=large".

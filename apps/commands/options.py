@@ -70,7 +70,8 @@ Named = Annotated[
     str | None,
     typer.Argument(
         metavar="PIPELINE",
-        help="A pipeline file or the name of a preset; without it, the default preset.",
+        help="A pipeline file or the name of a preset; without it, pipeline.toml of the working "
+        "directory, or else the default preset.",
         show_default=False,
     ),
 ]
@@ -152,7 +153,7 @@ SHORT_OPTIONS = {
     "seed": ShortOption("--seed", int, "The same seed gives the same bytes."),
     "temperature": ShortOption("--temperature", float, "How adventurous the choice of tokens is."),
     "top_k": ShortOption("--top-k", int, "Choose among so many of the likeliest tokens."),
-    "guidance": ShortOption("--guidance-weight", float, "How strongly the prompts lead; 0 = off."),
+    "guidance": ShortOption("--guidance", float, "How strongly the prompts lead; 0 = off."),
 }
 CONTROL_OPTION = "--control"
 

@@ -18,6 +18,11 @@ CHECK_EXAMPLES = """Examples:
 soundstage check pipeline.toml
 
 soundstage check --preset tiny --set decode.use=stages.toy:SineDecode"""
+PRESETS_EXAMPLES = """Examples:
+
+soundstage presets
+
+soundstage presets demo > pipeline.toml"""
 GRAPH_EXAMPLES = """Examples:
 
 soundstage graph tiny
@@ -45,6 +50,7 @@ def check(choice: NamedPipeline) -> None:
     from soundstage.runners.devices import check_devices
     from soundstage.runners.models import check_models
 
+    choice.announce()
     graph, problems = find_problems(
         choice.preset, choice.pipeline, choice.settings, choice.placements, choice.allow
     )
@@ -95,11 +101,26 @@ def graph(
 
 
 @command
-def presets() -> None:
-    """List the presets: the pipelines that ship with soundstage."""
-    from soundstage.presets.preset import DEFAULT, preset_names
+def presets(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="NAME",
+            help="A preset, whose pipeline file is printed with its comments.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """List the presets, the pipelines that ship with soundstage, or print the file of one.
+
+    A file that is called pipeline.toml is used by every command in its folder.
+    """
+    from soundstage.presets.preset import DEFAULT, preset_names, preset_path
     from soundstage.runners.api import read_spec
 
+    if name is not None:
+        print(preset_path(name).read_text("utf-8"), end="")
+        return
     names = preset_names()
     width = max(map(len, names)) + 2
     for name in names:
