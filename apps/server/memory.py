@@ -6,9 +6,11 @@ import ctypes
 import sys
 
 # Parameters of glibc's mallopt.
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _MOST_ARENAS = -1, -3, -8
 # Larger than the samples of a chunk, smaller than uploads and saved sessions.
 LARGE_BYTES = 1 << 20
+# Heaps that threads share. By default there are eight for each core, and each keeps its own gaps.
+ARENAS = 2
 
 
 def give_back_large_blocks() -> bool:
@@ -16,6 +18,7 @@ def give_back_large_blocks() -> bool:
 
     Otherwise glibc keeps blocks of up to 32 MB, once one was freed, for later ones of that size;
     each of a server's many threads keeps its own, and smaller blocks between them hold them.
+    Threads share `ARENAS` heaps for smaller blocks.
 
     Returns:
         Whether it does: other systems than Linux with glibc are left as they are.
@@ -25,5 +28,5 @@ def give_back_large_blocks() -> bool:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
         return False
-    thresholds = (_MMAP_THRESHOLD, _TRIM_THRESHOLD)
-    return all(mallopt(name, LARGE_BYTES) for name in thresholds)
+    settings = {_MMAP_THRESHOLD: LARGE_BYTES, _TRIM_THRESHOLD: LARGE_BYTES, _MOST_ARENAS: ARENAS}
+    return all(mallopt(name, value) for name, value in settings.items())
