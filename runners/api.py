@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,25 @@ def check(
         return None, list(error.problems)
 
 
+def check_placement(graph: Graph, choice: RunnerChoice) -> list[Problem]:
+    """Finds the stages whose devices are missing where the runner would run them.
+
+    Args:
+        graph: the graph to run.
+        choice: the kind of runner. With Ray, the machines are those of the cluster at the address;
+            without one, this machine alone.
+
+    Raises:
+        UsageError: the extra `ray` is not installed.
+        ClusterError: there is no Ray cluster at the address.
+    """
+    if choice.kind == "local":
+        return check_devices(graph)
+    with _needing_ray():
+        from soundstage.runners.ray.placement import check_cluster
+    return check_cluster(graph.nodes.values(), choice.address)
+
+
 def open_runner(graph: Graph, choice: RunnerChoice | RunnerKind = "local") -> Runner:
     """Builds a graph's stages on their devices and loads their weights.
 
@@ -133,17 +153,23 @@ def _local_runner(graph: Graph, choice: RunnerChoice) -> Runner:
 
 
 def _ray_runner(graph: Graph, choice: RunnerChoice) -> Runner:
-    try:
+    with _needing_ray():
         from soundstage.runners.ray.ray_runner import RayRunner, RaySettings
+    settings = RaySettings(address=choice.address)
+    return RayRunner(
+        graph, settings if choice.window is None else replace(settings, window=choice.window)
+    )
+
+
+@contextmanager
+def _needing_ray() -> Iterator[None]:
+    try:
+        yield
     except ModuleNotFoundError as error:
         if error.name != "ray":
             raise
         cure = "install it with `pip install 'soundstage[ray]'`, or use --runner local"
         raise UsageError(f"--runner ray: Ray is not installed; {cure}") from error
-    settings = RaySettings(address=choice.address)
-    return RayRunner(
-        graph, settings if choice.window is None else replace(settings, window=choice.window)
-    )
 
 
 def open(

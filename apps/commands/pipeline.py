@@ -8,7 +8,9 @@ import typer
 
 from soundstage.apps.commands.command import command
 from soundstage.apps.commands.exit_codes import CommandFailed, print_error
+from soundstage.apps.commands.options import RayAddress, Runner
 from soundstage.apps.commands.pipeline_choice import NamedPipeline
+from soundstage.runners.choice import RunnerChoice
 
 if TYPE_CHECKING:
     from soundstage.graph.plan import Graph
@@ -17,7 +19,9 @@ CHECK_EXAMPLES = """Examples:
 
 soundstage check pipeline.toml
 
-soundstage check --preset tiny --set decode.use=stages.toy:SineDecode"""
+soundstage check --preset tiny --set decode.use=stages.toy:SineDecode
+
+soundstage check pipeline.toml --runner ray --ray-address auto"""
 PRESETS_EXAMPLES = """Examples:
 
 soundstage presets
@@ -39,7 +43,11 @@ class Drawing(StrEnum):
 
 
 @command
-def check(choice: NamedPipeline) -> None:
+def check(
+    choice: NamedPipeline,
+    runner: Runner = "local",
+    ray_address: RayAddress = None,
+) -> None:
     """Check a pipeline without loading any weights.
 
     Prints every problem on a line of its own, with its place and its cure, to standard error. Exit
@@ -47,15 +55,16 @@ def check(choice: NamedPipeline) -> None:
     """
     from soundstage.graph.problem import PipelineError
     from soundstage.runners.api import check as find_problems
-    from soundstage.runners.devices import check_devices
+    from soundstage.runners.api import check_placement
     from soundstage.runners.models import check_models
 
+    runner_choice = RunnerChoice(runner, ray_address)
     choice.announce()
     graph, problems = find_problems(
         choice.preset, choice.pipeline, choice.settings, choice.placements, choice.allow
     )
     if graph is not None:
-        problems = [*problems, *check_devices(graph), *check_models(graph)]
+        problems = [*problems, *check_placement(graph, runner_choice), *check_models(graph)]
     for problem in problems:
         print_error(str(problem))
     if graph is None or not all(problem.warning for problem in problems):

@@ -154,3 +154,21 @@ def test_former_name_of_the_option_for_guidance_is_read(tmp_path):
         assert run("generate", "bells", *short, *option, *out).code == 0
         assert inspect(tmp_path / f"{number}.wav").provenance.controls["guidance"] == 2.5
     assert "guidance-weight" not in run("generate", "--help").stdout
+
+
+@pytest.mark.ray
+def test_check_of_a_placement_on_ray_machines():
+    pytest.importorskip("ray", reason="the extra `ray` is not installed")
+    ray = ("check", "toy", "--runner", "ray")
+    assert run(*ray, "--place", "decode={ device = 'cpu', replicas = 3, spares = 1 }").code == 0
+    for place, problem in (
+        ("decode=gpu:99", "no machine of the cluster has 1 GPU"),
+        ("decode={ device = 'cpu', node = 'far' }", "has the label soundstage-node=far"),
+        ("decode={ device = 'cpu', resources = { disk = 2 } }", "has 2 disk"),
+    ):
+        done = run(*ray, "--place", "default=cpu", "--place", place)
+        assert (done.code, done.stdout) == (4, "")
+        assert "placement of decode" in told(done.stderr)
+        assert problem in done.stderr
+    done = run("check", "toy", "--ray-address", "auto")
+    assert (done.code, "needs --runner ray" in told(done.stderr)) == (2, True)
