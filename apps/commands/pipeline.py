@@ -10,6 +10,7 @@ from soundstage.apps.commands.command import command
 from soundstage.apps.commands.exit_codes import CommandFailed, print_error
 from soundstage.apps.commands.options import RayAddress, Runner
 from soundstage.apps.commands.pipeline_choice import NamedPipeline
+from soundstage.errors import UsageError
 from soundstage.runners.choice import RunnerChoice
 
 if TYPE_CHECKING:
@@ -26,7 +27,9 @@ PRESETS_EXAMPLES = """Examples:
 
 soundstage presets
 
-soundstage presets demo > pipeline.toml"""
+soundstage presets demo > pipeline.toml
+
+soundstage presets --schema > pipeline.schema.json"""
 GRAPH_EXAMPLES = """Examples:
 
 soundstage graph tiny
@@ -119,14 +122,26 @@ def presets(
             show_default=False,
         ),
     ] = None,
+    schema: Annotated[
+        bool,
+        typer.Option(
+            "--schema", help="Print the JSON schema of pipeline files, for editors, instead."
+        ),
+    ] = False,
 ) -> None:
     """List the presets, the pipelines that ship with soundstage, or print the file of one.
 
     A file that is called pipeline.toml is used by every command in its folder.
     """
+    from soundstage.graph.file_schema import file_schema_text
     from soundstage.presets.preset import DEFAULT, preset_names, preset_path
     from soundstage.runners.api import read_spec
 
+    if schema and name is not None:
+        raise UsageError(f"--schema and {name} exclude each other: print one of them")
+    if schema:
+        print(file_schema_text(), end="")
+        return
     if name is not None:
         print(preset_path(name).read_text("utf-8"), end="")
         return
