@@ -1,12 +1,13 @@
 """FLAC, Ogg Vorbis and MP3, by libsndfile."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import BinaryIO
 
 import numpy as np
 import soundfile
 
 from soundstage.audio.id3 import id3_tag
+from soundstage.audio.wav import Cue
 from soundstage.errors import OutputError
 
 # libsndfile's Vorbis encoder overruns its stack with larger blocks.
@@ -85,8 +86,8 @@ class CompressedEncoder:
         if self._is_flac:
             self._file.patch(_FLAC_FACTS, self._flac_facts)
 
-    def close(self) -> None:
-        """Writes the end of the file.
+    def close(self, cues: Sequence[Cue] = ()) -> None:
+        """Writes the end of the file; cue points are left out.
 
         Raises:
             OSError: the file cannot take the bytes.

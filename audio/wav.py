@@ -5,7 +5,7 @@ libsndfile drops WAV tags of more than a few kilobytes, and cannot write to a pi
 
 import os
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -27,6 +27,19 @@ _UNKNOWN = 0xFFFFFFFF
 # Programs that write to a pipe do not know the size and claim at least this one, about 2 GB.
 _CLAIMS_A_LOT = 0x7FFFF000
 _LONGEST_TAGS = 1 << 26
+
+
+@dataclass(frozen=True)
+class Cue:
+    """A marked place in audio.
+
+    Attributes:
+        sample: its place, in samples per channel from the beginning.
+        label: what begins there.
+    """
+
+    sample: int
+    label: str
 
 
 class ByteSink(Protocol):
@@ -87,12 +100,17 @@ class WavEncoder:
             self._stream.write(self._header(self._written_bytes))
             self._stream.seek(self._header_bytes + self._written_bytes)
 
-    def close(self) -> None:
-        """Pads to an even number of bytes."""
+    def close(self, cues: Sequence[Cue] = ()) -> None:
+        """Pads to an even number of bytes, and appends cue points if the stream can seek."""
         if self._written_bytes % 2:
             self._stream.write(b"\0")
+        if cues and self._stream.seekable():
+            appended = _cue_chunks(cues)
+            self._stream.write(appended)
+            self._stream.seek(0)
+            self._stream.write(self._header(self._written_bytes, len(appended)))
 
-    def _header(self, data_bytes: int | None) -> bytes:
+    def _header(self, data_bytes: int | None, appended_bytes: int = 0) -> bytes:
         width = SAMPLE_BYTES[self._subtype]
         frame_bytes = self._channels * width
         is_float = self._subtype in FLOATS
@@ -112,6 +130,7 @@ class WavEncoder:
         chunks += self._info
         # RIFF's 12 bytes less the 8 that its size excludes; 36 of JUNK or ds64; 8 of data.
         riff_bytes = 4 + 36 + len(chunks) + 8 + (data_bytes or 0) + (data_bytes or 0) % 2
+        riff_bytes += appended_bytes
         if data_bytes is None or riff_bytes >= _UNKNOWN:
             name = b"RIFF" if data_bytes is None else b"RF64"
             sizes = (_UNKNOWN, _UNKNOWN)
@@ -230,6 +249,21 @@ def _info_chunk(tags: Mapping[str, str]) -> bytes:
         return b""
     entries = (_chunk(name.encode(), text.encode() + b"\0") for name, text in tags.items())
     return _chunk(b"LIST", b"INFO" + b"".join(entries))
+
+
+def _cue_chunks(cues: Sequence[Cue]) -> bytes:
+    # A cue point has 32 bits for its place.
+    numbered = list(enumerate((cue for cue in cues if cue.sample <= _UNKNOWN), start=1))
+    points = b"".join(
+        struct.pack("<II4sIII", number, cue.sample, b"data", 0, 0, cue.sample)
+        for number, cue in numbered
+    )
+    labels = b"".join(
+        _chunk(b"labl", struct.pack("<I", number) + cue.label.encode() + b"\0")
+        for number, cue in numbered
+    )
+    listed = _chunk(b"cue ", struct.pack("<I", len(numbered)) + points)
+    return listed + _chunk(b"LIST", b"adtl" + labels)
 
 
 def _info_tags(body: bytes) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """Writes audio files and pipes block by block; a file gets its name when it is complete."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ import numpy as np
 
 from soundstage.audio.provenance import Provenance
 from soundstage.audio.standard_output import Pipe, ReaderGone, standard_output
-from soundstage.audio.wav import FLOATS, SAMPLE_BYTES, WavEncoder
+from soundstage.audio.wav import FLOATS, SAMPLE_BYTES, Cue, WavEncoder
 from soundstage.errors import OutputError, StageError
 from soundstage.files import GrowingFile, check_opens, growing, reporting
 from soundstage.interrupts import at_stop
@@ -32,8 +32,8 @@ class AudioEncoding(Protocol):
         """Appends float32 [sample, channel]."""
         ...
 
-    def close(self) -> None:
-        """Writes the end of the file; leaves the stream open."""
+    def close(self, cues: Sequence[Cue] = ()) -> None:
+        """Writes the end of the file, with cue points if the format has any; closes no stream."""
         ...
 
 
@@ -44,6 +44,7 @@ class AudioWriter:
         name: the destination, for people.
         samples: samples per channel written so far.
         clipped_samples: samples, over all channels, that exceeded full scale and were clipped.
+        cues: marked places, which a WAV file gets as cue points when it is complete.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class AudioWriter:
         self.name = name
         self.samples = 0
         self.clipped_samples = 0
+        self.cues: tuple[Cue, ...] = ()
         self._encoder = encoder
         self._channels = channels
         self._clips = subtype not in FLOATS
@@ -185,7 +187,7 @@ def open_writer(
             try:
                 yield writer
                 with reporting(name):
-                    encoder.close()
+                    encoder.close(writer.cues)
             except BaseException:
                 unfinished.settle()
                 raise

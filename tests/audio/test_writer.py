@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from soundstage.audio.clips import read_audio
-from soundstage.audio.wav import WavEncoder, read_facts
+from soundstage.audio.wav import Cue, WavEncoder, read_facts
 from soundstage.audio.writer import SUBTYPES, open_writer
 from soundstage.errors import OutputError, StageError
 from soundstage.files import replacing
@@ -419,3 +419,37 @@ def test_replacing_passes_an_oserror_of_its_block_through(tmp_path):
     with pytest.raises(ConnectionError), replacing(tmp_path / "state.bin"):
         raise ConnectionError
     assert only(tmp_path) == []
+
+
+def cue_points(path):
+    """The samples and labels of a WAV file's cue points, and the name of every chunk."""
+    data, at, names, samples, labels = path.read_bytes(), 12, [], [], []
+    assert struct.unpack_from("<I", data, 4)[0] == len(data) - 8
+    while at < len(data):
+        name, size = struct.unpack_from("<4sI", data, at)
+        body = data[at + 8 : at + 8 + size]
+        if name == b"cue ":
+            samples = [struct.unpack_from("<I", body, 4 + 24 * n + 20)[0] for n in range(body[0])]
+        if body[:4] == b"adtl":
+            place = 4
+            while place < size:
+                length = struct.unpack_from("<I", body, place + 4)[0]
+                labels.append(body[place + 12 : place + 7 + length].decode())
+                place += 8 + length + length % 2
+        names.append(name)
+        at += 8 + size + size % 2
+    return list(zip(samples, labels, strict=True)), names
+
+
+def test_cue_points_of_a_wav_file_follow_its_audio(tmp_path):
+    path, audio = tmp_path / "out.wav", music(0.3)
+    cues = (Cue(4_000, "jazz (0.5)"), Cue(9_001, "tëchno"))
+    with open_writer(path, RATE_HZ, 2) as writer:
+        writer.write(audio)
+        writer.cues = cues
+    points, names = cue_points(path)
+    assert points == [(cue.sample, cue.label) for cue in cues]
+    assert names == [b"JUNK", b"fmt ", b"data", b"cue ", b"LIST"]
+    assert soundfile.info(path).frames == len(audio)
+    assert (read_facts(path).missing_bytes, read_facts(path).surplus_bytes) == (0, 0)
+    assert np.abs(read_audio(path, RATE_HZ, 2) - audio).max() < 1e-4

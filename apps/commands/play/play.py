@@ -25,6 +25,7 @@ from soundstage.apps.commands.options import (
     Subtype,
 )
 from soundstage.apps.commands.pipeline_choice import PipelineOptions
+from soundstage.apps.commands.same_files import STANDARD_STREAM
 from soundstage.errors import UsageError
 
 if TYPE_CHECKING:
@@ -114,6 +115,14 @@ Save = Annotated[
         help="Save the session at the end, also after Ctrl-C, and whenever you press s.",
     ),
 ]
+Cues = Annotated[
+    bool,
+    OUTPUT.option(
+        "--cues",
+        help="Write the moments of steering to a .json file beside that of --output. A .wav file "
+        "has them as cue points in any case.",
+    ),
+]
 NoUi = Annotated[
     bool,
     OUTPUT.option(
@@ -144,6 +153,7 @@ def play(
     to: To = None,
     output: Output = None,
     subtype: Subtype = None,
+    cues: Cues = False,
     latency: Latency = 1,
     save: Save = None,
     no_ui: NoUi = False,
@@ -169,7 +179,7 @@ def play(
         prompts=with_standard_input(
             parse_prompts([*(prompts or []), *(prompt or [])], audio or [])
         ),
-        destination=_destination(device, to, output, subtype),
+        destination=_destination(device, to, output, subtype, cues),
         controls=controls,
         choice=choice,
         duration_s=duration,
@@ -214,14 +224,15 @@ def _live_source(inject: Path | None, listen: bool, device: str | None) -> LiveS
 
 
 def _destination(
-    device: str | None, to: str | None, output: str | None, subtype: str | None
+    device: str | None, to: str | None, output: str | None, subtype: str | None, cues: bool
 ) -> Destination:
     options = {"--device": device, "--to": to, "--output": output}
     named = [name for name, value in options.items() if value is not None]
     if len(named) > 1:
         raise UsageError(f"{named[0]} and {named[1]} exclude each other: give one destination")
-    if subtype is not None and output is None:
-        raise UsageError("--subtype is for the file of --output: give both, or neither")
+    for option, given in (("--subtype", subtype is not None), ("--cues", cues)):
+        if given and output is None:
+            raise UsageError(f"{option} is for the file of --output: give both, or neither")
     if to is not None:
         from soundstage.apps.player.pipes import PlayerCommand
 
@@ -229,7 +240,9 @@ def _destination(
     if output is not None:
         from soundstage.apps.player.pipes import FileOutput
 
-        return FileOutput(output, print_error, subtype)
+        if cues and output == STANDARD_STREAM:
+            raise UsageError("--cues writes a file beside that of --output, which - has not")
+        return FileOutput(output, print_error, subtype, cues)
     from soundstage.apps.player.speakers import SpeakersChoice
 
     return SpeakersChoice(device)
