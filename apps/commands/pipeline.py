@@ -133,7 +133,7 @@ def presets(
 
     A file that is called pipeline.toml is used by every command in its folder.
     """
-    from soundstage.graph.file_schema import file_schema_text
+    from soundstage.presets.file_schema import file_schema_text
     from soundstage.presets.preset import DEFAULT, preset_names, preset_path
     from soundstage.runners.api import read_spec
 

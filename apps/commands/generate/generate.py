@@ -72,6 +72,15 @@ Output = Annotated[
         "one is complete. Use - to stream WAV to standard output.",
     ),
 ]
+Loudness = Annotated[
+    float | None,
+    OUTPUT.option(
+        metavar="LUFS",
+        help="Make the file as loud as this, -70 to 0 LUFS (BS.1770), such as -14; not louder than "
+        "its peaks allow. It is then written at the end. At most an hour.",
+        show_default="as it is made",
+    ),
+]
 Save = Annotated[
     Path | None,
     OUTPUT.option(
@@ -148,6 +157,7 @@ def generate(
     runner: RunnerOptions,
     output: Output = "soundstage.wav",
     subtype: Subtype = None,
+    loudness: Loudness = None,
     save: Save = None,
     journal: Journal = None,
     record: Record = None,
@@ -173,6 +183,7 @@ def generate(
         duration_s=duration,
         output=output,
         subtype=subtype,
+        loudness_lufs=loudness,
         controls=controls,
         choice=choice,
         resume=resume,

@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 from command_line import run
 
-from soundstage.graph.file_schema import file_schema, file_schema_text
+from soundstage.presets.file_schema import file_schema, file_schema_text
 
 ROOT = Path(__file__).parents[2]
 # Mistakes that keys and types alone show.
@@ -42,8 +42,8 @@ def accepted(path):
 
 
 def test_shipped_schema_is_that_of_the_declaration():
-    text = (ROOT / "graph" / "pipeline.schema.json").read_text("utf-8")
-    assert text == file_schema_text(), "soundstage presets --schema > graph/pipeline.schema.json"
+    text = (ROOT / "presets" / "pipeline.schema.json").read_text("utf-8")
+    assert text == file_schema_text(), "soundstage presets --schema > presets/pipeline.schema.json"
     assert run("presets", "--schema").stdout == text
     jsonschema.Draft7Validator.check_schema(json.loads(text))
     assert run("presets", "--schema", "toy").code == 2
