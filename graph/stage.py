@@ -32,6 +32,9 @@ class Stage(Protocol):
             tokens: `audio` is its only input, `tokens` its only output, and it takes the same
             params. A session that continues a clip encodes the clip with it.
 
+        uses_device: False for a stage that computes without JAX: its `device` may be None, and a
+            process that runs only this stage does not load JAX; absent = True.
+
     Optional instance attributes, read for provenance:
         weights_digest: SHA-256 of the stage's learned arrays, as hex digits.
         weights_note: where the arrays come from, for people; contains "random" if they are random.
@@ -40,7 +43,7 @@ class Stage(Protocol):
     inputs: ClassVar[Mapping[str, Port]]
     outputs: ClassVar[Mapping[str, Port]]
 
-    def __init__(self, params: Any, format: Format, device: jax.Device) -> None: ...
+    def __init__(self, params: Any, format: Format, device: jax.Device | None) -> None: ...
 
     def __call__(self, **inputs: Any) -> dict[str, Tensor]:
         """Computes one tick; the parameters' names are the keys of `inputs`."""

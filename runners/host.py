@@ -54,7 +54,7 @@ class Host:
         self,
         node: Node,
         format: Format,
-        device: jax.Device,
+        device: jax.Device | None,
         replica: int = 0,
         remembered: int = REMEMBERED,
     ):
@@ -63,7 +63,7 @@ class Host:
         Args:
             node: the stage's node in the graph.
             format: the music format.
-            device: the stage's device.
+            device: the stage's device; None if it uses none.
             replica: the number of this host among those of the stage, from 0, for its spans.
             remembered: the number of recent outputs to keep.
 
@@ -154,7 +154,7 @@ class Host:
         return outputs
 
 
-def _built(node: Node, format: Format, device: jax.Device) -> Any:
+def _built(node: Node, format: Format, device: jax.Device | None) -> Any:
     try:
         return node.cls(node.params, format, device)
     except Error:

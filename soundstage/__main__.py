@@ -1,7 +1,13 @@
 """`python -m soundstage`, and the command `soundstage`: the command line."""
 
+import gc
+
 from soundstage.interrupts import listen
 from soundstage.standard_streams import open_missing_streams
+
+# New objects between two garbage collections. JAX and its programs are half a million objects that
+# stay: with Python's 700 a start would walk them again and again.
+OBJECTS_A_COLLECTION = 20_000
 
 
 def main() -> None:
@@ -10,11 +16,15 @@ def main() -> None:
     Raises:
         SystemExit: with a code from the table in `soundstage.errors`.
     """
+    gc.set_threshold(OBJECTS_A_COLLECTION)
     open_missing_streams()
     listen()
     from soundstage.apps.commands.main import main as run  # late: a signal may come meanwhile
 
-    run()
+    try:
+        run()
+    finally:
+        gc.freeze()  # the interpreter would look through all objects once more while it ends
 
 
 if __name__ == "__main__":

@@ -35,8 +35,9 @@ class Pack:
 
     inputs: ClassVar[dict[str, Port]] = {"context": CONTEXT, "style": STYLE_TOKENS}
     outputs: ClassVar[dict[str, Port]] = {"prompt": PROMPT, "unprompted": PROMPT}
+    uses_device: ClassVar[bool] = False
 
-    def __init__(self, params: None, format: Format, device: jax.Device) -> None:
+    def __init__(self, params: None, format: Format, device: jax.Device | None) -> None:
         self.vocabulary = Vocabulary.of(format)
 
     def __call__(self, context: np.ndarray, style: np.ndarray) -> dict[str, np.ndarray]:
@@ -82,8 +83,9 @@ class Remember:
 
     inputs: ClassVar[dict[str, Port]] = {"tokens": TOKENS, "context": CONTEXT}
     outputs: ClassVar[dict[str, Port]] = {"context": CONTEXT}
+    uses_device: ClassVar[bool] = False
 
-    def __init__(self, params: None, format: Format, device: jax.Device) -> None:
+    def __init__(self, params: None, format: Format, device: jax.Device | None) -> None:
         self.frames = format.dims["frame"]
 
     def __call__(self, tokens: np.ndarray, context: np.ndarray) -> dict[str, np.ndarray]:

@@ -32,8 +32,9 @@ class Crossfade:
 
     inputs: ClassVar[dict[str, Port]] = {"audio": FADED_AUDIO, "tail": FADE_TAIL}
     outputs: ClassVar[dict[str, Port]] = {"audio": AUDIO, "tail": FADE_TAIL}
+    uses_device: ClassVar[bool] = False
 
-    def __init__(self, params: None, format: Format, device: jax.Device) -> None:
+    def __init__(self, params: None, format: Format, device: jax.Device | None) -> None:
         fade_samples = format.dims["fade_sample"]
         rise = np.sin(np.linspace(0, np.pi / 2, fade_samples, endpoint=False, dtype=np.float32))
         self.rise = rise[:, None]  # [fade_sample, 1]

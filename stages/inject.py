@@ -58,8 +58,9 @@ class Hear:
         "own": FADED_AUDIO,
     }
     outputs: ClassVar[dict[str, Port]] = {"audio": AUDIO, "frames": HEARD_FRAMES}
+    uses_device: ClassVar[bool] = False
 
-    def __init__(self, params: None, format: Format, device: jax.Device) -> None:
+    def __init__(self, params: None, format: Format, device: jax.Device | None) -> None:
         self.format = format
 
     def __call__(
@@ -127,8 +128,9 @@ class Inject:
         "context": CONTEXT,
     }
     outputs: ClassVar[dict[str, Port]] = {"context": CONTEXT}
+    uses_device: ClassVar[bool] = False
 
-    def __init__(self, params: None, format: Format, device: jax.Device) -> None:
+    def __init__(self, params: None, format: Format, device: jax.Device | None) -> None:
         self.end = format.dims["context_frame"]
         self.start = self.end - format.dims["frame"]
 
@@ -156,7 +158,7 @@ class InjectLate(Inject):
         context: as in `Inject`.
     """
 
-    def __init__(self, params: None, format: Format, device: jax.Device) -> None:
+    def __init__(self, params: None, format: Format, device: jax.Device | None) -> None:
         super().__init__(params, format, device)
         self.end -= format.fade_frames
         self.start = max(self.start - format.fade_frames, 0)
@@ -183,8 +185,9 @@ class PackApart:
 
     inputs: ClassVar[dict[str, Port]] = {"context": CONTEXT, "own": CONTEXT, "style": STYLE_TOKENS}
     outputs: ClassVar[dict[str, Port]] = {"prompt": PROMPT, "unprompted": PROMPT}
+    uses_device: ClassVar[bool] = False
 
-    def __init__(self, params: None, format: Format, device: jax.Device) -> None:
+    def __init__(self, params: None, format: Format, device: jax.Device | None) -> None:
         self.vocabulary = Vocabulary.of(format)
 
     def __call__(

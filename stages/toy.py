@@ -46,9 +46,10 @@ class Gain:
 
     inputs: ClassVar[dict[str, Port]] = {"audio": AUDIO}
     outputs: ClassVar[dict[str, Port]] = {"audio": AUDIO}
+    uses_device: ClassVar[bool] = False
     Params = GainParams
 
-    def __init__(self, params: GainParams, format: Format, device: jax.Device) -> None:
+    def __init__(self, params: GainParams, format: Format, device: jax.Device | None) -> None:
         self.factor = np.float32(10 ** (params.gain_db / 20))
 
     def __call__(self, audio: np.ndarray) -> dict[str, np.ndarray]:
@@ -95,8 +96,9 @@ class SineEncode:
 
     inputs: ClassVar[dict[str, Port]] = {"audio": AUDIO}
     outputs: ClassVar[dict[str, Port]] = {"tokens": TOKENS}
+    uses_device: ClassVar[bool] = False
 
-    def __init__(self, params: None, format: Format, device: jax.Device) -> None:
+    def __init__(self, params: None, format: Format, device: jax.Device | None) -> None:
         self.sines = Sines(format)
         self.frame_samples = format.frame_samples
         self.codebook_size = format.codebook_size
@@ -140,9 +142,10 @@ class SineDecode:
 
     inputs: ClassVar[dict[str, Port]] = {"tokens": TOKENS, "context": CONTEXT}
     outputs: ClassVar[dict[str, Port]] = {"audio": FADED_AUDIO}
+    uses_device: ClassVar[bool] = False
     encoder: ClassVar[type] = SineEncode
 
-    def __init__(self, params: None, format: Format, device: jax.Device) -> None:
+    def __init__(self, params: None, format: Format, device: jax.Device | None) -> None:
         self.fade_frames = format.fade_frames
         self.codebook_size = format.codebook_size
         self.sines = Sines(format)
@@ -185,11 +188,12 @@ class RandomSample:
 
     inputs: ClassVar[dict[str, Port]] = SAMPLE_INPUTS
     outputs: ClassVar[dict[str, Port]] = {"tokens": TOKENS}
+    uses_device: ClassVar[bool] = False
 
     STEP = 0.04
     WEAKEST_PULL = 0.05
 
-    def __init__(self, params: None, format: Format, device: jax.Device) -> None:
+    def __init__(self, params: None, format: Format, device: jax.Device | None) -> None:
         self.vocabulary = Vocabulary.of(format)
         self.shape = (format.dims["frame"], format.codec_levels)
 

@@ -16,6 +16,7 @@ from soundstage.runners.spans import Span, SpanRecorder, now_s
 from soundstage.runners.wiring import Wiring, origins
 
 if TYPE_CHECKING:
+    import jax
     import pyarrow as pa
 
 # The concurrency group of short calls, which run in parallel with the computing ones.
@@ -154,9 +155,12 @@ class StageActor:
 
     def _built(self) -> Host:
         if self._host is None:
-            use_compilation_cache()
-            device = find_device(self._platform)
-            self._host = Host(
-                self._wiring.node, self._format, device, self._replica, self._remembered
-            )
+            node = self._wiring.node
+            self._host = Host(node, self._format, self._device(), self._replica, self._remembered)
         return self._host
+
+    def _device(self) -> jax.Device | None:
+        if self._platform == "cpu" and not getattr(self._wiring.node.cls, "uses_device", True):
+            return None  # JAX, which takes a second and 150 MB, is not loaded
+        use_compilation_cache()
+        return find_device(self._platform)

@@ -3,7 +3,6 @@
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from soundstage.stages.bandcodec.measures import Measures
@@ -117,7 +116,7 @@ def read_weights(measures: Measures, source: ArraySource) -> tuple[BandCodecWeig
     }
     for name, array in arrays.items():
         check_finite(source.note, name, array)
-    weights = jax.tree.unflatten(structure, [jnp.asarray(array) for array in arrays.values()])
+    weights = jax.tree.unflatten(structure, [jax.device_put(array) for array in arrays.values()])
     return weights, arrays_digest(arrays)
 
 

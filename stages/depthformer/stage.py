@@ -133,7 +133,8 @@ class SampleOnBeat(_Sampling):
         prompt: int32 [row, prompt_token]; the past and the style, as `PackOnBeat` returns it.
         unprompted: int32 [row, prompt_token]; the same past without the style.
         beats: float32 [row, window_frame]; the number of the beat at each frame of the past and of
-            the chunk, in [0, 12); -1 = free.
+            the chunk, in [0, 12); -1 = free. Guidance steers away from free beats: without it a
+            small network plays a beat that is hardly heard.
         sound: float32 [row, sound_number]; density, brightness and drums of the chunk, in [0, 1];
             -1 = free. Guidance steers away from free values.
         temperature: float32 [row], >= 0; 0 = greedy.
@@ -201,7 +202,7 @@ class SampleOnBeat(_Sampling):
         free = np.full((*beats.shape, sound.shape[-1]), FREE, np.float32)
         asked = free.copy()
         asked[:, -self._frames :] = sound[:, None]
-        conditions = Conditions(beats, asked), Conditions(beats, free)
+        conditions = Conditions(beats, asked), Conditions(np.full_like(beats, FREE), free)
         return self._sampler(
             prompt, unprompted, temperature, top_k, guidance, seed, chunk, conditions
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, ClassVar
 
 import jax
@@ -105,11 +105,6 @@ class Embed(PromptEmbedder):
             return module.audio(log_mel)[0]
 
         self._run_text, self._run_audio = run_text, run_audio
-        # The embedding of every genre's phrase.
-        self.genres = {
-            name: self.embed_description(genre.phrase)
-            for name, genre in load_lexicon().genres.items()
-        }
 
     def __call__(
         self,
@@ -131,6 +126,12 @@ class Embed(PromptEmbedder):
             "sound": np.stack([asked_sound(*row) for row in rows]),
             "not_understood": [not_understood(row) for row in meanings],
         }
+
+    @cached_property
+    def genres(self) -> dict[str, np.ndarray]:
+        """The embedding of every genre's phrase, float32 [style_dim]; made at the first use."""
+        genres = load_lexicon().genres.items()
+        return {name: self.embed_description(genre.phrase) for name, genre in genres}
 
     def embed_text(self, text: str) -> np.ndarray:
         """Embeds what one text says as float32 [style_dim], at length 1."""

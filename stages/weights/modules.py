@@ -24,6 +24,14 @@ M = TypeVar("M", bound=nnx.Module)
 SHOWN_NAMES = 5
 
 
+class _OneKey(nnx.Rngs):
+    """Random numbers from one key: a key for each array is most of the time of a trace."""
+
+    def params(self) -> jax.Array:
+        """Returns the key of every array."""
+        return jax.random.key(0)
+
+
 @dataclass(frozen=True)
 class Loaded(Generic[M]):
     """A network with its weights in place.
@@ -70,7 +78,7 @@ def load_module(
     """
     if initial is not None and isinstance(source, RandomSource):
         source = RandomSource(source.seed, initial)
-    abstract = nnx.eval_shape(lambda: make(nnx.Rngs(0)))
+    abstract = nnx.eval_shape(lambda: make(_OneKey(0)))
     graph, state = nnx.split(abstract)
     paths = _paths_by_name(state, published_name)
     _check_complete(source, paths, elsewhere)

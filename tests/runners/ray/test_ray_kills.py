@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -34,6 +35,17 @@ def sha(chunks):
     for chunk in chunks:
         digest.update(np.ascontiguousarray(chunk.audio).tobytes())
     return digest.hexdigest()
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="reads /proc")
+def test_processes_of_stages_that_use_no_device_do_not_load_jax(toy):
+    next(Session(toy, ROWS))
+    loaded = {
+        stage: "jaxlib" in Path(f"/proc/{process}/maps").read_text()
+        for stage, (process,) in toy.process_ids().items()
+    }
+    without = {"pack", "sample", "decode", "crossfade", "remember"}
+    assert loaded == {stage: stage not in without for stage in toy.graph.nodes}
 
 
 def kill(runner, stage, replica=0):

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
 from soundstage.graph.format import Format
 from soundstage.stages.depthformer import Sample, SampleOnBeat
@@ -34,6 +35,17 @@ ROWS = 2
 @pytest.fixture(scope="module")
 def model():
     return load_depthformer(CONFIG, open_source("random:3"), None)[0]
+
+
+@nnx.jit
+def forced(model, style, frames, given):
+    """The outputs of the temporal decoder, teacher-forced."""
+    return model.forced_sequence(model.encode(style), style, frames, given)
+
+
+@nnx.jit
+def own_logits(model, temporal, frames):
+    return model.own_level_logits(model.forced_depth(temporal, frames)[1])
 
 
 def ids(frames: int, levels: int, seed: int) -> np.ndarray:
@@ -74,9 +86,8 @@ def test_sampled_codes_are_the_likeliest_of_a_teacher_forced_pass(model, known):
     whole[:, :known, :PAST_LEVELS] = past[:, PAST - known :]
     rest = Conditions(given.beats[:, PAST - known :], given.sound[:, PAST - known :])
     style = jnp.asarray(prompt[:, -STYLE:])
-    temporal = model.forced_sequence(model.encode(style), style, jnp.asarray(whole), rest)
-    normed = model.forced_depth(temporal, jnp.asarray(whole))[1]
-    likeliest = np.argmax(model.own_level_logits(normed), axis=-1)
+    temporal = forced(model, style, jnp.asarray(whole), rest)
+    likeliest = np.argmax(own_logits(model, temporal, jnp.asarray(whole)), axis=-1)
     np.testing.assert_array_equal(codes, likeliest[:, known:])
 
 
@@ -84,17 +95,16 @@ def test_every_condition_and_every_known_frame_counts(model):
     past, given = ids(PAST, PAST_LEVELS, 1), conditions()
     style = jnp.asarray(prompts(past)[:, -STYLE:])
     frames = jnp.asarray(ids(PAST + FRAMES, LEVELS, 1))
-    encoded = model.encode(style)
-    base = model.forced_sequence(encoded, style, frames, given)
+    base = forced(model, style, frames, given)
     for beats, sound in (
         (given.beats + 0.5, given.sound),
         (given.beats, given.sound * np.float32([0.5, 1, 1])),
         (given.beats, given.sound * np.float32([1, 1, 0.5])),
     ):
-        other = model.forced_sequence(encoded, style, frames, Conditions(beats, sound))
+        other = forced(model, style, frames, Conditions(beats, sound))
         assert np.abs(other - base).max() > 1e-3
     changed = frames.at[:, 2, 0].set(CODEC_OFFSET)
-    other = model.forced_sequence(encoded, style, changed, given)
+    other = forced(model, style, changed, given)
     # A frame changes itself in no way, and every frame behind it.
     np.testing.assert_array_equal(other[:, :3], base[:, :3])
     assert (np.abs(other - base)[:, 3:].max(axis=-1) > 1e-6).all()
@@ -121,29 +131,42 @@ def test_each_size_names_the_stage_that_it_needs():
         SampleOnBeat(SampleParams("random:0", "tiny"), Format(), device)
 
 
-def test_guidance_steers_away_from_free_sound_and_masked_style():
-
+@pytest.fixture(scope="module")
+def played():
+    """The stage, as a function of what guidance may steer towards; returns the tokens' bytes."""
     device, form = jax.devices("cpu")[0], Format(chunk_s=0.4, context_s=0.8)
     stage = SampleOnBeat(SampleParams("random:1", "demo"), form, device)
-    prompt = np.full((1, form.dims["prompt_token"]), PAD, np.int32)
-    prompt[:, -6:] = 20_000
-    unprompted = prompt.copy()
-    unprompted[:, -6:] = MASK
-    arguments = {
-        "prompt": prompt,
-        "unprompted": unprompted,
-        "beats": np.full((1, form.dims["window_frame"]), FREE, np.float32),
-        "temperature": np.ones(1, np.float32),
-        "top_k": np.zeros(1, np.int32),
-        "seed": np.ones(1, np.int64),
-        "chunk": np.ones(1, np.int64),
-    }
+    masked = np.full((1, form.dims["prompt_token"]), PAD, np.int32)
+    masked[:, -6:] = MASK
+    window = form.dims["window_frame"]
 
-    def play(guidance: float, sound: list[float]) -> bytes:
-        values = np.array([sound], np.float32)
-        weight = np.full(1, guidance, np.float32)
-        return stage(**arguments, guidance=weight, sound=values)["tokens"].tobytes()
+    def play(guidance: float, style: int = MASK, beat: float = FREE, sound: float = FREE) -> bytes:
+        prompt = masked.copy()
+        prompt[:, -6:] = style
+        return stage(
+            prompt=prompt,
+            unprompted=masked,
+            beats=np.full((1, window), beat, np.float32),
+            sound=np.full((1, 3), sound, np.float32),
+            temperature=np.ones(1, np.float32),
+            top_k=np.zeros(1, np.int32),
+            guidance=np.full(1, guidance, np.float32),
+            seed=np.ones(1, np.int64),
+            chunk=np.ones(1, np.int64),
+        )["tokens"].tobytes()
 
-    assert play(0, [FREE] * 3) == play(0, [FREE] * 3)
-    assert play(0, [FREE] * 3) != play(0, [0.5, 0.5, 0.0])
-    assert play(0, [FREE] * 3) != play(3, [FREE] * 3)
+    return play
+
+
+def test_same_inputs_give_the_same_codes_and_sound_counts(played):
+    assert played(0) == played(0)
+    assert played(0) != played(0, sound=0.5)
+
+
+@pytest.mark.parametrize("asked", [{"style": 20_000}, {"beat": 2.5}, {"sound": 0.5}])
+def test_guidance_steers_away_from_masked_style_free_beats_and_free_sound(played, asked):
+    assert played(0, **asked) != played(3, **asked)
+
+
+def test_guidance_changes_nothing_where_nothing_is_asked(played):
+    assert played(0) == played(3)

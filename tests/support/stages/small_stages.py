@@ -18,6 +18,7 @@ class Add:
 
     inputs = {"a": NUMBER, "b": NUMBER}
     outputs = {"sum": NUMBER}
+    uses_device = False
 
     def __init__(self, params, format, device):
         pass
@@ -31,6 +32,7 @@ class Digits:
 
     inputs = {"a": NUMBER, "past": NUMBER}
     outputs = {"number": NUMBER}
+    uses_device = False
 
     def __init__(self, params, format, device):
         pass
@@ -44,6 +46,7 @@ class Identify:
 
     inputs = {"chunk": CHUNK}
     outputs = {"number": NUMBER}
+    uses_device = False
 
     def __init__(self, params, format, device):
         pass
@@ -66,6 +69,7 @@ class Slow:
     Params = SlowParams
     inputs = {"a": NUMBER}
     outputs = {"number": NUMBER}
+    uses_device = False
 
     def __init__(self, params, format, device):
         self.params = params
@@ -85,6 +89,7 @@ class Laborious:
     Params = SlowParams
     inputs = {"a": NUMBER}
     outputs = {"number": NUMBER}
+    uses_device = False
 
     def __init__(self, params, format, device):
         time.sleep(params.seconds)
@@ -108,6 +113,7 @@ class Trap:
     Params = TrapParams
     inputs = {"a": NUMBER}
     outputs = {"number": NUMBER}
+    uses_device = False
 
     def __init__(self, params, format, device):
         self.number = params.number
@@ -123,6 +129,7 @@ class WrongShape:
 
     inputs = {"a": NUMBER}
     outputs = {"number": NUMBER}
+    uses_device = False
 
     def __init__(self, params, format, device):
         pass
@@ -136,6 +143,7 @@ class Meddler:
 
     inputs = {"a": NUMBER}
     outputs = {"number": NUMBER}
+    uses_device = False
 
     def __init__(self, params, format, device):
         pass
@@ -151,6 +159,7 @@ class Measure:
     Params = SlowParams
     inputs = {"notes": NOTE}
     outputs = {"length": NUMBER}
+    uses_device = False
 
     def __init__(self, params, format, device):
         self.log = params.log
@@ -179,6 +188,7 @@ class Hang:
     Params = HangParams
     inputs = {"a": NUMBER}
     outputs = {"number": NUMBER}
+    uses_device = False
 
     def __init__(self, params, format, device):
         self.number = params.number
@@ -194,6 +204,7 @@ class Unbuildable:
 
     inputs = {"a": NUMBER}
     outputs = {"number": NUMBER}
+    uses_device = False
 
     def __init__(self, params, format, device):
         raise ValueError("no such weights")
@@ -216,6 +227,7 @@ class Hitch:
     Params = HitchParams
     inputs = {"a": NUMBER}
     outputs = {"number": NUMBER}
+    uses_device = False
 
     def __init__(self, params, format, device):
         self.params = params
@@ -231,6 +243,7 @@ class Hum:
 
     inputs = {"a": NUMBER}
     outputs = {"audio": Port("float32", ("sample", "channel"), "audio")}
+    uses_device = False
 
     def __init__(self, params, format, device):
         self.shape = (format.dims["sample"], format.dims["channel"])

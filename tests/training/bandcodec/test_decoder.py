@@ -99,7 +99,7 @@ def test_gradients_with_audio_are_finite_and_reach_every_layer(codec):
     params = DecoderParams(jax.numpy.asarray(codec.synthesis), network)
     # Silence in the second half: its bins are below the floor.
     audio = notes(0)[None] * (np.arange(FRAMES * SMALL.frame_samples) < 40_000)[None, :, None]
-    gradients = jax.grad(lambda p: loss(p, audio.astype(np.float32))[0])(params)
+    gradients = jax.jit(jax.grad(lambda p: loss(p, audio.astype(np.float32))[0]))(params)
     for leaf in jax.tree.leaves(gradients):
         assert np.isfinite(leaf).all()
         assert np.abs(leaf).max() > 0
