@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 from soundstage.apps.commands import options
 from soundstage.apps.commands.command import QUIET, OptionGroup
 from soundstage.errors import UsageError
-from soundstage.presets.preset import DEFAULT, is_pipeline_file
 from soundstage.standard_streams import print_message
 
 if TYPE_CHECKING:
@@ -69,6 +68,8 @@ class PipelineChoice:
 
     def announce(self) -> None:
         """Prints that the pipeline was found and not named, unless the command is quiet."""
+        from soundstage.presets.preset import DEFAULT
+
         if self.found and not QUIET.get():
             print_message(
                 f"soundstage: uses {FOUND} of this folder; without it, --preset {DEFAULT}"
@@ -90,6 +91,9 @@ def choose(
     Raises:
         UsageError: two pipelines or two presets were named.
     """
+    # late, as NumPy and Arrow come with it
+    from soundstage.presets.preset import is_pipeline_file
+
     if named is not None:
         is_file = is_pipeline_file(named)
         if (pipeline if is_file else preset) is not None:
