@@ -25,7 +25,6 @@ from soundstage.apps.commands.options import (
     Subtype,
 )
 from soundstage.apps.commands.pipeline_choice import PipelineOptions
-from soundstage.apps.commands.same_files import STANDARD_STREAM
 from soundstage.errors import UsageError
 
 if TYPE_CHECKING:
@@ -239,8 +238,9 @@ def _destination(
         return PlayerCommand(to)
     if output is not None:
         from soundstage.apps.player.pipes import FileOutput
+        from soundstage.audio.writer import STANDARD_OUTPUT
 
-        if cues and output == STANDARD_STREAM:
+        if cues and output == STANDARD_OUTPUT:
             raise UsageError("--cues writes a file beside that of --output, which - has not")
         return FileOutput(output, print_error, subtype, cues)
     from soundstage.apps.player.speakers import SpeakersChoice
