@@ -1,13 +1,15 @@
 """Audio files as input of the networks: clips of audio prompts, and input of the codec."""
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import soxr
 
-from soundstage.audio.reader import AudioFile, open_audio
+from soundstage.audio.reader import open_audio
+from soundstage.audio.source import AudioSource, SampleArray
 from soundstage.errors import InputError
 from soundstage.graph.format import Format
 
@@ -32,14 +34,14 @@ class Clips:
     notes: tuple[str, ...]
 
 
-def read_clips(path: Path | str, format: Format, max_s: float = LONGEST_S) -> Clips:
+def read_clips(source: Path | str | SampleArray, format: Format, max_s: float = LONGEST_S) -> Clips:
     """Reads an audio prompt as clips of `clip_s` seconds, one after another.
 
     The channels are averaged to mono; other rates are resampled. Zeros fill the end of the last
     clip.
 
     Args:
-        path: a file in any format that libsndfile reads, 1 kHz to 768 kHz.
+        source: a file in any format that libsndfile reads, 1 kHz to 768 kHz, or samples.
         format: has the clips' length and rate.
         max_s: seconds of the longest file accepted; the header is checked before decoding.
 
@@ -51,11 +53,12 @@ def read_clips(path: Path | str, format: Format, max_s: float = LONGEST_S) -> Cl
             silent (below -80 dBFS as mono), or has samples that are not finite or beyond 32 times
             full scale.
     """
-    with open_audio(path) as source:
-        mono = _read(source, format.clip_rate_hz, 1, max_s)[:, 0]  # [sample]
-        notes = _notes(source, format.clip_rate_hz)
-        seconds = source.seconds
-    _refuse_silence(path, mono, source.channels)
+    opened = nullcontext(source) if isinstance(source, SampleArray) else open_audio(source)
+    with opened as audio:
+        mono = _read(audio, format.clip_rate_hz, 1, max_s)[:, 0]  # [sample]
+        notes = _notes(audio, format.clip_rate_hz)
+        seconds = audio.seconds
+    _refuse_silence(audio.name, mono, audio.channels)
     length = format.dims["clip_sample"]
     clips = -(-len(mono) // length)
     padded = np.zeros(clips * length, np.float32)
@@ -81,7 +84,7 @@ def read_audio(
         return _read(source, sample_rate_hz, channels, max_s)
 
 
-def _read(source: AudioFile, rate_hz: int, channels: int, max_s: float) -> np.ndarray:
+def _read(source: AudioSource, rate_hz: int, channels: int, max_s: float) -> np.ndarray:
     _refuse_length(source, max_s)
     mixed = (_mixed(block, channels) for block in _finite(source))
     if source.sample_rate_hz == rate_hz:
@@ -101,7 +104,7 @@ def _mixed(block: np.ndarray, channels: int) -> np.ndarray:
     return np.repeat(mean, channels, axis=1)
 
 
-def _finite(source: AudioFile) -> Iterator[np.ndarray]:
+def _finite(source: AudioSource) -> Iterator[np.ndarray]:
     start = 0
     for block in source.blocks():
         wrong = ~(np.abs(block) <= LOUDEST).all(axis=1)  # NaN compares false
@@ -110,38 +113,40 @@ def _finite(source: AudioFile) -> Iterator[np.ndarray]:
             at = (start + index) / source.sample_rate_hz
             worst = block[index][~(np.abs(block[index]) <= LOUDEST)][0]
             raise InputError(
-                f"{source.path}: the sample at {at:.3f} s is {worst:g}, outside full scale, "
+                f"{source.name}: the sample at {at:.3f} s is {worst:g}, outside full scale, "
                 "-1 to 1: export the file again"
             )
         start += len(block)
         yield block
 
 
-def _refuse_length(source: AudioFile, max_s: float) -> None:
+def _refuse_length(source: AudioSource, max_s: float) -> None:
     if source.seconds > max_s:
+        is_file = not isinstance(source, SampleArray)
+        example = f", such as `ffmpeg -i in.wav -t {max_s:g} out.wav`" if is_file else ""
         raise InputError(
-            f"{source.path}: lasts {_clock(source.seconds)}, more than the limit of "
-            f"{_clock(max_s)}: cut out a part, such as `ffmpeg -i in.wav -t {max_s:g} out.wav`"
+            f"{source.name}: lasts {_clock(source.seconds)}, more than the limit of "
+            f"{_clock(max_s)}: cut out a part{example}"
         )
     if source.seconds < SHORTEST_S:
         raise InputError(
-            f"{source.path}: lasts {1000 * source.seconds:.3g} ms, less than the minimum of "
-            f"{1000 * SHORTEST_S:g} ms: use a longer file"
+            f"{source.name}: lasts {1000 * source.seconds:.3g} ms, less than the minimum of "
+            f"{1000 * SHORTEST_S:g} ms: use a longer one"
         )
 
 
-def _refuse_silence(path: Path | str, mono: np.ndarray, channels: int) -> None:
+def _refuse_silence(name: str, mono: np.ndarray, channels: int) -> None:
     peak = float(np.abs(mono).max())
     if peak > 10 ** (SILENCE_DBFS / 20):
         return
     cause = ", or its channels cancel out" if channels > 1 else ""
     raise InputError(
-        f"{path}: is silent (nothing above {SILENCE_DBFS:g} dBFS as mono{cause}): use a file with "
+        f"{name}: is silent (nothing above {SILENCE_DBFS:g} dBFS as mono{cause}): use audio with "
         "sound"
     )
 
 
-def _notes(source: AudioFile, rate_hz: int) -> tuple[str, ...]:
+def _notes(source: AudioSource, rate_hz: int) -> tuple[str, ...]:
     notes = []
     if source.channels > 1:
         notes.append(f"{source.channels} channels mixed to mono")

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from soundstage.documents import read_json
 from soundstage.files import file_sha256
@@ -67,6 +68,28 @@ class AudioPrompt:
 
 
 @dataclass(frozen=True)
+class StylePrompt:
+    """A style vector as a prompt.
+
+    Attributes:
+        style: the file's name, without its folder, or "style vector".
+        sha256: hex digest of the vector's bytes as float32.
+        weight: the prompt's share, relative to the other prompts.
+    """
+
+    style: str
+    sha256: str
+    weight: float = 1.0
+
+    def __str__(self) -> str:
+        return self.style if self.weight == 1.0 else f"{self.style} ({self.weight:g})"
+
+
+# A prompt in a record.
+PromptRecord: TypeAlias = TextPrompt | AudioPrompt | StylePrompt
+
+
+@dataclass(frozen=True)
 class StageWeights:
     """The learned arrays of one stage.
 
@@ -100,7 +123,7 @@ class Provenance:
     version: str
     pipeline: str
     graph_hash: str
-    prompts: tuple[TextPrompt | AudioPrompt, ...]
+    prompts: tuple[PromptRecord, ...]
     seeds: tuple[int, ...]
     controls: Mapping[str, float | int]
     weights: Mapping[str, StageWeights]
@@ -163,8 +186,8 @@ def from_comment(comment: str) -> Provenance | None:
     return TypeAdapter(Provenance).validate_python(record)
 
 
-def _one_line(prompt: TextPrompt | AudioPrompt) -> str:
-    digest = f", {prompt.sha256[:12]}" if isinstance(prompt, AudioPrompt) else ""
+def _one_line(prompt: PromptRecord) -> str:
+    digest = "" if isinstance(prompt, TextPrompt) else f", {prompt.sha256[:12]}"
     return _shortened(str(prompt), 300) + digest
 
 

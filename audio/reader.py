@@ -17,10 +17,9 @@ from soundstage.audio.honest_length import (
     missing_bytes,
     stretched,
 )
+from soundstage.audio.source import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
 from soundstage.errors import InputError
 
-LOWEST_RATE_HZ = 1_000
-HIGHEST_RATE_HZ = 768_000
 BLOCK_VALUES = 1 << 18  # 1 MiB of float32, over all channels
 
 # The share of a WAV file behind all that its header claims; some programs leave remnants there.
@@ -64,6 +63,11 @@ class AudioFile:
     samples: int
     comment: str
     _decoder: _OneWay
+
+    @property
+    def name(self) -> str:
+        """The path, for people."""
+        return str(self.path)
 
     @property
     def seconds(self) -> float:

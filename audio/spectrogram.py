@@ -1,10 +1,10 @@
-"""Reduces an audio file to a waveform and a spectrogram, in one pass and bounded memory."""
+"""Reduces audio to a waveform and a spectrogram, in one pass and bounded memory."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from soundstage.audio.reader import AudioFile
+from soundstage.audio.source import AudioSource
 
 COLUMNS = 1200
 BANDS = 320
@@ -36,7 +36,7 @@ class Picture:
     highest_hz: float
 
 
-def picture(source: AudioFile, columns: int = COLUMNS, bands: int = BANDS) -> Picture:
+def picture(source: AudioSource, columns: int = COLUMNS, bands: int = BANDS) -> Picture:
     """Reads `source` to its end and returns its waveform and spectrogram.
 
     Args:
@@ -62,7 +62,7 @@ def picture(source: AudioFile, columns: int = COLUMNS, bands: int = BANDS) -> Pi
 class _Envelope:
     """The smallest and largest sample of each column of time."""
 
-    def __init__(self, source: AudioFile, columns: int) -> None:
+    def __init__(self, source: AudioSource, columns: int) -> None:
         self._samples = source.samples
         self._columns = min(columns, source.samples)
         self._low = np.full((self._columns, source.channels), np.inf, np.float32)
@@ -85,7 +85,7 @@ class _Envelope:
 class _Spectrogram:
     """The mean power of overlapping frames in each column of time."""
 
-    def __init__(self, source: AudioFile, columns: int, bands: int) -> None:
+    def __init__(self, source: AudioSource, columns: int, bands: int) -> None:
         self._bands = bands
         self._length = 1 << round(np.log2(max(256.0, _WINDOW_S * source.sample_rate_hz)))
         self._hop = int(np.clip(source.samples // columns, _LEAST_HOP, self._length // 2))

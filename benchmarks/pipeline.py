@@ -49,6 +49,8 @@ class InstantEmbed:
         text_weights: Sequence[np.ndarray],
         clips: Sequence[np.ndarray],
         clip_weights: Sequence[np.ndarray],
+        styles: Sequence[np.ndarray] | None = None,
+        style_weights: Sequence[np.ndarray] | None = None,
     ) -> dict[str, np.ndarray]:
         every = (len(texts), 1)
         return {
@@ -82,6 +84,9 @@ class InstantSample:
         guidance: np.ndarray,
         seed: np.ndarray,
         chunk: np.ndarray,
+        top_p: np.ndarray | None = None,
+        min_p: np.ndarray | None = None,
+        repetition: np.ndarray | None = None,
     ) -> dict[str, np.ndarray]:
         moved = self.tokens + chunk[:, None, None].astype(np.int32)
         return {"tokens": moved % self.codebook_size}

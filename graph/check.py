@@ -7,7 +7,12 @@ from typing import Any
 
 from soundstage.graph import validation
 from soundstage.graph.control import ControlError, to_row
-from soundstage.graph.declaration import load_class, make_params, signature_problems
+from soundstage.graph.declaration import (
+    load_class,
+    make_params,
+    optional_inputs,
+    signature_problems,
+)
 from soundstage.graph.format import Format
 from soundstage.graph.placement import placement_problems
 from soundstage.graph.plan import (
@@ -147,7 +152,7 @@ class _Checker:
                 yield Problem(f"stage.{name}", f"no input named {key!r}", cure)
             yield from self._wire(name, key, port, written)
         for key in cls.inputs if cls else ():
-            if key not in stage.inputs:
+            if key not in stage.inputs and key not in optional_inputs(cls):
                 cure = f'add {key} = "stage.port" to its inputs'
                 yield Problem(f"stage.{name}", f"input {key!r} is not wired", cure)
 

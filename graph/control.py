@@ -54,7 +54,7 @@ def to_row(name: str, value: Any, port: Port, dims: Mapping[str, int]) -> Any:
     shape = (*array.shape[:1], *fixed) if port.ragged else fixed
     numbers = array.dtype.kind in "iuf" and not _has_bool(value)
     if not numbers or array.shape != shape or (port.ragged and not array.ndim):
-        raise ControlError(f"{name}: expected {_wanted(port)}, got {_short(value)}")
+        raise ControlError(f"{name}: expected {_wanted(port, fixed)}, got {_short(value)}")
     _check_range(name, array, port)
     return array.astype(port.dtype)[()]
 
@@ -97,9 +97,9 @@ def _array(value: Any) -> np.ndarray:
     return array
 
 
-def _wanted(port: Port) -> str:
+def _wanted(port: Port, fixed: tuple[int, ...]) -> str:
     if port.ragged:
-        return f"a list of {port.dtype}"
+        return f"a list of {port.dtype}" + (f" {list(fixed)} each" if fixed else "")
     if port.shape:
         return port.dtype
     return "a whole number" if port.whole else "a number"

@@ -43,7 +43,12 @@ def load_class(where: str, use: str, allow: tuple[str, ...]) -> tuple[Any, list[
     if cls is None:
         cure = suggest(class_name, _stage_names(module))
         return None, [Problem(where, f"{module_name} has no class {class_name!r}", cure)]
-    problems = _declaration_problems(where, use, cls)
+    try:
+        problems = declaration_problems(where, use, cls)
+    # A class may raise anything when its attributes are read.
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        problems = [Problem(where, f"{use} cannot be read: {reason}")]
     return (None if problems else cls), problems
 
 
@@ -102,6 +107,21 @@ def signature_problems(where: str, use: str, cls: Any) -> Iterator[Problem]:
             yield Problem(where, what, f"declare __call__({names})")
 
 
+def optional_inputs(cls: Any) -> frozenset[str]:
+    """Returns the inputs that a pipeline may leave unwired: those that default to None.
+
+    Args:
+        cls: a class whose ports are declared.
+    """
+    call = inspect.getattr_static(cls, "__call__", None)
+    if not inspect.isfunction(call):
+        return frozenset()
+    parameters = inspect.signature(call).parameters
+    return frozenset(
+        name for name in cls.inputs if name in parameters and parameters[name].default is None
+    )
+
+
 def _refused_call(function: Any, positional: tuple[None, ...], named: Mapping[str, None]) -> str:
     """Returns why a function refuses these arguments; "" = it does not, or is not known."""
     try:
@@ -125,7 +145,14 @@ def _stage_names(module: object) -> list[str]:
     return [name for name, value in vars(module).items() if hasattr(value, "inputs")]
 
 
-def _declaration_problems(where: str, use: str, cls: Any) -> list[Problem]:
+def declaration_problems(where: str, use: str, cls: Any) -> list[Problem]:
+    """Returns the problems of a class whose tables of ports or parameters are not declared.
+
+    Args:
+        where: the name of the stage, quoted in problems.
+        use: "module:Class".
+        cls: what `use` names; may be anything.
+    """
     undeclared = [name for name in ("inputs", "outputs") if not _is_ports(getattr(cls, name, None))]
     problems = []
     if undeclared:

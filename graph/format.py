@@ -123,6 +123,58 @@ class Format:
         """Codec frames of overlap between two chunks."""
         return round(self.fade_s * self.frame_rate_hz)
 
+    # By the names that Magenta RealTime's own configuration has for them.
+
+    @property
+    def frame_length_samples(self) -> int:
+        """Audio samples per codec frame and channel: `frame_samples`."""
+        return self.frame_samples
+
+    @property
+    def chunk_length_frames(self) -> int:
+        """Codec frames per chunk."""
+        return self.dims["frame"]
+
+    @property
+    def chunk_length_samples(self) -> int:
+        """Audio samples per chunk and channel."""
+        return self.dims["sample"]
+
+    @property
+    def context_length_frames(self) -> int:
+        """Codec frames of the past that the model reads."""
+        return self.dims["context_frame"]
+
+    @property
+    def context_length_samples(self) -> int:
+        """Audio samples per channel of the past that the model reads."""
+        return self.context_length_frames * self.frame_samples
+
+    @property
+    def context_num_chunks(self) -> int:
+        """Whole chunks in the past that the model reads."""
+        return self.context_length_frames // self.chunk_length_frames
+
+    @property
+    def crossfade_length_frames(self) -> int:
+        """Codec frames of overlap between two chunks: `fade_frames`."""
+        return self.fade_frames
+
+    @property
+    def crossfade_length_samples(self) -> int:
+        """Audio samples per channel of overlap between two chunks."""
+        return self.dims["fade_sample"]
+
+    @property
+    def chunk_tokens_shape(self) -> tuple[int, int]:
+        """The shape of a chunk's tokens: (frames, levels)."""
+        return self.chunk_length_frames, self.codec_levels
+
+    @property
+    def context_tokens_shape(self) -> tuple[int, int]:
+        """The shape of the tokens of the past: (frames, levels)."""
+        return self.context_length_frames, self.codec_levels
+
     @cached_property
     def dims(self) -> Mapping[str, int]:
         """The size of every named dimension of a port."""

@@ -84,8 +84,8 @@ class Node:
 
     @property
     def inputs(self) -> Mapping[str, Port]:
-        """The stage's input ports."""
-        return self.cls.inputs
+        """The stage's input ports that are wired."""
+        return {name: port for name, port in self.cls.inputs.items() if name in self.sources}
 
     @property
     def outputs(self) -> Mapping[str, Port]:
@@ -127,7 +127,11 @@ class Graph:
         return self.spec.name
 
     def port(self, source: FromStage | FromPast) -> Port:
-        """Returns the output port that a source names."""
+        """Returns the output port that a source names.
+
+        Args:
+            source: "stage.port" of this tick or of the one before, from a node's `sources`.
+        """
         return self.nodes[source.stage].outputs[source.port]
 
     def feedback(self) -> dict[str, FromPast]:

@@ -34,6 +34,9 @@ class Port:
         label: a short name of such a control for people; "" = the control's own name.
         help: one line about what such a control does, for people.
         optional: whether `check` accepts an output of this type that nothing reads.
+
+    Raises:
+        ValueError: the dtype or the shape is not possible, or `usual` exceeds the bounds.
     """
 
     dtype: str
@@ -68,11 +71,11 @@ class Port:
         return self.shape[1:] if self.ragged else self.shape
 
     def fits(self, other: "Port") -> bool:
-        """Whether a value of `other` may flow into this port."""
+        """Whether a value of `other` may flow into this port: kind, dtype and shape are equal."""
         return (self.kind, self.dtype, self.shape) == (other.kind, other.dtype, other.shape)
 
     def holds(self, number: int | float) -> bool:
-        """Whether this port's dtype can carry a number; False for text."""
+        """Whether this port's dtype can carry `number`; False for text."""
         if self.dtype == "utf8":
             return False
         least, greatest = self.limits
@@ -104,7 +107,11 @@ class Port:
         return low <= least < greatest <= high
 
     def spelled_shape(self, dims: Mapping[str, int]) -> str:
-        """The shape for people: "[frame=50 level=16]"; a ragged dimension has no size."""
+        """The shape for people: "[frame=50 level=16]"; a ragged dimension has no size.
+
+        Args:
+            dims: the number of entries of every dimension, such as `Format.dims`.
+        """
         sizes = (f"{name}={dims[name]}" if name in dims else name for name in self.shape)
         return f"[{' '.join(sizes)}]"
 

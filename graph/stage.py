@@ -18,13 +18,15 @@ class Stage(Protocol):
     The class is the declaration: `inputs`, `outputs` and `Params` are read by `check` before
     anything is loaded. The instance is ready: weights loaded, functions built. A stage keeps
     nothing between calls; what must survive is wired as feedback. Every tensor has a leading row
-    axis, one row per stream; rows do not see each other. Inputs are read-only.
+    axis, one row per stream; rows do not see each other. Inputs are read-only. An input whose
+    parameter of `__call__` has the default None may be left unwired.
 
     Optional class attributes:
         Params: a frozen dataclass, filled from `params = {...}`; absent = the stage takes none.
-        refusal: a static method that gets one stream's control values by input name and returns
-            why the stage cannot honour them, or None. The runner asks before it makes a tick, so
-            that a bad request never reaches a running stream.
+        refusal: a static method that gets one stream's control values by input name, None for an
+            input that is not wired, and returns why the stage cannot honour them, or None. The
+            runner asks before it makes a tick, so that a bad request never reaches a running
+            stream.
         lacking: a static method that gets the stage's params and returns the names of the published
             models that it needs and that are not on this machine. A graph that lacks any is
             refused before a stage is built, with the command that fetches them.
@@ -46,5 +48,13 @@ class Stage(Protocol):
     def __init__(self, params: Any, format: Format, device: jax.Device | None) -> None: ...
 
     def __call__(self, **inputs: Any) -> dict[str, Tensor]:
-        """Computes one tick; the parameters' names are the keys of `inputs`."""
+        """Computes one tick; the parameters' names are the keys of `inputs`.
+
+        Args:
+            **inputs: by name, an array `[row, *shape]` of the port's dtype, read-only; for a ragged
+                or a text port, a list with one entry a row.
+
+        Returns:
+            By name, an array `[row, *shape]` of the output port's dtype, or such a list.
+        """
         ...

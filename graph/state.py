@@ -18,7 +18,8 @@ class State:
     Attributes:
         streams: one name a row.
         chunks: per row, the index of the next chunk.
-        values: by "stage.port" (see `Graph.feedback`), one array with a leading row axis.
+        values: by "stage.port" (see `Graph.feedback`), one array `[row, *shape]` of the port's
+            dtype.
     """
 
     streams: tuple[str, ...]
@@ -36,6 +37,9 @@ class State:
 
     def rename(self, streams: Sequence[str]) -> "State":
         """Returns the same state under other stream names.
+
+        Args:
+            streams: the new names, one a row.
 
         Raises:
             ValueError: the number of names differs from the number of streams.

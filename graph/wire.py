@@ -293,4 +293,6 @@ def _describe(value: object) -> str:
         return f"{value.dtype} {list(value.shape)}"
     if isinstance(value, list):
         return f"a list of {len(value)}"
+    if hasattr(value, "__array__"):
+        return f"{type(value).__name__}, an array of another library: return np.asarray(value)"
     return type(value).__name__

@@ -37,14 +37,7 @@ def read_spec(
 ) -> PipelineSpec:
     """Reads a pipeline and applies overrides, without checking its edges.
 
-    Args:
-        preset: the name of a preset, or a pipeline file in place of `pipeline`: a path, or text
-            that ends in .toml, contains / or is the name of a file. Without preset and pipeline,
-            the default preset is read.
-        pipeline: a pipeline file. With a preset as well, the graph is the file's, and stages of
-            the same name and class have the preset's `params`.
-        settings: overrides such as "decode.use=stages.toy:SineDecode".
-        placements: overrides such as "decode=cpu".
+    The arguments are those of `load`.
 
     Raises:
         UsageError: `preset` and `pipeline` are two files.
@@ -71,10 +64,13 @@ def load(
     """Reads and checks a pipeline, without loading weights.
 
     Args:
-        preset: see `read_spec`, as for the other arguments.
-        pipeline: see `read_spec`.
-        settings: see `read_spec`.
-        placements: see `read_spec`.
+        preset: the name of a preset, or a pipeline file in place of `pipeline`: a path, or text
+            that ends in .toml, contains / or is the name of a file. Without preset and pipeline,
+            the default preset is read.
+        pipeline: a pipeline file. With a preset as well, the graph is the file's, and stages of
+            the same name and class have the preset's `params`.
+        settings: overrides such as "decode.use=stages.toy:SineDecode".
+        placements: overrides such as "decode=cpu".
         allow: module prefixes, besides "stages.", that `use` may name.
 
     Raises:
@@ -190,7 +186,7 @@ def open(
 
     Args:
         preset: the name of a preset, or a pipeline file: `open("pipeline.toml")`.
-        pipeline: a pipeline file (see `read_spec` for both together).
+        pipeline: a pipeline file (see `load` for both together).
         rows: per row, the controls that differ from `controls`; None = one row.
         settings: overrides such as "sample.params.size=large".
         placements: overrides such as "decode=cpu".
@@ -202,7 +198,9 @@ def open(
             [sample, channel] at the format's rate. The first chunk begins with the last `fade_s`
             of the clip, decoded from its tokens. Rows without a prompt have a file as their
             prompt, but an array is none.
-        **controls: controls of every row, by name, e.g. prompts, temperature, seed.
+        **controls: controls of every row, by name, e.g. temperature=0.9, seed=7. `prompts` is short
+            for four of them: a list of texts, `Text` and `Audio`. A text may have a weight behind a
+            colon, as on the command line, "jazz trio:0.5", or be a tuple ("jazz trio", 0.5).
 
     Raises:
         UsageError: a text or a table stands where a list is meant.

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from soundstage.errors import Error
+from soundstage.errors import Error, StageError
 from soundstage.graph import wire
 from soundstage.graph.format import Format
 from soundstage.graph.plan import Node
@@ -81,9 +81,18 @@ class Host:
 
     @property
     def weights(self) -> dict[str, str] | None:
-        """Digest and note of the stage's weights, for provenance; None if it has none."""
-        digest = getattr(self.stage, "weights_digest", "")
-        note = getattr(self.stage, "weights_note", "")
+        """Digest and note of the stage's weights, for provenance; None if it has none.
+
+        Raises:
+            StageError: the stage raised an error.
+        """
+        try:
+            digest = getattr(self.stage, "weights_digest", "")
+            note = getattr(self.stage, "weights_note", "")
+        # A property may raise anything; the error gets the stage's name.
+        except Exception as error:
+            what = f"stage {self.node.name!r}: its weights_digest or weights_note raised"
+            raise StageError(f"{what} {_described(error)}") from error
         return {"digest": str(digest), "note": str(note)} if digest else None
 
     def answer(
@@ -142,8 +151,10 @@ class Host:
     def _call(self, inputs: Mapping[str, Any], chunks: tuple[int, ...]) -> dict[str, Tensor]:
         try:
             outputs = self.stage(**inputs)
+        except KeyboardInterrupt:
+            raise
         # A stage may raise anything; the error gets the stage's name and the chunk.
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             raise StageFailed(self.node.name, chunks, _described(error)) from error
         if not isinstance(outputs, dict):
             kind = type(outputs).__name__
@@ -157,10 +168,10 @@ class Host:
 def _built(node: Node, format: Format, device: jax.Device | None) -> Any:
     try:
         return node.cls(node.params, format, device)
-    except Error:
+    except (Error, KeyboardInterrupt):
         raise
     # A constructor may raise anything; the error gets the stage's name.
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         what = f"stage {node.name!r}: {node.use} cannot be built: {_described(error)}"
         raise StageNotBuilt(what) from error
 

@@ -107,18 +107,7 @@ class LocalRunner:
         return in_flight.run(ticks, lookahead, self._submit, self._finish, _cancel)
 
     def ask(self, stage: str, controls: Mapping[str, Any]) -> Mapping[str, Tensor]:
-        """Runs one stage alone for one row of controls.
-
-        Args:
-            stage: the stage's name; controls feed all its inputs.
-            controls: every control's value, as `graph.control.to_row` returns it.
-
-        Returns:
-            By output port, a value with a leading row axis of 1; arrays are read-only.
-
-        Raises:
-            StageFailed: the stage failed.
-        """
+        """Runs one stage alone for one row of controls; see `Runner.ask`."""
         self._lifetime.check()
         tick = Tick((stage,), (0,), (controls,))
         ports, wiring = ports_of(self.graph, CONTROLS), self._wirings[stage]
@@ -187,6 +176,8 @@ class LocalRunner:
         buffers = {name: [answer.buffer for answer in parts] for name, parts in answers.items()}
         messages = {name: wire.join(parts) for name, parts in buffers.items()}
         return Chunk(
+            self.graph,
+            self.weights(),
             first.tick,
             outputs_of(self.graph, buffers),
             next_state(self.graph, first.tick, buffers),

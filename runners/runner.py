@@ -1,16 +1,21 @@
 """The interface of runners: ticks in, chunks out."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from soundstage.errors import Error
+from soundstage.errors import Error, UsageError
 from soundstage.graph.plan import Graph
 from soundstage.graph.port import Tensor
 from soundstage.graph.state import State
 from soundstage.runners.spans import Span
+
+if TYPE_CHECKING:
+    from soundstage.runners.recording import Paths, Recording
 
 # The graph output, and the control with the prompts, that `Chunk.not_understood` reads.
 NOT_UNDERSTOOD, TEXTS = "not_understood", "texts"
@@ -33,9 +38,11 @@ class Tick:
 
 @dataclass(frozen=True)
 class Chunk:
-    """The result of one tick.
+    """The result of one tick; a notebook shows a player and a spectrogram for each row.
 
     Attributes:
+        graph: the graph that made the chunk.
+        weights: digest and note of every stage with weights, by stage.
         tick: the tick.
         outputs: the graph's outputs by name, with a leading row axis; "audio" is
             float32 `[row, sample, channel]`. Read-only.
@@ -47,19 +54,60 @@ class Chunk:
             at least a "compute" or a "reuse", in order. Times are those of `runners.spans.now_s`.
     """
 
+    graph: Graph = field(repr=False)
+    weights: Mapping[str, Mapping[str, str]] = field(repr=False)
     tick: Tick
-    outputs: Mapping[str, Tensor]
-    state: State
+    outputs: Mapping[str, Tensor] = field(repr=False)
+    state: State = field(repr=False)
     seconds: Mapping[str, float]
     messages: Mapping[str, Any] = field(repr=False)
     spans: tuple[Span, ...] = field(default=(), repr=False)
 
     @property
     def audio(self) -> np.ndarray:
-        """The output called "audio": float32 `[row, sample, channel]`, 1.0 = full scale."""
-        audio = self.outputs["audio"]
-        assert isinstance(audio, np.ndarray)
+        """The output called "audio": float32 `[row, sample, channel]`, 1.0 = full scale.
+
+        A read-only NumPy array, whatever library the stages use and wherever they run.
+
+        Raises:
+            UsageError: the pipeline has no such output, or it is no array.
+        """
+        audio = self.outputs.get("audio")
+        if not isinstance(audio, np.ndarray):
+            raise UsageError(
+                f"the pipeline {self.graph.name!r} has no audio among its outputs, "
+                f"{', '.join(self.outputs)}: read chunk.outputs"
+            )
         return audio
+
+    @property
+    def sample_rate(self) -> int:
+        """Audio samples per second and channel, in Hz."""
+        return self.graph.format.sample_rate_hz
+
+    def write(self, path: Paths) -> Recording:
+        """Writes the audio to a file, with what made it in the file's tags.
+
+        Args:
+            path: a .wav, .flac, .ogg or .mp3 file; for several rows, a list with one for each.
+
+        Raises:
+            UsageError: the number of files is not that of the rows, or the chunk holds no audio.
+            OutputError: the file cannot be written.
+            StageError: a sample is not finite.
+        """
+        from soundstage.runners.recording import plan_of, write_recording
+
+        return write_recording(path, plan_of(self), [self])
+
+    def _repr_html_(self) -> str | None:
+        """Returns the players for a notebook; None without audio."""
+        from soundstage.runners.recording import chunk_players
+
+        try:
+            return chunk_players(self)
+        except UsageError:
+            return None
 
     @property
     def not_understood(self) -> tuple[Mapping[str, str], ...]:
@@ -138,12 +186,32 @@ class Runner(Protocol):
         """
         ...
 
+    def ask(self, stage: str, controls: Mapping[str, Any]) -> Mapping[str, Tensor]:
+        """Runs one stage alone for one row of controls, beside the ticks in flight.
+
+        Args:
+            stage: the stage's name; controls feed all its inputs.
+            controls: every control's value, as `graph.control.to_row` returns it.
+
+        Returns:
+            By output port, a value with a leading row axis of 1; arrays are read-only.
+
+        Raises:
+            StageFailed: the stage failed.
+            SessionClosed: the runner is closed.
+        """
+        ...
+
     def weights(self) -> dict[str, dict[str, str]]:
         """Digest and note of every stage that has weights, by stage."""
         ...
 
     def warm_up(self, streams: int) -> None:
-        """Makes one chunk with the default controls and discards it, to compile everything."""
+        """Makes one chunk with the default controls and discards it, to compile everything.
+
+        Args:
+            streams: the number of rows of the ticks to come.
+        """
         ...
 
     def close(self) -> None:

@@ -1,7 +1,15 @@
 """The public names of soundstage; each is imported at its first use."""
 
+from . import testing as testing
+from .errors import ClusterError as ClusterError
+from .errors import DownloadError as DownloadError
 from .errors import Error as Error
+from .errors import InputError as InputError
+from .errors import ModelError as ModelError
 from .errors import OutputError as OutputError
+from .errors import SoundstageWarning as SoundstageWarning
+from .errors import StageError as StageError
+from .errors import UsageError as UsageError
 from .graph.control import ControlError as ControlError
 from .graph.format import Format as Format
 from .graph.plan import Graph as Graph
@@ -19,15 +27,23 @@ from .runners.api import resume as resume
 from .runners.choice import RunnerChoice as RunnerChoice
 from .runners.lifetime import ForkedProcess as ForkedProcess
 from .runners.lifetime import SessionClosed as SessionClosed
+from .runners.made_by import MadeElsewhere as MadeElsewhere
+from .runners.recording import Recording as Recording
 from .runners.runner import Chunk as Chunk
 from .runners.runner import Runner as Runner
 from .runners.runner import StageFailed as StageFailed
+from .runners.runner import StageNotBuilt as StageNotBuilt
 from .runners.runner import Tick as Tick
+from .runners.sessions.continuation import NotContinuable as NotContinuable
 from .runners.sessions.files import SessionFileError as SessionFileError
 from .runners.sessions.prompts import Audio as Audio
+from .runners.sessions.prompts import Style as Style
 from .runners.sessions.prompts import Text as Text
 from .runners.sessions.session import Session as Session
 from .runners.traces.comparison import Comparison as Comparison
 from .runners.traces.diff import diff as diff
+from .runners.traces.recorded_run import RecordedRun as RecordedRun
+from .runners.traces.recorded_run import read_run as read_run
 from .runners.traces.replay import replay as replay
+from .stages.weights.array_source import WeightsError as WeightsError
 from .version import __version__ as __version__

@@ -31,7 +31,7 @@ class Error(Exception):
         message: one line; line breaks within it become spaces.
 
     Attributes:
-        exit_code: the exit status of a command, from the table above.
+        exit_code: the exit status of a command that the error ends.
     """
 
     exit_code: ClassVar[int] = 1
@@ -54,6 +54,12 @@ class InputError(Error):
     """A prompt, an audio file, a duration or another value cannot be used."""
 
     exit_code = 3
+
+
+class ClusterError(Error):
+    """No Ray cluster can be reached or started."""
+
+    exit_code = 4
 
 
 class ModelError(Error):

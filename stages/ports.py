@@ -18,6 +18,15 @@ PROMPT_CLIPS = Port(
     maximum=64.0,
 )
 CLIP_WEIGHTS = Port("float32", ("~clip",), "clip weight", ">= 0", minimum=0.0)
+PROMPT_STYLES = Port(
+    "float32",
+    ("~style", "style_dim"),
+    "style vector",
+    "[-1000, 1000]",
+    minimum=-1000.0,
+    maximum=1000.0,
+)
+STYLE_WEIGHTS = Port("float32", ("~style",), "style vector weight", ">= 0", minimum=0.0)
 STYLE_EMBEDDING = Port("float32", ("style_dim",), "style embedding")
 STYLE_TOKENS = Port("int32", ("style_level",), "style token", CODE)
 # Facts that prompts name, beside the style; pipelines need not read them.
@@ -142,6 +151,36 @@ TOP_K = Port(
     usual=(0, 200),
     help="How many choices are considered; 0 considers all",
 )
+TOP_P = Port(
+    "float32",
+    (),
+    "top p",
+    "[0, 1], 1 = no cut",
+    minimum=0.0,
+    maximum=1.0,
+    usual=(0.5, 1.0),
+    help="The likeliest choices that make up this share are considered; 1 considers all",
+)
+MIN_P = Port(
+    "float32",
+    (),
+    "min p",
+    "[0, 1], 0 = no cut",
+    minimum=0.0,
+    maximum=1.0,
+    usual=(0.0, 0.5),
+    help="Choices less likely than this share of the likeliest are left out; 0 considers all",
+)
+REPETITION = Port(
+    "float32",
+    (),
+    "repetition",
+    "[-10, 10], 0 = off",
+    minimum=-10.0,
+    maximum=10.0,
+    usual=(-0.5, 0.5),
+    help="How much the music avoids what it chose before in the chunk; below 0 it seeks it",
+)
 GUIDANCE = Port(
     "float32",
     (),
@@ -171,3 +210,5 @@ SAMPLE_INPUTS: dict[str, Port] = {
     "seed": SEED,
     "chunk": CHUNK,
 }
+# Further inputs of the stages that sample with a network; pipelines need not wire them.
+CHOICE_INPUTS: dict[str, Port] = {"top_p": TOP_P, "min_p": MIN_P, "repetition": REPETITION}

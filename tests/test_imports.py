@@ -18,6 +18,7 @@ MAY_IMPORT = {
     "stages": {"soundstage", "graph", "presets", "audio"},
     "runners": {"soundstage", "graph", "presets", "audio"},
     "verification": {"soundstage", "graph", "presets", "audio", "stages"},
+    "testing": {"soundstage", "graph", "presets", "audio", "stages", "runners"},
     "apps": {"soundstage", "graph", "presets", "audio", "stages", "runners", "verification"},
     "training": {"soundstage", "graph", "presets", "audio", "stages", "runners"},
 }

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 SETUPTOOLS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
 FOLDERS = SETUPTOOLS["package-dir"]
 # What a user may have beside a script of theirs.
-NAMES = ("apps", "audio", "graph", "presets", "runners", "stages", "tests", "training")
+NAMES = ("apps", "audio", "graph", "presets", "runners", "stages", "testing", "tests", "training")
 PLAY = """
 import soundstage
 
@@ -29,6 +29,11 @@ def test_every_package_is_listed_and_nothing_else():
         for path in (ROOT / folder).rglob("*.py")
     }
     assert set(SETUPTOOLS["packages"]) == there | {"soundstage"}
+
+
+def test_type_checkers_of_other_projects_find_the_types():
+    assert {"*.pyi", "py.typed"} <= set(SETUPTOOLS["package-data"]["soundstage"])
+    assert (ROOT / "soundstage" / "py.typed").is_file()
 
 
 def test_one_top_level_name_is_installed():

@@ -57,6 +57,7 @@ ROOMS = (
     "stages",
     "runners",
     "verification",
+    "testing",
     "apps",
     "training",
 )

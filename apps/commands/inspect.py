@@ -11,7 +11,7 @@ import typer
 
 from soundstage.apps.commands.command import command
 from soundstage.apps.commands.options import Allow, AsJson
-from soundstage.errors import InputError, UsageError
+from soundstage.errors import UsageError
 
 if TYPE_CHECKING:
     from soundstage.runners.made_by import MadeBy
@@ -22,9 +22,6 @@ EXAMPLES = """Examples:
 soundstage inspect out.wav --plot out.png
 
 soundstage inspect evening.session --json"""
-
-_ARROW_FILE = b"ARROW1"
-_ARROW_STREAM = b"\xff\xff\xff\xff"
 
 
 @command
@@ -47,7 +44,9 @@ def inspect(
     For audio, prints the provenance in the file's tags. For a session, a journal or a recorded
     run, prints the pipeline, the weights and the number of chunks or ticks.
     """
-    kind = _kind(file)
+    from soundstage.runners.traces.recorded_run import kind_of
+
+    kind = kind_of(file) or "audio"
     if kind != "audio" and plot is not None:
         raise UsageError(f"--plot draws audio, but {file} is a {kind}")
     if plot is not None:
@@ -70,21 +69,6 @@ def inspect(
         return
     for line in lines:
         print(_printable(line))
-
-
-def _kind(file: Path) -> str:
-    try:
-        with file.open("rb") as stream:
-            start = stream.read(len(_ARROW_FILE))
-    except OSError as error:
-        raise InputError(f"{file}: cannot be read: {error.strerror or error}") from error
-    if start == _ARROW_FILE:
-        return "session"
-    if not start.startswith(_ARROW_STREAM):
-        return "audio"
-    from soundstage.runners.sessions.journal_file import is_journal
-
-    return "journal" if is_journal(file) else "recorded run"
 
 
 def _audio(file: Path, allow: Sequence[str]) -> tuple[dict[str, Any], list[str]]:

@@ -13,6 +13,7 @@ from soundstage.apps.commands.doctor import doctor
 from soundstage.apps.commands.exit_codes import CommandFailed, errors_as_lines, warnings_as_lines
 from soundstage.apps.commands.generate import generate
 from soundstage.apps.commands.models import models
+from soundstage.apps.commands.new_stage import new_stage
 from soundstage.apps.commands.plan import plan
 from soundstage.apps.commands.play import play
 from soundstage.apps.commands.variants import variants
@@ -44,6 +45,7 @@ app.command(epilog=branch.EXAMPLES)(branch.branch)
 app.command(epilog=pipeline.CHECK_EXAMPLES)(pipeline.check)
 app.command(epilog=pipeline.GRAPH_EXAMPLES)(pipeline.graph)
 app.command(epilog=pipeline.PRESETS_EXAMPLES)(pipeline.presets)
+app.command(epilog=new_stage.EXAMPLES)(new_stage.new_stage)
 app.command(epilog=plan.EXAMPLES)(plan.plan)
 app.command(epilog=inspect.EXAMPLES)(inspect.inspect)
 app.command(epilog=replay.REPLAY_EXAMPLES)(replay.replay)

@@ -22,13 +22,13 @@ from soundstage.graph.spec import parse
 from soundstage.runners.sessions.controls import complete
 from soundstage.runners.sessions.files import SavedSession, SessionFileError
 from soundstage.runners.sessions.journal_file import read_saved
-from soundstage.runners.sessions.prompts import Audio, Text, clip_controls, expand_prompts
+from soundstage.runners.sessions.prompts import OnePrompt, Text, clip_controls, expand_prompts
 
 LONGEST_S = 24 * 3600.0
 
 
 def find_music(
-    prompts: Sequence[Text | Audio],
+    prompts: Sequence[OnePrompt],
     controls: Mapping[str, Any],
     choice: PipelineChoice,
     resume: Path | None,
@@ -37,7 +37,7 @@ def find_music(
     """Finds the graph, the session that it continues and the controls; loads no weights.
 
     Args:
-        prompts: texts and audio files; empty = the pipeline's default, or the session's.
+        prompts: the prompts; empty = those of the session, or the pipeline's default.
         controls: values from the command line, by control; the others keep their default.
         choice: the pipeline; with `resume`, only its placements and allowed modules apply.
         resume: a session file or a journal to continue; None = a new stream.
@@ -92,7 +92,7 @@ def check_audio_output(graph: Graph) -> None:
         raise PipelineError([Problem("outputs", "the pipeline has no output named audio", cure)])
 
 
-def prompt_controls(prompts: Sequence[Text | Audio], graph: Graph) -> dict[str, Any]:
+def prompt_controls(prompts: Sequence[OnePrompt], graph: Graph) -> dict[str, Any]:
     """Returns the controls that prompts stand for, by name; none for no prompts.
 
     Raises:
@@ -101,10 +101,10 @@ def prompt_controls(prompts: Sequence[Text | Audio], graph: Graph) -> dict[str, 
     """
     for prompt in prompts:
         _refuse_undecodable(prompt)
-    return expand_prompts(prompts, graph.format) if prompts else {}
+    return expand_prompts(prompts, graph) if prompts else {}
 
 
-def _refuse_undecodable(prompt: Text | Audio) -> None:
+def _refuse_undecodable(prompt: OnePrompt) -> None:
     """Refuses a text from the command line with bytes that are not UTF-8."""
     if isinstance(prompt, Text):
         try:

@@ -7,12 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 
+import numpy as np
+
 from soundstage.apps.commands.pipeline_choice import PipelineChoice
 from soundstage.errors import OutputError, UsageError
 from soundstage.graph.plan import Graph
 from soundstage.runners.sessions.files import SessionFileError
 from soundstage.runners.sessions.journal_file import read_saved
-from soundstage.runners.sessions.prompts import Audio, Text
+from soundstage.runners.sessions.prompts import Audio, OnePrompt, Style
 from soundstage.stages.weights.sources import source_files
 
 STANDARD_STREAM = "-"
@@ -60,7 +62,7 @@ def is_same_file(one: Path, other: Path) -> bool:
 
 def music_inputs(
     choice: PipelineChoice,
-    prompts: Sequence[Text | Audio],
+    prompts: Sequence[OnePrompt],
     graph: Graph,
     **others: Path | None,
 ) -> Iterator[NamedFile]:
@@ -68,12 +70,15 @@ def music_inputs(
 
     Args:
         choice: names the pipeline file.
-        prompts: name audio files.
+        prompts: name audio files and files of style vectors.
         graph: its parameters name files of weights.
         **others: further options without their dashes, e.g. `continue_from`.
     """
     yield from named_files({"--pipeline": choice.pipeline})
-    yield from (("--audio", Path(prompt.path)) for prompt in prompts if isinstance(prompt, Audio))
+    yield from (("--audio", prompt.path) for prompt in prompts if isinstance(prompt, Audio))
+    for prompt in prompts:
+        if isinstance(prompt, Style) and not isinstance(prompt.vector, np.ndarray):
+            yield "--style", Path(prompt.vector)
     options = {f"--{name.replace('_', '-')}": path for name, path in others.items()}
     yield from named_files(options)
     for name, stage in graph.spec.stage.items():

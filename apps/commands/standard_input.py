@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from soundstage.errors import InputError
-from soundstage.runners.sessions.prompts import Audio, Text
+from soundstage.runners.sessions.prompts import Audio, OnePrompt
 
 STANDARD_INPUT = "-"
 MOST_BYTES = 2**30
@@ -19,7 +19,7 @@ _NAME = "standard-input"
 _BLOCK_BYTES = 1 << 20
 
 
-def with_standard_input(prompts: Sequence[Text | Audio]) -> tuple[Text | Audio, ...]:
+def with_standard_input(prompts: Sequence[OnePrompt]) -> tuple[OnePrompt, ...]:
     """Replaces the audio prompt "-" by a file with the bytes of standard input.
 
     The file is removed when the process ends.
@@ -27,11 +27,11 @@ def with_standard_input(prompts: Sequence[Text | Audio]) -> tuple[Text | Audio, 
     Raises:
         InputError: "-" is given twice, or standard input is a terminal, empty or too large.
     """
-    is_input = [isinstance(p, Audio) and str(p.path) == STANDARD_INPUT for p in prompts]
+    is_input = [isinstance(p, Audio) and str(p.source) == STANDARD_INPUT for p in prompts]
     if sum(is_input) > 1:
         raise InputError("--audio - is given twice: standard input can be read once")
     return tuple(
-        replace(prompt, path=_saved()) if isinstance(prompt, Audio) and is_standard else prompt
+        replace(prompt, source=_saved()) if isinstance(prompt, Audio) and is_standard else prompt
         for prompt, is_standard in zip(prompts, is_input, strict=True)
     )
 

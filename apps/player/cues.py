@@ -29,6 +29,8 @@ def label_of(before: Mapping[str, Any], after: Mapping[str, Any], restarted: boo
         parts.append(_shortened(", ".join(_prompts(after)) or "no text prompts"))
     if {"clips", "clip_weights"} & set(changed):
         parts.append(f"{len(after['clips'])} audio clips")
+    if {"styles", "style_weights"} & set(changed):
+        parts.append(f"{len(after['styles'])} style vectors")
     for name in changed:
         value = np.asarray(after[name])
         if not value.shape and value.dtype.kind in "iuf":

@@ -8,7 +8,6 @@ from typing import Any
 from soundstage.apps.player.performer import Performer
 from soundstage.apps.player.prompt_mix import PromptFader, PromptMix
 from soundstage.graph.control import ControlError, read_number
-from soundstage.graph.format import Format
 from soundstage.graph.plan import Graph
 from soundstage.graph.scalar import Scalar, scalars
 from soundstage.runners.sessions.prompts import parse_text
@@ -50,7 +49,7 @@ class Faders:
             prompts: the prompts it plays; None if the pipeline takes none.
         """
         self._performer = performer
-        self._format: Format = graph.format
+        self._graph = graph
         self._prompts = prompts
         self._scalars = list(scalars(graph).values())
         self._selected = 0
@@ -110,7 +109,7 @@ class Faders:
             self._selected = min(self._selected, max(0, len(self._prompt_faders) - 1))
 
     def _play(self, prompts: PromptMix) -> None:
-        self._performer.steer(prompts.controls(self._format))
+        self._performer.steer(prompts.controls(self._graph))
         self._prompts = prompts
 
     @property

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from soundstage.graph.format import Format
-from soundstage.runners.sessions.prompts import Audio, Text, expand_prompts
+from soundstage.graph.plan import Graph
+from soundstage.runners.sessions.prompts import (
+    STYLE_WEIGHTS,
+    STYLES,
+    Audio,
+    OnePrompt,
+    Style,
+    Text,
+    expand_prompts,
+    style_name,
+)
 
+# The prompt controls of every pipeline with prompts; others take style vectors, too.
 CONTROLS = ("texts", "text_weights", "clips", "clip_weights")
 
 
@@ -20,16 +29,23 @@ class PromptFader:
     """One prompt of a mix.
 
     Attributes:
-        name: the text, or the name of its audio.
+        name: the text, or the name of its audio or style vector.
         weight: its share beside the other prompts, at least 0; only ratios matter.
-        clips: float32 [clip, clip_sample] of an audio prompt; None = a text.
+        clips: float32 [clip, clip_sample] of an audio prompt; None = another kind of prompt.
         shares: each clip's part of the weight; they sum to 1.
+        vector: float32 [style_dim], a style vector; None = another kind of prompt.
     """
 
     name: str
     weight: float
     clips: np.ndarray | None = None
     shares: tuple[float, ...] = ()
+    vector: np.ndarray | None = None
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the prompt is a text."""
+        return self.clips is None and self.vector is None
 
 
 @dataclass(frozen=True)
@@ -37,7 +53,7 @@ class PromptMix:
     """The prompts of one stream, immutable: every change returns a new mix.
 
     Attributes:
-        faders: one for each prompt; texts first, then audio.
+        faders: one for each prompt; texts first, then audio, then style vectors.
     """
 
     faders: tuple[PromptFader, ...]
@@ -58,10 +74,15 @@ class PromptMix:
             shares = [w / total if total else 1.0 / len(weights) for w in weights]
             name = f"audio ({len(weights)} clips)"
             faders.append(PromptFader(name, total, np.asarray(controls["clips"]), tuple(shares)))
+        styles = zip(controls.get(STYLES, ()), controls.get(STYLE_WEIGHTS, ()), strict=True)
+        faders += [
+            PromptFader(f"style vector {number}", float(weight), vector=vector)
+            for number, (vector, weight) in enumerate(styles, 1)
+        ]
         return cls(tuple(faders))
 
     @classmethod
-    def of(cls, prompts: Sequence[Text | Audio], format: Format) -> PromptMix:
+    def of(cls, prompts: Sequence[OnePrompt], graph: Graph) -> PromptMix:
         """Returns the mix of some prompts, one fader for each.
 
         Raises:
@@ -70,23 +91,32 @@ class PromptMix:
         faders = [PromptFader(p.text, p.weight) for p in prompts if isinstance(p, Text)]
         for prompt in prompts:
             if isinstance(prompt, Audio):
-                controls = expand_prompts([replace(prompt, weight=1.0)], format)
-                name = Path(prompt.path).name
+                controls = expand_prompts([replace(prompt, weight=1.0)], graph)
                 shares = tuple(controls["clip_weights"])
-                faders.append(PromptFader(name, prompt.weight, controls["clips"], shares))
+                faders.append(PromptFader(prompt.name, prompt.weight, controls["clips"], shares))
+        for prompt in prompts:
+            if isinstance(prompt, Style):
+                (vector,) = expand_prompts([prompt], graph)[STYLES]
+                faders.append(PromptFader(style_name(prompt), prompt.weight, vector=vector))
         return cls(tuple(faders))
 
-    def controls(self, format: Format) -> dict[str, Any]:
-        """Returns the controls that this mix stands for."""
-        texts = [fader for fader in self.faders if fader.clips is None]
+    def controls(self, graph: Graph) -> dict[str, Any]:
+        """Returns the controls of a pipeline that this mix stands for."""
+        texts = [fader for fader in self.faders if fader.is_text]
         audio = [fader for fader in self.faders if fader.clips is not None]
         clips = [fader.clips for fader in audio if fader.clips is not None]
-        no_clips = np.zeros((0, format.dims["clip_sample"]), np.float32)
+        no_clips = np.zeros((0, graph.format.dims["clip_sample"]), np.float32)
+        styles = [fader for fader in self.faders if fader.vector is not None]
+        vectors = {
+            STYLES: [fader.vector for fader in styles],
+            STYLE_WEIGHTS: [fader.weight for fader in styles],
+        }
         return {
             "texts": [fader.name for fader in texts],
             "text_weights": [fader.weight for fader in texts],
             "clips": np.concatenate(clips) if clips else no_clips,
             "clip_weights": [fader.weight * share for fader in audio for share in fader.shares],
+            **(vectors if STYLES in graph.controls else {}),
         }
 
     def with_weight(self, index: int, weight: float) -> PromptMix:
@@ -97,11 +127,11 @@ class PromptMix:
     def with_text(self, text: Text) -> PromptMix:
         """Returns the mix with one more text; a text that it has already gets the new weight."""
         for index, fader in enumerate(self.faders):
-            if fader.clips is None and fader.name == text.text:
+            if fader.is_text and fader.name == text.text:
                 return self.with_weight(index, text.weight)
-        texts = [fader for fader in self.faders if fader.clips is None]
-        audio = [fader for fader in self.faders if fader.clips is not None]
-        return PromptMix((*texts, PromptFader(text.text, text.weight), *audio))
+        texts = [fader for fader in self.faders if fader.is_text]
+        others = [fader for fader in self.faders if not fader.is_text]
+        return PromptMix((*texts, PromptFader(text.text, text.weight), *others))
 
     def without(self, index: int) -> PromptMix:
         """Returns the mix without one fader."""

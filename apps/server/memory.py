@@ -7,14 +7,14 @@ import sys
 
 # Parameters of glibc's mallopt.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _MOST_ARENAS = -1, -3, -8
-# Larger than the samples of a chunk, smaller than uploads and saved sessions.
-LARGE_BYTES = 1 << 20
+# Smaller than the samples of a chunk, of an upload or of a saved session.
+LARGE_BYTES = 1 << 18
 # Heaps that threads share. By default there are eight for each core, and each keeps its own gaps.
 ARENAS = 2
 
 
 def give_back_large_blocks() -> bool:
-    """Makes the allocator of the process give blocks of 1 MB and more back when they are freed.
+    """Makes the allocator of the process give blocks of 256 kB and more back when they are freed.
 
     Otherwise glibc keeps blocks of up to 32 MB, once one was freed, for later ones of that size;
     each of a server's many threads keeps its own, and smaller blocks between them hold them.

@@ -1,4 +1,4 @@
-"""Style vectors as prompts: which texts, with which weights, make a vector."""
+"""Style vectors of the original demo's protocol as prompts."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import numpy as np
 from scipy.optimize import nnls
 
 from soundstage.apps.server.protocols.websocket import Refused
+from soundstage.graph.plan import Graph
+from soundstage.runners.sessions.prompts import PROMPTS, STYLES
 
 # Weights below this share of their sum are rounding errors.
 LEAST_SHARE = 1e-3
@@ -20,9 +22,8 @@ MOST_TEXTS = 256
 class PromptStyles:
     """The embeddings that clients got, and the blend of them that a vector is.
 
-    A pipeline's prompts are texts with weights, and a style is the weighted mean of the texts'
-    embeddings. So a client that blends embeddings of this server can be served with texts and
-    weights.
+    A client that blends embeddings of this server gets their texts with weights as its prompts,
+    for texts say more than a vector does, such as a tempo. Any other vector is its own prompt.
     """
 
     def __init__(self) -> None:
@@ -35,41 +36,41 @@ class PromptStyles:
         while len(self._embeddings) > MOST_TEXTS:
             self._embeddings.popitem(last=False)
 
-    def prompts_of(self, style: object, width: int) -> dict[str, Any]:
-        """Returns the prompts whose blend a vector is, as controls.
+    def prompts_of(self, style: object, graph: Graph) -> dict[str, Any]:
+        """Returns the prompts that a vector stands for, as controls.
 
         Args:
-            style: a list of `width` numbers.
-            width: the size of an embedding.
+            style: a list of `style_dim` numbers.
+            graph: the pipeline.
 
         Raises:
-            Refused: `style` is not such a list, or not a blend of this server's embeddings.
+            Refused: `style` is not such a list, or the pipeline takes no style vectors and it is
+                not a blend of this server's embeddings.
         """
-        vector = _vector(style, width)
-        if not self._embeddings:
-            raise Refused(
-                "style: this server has embedded no text yet; POST one to /style first", "style"
-            )
-        names = list(self._embeddings)
-        shares, distance = nnls(np.stack(list(self._embeddings.values()), axis=1), vector)
-        if distance > FARTHEST * max(float(np.linalg.norm(vector)), 1e-6):
+        vector = _vector(style, graph.format.style_dim)
+        texts = self._texts_of(vector)
+        if not texts and STYLES not in graph.controls:
             raise Refused(
                 "style: expected a blend of vectors from POST /style, for this server's pipeline "
                 "is steered by texts",
                 "style",
             )
+        return {PROMPTS: texts or [vector]}
+
+    def _texts_of(self, vector: np.ndarray) -> list[tuple[str, float]]:
+        """Returns the texts, with weights, whose blend a vector is; empty = there are none."""
+        if not self._embeddings:
+            return []
+        names = list(self._embeddings)
+        shares, distance = nnls(np.stack(list(self._embeddings.values()), axis=1), vector)
+        if distance > FARTHEST * max(float(np.linalg.norm(vector)), 1e-6):
+            return []
         total = shares.sum()
-        used = [
+        return [
             (name, float(share))
             for name, share in zip(names, shares, strict=True)
             if share > LEAST_SHARE * total
         ]
-        return {
-            "texts": [name for name, _ in used],
-            "text_weights": [share for _, share in used],
-            "clips": [],
-            "clip_weights": [],
-        }
 
 
 def _vector(style: object, width: int) -> np.ndarray:

@@ -24,15 +24,15 @@ from typing import Any
 
 import numpy as np
 
+from soundstage.graph.control import ControlError
 from soundstage.graph.plan import Graph
 from soundstage.graph.state import State, initial
 from soundstage.runners.choice import RunnerChoice, RunnerKind
 from soundstage.runners.engine.admission import Remeasurement, admit, refuse_memory, refuse_pace
 from soundstage.runners.engine.capacity import RETRY_AFTER_S, Capacity
 from soundstage.runners.engine.counts import EngineCounts
-from soundstage.runners.engine.embedding import embed
 from soundstage.runners.engine.groups import Groups
-from soundstage.runners.engine.refusals import Full
+from soundstage.runners.engine.refusals import ControlRefused, Full
 from soundstage.runners.engine.row import StreamRow
 from soundstage.runners.engine.saved_session import open_saved, write_saved
 from soundstage.runners.engine.schedule import Pace, Schedule
@@ -40,6 +40,7 @@ from soundstage.runners.engine.stream import EngineStream
 from soundstage.runners.engine.stream_controls import steered
 from soundstage.runners.engine.warmup import Warm, warm_up
 from soundstage.runners.engine.workers import Workers
+from soundstage.runners.sessions.embedding import embed
 
 # How often `drain` checks whether streams are left.
 _DRAIN_CHECK_S = 0.05
@@ -167,7 +168,7 @@ class Engine:
 
         Args:
             controls: the controls that differ from the pipeline's defaults, or from those of the
-                saved session; "prompts" is short for the four prompt controls.
+                saved session; "prompts" is short for the prompt controls.
             pace: "realtime": a chunk is needed every `chunk_s`. "fast", non-realtime: chunks are
                 made as quickly as they are read, with what the realtime streams leave.
             buffer_chunks: how far ahead of its need a chunk is made, in chunks; with less, changes
@@ -233,7 +234,10 @@ class Engine:
         """
         warm, _ = self._open()
         row = steered(self.graph, controls, {})
-        return await asyncio.to_thread(embed, warm.runner, row)
+        try:
+            return await asyncio.to_thread(embed, warm.runner, row)
+        except ControlError as error:
+            raise ControlRefused(str(error)) from error
 
     async def drain(self, timeout_s: float) -> bool:
         """Accepts no more streams and waits until all have left, at most `timeout_s`.

@@ -61,7 +61,7 @@ class EngineStream:
         """Changes controls from the next chunk that is begun.
 
         Args:
-            changes: new values by name; "prompts" is short for the four prompt controls.
+            changes: new values by name; "prompts" is short for the prompt controls.
             again: also makes chunks again that are made but not needed yet: their indices come a
                 second time (`EngineChunk.again`), for a client that can still replace the old
                 chunk. The change is heard up to `buffer_chunks` sooner, at the cost of making the

@@ -24,7 +24,7 @@ def steered(graph: Graph, changes: Mapping[str, Any], current: Mapping[str, Any]
 
     Args:
         graph: the graph they steer.
-        changes: new values by name; "prompts" is short for the four prompt controls.
+        changes: new values by name; "prompts" is short for the prompt controls.
         current: present values; a control that is in neither is at the pipeline's default.
 
     Returns:
@@ -38,7 +38,7 @@ def steered(graph: Graph, changes: Mapping[str, Any], current: Mapping[str, Any]
     changes = dict(changes)
     try:
         if PROMPTS in changes:
-            changes |= expand_prompts(changes.pop(PROMPTS), graph.format)
+            changes |= expand_prompts(changes.pop(PROMPTS), graph)
         for name, value in changes.items():
             _refuse_live(graph, name)
             _refuse_large(name, value)

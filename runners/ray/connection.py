@@ -11,18 +11,12 @@ from contextlib import contextmanager
 import ray
 from ray._private import ray_constants
 
-from soundstage.errors import Error
+from soundstage.errors import ClusterError
 from soundstage.interrupts import at_stop, handle_signals
 
 # A local cluster listens on this address only.
 LOOPBACK = "127.0.0.1"
 SHUT_DOWN_WITHIN_S = 5.0
-
-
-class ClusterError(Error):
-    """No Ray cluster can be reached or started."""
-
-    exit_code = 4
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -144,6 +144,25 @@ class RayRunner:
         in_flight: TicksInFlight[_RayTick] = TicksInFlight(self.graph, state)
         return in_flight.run(ticks, lookahead, self._submit, self._finish, self._cancel)
 
+    def ask(self, stage: str, controls: Mapping[str, Any]) -> Mapping[str, Tensor]:
+        """Runs one stage alone for one row of controls; see `Runner.ask`."""
+        self._lifetime.check()
+        tick = Tick((stage,), (0,), (controls,))
+        lonely = _RayTick(next(self._numbers), tick, self._controls(tick), {})
+        for _ in range(ATTEMPTS):
+            call = next(iter(self._call(stage, self._pools[stage], lonely, {})))
+            pending = replace(lonely, calls={stage: (call,)})
+            try:
+                self._reports(stage, pending)
+                (message,) = self._messages(stage, pending)
+            except _Lost as error:
+                lost = error
+                self._await_actors(tick.chunks)
+            else:
+                ports = self.graph.nodes[stage].outputs
+                return wire.decode(ports, message, self.graph.format.dims).values
+        raise StageFailed(stage, tick.chunks, f"its process died {ATTEMPTS} times: {lost}")
+
     def warm_up(self, streams: int = 1) -> None:
         """Makes one chunk with the default controls and discards it, to compile everything."""
         for _ in self.stream([default_tick(self.graph, streams)]):
@@ -197,21 +216,24 @@ class RayRunner:
 
     def _submit(self, tick: Tick, before: State | _RayTick) -> _RayTick:
         self._lifetime.check()
-        controls = stack_controls(self.graph, tick.controls)
-        ports, dims = ports_of(self.graph, CONTROLS), self.graph.format.dims
-        message = wire.encode(ports, controls, tick.streams, tick.chunks, dims)
         if isinstance(before, _RayTick):
             past = {name: [call.message for call in calls] for name, calls in before.calls.items()}
         else:
             messages = state_messages(self.graph, before)
             past = {name: [ray.put(buffer)] for name, buffer in messages.items()}
         calls: dict[str, tuple[_ReplicaCall, ...]] = {}
-        pending = _RayTick(next(self._numbers), tick, ray.put(message), calls)
+        pending = _RayTick(next(self._numbers), tick, self._controls(tick), calls)
         # Actors get their requests in this order: those of two ticks must not interleave.
         with self._submitting:
             for name, pool in self._pools.items():
                 calls[name] = tuple(self._call(name, pool, pending, past))
         return pending
+
+    def _controls(self, tick: Tick) -> Reference:
+        """Puts the controls of a tick into the object store, as one message."""
+        values = stack_controls(self.graph, tick.controls)
+        ports, dims = ports_of(self.graph, CONTROLS), self.graph.format.dims
+        return ray.put(wire.encode(ports, values, tick.streams, tick.chunks, dims))
 
     def _call(
         self, name: str, pool: ActorPool, pending: _RayTick, past: Mapping[str, list[Reference]]
@@ -289,6 +311,8 @@ class RayRunner:
         needed |= {source.stage for source in self.graph.feedback().values()}
         messages = {name: self._messages(name, pending) for name in needed}
         return Chunk(
+            self.graph,
+            self.weights(),
             pending.tick,
             {name: _copy(value) for name, value in outputs_of(self.graph, messages).items()},
             next_state(self.graph, pending.tick, messages),

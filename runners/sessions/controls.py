@@ -65,7 +65,9 @@ def _check_refusal(node: Node, row: Mapping[str, Any]) -> None:
     if refusal is None:
         return
     try:
-        reason = refusal({key: row[control] for key, control in _fed_by_controls(node).items()})
+        unwired = dict.fromkeys(node.cls.inputs.keys() - node.sources.keys())
+        fed = {key: row[control] for key, control in _fed_by_controls(node).items()}
+        reason = refusal(unwired | fed)
     # A user's stage may raise anything; the error gets the stage's name.
     except Exception as error:
         what = f"stage {node.name!r}: its refusal raised {type(error).__name__}: {error}"

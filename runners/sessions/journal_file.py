@@ -59,6 +59,7 @@ class Journal:
         chunks: the number of committed chunks.
         samples: samples per channel of these chunks that were played or written. Later samples
             that a listener has are repeated after a resume.
+        entries: the entries that the file has, oldest first; a long journal drops its first.
         version: the version of soundstage that wrote it.
     """
 
@@ -66,6 +67,7 @@ class Journal:
     chunks: int
     samples: int
     version: str
+    entries: tuple[JournalEntry, ...]
 
 
 @dataclass(frozen=True)
@@ -148,10 +150,11 @@ def read_journal(path: Path) -> Journal:
     if metadata.get(b"sha256") != _digest(metadata).encode():
         raise _damaged(path, "its beginning")
     read = read_header(path, metadata)
-    last = _last(path, entries)
+    found = _entries(path, entries)
+    last = found[-1]
     session = SavedSession(path, read.spec, read.weights, last.state, last.controls, read.made_by)
     by = metadata.get(b"version", b"?").decode(errors="replace")
-    return Journal(session, last.chunk, last.samples, by)
+    return Journal(session, last.chunk, last.samples, by, found)
 
 
 def _digest(metadata: Mapping[bytes, bytes]) -> str:
@@ -163,23 +166,25 @@ def _digest(metadata: Mapping[bytes, bytes]) -> str:
     return digest.hexdigest()
 
 
-def _last(path: Path, entries: pa.Buffer) -> JournalEntry:
-    """Reads the last complete entry.
+def _entries(path: Path, entries: pa.Buffer) -> tuple[JournalEntry, ...]:
+    """Reads all complete entries; at least one.
 
     Raises:
         SessionFileError: there is none, or an earlier entry is damaged or missing.
     """
     reader = pa.BufferReader(entries)
-    last, begin = None, 0
+    found: list[JournalEntry] = []
+    begin = 0
     while (here := reader.tell()) < entries.size and (entry := _read(reader)) is not None:
-        if last is not None and entry.chunk != last.chunk + 1:
-            raise _damaged(path, f"after chunk {last.chunk}")
-        last, begin = entry, here
-    if last is None:
+        if found and entry.chunk != found[-1].chunk + 1:
+            raise _damaged(path, f"after chunk {found[-1].chunk}")
+        found.append(entry)
+        begin = here
+    if not found:
         raise _damaged(path, "the first entry")
     if _has_later_entry(entries, begin):
-        raise _damaged(path, f"after chunk {last.chunk}")
-    return last
+        raise _damaged(path, f"after chunk {found[-1].chunk}")
+    return tuple(found)
 
 
 def _read(reader: pa.NativeFile) -> JournalEntry | None:

@@ -1,21 +1,24 @@
-"""Prompts: weighted texts and audio files, and their four controls."""
+"""Prompts: weighted texts, audio files and style vectors, and their controls."""
 
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from soundstage.errors import InputError
+from soundstage.audio.source import SampleArray
+from soundstage.errors import InputError, UsageError
 from soundstage.graph.control import ControlError, as_float
 from soundstage.graph.format import Format
 from soundstage.graph.plan import Graph
+from soundstage.runners.sessions.style_vectors import check_vector, read_vector
 
 PROMPTS = "prompts"
-PROMPT_CONTROLS = ("texts", "text_weights", "clips", "clip_weights")
+STYLES, STYLE_WEIGHTS = "styles", "style_weights"
+PROMPT_CONTROLS = ("texts", "text_weights", "clips", "clip_weights", STYLES, STYLE_WEIGHTS)
 # "jazz trio:0.5": the text after the last colon is a weight if it is a number.
 _NUMBER = r"[-+]?(?:\d+\.?\d*(?:e[-+]?\d+)?|\.\d+|nan|inf)"
 _WEIGHTED = re.compile(rf"(?P<prompt>.*):(?P<weight>{_NUMBER})", re.IGNORECASE | re.DOTALL)
@@ -36,19 +39,83 @@ class Text:
 
 @dataclass(frozen=True)
 class Audio:
-    """An audio prompt: the music should sound like this file.
+    """An audio prompt: the music should sound like this file, or like these samples.
+
+        Audio("piano.ogg", weight=0.5)
+        Audio(samples, 44_100)
 
     Attributes:
-        path: a file in any format that libsndfile reads, with any number of channels, 0.1 s to
-            10 minutes long.
+        source: a file in any format that libsndfile reads, or samples: float32 or float64
+            `[sample]` or `[sample, channel]`, 1.0 = full scale. 0.1 s to 10 minutes long, with
+            any number of channels.
+        sample_rate: the rate of samples, in Hz, 1 kHz to 768 kHz; None for a file, which has its
+            own.
+        weight: the prompt's share, at least 0; only the ratios of the weights matter.
+
+    Raises:
+        InputError: samples have another dtype or shape, or their rate is out of range.
+        UsageError: samples without a rate, or a file with one.
+    """
+
+    source: str | Path | np.ndarray
+    sample_rate: float | None = None
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.source, str | Path | np.ndarray):
+            kind = type(self.source).__name__
+            raise UsageError(f"Audio takes a file's path or a NumPy array of samples, got {kind}")
+        if isinstance(self.source, np.ndarray):
+            if self.sample_rate is None:
+                raise UsageError("samples need their rate in Hz: write Audio(samples, 48_000)")
+            self.samples()
+        elif self.sample_rate is not None:
+            raise UsageError(
+                f"Audio({str(self.source)!r}, {self.sample_rate!r}): a file has its own sample "
+                "rate; for a weight, write Audio(path, weight=0.5)"
+            )
+
+    @property
+    def path(self) -> Path:
+        """The file.
+
+        Raises:
+            UsageError: the prompt has samples instead.
+        """
+        if isinstance(self.source, np.ndarray):
+            raise UsageError("this audio prompt has samples and no file")
+        return Path(self.source)
+
+    @property
+    def name(self) -> str:
+        """The file's name without its folder; "samples" for samples."""
+        return "samples" if isinstance(self.source, np.ndarray) else self.path.name
+
+    def samples(self) -> SampleArray | None:
+        """Returns the samples; None for a file."""
+        if not isinstance(self.source, np.ndarray) or self.sample_rate is None:
+            return None
+        return SampleArray.of(self.source, self.sample_rate)
+
+
+@dataclass(frozen=True)
+class Style:
+    """A style vector as a prompt, such as `Session.embed` returns, or arithmetic on several.
+
+    Vectors are blended as they are, whatever their length. They say nothing about tempo, density,
+    brightness and drums.
+
+    Attributes:
+        vector: floats [style_dim], at most 1000 in size each; or a .npy file of them.
         weight: the prompt's share, at least 0; only the ratios of the weights matter.
     """
 
-    path: str | Path
+    vector: np.ndarray | str | Path
     weight: float = 1.0
 
 
-Prompt: TypeAlias = str | tuple[str, float] | Text | Audio
+OnePrompt: TypeAlias = Text | Audio | Style
+Prompt: TypeAlias = str | np.ndarray | tuple[str | np.ndarray, float] | OnePrompt
 
 
 def parse_text(argument: str) -> Text:
@@ -58,40 +125,62 @@ def parse_text(argument: str) -> Text:
 
 def parse_audio(argument: str) -> Audio:
     """Reads "ref.wav" or "ref.wav:0.5"."""
-    return Audio(*_split(argument))
+    path, weight = _split(argument)
+    return Audio(path, weight=weight)
 
 
-def parse_prompts(texts: Sequence[str], audio: Sequence[str]) -> tuple[Text | Audio, ...]:
-    """Reads a command line's prompts: texts first, then audio files."""
-    return (*map(parse_text, texts), *map(parse_audio, audio))
+def parse_style(argument: str) -> Style:
+    """Reads "style.npy" or "style.npy:0.5"."""
+    return Style(*_split(argument))
 
 
-def expand_prompts(prompts: Sequence[Prompt], format: Format) -> dict[str, Any]:
-    """Turns prompts into the controls `texts`, `text_weights`, `clips` and `clip_weights`.
+def parse_prompts(
+    texts: Sequence[str], audio: Sequence[str], styles: Sequence[str] = ()
+) -> tuple[OnePrompt, ...]:
+    """Reads a command line's prompts: texts first, then audio files, then style vectors."""
+    return (*map(parse_text, texts), *map(parse_audio, audio), *map(parse_style, styles))
 
-    An audio prompt's clips share its weight, so that its embedding is the mean over its clips.
+
+def expand_prompts(prompts: Sequence[Prompt], graph: Graph) -> dict[str, Any]:
+    """Turns prompts into the `PROMPT_CONTROLS` of a pipeline.
+
+    A bare text is read as on the command line: "jazz trio:0.5" has the weight 0.5, and `Text`
+    takes a text as it is. An audio prompt's clips share its weight, so that its embedding is the
+    mean over its clips.
+
+    Args:
+        prompts: the prompts.
+        graph: the pipeline. One without the control `styles` takes no style vectors.
 
     Raises:
-        ControlError: a prompt is of another type, or its weight is not a finite number >= 0.
-        InputError: an audio file cannot be used (see `audio.clips.read_clips`).
+        ControlError: a prompt is of another type, its weight is not a finite number >= 0, or a
+            style vector cannot be used.
+        InputError: a file cannot be used (see `audio.clips.read_clips`, `style_vectors`).
     """
-    if isinstance(prompts, str | bytes | Text | Audio) or not isinstance(prompts, Iterable):
-        raise ControlError(f"prompts is a list: write [{prompts!r}]")
+    _refuse_no_list(prompts)
     texts: list[Text] = []
     audio: list[Audio] = []
+    styles: list[Style] = []
     for prompt in map(_as_prompt, prompts):
         if isinstance(prompt, Text):
             texts.append(Text(prompt.text, _weight(prompt.text, prompt.weight)))
+        elif isinstance(prompt, Style):
+            styles.append(prompt)
         else:
-            weight = _weight(Path(prompt.path).name, prompt.weight)
-            audio.append(Audio(prompt.path, weight))
-    clips, clip_weights = _read_clips(audio, format)
+            audio.append(replace(prompt, weight=_weight(prompt.name, prompt.weight)))
+    clips, clip_weights = _read_clips(audio, graph.format)
     return {
         "texts": [prompt.text for prompt in texts],
         "text_weights": [prompt.weight for prompt in texts],
         "clips": clips,
         "clip_weights": clip_weights,
+        **_read_styles(styles, graph),
     }
+
+
+def style_name(style: Style) -> str:
+    """Returns the name of a style vector for people: its file's, or "style vector"."""
+    return "style vector" if isinstance(style.vector, np.ndarray) else Path(style.vector).name
 
 
 def clip_controls(clip: str | Path, controls: Mapping[str, Any], graph: Graph) -> dict[str, Any]:
@@ -110,7 +199,7 @@ def clip_controls(clip: str | Path, controls: Mapping[str, Any], graph: Graph) -
     if given or "clips" not in graph.controls:
         return {}
     try:
-        return expand_prompts([Audio(clip)], graph.format)
+        return expand_prompts([Audio(clip)], graph)
     except InputError:
         return {}
 
@@ -120,7 +209,7 @@ def _read_clips(prompts: Sequence[Audio], format: Format) -> tuple[np.ndarray, l
         return np.zeros((0, format.dims["clip_sample"]), np.float32), []
     from soundstage.audio.clips import read_clips
 
-    samples = [read_clips(prompt.path, format).samples for prompt in prompts]
+    samples = [read_clips(prompt.samples() or prompt.path, format).samples for prompt in prompts]
     weights = [
         prompt.weight / len(clips)
         for prompt, clips in zip(prompts, samples, strict=True)
@@ -129,14 +218,50 @@ def _read_clips(prompts: Sequence[Audio], format: Format) -> tuple[np.ndarray, l
     return np.concatenate(samples), weights
 
 
-def _as_prompt(prompt: Prompt) -> Text | Audio:
-    if isinstance(prompt, Text | Audio):
+def _read_styles(styles: Sequence[Style], graph: Graph) -> dict[str, Any]:
+    if STYLES not in graph.controls:
+        if not styles:
+            return {}
+        raise ControlError(
+            f"the pipeline {graph.name!r} takes no style vectors: add styles = [] and "
+            "style_weights = [] to its [inputs], and wire both to the stage that embeds prompts"
+        )
+    width = graph.format.style_dim
+    vectors = [
+        check_vector(style_name(style), style.vector, width)
+        if isinstance(style.vector, np.ndarray)
+        else read_vector(style.vector, width)
+        for style in styles
+    ]
+    weights = [_weight(style_name(style), style.weight) for style in styles]
+    return {
+        STYLES: np.stack(vectors) if vectors else np.zeros((0, width), np.float32),
+        STYLE_WEIGHTS: weights,
+    }
+
+
+def _refuse_no_list(prompts: object) -> None:
+    if isinstance(prompts, np.ndarray):
+        raise ControlError("prompts is a list: write [vector]")
+    if isinstance(prompts, str | bytes | OnePrompt) or not isinstance(prompts, Iterable):
+        raise ControlError(f"prompts is a list: write [{prompts!r}]")
+
+
+def _as_prompt(prompt: Prompt) -> OnePrompt:
+    if isinstance(prompt, OnePrompt):
         return prompt
     if isinstance(prompt, str):
-        return Text(prompt)
-    if isinstance(prompt, tuple) and len(prompt) == 2 and isinstance(prompt[0], str):
-        return Text(*prompt)
-    raise ControlError(f"a prompt is text, (text, weight), Text or Audio, got {prompt!r}")
+        return parse_text(prompt)
+    content, weight = prompt if isinstance(prompt, tuple) and len(prompt) == 2 else (prompt, 1.0)
+    if isinstance(content, str):
+        return Text(content, weight)
+    # Arrays of other libraries, such as JAX, are given as NumPy's.
+    if hasattr(content, "__array__"):
+        return Style(np.asarray(content), weight)
+    raise ControlError(
+        f"a prompt is text or a style vector, alone or as (prompt, weight), or Text, Audio or "
+        f"Style, got {prompt!r}"
+    )
 
 
 def _weight(name: str, weight: object) -> float:

@@ -1,23 +1,38 @@
 """Makes the provenance of a run, for the tags of its audio file."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from soundstage.audio.provenance import AudioPrompt, Provenance, StageWeights, TextPrompt
+from soundstage.audio.provenance import (
+    AudioPrompt,
+    PromptRecord,
+    Provenance,
+    StageWeights,
+    StylePrompt,
+    TextPrompt,
+)
 from soundstage.graph.plan import Graph
-from soundstage.runners.sessions.prompts import Audio, Text
+from soundstage.runners.sessions.prompts import (
+    STYLE_WEIGHTS,
+    STYLES,
+    OnePrompt,
+    Style,
+    Text,
+    style_name,
+)
 
-_RESUMED_CLIPS = "audio of the resumed session"
+_CLIPS = "audio prompts of the session"
+_VECTOR = "style vector"
 
 
 def describe(
     graph: Graph,
     weights: Mapping[str, Mapping[str, str]],
     row: Mapping[str, Any],
-    prompts: Sequence[Text | Audio],
+    prompts: Sequence[OnePrompt],
     chunks: int,
     version: str,
 ) -> Provenance:
@@ -27,7 +42,8 @@ def describe(
         graph: the graph that runs.
         weights: digest and note of every stage with weights, by stage.
         row: every control's value.
-        prompts: the prompts of the request; if empty, those of the controls.
+        prompts: the prompts of the request; if empty, those of the controls, without the names of
+            audio files.
         chunks: the number of chunks.
         version: soundstage's version.
     """
@@ -40,7 +56,7 @@ def describe(
         version=version,
         pipeline=graph.name,
         graph_hash=graph.digest,
-        prompts=tuple(map(_prompt, prompts)) or _prompts_of(row),
+        prompts=_prompts(prompts, row) or _prompts_of(row),
         seeds=(int(row["seed"]),) if "seed" in row else (),
         controls=numbers,
         weights={
@@ -56,19 +72,40 @@ def _plain(value: np.number) -> float | int:
     return float(str(value)) if isinstance(value, np.floating) else int(value)
 
 
-def _prompt(prompt: Text | Audio) -> TextPrompt | AudioPrompt:
+def _prompts(prompts: Sequence[OnePrompt], row: Mapping[str, Any]) -> tuple[PromptRecord, ...]:
+    vectors = iter(row.get(STYLES, ()))  # in the order of their prompts
+    return tuple(_prompt(prompt, vectors) for prompt in prompts)
+
+
+def _prompt(prompt: OnePrompt, vectors: Iterator[np.ndarray]) -> PromptRecord:
     if isinstance(prompt, Text):
         return TextPrompt(prompt.text, prompt.weight)
-    return AudioPrompt.of(prompt.path, prompt.weight)
+    if isinstance(prompt, Style):
+        return _style(style_name(prompt), next(vectors), prompt.weight)
+    samples = prompt.samples()
+    if samples is None:
+        return AudioPrompt.of(prompt.path, prompt.weight)
+    return AudioPrompt(prompt.name, _digest(samples.audio), prompt.weight)
 
 
-def _prompts_of(row: Mapping[str, Any]) -> tuple[TextPrompt | AudioPrompt, ...]:
-    """Returns the prompts of a resumed session, whose files are unknown."""
+def _style(name: str, vector: np.ndarray, weight: float) -> StylePrompt:
+    # A file name may have bytes that are not UTF-8; a tag may not.
+    name = name.encode("utf-8", "replace").decode()
+    return StylePrompt(name, _digest(np.asarray(vector, np.float32)), weight)
+
+
+def _prompts_of(row: Mapping[str, Any]) -> tuple[PromptRecord, ...]:
+    """Returns the prompts that a session has: of audio, only the clips are known."""
     pairs = zip(row.get("texts", ()), row.get("text_weights", ()), strict=True)
-    prompts: list[TextPrompt | AudioPrompt] = [TextPrompt(text, _plain(w)) for text, w in pairs]
+    prompts: list[PromptRecord] = [TextPrompt(text, _plain(w)) for text, w in pairs]
     clips = np.asarray(row.get("clips", ()))
     if clips.size:
-        digest = hashlib.sha256(np.ascontiguousarray(clips).tobytes()).hexdigest()
         weight = float(np.sum(row["clip_weights"]))
-        prompts.append(AudioPrompt(_RESUMED_CLIPS, digest, weight))
+        prompts.append(AudioPrompt(_CLIPS, _digest(clips), weight))
+    styles = zip(row.get(STYLES, ()), row.get(STYLE_WEIGHTS, ()), strict=True)
+    prompts += [_style(_VECTOR, vector, _plain(weight)) for vector, weight in styles]
     return tuple(prompts)
+
+
+def _digest(array: np.ndarray) -> str:
+    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import lazy_loader
 
 if TYPE_CHECKING:
-    from soundstage.stages.depthformer.stage import Sample, SampleOnBeat
+    from soundstage.stages.depthformer.stage import Sample as Sample
+    from soundstage.stages.depthformer.stage import SampleOnBeat as SampleOnBeat
 
-__getattr__, __dir__, _ = lazy_loader.attach(
+__getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__, submod_attrs={"stage": ["Sample", "SampleOnBeat"]}
 )
-__all__ = ["Sample", "SampleOnBeat"]

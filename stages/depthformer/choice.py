@@ -1,21 +1,19 @@
-"""How a step chooses its token: guidance, temperature, top k, and addressed randomness."""
+"""How a step chooses its token: guidance, temperature, cuts, and addressed randomness."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
 import jax
 import jax.numpy as jnp
 
+from soundstage.stages.depthformer.cuts import keep_likely, keep_nucleus, keep_top
 from soundstage.stages.depthformer.layers import matmul
 from soundstage.stages.depthformer.model import Depthformer
 from soundstage.stages.depthformer.vocabulary import CODEC_OFFSET, MASK
 
 # At this temperature and below, the most likely token is chosen.
 GREEDY = 1e-4
-# Replaces a logit outside the top k.
-CUT = -1e7
-# Bits per step of the search for the k-th largest logit; divides 32.
-DIGIT_BITS = 2
 
 
 class Sampling(NamedTuple):
@@ -27,6 +25,9 @@ class Sampling(NamedTuple):
         guidance: float32 [row], >= 0; 0 = the prompt's logits alone.
         seed: uint32 [row, 2]; its high and its low word.
         chunk: uint32 [row, 2]; the chunk index, its high and its low word.
+        top_p: float32 [row], in [0, 1]; None = no cut, as 1.
+        min_p: float32 [row], in [0, 1]; None = no cut, as 0.
+        repetition: float32 [row]; None = off, as 0.
     """
 
     temperature: jax.Array
@@ -34,6 +35,9 @@ class Sampling(NamedTuple):
     guidance: jax.Array
     seed: jax.Array
     chunk: jax.Array
+    top_p: jax.Array | None = None
+    min_p: jax.Array | None = None
+    repetition: jax.Array | None = None
 
 
 class Alphabet(Protocol):
@@ -132,7 +136,8 @@ class Chooser(Protocol):
             choices: number of choices of a step.
 
         Returns:
-            float32 [level, row, choices], and the keys of the next frame.
+            [level, row, ...], such as float32 [level, row, choices], and the keys of the next
+            frame.
         """
         ...
 
@@ -140,7 +145,7 @@ class Chooser(Protocol):
         """Chooses one token a row.
 
         Args:
-            logits: float32 [row, choices], after guidance.
+            logits: float32 [row, choices], after guidance and the control of repetition.
             sampling: the settings of every row.
             noise: this step's part of the result of `noise`.
 
@@ -168,16 +173,44 @@ class Addressed:
     ) -> tuple[jax.Array, jax.Array]:
         """Folds frame, then level, into every row's key; the key itself does not change."""
 
-        def drawn(level: jax.Array, key: jax.Array) -> jax.Array:
-            address = jax.random.fold_in(jax.random.fold_in(key, frame), level)
+        def drawn(address: jax.Array) -> jax.Array:
             return jax.random.gumbel(address, (choices,), jnp.float32)
 
-        level_rows = jax.vmap(jax.vmap(drawn, (None, 0)), (0, None))
-        return level_rows(jnp.arange(levels), keys), keys
+        return jax.vmap(jax.vmap(drawn))(_addresses(keys, frame, levels)), keys
 
     def choose(self, logits: jax.Array, sampling: Sampling, noise: jax.Array) -> jax.Array:
         """Samples from the softmax; see `sampled`."""
         return sampled(logits, sampling, noise)
+
+
+# Chooses a code: logits float32 [choices], which are `CUT` where a cut leaves a code out, and a
+# random key that belongs to seed, chunk, frame and level; returns a whole number, a scalar.
+Choose: TypeAlias = Callable[[jax.Array, jax.Array], jax.Array]
+
+
+@dataclass(frozen=True)
+class ByFunction(Addressed):
+    """A choice by any function, with keys that depend on (seed, chunk, frame, level) alone.
+
+    The function gets the logits of one row after guidance, repetition, temperature and cuts. At
+    temperature 0 the likeliest code is chosen without it.
+
+    Attributes:
+        function: traced by JAX, and called for many rows at once.
+    """
+
+    function: Choose
+
+    def noise(
+        self, keys: jax.Array, frame: jax.Array, levels: int, choices: int
+    ) -> tuple[jax.Array, jax.Array]:
+        """Returns one key a level and row, and the keys."""
+        return _addresses(keys, frame, levels), keys
+
+    def choose(self, logits: jax.Array, sampling: Sampling, noise: jax.Array) -> jax.Array:
+        """Calls the function for every row."""
+        chosen = jax.vmap(self.function)(cut(logits, sampling), noise).astype(jnp.int32)
+        return jnp.where(sampling.temperature <= GREEDY, first_largest(logits), chosen)
 
 
 @dataclass(frozen=True)
@@ -214,68 +247,37 @@ def guided(logits: jax.Array, weight: jax.Array) -> jax.Array:
     return (1 + weight) * prompted - weight * unprompted
 
 
-def keep_top(logits: jax.Array, top_k: jax.Array) -> jax.Array:
-    """Cuts all but the k largest logits of each row; logits equal to the k-th stay.
-
-    Args:
-        logits: float32 [row, choices].
-        top_k: int32 [row]; 0 = no cut.
-
-    Returns:
-        float32 [row, choices].
-    """
-    choices = logits.shape[-1]
-    kept = jnp.where(top_k == 0, choices, jnp.minimum(top_k, choices))
-
-    def cut() -> jax.Array:
-        return jnp.where(logits >= kth_largest(logits, kept), logits, CUT)
-
-    # The search takes longer than the rest of a step's choice, and most calls need no cut.
-    return jax.lax.cond(jnp.any(kept < choices), cut, lambda: logits)
-
-
-def kth_largest(values: jax.Array, k: jax.Array) -> jax.Array:
-    """Finds the k-th largest value of each row, digit by digit of its bits.
-
-    A sort takes ten times as long on a CPU, longer than a step of a small network.
-
-    Args:
-        values: float32 [row, choices], not NaN.
-        k: int32 [row], in [1, choices].
-
-    Returns:
-        float32 [row, 1].
-    """
-    sign = jnp.uint32(1 << 31)
-    bits = jax.lax.bitcast_convert_type(values, jnp.uint32)
-    # The floats' bits as unsigned integers that sort in the same order as the floats.
-    ordered = jnp.where(bits >= sign, ~bits, bits | sign)[:, None]  # [row, 1, choices]
-    largest_bits = jnp.zeros((len(values), 1), jnp.uint32)
-    for shift in range(32 - DIGIT_BITS, -1, -DIGIT_BITS):
-        digits = jnp.arange(1, 1 << DIGIT_BITS, dtype=jnp.uint32) << shift
-        candidates = largest_bits | digits[None]  # [row, digit]
-        enough = jnp.sum(ordered >= candidates[:, :, None], axis=-1) >= k[:, None]
-        digit = jnp.sum(enough, axis=-1, keepdims=True, dtype=jnp.uint32)
-        largest_bits = largest_bits | (digit << shift)
-    bits = jnp.where(largest_bits >= sign, largest_bits ^ sign, ~largest_bits)
-    return jax.lax.bitcast_convert_type(bits, jnp.float32)
-
-
 def sampled(logits: jax.Array, sampling: Sampling, noise: jax.Array) -> jax.Array:
     """Samples each row from the softmax of its logits, or chooses the largest at temperature 0.
 
     Args:
         logits: float32 [row, choices], after guidance.
-        sampling: the rows' temperature and top k.
+        sampling: the rows' temperature and cuts.
         noise: float32 [row, choices], Gumbel.
 
     Returns:
         int32 [row]; the first choice on ties.
     """
     greedy = (sampling.temperature <= GREEDY)[:, None]
+    return first_largest(jnp.where(greedy, logits, cut(logits, sampling) + noise))
+
+
+def cut(logits: jax.Array, sampling: Sampling) -> jax.Array:
+    """Divides logits by the temperature, then cuts by top k, top p and min p, in this order.
+
+    Args:
+        logits: float32 [row, choices].
+        sampling: the rows' temperature and cuts; at temperature 0, logits are not divided.
+
+    Returns:
+        float32 [row, choices], `CUT` in place of those that are cut.
+    """
+    greedy = (sampling.temperature <= GREEDY)[:, None]
     warm = logits / jnp.where(greedy, 1.0, sampling.temperature[:, None])
-    noisy = keep_top(warm, sampling.top_k) + noise
-    return first_largest(jnp.where(greedy, logits, noisy))
+    warm = keep_top(warm, sampling.top_k)
+    if sampling.top_p is not None:
+        warm = keep_nucleus(warm, sampling.top_p)
+    return warm if sampling.min_p is None else keep_likely(warm, sampling.min_p)
 
 
 def first_largest(values: jax.Array) -> jax.Array:
@@ -293,3 +295,12 @@ def first_largest(values: jax.Array) -> jax.Array:
     index = jnp.arange(last + 1, dtype=jnp.int32)
     largest = jnp.max(values, axis=-1, keepdims=True)
     return jnp.min(jnp.where(values == largest, index, last), axis=-1)
+
+
+def _addresses(keys: jax.Array, frame: jax.Array, levels: int) -> jax.Array:
+    """Folds frame, then level, into every row's key: keys [level, row]."""
+
+    def address(level: jax.Array, key: jax.Array) -> jax.Array:
+        return jax.random.fold_in(jax.random.fold_in(key, frame), level)
+
+    return jax.vmap(jax.vmap(address, (None, 0)), (0, None))(jnp.arange(levels), keys)

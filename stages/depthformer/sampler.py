@@ -54,12 +54,15 @@ class FrameCarry(NamedTuple):
         caches: keys and values of the frames before, one entry a temporal layer.
         keys: one random key a row.
         ended: bool [row], whether the row has chosen the end.
+        chosen: float32 [level, row, choices], how often the chunk has chosen each; None = not
+            counted.
     """
 
     x: jax.Array
     caches: list[KeysValues]
     keys: jax.Array
     ended: jax.Array
+    chosen: jax.Array | None = None
 
 
 def sample_chunk(
@@ -104,7 +107,14 @@ def sample_chunk(
         model.decoder.depth_decoder.relpos_bias_depth(config.num_levels),
         seen.conditions,
     )
-    start = FrameCarry(seen.x, seen.caches, chooser.start(sampling), jnp.zeros(rows, bool))
+    counts = (config.num_levels, rows, alphabet.choices(model))
+    start = FrameCarry(
+        seen.x,
+        seen.caches,
+        chooser.start(sampling),
+        jnp.zeros(rows, bool),
+        None if sampling.repetition is None else jnp.zeros(counts, jnp.float32),
+    )
     step = partial(_sample_frame, model, chunk, alphabet, chooser)
     _, choices = jax.lax.scan(step, start, jnp.arange(frames))
     return choices.transpose(2, 0, 1)  # [row, frame, level]
@@ -131,9 +141,12 @@ def _sample_frame(
     noise, keys = chooser.noise(progress.keys, frame, levels, alphabet.choices(model))
     step = partial(_sample_level, model, chunk, alphabet, chooser)
     start = (FrameCarry(x, empty, keys, progress.ended), jnp.zeros_like(x))
-    (last, total), choices = jax.lax.scan(step, start, (jnp.arange(levels), noise))
-    # choices: [level, row]
-    return FrameCarry(total / config.temporal_levels, caches, keys, last.ended), choices
+    steps = (jnp.arange(levels), noise, progress.chosen)
+    (last, total), choices = jax.lax.scan(step, start, steps)  # choices: [level, row]
+    chosen = progress.chosen
+    if chosen is not None:
+        chosen = chosen + jax.nn.one_hot(choices, chosen.shape[-1], dtype=jnp.float32)
+    return FrameCarry(total / config.temporal_levels, caches, keys, last.ended, chosen), choices
 
 
 def _sample_level(
@@ -142,13 +155,15 @@ def _sample_level(
     alphabet: Alphabet,
     chooser: Chooser,
     carry: tuple[FrameCarry, jax.Array],
-    step: tuple[jax.Array, jax.Array],
+    step: tuple[jax.Array, jax.Array, jax.Array | None],
 ) -> tuple[tuple[FrameCarry, jax.Array], jax.Array]:
-    (progress, total), (level, noise) = carry, step
+    (progress, total), (level, noise, chosen) = carry, step
     bias = jax.lax.dynamic_slice_in_dim(chunk.level_bias, level, 1, axis=2)
     x, caches = model.decoder.depth_decoder(progress.x, progress.caches, level, bias)
     normed = model.decoder.decoder_norm(x)[:, 0].astype(jnp.float32)  # [2 * row, D]
     logits = guided(alphabet.logits(chunk.heads, normed, level), chunk.sampling.guidance)
+    if chosen is not None and chunk.sampling.repetition is not None:
+        logits = logits - chunk.sampling.repetition[:, None] * chosen
     choice = chooser.choose(logits, chunk.sampling, noise)
     choice = jnp.where(progress.ended, PAD, choice)
     ended = progress.ended | alphabet.ends(choice)
@@ -223,6 +238,9 @@ class ChunkSampler:
         seed: np.ndarray,
         chunk: np.ndarray,
         conditions: tuple[Conditions, Conditions] | None = None,
+        top_p: np.ndarray | None = None,
+        min_p: np.ndarray | None = None,
+        repetition: np.ndarray | None = None,
     ) -> np.ndarray:
         """Samples one chunk of every row.
 
@@ -236,6 +254,9 @@ class ChunkSampler:
             chunk: int64 [row], >= 0.
             conditions: of the past and of the chunk, with the prompt and without it; for a network
                 that reads the past in its decoder.
+            top_p: float32 [row], in [0, 1]; None = no cut, as 1.
+            min_p: float32 [row], in [0, 1]; None = no cut, as 0.
+            repetition: float32 [row]; None = off, as 0.
 
         Returns:
             int32 [row, frame, level], the alphabet's choices.
@@ -248,6 +269,10 @@ class ChunkSampler:
             np.asarray(guidance, np.float32),
             words(seed),
             words(chunk),
+            *(
+                None if values is None else np.asarray(values, np.float32)
+                for values in (top_p, min_p, repetition)
+            ),
         )
         prompts, unprompted_ones, *sampling = jax.device_put(arguments, self._device)
         both = None if conditions is None else _stacked(*conditions)

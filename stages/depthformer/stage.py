@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
+import jax
 import numpy as np
 
 from soundstage.graph.format import Format
 from soundstage.graph.port import Port
+from soundstage.stages.depthformer.choice import ByFunction, Choose, Chooser
 from soundstage.stages.depthformer.conditions import FREE, Conditions
 from soundstage.stages.depthformer.config import Size, config_of_size
 from soundstage.stages.depthformer.loading import load_depthformer
 from soundstage.stages.depthformer.sampler import ChunkSampler
-from soundstage.stages.ports import BEATS, PROMPT, SAMPLE_INPUTS, SOUND, TOKENS
+from soundstage.stages.ports import BEATS, CHOICE_INPUTS, PROMPT, SAMPLE_INPUTS, SOUND, TOKENS
 from soundstage.stages.row_groups import RowGroups, cores
+from soundstage.stages.rvq import check_codes
 from soundstage.stages.settings_checks import check_weights_setting
 from soundstage.stages.weights.published.missing import lacking
 from soundstage.stages.weights.sources import closing_source
-
-if TYPE_CHECKING:
-    import jax
 
 ActivationType = Literal["auto", "float32", "bfloat16"]
 
@@ -53,11 +54,17 @@ class SampleParams:
 
 
 class _Sampling:
-    """A loaded network and its sampler."""
+    """A loaded network and its sampler.
+
+    Attributes:
+        choose: a subclass may have a function here that chooses a code; see
+            `stages.depthformer.choice.ByFunction`. None = a sample of the softmax.
+    """
 
     Params: ClassVar[type] = SampleParams
     outputs: ClassVar[dict[str, Port]] = {"tokens": TOKENS}
     lacking = staticmethod(lacking)
+    choose: ClassVar[Any] = None
     # The name of the stage for networks of the other kind.
     _other: ClassVar[str]
     # Whether the network reads the past in its decoder, and conditions.
@@ -72,9 +79,19 @@ class _Sampling:
         with closing_source(params.weights) as source:
             model, self.weights_digest, self.weights_note = load_depthformer(config, source, device)
         self._frames = format.dims["frame"]
-        self._sampler = ChunkSampler(model, self._frames)
+        self._codes = config.codebook_size
+        chooser = None if self.choose is None else _checked(self.choose, self._codes)
+        self._sampler = ChunkSampler(model, self._frames, chooser=chooser)
         # An accelerator computes all rows in hardly more time than one.
         self._groups = RowGroups(cores() if device.platform == "cpu" else 1)
+
+    def _sampled(
+        self, function: Callable[..., np.ndarray], arguments: Mapping[str, np.ndarray]
+    ) -> np.ndarray:
+        tokens = self._groups(function, arguments)
+        if self.choose is not None:
+            check_codes(tokens, self._codes)
+        return tokens
 
 
 class Sample(_Sampling):
@@ -88,6 +105,12 @@ class Sample(_Sampling):
         guidance: float32 [row], >= 0; 0 = off.
         seed: int64 [row], >= 0.
         chunk: int64 [row], >= 0; index of the chunk. All randomness follows from seed and chunk.
+        top_p: float32 [row], in [0, 1]; the likeliest codes whose probabilities sum to this share
+            are considered, 1 = all. May be left unwired, like the next two.
+        min_p: float32 [row], in [0, 1]; codes less than this times as likely as the likeliest are
+            not considered, 0 = all are.
+        repetition: float32 [row], in [-10, 10]; is subtracted from the logit of a code for each
+            time that its level chose the code before in the chunk, 0 = off.
 
     Outputs:
         tokens: int32 [row, frame, level], in [0, codebook_size).
@@ -97,7 +120,7 @@ class Sample(_Sampling):
         WeightsError: the weights cannot be used.
     """
 
-    inputs: ClassVar[dict[str, Port]] = SAMPLE_INPUTS
+    inputs: ClassVar[dict[str, Port]] = SAMPLE_INPUTS | CHOICE_INPUTS
     _other: ClassVar[str] = "SampleOnBeat"
     _reads_past_in_decoder: ClassVar[bool] = False
 
@@ -110,6 +133,9 @@ class Sample(_Sampling):
         guidance: np.ndarray,
         seed: np.ndarray,
         chunk: np.ndarray,
+        top_p: np.ndarray | None = None,
+        min_p: np.ndarray | None = None,
+        repetition: np.ndarray | None = None,
     ) -> dict[str, np.ndarray]:
         """Samples one chunk of every row; compiles at the first call for a number of rows."""
         arguments = {
@@ -120,8 +146,9 @@ class Sample(_Sampling):
             "guidance": guidance,
             "seed": seed,
             "chunk": chunk,
+            **_wired({"top_p": top_p, "min_p": min_p, "repetition": repetition}),
         }
-        return {"tokens": self._groups(self._sampler, arguments)}
+        return {"tokens": self._sampled(self._sampler, arguments)}
 
 
 class SampleOnBeat(_Sampling):
@@ -142,6 +169,12 @@ class SampleOnBeat(_Sampling):
         guidance: float32 [row], >= 0; 0 = off.
         seed: int64 [row], >= 0.
         chunk: int64 [row], >= 0; index of the chunk. All randomness follows from seed and chunk.
+        top_p: float32 [row], in [0, 1]; the likeliest codes whose probabilities sum to this share
+            are considered, 1 = all. May be left unwired, like the next two.
+        min_p: float32 [row], in [0, 1]; codes less than this times as likely as the likeliest are
+            not considered, 0 = all are.
+        repetition: float32 [row], in [-10, 10]; is subtracted from the logit of a code for each
+            time that its level chose the code before in the chunk, 0 = off.
 
     Outputs:
         tokens: int32 [row, frame, level], in [0, codebook_size).
@@ -157,6 +190,7 @@ class SampleOnBeat(_Sampling):
         "beats": BEATS,
         "sound": SOUND,
         **{name: port for name, port in SAMPLE_INPUTS.items() if port is not PROMPT},
+        **CHOICE_INPUTS,
     }
     _other: ClassVar[str] = "Sample"
     _reads_past_in_decoder: ClassVar[bool] = True
@@ -172,6 +206,9 @@ class SampleOnBeat(_Sampling):
         guidance: np.ndarray,
         seed: np.ndarray,
         chunk: np.ndarray,
+        top_p: np.ndarray | None = None,
+        min_p: np.ndarray | None = None,
+        repetition: np.ndarray | None = None,
     ) -> dict[str, np.ndarray]:
         """Samples one chunk of every row; compiles at the first call for a number of rows."""
         arguments = {
@@ -184,8 +221,9 @@ class SampleOnBeat(_Sampling):
             "guidance": guidance,
             "seed": seed,
             "chunk": chunk,
+            **_wired({"top_p": top_p, "min_p": min_p, "repetition": repetition}),
         }
-        return {"tokens": self._groups(self._conditioned, arguments)}
+        return {"tokens": self._sampled(self._conditioned, arguments)}
 
     def _conditioned(
         self,
@@ -198,11 +236,45 @@ class SampleOnBeat(_Sampling):
         guidance: np.ndarray,
         seed: np.ndarray,
         chunk: np.ndarray,
+        top_p: np.ndarray | None = None,
+        min_p: np.ndarray | None = None,
+        repetition: np.ndarray | None = None,
     ) -> np.ndarray:
         free = np.full((*beats.shape, sound.shape[-1]), FREE, np.float32)
         asked = free.copy()
         asked[:, -self._frames :] = sound[:, None]
         conditions = Conditions(beats, asked), Conditions(np.full_like(beats, FREE), free)
         return self._sampler(
-            prompt, unprompted, temperature, top_k, guidance, seed, chunk, conditions
+            prompt,
+            unprompted,
+            temperature,
+            top_k,
+            guidance,
+            seed,
+            chunk,
+            conditions,
+            top_p,
+            min_p,
+            repetition,
         )
+
+
+def _checked(choose: Choose, codes: int) -> Chooser:
+    """Returns the chooser of a subclass's function.
+
+    Raises:
+        ValueError: the function does not return one whole number.
+    """
+    logits = jax.ShapeDtypeStruct((codes,), np.float32)
+    result = jax.eval_shape(choose, logits, jax.random.key(0))
+    shape, dtype = getattr(result, "shape", None), getattr(result, "dtype", None)
+    if shape != () or not np.issubdtype(dtype, np.integer):
+        raise ValueError(
+            f"choose must return a code, one whole number, got {type(result).__name__} of shape "
+            f"{shape} and dtype {dtype}"
+        )
+    return ByFunction(choose)
+
+
+def _wired(inputs: Mapping[str, np.ndarray | None]) -> dict[str, np.ndarray]:
+    return {name: value for name, value in inputs.items() if value is not None}

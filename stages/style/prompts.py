@@ -7,7 +7,14 @@ from typing import Any
 import numpy as np
 
 from soundstage.graph.port import Port, Tensor
-from soundstage.stages.ports import CLIP_WEIGHTS, PROMPT_CLIPS, PROMPT_TEXTS, TEXT_WEIGHTS
+from soundstage.stages.ports import (
+    CLIP_WEIGHTS,
+    PROMPT_CLIPS,
+    PROMPT_STYLES,
+    PROMPT_TEXTS,
+    STYLE_WEIGHTS,
+    TEXT_WEIGHTS,
+)
 
 # The inputs of every stage that embeds prompts.
 PROMPT_INPUTS: dict[str, Port] = {
@@ -15,7 +22,10 @@ PROMPT_INPUTS: dict[str, Port] = {
     "text_weights": TEXT_WEIGHTS,
     "clips": PROMPT_CLIPS,
     "clip_weights": CLIP_WEIGHTS,
+    "styles": PROMPT_STYLES,
+    "style_weights": STYLE_WEIGHTS,
 }
+NO_NUMBERS = np.zeros(0, np.float32)
 LONGEST_TEXT_CHARACTERS = 10_000
 
 
@@ -53,6 +63,8 @@ class PromptEmbedder(ABC):
         text_weights: Sequence[np.ndarray],
         clips: Sequence[np.ndarray],
         clip_weights: Sequence[np.ndarray],
+        styles: Sequence[np.ndarray] | None = None,
+        style_weights: Sequence[np.ndarray] | None = None,
     ) -> dict[str, Tensor]:
         """Embeds and blends the prompts of every row.
 
@@ -61,6 +73,9 @@ class PromptEmbedder(ABC):
             text_weights: float32 [~text] a row.
             clips: float32 [~clip, clip_sample] a row.
             clip_weights: float32 [~clip] a row.
+            styles: float32 [~style, style_dim] a row, embeddings that are blended as they are;
+                None = none.
+            style_weights: float32 [~style] a row; None = none.
 
         Returns:
             embedding: float32 [row, style_dim].
@@ -68,30 +83,32 @@ class PromptEmbedder(ABC):
         Raises:
             ValueError: a row's prompts cannot be blended (see `refusal`); names the row.
         """
-        rows = zip(texts, text_weights, clips, clip_weights, strict=True)
-        return {"embedding": np.stack([self._row(index, *row) for index, row in enumerate(rows)])}
+        none = [NO_NUMBERS] * len(texts)
+        vectors = none if styles is None else styles
+        vector_weights = none if style_weights is None else style_weights
+        columns = (texts, text_weights, clips, clip_weights, vectors, vector_weights)
+        rows = [dict(zip(PROMPT_INPUTS, row, strict=True)) for row in zip(*columns, strict=True)]
+        return {"embedding": np.stack([self._row(index, row) for index, row in enumerate(rows)])}
 
-    def _row(
-        self,
-        index: int,
-        texts: Sequence[str],
-        text_weights: np.ndarray,
-        clips: np.ndarray,
-        clip_weights: np.ndarray,
-    ) -> np.ndarray:
-        values = (texts, text_weights, clips, clip_weights)
-        reason = refusal(dict(zip(PROMPT_INPUTS, values, strict=True)))
+    def _row(self, index: int, prompts: Mapping[str, Any]) -> np.ndarray:
+        reason = refusal(prompts)
         if reason:
             raise ValueError(f"row {index}: {reason}")
-        embeddings = [*map(self.embed_text, texts), *map(self.embed_clip, clips)]
-        return blend(np.stack(embeddings), np.concatenate([text_weights, clip_weights]))
+        embeddings = [
+            *map(self.embed_text, prompts["texts"]),
+            *map(self.embed_clip, prompts["clips"]),
+            *prompts["styles"],
+        ]
+        weights = [prompts[f"{name}_weights"] for name in ("text", "clip", "style")]
+        return blend(np.stack(embeddings), np.concatenate(weights))
 
 
 def refusal(values: Mapping[str, Any]) -> str | None:
     """Returns the reason why one stream's prompts cannot be blended.
 
     Args:
-        values: the stream's value of every input that is fed by a control, by name.
+        values: the stream's value of every input that is fed by a control, by name; None for one
+            that is not wired.
 
     Returns:
         A sentence for users; None if the prompts are fine, or if another stage feeds an input,
@@ -99,25 +116,28 @@ def refusal(values: Mapping[str, Any]) -> str | None:
     """
     if any(name not in values for name in PROMPT_INPUTS):
         return None
-    texts, clips = values["texts"], values["clips"]
-    weights = {name: np.asarray(values[f"{name}_weights"]) for name in ("text", "clip")}
-    for name, prompts in (("text", texts), ("clip", clips)):
-        if len(prompts) != len(weights[name]):
+    values = {name: () if value is None else value for name, value in values.items()}
+    weights = {name: np.asarray(values[f"{name}_weights"]) for name in ("text", "clip", "style")}
+    for name, own in weights.items():
+        prompts = values[f"{name}s"]
+        if len(prompts) != len(own):
             return (
-                f"{len(prompts)} {name} prompts have {len(weights[name])} weights: "
-                "give each prompt one weight"
+                f"{len(prompts)} {name} prompts have {len(own)} weights: give each prompt one "
+                "weight"
             )
-    all_weights = np.concatenate([weights["text"], weights["clip"]]).astype(np.float64)
+    all_weights = np.concatenate(list(weights.values())).astype(np.float64)
     if len(all_weights) == 0:
         return "there is no prompt: give at least one text or audio prompt"
     if not np.all(np.isfinite(all_weights)) or np.any(all_weights < 0):
         return f"prompt weights must be numbers of 0 or more, got {all_weights.tolist()}"
     if not np.any(all_weights):
         return "all prompt weights are zero: give at least one prompt a weight above 0"
-    return _unusable(texts, clips)
+    return _unusable(values["texts"], values["clips"], values["styles"])
 
 
-def _unusable(texts: Sequence[str], clips: Sequence[np.ndarray]) -> str | None:
+def _unusable(
+    texts: Sequence[str], clips: Sequence[np.ndarray], styles: Sequence[np.ndarray]
+) -> str | None:
     longest = max((len(text) for text in texts), default=0)
     if longest > LONGEST_TEXT_CHARACTERS:
         return (
@@ -126,6 +146,8 @@ def _unusable(texts: Sequence[str], clips: Sequence[np.ndarray]) -> str | None:
         )
     if not all(np.all(np.isfinite(clip)) for clip in clips):
         return "an audio prompt holds samples that are not finite numbers (NaN or infinity)"
+    if not np.all(np.isfinite(np.asarray(styles))):
+        return "a style vector holds numbers that are not finite (NaN or infinity)"
     return None
 
 

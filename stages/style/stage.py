@@ -41,6 +41,9 @@ class Embed(PromptEmbedder):
         text_weights: float32 [~text] a row, >= 0; one a text.
         clips: float32 [~clip, clip_sample] a row; mono, 1.0 = full scale, at `clip_rate_hz`.
         clip_weights: float32 [~clip] a row, >= 0; one a clip.
+        styles: float32 [~style, style_dim] a row; embeddings, such as this stage's, which are
+            blended as they are. May be left unwired.
+        style_weights: float32 [~style] a row, >= 0; one a style.
 
     Outputs:
         embedding: float32 [row, style_dim]; the weighted mean of the prompts' unit vectors.

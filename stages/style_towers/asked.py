@@ -56,7 +56,7 @@ def heard_weights(
     Args:
         meanings: one a text prompt.
         weights: float32 [text].
-        others: float32 [clip], the weights of the row's clips.
+        others: float32 [prompt], the weights of the row's clips and style vectors.
 
     Returns:
         float32 [text]; `weights` itself, if no other prompt of the row would count.

@@ -15,7 +15,13 @@ from soundstage.graph.format import Format
 from soundstage.graph.port import Port, Tensor
 from soundstage.stages.ports import ASKED_SOUND, ASKED_TEMPO, NOT_UNDERSTOOD, STYLE_EMBEDDING
 from soundstage.stages.style.features import ClipFeatures
-from soundstage.stages.style.prompts import PROMPT_INPUTS, PromptEmbedder, refusal, unit
+from soundstage.stages.style.prompts import (
+    NO_NUMBERS,
+    PROMPT_INPUTS,
+    PromptEmbedder,
+    refusal,
+    unit,
+)
 from soundstage.stages.style_towers.asked import (
     asked_sound,
     asked_tempo,
@@ -57,6 +63,9 @@ class Embed(PromptEmbedder):
         text_weights: float32 [~text] a row, >= 0; one a text.
         clips: float32 [~clip, clip_sample] a row; mono, 1.0 = full scale, at `clip_rate_hz`.
         clip_weights: float32 [~clip] a row, >= 0; one a clip.
+        styles: float32 [~style, style_dim] a row; embeddings, such as this stage's, which are
+            blended as they are. May be left unwired.
+        style_weights: float32 [~style] a row, >= 0; one a style.
 
     Outputs:
         embedding: float32 [row, style_dim]; the weighted mean of the prompts' unit vectors.
@@ -67,7 +76,7 @@ class Embed(PromptEmbedder):
         not_understood: utf8, a list a row; for each text, its words that mean nothing here, with
             commas between, "" = none.
 
-    Clips say nothing about tempo and sound.
+    Clips and style vectors say nothing about tempo and sound.
 
     Raises:
         WeightsError: at construction, the weights cannot be used.
@@ -112,13 +121,16 @@ class Embed(PromptEmbedder):
         text_weights: Sequence[np.ndarray],
         clips: Sequence[np.ndarray],
         clip_weights: Sequence[np.ndarray],
+        styles: Sequence[np.ndarray] | None = None,
+        style_weights: Sequence[np.ndarray] | None = None,
     ) -> dict[str, Tensor]:
         """Embeds and blends the prompts of every row, and reads what they ask for."""
         meanings = [[understand(text) for text in row] for row in texts]
-        heard = [
-            heard_weights(*row) for row in zip(meanings, text_weights, clip_weights, strict=True)
-        ]
-        embedding = super().__call__(texts, heard, clips, clip_weights)["embedding"]
+        vectors = [NO_NUMBERS] * len(texts) if style_weights is None else style_weights
+        others = [np.concatenate(row) for row in zip(clip_weights, vectors, strict=True)]
+        heard = [heard_weights(*row) for row in zip(meanings, text_weights, others, strict=True)]
+        prompts = (texts, heard, clips, clip_weights, styles, style_weights)
+        embedding = super().__call__(*prompts)["embedding"]
         rows = list(zip(meanings, text_weights, strict=True))
         return {
             "embedding": embedding,

@@ -1,12 +1,14 @@
 """Every snippet of a document runs, in the order of the document, in a folder of its own.
 
-`.ci/run` itself runs the two commands of README.md that install something.
+`.ci/run` itself runs the two commands of README.md that install soundstage. A package that a
+document makes, `pip install ./NAME`, is installed into that folder.
 """
 
 import os
 import re
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -23,13 +25,26 @@ LINK = re.compile(r"\]\((?!https?://)([^)#]+)")
 
 
 def snippets(document):
-    """(language, code) of every block that can run; what installs is left to CI.
+    """(language, code) of every block that can run; what installs soundstage is left to CI.
 
     Mermaid blocks are pictures.
     """
     for language, code in BLOCK.findall(document.read_text("utf-8")):
-        if "pip install" not in code and language != "mermaid":
+        installs = "pip install" in code.replace("pip install ./", "")
+        if not installs and language != "mermaid":
             yield language, code
+
+
+def environment(folder):
+    """The environment of a snippet; pip installs into a folder of its own."""
+    prefix = folder / "installed"
+    site = sysconfig.get_path("purelib", vars={"base": prefix, "platbase": prefix})
+    return os.environ | {
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+        "PYTHONPATH": os.pathsep.join(filter(None, [site, os.environ.get("PYTHONPATH")])),
+        "PIP_PREFIX": str(prefix),
+        "PIP_NO_DEPS": "1",
+    }
 
 
 def command(language, code):
@@ -43,7 +58,6 @@ def command(language, code):
 def test_every_snippet_runs(document, tmp_path):
     for name in ("pipeline.toml", "presets"):
         (tmp_path / name).symlink_to(ROOT / name)
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     for language, code in snippets(document):
         assert language in ("bash", "python"), (
             f"{document.name}: a snippet in {language or 'nothing'}"
@@ -51,7 +65,7 @@ def test_every_snippet_runs(document, tmp_path):
         done = subprocess.run(
             command(language, code),
             cwd=tmp_path,
-            env=os.environ | {"PATH": path},
+            env=environment(tmp_path),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -99,3 +99,20 @@ def test_all_problems_are_in_one_message():
 
 def test_rounding_error_of_a_whole_length_is_ignored():
     assert Format(chunk_s=0.28, fade_s=0.28).dims["frame"] == 7
+
+
+def test_sizes_have_the_names_of_the_original_configuration():
+    # The numbers of Magenta RealTime v1.
+    sizes = {
+        "frame_length_samples": 1_920,
+        "chunk_length_frames": 50,
+        "chunk_length_samples": 96_000,
+        "context_length_frames": 250,
+        "context_length_samples": 480_000,
+        "context_num_chunks": 5,
+        "crossfade_length_frames": 1,
+        "crossfade_length_samples": 1_920,
+        "chunk_tokens_shape": (50, 16),
+        "context_tokens_shape": (250, 16),
+    }
+    assert {name: getattr(Format(), name) for name in sizes} == sizes

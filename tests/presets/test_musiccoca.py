@@ -48,7 +48,7 @@ def test_embedding_of_an_audio_file_equals_the_reference(tmp_path, name):
     expected, format = recorded(REFERENCE), Format()
     rate_hz = {"audio16k": 16_000, "audio48k": 48_000}[name]
     soundfile.write(tmp_path / "prompt.wav", expected[f"{name}_int16"], rate_hz)
-    controls = expand_prompts([Audio(tmp_path / "prompt.wav")], format)
+    controls = expand_prompts([Audio(tmp_path / "prompt.wav")], soundstage.load("base"))
     weights = [np.array(controls["clip_weights"], np.float32)]
     embed = build(Embed, REFERENCE, format)
     embedding = embed([[]], [NONE], [controls["clips"]], weights)["embedding"]
@@ -59,10 +59,11 @@ def test_embedding_of_an_audio_file_equals_the_reference(tmp_path, name):
 
 
 def test_audio_prompt_of_several_clips_weighs_as_much_as_a_text(tmp_path):
-    rate_hz, clips = TINY_FORMAT.clip_rate_hz, recorded()["clips"]
+    graph = soundstage.load(pipeline=pipeline(tmp_path / "coca.toml"))
+    rate_hz, clips = graph.format.clip_rate_hz, recorded()["clips"]
     sound = np.concatenate(clips)[: -rate_hz // 10]  # the last clip is padded
     soundfile.write(tmp_path / "prompt.wav", sound, rate_hz, subtype="FLOAT")
-    controls = expand_prompts(["warm pads", Audio(tmp_path / "prompt.wav")], TINY_FORMAT)
+    controls = expand_prompts(["warm pads", Audio(tmp_path / "prompt.wav")], graph)
     values = [
         [controls["texts"]],
         [np.array(controls["text_weights"], np.float32)],

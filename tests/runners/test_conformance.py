@@ -177,3 +177,11 @@ def test_error_of_a_constructor_is_raised(open_runner):
     stages = {"bad": ("Unbuildable", {}, {"a": "in.step"})}
     with pytest.raises(ValueError, match="no such weights"):
         open_runner(graph(stages, {"n": "bad.number"}, {"step": 1}))
+
+
+def test_one_stage_is_asked_alone(toy):
+    session = Session(toy, [{"prompts": ["style 0"]}])
+    vector = session.embed("style 1")
+    assert vector.dtype == np.float32
+    with LocalRunner(soundstage.load("toy")) as local:
+        np.testing.assert_array_equal(Session(local, [{}]).embed("style 1"), vector)

@@ -14,18 +14,18 @@ from soundstage.runners.traces.trace import read_trace
 
 FOLDER = Path(__file__).parents[1] / "golden" / "earlier_files"
 DIGESTS = {
-    "base": "268451ef2da7",
-    "base-gapless": "a6a3535b01b0",
-    "base-inject": "fe2be35a0b67",
-    "demo": "dbda6b9dfd00",
-    "demo-gapless": "dd88efbeece7",
-    "demo-inject": "71454b3fe830",
-    "large": "53b4f00d2750",
-    "tiny": "032cc6de0566",
-    "tiny-gapless": "801fb66e1573",
-    "tiny-inject": "cf9d272e10ce",
-    "toy": "747341030f44",
-    "toy-inject": "269624071909",
+    "base": "147342c2047e",
+    "base-gapless": "40b16ff293f8",
+    "base-inject": "0d532ae56244",
+    "demo": "ad1c85c228e5",
+    "demo-gapless": "fc8ed316e3bb",
+    "demo-inject": "61c09057cd30",
+    "large": "67d7a95e8c6f",
+    "tiny": "1620736fb2b4",
+    "tiny-gapless": "8c482b68de4e",
+    "tiny-inject": "fbe2a0fa7294",
+    "toy": "e3a888cf621b",
+    "toy-inject": "5c9cfff3ac51",
 }
 
 

@@ -1,4 +1,4 @@
-"""The cross-fade: equal power at joins, and no sample lost between them."""
+"""The cross-fade: equal power or linear at joins, and no sample lost between them."""
 
 import jax
 import numpy as np
@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from soundstage.graph.format import Format
-from soundstage.stages.crossfade import Crossfade
+from soundstage.stages.crossfade import Crossfade, CrossfadeParams, Ramp
 
 FORMATS = {
     "magenta": Format(),
@@ -16,8 +16,8 @@ FORMATS = {
 }
 
 
-def crossfade(format: Format) -> Crossfade:
-    return Crossfade(None, format, jax.devices("cpu")[0])
+def crossfade(format: Format, ramp: Ramp = "equal-power") -> Crossfade:
+    return Crossfade(CrossfadeParams(ramp), format, jax.devices("cpu")[0])
 
 
 @pytest.fixture(params=FORMATS.values(), ids=FORMATS.keys())
@@ -25,12 +25,12 @@ def format(request: pytest.FixtureRequest) -> Format:
     return request.param
 
 
-def ramps(format: Format) -> tuple[np.ndarray, np.ndarray]:
+def ramps(format: Format, ramp: Ramp = "equal-power") -> tuple[np.ndarray, np.ndarray]:
     """The rise and the fall as float64, measured through the stage's inputs."""
     dims = format.dims
     fade = (1, dims["fade_sample"], dims["channel"])
     faded = (1, dims["faded_sample"], dims["channel"])
-    join = crossfade(format)
+    join = crossfade(format, ramp)
     rise = join(np.ones(faded, np.float32), np.zeros(fade, np.float32))["audio"]
     fall = join(np.zeros(faded, np.float32), np.ones(fade, np.float32))["audio"]
     n = dims["fade_sample"]
@@ -45,8 +45,21 @@ def test_rise_is_a_quarter_sine_without_its_end(format):
     assert rise[-1] < 1
 
 
-def test_fall_is_the_rise_reversed(format):
-    rise, fall = ramps(format)
+def test_linear_rise_is_a_line_without_its_end_and_keeps_equal_waveforms(format):
+    rise, fall = ramps(format, "linear")
+    n = len(rise)
+    np.testing.assert_allclose(rise, np.arange(n) / n, atol=1e-7)
+    np.testing.assert_allclose(rise + fall, 1 - 1 / n, atol=1e-7)
+
+
+def test_unknown_ramp_is_refused():
+    with pytest.raises(ValueError, match="equal-power, linear, got 'cubic'"):
+        CrossfadeParams("cubic")
+
+
+@pytest.mark.parametrize("ramp", ["equal-power", "linear"])
+def test_fall_is_the_rise_reversed(format, ramp):
+    rise, fall = ramps(format, ramp)
     np.testing.assert_array_equal(fall, rise[::-1])
 
 

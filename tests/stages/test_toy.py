@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from soundstage.graph.format import Format
 from soundstage.stages.context import Pack
-from soundstage.stages.crossfade import Crossfade
+from soundstage.stages.crossfade import Crossfade, CrossfadeParams
 from soundstage.stages.toy import Gain, GainParams, RandomSample, SineDecode, SineEncode
 
 FORMAT = Format(chunk_s=0.4, context_s=0.8)
@@ -92,7 +92,7 @@ def test_frames_join_without_a_click_and_stay_in_range():
     format = Format()
     joined, tail = [], np.zeros((1, format.dims["fade_sample"], 2), np.float32)
     context = nothing_yet(format)
-    decode, crossfade = build(SineDecode, format), build(Crossfade, format)
+    decode, crossfade = build(SineDecode, format), build(Crossfade, format, CrossfadeParams())
     for seed in range(2):
         tokens = codes(format, "frame", seed)
         out = crossfade(decode(tokens, context)["audio"], tail)

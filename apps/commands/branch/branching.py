@@ -26,6 +26,7 @@ from soundstage.interrupts import uninterrupted
 from soundstage.progress import Progress
 from soundstage.runners.choice import RunnerChoice
 from soundstage.runners.offline import chunks
+from soundstage.runners.recording import naming_stage
 from soundstage.runners.runner import Chunk, Runner
 from soundstage.runners.sessions.not_understood import WordReports
 from soundstage.runners.sessions.prompts import Text, parse_text
@@ -178,7 +179,7 @@ def _write(
         for last in chunks(session, first.chunks):
             for line in words.lines(*last.not_understood):
                 progress.say(line)
-            with uninterrupted():
+            with uninterrupted(), naming_stage(last):
                 for row, writer in enumerate(writers):
                     writer.write(last.audio[row, : first.total_samples - writer.samples])
             seconds = writers[0].samples / first.rate_hz

@@ -55,6 +55,14 @@ AudioPrompt = Annotated[
         "May be repeated.",
     ),
 ]
+StylePrompt = Annotated[
+    list[str] | None,
+    MUSIC.option(
+        metavar="FILE[:WEIGHT]",
+        help="A style vector as a prompt, with its weight, by default 1: a .npy file of floats, "
+        "such as numpy.save writes of `session.embed` in Python. May be repeated.",
+    ),
+]
 Duration = Annotated[
     float,
     MUSIC.option(
@@ -147,6 +155,7 @@ def generate(
     prompts: Prompts = None,
     prompt: Prompt = None,
     audio: AudioPrompt = None,
+    style: StylePrompt = None,
     duration: Duration = 10.0,
     controls: ControlOptions,
     resume: Resume = None,
@@ -178,7 +187,7 @@ def generate(
 
     request = GenerateRequest(
         prompts=with_standard_input(
-            parse_prompts([*(prompts or []), *(prompt or [])], audio or [])
+            parse_prompts([*(prompts or []), *(prompt or [])], audio or [], style or [])
         ),
         duration_s=duration,
         output=output,

@@ -21,11 +21,12 @@ from soundstage.audio.writer import STANDARD_OUTPUT, AudioWriter, open_writer
 from soundstage.interrupts import uninterrupted
 from soundstage.progress import Progress, Update
 from soundstage.runners.offline import chunks, timeline
+from soundstage.runners.recording import naming_stage
 from soundstage.runners.runner import Chunk
 from soundstage.runners.sessions.injection import blocks, inject_control
 from soundstage.runners.sessions.journal import JournalWriter
 from soundstage.runners.sessions.not_understood import WordReports
-from soundstage.runners.sessions.prompts import Audio, Text
+from soundstage.runners.sessions.prompts import Audio, OnePrompt
 from soundstage.runners.sessions.provenance import describe
 from soundstage.runners.sessions.session import Session
 from soundstage.runners.timing.timeline import TimelineWriter
@@ -119,7 +120,7 @@ def open_output(
     )
 
 
-def _prompts(checked: CheckedRequest) -> Sequence[Text | Audio]:
+def _prompts(checked: CheckedRequest) -> Sequence[OnePrompt]:
     request = checked.request
     if request.prompts or request.continue_from is None or "clips" not in checked.changes:
         return request.prompts
@@ -173,7 +174,8 @@ def _write_chunks(
             if beginning is not None and outcome.chunk is None:
                 audio, samples_before = beginning.joined(audio), clip_samples
             block = audio[: checked.file_samples - writer.samples]
-            writer.write(block)
+            with naming_stage(chunk):
+                writer.write(block)
             # Last, so that the journal never counts audio that was not written.
             if journal is not None:
                 writer.sync()

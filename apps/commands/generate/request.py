@@ -36,7 +36,7 @@ from soundstage.runners.choice import RunnerChoice
 from soundstage.runners.sessions.clip_join import Beginning
 from soundstage.runners.sessions.files import SavedSession
 from soundstage.runners.sessions.journal import refuse_other_journal
-from soundstage.runners.sessions.prompts import Audio, Text
+from soundstage.runners.sessions.prompts import OnePrompt
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class GenerateRequest:
     """The music to make and the files to write.
 
     Attributes:
-        prompts: texts and audio files; empty = the pipeline's default, or the resumed session's.
+        prompts: the prompts; empty = those of the resumed session, or the pipeline's default.
         duration_s: seconds of audio; above 0, at most 24 hours.
         output: a .wav, .flac, .ogg or .mp3 file, or "-" for standard output.
         subtype: how samples are stored, see `audio.writer.SUBTYPES`; None = the format's default.
@@ -62,7 +62,7 @@ class GenerateRequest:
         runner: the runner of the stages.
     """
 
-    prompts: tuple[Text | Audio, ...]
+    prompts: tuple[OnePrompt, ...]
     duration_s: float
     output: str
     subtype: str | None = None

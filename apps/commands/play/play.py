@@ -15,6 +15,7 @@ from soundstage.apps.commands.generate.generate import (
     Prompt,
     Prompts,
     Resume,
+    StylePrompt,
 )
 from soundstage.apps.commands.options import (
     MUSIC,
@@ -138,6 +139,7 @@ def play(
     prompts: Prompts = None,
     prompt: Prompt = None,
     audio: AudioPrompt = None,
+    style: StylePrompt = None,
     duration: Duration = None,
     controls: ControlOptions,
     resume: Resume = None,
@@ -176,7 +178,7 @@ def play(
 
     request = PlayRequest(
         prompts=with_standard_input(
-            parse_prompts([*(prompts or []), *(prompt or [])], audio or [])
+            parse_prompts([*(prompts or []), *(prompt or [])], audio or [], style or [])
         ),
         destination=_destination(device, to, output, subtype, cues),
         controls=controls,

@@ -38,7 +38,7 @@ from soundstage.interrupts import orderly
 from soundstage.progress import Progress
 from soundstage.runners.choice import RunnerChoice
 from soundstage.runners.sessions.injection import inject_control
-from soundstage.runners.sessions.prompts import Audio, Text
+from soundstage.runners.sessions.prompts import OnePrompt
 from soundstage.runners.sessions.session import Session
 
 FADE_S = 0.01
@@ -62,7 +62,7 @@ class PlayRequest:
     """The music to play and its destination.
 
     Attributes:
-        prompts: texts and audio files; empty = the pipeline's default, or the resumed session's.
+        prompts: the prompts; empty = those of the resumed session, or the pipeline's default.
         destination: the output to play on.
         controls: values from the command line, by control; the others keep their default.
         choice: the pipeline.
@@ -75,7 +75,7 @@ class PlayRequest:
         runner: the runner of the stages.
     """
 
-    prompts: tuple[Text | Audio, ...]
+    prompts: tuple[OnePrompt, ...]
     destination: Destination
     controls: Mapping[str, Any] = field(default_factory=dict)
     choice: PipelineChoice = field(default_factory=PipelineChoice)
@@ -152,7 +152,7 @@ def _performance(
             sink.cues = ring.cues  # which grow while the music plays
         performer = Performer(session, ring, request.ahead, total_samples, live_source)
         prompts = (
-            PromptMix.of(request.prompts, format)
+            PromptMix.of(request.prompts, graph)
             if request.prompts
             else PromptMix.read(performer.controls)
         )

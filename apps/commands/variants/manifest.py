@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from soundstage.audio.provenance import AudioPrompt, Provenance, StageWeights, TextPrompt
+from soundstage.audio.provenance import PromptRecord, Provenance, StageWeights
 from soundstage.documents import read_json
 from soundstage.errors import InputError
 from soundstage.files import replacing, reporting
@@ -41,7 +41,7 @@ class ManifestEntry:
 
     file: str
     name: str
-    prompts: tuple[TextPrompt | AudioPrompt, ...]
+    prompts: tuple[PromptRecord, ...]
     seed: int | None
     controls: Mapping[str, float | int]
     weights: Mapping[str, StageWeights]

@@ -11,7 +11,7 @@ from soundstage.errors import InputError
 from soundstage.graph.control import read_number
 from soundstage.graph.problem import Problem, suggest
 
-LISTS = ("prompts", "audio")
+LISTS = ("prompts", "audio", "styles")
 # The columns of every list; beside them, each scalar control of the pipeline is one.
 WORDS = ("name", *LISTS)
 BETWEEN = "|"  # separates the prompts in one cell of a CSV file

@@ -1,7 +1,7 @@
 """Reads lists of variants: prompts and controls of each row, or all problems of a list."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,15 @@ from soundstage.errors import InputError
 from soundstage.graph.control import ControlError, to_row
 from soundstage.graph.problem import Problem, suggest
 from soundstage.graph.scalar import Scalar
-from soundstage.runners.sessions.prompts import Audio, Text, parse_audio, parse_text
+from soundstage.runners.sessions.prompts import (
+    Audio,
+    OnePrompt,
+    Style,
+    Text,
+    parse_audio,
+    parse_style,
+    parse_text,
+)
 
 LONGEST_NAME = 80
 
@@ -27,13 +35,13 @@ class VariantRow:
     Attributes:
         where: the row's file and position, for error messages.
         name: the variant's name; "" = none.
-        prompts: texts, then audio files; empty = the pipeline's default.
+        prompts: texts, then audio files, then style vectors; empty = the pipeline's default.
         controls: the scalar controls that the row sets; the seed is one of them.
     """
 
     where: str
     name: str = ""
-    prompts: tuple[Text | Audio, ...] = ()
+    prompts: tuple[OnePrompt, ...] = ()
     controls: Mapping[str, int | float] = field(default_factory=dict)
 
 
@@ -48,7 +56,7 @@ class BadList(InputError):
 def read_list(path: Path, numbers: Mapping[str, Scalar]) -> tuple[list[VariantRow], list[Problem]]:
     """Reads a list in a format of `apps.commands.variants.variant_files.read_tables`.
 
-    Relative paths of audio files start at the list's folder.
+    Relative paths of audio files and style vectors start at the list's folder.
 
     Args:
         path: the file.
@@ -117,13 +125,17 @@ def _is_number(value: Any) -> bool:
 
 
 def _row(where: str, table: Table, folder: Path, numbers: Collection[str]) -> VariantRow:
-    audio = _prompts(table.get("audio", []), parse_audio, lambda t: Audio(t["file"], _weight(t)))
+    audio = _prompts(
+        table.get("audio", []), parse_audio, lambda t: Audio(t["file"], weight=_weight(t))
+    )
+    styles = _prompts(table.get("styles", []), parse_style, lambda t: Style(t["file"], _weight(t)))
     return VariantRow(
         where,
         table.get("name", ""),
         (
             *_prompts(table.get("prompts", []), parse_text, lambda t: Text(t["text"], _weight(t))),
-            *(Audio(folder / prompt.path, prompt.weight) for prompt in audio),
+            *(replace(prompt, source=folder / prompt.path) for prompt in audio),
+            *(Style(folder / prompt.vector, prompt.weight) for prompt in styles),
         ),
         {key: table[key] for key in numbers if key in table},
     )

@@ -30,13 +30,21 @@ Prompt = Annotated[
         "Blends and audio prompts need a --list.",
     ),
 ]
+StyleVector = Annotated[
+    list[str] | None,
+    MUSIC.option(
+        metavar="FILE",
+        help="A style vector as the prompt of a variant: a .npy file of floats, such as numpy.save "
+        "writes of `session.embed` in Python. May be repeated, like --prompt.",
+    ),
+]
 List = Annotated[
     Path | None,
     MUSIC.option(
         "--list",
         metavar="FILE",
-        help="A .toml or .csv file with a variant a row: name, prompts, audio, and any control of "
-        "the pipeline that is one number, such as seed.",
+        help="A .toml or .csv file with a variant a row: name, prompts, audio, styles, and any "
+        "control of the pipeline that is one number, such as seed.",
     ),
 ]
 Seeds = Annotated[
@@ -86,6 +94,7 @@ Again = Annotated[
 def variants(
     *,
     prompt: Prompt = None,
+    style: StyleVector = None,
     list_: List = None,
     seeds: Seeds = None,
     duration: Duration = 10.0,
@@ -116,7 +125,7 @@ def variants(
     from soundstage.progress import open_progress
 
     request = VariantsRequest(
-        VariantSelection.parse(prompt, seeds, list_),
+        VariantSelection.parse([*(prompt or [])], [*(style or [])], seeds, list_),
         VariantFiles(output_dir, f".{format_}", again, trace, subtype),
         duration_s=duration,
         controls=controls,

@@ -24,7 +24,7 @@ from soundstage.graph.problem import Problem
 from soundstage.graph.scalar import scalars
 from soundstage.runners.choice import RunnerChoice
 from soundstage.runners.sessions.controls import complete
-from soundstage.runners.sessions.prompts import Audio, Text, parse_text
+from soundstage.runners.sessions.prompts import OnePrompt, Style, Text, parse_style, parse_text
 
 MOST_VARIANTS = 1000
 
@@ -39,13 +39,13 @@ class VariantSelection:
         rows: a file that lists variants; it takes the place of the prompts.
     """
 
-    prompts: tuple[Text, ...] = ()
+    prompts: tuple[Text | Style, ...] = ()
     seeds: tuple[int, ...] = ()
     rows: Path | None = None
 
     @classmethod
     def parse(
-        cls, prompts: Sequence[str] | None, seeds: str | None, rows: Path | None
+        cls, prompts: Sequence[str], styles: Sequence[str], seeds: str | None, rows: Path | None
     ) -> VariantSelection:
         """Parses the arguments of a command line; opens no file.
 
@@ -53,7 +53,7 @@ class VariantSelection:
             InputError: the seeds cannot be parsed.
         """
         parsed = parse_seeds(seeds, MOST_VARIANTS) if seeds is not None else ()
-        return cls(tuple(map(parse_text, prompts or ())), parsed, rows)
+        return cls((*map(parse_text, prompts), *map(parse_style, styles)), parsed, rows)
 
 
 @dataclass(frozen=True)
@@ -104,13 +104,13 @@ class Variant:
 
     Attributes:
         name: its name in the list; "" = none.
-        prompts: texts and audio files; empty = the pipeline's default.
+        prompts: texts, audio files and style vectors; empty = the pipeline's default.
         changes: controls of the request, with the prompts as the controls they stand for.
         row: every control's value.
     """
 
     name: str
-    prompts: tuple[Text | Audio, ...]
+    prompts: tuple[OnePrompt, ...]
     changes: Mapping[str, Any]
     row: Mapping[str, Any] = field(repr=False)
 
@@ -158,7 +158,7 @@ def check_variants(request: VariantsRequest) -> CheckedVariants:
     check_audio_output(graph)
     rows, problems = _rows(request, graph)
     variants: list[Variant] = []
-    controls: dict[tuple[Text | Audio, ...], dict[str, Any]] = {}
+    controls: dict[tuple[OnePrompt, ...], dict[str, Any]] = {}
     for row in rows:
         try:
             if row.prompts not in controls:
@@ -203,12 +203,16 @@ def _rows(request: VariantsRequest, graph: Graph) -> tuple[Sequence[VariantRow],
 def _check_options(request: VariantsRequest) -> None:
     selection, files = request.selection, request.files
     if selection.rows is not None and selection.prompts:
-        raise UsageError("--list and --prompt exclude each other: put the prompts into the list")
+        option = "--prompt" if isinstance(selection.prompts[0], Text) else "--style"
+        raise UsageError(f"--list and {option} exclude each other: put the prompts into the list")
     for prompt in selection.prompts:
         if selection.prompts.count(prompt) > 1:
-            raise UsageError(
-                f"--prompt {prompt.text[:40]!r} is given twice; vary the seed instead, with --seeds"
+            given = (
+                f"--prompt {prompt.text[:40]!r}"
+                if isinstance(prompt, Text)
+                else f"--style {prompt.vector}"
             )
+            raise UsageError(f"{given} is given twice; vary the seed instead, with --seeds")
     if files.suffix not in SUBTYPES:
         known = ", ".join(SUBTYPES)
         raise OutputError(f"{files.suffix!r} is not an audio format; choose one of {known}")

@@ -29,6 +29,7 @@ from soundstage.files import check_writable, file_sha256, making_folder
 from soundstage.interrupts import uninterrupted
 from soundstage.progress import Progress, Update
 from soundstage.runners.offline import chunks, timeline
+from soundstage.runners.recording import naming_stage
 from soundstage.runners.runner import Chunk, Runner
 from soundstage.runners.sessions.not_understood import WordReports
 from soundstage.runners.sessions.session import Session
@@ -180,7 +181,8 @@ class _BatchMaker:
         left = self._checked.total_samples - writers[0].samples
         for row, writer in enumerate(writers):
             block = chunk.audio[row, :left]
-            writer.write(block)
+            with naming_stage(chunk):
+                writer.write(block)
             self.seconds += len(block) / self._checked.graph.format.sample_rate_hz
 
     def _writer(self, slot: VariantSlot) -> AbstractContextManager[AudioWriter]:

@@ -27,6 +27,7 @@ from soundstage.graph.scalar import scalars
 from soundstage.runners.engine.chunk import EngineChunk
 from soundstage.runners.engine.refusals import ControlRefused, Full
 from soundstage.runners.runner import StageFailed
+from soundstage.runners.sessions.prompts import PROMPTS
 
 # A setting's name in the protocol, and the control that does the same.
 CONTROLS = {"temperature": "temperature", "topk": "top_k", "guidance_weight": "guidance"}
@@ -86,7 +87,7 @@ class DemoSession(ProtocolSession):
         changes: dict[str, Any] = {}
         style = body.get("style")
         if style is not None:
-            changes |= self._styles.prompts_of(style, self._context.graph.format.style_dim)
+            changes |= self._styles.prompts_of(style, self._context.graph)
         settings = body.get("generation_kwargs") or {}
         if not isinstance(settings, Mapping):
             raise Refused("generation_kwargs is an object", "generation_kwargs")
@@ -146,10 +147,9 @@ async def style(context: ServerContext, styles: PromptStyles, request: Request) 
         return JSONResponse({"error": "the body is not text in UTF-8"}, 400)
     if len(text) > LONGEST_TEXT:
         return JSONResponse({"error": f"a text has at most {LONGEST_TEXT} characters"}, 413)
-    controls = {"texts": [text], "text_weights": [1.0], "clips": [], "clip_weights": []}
     try:
         with context.embedding.holding(1):
-            embedding = await context.engine.embed(controls)
+            embedding = await context.engine.embed({PROMPTS: [text]})
     except (Full, ControlRefused, StageFailed) as error:
         return refusal(error)
     styles.remember(text, embedding)

@@ -13,7 +13,7 @@ from soundstage.apps.server.uploads import Upload, Uploads
 from soundstage.graph.format import Format
 from soundstage.graph.plan import Graph
 from soundstage.graph.scalar import Scalar, scalars
-from soundstage.runners.sessions.prompts import PROMPTS
+from soundstage.runners.sessions.prompts import PROMPTS, STYLES
 
 CLIPS, CLIP_WEIGHTS, SEED = "clips", "clip_weights", "seed"
 # Other values are refused: elsewhere a prompt may be a path, which here would be the server's.
@@ -38,7 +38,10 @@ def controls_of(values: Mapping[str, Any], uploads: Uploads, format: Format) -> 
     for name in values:
         if len(name) > LONGEST_NAME:
             raise Refused(f"{name[:LONGEST_NAME]}...: there is no control of so long a name")
-    controls = {name: _plain(name, value) for name, value in values.items()}
+    controls = {
+        name: _styles(value) if name == STYLES else _plain(name, value)
+        for name, value in values.items()
+    }
     if CLIPS in controls:
         controls |= _clips(controls[CLIPS], controls.get(CLIP_WEIGHTS), uploads, format)
     return controls
@@ -88,6 +91,16 @@ def _plain(name: str, value: object) -> Any:
         raise Refused(f"{name}: expected {EXPECTED}, got {reprlib.repr(value)}", name)
     refuse_long_list(name, value)
     return [_entry(name, entry) for entry in value]
+
+
+def _styles(value: object) -> Any:
+    """Reads a list of style vectors; the engine checks their sizes."""
+    if not isinstance(value, list) or not all(isinstance(vector, list) for vector in value):
+        raise Refused(f"{STYLES}: expected a list of lists of numbers", STYLES)
+    refuse_long_list(STYLES, value)
+    if not all(is_number(number) for vector in value for number in vector):
+        raise Refused(f"{STYLES}: expected lists of numbers", STYLES)
+    return value
 
 
 def refuse_long_list(name: str, values: list[Any]) -> None:

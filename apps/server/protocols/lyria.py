@@ -29,6 +29,7 @@ from soundstage.graph.control import is_blank
 from soundstage.graph.scalar import scalars
 from soundstage.runners.engine.chunk import EngineChunk
 from soundstage.runners.sessions.not_understood import WordReports
+from soundstage.runners.sessions.prompts import PROMPTS
 
 SERVICE = "GenerativeService.BidiGenerateMusic"
 # A client whose base URL ends in a slash requests a path that begins with two.
@@ -115,14 +116,8 @@ class LyriaSession(ProtocolSession):
                     {"text": prompt["text"], "weight": float(prompt.get("weight", 1.0))}
                 )
         if accepted:
-            self.stream.steer(
-                {
-                    "texts": [prompt["text"] for prompt in accepted],
-                    "text_weights": [prompt["weight"] for prompt in accepted],
-                    "clips": [],
-                    "clip_weights": [],
-                }
-            )
+            prompts = [(prompt["text"], prompt["weight"]) for prompt in accepted]
+            self.stream.steer({PROMPTS: prompts})
             self._prompts = accepted
 
     async def _configure(self, settings: object) -> None:

@@ -13,8 +13,9 @@ import pytest
 import soundfile
 from command_line import run
 
-from soundstage.apps.commands.variants.audition.png import encode_png
-from soundstage.apps.commands.variants.audition.thumbnail import HEIGHT, WIDTH, thumbnail
+from soundstage.audio.png import encode_png
+from soundstage.audio.reader import open_audio
+from soundstage.audio.thumbnail import HEIGHT, WIDTH, thumbnail
 
 HOSTILE = '<script>alert("1")</script> & $cards'
 
@@ -143,7 +144,8 @@ def test_png_with_indices_outside_the_palette_is_refused():
 
 
 def pixels(path):
-    pictures = thumbnail(path)
+    with open_audio(path) as source:
+        pictures = thumbnail(source)
     return decode_png(base64.b64decode(pictures.spectrogram.partition(",")[2]))[0]
 
 

@@ -226,13 +226,17 @@ def test_session_of_several_streams_is_refused(refuse, files):
 @pytest.mark.parametrize(
     ("stage", "code", "why"),
     [
-        ("NanDecode", 7, "not a finite number"),
+        ("NanDecode", 7, "the first such number is from the stage 'decode'"),
         ("RaisingDecode", 7, "two and two are not five"),
         ("UnbuildableDecode", 7, "stage 'decode': broken_stages:UnbuildableDecode cannot be built"),
         ("GeneratorDecode", 7, "stage 'decode' failed at chunk 0: it returned generator"),
         ("NoneDecode", 7, "stage 'decode' failed at chunk 0: it returned NoneType"),
         ("OddNamesDecode", 7, "stage 'decode' failed at chunk 0"),
         ("ExitingDecode", 7, "stage 'decode' failed at chunk 0: SystemExit"),
+        ("LeavingDecode", 7, "stage 'decode' failed at chunk 0: GeneratorExit"),
+        ("JaxDecode", 7, "an array of another library: return np.asarray(value)"),
+        ("UnknownWeightsDecode", 7, "stage 'decode': its weights_digest or weights_note raised"),
+        ("UnreadableDecode", 4, "stage.decode: broken_stages:UnreadableDecode cannot be read"),
         ("UncallableDecode", 4, "broken_stages:UncallableDecode cannot be called with its inputs"),
         ("ArgumentlessDecode", 4, "broken_stages:ArgumentlessDecode cannot be built"),
     ],

@@ -1,5 +1,7 @@
 """`soundstage generate`: equal commands make equal bytes, in every format, also when resumed."""
 
+import hashlib
+
 import numpy as np
 import pyloudnorm
 import pytest
@@ -9,7 +11,7 @@ from worded_graphs import WORDED
 
 import soundstage
 from soundstage.audio.inspection import inspect
-from soundstage.audio.provenance import AudioPrompt, TextPrompt
+from soundstage.audio.provenance import AudioPrompt, StylePrompt, TextPrompt
 from soundstage.runners.traces.trace import read_trace
 
 RATE_HZ = 48_000
@@ -129,6 +131,22 @@ def test_prompts_may_be_positional_named_weighted_and_audio(tmp_path, reference)
     text, weighted, audio = inspect(tmp_path / "out.wav").provenance.prompts
     assert (text, weighted) == (TextPrompt("warm pads"), TextPrompt("jazz trio", 0.5))
     assert audio == AudioPrompt.of(reference, 0.25)
+
+
+def test_style_vector_is_a_prompt_and_is_in_the_provenance(tmp_path):
+    with soundstage.open("toy", prompts=["pads"]) as session:
+        vector = session.embed("pads")
+    np.save(tmp_path / "pads.npy", vector)
+    make(tmp_path / "text.wav", "pads", "--duration", 1)
+    make(tmp_path / "out.wav", "--style", f"{tmp_path}/pads.npy:0.5", "--duration", 1)
+    assert np.array_equal(samples(tmp_path / "out.wav"), samples(tmp_path / "text.wav"))
+    digest = hashlib.sha256(vector.tobytes()).hexdigest()
+    expected = (StylePrompt("pads.npy", digest, 0.5),)
+    assert inspect(tmp_path / "out.wav").provenance.prompts == expected
+    (tmp_path / "bad.npy").write_bytes(b"no array")
+    refused = run("generate", "--style", tmp_path / "bad.npy", "--preset", "toy")
+    assert refused.code == 3
+    assert "bad.npy: is not a .npy file of 768 floats" in refused.stderr
 
 
 def test_every_control_reaches_the_pipeline(tmp_path):

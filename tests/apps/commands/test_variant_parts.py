@@ -16,7 +16,7 @@ from soundstage.graph.pipeline_file import read_tables
 from soundstage.graph.scalar import scalars
 from soundstage.graph.spec import parse
 from soundstage.presets.preset import preset_path
-from soundstage.runners.sessions.prompts import Audio, Text
+from soundstage.runners.sessions.prompts import Audio, Style, Text
 
 # ---- seeds
 
@@ -86,7 +86,7 @@ def test_list_holds_the_same_rows_as_toml_and_as_csv(tmp_path, name, text):
     assert first.prompts == (
         Text("warm pads"),
         Text("jazz trio", 0.5),
-        Audio(tmp_path / "ref.wav", 0.25),
+        Audio(tmp_path / "ref.wav", weight=0.25),
     )
     assert first.controls == {"seed": 3, "temperature": 1.0}
     assert (second.name, second.prompts) == ("", (Text("strings"),))
@@ -97,6 +97,13 @@ def test_prompts_of_a_list_may_be_tables_with_any_text(tmp_path):
     text = 'prompts = [{ text = "at 12:30", weight = 2 }, { text = "rain" }]\n'
     (row,), problems = listed(tmp_path, "a.toml", f"[[variant]]\n{text}")
     assert (row.prompts, problems) == ((Text("at 12:30", 2.0), Text("rain")), [])
+
+
+def test_style_vectors_of_a_list_start_at_its_folder(tmp_path):
+    text = '[[variant]]\nstyles = ["a.npy:0.5", { file = "b.npy" }]\n'
+    (row,), problems = listed(tmp_path, "a.toml", text)
+    assert row.prompts == (Style(tmp_path / "a.npy", 0.5), Style(tmp_path / "b.npy"))
+    assert problems == []
 
 
 def test_every_problem_of_a_toml_list_names_its_row(tmp_path):

@@ -26,7 +26,7 @@ from soundstage.progress import Silent
 from soundstage.runners.local import LocalRunner
 from soundstage.runners.runner import StageFailed
 from soundstage.runners.sessions.files import read_session
-from soundstage.runners.sessions.prompts import Audio, Text
+from soundstage.runners.sessions.prompts import Audio, Style, Text
 from soundstage.runners.sessions.session import Session
 from soundstage.runners.timing.lateness import Lateness
 
@@ -293,25 +293,37 @@ def test_prompt_mix_and_its_controls_hold_the_same_prompts(toy):
         ("jazz", 0.7),
     ]
     changed = mix.with_weight(0, 0.0).with_text(Text("dub", 2.0)).with_text(Text("jazz", 0.1))
-    controls = changed.controls(toy.format)
+    controls = changed.controls(toy)
     assert controls["texts"] == ["pads", "jazz", "dub"]
     assert controls["text_weights"] == [0.0, 0.1, 2.0]
-    assert changed.without(0).controls(toy.format)["texts"] == ["jazz", "dub"]
+    assert changed.without(0).controls(toy)["texts"] == ["jazz", "dub"]
+
+
+def test_style_vectors_become_faders(toy):
+    vector = np.linspace(-1, 1, 768, dtype=np.float32)
+    mix = PromptMix.of((Text("pads"), Style(vector, 0.5)), toy).with_weight(1, 2.0)
+    changed = mix.with_text(Text("jazz"))
+    assert [fader.name for fader in changed.faders] == ["pads", "jazz", "style vector"]
+    row = Session(LocalRunner(toy), [changed.controls(toy)]).controls[0]
+    assert row["texts"] == ["pads", "jazz"]
+    np.testing.assert_array_equal(row["styles"], vector[None])
+    assert row["style_weights"].tolist() == [2.0]
+    assert [fader.name for fader in PromptMix.read(row).faders][-1] == "style vector 1"
 
 
 def test_audio_prompts_become_faders(toy):
     piano = "docs/audio/piano.ogg"
-    prompts = (Text("pads"), Audio(piano, 0.5))
-    mix = PromptMix.of(prompts, toy.format)
+    prompts = (Text("pads"), Audio(piano, weight=0.5))
+    mix = PromptMix.of(prompts, toy)
     assert [(fader.name, fader.weight) for fader in mix.faders] == [
         ("pads", 1.0),
         ("piano.ogg", 0.5),
     ]
     row = Session(LocalRunner(toy), [{"prompts": prompts}]).controls[0]
-    controls = mix.controls(toy.format)
+    controls = mix.controls(toy)
     assert np.array_equal(controls["clips"], row["clips"])
     assert np.allclose(controls["clip_weights"], row["clip_weights"])
     again = PromptMix.read(row)
     assert again.faders[1].name == f"audio ({len(row['clips'])} clips)"
-    assert np.allclose(again.controls(toy.format)["clip_weights"], row["clip_weights"])
+    assert np.allclose(again.controls(toy)["clip_weights"], row["clip_weights"])
     assert PromptMix.read({"seed": 1}) is None

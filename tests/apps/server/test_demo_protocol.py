@@ -72,6 +72,18 @@ def test_blend_of_styles_becomes_weights_of_texts(context):
     assert settled(context, 0)
 
 
+def test_vector_that_is_no_blend_of_texts_is_a_prompt_itself(context):
+    style_of(context, "bells")
+    vector = np.linspace(-1, 1, 768, dtype=np.float32)
+    socket = playing(context, vector.astype(float))
+    samples(socket)
+    (row,) = context.engine._workers.groups.rows()
+    assert row.controls["texts"] == []
+    np.testing.assert_array_equal(row.controls["styles"], vector[None])
+    socket.close()
+    assert settled(context, 0)
+
+
 @pytest.mark.parametrize(
     ("messages", "words"),
     [
@@ -91,8 +103,8 @@ def test_blend_of_styles_becomes_weights_of_texts(context):
             "768 numbers",
         ),
         (
-            [{"type": "StartSession"}, {"type": "UpdateControl", "body": {"style": [0.1] * 768}}],
-            "expected a blend of vectors",
+            [{"type": "StartSession"}, {"type": "UpdateControl", "body": {"style": [2e3] * 768}}],
+            "outside the range",
         ),
     ],
 )

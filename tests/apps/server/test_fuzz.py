@@ -29,7 +29,18 @@ KINDS = [
     3,
     [],
 ]
-NAMES = ["texts", "text_weights", "clips", "clip_weights", "seed", "temperature", "prompts", "x"]
+NAMES = [
+    "texts",
+    "text_weights",
+    "clips",
+    "clip_weights",
+    "styles",
+    "style_weights",
+    "seed",
+    "temperature",
+    "prompts",
+    "x",
+]
 
 
 def value(draw, depth=0):

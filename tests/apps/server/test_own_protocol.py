@@ -12,6 +12,7 @@ from websockets.frames import CloseCode
 from wires import PATIENCE_S
 from worded_graphs import worded
 
+import soundstage
 from soundstage.apps.server.protocols.frames import HEADER, MAGIC
 from soundstage.apps.server.protocols.own_messages import CLIENT_MESSAGES, read_message
 from soundstage.apps.server.protocols.websocket import Refused
@@ -71,6 +72,16 @@ def test_steer_is_confirmed_and_heard(client, context):
     say(client, type="play")
     _, steer, audio = decoded(samples(client))
     assert steer == 1
+    np.testing.assert_array_equal(audio, offline(1, text="drums"))
+
+
+def test_style_vector_is_a_prompt(client, context):
+    with soundstage.open(preset="toy") as session:
+        vector = session.embed("drums").tolist()
+    prompts = {"texts": [], "text_weights": [], "styles": [vector], "style_weights": [2]}
+    started(client, controls={**CONTROLS, **prompts})
+    say(client, type="play")
+    _, _, audio = decoded(samples(client))
     np.testing.assert_array_equal(audio, offline(1, text="drums"))
 
 
@@ -135,6 +146,12 @@ def test_saved_session_goes_on_after_the_last_chunk(context):
         ('{"type": "start", "session": "!"}', "base64"),
         ('{"type": "start", "session": "é"}', "base64"),
         ('{"type": "start", "session": "AAAA"}', "session"),
+        ('{"type": "start", "controls": {"styles": [1, 2]}}', "styles: expected a list of lists"),
+        ('{"type": "start", "controls": {"styles": [["a"]]}}', "styles: expected lists of numbers"),
+        (
+            '{"type": "start", "controls": {"styles": [[1, 2]], "style_weights": [1]}}',
+            "styles: expected a list of float32 [768] each",
+        ),
         ('{"type": "start", "continue": 3}', "the name of an upload"),
         ('{"type": "start", "continue": "gone"}', "upload it again"),
         ('{"type": "start", "continue": "gone", "session": "AAAA"}', "not both"),

@@ -15,7 +15,7 @@ from served import hear, offline, samples, say, served, settled, speak, started
 from soundstage.apps.server.protocols.frames import HEADER
 
 PATH = "/ws/stream"
-VISITS = 150
+VISITS = 100
 RESIDENT = Path("/proc/self/status")
 # The classes of which every client, or every chunk, has objects.
 WATCHED = {"StreamRow", "EngineStream", "StreamSender", "OwnSession", "Socket", "Pulse", "Task"}

@@ -95,7 +95,7 @@ def test_steering_one_row_does_not_change_others(toy):
     one, two = audio(left, 2), audio(right, 2)
     assert one[0].tobytes() == two[0].tobytes()
     assert one[1].tobytes() != two[1].tobytes()
-    with pytest.raises(IndexError, match="no row 2"):
+    with pytest.raises(soundstage.ControlError, match="no row 2: the rows are 0 to 1"):
         right.steer(2, seed=1)
 
 

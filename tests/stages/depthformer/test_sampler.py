@@ -14,8 +14,9 @@ from hypothesis.extra import numpy as hnp
 
 from soundstage.graph.format import Format
 from soundstage.stages.depthformer import Sample
-from soundstage.stages.depthformer.choice import Greedy, keep_top, kth_largest
+from soundstage.stages.depthformer.choice import Greedy
 from soundstage.stages.depthformer.config import TINY
+from soundstage.stages.depthformer.cuts import keep_top, kth_largest
 from soundstage.stages.depthformer.loading import load_depthformer
 from soundstage.stages.depthformer.sampler import ChunkSampler, words
 from soundstage.stages.depthformer.vocabulary import CODEC_OFFSET, MASK

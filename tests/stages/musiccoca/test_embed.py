@@ -123,7 +123,7 @@ def test_unusable_prompts_are_refused_with_row_and_reason(
 ):
     with pytest.raises(ValueError, match=f"row 1: .*{reason}"):
         embed([["fine"], texts], [ONE, text_weights], [CLIPS[:0], clips], [NONE, clip_weights])
-    values = (texts, text_weights, clips, clip_weights)
+    values = (texts, text_weights, clips, clip_weights, None, None)
     assert reason in Embed.refusal(dict(zip(Embed.inputs, values, strict=True)))
 
 

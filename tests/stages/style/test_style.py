@@ -20,6 +20,7 @@ from soundstage.stages.weights.array_source import WeightsError
 FORMAT = Format(style_dim=64, clip_s=1.0)
 CLIP_SAMPLES = FORMAT.dims["clip_sample"]
 NO_CLIPS = np.zeros((0, CLIP_SAMPLES), np.float32)
+VECTOR = np.linspace(-1, 2, FORMAT.style_dim, dtype=np.float32)
 
 
 def build(format: Format = FORMAT, weights: str = "random:0") -> Embed:
@@ -48,12 +49,16 @@ def embedding(embed, texts=(), text_weights=None, clips=NO_CLIPS, clip_weights=N
     return embed([list(texts)], [weights[0]], [clips], [weights[1]])["embedding"][0]
 
 
-def values(texts=(), text_weights=(), clips=NO_CLIPS, clip_weights=()) -> dict:
+def values(
+    texts=(), text_weights=(), clips=NO_CLIPS, clip_weights=(), styles=(), style_weights=()
+) -> dict:
     return {
         "texts": list(texts),
         "text_weights": text_weights,
         "clips": clips,
         "clip_weights": clip_weights,
+        "styles": styles,
+        "style_weights": style_weights,
     }
 
 
@@ -169,6 +174,16 @@ def test_weights_at_the_edges_of_float32_blend(embed):
         np.testing.assert_allclose(blended_pair, embedding(embed, ["a", "b"]), atol=1e-6)
 
 
+def test_style_vector_is_blended_as_it_is(embed):
+    none = np.zeros(0, np.float32)
+    weights = np.array([3.0], np.float32)
+    alone = embed([[]], [none], [NO_CLIPS], [none], [VECTOR[None]], [weights])["embedding"][0]
+    np.testing.assert_array_equal(alone, VECTOR)
+    text = embedding(embed, ["warm pads"])
+    both = embed([["warm pads"]], [weights / 3], [NO_CLIPS], [none], [VECTOR[None]], [weights])
+    np.testing.assert_allclose(both["embedding"][0], 0.25 * text + 0.75 * VECTOR, atol=1e-6)
+
+
 # ---- refusals
 
 
@@ -187,6 +202,8 @@ def test_weights_at_the_edges_of_float32_blend(embed):
         (values(["a"], [1.0], noise(1) * np.float32("nan"), [1.0]), "not finite"),
         (values(["a"], [1.0], noise(1) * np.float32("inf"), [0.0]), "not finite"),
         (values(["a" * (LONGEST_TEXT_CHARACTERS + 1)], [1.0]), "shorten it"),
+        (values(styles=VECTOR[None]), "1 style prompts have 0 weights"),
+        (values(styles=VECTOR[None] * np.float32("nan"), style_weights=[1.0]), "not finite"),
     ],
 )
 def test_unusable_prompts_are_refused_with_a_reason(embed, bad, reason):
@@ -202,6 +219,8 @@ def test_unusable_prompts_are_refused_with_a_reason(embed, bad, reason):
         values(["a", "b"], [0.0, 1e-30]),
         values([], [], noise(1), [2.0]),
         values(["a" * LONGEST_TEXT_CHARACTERS], [1.0]),
+        values(styles=VECTOR[None], style_weights=[0.5]),
+        values(["a"], [1.0], styles=None, style_weights=None),
     ],
 )
 def test_usable_prompts_are_not_refused(good):

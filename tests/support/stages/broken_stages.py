@@ -1,5 +1,6 @@
 """Stages that fail while running, for tests of the error messages."""
 
+import jax.numpy as jnp
 import numpy as np
 
 from soundstage.stages.toy import SineDecode
@@ -56,6 +57,31 @@ class OddNamesDecode(SineDecode):
 class ExitingDecode(SineDecode):
     def __call__(self, tokens, context):
         raise SystemExit(0)
+
+
+class LeavingDecode(SineDecode):
+    def __call__(self, tokens, context):
+        raise GeneratorExit
+
+
+class JaxDecode(SineDecode):
+    def __call__(self, tokens, context):
+        return {"audio": jnp.asarray(super().__call__(tokens, context)["audio"])}
+
+
+class UnknownWeightsDecode(SineDecode):
+    @property
+    def weights_digest(self):
+        raise OSError("the file is gone")
+
+
+class RaisingType(type):
+    def __getattr__(cls, name):
+        raise RuntimeError(f"no {name}")
+
+
+class UnreadableDecode(SineDecode, metaclass=RaisingType):
+    pass
 
 
 class UncallableDecode(SineDecode):

@@ -192,9 +192,10 @@ def test_level_means_cover_all_frames_or_some_for_fine_levels():
     model = Depthformer(replace(TINY.fitted(deep), num_encoder_layers=1), nnx.Rngs(0))
     pieces = synthetic_pieces(deep, (0, 1), 20, PERIOD)
     batch = Examples(pieces, deep, ExampleParams(rows=2), 0).batch(3)
-    nats = np.array(surprise(model, batch))  # [row, frame, level]
-    np.testing.assert_allclose(level_means(model, batch, 1), nats.mean(axis=(0, 1)), rtol=1e-5)
-    some = level_means(model, batch, 2)
+    nats = np.array(nnx.jit(surprise)(model, batch))  # [row, frame, level]
+    means = nnx.jit(level_means, static_argnums=2)
+    np.testing.assert_allclose(means(model, batch, 1), nats.mean(axis=(0, 1)), rtol=1e-5)
+    some = means(model, batch, 2)
     np.testing.assert_allclose(some[:4], nats[:, :, :4].mean(axis=(0, 1)), rtol=1e-5)
     np.testing.assert_allclose(some[4:], nats[:, 1::2, 4:].mean(axis=(0, 1)), rtol=1e-5)
 

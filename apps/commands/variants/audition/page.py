@@ -9,15 +9,11 @@ from pathlib import Path
 from string import Template
 from urllib.parse import quote
 
-from soundstage.apps.commands.variants.audition.thumbnail import (
-    WAVE_HEIGHT,
-    WIDTH,
-    Thumbnail,
-    thumbnail,
-)
 from soundstage.apps.commands.variants.manifest import NAME as MANIFEST
 from soundstage.apps.commands.variants.manifest import ManifestEntry
 from soundstage.audio.provenance import NOISE, AudioPrompt
+from soundstage.audio.reader import open_audio
+from soundstage.audio.thumbnail import WAVE_HEIGHT, WIDTH, Thumbnail, thumbnail
 from soundstage.files import replacing, reporting
 
 _BETWEEN = " &middot; "
@@ -51,7 +47,8 @@ class Page:
         """
         for entry in entries:
             if entry.sha256 not in self._thumbnails:
-                self._thumbnails[entry.sha256] = thumbnail(self._path.parent / entry.file)
+                with open_audio(self._path.parent / entry.file) as source:
+                    self._thumbnails[entry.sha256] = thumbnail(source)
         text = self._page(entries)
         with replacing(self._path) as stream, reporting(self._path):
             # A file name may hold bytes that are not UTF-8.

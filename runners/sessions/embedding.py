@@ -1,4 +1,4 @@
-"""The style of prompts, from the pipeline's own embedder, without disturbing the music."""
+"""The style vector of prompts, from the pipeline's own embedder, without disturbing the music."""
 
 from __future__ import annotations
 
@@ -7,33 +7,33 @@ from typing import Any
 
 import numpy as np
 
+from soundstage.graph.control import ControlError
 from soundstage.graph.plan import FromControl, Graph
-from soundstage.runners.engine.refusals import ControlRefused
-from soundstage.runners.local import LocalRunner
 from soundstage.runners.runner import Runner
 
 KIND = "style embedding"
 
 
 def embed(runner: Runner, controls: Mapping[str, Any]) -> np.ndarray:
-    """Returns the embedding of one row of controls.
+    """Returns the style vector of one row of controls.
 
     Args:
-        runner: makes the music; its streams go on, though each stage makes one thing at a time.
+        runner: its streams go on, though each stage computes one thing at a time.
         controls: every control's value, as `graph.control.to_row` makes it.
 
     Returns:
-        float32 `[style_dim]`.
+        float32 `[style_dim]`, a copy.
 
     Raises:
-        ControlRefused: the pipeline has no stage that embeds prompts, or it runs elsewhere.
+        ControlError: the pipeline has no stage that makes a style vector of controls alone.
         StageFailed: the stage failed.
     """
     embedder = _find_embedder(runner.graph)
     if embedder is None:
-        raise ControlRefused(f"the pipeline {runner.graph.name!r} has no stage that embeds prompts")
-    if not isinstance(runner, LocalRunner):
-        raise ControlRefused("styles are embedded only where the stages run in this process")
+        raise ControlError(
+            f"the pipeline {runner.graph.name!r} has no stage that makes a style vector of "
+            "controls alone"
+        )
     stage, port = embedder
     return np.array(runner.ask(stage, controls)[port][0])
 

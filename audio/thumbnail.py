@@ -1,15 +1,14 @@
-"""Draws a thumbnail of an audio file: its waveform as SVG, its spectrogram as PNG."""
+"""Draws a thumbnail of audio: its waveform as SVG, its spectrogram as PNG."""
 
 from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from soundstage.apps.commands.variants.audition.png import encode_png
-from soundstage.audio.reader import open_audio
+from soundstage.audio.png import encode_png
+from soundstage.audio.source import AudioSource
 from soundstage.audio.spectrogram import SILENCE_DB, picture
 
 WIDTH = 320
@@ -26,7 +25,7 @@ _COLOURS = 48
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """Two pictures of an audio file, with the same time axis.
+    """Two pictures of audio, with the same time axis.
 
     Attributes:
         spectrogram: a PNG as a data URI, at most `WIDTH` x `HEIGHT` pixels.
@@ -37,14 +36,13 @@ class Thumbnail:
     waveform: str
 
 
-def thumbnail(path: Path) -> Thumbnail:
-    """Draws the thumbnail of an audio file.
+def thumbnail(source: AudioSource) -> Thumbnail:
+    """Draws the thumbnail of a source, which is read to its end.
 
     Raises:
-        InputError: the audio cannot be read.
+        InputError: the file is damaged or cut short.
     """
-    with open_audio(path) as source:
-        reduced = picture(source, WIDTH, HEIGHT)
+    reduced = picture(source, WIDTH, HEIGHT)
     level_db = reduced.level_db[::-1]  # [band, time], the highest on top
     loudest = max(float(level_db.max()), SILENCE_DB + DYNAMIC_RANGE_DB)
     share = np.clip(1 + (level_db - loudest) / DYNAMIC_RANGE_DB, 0, 1)
