@@ -1,12 +1,13 @@
 """FLAC, Ogg Vorbis and MP3, by libsndfile."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import BinaryIO
 
 import numpy as np
 import soundfile
 
 from soundstage.audio.id3 import id3_tag
+from soundstage.audio.wav import Cue
 from soundstage.errors import OutputError
 
 # libsndfile's Vorbis encoder overruns its stack with larger blocks.
@@ -22,7 +23,6 @@ _SETTINGS: Mapping[str, Mapping[str, float | str]] = {
     ".mp3": {"compression_level": 0.2, "bitrate_mode": "CONSTANT"},
 }
 _FORMATS = {".flac": "FLAC", ".ogg": "OGG", ".mp3": "MP3"}
-_ENCODINGS = {"pcm16": "PCM_16", "pcm24": "PCM_24"}
 
 
 class CompressedEncoder:
@@ -33,7 +33,7 @@ class CompressedEncoder:
         suffix: ".flac", ".ogg" or ".mp3".
         sample_rate_hz: samples per second and channel.
         channels: audio channels.
-        encoding: "pcm16" or "pcm24"; ignored except for .flac.
+        subtype: one that libsndfile writes in this format, such as "PCM_24" or "OPUS".
         tags: "title", "software" and "comment", or empty.
 
     Raises:
@@ -46,7 +46,7 @@ class CompressedEncoder:
         suffix: str,
         sample_rate_hz: int,
         channels: int,
-        encoding: str,
+        subtype: str,
         tags: Mapping[str, str],
     ) -> None:
         if suffix == ".mp3" and tags:
@@ -60,7 +60,7 @@ class CompressedEncoder:
                 sample_rate_hz,
                 channels,
                 format=_FORMATS[suffix],
-                subtype=_ENCODINGS[encoding] if suffix == ".flac" else None,
+                subtype=subtype,
                 **_SETTINGS[suffix],
             )
         except soundfile.LibsndfileError as error:
@@ -86,8 +86,8 @@ class CompressedEncoder:
         if self._is_flac:
             self._file.patch(_FLAC_FACTS, self._flac_facts)
 
-    def close(self) -> None:
-        """Writes the end of the file.
+    def close(self, cues: Sequence[Cue] = ()) -> None:
+        """Writes the end of the file; cue points are left out.
 
         Raises:
             OSError: the file cannot take the bytes.

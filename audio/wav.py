@@ -5,21 +5,41 @@ libsndfile drops WAV tags of more than a few kilobytes, and cannot write to a pi
 
 import os
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Literal, Protocol, get_args
+from typing import BinaryIO, Protocol
 
 import numpy as np
 
-Encoding = Literal["pcm16", "pcm24", "float32"]
-ENCODINGS: tuple[str, ...] = get_args(Encoding)
-SAMPLE_BYTES: Mapping[str, int] = {"pcm16": 2, "pcm24": 3, "float32": 4}
+# The bytes of a sample, by the subtype's name in libsndfile.
+SAMPLE_BYTES: Mapping[str, int] = {
+    "PCM_16": 2,
+    "PCM_24": 3,
+    "PCM_32": 4,
+    "PCM_U8": 1,
+    "FLOAT": 4,
+    "DOUBLE": 8,
+}
+FLOATS = ("FLOAT", "DOUBLE")
 
 _UNKNOWN = 0xFFFFFFFF
 # Programs that write to a pipe do not know the size and claim at least this one, about 2 GB.
 _CLAIMS_A_LOT = 0x7FFFF000
 _LONGEST_TAGS = 1 << 26
+
+
+@dataclass(frozen=True)
+class Cue:
+    """A marked place in audio.
+
+    Attributes:
+        sample: its place, in samples per channel from the beginning.
+        label: what begins there.
+    """
+
+    sample: int
+    label: str
 
 
 class ByteSink(Protocol):
@@ -45,7 +65,7 @@ class WavEncoder:
         stream: the stream to write to; it is not closed here.
         sample_rate_hz: samples per second and channel.
         channels: audio channels.
-        encoding: "pcm16", "pcm24" or "float32".
+        subtype: one of `SAMPLE_BYTES`.
         tags: INFO chunks by four-letter name ("INAM" title, "ICMT" comment, "ISFT" software).
         total_samples: samples per channel, for the first header; None = unknown. In a stream that
             can seek, the header is true after every write.
@@ -56,23 +76,23 @@ class WavEncoder:
         stream: ByteSink,
         sample_rate_hz: int,
         channels: int,
-        encoding: Encoding,
+        subtype: str,
         tags: Mapping[str, str],
         total_samples: int | None,
     ) -> None:
         self._stream = stream
         self._sample_rate_hz = sample_rate_hz
         self._channels = channels
-        self._encoding: Encoding = encoding
+        self._subtype = subtype
         self._info = _info_chunk(tags)
         self._written_bytes = 0
-        frame_bytes = channels * SAMPLE_BYTES[encoding]
+        frame_bytes = channels * SAMPLE_BYTES[subtype]
         total_bytes = None if total_samples is None else total_samples * frame_bytes
         self._header_bytes = stream.write(self._header(total_bytes))
 
     def write(self, block: np.ndarray) -> None:
-        """Appends float32 [sample, channel], within +-1.0 for integer encodings."""
-        data = _encoded(block, self._encoding)
+        """Appends float32 [sample, channel], within +-1.0 for integer subtypes."""
+        data = _encoded(block, self._subtype)
         self._stream.write(data)
         self._written_bytes += len(data)
         if self._stream.seekable():
@@ -80,15 +100,20 @@ class WavEncoder:
             self._stream.write(self._header(self._written_bytes))
             self._stream.seek(self._header_bytes + self._written_bytes)
 
-    def close(self) -> None:
-        """Pads to an even number of bytes."""
+    def close(self, cues: Sequence[Cue] = ()) -> None:
+        """Pads to an even number of bytes, and appends cue points if the stream can seek."""
         if self._written_bytes % 2:
             self._stream.write(b"\0")
+        if cues and self._stream.seekable():
+            appended = _cue_chunks(cues)
+            self._stream.write(appended)
+            self._stream.seek(0)
+            self._stream.write(self._header(self._written_bytes, len(appended)))
 
-    def _header(self, data_bytes: int | None) -> bytes:
-        width = SAMPLE_BYTES[self._encoding]
+    def _header(self, data_bytes: int | None, appended_bytes: int = 0) -> bytes:
+        width = SAMPLE_BYTES[self._subtype]
         frame_bytes = self._channels * width
-        is_float = self._encoding == "float32"
+        is_float = self._subtype in FLOATS
         shape = struct.pack(
             "<HHIIHH",
             3 if is_float else 1,
@@ -105,6 +130,7 @@ class WavEncoder:
         chunks += self._info
         # RIFF's 12 bytes less the 8 that its size excludes; 36 of JUNK or ds64; 8 of data.
         riff_bytes = 4 + 36 + len(chunks) + 8 + (data_bytes or 0) + (data_bytes or 0) % 2
+        riff_bytes += appended_bytes
         if data_bytes is None or riff_bytes >= _UNKNOWN:
             name = b"RIFF" if data_bytes is None else b"RF64"
             sizes = (_UNKNOWN, _UNKNOWN)
@@ -205,16 +231,17 @@ def _bytes_left(stream: BinaryIO) -> int:
     return os.fstat(stream.fileno()).st_size - stream.tell()
 
 
-def _encoded(block: np.ndarray, encoding: Encoding) -> bytes:
-    if encoding == "float32":
-        return block.astype("<f4").tobytes()
-    full_scale = 1 << (8 * SAMPLE_BYTES[encoding] - 1)
+def _encoded(block: np.ndarray, subtype: str) -> bytes:
+    width = SAMPLE_BYTES[subtype]
+    if subtype in FLOATS:
+        return block.astype(f"<f{width}").tobytes()
+    full_scale = 1 << (8 * width - 1)
     # float64: float32 cannot represent all values of 24 bits and a sign.
     scaled = np.rint(block.astype(np.float64) * full_scale)
     whole = np.minimum(scaled, full_scale - 1).astype("<i4")
-    if encoding == "pcm16":
-        return whole.astype("<i2").tobytes()
-    return whole.reshape(-1, 1).view(np.uint8)[:, :3].tobytes()
+    if subtype == "PCM_U8":
+        whole += full_scale  # WAV has 8 bits without a sign
+    return whole.reshape(-1, 1).view(np.uint8)[:, :width].tobytes()
 
 
 def _info_chunk(tags: Mapping[str, str]) -> bytes:
@@ -222,6 +249,21 @@ def _info_chunk(tags: Mapping[str, str]) -> bytes:
         return b""
     entries = (_chunk(name.encode(), text.encode() + b"\0") for name, text in tags.items())
     return _chunk(b"LIST", b"INFO" + b"".join(entries))
+
+
+def _cue_chunks(cues: Sequence[Cue]) -> bytes:
+    # A cue point has 32 bits for its place.
+    numbered = list(enumerate((cue for cue in cues if cue.sample <= _UNKNOWN), start=1))
+    points = b"".join(
+        struct.pack("<II4sIII", number, cue.sample, b"data", 0, 0, cue.sample)
+        for number, cue in numbered
+    )
+    labels = b"".join(
+        _chunk(b"labl", struct.pack("<I", number) + cue.label.encode() + b"\0")
+        for number, cue in numbered
+    )
+    listed = _chunk(b"cue ", struct.pack("<I", len(numbered)) + points)
+    return listed + _chunk(b"LIST", b"adtl" + labels)
 
 
 def _info_tags(body: bytes) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """Writes audio files and pipes block by block; a file gets its name when it is complete."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +10,18 @@ import numpy as np
 
 from soundstage.audio.provenance import Provenance
 from soundstage.audio.standard_output import Pipe, ReaderGone, standard_output
-from soundstage.audio.wav import ENCODINGS, SAMPLE_BYTES, Encoding, WavEncoder
+from soundstage.audio.wav import FLOATS, SAMPLE_BYTES, Cue, WavEncoder
 from soundstage.errors import OutputError, StageError
 from soundstage.files import GrowingFile, check_opens, growing, reporting
 from soundstage.interrupts import at_stop
 
-EXTENSIONS = (".wav", ".flac", ".ogg", ".mp3")
+# The subtypes of each format, by their names in libsndfile; the first is the default.
+SUBTYPES: Mapping[str, tuple[str, ...]] = {
+    ".wav": tuple(SAMPLE_BYTES),
+    ".flac": ("PCM_16", "PCM_24", "PCM_S8"),
+    ".ogg": ("VORBIS", "OPUS"),
+    ".mp3": ("MPEG_LAYER_III",),
+}
 STANDARD_OUTPUT = "-"
 
 
@@ -26,8 +32,8 @@ class AudioEncoding(Protocol):
         """Appends float32 [sample, channel]."""
         ...
 
-    def close(self) -> None:
-        """Writes the end of the file; leaves the stream open."""
+    def close(self, cues: Sequence[Cue] = ()) -> None:
+        """Writes the end of the file, with cue points if the format has any; closes no stream."""
         ...
 
 
@@ -38,6 +44,7 @@ class AudioWriter:
         name: the destination, for people.
         samples: samples per channel written so far.
         clipped_samples: samples, over all channels, that exceeded full scale and were clipped.
+        cues: marked places, which a WAV file gets as cue points when it is complete.
     """
 
     def __init__(
@@ -45,15 +52,16 @@ class AudioWriter:
         name: str,
         encoder: AudioEncoding,
         channels: int,
-        encoding: Encoding,
+        subtype: str,
         file: GrowingFile | None = None,
     ) -> None:
         self.name = name
         self.samples = 0
         self.clipped_samples = 0
+        self.cues: tuple[Cue, ...] = ()
         self._encoder = encoder
         self._channels = channels
-        self._clips = encoding != "float32"
+        self._clips = subtype not in FLOATS
         self._file = file
 
     def write(self, block: np.ndarray) -> None:
@@ -97,7 +105,11 @@ class AudioWriter:
 
 
 def check_writer(
-    path: Path | str, sample_rate_hz: int, channels: int, total_samples: int | None = None
+    path: Path | str,
+    sample_rate_hz: int,
+    channels: int,
+    total_samples: int | None = None,
+    subtype: str | None = None,
 ) -> None:
     """Checks that `open_writer` can open `path`, and leaves everything unchanged.
 
@@ -105,10 +117,13 @@ def check_writer(
         OutputError: as `open_writer`.
     """
     if str(path) == STANDARD_OUTPUT:
+        find_subtype("standard output", ".wav", subtype)
         # `open_writer` would send a header.
         check_opens(standard_output())
-    else:
-        check_opens(open_writer(path, sample_rate_hz, channels, total_samples=total_samples))
+        return
+    check_opens(
+        open_writer(path, sample_rate_hz, channels, total_samples=total_samples, subtype=subtype)
+    )
 
 
 @contextmanager
@@ -118,7 +133,7 @@ def open_writer(
     channels: int,
     provenance: Provenance | None = None,
     total_samples: int | None = None,
-    encoding: Encoding | None = None,
+    subtype: str | None = None,
     keep: Callable[[str], object] | None = None,
 ) -> Iterator[AudioWriter]:
     """Opens `path` for audio, and checks that it can be written before any audio is made.
@@ -135,8 +150,8 @@ def open_writer(
         provenance: the record for the tags: title, software, and all of it as the comment.
         total_samples: samples per channel, for the header of a pipe and for a check of the disk;
             None = unknown.
-        encoding: "pcm16" (the default), "pcm24" or "float32" for .wav and "-"; the first two for
-            .flac.
+        subtype: how samples are stored, one of `SUBTYPES` in any case; None = the format's
+            default: 16 bits, Vorbis or MP3.
         keep: keeps the unfinished file if the block raises, or a signal ends the process; called
             with a line about it. None = the unfinished file is removed.
 
@@ -144,12 +159,12 @@ def open_writer(
         The writer.
 
     Raises:
-        OutputError: the extension or encoding is unknown, the path cannot be written to, the disk
+        OutputError: the extension or subtype is unknown, the path cannot be written to, the disk
             has no room for a WAV of `total_samples`, or standard output is a terminal.
     """
     is_pipe = str(path) == STANDARD_OUTPUT
     name, suffix = ("standard output", ".wav") if is_pipe else (str(path), _suffix(path))
-    chosen = _encoding(name, suffix, encoding)
+    chosen = find_subtype(name, suffix, subtype)
     tags = _tags(provenance)
     encoder: AudioEncoding
     if is_pipe:
@@ -172,7 +187,7 @@ def open_writer(
             try:
                 yield writer
                 with reporting(name):
-                    encoder.close()
+                    encoder.close(writer.cues)
             except BaseException:
                 unfinished.settle()
                 raise
@@ -204,13 +219,13 @@ def _wav_pipe(
     pipe: Pipe,
     sample_rate_hz: int,
     channels: int,
-    encoding: Encoding,
+    subtype: str,
     tags: Mapping[str, str],
     total_samples: int | None,
 ) -> AudioEncoding:
     try:
         with reporting("standard output"):
-            return WavEncoder(pipe, sample_rate_hz, channels, encoding, _info(tags), total_samples)
+            return WavEncoder(pipe, sample_rate_hz, channels, subtype, _info(tags), total_samples)
     except ReaderGone as error:
         raise OutputError("standard output has no reader: start the reader first") from error
 
@@ -220,12 +235,12 @@ def _compressed(
     suffix: str,
     sample_rate_hz: int,
     channels: int,
-    encoding: Encoding,
+    subtype: str,
     tags: Mapping[str, str],
 ) -> AudioEncoding:
     from soundstage.audio.compressed import CompressedEncoder  # late: WAV needs no libsndfile
 
-    return CompressedEncoder(stream, suffix, sample_rate_hz, channels, encoding, tags)
+    return CompressedEncoder(stream, suffix, sample_rate_hz, channels, subtype, tags)
 
 
 @contextmanager
@@ -243,18 +258,31 @@ def _completed(name: str, encoder: AudioEncoding) -> Iterator[None]:
 
 def _suffix(path: Path | str) -> str:
     suffix = Path(path).suffix.lower()
-    if suffix not in EXTENSIONS:
-        known = ", ".join(EXTENSIONS)
+    if suffix not in SUBTYPES:
+        known = ", ".join(SUBTYPES)
         raise OutputError(f"{path}: the name must end in one of {known}, or be - for a pipe")
     return suffix
 
 
-def _encoding(name: str, suffix: str, encoding: Encoding | None) -> Encoding:
-    known = {".wav": ENCODINGS, ".flac": ENCODINGS[:2]}.get(suffix, ())
-    if encoding is not None and encoding not in known:
-        choice = "choose " + " or ".join(known) if known else "leave it out"
-        raise OutputError(f"{name}: encoding {encoding!r} does not fit {suffix}: {choice}")
-    return encoding or "pcm16"
+def find_subtype(name: str, suffix: str, subtype: str | None) -> str:
+    """Returns the subtype of a format that a user means.
+
+    Args:
+        name: the destination, for errors.
+        suffix: one of `SUBTYPES`.
+        subtype: its name in any case; None = the format's default.
+
+    Raises:
+        OutputError: the format has no such subtype.
+    """
+    known = SUBTYPES[suffix]
+    if subtype is None:
+        return known[0]
+    if subtype.upper() not in known:
+        raise OutputError(
+            f"{name}: subtype {subtype!r} does not fit {suffix}: choose {' or '.join(known)}"
+        )
+    return subtype.upper()
 
 
 def _tags(provenance: Provenance | None) -> dict[str, str]:

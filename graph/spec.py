@@ -21,7 +21,13 @@ class _Table(BaseModel):
 
 
 class FeedbackSpec(_Table):
-    """An input that reads the previous tick: `{ from = "stage.port", delay = 1, init = 0.0 }`."""
+    """An input that reads the previous tick: `{ from = "stage.port", delay = 1, init = 0.0 }`.
+
+    Attributes:
+        from_: "stage.port", an output.
+        delay: 1, the tick before.
+        init: every value in the first tick.
+    """
 
     from_: str = Field(alias="from")
     delay: Literal[1]
@@ -29,7 +35,13 @@ class FeedbackSpec(_Table):
 
 
 class StageSpec(_Table):
-    """One `[stage.NAME]` table."""
+    """One `[stage.NAME]` table.
+
+    Attributes:
+        use: "module:Class"; modules that begin with "stages." are soundstage's own.
+        params: settings of the class.
+        inputs: the source of every input: "stage.port", "in.control", "clock.chunk", or feedback.
+    """
 
     use: str
     params: dict[str, Any] = {}
@@ -67,7 +79,18 @@ class PlacementSpec(_Table):
 
 
 class PipelineSpec(_Table):
-    """A whole pipeline file."""
+    """A whole pipeline file.
+
+    Attributes:
+        schema_: the version of the file format.
+        name: the pipeline's name.
+        note: a sentence that is printed whenever the pipeline plays.
+        format: every length, rate and depth of the music.
+        inputs: controls, which may change between two chunks, and their defaults.
+        outputs: the pipeline's outputs: the "stage.port" of each.
+        stage: the stages by name.
+        placement: where stages run, by name, and the default.
+    """
 
     schema_: Literal[1] = Field(alias="schema")
     name: str

@@ -2,7 +2,7 @@
 
 from copy import deepcopy
 from importlib.resources import files
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from soundstage.graph.pipeline_file import read_tables
@@ -28,6 +28,14 @@ def preset_path(name: str) -> Path:
         cure = suggest(name, preset_names())
         raise PipelineError([Problem("--preset", f"no preset named {name!r}", cure)])
     return path
+
+
+def is_pipeline_file(named: str | PurePath) -> bool:
+    """Whether what names a pipeline is a file: it ends in .toml, contains / or exists."""
+    text = str(named)
+    return (
+        isinstance(named, PurePath) or text.endswith(".toml") or "/" in text or Path(text).is_file()
+    )
 
 
 def read_preset(name: str) -> PipelineSpec:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from soundstage.graph.plan import Graph
 from soundstage.graph.problem import PipelineError, Problem
 from soundstage.graph.spec import PipelineSpec, parse
 from soundstage.graph.state import State
-from soundstage.presets.preset import DEFAULT, fill_from_preset, preset_path
+from soundstage.presets.preset import DEFAULT, fill_from_preset, is_pipeline_file, preset_path
 from soundstage.runners.choice import RunnerChoice, RunnerKind
 from soundstage.runners.devices import check_devices
 from soundstage.runners.models import refuse_missing_models
@@ -29,7 +30,7 @@ from soundstage.runners.sessions.session import Session
 
 
 def read_spec(
-    preset: str | None = None,
+    preset: str | Path | None = None,
     pipeline: str | Path | None = None,
     settings: Iterable[str] = (),
     placements: Iterable[str] = (),
@@ -39,17 +40,22 @@ def read_spec(
     The arguments are those of `load`.
 
     Raises:
+        UsageError: `preset` and `pipeline` are two files.
         PipelineError: the file or preset cannot be read, or an override cannot be applied.
     """
-    path = Path(pipeline) if pipeline is not None else preset_path(preset or DEFAULT)
-    tables = read_tables(path)
+    if preset is not None and is_pipeline_file(preset):
+        if pipeline is not None:
+            raise UsageError(f"{preset} and {pipeline} name two pipelines; give one of them")
+        preset, pipeline = None, preset
+    named = DEFAULT if preset is None else str(preset)
+    tables = read_tables(preset_path(named) if pipeline is None else Path(pipeline))
     if pipeline is not None and preset is not None:
-        tables = fill_from_preset(tables, read_tables(preset_path(preset)))
+        tables = fill_from_preset(tables, read_tables(preset_path(named)))
     return parse(apply(tables, settings, placements))
 
 
 def load(
-    preset: str | None = None,
+    preset: str | Path | None = None,
     pipeline: str | Path | None = None,
     settings: Iterable[str] = (),
     placements: Iterable[str] = (),
@@ -58,7 +64,9 @@ def load(
     """Reads and checks a pipeline, without loading weights.
 
     Args:
-        preset: the name of a preset. Without preset and pipeline, the default preset is read.
+        preset: the name of a preset, or a pipeline file in place of `pipeline`: a path, or text
+            that ends in .toml, contains / or is the name of a file. Without preset and pipeline,
+            the default preset is read.
         pipeline: a pipeline file. With a preset as well, the graph is the file's, and stages of
             the same name and class have the preset's `params`.
         settings: overrides such as "decode.use=stages.toy:SineDecode".
@@ -72,7 +80,7 @@ def load(
 
 
 def check(
-    preset: str | None = None,
+    preset: str | Path | None = None,
     pipeline: str | Path | None = None,
     settings: Iterable[str] = (),
     placements: Iterable[str] = (),
@@ -89,6 +97,25 @@ def check(
         return check_spec(read_spec(preset, pipeline, settings, placements), allow)
     except PipelineError as error:
         return None, list(error.problems)
+
+
+def check_placement(graph: Graph, choice: RunnerChoice) -> list[Problem]:
+    """Finds the stages whose devices are missing where the runner would run them.
+
+    Args:
+        graph: the graph to run.
+        choice: the kind of runner. With Ray, the machines are those of the cluster at the address;
+            without one, this machine alone.
+
+    Raises:
+        UsageError: the extra `ray` is not installed.
+        ClusterError: there is no Ray cluster at the address.
+    """
+    if choice.kind == "local":
+        return check_devices(graph)
+    with _needing_ray():
+        from soundstage.runners.ray.placement import check_cluster
+    return check_cluster(graph.nodes.values(), choice.address)
 
 
 def open_runner(graph: Graph, choice: RunnerChoice | RunnerKind = "local") -> Runner:
@@ -122,21 +149,27 @@ def _local_runner(graph: Graph, choice: RunnerChoice) -> Runner:
 
 
 def _ray_runner(graph: Graph, choice: RunnerChoice) -> Runner:
-    try:
+    with _needing_ray():
         from soundstage.runners.ray.ray_runner import RayRunner, RaySettings
-    except ModuleNotFoundError as error:
-        if error.name != "ray":
-            raise
-        cure = "install it with `pip install 'soundstage[ray]'`, or use --runner local"
-        raise UsageError(f"--runner ray: Ray is not installed; {cure}") from error
     settings = RaySettings(address=choice.address)
     return RayRunner(
         graph, settings if choice.window is None else replace(settings, window=choice.window)
     )
 
 
+@contextmanager
+def _needing_ray() -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name != "ray":
+            raise
+        cure = "install it with `pip install 'soundstage[ray]'`, or use --runner local"
+        raise UsageError(f"--runner ray: Ray is not installed; {cure}") from error
+
+
 def open(
-    preset: str | None = None,
+    preset: str | Path | None = None,
     pipeline: str | Path | None = None,
     *,
     rows: Sequence[Mapping[str, Any]] | None = None,
@@ -152,7 +185,7 @@ def open(
     """Opens a session of one stream, or of one stream a row.
 
     Args:
-        preset: the name of a preset.
+        preset: the name of a preset, or a pipeline file: `open("pipeline.toml")`.
         pipeline: a pipeline file (see `load` for both together).
         rows: per row, the controls that differ from `controls`; None = one row.
         settings: overrides such as "sample.params.size=large".

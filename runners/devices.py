@@ -63,12 +63,12 @@ def find_devices(placement: PlacementSpec) -> list[jax.Device]:
     return [devices[replica % len(devices)] for replica in range(placement.replicas)]
 
 
-def count_gpus() -> int:
-    """Returns the number of GPUs of this machine that JAX can use."""
+def count_devices(platform: str) -> int:
+    """Returns the number of devices of this machine that JAX can use: "gpu", "tpu" or "cpu"."""
     import jax
 
     try:
-        return len(jax.devices("gpu"))
+        return len(jax.devices(platform))
     except RuntimeError:
         return 0
 

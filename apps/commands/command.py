@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Collection, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import wraps
 from typing import Annotated, Any, get_args
@@ -10,6 +11,8 @@ import typer
 
 from soundstage.apps.commands.exit_codes import errors_as_lines
 
+# Whether the command that runs was told to print errors only.
+QUIET: ContextVar[bool] = ContextVar("quiet", default=False)
 KEYWORD_ONLY = inspect.Parameter.KEYWORD_ONLY
 DEBUG = inspect.Parameter(
     "debug",
@@ -71,6 +74,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     # Without its annotations, which name the groups.
     @wraps(function, assigned=("__module__", "__name__", "__doc__"))
     def run(debug: bool, **options: Any) -> None:
+        QUIET.set(bool(options.get("quiet")))
         with errors_as_lines(debug):
             values = {
                 name: group.read(**{each.name: options.pop(each.name) for each in group.parameters})

@@ -25,6 +25,9 @@ session, recorded run); 4 bad pipeline; 5 bad weights; 6 output cannot be writte
 8 a download failed; 70 an error of soundstage itself; 130 stopped with Ctrl-C,
 143 by SIGTERM, 129 by SIGHUP."""
 
+# Former names of options, which are read and not shown.
+RENAMED = {"--guidance-weight": "--guidance"}
+
 app = typer.Typer(
     name="soundstage",
     help="Make music with a pipeline of pluggable, typed stages.",
@@ -41,7 +44,7 @@ app.command(epilog=variants.EXAMPLES)(variants.variants)
 app.command(epilog=branch.EXAMPLES)(branch.branch)
 app.command(epilog=pipeline.CHECK_EXAMPLES)(pipeline.check)
 app.command(epilog=pipeline.GRAPH_EXAMPLES)(pipeline.graph)
-app.command()(pipeline.presets)
+app.command(epilog=pipeline.PRESETS_EXAMPLES)(pipeline.presets)
 app.command(epilog=new_stage.EXAMPLES)(new_stage.new_stage)
 app.command(epilog=plan.EXAMPLES)(plan.plan)
 app.command(epilog=inspect.EXAMPLES)(inspect.inspect)
@@ -95,13 +98,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _run(arguments: list[str]) -> int:
     command = typer.main.get_command(app)
+    arguments = [_present_name(each) for each in arguments]
     try:
         with errors_as_lines("--debug" in arguments), warnings_as_lines():
-            command.main(arguments, prog_name="soundstage", standalone_mode=False)
+            command.main(
+                arguments,
+                prog_name="soundstage",
+                standalone_mode=False,
+            )
             sys.stdout.flush()
     except CommandFailed as failure:
         return failure.code
     return 0
+
+
+def _present_name(argument: str) -> str:
+    """Returns an argument with the present name of an option that was renamed."""
+    option, equals, value = argument.partition("=")
+    return RENAMED.get(option, option) + equals + value
 
 
 if __name__ == "__main__":

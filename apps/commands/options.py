@@ -70,7 +70,8 @@ Named = Annotated[
     str | None,
     typer.Argument(
         metavar="PIPELINE",
-        help="A pipeline file or the name of a preset; without it, the default preset.",
+        help="A pipeline file or the name of a preset; without it, pipeline.toml of the working "
+        "directory, or else the default preset.",
         show_default=False,
     ),
 ]
@@ -103,6 +104,15 @@ Trace = Annotated[
     OUTPUT.option(
         metavar="JSON",
         help="Write a timeline of all stages for ui.perfetto.dev, and print the time of each.",
+    ),
+]
+Subtype = Annotated[
+    str | None,
+    OUTPUT.option(
+        metavar="NAME",
+        help="How samples are stored: PCM_16, PCM_24, PCM_32, PCM_U8, FLOAT or DOUBLE in .wav; "
+        "PCM_16, PCM_24 or PCM_S8 in .flac; VORBIS or OPUS in .ogg.",
+        show_default="the first of the format",
     ),
 ]
 Quiet = Annotated[bool, OUTPUT.option("--quiet", "-q", help="Print errors only.")]
@@ -143,7 +153,7 @@ SHORT_OPTIONS = {
     "seed": ShortOption("--seed", int, "The same seed gives the same bytes."),
     "temperature": ShortOption("--temperature", float, "How adventurous the choice of tokens is."),
     "top_k": ShortOption("--top-k", int, "Choose among so many of the likeliest tokens."),
-    "guidance": ShortOption("--guidance-weight", float, "How strongly the prompts lead; 0 = off."),
+    "guidance": ShortOption("--guidance", float, "How strongly the prompts lead; 0 = off."),
 }
 CONTROL_OPTION = "--control"
 

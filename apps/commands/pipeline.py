@@ -8,7 +8,10 @@ import typer
 
 from soundstage.apps.commands.command import command
 from soundstage.apps.commands.exit_codes import CommandFailed, print_error
+from soundstage.apps.commands.options import RayAddress, Runner
 from soundstage.apps.commands.pipeline_choice import NamedPipeline
+from soundstage.errors import UsageError
+from soundstage.runners.choice import RunnerChoice
 
 if TYPE_CHECKING:
     from soundstage.graph.plan import Graph
@@ -17,7 +20,16 @@ CHECK_EXAMPLES = """Examples:
 
 soundstage check pipeline.toml
 
-soundstage check --preset tiny --set decode.use=stages.toy:SineDecode"""
+soundstage check --preset tiny --set decode.use=stages.toy:SineDecode
+
+soundstage check pipeline.toml --runner ray --ray-address auto"""
+PRESETS_EXAMPLES = """Examples:
+
+soundstage presets
+
+soundstage presets demo > pipeline.toml
+
+soundstage presets --schema > pipeline.schema.json"""
 GRAPH_EXAMPLES = """Examples:
 
 soundstage graph tiny
@@ -34,7 +46,11 @@ class Drawing(StrEnum):
 
 
 @command
-def check(choice: NamedPipeline) -> None:
+def check(
+    choice: NamedPipeline,
+    runner: Runner = "local",
+    ray_address: RayAddress = None,
+) -> None:
     """Check a pipeline without loading any weights.
 
     Prints every problem on a line of its own, with its place and its cure, to standard error. Exit
@@ -42,14 +58,16 @@ def check(choice: NamedPipeline) -> None:
     """
     from soundstage.graph.problem import PipelineError
     from soundstage.runners.api import check as find_problems
-    from soundstage.runners.devices import check_devices
+    from soundstage.runners.api import check_placement
     from soundstage.runners.models import check_models
 
+    runner_choice = RunnerChoice(runner, ray_address)
+    choice.announce()
     graph, problems = find_problems(
         choice.preset, choice.pipeline, choice.settings, choice.placements, choice.allow
     )
     if graph is not None:
-        problems = [*problems, *check_devices(graph), *check_models(graph)]
+        problems = [*problems, *check_placement(graph, runner_choice), *check_models(graph)]
     for problem in problems:
         print_error(str(problem))
     if graph is None or not all(problem.warning for problem in problems):
@@ -95,11 +113,38 @@ def graph(
 
 
 @command
-def presets() -> None:
-    """List the presets: the pipelines that ship with soundstage."""
-    from soundstage.presets.preset import DEFAULT, preset_names
+def presets(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="NAME",
+            help="A preset, whose pipeline file is printed with its comments.",
+            show_default=False,
+        ),
+    ] = None,
+    schema: Annotated[
+        bool,
+        typer.Option(
+            "--schema", help="Print the JSON schema of pipeline files, for editors, instead."
+        ),
+    ] = False,
+) -> None:
+    """List the presets, the pipelines that ship with soundstage, or print the file of one.
+
+    A file that is called pipeline.toml is used by every command in its folder.
+    """
+    from soundstage.presets.file_schema import file_schema_text
+    from soundstage.presets.preset import DEFAULT, preset_names, preset_path
     from soundstage.runners.api import read_spec
 
+    if schema and name is not None:
+        raise UsageError(f"--schema and {name} exclude each other: print one of them")
+    if schema:
+        print(file_schema_text(), end="")
+        return
+    if name is not None:
+        print(preset_path(name).read_text("utf-8"), end="")
+        return
     names = preset_names()
     width = max(map(len, names)) + 2
     for name in names:

@@ -7,12 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from soundstage.apps.commands import options
-from soundstage.apps.commands.command import OptionGroup
+from soundstage.apps.commands.command import QUIET, OptionGroup
 from soundstage.errors import UsageError
+from soundstage.standard_streams import print_message
 
 if TYPE_CHECKING:
     from soundstage.graph.plan import Graph
     from soundstage.graph.spec import PipelineSpec
+
+# The pipeline file that is used if a command names none and the working directory has it.
+FOUND = "pipeline.toml"
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,7 @@ class PipelineChoice:
         settings: overrides such as "decode.use=stages.toy:SineDecode".
         placements: overrides such as "decode=cpu".
         allow: prefixes of modules, besides "stages.", whose classes `use` may name.
+        found: whether `pipeline` was found in the working directory, and not named by an option.
     """
 
     preset: str | None = None
@@ -32,11 +37,12 @@ class PipelineChoice:
     settings: tuple[str, ...] = ()
     placements: tuple[str, ...] = ()
     allow: tuple[str, ...] = ()
+    found: bool = False
 
     @property
     def names_a_graph(self) -> bool:
         """Whether an option names a graph or changes it, rather than only its placement."""
-        return bool(self.preset or self.pipeline or self.settings)
+        return bool(self.preset or (self.pipeline and not self.found) or self.settings)
 
     def read(self) -> PipelineSpec:
         """Reads the pipeline and applies the overrides; checks nothing.
@@ -46,6 +52,7 @@ class PipelineChoice:
         """
         from soundstage.runners.api import read_spec
 
+        self.announce()
         return read_spec(self.preset, self.pipeline, self.settings, self.placements)
 
     def load(self) -> Graph:
@@ -56,7 +63,17 @@ class PipelineChoice:
         """
         from soundstage.runners.api import load
 
+        self.announce()
         return load(self.preset, self.pipeline, self.settings, self.placements, self.allow)
+
+    def announce(self) -> None:
+        """Prints that the pipeline was found and not named, unless the command is quiet."""
+        from soundstage.presets.preset import DEFAULT
+
+        if self.found and not QUIET.get():
+            print_message(
+                f"soundstage: uses {FOUND} of this folder; without it, --preset {DEFAULT}"
+            )
 
 
 def choose(
@@ -69,13 +86,16 @@ def choose(
 ) -> PipelineChoice:
     """Returns the choice that a command's options make.
 
-    A path in place of a preset's name ends in .toml, contains / or exists.
+    Without any, it is the file `FOUND` of the working directory, if there is one.
 
     Raises:
         UsageError: two pipelines or two presets were named.
     """
+    # late, as NumPy and Arrow come with it
+    from soundstage.presets.preset import is_pipeline_file
+
     if named is not None:
-        is_file = named.endswith(".toml") or "/" in named or Path(named).is_file()
+        is_file = is_pipeline_file(named)
         if (pipeline if is_file else preset) is not None:
             option = "--pipeline" if is_file else "--preset"
             raise UsageError(f"{named!r} and {option} name two pipelines; give one of them")
@@ -83,8 +103,10 @@ def choose(
             pipeline = Path(named)
         else:
             preset = named
-    lists = (tuple(values or ()) for values in (set_, place, allow))
-    return PipelineChoice(preset, pipeline, *lists)
+    found = preset is None and pipeline is None and Path(FOUND).is_file()
+    settings, placements, allowed = (tuple(values or ()) for values in (set_, place, allow))
+    file = Path(FOUND) if found else pipeline
+    return PipelineChoice(preset, file, settings, placements, allowed, found)
 
 
 # The parameters of commands: with the pipeline as an argument too, by options alone, or given.

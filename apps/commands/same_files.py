@@ -15,6 +15,7 @@ from soundstage.graph.plan import Graph
 from soundstage.runners.sessions.files import SessionFileError
 from soundstage.runners.sessions.journal_file import read_saved
 from soundstage.runners.sessions.prompts import Audio, OnePrompt, Style
+from soundstage.stages.weights.sources import source_files
 
 STANDARD_STREAM = "-"
 # An option and a path that it names.
@@ -83,7 +84,7 @@ def music_inputs(
     for name, stage in graph.spec.stage.items():
         for key, value in stage.params.items():
             if isinstance(value, str) and value:
-                yield f"the parameter {name}.{key}", Path(value).expanduser()
+                yield from ((f"the parameter {name}.{key}", file) for file in source_files(value))
 
 
 def refuse_other_session(path: Path | None, graph: Graph) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from soundstage.apps.player.cues import label_of
 from soundstage.apps.player.live_input import LiveSource
 from soundstage.apps.player.ring import Ring
 from soundstage.errors import StageError
@@ -101,12 +102,13 @@ class Performer:
         self._ahead_samples = ahead * self._format.dims["sample"]
         self._chunk_samples = self._format.dims["sample"]
         self._left_samples = total_samples
-        self._controls = session.controls[0]
+        self._controls = self._applied = session.controls[0]
         self._last_state = session.state
         self._lateness = Lateness(self._format.chunk_s)
         self._walls_s: deque[float] = deque(maxlen=REMEMBERED)
         self._reported_underruns = self._reported_silent_samples = 0
         self._steered = self._reset = False
+        self._label = ""  # what the next chunk changes
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._stopping = threading.Event()
@@ -200,6 +202,8 @@ class Performer:
             self._session = Session(self._session.runner, [controls])
         elif steered:
             self._session.steer(**controls)
+        self._label = label_of(self._applied, controls, reset)
+        self._applied = controls
         return reset
 
     def _make(self) -> None:
@@ -221,6 +225,8 @@ class Performer:
         if self._left_samples is not None:
             audio = audio[: self._left_samples]
             self._left_samples -= len(audio)
+        if self._label:
+            self._ring.mark(self._label)
         self._ring.write(audio)
         if any(chunk.seconds.values()):  # else warming up had made it already
             self._walls_s.append(wall_s)

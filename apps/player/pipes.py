@@ -9,13 +9,16 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, BinaryIO, cast
 
+from soundstage.apps.player.cues import cue_file, write_cues
 from soundstage.apps.player.sink import Paced
 from soundstage.audio.standard_output import Pipe, ReaderGone
 from soundstage.audio.wav import WavEncoder
 from soundstage.audio.writer import STANDARD_OUTPUT, AudioWriter, check_writer, open_writer
 from soundstage.errors import OutputError
+from soundstage.files import check_writable
 
 # Seconds that a player has to play the audio it holds.
 PATIENCE_S = 10.0
@@ -94,10 +97,10 @@ class PlayerCommand:
     def _sink(self, pipe: IO[bytes], rate_hz: int, channels: int) -> Paced:
         name = self.words[0]
         try:
-            encoder = WavEncoder(Pipe(cast(BinaryIO, pipe)), rate_hz, channels, "pcm16", {}, None)
+            encoder = WavEncoder(Pipe(cast(BinaryIO, pipe)), rate_hz, channels, "PCM_16", {}, None)
         except ReaderGone as error:
             raise OutputError(f"--to: {name} ended before any music") from error
-        return Paced(name, AudioWriter(name, encoder, channels, "pcm16").write, rate_hz, channels)
+        return Paced(name, AudioWriter(name, encoder, channels, "PCM_16").write, rate_hz, channels)
 
     def _end(self, player: subprocess.Popen[bytes]) -> None:
         assert player.stdin is not None
@@ -125,10 +128,20 @@ class FileOutput:
     Attributes:
         path: a .wav, .flac, .ogg or .mp3 file, or "-" for WAV on standard output.
         keep: called with a line about the file if it cannot become complete.
+        subtype: how samples are stored, see `audio.writer.SUBTYPES`; None = the format's default.
+        cues: whether the moments of steering are written to a JSON file, too; a WAV has them as cue
+            points.
     """
 
     path: str
     keep: Callable[[str], object]
+    subtype: str | None = None
+    cues: bool = False
+
+    @property
+    def cue_file(self) -> Path | None:
+        """The JSON file of the moments of steering; None = none is written."""
+        return cue_file(self.path) if self.cues else None
 
     def check(self, sample_rate_hz: int, channels: int) -> None:
         """Refuses a path that cannot be written.
@@ -136,7 +149,9 @@ class FileOutput:
         Raises:
             OutputError: as `audio.writer.open_writer`.
         """
-        check_writer(self.path, sample_rate_hz, channels)
+        check_writer(self.path, sample_rate_hz, channels, subtype=self.subtype)
+        if self.cue_file is not None:
+            check_writable(self.cue_file)
 
     @contextmanager
     def open(self, sample_rate_hz: int, channels: int) -> Iterator[Paced]:
@@ -146,7 +161,9 @@ class FileOutput:
             OutputError: as `audio.writer.open_writer`.
         """
         name = "standard output" if self.path == STANDARD_OUTPUT else self.path
-        with open_writer(self.path, sample_rate_hz, channels, keep=self.keep) as writer:
+        with open_writer(
+            self.path, sample_rate_hz, channels, subtype=self.subtype, keep=self.keep
+        ) as writer:
             sink = Paced(name, writer.write, sample_rate_hz, channels)
             try:
                 yield sink
@@ -154,3 +171,6 @@ class FileOutput:
                 sink.close()
             if isinstance(sink.error, OutputError):
                 raise sink.error  # the file is not complete
+            writer.cues = tuple(sink.cues)
+        if self.cues:
+            write_cues(self.path, writer.cues, writer.samples, sample_rate_hz)

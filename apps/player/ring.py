@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import numpy as np
+
+from soundstage.audio.wav import Cue
 
 
 class Ring:
@@ -16,6 +20,7 @@ class Ring:
         underruns: how often the music was late.
         silent_samples: samples per channel of silence because of that.
         heard_samples: samples per channel of music that were read.
+        cues: the marks that were read, by their place in the output; belongs to the reader.
     """
 
     def __init__(self, samples: int, channels: int, fade_samples: int) -> None:
@@ -36,6 +41,8 @@ class Ring:
         self.underruns = 0
         self.silent_samples = 0
         self.heard_samples = 0
+        self.cues: list[Cue] = []
+        self._marks: deque[tuple[int, str]] = deque()  # what is written and what is said of it
         self._samples = np.zeros((samples, channels), np.float32)
         steps = (np.arange(fade_samples, dtype=np.float32) + 0.5) / np.float32(fade_samples)
         rise = np.sin(steps * np.float32(np.pi / 2)) ** 2  # [fade_sample]
@@ -48,6 +55,7 @@ class Ring:
         self._read = 0  # the reader's: samples ever read or skipped
         self._gain = 0  # the reader's: position within the fade, 0 = silent
         self._dry = False  # the reader's: silent because the music is late
+        self._filled = 0  # the reader's: samples of music and silence that it was given
 
     # ---- for the writer
 
@@ -74,6 +82,10 @@ class Ring:
         self._samples[start : start + first] = block[:first]
         self._samples[: len(block) - first] = block[first:]
         self._written += len(block)
+
+    def mark(self, label: str) -> None:
+        """Marks the sample that is written next; the mark is among `cues` once it was read."""
+        self._marks.append((self._written, label))
 
     def cut(self) -> None:
         """Discards the samples written so far: the reader fades to those that are written next."""
@@ -136,6 +148,7 @@ class Ring:
                 out[done:] = 0.0
                 if self._dry and not self._paused:
                     self.silent_samples += len(out) - done
+                self._filled += len(out) - done
                 return
 
     def _can_play(self) -> bool:
@@ -168,8 +181,7 @@ class Ring:
             self._gain += count
         else:
             out[:count] = self._samples[start : start + count]
-        self._read += count
-        self.heard_samples += count
+        self._advance(count)
         return count
 
     def _fade(self, out: np.ndarray) -> int:
@@ -179,6 +191,15 @@ class Ring:
         fall = self._fall[fade - self._gain : fade - self._gain + count]
         np.multiply(self._samples[start : start + count], fall, out=out[:count])
         self._gain -= count
-        self._read += count
-        self.heard_samples += count
+        self._advance(count)
         return count
+
+    def _advance(self, count: int) -> None:
+        """Counts samples that were read; keeps the marks among them, and drops those cut off."""
+        while self._marks and self._marks[0][0] < self._read + count:
+            position, label = self._marks.popleft()
+            if position >= self._read:
+                self.cues.append(Cue(self._filled + position - self._read, label))
+        self._read += count
+        self._filled += count
+        self.heard_samples += count

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
 
 from soundstage.audio.standard_output import ReaderGone
+from soundstage.audio.wav import Cue
 from soundstage.errors import Error
 
 # Audio that the reader holds when the next block is due: as much as a sound card's buffer.
@@ -70,6 +71,11 @@ class Paced:
     """A sink that pulls blocks in real time, by the clock, and writes them with a function.
 
     A function that waits, such as one that writes to a player's pipe, sets the pace.
+
+    Attributes:
+        name: the output, quoted in errors.
+        late_blocks: always 0: there is no device.
+        cues: the moments of steering, by their place in what is written; see `Ring.cues`.
     """
 
     def __init__(
@@ -86,6 +92,7 @@ class Paced:
         """
         self.name = name
         self.late_blocks = 0
+        self.cues: Sequence[Cue] = ()
         self._write = write
         self._rate_hz = sample_rate_hz
         self._channels = channels

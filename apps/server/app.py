@@ -28,7 +28,7 @@ from soundstage.apps.server.connection import ServerContext
 from soundstage.apps.server.protocols import demo_protocol, lyria, own_protocol, plain_http
 from soundstage.apps.server.protocols.schema import asyncapi, openapi
 from soundstage.apps.server.styles import PromptStyles
-from soundstage.errors import InputError
+from soundstage.errors import InputError, OutputError
 from soundstage.runners.engine.refusals import Full
 
 LOGGER = logging.getLogger("soundstage.serve")
@@ -99,7 +99,7 @@ async def upload(context: ServerContext, request: Request) -> Response:
     try:
         with context.reading.holding(1):
             name, seconds = await context.uploads.add(data, suffix)
-    except (Full, InputError) as error:
+    except (Full, InputError, OutputError) as error:
         return plain_http.refusal(error)
     return JSONResponse({"upload": name, "seconds": round(seconds, 3)}, 201)
 

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from prometheus_client import CollectorRegistry, Gauge
 
 from soundstage.apps.server.budget import Amount, LoopTime
+from soundstage.apps.server.disk_paths import without_folders
 from soundstage.apps.server.protocols.json_controls import find_upload
 from soundstage.apps.server.protocols.websocket import Gone, Refused
 from soundstage.apps.server.settings import Limits, ServeSettings
@@ -22,6 +23,7 @@ from soundstage.runners.engine.engine import Engine
 from soundstage.runners.engine.metrics import PREFIX, EngineMetrics
 from soundstage.runners.engine.refusals import ControlRefused, Full, StreamEnded, StreamFailed
 from soundstage.runners.engine.stream import EngineStream
+from soundstage.runners.runner import StageFailed
 from soundstage.runners.sessions.continuation import NotContinuable
 from soundstage.runners.sessions.files import SessionFileError
 from soundstage.runners.sessions.injection import NotInjectable
@@ -40,6 +42,8 @@ CLIENT_ERRORS = (
     NotContinuable,
     NotInjectable,
 )
+# Errors that are not the client's: of a stage, or of the server's disk.
+SERVER_ERRORS = (StreamFailed, StageFailed, OutputError)
 
 
 class ServerContext:
@@ -162,14 +166,15 @@ class StreamSender:
             async for chunk in self.stream:
                 await self._deliver(chunk)
         except StreamFailed as error:
-            await self._report_failure(error.reason)
+            await self._report_failure(reason_of(error))
         except Gone:
             await self.stream.close()
 
 
 def reason_of(error: Exception) -> str:
-    """Returns why a request was refused, in words."""
-    return str(error) or type(error).__name__
+    """Returns why a request was refused or a stream ended, for the client: in words, no paths."""
+    text = error.reason if isinstance(error, Full | StreamFailed) else str(error)
+    return without_folders(text) or type(error).__name__
 
 
 def where_of(error: Exception) -> str:

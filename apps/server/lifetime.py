@@ -18,6 +18,7 @@ from soundstage.apps.server.app import StartFailed, make_app
 from soundstage.apps.server.certificate import refuse_certificate
 from soundstage.apps.server.connection import ServerContext
 from soundstage.apps.server.listen_sockets import Intake, Pulse, listen
+from soundstage.apps.server.memory import give_back_large_blocks
 from soundstage.apps.server.settings import ServeSettings
 from soundstage.graph.plan import Graph
 from soundstage.interrupts import (
@@ -164,6 +165,7 @@ def serve(
         OutputError: the port is taken, or the address is not this machine's.
         Exception: those of `Engine.start`.
     """
+    give_back_large_blocks()
     engine = Engine(
         graph, rows=streams or MOST_STREAMS, capacity=capacity, runner=runner or "local"
     )

@@ -15,6 +15,7 @@ import numpy as np
 from soundstage.audio.clips import read_audio, read_clips
 from soundstage.audio.reader import open_audio
 from soundstage.errors import InputError
+from soundstage.files import reporting
 from soundstage.graph.format import Format
 
 LONGEST_S = 120.0
@@ -22,6 +23,7 @@ LONGEST_S = 120.0
 MOST_VALUES = 46_080_000
 # What an error calls the file.
 NAME_IN_ERRORS = "the upload"
+TEMPORARY = "a temporary file of the server"
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ class Uploads:
 
         Raises:
             InputError: it is not audio, or cannot be used.
+            OutputError: the server's disk is full.
         """
         async with self._lock:
             upload = await asyncio.to_thread(self._read, data, suffix)
@@ -96,7 +99,7 @@ class Uploads:
         return len(sizes) > 1 and sum(sizes) > self._max_bytes
 
     def _read(self, data: bytes, suffix: str) -> Upload:
-        with tempfile.TemporaryDirectory() as folder:
+        with reporting(TEMPORARY), tempfile.TemporaryDirectory() as folder:
             plain = suffix.isascii() and suffix.isprintable()
             path = Path(folder) / f"upload{suffix if plain else ''}"[:40]
             path.write_bytes(data)

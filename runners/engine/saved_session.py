@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
+from dataclasses import replace
+from pathlib import Path, PurePath
 from typing import Any
 
 import pyarrow as pa
 
+from soundstage.graph.spec import PipelineSpec
 from soundstage.graph.state import State
 from soundstage.runners.engine.row import ResumePoint
 from soundstage.runners.engine.stream_controls import steered
@@ -32,6 +34,8 @@ def open_saved(session: bytes, runner: Runner) -> tuple[State, dict[str, Any]]:
         ControlRefused: it holds controls that no stream may have.
     """
     saved = read_session_from(pa.BufferReader(session), _NAME)
+    if saved.spec == _without_folders(runner.graph.spec):
+        saved = replace(saved, spec=runner.graph.spec)
     state, rows = saved.restore(runner.graph, runner.weights())
     if difference := saved.made_by.difference():
         LOGGER.info("a client's session was %s", difference)
@@ -44,7 +48,27 @@ def open_saved(session: bytes, runner: Runner) -> tuple[State, dict[str, Any]]:
 
 
 def write_saved(runner: Runner, resume_point: ResumePoint) -> bytes:
-    """Returns the session that goes on after a chunk."""
+    """Returns the session that goes on after a chunk.
+
+    It names files of weights without their folders, which are no business of clients.
+    """
+    graph = replace(runner.graph, spec=_without_folders(runner.graph.spec))
     state = resume_point.state.rename(["0"])
-    content = session_bytes(runner.graph, runner.weights(), state, [resume_point.controls])
+    content = session_bytes(graph, runner.weights(), state, [resume_point.controls])
     return content.to_pybytes()
+
+
+def _without_folders(spec: PipelineSpec) -> PipelineSpec:
+    """Returns a pipeline whose parameters name files by their last names only."""
+    stages = {
+        name: stage.model_copy(
+            update={"params": {key: _last_name(value) for key, value in stage.params.items()}}
+        )
+        for name, stage in spec.stage.items()
+    }
+    return spec.model_copy(update={"stage": stages})
+
+
+def _last_name(value: Any) -> Any:
+    is_path = isinstance(value, str) and (value.startswith("~") or PurePath(value).is_absolute())
+    return PurePath(value).name if is_path else value

@@ -16,6 +16,8 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 from soundstage.graph.plan import Node
 from soundstage.graph.problem import PipelineError, Problem
 from soundstage.graph.spec import PlacementSpec
+from soundstage.runners.devices import count_devices
+from soundstage.runners.ray.connection import cluster
 
 NODE_LABEL = "soundstage-node"
 # Ray counts resources in ten thousandths.
@@ -219,6 +221,24 @@ def _missing_resources(
     bundles: Sequence[Bundle], nodes: Sequence[Mapping[str, Any]], timeout_s: float
 ) -> list[Problem]:
     """Returns the reasons why the bundles cannot be reserved."""
+    if problems := missing_machines(bundles, nodes):
+        return problems
+    total = _total(bundle.resources for bundle in bundles)
+    free = ray.available_resources()
+    amounts = [f"{amount:g} {name} ({free.get(name, 0):g} free)" for name, amount in total.items()]
+    what = f"not available within {timeout_s:g} s: {', '.join(amounts)} in all"
+    return [Problem("placement", what, "use fewer replicas, or wait for free resources")]
+
+
+def missing_machines(
+    bundles: Sequence[Bundle], nodes: Sequence[Mapping[str, Any]]
+) -> list[Problem]:
+    """Returns a problem for every bundle that no machine has, and one if they are too many.
+
+    Args:
+        bundles: what the stages need.
+        nodes: the machines as `ray.nodes()` describes them; busy ones count as free.
+    """
     alive = [node for node in nodes if node["Alive"]]
     problems = []
     for bundle in bundles:
@@ -230,14 +250,51 @@ def _missing_resources(
         problems.append(Problem(f"placement of {stages}", what, cure))
     if problems:
         return problems
+    needed = _total(bundle.resources for bundle in bundles)
+    there = _total(node["Resources"] for node in alive)
+    return [
+        Problem(
+            "placement",
+            f"needs {amount:g} {name} in all, and the cluster has {there.get(name, 0):g}",
+            "use fewer replicas, or place stages elsewhere with --place",
+        )
+        for name, amount in needed.items()
+        if amount > there.get(name, 0)
+    ]
+
+
+def _total(amounts: Iterable[Mapping[str, float]]) -> dict[str, float]:
     total: dict[str, float] = {}
-    for bundle in bundles:
-        for name, amount in bundle.resources.items():
+    for resources in amounts:
+        for name, amount in resources.items():
             total[name] = total.get(name, 0.0) + amount
-    free = ray.available_resources()
-    amounts = [f"{amount:g} {name} ({free.get(name, 0):g} free)" for name, amount in total.items()]
-    what = f"not available within {timeout_s:g} s: {', '.join(amounts)} in all"
-    return [Problem("placement", what, "use fewer replicas, or wait for free resources")]
+    return total
+
+
+def check_cluster(nodes: Iterable[Node], address: str | None) -> list[Problem]:
+    """Returns the problems of a placement on a cluster; reserves nothing.
+
+    Args:
+        nodes: the stages.
+        address: a running cluster, "auto" or "host:port"; None = the one that this machine would
+            start, with the devices that JAX can use here.
+
+    Raises:
+        ClusterError: there is no cluster at the address.
+    """
+    if address is None:
+        machines = [_this_machine()]
+    else:
+        with cluster(address):
+            machines = ray.nodes()
+    alive = [machine for machine in machines if machine["Alive"]]
+    has_gpu = any(machine["Resources"].get("GPU", 0) for machine in alive)
+    return missing_machines(plan_slots(nodes, has_gpu).bundles, machines)
+
+
+def _this_machine() -> dict[str, Any]:
+    devices = {"GPU": count_devices("gpu"), "TPU": count_devices("tpu")}
+    return {"Alive": True, "Resources": {"CPU": os.cpu_count() or 1, **devices}, "Labels": {}}
 
 
 def _holds(node: Mapping[str, Any], bundle: Bundle) -> bool:

@@ -37,6 +37,17 @@ def closing_source(text: str) -> AbstractContextManager[ArraySource]:
     return closing(open_source(text))
 
 
+def source_files(text: str) -> list[Path]:
+    """Returns the files that `open_source` reads; of a T5X checkpoint in a folder, the folder."""
+    if text.startswith(("random:", "package:")):
+        return []
+    paths = model_paths(text) if is_model_name(text) else [Path(text).expanduser()]
+    path = next((path for path in paths if path.exists()), None)
+    if path is None:
+        return []
+    return sorted(path.glob("*.safetensors")) or [path] if path.is_dir() else [path]
+
+
 # Digits of a seed: a whole number of 64 bits has no more.
 LONGEST_SEED = 20
 

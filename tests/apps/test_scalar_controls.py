@@ -211,7 +211,7 @@ def test_control_option_that_cannot_be_used_is_refused(tmp_path, options, code, 
 @pytest.mark.parametrize("command", ["generate", "play", "variants", "branch"])
 def test_every_music_command_lists_the_same_options_for_controls(command):
     text = run(command, "--help").stdout
-    assert {"--temperature", "--top-k", "--guidance-weight", "--control"} <= set(text.split())
+    assert {"--temperature", "--top-k", "--guidance", "--control"} <= set(text.split())
     assert ("--seed" in text.split()) == (command != "variants")
 
 

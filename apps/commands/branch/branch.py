@@ -6,7 +6,15 @@ from typing import Annotated
 import typer
 
 from soundstage.apps.commands.command import command
-from soundstage.apps.commands.options import MUSIC, OUTPUT, Controls, Quiet, Runner, control_options
+from soundstage.apps.commands.options import (
+    MUSIC,
+    OUTPUT,
+    Controls,
+    Quiet,
+    Runner,
+    Subtype,
+    control_options,
+)
 from soundstage.apps.commands.pipeline_choice import PlacementOptions
 from soundstage.runners.choice import RunnerChoice
 
@@ -54,6 +62,7 @@ def branch(
             help="The folder for the files 01-warm-pads.wav and so on; made if it is missing.",
         ),
     ] = Path("branches"),
+    subtype: Subtype = None,
     save: Annotated[
         bool, OUTPUT.option("--save", help="Save each branch as a session beside its file.")
     ] = False,
@@ -78,5 +87,6 @@ def branch(
         row=row,
         choice=choice,
         runner=RunnerChoice(runner),
+        subtype=subtype,
     )
     run(request, open_progress(quiet))

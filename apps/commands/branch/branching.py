@@ -50,6 +50,7 @@ class BranchRequest:
         row: the session's stream to continue, counted from 0; None = its only one.
         choice: placements and allowed modules; the session holds its own pipeline.
         runner: the runner of the stages.
+        subtype: how samples are stored, see `audio.writer.SUBTYPES`; None = the format's default.
     """
 
     session: Path
@@ -61,6 +62,7 @@ class BranchRequest:
     row: int | None = None
     choice: PipelineChoice = field(default_factory=PipelineChoice)
     runner: RunnerChoice = field(default_factory=RunnerChoice)
+    subtype: str | None = None
 
 
 def parse_prompts(argument: str) -> tuple[Text, ...]:
@@ -115,6 +117,7 @@ def _generate_requests(request: BranchRequest) -> list[GenerateRequest]:
                 prompts=prompts,
                 duration_s=request.duration_s,
                 output=str(output),
+                subtype=request.subtype,
                 controls=request.controls,
                 choice=request.choice,
                 resume=request.session,

@@ -12,6 +12,7 @@ from soundstage.apps.commands.options import (
     ControlOptions,
     Quiet,
     RunnerOptions,
+    Subtype,
     Trace,
 )
 from soundstage.apps.commands.pipeline_choice import PipelineOptions
@@ -77,6 +78,15 @@ Output = Annotated[
         metavar="FILE",
         help="The .wav, .flac, .ogg or .mp3 file to write. An old file is replaced when the new "
         "one is complete. Use - to stream WAV to standard output.",
+    ),
+]
+Loudness = Annotated[
+    float | None,
+    OUTPUT.option(
+        metavar="LUFS",
+        help="Make the file as loud as this, -70 to 0 LUFS (BS.1770), such as -14; not louder than "
+        "its peaks allow. It is then written at the end. At most an hour.",
+        show_default="as it is made",
     ),
 ]
 Save = Annotated[
@@ -155,6 +165,8 @@ def generate(
     choice: PipelineOptions,
     runner: RunnerOptions,
     output: Output = "soundstage.wav",
+    subtype: Subtype = None,
+    loudness: Loudness = None,
     save: Save = None,
     journal: Journal = None,
     record: Record = None,
@@ -179,6 +191,8 @@ def generate(
         ),
         duration_s=duration,
         output=output,
+        subtype=subtype,
+        loudness_lufs=loudness,
         controls=controls,
         choice=choice,
         resume=resume,

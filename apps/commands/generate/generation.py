@@ -15,6 +15,7 @@ from soundstage.apps.commands.generate.request import (
     check_request,
 )
 from soundstage.apps.commands.preparation import Preparation, open_session
+from soundstage.audio.loudness import LevelledWriter
 from soundstage.audio.provenance import AudioPrompt
 from soundstage.audio.writer import STANDARD_OUTPUT, AudioWriter, open_writer
 from soundstage.interrupts import uninterrupted
@@ -43,6 +44,7 @@ class _Outcome:
         samples: samples per channel, without the clip in front.
         clipped_samples: samples, over all channels, cut to full scale.
         wall_s: seconds since the first chunk was begun.
+        loudness_lufs: the integrated loudness of the file; None = it was not asked for.
         timings: the stages' times, once the music is complete; None without a timeline.
     """
 
@@ -50,6 +52,7 @@ class _Outcome:
     samples: int = 0
     clipped_samples: int = 0
     wall_s: float = 0.0
+    loudness_lufs: float | None = None
     timings: Timings | None = None
 
 
@@ -112,6 +115,7 @@ def open_output(
         checked.channels,
         replace(provenance, continues=continues, injected=injected),
         checked.file_samples,
+        request.subtype,
         keep=print_error,
     )
 
@@ -130,11 +134,16 @@ def _write(checked: CheckedRequest, session: Session, progress: Progress) -> _Ou
         journal = stack.enter_context(_journal(checked, session))
         trace = stack.enter_context(_trace(checked, session))
         stage_timeline = stack.enter_context(timeline(checked.request.timeline, checked.graph))
-        writer = stack.enter_context(open_output(checked, session))
+        file = stack.enter_context(open_output(checked, session))
+        lufs = checked.request.loudness_lufs
+        writer = file if lufs is None else LevelledWriter(file, checked.rate_hz, lufs)
         update = stack.enter_context(progress.playing(checked.seconds))
         watchers = [watcher for watcher in (trace, stage_timeline) if watcher is not None]
         say = progress.say
         _write_chunks(checked, session, writer, watchers, journal, update, say, outcome)
+        if isinstance(writer, LevelledWriter):
+            writer.finish()
+            outcome.loudness_lufs, outcome.clipped_samples = writer.reached_lufs, 0
         outcome.timings = stage_timeline.timings if stage_timeline is not None else None
     return outcome
 
@@ -142,7 +151,7 @@ def _write(checked: CheckedRequest, session: Session, progress: Progress) -> _Ou
 def _write_chunks(
     checked: CheckedRequest,
     session: Session,
-    writer: AudioWriter,
+    writer: AudioWriter | LevelledWriter,
     watchers: Sequence[TraceWriter | TimelineWriter],
     journal: JournalWriter | None,
     update: Update,
@@ -212,6 +221,8 @@ def _summary(checked: CheckedRequest, outcome: _Outcome, preparation: Preparatio
     lines = [f"{name}: {work} (before that: {preparation})"]
     if outcome.samples < checked.total_samples:
         lines.append(f"{name}: the reader left before {checked.seconds:g} s")
+    if outcome.loudness_lufs is not None:
+        lines.append(_loudness_line(str(name), outcome.loudness_lufs, request.loudness_lufs or 0.0))
     if outcome.clipped_samples:
         lines.append(f"{name}: {outcome.clipped_samples} samples were too loud and were cut off")
     for path in (request.save, request.journal):
@@ -219,3 +230,10 @@ def _summary(checked: CheckedRequest, outcome: _Outcome, preparation: Preparatio
             end = outcome.chunk.state.chunks[0] * checked.graph.format.chunk_s
             lines.append(f"{path}: continues at {end:g} s, where the last chunk ends")
     return lines + (outcome.timings.lines() if outcome.timings is not None else [])
+
+
+def _loudness_line(name: str, reached_lufs: float, wanted_lufs: float) -> str:
+    if reached_lufs == float("-inf"):
+        return f"{name}: silent, and so not made louder"
+    why = "; more would cut its peaks off" if reached_lufs < wanted_lufs - 0.05 else ""
+    return f"{name}: {reached_lufs:.1f} LUFS{why}"

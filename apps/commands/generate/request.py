@@ -27,6 +27,7 @@ from soundstage.apps.commands.same_files import (
     refuse_inputs_as_outputs,
     refuse_other_session,
 )
+from soundstage.audio.loudness import check_loudness
 from soundstage.audio.writer import check_writer
 from soundstage.errors import UsageError
 from soundstage.files import check_writable
@@ -46,6 +47,8 @@ class GenerateRequest:
         prompts: the prompts; empty = those of the resumed session, or the pipeline's default.
         duration_s: seconds of audio; above 0, at most 24 hours.
         output: a .wav, .flac, .ogg or .mp3 file, or "-" for standard output.
+        subtype: how samples are stored, see `audio.writer.SUBTYPES`; None = the format's default.
+        loudness_lufs: the integrated loudness of the file; None = as it is made.
         controls: values from the command line, by control; the others keep their default.
         choice: the pipeline.
         resume: a session file or a journal to continue.
@@ -62,6 +65,8 @@ class GenerateRequest:
     prompts: tuple[OnePrompt, ...]
     duration_s: float
     output: str
+    subtype: str | None = None
+    loudness_lufs: float | None = None
     controls: Mapping[str, Any] = field(default_factory=dict)
     choice: PipelineChoice = field(default_factory=PipelineChoice)
     resume: Path | None = None
@@ -155,8 +160,21 @@ def check_request(request: GenerateRequest) -> CheckedRequest:
     total = total_samples(request.duration_s, graph)
     clips = read_clips(request.continue_from, request.inject, graph)
     checked = CheckedRequest(request, graph, saved, changes, total, *clips)
+    if request.loudness_lufs is not None:
+        _check_loudness(checked, request.loudness_lufs)
     _check_writable(checked)
     return checked
+
+
+def _check_loudness(checked: CheckedRequest, lufs: float) -> None:
+    request = checked.request
+    for option, given in (("--output -", request.output == "-"), ("--journal", request.journal)):
+        if given:
+            raise UsageError(
+                f"--loudness and {option} exclude each other: the loudness of music is known when "
+                "all of it is made"
+            )
+    check_loudness(lufs, checked.file_samples / checked.rate_hz)
 
 
 def _outputs(request: GenerateRequest) -> list[NamedFile]:
@@ -190,7 +208,8 @@ def _refuse_inputs_as_outputs(request: GenerateRequest, graph: Graph) -> None:
 def _check_writable(checked: CheckedRequest) -> None:
     """Opens and abandons every output, so that an error comes before the weights load."""
     request = checked.request
-    check_writer(request.output, checked.rate_hz, checked.channels, checked.file_samples)
+    rate_hz, channels, samples = checked.rate_hz, checked.channels, checked.file_samples
+    check_writer(request.output, rate_hz, channels, samples, request.subtype)
     for path in (request.save, request.journal, request.record, request.timeline):
         if path is not None:
             check_writable(path)

@@ -10,7 +10,7 @@ from soundstage.files import growing, reporting
 from soundstage.progress import Progress
 from soundstage.stages.weights.conversion import DType, plan_conversion
 from soundstage.stages.weights.models_folder import is_model_name, models_folder
-from soundstage.stages.weights.sources import closing_source
+from soundstage.stages.weights.sources import closing_source, source_files
 
 
 def convert(source: str, target: str, dtype: DType, progress: Progress) -> str:
@@ -27,11 +27,14 @@ def convert(source: str, target: str, dtype: DType, progress: Progress) -> str:
 
     Raises:
         WeightsError: the source cannot be read, or cannot be converted to `dtype`.
+        UsageError: the target is one of the source's files.
         ModelError: the target is neither a bare name nor a path that ends in .safetensors.
         OutputError: the file cannot be written.
     """
     path = _target(target)
-    refuse_inputs_as_outputs([("TARGET", path)], [("SOURCE", Path(source).expanduser())])
+    refuse_inputs_as_outputs(
+        [("TARGET", path)], [("SOURCE", file) for file in source_files(source)]
+    )
     with closing_source(source) as weights:
         plan = plan_conversion(weights, dtype)
         moving = progress.moving(path.name, plan.data_bytes)

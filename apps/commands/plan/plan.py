@@ -64,12 +64,12 @@ def plan(
     """
     from soundstage.apps.commands.plan.plan_report import PlacementPlan
     from soundstage.graph.spec import parse_format
-    from soundstage.runners.devices import count_gpus
+    from soundstage.runners.devices import count_devices
     from soundstage.runners.timing.planner import Machines, predict, propose
     from soundstage.runners.timing.stage_times import read_times
 
     measured = read_times(traces)
-    machines = Machines(count_gpus() if gpus is None else gpus, cpus, nodes)
+    machines = Machines(count_devices("gpu") if gpus is None else gpus, cpus, nodes)
     present = predict(measured, measured.spec.placement, machines, rows)
     proposed = propose(measured, machines, rows)
     if proposed == present:

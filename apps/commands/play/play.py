@@ -17,7 +17,14 @@ from soundstage.apps.commands.generate.generate import (
     Resume,
     StylePrompt,
 )
-from soundstage.apps.commands.options import MUSIC, OUTPUT, ControlOptions, Quiet, RunnerOptions
+from soundstage.apps.commands.options import (
+    MUSIC,
+    OUTPUT,
+    ControlOptions,
+    Quiet,
+    RunnerOptions,
+    Subtype,
+)
 from soundstage.apps.commands.pipeline_choice import PipelineOptions
 from soundstage.errors import UsageError
 
@@ -108,6 +115,14 @@ Save = Annotated[
         help="Save the session at the end, also after Ctrl-C, and whenever you press s.",
     ),
 ]
+Cues = Annotated[
+    bool,
+    OUTPUT.option(
+        "--cues",
+        help="Write the moments of steering to a .json file beside that of --output. A .wav file "
+        "has them as cue points in any case.",
+    ),
+]
 NoUi = Annotated[
     bool,
     OUTPUT.option(
@@ -138,6 +153,8 @@ def play(
     list_devices: ListDevices = False,
     to: To = None,
     output: Output = None,
+    subtype: Subtype = None,
+    cues: Cues = False,
     latency: Latency = 1,
     save: Save = None,
     no_ui: NoUi = False,
@@ -163,7 +180,7 @@ def play(
         prompts=with_standard_input(
             parse_prompts([*(prompts or []), *(prompt or [])], audio or [], style or [])
         ),
-        destination=_destination(device, to, output),
+        destination=_destination(device, to, output, subtype, cues),
         controls=controls,
         choice=choice,
         duration_s=duration,
@@ -207,19 +224,27 @@ def _live_source(inject: Path | None, listen: bool, device: str | None) -> LiveS
     return MicrophoneSpec(device) if listen or device is not None else None
 
 
-def _destination(device: str | None, to: str | None, output: str | None) -> Destination:
+def _destination(
+    device: str | None, to: str | None, output: str | None, subtype: str | None, cues: bool
+) -> Destination:
     options = {"--device": device, "--to": to, "--output": output}
     named = [name for name, value in options.items() if value is not None]
     if len(named) > 1:
         raise UsageError(f"{named[0]} and {named[1]} exclude each other: give one destination")
+    for option, given in (("--subtype", subtype is not None), ("--cues", cues)):
+        if given and output is None:
+            raise UsageError(f"{option} is for the file of --output: give both, or neither")
     if to is not None:
         from soundstage.apps.player.pipes import PlayerCommand
 
         return PlayerCommand(to)
     if output is not None:
         from soundstage.apps.player.pipes import FileOutput
+        from soundstage.audio.writer import STANDARD_OUTPUT
 
-        return FileOutput(output, print_error)
+        if cues and output == STANDARD_OUTPUT:
+            raise UsageError("--cues writes a file beside that of --output, which - has not")
+        return FileOutput(output, print_error, subtype, cues)
     from soundstage.apps.player.speakers import SpeakersChoice
 
     return SpeakersChoice(device)

@@ -29,7 +29,7 @@ from soundstage.apps.player.performer import Performer
 from soundstage.apps.player.pipes import FileOutput
 from soundstage.apps.player.prompt_mix import PromptMix
 from soundstage.apps.player.ring import Ring
-from soundstage.apps.player.sink import Sink
+from soundstage.apps.player.sink import Paced, Sink
 from soundstage.audio.standard_output import ReaderGone
 from soundstage.errors import InputError
 from soundstage.files import check_writable
@@ -148,6 +148,8 @@ def _performance(
         nullcontext() if spec is None else spec.open(format) as live_source,
         destination.open(format.sample_rate_hz, format.channels) as sink,
     ):
+        if isinstance(sink, Paced):
+            sink.cues = ring.cues  # which grow while the music plays
         performer = Performer(session, ring, request.ahead, total_samples, live_source)
         prompts = (
             PromptMix.of(request.prompts, graph)
@@ -163,15 +165,17 @@ def _performance(
 def _refuse_inputs_as_outputs(request: PlayRequest, graph: Graph) -> None:
     destination, source = request.destination, request.live_source
     output = destination.path if isinstance(destination, FileOutput) else None
+    listed = destination.cue_file if isinstance(destination, FileOutput) else None
     clips = {
         "continue_from": request.continue_from,
         "inject": source.path if isinstance(source, FileSpec) else None,
     }
     inputs = list(music_inputs(request.choice, request.prompts, graph, **clips))
-    refuse_inputs_as_outputs(named_files({"--output": output, "--save": request.save}), inputs)
+    written = named_files({"--output": output, "--cues": listed})
+    refuse_inputs_as_outputs([*written, *named_files({"--save": request.save})], inputs)
     # A session may be continued in its own file.
     session = named_files({"--resume": request.resume, "--save": request.save})
-    refuse_inputs_as_outputs(named_files({"--output": output}), session)
+    refuse_inputs_as_outputs(written, session)
     refuse_other_session(request.save, graph)
 
 

@@ -15,6 +15,7 @@ from soundstage.apps.commands.file_names import slug
 from soundstage.apps.commands.variants.manifest import Manifest, ManifestEntry, write_manifest
 from soundstage.apps.commands.variants.variants_request import CheckedVariants, Variant
 from soundstage.audio.provenance import Provenance
+from soundstage.audio.writer import SUBTYPES, find_subtype
 from soundstage.errors import OutputError
 from soundstage.files import file_sha256
 from soundstage.runners.sessions.provenance import describe
@@ -122,7 +123,12 @@ def _describe(
         checked.graph, weights, variant.row, variant.prompts, checked.chunks, version
     )
     digest = hashlib.sha256(provenance.to_json().encode())
-    digest.update(json.dumps([checked.total_samples, checked.request.files.suffix]).encode())
+    files = checked.request.files
+    form = [checked.total_samples, files.suffix]
+    subtype = find_subtype("--subtype", files.suffix, files.subtype)
+    if subtype != SUBTYPES[files.suffix][0]:
+        form.append(subtype)
+    digest.update(json.dumps(form).encode())
     for name, value in variant.row.items():
         digest.update(f"\n{name} ".encode())
         array = np.ascontiguousarray(value)

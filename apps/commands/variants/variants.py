@@ -10,6 +10,7 @@ from soundstage.apps.commands.options import (
     Controls,
     Quiet,
     RunnerOptions,
+    Subtype,
     Trace,
     control_options,
 )
@@ -103,6 +104,7 @@ def variants(
     runner: RunnerOptions,
     output_dir: OutputDir = Path("variants"),
     format_: Format = "wav",
+    subtype: Subtype = None,
     again: Again = False,
     trace: Trace = None,
     quiet: Quiet = False,
@@ -124,7 +126,7 @@ def variants(
 
     request = VariantsRequest(
         VariantSelection.parse([*(prompt or [])], [*(style or [])], seeds, list_),
-        VariantFiles(output_dir, f".{format_}", again, trace),
+        VariantFiles(output_dir, f".{format_}", again, trace, subtype),
         duration_s=duration,
         controls=controls,
         choice=choice,

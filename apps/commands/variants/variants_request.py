@@ -16,7 +16,7 @@ from soundstage.apps.commands.music_choice import (
 from soundstage.apps.commands.pipeline_choice import PipelineChoice
 from soundstage.apps.commands.variants.seeds import parse_seeds
 from soundstage.apps.commands.variants.variant_list import BadList, VariantRow, read_list
-from soundstage.audio.writer import EXTENSIONS
+from soundstage.audio.writer import SUBTYPES, find_subtype
 from soundstage.errors import InputError, OutputError, UsageError
 from soundstage.graph.control import ControlError
 from soundstage.graph.plan import Graph
@@ -65,12 +65,14 @@ class VariantFiles:
         suffix: ".wav", ".flac", ".ogg" or ".mp3".
         again: whether to make finished variants again.
         timeline: the timeline of the stages to write; None = none.
+        subtype: how samples are stored, see `audio.writer.SUBTYPES`; None = the format's default.
     """
 
     folder: Path
     suffix: str = ".wav"
     again: bool = False
     timeline: Path | None = None
+    subtype: str | None = None
 
 
 @dataclass(frozen=True)
@@ -211,9 +213,10 @@ def _check_options(request: VariantsRequest) -> None:
                 else f"--style {prompt.vector}"
             )
             raise UsageError(f"{given} is given twice; vary the seed instead, with --seeds")
-    if files.suffix not in EXTENSIONS:
-        known = ", ".join(EXTENSIONS)
+    if files.suffix not in SUBTYPES:
+        known = ", ".join(SUBTYPES)
         raise OutputError(f"{files.suffix!r} is not an audio format; choose one of {known}")
+    find_subtype("--subtype", files.suffix, files.subtype)
     if request.batch < 1:
         raise UsageError(f"--batch {request.batch}: must be at least 1")
     if files.folder.exists() and not files.folder.is_dir():

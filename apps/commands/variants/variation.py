@@ -194,6 +194,7 @@ class _BatchMaker:
             format.channels,
             slot.provenance,
             self._checked.total_samples,
+            self._checked.request.files.subtype,
         )
 
     def _entry(self, slot: VariantSlot, clipped_samples: int) -> ManifestEntry:

@@ -15,6 +15,7 @@ from starlette.websockets import WebSocket
 from soundstage.apps.server.connection import ServerContext
 from soundstage.apps.server.protocols.frames import samples_bytes
 from soundstage.apps.server.protocols.json_controls import number_of, random_seed
+from soundstage.apps.server.protocols.plain_http import refusal
 from soundstage.apps.server.protocols.protocol_session import (
     INTERNAL_ERROR,
     ProtocolSession,
@@ -25,6 +26,7 @@ from soundstage.apps.server.styles import PromptStyles
 from soundstage.graph.scalar import scalars
 from soundstage.runners.engine.chunk import EngineChunk
 from soundstage.runners.engine.refusals import ControlRefused, Full
+from soundstage.runners.runner import StageFailed
 from soundstage.runners.sessions.prompts import PROMPTS
 
 # A setting's name in the protocol, and the control that does the same.
@@ -148,10 +150,7 @@ async def style(context: ServerContext, styles: PromptStyles, request: Request) 
     try:
         with context.embedding.holding(1):
             embedding = await context.engine.embed({PROMPTS: [text]})
-    except Full as error:
-        headers = {"retry-after": str(max(1, round(error.retry_after_s)))}
-        return JSONResponse({"error": error.reason}, 503, headers)
-    except ControlRefused as error:
-        return JSONResponse({"error": error.reason}, 400)
+    except (Full, ControlRefused, StageFailed) as error:
+        return refusal(error)
     styles.remember(text, embedding)
     return JSONResponse([float(value) for value in np.asarray(embedding, np.float32)])

@@ -97,7 +97,7 @@ class OwnSession(ProtocolSession):
         except Full as error:
             wait_s = error.retry_after_s
             await self._send(
-                messages.FullMessage(of=kind, reason=error.reason, retry_after_s=wait_s)
+                messages.FullMessage(of=kind, reason=reason_of(error), retry_after_s=wait_s)
             )
         except CLIENT_ERRORS as error:
             reason, where = reason_of(error), where_of(error)

@@ -15,12 +15,21 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from soundstage.apps.server.budget import Amount
-from soundstage.apps.server.connection import CLIENT_ERRORS, CONTINUE, ServerContext
+from soundstage.apps.server.connection import (
+    CLIENT_ERRORS,
+    CONTINUE,
+    SERVER_ERRORS,
+    ServerContext,
+    reason_of,
+)
 from soundstage.apps.server.protocols.json_controls import controls_of, is_number
 from soundstage.apps.server.protocols.websocket import Refused, read_object
+from soundstage.apps.server.uploads import TEMPORARY
 from soundstage.audio.compressed import CompressedEncoder
 from soundstage.audio.wav import WavEncoder
-from soundstage.audio.writer import AudioEncoding
+from soundstage.audio.writer import SUBTYPES, AudioEncoding
+from soundstage.errors import OutputError
+from soundstage.files import reporting
 from soundstage.graph.control import read_number
 from soundstage.graph.format import Format
 from soundstage.graph.scalar import scalars
@@ -89,8 +98,8 @@ def open_encoder(
     """
     rate_hz, channels = format.sample_rate_hz, format.channels
     if suffix == ".wav":
-        return WavEncoder(stream, rate_hz, channels, "pcm16", {}, samples)
-    return CompressedEncoder(stream, suffix, rate_hz, channels, "pcm16", {})
+        return WavEncoder(stream, rate_hz, channels, "PCM_16", {}, samples)
+    return CompressedEncoder(stream, suffix, rate_hz, channels, SUBTYPES[suffix][0], {})
 
 
 async def generate(context: ServerContext, request: Request) -> Response:
@@ -112,16 +121,15 @@ async def generate(context: ServerContext, request: Request) -> Response:
     except (Full, *CLIENT_ERRORS) as error:
         return refusal(error)
     try:
-        context.files.take(1)
-    except Full as error:
-        await stream.close()
+        file = MadeFile(context.files)
+        try:
+            gone = request.is_disconnected
+            await _write(file, context.graph.format, stream, seconds, suffix, gone)
+        except BaseException:
+            file.close()
+            raise
+    except (Full, StreamFailed, OutputError) as error:
         return refusal(error)
-    file = MadeFile(context.files)
-    try:
-        await _write(file, context.graph.format, stream, seconds, suffix, request.is_disconnected)
-    except StreamFailed as error:
-        file.close()
-        return JSONResponse({"error": error.reason}, 500)
     finally:
         await stream.close()
     headers = {
@@ -136,12 +144,18 @@ class MadeFile:
 
     Args:
         files: counts it until it is closed or forgotten.
+
+    Raises:
+        Full: too many files are made.
+        OutputError: the disk refuses it.
     """
 
     def __init__(self, files: Amount) -> None:
+        files.take(1)
         with ExitStack() as opened:
             opened.callback(files.give, 1)
-            self.stream: BinaryIO = opened.enter_context(tempfile.TemporaryFile())
+            with reporting(TEMPORARY):
+                self.stream: BinaryIO = opened.enter_context(tempfile.TemporaryFile())
             # Also if the client leaves before the response has begun.
             self._finish = weakref.finalize(self, opened.pop_all().close)
 
@@ -172,17 +186,25 @@ async def _write(
     suffix: str,
     gone: Callable[[], Awaitable[bool]],
 ) -> None:
-    """Makes a file; stops when the client has disconnected."""
+    """Makes a file; stops when the client has disconnected.
+
+    Raises:
+        StreamFailed: a stage failed.
+        OutputError: the disk is full, or the format cannot hold the music.
+    """
     left = total = round(seconds * format.sample_rate_hz)
-    encoder = open_encoder(suffix, file.stream, format, total)
     stream.play()
-    async for chunk in stream:
-        # In a thread, for compressing takes the time of many messages.
-        await asyncio.to_thread(encoder.write, np.clip(chunk.audio[:left], -1, 1))
-        left -= len(chunk.audio[:left])
-        if not left or await gone():
-            break
-    await asyncio.to_thread(encoder.close)
+    with reporting(TEMPORARY):
+        encoder = open_encoder(suffix, file.stream, format, total)
+        async for chunk in stream:
+            # In a thread, for compressing takes the time of many messages.
+            await asyncio.to_thread(encoder.write, np.clip(chunk.audio[:left], -1, 1))
+            left -= len(chunk.audio[:left])
+            if not left or await gone():
+                break
+        await asyncio.to_thread(encoder.close)
+        # What Python has not written yet may not fit on the disk.
+        await asyncio.to_thread(file.stream.flush)
 
 
 async def stream_file(context: ServerContext, request: Request) -> Response:
@@ -245,11 +267,15 @@ def query_controls(pairs: list[tuple[str, str]], numbers: Collection[str]) -> di
 
 
 def refusal(error: Exception) -> JSONResponse:
-    """Returns the response to a refused request: 503 if the server is full, else 400."""
+    """Returns the response to a request that cannot be answered.
+
+    503 if the server is full, 500 if a stage or the server's disk failed, else 400.
+    """
+    reason = {"error": reason_of(error)}
     if isinstance(error, Full):
         headers = {"retry-after": str(max(1, round(error.retry_after_s)))}
-        return JSONResponse({"error": error.reason}, 503, headers)
-    return JSONResponse({"error": str(error)}, 400)
+        return JSONResponse(reason, 503, headers)
+    return JSONResponse(reason, 500 if isinstance(error, SERVER_ERRORS) else 400)
 
 
 def _seconds(value: object, most: float) -> float:

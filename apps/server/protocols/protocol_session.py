@@ -11,7 +11,12 @@ from typing import Any, TypeVar
 from starlette.websockets import WebSocket
 
 from soundstage.apps.server.budget import LoopTime, timed
-from soundstage.apps.server.connection import CLIENT_ERRORS, ServerContext, StreamSender
+from soundstage.apps.server.connection import (
+    CLIENT_ERRORS,
+    ServerContext,
+    StreamSender,
+    reason_of,
+)
 from soundstage.apps.server.protocols.websocket import TOO_MANY, Gone, Refused, Socket
 from soundstage.runners.engine.chunk import EngineChunk
 from soundstage.runners.engine.refusals import Full
@@ -135,4 +140,4 @@ async def serve_session(
     except Full as error:
         await socket.close(TRY_AGAIN_LATER, str(error))
     except CLIENT_ERRORS as error:
-        await socket.close(UNUSABLE_DATA, str(error))
+        await socket.close(UNUSABLE_DATA, reason_of(error))

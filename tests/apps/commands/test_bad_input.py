@@ -97,7 +97,7 @@ def test_unusable_audio_prompt_is_refused(refuse, files, name, why):
         (["--temperature", "nan"], "temperature"),
         (["--temperature", "-1"], "temperature"),
         (["--top-k", "-1"], "top_k"),
-        (["--guidance-weight", "inf"], "guidance"),
+        (["--guidance", "inf"], "guidance"),
         (["--seed", "-1"], "seed"),
         (["--seed", str(10**30)], "seed"),
     ],

@@ -3,6 +3,7 @@
 import hashlib
 
 import numpy as np
+import pyloudnorm
 import pytest
 import soundfile
 from command_line import run
@@ -211,3 +212,59 @@ def test_words_that_are_not_understood_are_told_once_a_prompt(tmp_path):
     assert lines == ["not understood: flrbgl", "not understood: quux"]
     done = run("generate", *options, "salsa")
     assert "not understood" not in done.stderr
+
+
+def test_subtype_is_that_of_the_file_in_every_command_that_writes_audio(tmp_path):
+    short = ("--set", "format.chunk_s=0.4", "--set", "format.context_s=0.8", "--preset", "toy")
+    made, session = tmp_path / "a.wav", tmp_path / "a.session"
+    out = ("--output", made, "--subtype", "pcm_24", "--save", session)
+    for command in (("generate",), ("play", "--no-ui")):
+        done = run(*command, "bells", *short, "--duration", 0.1, *out)
+        assert done.code == 0, done.stderr
+        assert soundfile.info(made).subtype == "PCM_24"
+    folder = ("--output-dir", tmp_path / "all", "--subtype", "FLOAT", "--duration", 0.1)
+    assert run("variants", "--prompt", "bells", *short, *folder).code == 0
+    assert run("branch", session, "--prompt", "drums", *folder).code == 0
+    files = list((tmp_path / "all").glob("*.wav"))
+    assert [soundfile.info(file).subtype for file in files] == ["FLOAT", "FLOAT"]
+    done = run("generate", "bells", *short, "-o", tmp_path / "a.ogg", "--subtype", "PCM_16")
+    assert (done.code, "choose VORBIS or OPUS" in done.stderr) == (6, True)
+    done = run("play", "bells", *short, "--subtype", "PCM_16")
+    assert (done.code, "give both, or neither" in done.stderr) == (2, True)
+
+
+def test_loudness_is_reached_unless_peaks_would_be_cut_off(tmp_path):
+    short = ("--set", "format.chunk_s=0.4", "--set", "format.context_s=0.8", "--duration", 1)
+    reached = {}
+    for lufs in (-30, 0):
+        path = tmp_path / f"{lufs}.wav"
+        done = make(path, "--prompt", "pads", *short, "--loudness", lufs, "--subtype", "FLOAT")
+        audio, rate_hz = soundfile.read(path)
+        reached[lufs] = pyloudnorm.Meter(rate_hz).integrated_loudness(audio)
+        assert f"{path}: {reached[lufs]:.1f} LUFS" in done.stderr
+        assert len(audio) == rate_hz
+    assert reached[-30] == pytest.approx(-30, abs=0.01)
+    assert np.abs(audio).max() == pytest.approx(1, abs=1e-6)
+    assert reached[0] < -1
+    assert "; more would cut its peaks off" in done.stderr
+    plain = tmp_path / "plain.wav"
+    make(plain, "--prompt", "pads", *short, "--subtype", "FLOAT")
+    before = soundfile.read(plain)[0]
+    assert np.abs(before / np.abs(before).max() - audio).max() < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "why"),
+    [
+        (["--loudness", 3], 2, "must lie in [-70, 0] LUFS"),
+        (["--loudness", "nan"], 2, "must lie in [-70, 0] LUFS"),
+        (["--loudness", -14, "--output", "-"], 2, "--loudness and --output - exclude"),
+        (["--loudness", -14, "--journal", "a.journal"], 2, "--loudness and --journal exclude"),
+        (["--loudness", -14, "--duration", 0.1], 3, "0.1 s of audio cannot be measured"),
+        (["--loudness", -14, "--duration", 9000], 3, "9000 s of audio cannot be measured"),
+    ],
+)
+def test_loudness_that_cannot_be_reached_or_measured_is_refused(options, code, why, tmp_path):
+    out = [] if "--output" in options else ["--output", tmp_path / "a.wav"]
+    done = run("generate", "pads", "--preset", "toy", *out, *options)
+    assert (done.code, why in done.stderr) == (code, True), done.stderr

@@ -7,7 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import typer
 from command_line import run, told
+
+import soundstage
+from soundstage.apps.commands.main import app
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 
@@ -57,6 +61,27 @@ def test_json_of_audio_session_and_trace_agrees(folder):
     assert session["streams"][0]["prompts"] == audio["provenance"]["prompts"]
     assert session["streams"][0]["weights"] == record["weights"] == audio["provenance"]["weights"]
     assert record["ticks"] == session["streams"][0]["chunks"] == 2
+
+
+def test_session_with_a_stage_from_outside_needs_allow(tmp_path):
+    outside = {"settings": ["decode.use=other_stages:ScaledDecode"], "allow": ["other_stages"]}
+    with soundstage.open("toy", **outside) as session:
+        session.save(tmp_path / "a.session")
+    done = run("inspect", tmp_path / "a.session")
+    assert (done.code, "allow it with --allow other_stages" in told(done.stderr)) == (4, True)
+    done = run("inspect", tmp_path / "a.session", "--allow", "other_stages")
+    assert (done.code, "pipeline toy" in done.stdout) == (0, True)
+
+
+def test_every_command_that_imports_stages_can_be_told_which():
+    commands = typer.main.get_command(app).commands
+    # `plan`, `diff`, `verify`, `presets` and `models` import no class that a file names.
+    without = {
+        name
+        for name, command in commands.items()
+        if not any("--allow" in parameter.opts for parameter in command.params)
+    }
+    assert without == {"plan", "diff", "verify", "presets", "models"}
 
 
 def test_level_of_silence_is_null_in_json(tmp_path):

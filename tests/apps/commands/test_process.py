@@ -120,7 +120,7 @@ def test_generate_with_many_options_works_with_tiny_networks(tmp_path):
     done = run_process(
         *("generate", "--prompt", "warm ambient pads", "--prompt", "jazz trio:0.5"),
         *("--audio", f"{reference}:1.0", "--duration", 10, "--seed", 7, "--temperature", 1.1),
-        *("--top-k", 40, "--guidance-weight", 5.0, "--preset", "tiny", "--runner", "local"),
+        *("--top-k", 40, "--guidance", 5.0, "--preset", "tiny", "--runner", "local"),
         *("--pipeline", preset_path("tiny"), "--set", "decode.use=stages.toy:SineDecode"),
         *("--output", output),
     )

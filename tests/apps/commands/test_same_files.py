@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 import soundfile
 from command_line import run, told
+from safetensors.numpy import save_file
 
 import soundstage
 from soundstage.apps.commands.same_files import is_same_file
+from soundstage.stages.weights.models_folder import models_folder
 
 SHORT = ["--set", "format.chunk_s=0.08", "--set", "format.context_s=0.08"]
 TOY = ["--preset", "toy", *SHORT, "--duration", 0.1, "--quiet"]
@@ -126,3 +128,39 @@ def test_links_that_lead_nowhere_are_other_files(tmp_path):
     assert not is_same_file(loop, tmp_path / "a")
     assert not is_same_file(tmp_path / "a\0", tmp_path / "a")
     assert is_same_file(tmp_path / "new", tmp_path / ".." / tmp_path.name / "new")
+
+
+def test_models_convert_refuses_every_name_of_its_source(files, monkeypatch):
+    monkeypatch.setenv("XDG_DATA_HOME", str(files))
+    models = models_folder()
+    models.mkdir(parents=True)
+    path = models / "mine.safetensors"
+    save_file({"x": np.zeros(3, np.float32)}, path)
+    for target in (*spellings(path), "mine"):
+        assert "TARGET and SOURCE both name" in refuse(path, "models", "convert", path, target)
+    refuse(path, "models", "convert", "mine", "mine", "--dtype", "bfloat16")
+    refuse(path, "models", "convert", models, path)
+
+
+def test_outputs_may_not_be_weights_of_the_pipeline(files):
+    weights = files / "weights"
+    weights.mkdir()
+    path = weights / "part.safetensors"
+    save_file({"x": np.zeros(3, np.float32)}, path)
+    setting = ["--set", f"embed.params.weights={weights}"]
+    line = refuse(path, "generate", *TOY, *setting, "-o", files / "new.wav", "--save", path)
+    assert "--save and the parameter embed.weights both name" in line
+
+
+def test_finetune_refuses_to_replace_its_pipeline_and_its_weights(files):
+    mine = files / "mine"
+    mine.mkdir()
+    pipeline, weights = mine / "pipeline.toml", mine / "depthformer.safetensors"
+    shutil.copy(files / "in.toml", pipeline)
+    save_file({"x": np.zeros(3, np.float32)}, weights)
+    command = ["finetune", "--data", files, "--output", mine, "--steps", 1]
+    line = refuse(pipeline, *command, "--pipeline", pipeline)
+    assert f"--output and --pipeline both name {pipeline}" in line
+    setting = ["--set", f"embed.params.weights={weights}"]
+    line = refuse(weights, *command, "--preset", "toy", *setting)
+    assert f"--output and the parameter embed.weights both name {weights}" in line

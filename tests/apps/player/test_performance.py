@@ -1,5 +1,7 @@
 """Performances: chunks come just in time, steering is heard, every underrun has a cause."""
 
+import json
+import struct
 import threading
 import time
 from contextlib import contextmanager
@@ -7,6 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
+import soundfile
 from played_graphs import CHUNK_S, CHUNK_SAMPLES, RATE_HZ, dragging, graph, hitching, humming
 
 import soundstage
@@ -14,6 +17,7 @@ from soundstage.apps.commands.pipeline_choice import PipelineChoice
 from soundstage.apps.commands.play.playback import Performance, PlayRequest, play
 from soundstage.apps.player.lines import Warnings, chunk_line
 from soundstage.apps.player.performer import Performer
+from soundstage.apps.player.pipes import FileOutput
 from soundstage.apps.player.prompt_mix import PromptMix
 from soundstage.apps.player.ring import Ring
 from soundstage.apps.player.sink import Paced
@@ -222,6 +226,36 @@ def test_saved_session_continues_to_the_same_bytes(toy, tmp_path):
             next(again)
         again.steer(temperature=0.3)
         assert np.array_equal(next(resumed).audio, next(again).audio)
+
+
+def test_moments_of_steering_are_cues_of_the_file(toy, tmp_path, monkeypatch):
+    path = tmp_path / "set.wav"
+    monkeypatch.setattr(PipelineChoice, "load", lambda choice: toy)
+
+    def steer(performance):
+        wait_for(lambda: performance.ring.heard_samples > 0)
+        changes = {"texts": ["jazz", "dub"], "text_weights": [1.0, 0.5], "temperature": 0.5}
+        performance.performer.steer(changes)
+        performance.performer.steer({"seed": 7})
+        wait_for(lambda: len(performance.ring.cues) == 1)
+        performance.performer.reset()
+        wait_for(lambda: len(performance.ring.cues) == 2)
+
+    play(PlayRequest((), FileOutput(str(path), print, cues=True)), Silent(), steer)
+    written = json.loads(path.with_suffix(".json").read_text("utf-8"))
+    assert (written["file"], written["sample_rate_hz"]) == ("set.wav", 48_000)
+    assert written["samples"] == soundfile.info(path).frames
+    labels = [cue["label"] for cue in written["cues"]]
+    steered = "jazz, dub (0.5); temperature 0.5"
+    # The performer may take both changes at once, or one after the other.
+    assert labels[0] in (steered, f"{steered}; seed 7")
+    assert labels[-1] == "starts again"
+    places = [cue["sample"] for cue in written["cues"]]
+    assert 0 < places[0] < places[-1] < written["samples"]
+    assert written["cues"][0]["seconds"] == pytest.approx(places[0] / 48_000, abs=1e-6)
+    data = path.read_bytes()
+    assert b"cue " + struct.pack("<II", 4 + 24 * len(places), len(places)) in data
+    assert labels[0].encode() in data
 
 
 def test_stage_that_fails_ends_the_performance_and_is_named():

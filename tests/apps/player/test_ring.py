@@ -215,3 +215,24 @@ def test_one_thread_may_write_while_another_reads():
     assert buffer.underruns == 0
     assert np.array_equal(played[FADE:], np.arange(FADE, len(played), dtype=np.float32))
     assert len(played) >= total - 2 * FADE
+
+
+def test_marks_are_cues_at_their_place_in_the_output_and_lost_with_what_is_cut():
+    buffer = ring()
+    buffer.write(count_from(0, 60))
+    read(buffer, 100)  # all but the fade, and then silence
+    buffer.mark("one")
+    buffer.write(count_from(60, 60))
+    buffer.mark("never heard")
+    buffer.write(count_from(120, 60))
+    out = read(buffer, 40)
+    buffer.cut()
+    buffer.mark("two")
+    buffer.write(count_from(1000, 100))
+    rest = read(buffer, 60)
+    one, two = buffer.cues
+    # The first mark is behind what was held back for a fade.
+    assert (one.label, one.sample) == ("one", 100)
+    assert out[0, 0] < out[20, 0] == 80
+    assert two.label == "two"
+    assert rest[two.sample - 140 + FADE, 0] == 1000 + FADE

@@ -148,3 +148,15 @@ def test_labels_chips_and_custom_resources_are_in_the_options():
     assert [bundle.labels for bundle in plan.bundles] == [{"soundstage-node": "llm"}, {}]
     assert options(plan)["sample"][0]["resources"] == {"TPU": 4.0}
     assert options(plan)["decode"][0]["resources"] == {"tape": 2.0}
+
+
+@pytest.mark.ray
+def test_bundles_that_fit_alone_and_not_together_are_one_problem():
+    plan = slot_plan("sample={ device = 'gpu', replicas = 3 }")
+    from soundstage.runners.ray.placement import missing_machines
+
+    machine = {"Alive": True, "Resources": {"GPU": 2.0}, "Labels": {}}
+    dead = {"Alive": False, "Resources": {"GPU": 8.0}, "Labels": {}}
+    (problem,) = missing_machines(plan.bundles, [machine, dead])
+    assert problem.what == "needs 3 GPU in all, and the cluster has 2"
+    assert missing_machines(plan.bundles, [machine, machine]) == []

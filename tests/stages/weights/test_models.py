@@ -82,7 +82,8 @@ def test_weights_converted_to_bfloat16_load_the_same_network(models):
         with closing_source("depthformer-base") as source:
             network, *_ = load_depthformer(config, source, None)
             loaded.append(parameter_arrays(network, published_name))
-        assert run(*convert, "--dtype", "bfloat16").code == 0
+        if len(loaded) == 1:
+            assert run(*convert, "--dtype", "bfloat16").code == 0
     archive_bytes = (models_folder() / "depthformer-base.tar").stat().st_size
     assert (models_folder() / "depthformer-base.safetensors").stat().st_size < archive_bytes
     assert loaded[0].keys() == loaded[1].keys()

@@ -1,6 +1,7 @@
 """Samplers that raise an error or are slow for some rows only."""
 
 import time
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -25,3 +26,25 @@ class PlacedSample(RandomSample):
         tokens = super().__call__(prompt=prompt, **others)["tokens"]
         index = np.arange(len(tokens), dtype=tokens.dtype)[:, None, None]
         return {"tokens": (tokens + index) % 1024}
+
+
+@dataclass(frozen=True)
+class FolderParams:
+    """A file that is not there."""
+
+    weights: str = ""
+
+
+class FolderSample(RandomSample):
+    """Names the folder of its file when it fails."""
+
+    Params = FolderParams
+
+    def __init__(self, params, format, device):
+        super().__init__(None, format, device)
+        self.weights = params.weights
+
+    def __call__(self, temperature, **others):
+        if np.any(temperature == RAISES_AT):
+            raise FileNotFoundError(2, "No such file or directory", self.weights)
+        return super().__call__(temperature=temperature, **others)
