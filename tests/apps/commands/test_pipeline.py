@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[3]
 def test_check_accepts_a_preset_and_a_file(which):
     done = run("check", *which)
     assert done.code == 0, done.stderr
-    assert done.stdout.startswith("ok: toy: 7 stages, 20 edges, 8 controls, 2 outputs")
+    assert done.stdout.startswith("ok: toy: 7 stages, 22 edges, 10 controls, 2 outputs")
     assert soundstage.load(preset="toy").digest[:12] in done.stdout
 
 
