@@ -26,7 +26,7 @@ def player_of(samples: SampleArray, caption: str) -> str:
     """
     stream = io.BytesIO()
     rate_hz, channels = samples.sample_rate_hz, samples.channels
-    encoder = WavEncoder(stream, rate_hz, channels, "pcm16", {}, samples.samples)
+    encoder = WavEncoder(stream, rate_hz, channels, "PCM_16", {}, samples.samples)
     encoder.write(samples.audio.clip(-1, 1))
     encoder.close()
     return html_player(samples, stream.getvalue(), MEDIA_TYPES[".wav"], caption)
