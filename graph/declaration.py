@@ -110,16 +110,27 @@ def signature_problems(where: str, use: str, cls: Any) -> Iterator[Problem]:
 def optional_inputs(cls: Any) -> frozenset[str]:
     """Returns the inputs that a pipeline may leave unwired: those that default to None.
 
+    If a class calls its inputs `**inputs`, as one does that passes them on to its base class, the
+    base class tells.
+
     Args:
         cls: a class whose ports are declared.
     """
-    call = inspect.getattr_static(cls, "__call__", None)
-    if not inspect.isfunction(call):
-        return frozenset()
-    parameters = inspect.signature(call).parameters
-    return frozenset(
-        name for name in cls.inputs if name in parameters and parameters[name].default is None
-    )
+    optional: set[str] = set()
+    needed: set[str] = set()
+    for base in inspect.getmro(cls) if isinstance(cls, type) else ():
+        call = vars(base).get("__call__")
+        if call is None:
+            continue
+        if not inspect.isfunction(call):
+            break
+        parameters = inspect.signature(call).parameters
+        named = {name for name, value in parameters.items() if value.default is not None}
+        optional |= parameters.keys() - named - needed
+        needed |= named
+        if all(value.kind is not value.VAR_KEYWORD for value in parameters.values()):
+            break
+    return frozenset(optional & cls.inputs.keys())
 
 
 def _refused_call(function: Any, positional: tuple[None, ...], named: Mapping[str, None]) -> str:
