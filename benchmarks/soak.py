@@ -10,11 +10,11 @@ in real time, which steer every 15 chunks. Visitors join, read one chunk, save a
 again; SIZE is their size, 1 = in full. A line is printed, and `--json` rewritten, every minute, or
 ten times if the run is shorter than 10 minutes.
 
-Memory growth is that of the median of the last minute over the median of the first minute after
-the warm-up. With `--attack`, the warm-up lasts at least until each attack was carried out once:
-it fills what the server keeps within a budget, such as uploads of 256 MB, which is no growth. The
-exit code is 1 if a chunk was late, if memory grew by `--most-growth` % or more, or if anything
-failed.
+Memory growth is that of the median of the last fifth of the time after the warm-up over the median
+of its first fifth: one round of attacks takes minutes, and each needs another memory. With
+`--attack`, the warm-up lasts at least until each attack was carried out once: it fills what the
+server keeps within a budget, such as uploads of 256 MB, which is no growth. The exit code is 1 if a
+chunk was late, if memory grew by `--most-growth` % or more, or if anything failed.
 """
 
 import argparse
@@ -186,8 +186,9 @@ class Soak:
 
     def _memory_mb(self) -> tuple[float, float]:
         """Returns the median memory after the warm-up and at the end."""
-        warm_s, span_s = self._warm_up_s(), min(60.0, 60 * self._args.minutes / 5)
+        warm_s = self._warm_up_s()
         warm = [s for s in self._samples if s.at_s >= warm_s] or self._samples[-1:]
+        span_s = (warm[-1].at_s - warm[0].at_s) / 5
         first = [s.resident_mb for s in warm if s.at_s <= warm[0].at_s + span_s]
         last = [s.resident_mb for s in warm if s.at_s >= warm[-1].at_s - span_s]
         return median(first), median(last)
