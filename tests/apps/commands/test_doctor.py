@@ -64,7 +64,7 @@ def test_chunk_already_made_by_warming_up_is_not_measured():
 
 
 def test_stage_without_new_inputs_is_also_measured_after_a_steer():
-    examination = examine(soundstage.load("toy"), 3, Silent())
+    examination = examine(soundstage.load("toy"), 15, Silent())
     embed = examination.measured.times["embed"]
     assert embed.steered_s[1] > embed.steady_s[1]
 
