@@ -88,6 +88,7 @@ def check_stage(
     format: Format | None = None,
     values: Mapping[str, MakeValue] | None = None,
     new_process: bool = True,
+    unwired: bool = True,
 ) -> ContractReport:
     """Checks that a stage keeps the contract of stages, with random inputs.
 
@@ -107,6 +108,8 @@ def check_stage(
             port's dtype; `random` is a `numpy.random.Generator`. An input without one gets a legal
             value of its port's kind, or, if the kind is new, a random number within its bounds.
         new_process: whether to call the stage in a new process, too, which takes some seconds.
+        unwired: whether to call it also without the inputs that a pipeline may leave unwired;
+            a network is compiled once more for that.
 
     Returns:
         What was checked and what was not, and the time that a call takes.
@@ -115,7 +118,8 @@ def check_stage(
         ContractBroken: the stage breaks the contract; lists every fault that was found.
     """
     use_compilation_cache()
-    check = _StageCheck(stage, params or {}, format or Format(), values or {}, new_process)
+    settings = (params or {}, format or Format(), values or {}, new_process, unwired)
+    check = _StageCheck(stage, *settings)
     faults = tuple(dict.fromkeys(check.run()))
     if faults:
         raise ContractBroken(check.use, faults)
@@ -133,6 +137,7 @@ class _StageCheck:
     format: Format
     values: Mapping[str, MakeValue]
     new_process: bool
+    unwired: bool
     checked: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
 
@@ -273,7 +278,9 @@ class _StageCheck:
     def _unwired(self) -> Iterator[str]:
         """Checks a call without the inputs that a pipeline may leave unwired."""
         optional = optional_inputs(self.cls)
-        if optional:
+        if optional and not self.unwired:
+            self.skipped.append("unwired inputs: unwired=False")
+        elif optional:
             wired = {name: self.inputs[name] for name in self.inputs.keys() - optional}
             yield from self._outputs(self._call(wired), len(_SEEDS))
             self.checked.append(f"unwired inputs: {', '.join(sorted(optional))}")
