@@ -7,13 +7,15 @@ ENV PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 XDG_CACHE_HOME=/cache XDG_DATA_HOME=/c
 RUN useradd --create-home soundstage && mkdir /cache && chown soundstage /cache
 WORKDIR /app
 COPY pyproject.toml README.md LICENSE pipeline.toml ./
-# The source of the package is in eight folders; `package-dir` in pyproject.toml joins them.
+# The folders of `package-dir` in pyproject.toml, which joins them.
 COPY soundstage soundstage
 COPY graph graph
 COPY presets presets
 COPY audio audio
 COPY stages stages
 COPY runners runners
+COPY verification verification
+COPY testing testing
 COPY apps apps
 COPY training training
 RUN pip install ".[serve,musiccoca]" "$JAX"

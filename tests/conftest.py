@@ -5,6 +5,7 @@ where the commands keep theirs, so that tests compile each once. Hypothesis give
 as it takes: a busy machine makes no test fail.
 """
 
+import signal
 from collections import Counter
 
 import jax
@@ -14,6 +15,9 @@ from hypothesis import HealthCheck, settings
 from soundstage.runners.compilation import use_compilation_cache
 
 use_compilation_cache()
+# What is started with nohup ignores SIGHUP, and so would the commands under test.
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 

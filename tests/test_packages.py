@@ -1,6 +1,7 @@
 """Everything that is code is installed, under one name, whatever else goes by a name of a room."""
 
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -34,6 +35,11 @@ def test_every_package_is_listed_and_nothing_else():
 def test_type_checkers_of_other_projects_find_the_types():
     assert {"*.pyi", "py.typed"} <= set(SETUPTOOLS["package-data"]["soundstage"])
     assert (ROOT / "soundstage" / "py.typed").is_file()
+
+
+def test_container_gets_the_folder_of_every_room():
+    copied = re.findall(r"^COPY (\S+) \1$", (ROOT / "Dockerfile").read_text("utf-8"), re.MULTILINE)
+    assert set(copied) == set(FOLDERS.values())
 
 
 def test_one_top_level_name_is_installed():
