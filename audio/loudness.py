@@ -37,7 +37,7 @@ def check_loudness(lufs: float, seconds: float) -> None:
             f"{LONGEST_S:g} s"
         )
     if find_spec("pyloudnorm") is None:
-        cure = "install it with `pip install 'soundstage[loudness]'`"
+        cure = "in soundstage's source folder, run `pip install '.[loudness]'`"
         raise UsageError(f"--loudness needs pyloudnorm, which is not installed; {cure}")
 
 

@@ -42,7 +42,8 @@ def plot(path: Path | str, png: Path | str) -> None:
         from matplotlib.figure import Figure
     except ModuleNotFoundError as error:
         raise OutputError(
-            "plots need matplotlib, which is missing: pip install 'soundstage[plot]'"
+            "plots need matplotlib, which is missing: in soundstage's source folder, run "
+            "pip install '.[plot]'"
         ) from error
     with replacing(png) as stream:
         facts = inspect(path)

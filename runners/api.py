@@ -164,7 +164,7 @@ def _needing_ray() -> Iterator[None]:
     except ModuleNotFoundError as error:
         if error.name != "ray":
             raise
-        cure = "install it with `pip install 'soundstage[ray]'`, or use --runner local"
+        cure = "in soundstage's source folder, run `pip install '.[ray]'`, or use --runner local"
         raise UsageError(f"--runner ray: Ray is not installed; {cure}") from error
 
 

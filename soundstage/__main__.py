@@ -5,8 +5,8 @@ import gc
 from soundstage.interrupts import listen
 from soundstage.standard_streams import open_missing_streams
 
-# New objects between two garbage collections. JAX and its programs are half a million objects that
-# stay: with Python's 700 a start would walk them again and again.
+# New objects between two garbage collections, 700 by default. A command with the preset demo has
+# 220 000 objects, most of which stay to its end.
 OBJECTS_A_COLLECTION = 20_000
 
 

@@ -329,7 +329,7 @@ class _StageCheck:
         try:
             from soundstage.runners.ray.pickling import pickled
         except ModuleNotFoundError:
-            cure = "pip install 'soundstage[ray]'"
+            cure = "in soundstage's source folder, run pip install '.[ray]'"
             self.skipped.append(f"pickling by Ray: Ray is not installed: {cure}")
             return
         made, _ = make_params(self.use, self.cls, self.params)

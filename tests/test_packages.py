@@ -42,6 +42,13 @@ def test_container_gets_the_folder_of_every_room():
     assert set(copied) == set(FOLDERS.values())
 
 
+def test_no_cure_installs_from_an_index_that_does_not_have_the_package():
+    rooms = [ROOT / folder for folder in ("docs", *FOLDERS.values())]
+    files = [file for room in rooms for end in ("py", "md") for file in room.rglob(f"*.{end}")]
+    named = re.compile(r"pip install ['\"]?soundstage\b")
+    assert [file for file in files if named.search(file.read_text("utf-8"))] == []
+
+
 def test_one_top_level_name_is_installed():
     assert {name.partition(".")[0] for name in SETUPTOOLS["packages"]} == {"soundstage"}
     assert "py-modules" not in SETUPTOOLS

@@ -117,5 +117,5 @@ def _reporting_missing_extra() -> Iterator[None]:
     except ModuleNotFoundError as error:
         raise UsageError(
             f"fine-tuning needs {error.name}, which is not installed: "
-            'pip install "soundstage[train]"'
+            "in soundstage's source folder, run pip install '.[train]'"
         ) from error

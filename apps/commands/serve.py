@@ -111,7 +111,7 @@ def serve(
     """Serve music: a page for browsers, and protocols for applications.
 
     Many listeners share one pipeline; each has a stream of its own. Open the printed address in a
-    browser. Needs `pip install 'soundstage[serve]'`.
+    browser. Needs `pip install '.[serve]'`.
     """
     graph = choice.load()
     try:
@@ -120,7 +120,8 @@ def serve(
         from soundstage.apps.server.settings import ServeSettings
     except ModuleNotFoundError as error:
         raise UsageError(
-            f"serving needs {error.name}, which is not installed: pip install 'soundstage[serve]'"
+            f"serving needs {error.name}, which is not installed: in soundstage's source folder, "
+            "run pip install '.[serve]'"
         ) from error
     settings = ServeSettings(
         host=host,

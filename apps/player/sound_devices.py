@@ -48,7 +48,7 @@ def portaudio(otherwise: str = "") -> ModuleType:
     try:
         import sounddevice
     except ModuleNotFoundError as error:
-        cure = f"install it with `pip install 'soundstage[play]'`{otherwise}"
+        cure = f"in soundstage's source folder, run `pip install '.[play]'`{otherwise}"
         raise UsageError(f"sound devices: sounddevice is not installed; {cure}") from error
     except OSError as error:
         cure = f"install it (on Debian: apt-get install libportaudio2){otherwise}"

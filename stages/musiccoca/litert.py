@@ -119,7 +119,8 @@ def _litert() -> ModuleType:
         from ai_edge_litert import interpreter
     except ImportError as error:
         raise WeightsError(
-            f"MusicCoCa needs LiteRT ({_one_line(error)}): pip install 'soundstage[musiccoca]'"
+            f"MusicCoCa needs LiteRT ({_one_line(error)}): in soundstage's source folder, run "
+            "pip install '.[musiccoca]'"
         ) from error
     return interpreter
 

@@ -149,5 +149,5 @@ def test_plot_without_matplotlib_is_refused_with_the_install_command(tmp_path, m
     for name in [name for name in sys.modules if name.startswith("matplotlib")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr(builtins, "__import__", without_matplotlib)
-    with pytest.raises(OutputError, match=r"pip install 'soundstage\[plot\]'"):
+    with pytest.raises(OutputError, match=r"pip install '\.\[plot\]'"):
         plot(tmp_path / "a.wav", tmp_path / "a.png")

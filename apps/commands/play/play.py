@@ -163,7 +163,7 @@ def play(
     """Play music on the speakers, and steer it while it plays.
 
     On a terminal, a mixing desk shows prompts and controls as faders, levels, buffered music and
-    the causes of underruns. Needs the extra `play`, `pip install 'soundstage[play]'`; without it,
+    the causes of underruns. Needs the extra `play`, `pip install '.[play]'`; without it,
     --to and --output work all the same.
     """
     if list_devices:
@@ -259,7 +259,7 @@ def _watch(progress: Progress, plain: bool) -> Watch:
         except ModuleNotFoundError as error:
             if (error.name or "").partition(".")[0] != "textual":
                 raise
-            cure = "install it with `pip install 'soundstage[play]'`"
+            cure = "in soundstage's source folder, run `pip install '.[play]'`"
             progress.say(f"no mixing desk: textual is not installed; {cure}")
         else:
             return show_mixing_desk

@@ -91,7 +91,7 @@ def test_missing_training_library_is_named_with_its_cure(tmp_path):
         [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=120
     )
     assert done.returncode == 2
-    assert 'pip install "soundstage[train]"' in told(done.stderr)
+    assert "pip install '.[train]'" in told(done.stderr)
 
 
 def test_help_of_finetune_is_printed():

@@ -156,7 +156,7 @@ def test_without_sounddevice_only_the_speakers_are_refused(hum, tmp_path, monkey
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     refused = run(*TOY)
     assert refused.code == 2
-    assert "pip install 'soundstage[play]'" in told(refused.stderr)
+    assert "pip install '.[play]'" in told(refused.stderr)
     assert run("play", "--list-devices").code == 2
     assert run(*hum, "--duration", 0.3, "--output", tmp_path / "out.wav").code == 0
 
