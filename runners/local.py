@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from soundstage.graph import wire
-from soundstage.graph.plan import Graph
+from soundstage.graph.plan import Graph, Node
 from soundstage.graph.port import Tensor
 from soundstage.graph.state import State, stack_controls
 from soundstage.runners.compilation import use_compilation_cache
@@ -31,6 +31,7 @@ from soundstage.runners.wiring import (
 )
 
 if TYPE_CHECKING:
+    import jax
     import pyarrow as pa
 
 WINDOW = 2
@@ -69,12 +70,18 @@ class LocalRunner:
             Exception: any error of a stage's constructor, e.g. `WeightsError`.
         """
         check_not_forked()
-        use_compilation_cache()
         self.graph = graph
         self._lifetime = Lifetime("runner")
         self.window = window
         self._wirings = {name: Wiring.of(graph, node) for name, node in graph.nodes.items()}
-        devices = {name: find_devices(node.placement) for name, node in graph.nodes.items()}
+        devices = {name: _devices(node) for name, node in graph.nodes.items()}
+        if any(device is not None for found in devices.values() for device in found):
+            use_compilation_cache()  # loads JAX
+        self.platforms = frozenset(
+            "cpu" if device is None else device.platform
+            for found in devices.values()
+            for device in found
+        )
         memory = dict.fromkeys(graph.nodes, REMEMBERED)
         memory |= dict.fromkeys(fed_by_controls(graph), remembered)
         with ThreadPoolExecutor(thread_name_prefix="build") as builders:
@@ -185,6 +192,13 @@ class LocalRunner:
             {CONTROLS: first.controls} | messages,
             tuple(span for parts in answers.values() for answer in parts for span in answer.spans),
         )
+
+
+def _devices(node: Node) -> Sequence[jax.Device | None]:
+    """Returns a device for every replica of a stage; None if it uses none, as its class says."""
+    if not getattr(node.cls, "uses_device", True) and node.placement.device in ("auto", "cpu"):
+        return [None] * node.placement.replicas
+    return find_devices(node.placement)
 
 
 def default_tick(graph: Graph, streams: int) -> Tick:

@@ -135,13 +135,13 @@ class PrepareMessage(ProtocolMessage):
 
 
 class PlayMessage(ProtocolMessage):
-    """Makes and sends chunks from now on."""
+    """Takes a slot, and makes and sends chunks from now on; answered by `full` if none is free."""
 
     type: Literal["play"] = "play"
 
 
 class PauseMessage(ProtocolMessage):
-    """Begins no further chunk."""
+    """Begins no further chunk, and frees the slot."""
 
     type: Literal["pause"] = "pause"
     hold: bool = Field(
@@ -166,7 +166,7 @@ class SaveMessage(ProtocolMessage):
 
 
 class StopMessage(ProtocolMessage):
-    """Ends the stream and frees its slot; answered by `stopped`."""
+    """Ends the stream; answered by `stopped`."""
 
     type: Literal["stop"] = "stop"
 
@@ -329,12 +329,12 @@ class RefusedMessage(ServerMessage):
 
 
 class FullMessage(ServerMessage):
-    """No more streams fit; the client may ask again."""
+    """No more streams fit; the client may send the same message again."""
 
     type: Literal["full"] = "full"
     of: str = Field(description="the type of the message that asked for one")
     reason: str
-    retry_after_s: float
+    retry_after_s: float = Field(description="when a slot is likely to be free")
 
 
 class FailedMessage(ServerMessage):

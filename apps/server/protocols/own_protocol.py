@@ -57,7 +57,7 @@ class OwnSession(ProtocolSession):
                 await self.within_budget(self._answer(message))
                 continue
             await self.end_stream()
-            if not self._context.engine.ready:
+            if not self._context.fleet.ready:
                 await self._socket.close(GOING_AWAY, "the server is about to end")
                 return
 
@@ -113,7 +113,7 @@ class OwnSession(ProtocolSession):
             case messages.PrepareMessage():
                 await self._prepare(message)
             case messages.PlayMessage():
-                self.stream.play()
+                await self.stream.play()
             case messages.PauseMessage():
                 self.stream.pause(hold=message.hold)
             case messages.ResetMessage():
@@ -129,7 +129,7 @@ class OwnSession(ProtocolSession):
     async def _start(self, message: messages.StartMessage) -> None:
         if self._sender is not None:
             raise Refused("this connection has a stream already; steer it, or stop it first")
-        stream = await self._context.engine.join(
+        stream = await self._context.fleet.join(
             self._controls(message.controls),
             pace=message.pace,
             buffer_chunks=message.buffer_chunks,
@@ -182,7 +182,7 @@ async def own_protocol(context: ServerContext, websocket: WebSocket) -> None:
 
 def ready_message(context: ServerContext) -> messages.ReadyMessage:
     """Returns the first message to a client, which describes the pipeline and its controls."""
-    graph, engine, format = context.graph, context.engine, context.graph.format
+    graph, fleet, format = context.graph, context.fleet, context.graph.format
     return messages.ReadyMessage(
         protocol=messages.VERSION,
         pipeline=graph.name,
@@ -193,11 +193,11 @@ def ready_message(context: ServerContext) -> messages.ReadyMessage:
             channels=format.channels,
         ),
         controls=_control_infos(graph),
-        capacity=messages.CapacityInfo(realtime=engine.capacity.realtime, streams=engine.streams),
+        capacity=messages.CapacityInfo(realtime=fleet.realtime, streams=fleet.streams),
         takes=messages.TakesInfo(
             continue_=context.clip_encoder.possible, inject=bool(silence(graph))
         ),
-        warm=engine.ready,
+        warm=fleet.ready,
     )
 
 

@@ -31,6 +31,8 @@ export class Conductor extends EventTarget {
     this.saved = null;
     this.opened = null;
     this.stale = false;
+    // Whether there was no place when the page wanted to play.
+    this.waiting = false;
     // Whether the server has confirmed a stream, which live input needs.
     this.started = false;
     link.addEventListener("message", ({ detail }) => this.hear(detail));
@@ -112,8 +114,20 @@ export class Conductor extends EventTarget {
 
   full({ of, reason, retry_after_s }) {
     if (of === "prepare") return; // the music goes on; see Cue
-    this.tell({ text: `No stream is free: ${reason}. The page tries again by itself.` });
-    this.link.retry(retry_after_s);
+    this.tell({ text: `No place is free: ${reason}. The page tries again in ${Math.ceil(retry_after_s)} s.` });
+    if (of !== "play") {
+      this.link.retry(retry_after_s);
+      return;
+    }
+    this.waiting = true;
+    clearTimeout(this.asking);
+    this.asking = setTimeout(() => this.playing && this.link.send({ type: "play" }), 1000 * retry_after_s);
+  }
+
+  /** Plays after it has waited for a place. */
+  admitted() {
+    this.waiting = false;
+    this.dispatchEvent(new Event("admitted"));
   }
 
   complain({ of, reason }) {
@@ -130,6 +144,7 @@ export class Conductor extends EventTarget {
 
   chunk(frame) {
     if (this.stale) return; // made before the reset
+    if (this.waiting) this.admitted();
     this.begun = true;
     this.player.feed(readChunk(frame));
   }
@@ -198,6 +213,7 @@ export class Conductor extends EventTarget {
 
   async pause() {
     this.playing = false;
+    clearTimeout(this.asking);
     this.link.send({ type: "pause" });
     await this.player.want(false);
   }
