@@ -19,7 +19,7 @@ COPY verification verification
 COPY testing testing
 COPY apps apps
 COPY training training
-RUN pip install ".[serve,musiccoca]" "$JAX"
+RUN pip install ".[serve,published]" "$JAX"
 USER soundstage
 VOLUME /cache
 EXPOSE 8080
