@@ -22,6 +22,7 @@ import numpy as np
 from soundstage.graph.control import ControlError
 from soundstage.graph.plan import Graph
 from soundstage.graph.state import State, initial
+from soundstage.interrupts import handle_signals
 from soundstage.runners.choice import RunnerChoice, RunnerKind
 from soundstage.runners.engine.admission import refuse_memory, refuse_pace
 from soundstage.runners.engine.capacity import Capacity
@@ -29,7 +30,7 @@ from soundstage.runners.engine.counts import EngineCounts
 from soundstage.runners.engine.engine import Engine, RemoteRunner
 from soundstage.runners.engine.refusals import RETRY_AFTER_S, ControlRefused, EngineLost, Full
 from soundstage.runners.engine.row import StreamRow
-from soundstage.runners.engine.saved_session import open_saved, write_saved
+from soundstage.runners.engine.saved_session import SessionWriter, open_saved
 from soundstage.runners.engine.schedule import Pace, Schedule
 from soundstage.runners.engine.stream_controls import steered
 from soundstage.runners.engine.warmup import WarmUp
@@ -116,6 +117,7 @@ class Fleet:
         self.places.engines = [self._engine(number) for number in range(engines)]
         self._open = ExitStack()
         self._keepers: list[Keeper] = []
+        self._writer: SessionWriter | None = None
         self._starting = ThreadPoolExecutor(engines, thread_name_prefix="start")
         self._balancing: asyncio.Task[None] | None = None
         self._measuring, self._measured_s = asyncio.Lock(), -math.inf
@@ -180,6 +182,7 @@ class Fleet:
             StageFailed: a stage fails with the pipeline's default controls.
         """
         await asyncio.to_thread(lambda: self._open.enter_context(join_cluster(self._choice)))
+        handle_signals()  # Ray took them
         loop = asyncio.get_running_loop()
         starts = {
             loop.run_in_executor(self._starting, self._start, engine) for engine in self.engines
@@ -243,8 +246,9 @@ class Fleet:
         with self.places.lock:
             refuse_memory(row, row.controls, self.places.rows(), self.graph.format)
             self.places.open(row)
-        write = partial(write_saved, runner)
-        return EngineStream(self.graph, self.places, row, news, self._admit, write)
+        if self._writer is None:
+            self._writer = SessionWriter(runner)
+        return EngineStream(self.graph, self.places, row, news, self._admit, self._writer.write)
 
     async def _admit(self, row: StreamRow) -> None:
         """Gives a row a slot; if the measurement is against it, measures again first."""

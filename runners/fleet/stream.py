@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from soundstage.graph.plan import Graph
+from soundstage.graph.port import array_bytes
 from soundstage.graph.state import State, initial
 from soundstage.runners.engine.admission import refuse_large_session, refuse_memory
 from soundstage.runners.engine.chunk import EngineChunk
@@ -20,6 +21,9 @@ from soundstage.runners.engine.schedule import Schedule
 from soundstage.runners.engine.stream_controls import same_controls, steered
 from soundstage.runners.fleet.places import Places
 from soundstage.runners.sessions.injection import LiveInput, inject_control
+
+# Controls of more bytes are not sent with every chunk.
+MOST_TOKEN_BYTES = 128 << 10
 
 
 class EngineStream:
@@ -230,6 +234,20 @@ class EngineStream:
             resume_point = self._row.resume_point
         refuse_large_session(resume_point.controls)
         return self._write(resume_point)
+
+    def resume_token(self) -> bytes | None:
+        """Returns a saved session with which any server of the same pipeline goes on from here.
+
+        It goes on after the last chunk that was read, to the bytes of this stream.
+
+        Returns:
+            The bytes of `save`, some 45 kB; None = the prompts are too large to be sent with every
+            chunk (`MOST_TOKEN_BYTES`).
+        """
+        with self._places.lock:
+            resume_point = self._row.resume_point
+        small = array_bytes(resume_point.controls) <= MOST_TOKEN_BYTES
+        return self._write(resume_point) if small else None
 
     def __aiter__(self) -> EngineStream:
         return self

@@ -49,7 +49,6 @@ def _decode(text: object) -> object:
 
 
 Number: TypeAlias = int | float
-# Whether a control's value fits is the engine's to say: it knows the pipeline.
 Controls: TypeAlias = Annotated[
     dict[str, Any],
     WithJsonSchema(
@@ -93,8 +92,8 @@ class StartMessage(ProtocolMessage):
     controls: Controls = Field({}, description=CONTROLS_FIT)
     pace: Pace = Field(
         "realtime",
-        description="realtime (a chunk every chunk_s) or fast (not in real time: as quickly as the "
-        "client reads, with what the realtime streams leave)",
+        description="realtime (a chunk every chunk_s) or fast (as quickly as it is read, with what "
+        "the realtime streams leave)",
     )
     buffer_chunks: float = Field(
         1,
@@ -107,6 +106,10 @@ class StartMessage(ProtocolMessage):
         None, description="a session in base64 as `save` returned it, or null"
     )
     continue_: UploadName = None
+    resumable: bool = Field(
+        False,
+        description="true (each chunk has a `session` for a later `start`, on any server) or false",
+    )
 
     @field_validator("continue_")
     @classmethod
@@ -289,20 +292,22 @@ class ChunkMessage(ServerMessage):
     chunk: int = Field(description="index in the music, from 0")
     steer: int = Field(description="how often the stream had been steered when it was made")
     slack_s: float | None = Field(
-        description="seconds from when it was ready to when it is needed; below 0 it is late; null "
-        "= needed at once, or never"
+        description="seconds from ready to needed; below 0 it is late; null = at once, or never"
     )
     underruns: int = Field(description="late chunks of this stream so far")
     late_stage: str = Field(
-        description='the stage that made it late; "queue" = it waited for other streams; "" = it '
-        "is not late"
+        description='the stage that made it late; "queue" = other streams; "" = it is not late'
     )
     again: bool = Field(description="whether it replaces an earlier chunk of the same index")
     prepared: bool = Field(description="whether the prepared change could be heard at once")
     seconds: dict[str, float] = Field(description="wall time by stage")
     not_understood: dict[str, str] = Field(
-        description="by text prompt of the chunk, its words that the pipeline does not understand, "
-        "with commas between; prompts that it understands are left out"
+        description="by text prompt, its words that the pipeline does not understand, with commas"
+    )
+    session: str | None = Field(
+        default=None,
+        description="of a resumable stream: a session that goes on after the chunk; null = too big",
+        json_schema_extra={"contentEncoding": "base64"},
     )
 
 

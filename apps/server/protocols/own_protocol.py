@@ -39,6 +39,7 @@ class OwnSession(ProtocolSession):
     def __init__(self, context: ServerContext, socket: Socket) -> None:
         super().__init__(context, socket)
         self._encoding: Encoding = "float32"
+        self._resumable = False
         # Of a saved session that may still be in the buffer of the connection.
         self._unread_bytes = 0
 
@@ -73,11 +74,19 @@ class OwnSession(ProtocolSession):
             prepared=self._sender is not None and self._sender.stream.prepared,
             seconds={stage: round(seconds, 6) for stage, seconds in chunk.seconds.items()},
             not_understood=dict(chunk.not_understood),
+            **self._resume_token(),
         )
         rate_hz = self._context.graph.format.sample_rate_hz
         await self._socket.send(description.to_json(), chunk_frame(chunk, rate_hz, self._encoding))
         # A message is sent after most of the earlier ones have been read.
         self._release()
+
+    def _resume_token(self) -> dict[str, Any]:
+        """Returns the field of a chunk's message from which the client may go on elsewhere."""
+        if not self._resumable or self._sender is None:
+            return {}
+        token = self._sender.stream.resume_token()
+        return {"session": None if token is None else base64.b64encode(token).decode()}
 
     async def report_failure(self, reason: str) -> None:
         """Sends `failed`."""
@@ -136,7 +145,7 @@ class OwnSession(ProtocolSession):
             session=message.session,
             state=await self._context.state_after_clip(message.continue_),
         )
-        self._encoding = message.encoding
+        self._encoding, self._resumable = message.encoding, message.resumable
         self.send_stream(stream)
         await self._send(messages.StartedMessage(pace=message.pace))
 
