@@ -16,8 +16,8 @@ LOGGER = logging.getLogger("soundstage.serve")
 GRACE_S = 10.0
 # A tick is overdue after so many times the usual one, and after the patience at least.
 OVERDUE = 6.0
-# A tick is ended after this time even if there is no other engine.
-HANGING_S = 60.0
+# If there is no other engine, or less than so many ticks tell the usual time: after this time.
+HANGING_S, LEAST_TICKS = 60.0, 5
 RETRY_S = 5.0
 
 
@@ -85,7 +85,9 @@ class Keeper:
             workers = self._engine.workers
             longest_s = workers.longest_s(time.monotonic())
             alone = not any(one.ready for one in self._places.engines if one is not self._engine)
-            limit_s = HANGING_S if alone else max(self._patience_s, OVERDUE * workers.tick_s)
+            unknown = len(self._engine.counts.ticks_s) < LEAST_TICKS
+            usual_s = max(self._patience_s, OVERDUE * workers.tick_s)
+            limit_s = HANGING_S if alone or unknown else usual_s
         return f"a tick has taken {longest_s:.1f} s" if longest_s > limit_s else ""
 
     def _recover(self) -> None:
