@@ -44,6 +44,8 @@ from soundstage.runners.sessions.embedding import embed
 LOGGER = logging.getLogger("soundstage.serve")
 # How often `drain` checks whether streams are left.
 _DRAIN_CHECK_S = 0.05
+# The longest wait at the end for a process that is being revived.
+_KEEPER_WAIT_S = 5.0
 # How often the streams are balanced between the engines.
 BALANCE_EVERY_S = 2.0
 # Without streams, chunks are made to measure, so often at most, and for so many streams.
@@ -336,6 +338,8 @@ class Fleet:
             keeper.stop()
         for engine in self.engines:
             engine.close()
+        for keeper in self._keepers:
+            keeper.join(_KEEPER_WAIT_S)
         self._open.close()
 
     def _engine(self, number: int) -> Engine:

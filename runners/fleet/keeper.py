@@ -46,9 +46,13 @@ class Keeper:
         self._look.set()
 
     def stop(self) -> None:
-        """Looks no more; does not wait for a process that is being revived."""
+        """Looks no more."""
         self._stopping = True
         self._look.set()
+
+    def join(self, timeout_s: float) -> None:
+        """Waits until the thread has ended, which the end of its engine's process hastens."""
+        self._thread.join(timeout_s)
 
     def _run(self) -> None:
         while not self._stopping:

@@ -21,7 +21,8 @@ def join_cluster(choice: RunnerChoice) -> AbstractContextManager[object]:
     if choice.kind != "ray":
         return nullcontext()
     with needing_ray():
-        from soundstage.runners.ray.connection import cluster
+        from soundstage.runners.ray.connection import cluster, never_connect_by_itself
+    never_connect_by_itself()
     return cluster(choice.address)
 
 
