@@ -148,6 +148,7 @@ def serve(
     settings: ServeSettings,
     *,
     engines: int = 1,
+    fits: bool = True,
     streams: int | None = None,
     capacity: int | None = None,
     runner: RunnerChoice | None = None,
@@ -158,6 +159,7 @@ def serve(
         graph: what makes the music.
         settings: where the server listens, and which requests it accepts.
         engines: how many engines; more than one need the runner "ray".
+        fits: whether a tick on accelerators has as many rows as it needs (see `Fleet`).
         streams: the most streams that play at once; None = `MOST_STREAMS`.
         capacity: the most realtime streams; None = as many as the measurement allows.
         runner: what runs the engines; None = this process.
@@ -171,6 +173,7 @@ def serve(
     fleet = Fleet(
         graph,
         engines=engines,
+        fits=fits,
         rows=streams or MOST_STREAMS,
         capacity=capacity,
         runner=runner or "local",

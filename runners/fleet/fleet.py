@@ -77,6 +77,7 @@ class Fleet:
         engines: int = 1,
         rows: int = 8,
         batch: int | None = None,
+        fits: bool = False,
         workers: int = 2,
         capacity: int | None = None,
         runner: RunnerChoice | RunnerKind = "local",
@@ -90,6 +91,8 @@ class Fleet:
             rows: the most streams that play at once, whatever the measurement allows.
             batch: rows of a tick; None = 1 on CPUs, else `rows`. If a stream's bytes turn out to
                 depend on its slot, `batch` is 1.
+            fits: whether ticks have 1, 2, 4, ... rows, up to `batch`, as their streams need; then
+                bytes are those of a tick of that size. Otherwise every tick has `batch` rows.
             workers: ticks that an engine makes at the same time.
             capacity: the most realtime streams; None = as many as the measurement allows.
             runner: what runs the stages of the engines; with "ray", each engine is a process.
@@ -115,6 +118,7 @@ class Fleet:
             "rows": rows,
             "batch": None if batch is None else min(batch, rows),
             "workers": workers,
+            "fits": fits,
         }
         self.places.engines = [self._engine(number) for number in range(engines)]
         self._open = ExitStack()
