@@ -105,6 +105,14 @@ Batch = Annotated[
         "fixed: always as many as --streams, so that the bytes of a stream do not depend on others."
     ),
 ]
+Reload = Annotated[
+    bool,
+    ENGINES.option(
+        "--reload",
+        help="At SIGHUP, read the pipeline and its weights again: new engines start beside the old "
+        "ones, and streams whose state fits go on with them.",
+    ),
+]
 LogFormat = Annotated[
     Literal["text", "json"], typer.Option("--log-format", help="The format of log lines.")
 ]
@@ -128,6 +136,7 @@ def serve(
     ray_address: RayAddress = None,
     engines: Engines = 1,
     batch: Batch = "fit",
+    reload: Reload = False,
     log_format: LogFormat = "text",
     quiet: Quiet = False,
 ) -> None:
@@ -170,4 +179,5 @@ def serve(
         runner=where,
         engines=engines,
         fits=batch == "fit",
+        load=choice.load if reload else None,
     )

@@ -23,6 +23,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
+from soundstage.graph.plan import Graph
 from soundstage.runners.engine.capacity import Capacity
 from soundstage.runners.engine.counts import EngineCounts
 from soundstage.runners.engine.groups import Groups
@@ -61,23 +62,30 @@ class Engine:
 
     Attributes:
         number: its number in the fleet, from 0.
+        graph: what it runs.
         counts: what has happened on it so far.
         draining: whether it gets no more streams, as it is about to close.
         losses: how often its process was lost.
     """
 
     def __init__(
-        self, number: int, warm_up: WarmUp, capacity: Capacity, lock: threading.RLock
+        self,
+        number: int,
+        graph: Graph,
+        warm_up: WarmUp,
+        capacity: Capacity,
+        lock: threading.RLock,
     ) -> None:
         """Prepares an engine; nothing is loaded before `start`.
 
         Args:
             number: its number in the fleet.
+            graph: what it runs.
             warm_up: how it is made ready.
             capacity: its limits; not measured yet.
             lock: guards the rows of all engines of a fleet.
         """
-        self.number = number
+        self.number, self.graph = number, graph
         self.counts = EngineCounts()
         self.draining = False
         self.losses = 0
