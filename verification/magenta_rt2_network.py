@@ -142,7 +142,7 @@ class RecordedMagentaRt2:
         """
         cache = run.caches[frame][layer]
         window = self.config.window_self if kind == "self" else self.config.window_cross
-        order = (frame + 1 + np.arange(1, window + 1)) % (window + 1)
+        order = (frame + 1 + np.arange(window)) % window
         valid = np.arange(window) >= window - (frame + 1)
         if part == "valid":
             return valid

@@ -61,7 +61,8 @@ class FrameLevels(NamedTuple):
 def code_ids(model: MagentaRt2, codes: jax.Array) -> jax.Array:
     """Turns codes, int32 [..., L], into ids; -1, nothing yet, becomes 0."""
     starts = RESERVED + model.config.codes * jnp.arange(model.config.levels, dtype=jnp.int32)
-    return jnp.where(codes < 0, 0, codes + starts)
+    ids = codes + starts.reshape((1,) * (codes.ndim - 1) + (-1,))
+    return jnp.where(codes < 0, 0, ids)
 
 
 def frame_input(model: MagentaRt2, ids: jax.Array) -> jax.Array:

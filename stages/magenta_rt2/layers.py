@@ -5,11 +5,14 @@ H heads, K head width, S places of a cache. Source of every numeric rule: the Ma
 spec, sections 3, 4 and 10. Weights are cast to the activation type at each use.
 """
 
+import functools
 import math
+import operator
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 
 from soundstage.stages.depthformer.layers import EPSILON, HIDDEN, KeysValues, matmul
@@ -20,21 +23,23 @@ SOFTPLUS_UNIT = 1.442695041
 
 
 class Places(NamedTuple):
-    """The places of a cache that a step writes and sees.
+    """The places of a cache that a step sees, and the place that it writes.
 
     Attributes:
-        position: int32 [B]; where this step's key and value go.
         bias: float32 [B, 1, 1, S], `HIDDEN` for places that a row does not see.
+        position: int32 [B]; where this step's key and value go.
+        exists: bool [B]; False = the row has no such step, and zeros are written. None = all have.
     """
 
-    position: jax.Array
     bias: jax.Array
+    position: jax.Array
+    exists: jax.Array | None = None
 
 
 def dense(x: jax.Array, kernel: jax.Array, bias: jax.Array | None = None) -> jax.Array:
     """Multiplies [B, in] by a kernel [in, ...], in the type of x; returns [B, out]."""
     y = matmul(x, kernel.reshape(kernel.shape[0], -1))
-    return y if bias is None else y + bias.astype(x.dtype)
+    return y if bias is None else y + bias.astype(x.dtype)[None]
 
 
 class Kernel(nnx.Module):
@@ -61,7 +66,7 @@ class Table(nnx.Module):
 
 
 class RmsNorm(nnx.Module):
-    """x / sqrt(mean(x^2) + 1e-6) * scale, in float32."""
+    """x / sqrt(mean(x^2) + 1e-6) * scale; statistics in float32."""
 
     def __init__(self, width: int) -> None:
         self.scale = nnx.Param(jnp.ones(width, jnp.float32))
@@ -70,8 +75,8 @@ class RmsNorm(nnx.Module):
         """Normalises [B, D], in the type of x."""
         wide = x.astype(jnp.float32)
         mean_square = jnp.mean(jnp.square(wide), axis=-1, keepdims=True)
-        normed = wide * jax.lax.rsqrt(mean_square + EPSILON)
-        return (normed * self.scale[...].astype(jnp.float32)).astype(x.dtype)
+        normed = (wide * jax.lax.rsqrt(mean_square + EPSILON)).astype(x.dtype)
+        return normed * self.scale[...].astype(x.dtype)[None]
 
 
 class LayerNorm(nnx.Module):
@@ -88,7 +93,7 @@ class LayerNorm(nnx.Module):
         variance = jnp.mean(jnp.square(centred), axis=-1, keepdims=True)
         normed = centred * jax.lax.rsqrt(variance + EPSILON)
         scale, bias = self.scale[...].astype(jnp.float32), self.bias[...].astype(jnp.float32)
-        return (normed * scale + bias).astype(x.dtype)
+        return (normed * scale[None] + bias[None]).astype(x.dtype)
 
 
 class Attention(nnx.Module):
@@ -115,7 +120,7 @@ class Attention(nnx.Module):
     def __call__(
         self, x: jax.Array, source: jax.Array, cache: KeysValues, places: Places
     ) -> tuple[jax.Array, KeysValues]:
-        """Attends from one step to the places of a cache, with this step's own added.
+        """Attends from one step to the places of a cache and to itself.
 
         Args:
             x: [B, D], the source of the queries.
@@ -135,33 +140,47 @@ class Attention(nnx.Module):
                 (self.value_projection, source),
             )
         )
-        cache = KeysValues(
-            write_place(cache.keys, key, places.position),
-            write_place(cache.values, value, places.position),
+        mixed = self._mixed(query, cache, KeysValues(key, value), places.bias)
+        return mixed, KeysValues(
+            write_place(cache.keys, key, places), write_place(cache.values, value, places)
         )
-        return self._mixed(query, cache, places.bias), cache
 
-    def _mixed(self, query: jax.Array, cache: KeysValues, bias: jax.Array) -> jax.Array:
+    def _mixed(
+        self, query: jax.Array, cache: KeysValues, own: KeysValues, bias: jax.Array
+    ) -> jax.Array:
         rows, heads, _, head = query.shape
-        dtype, highest = query.dtype, jax.lax.Precision.HIGHEST
         scale = jax.nn.softplus(self.per_dim_scale[...].astype(jnp.float32))
-        scaled = query * (SOFTPLUS_UNIT / math.sqrt(head) * scale).astype(dtype)
-        scores = jnp.einsum("bhqk,bhsk->bhqs", scaled, cache.keys, precision=highest)
-        scores = scores.astype(jnp.float32) + bias
+        scale = (SOFTPLUS_UNIT / math.sqrt(head) * scale).astype(query.dtype)
+        scaled = query * scale[None, None, None]
+        parts = [(scaled, cache, bias), (scaled, own, 0.0)]
         if self.sinks:
             # The queries of the sinks' scores are not scaled.
-            keys = self.sink_key_embeddings[...].astype(dtype)
-            sinks = jnp.einsum("bhqk,shk->bhqs", query, keys, precision=highest)
-            scores = jnp.concatenate([sinks.astype(jnp.float32), scores], axis=-1)
-        weights = jax.nn.softmax(scores, axis=-1).astype(dtype)
-        mixed = jnp.einsum(
-            "bhqs,bhsk->bhqk", weights[..., self.sinks :], cache.values, precision=highest
+            parts.append((query, self._sinks(rows, query.dtype), 0.0))
+        scores = [_scores(given, seen.keys) + hidden for given, seen, hidden in parts]
+        weights = jax.nn.softmax(jnp.concatenate(scores, axis=-1), axis=-1).astype(query.dtype)
+        cuts = np.cumsum([part.shape[-1] for part in scores])[:-1].tolist()
+        shares = jnp.split(weights, cuts, axis=-1)
+        mixed = [_mix(share, seen.values) for share, (_, seen, _) in zip(shares, parts, strict=True)]
+        return functools.reduce(operator.add, mixed).reshape(rows, heads * head)
+
+    def _sinks(self, rows: int, dtype: jnp.dtype) -> KeysValues:
+        def of(array: jax.Array) -> jax.Array:  # [sink, H, K] -> [B, H, sink, K]
+            apart = array.astype(dtype).transpose(1, 0, 2)[None]
+            return jnp.broadcast_to(apart, (rows, *apart.shape[1:]))
+
+        return KeysValues(
+            of(self.sink_key_embeddings[...]), of(self.sink_value_embeddings[...])
         )
-        if self.sinks:
-            values = self.sink_value_embeddings[...].astype(dtype)
-            shares = weights[..., : self.sinks]
-            mixed += jnp.einsum("bhqs,shk->bhqk", shares, values, precision=highest)
-        return mixed.reshape(rows, heads * head)
+
+
+def _scores(query: jax.Array, keys: jax.Array) -> jax.Array:
+    highest = jax.lax.Precision.HIGHEST
+    return jnp.einsum("bhqk,bhsk->bhqs", query, keys, precision=highest).astype(jnp.float32)
+
+
+def _mix(shares: jax.Array, values: jax.Array) -> jax.Array:
+    highest = jax.lax.Precision.HIGHEST
+    return jnp.einsum("bhqs,bhsk->bhqk", shares, values, precision=highest)
 
 
 class AttentionBlock(nnx.Module):
@@ -210,30 +229,33 @@ class FeedForward(nnx.Module):
         return x + self.post_norm(self.ffn_layer2(inner))
 
 
-def write_place(cache: jax.Array, new: jax.Array, position: jax.Array) -> jax.Array:
+def write_place(cache: jax.Array, new: jax.Array, places: Places) -> jax.Array:
     """Writes one place of every row.
 
     Args:
         cache: [B, H, S, K].
         new: [B, H, 1, K].
-        position: int32 [B], in [0, S).
+        places: the positions, in [0, S).
     """
+    if places.exists is not None:
+        new = jnp.where(places.exists[:, None, None, None], new, jnp.zeros_like(new))
     if cache.shape[0] == 1:
-        return jax.lax.dynamic_update_slice(cache, new, (0, 0, position[0], 0))
+        return jax.lax.dynamic_update_slice(cache, new, (0, 0, places.position[0], 0))
     return jax.vmap(
         lambda row, added, place: jax.lax.dynamic_update_slice(row, added, (0, place, 0))
-    )(cache, new, position)
+    )(cache, new, places.position)
 
 
-def ring_places(frame: jax.Array, earlier: jax.Array, places: int) -> Places:
+def ring_places(step: jax.Array, earlier: jax.Array, window: int) -> Places:
     """Returns the places of a cache that keeps the last steps in a ring.
 
     Args:
-        frame: int32 [B], >= 0; the step's number, modulo any multiple of `places`.
-        earlier: int32 [B], >= 0; earlier steps that exist, or any larger number.
-        places: one more than the window.
+        step: int32 [B]; the step's number, or that plus any multiple of `window`.
+        earlier: int32 [B]; earlier steps that exist, or any larger number; negative = the row does
+            not have this step.
+        window: places of the ring.
     """
-    position = frame % places
-    age = (position[:, None] - jnp.arange(places)[None]) % places
-    bias = jnp.where(age <= earlier[:, None], 0.0, HIDDEN)
-    return Places(position, bias[:, None, None].astype(jnp.float32))
+    position = step % window
+    age = (position[:, None] - 1 - jnp.arange(window)[None]) % window  # 0 = the step before
+    bias = jnp.where(age < earlier[:, None], 0.0, HIDDEN)
+    return Places(bias[:, None, None].astype(jnp.float32), position, earlier >= 0)

@@ -9,17 +9,18 @@ from collections.abc import Mapping
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import nnx
 
 from soundstage.stages.magenta_rt2.config import MagentaRt2Config, sizes
-from soundstage.stages.magenta_rt2.model import MagentaRt2, published_name
+from soundstage.stages.magenta_rt2.model import Conditioning, MagentaRt2, published_name
 from soundstage.stages.weights.array_source import ArraySource, WeightsError
-from soundstage.stages.weights.modules import load_module
+from soundstage.stages.weights.modules import Loaded, load_module
 from soundstage.stages.weights.random_weights import default_initial
 
 # The codec's arrays, which published files hold beside the frame model's.
 CODEC = ("decoder/", "encoder/", "quantizer/")
 # Published names of arrays that are used in float32 whatever the type of the activations.
-_FLOAT32 = re.compile(r"/(scale|per_dim_scale)$|_ln/(scale|bias)$")
+_FLOAT32 = re.compile(r"/per_dim_scale$|_ln/(scale|bias)$")
 _TABLE = "depthformer/decoder/decoder_embedding/embedding/embedding"
 
 
@@ -59,6 +60,32 @@ def load_magenta_rt2(
         in_float32=_float32_names(names),
     )
     return loaded.module, loaded.digest, loaded.note
+
+
+class _Conditioning(nnx.Module):
+    """The frame model without its decoder, under the same names."""
+
+    def __init__(self, config: MagentaRt2Config) -> None:
+        self.encoder = Conditioning(config)
+
+
+def load_conditioning(
+    config: MagentaRt2Config, source: ArraySource, device: jax.Device | None
+) -> Loaded[_Conditioning]:
+    """Loads the part of a frame model that embeds conditionings; see `load_magenta_rt2`."""
+    names = source.names()
+    if names is not None:
+        _check_model(source.note, config, names)
+    return load_module(
+        lambda rngs: _Conditioning(config),
+        source,
+        published_name,
+        device,
+        jnp.dtype(config.activation_dtype),
+        initial=initial_values,
+        elsewhere=(*CODEC, "depthformer/decoder/"),
+        in_float32=_float32_names(names),
+    )
 
 
 def initial_values(name: str, shape: tuple[int, ...], z: np.ndarray) -> np.ndarray:

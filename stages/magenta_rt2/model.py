@@ -24,11 +24,11 @@ from soundstage.stages.magenta_rt2.layers import (
 
 
 class LayerCache(NamedTuple):
-    """The keys and values of earlier frames of one layer, a ring of window + 1 places.
+    """The keys and values of earlier frames of one layer, a ring of window places.
 
     Attributes:
-        own: of self-attention, [B, H, window_self + 1, K].
-        conditioning: of cross-attention, [B, H, window_cross + 1, K].
+        own: of self-attention, [B, H, window_self, K].
+        conditioning: of cross-attention, [B, H, window_cross, K].
     """
 
     own: KeysValues
@@ -51,9 +51,9 @@ class Conditioning(nnx.Module):
         rows = numbers + OFFSET
         style, others = rows[:, : config.style_levels], rows[:, config.style_levels :]
         starts = np.arange(config.style_levels, dtype=np.int32) * config.style_rows
-        summed = self.styles(style + starts, dtype).sum(axis=1)
+        summed = self.styles(style + starts[None], dtype).sum(axis=1)
         starts = np.array(config.place_starts, np.int32)
-        mean = self.places(others + starts, dtype).mean(axis=1)
+        mean = self.places(others + starts[None], dtype).mean(axis=1)
         return self.norm((self.style_adapter(summed) + mean) / 2)
 
 
@@ -136,7 +136,7 @@ class MagentaRt2(nnx.Module):
         config = self.config
 
         def zeros(window: int) -> KeysValues:
-            shape = (rows, config.temporal.heads, window + 1, config.temporal.head)
+            shape = (rows, config.temporal.heads, window, config.temporal.head)
             return KeysValues(jnp.zeros(shape, self.dtype), jnp.zeros(shape, self.dtype))
 
         return tuple(
@@ -163,16 +163,17 @@ class MagentaRt2(nnx.Module):
             x: [B, D], the mean embedding of the frame before.
             embedding: [B, E], the embedded conditioning of this frame.
             caches: of the frames before, one entry a layer.
-            places: int32 [B] twice; the step's place in the rings of self-attention and of
+            places: int32 [B] twice; the step's number in the rings of self-attention and of
                 cross-attention.
-            earlier: int32 [B]; earlier steps that exist, or any larger number.
+            earlier: int32 [B]; earlier steps that exist, or any larger number; negative = the
+                row does not have this step.
 
         Returns:
             [B, D], and the caches with this frame.
         """
         config = self.config
-        own = ring_places(places[0], earlier, config.window_self + 1)
-        seen = ring_places(places[1], earlier, config.window_cross + 1)
+        own = ring_places(places[0], earlier, config.window_self)
+        seen = ring_places(places[1], earlier, config.window_cross)
         kept = []
         for layer, cache in zip(self.temporal_body.layers, caches, strict=True):
             x, cache = layer(x, embedding, cache, own, seen)
@@ -200,9 +201,9 @@ class MagentaRt2(nnx.Module):
         """
         body = self.depth_body
         y = x if body.depth_input_adapter is None else body.depth_input_adapter(x)
-        seen = jnp.where(jnp.arange(self.config.levels) <= level, 0.0, HIDDEN)
+        seen = jnp.where(jnp.arange(self.config.levels) < level, 0.0, HIDDEN)
         position = jnp.full(x.shape[0], level, jnp.int32)
-        places = Places(position, seen[None, None, None].astype(jnp.float32))
+        places = Places(seen[None, None, None].astype(jnp.float32), position)
         kept = []
         for layer, cache in zip(body.layers, caches, strict=True):
             y, cache = layer(y, cache, places)

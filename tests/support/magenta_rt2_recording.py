@@ -1,0 +1,120 @@
+"""A recording of Magenta RealTime 2 as the spec by hand makes it, of sizes unlike the published."""
+
+import json
+
+import numpy as np
+from magenta_rt2_by_hand import random_weights, run
+from safetensors.numpy import save_file
+
+# Windows that differ, layers over levels as wide as those over frames, two sinks, few of all else.
+CONFIG = {
+    "model": "magenta-rt-2",
+    "format_version": 1,
+    "encoder_dim": 10,
+    "temporal": {"layers": 2, "dim": 12, "ffn": 20, "heads": 2, "head": 4},
+    "depth": {"layers": 1, "dim": 12, "ffn": 16, "heads": 3, "head": 2},
+    "window_self": 2,
+    "window_cross": 3,
+    "sinks": 2,
+    "levels": 3,
+    "codes": 7,
+    "reserved": 6,
+    "style": {"levels": 2, "codes": 5, "dim": 6},
+    "note_states": 4,
+    "pitches": 5,
+    "drum_states": 2,
+    "scale_bins": [41, 41, 9],
+    "logit_cap": 30.0,
+    "codec": {"features": 16, "decoder_base": 3, "quantizers": 64, "codes": 7},
+    "recorded": {"frames": 9, "top_k": 3, "temperature": 1.3, "dtype": "float32"},
+}
+FRAMES, GIVEN, TOP_K, TEMPERATURE = 9, 4, 3, 1.3
+SCALES = np.array([2.0, 1.5], np.float32)
+
+
+def conditioning(generator, frames):
+    """Raw numbers, each at both ends and in between."""
+    highs = [5, 5, 4, 4, 4, 4, 4, 2, 41, 41, 9]
+    numbers = np.stack([generator.integers(-1, high, frames) for high in highs], axis=1)
+    numbers[0, :8], numbers[1, 8:], numbers[2, 8:] = -1, 0, [40, 40, 8]
+    return numbers.astype(np.int32)
+
+
+def caches(by_hand, frame):
+    """The arrays `state{frame}_...`, behind `frame`."""
+    arrays = {}
+    for index, past in enumerate(by_hand.past):
+        layer, kind = index // 2, ("self", "cross")[index % 2]
+        window = CONFIG[f"window_{kind}"]
+        for part, steps in zip(("keys", "values"), past, strict=True):
+            kept = steps[: frame + 1][-window:]
+            padded = [np.zeros_like(kept[0])] * (window - len(kept)) + kept
+            arrays[f"state{frame}_{layer}_{kind}_{part}"] = np.array(padded, np.float32)
+        valid = np.arange(window) >= window - len(kept)
+        arrays[f"state{frame}_{layer}_{kind}_valid"] = valid
+    return arrays
+
+
+def recorded(weights):
+    """Every array of the README but the audio."""
+    generator = np.random.default_rng(7)
+    numbers, others = conditioning(generator, FRAMES), conditioning(generator, FRAMES)
+    levels, codes = CONFIG["levels"], CONFIG["codes"]
+    noise = generator.gumbel(size=(FRAMES, levels, 2, codes)).astype(np.float32)
+    starts = 6 + codes * np.arange(levels)
+    prefill = generator.integers(0, codes, (GIVEN, levels)).astype(np.int32)
+    arrays = {"conditioning": numbers, "blocks": numbers + 7, "prefill_codes": prefill}
+    one = numbers[:, None]
+
+    def add(name, result, row=0):
+        arrays[f"{name}_tokens"] = result[0]
+        arrays[f"{name}_logits"] = result[1][:, :, row].astype(np.float32)
+        return result[2]
+
+    more = add("greedy", run(CONFIG, weights, one))
+    (by_hand,) = more["rows"]
+    arrays["encoded"] = np.array([by_hand.encode(raw) for raw in numbers], np.float32)
+    arrays["greedy_temporal_inputs"] = np.array(more["inputs"], np.float32)
+    arrays["greedy_temporal_outputs"] = np.array(more["outputs"], np.float32)
+    arrays["greedy_raw_logits_frames_0_1"] = np.array(more["raw"][:2], np.float32)
+    for frame in (1, FRAMES - 1):
+        arrays |= caches(by_hand, frame)
+        arrays[f"state{frame}_previous_frame"] = arrays["greedy_tokens"][frame]
+        arrays[f"state{frame}_step"] = np.array([frame + 1], np.int32)
+    arrays["sampled_noise"] = noise[:, :, 0]
+    add("sampled", run(CONFIG, weights, one, TEMPERATURE, TOP_K, noise[:, :, 0]))
+    ids = prefill + starts
+    add("prefilled", run(CONFIG, weights, one, given=[[0] * levels, *ids]))
+    add("prefilled_app", run(CONFIG, weights, one, given=ids))
+    rows = np.stack([numbers] * 3, axis=1)
+    rows[:, 1, :2], rows[:, 2, 2:7] = -1, -1
+    arrays["guided_scales"] = SCALES
+    add("guided", run(CONFIG, weights, rows, scales=SCALES), slice(None))
+    both = [
+        run(CONFIG, weights, part[:, None], heat, k, noise[:, :, row])
+        for row, (part, heat, k) in enumerate(((numbers, 1.3, 3), (others, 0.7, 2)))
+    ]
+    arrays |= {
+        "rows_blocks": np.stack([numbers, others], axis=1) + 7,
+        "rows_noise": noise,
+        "rows_temperature": np.array([1.3, 0.7], np.float32),
+        "rows_top_k": np.array([3, 2]),
+        "rows_tokens": np.stack([result[0] for result in both], axis=1),
+        "rows_logits": np.concatenate([result[1] for result in both], axis=2).astype(np.float32),
+    }
+    forced = {
+        "forced_logits": arrays["greedy_logits"],
+        "forced_temporal_outputs": arrays["greedy_temporal_outputs"],
+    }
+    return {"recorded": arrays, "recorded_bfloat16": forced}
+
+
+def write_recording(folder, change=lambda weights: None):
+    """Writes config.json, weights.safetensors and the recorded arrays."""
+    weights = random_weights(CONFIG)
+    for name, arrays in recorded(weights).items():
+        np.savez(folder / f"{name}.npz", **arrays)
+    change(weights)
+    save_file(weights, folder / "weights.safetensors")
+    (folder / "config.json").write_text(json.dumps(CONFIG))
+    return folder
