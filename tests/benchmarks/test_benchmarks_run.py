@@ -41,6 +41,7 @@ SMALL = {
         "--preset toy --minutes 0.03 --listeners 1 --attack 0.01 --most-growth 400",
     ),
     "spectrostream_codec": (r"encode 0\.2 s", "--size tiny --frames 2 --seconds 0.2 --repeats 1"),
+    "tick": (r"do no work, a tick +\d+\.\d+ ms CPU", "--ticks 20"),
     "uses_past": (r"right past \|", "--preset demo --tokens {folder}/tokens.arrow"),
 }
 # These have tests of their own, or lend the others their parts.
