@@ -75,27 +75,30 @@ class MagentaRt2Check:
 
     def check_runs(self, network: RecordedMagentaRt2) -> None:
         """Compares the runs in float32."""
-        with guarded(self.ledger, self.keys.values()):
-            numbers = self.arrays.get("conditioning")
-            if numbers is None:
-                return
-            self._same("blocks", numbers + OFFSET)
-            self._close("encoded", network.encode(numbers), LOGITS)
-            self._greedy(network, numbers)
-            self._sampled(network, numbers)
-            self._prefilled(network, numbers)
-            self._guided(network, numbers)
-            self._rows(network)
+        numbers = self.arrays.get("conditioning")
+        if numbers is None:
+            return
+        for pattern, compare in (
+            ("blocks|encoded", self._encoded),
+            (r"greedy_(?!audio)\w+|state\d+_\w+", self._greedy),
+            (r"sampled_(tokens|logits)", self._sampled),
+            (r"prefilled_\w+", self._prefilled),
+            (r"guided_\w+", self._guided),
+            (r"rows_\w+", self._rows),
+        ):
+            names = [key for name, key in self.keys.items() if re.fullmatch(pattern, name)]
+            with guarded(self.ledger, names):
+                compare(network, numbers)
 
     def check_bfloat16(self, network: RecordedMagentaRt2) -> None:
         """Compares the run in bfloat16 with the ids of the greedy one."""
         numbers, tokens = self.arrays.get("conditioning"), self.arrays.get("greedy_tokens")
-        names = [name for name in ("forced_logits", "forced_temporal_outputs")]
-        if numbers is None or tokens is None or not any(name in self.arrays for name in names):
+        keys = [self.keys[name] for name in self.arrays if name.startswith("forced_")]
+        if numbers is None or tokens is None or not keys:
             return
-        with guarded(self.ledger, [self.keys[name] for name in names if name in self.arrays]):
+        with guarded(self.ledger, keys):
             forced = id_codes(tokens, self.config.codes)[:, None]
-            run = network.run(numbers[:, None], replace_draw(_greedy(1), forced))
+            run = network.run(numbers[:, None], _greedy(1)._replace(forced=forced))
             self._close("forced_logits", _logits(run)[:, :, 0], BFLOAT16, "bfloat16")
             outputs = self.arrays.get("forced_temporal_outputs", np.zeros(1))
             tolerance = BFLOAT16_RELATIVE * float(np.abs(outputs).max())
@@ -123,6 +126,10 @@ class MagentaRt2Check:
             # A value within float32 error of a rounding step may fall on either side.
             self._close(name, whole, 1.0, "of 32768, half volume")
 
+    def _encoded(self, network: RecordedMagentaRt2, numbers: np.ndarray) -> None:
+        self._same("blocks", numbers + OFFSET)
+        self._close("encoded", network.encode(numbers), LOGITS)
+
     def _greedy(self, network: RecordedMagentaRt2, numbers: np.ndarray) -> None:
         run = network.run(numbers[:, None], _greedy(1))
         self._run("greedy", run)
@@ -148,8 +155,8 @@ class MagentaRt2Check:
         noise = self.arrays.get("sampled_noise")
         if noise is None or not {"temperature", "top_k"} <= self.recorded.keys():
             return
-        settings = [np.array([self.recorded[key]]) for key in ("temperature", "top_k")]
-        draw = Draw(*settings, noise=noise[:, :, None])
+        temperature, top_k = (np.array([self.recorded[key]]) for key in ("temperature", "top_k"))
+        draw = Draw(temperature, top_k, noise[:, :, None])
         self._run("sampled", network.run(numbers[:, None], draw))
 
     def _prefilled(self, network: RecordedMagentaRt2, numbers: np.ndarray) -> None:
@@ -171,10 +178,10 @@ class MagentaRt2Check:
         styles, pitches = self.config.style_levels, self.config.pitches
         rows[:, 1, :styles] = -1
         rows[:, 2, styles : styles + pitches] = -1
-        run = network.run(rows, replace_draw(_greedy(1), guidance=scales[:, None]))
+        run = network.run(rows, _greedy(1)._replace(guidance=scales[:, None]))
         self._run("guided", run, row=slice(None))
 
-    def _rows(self, network: RecordedMagentaRt2) -> None:
+    def _rows(self, network: RecordedMagentaRt2, numbers: np.ndarray) -> None:
         names = ("rows_blocks", "rows_temperature", "rows_top_k", "rows_noise")
         if not all(name in self.arrays for name in names):
             return
@@ -182,9 +189,7 @@ class MagentaRt2Check:
         run = network.run(blocks - OFFSET, Draw(temperature, top_k, noise))
         self._run("rows", run, row=slice(None), streams=slice(None))
 
-    def _run(
-        self, name: str, run: Run, row: int | slice = 0, streams: int | slice = 0
-    ) -> None:
+    def _run(self, name: str, run: Run, row: int | slice = 0, streams: int | slice = 0) -> None:
         self._same(f"{name}_tokens", np.stack(run.ids)[:, streams])
         self._close(f"{name}_logits", _logits(run)[:, :, row], LOGITS)
 
@@ -203,13 +208,6 @@ def _logits(run: Run) -> np.ndarray:
 
 def _greedy(rows: int) -> Draw:
     return Draw(np.zeros(rows), np.zeros(rows))
-
-
-def replace_draw(
-    draw: Draw, forced: np.ndarray | None = None, guidance: np.ndarray | None = None
-) -> Draw:
-    """Returns the settings with forced codes or guidance."""
-    return draw._replace(forced=forced, guidance=guidance)
 
 
 def check(recording: OriginalRecording, source: ArraySource, ledger: Ledger) -> None:

@@ -155,7 +155,7 @@ class RecordedMagentaRt2:
 
     def _start(self, ids: np.ndarray, embedding: np.ndarray, frame: int) -> FrameStart:
         place = np.full(len(ids), frame, np.int32)
-        return FrameStart(ids, embedding, (place, place), place)
+        return FrameStart(*jax.device_put((ids, embedding, (place, place), place)))
 
     def _one_step(
         self,
@@ -180,9 +180,9 @@ class RecordedMagentaRt2:
 
 def _sampling(draw: Draw) -> FrameSampling:
     guidance = None if draw.guidance is None else draw.guidance.astype(np.float32)
-    return FrameSampling(
-        draw.temperature.astype(np.float32), draw.top_k.astype(np.int32), guidance=guidance
-    )
+    numbers = draw.temperature.astype(np.float32), draw.top_k.astype(np.int32)
+    temperature, top_k, guidance = jax.device_put((*numbers, guidance))
+    return FrameSampling(temperature, top_k, guidance=guidance)
 
 
 def id_codes(ids: np.ndarray, codes: int) -> np.ndarray:

@@ -77,10 +77,9 @@ class Notes:
         last: np.ndarray,
     ) -> dict[str, np.ndarray]:
         """Writes the numbers of one chunk of every row."""
-        states, lasts = zip(
-            *(note_states(asked, self._frames, before) for asked, before in zip(notes, last, strict=True)),
-            strict=True,
-        )
+        each = zip(notes, last, strict=True)
+        made = [note_states(asked, self._frames, before) for asked, before in each]
+        states, lasts = zip(*made, strict=True)
         strengths = np.stack([style_strength, notes_strength, drums_strength], axis=1)
         once = np.concatenate([drums[:, None], strength_bins(strengths, SCALE_BINS)], axis=1)
         every = np.repeat(once[:, None], self._frames, axis=1)

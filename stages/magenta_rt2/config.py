@@ -205,7 +205,9 @@ def _check_counts(config: StackConfig | MagentaRt2Config) -> None:
 
 
 _SIZES: dict[Size, MagentaRt2Config] = {
-    "tiny": MagentaRt2Config(24, StackConfig(2, 32, 64, 2, 16), StackConfig(1, 24, 48, 2, 12), 6, 6),
+    "tiny": MagentaRt2Config(
+        24, StackConfig(2, 32, 64, 2, 16), StackConfig(1, 24, 48, 2, 12), 6, 6
+    ),
     "small": MagentaRt2Config(
         256, StackConfig(12, 1024, 4096, 8, 128), StackConfig(2, 768, 3072, 6, 128), 41, 41
     ),

@@ -152,15 +152,17 @@ class Attention(nnx.Module):
         scale = jax.nn.softplus(self.per_dim_scale[...].astype(jnp.float32))
         scale = (SOFTPLUS_UNIT / math.sqrt(head) * scale).astype(query.dtype)
         scaled = query * scale[None, None, None]
-        parts = [(scaled, cache, bias), (scaled, own, 0.0)]
+        nothing = jnp.zeros((1, 1, 1, 1), jnp.float32)
+        parts = [(scaled, cache, bias), (scaled, own, nothing)]
         if self.sinks:
             # The queries of the sinks' scores are not scaled.
-            parts.append((query, self._sinks(rows, query.dtype), 0.0))
+            parts.append((query, self._sinks(rows, query.dtype), nothing))
         scores = [_scores(given, seen.keys) + hidden for given, seen, hidden in parts]
         weights = jax.nn.softmax(jnp.concatenate(scores, axis=-1), axis=-1).astype(query.dtype)
         cuts = np.cumsum([part.shape[-1] for part in scores])[:-1].tolist()
         shares = jnp.split(weights, cuts, axis=-1)
-        mixed = [_mix(share, seen.values) for share, (_, seen, _) in zip(shares, parts, strict=True)]
+        both = zip(shares, parts, strict=True)
+        mixed = [_mix(share, seen.values) for share, (_, seen, _) in both]
         return functools.reduce(operator.add, mixed).reshape(rows, heads * head)
 
     def _sinks(self, rows: int, dtype: jnp.dtype) -> KeysValues:
@@ -168,9 +170,7 @@ class Attention(nnx.Module):
             apart = array.astype(dtype).transpose(1, 0, 2)[None]
             return jnp.broadcast_to(apart, (rows, *apart.shape[1:]))
 
-        return KeysValues(
-            of(self.sink_key_embeddings[...]), of(self.sink_value_embeddings[...])
-        )
+        return KeysValues(of(self.sink_key_embeddings[...]), of(self.sink_value_embeddings[...]))
 
 
 def _scores(query: jax.Array, keys: jax.Array) -> jax.Array:

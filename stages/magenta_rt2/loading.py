@@ -107,9 +107,7 @@ def _float32_names(names: Mapping[str, tuple[int, ...]] | None) -> tuple[str, ..
     return tuple(name for name in names or () if _FLOAT32.search(name))
 
 
-def _check_model(
-    note: str, config: MagentaRt2Config, names: Mapping[str, tuple[int, ...]]
-) -> None:
+def _check_model(note: str, config: MagentaRt2Config, names: Mapping[str, tuple[int, ...]]) -> None:
     """Refuses the arrays of another model or size.
 
     Raises:

@@ -188,7 +188,9 @@ class FrameSampler:
         graph, self._state = nnx.split(model)
         self._device = next(iter(jax.tree.leaves(self._state)[0].devices()))
         self._heads = Heads(*model.level_heads())
-        self._unconditioned = model.encoder(_unconditioned(model.config))[0].astype(jnp.float32)
+        self._unconditioned = model.encoder(jnp.asarray(_unconditioned(model.config)))[0].astype(
+            jnp.float32
+        )
         self._program = partial(_run, graph)
 
     def rebuild(self, past: Past) -> dict[str, jax.Array]:
@@ -200,7 +202,9 @@ class FrameSampler:
         start = int(given.first.min())
         empty = jax.device_put(self._model.empty_caches(rows), self._device)
         last = past.context.shape[1] - 1
-        return self._run(given, empty, FrameSampling(*still), start, last)[1]
+        return self._run(
+            given, empty, FrameSampling(*jax.device_put(still, self._device)), start, last
+        )[1]
 
     def __call__(
         self,
@@ -216,7 +220,7 @@ class FrameSampler:
             past: what the frames before left.
             embedding: float32 [row, frame, E], the embedded conditionings of the new frames.
             seed: int64 [row], >= 0.
-            sampling: the settings of every row, as NumPy arrays.
+            sampling: the settings of every row.
             memo: as `rebuild` or the call before returns it; may be overwritten.
 
         Returns:
@@ -235,26 +239,26 @@ class FrameSampler:
         start: int,
         end: int,
     ) -> tuple[np.ndarray, dict[str, jax.Array]]:
-        arguments = (rows, caches, sampling, np.int32(start), np.int32(end))
-        arguments = jax.device_put(arguments, self._device)
-        codes, caches = self._program(self._state, self._heads, self._unconditioned, *arguments)
+        bounds = jax.device_put((np.int32(start), np.int32(end)), self._device)
+        codes, caches = self._program(
+            self._state, self._heads, self._unconditioned, rows, caches, sampling, *bounds
+        )
         return np.asarray(codes), _to_memo(caches)
 
     def _rows(self, past: Past, embedding: np.ndarray, seed: np.ndarray) -> Rows:
         config, length = self._model.config, past.context.shape[1]
         known = np.count_nonzero(past.context[:, :, 0] >= 0, axis=1)
         numbers = past.frame[None] + np.arange(self._frames)[:, None]
-        return Rows(
+        windows = (config.window_self, config.window_cross)
+        arrays = (
             past.context,
             np.concatenate([past.conditions[:, 1:], embedding], axis=1),
-            tuple(
-                (past.frame % window).astype(np.int32)
-                for window in (config.window_self, config.window_cross)
-            ),
+            tuple((past.frame % window).astype(np.int32) for window in windows),
             np.maximum(length - 1 - known, 0).astype(np.int32),
             words(seed),
             words(numbers.reshape(-1)).reshape(*numbers.shape, 2),
         )
+        return Rows(*jax.device_put(arrays, self._device))
 
 
 def _unconditioned(config: MagentaRt2Config) -> np.ndarray:

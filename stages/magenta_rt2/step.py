@@ -88,7 +88,7 @@ class Step:
         config = fitted(params, format, device)
         with closing_source(params.weights) as source:
             model, self.weights_digest, self.weights_note = load_magenta_rt2(config, source, device)
-        self._frames = format.dims["frame"]
+        self._frames, self._device = format.dims["frame"], device
         self._sampler = FrameSampler(model, self._frames)
 
     def rebuild(
@@ -112,9 +112,9 @@ class Step:
         memo: Mapping[str, jax.Array],
     ) -> tuple[dict[str, np.ndarray], dict[str, jax.Array]]:
         """Makes one chunk of every row; compiles at the first call for a number of rows."""
-        sampling = FrameSampling(temperature, top_k, top_p, min_p)
+        settings = jax.device_put((temperature, top_k, top_p, min_p), self._device)
         past = Past(context, conditions, frame)
-        tokens, memo = self._sampler(past, embedding, seed, sampling, memo)
+        tokens, memo = self._sampler(past, embedding, seed, FrameSampling(*settings), memo)
         outputs = {
             "tokens": tokens,
             "context": np.concatenate([context[:, self._frames :], tokens], axis=1),

@@ -168,9 +168,11 @@ class FrameModelByHand:
 
     def ffn(self, name, x):
         inner = rms(x, self.w(f"{name}/pre_norm/scale"))
-        inner = gelu(inner @ self.w(f"{name}/ffn_layer1/kernel") + self.w(f"{name}/ffn_layer1/bias"))
-        out = inner @ self.w(f"{name}/ffn_layer2/kernel") + self.w(f"{name}/ffn_layer2/bias")
-        return x + rms(out, self.w(f"{name}/post_norm/scale"))
+        for layer in (1, 2):
+            inner = inner @ self.w(f"{name}/ffn_layer{layer}/kernel")
+            inner = inner + self.w(f"{name}/ffn_layer{layer}/bias")
+            inner = gelu(inner) if layer == 1 else inner
+        return x + rms(inner, self.w(f"{name}/post_norm/scale"))
 
     def temporal(self, ids, raw):
         e = self.encode(raw)
