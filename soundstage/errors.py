@@ -4,7 +4,8 @@
 |------|--------------------------------------------------------------------------------------|
 | 0    | done                                                                                 |
 | 1    | `verify` found a wrong array, or nothing to check; `diff` found that two runs        |
-|      | differ; `doctor` found that the pipeline is slower than real time                    |
+|      | differ; `doctor` found that the pipeline is slower than real time; the server that   |
+|      | `health` asked did not answer                                                        |
 | 2    | wrong options or arguments                                                           |
 | 3    | bad input: a prompt, an audio file, a duration, a control's value, a session or run  |
 | 4    | bad pipeline: the file, its graph, an override or a device                           |

@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from soundstage.apps.commands import finetune, inspect, pipeline, replay, serve, verify
+from soundstage.apps.commands import (
+    finetune,
+    inspect,
+    pipeline,
+    replay,
+    serve,
+    server_health,
+    verify,
+)
 from soundstage.apps.commands.branch import branch
 from soundstage.apps.commands.doctor import doctor
 from soundstage.apps.commands.exit_codes import CommandFailed, errors_as_lines, warnings_as_lines
@@ -19,11 +27,11 @@ from soundstage.apps.commands.play import play
 from soundstage.apps.commands.variants import variants
 from soundstage.interrupts import exit_code, leave_if_stopping, listen
 
-EXIT_CODES = """Exit codes: 0 done; 1 verify found a wrong array, two runs differ, or doctor found
-the pipeline too slow; 2 wrong command line; 3 bad input (prompt, audio file, duration, control,
-session, recorded run); 4 bad pipeline; 5 bad weights; 6 output cannot be written; 7 a stage failed;
-8 a download failed; 70 an error of soundstage itself; 130 stopped with Ctrl-C,
-143 by SIGTERM, 129 by SIGHUP."""
+EXIT_CODES = """Exit codes: 0 done; 1 verify found a wrong array, two runs differ, doctor found the
+pipeline too slow, or health got no answer; 2 wrong command line; 3 bad input (prompt, audio file,
+duration, control, session, recorded run); 4 bad pipeline; 5 bad weights; 6 output cannot be
+written; 7 a stage failed; 8 a download failed; 70 an error of soundstage itself; 130 stopped with
+Ctrl-C, 143 by SIGTERM, 129 by SIGHUP."""
 
 # Former names of options, which are read and not shown.
 RENAMED = {"--guidance-weight": "--guidance"}
@@ -39,6 +47,7 @@ app = typer.Typer(
 app.command(epilog=generate.EXAMPLES)(generate.generate)
 app.command(epilog=play.EXAMPLES)(play.play)
 app.command(epilog=serve.EXAMPLES)(serve.serve)
+app.command(epilog=server_health.EXAMPLES)(server_health.health)
 app.command(epilog=doctor.EXAMPLES)(doctor.doctor)
 app.command(epilog=variants.EXAMPLES)(variants.variants)
 app.command(epilog=branch.EXAMPLES)(branch.branch)

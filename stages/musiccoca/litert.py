@@ -120,7 +120,7 @@ def _litert() -> ModuleType:
     except ImportError as error:
         raise WeightsError(
             f"MusicCoCa needs LiteRT ({_one_line(error)}): in soundstage's source folder, run "
-            "pip install '.[musiccoca]'"
+            "pip install '.[published]'"
         ) from error
     return interpreter
 

@@ -97,7 +97,8 @@ def open_origin(request: DownloadRequest, folder: Path, say: Callable[[str], Non
     """Opens the origin that a request names.
 
     Raises:
-        UsageError: the source does not exist, or `--offline` excludes it.
+        UsageError: the source does not exist, `--offline` excludes it, or the extra `published`
+            is not installed.
     """
     is_url = request.source.startswith(("http://", "https://"))
     if request.source and not is_url:
@@ -110,8 +111,14 @@ def open_origin(request: DownloadRequest, folder: Path, say: Callable[[str], Non
             f"--offline and --source {request.source} exclude each other: --offline uses only the "
             "cache"
         )
-    from soundstage.stages.weights.published.hub import Hub
-    from soundstage.stages.weights.published.hub_origin import CacheOrigin, HubOrigin
+    try:
+        from soundstage.stages.weights.published.hub import Hub
+        from soundstage.stages.weights.published.hub_origin import CacheOrigin, HubOrigin
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"downloading needs {error.name}, which is not installed: in soundstage's source "
+            "folder, run pip install '.[published]', or name a folder with --source"
+        ) from error
 
     hub = Hub(request.source or None, say)
     return CacheOrigin(hub) if request.offline else HubOrigin(hub)

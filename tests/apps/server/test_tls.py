@@ -175,3 +175,9 @@ def test_name_with_one_address_twice_is_bound_once(monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: addresses * 2)
     (sock,) = listen("twice", 0, 40.0)
     sock.close()
+
+
+def test_health_of_a_server_with_its_own_certificate(server):
+    asked = run("health", f"https://{server}")
+    assert (asked.code, asked.stdout) == (0, f"https://{server}/healthz: 200\n")
+    assert run("health", f"http://{server}").code == 1

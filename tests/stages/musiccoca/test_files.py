@@ -175,7 +175,7 @@ def test_weights_that_are_not_such_a_folder_are_refused(stage, weights, reason):
 @pytest.mark.parametrize("stage", [Embed, Quantize])
 def test_missing_litert_is_reported_with_the_pip_command(monkeypatch, stage):
     monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
-    with pytest.raises(WeightsError, match=r"pip install '\.\[musiccoca\]'$"):
+    with pytest.raises(WeightsError, match=r"pip install '\.\[published\]'$"):
         build(stage)
 
 
