@@ -9,7 +9,7 @@ from soundstage.stages.magenta_rt2 import Step
 from soundstage.stages.magenta_rt2.params import FrameModelParams
 from soundstage.stages.magenta_rt2.sampler import frame_noise
 
-PAST, WIDTH = 50, 24
+PAST, WIDTH = 14, 24
 
 
 def format_of(frames):
@@ -73,8 +73,8 @@ def test_rebuilt_memo_equals_the_memo_of_every_tick_bit_for_bit(one_by_one):
 
 
 def test_frames_do_not_depend_on_the_length_of_a_tick(one_by_one):
-    stream = Stream(10, rows=2)
-    codes = np.concatenate([stream.next() for _ in range(3)], axis=1)
+    stream = Stream(6, rows=3)
+    codes = np.concatenate([stream.next() for _ in range(5)], axis=1)
     np.testing.assert_array_equal(codes[:1], one_by_one[0])
     assert (codes[1] != codes[0]).mean() > 0.9
 
