@@ -12,16 +12,14 @@ import numpy as np
 from flax import nnx
 
 from soundstage.stages.magenta_rt2.config import MagentaRt2Config, sizes
-from soundstage.stages.magenta_rt2.model import Conditioning, MagentaRt2, published_name
+from soundstage.stages.magenta_rt2.model import Conditioning, MagentaRt2
+from soundstage.stages.magenta_rt2.names import TABLE, kept_in_float32, published_name
 from soundstage.stages.weights.array_source import ArraySource, WeightsError
 from soundstage.stages.weights.modules import Loaded, load_module
 from soundstage.stages.weights.random_weights import default_initial
 
 # The codec's arrays, which published files hold beside the frame model's.
 CODEC = ("decoder/", "encoder/", "quantizer/")
-# Published names of arrays that are used in float32 whatever the type of the activations.
-_FLOAT32 = re.compile(r"/per_dim_scale$|_ln/(scale|bias)$")
-_TABLE = "depthformer/decoder/decoder_embedding/embedding/embedding"
 
 
 def load_magenta_rt2(
@@ -57,7 +55,7 @@ def load_magenta_rt2(
         jnp.dtype(config.activation_dtype),
         initial=initial_values,
         elsewhere=CODEC,
-        in_float32=_float32_names(names),
+        in_float32=kept_in_float32(names or ()),
     )
     return loaded.module, loaded.digest, loaded.note
 
@@ -84,7 +82,7 @@ def load_conditioning(
         jnp.dtype(config.activation_dtype),
         initial=initial_values,
         elsewhere=(*CODEC, "depthformer/decoder/"),
-        in_float32=_float32_names(names),
+        in_float32=kept_in_float32(names or ()),
     )
 
 
@@ -103,18 +101,14 @@ def initial_values(name: str, shape: tuple[int, ...], z: np.ndarray) -> np.ndarr
     return z * np.float32(gain / math.sqrt(inner))
 
 
-def _float32_names(names: Mapping[str, tuple[int, ...]] | None) -> tuple[str, ...]:
-    return tuple(name for name in names or () if _FLOAT32.search(name))
-
-
 def _check_model(note: str, config: MagentaRt2Config, names: Mapping[str, tuple[int, ...]]) -> None:
     """Refuses the arrays of another model or size.
 
     Raises:
         WeightsError: says whose arrays they are.
     """
-    if _TABLE not in names:
-        kind = f"there is no {_TABLE}"
+    if TABLE not in names:
+        kind = f"there is no {TABLE}"
         if "token_embedder/embedding" in names:
             kind = "these are the weights of Magenta RealTime v1's Depthformer"
         elif all(name.startswith(CODEC) for name in names):
@@ -139,7 +133,7 @@ def _measures(names: Mapping[str, tuple[int, ...]]) -> tuple[int, ...]:
         for name in names
         if (match := re.search(r"/temporal_body/transformer/x_layers_(\d+)/", name))
     }
-    return (*names[_TABLE], len(layers))
+    return (*names[TABLE], len(layers))
 
 
 def _measures_of(config: MagentaRt2Config) -> tuple[int, ...]:

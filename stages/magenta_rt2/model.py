@@ -1,7 +1,6 @@
 """The frame model of Magenta RealTime 2: a conditioning, layers over frames, layers over levels."""
 
 import math
-import re
 from typing import NamedTuple
 
 import jax
@@ -226,29 +225,3 @@ class MagentaRt2(nnx.Module):
     def level_logits(self, y: jax.Array, kernel: jax.Array, bias: jax.Array) -> jax.Array:
         """Computes the logits of a level's own codes, float32 [B, codes]."""
         return self.capped(dense(y, kernel, bias))
-
-
-def published_name(path: str) -> str:
-    """Returns the published name of a parameter.
-
-    Args:
-        path: attribute names and list indices, joined by slashes.
-
-    Source: the spec, section 9.
-    """
-    name = re.sub(r"_body/layers/(\d+)", r"_body/transformer/x_layers_\1", path)
-    for ours, theirs in _NAMES:
-        name = re.sub(rf"^{ours}/", f"{theirs}/", name)
-    return f"depthformer/{name}"
-
-
-_STYLE = "encoder/body/layers_1/branched_mulan_embedder/mulan_embedder"
-_NAMES = (
-    ("encoder/styles", f"{_STYLE}/mulan_dequantizer"),
-    ("encoder/style_adapter", f"{_STYLE}/depth_input_adapter"),
-    ("encoder/places", "encoder/body/layers_1/branched_regular_embedder/regular_embedder"),
-    ("encoder/norm", "encoder/body/encoder_ln"),
-    ("decoder_embedding", "decoder/decoder_embedding/embedding"),
-    ("temporal_body", "decoder/temporal_body"),
-    ("depth_body", "decoder/depth_body"),
-)

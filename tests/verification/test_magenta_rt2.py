@@ -96,7 +96,8 @@ def shapes_of(size):
     from flax import nnx
 
     from soundstage.stages.magenta_rt2.config import config_of_size
-    from soundstage.stages.magenta_rt2.model import MagentaRt2, published_name
+    from soundstage.stages.magenta_rt2.model import MagentaRt2
+    from soundstage.stages.magenta_rt2.names import published_name
 
     network = nnx.eval_shape(lambda: MagentaRt2(config_of_size(size)))
     return {

@@ -7,7 +7,8 @@ from safetensors.numpy import save_file
 
 from soundstage.stages.magenta_rt2.config import config_of_size
 from soundstage.stages.magenta_rt2.loading import load_magenta_rt2
-from soundstage.stages.magenta_rt2.model import MagentaRt2, published_name
+from soundstage.stages.magenta_rt2.model import MagentaRt2
+from soundstage.stages.magenta_rt2.names import published_name
 from soundstage.stages.weights.array_source import WeightsError
 from soundstage.stages.weights.modules import parameter_arrays
 from soundstage.stages.weights.sources import open_source
