@@ -1,5 +1,6 @@
 """Notes in a performance: MIDI files, instruments (with a stand-in for the library), letters."""
 
+import asyncio
 import sys
 import time
 from types import ModuleType, SimpleNamespace
@@ -13,7 +14,9 @@ from note_graphs import ALLOW, CHUNK_S, NOTES
 
 import soundstage
 from soundstage.apps.player import note_source
+from soundstage.apps.player.mixing_desk import MixingDesk
 from soundstage.apps.player.note_source import KeysSpec, MidiInputSpec, play_message
+from soundstage.apps.player.performance import Performance
 from soundstage.apps.player.performer import Performer
 from soundstage.apps.player.piano_keys import PianoKeys
 from soundstage.apps.player.ring import Ring
@@ -152,6 +155,26 @@ def test_letters_are_a_piano_whose_octave_moves():
     for _ in range(20):
         piano.pitch("x")
     assert piano.pitch("p") <= 127
+
+
+def test_letters_play_on_the_mixing_desk_while_they_are_asked_to(runner):
+    keys, ring = HeldNotes(FORMAT), Ring(4 * FORMAT.dims["sample"], 2, 1)
+    performer = Performer(Session(runner), ring, 1, None, None, keys)
+    sink = SimpleNamespace(name="nothing", over=False, error=None)
+    desk = MixingDesk(Performance(runner.graph, performer, ring, sink, None, None, keys))
+
+    async def press():
+        async with desk.run_test() as pilot:
+            await pilot.press("a", "escape")  # adds a prompt, and does not
+            assert not keys.take()[0].size
+            await pilot.press("n", "a", "x", "s")
+            assert keys.take()[0][0].nonzero()[0].tolist() == [60, 74]
+            await pilot.press("exclamation_mark")
+            assert keys.held == set()
+            await pilot.press("n", "d")
+            assert not keys.take()[0].size
+
+    asyncio.run(press())
 
 
 def test_keys_of_the_display_are_there_without_an_instrument():
