@@ -19,7 +19,12 @@ from soundstage.stages.spectrostream.codec import load_codec
 from soundstage.stages.spectrostream.config import SpectroStreamConfig
 from soundstage.stages.spectrostream.streaming import MemoryLayout
 from soundstage.stages.weights.array_source import ArraySource
-from soundstage.verification.magenta_rt2_network import Draw, RecordedMagentaRt2, Run, id_codes
+from soundstage.verification.magenta_rt2_network import (
+    RecordedMagentaRt2,
+    Run,
+    RunSettings,
+    id_codes,
+)
 from soundstage.verification.recording import Ledger, OriginalRecording, VerifyError, guarded
 
 LOGITS = 1e-4
@@ -156,7 +161,7 @@ class MagentaRt2Check:
         if noise is None or not {"temperature", "top_k"} <= self.recorded.keys():
             return
         temperature, top_k = (np.array([self.recorded[key]]) for key in ("temperature", "top_k"))
-        draw = Draw(temperature, top_k, noise[:, :, None])
+        draw = RunSettings(temperature, top_k, noise[:, :, None])
         self._run("sampled", network.run(numbers[:, None], draw))
 
     def _prefilled(self, network: RecordedMagentaRt2, numbers: np.ndarray) -> None:
@@ -186,7 +191,7 @@ class MagentaRt2Check:
         if not all(name in self.arrays for name in names):
             return
         blocks, temperature, top_k, noise = (self.arrays[name] for name in names)
-        run = network.run(blocks - OFFSET, Draw(temperature, top_k, noise))
+        run = network.run(blocks - OFFSET, RunSettings(temperature, top_k, noise))
         self._run("rows", run, row=slice(None), streams=slice(None))
 
     def _run(self, name: str, run: Run, row: int | slice = 0, streams: int | slice = 0) -> None:
@@ -206,8 +211,8 @@ def _logits(run: Run) -> np.ndarray:
     return np.stack(run.logits)
 
 
-def _greedy(rows: int) -> Draw:
-    return Draw(np.zeros(rows), np.zeros(rows))
+def _greedy(rows: int) -> RunSettings:
+    return RunSettings(np.zeros(rows), np.zeros(rows))
 
 
 def check(recording: OriginalRecording, source: ArraySource, ledger: Ledger) -> None:

@@ -26,7 +26,7 @@ from soundstage.stages.magenta_rt2.model import LayerCache, MagentaRt2
 from soundstage.stages.weights.array_source import ArraySource
 
 
-class Draw(NamedTuple):
+class RunSettings(NamedTuple):
     """The settings of a recorded run.
 
     Attributes:
@@ -96,7 +96,7 @@ class RecordedMagentaRt2:
         flat = head(jnp.asarray(normed.reshape(-1, normed.shape[-1])))
         return np.asarray(flat).astype(np.float32).reshape(*normed.shape[:-1], -1)
 
-    def run(self, numbers: np.ndarray, draw: Draw, given: np.ndarray | None = None) -> Run:
+    def run(self, numbers: np.ndarray, draw: RunSettings, given: np.ndarray | None = None) -> Run:
         """Runs the model, frame by frame.
 
         Args:
@@ -178,7 +178,7 @@ class RecordedMagentaRt2:
         return (inputs, x), caches, (ids, levels.logits, levels.normed)
 
 
-def _sampling(draw: Draw) -> FrameSampling:
+def _sampling(draw: RunSettings) -> FrameSampling:
     guidance = None if draw.guidance is None else draw.guidance.astype(np.float32)
     numbers = draw.temperature.astype(np.float32), draw.top_k.astype(np.int32)
     temperature, top_k, guidance = jax.device_put((*numbers, guidance))

@@ -96,7 +96,7 @@ class LayerNorm(nnx.Module):
         return (normed * scale[None] + bias[None]).astype(x.dtype)
 
 
-class Attention(nnx.Module):
+class SinkAttention(nnx.Module):
     """The projections of attention, the scale of its queries, and its sinks.
 
     Args:
@@ -195,7 +195,7 @@ class AttentionBlock(nnx.Module):
     def __init__(self, config: StackConfig, source: int | None, sinks: int) -> None:
         self.own_source = source is None
         self.pre_norm = RmsNorm(config.dim)
-        self.attention = Attention(
+        self.attention = SinkAttention(
             config.dim, source or config.dim, config.heads, config.head, sinks
         )
         self.output_projection = Kernel(config.dim, config.heads, config.head)

@@ -56,7 +56,7 @@ class Conditioning(nnx.Module):
         return self.norm((self.style_adapter(summed) + mean) / 2)
 
 
-class TemporalLayer(nnx.Module):
+class FrameLayer(nnx.Module):
     """A layer over frames: self-attention, cross-attention to the conditionings, feed-forward."""
 
     def __init__(self, config: MagentaRt2Config) -> None:
@@ -78,7 +78,7 @@ class TemporalLayer(nnx.Module):
         return self.ffn(x), LayerCache(kept, seen)
 
 
-class DepthLayer(nnx.Module):
+class LevelLayer(nnx.Module):
     """A layer over the levels of a frame: self-attention without sinks, feed-forward."""
 
     def __init__(self, config: MagentaRt2Config) -> None:
@@ -93,20 +93,20 @@ class DepthLayer(nnx.Module):
         return self.ffn(x), cache
 
 
-class TemporalStack(nnx.Module):
+class FrameStack(nnx.Module):
     """The layers that run once a frame; no norm behind the last."""
 
     def __init__(self, config: MagentaRt2Config) -> None:
-        self.layers = nnx.List([TemporalLayer(config) for _ in range(config.temporal.layers)])
+        self.layers = nnx.List([FrameLayer(config) for _ in range(config.temporal.layers)])
 
 
-class DepthStack(nnx.Module):
+class LevelStack(nnx.Module):
     """The layers that run once a level, and the head."""
 
     def __init__(self, config: MagentaRt2Config) -> None:
         width, other = config.depth.dim, config.temporal.dim
         self.depth_input_adapter = Kernel(other, width) if other != width else None
-        self.layers = nnx.List([DepthLayer(config) for _ in range(config.depth.layers)])
+        self.layers = nnx.List([LevelLayer(config) for _ in range(config.depth.layers)])
         self.final_ln = LayerNorm(width)
         self.to_logits = Kernel(width, config.ids, bias=True)
 
@@ -122,8 +122,8 @@ class MagentaRt2(nnx.Module):
         self.config = config
         self.encoder = Conditioning(config)
         self.decoder_embedding = Table(config.ids, config.temporal.dim)
-        self.temporal_body = TemporalStack(config)
-        self.depth_body = DepthStack(config)
+        self.temporal_body = FrameStack(config)
+        self.depth_body = LevelStack(config)
 
     @property
     def dtype(self) -> jnp.dtype:
