@@ -37,6 +37,16 @@ class Stage(Protocol):
         uses_device: False for a stage that computes without JAX: its `device` may be None, and a
             process that runs only this stage does not load JAX; absent = True.
 
+        memo: the names of fed-back inputs that the stage's memo is a function of, such as
+            `("past",)`; each is an output of the same port, too. Absent = the stage has no memo.
+            A memo is what the stage would otherwise derive from that state in every tick, such as
+            the keys and values of a transformer: a mapping of arrays of NumPy or JAX, each with a
+            leading row axis and of the same shape in every tick. The stage then has two pure
+            functions: `rebuild(past)` returns the memo of a state as new arrays, and
+            `__call__(..., memo)` returns its outputs and the memo of the state among them. It may
+            let JAX overwrite the memo that it is given. The host keeps memos by the content of the
+            state, and rebuilds those that it does not have, bit for bit the same.
+
     Optional instance attributes, read for provenance:
         weights_digest: SHA-256 of the stage's learned arrays, as hex digits.
         weights_note: where the arrays come from, for people; contains "random" if they are random.

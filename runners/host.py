@@ -13,6 +13,7 @@ from soundstage.graph import wire
 from soundstage.graph.format import Format
 from soundstage.graph.plan import Node
 from soundstage.graph.port import Tensor, array_bytes
+from soundstage.runners.memo import MemoError, Memos
 from soundstage.runners.runner import StageFailed, StageNotBuilt
 from soundstage.runners.spans import Span, SpanRecorder, now_s
 
@@ -65,7 +66,7 @@ class Host:
             format: the music format.
             device: the stage's device; None if it uses none.
             replica: the number of this host among those of the stage, from 0, for its spans.
-            remembered: the number of recent outputs to keep.
+            remembered: the number of recent outputs to keep, and of memos.
 
         Raises:
             StageNotBuilt: the stage's constructor raised an error.
@@ -76,6 +77,7 @@ class Host:
         self.dims = format.dims
         self.stage = _built(node, format, device)
         self._recent: deque[tuple[dict[str, Tensor], dict[str, Tensor]]] = deque(maxlen=remembered)
+        self._memos = Memos.of(self.stage, remembered)
         # Warm-up and several sessions may call from different threads.
         self._lock = threading.Lock()
 
@@ -150,9 +152,11 @@ class Host:
 
     def _call(self, inputs: Mapping[str, Any], chunks: tuple[int, ...]) -> dict[str, Tensor]:
         try:
-            outputs = self.stage(**inputs)
+            outputs = self._memos.call(inputs) if self._memos else self.stage(**inputs)
         except KeyboardInterrupt:
             raise
+        except MemoError as error:
+            raise StageFailed(self.node.name, chunks, str(error)) from error
         # A stage may raise anything; the error gets the stage's name and the chunk.
         except BaseException as error:
             raise StageFailed(self.node.name, chunks, _described(error)) from error

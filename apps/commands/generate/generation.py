@@ -34,6 +34,9 @@ from soundstage.runners.timing.timings import Timings
 from soundstage.runners.traces.trace import TraceWriter, open_trace
 from soundstage.version import version
 
+# A run of so few chunks is over sooner if it compiles while it makes the first one.
+LONGEST_COLD_RUN_CHUNKS = 3
+
 
 @dataclass
 class _Outcome:
@@ -74,13 +77,19 @@ def generate(request: GenerateRequest, progress: Progress) -> None:
     state = preparation.state_after(checked.clip, checked.graph)
     with preparation.runner(checked.graph, request.runner) as runner:
         session = open_session(checked.saved, checked.changes, runner, state=state)
-        preparation.compile(runner)
+        if _compiles_beforehand(checked):
+            preparation.compile(runner)
         preparation.show_note(runner.graph)
         outcome = _write(checked, session, progress)
         if request.save is not None and outcome.chunk is not None:
             Session(runner, session.controls, state=outcome.chunk.state).save(request.save)
     for line in _summary(checked, outcome, preparation):
         progress.say(line)
+
+
+def _compiles_beforehand(checked: CheckedRequest) -> bool:
+    """Whether a chunk is made and discarded first: its time is not that of the others."""
+    return checked.chunks > LONGEST_COLD_RUN_CHUNKS or checked.request.timeline is not None
 
 
 def open_output(
@@ -216,8 +225,11 @@ def _summary(checked: CheckedRequest, outcome: _Outcome, preparation: Preparatio
     seconds = outcome.samples / checked.rate_hz
     if not outcome.samples:
         return [f"{name}: the reader left before any audio"]
-    speed = seconds / outcome.wall_s
-    work = f"{seconds:g} s of audio in {outcome.wall_s:.2f} s, {speed:.2f} x real time"
+    work = f"{seconds:g} s of audio in {outcome.wall_s:.2f} s"
+    if _compiles_beforehand(checked):
+        work += f", {seconds / outcome.wall_s:.2f} x real time"
+    else:
+        work += " with compiling"
     lines = [f"{name}: {work} (before that: {preparation})"]
     if outcome.samples < checked.total_samples:
         lines.append(f"{name}: the reader left before {checked.seconds:g} s")

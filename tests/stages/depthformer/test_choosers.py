@@ -91,16 +91,17 @@ def test_min_p_keeps_choices_by_their_share_of_the_likeliest():
 
 def test_settings_that_are_off_give_the_bytes_without_them(sampler):
     plain = sampler(**arguments())
-    off = sampler(**arguments(top_p=1.0, min_p=0.0, repetition=0.0))
-    np.testing.assert_array_equal(off, plain)
+    off = {"top_p": 1.0, "min_p": 0.0, "repetition": 0.0}
+    np.testing.assert_array_equal(sampler(**arguments(**off)), plain)
     for setting in ({"top_p": 0.5}, {"min_p": 0.3}, {"repetition": 2.0}):
-        assert (sampler(**arguments(**setting)) != plain).any()
+        assert (sampler(**arguments(**off | setting)) != plain).any()
 
 
 def test_strictest_cuts_are_greedy(model, sampler):
     greedy = ChunkSampler(model, FRAMES, chooser=Greedy())(**arguments())
-    np.testing.assert_array_equal(sampler(**arguments(top_p=0.0)), greedy)
-    np.testing.assert_array_equal(sampler(**arguments(min_p=1.0)), greedy)
+    off = {"top_p": 1.0, "min_p": 0.0, "repetition": 0.0}
+    for strictest in ({"top_p": 0.0}, {"min_p": 1.0}):
+        np.testing.assert_array_equal(sampler(**arguments(**off | strictest)), greedy)
 
 
 def test_settings_of_a_row_leave_other_rows_alone(sampler):
