@@ -22,6 +22,7 @@ from soundstage.runners.runner import Chunk
 from soundstage.runners.sessions.controls import complete
 from soundstage.runners.sessions.injection import inject_control
 from soundstage.runners.sessions.notes import notes_control
+from soundstage.runners.sessions.prompts import written_out
 from soundstage.runners.sessions.session import Session
 from soundstage.runners.timing.lateness import REMEMBERED, Late, Lateness
 from soundstage.runners.timing.realtime import Verdict
@@ -143,13 +144,15 @@ class Performer:
         return self._controls
 
     def steer(self, changes: Mapping[str, Any]) -> None:
-        """Changes controls from the next chunk on.
+        """Changes controls from the next chunk on; "prompts" is short for the prompt controls.
 
         Raises:
             ControlError: a value is refused; no control has changed.
         """
+        graph = self._session.graph
+        changes = written_out(changes, graph)
         with self._lock:
-            self._controls = complete(self._session.graph, changes, self._controls)
+            self._controls = complete(graph, changes, self._controls)
             self._steered = True
 
     def reset(self) -> None:

@@ -51,8 +51,8 @@ AudioPrompt = Annotated[
     list[str] | None,
     MUSIC.option(
         metavar="FILE[:WEIGHT]",
-        help="An audio file as a prompt, 0.1 s to 10 minutes long, with its weight, by default 1. "
-        "May be repeated.",
+        help="An audio file (WAV, FLAC, Ogg, MP3) as a prompt, 0.1 s to 10 minutes long, with its "
+        "weight, by default 1. May be repeated.",
     ),
 ]
 StylePrompt = Annotated[
