@@ -43,8 +43,8 @@ SMALL = {
     "spectrostream_codec": (r"encode 0\.2 s", "--size tiny --frames 2 --seconds 0.2 --repeats 1"),
     "uses_past": (r"right past \|", "--preset demo --tokens {folder}/tokens.arrow"),
 }
-# These have tests of their own, or lend the others their parts.
-ELSEWHERE = {"attacks", "demo_model", "everyday_prompts", "served_clients"}
+# These have tests of their own, or lend the others their parts; `.ci/accelerators` runs the second.
+ELSEWHERE = {"attacks", "ahead_of_time", "demo_model", "everyday_prompts", "served_clients"}
 # This one starts a cluster, of which a process has one.
 RAY = "ray_overhead"
 
