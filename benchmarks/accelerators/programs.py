@@ -72,11 +72,12 @@ def trace_sample(size: Size, rows: int, dtype: str, device: jax.Device) -> Trace
     vocabulary = Vocabulary.of(form)
     prompt = vocabulary.pack(draw.integers(0, form.codebook_size, past), style)
     same = {"temperature": 1.1, "top_k": 40, "guidance": 5.0, "seed": 7, "chunk": 0}
-    controls: dict[str, Any] = {name: np.full(rows, value) for name, value in same.items()}
+    arguments: dict[str, Any] = {name: np.full(rows, value) for name, value in same.items()}
+    arguments |= {"prompt": prompt, "unprompted": vocabulary.unprompted(prompt)}
     if config.past_levels:
-        controls["conditions"] = (_free(rows, form), _free(rows, form))
+        arguments["conditions"] = (_free(rows, form), _free(rows, form))
     sampler = ChunkSampler(model, dims["frame"])
-    lowered = sampler.lower(prompt, vocabulary.unprompted(prompt), **controls)
+    lowered = sampler.lower(arguments)
     parts = _sample_parts(config, model, 2 * rows, form)
     return TracedProgram(lowered, parts, dtype, rows * form.chunk_s)
 

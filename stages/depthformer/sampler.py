@@ -1,5 +1,6 @@
 """Sampling of a chunk's tokens: frame by frame, and inside a frame level by level."""
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -258,9 +259,9 @@ class ChunkSampler:
         sampling = Sampling(*settings)
         return np.asarray(self._run(self._state, prompts, unprompted_ones, sampling, both))
 
-    def lower(self, *arguments: Any, **named: Any) -> jax.stages.Lowered:
+    def lower(self, arguments: Mapping[str, Any]) -> jax.stages.Lowered:
         """Traces what a call with these arguments runs, to be compiled for an absent device."""
-        shapes = shapes_on(self._device, _arguments(*arguments, **named))
+        shapes = shapes_on(self._device, _arguments(**arguments))
         prompts, unprompted, settings, both = shapes
         return self._run.lower(self._state, prompts, unprompted, Sampling(*settings), both)
 
