@@ -150,11 +150,11 @@ def int8_arrays(model: MagentaRt2) -> Int8Arrays:
         _attention([layer.self_attention for layer in frames]),
         _attention([layer.cross_attention for layer in frames]),
         _ffn([layer.ffn for layer in frames]),
-        _matrix([_float32(kernel.kernel) for kernel in adapter] or empty[:0]),
+        rounded([_float32(kernel.kernel) for kernel in adapter] or empty[:0]),
         _attention([layer.self_attention for layer in levels.layers]),
         _ffn([layer.ffn for layer in levels.layers]),
         np.stack([_float32(levels.final_ln.scale), _float32(levels.final_ln.bias)]),
-        _matrix(kernel),
+        rounded(kernel),
         bias.astype(np.float32),
         np.array([config.logit_cap], np.float32),
     )
@@ -164,8 +164,8 @@ def _float32(parameter: nnx.Param) -> np.ndarray:
     return np.asarray(parameter[...], np.float32)
 
 
-def _matrix(kernels: Iterable[np.ndarray]) -> Matrix:
-    """Rounds matrices [in, ...], an output at a time."""
+def rounded(kernels: Iterable[np.ndarray]) -> Matrix:
+    """Rounds float32 matrices [in, ...] to 8 bits, an output at a time."""
     weights, scales = [], []
     for kernel in kernels:
         flat = kernel.reshape(kernel.shape[0], -1).T
@@ -186,7 +186,7 @@ def _attention(blocks: Sequence[AttentionBlock]) -> AttentionArrays:
     parts = [block.attention for block in blocks]
 
     def matrix(kernels: Iterable[Kernel]) -> Matrix:
-        return _matrix(_float32(kernel.kernel) for kernel in kernels)
+        return rounded(_float32(kernel.kernel) for kernel in kernels)
 
     # [D, H, K] -> [H * K, D]: the sum runs over heads and their widths.
     outs = [_float32(block.output_projection.kernel) for block in blocks]
@@ -202,7 +202,7 @@ def _attention(blocks: Sequence[AttentionBlock]) -> AttentionArrays:
         matrix(part.query_projection for part in parts),
         matrix(part.key_projection for part in parts),
         matrix(part.value_projection for part in parts),
-        _matrix(out.reshape(len(out), -1).T for out in outs),
+        rounded(out.reshape(len(out), -1).T for out in outs),
         _norms(blocks),
         (np.stack(gains) * SOFTPLUS_UNIT / math.sqrt(width)).astype(np.float32),
         np.stack(sinks),
@@ -214,9 +214,9 @@ def _ffn(blocks: Sequence[FeedForward]) -> FeedForwardArrays:
         return np.stack([_float32(k.bias) for k in kernels if k.bias is not None])
 
     return FeedForwardArrays(
-        _matrix(_float32(block.ffn_layer1.kernel) for block in blocks),
+        rounded(_float32(block.ffn_layer1.kernel) for block in blocks),
         biases(block.ffn_layer1 for block in blocks),
-        _matrix(_float32(block.ffn_layer2.kernel) for block in blocks),
+        rounded(_float32(block.ffn_layer2.kernel) for block in blocks),
         biases(block.ffn_layer2 for block in blocks),
         _norms(blocks),
     )
