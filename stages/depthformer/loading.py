@@ -1,12 +1,14 @@
 """Loading of a Depthformer."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import nnx
 
 from soundstage.stages.depthformer.compact import unfolded
 from soundstage.stages.depthformer.config import DepthformerConfig
@@ -49,7 +51,7 @@ def load_depthformer(
         depth_buckets=_buckets(shapes, DEPTH_BIAS, config.depth_buckets),
     )
     loaded = load_module(
-        lambda rngs: Depthformer(config, rngs),
+        _network(config),
         unfolded(source, config),
         published_name,
         device,
@@ -58,6 +60,11 @@ def load_depthformer(
         in_float32=(HEAD,),
     )
     return loaded.module, loaded.digest, loaded.note
+
+
+@lru_cache(maxsize=8)
+def _network(config: DepthformerConfig) -> Callable[[nnx.Rngs], Depthformer]:
+    return lambda rngs: Depthformer(config, rngs)
 
 
 def initial_values(config: DepthformerConfig) -> Initial:

@@ -21,6 +21,7 @@ from soundstage.stages.depthformer.layers import KeysValues, empty_cache
 from soundstage.stages.depthformer.model import Depthformer
 from soundstage.stages.depthformer.past import read_prompts
 from soundstage.stages.depthformer.vocabulary import PAD
+from soundstage.stages.programs import Program
 
 
 class ChunkConstants(NamedTuple):
@@ -177,25 +178,6 @@ def _sample_level(
     return (FrameCarry(x, caches, progress.keys, ended), read), choice
 
 
-@partial(jax.jit, static_argnames=("graph", "frames", "alphabet", "chooser", "prompts_at_once"))
-def _run(
-    graph: nnx.GraphDef,
-    state: nnx.State,
-    prompt: jax.Array,
-    unprompted: jax.Array,
-    sampling: Sampling,
-    frames: int,
-    alphabet: Alphabet,
-    chooser: Chooser,
-    prompts_at_once: int | None,
-    conditions: Conditions | None = None,
-) -> jax.Array:
-    model = nnx.merge(graph, state)
-    return sample_chunk(
-        model, prompt, unprompted, sampling, frames, alphabet, chooser, prompts_at_once, conditions
-    )
-
-
 class ChunkSampler:
     """`sample_chunk` compiled, from NumPy to NumPy; compiles once for each number of rows.
 
@@ -216,17 +198,14 @@ class ChunkSampler:
         alphabet: Alphabet | None = None,
         chooser: Chooser | None = None,
     ) -> None:
-        graph, self._state = nnx.split(model)
+        self._graph, self._state = nnx.split(model)
         self._device = next(iter(jax.tree.leaves(self._state)[0].devices()))
-        self._run = partial(
-            _run,
-            graph,
-            frames=frames,
-            alphabet=alphabet or OwnLevel(),
-            chooser=chooser or Addressed(),
-            # The scores of two prompts fit into a processor's cache, those of many do not.
-            prompts_at_once=2 if self._device.platform == "cpu" else None,
-        )
+        self._frames = frames
+        self._alphabet, self._chooser = alphabet or OwnLevel(), chooser or Addressed()
+        # The scores of two prompts fit into a processor's cache, those of many do not.
+        self._prompts_at_once = 2 if self._device.platform == "cpu" else None
+        setting = (model.config, frames, self._alphabet, self._chooser, self._prompts_at_once)
+        self._run = Program(self._sample, setting)
 
     def __call__(
         self,
@@ -274,16 +253,31 @@ class ChunkSampler:
                 for values in (top_p, min_p, repetition)
             ),
         )
-        prompts, unprompted_ones, *sampling = jax.device_put(arguments, self._device)
+        prompts, unprompted_ones, *settings = jax.device_put(arguments, self._device)
         both = None if conditions is None else _stacked(*conditions)
-        choices = self._run(
-            self._state,
-            prompts,
-            unprompted_ones,
-            Sampling(*sampling),
-            conditions=jax.device_put(both, self._device),
+        both = jax.device_put(both, self._device)
+        sampling = Sampling(*settings)
+        return np.asarray(self._run(self._state, prompts, unprompted_ones, sampling, both))
+
+    def _sample(
+        self,
+        state: nnx.State,
+        prompt: jax.Array,
+        unprompted: jax.Array,
+        sampling: Sampling,
+        conditions: Conditions | None,
+    ) -> jax.Array:
+        return sample_chunk(
+            nnx.merge(self._graph, state),
+            prompt,
+            unprompted,
+            sampling,
+            self._frames,
+            self._alphabet,
+            self._chooser,
+            self._prompts_at_once,
+            conditions,
         )
-        return np.asarray(choices)
 
 
 def _stacked(first: Conditions, second: Conditions) -> Conditions:
