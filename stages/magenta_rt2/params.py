@@ -12,7 +12,7 @@ from soundstage.stages.settings_checks import check_weights_setting
 if TYPE_CHECKING:
     import jax
 
-ActivationType = Literal["auto", "float32", "bfloat16"]
+Precision = Literal["auto", "float32", "bfloat16", "int8"]
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,8 @@ class FrameModelParams:
             `stages.weights.sources.open_source`.
         size: "tiny" (for tests), "small" or "base".
         dtype: type of the activations; "auto" is bfloat16 on accelerators, float32 elsewhere.
+            "int8", for CPUs: `Step` rounds its weights to 8 bits, activations are float32; it
+            needs the extra `cpu`.
 
     Raises:
         ValueError: a value is not one of these.
@@ -31,13 +33,13 @@ class FrameModelParams:
 
     weights: str
     size: Size = "small"
-    dtype: ActivationType = "auto"
+    dtype: Precision = "auto"
 
     def __post_init__(self) -> None:
         config_of_size(self.size)
-        if self.dtype not in get_args(ActivationType):
+        if self.dtype not in get_args(Precision):
             raise ValueError(
-                f"dtype must be one of {', '.join(get_args(ActivationType))}, got {self.dtype!r}"
+                f"dtype must be one of {', '.join(get_args(Precision))}, got {self.dtype!r}"
             )
         check_weights_setting(self.weights)
 
@@ -67,7 +69,9 @@ def fitted(params: FrameModelParams, format: Format, device: jax.Device) -> Mage
             f"model of size {params.size!r} reads {needed}: set context_s to at least "
             f"{needed / format.frame_rate_hz:g}"
         )
+    if params.dtype == "int8" and device.platform != "cpu":
+        problems.append(f'dtype "int8" is for CPUs, not {device.platform}: write dtype = "auto"')
     if problems:
         raise ValueError("; ".join(problems))
-    auto = "float32" if device.platform == "cpu" else "bfloat16"
-    return replace(config, activation_dtype=auto if params.dtype == "auto" else params.dtype)
+    types = {"auto": "float32" if device.platform == "cpu" else "bfloat16", "int8": "float32"}
+    return replace(config, activation_dtype=types.get(params.dtype, params.dtype))

@@ -14,7 +14,6 @@ from flax import nnx
 from soundstage.stages.depthformer.layers import KeysValues
 from soundstage.stages.depthformer.sampler import words
 from soundstage.stages.magenta_rt2.choice import FrameSampling, choose
-from soundstage.stages.magenta_rt2.config import MagentaRt2Config
 from soundstage.stages.magenta_rt2.frame import (
     FrameStart,
     Heads,
@@ -23,7 +22,7 @@ from soundstage.stages.magenta_rt2.frame import (
     temporal_step,
 )
 from soundstage.stages.magenta_rt2.model import LayerCache, MagentaRt2
-from soundstage.stages.magenta_rt2.numbers import STRENGTHS, strength_bins
+from soundstage.stages.magenta_rt2.numbers import MASKED, STRENGTHS, strength_bins
 
 
 class Past(NamedTuple):
@@ -188,9 +187,7 @@ class FrameSampler:
         graph, self._state = nnx.split(model)
         self._device = next(iter(jax.tree.leaves(self._state)[0].devices()))
         self._heads = Heads(*model.level_heads())
-        self._unconditioned = model.encoder(jnp.asarray(_unconditioned(model.config)))[0].astype(
-            jnp.float32
-        )
+        self._unconditioned = unconditioned(model)
         self._program = partial(_run, graph)
 
     def rebuild(self, past: Past) -> dict[str, jax.Array]:
@@ -246,26 +243,42 @@ class FrameSampler:
         return np.asarray(codes), _to_memo(caches)
 
     def _rows(self, past: Past, embedding: np.ndarray, seed: np.ndarray) -> Rows:
-        config, length = self._model.config, past.context.shape[1]
-        known = np.count_nonzero(past.context[:, :, 0] >= 0, axis=1)
-        numbers = past.frame[None] + np.arange(self._frames)[:, None]
+        config = self._model.config
         windows = (config.window_self, config.window_cross)
         arrays = (
             past.context,
-            np.concatenate([past.conditions[:, 1:], embedding], axis=1),
+            step_embeddings(past, embedding),
             tuple((past.frame % window).astype(np.int32) for window in windows),
-            np.maximum(length - 1 - known, 0).astype(np.int32),
-            words(seed),
-            words(numbers.reshape(-1)).reshape(*numbers.shape, 2),
+            first_steps(past),
+            *frame_words(past, seed, self._frames),
         )
         return Rows(*jax.device_put(arrays, self._device))
 
 
-def _unconditioned(config: MagentaRt2Config) -> np.ndarray:
-    """Returns the numbers of a frame for which nothing is asked: int32 [1, numbers]."""
-    masked = np.full(config.numbers - len(STRENGTHS), -1)
+def first_steps(past: Past) -> np.ndarray:
+    """Returns the index in the past of the frame that each row's first step reads: int32 [row]."""
+    known = np.count_nonzero(past.context[:, :, 0] >= 0, axis=1)
+    return np.maximum(past.context.shape[1] - 1 - known, 0).astype(np.int32)
+
+
+def step_embeddings(past: Past, embedding: np.ndarray) -> np.ndarray:
+    """Returns the embedded conditionings of all steps: those of the past, then new ones."""
+    return np.concatenate([past.conditions[:, 1:], embedding], axis=1)
+
+
+def frame_words(past: Past, seed: np.ndarray, frames: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns `Rows.seed` and `Rows.number` of the next frames."""
+    numbers = past.frame[None] + np.arange(frames)[:, None]
+    return words(seed), words(numbers.reshape(-1)).reshape(*numbers.shape, 2)
+
+
+def unconditioned(model: MagentaRt2) -> jax.Array:
+    """Returns the embedding of a frame for which nothing is asked: float32 [E]."""
+    config = model.config
+    masked = np.full(config.numbers - len(STRENGTHS), MASKED)
     bins = strength_bins(np.array([STRENGTHS]), config.scale_bins)[0]
-    return np.concatenate([masked, bins]).astype(np.int32)[None]
+    numbers = np.concatenate([masked, bins]).astype(np.int32)[None]
+    return model.encoder(jnp.asarray(numbers))[0].astype(jnp.float32)
 
 
 def _to_memo(caches: tuple[LayerCache, ...]) -> dict[str, jax.Array]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax
 import numpy as np
@@ -12,6 +12,7 @@ from soundstage.graph.format import Format
 from soundstage.graph.port import Port
 from soundstage.stages.magenta_rt2.choice import FrameSampling
 from soundstage.stages.magenta_rt2.loading import load_magenta_rt2
+from soundstage.stages.magenta_rt2.model import MagentaRt2
 from soundstage.stages.magenta_rt2.params import FrameModelParams, fitted
 from soundstage.stages.magenta_rt2.sampler import FrameSampler, Past
 from soundstage.stages.ports import (
@@ -26,8 +27,22 @@ from soundstage.stages.ports import (
     TOP_K,
     TOP_P,
 )
+from soundstage.stages.weights.array_source import WeightsError
 from soundstage.stages.weights.published.missing import lacking
 from soundstage.stages.weights.sources import closing_source
+
+
+def _sampler(params: FrameModelParams, model: MagentaRt2, frames: int) -> Any:
+    if params.dtype != "int8":
+        return FrameSampler(model, frames)
+    try:
+        from soundstage.stages.magenta_rt2.int8_sampler import Int8Sampler
+    except ModuleNotFoundError as error:
+        raise WeightsError(
+            f'dtype "int8" needs {error.name}, which is not installed: in soundstage\'s source '
+            "folder, run pip install '.[cpu]', or write dtype = \"float32\""
+        ) from error
+    return Int8Sampler(model, frames)
 
 
 class Step:
@@ -89,7 +104,7 @@ class Step:
         with closing_source(params.weights) as source:
             model, self.weights_digest, self.weights_note = load_magenta_rt2(config, source, device)
         self._frames, self._device = format.dims["frame"], device
-        self._sampler = FrameSampler(model, self._frames)
+        self._sampler = _sampler(params, model, self._frames)
 
     def rebuild(
         self, context: np.ndarray, conditions: np.ndarray, frame: np.ndarray
@@ -114,11 +129,11 @@ class Step:
         """Makes one chunk of every row; compiles at the first call for a number of rows."""
         settings = jax.device_put((temperature, top_k, top_p, min_p), self._device)
         past = Past(context, conditions, frame)
-        tokens, memo = self._sampler(past, embedding, seed, FrameSampling(*settings), memo)
+        tokens, kept = self._sampler(past, embedding, seed, FrameSampling(*settings), memo)
         outputs = {
             "tokens": tokens,
             "context": np.concatenate([context[:, self._frames :], tokens], axis=1),
             "conditions": np.concatenate([conditions[:, self._frames :], embedding], axis=1),
             "frame": frame + self._frames,
         }
-        return outputs, memo
+        return outputs, kept
