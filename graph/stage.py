@@ -30,6 +30,9 @@ class Stage(Protocol):
         lacking: a static method that gets the stage's params and returns the names of the published
             models that it needs and that are not on this machine. A graph that lacks any is
             refused before a stage is built, with the command that fetches them.
+        device_arrays: True for a stage that takes arrays of JAX: its inputs are on its device, and
+            its outputs may be. Lists and int64 are as for other stages, which get and return
+            arrays of NumPy.
         encoder: of a stage that decodes tokens to audio, the stage class that encodes audio to
             tokens: `audio` is its only input, `tokens` its only output, and it takes the same
             params. A session that continues a clip encodes the clip with it.

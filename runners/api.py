@@ -139,7 +139,7 @@ def open_runner(graph: Graph, choice: RunnerChoice | RunnerKind = "local") -> Ru
 
 
 def _local_runner(graph: Graph, choice: RunnerChoice) -> Runner:
-    from soundstage.runners.host import REMEMBERED
+    from soundstage.runners.hosts.host import REMEMBERED
     from soundstage.runners.local import WINDOW, LocalRunner
 
     if problems := check_devices(graph):

@@ -85,6 +85,15 @@ class Program:
                     self._compiled[called] = compiled
         return compiled(*leaves)
 
+    def lower(self, *arguments: Any, constants: tuple[Constant, ...] = ()) -> jax.stages.Lowered:
+        """Traces the program, to be compiled for a device that need not be there; keeps nothing.
+
+        Args:
+            arguments: `jax.ShapeDtypeStruct`s with shardings, or trees of them.
+            constants: as of a call.
+        """
+        return jax.jit(lambda *arrays: self._function(*arrays, *constants)).lower(*arguments)
+
     def _find(self, arguments: tuple, leaves: list, constants: tuple[Constant, ...]) -> Compiled:
         tree = jax.tree.structure(arguments)
 
@@ -173,6 +182,14 @@ def _keep(file: Path, content: bytes) -> None:
         LOGGER.debug("%s is not kept: %s", file, error)
 
 
+def shapes_on(device: jax.Device, arrays: Any) -> Any:
+    """Returns the shapes and dtypes of a tree of arrays as those of arrays on a device."""
+    sharding = jax.sharding.SingleDeviceSharding(device)
+    return jax.tree.map(
+        lambda array: jax.ShapeDtypeStruct(array.shape, array.dtype, sharding=sharding), arrays
+    )
+
+
 def _name(function: Callable[..., Any], setting: object) -> str | None:
     """Returns the name of a function with its setting; None = it cannot be known by name."""
     owner = getattr(function, "__self__", None)
@@ -197,10 +214,12 @@ def _known(setting: object) -> bool:
 
 
 def _platform(leaves: Sequence[Any]) -> str:
-    for leaf in leaves:
-        if isinstance(leaf, jax.Array):
-            return next(iter(leaf.devices())).platform
-    return jax.default_backend()
+    """Returns the platform to trace for, such as "cpu" or "cuda"."""
+    devices = (next(iter(leaf.devices())) for leaf in leaves if isinstance(leaf, jax.Array))
+    device = next(devices, None)
+    if device is None or device.platform == "gpu":  # of which there are several kinds
+        return export.default_export_platform()
+    return str(device.platform)
 
 
 def _surroundings() -> str:

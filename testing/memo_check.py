@@ -10,7 +10,8 @@ import numpy as np
 from soundstage.graph import wire
 from soundstage.graph.declaration import memo_of
 from soundstage.graph.port import Tensor
-from soundstage.runners.memo import Arrays, call_alone, checked
+from soundstage.runners.hosts.memo import Arrays, call_alone, checked
+from soundstage.testing.new_process import device_arrays
 
 # Ticks in a row, each with the memo of the one before.
 _TICKS = 3
@@ -38,18 +39,20 @@ def memo_faults(
     if not names:
         return
     rows = len(inputs[names[0]])
-    outputs, memo = call_alone(stage, inputs)
+    give = device_arrays(stage).given
+    given = give(inputs)
+    outputs, memo = call_alone(stage, given)
     for _ in range(_TICKS):
-        state = {name: outputs[name] for name in names}
+        state = give({name: outputs[name] for name in names})
         rebuilt = _copy(checked(stage.rebuild(**state), rows))
         assert memo is not None  # the stage has one
         yield from _differences(memo, rebuilt, range(rows), "what `rebuild` makes of the state")
         index = np.array([row if row in kept_rows else kept_rows[0] for row in range(rows)])
-        others = {name: np.asarray(value)[index] for name, value in state.items()}
+        others = give({name: np.asarray(value)[index] for name, value in state.items()})
         again = checked(stage.rebuild(**others), rows)
         yield from _differences(again, rebuilt, kept_rows, "the same when another row changes")
-        expected = _copy(stage(**{**inputs, **state}, memo=_copy(memo))[0])
-        outputs, memo = stage(**{**inputs, **state}, memo=stage.rebuild(**state))
+        expected = _copy(stage(**{**given, **state}, memo=_copy(memo))[0])
+        outputs, memo = stage(**{**given, **state}, memo=stage.rebuild(**state))
         yield from _differences(
             outputs, expected, range(rows), "the same with a kept memo and a rebuilt one"
         )

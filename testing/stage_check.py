@@ -23,10 +23,9 @@ from soundstage.graph.format import Format
 from soundstage.graph.port import Tensor
 from soundstage.graph.problem import PipelineError, suggest
 from soundstage.runners.compilation import use_compilation_cache
-from soundstage.runners.memo import call_alone
 from soundstage.testing.example_inputs import ExampleInputs, MakeValue, digest
 from soundstage.testing.memo_check import memo_faults
-from soundstage.testing.new_process import CallRequest, build_stage, digests_of
+from soundstage.testing.new_process import CallRequest, build_stage, call_stage, digests_of
 
 # Another number of rows means another matrix product, which may round differently.
 RELATIVE, ABSOLUTE = 1e-4, 1e-5
@@ -199,11 +198,11 @@ class _StageCheck:
         return statistics.median(times)
 
     def _call(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        outputs, _ = call_alone(self.stage, inputs)
+        outputs: Any = call_stage(self.stage, inputs)
         if not isinstance(outputs, dict):
             kind = type(outputs).__name__
             raise StageError(f"the call returned {kind}, not a dict of the outputs")
-        return outputs
+        return dict(outputs)
 
     def _declaration(self) -> Iterator[str]:
         problems = declaration_problems(self.use, self.use, self.cls)

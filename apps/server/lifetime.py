@@ -20,7 +20,7 @@ from soundstage.apps.server.certificate import refuse_certificate
 from soundstage.apps.server.connection import ServerContext
 from soundstage.apps.server.listen_sockets import Intake, Pulse, listen
 from soundstage.apps.server.memory import give_back_large_blocks
-from soundstage.apps.server.settings import ServeSettings
+from soundstage.apps.server.settings import EVERY_ADDRESS, ServeSettings
 from soundstage.graph.plan import Graph
 from soundstage.interrupts import (
     at_hangup,
@@ -211,7 +211,8 @@ def serve(
 
     server = Server(configured(context, start_failed), context, load)
     sockets = listen(settings.host, settings.port, settings.limits.lost_s)
-    LOGGER.info("%s on %s", graph.name, settings.address)
+    everywhere = "every address of this machine, here " * (settings.host in EVERY_ADDRESS)
+    LOGGER.info("%s on %s%s", graph.name, everywhere, settings.address)
     server.run(sockets)
     if errors:
         raise errors[0]

@@ -26,7 +26,7 @@ from soundstage.graph import wire
 from soundstage.graph.plan import Graph
 from soundstage.graph.port import Tensor
 from soundstage.graph.state import State, stack_controls
-from soundstage.runners.host import REMEMBERED
+from soundstage.runners.hosts.host import REMEMBERED
 from soundstage.runners.in_flight import TicksInFlight, next_state, outputs_of
 from soundstage.runners.lifetime import Lifetime
 from soundstage.runners.local import default_tick

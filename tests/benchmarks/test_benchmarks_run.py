@@ -44,8 +44,8 @@ SMALL = {
     "tick": (r"do no work, a tick +\d+\.\d+ ms CPU", "--ticks 20"),
     "uses_past": (r"right past \|", "--preset demo --tokens {folder}/tokens.arrow"),
 }
-# These have tests of their own, or lend the others their parts.
-ELSEWHERE = {"attacks", "demo_model", "everyday_prompts", "served_clients"}
+# These have tests of their own, or lend the others their parts; `.ci/accelerators` runs the second.
+ELSEWHERE = {"attacks", "ahead_of_time", "demo_model", "everyday_prompts", "served_clients"}
 # These start a cluster, of which a process has one.
 RAY, FLEET = "ray_overhead", "fleet"
 

@@ -126,8 +126,9 @@ def test_memo_of_a_failed_call_is_rebuilt(log):
         assert sums(branch, 2) == [[5], [8]]
 
 
-def test_memo_on_a_device_is_overwritten_in_place():
-    with LocalRunner(window("DeviceWindow")) as runner:
+@pytest.mark.parametrize("use", ["DeviceWindow", "DeviceState"])
+def test_memo_on_a_device_is_overwritten_in_place(use):
+    with LocalRunner(window(use)) as runner:
         session = Session(runner, [{"step": 1.0}, {"step": 2.0}])
         assert sums(session, 3) == [[1, 4], [2, 8], [3, 12]]
         branch = session.branch(step=3.0)

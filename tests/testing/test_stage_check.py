@@ -67,7 +67,7 @@ def test_fault_of_a_memo_is_found(name, words):
         check_stage(getattr(memo_stages, name), format=FORMAT, new_process=False)
 
 
-@pytest.mark.parametrize("name", ["Window", "DeviceWindow"])
+@pytest.mark.parametrize("name", ["Window", "DeviceWindow", "DeviceState"])
 def test_memo_that_is_rebuilt_bit_for_bit_keeps_the_contract(name):
     report = check_stage(getattr(memo_stages, name), format=FORMAT, new_process=False)
     assert "memo: equals what `rebuild` makes of the state, bit for bit" in report.checked

@@ -60,6 +60,21 @@ export class Conductor extends EventTarget {
     return [this.ready.pipeline, this.ready.note].filter(Boolean).join(": ");
   }
 
+  /** The name of the control for notes; undefined = the pipeline hears none. */
+  get notesControl() {
+    const controls = Object.entries(this.ready?.controls ?? {});
+    return controls.find(([, { kind }]) => kind === "asked notes")?.[0];
+  }
+
+  get hearsNotes() {
+    return this.notesControl !== undefined;
+  }
+
+  /** Plays notes: MIDI pitches that sound from the next chunk on; none = the model decides. */
+  playNotes(pitches) {
+    if (this.started) this.link.send({ type: "steer", controls: { [this.notesControl]: pitches } });
+  }
+
   /** The controls of the arrangement. */
   controls() {
     return controlsOf(this.store);

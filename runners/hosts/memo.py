@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -15,6 +15,7 @@ from soundstage.graph.declaration import memo_of
 
 # By name, an array of NumPy or JAX with a leading row axis.
 Arrays: TypeAlias = Mapping[str, Any]
+Give: TypeAlias = Callable[[Arrays], Arrays]
 
 
 class MemoError(Error, TypeError):
@@ -39,51 +40,66 @@ class Memos:
 
     Rows hit or miss by themselves. Missing rows are rebuilt in one call of as many rows as the
     tick has, since compilers may round differently for other numbers of rows.
+
+    Attributes:
+        newest: the memo that the last call returned, until it is kept.
     """
 
-    def __init__(self, stage: Any, names: Sequence[str], most: int) -> None:
+    def __init__(self, stage: Any, names: Sequence[str], most: int, give: Give) -> None:
         """Makes an empty cache.
 
         Args:
             stage: the built stage.
             names: the inputs that its memo is a function of.
             most: the most memos to keep, each of all rows of a call.
+            give: returns inputs as the stage gets them.
         """
         self._stage = stage
         self._names = names
+        self._give = give
+        self.newest: Arrays | None = None
         self._kept: deque[_Kept] = deque(maxlen=most)
 
     @classmethod
-    def of(cls, stage: Any, most: int) -> Memos | None:
+    def of(cls, stage: Any, most: int, give: Give) -> Memos | None:
         """Makes an empty cache for a stage; None if the stage has no memo."""
         names = memo_of(type(stage))
-        return cls(stage, names, most) if names else None
+        return cls(stage, names, most, give) if names else None
 
-    def call(self, inputs: Arrays) -> Any:
-        """Calls the stage with its memo, and keeps the new memo.
+    def call(self, inputs: Arrays, given: Arrays) -> Any:
+        """Calls the stage with its memo.
 
         Args:
             inputs: a value for each input port.
+            given: the same, as the stage gets them.
 
         Returns:
             The outputs, as the stage returns them.
 
         Raises:
-            MemoError: the stage does not return a memo of the state among its outputs.
+            MemoError: the stage does not return a memo beside its outputs.
             Exception: any error of the stage.
         """
+        self.newest = None
         memo = self.take({name: inputs[name] for name in self._names})
-        answer = self._stage(**inputs, memo=memo)
+        answer = self._stage(**given, memo=memo)
         if not isinstance(answer, tuple) or len(answer) != 2:
             kind = type(answer).__name__
             raise MemoError(f"it returned {kind}, not a tuple of its outputs and its memo")
-        outputs, memo = answer
-        # Outputs that do not fit their ports are refused by the host.
-        if isinstance(outputs, Mapping) and all(name in outputs for name in self._names):
-            rows = len(inputs[self._names[0]])
-            state = {name: _unshared(outputs[name]) for name in self._names}
-            self._kept.append(_Kept(state, checked(memo, rows)))
-        return outputs
+        self.newest = checked(answer[1], len(inputs[self._names[0]]))
+        return answer[0]
+
+    def keep(self, outputs: Arrays) -> None:
+        """Keeps the memo of the last call, in place of the one that was not used for longest.
+
+        Args:
+            outputs: the outputs of the call, which never change; the memo belongs to the state
+                among them.
+        """
+        if self.newest is not None:
+            state = {name: outputs[name] for name in self._names}
+            self._kept.append(_Kept(state, self.newest))
+        self.newest = None
 
     def take(self, state: Arrays) -> Arrays:
         """Returns the memo of a state.
@@ -132,12 +148,7 @@ class Memos:
         if len(missing) < len(rows):
             index = np.array([row if row in missing else missing[0] for row in rows])
             state = {name: _read_only(value[index]) for name, value in state.items()}
-        return checked(self._stage.rebuild(**state), len(rows))
-
-    @property
-    def newest(self) -> Arrays | None:
-        """The memo that was kept last; None = there is none."""
-        return self._kept[-1].memo if self._kept else None
+        return checked(self._stage.rebuild(**self._give(state)), len(rows))
 
     def _find(self, state: Arrays, row: int) -> tuple[_Kept, int] | None:
         """Returns the newest memo of a row's state, and its row there; the same row is likelier."""
@@ -167,10 +178,10 @@ def call_alone(stage: Any, inputs: Arrays) -> tuple[Any, Arrays | None]:
         MemoError: the stage does not return a memo.
         Exception: any error of the stage.
     """
-    memos = Memos.of(stage, 1)
+    memos = Memos.of(stage, 1, dict)
     if memos is None:
         return stage(**inputs), None
-    outputs = memos.call(inputs)
+    outputs = memos.call(inputs, inputs)
     return outputs, memos.newest
 
 
@@ -219,11 +230,6 @@ def _concatenate(parts: list[Any]) -> Any:
     import jax.numpy as jnp  # late: a process whose stages compute with NumPy does not load JAX
 
     return jnp.concatenate(parts)
-
-
-def _unshared(array: Any) -> Any:
-    """Returns a copy of a NumPy array, which the stage might change; JAX's are never changed."""
-    return array.copy() if isinstance(array, np.ndarray) else array
 
 
 def _read_only(array: Any) -> Any:
