@@ -93,8 +93,7 @@ class StartMessage(ProtocolMessage):
     controls: Controls = Field({}, description=CONTROLS_FIT)
     pace: Pace = Field(
         "realtime",
-        description="realtime (a chunk every chunk_s) or fast (as quickly as it is read, with what "
-        "the realtime streams leave)",
+        description="realtime (a chunk every chunk_s) or fast (as quickly as the client reads)",
     )
     buffer_chunks: float = Field(
         1,
