@@ -162,6 +162,7 @@ def depth(arrays: Any, x: Any, noise: Any, settings: Any, codes: Any) -> None:
 
 @compiled
 def copy(x: Any, y: Any) -> None:
+    """Writes x [B, D] to y."""
     for row in range(x.shape[0]):
         for index in range(x.shape[1]):
             y[row, index] = x[row, index]
@@ -169,6 +170,7 @@ def copy(x: Any, y: Any) -> None:
 
 @compiled
 def look_up(table: Any, identity: int, x: Any) -> None:
+    """Writes a row of the table to x [D]."""
     for index in range(x.shape[0]):
         x[index] = table[identity, index]
 

@@ -156,6 +156,7 @@ def add_normed(x: Any, scale: Any, y: Any) -> None:
 
 @compiled
 def dot(a: Any, b: Any) -> Any:
+    """Returns the product of a [K] and b [K]."""
     total = np.float32(0)
     for index in range(a.shape[0]):
         total += a[index] * b[index]
@@ -164,6 +165,7 @@ def dot(a: Any, b: Any) -> Any:
 
 @compiled
 def add(share: Any, value: Any, total: Any) -> None:
+    """Adds share times value [K] to total [K]."""
     for index in range(total.shape[0]):
         total[index] += share * value[index]
 
