@@ -85,6 +85,15 @@ class Program:
                     self._compiled[called] = compiled
         return compiled(*leaves)
 
+    def lower(self, *arguments: Any, constants: tuple[Constant, ...] = ()) -> jax.stages.Lowered:
+        """Traces the program, to be compiled for a device that need not be there; keeps nothing.
+
+        Args:
+            arguments: `jax.ShapeDtypeStruct`s with shardings, or trees of them.
+            constants: as of a call.
+        """
+        return jax.jit(lambda *arrays: self._function(*arrays, *constants)).lower(*arguments)
+
     def _find(self, arguments: tuple, leaves: list, constants: tuple[Constant, ...]) -> Compiled:
         tree = jax.tree.structure(arguments)
 
@@ -171,6 +180,14 @@ def _keep(file: Path, content: bytes) -> None:
             old.unlink()
     except (OSError, OutputError) as error:
         LOGGER.debug("%s is not kept: %s", file, error)
+
+
+def shapes_on(device: jax.Device, arrays: Any) -> Any:
+    """Returns the shapes and dtypes of a tree of arrays as those of arrays on a device."""
+    sharding = jax.sharding.SingleDeviceSharding(device)
+    return jax.tree.map(
+        lambda array: jax.ShapeDtypeStruct(array.shape, array.dtype, sharding=sharding), arrays
+    )
 
 
 def _name(function: Callable[..., Any], setting: object) -> str | None:

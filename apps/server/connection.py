@@ -1,4 +1,4 @@
-"""What all protocols share: the engine, the uploads, the count of WebSockets, sent streams."""
+"""What all protocols share: the engines, the uploads, the count of WebSockets, sent streams."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from soundstage.graph.plan import Graph
 from soundstage.graph.state import State
 from soundstage.runners.engine.chunk import EngineChunk
 from soundstage.runners.engine.clip_encoder import ClipEncoder
-from soundstage.runners.engine.engine import Engine
-from soundstage.runners.engine.metrics import PREFIX, EngineMetrics
 from soundstage.runners.engine.refusals import ControlRefused, Full, StreamEnded, StreamFailed
-from soundstage.runners.engine.stream import EngineStream
+from soundstage.runners.fleet.fleet import Fleet
+from soundstage.runners.fleet.metrics import PREFIX, FleetMetrics
+from soundstage.runners.fleet.stream import EngineStream
 from soundstage.runners.runner import StageFailed
 from soundstage.runners.sessions.continuation import NotContinuable
 from soundstage.runners.sessions.files import SessionFileError
@@ -47,11 +47,11 @@ SERVER_ERRORS = (StreamFailed, StageFailed, OutputError)
 
 
 class ServerContext:
-    """One server's engine, settings, uploads and metrics.
+    """One server's fleet of engines, settings, uploads and metrics.
 
     Args:
         graph: what makes the music.
-        engine: makes it.
+        fleet: the engines that make it, and the streams on them.
         settings: the server's.
 
     Attributes:
@@ -63,11 +63,11 @@ class ServerContext:
         continuing: clips from which streams are about to go on.
         saving: held while a session is saved.
         loop_time: the time of the event loop that all messages take.
-        registry: the Prometheus metrics of the engine and the WebSockets.
+        registry: the Prometheus metrics of the engines and the WebSockets.
     """
 
-    def __init__(self, graph: Graph, engine: Engine, settings: ServeSettings) -> None:
-        self.graph, self.engine, self.settings = graph, engine, settings
+    def __init__(self, graph: Graph, fleet: Fleet, settings: ServeSettings) -> None:
+        self.graph, self.fleet, self.settings = graph, fleet, settings
         self.clip_encoder = ClipEncoder(graph)
         end_samples = self.clip_encoder.samples if self.clip_encoder.possible else 0
         limits = settings.limits
@@ -81,7 +81,7 @@ class ServerContext:
         self.saving = asyncio.Lock()
         self.loop_time = LoopTime(limits.server_loop_share)
         self.registry = CollectorRegistry()
-        self.registry.register(EngineMetrics(engine))
+        self.registry.register(FleetMetrics(fleet))
         websockets = Gauge(f"{PREFIX}websockets", "Open WebSockets.", registry=self.registry)
         websockets.set_function(lambda: self.sockets)
 

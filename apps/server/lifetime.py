@@ -29,7 +29,7 @@ from soundstage.interrupts import (
     orderly,
 )
 from soundstage.runners.choice import RunnerChoice
-from soundstage.runners.engine.engine import Engine
+from soundstage.runners.fleet.fleet import Fleet
 
 LogFormat: TypeAlias = Literal["text", "json"]
 # The most streams of one server, whatever the measurement allows.
@@ -92,7 +92,7 @@ class Server(uvicorn.Server):
         handle_signals()
 
     def _end(self) -> None:
-        if not self._context.engine.ready:
+        if not self._context.fleet.ready:
             leave_if_stopping()  # there are no streams, and loading may take long
         self.handle_exit(first_signal(), None)
 
@@ -106,7 +106,7 @@ class Server(uvicorn.Server):
     async def _drain(self) -> None:
         seconds = self._context.settings.drain_s
         LOGGER.info("ending: open streams have %g s left", seconds)
-        await self._context.engine.drain(seconds)
+        await self._context.fleet.drain(seconds)
         self.should_exit = True
 
 
@@ -147,6 +147,7 @@ def serve(
     graph: Graph,
     settings: ServeSettings,
     *,
+    engines: int = 1,
     streams: int | None = None,
     capacity: int | None = None,
     runner: RunnerChoice | None = None,
@@ -156,20 +157,25 @@ def serve(
     Args:
         graph: what makes the music.
         settings: where the server listens, and which requests it accepts.
-        streams: the most streams at once; None = `MOST_STREAMS`.
+        engines: how many engines; more than one need the runner "ray".
+        streams: the most streams that play at once; None = `MOST_STREAMS`.
         capacity: the most realtime streams; None = as many as the measurement allows.
-        runner: what runs the stages; None = this process.
+        runner: what runs the engines; None = this process.
 
     Raises:
         UsageError: the certificate or its key cannot be used.
         OutputError: the port is taken, or the address is not this machine's.
-        Exception: those of `Engine.start`.
+        Exception: those of `Fleet.start`.
     """
     give_back_large_blocks()
-    engine = Engine(
-        graph, rows=streams or MOST_STREAMS, capacity=capacity, runner=runner or "local"
+    fleet = Fleet(
+        graph,
+        engines=engines,
+        rows=streams or MOST_STREAMS,
+        capacity=capacity,
+        runner=runner or "local",
     )
-    context = ServerContext(graph, engine, settings)
+    context = ServerContext(graph, fleet, settings)
     errors: list[Exception] = []
 
     def start_failed(error: Exception) -> None:

@@ -30,6 +30,10 @@ class Group:
         """Returns the rows in its slots."""
         return (row for row in self.slots if row is not None)
 
+    def waiting(self) -> list[StreamRow]:
+        """Returns the rows with room; not those whose last chunk another engine still makes."""
+        return [row for row in self.rows() if row.has_room and row.in_flight is None]
+
     def start_s(self, lead_s: float) -> float:
         """Returns the best time to start its next tick; infinity = no row has room for a chunk.
 
@@ -39,7 +43,7 @@ class Group:
         Args:
             lead_s: the longest that a tick takes, with the ticks that may be made before it.
         """
-        waiting = [row.schedule for row in self.rows() if row.has_room]
+        waiting = [row.schedule for row in self.waiting()]
         if not waiting:
             return math.inf
         wanted = [schedule.wanted_s for schedule in waiting if schedule.ahead_s is not None]
@@ -51,15 +55,15 @@ class Group:
 
     def wanting(self, now_s: float) -> list[StreamRow]:
         """Returns the rows for which the next tick makes a chunk."""
-        return [row for row in self.rows() if row.has_room and row.schedule.wanted_s <= now_s]
+        return [row for row in self.waiting() if row.schedule.wanted_s <= now_s]
 
     def deadline_s(self) -> float:
         """Returns when the first of its rows with room needs a chunk."""
-        return min(row.schedule.deadline_s for row in self.rows() if row.has_room)
+        return min(row.schedule.deadline_s for row in self.waiting())
 
     def last_served(self) -> int:
         """Returns the tick at which the row that has waited longest got its last chunk."""
-        return min(row.last_served for row in self.rows() if row.has_room)
+        return min(row.last_served for row in self.waiting())
 
 
 @dataclass(frozen=True)
@@ -140,16 +144,17 @@ class Groups:
 
     def _would_delay(self, realtime: Sequence[StreamRow], until_s: float) -> bool:
         """Returns whether a tick of a non-realtime stream could make a realtime stream late."""
-        if any(group.busy and not _is_realtime(group) for group in self.all):
+        busy = (list(group.rows()) for group in self.all if group.busy)
+        if any(not any(row.realtime and row.has_room for row in rows) for rows in busy):
             return True
         return any(row.schedule.deadline_s < until_s for row in realtime)
 
 
 def _is_realtime(group: Group) -> bool:
     """Returns whether the next tick of a group is for a realtime stream."""
-    return any(row.realtime and row.has_room for row in group.rows())
+    return any(row.realtime for row in group.waiting())
 
 
 def _has_fast(group: Group) -> bool:
     """Returns whether a non-realtime stream of a group has room for a chunk."""
-    return any(not row.realtime and row.has_room for row in group.rows())
+    return any(not row.realtime for row in group.waiting())

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import count
 
 import numpy as np
 
-from soundstage.graph.plan import Graph
 from soundstage.graph.state import State, initial
-from soundstage.runners.api import open_runner
-from soundstage.runners.choice import RunnerChoice
-from soundstage.runners.devices import find_devices
 from soundstage.runners.engine.capacity import measure
 from soundstage.runners.local import default_tick
 from soundstage.runners.runner import Runner, Tick
@@ -49,37 +46,54 @@ class Warm:
         return _measure(self.runner, rows, self.batch, workers)
 
 
-def warm_up(graph: Graph, choice: RunnerChoice, rows: int, batch: int | None, workers: int) -> Warm:
-    """Opens a runner, compiles it for ticks of `batch` rows, and measures it.
+@dataclass(frozen=True)
+class WarmUp:
+    """How an engine is made ready.
 
-    Args:
-        graph: what makes the music.
-        choice: which runner makes it.
+    Attributes:
+        open_runner: opens its runner; the argument is the number of answers that a stage keeps.
         rows: the most streams.
         batch: rows of a tick; None = 1 on CPUs, else `rows`.
         workers: ticks made at the same time.
-
-    Raises:
-        Exception: those of `runners.api.open_runner`.
-        StageFailed: a stage fails with the pipeline's default controls.
     """
-    if batch is None:
-        batch = 1 if _only_cpus(graph, choice) else rows
-    # Stages remember an answer for each group, and as many again for controls that change back.
-    groups = -(-rows // batch)
-    runner = open_runner(graph, replace(choice, remembered=choice.remembered or 2 * groups + 2))
-    try:
-        note = ""
+
+    open_runner: Callable[[int], Runner]
+    rows: int
+    batch: int | None
+    workers: int
+
+    def run(self) -> Warm:
+        """Opens a runner, compiles it for ticks of `batch` rows, and measures it.
+
+        Raises:
+            Exception: those of `open_runner`.
+            StageFailed: a stage fails with the pipeline's default controls.
+        """
+        # Stages remember an answer for each group, and as many again for controls that change back.
+        groups = -(-self.rows // (self.batch or 1))
+        runner = self.open_runner(2 * groups + 2)
+        try:
+            batch, note = self.compile(runner)
+            cost_s = _measure(runner, self.rows, batch, self.workers)
+        except BaseException:
+            runner.close()
+            raise
+        return Warm(runner, batch, cost_s, note)
+
+    def compile(self, runner: Runner) -> tuple[int, str]:
+        """Compiles a runner; returns the rows of a tick, and what was decided otherwise.
+
+        Raises:
+            StageFailed: a stage fails with the pipeline's default controls.
+        """
+        batch = self.batch
+        if batch is None:
+            batch = 1 if runner.platforms <= {"cpu"} else self.rows
         runner.warm_up(batch)
-        if batch > 1 and not rows_are_alike(runner, batch):
-            note = f"with {batch} rows a tick, a stream's bytes depend on its slot: 1 row a tick"
-            batch = 1
-            runner.warm_up(batch)
-        cost_s = _measure(runner, rows, batch, workers)
-    except BaseException:
-        runner.close()
-        raise
-    return Warm(runner, batch, cost_s, note)
+        if batch == 1 or rows_are_alike(runner, batch):
+            return batch, ""
+        runner.warm_up(1)
+        return 1, f"with {batch} rows a tick, a stream's bytes depend on its slot: 1 row a tick"
 
 
 def rows_are_alike(runner: Runner, batch: int) -> bool:
@@ -131,12 +145,3 @@ def _measure(runner: Runner, rows: int, batch: int, workers: int) -> dict[int, f
             list(threads.map(make_one, range(-(-streams // batch))))
 
         return measure(make, rows, runner.graph.format.chunk_s)
-
-
-def _only_cpus(graph: Graph, choice: RunnerChoice) -> bool:
-    if choice.kind != "local":
-        return True
-    platforms = {
-        device.platform for node in graph.nodes.values() for device in find_devices(node.placement)
-    }
-    return platforms == {"cpu"}

@@ -14,7 +14,7 @@ from soundstage.stages.depthformer.compact import unfolded
 from soundstage.stages.depthformer.config import DepthformerConfig
 from soundstage.stages.depthformer.model import Depthformer, published_name
 from soundstage.stages.weights.array_source import ArraySource
-from soundstage.stages.weights.modules import load_module
+from soundstage.stages.weights.modules import abstract_module, load_module
 from soundstage.stages.weights.random_weights import Initial, default_initial
 
 TEMPORAL_BIAS = "decoder/decoder/temporal_decoder/relpos_bias/rel_embedding"
@@ -60,6 +60,12 @@ def load_depthformer(
         in_float32=(HEAD,),
     )
     return loaded.module, loaded.digest, loaded.note
+
+
+def abstract_depthformer(config: DepthformerConfig, device: jax.Device) -> Depthformer:
+    """Returns a Depthformer with the shapes of its arrays on a device, which need not be there."""
+    dtype = jnp.dtype(config.activation_dtype)
+    return abstract_module(_network(config), published_name, device, dtype, in_float32=(HEAD,))
 
 
 @lru_cache(maxsize=8)

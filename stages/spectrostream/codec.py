@@ -10,14 +10,14 @@ import numpy as np
 from flax import nnx
 
 from soundstage.stages import rvq
-from soundstage.stages.programs import Program
+from soundstage.stages.programs import Program, shapes_on
 from soundstage.stages.spectrostream.blocks import Upsample, upsample_by_phases
 from soundstage.stages.spectrostream.config import SpectroStreamConfig
 from soundstage.stages.spectrostream.network import PARTS, SpectroStream, published_name
 from soundstage.stages.spectrostream.stft import Stft
 from soundstage.stages.spectrostream.streaming import MemoryLayout, decode_streaming
 from soundstage.stages.weights.array_source import ArraySource
-from soundstage.stages.weights.modules import load_module
+from soundstage.stages.weights.modules import abstract_module, load_module
 
 M = TypeVar("M", bound=nnx.Module)
 
@@ -191,6 +191,16 @@ class Codec:
         decoded = self._run_decode(*states, self._put(codes), constants=(past_lookahead,))
         return np.asarray(decoded)
 
+    def lower_decode(self, codes: np.ndarray) -> jax.stages.Lowered:
+        """Traces what `decode` with lookahead runs, to be compiled for a device that is absent."""
+        states = self._quantizer.state, self._decoder.state
+        return self._run_decode.lower(*states, self._shapes(codes), constants=(True,))
+
+    def lower_encode(self, waveform: np.ndarray, levels: int) -> jax.stages.Lowered:
+        """Traces what `encode` runs, to be compiled for a device that is absent."""
+        states = self._encoder.state, self._quantizer.state
+        return self._run_encode.lower(*states, self._shapes(waveform), constants=(levels,))
+
     def decode_streaming(
         self, codes: np.ndarray, memory: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -266,6 +276,9 @@ class Codec:
     def _decoder_blocks(self, weights: nnx.State, embeddings: jax.Array) -> dict[str, jax.Array]:
         return dict(self._decoder.at(weights).blocks(embeddings))
 
+    def _shapes(self, x: np.ndarray) -> jax.ShapeDtypeStruct:
+        return shapes_on(self._device or jax.devices()[0], x)
+
     def _put(self, x: np.ndarray) -> jax.Array:
         return jax.device_put(x, self._device)
 
@@ -324,6 +337,12 @@ def load_codec(
         elsewhere=(*elsewhere, "depthformer/"),
     )
     return Codec(config, loaded.module, device, upsample), loaded.digest, loaded.note
+
+
+def abstract_codec(config: SpectroStreamConfig, device: jax.Device) -> Codec:
+    """Returns a codec with the shapes of its arrays on a device, which need not be there."""
+    make = _network(config, PARTS, upsample_by_phases)
+    return Codec(config, abstract_module(make, published_name(config), device), device)
 
 
 @lru_cache(maxsize=8)

@@ -96,6 +96,27 @@ def load_module(
     return Loaded(module, digest.hexdigest(), source.note)
 
 
+def abstract_module(
+    make: Callable[[nnx.Rngs], M],
+    published_name: Callable[[str], str],
+    device: jax.Device,
+    dtype: jnp.dtype = jnp.float32,
+    in_float32: tuple[str, ...] = (),
+) -> M:
+    """Builds the network that `load_module` would, with shapes for a device in place of arrays.
+
+    The device may be one that a program is compiled for without being there. The arguments are
+    those of `load_module`.
+    """
+    graph, state = _structure(make)
+    sharding = jax.sharding.SingleDeviceSharding(device)
+    filled = {}
+    for name, (path, leaf) in _paths_by_name(state, published_name).items():
+        kept = jnp.float32 if name in in_float32 else dtype
+        filled[path] = leaf.replace(jax.ShapeDtypeStruct(leaf.shape, kept, sharding=sharding))
+    return nnx.merge(graph, nnx.from_flat_state(filled))
+
+
 @lru_cache(maxsize=KEPT_STRUCTURES)
 def _structure(make: Callable[[nnx.Rngs], nnx.Module]) -> tuple[nnx.GraphDef, nnx.State]:
     """Returns a network's structure and its arrays' shapes, which tracing its constructor tells."""

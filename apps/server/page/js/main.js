@@ -172,6 +172,7 @@ conductor.addEventListener("ready", () => {
   uploads.again();
   offer();
 });
+conductor.addEventListener("admitted", () => notice.hide());
 conductor.addEventListener("told", ({ detail }) => {
   const asks = detail.token
     ? { token: (given) => { token.keep(given); notice.hide(); link.open(); } }
