@@ -40,6 +40,10 @@ SMALL = {
         r'"attacks": [1-9](.|\n)*VERDICT: passed',
         "--preset toy --minutes 0.03 --listeners 1 --attack 0.01 --most-growth 400",
     ),
+    "mrt2": (
+        r"float32 +\d+\.\d ms a frame.*RTF",
+        "--size tiny --forms float32 --frames 2 --decoder none",
+    ),
     "spectrostream_codec": (r"encode 0\.2 s", "--size tiny --frames 2 --seconds 0.2 --repeats 1"),
     "tick": (r"do no work, a tick +\d+\.\d+ ms CPU", "--ticks 20"),
     "uses_past": (r"right past \|", "--preset demo --tokens {folder}/tokens.arrow"),
