@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import soundstage
 from soundstage.graph.format import Format
-from soundstage.runners.host import REMEMBERED
+from soundstage.runners.hosts.host import REMEMBERED
 from soundstage.stages.bandcodec.stage import Decode
 from soundstage.stages.depthformer.stage import SampleOnBeat
 from soundstage.stages.style_towers.stage import Embed

@@ -10,6 +10,7 @@ from soundstage.graph.control import ControlError, to_row
 from soundstage.graph.declaration import (
     load_class,
     make_params,
+    memo_of,
     optional_inputs,
     signature_problems,
 )
@@ -100,6 +101,7 @@ class _Checker:
         problems += self._controls()
         problems += self._placement()
         problems += self._unused()
+        problems += self._memos()
         # Parameters are compared with the declared ports once those are right.
         if all(problem.warning for problem in problems):
             problems += self._signatures()
@@ -215,7 +217,8 @@ class _Checker:
             self.sources[name][key] = FromClock(leaf)
         else:
             if leaf not in self.spec.inputs:
-                cure = f"add {leaf} = ... there, or {suggest(leaf, self.spec.inputs)}"
+                cure = f"add {leaf} = ... there (--set inputs.{leaf}=...), or "
+                cure += suggest(leaf, self.spec.inputs)
                 yield Problem(f"stage.{name}.{key}", f"[inputs] has no {leaf!r}", cure)
             self.sources[name][key] = FromControl(leaf)
 
@@ -301,6 +304,16 @@ class _Checker:
             for key, port in cls.outputs.items():
                 if f"{name}.{key}" not in read and not port.optional:
                     yield Problem(f"{name}.{key}", "nothing reads this output", warning=True)
+
+    def _memos(self) -> Iterator[Problem]:
+        """Warns of memos that belong to a value which is not fed back: none is ever found again."""
+        for name, cls in self.classes.items():
+            for key in memo_of(cls):
+                source = self.sources[name].get(key)
+                if not isinstance(source, FromPast) or (source.stage, source.port) != (name, key):
+                    cure = f'write {key} = {{ from = "{name}.{key}", delay = 1, init = ... }}'
+                    what = "its memo is rebuilt in every tick"
+                    yield Problem(f"stage.{name}.{key}", what, cure, warning=True)
 
 
 def _mismatch(source: Port, sink: Port, dims: Mapping[str, int]) -> str:

@@ -2,7 +2,7 @@
 
 import importlib
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -76,7 +76,10 @@ def make_params(where: str, cls: Any, params: Mapping[str, Any]) -> tuple[Any, l
     except ValidationError as invalid:
         for error in invalid.errors(include_url=False):
             key = ".".join([where, "params", *map(str, error["loc"])])
-            problems.append(Problem(key, *validation.explain(error)))
+            what, cure = validation.explain(error)
+            if what == "missing":
+                cure += "; a `use` that --set changes loses the params of the class before"
+            problems.append(Problem(key, what, cure))
         return None, problems
     # A user's dataclass may be of types that cannot be checked, or raise anything.
     except Exception as error:
@@ -87,6 +90,8 @@ def make_params(where: str, cls: Any, params: Mapping[str, Any]) -> tuple[Any, l
 def signature_problems(where: str, use: str, cls: Any) -> Iterator[Problem]:
     """Yields the problems of a class that cannot be built or called as a runner does it.
 
+    A stage with a memo is called with `memo`, too, and its `rebuild` with the inputs named there.
+
     Args:
         where: the name of the stage, quoted in problems.
         use: "module:Class".
@@ -96,15 +101,35 @@ def signature_problems(where: str, use: str, cls: Any) -> Iterator[Problem]:
     if reason:
         cure = "declare __init__(self, params, format, device)"
         yield Problem(where, f"{use} cannot be built: {reason}", cure)
-    call = inspect.getattr_static(cls, "__call__", None) if isinstance(cls, type) else None
-    names = ", ".join(["self", *cls.inputs])
-    if isinstance(cls, type) and call is None:
-        yield Problem(where, f"{use} cannot be called", f"declare __call__({names})")
-    elif inspect.isfunction(call):
-        reason = _refused_call(call, (None,), dict.fromkeys(cls.inputs))
+    memo = memo_of(cls)
+    inputs = [*cls.inputs, *(["memo"] if memo else [])]
+    yield from _method_problems(where, use, cls, "__call__", inputs)
+    if memo:
+        yield from _method_problems(where, use, cls, "rebuild", memo)
+
+
+def memo_of(cls: Any) -> tuple[str, ...]:
+    """Returns the inputs that a stage's memo is a function of; empty = it has no memo.
+
+    Args:
+        cls: a class whose ports are declared.
+    """
+    return tuple(getattr(cls, "memo", ()))
+
+
+def _method_problems(
+    where: str, use: str, cls: Any, method: str, arguments: Sequence[str]
+) -> Iterator[Problem]:
+    function = inspect.getattr_static(cls, method, None) if isinstance(cls, type) else None
+    names = ", ".join(["self", *arguments])
+    called = "called" if method == "__call__" else "asked for its memo"
+    if isinstance(cls, type) and function is None:
+        yield Problem(where, f"{use} cannot be {called}", f"declare {method}({names})")
+    elif inspect.isfunction(function):
+        reason = _refused_call(function, (None,), dict.fromkeys(arguments))
         if reason:
-            what = f"{use} cannot be called with its inputs: {reason}"
-            yield Problem(where, what, f"declare __call__({names})")
+            what = f"{use} cannot be {called} with its inputs: {reason}"
+            yield Problem(where, what, f"declare {method}({names})")
 
 
 def optional_inputs(cls: Any) -> frozenset[str]:
@@ -172,7 +197,26 @@ def declaration_problems(where: str, use: str, cls: Any) -> list[Problem]:
     params = getattr(cls, "Params", None)
     if params is not None and not is_dataclass(params):
         problems.append(Problem(where, f"{use}.Params is not a dataclass", "see graph.stage"))
+    if not undeclared:
+        problems += _memo_problems(where, use, cls)
     return problems
+
+
+def _memo_problems(where: str, use: str, cls: Any) -> Iterator[Problem]:
+    memo = getattr(cls, "memo", ())
+    if not isinstance(memo, tuple) or not all(isinstance(name, str) for name in memo):
+        cure = 'write memo = ("past",), the inputs that the memo is a function of'
+        yield Problem(where, f"{use}.memo is {memo!r}, not a tuple of its inputs", cure)
+        return
+    if memo and "memo" in cls.inputs:
+        yield Problem(where, f"{use} has an input 'memo' and a memo", "rename the input")
+    for name in memo:
+        before, after = cls.inputs.get(name), cls.outputs.get(name)
+        if before is None or after is None or not before.fits(after):
+            what = f"{use}.memo names {name!r}, which is no input with an output of the same port"
+            yield Problem(where, what, "a memo belongs to state: fed back from the stage itself")
+        elif before.ragged or before.dtype == "utf8":
+            yield Problem(where, f"{use}.memo names {name!r}, a ragged or text port", "")
 
 
 def _is_ports(table: object) -> bool:

@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+import ml_dtypes
 import numpy as np
 
 # A port's value for all rows of a message: an array with a leading row axis, or, for ragged and
 # text ports, a list with one entry a row.
 Tensor: TypeAlias = np.ndarray | list[np.ndarray] | list[str] | list[list[str]]
 
-DTYPES = ("int32", "int64", "uint8", "float32", "float16", "utf8")
+DTYPES = ("int32", "int64", "uint8", "float32", "float16", "bfloat16", "utf8")
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,8 @@ class Port:
     a list of R strings, or a list of R lists of strings when ragged.
 
     Attributes:
-        dtype: one of `DTYPES`. bfloat16 and bool are left out: Arrow has no bfloat16, and does
-            not read tensors of bool back.
+        dtype: one of `DTYPES`; bfloat16 is that of `ml_dtypes` and JAX. bool is left out: Arrow
+            does not read tensors of bool back.
         shape: dimension names; sizes come from `Format.dims`. Only the first may be "~ragged".
         kind: what the numbers mean. Ports connect only if kind, dtype and shape are equal.
         unit: unit or range, for people.
@@ -79,13 +80,13 @@ class Port:
         if self.dtype == "utf8":
             return False
         least, greatest = self.limits
-        return least <= number <= greatest and (self.dtype[0] == "f" or number == round(number))
+        return least <= number <= greatest and (not self.whole or number == round(number))
 
     @property
     def limits(self) -> tuple[int, int] | tuple[float, float]:
         """The least and the greatest number that the dtype can carry; undefined for text."""
-        if self.dtype.startswith("float"):
-            greatest = float(np.finfo(self.dtype).max)
+        if "float" in self.dtype:
+            greatest = float(ml_dtypes.finfo(self.dtype).max)
             return -greatest, greatest
         bounds = np.iinfo(self.dtype)
         return bounds.min, bounds.max
@@ -119,10 +120,11 @@ class Port:
 def array_bytes(value: object) -> int:
     """Returns the bytes of the arrays and texts in a value: an array, a text, a list or a mapping.
 
-    Texts count a byte a character.
+    Arrays may be of NumPy or JAX. Texts count a byte a character.
     """
-    if isinstance(value, np.ndarray):
-        return value.nbytes
+    size = getattr(value, "nbytes", None)
+    if isinstance(size, int):
+        return size
     if isinstance(value, str):
         return len(value)
     if isinstance(value, Mapping):

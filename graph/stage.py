@@ -30,12 +30,25 @@ class Stage(Protocol):
         lacking: a static method that gets the stage's params and returns the names of the published
             models that it needs and that are not on this machine. A graph that lacks any is
             refused before a stage is built, with the command that fetches them.
+        device_arrays: True for a stage that takes arrays of JAX: its inputs are on its device, and
+            its outputs may be. Lists and int64 are as for other stages, which get and return
+            arrays of NumPy.
         encoder: of a stage that decodes tokens to audio, the stage class that encodes audio to
             tokens: `audio` is its only input, `tokens` its only output, and it takes the same
             params. A session that continues a clip encodes the clip with it.
 
         uses_device: False for a stage that computes without JAX: its `device` may be None, and a
             process that runs only this stage does not load JAX; absent = True.
+
+        memo: the names of fed-back inputs that the stage's memo is a function of, such as
+            `("past",)`; each is an output of the same port, too. Absent = the stage has no memo.
+            A memo is what the stage would otherwise derive from that state in every tick, such as
+            the keys and values of a transformer: a mapping of arrays of NumPy or JAX, each with a
+            leading row axis and of the same shape in every tick. The stage then has two pure
+            functions: `rebuild(past)` returns the memo of a state as new arrays, and
+            `__call__(..., memo)` returns its outputs and the memo of the state among them. It may
+            let JAX overwrite the memo that it is given. The host keeps memos by the content of the
+            state, and rebuilds those that it does not have, bit for bit the same.
 
     Optional instance attributes, read for provenance:
         weights_digest: SHA-256 of the stage's learned arrays, as hex digits.

@@ -32,7 +32,7 @@ class State:
         return State(
             tuple(self.streams[row] for row in index),
             tuple(self.chunks[row] for row in index),
-            {name: value[index] for name, value in self.values.items()},
+            {name: _read_only(value[index]) for name, value in self.values.items()},
         )
 
     def rename(self, streams: Sequence[str]) -> "State":
@@ -55,7 +55,7 @@ def initial(graph: Graph, streams: Sequence[str]) -> State:
     for name, source in graph.feedback().items():
         port = graph.port(source)
         shape = (len(streams), *fixed_shape(port, graph.format.dims))
-        values[name] = np.full(shape, source.init, port.dtype)
+        values[name] = _read_only(np.full(shape, source.init, port.dtype))
     return State(tuple(streams), (0,) * len(streams), values)
 
 
@@ -65,7 +65,10 @@ def join(states: Sequence[State]) -> State:
     return State(
         tuple(stream for state in states for stream in state.streams),
         tuple(chunk for state in states for chunk in state.chunks),
-        {name: np.concatenate([state.values[name] for state in states]) for name in names},
+        {
+            name: _read_only(np.concatenate([state.values[name] for state in states]))
+            for name in names
+        },
     )
 
 
@@ -77,3 +80,8 @@ def stack_controls(graph: Graph, rows: Sequence[Mapping[str, Any]]) -> dict[str,
         is_list = control.port.ragged or control.port.dtype == "utf8"
         stacked[name] = values if is_list else np.stack(values)
     return stacked
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    array.flags.writeable = False
+    return array

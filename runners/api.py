@@ -113,7 +113,7 @@ def check_placement(graph: Graph, choice: RunnerChoice) -> list[Problem]:
     """
     if choice.kind == "local":
         return check_devices(graph)
-    with _needing_ray():
+    with needing_ray():
         from soundstage.runners.ray.placement import check_cluster
     return check_cluster(graph.nodes.values(), choice.address)
 
@@ -139,7 +139,7 @@ def open_runner(graph: Graph, choice: RunnerChoice | RunnerKind = "local") -> Ru
 
 
 def _local_runner(graph: Graph, choice: RunnerChoice) -> Runner:
-    from soundstage.runners.host import REMEMBERED
+    from soundstage.runners.hosts.host import REMEMBERED
     from soundstage.runners.local import WINDOW, LocalRunner
 
     if problems := check_devices(graph):
@@ -149,7 +149,7 @@ def _local_runner(graph: Graph, choice: RunnerChoice) -> Runner:
 
 
 def _ray_runner(graph: Graph, choice: RunnerChoice) -> Runner:
-    with _needing_ray():
+    with needing_ray():
         from soundstage.runners.ray.ray_runner import RayRunner, RaySettings
     settings = RaySettings(address=choice.address)
     return RayRunner(
@@ -158,7 +158,12 @@ def _ray_runner(graph: Graph, choice: RunnerChoice) -> Runner:
 
 
 @contextmanager
-def _needing_ray() -> Iterator[None]:
+def needing_ray() -> Iterator[None]:
+    """Turns a missing Ray into an error with its cure.
+
+    Raises:
+        UsageError: the extra `ray` is not installed.
+    """
     try:
         yield
     except ModuleNotFoundError as error:

@@ -30,7 +30,9 @@ class Span:
         tick: the chunk index of the tick's first row.
         kind: "queue" = waiting for the tick's inputs; "transfer" = reading messages into arrays or
             writing arrays into a message, and moving them between processes; "compute" = the
-            stage's call; "reuse" = finding an earlier output of equal inputs.
+            stage's call; "reuse" = finding an earlier output of equal inputs. In one process
+            nothing is transferred. The call of a stage with `device_arrays` may end before its
+            device has.
         start_s: `now_s()` at the start.
         end_s: `now_s()` at the end, at least `start_s`.
     """

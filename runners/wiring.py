@@ -40,6 +40,23 @@ class MessageOrigin:
     past: bool
 
 
+@dataclass(frozen=True)
+class Read:
+    """Where an input of a stage comes from.
+
+    Attributes:
+        name: the input.
+        stage: the stage that it reads; `CONTROLS`, or "" for the clock.
+        leaf: the port of that stage, the control, or the hand of the clock.
+        past: whether it is the value of the tick before.
+    """
+
+    name: str
+    stage: str
+    leaf: str
+    past: bool
+
+
 # By origin, the messages of its replicas, in the order of the rows.
 Messages: TypeAlias = Mapping[MessageOrigin, Sequence["pa.Buffer"]]
 
@@ -123,6 +140,15 @@ def origins(node: Node) -> tuple[MessageOrigin, ...]:
     """Returns the messages that a stage reads, each once, in the order of its inputs."""
     every = (origin_of(source) for source in node.sources.values())
     return tuple(dict.fromkeys(origin for origin in every if origin is not None))
+
+
+def reads_of(node: Node) -> tuple[Read, ...]:
+    """Returns where the wired inputs of a stage come from, in their order."""
+    reads = []
+    for name, source in node.sources.items():
+        origin = origin_of(source) or MessageOrigin("", past=False)
+        reads.append(Read(name, origin.stage, _leaf(source), origin.past))
+    return tuple(reads)
 
 
 def split(rows: int, replicas: int) -> tuple[slice, ...]:

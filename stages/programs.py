@@ -232,10 +232,12 @@ def _known(setting: object) -> bool:
 
 
 def _platform(leaves: Sequence[Any]) -> str:
-    for leaf in leaves:
-        if isinstance(leaf, jax.Array):
-            return next(iter(leaf.devices())).platform
-    return jax.default_backend()
+    """Returns the platform to trace for, such as "cpu" or "cuda"."""
+    devices = (next(iter(leaf.devices())) for leaf in leaves if isinstance(leaf, jax.Array))
+    device = next(devices, None)
+    if device is None or device.platform == "gpu":  # of which there are several kinds
+        return export.default_export_platform()
+    return str(device.platform)
 
 
 def _surroundings() -> str:

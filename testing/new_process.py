@@ -12,9 +12,12 @@ from typing import Any
 from soundstage.errors import StageError
 from soundstage.graph.declaration import load_class, make_params
 from soundstage.graph.format import Format
+from soundstage.graph.port import Tensor
 from soundstage.graph.problem import PipelineError
 from soundstage.runners.compilation import use_compilation_cache
 from soundstage.runners.devices import find_device
+from soundstage.runners.hosts.device_arrays import DeviceArrays, on_host
+from soundstage.runners.hosts.memo import call_alone
 from soundstage.testing.example_inputs import digest, read_inputs
 
 _ANSWER = "soundstage digests: "
@@ -49,7 +52,7 @@ class CallRequest:
         if problems:
             raise PipelineError(problems)
         stage = build_stage(cls, self.params, self.format)
-        return digest(stage(**read_inputs(cls.inputs, self.message, self.format)))
+        return digest(call_stage(stage, read_inputs(cls.inputs, self.message, self.format)))
 
 
 def build_stage(cls: Any, params: Mapping[str, Any], format: Format) -> Any:
@@ -67,8 +70,30 @@ def build_stage(cls: Any, params: Mapping[str, Any], format: Format) -> Any:
     made, problems = make_params(cls.__name__, cls, params)
     if problems:
         raise PipelineError(problems)
-    device = find_device("cpu") if getattr(cls, "uses_device", True) else None
-    return cls(made, format, device)
+    return cls(made, format, _device_of(cls))
+
+
+def call_stage(stage: Any, inputs: Mapping[str, Tensor]) -> Any:
+    """Calls a stage that `build_stage` built as a runner does, with a rebuilt memo if it has one.
+
+    Returns:
+        The outputs, as arrays of NumPy if the stage may return others; else as they are.
+
+    Raises:
+        Exception: any error of the stage.
+    """
+    arrays = device_arrays(stage)
+    outputs, _ = call_alone(stage, arrays.given(inputs))
+    return outputs if arrays.device is None else on_host(outputs)
+
+
+def device_arrays(stage: Any) -> DeviceArrays:
+    """Returns what a stage that `build_stage` built gets in place of its inputs."""
+    return DeviceArrays.of(type(stage), _device_of(type(stage)))
+
+
+def _device_of(cls: Any) -> Any:
+    return find_device("cpu") if getattr(cls, "uses_device", True) else None
 
 
 def digests_of(requests: Sequence[CallRequest]) -> list[str]:

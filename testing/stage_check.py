@@ -15,6 +15,7 @@ from soundstage.graph import wire
 from soundstage.graph.declaration import (
     declaration_problems,
     make_params,
+    memo_of,
     optional_inputs,
     signature_problems,
 )
@@ -23,7 +24,8 @@ from soundstage.graph.port import Tensor
 from soundstage.graph.problem import PipelineError, suggest
 from soundstage.runners.compilation import use_compilation_cache
 from soundstage.testing.example_inputs import ExampleInputs, MakeValue, digest
-from soundstage.testing.new_process import CallRequest, build_stage, digests_of
+from soundstage.testing.memo_check import memo_faults
+from soundstage.testing.new_process import CallRequest, build_stage, call_stage, digests_of
 
 # Another number of rows means another matrix product, which may round differently.
 RELATIVE, ABSOLUTE = 1e-4, 1e-5
@@ -97,8 +99,8 @@ def check_stage(
 
     It checks the declaration; that outputs have the declared dtypes and shapes and are finite; that
     equal inputs give equal bytes, after other inputs and in a new process; that inputs and earlier
-    outputs are left as they were; that rows do not see each other; and that Ray can send the class
-    and its parameters to another process.
+    outputs are left as they were; that rows do not see each other; that a memo is what `rebuild`
+    makes of the state; and that Ray can send the class and its parameters to another process.
 
     Args:
         stage: the class, which a module must have under its name.
@@ -174,9 +176,12 @@ class _StageCheck:
         try:
             yield from self._calls()
             yield from self._unwired()
+            yield from memo_faults(self.stage, self.inputs, _KEPT_ROWS)
         except (Exception, SystemExit) as error:
             yield _raised(error)
             return
+        if memo_of(self.cls):
+            self.checked.append("memo: equals what `rebuild` makes of the state, bit for bit")
         yield from self._static_methods()
         yield from self._in_a_new_process()
         yield from self._pickling()
@@ -193,11 +198,11 @@ class _StageCheck:
         return statistics.median(times)
 
     def _call(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        outputs = self.stage(**inputs)
+        outputs: Any = call_stage(self.stage, inputs)
         if not isinstance(outputs, dict):
             kind = type(outputs).__name__
             raise StageError(f"the call returned {kind}, not a dict of the outputs")
-        return outputs
+        return dict(outputs)
 
     def _declaration(self) -> Iterator[str]:
         problems = declaration_problems(self.use, self.use, self.cls)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from soundstage.graph.format import Format
 from soundstage.runners.compilation import use_compilation_cache
 from soundstage.runners.devices import find_device
-from soundstage.runners.host import Host
+from soundstage.runners.hosts.host import Host
 from soundstage.runners.runner import StageFailed
 from soundstage.runners.spans import Span, SpanRecorder, now_s
 from soundstage.runners.wiring import Wiring, origins
@@ -148,10 +148,13 @@ class StageActor:
                 for origin, parts in zip(origins(self._wiring.node), request.parts, strict=True)
             }
             inputs = self._wiring.gather(messages, request.chunks, rows)
-        answer = host.answer(inputs, streams, chunks)
+        answer = host.answer(inputs, chunks)
+        with recorder.measure("transfer"):
+            buffer = host.encode(answer, streams, chunks)
         self._idle_since_s = now_s()
         self._answered = True
-        return answer.buffer, StageReport(answer.seconds, (*recorder.spans, *answer.spans))
+        spans = (*recorder.spans[:2], *filter(None, [answer.span]), *recorder.spans[2:])
+        return buffer, StageReport(answer.seconds, spans)
 
     def _built(self) -> Host:
         if self._host is None:

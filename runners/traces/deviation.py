@@ -44,7 +44,7 @@ class PortComparison:
     def within(self, tolerance: float) -> bool:
         """Whether no value differs by more than `tolerance`; 0 for whole numbers and text."""
         return self.unequal == 0 or (
-            tolerance > 0 and self.dtype.startswith("float") and self.max_error <= tolerance
+            tolerance > 0 and "float" in self.dtype and self.max_error <= tolerance
         )
 
 
@@ -84,7 +84,7 @@ class PortDeviation:
 
     def result(self, stage: str, port: str) -> PortComparison:
         """Returns the comparison of all added rows."""
-        exact = not self.dtype.startswith("float")
+        exact = "float" not in self.dtype
         share = 1 - self._unequal / self._values if self._values else 1.0
         return PortComparison(
             stage,
@@ -108,7 +108,7 @@ class PortDeviation:
 
     def _add_equal_shapes(self, left: np.ndarray, right: np.ndarray) -> tuple[int, ...] | None:
         unequal = _unequal(left.reshape(-1), right.reshape(-1))
-        if self.kind == AUDIO and self.dtype.startswith("float"):
+        if self.kind == AUDIO and "float" in self.dtype:
             self._signal += float(np.sum(np.square(left, dtype=np.float64)))
         count = int(np.count_nonzero(unequal))
         if not count:
@@ -119,7 +119,7 @@ class PortDeviation:
             errors = _errors(left.reshape(-1)[unequal], right.reshape(-1)[unequal])
             self._max_error = max(self._max_error, float(errors.max()))
             self._noise += float(np.sum(np.square(errors)))
-            if self._tolerance > 0 and self.dtype.startswith("float"):
+            if self._tolerance > 0 and "float" in self.dtype:
                 differing = np.zeros_like(unequal)
                 differing[unequal] = errors > self._tolerance
         self._differing += int(np.count_nonzero(differing))

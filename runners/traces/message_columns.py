@@ -1,7 +1,7 @@
 """Reads a message by its own schema, without its stage or pipeline."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import prod
 
@@ -92,11 +92,17 @@ def _ports(batch: pa.RecordBatch) -> Iterator[tuple[str, Column]]:
             continue
         kind = (field.metadata or {}).get(b"kind", b"").decode(errors="replace")
         try:
-            yield field.name, _column(kind, batch.column(index))
+            column = _column(kind, batch.column(index))
+            yield field.name, _as_bfloat16(column) if wire.is_bfloat16(field) else column
         except (pa.ArrowException, NotImplementedError, ValueError) as error:
             raise wire.WireError(
                 f"port {field.name!r} is {field.type}, a type that no port has"
             ) from error
+
+
+def _as_bfloat16(column: Column) -> Column:
+    rows = tuple(np.atleast_1d(row).view(wire.BFLOAT16).reshape(row.shape) for row in column.rows)
+    return replace(column, dtype=str(wire.BFLOAT16), rows=rows)
 
 
 def _column(kind: str, column: pa.Array) -> Column:

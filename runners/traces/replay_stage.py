@@ -12,7 +12,7 @@ from soundstage.graph.problem import PipelineError, Problem
 from soundstage.graph.state import State
 from soundstage.runners.compilation import use_compilation_cache
 from soundstage.runners.devices import NoDevice, find_device
-from soundstage.runners.host import Host
+from soundstage.runners.hosts.host import Host
 from soundstage.runners.traces.trace import Trace
 from soundstage.runners.wiring import Wiring, origins, state_messages
 
@@ -71,8 +71,9 @@ class Bench:
                 inputs = self._wiring.gather(inputs_by_origin, key.chunks)
             except wire.WireError as error:
                 raise InputError(f"{trace.path}: tick {number}, {name!r} alone: {error}") from error
-            answer = self._host.answer(inputs, key.streams, key.chunks)
-            yield {name: messages[name]}, {name: answer.buffer}
+            answer = self._host.answer(inputs, key.chunks)
+            buffer = self._host.encode(answer, key.streams, key.chunks)
+            yield {name: messages[name]}, {name: buffer}
             previous = messages
 
 

@@ -10,7 +10,7 @@ from soundstage.graph.port import DTYPES, Port
 NUMERIC = [dtype for dtype in DTYPES if dtype != "utf8"]
 
 
-@pytest.mark.parametrize("dtype", ["bfloat16", "bool", "float64", "int8", "str", "", "complex64"])
+@pytest.mark.parametrize("dtype", ["bool", "float64", "int8", "str", "", "complex64"])
 def test_dtype_that_arrow_cannot_write_and_read_is_refused(dtype):
     with pytest.raises(ValueError, match=f"one of int32, .*, got {dtype!r}"):
         Port(dtype, (), "kind")
@@ -80,7 +80,7 @@ def test_port_holds_its_limits_and_nothing_beyond(dtype):
     assert not port.holds(greatest * 2)
     assert not port.holds(float("nan"))
     assert not port.holds(float("inf"))
-    assert port.holds(0.5) is dtype.startswith("float")
+    assert port.holds(0.5) is ("float" in dtype)
     assert np.array(greatest, dtype).item() == greatest
 
 
@@ -88,9 +88,9 @@ def test_port_holds_its_limits_and_nothing_beyond(dtype):
 def test_number_that_a_port_holds_is_exact_in_numpy(number):
     for dtype in NUMERIC:
         if Port(dtype, (), "kind").holds(number):
-            written = np.array(number).astype(dtype)
+            written = np.array(float(number) if "float" in dtype else number).astype(dtype)
             assert np.isfinite(written)
-            if not dtype.startswith("float"):
+            if "float" not in dtype:
                 assert written.item() == number
 
 

@@ -71,8 +71,10 @@ def test_pick_returns_the_rows_in_the_given_order(rows):
 def test_picked_state_shares_no_memory_with_the_original():
     state = numbered("ab")
     picked = state.pick([0, 1])
-    picked.values["b.tail"][:] = 9
-    assert state.values["b.tail"].max() < 1
+    state.values["b.tail"][:] = 9
+    assert picked.values["b.tail"].max() < 1
+    with pytest.raises(ValueError, match="read-only"):
+        picked.values["b.tail"][:] = 9
 
 
 def test_picking_a_missing_row_raises_index_error():

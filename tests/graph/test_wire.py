@@ -2,6 +2,7 @@
 
 import re
 
+import ml_dtypes
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -12,6 +13,7 @@ from small_messages import CLIPS, DIMS, PORTS, SEED, TITLE, TOKENS, encoded, sma
 from soundstage.graph import wire
 from soundstage.graph.format import Format
 from soundstage.graph.port import DTYPES, Port
+from soundstage.runners.traces.message_columns import read_columns
 
 NAMES = st.text("abcdefghijklmnopqrstuvwxyz_é", min_size=1, max_size=8).filter(
     lambda name: name not in (wire.STREAM_KEY, wire.CHUNK_KEY)
@@ -191,6 +193,28 @@ def test_message_without_streams_or_chunks_is_refused():
 def test_message_with_an_unexpected_column_is_refused_by_name(name, port, reason):
     with pytest.raises(wire.WireError, match=re.escape(reason)):
         wire.decode({name: port}, encoded(), DIMS)
+
+
+def test_bfloat16_is_sent_as_the_bits_of_uint16():
+    port, plain = Port("bfloat16", ("level",), "key"), Port("uint8", (), "number")
+    values = np.array([[1.5, -0.0], [np.inf, 3e38]], ml_dtypes.bfloat16)
+    ports = {"key": port, "n": plain}
+    buffer = wire.encode(
+        ports, {"key": values, "n": np.zeros(2, np.uint8)}, ["a", "b"], [0, 0], DIMS
+    )
+    schema = wire.read_batch(buffer).schema
+    assert schema.field("key").type.value_type == pa.uint16()
+    assert schema.field("key").metadata[b"dtype"] == b"bfloat16"
+    assert b"dtype" not in schema.field("n").metadata
+    decoded = wire.decode(ports, buffer, DIMS).values["key"]
+    assert decoded.dtype == ml_dtypes.bfloat16
+    assert decoded.astype(np.float32).tolist() == [[1.5, -0.0], [np.inf, pytest.approx(3e38, 0.01)]]
+    column = read_columns(buffer).ports["key"]
+    assert column.spelled_type == "bfloat16 [level=2] key"
+    assert column.rows[1][0] == np.inf
+    integers = Port("float16", ("level",), "key")
+    with pytest.raises(wire.WireError, match=r"'key' is .*uint16.*, expected .*halffloat"):
+        wire.decode({"key": integers}, buffer, DIMS)
 
 
 def test_port_with_the_name_of_a_key_column_is_refused():

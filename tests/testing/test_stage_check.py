@@ -3,6 +3,7 @@
 import importlib.util
 
 import faulty_stages
+import memo_stages
 import numpy as np
 import pytest
 
@@ -48,6 +49,28 @@ def test_fault_is_found(name, words):
     assert len(broken.value.faults) == 1
     assert isinstance(broken.value, soundstage.Error)
     assert broken.value.stage == f"faulty_stages:{name}"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("RebuildsOther", "'sum' of a row is not what `rebuild` makes of the state"),
+        ("SeesOtherRows", "'sum' of a row is not the same when another row changes"),
+        ("ReturnsNoMemo", "it returned dict, not a tuple of its outputs and its memo"),
+        ("ReturnsFewerRows", r"its memo's 'sum' is of shape \[0\], not an array with 3 rows"),
+        ("NamesNoState", "is no input with an output of the same port"),
+        ("CannotRebuild", r"declare rebuild\(self, past\)"),
+    ],
+)
+def test_fault_of_a_memo_is_found(name, words):
+    with pytest.raises(ContractBroken, match=words):
+        check_stage(getattr(memo_stages, name), format=FORMAT, new_process=False)
+
+
+@pytest.mark.parametrize("name", ["Window", "DeviceWindow", "DeviceState"])
+def test_memo_that_is_rebuilt_bit_for_bit_keeps_the_contract(name):
+    report = check_stage(getattr(memo_stages, name), format=FORMAT, new_process=False)
+    assert "memo: equals what `rebuild` makes of the state, bit for bit" in report.checked
 
 
 def test_stage_that_depends_on_the_process_is_found_by_a_new_process():

@@ -8,6 +8,8 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from soundstage.apps.commands.exit_codes import print_error
 from soundstage.apps.commands.generate.request import (
     CheckedRequest,
@@ -26,6 +28,7 @@ from soundstage.runners.runner import Chunk
 from soundstage.runners.sessions.injection import blocks, inject_control
 from soundstage.runners.sessions.journal import JournalWriter
 from soundstage.runners.sessions.not_understood import WordReports
+from soundstage.runners.sessions.notes import note_blocks, notes_control
 from soundstage.runners.sessions.prompts import Audio, OnePrompt
 from soundstage.runners.sessions.provenance import describe
 from soundstage.runners.sessions.session import Session
@@ -114,15 +117,15 @@ def open_output(
         checked.chunks,
         version(),
     )
-    continues, injected = (
+    continues, injected, played = (
         None if path is None else AudioPrompt.of(path)
-        for path in (request.continue_from, request.inject)
+        for path in (request.continue_from, request.inject, request.midi)
     )
     return open_writer(
         request.output,
         checked.rate_hz,
         checked.channels,
-        replace(provenance, continues=continues, injected=injected),
+        replace(provenance, continues=continues, injected=injected, played=played),
         checked.file_samples,
         request.subtype,
         keep=print_error,
@@ -172,7 +175,7 @@ def _write_chunks(
     if beginning is not None:
         writer.write(beginning.before)
     start, words = time.perf_counter(), WordReports()
-    for chunk in chunks(session, checked.chunks, _injected_controls(checked)):
+    for chunk in chunks(session, checked.chunks, _played_controls(checked)):
         for line in words.lines(*chunk.not_understood):
             say(line)
         # Writing to a pipe may wait for its reader, so there a signal has to come through.
@@ -197,12 +200,17 @@ def _write_chunks(
         update(seconds, seconds / outcome.wall_s)
 
 
-def _injected_controls(checked: CheckedRequest) -> Iterator[Mapping[str, Any]] | None:
-    """The live input of each tick, as a control; None without live input."""
-    if checked.injected is None:
+def _played_controls(checked: CheckedRequest) -> Iterator[Mapping[str, Any]] | None:
+    """The live input and the notes of each tick, as controls; None without both."""
+    graph = checked.graph
+    played: dict[str, Iterator[np.ndarray]] = {}
+    if checked.injected is not None:
+        played[inject_control(graph)] = blocks(checked.injected, graph.format)
+    if checked.notes is not None:
+        played[notes_control(graph)] = note_blocks(checked.notes, graph.format)
+    if not played:
         return None
-    name = inject_control(checked.graph)
-    return ({name: block} for block in blocks(checked.injected, checked.graph.format))
+    return (dict(zip(played, tick, strict=True)) for tick in zip(*played.values(), strict=True))
 
 
 def _journal(

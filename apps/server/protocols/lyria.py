@@ -78,8 +78,9 @@ class LyriaSession(ProtocolSession):
         fields = read_object(await self.next_message() or "")
         if not isinstance(fields.get("setup"), Mapping):
             raise Refused('the first message is {"setup": {"model": NAME}}')
-        engine = self._context.engine
-        stream = await engine.join(self._own_seed, pace="realtime", buffer_chunks=AHEAD_CHUNKS)
+        stream = await self._context.fleet.join(
+            self._own_seed, pace="realtime", buffer_chunks=AHEAD_CHUNKS
+        )
         self.send_stream(stream)
         await self._socket.send({"setupComplete": {}})
 
@@ -149,7 +150,7 @@ class LyriaSession(ProtocolSession):
 
     async def _playback(self, control: object) -> None:
         if control == "PLAY":
-            self.stream.play()
+            await self.stream.play()
         elif control == "PAUSE":
             self.stream.pause()
         elif control == "STOP":

@@ -7,7 +7,7 @@ from engines import play, read, running, toy
 from soundstage.graph.port import array_bytes
 from soundstage.runners.engine.admission import refuse_large_session
 from soundstage.runners.engine.refusals import ControlRefused, Full
-from soundstage.runners.host import Host
+from soundstage.runners.hosts.host import Host
 
 CLIP_BYTES = 640_000
 
@@ -69,7 +69,7 @@ def test_session_with_large_prompts_is_not_saved(engine):
 
 
 def test_stages_remember_only_so_many_bytes_of_inputs(engine, monkeypatch):
-    monkeypatch.setattr("soundstage.runners.host.MOST_REMEMBERED_BYTES", 3 * CLIP_BYTES)
+    monkeypatch.setattr("soundstage.runners.hosts.host.MOST_REMEMBERED_BYTES", 3 * CLIP_BYTES)
     hosts, remember = set(), Host._remember
 
     def watched(host, *args):
@@ -80,7 +80,7 @@ def test_stages_remember_only_so_many_bytes_of_inputs(engine, monkeypatch):
 
     async def check():
         stream = await engine.join(clips(1), pace="fast")
-        stream.play()
+        await stream.play()
         for number in range(8):
             stream.steer(clips(1, 0.01 * (number + 1)))
             await read(stream, 2)

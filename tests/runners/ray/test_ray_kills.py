@@ -1,6 +1,7 @@
 """Processes of a Ray runner that are killed or hang: the audio is the same."""
 
 import hashlib
+import json
 import os
 import signal
 import threading
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from memo_graphs import window
 from running_graphs import SELF_LOOP, graph
 
 import soundstage
@@ -72,6 +74,25 @@ def test_killing_every_stage_at_random_ticks_changes_no_byte(toy):
     assert sha(chunks_made) == expected
     after = toy.process_ids()
     assert all(before[stage] != after[stage] for stage in stages)
+
+
+def test_memo_lost_with_its_process_is_rebuilt(ray_cluster, tmp_path):
+    from soundstage.runners.ray.ray_runner import RayRunner
+
+    log = tmp_path / "log"
+    with RayRunner(window(log=str(log))) as runner:
+        session = Session(runner, [{"step": 1}, {"step": 10}])
+        assert [next(session).outputs["sum"].tolist() for _ in range(3)][-1] == [3, 30]
+        kill(runner, "window")
+        session.steer(step=2)
+        assert [next(session).outputs["sum"].tolist() for _ in range(3)][-1] == [7, 16]
+        branch = session.branch(step=3)
+        assert next(session).outputs["sum"].tolist() == [8, 8]
+        assert next(branch).outputs["sum"].tolist() == [9, 9]
+    states = [json.loads(line) for line in log.read_text().splitlines()]
+    assert states[0] == [[0, 0, 0, 0], [0, 0, 0, 0]]
+    assert states[1] == [[0, 1, 1, 1], [0, 10, 10, 10]]
+    assert states[2:] == [[[1, 2, 2, 2], [10, 2, 2, 2]]]
 
 
 def test_killing_a_stage_while_it_computes_changes_no_byte(ray_cluster, tmp_path):

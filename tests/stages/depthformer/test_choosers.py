@@ -10,7 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+import soundstage
+from soundstage.graph.control import ControlError
 from soundstage.graph.format import Format
+from soundstage.runners.sessions.controls import complete
 from soundstage.stages.depthformer import Sample
 from soundstage.stages.depthformer.choice import ByFunction, Greedy
 from soundstage.stages.depthformer.config import TINY
@@ -173,3 +176,11 @@ def test_function_of_a_subclass_chooses_and_its_codes_are_checked():
     values = arguments() | {"prompt": prompt, "unprompted": prompt}
     with pytest.raises(ValueError, match="1024"):
         build(BeyondTheCodes)(**{name: value[:1] for name, value in values.items()})
+
+
+def test_control_of_an_unwired_input_is_refused_with_its_wiring():
+    cure = r"--set sample\.inputs\.top_p=in\.top_p --set inputs\.top_p=VALUE$"
+    with pytest.raises(ControlError, match=cure):
+        complete(soundstage.load("tiny"), {"top_p": 0.9}, {})
+    settings = ["sample.inputs.top_p=in.top_p", "inputs.top_p=0.5"]
+    assert complete(soundstage.load("tiny", settings=settings), {}, {})["top_p"] == 0.5

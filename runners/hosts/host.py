@@ -13,8 +13,12 @@ from soundstage.graph import wire
 from soundstage.graph.format import Format
 from soundstage.graph.plan import Node
 from soundstage.graph.port import Tensor, array_bytes
+from soundstage.graph.wire import Layout
+from soundstage.runners.hosts.device_arrays import DeviceArrays, on_host
+from soundstage.runners.hosts.memo import MemoError, Memos
+from soundstage.runners.hosts.ownership import own
 from soundstage.runners.runner import StageFailed, StageNotBuilt
-from soundstage.runners.spans import Span, SpanRecorder, now_s
+from soundstage.runners.spans import Kind, Span, now_s
 
 if TYPE_CHECKING:
     import jax
@@ -31,16 +35,24 @@ class Answer:
     """The result of a stage for one tick.
 
     Attributes:
-        buffer: the stage's outputs as a message.
+        values: by output port, its value; arrays are read-only, and may be on the device if the
+            stage's class says so.
         seconds: the time of the stage's call; 0.0 if an earlier output was reused.
-        reused: whether an earlier output was reused.
-        spans: the spans from the inputs to the message.
+        span: the call, or the reuse; None for values that no call made.
     """
 
-    buffer: pa.Buffer
+    values: Mapping[str, Tensor]
     seconds: float
-    reused: bool
-    spans: tuple[Span, ...]
+    span: Span | None = None
+
+
+@dataclass(frozen=True)
+class _Call:
+    """A recent call: its inputs, of so many bytes, and its outputs."""
+
+    inputs: Mapping[str, Tensor]
+    outputs: Mapping[str, Tensor]
+    bytes: int
 
 
 class Host:
@@ -48,6 +60,12 @@ class Host:
 
     Stages are pure: if the input bytes equal those of a recent call, the host reuses its output.
     So the style stages are idle while no prompt changes.
+
+    Attributes:
+        node: the stage's node in the graph.
+        stage: the built stage.
+        remembered_bytes: the bytes of the inputs of the recent outputs that are kept.
+        lock: held during a call; a caller that holds it longer measures without gaps.
     """
 
     def __init__(
@@ -65,7 +83,7 @@ class Host:
             format: the music format.
             device: the stage's device; None if it uses none.
             replica: the number of this host among those of the stage, from 0, for its spans.
-            remembered: the number of recent outputs to keep.
+            remembered: the number of recent outputs to keep, and of memos.
 
         Raises:
             StageNotBuilt: the stage's constructor raised an error.
@@ -75,9 +93,12 @@ class Host:
         self.replica = replica
         self.dims = format.dims
         self.stage = _built(node, format, device)
-        self._recent: deque[tuple[dict[str, Tensor], dict[str, Tensor]]] = deque(maxlen=remembered)
-        # Warm-up and several sessions may call from different threads.
-        self._lock = threading.Lock()
+        self.lock = threading.RLock()  # warm-up and several sessions may call at once
+        self._outputs = Layout(node.outputs, format.dims)
+        self._arrays = DeviceArrays.of(node.cls, device)
+        self._recent: deque[_Call] = deque(maxlen=remembered)
+        self.remembered_bytes = 0
+        self._memos = Memos.of(self.stage, remembered, self._arrays.given)
 
     @property
     def weights(self) -> dict[str, str] | None:
@@ -95,64 +116,93 @@ class Host:
             raise StageError(f"{what} {_described(error)}") from error
         return {"digest": str(digest), "note": str(note)} if digest else None
 
-    def answer(
-        self,
-        inputs: Mapping[str, Tensor],
-        streams: tuple[str, ...],
-        chunks: tuple[int, ...],
-    ) -> Answer:
+    def answer(self, inputs: Mapping[str, Tensor], chunks: tuple[int, ...]) -> Answer:
         """Runs the stage for one tick.
 
         Args:
-            inputs: a value for each input port; arrays are read-only.
-            streams: one name a row.
+            inputs: a value for each input port; arrays are read-only, and never change.
             chunks: one chunk index a row.
 
         Raises:
             StageFailed: the stage raised an error, or its outputs do not fit its ports.
         """
-        recorder = SpanRecorder(self.node.name, self.replica, chunks[0])
-        with self._lock:
+        with self.lock:
             start_s = now_s()
-            outputs = self._recall(inputs)
-            reused = outputs is not None
-            if outputs is None:
-                outputs = self._call(inputs, chunks)
-                self._remember(dict(inputs), outputs)
-            recorder.add("reuse" if reused else "compute", start_s, now_s())
-        seconds = 0.0 if reused else recorder.spans[0].seconds
+            values = self._recall(inputs)
+            if values is not None:
+                return Answer(values, 0.0, self._span("reuse", chunks, start_s, now_s()))
+            values = self._call(inputs, chunks)
+            self._check(values, chunks)
+            self._remember(inputs, values)
+            if self._memos is not None:
+                self._memos.keep(values)
+            end_s = now_s()
+        return Answer(values, end_s - start_s, self._span("compute", chunks, start_s, end_s))
+
+    def encode(
+        self, answer: Answer, streams: tuple[str, ...], chunks: tuple[int, ...]
+    ) -> pa.Buffer:
+        """Returns an answer's values as a message.
+
+        Args:
+            answer: what `answer` returned.
+            streams: one name a row.
+            chunks: one chunk index a row.
+        """
+        values = on_host(answer.values)
+        return wire.encode(self.node.outputs, values, streams, chunks, self.dims)
+
+    def _span(self, kind: Kind, chunks: tuple[int, ...], start_s: float, end_s: float) -> Span:
+        return Span(self.node.name, self.replica, chunks[0], kind, start_s, end_s)
+
+    def _check(self, values: Mapping[str, Any], chunks: tuple[int, ...]) -> None:
+        """Refuses values that do not fit the stage's ports.
+
+        Raises:
+            StageFailed: they do not.
+        """
         try:
-            with recorder.measure("transfer"):
-                buffer = wire.encode(self.node.outputs, outputs, streams, chunks, self.dims)
+            self._outputs.check(values, len(chunks), self._arrays.classes)
         except wire.WireError as error:
             raise StageFailed(self.node.name, chunks, str(error)) from error
         # What a stage returns may be anything, and fail in any way.
         except Exception as error:
             reason = f"its outputs cannot be encoded: {_described(error)}"
             raise StageFailed(self.node.name, chunks, reason) from error
-        return Answer(buffer, seconds, reused, tuple(recorder.spans))
 
-    def _recall(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
-        for known, outputs in self._recent:
-            if all(wire.equal(known[name], value) for name, value in inputs.items()):
-                return outputs
+    def _recall(self, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor] | None:
+        for call in self._recent:
+            known = call.inputs
+            for name, value in inputs.items():
+                if known[name] is not value and not wire.equal(known[name], value):
+                    break
+            else:
+                return call.outputs
         return None
 
-    def _remember(self, inputs: dict[str, Tensor], outputs: dict[str, Tensor]) -> None:
-        self._recent.append((inputs, outputs))
+    def _remember(self, inputs: Mapping[str, Tensor], outputs: Mapping[str, Tensor]) -> None:
+        if len(self._recent) == self._recent.maxlen:
+            self._forget()
+        self._recent.append(_Call(inputs, outputs, array_bytes(inputs)))
+        self.remembered_bytes += self._recent[-1].bytes
         while len(self._recent) > 1 and self.remembered_bytes > MOST_REMEMBERED_BYTES:
-            self._recent.popleft()
+            self._forget()
 
-    @property
-    def remembered_bytes(self) -> int:
-        """The bytes of the inputs of the recent outputs that are kept."""
-        return sum(array_bytes(inputs) for inputs, _ in self._recent)
+    def _forget(self) -> None:
+        self.remembered_bytes -= self._recent.popleft().bytes
 
-    def _call(self, inputs: Mapping[str, Any], chunks: tuple[int, ...]) -> dict[str, Tensor]:
+    def _call(self, inputs: Mapping[str, Any], chunks: tuple[int, ...]) -> dict[str, Any]:
+        memos, stage = self._memos, self.stage
         try:
-            outputs = self.stage(**inputs)
+            given = self._arrays.given(inputs)
+            if memos is None:
+                outputs = own(lambda: stage(**given))
+            else:
+                outputs = own(lambda: memos.call(inputs, given))
         except KeyboardInterrupt:
             raise
+        except MemoError as error:
+            raise StageFailed(self.node.name, chunks, str(error)) from error
         # A stage may raise anything; the error gets the stage's name and the chunk.
         except BaseException as error:
             raise StageFailed(self.node.name, chunks, _described(error)) from error

@@ -1,0 +1,1 @@
+"""Builds and calls the stages: reuse of outputs, memos, arrays that nobody changes."""
