@@ -158,6 +158,7 @@ def _sample_frame(
     return FrameCarry(total / config.temporal_levels, caches, keys, last.ended, chosen), choices
 
 
+@jax.named_scope("level_step")
 def _sample_level(
     model: Depthformer,
     chunk: ChunkConstants,
