@@ -29,6 +29,10 @@ SMALL = {
     "continuation": (r"\| techno \| 120 \| 120 \|", "--preset demo --corpus {folder} --seconds 4"),
     "demo_examples": (r"10 examples", "--preset toy --seconds 2 --output {folder}/examples"),
     "depthformer_chunk": (r"real-time factor \d", "--size tiny --repeats 1"),
+    "on_gpu": (
+        r'chunk tiny, 1: .*"same_bytes_again": true',
+        "chunk --size tiny --repeats 1 --json {folder}/figures.json",
+    ),
     "pipeline": (r"x real time", "--chunks 1"),
     "rows": (r"x the throughput", "--preset toy --rows 2 --chunks 1"),
     "serving": (
