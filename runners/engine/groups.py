@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from soundstage.graph.state import State
 from soundstage.runners.engine.row import StreamRow
 from soundstage.runners.timing.realtime import COMFORTABLE
 
@@ -19,11 +20,14 @@ class Group:
         slots: by row of the tick, the stream there; None = the slot is free.
         last_controls: by slot, the controls of its last chunk; None = it never had one. A worker
             changes them without the lock: a group has at most one tick in progress.
+        resting: by slot, the state after its last chunk that was thrown away; None = it had a
+            request since, or none was. Changed like `last_controls`.
         busy: whether a tick of the group is in progress.
     """
 
     slots: list[StreamRow | None]
     last_controls: list[Mapping[str, Any] | None]
+    resting: list[State | None]
     busy: bool = False
 
     def rows(self) -> Iterator[StreamRow]:
@@ -88,7 +92,8 @@ class Groups:
     @classmethod
     def of(cls, rows: int, batch: int) -> Groups:
         """Returns groups of `batch` slots each, for at least `rows` rows."""
-        return cls(tuple(Group([None] * batch, [None] * batch) for _ in range(-(-rows // batch))))
+        groups = range(-(-rows // batch))
+        return cls(tuple(Group([None] * batch, [None] * batch, [None] * batch) for _ in groups))
 
     def rows(self) -> Iterator[StreamRow]:
         """Returns the rows in all slots."""

@@ -96,11 +96,12 @@ class StartMessage(ProtocolMessage):
         description="realtime (a chunk every chunk_s) or fast (not in real time: as quickly as the "
         "client reads, with what the realtime streams leave)",
     )
-    buffer_chunks: float = Field(
-        1,
+    buffer_chunks: float | None = Field(
+        None,
         gt=0,
         le=MOST_AHEAD,
-        description=f"a number of chunks made ahead, more than 0 and at most {MOST_AHEAD}",
+        description=f"a number of chunks made ahead, more than 0 and at most {MOST_AHEAD}; null = "
+        "one, or as many as last 0.2 s",
     )
     encoding: Encoding = Field("float32", description="float32 or int16, of the samples sent")
     session: Base64 | None = Field(
