@@ -44,7 +44,13 @@ class LocalRunner:
     for a thread, do not reach one.
     """
 
-    def __init__(self, graph: Graph, window: int = WINDOW, remembered: int = REMEMBERED):
+    def __init__(
+        self,
+        graph: Graph,
+        window: int = WINDOW,
+        remembered: int = REMEMBERED,
+        validate: bool = False,
+    ):
         """Builds every stage, several at a time.
 
         Args:
@@ -52,6 +58,7 @@ class LocalRunner:
             window: ticks in flight at once, for runs whose controls are known beforehand.
             remembered: the number of recent outputs that a stage keeps if only controls feed it,
                 and of memos that one keeps which has a memo.
+            validate: whether every stage is called twice and its outputs compared.
 
         Raises:
             NoDevice: a stage is placed on a device that this machine does not have.
@@ -65,7 +72,7 @@ class LocalRunner:
         self.window = window
         self._controls = Controls(graph)
         self._state = StateLayout(graph)
-        self.hosts = _build(graph, remembered)
+        self.hosts = _build(graph, remembered, validate)
         self._stages = {
             name: LocalStage(graph.nodes[name], hosts) for name, hosts in self.hosts.items()
         }
@@ -160,7 +167,7 @@ def default_tick(graph: Graph, streams: int) -> Tick:
     return Tick(names, (0,) * streams, (defaults,) * streams)
 
 
-def _build(graph: Graph, remembered: int) -> dict[str, list[Host]]:
+def _build(graph: Graph, remembered: int, validate: bool) -> dict[str, list[Host]]:
     """Builds every stage, one for each replica, several at a time."""
     devices = {name: find_devices(node.placement) for name, node in graph.nodes.items()}
     memory = dict.fromkeys(graph.nodes, REMEMBERED)
@@ -170,7 +177,7 @@ def _build(graph: Graph, remembered: int) -> dict[str, list[Host]]:
     with ThreadPoolExecutor(thread_name_prefix="build") as builders:
         built = {
             name: [
-                builders.submit(Host, node, graph.format, device, replica, memory[name])
+                builders.submit(Host, node, graph.format, device, replica, memory[name], validate)
                 for replica, device in enumerate(devices[name])
             ]
             for name, node in graph.nodes.items()
