@@ -118,6 +118,7 @@ class Provenance:
         random_weights: some stage's weights are random, so that the audio is noise, not music.
         continues: the audio file that the music continues.
         injected: the audio file that was the live input.
+        played: the MIDI file whose notes were played.
     """
 
     version: str
@@ -131,6 +132,7 @@ class Provenance:
     random_weights: bool = False
     continues: AudioPrompt | None = None
     injected: AudioPrompt | None = None
+    played: AudioPrompt | None = None
 
     @property
     def title(self) -> str:
@@ -151,7 +153,8 @@ class Provenance:
         """Returns the record for people, one fact a line."""
         facts = [f"made by     {self.software}, pipeline {self.pipeline}, graph {self.graph_hash}"]
         facts += [f"prompt      {_one_line(prompt)}" for prompt in self.prompts]
-        for name, file in (("continues", self.continues), ("injected", self.injected)):
+        files = {"continues": self.continues, "injected": self.injected, "played": self.played}
+        for name, file in files.items():
             facts += [] if file is None else [f"{name:<12}{_one_line(file)}"]
         facts.append("seed        " + ", ".join(map(str, self.seeds)))
         facts += [f"{name:<12}{value:g}" for name, value in self.controls.items()]

@@ -161,7 +161,8 @@ def _decoder(path: Path, facts: wav.WavFacts | None) -> Iterator[_OneWay]:
                 decoder = stack.enter_context(_OneWay(stack.enter_context(stretched(path))))
         except soundfile.LibsndfileError as error:
             raise InputError(
-                f"{path}: not an audio file that can be read: use WAV, FLAC, Ogg or MP3"
+                f"{path}: not an audio file that can be read: use WAV, FLAC, Ogg or MP3; "
+                "a program such as ffmpeg converts others (M4A, AAC, WMA): ffmpeg -i IN OUT.wav"
             ) from error
         yield decoder
 

@@ -1,6 +1,7 @@
 """Compares Ray with the in-process runner: overhead, pipelining, and recovery of a killed stage.
 
     python benchmarks/ray_overhead.py --chunks 30 --kills 10
+    python benchmarks/ray_overhead.py --only pipelining --chunks 5
 
 Both runners run the same graph in this program. Stages only sleep, so that the time of a chunk
 beyond their sleep is the runner's overhead. Recovery is timed on the preset tiny, from the kill of
@@ -40,6 +41,7 @@ ALLOW = ["ray_overhead", "pipeline"]
 NUMBER = Port("int64", (), "number")
 SAMPLE_S, DECODE_S = 0.1, 0.06
 CHAIN_S = {"first": 0.12, "second": 0.2, "third": 0.16}
+PARTS = ("overhead", "pipelining", "recovery")
 WINDOW = 4
 WARM_UP = 6
 SPARE_READY_S = 8.0  # a killed process is rebuilt as the next spare
@@ -200,13 +202,15 @@ def main() -> None:
     parser.add_argument("--chunks", type=int, default=30)
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--spares", type=int, default=0)
+    parser.add_argument("--only", choices=PARTS, nargs="+", default=PARTS)
     args = parser.parse_args()
     print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     with cluster():  # started once, before JAX, because JAX does not support forking
-        if args.chunks:
+        if "overhead" in args.only:
             time_overhead(args.chunks)
+        if "pipelining" in args.only:
             time_pipelining(args.chunks)
-        if args.kills:
+        if "recovery" in args.only:
             time_recovery(args.kills, args.spares)
 
 

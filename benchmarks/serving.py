@@ -25,9 +25,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import soundstage
 from soundstage.runners.engine.counts import median_of
-from soundstage.runners.engine.engine import Engine
 from soundstage.runners.engine.refusals import Full
-from soundstage.runners.engine.stream import EngineStream
+from soundstage.runners.fleet.fleet import Fleet
+from soundstage.runners.fleet.stream import EngineStream
 
 STYLES = ("warm pads", "jazz trio", "techno", "string quartet")
 
@@ -44,10 +44,10 @@ def resident_mb() -> float:
     return float("nan")
 
 
-async def join(engine: Engine, listener: int, **options: float) -> EngineStream:
+async def join(engine: Fleet, listener: int, **options: float) -> EngineStream:
     prompts = {"prompts": [STYLES[listener % len(STYLES)]], "seed": listener}
     stream = await engine.join(prompts, **options)
-    stream.play()
+    await stream.play()
     return stream
 
 
@@ -60,7 +60,7 @@ async def listen(stream: EngineStream, chunks: int) -> list[float]:
     return slacks
 
 
-async def count_listeners(engine: Engine, most: int, chunks: int) -> None:
+async def count_listeners(engine: Fleet, most: int, chunks: int) -> None:
     """Prints a row for each number of listeners, until a chunk is late."""
     print("| listeners | late | least slack s | median slack s | processor, cores | memory MB |")
     print("|---|---|---|---|---|---|")
@@ -104,7 +104,7 @@ MODES = (
 )
 
 
-async def control_to_sound(engine: Engine, steers: int, mode: SteerMode) -> list[float]:
+async def control_to_sound(engine: Fleet, steers: int, mode: SteerMode) -> list[float]:
     """Times steers at random moments, each in seconds to the first sound made with it.
 
     A chunk that is sent again while its old version plays replaces that version at once.
@@ -139,7 +139,7 @@ async def control_to_sound(engine: Engine, steers: int, mode: SteerMode) -> list
     return [played_s[steer] - start_s for steer, start_s in steered_s.items() if steer in played_s]
 
 
-async def time_steers(engine: Engine, steers: int) -> None:
+async def time_steers(engine: Fleet, steers: int) -> None:
     print("\n| control to sound | median s | worst s | steers |\n|---|---|---|---|")
     for mode in MODES:
         try:
@@ -156,10 +156,12 @@ async def measure(args: argparse.Namespace) -> None:
     graph = soundstage.load(preset=args.preset, settings=args.set)
     print(f"preset {args.preset}, {os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}")
     # The capacity is unlimited, because it is to be measured.
-    engine = Engine(graph, rows=max(args.most, 2), capacity=10**6)
+    engine = Fleet(graph, rows=max(args.most, 2), capacity=10**6)
     start_s = time.monotonic()
     await engine.start()
-    cost_s = {streams: round(seconds, 3) for streams, seconds in engine.capacity.cost_s.items()}
+    cost_s = {
+        streams: round(seconds, 3) for streams, seconds in engine.engines[0].capacity.cost_s.items()
+    }
     ready_s = time.monotonic() - start_s
     print(f"ready in {ready_s:.1f} s, {resident_mb():.0f} MB; a chunk of n streams: {cost_s} s\n")
     await count_listeners(engine, args.most, args.chunks)

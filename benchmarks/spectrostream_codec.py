@@ -78,7 +78,7 @@ def matrix_product(device: jax.Device) -> Callable[[], jax.Array]:
 
 
 def unit_operations(
-    shape: UnitShape, first_out: int, places_in: int, places_between: int, places_out: int
+    shape: UnitShape, first_out: int, places_in: float, places_between: float, places_out: float
 ) -> float:
     """Counts the operations of a residual unit with `places_between` outputs of the first layer."""
     strided = math.prod(unit_taps(shape.stride))

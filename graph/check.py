@@ -217,7 +217,8 @@ class _Checker:
             self.sources[name][key] = FromClock(leaf)
         else:
             if leaf not in self.spec.inputs:
-                cure = f"add {leaf} = ... there, or {suggest(leaf, self.spec.inputs)}"
+                cure = f"add {leaf} = ... there (--set inputs.{leaf}=...), or "
+                cure += suggest(leaf, self.spec.inputs)
                 yield Problem(f"stage.{name}.{key}", f"[inputs] has no {leaf!r}", cure)
             self.sources[name][key] = FromControl(leaf)
 

@@ -76,7 +76,10 @@ def make_params(where: str, cls: Any, params: Mapping[str, Any]) -> tuple[Any, l
     except ValidationError as invalid:
         for error in invalid.errors(include_url=False):
             key = ".".join([where, "params", *map(str, error["loc"])])
-            problems.append(Problem(key, *validation.explain(error)))
+            what, cure = validation.explain(error)
+            if what == "missing":
+                cure += "; a `use` that --set changes loses the params of the class before"
+            problems.append(Problem(key, what, cure))
         return None, problems
     # A user's dataclass may be of types that cannot be checked, or raise anything.
     except Exception as error:

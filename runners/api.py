@@ -113,7 +113,7 @@ def check_placement(graph: Graph, choice: RunnerChoice) -> list[Problem]:
     """
     if choice.kind == "local":
         return check_devices(graph)
-    with _needing_ray():
+    with needing_ray():
         from soundstage.runners.ray.placement import check_cluster
     return check_cluster(graph.nodes.values(), choice.address)
 
@@ -150,7 +150,7 @@ def _local_runner(graph: Graph, choice: RunnerChoice) -> Runner:
 
 
 def _ray_runner(graph: Graph, choice: RunnerChoice) -> Runner:
-    with _needing_ray():
+    with needing_ray():
         from soundstage.runners.ray.ray_runner import RayRunner, RaySettings
     settings = RaySettings(address=choice.address)
     return RayRunner(
@@ -159,7 +159,12 @@ def _ray_runner(graph: Graph, choice: RunnerChoice) -> Runner:
 
 
 @contextmanager
-def _needing_ray() -> Iterator[None]:
+def needing_ray() -> Iterator[None]:
+    """Turns a missing Ray into an error with its cure.
+
+    Raises:
+        UsageError: the extra `ray` is not installed.
+    """
     try:
         yield
     except ModuleNotFoundError as error:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from soundstage.graph.declaration import memo_of
-from soundstage.graph.plan import Graph
+from soundstage.graph.plan import Graph, Node
 from soundstage.graph.port import Tensor
 from soundstage.graph.state import State
 from soundstage.runners.compilation import use_compilation_cache
@@ -30,6 +30,9 @@ from soundstage.runners.local_values import Controls, HostValues, LocalMessages,
 from soundstage.runners.runner import Chunk, Tick
 from soundstage.runners.spans import now_s
 from soundstage.runners.wiring import CONTROLS, fed_by_controls
+
+if TYPE_CHECKING:
+    import jax
 
 WINDOW = 2
 
@@ -66,13 +69,17 @@ class LocalRunner:
             Exception: any error of a stage's constructor, e.g. `WeightsError`.
         """
         check_not_forked()
-        use_compilation_cache()
         self.graph = graph
         self._lifetime = Lifetime("runner")
         self.window = window
         self._controls = Controls(graph)
         self._state = StateLayout(graph)
-        self.hosts = _build(graph, remembered, validate)
+        devices = {name: _devices(node) for name, node in graph.nodes.items()}
+        found = [device for each in devices.values() for device in each]
+        if any(device is not None for device in found):
+            use_compilation_cache()  # loads JAX
+        self.platforms = frozenset("cpu" if each is None else each.platform for each in found)
+        self.hosts = _build(graph, devices, remembered, validate)
         self._stages = {
             name: LocalStage(graph.nodes[name], hosts) for name, hosts in self.hosts.items()
         }
@@ -160,6 +167,13 @@ class LocalRunner:
         )
 
 
+def _devices(node: Node) -> Sequence[jax.Device | None]:
+    """Returns a device for every replica of a stage; None if it uses none, as its class says."""
+    if not getattr(node.cls, "uses_device", True) and node.placement.device in ("auto", "cpu"):
+        return [None] * node.placement.replicas
+    return find_devices(node.placement)
+
+
 def default_tick(graph: Graph, streams: int) -> Tick:
     """Returns the first tick of `streams` streams, with the pipeline's default controls."""
     names = tuple(f"warm-up {row}" for row in range(streams))
@@ -167,9 +181,13 @@ def default_tick(graph: Graph, streams: int) -> Tick:
     return Tick(names, (0,) * streams, (defaults,) * streams)
 
 
-def _build(graph: Graph, remembered: int, validate: bool) -> dict[str, list[Host]]:
+def _build(
+    graph: Graph,
+    devices: Mapping[str, Sequence[jax.Device | None]],
+    remembered: int,
+    validate: bool,
+) -> dict[str, list[Host]]:
     """Builds every stage, one for each replica, several at a time."""
-    devices = {name: find_devices(node.placement) for name, node in graph.nodes.items()}
     memory = dict.fromkeys(graph.nodes, REMEMBERED)
     memory |= dict.fromkeys(fed_by_controls(graph), remembered)
     with_memo = (name for name, node in graph.nodes.items() if memo_of(node.cls))

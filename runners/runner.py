@@ -162,10 +162,12 @@ class Runner(Protocol):
         graph: the graph that the runner runs.
         window: a good number of ticks in flight at once, for runs whose controls are known
             beforehand; the `lookahead` of `stream` is one less.
+        platforms: the kinds of devices that its stages run on: "cpu", "gpu", "tpu".
     """
 
     graph: Graph
     window: int
+    platforms: frozenset[str]
 
     def stream(
         self, ticks: Iterable[Tick], state: State | None = None, lookahead: int = 0

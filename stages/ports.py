@@ -93,6 +93,46 @@ CONTEXT = Port("int32", ("context_frame", "level"), "codec token", f"{CODE}, -1 
 PROMPT = Port("int32", ("prompt_token",), "vocabulary id", "0 = PAD, 1 = MASK, then codes")
 TOKENS = Port("int32", ("frame", "level"), "codec token", CODE)
 
+# ---- notes, drums and strengths of a frame, and what they become
+NOTES = Port(
+    "int32",
+    ("~note_frame", "pitch"),
+    "asked notes",
+    "-1 = free, 0 = off, 1 = sounds on, 2 = begins, 3 = sounds or begins",
+    minimum=-1,
+    maximum=3,
+)
+LAST_NOTES = Port("int32", ("pitch",), "asked notes of the last frame", "as asked, -1 = free")
+NOTE_DRUMS = Port(
+    "int32",
+    (),
+    "drums of notes",
+    "[-1, 1]: 0 = none, 1 = drums, -1 = free",
+    minimum=-1,
+    maximum=1,
+    label="Drums",
+    help="1 asks for drums, 0 for none; -1 leaves it to the model",
+)
+
+
+def _strength(of: str, help: str) -> Port:
+    return Port(
+        "float32", (), f"strength of the {of}", "[-1, 7]", minimum=-1.0, maximum=7.0, help=help
+    )
+
+
+STYLE_STRENGTH = _strength("style", "How closely the music follows the prompts, from -1 to 7")
+NOTES_STRENGTH = _strength("notes", "How closely the music follows the notes, from -1 to 7")
+DRUMS_STRENGTH = _strength("drums", "How closely the music follows the drums switch, from -1 to 7")
+CONTROL_NUMBERS = Port(
+    "int32", ("frame", "control_number"), "conditioning", "notes, drums, strengths; -1 = masked"
+)
+CONDITION = Port("float32", ("frame", "condition_dim"), "embedded conditioning")
+CONDITIONS = Port(
+    "float32", ("context_frame", "condition_dim"), "embedded conditioning", "0 = unknown"
+)
+FRAME_NUMBER = Port("int64", (), "frame number", ">= 0", minimum=0)
+
 # ---- audio
 FADED_AUDIO = Port("float32", ("faded_sample", "channel"), "audio", FULL_SCALE)
 AUDIO = Port("float32", ("sample", "channel"), "audio", FULL_SCALE)

@@ -5,14 +5,20 @@ where the commands keep theirs, so that tests compile each once. Hypothesis give
 as it takes: a busy machine makes no test fail.
 """
 
+import resource
 import signal
 from collections import Counter
+from pathlib import Path
 
 import jax
 import pytest
 from hypothesis import HealthCheck, settings
 
 from soundstage.runners.compilation import use_compilation_cache
+from soundstage.stages import programs
+
+STATM = Path("/proc/self/statm")
+MOST_BYTES = 1.5e9
 
 use_compilation_cache()
 # What is started with nohup ignores SIGHUP, and so would the commands under test.
@@ -34,6 +40,17 @@ def pytest_collection_modifyitems(items):
     """
     slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
     items.sort(key=lambda item: -slow[item.path])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def programs_are_dropped():
+    """Forgets compiled programs after a file if they hold much memory; they stay on the disk."""
+    yield
+    # The second number is of resident pages.
+    pages = int(STATM.read_text().split()[1]) if STATM.exists() else 0
+    if pages * resource.getpagesize() > MOST_BYTES:
+        programs._program.cache_clear()
+        jax.clear_caches()
 
 
 @pytest.fixture(scope="session")

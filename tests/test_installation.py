@@ -64,6 +64,7 @@ def test_public_hosts_run_the_scripts_of_this_repository():
     gitlab = yaml.safe_load((ROOT / ".gitlab-ci.yml").read_text("utf-8"))
     for jobs in (github, gitlab):
         assert commands(jobs["tests"]) == [".ci/run"]
+        assert commands(jobs["accelerators"]) == [".ci/accelerators"]
         (script,) = commands(jobs["versions"])
         assert script.split()[0] == ".ci/versions/run"
         matrix = jobs["versions"].get("parallel") or jobs["versions"]["strategy"]

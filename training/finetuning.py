@@ -158,16 +158,17 @@ def _fit(
 
 
 def _report(fitted: Fitted, progress: Progress) -> None:
+    done = f"{fitted.position.step} steps in {fitted.position.seconds / 60:.1f} min"
     if not fitted.validations:
         progress.say(
-            f"{fitted.position.step} steps; no file was held out, so improvement was not measured: "
+            f"{done}; no file was held out, so improvement was not measured: "
             "give more than one file"
         )
         return
     losses = [validation.metrics["loss"] for validation in fitted.validations]
     best = losses.index(min(losses))
     progress.say(
-        f"{fitted.position.step} steps; the loss on held-out audio was {losses[0]:.3f} at first "
+        f"{done}; the loss on held-out audio was {losses[0]:.3f} at first "
         f"and {losses[best]:.3f} at step {fitted.validations[best].step}, whose weights are kept"
     )
     if best == 0:
@@ -184,8 +185,8 @@ def _write_pipeline(graph: Graph, sample: str, output: Path) -> Path:
 
 
 def _tuned_spec(spec: PipelineSpec, sample: str, weights: Path, name: str) -> PipelineSpec:
-    """Returns a pipeline with another name and other weights of the stage `sample`."""
-    tables = spec.as_dict() | {"name": name}
+    """Returns a pipeline with other weights of the stage `sample`, another name and note."""
+    tables = spec.as_dict() | {"name": name, "note": f"fine-tuned from {spec.name}"}
     stage = tables["stage"][sample]
     stage["params"] = stage["params"] | {"weights": str(weights)}
     return parse(tables)

@@ -43,7 +43,9 @@ class SilentProgress:
 
 
 class ProgressBar(SilentProgress):
-    """Shows the metrics, the speed and the share of the budget that is spent.
+    """Shows the metrics, the speed, the share of the budget that is spent and the time left.
+
+    Speed and time left are known from the second step on: the first compiles.
 
     Args:
         console: prints the bar and the lines; None = standard error.
@@ -57,6 +59,7 @@ class ProgressBar(SilentProgress):
         self._task = self._bar.add_task("compiling the first step", total=1.0)
         self._last_line = 0.0
         self._before: tuple[int, float] | None = None
+        self._first: tuple[float, float] | None = None
 
     def __enter__(self) -> "ProgressBar":
         if self._console.is_terminal:
@@ -68,17 +71,22 @@ class ProgressBar(SilentProgress):
 
     def show(self, position: Position, share: float, metrics: Mapping[str, float]) -> None:
         """Moves the bar, or prints a line if the last one is `LINE_EVERY_S` old."""
-        text = self._text(position, metrics)
+        text = self._text(position, share, metrics)
         self._bar.update(self._task, completed=share, description=text)
         now = time.monotonic()
         if not self._console.is_terminal and now - self._last_line >= LINE_EVERY_S:
             self._last_line = now
             self._console.print(text, highlight=False, soft_wrap=True)
 
-    def _text(self, position: Position, metrics: Mapping[str, float]) -> str:
-        steps, seconds = self._before or (position.step, position.seconds)
-        self._before = position.step, position.seconds
-        rate = (position.step - steps) / max(position.seconds - seconds, 1e-9)
-        values = "  ".join(f"{name} {value:.4g}" for name, value in metrics.items())
-        minutes = position.seconds / 60
-        return f"step {position.step}  {minutes:.1f} min  {rate:.2f} steps/s  {values}"
+    def _text(self, position: Position, share: float, metrics: Mapping[str, float]) -> str:
+        before, self._before = self._before, (position.step, position.seconds)
+        self._first = self._first or (share, position.seconds)
+        parts = [f"step {position.step}", f"{position.seconds / 60:.1f} min"]
+        if before is not None:
+            steps, seconds = position.step - before[0], position.seconds - before[1]
+            parts.append(f"{steps / max(seconds, 1e-9):.2f} steps/s")
+        spent, since = share - self._first[0], position.seconds - self._first[1]
+        if spent > 0:
+            parts.append(f"at most {since / spent * (1 - share) / 60:.1f} min left")
+        values = [f"{name} {value:.4g}" for name, value in metrics.items()]
+        return "  ".join(parts + values)

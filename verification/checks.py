@@ -10,7 +10,7 @@ import numpy as np
 from soundstage.stages.weights.array_source import ArraySource, WeightsError
 from soundstage.stages.weights.sources import open_source
 from soundstage.stages.weights.t5x import T5xSource
-from soundstage.verification import depthformer, spectrostream
+from soundstage.verification import depthformer, magenta_rt2, spectrostream
 from soundstage.verification.recording import (
     ArrayVerdict,
     Ledger,
@@ -22,6 +22,7 @@ from soundstage.verification.recording import (
 
 CHECKS = {
     "depthformer": depthformer.check,
+    "magenta-rt-2": magenta_rt2.check,
     "spectrostream": spectrostream.check,
 }
 

@@ -14,6 +14,7 @@ from soundstage.apps.commands import (
     replay,
     serve,
     server_health,
+    top,
     verify,
 )
 from soundstage.apps.commands.branch import branch
@@ -48,6 +49,7 @@ app.command(epilog=generate.EXAMPLES)(generate.generate)
 app.command(epilog=play.EXAMPLES)(play.play)
 app.command(epilog=serve.EXAMPLES)(serve.serve)
 app.command(epilog=server_health.EXAMPLES)(server_health.health)
+app.command(epilog=top.EXAMPLES)(top.top)
 app.command(epilog=doctor.EXAMPLES)(doctor.doctor)
 app.command(epilog=variants.EXAMPLES)(variants.variants)
 app.command(epilog=branch.EXAMPLES)(branch.branch)

@@ -182,3 +182,18 @@ def read_clips(
         for path in (continue_from, inject)
     )
     return clip, injected
+
+
+def read_notes(path: Path | None, graph: Graph) -> np.ndarray | None:
+    """Reads the notes of a MIDI file, for a graph that hears notes; None without a path.
+
+    Raises:
+        NoNotes: the pipeline hears no notes.
+        Exception: as `runners.sessions.notes.read_midi`.
+    """
+    from soundstage.runners.sessions.notes import notes_control, read_midi
+
+    if path is None:
+        return None
+    notes_control(graph)
+    return read_midi(path, graph.format)

@@ -163,7 +163,9 @@ class ShortOption:
 SHORT_OPTIONS = {
     "seed": ShortOption("--seed", int, "The same seed gives the same bytes."),
     "temperature": ShortOption("--temperature", float, "How adventurous the choice of tokens is."),
-    "top_k": ShortOption("--top-k", int, "Choose among so many of the likeliest tokens."),
+    "top_k": ShortOption(
+        "--top-k", int, "Choose among so many of the likeliest tokens; 0 = among all."
+    ),
     "guidance": ShortOption("--guidance", float, "How strongly the prompts lead; 0 = off."),
 }
 CONTROL_OPTION = "--control"
@@ -193,8 +195,8 @@ def control_options(default: str = "the pipeline's", without: Collection[str] = 
         MUSIC.option(
             CONTROL_OPTION,
             metavar="NAME=VALUE",
-            help="Set any control of the pipeline that is one number, e.g. inject_own=0.5. May be "
-            "repeated.",
+            help="Set any control of the pipeline that is one number, e.g. bpm=120. `soundstage "
+            "graph` lists the controls. May be repeated.",
             show_default=default,
         ),
     ]

@@ -19,6 +19,7 @@ from soundstage.runners.runner import Runner
 from soundstage.runners.sessions.continuation import continued_state
 from soundstage.runners.sessions.files import SavedSession
 from soundstage.runners.sessions.injection import silence
+from soundstage.runners.sessions.notes import released
 from soundstage.runners.sessions.session import Session
 
 
@@ -112,6 +113,6 @@ def open_session(
             f"{saved.path}: holds {len(session.controls)} streams and only one can be played; "
             "resume it in Python"
         )
-    # The live input that the session was saved with is over.
-    session.steer(**{**silence(session.graph), **changes})
+    # The live input and the keys that the session was saved with are over.
+    session.steer(**{**silence(session.graph), **released(session.graph), **changes})
     return session

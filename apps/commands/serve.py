@@ -9,10 +9,11 @@ from typing import Annotated, Literal
 import typer
 
 from soundstage.apps.commands.command import command
-from soundstage.apps.commands.options import Panel, Quiet
+from soundstage.apps.commands.options import Panel, Quiet, RayAddress, Runner
 from soundstage.apps.commands.pipeline_choice import NamedPipeline
 from soundstage.errors import UsageError
 from soundstage.interrupts import set_last_line
+from soundstage.runners.choice import RunnerChoice
 
 EXAMPLES = """Examples:
 
@@ -20,11 +21,13 @@ soundstage serve
 
 soundstage serve base --port 9000 --streams 4
 
+soundstage serve base --runner ray --ray-address 10.0.0.1:6379 --engines 8
+
 SOUNDSTAGE_TOKEN=... soundstage serve --host 0.0.0.0 --tls-cert cert.pem --tls-key key.pem
 
 soundstage serve --origin https://example.org --log-format json"""
 
-NETWORK, LIMITS = Panel("Network"), Panel("Limits")
+NETWORK, LIMITS, ENGINES = Panel("Network"), Panel("Limits"), Panel("Engines")
 TOKEN_VARIABLE = "SOUNDSTAGE_TOKEN"  # the name of a variable, no secret
 
 Host = Annotated[
@@ -67,7 +70,7 @@ Insecure = Annotated[
     bool, NETWORK.option("--insecure", help="Let other machines connect without a token.")
 ]
 Streams = Annotated[
-    int, LIMITS.option(min=1, max=4096, help="The most streams at once, 1 to 4096.")
+    int, LIMITS.option(min=1, max=4096, help="The most streams that play at once, 1 to 4096.")
 ]
 Capacity = Annotated[
     int | None,
@@ -84,6 +87,30 @@ Drain = Annotated[
         max=3600,
         metavar="SECONDS",
         help="After SIGTERM, seconds that streams may continue, 0 to 3600.",
+    ),
+]
+Engines = Annotated[
+    int,
+    ENGINES.option(
+        min=1,
+        max=1024,
+        help="With --runner ray, the number of engines, 1 to 1024: each is the whole pipeline on "
+        "devices of its own.",
+    ),
+]
+Batch = Annotated[
+    Literal["fit", "fixed"],
+    ENGINES.option(
+        help="On accelerators, the rows of a tick. fit: 1, 2, 4, ..., as many as want a chunk. "
+        "fixed: always as many as --streams, so that the bytes of a stream do not depend on others."
+    ),
+]
+Reload = Annotated[
+    bool,
+    ENGINES.option(
+        "--reload",
+        help="At SIGHUP, read the pipeline and its weights again: new engines start beside the old "
+        "ones, and streams whose state fits go on with them.",
     ),
 ]
 LogFormat = Annotated[
@@ -105,6 +132,11 @@ def serve(
     streams: Streams = 64,
     capacity: Capacity = None,
     drain: Drain = 30.0,
+    runner: Runner = "local",
+    ray_address: RayAddress = None,
+    engines: Engines = 1,
+    batch: Batch = "fit",
+    reload: Reload = False,
     log_format: LogFormat = "text",
     quiet: Quiet = False,
 ) -> None:
@@ -113,6 +145,9 @@ def serve(
     Many listeners share one pipeline; each has a stream of its own. Open the printed address in a
     browser. Needs `pip install '.[serve]'`.
     """
+    where = RunnerChoice(runner, ray_address)
+    if engines > 1 and where.kind != "ray":
+        raise UsageError(f"--engines {engines} needs --runner ray; one process has one engine")
     graph = choice.load()
     try:
         from soundstage.apps.server.lifetime import log_to_stderr
@@ -136,4 +171,13 @@ def serve(
     )
     log_to_stderr(log_format, quiet)
     set_last_line("")  # the log has lines of its own
-    run(graph, settings, streams=streams, capacity=capacity)
+    run(
+        graph,
+        settings,
+        streams=streams,
+        capacity=capacity,
+        runner=where,
+        engines=engines,
+        fits=batch == "fit",
+        load=choice.load if reload else None,
+    )

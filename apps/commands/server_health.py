@@ -13,6 +13,7 @@ import typer
 from soundstage.apps.commands import serve
 from soundstage.apps.commands.command import command
 from soundstage.apps.commands.exit_codes import CommandFailed, print_error
+from soundstage.apps.server.settings import EVERY_ADDRESS
 from soundstage.errors import InputError
 
 EXAMPLES = """Examples:
@@ -20,7 +21,6 @@ EXAMPLES = """Examples:
 soundstage health
 
 soundstage health http://127.0.0.1:9000"""
-EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 PROCESSES = Path("/proc")
 
 

@@ -66,8 +66,22 @@ def levels(peaks: Sequence[float], width: int) -> Text:
     return text
 
 
-def buffer(buffered_s: float, full_s: float, report: ChunkReport | None, width: int) -> Text:
-    """Returns the buffer's gauge and, from the last chunk's report, the speed."""
+def buffer(
+    buffered_s: float,
+    full_s: float,
+    report: ChunkReport | None,
+    key_to_sound_s: float | None,
+    width: int,
+) -> Text:
+    """Returns the buffer's gauge and, from the last chunk's report, the speed.
+
+    Args:
+        buffered_s: seconds of music that are buffered.
+        full_s: seconds of a full buffer.
+        report: that of the last chunk; None = there is none yet.
+        key_to_sound_s: seconds from a key until it is heard; None = no key was pressed yet.
+        width: characters of a line.
+    """
     text = Text(no_wrap=True, overflow="crop")
     room = max(4, width - 22)
     style = "green" if buffered_s > 0.25 * full_s else "yellow" if buffered_s else "red"
@@ -77,6 +91,8 @@ def buffer(buffered_s: float, full_s: float, report: ChunkReport | None, width: 
     if report is not None:
         slack = "" if report.slack_s is None else f"slack {report.slack_s:.2f} s   "
         text.append(f"  speed    {1 / report.rtf:.2f} x real time   {slack}chunk {report.chunk}\n")
+        if key_to_sound_s is not None:
+            text.append(f"  keys     heard after {1000 * key_to_sound_s:.0f} ms\n")
     return text
 
 

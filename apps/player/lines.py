@@ -73,7 +73,9 @@ def underrun_cause(report: ChunkReport) -> str:
 def chunk_line(report: ChunkReport) -> str:
     """Returns a chunk's report as one line."""
     slack = "" if report.slack_s is None else f"slack {report.slack_s:.2f} s, "
+    key = report.key_to_sound_s
     return (
         f"chunk {report.chunk}: made in {report.wall_s:.2f} s, {1 / report.rtf:.2f} x real time; "
         f"{slack}buffered {report.buffered_s:.2f} s, underruns {report.underruns}"
+        f"{'' if key is None else f', key to sound {key:.2f} s'}"
     )

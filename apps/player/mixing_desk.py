@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from rich.text import Text
+from textual import events
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
@@ -22,6 +23,7 @@ from soundstage.apps.player.faders import Faders
 from soundstage.apps.player.lines import Warnings, underrun_cause
 from soundstage.apps.player.performance import Performance
 from soundstage.apps.player.performer import ChunkReport
+from soundstage.apps.player.piano_keys import PianoKeys
 from soundstage.errors import Error
 from soundstage.graph.control import ControlError
 from soundstage.graph.legible import legible
@@ -29,6 +31,9 @@ from soundstage.graph.legible import legible
 LOOK_S = 0.1
 METER_S = 0.1
 LINES = 3
+# A terminal tells when a key goes down and not when it comes up.
+NOTE_S = 0.4
+PIANO = "keys play notes: a w s e d f ... ; z x octave, ! all notes off, n back"
 
 
 def show_mixing_desk(performance: Performance) -> None:
@@ -83,6 +88,8 @@ class MixingDesk(App[None]):
         _key("space", "pause", "pause"),
         _key("r", "reset", "reset"),
         _key("s", "save", "save"),
+        _key("n", "piano", "notes"),
+        _key("exclamation_mark", "panic"),
         _key("q", "quit", "quit"),
         _key("escape", "close", "cancel"),
         _key("ctrl+c", "stop"),
@@ -95,9 +102,11 @@ class MixingDesk(App[None]):
         self._faders = Faders(performance.graph, performance.performer, performance.prompts)
         self._typing: Literal["prompt", "value"] = "prompt"
         self._report: ChunkReport | None = None
+        self._key_to_sound_s: float | None = None
         self._cause = ""
         self._warnings = Warnings(performance)
         self._lines: list[str] = []
+        self._piano: PianoKeys | None = None  # while letters play notes
 
     def compose(self) -> ComposeResult:
         """Lays out the widgets."""
@@ -116,8 +125,14 @@ class MixingDesk(App[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool:
         """Whether a key acts now: letters typed into the input line do not."""
+        if action == "stop":
+            return True
+        if action in ("piano", "panic") and self._performance.keys is None:
+            return False
+        if self._piano is not None:
+            return action in ("piano", "panic", "select")
         typing = self.is_running and self.query_one("#typed", Input).has_class("open")
-        return action == "stop" or (action == "close") == typing
+        return (action == "close") == typing
 
     # ---- keys
 
@@ -154,6 +169,26 @@ class MixingDesk(App[None]):
             self._say(str(error))
         else:
             self._say(f"saved {path}")
+
+    def action_piano(self) -> None:
+        """Makes letters play notes, or gives them back their meaning."""
+        self._piano = PianoKeys() if self._piano is None else None
+        self._say(PIANO if self._piano is not None else "keys steer again")
+        self.refresh_bindings()
+
+    def action_panic(self) -> None:
+        """Ends all notes."""
+        if self._performance.keys is not None:
+            self._performance.keys.panic()
+            self._say("all notes off")
+
+    def on_key(self, event: events.Key) -> None:
+        """Plays a note for a letter, while letters play notes."""
+        keys = self._performance.keys
+        pitch = None if self._piano is None else self._piano.pitch(event.key)
+        if pitch is not None and keys is not None:
+            keys.press(pitch)
+            self.set_timer(NOTE_S, lambda: keys.release(pitch))
 
     def action_stop(self) -> None:
         """Ends the program as Ctrl-C does."""
@@ -206,6 +241,8 @@ class MixingDesk(App[None]):
                 self._report = self._performance.performer.reports.get_nowait()
             except queue.Empty:
                 break
+            if self._report.key_to_sound_s is not None:
+                self._key_to_sound_s = self._report.key_to_sound_s
             if self._report.ran_out:
                 self._cause = underrun_cause(self._report)
             for line in self._warnings.about(self._report):
@@ -227,7 +264,8 @@ class MixingDesk(App[None]):
         self.query_one("#faders", Static).update(gauges.faders(self._faders.rows, width))
         picture = gauges.levels(ring.peaks(round(METER_S * rate_hz)).tolist(), width)
         full_s = (performance.performer.ahead + 1) * format.chunk_s
-        picture.append(gauges.buffer(ring.buffered_samples / rate_hz, full_s, self._report, width))
+        buffered_s = ring.buffered_samples / rate_hz
+        picture.append(gauges.buffer(buffered_s, full_s, self._report, self._key_to_sound_s, width))
         silent_s = ring.silent_samples / rate_hz
         picture.append(gauges.underruns(ring.underruns, silent_s, self._cause))
         self.query_one("#gauges", Static).update(picture)

@@ -14,6 +14,7 @@ from soundstage.apps.player.ring import Ring
 from soundstage.apps.player.sink import Sink
 from soundstage.audio.standard_output import ReaderGone
 from soundstage.graph.plan import Graph
+from soundstage.runners.sessions.notes import HeldNotes
 
 # Seconds that a sink has to end after the music.
 PATIENCE_S = 5.0
@@ -30,6 +31,7 @@ class Performance:
         sink: plays the ring.
         prompts: the prompts at the start; None if the pipeline takes none.
         save: the session file from the command line; None = none was given.
+        keys: the keys that are held, of an instrument or of the display; None = there are none.
         interrupted: set when a signal has arrived that ends the music.
     """
 
@@ -39,6 +41,7 @@ class Performance:
     sink: Sink
     prompts: PromptMix | None
     save: Path | None
+    keys: HeldNotes | None = None
     interrupted: threading.Event = field(default_factory=threading.Event)
 
     @property

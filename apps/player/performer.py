@@ -15,11 +15,14 @@ import numpy as np
 
 from soundstage.apps.player.cues import label_of
 from soundstage.apps.player.live_input import LiveSource
+from soundstage.apps.player.note_source import NoteSource
 from soundstage.apps.player.ring import Ring
 from soundstage.errors import StageError
 from soundstage.runners.runner import Chunk
 from soundstage.runners.sessions.controls import complete
 from soundstage.runners.sessions.injection import inject_control
+from soundstage.runners.sessions.notes import notes_control
+from soundstage.runners.sessions.prompts import written_out
 from soundstage.runners.sessions.session import Session
 from soundstage.runners.timing.lateness import REMEMBERED, Late, Lateness
 from soundstage.runners.timing.realtime import Verdict
@@ -47,6 +50,8 @@ class ChunkReport:
         ran_out: whether the buffer ran out before this chunk.
         late: the stage that caused this; None if no stage did.
         not_understood: by text prompt, its words that the pipeline does not understand.
+        key_to_sound_s: seconds from the first key that this chunk plays until it is heard, without
+            the output device's own buffer; None = it plays no new key.
     """
 
     chunk: int
@@ -59,6 +64,7 @@ class ChunkReport:
     ran_out: bool
     late: Late | None
     not_understood: Mapping[str, str]
+    key_to_sound_s: float | None
 
     @property
     def rtf(self) -> float:
@@ -83,6 +89,7 @@ class Performer:
         ahead: int,
         total_samples: int | None = None,
         live_source: LiveSource | None = None,
+        note_source: NoteSource | None = None,
     ) -> None:
         """Makes nothing yet.
 
@@ -92,12 +99,14 @@ class Performer:
             ahead: chunks to keep buffered, at least 1.
             total_samples: samples per channel after which the music ends; None = without end.
             live_source: the live input, for a pipeline that takes it; None = none.
+            note_source: the notes, for a pipeline that hears them; None = none.
         """
         self.reports: queue.SimpleQueue[ChunkReport] = queue.SimpleQueue()
         self.error: Exception | None = None
         self.ahead = ahead
         self.clipped_samples = 0
-        self._session, self._ring, self._live_source = session, ring, live_source
+        self._session, self._ring = session, ring
+        self._live_source, self._note_source = live_source, note_source
         self._format = session.graph.format
         self._ahead_samples = ahead * self._format.dims["sample"]
         self._chunk_samples = self._format.dims["sample"]
@@ -135,13 +144,15 @@ class Performer:
         return self._controls
 
     def steer(self, changes: Mapping[str, Any]) -> None:
-        """Changes controls from the next chunk on.
+        """Changes controls from the next chunk on; "prompts" is short for the prompt controls.
 
         Raises:
             ControlError: a value is refused; no control has changed.
         """
+        graph = self._session.graph
+        changes = written_out(changes, graph)
         with self._lock:
-            self._controls = complete(self._session.graph, changes, self._controls)
+            self._controls = complete(graph, changes, self._controls)
             self._steered = True
 
     def reset(self) -> None:
@@ -210,6 +221,7 @@ class Performer:
         restarted = self._apply_changes()
         if self._live_source is not None:
             self._session.steer(**{inject_control(self._session.graph): self._live_source.take()})
+        pressed_s = self._play_notes()
         was_full = self._ring.buffered_samples >= _FULL * self._ahead_samples
         start_s = time.perf_counter()
         chunk = next(self._session)
@@ -231,7 +243,15 @@ class Performer:
         if any(chunk.seconds.values()):  # else warming up had made it already
             self._walls_s.append(wall_s)
         self._lateness.add(chunk.tick.chunks[0], wall_s, busy_s(chunk), was_full)
-        self._report(chunk, wall_s, slack_samples)
+        self._report(chunk, wall_s, slack_samples, pressed_s)
+
+    def _play_notes(self) -> float | None:
+        """Asks for the notes of the next chunk; returns when the first new key was pressed."""
+        if self._note_source is None:
+            return None
+        notes, pressed_s = self._note_source.take()
+        self._session.steer(**{notes_control(self._session.graph): notes})
+        return pressed_s
 
     def _clip(self, audio: np.ndarray) -> np.ndarray:
         """Returns a chunk cut to full scale: float32 [sample, channel]."""
@@ -243,7 +263,9 @@ class Performer:
         self.clipped_samples += int(np.count_nonzero(np.abs(audio) > 1.0))
         return np.clip(audio, -1.0, 1.0)
 
-    def _report(self, chunk: Chunk, wall_s: float, slack_samples: int) -> None:
+    def _report(
+        self, chunk: Chunk, wall_s: float, slack_samples: int, pressed_s: float | None
+    ) -> None:
         underruns, rate_hz = self._ring.underruns, self._format.sample_rate_hz
         ran_out = underruns > self._reported_underruns
         silent_samples = self._ring.silent_samples - self._reported_silent_samples
@@ -252,6 +274,11 @@ class Performer:
         slack_s: float | None = 0.0 if ran_out else slack_samples / rate_hz
         if not self._ring.heard_samples:
             slack_s = None
+        key_to_sound_s = None
+        if pressed_s is not None:
+            # The codec looks one fade's length ahead.
+            buffered_s = slack_samples / rate_hz + self._format.fade_s
+            key_to_sound_s = time.perf_counter() - pressed_s + buffered_s
         self.reports.put(
             ChunkReport(
                 chunk.tick.chunks[0],
@@ -264,5 +291,6 @@ class Performer:
                 ran_out,
                 self._lateness.blame() if ran_out else None,
                 chunk.not_understood[0],
+                key_to_sound_s,
             )
         )

@@ -111,20 +111,20 @@ def _lifespan(
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async def start() -> None:
             try:
-                await context.engine.start()
+                await context.fleet.start()
             except Exception as error:
                 start_failed(error)
             else:
-                capacity = context.engine.capacity
-                LOGGER.info("ready: %d realtime streams fit here", capacity.realtime)
-                if capacity.problem:
-                    LOGGER.warning("%s; it is measured again when a client asks", capacity.problem)
+                fleet = context.fleet
+                LOGGER.info("ready: %d realtime streams fit here", fleet.realtime)
+                if fleet.problem:
+                    LOGGER.warning("%s; it is measured again when a client asks", fleet.problem)
 
         # In a task of its own, while the server answers that it is warming up.
         starting = asyncio.create_task(start())
         yield
         starting.cancel()
-        await context.engine.close()
+        await context.fleet.close()
         await context.clip_encoder.close()
 
     return lifespan

@@ -17,11 +17,11 @@ async def healthz(context: ServerContext, request: Request) -> Response:
 
 
 async def readyz(context: ServerContext, request: Request) -> Response:
-    """`GET /readyz`: 200 if the engine is warm and accepts streams, else 503."""
-    engine = context.engine
-    if engine.ready:
+    """`GET /readyz`: 200 if an engine is warm and streams are accepted, else 503."""
+    fleet = context.fleet
+    if fleet.ready:
         return JSONResponse({"status": "ready"})
-    status = "draining" if engine.draining else "warming up"
+    status = "draining" if fleet.draining else "warming up"
     return JSONResponse({"status": status}, 503, {"retry-after": "2"})
 
 

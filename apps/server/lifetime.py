@@ -8,8 +8,9 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Literal, TypeAlias
 
 import uvicorn
@@ -19,9 +20,10 @@ from soundstage.apps.server.certificate import refuse_certificate
 from soundstage.apps.server.connection import ServerContext
 from soundstage.apps.server.listen_sockets import Intake, Pulse, listen
 from soundstage.apps.server.memory import give_back_large_blocks
-from soundstage.apps.server.settings import ServeSettings
+from soundstage.apps.server.settings import EVERY_ADDRESS, ServeSettings
 from soundstage.graph.plan import Graph
 from soundstage.interrupts import (
+    at_hangup,
     first_signal,
     handle_signals,
     is_listening,
@@ -29,7 +31,7 @@ from soundstage.interrupts import (
     orderly,
 )
 from soundstage.runners.choice import RunnerChoice
-from soundstage.runners.engine.engine import Engine
+from soundstage.runners.fleet.fleet import Fleet
 
 LogFormat: TypeAlias = Literal["text", "json"]
 # The most streams of one server, whatever the measurement allows.
@@ -73,9 +75,22 @@ def log_to_stderr(format: LogFormat, quiet: bool) -> None:
 class Server(uvicorn.Server):
     """A uvicorn server that at SIGTERM waits for its streams to end, at most `drain_s`."""
 
-    def __init__(self, config: uvicorn.Config, context: ServerContext) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        context: ServerContext,
+        load: Callable[[], Graph] | None = None,
+    ) -> None:
+        """Prepares the server.
+
+        Args:
+            config: uvicorn's configuration.
+            context: the fleet and its settings.
+            load: reads the pipeline again at SIGHUP; None = SIGHUP ends the server.
+        """
         super().__init__(config)
-        self._context = context
+        self._context, self._load = context, load
+        self._reload: asyncio.Task[None] | None = None
         self._drained: asyncio.Task[None] | None = None
 
     @contextmanager
@@ -87,12 +102,19 @@ class Server(uvicorn.Server):
             return
         loop = asyncio.get_running_loop()
         handle_signals()
-        with orderly(lambda: loop.call_soon_threadsafe(self._end)):
+        with ExitStack() as opened:
+            opened.enter_context(orderly(lambda: loop.call_soon_threadsafe(self._end)))
+            if self._load is not None:
+                reload = partial(loop.call_soon_threadsafe, self._begin_reload, self._load)
+                opened.enter_context(at_hangup(reload))
             yield
         handle_signals()
 
+    def _begin_reload(self, load: Callable[[], Graph]) -> None:
+        self._reload = asyncio.get_running_loop().create_task(self._context.reload(load))
+
     def _end(self) -> None:
-        if not self._context.engine.ready:
+        if not self._context.fleet.ready:
             leave_if_stopping()  # there are no streams, and loading may take long
         self.handle_exit(first_signal(), None)
 
@@ -106,7 +128,7 @@ class Server(uvicorn.Server):
     async def _drain(self) -> None:
         seconds = self._context.settings.drain_s
         LOGGER.info("ending: open streams have %g s left", seconds)
-        await self._context.engine.drain(seconds)
+        await self._context.fleet.drain(seconds)
         self.should_exit = True
 
 
@@ -147,38 +169,50 @@ def serve(
     graph: Graph,
     settings: ServeSettings,
     *,
+    engines: int = 1,
+    fits: bool = True,
     streams: int | None = None,
     capacity: int | None = None,
     runner: RunnerChoice | None = None,
+    load: Callable[[], Graph] | None = None,
 ) -> None:
     """Serves a pipeline until SIGTERM or Ctrl-C.
 
     Args:
         graph: what makes the music.
         settings: where the server listens, and which requests it accepts.
-        streams: the most streams at once; None = `MOST_STREAMS`.
+        engines: how many engines; more than one need the runner "ray".
+        fits: whether a tick on accelerators has as many rows as it needs (see `Fleet`).
+        streams: the most streams that play at once; None = `MOST_STREAMS`.
         capacity: the most realtime streams; None = as many as the measurement allows.
-        runner: what runs the stages; None = this process.
+        runner: what runs the engines; None = this process.
+        load: reads the pipeline again at SIGHUP; None = SIGHUP ends the server.
 
     Raises:
         UsageError: the certificate or its key cannot be used.
         OutputError: the port is taken, or the address is not this machine's.
-        Exception: those of `Engine.start`.
+        Exception: those of `Fleet.start`.
     """
     give_back_large_blocks()
-    engine = Engine(
-        graph, rows=streams or MOST_STREAMS, capacity=capacity, runner=runner or "local"
+    fleet = Fleet(
+        graph,
+        engines=engines,
+        fits=fits,
+        rows=streams or MOST_STREAMS,
+        capacity=capacity,
+        runner=runner or "local",
     )
-    context = ServerContext(graph, engine, settings)
+    context = ServerContext(graph, fleet, settings)
     errors: list[Exception] = []
 
     def start_failed(error: Exception) -> None:
         errors.append(error)
         server.should_exit = True
 
-    server = Server(configured(context, start_failed), context)
+    server = Server(configured(context, start_failed), context, load)
     sockets = listen(settings.host, settings.port, settings.limits.lost_s)
-    LOGGER.info("%s on %s", graph.name, settings.address)
+    everywhere = "every address of this machine, here " * (settings.host in EVERY_ADDRESS)
+    LOGGER.info("%s on %s%s", graph.name, everywhere, settings.address)
     server.run(sockets)
     if errors:
         raise errors[0]

@@ -8,6 +8,9 @@ from pathlib import Path
 
 from soundstage.errors import UsageError
 
+# A host that stands for every address of the machine, and the address that reaches it from here.
+EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -109,7 +112,8 @@ class ServeSettings:
 
     @property
     def address(self) -> str:
-        """The URL of the page."""
+        """The URL of the page, on this machine if the server listens on every address."""
         scheme = "http" if self.tls_cert is None else "https"
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        host = EVERY_ADDRESS.get(self.host, self.host)
+        host = f"[{host}]" if ":" in host else host
         return f"{scheme}://{host}:{self.port}/"

@@ -44,9 +44,14 @@ def _controls(graph: Graph) -> Iterator[str]:
         name: _type(control.port, graph.format.dims) for name, control in graph.controls.items()
     }
     width, type_width = _widest(types), _widest(types.values())
+    room = max(WIDTH - width - type_width - 7, 12)
+    defaults = {name: default_text(graph, name, room) for name in types}
+    numbers = [defaults[name] for name, control in graph.controls.items() if not control.port.shape]
     for name, type_text in types.items():
-        room = max(WIDTH - width - type_width - 7, 12)
-        yield f"  {name:{width}}  {type_text:{type_width}} = {default_text(graph, name, room)}"
+        line = f"  {name:{width}}  {type_text:{type_width}} = {defaults[name]:{_widest(numbers)}}"
+        unit = graph.controls[name].port.unit
+        fits = unit and not graph.controls[name].port.shape and len(line) + 2 + len(unit) <= WIDTH
+        yield f"{line}  {unit}" if fits else line
 
 
 def _box(graph: Graph, node: Node) -> list[str]:

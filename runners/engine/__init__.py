@@ -1,1 +1,1 @@
-"""Many streams on one runner: each stream is a row of the batch."""
+"""One engine: the streams that have a slot on one runner are rows of its batches."""

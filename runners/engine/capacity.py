@@ -6,12 +6,10 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from soundstage.runners.engine.refusals import Full
+from soundstage.runners.engine.refusals import RETRY_AFTER_S, Full
 from soundstage.runners.timing.realtime import COMFORTABLE
 from soundstage.runners.timing.stage_times import seconds_for
 
-# When a refused client should ask again: by then another stream may have left.
-RETRY_AFTER_S = 10.0
 # How often a number of streams is tried.
 _ATTEMPTS = 3
 
@@ -53,6 +51,16 @@ class Capacity:
         # An overloaded machine was measured with few streams, and says little of more.
         scaled = {n: seconds * ratio for n, seconds in self.cost_s.items() if n > max(cost_s)}
         return self.measured({**cost_s, **scaled})
+
+    def scaled(self, factor: float) -> Capacity:
+        """Returns the capacity of a machine on which every chunk takes `factor` as long."""
+        return self.measured({n: seconds * factor for n, seconds in self.cost_s.items()})
+
+    def spare(self, realtime: int) -> float:
+        """Returns the part of the time that is left beside so many realtime streams; may be < 0."""
+        if not self.cost_s:
+            return 0.0
+        return 1.0 - self.margin * self.takes_s(realtime) / self.chunk_s
 
     @property
     def problem(self) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from statistics import median
+from typing import Any
 
 # Medians are over so many of the last values.
 RECENT = 200
@@ -55,6 +56,19 @@ class EngineCounts:
         self.ticks_s.append(wall_s)
         for stage, seconds in stages_s.items():
             self.stage_s[stage] = self.stage_s.get(stage, 0.0) + seconds
+
+    def __add__(self, other: EngineCounts) -> EngineCounts:
+        """Returns the counts of both together, with the last ticks of both."""
+        total = EngineCounts()
+        for one in fields(self):
+            mine, others = getattr(self, one.name), getattr(other, one.name)
+            value: Any = mine + others if isinstance(mine, int) else deque([*mine, *others])
+            if isinstance(mine, dict):
+                value = {
+                    name: mine.get(name, 0) + others.get(name, 0) for name in {**mine, **others}
+                }
+            setattr(total, one.name, value)
+        return total
 
     def add_late(self, stage: str) -> None:
         """Counts one underrun of a stage."""

@@ -1,119 +1,113 @@
-"""Many streams on one runner: each is a row that joins and leaves the batch between two ticks.
+"""One engine of a fleet: a whole graph on devices of its own, which makes ticks of many rows.
 
-How rows are made, and what that costs. A tick has a fixed number of rows, `batch`, one for each
-slot of a group. A slot without a request is filled with a row that is thrown away, so a stream's
-bytes do not depend on other streams. On CPUs `batch` is 1: the bytes are those of
-`soundstage.open` on the same machine, a client waits for one row's chunk instead of all rows', and
-the machine stays busy, for two ticks overlap (one decodes while another samples). Preset `tiny` on
-2 cores, seconds per chunk and stream: 0.115 alone; six streams 0.121 one after another, 0.067 with
-two workers; a batch of eight rows 0.071 (`benchmarks/serving.py`, `benchmarks/rows.py`). On
-accelerators, where another row is nearly free, `batch` is `rows`. There a row that is thrown away
-costs as much as any row, which is why a tick waits until all its rows want a chunk.
+How rows are made, and what that costs. A tick has at most `batch` rows. Either their number is
+fixed: a slot without a request is filled with a row that is thrown away, so a stream's bytes do not
+depend on other streams. Or it fits, and is one of 1, 2, 4, ...: a tick takes the streams that need
+a chunk first and waits for no other, and the bytes are those of a tick of that size.
+
+On CPUs `batch` is 1: the bytes are those of `soundstage.open` on the same machine, a client waits
+for one row's chunk instead of all rows', and the machine stays busy, for two ticks overlap (one
+decodes while another samples). Preset `tiny` on 2 cores, seconds per chunk and stream: 0.115 alone;
+six streams 0.121 one after another, 0.067 with two workers; a batch of eight rows 0.071
+(`benchmarks/serving.py`, `benchmarks/rows.py`). On accelerators, where another row is nearly free,
+`batch` is the number of slots. There a row that is thrown away costs as much as any row, which is
+why a tick of a fixed size waits until all its rows want a chunk.
 """
 
 from __future__ import annotations
 
-import asyncio
+import logging
 import math
+import threading
 import time
-from collections.abc import Mapping
-from contextlib import suppress
-from copy import deepcopy
-from functools import partial
-from typing import Any
+from collections.abc import Callable
+from typing import Protocol, runtime_checkable
 
-import numpy as np
-
-from soundstage.graph.control import ControlError
 from soundstage.graph.plan import Graph
-from soundstage.graph.state import State, initial
-from soundstage.runners.choice import RunnerChoice, RunnerKind
-from soundstage.runners.engine.admission import Remeasurement, admit, refuse_memory, refuse_pace
-from soundstage.runners.engine.capacity import RETRY_AFTER_S, Capacity
+from soundstage.runners.engine.capacity import Capacity
 from soundstage.runners.engine.counts import EngineCounts
 from soundstage.runners.engine.groups import Groups
-from soundstage.runners.engine.refusals import ControlRefused, Full
+from soundstage.runners.engine.load import LearntLoad
+from soundstage.runners.engine.refusals import RETRY_AFTER_S, EngineLost, Full
 from soundstage.runners.engine.row import StreamRow
-from soundstage.runners.engine.saved_session import open_saved, write_saved
-from soundstage.runners.engine.schedule import Pace, Schedule
-from soundstage.runners.engine.stream import EngineStream
-from soundstage.runners.engine.stream_controls import steered
-from soundstage.runners.engine.warmup import Warm, warm_up
+from soundstage.runners.engine.warmup import Warm, WarmUp
 from soundstage.runners.engine.workers import Workers
-from soundstage.runners.sessions.embedding import embed
-from soundstage.runners.timing.realtime import chunks_ahead
+from soundstage.runners.runner import Runner
 
-# How often `drain` checks whether streams are left.
-_DRAIN_CHECK_S = 0.05
+LOGGER = logging.getLogger("soundstage.serve")
+# For so long after an underrun no stream is admitted: the machine is slower than when measured.
+WATCH_S = 10.0
+
+
+@runtime_checkable
+class RemoteRunner(Runner, Protocol):
+    """A runner in another process, which may die or hang; its ticks then raise `EngineLost`."""
+
+    def answers(self, within_s: float) -> bool:
+        """Whether the process, and those of its stages, answer within a time."""
+        ...
+
+    def revive(self) -> None:
+        """Waits until a new process has replaced the lost one and is built; ends one that hangs.
+
+        Raises:
+            EngineLost: none has within the time that a process may take to be ready.
+            Exception: any error of a stage's constructor.
+        """
+        ...
 
 
 class Engine:
-    """Makes the music of many streams with one runner, on threads of its own.
-
-        engine = Engine(load(preset="toy"), rows=8)
-        await engine.start()
-        stream = await engine.join({"prompts": ["jazz trio"]})
-        stream.play()
-        async for chunk in stream:
-            send(chunk.audio)
-
-    Its methods are called on one event loop, that of `start`; none of them blocks it for longer
-    than checking some controls takes.
+    """An engine: its runner, the slots of its streams, the threads that make their chunks.
 
     Attributes:
-        graph: what makes the music.
-        capacity: how many streams fit; none before `start` has measured.
+        number: its number in the fleet, from 0.
+        graph: what it runs.
+        counts: what has happened on it so far.
+        draining: whether it gets no more streams, as it is about to close.
+        losses: how often its process was lost.
     """
 
     def __init__(
         self,
+        number: int,
         graph: Graph,
-        *,
-        rows: int = 8,
-        batch: int | None = None,
-        workers: int = 2,
-        capacity: int | None = None,
-        runner: RunnerChoice | RunnerKind = "local",
-    ):
+        warm_up: WarmUp,
+        capacity: Capacity,
+        lock: threading.RLock,
+    ) -> None:
         """Prepares an engine; nothing is loaded before `start`.
 
         Args:
-            graph: what makes the music; one of its outputs is "audio".
-            rows: the most streams at once, whatever the measurement allows.
-            batch: rows of a tick; None = 1 on CPUs, else `rows`. If a stream's bytes turn out to
-                depend on its slot, `batch` is 1.
-            workers: ticks made at the same time.
-            capacity: the most realtime streams; None = as many as the measurement allows.
-            runner: what runs the stages.
-
-        Raises:
-            ValueError: a number is below 1, or the graph has no output "audio".
+            number: its number in the fleet.
+            graph: what it runs.
+            warm_up: how it is made ready.
+            capacity: its limits; not measured yet.
+            lock: guards the rows of all engines of a fleet.
         """
-        if min(rows, workers, 1 if batch is None else batch) < 1:
-            raise ValueError("rows, batch and workers are at least 1")
-        if "audio" not in graph.outputs:
-            raise ValueError(f"the pipeline {graph.name!r} has no output 'audio'")
-        self.graph = graph
-        self.capacity = Capacity(graph.format.chunk_s, rows, {}, fixed=capacity)
-        self._rows = rows
-        self._batch = None if batch is None else min(batch, rows)
-        self._worker_count = workers
-        self._choice = runner if isinstance(runner, RunnerChoice) else RunnerChoice(runner)
+        self.number, self.graph = number, graph
+        self.counts = EngineCounts()
+        self.draining = False
+        self.losses = 0
+        self._warm_up, self._lock = warm_up, lock
+        self._load = LearntLoad(capacity)
         self._warm: Warm | None = None
         self._workers: Workers | None = None
-        self._remeasurement: Remeasurement | None = None
-        self._counts = EngineCounts()
-        self._draining = False
 
     @property
     def ready(self) -> bool:
-        """Whether the engine is warm and accepts streams."""
-        return self._workers is not None and not self._draining
+        """Whether it is warm, its process lives, and it takes streams."""
+        return self.alive and not self.draining
 
     @property
-    def draining(self) -> bool:
-        """Whether the engine accepts no more streams because it is about to close."""
-        return self._draining
+    def alive(self) -> bool:
+        """Whether it is warm and makes ticks."""
+        return self._workers is not None and self._workers.live
+
+    @property
+    def capacity(self) -> Capacity:
+        """How many streams fit: as measured, corrected by what its ticks cost."""
+        return self._load.capacity
 
     @property
     def note(self) -> str:
@@ -121,176 +115,163 @@ class Engine:
         return "" if self._warm is None else self._warm.note
 
     @property
-    def streams(self) -> int:
-        """The number of streams, with paused and prepared ones."""
-        return len(self._all_rows())
+    def batch(self) -> int:
+        """The rows of its ticks; 0 = it is not warm."""
+        return 0 if self._warm is None else self._warm.batch
 
     @property
-    def playing(self) -> int:
-        """The number of streams whose chunks are being made."""
-        return sum(row.playing for row in self._all_rows())
-
-    def counts(self) -> EngineCounts:
-        """Returns a copy of the counts since the engine was made."""
+    def sizes(self) -> tuple[int, ...]:
+        """The numbers of rows that its ticks may have by now."""
         if self._workers is None:
-            return deepcopy(self._counts)
-        with self._workers.changed:
-            return deepcopy(self._counts)
+            return ()
+        return self._workers.groups.all[0].sizes or (self.batch,)
 
-    async def start(self) -> None:
-        """Loads the weights, compiles, and measures how many streams this machine can serve.
+    @property
+    def runner(self) -> Runner:
+        """Its runner.
 
         Raises:
-            Exception: those of `runners.api.open_runner`.
+            Full: it is not warm.
+        """
+        return self._opened()[0].runner
+
+    @property
+    def workers(self) -> Workers:
+        """The threads that make its chunks.
+
+        Raises:
+            Full: it is not warm.
+        """
+        return self._opened()[1]
+
+    def rows(self) -> list[StreamRow]:
+        """Returns the rows that have a slot here; the caller holds the lock."""
+        return [] if self._workers is None else list(self._workers.groups.rows())
+
+    def realtime(self) -> int:
+        """Returns how many realtime rows have a slot here; the caller holds the lock."""
+        return sum(row.realtime for row in self.rows())
+
+    def spare(self, more: int = 0) -> float:
+        """Returns the part of its time that is left beside its streams; the caller holds the lock.
+
+        Args:
+            more: realtime streams that would join; below 0, that would leave.
+        """
+        rows = self.rows()
+        realtime = sum(row.realtime for row in rows) + more
+        # Of engines with as much time, the one with fewer streams is less busy.
+        return self.capacity.spare(realtime) - 1e-3 * len(rows)
+
+    def start(self, lost: Callable[[Engine, EngineLost], None]) -> None:
+        """Loads, compiles, and measures how many streams fit; then makes ticks.
+
+        Args:
+            lost: called under the lock if the process is lost in a tick.
+
+        Raises:
+            Exception: those of opening the runner.
             StageFailed: a stage fails with the pipeline's default controls.
         """
-        warm = await asyncio.to_thread(
-            warm_up, self.graph, self._choice, self._rows, self._batch, self._worker_count
-        )
-        self.capacity = self.capacity.measured(warm.cost_s)
-        groups = Groups.of(self._rows, warm.batch)
-        self._workers = Workers(
-            warm.runner, groups, self._counts, self._worker_count, warm.cost_s[1]
-        )
-        self._warm = warm
-        self._remeasurement = Remeasurement(warm, self._workers, self._worker_count)
+        warm = self._warm_up.run()
+        with self._lock:
+            self._load.remeasure(self._load.measured.measured(warm.cost_s))
+            self._workers = Workers(
+                warm.runner,
+                Groups.of(self._warm_up.rows, warm.batch, self._warm_up.grows(warm.batch)),
+                self.counts,
+                self._load,
+                workers=self._warm_up.workers,
+                lock=self._lock,
+                lost=lambda error: lost(self, error),
+            )
+            self._warm = warm
         self._workers.start()
+        if self._warm_up.grows(warm.batch):
+            threading.Thread(target=self._grow, name=f"grow-{self.number}", daemon=True).start()
 
-    async def join(
-        self,
-        controls: Mapping[str, Any],
-        *,
-        pace: Pace = "realtime",
-        buffer_chunks: float | None = None,
-        session: bytes | None = None,
-        state: State | None = None,
-    ) -> EngineStream:
-        """Opens a stream; it is paused until `play`.
+    def refuse(self, row: StreamRow) -> None:
+        """Refuses a row that does not fit here; the caller holds the lock.
+
+        Raises:
+            Full: a realtime stream would be late.
+        """
+        ahead = [other.schedule.ahead_s for other in self.rows()]
+        realtime = [ahead_s for ahead_s in ahead if ahead_s is not None]
+        shortest_s = min(realtime, default=math.inf)
+        self.capacity.refuse(len(ahead), len(realtime), row.schedule.ahead_s, shortest_s)
+        since_s = time.monotonic() - self.workers.last_late_s
+        if since_s < WATCH_S and realtime and self.capacity.fixed is None:
+            reason = f"a chunk of another stream was late {since_s:.0f} s ago"
+            raise Full(reason, min(RETRY_AFTER_S, WATCH_S - since_s))
+
+    def measure_again(self, most: int) -> None:
+        """Measures with some chunks made for that, while no stream plays.
 
         Args:
-            controls: the controls that differ from the pipeline's defaults, or from those of the
-                saved session; "prompts" is short for the prompt controls.
-            pace: "realtime": a chunk is needed every `chunk_s`. "fast", non-realtime: chunks are
-                made as quickly as they are read, with what the realtime streams leave.
-            buffer_chunks: how far ahead of its need a chunk is made, in chunks; with less, changes
-                are heard sooner and the stream takes more of the machine. For a non-realtime
-                stream, the most unread chunks. None = one, or as many as last 0.2 s.
-            session: bytes of a saved session of one stream, to go on from.
-            state: where a fresh stream starts, of one row (see `runners.sessions.continuation`).
-
-        Raises:
-            Full: no more streams fit; a later request may succeed.
-            ControlRefused: a control, the pace or `buffer_chunks` is refused.
-            SessionFileError: the session is damaged or of another graph or other weights.
+            most: the most streams to measure with.
         """
-        warm, workers = self._open()
-        chunk_s = self.graph.format.chunk_s
-        if buffer_chunks is None:
-            buffer_chunks = chunks_ahead(chunk_s)
-        refuse_pace(pace, buffer_chunks)
-        saved_controls: Mapping[str, Any] = {}
-        if session is not None:
-            state, saved_controls = open_saved(session, warm.runner)
-        ahead_s = buffer_chunks * chunk_s if pace == "realtime" else None
-        news, loop = asyncio.Event(), asyncio.get_running_loop()
-        row = StreamRow(
-            Schedule(chunk_s, ahead_s),
-            math.ceil(buffer_chunks),
-            steered(self.graph, controls, saved_controls),
-            state or initial(self.graph, ["0"]),
-            partial(_wake, loop, news),
-        )
-        try:
-            self._admit(workers, row)
-        except Full as error:
-            if not error.measured or self._remeasurement is None:
-                raise
-            refused = self.capacity
-            self.capacity = await self._remeasurement.after(refused)
-            if self.capacity is refused:
-                raise
-            self._open()  # it may have been closed meanwhile
-            self._admit(workers, row)
-        write = partial(write_saved, warm.runner)
-        return EngineStream(
-            self.graph, workers, row, news, lambda one: admit(workers, self.capacity, one), write
-        )
+        warm, _ = self._opened()
+        rows = min(self._warm_up.rows, most)
+        cost_s = warm.measure(rows, self._warm_up.workers)
+        with self._lock:
+            self._load.remeasure(self._load.measured.measured_again(cost_s))
 
-    def _admit(self, workers: Workers, row: StreamRow) -> None:
-        with workers.changed:
-            refuse_memory(row, row.controls, workers.groups.rows(), self.graph.format)
-            admit(workers, self.capacity, row)
-
-    async def embed(self, controls: Mapping[str, Any]) -> np.ndarray:
-        """Returns the style of prompts, from the pipeline's own embedder.
-
-        Args:
-            controls: as for `join`, e.g. {"texts": ["jazz trio"], "text_weights": [1.0]}.
+    def suspend(self) -> list[StreamRow]:
+        """Begins no more ticks and gives up those in progress; the caller holds the lock.
 
         Returns:
-            float32 `[style_dim]`.
+            The rows that have a slot here.
+        """
+        self.workers.live = False
+        self.losses += 1
+        return self.rows()
+
+    def resume(self) -> None:
+        """Makes ticks again, with a process that answers; the caller holds the lock."""
+        self.workers.live = True
+        self.workers.changed.notify_all()
+
+    def revive(self) -> None:
+        """Replaces a lost process, and compiles it.
 
         Raises:
-            Full: the engine is not warm.
-            ControlRefused: a control is refused, or the pipeline has no embedder.
-            StageFailed: the stage failed.
+            Exception: those of `RemoteRunner.revive`.
         """
-        warm, _ = self._open()
-        row = steered(self.graph, controls, {})
-        try:
-            return await asyncio.to_thread(embed, warm.runner, row)
-        except ControlError as error:
-            raise ControlRefused(str(error)) from error
+        warm, _ = self._opened()
+        assert isinstance(warm.runner, RemoteRunner)
+        warm.runner.revive()
+        for size in self.sizes:
+            warm.runner.warm_up(size)
 
-    async def drain(self, timeout_s: float) -> bool:
-        """Accepts no more streams and waits until all have left, at most `timeout_s`.
+    def _grow(self) -> None:
+        """Compiles the larger ticks, one size after the other, while smaller ones are made."""
+        for size in self._warm_up.sizes(self.batch)[1:]:
+            try:
+                warm, workers = self._opened()
+                seconds = self._warm_up.measure_size(warm.runner, size)
+            # Such as a device without room for so many rows: the smaller ticks go on.
+            except Exception as error:
+                if self._workers is not None:
+                    LOGGER.warning("no more than %d streams a tick: %s", self.sizes[-1], error)
+                return
+            with self._lock:
+                (group,) = workers.groups.all
+                group.sizes = (*group.sizes, size)
+                cost_s = {**self._load.measured.cost_s, size: seconds}
+                self._load.remeasure(self._load.measured.measured(cost_s))
 
-        Returns:
-            Whether all have left.
-        """
-        self._draining = True
-        deadline_s = time.monotonic() + timeout_s
-        while self.streams and time.monotonic() < deadline_s:
-            await asyncio.sleep(_DRAIN_CHECK_S)
-        return not self.streams
+    def close(self) -> None:
+        """Ends its threads and frees its weights; its rows have left. Idempotent."""
+        with self._lock:
+            self.draining = True
+            warm, workers = self._warm, self._workers
+            self._warm = self._workers = None
+        if warm is not None and workers is not None:
+            workers.stop()
+            warm.runner.close()
 
-    async def close(self) -> None:
-        """Ends every stream, stops the threads, frees the weights. Idempotent.
-
-        Readers of streams get the chunks that are made already, and then the end of the stream.
-        """
-        self._draining = True
-        warm, workers = self._warm, self._workers
-        self._warm = self._workers = None
-        if warm is None or workers is None:
-            return
-        with workers.changed:
-            for row in list(workers.groups.rows()):
-                workers.leave(row)
-                row.wake()
-        await asyncio.to_thread(workers.stop)
-        await asyncio.to_thread(warm.runner.close)
-
-    def _open(self) -> tuple[Warm, Workers]:
-        """Returns the warm runner and its workers.
-
-        Raises:
-            Full: the engine is not warm, or it is about to close.
-        """
-        if self._draining:
-            raise Full("the engine is about to close", RETRY_AFTER_S)
+    def _opened(self) -> tuple[Warm, Workers]:
         if self._warm is None or self._workers is None:
             raise Full("the engine is not warm yet", RETRY_AFTER_S)
         return self._warm, self._workers
-
-    def _all_rows(self) -> list[StreamRow]:
-        if self._workers is None:
-            return []
-        with self._workers.changed:
-            return list(self._workers.groups.rows())
-
-
-def _wake(loop: asyncio.AbstractEventLoop, news: asyncio.Event) -> None:
-    """Wakes a stream's reader on its event loop; a closed loop has no readers."""
-    with suppress(RuntimeError):
-        loop.call_soon_threadsafe(news.set)

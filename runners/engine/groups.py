@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from soundstage.graph.state import State
@@ -14,25 +14,39 @@ from soundstage.runners.timing.realtime import COMFORTABLE
 
 @dataclass(eq=False)
 class Group:
-    """Slots whose rows are made in one tick; every slot has a row in the tick, even if it is free.
+    """Slots whose rows are made in one tick.
+
+    If its ticks have a fixed size, every slot has a row in each tick, even if it is free, and a
+    stream is always in the row of its slot. Otherwise a tick has as many rows as are needed for the
+    streams that want a chunk, rounded up to the next of some sizes; several ticks of such a group
+    may be in progress at once.
 
     Attributes:
         slots: by row of the tick, the stream there; None = the slot is free.
         last_controls: by slot, the controls of its last chunk; None = it never had one. A worker
             changes them without the lock: a group has at most one tick in progress.
         resting: by slot, the state after its last chunk that was thrown away; None = it had a
-            request since, or none was. Changed like `last_controls`.
-        busy: whether a tick of the group is in progress.
+            request since, or none was. Not used if the size of its ticks varies.
+        busy: whether a tick of the group is in progress, and another has to wait for it.
+        sizes: the numbers of rows that a tick may have, rising; empty = that of the slots.
     """
 
     slots: list[StreamRow | None]
     last_controls: list[Mapping[str, Any] | None]
-    resting: list[State | None]
     busy: bool = False
+    sizes: tuple[int, ...] = ()
+    resting: list[State | None] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.resting = [None] * len(self.slots)
 
     def rows(self) -> Iterator[StreamRow]:
         """Returns the rows in its slots."""
         return (row for row in self.slots if row is not None)
+
+    def waiting(self) -> list[StreamRow]:
+        """Returns the rows with room; not those whose last chunk another engine still makes."""
+        return [row for row in self.rows() if row.has_room and row.in_flight is None]
 
     def start_s(self, lead_s: float) -> float:
         """Returns the best time to start its next tick; infinity = no row has room for a chunk.
@@ -43,27 +57,41 @@ class Group:
         Args:
             lead_s: the longest that a tick takes, with the ticks that may be made before it.
         """
-        waiting = [row.schedule for row in self.rows() if row.has_room]
+        waiting = [row.schedule for row in self.waiting()]
         if not waiting:
             return math.inf
         wanted = [schedule.wanted_s for schedule in waiting if schedule.ahead_s is not None]
         if not wanted:
             return -math.inf
         needed = [schedule.needed_s for schedule in waiting if schedule.ahead_s is not None]
+        if self.sizes:
+            return min(wanted)
         latest = min(-math.inf if need is None else need - lead_s for need in needed)
         return max(min(wanted), min(max(wanted), latest))
 
     def wanting(self, now_s: float) -> list[StreamRow]:
-        """Returns the rows for which the next tick makes a chunk."""
-        return [row for row in self.rows() if row.has_room and row.schedule.wanted_s <= now_s]
+        """Returns the rows for which the next tick makes a chunk: those that need it first."""
+        wanting = [row for row in self.waiting() if row.schedule.wanted_s <= now_s]
+        if not self.sizes:
+            return wanting
+        wanting.sort(key=lambda row: (row.schedule.deadline_s, row.last_served))
+        return wanting[: self.sizes[-1]]
+
+    def slot_of(self, row: StreamRow, position: int) -> int:
+        """Returns the row of the tick in which a stream is made, the `position`-th of them."""
+        return position if self.sizes else self.slots.index(row)
+
+    def size_for(self, streams: int) -> int:
+        """Returns the number of rows of a tick for so many streams."""
+        return next((size for size in self.sizes if size >= streams), len(self.slots))
 
     def deadline_s(self) -> float:
         """Returns when the first of its rows with room needs a chunk."""
-        return min(row.schedule.deadline_s for row in self.rows() if row.has_room)
+        return min(row.schedule.deadline_s for row in self.waiting())
 
     def last_served(self) -> int:
         """Returns the tick at which the row that has waited longest got its last chunk."""
-        return min(row.last_served for row in self.rows() if row.has_room)
+        return min(row.last_served for row in self.waiting())
 
 
 @dataclass(frozen=True)
@@ -90,10 +118,17 @@ class Groups:
     all: Sequence[Group]
 
     @classmethod
-    def of(cls, rows: int, batch: int) -> Groups:
-        """Returns groups of `batch` slots each, for at least `rows` rows."""
-        groups = range(-(-rows // batch))
-        return cls(tuple(Group([None] * batch, [None] * batch, [None] * batch) for _ in groups))
+    def of(cls, rows: int, batch: int, fits: bool = False) -> Groups:
+        """Returns groups of `batch` slots each, for at least `rows` rows.
+
+        Args:
+            rows: the most streams.
+            batch: the rows of a tick.
+            fits: whether ticks have as many rows as they need: at first 1 (see `Group.sizes`).
+        """
+        if fits:
+            return cls((Group([None] * rows, [None] * rows, sizes=(1,)),))
+        return cls(tuple(Group([None] * batch, [None] * batch) for _ in range(-(-rows // batch))))
 
     def rows(self) -> Iterator[StreamRow]:
         """Returns the rows in all slots."""
@@ -145,16 +180,17 @@ class Groups:
 
     def _would_delay(self, realtime: Sequence[StreamRow], until_s: float) -> bool:
         """Returns whether a tick of a non-realtime stream could make a realtime stream late."""
-        if any(group.busy and not _is_realtime(group) for group in self.all):
+        busy = (list(group.rows()) for group in self.all if group.busy)
+        if any(not any(row.realtime and row.has_room for row in rows) for rows in busy):
             return True
         return any(row.schedule.deadline_s < until_s for row in realtime)
 
 
 def _is_realtime(group: Group) -> bool:
     """Returns whether the next tick of a group is for a realtime stream."""
-    return any(row.realtime and row.has_room for row in group.rows())
+    return any(row.realtime for row in group.waiting())
 
 
 def _has_fast(group: Group) -> bool:
     """Returns whether a non-realtime stream of a group has room for a chunk."""
-    return any(not row.realtime and row.has_room for row in group.rows())
+    return any(not row.realtime for row in group.waiting())

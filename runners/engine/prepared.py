@@ -45,12 +45,10 @@ class PreparedRow(StreamRow):
 
     Attributes:
         lead: the row it follows.
-        tick_s: how long a tick takes.
         done: the prepared chunks, the oldest first.
     """
 
     lead: StreamRow = field(kw_only=True)
-    tick_s: float = field(kw_only=True)
     done: list[PreparedChunk] = field(init=False)
     _seen: tuple[object, ...] = field(init=False, default=())
     _next: ChunkStart | None = field(init=False, default=None)
@@ -88,7 +86,8 @@ class PreparedRow(StreamRow):
             raise ValueError("there is no chunk to prepare: check has_room first")
         steady = self.controls
         live = {name: start.controls[name] for name in silent}
-        return TickRequest(self, slot, self.epoch, {**steady, **live}, steady, 0, start.state)
+        controls = {**steady, **live}
+        return TickRequest(self, slot, self.epoch, controls, steady, 0, start.state, self.workers)
 
     def arrive(self, request: TickRequest, now_s: float) -> float | None:
         """Returns None, for a prepared chunk is never needed."""
@@ -122,4 +121,5 @@ class PreparedRow(StreamRow):
         if end_s is None:
             # A non-realtime stream has no clock: a chunk that was read cannot be replaced.
             return start.chunk > self.lead.newest_read
-        return end_s - now_s > _TICKS_LEFT * self.tick_s
+        tick_s = 0.0 if self.workers is None else self.workers.tick_s
+        return end_s - now_s > _TICKS_LEFT * tick_s

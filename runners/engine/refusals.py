@@ -5,6 +5,9 @@ from __future__ import annotations
 from soundstage.errors import Error
 from soundstage.graph.control import ControlError
 
+# When a refused client should ask again, if nothing tells when a slot is likely to be free.
+RETRY_AFTER_S = 10.0
+
 
 class Full(Error):
     """No more streams fit: according to the measurement, others would be late.
@@ -50,3 +53,17 @@ class StreamFailed(Error, RuntimeError):
 
 class StreamEnded(Error, RuntimeError):
     """A method was called that needs an open stream, and the stream is closed."""
+
+
+class EngineLost(Error, RuntimeError):
+    """The process of an engine died or hangs; its streams go on elsewhere, to the same bytes.
+
+    Attributes:
+        reason: what happened, in one line.
+    """
+
+    exit_code = 7
+
+    def __init__(self, reason: str):
+        self.reason = reason
+        super().__init__(reason)

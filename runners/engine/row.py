@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from soundstage.graph.plan import Graph
 from soundstage.graph.state import State
 from soundstage.runners.engine.chunk import EngineChunk
 from soundstage.runners.engine.schedule import Schedule
 from soundstage.runners.sessions.injection import LiveInput
 
+if TYPE_CHECKING:
+    from soundstage.runners.engine.workers import Workers
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class TickRequest:
     """A row's request for the next tick; the row may change while the tick is made.
 
@@ -27,6 +31,7 @@ class TickRequest:
         steady: the same without live input, which is the next chunk's start.
         steers: how often the stream has been steered.
         state: the state before the chunk, with the chunk's index.
+        workers: those that make it, even if the row moves to another engine meanwhile.
     """
 
     row: StreamRow
@@ -36,11 +41,22 @@ class TickRequest:
     steady: Mapping[str, Any]
     steers: int
     state: State
+    workers: Workers | None
 
     @property
     def chunk(self) -> int:
         """The index of the requested chunk."""
         return self.state.chunks[0]
+
+    @property
+    def awaited(self) -> bool:
+        """Whether the row still wants the chunk: it is open, and not reset, rewound or moved."""
+        return not self.row.closed and self.row.epoch == self.epoch
+
+    def land(self) -> None:
+        """Ends the wait for the chunk: it has arrived, or never will."""
+        if self.row.in_flight is self:
+            self.row.in_flight = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +91,7 @@ class ResumePoint:
 
 @dataclass(eq=False)
 class StreamRow:
-    """One stream; it is read and changed under the engine's lock.
+    """One stream; it is read and changed under the fleet's lock.
 
     Attributes:
         schedule: when its chunks are needed.
@@ -93,9 +109,12 @@ class StreamRow:
         live_input: collects the audio that was sent; None = none ever was.
         live_by_chunk: the live input of each of the last chunks, by the chunk's index.
         newest_read: the index of the newest chunk read since the music's beginning; -1 = none.
-        last_served: the number of ticks that the engine had made when its last chunk was requested.
+        last_served: the number of ticks that its engine had made when its last chunk was requested.
         underruns: chunks that were late.
         starts: the starts of the last chunks: those made ahead, and the chunk that sounds.
+        workers: those of the engine that makes its chunks; None = it has no slot.
+        in_flight: the request for the chunk that is being made, wherever that is; None = none is.
+        graph: what makes its chunks; engines of another graph may be there beside it.
     """
 
     schedule: Schedule
@@ -116,6 +135,9 @@ class StreamRow:
     last_served: int = 0
     underruns: int = 0
     starts: deque[ChunkStart] = field(init=False)
+    workers: Workers | None = None
+    in_flight: TickRequest | None = None
+    graph: Graph | None = None
 
     def __post_init__(self) -> None:
         self.resume_point = ResumePoint(self.state, self.controls)
@@ -141,7 +163,9 @@ class StreamRow:
         live = silent if self.live_input is None else self._take_live(self.live_input, silent)
         steady = self.controls
         controls = {**steady, **live} if live else steady
-        return TickRequest(self, slot, self.epoch, controls, steady, self.steers, self.state)
+        return TickRequest(
+            self, slot, self.epoch, controls, steady, self.steers, self.state, self.workers
+        )
 
     def arrive(self, request: TickRequest, now_s: float) -> float | None:
         """Records that a requested chunk is made; returns its slack (see `Schedule.advance`)."""

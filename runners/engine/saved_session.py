@@ -13,6 +13,7 @@ from soundstage.graph.spec import PipelineSpec
 from soundstage.graph.state import State
 from soundstage.runners.engine.row import ResumePoint
 from soundstage.runners.engine.stream_controls import steered
+from soundstage.runners.file_header import header_metadata
 from soundstage.runners.runner import Runner
 from soundstage.runners.sessions.files import SessionFileError, read_session_from, session_bytes
 from soundstage.runners.sessions.injection import silence
@@ -34,8 +35,15 @@ def open_saved(session: bytes, runner: Runner) -> tuple[State, dict[str, Any]]:
         ControlRefused: it holds controls that no stream may have.
     """
     saved = read_session_from(pa.BufferReader(session), _NAME)
-    if saved.spec == _without_folders(runner.graph.spec):
-        saved = replace(saved, spec=runner.graph.spec)
+    own = runner.graph.spec
+    if saved.spec == _without_folders(own):
+        saved = replace(saved, spec=own)
+    elif saved.spec.digest() != runner.graph.digest:
+        theirs, ours = repr(saved.spec.name), repr(own.name)
+        made = (
+            f"another version of the pipeline {ours}" if theirs == ours else f"{theirs}, not {ours}"
+        )
+        raise SessionFileError(f"{_NAME}: made by {made}: start without the session")
     state, rows = saved.restore(runner.graph, runner.weights())
     if difference := saved.made_by.difference():
         LOGGER.info("a client's session was %s", difference)
@@ -47,15 +55,25 @@ def open_saved(session: bytes, runner: Runner) -> tuple[State, dict[str, Any]]:
     return state, steered(runner.graph, controls, {}) | silent
 
 
-def write_saved(runner: Runner, resume_point: ResumePoint) -> bytes:
-    """Returns the session that goes on after a chunk.
+class SessionWriter:
+    """Writes sessions that go on after a chunk.
 
-    It names files of weights without their folders, which are no business of clients.
+    They name files of weights without their folders, which are no business of clients.
+
+    Args:
+        runner: a runner of the streams.
     """
-    graph = replace(runner.graph, spec=_without_folders(runner.graph.spec))
-    state = resume_point.state.rename(["0"])
-    content = session_bytes(graph, runner.weights(), state, [resume_point.controls])
-    return content.to_pybytes()
+
+    def __init__(self, runner: Runner) -> None:
+        self._graph = replace(runner.graph, spec=_without_folders(runner.graph.spec))
+        self._header = header_metadata(self._graph, runner.weights())
+
+    def write(self, resume_point: ResumePoint) -> bytes:
+        """Returns the bytes of a session; any thread may call it."""
+        state = resume_point.state.rename(["0"])
+        content = session_bytes(self._graph, self._header, state, [resume_point.controls])
+        data: bytes = content.to_pybytes()
+        return data
 
 
 def _without_folders(spec: PipelineSpec) -> PipelineSpec:

@@ -12,7 +12,7 @@ from soundstage.graph.plan import Graph
 from soundstage.runners.engine.refusals import ControlRefused
 from soundstage.runners.sessions.controls import complete
 from soundstage.runners.sessions.injection import KIND
-from soundstage.runners.sessions.prompts import PROMPTS, expand_prompts
+from soundstage.runners.sessions.prompts import written_out
 
 # Limits of one stream's controls, for all streams wait for the same stages.
 MOST_ENTRIES = 64
@@ -35,10 +35,8 @@ def steered(graph: Graph, changes: Mapping[str, Any], current: Mapping[str, Any]
             a text is longer than `LONGEST_TEXT` or a list than `MOST_ENTRIES`, or the control
             carries live input.
     """
-    changes = dict(changes)
     try:
-        if PROMPTS in changes:
-            changes |= expand_prompts(changes.pop(PROMPTS), graph)
+        changes = written_out(changes, graph)
         for name, value in changes.items():
             _refuse_live(graph, name)
             _refuse_large(name, value)

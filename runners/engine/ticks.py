@@ -52,12 +52,13 @@ class Done:
 
 
 class Ticks:
-    """Makes the ticks of groups, always with a row for every slot.
+    """Makes the ticks of groups, always with a row for every slot, or of one of the group's sizes.
 
     A row's bytes may depend on how many rows a tick has: compilers choose other kernels for other
     shapes. So a slot without a request makes music that is thrown away. It has the controls of the
     slot's last chunk, unless they are large, so that stages which read only controls have nothing
-    to do; and it goes on from chunk to chunk, so that stages with a memo find it.
+    to do. If all ticks have the same size, it goes on from chunk to chunk, so that stages with a
+    memo find it.
 
     Args:
         runner: makes the chunks; warm.
@@ -81,9 +82,7 @@ class Ticks:
             # Only now: controls that make a stage fail would end the streams in the other slots.
             small = array_bytes(request.steady) <= LARGE_BYTES
             group.last_controls[request.slot] = request.steady if small else None
-        requested = {request.slot for request in requests}
-        for slot in range(len(group.slots)):
-            group.resting[slot] = None if slot in requested else chunk.state.pick([slot])
+        self._rest(group, requests, chunk)
         rows = [_row_result(chunk, request.slot) for request in requests]
         return Done(rows, chunk.seconds, busy_s(chunk), runner_s)
 
@@ -98,15 +97,25 @@ class Ticks:
             (chunk,) = self._runner.stream(*self._composed(group, requests))
         return chunk
 
+    def _rest(self, group: Group, requests: Sequence[TickRequest], chunk: Chunk) -> None:
+        """Notes where the slots without a request go on; in ticks of other sizes none does."""
+        if not group.sizes:
+            requested = {request.slot for request in requests}
+            group.resting = [
+                None if slot in requested else chunk.state.pick([slot])
+                for slot in range(len(group.slots))
+            ]
+
     def _composed(self, group: Group, requests: Sequence[TickRequest]) -> tuple[list[Tick], State]:
         by_slot = {request.slot: request for request in requests}
+        size = group.size_for(len(requests))
         states = [
             by_slot[slot].state if slot in by_slot else state or initial(self._graph, ["rests"])
-            for slot, state in enumerate(group.resting)
+            for slot, state in enumerate(group.resting[:size])
         ]
         controls = tuple(
             by_slot[slot].controls if slot in by_slot else last or self._defaults
-            for slot, last in enumerate(group.last_controls)
+            for slot, last in enumerate(group.last_controls[:size])
         )
         state = join(states) if len(states) > 1 else states[0]
         state = state.rename([str(slot) for slot in range(len(states))])

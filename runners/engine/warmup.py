@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import count
 
 import numpy as np
 
-from soundstage.graph.plan import Graph
 from soundstage.graph.state import State, initial
-from soundstage.runners.api import open_runner
-from soundstage.runners.choice import RunnerChoice
-from soundstage.runners.devices import find_devices
 from soundstage.runners.engine.capacity import measure
 from soundstage.runners.local import default_tick
 from soundstage.runners.runner import Runner, Tick
 
 # Chunks that `rows_are_alike` compares: the second reads the feedback of the first.
 _COMPARED_CHUNKS = 2
+# The size of the ticks that are compared where ticks have several sizes.
+FIRST_COMPARED = 2
 # Each measured chunk has another index, for a stage with equal inputs answers without computing.
 _NUMBERS = count(1)
 
@@ -49,37 +48,81 @@ class Warm:
         return _measure(self.runner, rows, self.batch, workers)
 
 
-def warm_up(graph: Graph, choice: RunnerChoice, rows: int, batch: int | None, workers: int) -> Warm:
-    """Opens a runner, compiles it for ticks of `batch` rows, and measures it.
+@dataclass(frozen=True)
+class WarmUp:
+    """How an engine is made ready.
 
-    Args:
-        graph: what makes the music.
-        choice: which runner makes it.
+    Attributes:
+        open_runner: opens its runner; the argument is the number of answers that a stage keeps.
         rows: the most streams.
         batch: rows of a tick; None = 1 on CPUs, else `rows`.
         workers: ticks made at the same time.
-
-    Raises:
-        Exception: those of `runners.api.open_runner`.
-        StageFailed: a stage fails with the pipeline's default controls.
+        fits: whether a tick has as many rows as it needs, 1, 2, 4, ... up to `batch`; otherwise it
+            always has `batch`.
     """
-    if batch is None:
-        batch = 1 if _only_cpus(graph, choice) else rows
-    # Stages remember an answer for each group, and as many again for controls that change back.
-    groups = -(-rows // batch)
-    runner = open_runner(graph, replace(choice, remembered=choice.remembered or 2 * groups + 2))
-    try:
-        note = ""
+
+    open_runner: Callable[[int], Runner]
+    rows: int
+    batch: int | None
+    workers: int
+    fits: bool = False
+
+    def run(self) -> Warm:
+        """Opens a runner, compiles it for ticks of `batch` rows, and measures it.
+
+        Raises:
+            Exception: those of `open_runner`.
+            StageFailed: a stage fails with the pipeline's default controls.
+        """
+        # Stages remember an answer for each group, and as many again for controls that change back.
+        groups = -(-self.rows // (self.batch or 1))
+        runner = self.open_runner(2 * groups + 2)
+        try:
+            batch, note = self.compile(runner)
+            most = 1 if self.grows(batch) else self.rows
+            cost_s = _measure(runner, most, 1 if self.grows(batch) else batch, self.workers)
+        except BaseException:
+            runner.close()
+            raise
+        return Warm(runner, batch, cost_s, note)
+
+    def grows(self, batch: int) -> bool:
+        """Whether ticks have several sizes, of which the first is ready with the engine."""
+        return self.fits and batch > 1
+
+    def sizes(self, batch: int) -> list[int]:
+        """Returns the sizes of ticks, in the order in which they are needed."""
+        return sorted({min(2**power, batch) for power in range(batch.bit_length() + 1)})
+
+    def measure_size(self, runner: Runner, size: int) -> float:
+        """Compiles a runner for ticks of so many rows; returns how long one takes, in seconds.
+
+        Raises:
+            StageFailed: a stage fails with the pipeline's default controls.
+            ValueError: a stream's bytes depend on its row.
+        """
+        runner.warm_up(size)
+        if size == FIRST_COMPARED and not rows_are_alike(runner, size):
+            raise ValueError("a stream's bytes depend on its row of the tick")
+        return _measure(runner, 1, size, 1)[1]
+
+    def compile(self, runner: Runner) -> tuple[int, str]:
+        """Compiles a runner; returns the rows of a tick, and what was decided otherwise.
+
+        Raises:
+            StageFailed: a stage fails with the pipeline's default controls.
+        """
+        batch = self.batch
+        if batch is None:
+            batch = 1 if runner.platforms <= {"cpu"} else self.rows
+        if self.grows(batch):
+            runner.warm_up(1)
+            return batch, ""
         runner.warm_up(batch)
-        if batch > 1 and not rows_are_alike(runner, batch):
-            note = f"with {batch} rows a tick, a stream's bytes depend on its slot: 1 row a tick"
-            batch = 1
-            runner.warm_up(batch)
-        cost_s = _measure(runner, rows, batch, workers)
-    except BaseException:
-        runner.close()
-        raise
-    return Warm(runner, batch, cost_s, note)
+        if batch == 1 or rows_are_alike(runner, batch):
+            return batch, ""
+        runner.warm_up(1)
+        return 1, f"with {batch} rows a tick, a stream's bytes depend on its slot: 1 row a tick"
 
 
 def rows_are_alike(runner: Runner, batch: int) -> bool:
@@ -131,12 +174,3 @@ def _measure(runner: Runner, rows: int, batch: int, workers: int) -> dict[int, f
             list(threads.map(make_one, range(-(-streams // batch))))
 
         return measure(make, rows, runner.graph.format.chunk_s)
-
-
-def _only_cpus(graph: Graph, choice: RunnerChoice) -> bool:
-    if choice.kind != "local":
-        return True
-    platforms = {
-        device.platform for node in graph.nodes.values() for device in find_devices(node.placement)
-    }
-    return platforms == {"cpu"}

@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from soundstage.runners.engine.chunk import EngineChunk
 from soundstage.runners.engine.counts import EngineCounts, median_of
 from soundstage.runners.engine.groups import Group, Groups
+from soundstage.runners.engine.load import LearntLoad
+from soundstage.runners.engine.refusals import EngineLost
 from soundstage.runners.engine.row import StreamRow, TickRequest
-from soundstage.runners.engine.ticks import Done, Ticks
+from soundstage.runners.engine.ticks import Done, RowResult, Ticks
 from soundstage.runners.runner import Runner
 from soundstage.runners.sessions.injection import silence
 from soundstage.runners.timing.lateness import Lateness
@@ -20,25 +22,35 @@ from soundstage.runners.timing.lateness import Lateness
 _LOG = logging.getLogger(__name__)
 # `late_stage` of a chunk that was late although no stage was slow.
 QUEUE = "queue"
-# How many of the last ticks tell how long one takes alone.
-RECENT_ALONE = 10
+# The longest wait for the ticks in progress when an engine is closed: its process may hang.
+MOST_WAIT_S = 30.0
 
 
 class Workers:
-    """Threads that make the chunks of all rows; each makes one tick at a time.
+    """Threads that make the chunks of an engine's rows; each makes one tick at a time.
 
     Ticks of different groups are independent, so one can be in the decoder while another is in
     the transformer: two workers keep both busy, more only add waiting.
 
     Attributes:
-        changed: the engine's lock; notified when a worker may have something to do.
+        changed: the fleet's lock; notified when a worker of this engine may have something to do.
         groups: the slots and their rows.
         counts: what has happened so far.
+        load: how long chunks take, as the ticks show it.
+        live: whether ticks are begun; not while the engine's process is lost.
         last_late_s: when a chunk was last late; minus infinity = never.
     """
 
     def __init__(
-        self, runner: Runner, groups: Groups, counts: EngineCounts, workers: int, tick_s: float
+        self,
+        runner: Runner,
+        groups: Groups,
+        counts: EngineCounts,
+        load: LearntLoad,
+        *,
+        workers: int,
+        lock: threading.RLock,
+        lost: Callable[[EngineLost], None],
     ) -> None:
         """Prepares the threads.
 
@@ -46,39 +58,37 @@ class Workers:
             runner: makes the chunks; warm.
             groups: the slots.
             counts: updated under the lock.
+            load: updated under the lock.
             workers: how many threads, and thus ticks at the same time.
-            tick_s: how long a tick takes, until ticks have been timed.
+            lock: guards the rows of all engines of a fleet.
+            lost: called under the lock, if the engine's process is lost in a tick.
         """
-        self.changed = threading.Condition()
+        self.changed = threading.Condition(lock)
         self.groups = groups
         self.counts = counts
+        self.load = load
+        self.live = True
         self.last_late_s = float("-inf")
+        self._lost = lost
         self._ticks = Ticks(runner)
         self._silence = silence(runner.graph)
         self._lateness = Lateness(runner.graph.format.chunk_s)
-        self._first_tick_s = tick_s
         self._stopping = False
-        # Seconds of each of the last ticks during which no other tick was in progress, and the
-        # ticks in progress that have been alone so far.
-        self._alone_s: deque[float] = deque(maxlen=RECENT_ALONE)
-        self._in_progress, self._alone = 0, True
+        # When each of the ticks in progress was begun.
+        self._begun_s: dict[int, float] = {}
         self._threads = [
-            threading.Thread(target=self._run, name=f"worker-{number}", daemon=True)
+            threading.Thread(target=self._run, args=(number,), name=f"worker-{number}", daemon=True)
             for number in range(workers)
         ]
 
     @property
     def tick_s(self) -> float:
         """How long a tick usually takes; the caller holds the lock."""
-        return median_of(self.counts.ticks_s) or self._first_tick_s
+        return median_of(self.counts.ticks_s) or self.load.measured.takes_s(1)
 
-    def alone_s(self, least: int) -> float | None:
-        """How long a tick takes alone, of the last such ticks; the caller holds the lock.
-
-        Args:
-            least: the least number of such ticks; None is returned for fewer.
-        """
-        return None if len(self._alone_s) < least else median_of(self._alone_s)
+    def longest_s(self, now_s: float) -> float:
+        """How long the longest of the ticks in progress has taken; the caller holds the lock."""
+        return now_s - min(self._begun_s.values(), default=now_s)
 
     def start(self) -> None:
         """Starts the threads."""
@@ -86,41 +96,48 @@ class Workers:
             thread.start()
 
     def stop(self) -> None:
-        """Waits until the ticks in progress are made, and ends the threads."""
+        """Ends the threads when the ticks in progress are made; waits for that, up to a limit."""
         with self.changed:
             self._stopping = True
             self.changed.notify_all()
+        until_s = time.monotonic() + MOST_WAIT_S
         for thread in self._threads:
-            thread.join()
+            thread.join(max(0.0, until_s - time.monotonic()))
 
-    def leave(self, row: StreamRow) -> None:
-        """Closes a row and frees its slot; the caller holds the lock."""
-        row.closed = True
-        self.groups.leave(row)
-        self.counts.left += 1
+    def join(self, row: StreamRow) -> None:
+        """Gives a row a slot; the caller holds the lock."""
+        self.groups.join(row)
+        row.workers = self
         self.changed.notify_all()
 
-    def _run(self) -> None:
+    def leave(self, row: StreamRow) -> None:
+        """Frees a row's slot; a chunk of it that is being made still arrives."""
+        self.groups.leave(row)
+        row.workers = None
+        self.changed.notify_all()
+
+    def _run(self, number: int) -> None:
         while True:
             with self.changed:
                 group = self._next_group()
                 if group is None:
                     return
-                start_s = time.monotonic()
+                start_s = self._begun_s[number] = time.monotonic()
                 requests = self._take_requests(group, start_s)
-                self._alone = not self._in_progress
-                self._in_progress += 1
-            self._make(group, requests, start_s)
+                self.load.begin(start_s)
+            made = self._make(group, requests, start_s)
             with self.changed:
                 group.busy = False
-                self._in_progress -= 1
-                if self._alone and not self._in_progress:
-                    self._alone_s.append(time.monotonic() - start_s)
+                del self._begun_s[number]
+                self.load.end(time.monotonic(), group.size_for(len(requests)) if made else 0)
                 self.changed.notify_all()
 
     def _next_group(self) -> Group | None:
         """Waits until a group's tick is to be made; None = the engine stops."""
         while not self._stopping:
+            if not self.live:
+                self.changed.wait()
+                continue
             choice = self.groups.choose(time.monotonic(), self.tick_s)
             if choice.group is not None:
                 return choice.group
@@ -128,57 +145,86 @@ class Workers:
         return None
 
     def _take_requests(self, group: Group, now_s: float) -> list[TickRequest]:
-        group.busy = True
-        rows = group.wanting(now_s)
-        for row in rows:
+        group.busy = not group.sizes
+        requests = []
+        for position, row in enumerate(group.wanting(now_s)):
             row.last_served = self.counts.ticks
-        return [row.request(group.slots.index(row), self._silence) for row in rows]
+            row.in_flight = row.request(group.slot_of(row, position), self._silence)
+            requests.append(row.in_flight)
+        return requests
 
-    def _make(self, group: Group, requests: Sequence[TickRequest], start_s: float) -> None:
-        """Makes a tick; if it fails, makes each row alone to find those that fail."""
+    def _make(self, group: Group, requests: Sequence[TickRequest], start_s: float) -> bool:
+        """Makes a tick; if it fails, makes each row alone to find those that fail.
+
+        Returns:
+            Whether its time tells how long a tick takes.
+        """
         try:
             result = self._ticks.make(group, requests)
+        except EngineLost as error:
+            with self.changed:
+                for request in requests:
+                    request.land()  # another engine makes the same chunk
+                self._lost(error)
+            return False
         # Any error of a stage ends the streams that cause it, not the others and not the thread.
         except Exception as error:
             if len(requests) > 1:
                 for request in requests:
-                    self._make(group, [request], time.monotonic())
-                return
+                    alone = replace(request, slot=0) if group.sizes else request
+                    alone.row.in_flight = alone
+                    self._make(group, [alone], time.monotonic())
+                return False
             with self.changed:
                 self._fail(requests[0], str(error) or type(error).__name__)
-            return
+            return False
         with self.changed:
             self._deliver(requests, result, start_s)
+        return True
 
     def _deliver(self, requests: Sequence[TickRequest], result: Done, start_s: float) -> None:
         now_s = time.monotonic()
         self._lateness.add(requests[0].chunk, now_s - start_s, result.busy_s, stocked=True)
         self.counts.add_tick(now_s - start_s, result.seconds)
         for request, row_result in zip(requests, result.rows, strict=True):
-            row = request.row
-            if row.closed or row.epoch != request.epoch:
+            self._land(request)
+            if not request.awaited:
                 self.counts.dropped += 1
-            elif row_result.audio is None:
-                self._fail(request, f"chunk {request.chunk} has samples that are not finite")
             else:
-                slack_s = row.arrive(request, now_s)
-                late_stage = self._late_stage(row, slack_s)
-                chunk = EngineChunk(
-                    audio=row_result.audio,
-                    chunk=request.chunk,
-                    controls=request.steady,
-                    slack_s=slack_s,
-                    seconds=result.seconds,
-                    rows=len(requests),
-                    underruns=row.underruns,
-                    late_stage=late_stage,
-                    steer=request.steers,
-                    again=request.chunk <= row.newest_read,
-                    not_understood=row_result.not_understood,
-                )
-                row.accept(request, chunk, row_result.state)
+                self._accept(request, row_result, result, len(requests), now_s)
         overhead_s = time.monotonic() - start_s - result.runner_s
         self.counts.overheads_s.append(overhead_s / len(requests))
+
+    def _accept(
+        self, request: TickRequest, made: RowResult, result: Done, rows: int, now_s: float
+    ) -> None:
+        row = request.row
+        if made.audio is None:
+            self._fail(request, f"chunk {request.chunk} has samples that are not finite")
+            return
+        slack_s = row.arrive(request, now_s)
+        late_stage = self._late_stage(row, slack_s)
+        chunk = EngineChunk(
+            audio=made.audio,
+            chunk=request.chunk,
+            controls=request.steady,
+            slack_s=slack_s,
+            seconds=result.seconds,
+            rows=rows,
+            underruns=row.underruns,
+            late_stage=late_stage,
+            steer=request.steers,
+            again=request.chunk <= row.newest_read,
+            not_understood=made.not_understood,
+        )
+        row.accept(request, chunk, made.state)
+
+    def _land(self, request: TickRequest) -> None:
+        """Lets the row have its next chunk made, where it is now."""
+        request.land()
+        workers = request.row.workers
+        if workers is not None and workers is not self:
+            workers.changed.notify_all()
 
     def _late_stage(self, row: StreamRow, slack_s: float | None) -> str:
         """Counts a chunk's slack; returns the stage that made it late, "" if it is not late."""
@@ -199,11 +245,13 @@ class Workers:
     def _fail(self, request: TickRequest, reason: str) -> None:
         """Ends the stream of a request, unless it has ended or was reset meanwhile."""
         row = request.row
-        if row.closed or row.epoch != request.epoch:
+        self._land(request)
+        if not request.awaited:
             return
         _LOG.warning("a stream ends: %s", reason)
         self.counts.failed += 1
         row.error = reason
         row.closed = True
-        self.groups.leave(row)
+        if row.workers is not None:
+            row.workers.leave(row)
         row.wake()

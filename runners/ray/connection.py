@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import ray
-from ray._private import ray_constants
+from ray._private import auto_init_hook, ray_constants
 
 from soundstage.errors import ClusterError
 from soundstage.interrupts import at_stop, handle_signals
@@ -17,6 +18,7 @@ from soundstage.interrupts import at_stop, handle_signals
 # A local cluster listens on this address only.
 LOOPBACK = "127.0.0.1"
 SHUT_DOWN_WITHIN_S = 5.0
+KNOCK_WITHIN_S = 10.0
 
 
 @contextmanager
@@ -56,6 +58,14 @@ def cluster(address: str | None = None, dashboard: bool = False) -> Iterator[boo
             ray.shutdown()
 
 
+def never_connect_by_itself() -> None:
+    """Keeps Ray from joining any cluster that it finds, from now to the end of this process.
+
+    Ray does so at a call of a thread that does not know yet that the connection has ended.
+    """
+    auto_init_hook.enable_auto_connect = False
+
+
 def _shut_down() -> None:
     """Ends the connection, and the cluster that was started here, if that takes no more than 5 s.
 
@@ -70,6 +80,7 @@ def _connect(address: str | None, dashboard: bool) -> None:
     # Ray's log lines on standard error would break the progress bar.
     try:
         if address is not None:
+            _knock(address)
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
         else:
             with _kept_on_loopback():
@@ -85,8 +96,21 @@ def _connect(address: str | None, dashboard: bool) -> None:
         raise ClusterError(_failed(address, error)) from error
 
 
+def _knock(address: str) -> None:
+    """Checks that something listens at HOST:PORT: Ray would try for many minutes.
+
+    Raises:
+        OSError: nothing does.
+    """
+    host, _, port = address.rpartition(":")
+    if host and port.isdecimal() and "//" not in host:
+        socket.create_connection((host.strip("[]"), int(port)), KNOCK_WITHIN_S).close()
+
+
 def _failed(address: str | None, error: Exception) -> str:
-    first = (str(error).strip() or type(error).__name__).splitlines()[0]
+    lines = (str(error).strip() or type(error).__name__).splitlines()
+    # "Version mismatch: The cluster was started with:" tells nothing without the lines after it.
+    first = " ".join(map(str.strip, lines)) if lines[0].startswith("Version mismatch") else lines[0]
     if address is None:
         cure = "where the machine is busy, try again; or run without --runner ray"
         return f"no local Ray cluster could start: {first}; {cure}"

@@ -13,7 +13,7 @@ import ray
 from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from soundstage.graph.plan import Node
+from soundstage.graph.plan import Graph, Node
 from soundstage.graph.problem import PipelineError, Problem
 from soundstage.graph.spec import PlacementSpec
 from soundstage.runners.devices import count_devices
@@ -194,6 +194,52 @@ def actor_options(slot: Slot, plan: SlotPlan, group: PlacementGroup | None) -> d
     return options
 
 
+@dataclass(frozen=True)
+class EnginePlace:
+    """How an engine is placed in a cluster.
+
+    Attributes:
+        one_process: whether all its stages run in one process, with the devices of one machine.
+        bundle: what that process takes of a machine.
+        options: Ray's options for the actor of the engine.
+    """
+
+    one_process: bool
+    bundle: Bundle
+    options: dict[str, Any]
+
+
+def place_engine(graph: Graph, has_gpu: bool) -> EnginePlace:
+    """Plans the process of an engine; reserves nothing.
+
+    The stages share the engine's process and the devices that Ray gives it, unless a stage names a
+    machine, custom resources or TPU chips, or has spares: then each stage is an actor of its own.
+
+    Args:
+        graph: the graph of the engine.
+        has_gpu: whether the cluster has a GPU.
+    """
+    nodes = list(graph.nodes.values())
+    plan = plan_slots(nodes, has_gpu)
+    placements = [node.placement for node in nodes]
+    spread = any(one.node or one.resources or one.spares or one.chips for one in placements)
+    spread = spread or any(slot.platform == "tpu" for slot in plan.slots)
+    gpus = 0.0 if spread else sum(bundle.resources.get("GPU", 0.0) for bundle in plan.bundles)
+    variables = _search_path()
+    if not gpus:
+        variables |= {"JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": ""}
+    options = {
+        "num_cpus": 0,
+        "num_gpus": gpus,
+        "max_restarts": -1,
+        "max_task_retries": 0,
+        "scheduling_strategy": "SPREAD",
+        "runtime_env": {"env_vars": variables},
+    }
+    resources = {"GPU": gpus} if gpus else {}
+    return EnginePlace(not spread, Bundle(resources, {}, list(graph.nodes)), options)
+
+
 def _share(slot: Slot, plan: SlotPlan) -> float:
     """Returns the part of its bundle's GPU that a replica takes."""
     assert slot.bundle is not None
@@ -208,13 +254,17 @@ def _share(slot: Slot, plan: SlotPlan) -> float:
 
 
 def _environment(slot: Slot, plan: SlotPlan) -> dict[str, str]:
-    # The actor must find a user's stages where this process finds them.
-    variables = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    variables = _search_path()
     if slot.platform == "cpu":
         variables |= {"JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": ""}
     if slot.platform == "gpu" and (share := _share(slot, plan)) < 1:
         variables["XLA_PYTHON_CLIENT_MEM_FRACTION"] = f"{0.9 * share:.3f}"
     return variables
+
+
+def _search_path() -> dict[str, str]:
+    """Returns the variable by which an actor finds a user's stages where this process does."""
+    return {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
 
 
 def _missing_resources(

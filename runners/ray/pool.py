@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
 import ray
@@ -118,6 +118,16 @@ def _ready(actors: Sequence[Any]) -> list[bool]:
         except (RayError, GetTimeoutError):
             ready.append(False)
     return ready
+
+
+def are_alive(pools: Iterable[ActorPool]) -> bool:
+    """Whether the processes of all active actors answer now, even while their stages compute."""
+    replies = [reply for pool in pools for reply in pool.process_ids()]
+    try:
+        ray.get(replies, timeout=PATIENCE_S)
+    except (RayError, GetTimeoutError):
+        return False
+    return True
 
 
 def _process_id(actor: Any) -> Reference:

@@ -34,7 +34,7 @@ from soundstage.runners.ray.actor import SHORT_CALLS, StageActor, StageCall, Sta
 from soundstage.runners.ray.building import build_stages, last_line
 from soundstage.runners.ray.connection import cluster
 from soundstage.runners.ray.placement import Slot, actor_options, plan_slots, reserve
-from soundstage.runners.ray.pool import ActorPool, Reference
+from soundstage.runners.ray.pool import ActorPool, Reference, are_alive
 from soundstage.runners.runner import Chunk, StageFailed, Tick
 from soundstage.runners.spans import now_s
 from soundstage.runners.wiring import (
@@ -50,8 +50,7 @@ from soundstage.runners.wiring import (
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# How often in a row a tick is requested before it fails.
-ATTEMPTS = 5
+ATTEMPTS = 5  # how often in a row a tick is requested before it fails
 
 
 @dataclass(frozen=True)
@@ -122,6 +121,7 @@ class RayRunner:
             is_own = opened.enter_context(cluster(self.settings.address, self.settings.dashboard))
             has_gpu = ray.cluster_resources().get("GPU", 0) > 0
             self._plan = plan_slots(graph.nodes.values(), has_gpu)
+            self.platforms = frozenset(slot.platform for slot in self._plan.slots)
             self._group = reserve(self._plan, self.settings.placement_timeout_s)
             if self._group is not None:
                 opened.callback(remove_placement_group, self._group)
@@ -177,6 +177,11 @@ class RayRunner:
         self._await_actors((0,))
         replies = {name: pool.process_ids() for name, pool in self._pools.items()}
         return {name: ray.get(references) for name, references in replies.items()}
+
+    @property
+    def alive(self) -> bool:
+        """Whether the processes of all replicas answer now, even while their stages compute."""
+        return are_alive(self._pools.values())
 
     def close(self) -> None:
         """Ends the actors, releases the resources, and ends a cluster that was started here."""

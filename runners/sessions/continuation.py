@@ -160,9 +160,9 @@ class ClipContinuer:
         """
         tokens = self.encode(audio)
         state = self._state_after(tokens)
-        context = np.full_like(state.values[self._ends.context], -1)
-        context[0, context.shape[1] - len(tokens) :] = tokens
         start = initial(self._graph, ("0",)).values
+        context = np.full_like(start[self._ends.context], -1)
+        context[0, context.shape[1] - len(tokens) :] = tokens
         heard = _heard(self._graph, audio, start)
         values = {**start, **state.values, **heard, self._ends.context: context}
         return State(("0",), (0,), values).pick([0] * len(streams)).rename(streams)

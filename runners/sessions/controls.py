@@ -27,7 +27,7 @@ def complete(
     """
     unknown = [name for name in changes if name not in graph.controls]
     if unknown:
-        cure = suggest(unknown[0], graph.controls)
+        cure = _wiring(graph, unknown[0]) or suggest(unknown[0], graph.controls)
         raise ControlError(f"the pipeline {graph.name!r} has no control {unknown[0]!r}; {cure}")
     row = {name: control.default for name, control in graph.controls.items()} | dict(current)
     for name, value in changes.items():
@@ -36,6 +36,15 @@ def complete(
         _check_lengths(node, row)
         _check_refusal(node, row)
     return row
+
+
+def _wiring(graph: Graph, name: str) -> str:
+    """Returns how to wire an input that a stage has and the pipeline leaves unwired; "" = none."""
+    for node in graph.nodes.values():
+        if name in node.cls.inputs.keys() - node.sources.keys():
+            settings = f"--set {node.name}.inputs.{name}=in.{name} --set inputs.{name}=VALUE"
+            return f"its stage {node.name!r} has that input, not wired: wire it with {settings}"
+    return ""
 
 
 def _fed_by_controls(node: Node) -> dict[str, str]:

@@ -115,20 +115,27 @@ def write_session(
     Raises:
         OutputError: the file cannot be written.
     """
-    content = session_bytes(graph, weights, state, rows)
+    content = session_bytes(graph, header_metadata(graph, weights), state, rows)
     with replacing(path) as file, reporting(path):
         file.write(content)
 
 
 def session_bytes(
     graph: Graph,
-    weights: Mapping[str, Mapping[str, str]],
+    metadata: Mapping[bytes, bytes],
     state: State,
     rows: Sequence[Mapping[str, Any]],
 ) -> pa.Buffer:
-    """Returns the contents of a session file."""
+    """Returns the contents of a session file.
+
+    Args:
+        graph: the session's graph.
+        metadata: what `header_metadata` returns for it.
+        state: the state.
+        rows: per row, the controls.
+    """
     payload = session_messages(graph, state, rows)
-    header = {b"kind": KIND, **header_metadata(graph, weights)}
+    header = {b"kind": KIND, **metadata}
     header[b"sha256"] = _digest(header, payload).encode()
     batch = pa.record_batch({name: [part.to_pybytes()] for name, part in payload.items()})
     schema = batch.schema.with_metadata(header)

@@ -141,6 +141,18 @@ def parse_prompts(
     return (*map(parse_text, texts), *map(parse_audio, audio), *map(parse_style, styles))
 
 
+def written_out(changes: Mapping[str, Any], graph: Graph) -> dict[str, Any]:
+    """Returns changes of controls with `prompts`, if it is among them, as what it is short for.
+
+    Raises:
+        Exception: as `expand_prompts`.
+    """
+    changes = dict(changes)
+    if PROMPTS in changes:
+        changes |= expand_prompts(changes.pop(PROMPTS), graph)
+    return changes
+
+
 def expand_prompts(prompts: Sequence[Prompt], graph: Graph) -> dict[str, Any]:
     """Turns prompts into the `PROMPT_CONTROLS` of a pipeline.
 

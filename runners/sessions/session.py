@@ -23,7 +23,7 @@ from soundstage.runners.sessions.controls import complete
 from soundstage.runners.sessions.embedding import embed
 from soundstage.runners.sessions.files import SavedSession, write_session
 from soundstage.runners.sessions.journal import JournalWriter, open_journal
-from soundstage.runners.sessions.prompts import PROMPTS, Prompt, expand_prompts
+from soundstage.runners.sessions.prompts import PROMPTS, Prompt, written_out
 
 if TYPE_CHECKING:
     from soundstage.runners.recording import Paths, Recording
@@ -336,10 +336,7 @@ class Session:
             return self._state, self._rows
 
     def _complete(self, changes: Mapping[str, Any], current: Mapping[str, Any]) -> dict[str, Any]:
-        changes = dict(changes)
-        if PROMPTS in changes:
-            changes |= expand_prompts(changes.pop(PROMPTS), self.graph)
-        return complete(self.graph, changes, current)
+        return complete(self.graph, written_out(changes, self.graph), current)
 
     def _ticks(self) -> Iterator[Tick]:
         chunks = self._state.chunks

@@ -13,6 +13,7 @@ from soundstage.stages.bandcodec.measures import Measures
 from soundstage.stages.bandcodec.rendering import RenderedSpectra, Rendering
 from soundstage.stages.bandcodec.synthesis import Synthesis
 from soundstage.stages.bandcodec.weights import BandCodecWeights, read_weights
+from soundstage.stages.programs import Program
 from soundstage.stages.row_groups import cores
 from soundstage.stages.weights.array_source import ArraySource
 
@@ -50,10 +51,10 @@ class BandCodec:
         self._weights = jax.device_put(weights, device)
         self._features, self._rendering = FrameFeatures(measures), Rendering(measures)
         self._synthesis = Synthesis(measures)
-        self._jit_features = jax.jit(jax.vmap(self._features))
-        self._jit_encode = jax.jit(self._encode, static_argnames="levels")
-        self._jit_decode_streaming = jax.jit(self._decode_streaming)
-        self._jit_decode_after = jax.jit(self._decode_after)
+        self._run_features = Program(self._frame_features, measures)
+        self._run_encode = Program(self._encode, measures)
+        self._run_decode_streaming = Program(self._decode_streaming, measures)
+        self._run_decode_after = Program(self._decode_after, measures)
         self._rows_at_once = ThreadPoolExecutor(cores(), "bandcodec")
 
     def features(self, audio: np.ndarray) -> np.ndarray:
@@ -61,7 +62,7 @@ class BandCodec:
 
         A last partial frame is left out. Silence is assumed before and after the audio.
         """
-        return np.asarray(self._jit_features(self._put(audio)))
+        return np.asarray(self._run_features(self._put(audio)))
 
     def encode(self, waveform: np.ndarray, levels: int | None = None) -> np.ndarray:
         """Encodes audio.
@@ -75,7 +76,7 @@ class BandCodec:
         """
         levels = self.measures.levels if levels is None else levels
         rvq.check_levels(levels, self.measures.levels)
-        return np.asarray(self._jit_encode(self._weights, self._put(waveform), levels=levels))
+        return np.asarray(self._run_encode(self._weights, self._put(waveform), constants=(levels,)))
 
     def render(self, codes: np.ndarray) -> np.ndarray:
         """Renders a whole piece: int32 [row, frame, level] to float32 [row, sample, channel].
@@ -115,7 +116,7 @@ class BandCodec:
     def _decode_row_streaming(
         self, codes: np.ndarray, memory: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        audio, memory = self._jit_decode_streaming(
+        audio, memory = self._run_decode_streaming(
             self._weights, self._put(codes), self._put(memory)
         )
         return np.asarray(audio), np.asarray(memory)
@@ -140,12 +141,15 @@ class BandCodec:
         return np.stack(list(self._rows_at_once.map(self._decode_row_after, past, codes)))
 
     def _decode_row_after(self, past: np.ndarray, codes: np.ndarray) -> np.ndarray:
-        return np.asarray(self._jit_decode_after(self._weights, self._put(past), self._put(codes)))
+        return np.asarray(self._run_decode_after(self._weights, self._put(past), self._put(codes)))
 
     # ---- audio to codes
 
+    def _frame_features(self, audio: jax.Array) -> jax.Array:
+        return jax.vmap(self._features)(audio)
+
     def _encode(self, weights: BandCodecWeights, audio: jax.Array, levels: int) -> jax.Array:
-        features = jax.vmap(self._features)(audio)
+        features = self._frame_features(audio)
         embeddings = (features - weights.mean[None, None]) @ weights.analysis
         return rvq.encode(embeddings, weights.codebooks[:levels])
 

@@ -1,18 +1,20 @@
 """Loading of a Depthformer."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import nnx
 
 from soundstage.stages.depthformer.compact import unfolded
 from soundstage.stages.depthformer.config import DepthformerConfig
 from soundstage.stages.depthformer.model import Depthformer, published_name
 from soundstage.stages.weights.array_source import ArraySource
-from soundstage.stages.weights.modules import load_module
+from soundstage.stages.weights.modules import abstract_module, load_module
 from soundstage.stages.weights.random_weights import Initial, default_initial
 
 TEMPORAL_BIAS = "decoder/decoder/temporal_decoder/relpos_bias/rel_embedding"
@@ -49,7 +51,7 @@ def load_depthformer(
         depth_buckets=_buckets(shapes, DEPTH_BIAS, config.depth_buckets),
     )
     loaded = load_module(
-        lambda rngs: Depthformer(config, rngs),
+        _network(config),
         unfolded(source, config),
         published_name,
         device,
@@ -58,6 +60,17 @@ def load_depthformer(
         in_float32=(HEAD,),
     )
     return loaded.module, loaded.digest, loaded.note
+
+
+def abstract_depthformer(config: DepthformerConfig, device: jax.Device) -> Depthformer:
+    """Returns a Depthformer with the shapes of its arrays on a device, which need not be there."""
+    dtype = jnp.dtype(config.activation_dtype)
+    return abstract_module(_network(config), published_name, device, dtype, in_float32=(HEAD,))
+
+
+@lru_cache(maxsize=8)
+def _network(config: DepthformerConfig) -> Callable[[nnx.Rngs], Depthformer]:
+    return lambda rngs: Depthformer(config, rngs)
 
 
 def initial_values(config: DepthformerConfig) -> Initial:

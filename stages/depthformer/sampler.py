@@ -1,7 +1,8 @@
 """Sampling of a chunk's tokens: frame by frame, and inside a frame level by level."""
 
+from collections.abc import Mapping
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +22,7 @@ from soundstage.stages.depthformer.layers import KeysValues, empty_cache
 from soundstage.stages.depthformer.model import Depthformer
 from soundstage.stages.depthformer.past import read_prompts
 from soundstage.stages.depthformer.vocabulary import PAD
+from soundstage.stages.programs import Program, shapes_on
 
 
 class ChunkConstants(NamedTuple):
@@ -177,25 +179,6 @@ def _sample_level(
     return (FrameCarry(x, caches, progress.keys, ended), read), choice
 
 
-@partial(jax.jit, static_argnames=("graph", "frames", "alphabet", "chooser", "prompts_at_once"))
-def _run(
-    graph: nnx.GraphDef,
-    state: nnx.State,
-    prompt: jax.Array,
-    unprompted: jax.Array,
-    sampling: Sampling,
-    frames: int,
-    alphabet: Alphabet,
-    chooser: Chooser,
-    prompts_at_once: int | None,
-    conditions: Conditions | None = None,
-) -> jax.Array:
-    model = nnx.merge(graph, state)
-    return sample_chunk(
-        model, prompt, unprompted, sampling, frames, alphabet, chooser, prompts_at_once, conditions
-    )
-
-
 class ChunkSampler:
     """`sample_chunk` compiled, from NumPy to NumPy; compiles once for each number of rows.
 
@@ -203,7 +186,8 @@ class ChunkSampler:
     from several threads.
 
     Args:
-        model: the network; the sampler runs on the device of its weights.
+        model: the network; the sampler runs on the device of its weights. With the shapes of
+            weights alone (`abstract_depthformer`) it can only be lowered.
         frames: length of a chunk.
         alphabet: the ids that a step may choose from; None = `OwnLevel`.
         chooser: turns logits into choices; None = `Addressed`.
@@ -216,17 +200,14 @@ class ChunkSampler:
         alphabet: Alphabet | None = None,
         chooser: Chooser | None = None,
     ) -> None:
-        graph, self._state = nnx.split(model)
-        self._device = next(iter(jax.tree.leaves(self._state)[0].devices()))
-        self._run = partial(
-            _run,
-            graph,
-            frames=frames,
-            alphabet=alphabet or OwnLevel(),
-            chooser=chooser or Addressed(),
-            # The scores of two prompts fit into a processor's cache, those of many do not.
-            prompts_at_once=2 if self._device.platform == "cpu" else None,
-        )
+        self._graph, self._state = nnx.split(model)
+        self._device = next(iter(jax.tree.leaves(self._state)[0].sharding.device_set))
+        self._frames = frames
+        self._alphabet, self._chooser = alphabet or OwnLevel(), chooser or Addressed()
+        # The scores of two prompts fit into a processor's cache, those of many do not.
+        self._prompts_at_once = 2 if self._device.platform == "cpu" else None
+        setting = (model.config, frames, self._alphabet, self._chooser, self._prompts_at_once)
+        self._run = Program(self._sample, setting)
 
     def __call__(
         self,
@@ -261,29 +242,77 @@ class ChunkSampler:
         Returns:
             int32 [row, frame, level], the alphabet's choices.
         """
-        arguments = (
-            np.asarray(prompt, np.int32),
-            np.asarray(unprompted, np.int32),
-            np.asarray(temperature, np.float32),
-            np.asarray(top_k, np.int32),
-            np.asarray(guidance, np.float32),
-            words(seed),
-            words(chunk),
-            *(
-                None if values is None else np.asarray(values, np.float32)
-                for values in (top_p, min_p, repetition)
-            ),
+        arguments = _arguments(
+            prompt,
+            unprompted,
+            temperature,
+            top_k,
+            guidance,
+            seed,
+            chunk,
+            conditions,
+            top_p,
+            min_p,
+            repetition,
         )
-        prompts, unprompted_ones, *sampling = jax.device_put(arguments, self._device)
-        both = None if conditions is None else _stacked(*conditions)
-        choices = self._run(
-            self._state,
-            prompts,
-            unprompted_ones,
-            Sampling(*sampling),
-            conditions=jax.device_put(both, self._device),
+        prompts, unprompted_ones, settings, both = jax.device_put(arguments, self._device)
+        sampling = Sampling(*settings)
+        return np.asarray(self._run(self._state, prompts, unprompted_ones, sampling, both))
+
+    def lower(self, arguments: Mapping[str, Any]) -> jax.stages.Lowered:
+        """Traces what a call with these arguments runs, to be compiled for an absent device."""
+        shapes = shapes_on(self._device, _arguments(**arguments))
+        prompts, unprompted, settings, both = shapes
+        return self._run.lower(self._state, prompts, unprompted, Sampling(*settings), both)
+
+    def _sample(
+        self,
+        state: nnx.State,
+        prompt: jax.Array,
+        unprompted: jax.Array,
+        sampling: Sampling,
+        conditions: Conditions | None,
+    ) -> jax.Array:
+        return sample_chunk(
+            nnx.merge(self._graph, state),
+            prompt,
+            unprompted,
+            sampling,
+            self._frames,
+            self._alphabet,
+            self._chooser,
+            self._prompts_at_once,
+            conditions,
         )
-        return np.asarray(choices)
+
+
+def _arguments(
+    prompt: np.ndarray,
+    unprompted: np.ndarray,
+    temperature: np.ndarray,
+    top_k: np.ndarray,
+    guidance: np.ndarray,
+    seed: np.ndarray,
+    chunk: np.ndarray,
+    conditions: tuple[Conditions, Conditions] | None = None,
+    top_p: np.ndarray | None = None,
+    min_p: np.ndarray | None = None,
+    repetition: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray | None, ...], Conditions | None]:
+    """Returns prompts, the values of `Sampling`, and the conditions of all prompts."""
+    settings = (
+        np.asarray(temperature, np.float32),
+        np.asarray(top_k, np.int32),
+        np.asarray(guidance, np.float32),
+        words(seed),
+        words(chunk),
+        *(
+            None if values is None else np.asarray(values, np.float32)
+            for values in (top_p, min_p, repetition)
+        ),
+    )
+    both = None if conditions is None else _stacked(*conditions)
+    return np.asarray(prompt, np.int32), np.asarray(unprompted, np.int32), settings, both
 
 
 def _stacked(first: Conditions, second: Conditions) -> Conditions:

@@ -58,10 +58,14 @@ class Conv(nnx.Module):
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Applies the convolution."""
+        return self.continued(x, 0)
+
+    def continued(self, x: jax.Array, earlier: int) -> jax.Array:
+        """Applies the convolution to the steps behind the first `earlier`, at most all it sees."""
         (time_taps, bin_taps), (time_stride, bin_stride) = self.kernel.shape[:2], self.stride
-        past = max(time_taps - time_stride, 0)
+        past = max(time_taps - time_stride, 0) - earlier
         around = max(bin_taps - bin_stride, 0)
-        padding = ((past, time_taps - 1 - past), (around // 2, around - around // 2))
+        padding = ((past, time_taps - 1 - past - earlier), (around // 2, around - around // 2))
         return _with_bias(convolve(x, self.kernel[...], self.stride, padding), self.bias)
 
 
@@ -99,8 +103,15 @@ class TransposedConv(nnx.Module):
         """Applies the transposed convolution."""
         return _with_bias(self.upsample(x, self.kernel[...], self.stride), self.bias)
 
+    def continued(self, x: jax.Array, earlier: int) -> jax.Array:
+        """Applies it by phases to the steps behind the first `earlier`, at most all it sees."""
+        y = upsample_by_phases(x, self.kernel[...], self.stride, earlier)
+        return _with_bias(y, self.bias)
 
-def upsample_by_phases(x: jax.Array, kernel: jax.Array, stride: tuple[int, int]) -> jax.Array:
+
+def upsample_by_phases(
+    x: jax.Array, kernel: jax.Array, stride: tuple[int, int], earlier: int = 0
+) -> jax.Array:
     """Computes a transposed convolution as one ordinary convolution with a channel block per phase.
 
     Output step `q * stride + phase` is a correlation of the input around q with every stride-th
@@ -110,19 +121,22 @@ def upsample_by_phases(x: jax.Array, kernel: jax.Array, stride: tuple[int, int])
         x: float32 [row, time, bin, in].
         kernel: float32 [time tap, bin tap, in, out], as published.
         stride: output steps per input step, along time and along bins.
+        earlier: steps at the start of x that are seen, but have no outputs of their own.
 
     Returns:
-        float32 [row, time * stride, bin * stride, out].
+        float32 [row, (time - earlier) * stride, bin * stride, out].
     """
     rows, times, bins, _ = x.shape
     time_stride, bin_stride = stride
     width = kernel.shape[-1]
+    times -= earlier
     time_plan = _PhasePlan(kernel.shape[0], time_stride, times, crop=0)
+    before, after = time_plan.padding
     bin_plan = _PhasePlan(
         kernel.shape[1], bin_stride, bins, crop=_crop(kernel.shape[1], bin_stride)
     )
     phases = _phase_kernel(kernel, time_plan, bin_plan)
-    y = convolve(x, phases, (1, 1), (time_plan.padding, bin_plan.padding))
+    y = convolve(x, phases, (1, 1), ((before - earlier, after), bin_plan.padding))
     y = y.reshape(rows, time_plan.steps, bin_plan.steps, time_stride, bin_stride, width)
     if time_stride > 1:
         y = jnp.swapaxes(y, 2, 3)

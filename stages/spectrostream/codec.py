@@ -1,5 +1,7 @@
 """The loaded codec: weights on a device, compiled functions, NumPy arrays in and out."""
 
+from collections.abc import Callable
+from functools import lru_cache, partial
 from typing import Generic, TypeVar
 
 import jax
@@ -8,13 +10,14 @@ import numpy as np
 from flax import nnx
 
 from soundstage.stages import rvq
+from soundstage.stages.programs import Program, shapes_on
 from soundstage.stages.spectrostream.blocks import Upsample, upsample_by_phases
 from soundstage.stages.spectrostream.config import SpectroStreamConfig
 from soundstage.stages.spectrostream.network import PARTS, SpectroStream, published_name
 from soundstage.stages.spectrostream.stft import Stft
 from soundstage.stages.spectrostream.streaming import MemoryLayout, decode_streaming
 from soundstage.stages.weights.array_source import ArraySource
-from soundstage.stages.weights.modules import load_module
+from soundstage.stages.weights.modules import abstract_module, load_module
 
 M = TypeVar("M", bound=nnx.Module)
 
@@ -56,10 +59,15 @@ class Codec:
         config: the sizes.
         network: the weights.
         device: where to compute; None = JAX's default.
+        upsample: the function that the network was made with.
     """
 
     def __init__(
-        self, config: SpectroStreamConfig, network: SpectroStream, device: jax.Device | None = None
+        self,
+        config: SpectroStreamConfig,
+        network: SpectroStream,
+        device: jax.Device | None = None,
+        upsample: Upsample = upsample_by_phases,
     ) -> None:
         self.config = config
         self._device = device
@@ -68,16 +76,17 @@ class Codec:
         self._quantizer = _Part("quantizer", network.quantizer)
         self._stft = Stft(config.window_samples, config.hop_samples, config.fft_samples)
         self._memory = MemoryLayout(config)
-        self._jit_stft = jax.jit(self._stft.forward)
-        self._jit_decode = jax.jit(self._decode, static_argnames="past_lookahead")
-        self._jit_decode_streaming = jax.jit(self._decode_streaming)
-        self._jit_encode = jax.jit(self._encode, static_argnames="levels")
-        self._jit_quantize = jax.jit(self._quantize, static_argnames="levels")
-        self._jit_dequantize = jax.jit(self._dequantize)
-        self._jit_encoder = jax.jit(lambda state, x: self._encoder.at(state)(x))
-        self._jit_decoder = jax.jit(lambda state, x: self._decoder.at(state)(x))
-        self._jit_encoder_blocks = jax.jit(lambda state, x: dict(self._encoder.at(state).blocks(x)))
-        self._jit_decoder_blocks = jax.jit(lambda state, x: dict(self._decoder.at(state).blocks(x)))
+        program = partial(Program, setting=(config, upsample.__qualname__))
+        self._run_stft = program(self._stft_features)
+        self._run_decode = program(self._decode)
+        self._run_decode_streaming = program(self._decode_streaming)
+        self._run_encode = program(self._encode)
+        self._run_quantize = program(self._quantize)
+        self._run_dequantize = program(self._dequantize)
+        self._run_encoder = program(self._encode_features)
+        self._run_decoder = program(self._decode_features)
+        self._run_encoder_blocks = program(self._encoder_blocks)
+        self._run_decoder_blocks = program(self._decoder_blocks)
 
     @property
     def sample_rate_hz(self) -> int:
@@ -112,11 +121,11 @@ class Codec:
         Returns:
             float32 [row, stft_frame, bin, feature_channel].
         """
-        return np.asarray(self._jit_stft(self._with_channels(waveform)))
+        return np.asarray(self._run_stft(self._with_channels(waveform)))
 
     def encode_features(self, features: np.ndarray) -> np.ndarray:
         """Encodes STFT features to float32 [row, ceil(stft_frame / time_stride), feature]."""
-        return np.asarray(self._jit_encoder(self._encoder.state, self._put(features)))
+        return np.asarray(self._run_encoder(self._encoder.state, self._put(features)))
 
     def decode_features(self, embeddings: np.ndarray) -> np.ndarray:
         """Decodes embeddings, float32 [row, frame, feature], to STFT features.
@@ -124,7 +133,7 @@ class Codec:
         Returns:
             float32 [row, time_stride * (frame - lookahead), bin, feature_channel].
         """
-        return np.asarray(self._jit_decoder(self._decoder.state, self._put(embeddings)))
+        return np.asarray(self._run_decoder(self._decoder.state, self._put(embeddings)))
 
     def quantize(self, embeddings: np.ndarray, levels: int | None = None) -> np.ndarray:
         """Quantizes embeddings.
@@ -137,7 +146,7 @@ class Codec:
             int32 [row, frame, level].
         """
         books, levels = self._quantizer.state, self._levels(levels)
-        return np.asarray(self._jit_quantize(books, self._put(embeddings), levels=levels))
+        return np.asarray(self._run_quantize(books, self._put(embeddings), constants=(levels,)))
 
     def dequantize(self, codes: np.ndarray) -> np.ndarray:
         """Turns codes, int32 [row, frame, level], into embeddings, float32 [row, frame, feature].
@@ -146,7 +155,7 @@ class Codec:
             ValueError: a code is out of range, or there are more levels than the quantizer has.
         """
         self._check(codes)
-        return np.asarray(self._jit_dequantize(self._quantizer.state, self._put(codes)))
+        return np.asarray(self._run_dequantize(self._quantizer.state, self._put(codes)))
 
     def encode(self, waveform: np.ndarray, levels: int | None = None) -> np.ndarray:
         """Encodes audio to codes.
@@ -160,7 +169,7 @@ class Codec:
         """
         states = self._encoder.state, self._quantizer.state
         audio, levels = self._with_channels(waveform), self._levels(levels)
-        return np.asarray(self._jit_encode(*states, audio, levels=levels))
+        return np.asarray(self._run_encode(*states, audio, constants=(levels,)))
 
     def decode(self, codes: np.ndarray, past_lookahead: bool = False) -> np.ndarray:
         """Decodes codes to audio.
@@ -179,8 +188,18 @@ class Codec:
         """
         self._check(codes)
         states = self._quantizer.state, self._decoder.state
-        decoded = self._jit_decode(*states, self._put(codes), past_lookahead=past_lookahead)
+        decoded = self._run_decode(*states, self._put(codes), constants=(past_lookahead,))
         return np.asarray(decoded)
+
+    def lower_decode(self, codes: np.ndarray) -> jax.stages.Lowered:
+        """Traces what `decode` with lookahead runs, to be compiled for a device that is absent."""
+        states = self._quantizer.state, self._decoder.state
+        return self._run_decode.lower(*states, self._shapes(codes), constants=(True,))
+
+    def lower_encode(self, waveform: np.ndarray, levels: int) -> jax.stages.Lowered:
+        """Traces what `encode` runs, to be compiled for a device that is absent."""
+        states = self._encoder.state, self._quantizer.state
+        return self._run_encode.lower(*states, self._shapes(waveform), constants=(levels,))
 
     def decode_streaming(
         self, codes: np.ndarray, memory: np.ndarray
@@ -200,17 +219,17 @@ class Codec:
         """
         self._check(codes)
         states = self._quantizer.state, self._decoder.state
-        audio, kept = self._jit_decode_streaming(*states, self._put(codes), self._put(memory))
+        audio, kept = self._run_decode_streaming(*states, self._put(codes), self._put(memory))
         return np.asarray(audio), np.asarray(kept)
 
     def encoder_blocks(self, features: np.ndarray) -> dict[str, np.ndarray]:
         """Returns the output of every encoder block by published name; see `Encoder.blocks`."""
-        outputs = self._jit_encoder_blocks(self._encoder.state, self._put(features))
+        outputs = self._run_encoder_blocks(self._encoder.state, self._put(features))
         return {name: np.asarray(output) for name, output in outputs.items()}
 
     def decoder_blocks(self, embeddings: np.ndarray) -> dict[str, np.ndarray]:
         """Returns the output of every decoder block by published name; see `Decoder.blocks`."""
-        outputs = self._jit_decoder_blocks(self._decoder.state, self._put(embeddings))
+        outputs = self._run_decoder_blocks(self._decoder.state, self._put(embeddings))
         return {name: np.asarray(output) for name, output in outputs.items()}
 
     def _decode(
@@ -241,6 +260,24 @@ class Codec:
 
     def _dequantize(self, books: nnx.State, codes: jax.Array) -> jax.Array:
         return rvq.decode(codes, self._quantizer.at(books).embedding[...])
+
+    def _stft_features(self, waveform: jax.Array) -> jax.Array:
+        return self._stft.forward(waveform)
+
+    def _encode_features(self, weights: nnx.State, features: jax.Array) -> jax.Array:
+        return self._encoder.at(weights)(features)
+
+    def _decode_features(self, weights: nnx.State, embeddings: jax.Array) -> jax.Array:
+        return self._decoder.at(weights)(embeddings)
+
+    def _encoder_blocks(self, weights: nnx.State, features: jax.Array) -> dict[str, jax.Array]:
+        return dict(self._encoder.at(weights).blocks(features))
+
+    def _decoder_blocks(self, weights: nnx.State, embeddings: jax.Array) -> dict[str, jax.Array]:
+        return dict(self._decoder.at(weights).blocks(embeddings))
+
+    def _shapes(self, x: np.ndarray) -> jax.ShapeDtypeStruct:
+        return shapes_on(self._device or jax.devices()[0], x)
 
     def _put(self, x: np.ndarray) -> jax.Array:
         return jax.device_put(x, self._device)
@@ -293,10 +330,23 @@ def load_codec(
     """
     elsewhere = tuple(f"{part}/" for part in PARTS if part not in parts)
     loaded = load_module(
-        lambda rngs: SpectroStream(config, parts, upsample=upsample, rngs=rngs),
+        _network(config, parts, upsample),
         source,
         published_name(config),
         device,
         elsewhere=(*elsewhere, "depthformer/"),
     )
-    return Codec(config, loaded.module, device), loaded.digest, loaded.note
+    return Codec(config, loaded.module, device, upsample), loaded.digest, loaded.note
+
+
+def abstract_codec(config: SpectroStreamConfig, device: jax.Device) -> Codec:
+    """Returns a codec with the shapes of its arrays on a device, which need not be there."""
+    make = _network(config, PARTS, upsample_by_phases)
+    return Codec(config, abstract_module(make, published_name(config), device), device)
+
+
+@lru_cache(maxsize=8)
+def _network(
+    config: SpectroStreamConfig, parts: tuple[str, ...], upsample: Upsample
+) -> Callable[[nnx.Rngs], SpectroStream]:
+    return lambda rngs: SpectroStream(config, parts, upsample=upsample, rngs=rngs)

@@ -1,7 +1,7 @@
 """The decoder in streaming mode: chunk by chunk, with the result of one long sequence.
 
-Every causal layer gets its last inputs of the chunk before in front of the new ones, and the
-outputs for them are cut off again. So the result does not depend on the size of the chunks. The
+Every causal layer sees its last inputs of the chunk before in front of the new ones, and computes
+the outputs of the new ones alone. So the result does not depend on the size of the chunks. The
 memory is those last inputs, as one flat array that can be a feedback edge; zeros are the silence
 before the first frame.
 
@@ -12,7 +12,7 @@ this keeps their last inputs, which are fewer and give the same numbers.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TypeAlias
 
 import jax
@@ -20,7 +20,13 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import lax
 
-from soundstage.stages.spectrostream.blocks import DecoderUnit, repeat, unit_taps
+from soundstage.stages.spectrostream.blocks import (
+    Conv,
+    DecoderUnit,
+    TransposedConv,
+    repeat,
+    unit_taps,
+)
 from soundstage.stages.spectrostream.config import SpectroStreamConfig, UnitShape
 from soundstage.stages.spectrostream.decoder import Decoder
 from soundstage.stages.spectrostream.groups import join, split
@@ -167,7 +173,7 @@ def _units(
     kept = []
     for unit in units:
         shortcut = repeat(unit.shortcut(x) if unit.shortcut else x, unit.stride)
-        body, first = _run_layer(unit.first, nnx.elu(x), next(pasts), unit.stride[0])
+        body, first = _run_layer(unit.first, nnx.elu(x), next(pasts))
         body, second = _run_layer(unit.second, nnx.elu(body), next(pasts))
         x = body + shortcut
         kept += [first, second]
@@ -175,11 +181,11 @@ def _units(
 
 
 def _run_layer(
-    layer: Callable[[jax.Array], jax.Array], x: jax.Array, past: jax.Array, stride: int = 1
+    layer: Conv | TransposedConv, x: jax.Array, past: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """Runs a layer on its last inputs and new ones; an input step has `stride` output steps."""
+    """Runs a layer on new inputs, which sees its last inputs before them."""
     whole = jnp.concatenate([past, x], axis=1)
-    return layer(whole)[:, past.shape[1] * stride :], _last(whole, past)
+    return layer.continued(whole, past.shape[1]), _last(whole, past)
 
 
 def _last(whole: jax.Array, past: jax.Array) -> jax.Array:

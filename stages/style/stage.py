@@ -10,6 +10,7 @@ from soundstage.graph.format import Format
 from soundstage.graph.port import Port
 from soundstage.stages import rvq
 from soundstage.stages.ports import STYLE_EMBEDDING, STYLE_TOKENS
+from soundstage.stages.programs import Program
 from soundstage.stages.style.codebooks import load_codebooks
 from soundstage.stages.style.features import TEXT_FEATURES, ClipFeatures, text_features
 from soundstage.stages.style.prompts import PROMPT_INPUTS, PromptEmbedder, refusal, unit
@@ -124,7 +125,7 @@ class Quantize:
         self.weights_note = codebooks.note
         self.device = device
         self.codebooks = jax.device_put(codebooks.codes, device)  # [level, code, style_dim]
-        self.encode = jax.jit(rvq.encode)
+        self.encode = Program(rvq.encode)
 
     def __call__(self, embedding: np.ndarray) -> dict[str, np.ndarray]:
         """Quantizes the embedding of every row."""

@@ -1,12 +1,15 @@
 """Loading of the style towers from a file or a seed."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import jax
 import numpy as np
+from flax import nnx
 
-from soundstage.stages.style_towers.config import TINY, config_of
+from soundstage.stages.style_towers.config import TINY, TowersConfig, config_of
 from soundstage.stages.style_towers.network import StyleTowers
 from soundstage.stages.style_towers.text import HashedWords, SentencePieces, Vocabulary
 from soundstage.stages.weights.array_source import ArraySource, WeightsError, arrays_digest
@@ -26,7 +29,7 @@ class Towers:
     Attributes:
         module: both towers.
         vocabulary: splits texts into subwords.
-        buckets: rows of the table that words and letter groups share.
+        config: the sizes of the towers.
         basis: float32 [rank, style_dim], orthogonal rows of length 1 unless random.
         digest: SHA-256, as hex digits, over all weights, the basis and the vocabulary.
         note: the source, in words for a report.
@@ -34,7 +37,7 @@ class Towers:
 
     module: StyleTowers
     vocabulary: Vocabulary
-    buckets: int
+    config: TowersConfig
     basis: np.ndarray
     digest: str
     note: str
@@ -64,7 +67,7 @@ def load_towers(weights: str, style_dim: int, device: jax.Device) -> Towers:
         if not np.isfinite(basis.sum(dtype=np.float64)):
             raise WeightsError(f"{source.note}: {BASIS} holds NaN or infinity")
         loaded = load_module(
-            lambda rngs: StyleTowers(config, rngs),
+            _network(config),
             source,
             lambda path: path,
             device,
@@ -72,7 +75,12 @@ def load_towers(weights: str, style_dim: int, device: jax.Device) -> Towers:
         )
     parts = (bytes.fromhex(loaded.digest), bytes.fromhex(arrays_digest({BASIS: basis})), model)
     digest = hashlib.sha256(b"".join(parts)).hexdigest()
-    return Towers(loaded.module, vocabulary, config.buckets, basis, digest, loaded.note)
+    return Towers(loaded.module, vocabulary, config, basis, digest, loaded.note)
+
+
+@lru_cache(maxsize=8)
+def _network(config: TowersConfig) -> Callable[[nnx.Rngs], StyleTowers]:
+    return lambda rngs: StyleTowers(config, rngs)
 
 
 def _vocabulary(source: ArraySource, pieces: int) -> tuple[bytes, Vocabulary]:

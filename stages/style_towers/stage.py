@@ -14,6 +14,7 @@ from flax import nnx
 from soundstage.graph.format import Format
 from soundstage.graph.port import Port, Tensor
 from soundstage.stages.ports import ASKED_SOUND, ASKED_TEMPO, NOT_UNDERSTOOD, STYLE_EMBEDDING
+from soundstage.stages.programs import Program
 from soundstage.stages.style.features import ClipFeatures
 from soundstage.stages.style.prompts import (
     NO_NUMBERS,
@@ -35,7 +36,7 @@ from soundstage.stages.words import describe, understand
 from soundstage.stages.words.lexicon import load_lexicon
 
 if TYPE_CHECKING:
-    from soundstage.stages.style_towers.network import StyleTowers
+    pass
 
 
 @dataclass(frozen=True)
@@ -98,22 +99,14 @@ class Embed(PromptEmbedder):
         towers = load_towers(params.weights, format.style_dim, device)
         self.weights_digest, self.weights_note = towers.digest, towers.note
         self.clip_features = ClipFeatures(format.clip_rate_hz)
-        self.text_ids = partial(text_ids, vocabulary=towers.vocabulary, buckets=towers.buckets)
+        self.text_ids = partial(
+            text_ids, vocabulary=towers.vocabulary, buckets=towers.config.buckets
+        )
         self.basis = towers.basis  # [rank, style_dim]
         self.device = device
-        graph, self.state = nnx.split(towers.module)
-
-        @jax.jit
-        def run_text(state: nnx.State, pieces: jax.Array, grams: jax.Array) -> jax.Array:
-            module: StyleTowers = nnx.merge(graph, state)
-            return module.text(pieces, grams)[0]
-
-        @jax.jit
-        def run_audio(state: nnx.State, log_mel: jax.Array) -> jax.Array:
-            module: StyleTowers = nnx.merge(graph, state)
-            return module.audio(log_mel)[0]
-
-        self._run_text, self._run_audio = run_text, run_audio
+        self._graph, self.state = nnx.split(towers.module)
+        self._run_text = Program(self._text_vector, towers.config)
+        self._run_audio = Program(self._audio_vector, towers.config)
 
     def __call__(
         self,
@@ -169,6 +162,12 @@ class Embed(PromptEmbedder):
         """Embeds one clip, float32 [clip_sample], as float32 [style_dim], at length 1."""
         log_mel = jax.device_put(self.clip_features.log_mel(clip)[None], self.device)
         return self._widen(self._run_audio(self.state, log_mel))
+
+    def _text_vector(self, state: nnx.State, pieces: jax.Array, grams: jax.Array) -> jax.Array:
+        return nnx.merge(self._graph, state).text(pieces, grams)[0]
+
+    def _audio_vector(self, state: nnx.State, log_mel: jax.Array) -> jax.Array:
+        return nnx.merge(self._graph, state).audio(log_mel)[0]
 
     def _widen(self, vector: jax.Array) -> np.ndarray:
         # The sum has a fixed order. The basis is rounded in its file, so the length is not quite 1.

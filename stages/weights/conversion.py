@@ -10,6 +10,7 @@ import ml_dtypes
 import numpy as np
 
 from soundstage.stages.depthformer.compact import EMBEDDING, HEAD, USED_EMBEDDING, USED_HEAD
+from soundstage.stages.magenta_rt2.names import PREFIX, TABLE, kept_in_float32
 from soundstage.stages.weights.array_source import ArraySource, WeightsError, check_finite
 from soundstage.stages.weights.safetensors_files import PARTS
 
@@ -28,7 +29,7 @@ class Conversion:
     """The contents of a converted file, before it is written.
 
     Attributes:
-        network: "depthformer" or "spectrostream".
+        network: "depthformer", "magenta-rt-2" or "spectrostream".
         shapes: the shape of every array by bare name.
         dtypes: the type of every array by bare name, keys of `TYPES`.
     """
@@ -93,12 +94,12 @@ class Conversion:
 def plan_conversion(source: ArraySource, dtype: DType) -> Conversion:
     """Plans the file that a network's weights are converted to.
 
-    The head of a Depthformer stays float32, because the network uses it in float32 whatever the
-    type of the activations: a converted network plays the same bytes.
+    Arrays that a network uses in float32 whatever the type of its activations stay float32, such as
+    the head of a Depthformer: a converted network plays the same bytes.
 
     Args:
-        source: the weights of a Depthformer or of SpectroStream, alone or beside those of other
-            networks.
+        source: the weights of a Depthformer, of Magenta RealTime 2's frame model or of
+            SpectroStream, alone or beside those of other networks, which are left out.
         dtype: the type that the network will compute in.
 
     Raises:
@@ -112,10 +113,16 @@ def plan_conversion(source: ArraySource, dtype: DType) -> Conversion:
         kept = {HEAD, USED_HEAD}
         dtypes = {name: "float32" if name in kept else dtype for name in names}
         return Conversion("depthformer", dict(sorted(names.items())), dtypes)
+    if TABLE in names:
+        frame_model = {n: shape for n, shape in sorted(names.items()) if n.startswith(PREFIX)}
+        wide = kept_in_float32(frame_model)
+        dtypes = {name: "float32" if name in wide else dtype for name in frame_model}
+        return Conversion("magenta-rt-2", frame_model, dtypes)
     codec = {name: shape for name, shape in sorted(names.items()) if name.split("/")[0] in PARTS}
     if not codec:
         raise WeightsError(
-            f"{source.note}: neither a Depthformer nor a SpectroStream; only these are converted"
+            f"{source.note}: neither a Depthformer, nor a frame model of Magenta RealTime 2, nor a "
+            "SpectroStream; only these are converted"
         )
     if dtype != "float32":
         raise WeightsError(f"{source.note}: SpectroStream computes in float32; omit --dtype")

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -22,6 +23,7 @@ from soundstage.stages.weights.safetensors_files import write_safetensors
 
 M = TypeVar("M", bound=nnx.Module)
 SHOWN_NAMES = 5
+KEPT_STRUCTURES = 8
 
 
 class _OneKey(nnx.Rngs):
@@ -63,7 +65,8 @@ def load_module(
     Peak memory is the weights plus one array. The network's state must be `nnx.Param`s alone.
 
     Args:
-        make: builds the network; called once, abstractly.
+        make: builds the network; called once, abstractly. Its structure is kept for further loads
+            with the same function object.
         source: the arrays; stays open.
         published_name: turns a parameter's path, attribute names and list indices joined by
             slashes (`layers/0/mlp/wi_0/kernel`), into its published bare name.
@@ -78,8 +81,7 @@ def load_module(
     """
     if initial is not None and isinstance(source, RandomSource):
         source = RandomSource(source.seed, initial)
-    abstract = nnx.eval_shape(lambda: make(_OneKey(0)))
-    graph, state = nnx.split(abstract)
+    graph, state = _structure(make)
     paths = _paths_by_name(state, published_name)
     _check_complete(source, paths, elsewhere)
     digest = hashlib.sha256()
@@ -92,6 +94,33 @@ def load_module(
     filled = _filled(paths, source, digest, put)
     module = nnx.merge(graph, nnx.from_flat_state(dict(filled)))
     return Loaded(module, digest.hexdigest(), source.note)
+
+
+def abstract_module(
+    make: Callable[[nnx.Rngs], M],
+    published_name: Callable[[str], str],
+    device: jax.Device,
+    dtype: jnp.dtype = jnp.float32,
+    in_float32: tuple[str, ...] = (),
+) -> M:
+    """Builds the network that `load_module` would, with shapes for a device in place of arrays.
+
+    The device may be one that a program is compiled for without being there. The arguments are
+    those of `load_module`.
+    """
+    graph, state = _structure(make)
+    sharding = jax.sharding.SingleDeviceSharding(device)
+    filled = {}
+    for name, (path, leaf) in _paths_by_name(state, published_name).items():
+        kept = jnp.float32 if name in in_float32 else dtype
+        filled[path] = leaf.replace(jax.ShapeDtypeStruct(leaf.shape, kept, sharding=sharding))
+    return nnx.merge(graph, nnx.from_flat_state(filled))
+
+
+@lru_cache(maxsize=KEPT_STRUCTURES)
+def _structure(make: Callable[[nnx.Rngs], nnx.Module]) -> tuple[nnx.GraphDef, nnx.State]:
+    """Returns a network's structure and its arrays' shapes, which tracing its constructor tells."""
+    return nnx.split(nnx.eval_shape(lambda: make(_OneKey(0))))
 
 
 def _filled(

@@ -72,11 +72,11 @@ def test_server_streams_chunks_of_a_frame_a_fifth_of_a_second_ahead():
         assert context.graph.format.dims["sample"] == FRAME_SAMPLES
         with speak(context, "/ws/stream") as socket:
             started(socket, pace="realtime")
-            (row,) = context.engine._workers.groups.rows()
-            assert row.schedule.ahead_s == pytest.approx(0.2)
-            assert row.max_unread == 5 < MOST_AHEAD
             say(socket, type="play")
             sizes = {len(samples(socket)) for _ in range(30)}
+            (row,) = context.fleet.engines[0].rows()
+            assert row.schedule.ahead_s == pytest.approx(0.2)
+            assert row.max_unread == 5 < MOST_AHEAD
             assert len(sizes) == 1
             say(socket, type="stop")
             hear(socket, "stopped")

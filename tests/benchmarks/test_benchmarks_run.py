@@ -40,14 +40,18 @@ SMALL = {
         r'"attacks": [1-9](.|\n)*VERDICT: passed',
         "--preset toy --minutes 0.03 --listeners 1 --attack 0.01 --most-growth 400",
     ),
+    "mrt2": (
+        r"float32 +\d+\.\d ms a frame.*RTF",
+        "--size tiny --forms float32 --frames 2 --decoder none",
+    ),
     "spectrostream_codec": (r"encode 0\.2 s", "--size tiny --frames 2 --seconds 0.2 --repeats 1"),
     "tick": (r"do no work, a tick +\d+\.\d+ ms CPU", "--ticks 20"),
     "uses_past": (r"right past \|", "--preset demo --tokens {folder}/tokens.arrow"),
 }
-# These have tests of their own, or lend the others their parts.
-ELSEWHERE = {"attacks", "demo_model", "everyday_prompts", "served_clients"}
-# This one starts a cluster, of which a process has one.
-RAY = "ray_overhead"
+# These have tests of their own, or lend the others their parts; `.ci/accelerators` runs the second.
+ELSEWHERE = {"attacks", "ahead_of_time", "demo_model", "everyday_prompts", "served_clients"}
+# These start a cluster, of which a process has one.
+RAY, FLEET = "ray_overhead", "fleet"
 
 
 def write_corpus(folder):
@@ -90,7 +94,7 @@ def successful_exit():
 
 
 def test_every_benchmark_has_a_small_run():
-    assert {path.stem for path in BENCHMARKS.glob("*.py")} == {*SMALL, *ELSEWHERE, RAY}
+    assert {path.stem for path in BENCHMARKS.glob("*.py")} == {*SMALL, *ELSEWHERE, RAY, FLEET}
 
 
 @pytest.mark.slow
@@ -107,9 +111,33 @@ def test_benchmark_prints_its_figures(name, folder, monkeypatch, capsys):
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_overhead_of_ray_is_measured():
+def test_pipelining_with_ray_is_measured():
     pytest.importorskip("ray", reason="the extra `ray` is not installed")
-    command = (sys.executable, BENCHMARKS / f"{RAY}.py", "--chunks", "1", "--kills", "0")
+    command = (sys.executable, BENCHMARKS / f"{RAY}.py", "--only", "pipelining", "--chunks", "1")
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "ray" in done.stdout.lower()
+    assert re.search(r"ray +a chunk every .* ratio \d", done.stdout)
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_fleet_is_measured_and_loses_no_chunk_when_an_engine_is_killed():
+    pytest.importorskip("ray", reason="the extra `ray` is not installed")
+    options = [
+        "--engines",
+        "2",
+        "--streams",
+        "2",
+        "--chunk-s",
+        "0.4",
+        "--seconds",
+        "0.05",
+        "--kills",
+        "2",
+        "--seed",
+        "2",
+    ]
+    command = (sys.executable, BENCHMARKS / f"{FLEET}.py", *options.split())
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "0 streams lost, 0 chunks wrong" in done.stdout

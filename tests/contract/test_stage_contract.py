@@ -36,6 +36,8 @@ PARAMS: dict[str, dict[str, Any]] = {
     "stages.crossfade:Crossfade": {"ramp": "linear"},
     "stages.depthformer.stage:Sample": {"weights": "random:0", "size": "tiny"},
     "stages.depthformer.stage:SampleOnBeat": {"weights": "random:0", "size": "demo"},
+    "stages.magenta_rt2.conditioning:Condition": {"weights": "random:0", "size": "tiny"},
+    "stages.magenta_rt2.step:Step": {"weights": "random:0", "size": "tiny"},
     "stages.musiccoca.embed:Embed": {"weights": MUSICCOCA, "mapper": True},
     "stages.musiccoca.quantize:Quantize": {"weights": MUSICCOCA},
     "stages.spectrostream.stage:Decode": {"weights": "random:0", "size": "tiny"},
@@ -52,6 +54,11 @@ BANDS = replace(FORMAT, fade_s=0.08, codec_memory=memory_size(MEASURES))
 FORMATS = {
     f"stages.bandcodec.stage:{name}": BANDS
     for name in ("DecodeStreaming", "Encode", "EncodeStreaming")
+} | {
+    f"stages.magenta_rt2.{name}": replace(
+        FORMAT, context_s=0.56, codec_levels=12, context_levels=12, condition_dim=24
+    )
+    for name in ("conditioning:Condition", "step:Step")
 }
 # Stages that need a library of an extra.
 LIBRARIES = {
@@ -105,7 +112,7 @@ def test_stage_keeps_the_contract(use):
         pytest.skip(f"needs {LIBRARIES[use]}")
     params = PARAMS.get(use, {})
     # Networks take seconds to compile again; their own tests leave inputs unwired.
-    unwired = "depthformer" not in use
+    unwired = "depthformer" not in use and "magenta_rt2" not in use
     report = check_stage(
         STAGES[use], params, format=format_of(use), new_process=False, unwired=unwired
     )

@@ -86,6 +86,13 @@ def test_text_shows_every_control_and_fits_a_terminal(drawn):
     assert all(line == line.rstrip() for line in text.splitlines())
 
 
+def test_text_says_what_the_numbers_of_a_control_mean():
+    lines = [re.split(r"  +", line.strip()) for line in draw_text(GRAPHS["demo"]).splitlines()]
+    assert ["bpm", "float32", "= 0.0", "[0, 300] beats a minute, 0 = free"] in lines
+    assert ["density", "float32", "= -1.0", "[0, 1], -1 = free"] in lines
+    assert ["top_k", "int32", "= 0", ">= 0, 0 = no cut"] in lines
+
+
 def test_text_marks_feedback_at_both_ends(drawn):
     dashed = draw_text(drawn).count("◀╌╌")
     assert dashed == len(edges(drawn, FromPast))

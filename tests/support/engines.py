@@ -8,7 +8,7 @@ from itertools import islice
 import numpy as np
 
 from soundstage.runners.api import load
-from soundstage.runners.engine.engine import Engine
+from soundstage.runners.fleet.fleet import Fleet
 from soundstage.runners.local import LocalRunner
 from soundstage.runners.sessions.session import Session
 
@@ -25,7 +25,7 @@ def toy(*settings, preset="toy"):
 
 @asynccontextmanager
 async def started(graph, **options):
-    engine = Engine(graph, **options)
+    engine = Fleet(graph, **options)
     await engine.start()
     try:
         yield engine
@@ -36,7 +36,7 @@ async def started(graph, **options):
 @contextmanager
 def running(graph, **options):
     """Runs an engine for several tests, each with its own event loop."""
-    engine = Engine(graph, **options)
+    engine = Fleet(graph, **options)
     asyncio.run(engine.start())
     try:
         yield engine
@@ -76,17 +76,17 @@ def row_of(stream):
 
 def batch_of(engine):
     """Returns the number of rows of every tick."""
-    return engine._warm.batch
+    return engine.engines[0].batch
 
 
 def is_idle(engine):
     """Returns whether no tick is in progress."""
-    return not any(group.busy for group in engine._workers.groups.all)
+    return not any(group.busy for group in engine.engines[0].workers.groups.all)
 
 
 def paces_of(engine):
     """Returns the paces of the engine's streams."""
-    return ["realtime" if row.realtime else "fast" for row in engine._workers.groups.rows()]
+    return ["realtime" if row.realtime else "fast" for row in engine.places.rows()]
 
 
 class Alone:

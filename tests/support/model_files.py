@@ -125,7 +125,10 @@ def scraps() -> dict[str, bytes]:
     names = ["encoder/a/kernel", "decoder/a/kernel", "quantizer/embedding"]
     small = {name: source.read(name, (30, 30)) for name in names}
     archives = {BASE_TAR: archive(one, 64), LARGE_TAR: archive(other, 64)}
-    return archives | parts(small) | musiccoca()
+    models = {
+        f"{MRT2}/checkpoints/mrt2_{size}.safetensors": save(one) for size in ("small", "base")
+    }
+    return archives | models | parts(small) | musiccoca()
 
 
 def small(name: str, folder: Path) -> Path:

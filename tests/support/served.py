@@ -20,7 +20,7 @@ from soundstage.apps.server.lifetime import configured
 from soundstage.apps.server.listen_sockets import listen
 from soundstage.apps.server.settings import ServeSettings
 from soundstage.graph.plan import Graph
-from soundstage.runners.engine.engine import Engine
+from soundstage.runners.fleet.fleet import Fleet
 
 CONTROLS = {"texts": ["bells"], "text_weights": [1.0], "seed": 5}
 
@@ -38,7 +38,7 @@ def served(
     lengths = [f"format.chunk_s={chunk_s}", f"format.context_s={2 * chunk_s}"]
     graph = graph or soundstage.load(preset, settings=lengths)
     serve_settings = ServeSettings(port=free_port(), **settings)
-    context = ServerContext(graph, Engine(graph, rows=rows, capacity=capacity), serve_settings)
+    context = ServerContext(graph, Fleet(graph, rows=rows, capacity=capacity), serve_settings)
     errors: list[Exception] = []
     config = configured(context, errors.append)
     config.timeout_graceful_shutdown = 2
@@ -47,10 +47,10 @@ def served(
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets)), daemon=True)
     thread.start()
     until = time.monotonic() + PATIENCE_S
-    while not context.engine.ready and not errors and time.monotonic() < until:
+    while not context.fleet.ready and not errors and time.monotonic() < until:
         time.sleep(0.02)
     assert errors == []
-    assert context.engine.ready
+    assert context.fleet.ready
     yield context
     server.should_exit = True
     thread.join(30)
@@ -90,7 +90,7 @@ def settled(context: ServerContext, streams: int) -> bool:
     """Waits until the engine has `streams` streams; returns False after `PATIENCE_S` seconds."""
     until = time.monotonic() + PATIENCE_S
     while time.monotonic() < until:
-        if context.engine.streams == streams:
+        if context.fleet.streams == streams:
             return True
         time.sleep(0.01)
     return False

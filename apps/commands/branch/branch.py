@@ -70,7 +70,8 @@ def branch(
 ) -> None:
     """Continue one saved session in several styles, one file for each.
 
-    All branches are made together, as rows of one batch. The session file stays as it is.
+    All branches are made together, as rows of one batch. The session file stays as it is. To change
+    controls alone, such as the tempo, use `soundstage generate --resume SESSION --control bpm=100`.
     """
     # late, as JAX and Arrow come with it
     from soundstage.apps.commands.branch.branching import BranchRequest, parse_prompts

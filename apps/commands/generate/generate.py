@@ -51,8 +51,8 @@ AudioPrompt = Annotated[
     list[str] | None,
     MUSIC.option(
         metavar="FILE[:WEIGHT]",
-        help="An audio file as a prompt, 0.1 s to 10 minutes long, with its weight, by default 1. "
-        "May be repeated.",
+        help="An audio file (WAV, FLAC, Ogg, MP3) as a prompt, 0.1 s to 10 minutes long, with its "
+        "weight, by default 1. May be repeated.",
     ),
 ]
 StylePrompt = Annotated[
@@ -139,6 +139,15 @@ Inject = Annotated[
         "demo-inject.",
     ),
 ]
+Midi = Annotated[
+    Path | None,
+    MUSIC.option(
+        metavar="FILE",
+        help="Play the notes of a MIDI file from the start of the music, and leave the rest to the "
+        "model. Needs a pipeline that hears notes, such as the preset mrt2-small, and "
+        "`pip install '.[midi]'`.",
+    ),
+]
 Record = Annotated[
     Path | None,
     OUTPUT.option(
@@ -162,6 +171,7 @@ def generate(
     continue_from: ContinueFrom = None,
     keep_clip: KeepClip = False,
     inject: Inject = None,
+    midi: Midi = None,
     choice: PipelineOptions,
     runner: RunnerOptions,
     output: Output = "soundstage.wav",
@@ -199,6 +209,7 @@ def generate(
         continue_from=continue_from,
         keep_clip=keep_clip,
         inject=inject,
+        midi=midi,
         save=save,
         journal=journal,
         record=record,

@@ -8,6 +8,8 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from soundstage.apps.commands.exit_codes import print_error
 from soundstage.apps.commands.generate.request import (
     CheckedRequest,
@@ -26,6 +28,7 @@ from soundstage.runners.runner import Chunk
 from soundstage.runners.sessions.injection import blocks, inject_control
 from soundstage.runners.sessions.journal import JournalWriter
 from soundstage.runners.sessions.not_understood import WordReports
+from soundstage.runners.sessions.notes import note_blocks, notes_control
 from soundstage.runners.sessions.prompts import Audio, OnePrompt
 from soundstage.runners.sessions.provenance import describe
 from soundstage.runners.sessions.session import Session
@@ -33,6 +36,9 @@ from soundstage.runners.timing.timeline import TimelineWriter
 from soundstage.runners.timing.timings import Timings
 from soundstage.runners.traces.trace import TraceWriter, open_trace
 from soundstage.version import version
+
+# A run of so few chunks is over sooner if it compiles while it makes the first one.
+LONGEST_COLD_RUN_CHUNKS = 3
 
 
 @dataclass
@@ -74,13 +80,19 @@ def generate(request: GenerateRequest, progress: Progress) -> None:
     state = preparation.state_after(checked.clip, checked.graph)
     with preparation.runner(checked.graph, request.runner) as runner:
         session = open_session(checked.saved, checked.changes, runner, state=state)
-        preparation.compile(runner)
+        if _compiles_beforehand(checked):
+            preparation.compile(runner)
         preparation.show_note(runner.graph)
         outcome = _write(checked, session, progress)
         if request.save is not None and outcome.chunk is not None:
             Session(runner, session.controls, state=outcome.chunk.state).save(request.save)
     for line in _summary(checked, outcome, preparation):
         progress.say(line)
+
+
+def _compiles_beforehand(checked: CheckedRequest) -> bool:
+    """Whether a chunk is made and discarded first: its time is not that of the others."""
+    return checked.chunks > LONGEST_COLD_RUN_CHUNKS or checked.request.timeline is not None
 
 
 def open_output(
@@ -105,15 +117,15 @@ def open_output(
         checked.chunks,
         version(),
     )
-    continues, injected = (
+    continues, injected, played = (
         None if path is None else AudioPrompt.of(path)
-        for path in (request.continue_from, request.inject)
+        for path in (request.continue_from, request.inject, request.midi)
     )
     return open_writer(
         request.output,
         checked.rate_hz,
         checked.channels,
-        replace(provenance, continues=continues, injected=injected),
+        replace(provenance, continues=continues, injected=injected, played=played),
         checked.file_samples,
         request.subtype,
         keep=print_error,
@@ -163,7 +175,7 @@ def _write_chunks(
     if beginning is not None:
         writer.write(beginning.before)
     start, words = time.perf_counter(), WordReports()
-    for chunk in chunks(session, checked.chunks, _injected_controls(checked)):
+    for chunk in chunks(session, checked.chunks, _played_controls(checked)):
         for line in words.lines(*chunk.not_understood):
             say(line)
         # Writing to a pipe may wait for its reader, so there a signal has to come through.
@@ -188,12 +200,17 @@ def _write_chunks(
         update(seconds, seconds / outcome.wall_s)
 
 
-def _injected_controls(checked: CheckedRequest) -> Iterator[Mapping[str, Any]] | None:
-    """The live input of each tick, as a control; None without live input."""
-    if checked.injected is None:
+def _played_controls(checked: CheckedRequest) -> Iterator[Mapping[str, Any]] | None:
+    """The live input and the notes of each tick, as controls; None without both."""
+    graph = checked.graph
+    played: dict[str, Iterator[np.ndarray]] = {}
+    if checked.injected is not None:
+        played[inject_control(graph)] = blocks(checked.injected, graph.format)
+    if checked.notes is not None:
+        played[notes_control(graph)] = note_blocks(checked.notes, graph.format)
+    if not played:
         return None
-    name = inject_control(checked.graph)
-    return ({name: block} for block in blocks(checked.injected, checked.graph.format))
+    return (dict(zip(played, tick, strict=True)) for tick in zip(*played.values(), strict=True))
 
 
 def _journal(
@@ -216,8 +233,11 @@ def _summary(checked: CheckedRequest, outcome: _Outcome, preparation: Preparatio
     seconds = outcome.samples / checked.rate_hz
     if not outcome.samples:
         return [f"{name}: the reader left before any audio"]
-    speed = seconds / outcome.wall_s
-    work = f"{seconds:g} s of audio in {outcome.wall_s:.2f} s, {speed:.2f} x real time"
+    work = f"{seconds:g} s of audio in {outcome.wall_s:.2f} s"
+    if _compiles_beforehand(checked):
+        work += f", {seconds / outcome.wall_s:.2f} x real time"
+    else:
+        work += " with compiling"
     lines = [f"{name}: {work} (before that: {preparation})"]
     if outcome.samples < checked.total_samples:
         lines.append(f"{name}: the reader left before {checked.seconds:g} s")

@@ -16,6 +16,7 @@ from soundstage.apps.commands.music_choice import (
     check_duration,
     find_music,
     read_clips,
+    read_notes,
     total_samples,
 )
 from soundstage.apps.commands.pipeline_choice import PipelineChoice
@@ -55,6 +56,7 @@ class GenerateRequest:
         continue_from: an audio file to continue.
         keep_clip: whether the file begins with the audio of `continue_from`.
         inject: an audio file that is played in, chunk by chunk.
+        midi: a MIDI file whose notes are played.
         save: the session file to write at the end.
         journal: the journal to write while the music is made: the resumed one, or a new file.
         record: the trace to write.
@@ -73,6 +75,7 @@ class GenerateRequest:
     continue_from: Path | None = None
     keep_clip: bool = False
     inject: Path | None = None
+    midi: Path | None = None
     save: Path | None = None
     journal: Path | None = None
     record: Path | None = None
@@ -92,6 +95,7 @@ class CheckedRequest:
         total_samples: samples per channel to make.
         clip: the audio to continue, float32 [sample, channel]; None = none.
         injected: the audio to play in, float32 [sample, channel]; None = none.
+        notes: the notes to play, int32 [frame, pitch]; None = none.
     """
 
     request: GenerateRequest
@@ -101,6 +105,7 @@ class CheckedRequest:
     total_samples: int
     clip: np.ndarray | None = None
     injected: np.ndarray | None = None
+    notes: np.ndarray | None = None
 
     @property
     def rate_hz(self) -> int:
@@ -159,7 +164,8 @@ def check_request(request: GenerateRequest) -> CheckedRequest:
     _refuse_inputs_as_outputs(request, graph)
     total = total_samples(request.duration_s, graph)
     clips = read_clips(request.continue_from, request.inject, graph)
-    checked = CheckedRequest(request, graph, saved, changes, total, *clips)
+    notes = read_notes(request.midi, graph)
+    checked = CheckedRequest(request, graph, saved, changes, total, *clips, notes)
     if request.loudness_lufs is not None:
         _check_loudness(checked, request.loudness_lufs)
     _check_writable(checked)
@@ -196,8 +202,12 @@ def _check_outputs_differ(request: GenerateRequest) -> None:
 
 
 def _refuse_inputs_as_outputs(request: GenerateRequest, graph: Graph) -> None:
-    clips = {"continue_from": request.continue_from, "inject": request.inject}
-    inputs = list(music_inputs(request.choice, request.prompts, graph, **clips))
+    played = {
+        "continue_from": request.continue_from,
+        "inject": request.inject,
+        "midi": request.midi,
+    }
+    inputs = list(music_inputs(request.choice, request.prompts, graph, **played))
     refuse_inputs_as_outputs(_outputs(request), inputs)
     # A session may be continued in its own file, and a journal is.
     others = [each for each in _outputs(request) if each[0] not in ("--save", "--journal")]

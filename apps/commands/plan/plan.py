@@ -22,8 +22,8 @@ def plan(
         list[Path],
         typer.Argument(
             metavar="TRACE...",
-            help="Timelines of one pipeline that --trace wrote. From several with different "
-            "numbers of rows, the cost of a row is known.",
+            help="Timelines of one pipeline that --trace wrote, best with --window 1. From several "
+            "with different numbers of rows, the cost of a row is known.",
         ),
     ],
     gpus: Annotated[

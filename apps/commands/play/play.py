@@ -12,6 +12,7 @@ from soundstage.apps.commands.generate.generate import (
     AudioPrompt,
     ContinueFrom,
     Inject,
+    Midi,
     Prompt,
     Prompts,
     Resume,
@@ -26,11 +27,12 @@ from soundstage.apps.commands.options import (
     Subtype,
 )
 from soundstage.apps.commands.pipeline_choice import PipelineOptions
-from soundstage.errors import UsageError
+from soundstage.errors import Error, UsageError
 
 if TYPE_CHECKING:
     from soundstage.apps.commands.play.playback import Destination, Watch
     from soundstage.apps.player.live_input import LiveSourceSpec
+    from soundstage.apps.player.note_source import NoteSourceSpec
     from soundstage.progress import Progress
 
 EXAMPLES = """Examples:
@@ -44,6 +46,8 @@ soundstage play "strings" --to "aplay -q"
 soundstage play "strings" --to "ffplay -nodisp -autoexit -loglevel error -i -"
 
 soundstage play "dub techno" --preset demo-inject --listen
+
+soundstage play "piano" --preset mrt2-small --midi-input ""
 
 soundstage play "acid" --save set.session; soundstage play --resume set.session"""
 
@@ -69,6 +73,15 @@ InputDevice = Annotated[
         metavar="DEVICE",
         help="The microphone: a sound device's number or a part of its name; implies --listen.",
         show_default="the system's",
+    ),
+]
+MidiInput = Annotated[
+    str | None,
+    MUSIC.option(
+        metavar="NAME",
+        help='Play the notes of a MIDI keyboard: a part of its name, see --list-devices; "" = the '
+        "first. Needs a pipeline that hears notes, such as the preset mrt2-small, and "
+        "`pip install '.[midi]'`.",
     ),
 ]
 Device = Annotated[
@@ -148,6 +161,8 @@ def play(
     inject: Inject = None,
     listen: Listen = False,
     input_device: InputDevice = None,
+    midi: Midi = None,
+    midi_input: MidiInput = None,
     choice: PipelineOptions,
     runner: RunnerOptions,
     device: Device = None,
@@ -189,6 +204,7 @@ def play(
         resume=resume,
         continue_from=continue_from,
         live_source=_live_source(inject, listen, input_device),
+        note_source=_note_source(midi, midi_input),
         save=save,
         runner=runner,
     )
@@ -197,6 +213,7 @@ def play(
 
 
 def _print_devices() -> None:
+    from soundstage.apps.player.note_source import instruments
     from soundstage.apps.player.sound_devices import find_devices
 
     playing, recording = find_devices(), find_devices("input")
@@ -208,6 +225,13 @@ def _print_devices() -> None:
             print(f"{mark} {each.index:3}  {each.name} ({rate})")
         if not devices:
             print("  none")
+    print("MIDI keyboards:")
+    try:
+        names = instruments()
+    except Error as error:
+        names = [f"none: {error}"]
+    for name in names or ["none"]:
+        print(f"  {name}")
     if not playing:
         print("no sound device can play; use --to or --output instead")
 
@@ -223,6 +247,16 @@ def _live_source(inject: Path | None, listen: bool, device: str | None) -> LiveS
     if inject is not None:
         return FileSpec(inject)
     return MicrophoneSpec(device) if listen or device is not None else None
+
+
+def _note_source(midi: Path | None, instrument: str | None) -> NoteSourceSpec | None:
+    from soundstage.apps.player.note_source import MidiFileSpec, MidiInputSpec
+
+    if midi is not None and instrument is not None:
+        raise UsageError("--midi and --midi-input exclude each other: notes come from one of them")
+    if midi is not None:
+        return MidiFileSpec(midi)
+    return None if instrument is None else MidiInputSpec(instrument)
 
 
 def _destination(

@@ -24,6 +24,7 @@ from soundstage.apps.commands.same_files import (
     refuse_other_session,
 )
 from soundstage.apps.player.live_input import FileSpec, LiveSourceSpec
+from soundstage.apps.player.note_source import KeysSpec, MidiFileSpec, NoteSourceSpec
 from soundstage.apps.player.performance import Performance, Watch
 from soundstage.apps.player.performer import Performer
 from soundstage.apps.player.pipes import FileOutput
@@ -38,6 +39,7 @@ from soundstage.interrupts import orderly
 from soundstage.progress import Progress
 from soundstage.runners.choice import RunnerChoice
 from soundstage.runners.sessions.injection import inject_control
+from soundstage.runners.sessions.notes import HeldNotes, notes_control, released
 from soundstage.runners.sessions.prompts import OnePrompt
 from soundstage.runners.sessions.session import Session
 from soundstage.runners.timing.realtime import BUFFERED_S, chunks_ahead
@@ -73,6 +75,7 @@ class PlayRequest:
         resume: a session file or a journal to continue.
         continue_from: an audio file to continue.
         live_source: the live input; None = none.
+        note_source: the notes; None = the display's keys, if the pipeline hears notes.
         save: the session file to write at the end.
         runner: the runner of the stages.
     """
@@ -86,6 +89,7 @@ class PlayRequest:
     resume: Path | None = None
     continue_from: Path | None = None
     live_source: LiveSourceSpec | None = None
+    note_source: NoteSourceSpec | None = None
     save: Path | None = None
     runner: RunnerChoice = field(default_factory=RunnerChoice)
 
@@ -149,13 +153,15 @@ def _performance(
     fade_samples = max(1, min(round(FADE_S * format.sample_rate_hz), ring_samples // 10))
     ring = Ring(ring_samples, format.channels, fade_samples)
     spec, destination = request.live_source, request.destination
+    notes = request.note_source or (KeysSpec() if released(graph) else None)
     with (
         nullcontext() if spec is None else spec.open(format) as live_source,
+        nullcontext() if notes is None else notes.open(format, progress.say) as note_source,
         destination.open(format.sample_rate_hz, format.channels) as sink,
     ):
         if isinstance(sink, Paced):
             sink.cues = ring.cues  # which grow while the music plays
-        performer = Performer(session, ring, ahead, total_samples, live_source)
+        performer = Performer(session, ring, ahead, total_samples, live_source, note_source)
         prompts = (
             PromptMix.of(request.prompts, graph)
             if request.prompts
@@ -164,16 +170,18 @@ def _performance(
         with progress.step("making the first chunk"):
             performer.start()
             performer.wait_until_full()
-        yield Performance(graph, performer, ring, sink, prompts, request.save)
+        keys = note_source if isinstance(note_source, HeldNotes) else None
+        yield Performance(graph, performer, ring, sink, prompts, request.save, keys)
 
 
 def _refuse_inputs_as_outputs(request: PlayRequest, graph: Graph) -> None:
-    destination, source = request.destination, request.live_source
+    destination, source, notes = request.destination, request.live_source, request.note_source
     output = destination.path if isinstance(destination, FileOutput) else None
     listed = destination.cue_file if isinstance(destination, FileOutput) else None
     clips = {
         "continue_from": request.continue_from,
         "inject": source.path if isinstance(source, FileSpec) else None,
+        "midi": notes.path if isinstance(notes, MidiFileSpec) else None,
     }
     inputs = list(music_inputs(request.choice, request.prompts, graph, **clips))
     written = named_files({"--output": output, "--cues": listed})
@@ -195,6 +203,9 @@ def _check(request: PlayRequest, graph: Graph) -> int | None:
     if request.live_source is not None:
         inject_control(graph)
         request.live_source.check(graph.format)
+    if request.note_source is not None:
+        notes_control(graph)
+        request.note_source.check(graph.format)
     request.destination.check(graph.format.sample_rate_hz, graph.format.channels)
     if request.save is not None:
         check_writable(request.save)

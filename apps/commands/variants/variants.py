@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
+import typer
+
 from soundstage.apps.commands.command import command
 from soundstage.apps.commands.options import (
     MUSIC,
@@ -18,10 +20,16 @@ from soundstage.apps.commands.pipeline_choice import PipelineOptions
 
 EXAMPLES = """Examples:
 
-soundstage variants --prompt "warm pads" --prompt "jazz trio" --seeds 0-7 --output-dir pads
+soundstage variants "warm pads" "jazz trio" --seeds 0-7 --output-dir pads
 
 soundstage variants --list evening.toml --seeds 0-3 --output-dir evening --format flac"""
 
+Prompts = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="PROMPT", help="The text prompt of a variant, as --prompt.", show_default=False
+    ),
+]
 Prompt = Annotated[
     list[str] | None,
     MUSIC.option(
@@ -93,6 +101,7 @@ Again = Annotated[
 @command
 def variants(
     *,
+    prompts: Prompts = None,
     prompt: Prompt = None,
     style: StyleVector = None,
     list_: List = None,
@@ -125,7 +134,7 @@ def variants(
     from soundstage.progress import open_progress
 
     request = VariantsRequest(
-        VariantSelection.parse([*(prompt or [])], [*(style or [])], seeds, list_),
+        VariantSelection.parse([*(prompts or []), *(prompt or [])], [*(style or [])], seeds, list_),
         VariantFiles(output_dir, f".{format_}", again, trace, subtype),
         duration_s=duration,
         controls=controls,

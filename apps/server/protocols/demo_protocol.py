@@ -70,7 +70,7 @@ class DemoSession(ProtocolSession):
         elif kind == "UpdateControl":
             self._control(body)
         elif kind == "UpdatePlayback":
-            self._playback(body)
+            await self._playback(body)
         elif kind != "ReceivedChunk":
             raise Refused(f"type {reprlib.repr(kind)} is none of this protocol", "type")
         return True
@@ -78,7 +78,7 @@ class DemoSession(ProtocolSession):
     async def _start(self) -> None:
         if self._sender is not None:
             raise Refused("the session has started already")
-        stream = await self._context.engine.join(random_seed(self._context.graph), pace="realtime")
+        stream = await self._context.fleet.join(random_seed(self._context.graph), pace="realtime")
         self.send_stream(stream)
 
     def _control(self, body: Mapping[str, Any]) -> None:
@@ -97,12 +97,12 @@ class DemoSession(ProtocolSession):
         self.stream.steer(changes)
         self._styled |= style is not None
 
-    def _playback(self, body: Mapping[str, Any]) -> None:
+    async def _playback(self, body: Mapping[str, Any]) -> None:
         state = body.get("state")
         if state == "PLAYING":
             if not self._styled:
                 raise Refused("a style must be set by UpdateControl before PLAYING")
-            self.stream.play()
+            await self.stream.play()
         elif state in ("PAUSED", "STOPPED"):
             self.stream.pause()
             if state == "STOPPED":
@@ -147,7 +147,7 @@ async def style(context: ServerContext, styles: PromptStyles, request: Request) 
         return JSONResponse({"error": f"a text has at most {LONGEST_TEXT} characters"}, 413)
     try:
         with context.embedding.holding(1):
-            embedding = await context.engine.embed({PROMPTS: [text]})
+            embedding = await context.fleet.embed({PROMPTS: [text]})
     except (Full, ControlRefused, StageFailed) as error:
         return refusal(error)
     styles.remember(text, embedding)

@@ -13,9 +13,10 @@ from soundstage.apps.server.uploads import Upload, Uploads
 from soundstage.graph.format import Format
 from soundstage.graph.plan import Graph
 from soundstage.graph.scalar import Scalar, scalars
+from soundstage.runners.sessions.notes import HELD, OFF, PITCHES
 from soundstage.runners.sessions.prompts import PROMPTS, STYLES
 
-CLIPS, CLIP_WEIGHTS, SEED = "clips", "clip_weights", "seed"
+CLIPS, CLIP_WEIGHTS, NOTES, SEED = "clips", "clip_weights", "notes", "seed"
 # Other values are refused: elsewhere a prompt may be a path, which here would be the server's.
 PLAIN = (str, int, float)
 # A request may name so many prompts, and clips of so much audio: 320 s.
@@ -28,7 +29,8 @@ def controls_of(values: Mapping[str, Any], uploads: Uploads, format: Format) -> 
     """Reads controls; the engine checks whether they fit the pipeline.
 
     Args:
-        values: control names and values from JSON; "clips" are names of uploads.
+        values: control names and values from JSON; "clips" are names of uploads, and "notes" MIDI
+            pitches.
         uploads: the uploads.
         format: the music format.
 
@@ -38,10 +40,8 @@ def controls_of(values: Mapping[str, Any], uploads: Uploads, format: Format) -> 
     for name in values:
         if len(name) > LONGEST_NAME:
             raise Refused(f"{name[:LONGEST_NAME]}...: there is no control of so long a name")
-    controls = {
-        name: _styles(value) if name == STYLES else _plain(name, value)
-        for name, value in values.items()
-    }
+    read = {STYLES: _styles, NOTES: _notes}
+    controls = {name: read.get(name, _plain)(name, value) for name, value in values.items()}
     if CLIPS in controls:
         controls |= _clips(controls[CLIPS], controls.get(CLIP_WEIGHTS), uploads, format)
     return controls
@@ -93,13 +93,24 @@ def _plain(name: str, value: object) -> Any:
     return [_entry(name, entry) for entry in value]
 
 
-def _styles(value: object) -> Any:
+def _notes(name: str, value: object) -> Any:
+    """Reads a list of the MIDI pitches that are held; none = the model decides."""
+    if not isinstance(value, list) or not all(_is_pitch(pitch) for pitch in value):
+        raise Refused(f"{name}: expected a list of MIDI pitches, 0 to {PITCHES - 1}", name)
+    return [[HELD if pitch in value else OFF for pitch in range(PITCHES)]] if value else []
+
+
+def _is_pitch(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < PITCHES
+
+
+def _styles(name: str, value: object) -> Any:
     """Reads a list of style vectors; the engine checks their sizes."""
     if not isinstance(value, list) or not all(isinstance(vector, list) for vector in value):
-        raise Refused(f"{STYLES}: expected a list of lists of numbers", STYLES)
-    refuse_long_list(STYLES, value)
+        raise Refused(f"{name}: expected a list of lists of numbers", name)
+    refuse_long_list(name, value)
     if not all(is_number(number) for vector in value for number in vector):
-        raise Refused(f"{STYLES}: expected lists of numbers", STYLES)
+        raise Refused(f"{name}: expected lists of numbers", name)
     return value
 
 

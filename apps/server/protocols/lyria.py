@@ -52,7 +52,7 @@ CONTROLS = {
 }
 # The setting that turns the drums off, and the control for it.
 MUTE_DRUMS, DRUMS, NO_DRUMS = "muteDrums", "drums", 0.0
-# The music that is made, and sent, ahead of real time, as a multiple of what the engine would.
+# The music that is made, and sent, ahead of real time, as a multiple of what is usual.
 TIMES_AHEAD = 2
 
 
@@ -79,9 +79,10 @@ class LyriaSession(ProtocolSession):
         fields = read_object(await self.next_message() or "")
         if not isinstance(fields.get("setup"), Mapping):
             raise Refused('the first message is {"setup": {"model": NAME}}')
-        engine = self._context.engine
-        ahead = TIMES_AHEAD * chunks_ahead(engine.graph.format.chunk_s)
-        stream = await engine.join(self._own_seed, pace="realtime", buffer_chunks=ahead)
+        ahead = TIMES_AHEAD * chunks_ahead(self._context.graph.format.chunk_s)
+        stream = await self._context.fleet.join(
+            self._own_seed, pace="realtime", buffer_chunks=ahead
+        )
         self.send_stream(stream)
         await self._socket.send({"setupComplete": {}})
 
@@ -151,7 +152,7 @@ class LyriaSession(ProtocolSession):
 
     async def _playback(self, control: object) -> None:
         if control == "PLAY":
-            self.stream.play()
+            await self.stream.play()
         elif control == "PAUSE":
             self.stream.pause()
         elif control == "STOP":

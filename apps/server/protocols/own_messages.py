@@ -49,7 +49,6 @@ def _decode(text: object) -> object:
 
 
 Number: TypeAlias = int | float
-# Whether a control's value fits is the engine's to say: it knows the pipeline.
 Controls: TypeAlias = Annotated[
     dict[str, Any],
     WithJsonSchema(
@@ -58,7 +57,8 @@ Controls: TypeAlias = Annotated[
 ]
 CONTROLS_FIT = (
     "an object of control names and values, as `ready` lists them, or `prompts` for `texts` with "
-    "`text_weights`; `clips` are names of uploads, `styles` lists of `style_dim` numbers"
+    "`text_weights`; `clips` are names of uploads, `styles` lists of `style_dim` numbers, "
+    "`notes` the MIDI pitches that are held"
 )
 Base64: TypeAlias = Annotated[
     bytes,
@@ -93,21 +93,21 @@ class StartMessage(ProtocolMessage):
     controls: Controls = Field({}, description=CONTROLS_FIT)
     pace: Pace = Field(
         "realtime",
-        description="realtime (a chunk every chunk_s) or fast (not in real time: as quickly as the "
-        "client reads, with what the realtime streams leave)",
+        description="realtime (a chunk every chunk_s) or fast (as quickly as it is read, with what "
+        "the realtime streams leave)",
     )
-    buffer_chunks: float | None = Field(
-        None,
-        gt=0,
-        le=MOST_AHEAD,
-        description=f"a number of chunks made ahead, more than 0 and at most {MOST_AHEAD}; null = "
-        "one, or as many as last 0.2 s",
+    buffer_chunks: Annotated[float, Field(gt=0, le=MOST_AHEAD)] | None = Field(
+        None, description=f"chunks made ahead, at most {MOST_AHEAD}; null = one, or 0.2 s of them"
     )
     encoding: Encoding = Field("float32", description="float32 or int16, of the samples sent")
     session: Base64 | None = Field(
         None, description="a session in base64 as `save` returned it, or null"
     )
     continue_: UploadName = None
+    resumable: bool = Field(
+        False,
+        description="true (each chunk has a `session` for a later `start`, on any server) or false",
+    )
 
     @field_validator("continue_")
     @classmethod
@@ -136,13 +136,13 @@ class PrepareMessage(ProtocolMessage):
 
 
 class PlayMessage(ProtocolMessage):
-    """Makes and sends chunks from now on."""
+    """Takes a slot, and makes and sends chunks from now on; answered by `full` if none is free."""
 
     type: Literal["play"] = "play"
 
 
 class PauseMessage(ProtocolMessage):
-    """Begins no further chunk."""
+    """Begins no further chunk, and frees the slot."""
 
     type: Literal["pause"] = "pause"
     hold: bool = Field(
@@ -167,7 +167,7 @@ class SaveMessage(ProtocolMessage):
 
 
 class StopMessage(ProtocolMessage):
-    """Ends the stream and frees its slot; answered by `stopped`."""
+    """Ends the stream; answered by `stopped`."""
 
     type: Literal["stop"] = "stop"
 
@@ -290,20 +290,22 @@ class ChunkMessage(ServerMessage):
     chunk: int = Field(description="index in the music, from 0")
     steer: int = Field(description="how often the stream had been steered when it was made")
     slack_s: float | None = Field(
-        description="seconds from when it was ready to when it is needed; below 0 it is late; null "
-        "= needed at once, or never"
+        description="seconds from ready to needed; below 0 it is late; null = at once, or never"
     )
     underruns: int = Field(description="late chunks of this stream so far")
     late_stage: str = Field(
-        description='the stage that made it late; "queue" = it waited for other streams; "" = it '
-        "is not late"
+        description='the stage that made it late; "queue" = other streams; "" = it is not late'
     )
     again: bool = Field(description="whether it replaces an earlier chunk of the same index")
     prepared: bool = Field(description="whether the prepared change could be heard at once")
     seconds: dict[str, float] = Field(description="wall time by stage")
     not_understood: dict[str, str] = Field(
-        description="by text prompt of the chunk, its words that the pipeline does not understand, "
-        "with commas between; prompts that it understands are left out"
+        description="by text prompt, its words that the pipeline does not understand, with commas"
+    )
+    session: str | None = Field(
+        default=None,
+        description="of a resumable stream: a session that goes on after the chunk; null = too big",
+        json_schema_extra={"contentEncoding": "base64"},
     )
 
 
@@ -330,12 +332,12 @@ class RefusedMessage(ServerMessage):
 
 
 class FullMessage(ServerMessage):
-    """No more streams fit; the client may ask again."""
+    """No more streams fit; the client may send the same message again."""
 
     type: Literal["full"] = "full"
     of: str = Field(description="the type of the message that asked for one")
     reason: str
-    retry_after_s: float
+    retry_after_s: float = Field(description="when a slot is likely to be free")
 
 
 class FailedMessage(ServerMessage):

@@ -39,6 +39,7 @@ class OwnSession(ProtocolSession):
     def __init__(self, context: ServerContext, socket: Socket) -> None:
         super().__init__(context, socket)
         self._encoding: Encoding = "float32"
+        self._resumable = False
         # Of a saved session that may still be in the buffer of the connection.
         self._unread_bytes = 0
 
@@ -57,7 +58,7 @@ class OwnSession(ProtocolSession):
                 await self.within_budget(self._answer(message))
                 continue
             await self.end_stream()
-            if not self._context.engine.ready:
+            if not self._context.fleet.ready:
                 await self._socket.close(GOING_AWAY, "the server is about to end")
                 return
 
@@ -73,11 +74,19 @@ class OwnSession(ProtocolSession):
             prepared=self._sender is not None and self._sender.stream.prepared,
             seconds={stage: round(seconds, 6) for stage, seconds in chunk.seconds.items()},
             not_understood=dict(chunk.not_understood),
+            **self._resume_token(),
         )
         rate_hz = self._context.graph.format.sample_rate_hz
         await self._socket.send(description.to_json(), chunk_frame(chunk, rate_hz, self._encoding))
         # A message is sent after most of the earlier ones have been read.
         self._release()
+
+    def _resume_token(self) -> dict[str, Any]:
+        """Returns the field of a chunk's message from which the client may go on elsewhere."""
+        if not self._resumable or self._sender is None:
+            return {}
+        token = self._sender.stream.resume_token()
+        return {"session": None if token is None else base64.b64encode(token).decode()}
 
     async def report_failure(self, reason: str) -> None:
         """Sends `failed`."""
@@ -113,7 +122,7 @@ class OwnSession(ProtocolSession):
             case messages.PrepareMessage():
                 await self._prepare(message)
             case messages.PlayMessage():
-                self.stream.play()
+                await self.stream.play()
             case messages.PauseMessage():
                 self.stream.pause(hold=message.hold)
             case messages.ResetMessage():
@@ -129,14 +138,14 @@ class OwnSession(ProtocolSession):
     async def _start(self, message: messages.StartMessage) -> None:
         if self._sender is not None:
             raise Refused("this connection has a stream already; steer it, or stop it first")
-        stream = await self._context.engine.join(
+        stream = await self._context.fleet.join(
             self._controls(message.controls),
             pace=message.pace,
             buffer_chunks=message.buffer_chunks,
             session=message.session,
             state=await self._context.state_after_clip(message.continue_),
         )
-        self._encoding = message.encoding
+        self._encoding, self._resumable = message.encoding, message.resumable
         self.send_stream(stream)
         await self._send(messages.StartedMessage(pace=message.pace))
 
@@ -182,7 +191,7 @@ async def own_protocol(context: ServerContext, websocket: WebSocket) -> None:
 
 def ready_message(context: ServerContext) -> messages.ReadyMessage:
     """Returns the first message to a client, which describes the pipeline and its controls."""
-    graph, engine, format = context.graph, context.engine, context.graph.format
+    graph, fleet, format = context.graph, context.fleet, context.graph.format
     return messages.ReadyMessage(
         protocol=messages.VERSION,
         pipeline=graph.name,
@@ -193,11 +202,11 @@ def ready_message(context: ServerContext) -> messages.ReadyMessage:
             channels=format.channels,
         ),
         controls=_control_infos(graph),
-        capacity=messages.CapacityInfo(realtime=engine.capacity.realtime, streams=engine.streams),
+        capacity=messages.CapacityInfo(realtime=fleet.realtime, streams=fleet.streams),
         takes=messages.TakesInfo(
             continue_=context.clip_encoder.possible, inject=bool(silence(graph))
         ),
-        warm=engine.ready,
+        warm=fleet.ready,
     )
 
 

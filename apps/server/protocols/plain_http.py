@@ -34,7 +34,7 @@ from soundstage.graph.control import read_number
 from soundstage.graph.format import Format
 from soundstage.graph.scalar import scalars
 from soundstage.runners.engine.refusals import Full, StreamFailed
-from soundstage.runners.engine.stream import EngineStream
+from soundstage.runners.fleet.stream import EngineStream
 from soundstage.runners.timing.realtime import chunks_ahead
 
 MIME = {
@@ -44,7 +44,7 @@ MIME = {
     ".mp3": "audio/mpeg",
 }
 STREAMED = (".wav", ".ogg", ".mp3")
-# The music that is made ahead of what a client has read, as a multiple of what the engine would.
+# The music that is made ahead of what a client has read, as a multiple of what is usual.
 TIMES_AHEAD = 2
 PART_BYTES = 1 << 16
 PROMPT, PROMPTS = "prompt", "prompts"
@@ -116,7 +116,7 @@ async def generate(context: ServerContext, request: Request) -> Response:
         clip = fields.pop(CONTINUE, None)
         controls = controls_of(fields, context.uploads, context.graph.format)
         state = await context.state_after_clip(clip)
-        stream = await context.engine.join(
+        stream = await context.fleet.join(
             controls, pace="fast", buffer_chunks=_ahead(context), state=state
         )
     except (Full, *CLIENT_ERRORS) as error:
@@ -194,7 +194,7 @@ async def _write(
         OutputError: the disk is full, or the format cannot hold the music.
     """
     left = total = round(seconds * format.sample_rate_hz)
-    stream.play()
+    await stream.play()
     with reporting(TEMPORARY):
         encoder = open_encoder(suffix, file.stream, format, total)
         async for chunk in stream:
@@ -220,18 +220,31 @@ async def stream_file(context: ServerContext, request: Request) -> Response:
     try:
         controls = query_controls(request.query_params.multi_items(), scalars(context.graph))
         ahead = _ahead(context)
-        stream = await context.engine.join(controls, pace="realtime", buffer_chunks=ahead)
+        stream = await context.fleet.join(controls, pace="realtime", buffer_chunks=ahead)
+        await _play_or_close(stream)
     except (Full, *CLIENT_ERRORS) as error:
         return refusal(error)
     body = _endless(context.graph.format, stream, suffix)
     return StreamingResponse(body, media_type=MIME[suffix], headers=headers)
 
 
+async def _play_or_close(stream: EngineStream) -> None:
+    """Plays a stream; closes it if it gets no slot.
+
+    Raises:
+        Full: no slot is free.
+    """
+    try:
+        await stream.play()
+    except Full:
+        await stream.close()
+        raise
+
+
 async def _endless(format: Format, stream: EngineStream, suffix: str) -> AsyncIterator[bytes]:
     spill = Spill()
     encoder = open_encoder(suffix, cast("BinaryIO", spill), format, None)
     try:
-        stream.play()
         with suppress(StreamFailed):
             async for chunk in stream:
                 await asyncio.to_thread(encoder.write, np.clip(chunk.audio, -1, 1))

@@ -20,7 +20,7 @@ from soundstage.apps.server.connection import (
 from soundstage.apps.server.protocols.websocket import TOO_MANY, Gone, Refused, Socket
 from soundstage.runners.engine.chunk import EngineChunk
 from soundstage.runners.engine.refusals import Full
-from soundstage.runners.engine.stream import EngineStream
+from soundstage.runners.fleet.stream import EngineStream
 
 # Close codes of a WebSocket (RFC 6455 and its registry).
 T = TypeVar("T")

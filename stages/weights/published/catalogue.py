@@ -20,12 +20,29 @@ class PublishedFile:
         optional: the model is complete without it.
         sha256: hex digits; "" = not known to the catalogue.
         bytes: its size; 0 = not known to the catalogue.
+        reported_sha256: hex digits, or the first of them, as third parties report them; "" = not
+            reported.
+        reported_bytes: its size as third parties report it; 0 = not reported.
     """
 
     path: str
     optional: bool = False
     sha256: str = ""
     bytes: int = 0
+    reported_sha256: str = ""
+    reported_bytes: int = 0
+
+    def compared_with_reports(self, digest: str, size: int) -> str:
+        """Returns how a file of this SHA-256 and size compares with reports; "" = none exist."""
+        if not self.reported_sha256 and not self.reported_bytes:
+            return ""
+        same_size = not self.reported_bytes or size == self.reported_bytes
+        if same_size and digest.startswith(self.reported_sha256):
+            return "as third parties report it"
+        return (
+            f"third parties report {self.reported_bytes / 1e6:.1f} MB, SHA-256 "
+            f"{self.reported_sha256[:12]}: compare before you trust it"
+        )
 
     @property
     def name(self) -> str:

@@ -211,9 +211,11 @@ class _Fetcher:
         if record is not None:
             self.print_line(f"{summary}: as {record.summary}")
             return records
-        stated = f" ({offer.stated_by})" if offer.stated_by else ""
+        size = path.stat().st_size
+        notes = filter(None, [offer.stated_by, file.compared_with_reports(digest, size)])
+        stated = "".join(f" ({note})" for note in notes)
         self.print_line(f"{summary}{stated}: recorded, and checked from now on")
-        new = new_record(digest, path.stat().st_size, offer.origin)
+        new = new_record(digest, size, offer.origin)
         records = records.with_file(model, file, new)
         return records.with_commit(model, offer.commit) if offer.commit else records
 

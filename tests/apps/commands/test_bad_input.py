@@ -68,7 +68,7 @@ def refuse(tmp_path):
         ("silent.wav", "silent"),
         ("nan.wav", "nan"),
         ("empty.wav", "empty"),
-        ("junk.wav", "not an audio file"),
+        ("junk.wav", "converts others (M4A, AAC, WMA): ffmpeg -i IN OUT.wav"),
         ("cut.flac", "cut.flac"),
         ("long.wav", "lasts 5 h"),
         ("missing.wav", "No such file"),

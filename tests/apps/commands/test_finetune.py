@@ -48,6 +48,7 @@ def test_finetuned_pipeline_is_played_by_generate(tmp_path):
     assert other.code == 6
     assert "was started with seed 0" in told(other.stderr)
 
+    assert read_spec(output / "pipeline.toml").note == "fine-tuned from tiny"
     song = tmp_path / "song.wav"
     played = run("generate", "x", "--pipeline", output / "pipeline.toml", "--output", song, "-q")
     assert played.code == 0, played.stderr

@@ -48,7 +48,7 @@ def digest(path):
 def pads(tmp_path_factory):
     """Two prompts times three seeds, in batches of 2, 2 and 2."""
     folder = tmp_path_factory.mktemp("pads") / "new" / "out"
-    options = ("--prompt", "warm pads", "--prompt", HOSTILE, "--seeds", "0-1,7", "--batch", 2)
+    options = ("warm pads", "--prompt", HOSTILE, "--seeds", "0-1,7", "--batch", 2)
     make(folder, *options, "--temperature", 0.9, "--trace", folder / "t.json", "--quiet")
     return folder
 

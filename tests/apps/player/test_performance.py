@@ -189,12 +189,13 @@ def toy():
 def test_steering_keeps_valid_values_and_refuses_invalid_ones(toy):
     with performing(toy) as (performance, _):
         performer = performance.performer
-        performer.steer({"temperature": 0.5, "seed": 7})
+        performer.steer({"temperature": 0.5, "seed": 7, "prompts": ["dub:0.5"]})
         with pytest.raises(ControlError, match="outside the range"):
             performer.steer({"temperature": 50.0})
         with pytest.raises(ControlError, match="no control"):
             performer.steer({"loudness": 1})
         assert performer.controls["temperature"] == 0.5
+        assert (performer.controls["texts"], performer.controls["text_weights"]) == (["dub"], [0.5])
         reports, _ = watch(performance, lambda reports: len(reports) == 4)
         assert [report.chunk for report in reports] == list(range(4))
         assert performer.error is None

@@ -193,18 +193,18 @@ def test_reason_outside_ascii_closes_with_its_code(context):
 
 @pytest.mark.parametrize("suffix", [".wav", ".ogg", ".mp3"])
 def test_head_of_a_stream_takes_no_slot(context, suffix):
-    joined = context.engine.counts().joined
+    joined = context.fleet.counts().joined
     status, headers, body = answer(context, f"/stream{suffix}", "HEAD")
     assert (status, body) == (200, "")
     assert headers["content-type"].startswith("audio/")
-    assert context.engine.counts().joined == joined
+    assert context.fleet.counts().joined == joined
 
 
 @pytest.mark.parametrize("method", ["OPTIONS", "TRACE", "PUT", "DELETE", "POST"])
 def test_other_methods_of_a_stream_have_no_effect(context, method):
-    joined = context.engine.counts().joined
+    joined = context.fleet.counts().joined
     assert answer(context, "/stream.wav", method)[0] in (400, 403, 405)
-    assert context.engine.counts().joined == joined
+    assert context.fleet.counts().joined == joined
     assert settled(context, 0)
 
 

@@ -64,7 +64,7 @@ def test_blend_of_styles_becomes_weights_of_texts(context):
     one, other = style_of(context, "bells"), style_of(context, "drums")
     socket = playing(context, 0.25 * one + 0.75 * other)
     samples(socket)
-    (row,) = context.engine._workers.groups.rows()
+    (row,) = context.fleet.places.rows()
     assert row.controls["texts"] == ["bells", "drums"]
     shares = np.array(row.controls["text_weights"])
     np.testing.assert_allclose(shares / shares.sum(), [0.25, 0.75], atol=1e-4)
@@ -77,7 +77,7 @@ def test_vector_that_is_no_blend_of_texts_is_a_prompt_itself(context):
     vector = np.linspace(-1, 1, 768, dtype=np.float32)
     socket = playing(context, vector.astype(float))
     samples(socket)
-    (row,) = context.engine._workers.groups.rows()
+    (row,) = context.fleet.places.rows()
     assert row.controls["texts"] == []
     np.testing.assert_array_equal(row.controls["styles"], vector[None])
     socket.close()

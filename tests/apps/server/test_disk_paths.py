@@ -194,7 +194,7 @@ def test_style_that_fails_is_told_in_words(context, folder, no_paths, monkeypatc
     async def fail(controls):
         raise StageFailed("embed", (0,), f"OSError: cannot read {folder}/w.safetensors")
 
-    monkeypatch.setattr(context.engine, "embed", fail)
+    monkeypatch.setattr(context.fleet, "embed", fail)
     status, answer = ask(context, "/style", b"pads")
     assert status == 500
     assert "stage 'embed' failed at chunk 0: OSError: cannot read w.safetensors" in answer

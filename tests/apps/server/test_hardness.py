@@ -95,7 +95,7 @@ def test_lost_network_frees_every_slot_and_disturbs_no_other_stream(context):
         cable.cut()
         cut_s = time.monotonic()
         frames = []
-        while context.engine.streams > 1 and time.monotonic() - cut_s < LATE_S:
+        while context.fleet.streams > 1 and time.monotonic() - cut_s < LATE_S:
             frames.append(samples(witness)[HEADER.size :])
         assert settled(context, 1)
         assert time.monotonic() - cut_s < LOST_S + LATE_S
@@ -116,7 +116,7 @@ def test_plain_http_client_that_never_reads_is_disconnected(context):
         unread(port, head.encode() + body),
         unread(port, b"GET /stream.wav HTTP/1.1\r\nHost: localhost\r\n\r\n"),
     ):
-        assert until(lambda: context.engine.streams)
+        assert until(lambda: context.fleet.streams)
         assert until(lambda: established(port) == 0)
         assert settled(context, 0)
 
@@ -124,11 +124,11 @@ def test_plain_http_client_that_never_reads_is_disconnected(context):
 def test_client_that_disconnects_stops_the_making_of_its_file(context):
     body = json.dumps({"duration_s": 600}).encode()
     head = f"POST /generate HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
-    before = context.engine.counts().chunks
+    before = context.fleet.counts().chunks
     with unread(context.settings.port, head.encode() + body):
-        assert until(lambda: context.engine.counts().chunks > before)
+        assert until(lambda: context.fleet.counts().chunks > before)
     assert settled(context, 0)
-    assert context.engine.counts().chunks - before < 600 / 0.2
+    assert context.fleet.counts().chunks - before < 600 / 0.2
 
 
 def test_slow_reader_misses_nothing_and_delays_no_other_stream():
@@ -142,7 +142,7 @@ def test_slow_reader_misses_nothing_and_delays_no_other_stream():
             def rests():
                 nonlocal ticks
                 time.sleep(0.1)
-                ticks, last = context.engine.counts().ticks, ticks
+                ticks, last = context.fleet.counts().ticks, ticks
                 return 0 < ticks == last
 
             assert until(rests)  # its buffers are full
@@ -170,7 +170,7 @@ def test_slow_client_stays_connected_as_long_as_it_keeps_reading():
             for _ in range(20):
                 digest.update(samples(slow)[HEADER.size :])
                 time.sleep(0.3)
-            assert context.engine.streams == 1
+            assert context.fleet.streams == 1
             assert digest.hexdigest() == digest_of(20)
             say(slow, type="stop")
             hear(slow, "stopped")
@@ -215,6 +215,8 @@ def test_stream_above_the_capacity_is_full_with_a_retry_time():
         playing(first, "realtime")
         hear(second)
         say(second, type="start", controls=CONTROLS)
+        assert hear(second)["type"] == "started"
+        say(second, type="play")
         full = hear(second)
         assert (full["type"], "no more are allowed" in full["reason"]) == ("full", True)
         assert full["retry_after_s"] > 0

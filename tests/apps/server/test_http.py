@@ -300,7 +300,8 @@ def test_unsafe_settings_are_refused():
         ServeSettings(token="short")
     with pytest.raises(UsageError, match="both or neither"):
         ServeSettings(tls_cert=Path("cert.pem"))
-    assert ServeSettings(host="0.0.0.0", insecure=True).host == "0.0.0.0"
+    every = ServeSettings(host="0.0.0.0", insecure=True)
+    assert (every.host, every.address) == ("0.0.0.0", "http://127.0.0.1:8080/")
     assert ServeSettings(host="::1").address == "http://[::1]:8080/"
 
 

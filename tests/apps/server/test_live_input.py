@@ -60,9 +60,9 @@ def live_frame(audio, encoding, rate_hz=RATE_HZ):
 def ticked(context, ticks):
     """Waits until `ticks` ticks have been made; returns whether they were."""
     until = time.monotonic() + PATIENCE_S
-    while context.engine.counts().ticks < ticks and time.monotonic() < until:
+    while context.fleet.counts().ticks < ticks and time.monotonic() < until:
         time.sleep(0.01)
-    return context.engine.counts().ticks >= ticks
+    return context.fleet.counts().ticks >= ticks
 
 
 def offline(chunks, **options):
@@ -169,12 +169,12 @@ def test_prepared_change_replaces_the_chunk_that_sounds(context):
         say(socket, type="play")
         first, second = samples(socket), samples(socket)
         assert [HEADER.unpack_from(frame)[2] for frame in (first, second)] == [0, 1]
-        ticks = context.engine.counts().ticks
+        ticks = context.fleet.counts().ticks
         say(socket, type="prepare", controls=drums)
         hear(socket, "preparing")
         # The last slot is taken now.
-        hear(other)
-        say(other, type="start")
+        started(other, controls=SEED_5)
+        say(other, type="play")
         assert hear(other)["type"] == "full"
         assert ticked(context, ticks + 1)
         say(socket, type="steer", controls=drums, again=True)
@@ -183,14 +183,15 @@ def test_prepared_change_replaces_the_chunk_that_sounds(context):
         _, _, chunk, steer, _, _, _, flags = HEADER.unpack_from(frame)
         assert (chunk, steer, flags) == (0, 1, AGAIN)
         np.testing.assert_array_equal(audio_of(frame), offline(1, prompts=["drums"])[0])
-        say(other, type="start", controls=SEED_5)
-        assert hear(other)["type"] == "started"
+        say(other, type="play")
+        samples(other)
     assert settled(context, 0)
 
 
 def test_prepare_is_refused_with_a_reason_and_can_be_undone(context):
     with speak(context, PATH) as socket, speak(context, PATH) as other:
         started(socket, controls=SEED_5, pace="realtime")
+        started(other, controls=SEED_5, pace="realtime")
         say(socket, type="prepare", controls={"temperature": 99})
         refused = hear(socket, "refused")
         assert refused["of"] == "prepare"
@@ -199,7 +200,9 @@ def test_prepare_is_refused_with_a_reason_and_can_be_undone(context):
         hear(socket, "preparing")
         say(socket, type="prepare", controls=None)
         hear(socket, "unprepared")
-        started(other, controls=SEED_5, pace="realtime")
+        for one in (socket, other):
+            say(one, type="play")
+            samples(one)
         say(socket, type="prepare", controls={"temperature": 0.5})
         full = hear(socket, "full")
         assert full["of"] == "prepare"

@@ -224,15 +224,52 @@ def test_stalled_client_delays_no_other_and_frees_its_slot(context):
 def test_stream_above_the_rows_is_answered_by_full():
     with served(rows=1) as context, speak(context, PATH) as first, speak(context, PATH) as second:
         started(first)
-        hear(second)
-        say(second, type="start")
+        started(second)  # only looks: it takes no slot before it plays
+        say(first, type="play")
+        samples(first)
+        say(second, type="play")
         full = hear(second)
-        assert full["type"] == "full"
+        assert (full["type"], full["of"]) == ("full", "play")
         assert full["retry_after_s"] > 0
-        say(first, type="stop")
-        hear(first, "stopped")
-        say(second, type="start")
-        assert hear(second)["type"] == "started"
+        say(first, type="pause")
+        say(first, type="save")
+        hear(first, "session")
+        say(second, type="play")
+        assert len(samples(second)) > 0
+
+
+def resumable(socket, chunks, **options):
+    """Starts a resumable stream and reads chunks; returns their sessions and samples."""
+    started(socket, resumable=True, **options)
+    say(socket, type="play")
+    sessions, audio = [], []
+    for _ in range(chunks):
+        sessions.append(hear(socket, "chunk")["session"])
+        audio.append(samples(socket)[HEADER.size :])
+    return sessions, b"".join(audio)
+
+
+def test_stream_of_a_lost_server_goes_on_with_another_after_the_chunk_of_its_session(client):
+    controls = CONTROLS | {"texts": ["drums"]}
+    with served() as first, speak(first, PATH) as socket:
+        sessions, before = resumable(socket, 3, controls=controls)
+    with served() as second, speak(second, PATH) as socket:
+        _, after = resumable(socket, 2, session=sessions[1], controls={})
+    assert before == offline(3, text="drums").tobytes()
+    assert after == offline(4, text="drums")[2 * len(offline(1)) :].tobytes()
+
+
+def test_session_of_another_pipeline_is_refused_and_the_client_may_start_without(context):
+    with served(preset="toy-inject") as other, speak(other, PATH) as socket:
+        (session,), _ = resumable(socket, 1)
+    with speak(context, PATH) as socket:
+        hear(socket)
+        say(socket, type="start", session=session)
+        refused = hear(socket, "refused")
+        assert refused["of"] == "start"
+        assert "made by 'toy-inject', not 'toy': start without" in refused["reason"]
+        say(socket, type="start")
+        assert hear(socket)["type"] == "started"
 
 
 def test_asyncapi_document_has_the_fields_of_the_messages(client, context):
@@ -244,12 +281,13 @@ def test_asyncapi_document_has_the_fields_of_the_messages(client, context):
     messages = document["channels"]["stream"]["messages"]
     assert {"say_start", "say_steer", "hear_started", "hear_refused"} <= set(messages)
     ready = hear(client)
-    say(client, type="start", controls=CONTROLS, pace="fast")
+    say(client, type="start", controls=CONTROLS, pace="fast", resumable=True)
     say(client, type="play")
     for message in (ready, hear(client, "chunk")):
         payload = messages[f"hear_{message['type']}"]["payload"]
         assert payload["properties"].keys() == message.keys()
-        assert payload["required"] == list(message)
+        # Only chunks of a resumable stream have a session.
+        assert payload["required"] == [name for name in message if name != "session"]
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ def engine(request):
 async def listen(engine, controls, count, **options):
     """Joins, reads `count` chunks, and leaves."""
     stream = await engine.join(controls, **options)
-    stream.play()
+    await stream.play()
     chunks = await read(stream, count)
     await stream.close()
     return chunks
@@ -43,7 +43,7 @@ async def come_and_go(engine, visits):
         except Full:
             await asyncio.sleep(0)
             continue
-        stream.play()
+        await stream.play()
         if visit % 5 == 0:
             await anext(stream)
         await stream.close()
@@ -53,7 +53,7 @@ def test_thousand_joins_change_no_byte_of_another_stream(engine, alone):
     async def steered(seed):
         calm, storm = {"prompts": ["calm"]}, {"prompts": ["storm"]}
         stream = await engine.join({"seed": seed, **calm}, pace="fast")
-        stream.play()
+        await stream.play()
         chunks = await read(stream, 10)
         stream.steer(storm)
         chunks += await read(stream, 10)
@@ -78,7 +78,7 @@ def test_thousand_joins_change_no_byte_of_another_stream(engine, alone):
 def test_stalled_reader_delays_no_other_stream(engine, alone):
     async def scenario():
         stalled = await engine.join({"seed": 4}, pace="fast")
-        stalled.play()
+        await stalled.play()
         await until(lambda: len(row_of(stalled).unread) == 1)
         chunks = await listen(engine, {"seed": 5}, 12, pace="fast")
         assert sha_of(chunks) == alone.sha({"seed": 5}, (12, {}))
@@ -87,7 +87,7 @@ def test_stalled_reader_delays_no_other_stream(engine, alone):
         with pytest.raises(StopAsyncIteration):
             await anext(stalled)
         with pytest.raises(StreamEnded):
-            stalled.play()
+            await stalled.play()
 
     play(scenario())
 
@@ -95,7 +95,7 @@ def test_stalled_reader_delays_no_other_stream(engine, alone):
 def test_slow_reader_misses_nothing(engine, alone):
     async def scenario():
         slow = await engine.join({"seed": 6}, pace="fast", buffer_chunks=2)
-        slow.play()
+        await slow.play()
         chunks = []
         for _ in range(4):
             await until(lambda: len(row_of(slow).unread) == 2)
@@ -111,7 +111,7 @@ def test_row_that_fails_ends_alone_with_a_reason(engine, alone):
     async def scenario():
         doomed = await engine.join({"seed": 1}, pace="fast")
         others = [asyncio.create_task(listen(engine, {"seed": s}, 12, pace="fast")) for s in (2, 3)]
-        doomed.play()
+        await doomed.play()
         await read(doomed, 2)
         doomed.steer({"temperature": 7.0})
         with pytest.raises(StreamFailed, match=r"'sample' failed at chunks? .*a row is too hot"):
@@ -130,7 +130,7 @@ def test_chunk_with_nan_samples_fails_the_stream():
     async def scenario():
         async with started(toy("decode.use=broken_stages:NanDecode"), rows=1) as engine:
             stream = await engine.join({}, pace="fast")
-            stream.play()
+            await stream.play()
             with pytest.raises(StreamFailed, match="chunk 0 has samples that are not finite"):
                 await anext(stream)
 

@@ -80,7 +80,7 @@ def test_stages_remember_only_so_many_bytes_of_inputs(engine, monkeypatch):
 
     async def check():
         stream = await engine.join(clips(1), pace="fast")
-        stream.play()
+        await stream.play()
         for number in range(8):
             stream.steer(clips(1, 0.01 * (number + 1)))
             await read(stream, 2)

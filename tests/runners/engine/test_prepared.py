@@ -33,7 +33,7 @@ def facts(chunks):
 def test_prepared_change_is_heard_in_the_chunk_that_sounds(engine, alone):
     async def scenario():
         stream = await engine.join(QUIET)
-        stream.play()
+        await stream.play()
         chunks = await read(stream, 2)
         stream.prepare(LOUD)
         await until(lambda: stream.prepared)
@@ -53,7 +53,7 @@ def test_prepared_change_continues_the_music_before_it(alone):
     async def scenario():
         async with started(toy("format.chunk_s=1.0"), rows=2) as engine:
             stream = await engine.join(QUIET)
-            stream.play()
+            await stream.play()
             stream.prepare(LOUD)
             chunks = await read(stream, 3)
             await until(lambda: stream.prepared)
@@ -78,7 +78,7 @@ def test_prepared_change_continues_the_music_before_it(alone):
 def test_unused_prepared_change_changes_no_byte(engine, alone):
     async def scenario():
         stream = await engine.join(QUIET, pace="fast")
-        stream.play()
+        await stream.play()
         stream.prepare(LOUD)
         chunks = await read(stream, 2)
         stream.prepare({"prompts": ["something else"]})
@@ -97,7 +97,7 @@ def test_unused_prepared_change_changes_no_byte(engine, alone):
 def test_steer_to_other_controls_ignores_the_prepared_ones(engine, alone):
     async def scenario():
         stream = await engine.join(QUIET)
-        stream.play()
+        await stream.play()
         chunks = await read(stream, 2)
         stream.prepare({"prompts": ["something else"]})
         await until(lambda: stream.prepared)
@@ -113,6 +113,8 @@ def test_steer_to_other_controls_ignores_the_prepared_ones(engine, alone):
 def test_prepare_takes_a_slot_and_is_refused_without_one(engine):
     async def scenario():
         stream, other = await engine.join(QUIET), await engine.join(QUIET)
+        await stream.play()
+        await other.play()
         with pytest.raises(Full, match="all 2 slots are taken"):
             stream.prepare(LOUD)
         assert not stream.prepared
@@ -120,8 +122,10 @@ def test_prepare_takes_a_slot_and_is_refused_without_one(engine):
         with pytest.raises(ControlRefused, match="temperature"):
             stream.prepare({"temperature": 99.0})
         stream.prepare(LOUD)
+        late = await engine.join(QUIET)
         with pytest.raises(Full):
-            await engine.join(QUIET)
+            await late.play()
+        await late.close()
         await stream.close()
         assert engine.streams == 0
 
@@ -134,7 +138,7 @@ def test_failed_preparation_leaves_the_stream_alone():
     async def scenario():
         async with started(graph, rows=2) as engine:
             stream = await engine.join({"seed": 1})
-            stream.play()
+            await stream.play()
             await read(stream, 2)
             stream.prepare({"temperature": RAISES_AT})
             await until(lambda: engine.counts().failed == 1)
@@ -150,7 +154,7 @@ def test_failed_preparation_leaves_the_stream_alone():
 def test_reset_with_another_seed_ends_the_preparation(engine):
     async def scenario():
         stream = await engine.join(QUIET)
-        stream.play()
+        await stream.play()
         stream.prepare(LOUD)
         await until(lambda: stream.prepared)
         stream.reset()
@@ -174,7 +178,7 @@ def test_paused_stream_prepares_nothing(engine):
         stream.prepare(LOUD)
         await asyncio.sleep(0.05)
         assert not stream.prepared
-        stream.play()
+        await stream.play()
         await until(lambda: stream.prepared)
         stream.reset()
         stream.pause()

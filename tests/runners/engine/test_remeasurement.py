@@ -3,9 +3,10 @@
 import asyncio
 
 import pytest
-from engines import play, read, started, toy, until
+from engines import play, read, started, toy
 
 from soundstage.runners.engine.capacity import Capacity
+from soundstage.runners.engine.load import LEAST, RECENT, LearntLoad
 from soundstage.runners.engine.refusals import Full
 
 BUSY = {1: 9.0}
@@ -13,20 +14,22 @@ BUSY = {1: 9.0}
 LONG = "format.chunk_s=2.0"
 
 
-def busy(engine):
-    """Makes an engine believe that it was measured while the machine was busy."""
-    engine.capacity = engine.capacity.measured(BUSY)
-    assert engine.capacity.realtime == 0
+def busy(fleet):
+    """Makes a fleet's engine believe that it was measured while the machine was busy."""
+    (engine,) = fleet.engines
+    engine._load.remeasure(engine.capacity.measured(BUSY))
+    assert fleet.realtime == 0
 
 
-def test_stream_is_accepted_after_the_machine_has_become_free():
+def test_stream_plays_after_the_machine_has_become_free():
     async def check():
-        async with started(toy(LONG), rows=2, batch=1) as engine:
-            busy(engine)
-            assert "smaller preset" in engine.capacity.problem
-            streams = await asyncio.gather(engine.join({}), engine.join({}))
-            assert engine.capacity.realtime == 2
-            assert engine.capacity.problem == ""
+        async with started(toy(LONG), rows=2, batch=1) as fleet:
+            busy(fleet)
+            assert "smaller preset" in fleet.problem
+            streams = [await fleet.join({}), await fleet.join({})]
+            await asyncio.gather(*(stream.play() for stream in streams))
+            assert fleet.realtime == 2
+            assert fleet.problem == ""
             for stream in streams:
                 await stream.close()
 
@@ -35,15 +38,16 @@ def test_stream_is_accepted_after_the_machine_has_become_free():
 
 def test_playing_streams_tell_what_a_stream_costs(monkeypatch):
     async def check():
-        async with started(toy(LONG), rows=3, batch=1, workers=1) as engine:
-            first = await engine.join({}, pace="fast")
-            first.play()
-            await read(first, 8)
-            engine.capacity = engine.capacity.measured({1: 1.5})
-            assert engine.capacity.realtime == 1
+        async with started(toy(LONG), rows=3, batch=1, workers=1) as fleet:
+            busy(fleet)
             monkeypatch.setattr("soundstage.runners.engine.warmup._measure", None)
-            second, third = await engine.join({}), await engine.join({})
-            assert engine.capacity.realtime == 3
+            first = await fleet.join({}, pace="fast")
+            await first.play()
+            await read(first, 3 * LEAST)
+            assert fleet.realtime == 3
+            second, third = await fleet.join({}), await fleet.join({})
+            await second.play()
+            await third.play()
             for stream in (first, second, third):
                 await stream.close()
 
@@ -58,18 +62,20 @@ def test_machine_too_slow_for_realtime_is_named_with_the_cure(monkeypatch):
         return {1: 3.0, 2: 6.0}
 
     async def check():
-        async with started(toy(), rows=2, batch=1) as engine:
-            busy(engine)
+        async with started(toy(), rows=2, batch=1) as fleet:
+            busy(fleet)
             monkeypatch.setattr("soundstage.runners.engine.warmup._measure", measure)
+            realtime = await fleet.join({})
             for _ in range(3):
                 with pytest.raises(Full) as caught:
-                    await engine.join({})
+                    await realtime.play()
                 assert "too slow for realtime" in caught.value.reason
                 assert "smaller preset, or pace fast" in caught.value.reason
-            # Not once for each client.
+            # Not once for each attempt.
             assert len(measured) == 1
-            stream = await engine.join({}, pace="fast")
-            stream.play()
+            await realtime.close()
+            stream = await fleet.join({}, pace="fast")
+            await stream.play()
             await read(stream, 2)
             await stream.close()
 
@@ -78,29 +84,49 @@ def test_machine_too_slow_for_realtime_is_named_with_the_cure(monkeypatch):
 
 def test_fixed_capacity_is_not_measured_again(monkeypatch):
     async def check():
-        async with started(toy(), rows=3, batch=1, capacity=1) as engine:
+        async with started(toy(), rows=3, batch=1, capacity=1) as fleet:
             monkeypatch.setattr("soundstage.runners.engine.warmup._measure", None)
-            stream = await engine.join({})
+            streams = [await fleet.join({}), await fleet.join({})]
+            await streams[0].play()
             with pytest.raises(Full, match="no more are allowed"):
-                await engine.join({})
-            await stream.close()
+                await streams[1].play()
+            for stream in streams:
+                await stream.close()
 
     play(check())
 
 
-def test_only_ticks_without_others_tell_what_a_tick_costs():
-    async def check():
-        async with started(toy(), rows=2, batch=1, workers=2) as engine:
-            workers = engine._workers
-            assert workers.alone_s(1) is None
-            stream = await engine.join({}, pace="fast")
-            stream.play()
-            await read(stream, 6)
-            await until(lambda: workers.alone_s(5) is not None)
-            assert 0 < workers.alone_s(5) < 60
-            await stream.close()
+def spells(load, start_s, count, took_s, ticks=1):
+    """Adds spells of work in each of which all ticks begin together."""
+    for spell in range(count):
+        at_s = start_s + 10.0 * spell
+        for _ in range(ticks):
+            load.begin(at_s)
+        for _ in range(ticks):
+            load.end(at_s + took_s, 1)
 
-    play(check())
+
+def test_capacity_falls_and_rises_with_what_ticks_cost():
+    load = LearntLoad(Capacity(2.0, 8, {1: 0.2, 2: 0.4, 4: 0.8}))
+    assert load.capacity.realtime == 8
+    spells(load, 0.0, LEAST - 1, 0.6)
+    assert load.capacity.realtime == 8  # too few to tell
+    spells(load, 100.0, 1, 0.6)
+    assert load.capacity.takes_s(1) == pytest.approx(0.6)
+    assert load.capacity.realtime == 2
+    spells(load, 200.0, RECENT, 0.2, ticks=2)
+    assert load.capacity.takes_s(4) == pytest.approx(0.4)
+    assert load.capacity.realtime == 8
+
+
+def test_tick_that_failed_tells_nothing_about_its_spell():
+    load = LearntLoad(Capacity(2.0, 8, {1: 0.2}))
+    for at_s in range(LEAST):
+        load.begin(float(at_s))
+        load.begin(float(at_s))
+        load.end(at_s + 0.01, 0)
+        load.end(at_s + 0.5, 1)
+    assert not load.learnt
 
 
 def test_later_measurements_scale_those_of_more_streams():

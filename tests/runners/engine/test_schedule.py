@@ -12,10 +12,10 @@ from prometheus_client import CollectorRegistry
 
 from soundstage.runners.engine.capacity import Capacity, measure
 from soundstage.runners.engine.groups import Groups
-from soundstage.runners.engine.metrics import EngineMetrics
 from soundstage.runners.engine.refusals import Full
 from soundstage.runners.engine.row import StreamRow
 from soundstage.runners.engine.schedule import Schedule
+from soundstage.runners.fleet.metrics import FleetMetrics
 
 CHUNK_S = 2.0
 TICK_S = 0.25
@@ -215,7 +215,7 @@ def engine():
 def test_realtime_stream_is_at_most_its_buffer_ahead(engine):
     async def scenario():
         stream = await engine.join({}, buffer_chunks=2)
-        stream.play()
+        await stream.play()
         times = []
         for _ in range(5):
             await anext(stream)
@@ -234,7 +234,7 @@ def test_slow_stage_is_reported_and_new_streams_are_refused(engine):
     async def scenario():
         before = engine.counts().underruns
         stream = await engine.join({})
-        stream.play()
+        await stream.play()
         await read(stream, 2)
         stream.steer({"guidance": 77.0})
         chunks = [chunk for chunk in await read(stream, 3) if chunk.controls["guidance"] == 77.0]
@@ -244,20 +244,30 @@ def test_slow_stage_is_reported_and_new_streams_are_refused(engine):
         assert counts.underruns - before == row_of(stream).underruns == chunks[-1].underruns
         assert counts.late_stages["sample"] >= 2
         assert min(counts.slacks_s) < 0
+        other = await engine.join({})
         with pytest.raises(Full, match="chunk of another stream was late 0 s ago"):
-            await engine.join({})
+            await other.play()
+        await other.close()
         await stream.close()
 
     play(scenario())
 
 
-def test_closed_stream_frees_its_slot_at_once(engine):
+def test_stream_takes_a_slot_by_playing_and_frees_it_at_once_when_it_pauses_or_closes(engine):
     async def scenario():
-        streams = [await engine.join({}, pace="fast") for _ in range(2)]
+        streams = [await engine.join({}, pace="fast") for _ in range(4)]
+        first, second, third, fourth = streams
+        await first.play()
+        await second.play()
         with pytest.raises(Full, match="all 2 slots are taken"):
-            await engine.join({}, pace="fast")
-        await streams[0].close()
-        streams.append(await engine.join({}, pace="fast"))
+            await third.play()
+        await first.close()
+        await third.play()
+        with pytest.raises(Full, match="all 2 slots are taken"):
+            await fourth.play()
+        third.pause()
+        await fourth.play()
+        await read(fourth, 1)
         await asyncio.gather(*(stream.close() for stream in streams))
         assert engine.streams == 0
 
@@ -266,7 +276,7 @@ def test_closed_stream_frees_its_slot_at_once(engine):
 
 def metrics_of(engine):
     registry = CollectorRegistry()
-    registry.register(EngineMetrics(engine))
+    registry.register(FleetMetrics(engine))
     return lambda name, **labels: registry.get_sample_value(f"soundstage_{name}", labels)
 
 
@@ -276,23 +286,27 @@ def test_counts_and_metrics_report_what_happened():
             metric = metrics_of(engine)
             assert engine.ready
             assert metric("ready") == 1
-            assert engine.capacity.realtime == metric("capacity") == 2
-            assert list(engine.capacity.cost_s) == [1, 2]
+            assert (
+                engine.realtime == metric("capacity") == metric("engine_capacity", engine="0") == 2
+            )
+            assert list(engine.engines[0].capacity.cost_s) == [1, 2]
             assert engine.counts().ticks == 0
             assert (metric("rtf"), metric("slack_seconds")) == (None, None)
             fast, live = await engine.join({}, pace="fast"), await engine.join({})
+            await fast.play()
+            await live.play()
+            third = await engine.join({})
             with pytest.raises(Full):
-                await engine.join({})
-            fast.play()
-            live.play()
+                await third.play()
+            await third.close()
             await read(fast, 6)
             await read(live, 2)
             await fast.close()
             assert (engine.streams, engine.playing, paces_of(engine)) == (1, 1, ["realtime"])
             assert (metric("streams"), metric("streams_playing")) == (1, 1)
             counts = engine.counts()
-            assert (counts.joined, counts.left, counts.refused) == (2, 1, 1)
-            assert [metric(f"{name}_total") for name in ("joined", "left", "refused")] == [2, 1, 1]
+            assert (counts.joined, counts.left, counts.refused) == (3, 2, 1)
+            assert [metric(f"{name}_total") for name in ("joined", "left", "refused")] == [3, 2, 1]
             assert counts.chunks == metric("chunks_total") == 8
             assert 8 <= counts.ticks <= 11
             assert metric("rtf") > 0

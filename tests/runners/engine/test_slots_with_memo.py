@@ -11,7 +11,7 @@ def test_memo_of_every_slot_is_kept_while_streams_come_and_go(tmp_path, batch):
 
     async def listen(count):
         stream = await engine.join({"step": 2}, pace="fast")
-        stream.play()
+        await stream.play()
         await read(stream, count)
         return stream
 

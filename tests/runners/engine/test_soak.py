@@ -89,7 +89,7 @@ def test_hundreds_of_visits_leave_no_objects_threads_or_files():
         objects, threads, files, memory_mb = at_rest(context)
         visits(context, VISITS)
         objects_then, threads_then, files_then, memory_then_mb = at_rest(context)
-        counts = context.engine.counts()
+        counts = context.fleet.counts()
         say(witness, type="pause")
         say(witness, type="save")
         digest, count = hashlib.sha256(), 0

@@ -8,8 +8,8 @@ import pytest
 from engines import Alone, is_idle, play, read, row_of, running, sha_of, started, toy, until
 
 import soundstage
-from soundstage.runners.engine.engine import Engine
 from soundstage.runners.engine.refusals import ControlRefused, Full, StreamEnded
+from soundstage.runners.fleet.fleet import Fleet
 from soundstage.runners.sessions.files import SessionFileError
 
 QUIET = {"seed": 3, "prompts": ["quiet"]}
@@ -39,11 +39,11 @@ async def stopped(engine, stream):
 def test_steer_is_in_force_from_the_next_chunk_that_is_begun(engine, alone):
     async def scenario():
         stream = await engine.join(QUIET, pace="fast")
-        stream.play()
+        await stream.play()
         chunks = await read(stream, 2) + await stopped(engine, stream)
         count = len(chunks)
         assert stream.steer(LOUD) == 1
-        stream.play()
+        await stream.play()
         chunks += await read(stream, 2)
         await stream.close()
         assert [chunk.steer for chunk in chunks] == [0] * count + [1, 1]
@@ -76,7 +76,7 @@ def test_refused_control_changes_nothing(engine, alone, changes, reason):
             stream.steer(changes)
         with pytest.raises(ControlRefused, match=reason):
             await engine.join(changes)
-        stream.play()
+        await stream.play()
         chunks = await read(stream, 1)
         await stream.close()
         assert chunks[0].steer == 0
@@ -99,7 +99,7 @@ def test_unknown_pace_or_buffer_is_refused(engine, pace, buffer_chunks):
 def test_steer_again_makes_unread_chunks_again(engine, alone):
     async def scenario():
         stream = await engine.join(QUIET, pace="fast", buffer_chunks=3)
-        stream.play()
+        await stream.play()
         await until(lambda: len(row_of(stream).unread) == 3)
         stream.steer(LOUD, again=True)
         chunks = await read(stream, 5)
@@ -118,7 +118,7 @@ def test_steer_again_replaces_a_read_chunk_that_is_not_needed_yet(alone):
     async def scenario():
         async with started(graph, rows=1) as engine:
             stream = await engine.join(QUIET)
-            stream.play()
+            await stream.play()
             old = await read(stream, 2)  # the second is needed when the first has been heard
             stream.steer(LOUD, again=True)
             new = await read(stream, 1)
@@ -140,12 +140,12 @@ def test_paused_stream_makes_nothing_and_goes_on_where_it_was(engine, alone):
         assert not row_of(stream).playing
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(anext(stream), 0.05)
-        stream.play()
+        await stream.play()
         chunks = await read(stream, 2) + await stopped(engine, stream)
         ticks = engine.counts().ticks
         await asyncio.sleep(0.05)
         assert engine.counts().ticks == ticks
-        stream.play()
+        await stream.play()
         chunks += await read(stream, 3)
         await stream.close()
         assert sha_of(chunks) == alone.sha(QUIET, (len(chunks), {}))
@@ -157,7 +157,7 @@ def test_paused_stream_makes_nothing_and_goes_on_where_it_was(engine, alone):
 def test_reset_starts_at_chunk_0_with_the_same_or_another_seed(engine, alone, seed):
     async def scenario():
         stream = await engine.join(QUIET, pace="fast", buffer_chunks=2)
-        stream.play()
+        await stream.play()
         await read(stream, 3)
         stream.reset(seed)
         chunks = await read(stream, 3)
@@ -174,16 +174,16 @@ def test_saved_stream_goes_on_in_an_engine_and_in_a_local_session(engine, alone,
     async def scenario():
         stream = await engine.join(QUIET, pace="fast", buffer_chunks=2)
         fresh = stream.save()
-        stream.play()
+        await stream.play()
         await read(stream, 3)
         session = stream.save()
         await stream.close()
         again = await engine.join({}, pace="fast", session=session)
-        again.play()
+        await again.play()
         chunks = await read(again, 2)
         await again.close()
         restarted = await engine.join(LOUD, pace="fast", session=fresh)
-        restarted.play()
+        await restarted.play()
         loud = await read(restarted, 1)
         await restarted.close()
         return session, chunks, loud
@@ -220,7 +220,9 @@ def test_damaged_or_foreign_sessions_are_refused(engine):
                 await opened.close()
         assert refused > 40
         async with started(toy("format.chunk_s=0.8"), rows=1) as other:
-            with pytest.raises(SessionFileError, match="another graph"):
+            with pytest.raises(
+                SessionFileError, match="made by another version of the pipeline 'toy'"
+            ):
                 await other.join({}, session=bytes(session))
 
     play(scenario())
@@ -238,7 +240,7 @@ def test_live_input_is_heard_in_the_next_chunk_only():
             with pytest.raises(ControlRefused, match="send it as audio"):
                 stream.steer({"inject": block})
             stream.add_live_input(block)
-            stream.play()
+            await stream.play()
             chunks = await read(stream, 3)
             return sha_of(chunks)
 
@@ -260,7 +262,7 @@ def test_chunk_made_again_has_the_same_live_input():
         async with started(graph, rows=1) as engine:
             stream = await engine.join(QUIET, pace="fast", buffer_chunks=2)
             stream.add_live_input(first)
-            stream.play()
+            await stream.play()
             await until(lambda: len(row_of(stream).unread) == 2)
             stream.add_live_input(second)
             chunks = await read(stream, 1)
@@ -282,14 +284,14 @@ def test_chunk_made_again_has_the_same_live_input():
 
 def test_draining_engine_refuses_streams_and_waits_for_the_last():
     async def scenario():
-        engine = Engine(toy(), rows=2)
+        engine = Fleet(toy(), rows=2)
         with pytest.raises(Full, match="not warm"):
             await engine.join({})
         assert not engine.ready
         await engine.start()
         assert engine.ready
         stream = await engine.join(QUIET, pace="fast")
-        stream.play()
+        await stream.play()
         assert not await engine.drain(0.01)
         with pytest.raises(Full, match="about to close") as refusal:
             await engine.join({})
@@ -307,10 +309,10 @@ def test_draining_engine_refuses_streams_and_waits_for_the_last():
 
 def test_closed_engine_ends_streams_after_their_unread_chunks():
     async def scenario():
-        engine = Engine(toy(), rows=2)
+        engine = Fleet(toy(), rows=2)
         await engine.start()
         stream, paused = await engine.join({}, pace="fast"), await engine.join({})
-        stream.play()
+        await stream.play()
         waiting = asyncio.create_task(read_all(paused))
         await until(lambda: len(row_of(stream).unread) == 1)
         await engine.close()

@@ -56,7 +56,7 @@ def test_engine_gives_each_stream_its_own_words():
                 for text in ("techno", "techno flrbgl")
             ]
             for stream in streams:
-                stream.play()
+                await stream.play()
             return [await anext(stream) for stream in streams]
 
     first, second = asyncio.run(chunks())

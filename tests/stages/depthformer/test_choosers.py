@@ -10,7 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+import soundstage
+from soundstage.graph.control import ControlError
 from soundstage.graph.format import Format
+from soundstage.runners.sessions.controls import complete
 from soundstage.stages.depthformer import Sample
 from soundstage.stages.depthformer.choice import ByFunction, Greedy
 from soundstage.stages.depthformer.config import TINY
@@ -88,16 +91,17 @@ def test_min_p_keeps_choices_by_their_share_of_the_likeliest():
 
 def test_settings_that_are_off_give_the_bytes_without_them(sampler):
     plain = sampler(**arguments())
-    off = sampler(**arguments(top_p=1.0, min_p=0.0, repetition=0.0))
-    np.testing.assert_array_equal(off, plain)
+    off = {"top_p": 1.0, "min_p": 0.0, "repetition": 0.0}
+    np.testing.assert_array_equal(sampler(**arguments(**off)), plain)
     for setting in ({"top_p": 0.5}, {"min_p": 0.3}, {"repetition": 2.0}):
-        assert (sampler(**arguments(**setting)) != plain).any()
+        assert (sampler(**arguments(**off | setting)) != plain).any()
 
 
 def test_strictest_cuts_are_greedy(model, sampler):
     greedy = ChunkSampler(model, FRAMES, chooser=Greedy())(**arguments())
-    np.testing.assert_array_equal(sampler(**arguments(top_p=0.0)), greedy)
-    np.testing.assert_array_equal(sampler(**arguments(min_p=1.0)), greedy)
+    off = {"top_p": 1.0, "min_p": 0.0, "repetition": 0.0}
+    for strictest in ({"top_p": 0.0}, {"min_p": 1.0}):
+        np.testing.assert_array_equal(sampler(**arguments(**off | strictest)), greedy)
 
 
 def test_settings_of_a_row_leave_other_rows_alone(sampler):
@@ -161,3 +165,11 @@ def test_function_of_a_subclass_chooses_and_its_codes_are_checked():
     values = arguments() | {"prompt": prompt, "unprompted": prompt}
     with pytest.raises(ValueError, match="1024"):
         build(BeyondTheCodes)(**{name: value[:1] for name, value in values.items()})
+
+
+def test_control_of_an_unwired_input_is_refused_with_its_wiring():
+    cure = r"--set sample\.inputs\.top_p=in\.top_p --set inputs\.top_p=VALUE$"
+    with pytest.raises(ControlError, match=cure):
+        complete(soundstage.load("tiny"), {"top_p": 0.9}, {})
+    settings = ["sample.inputs.top_p=in.top_p", "inputs.top_p=0.5"]
+    assert complete(soundstage.load("tiny", settings=settings), {}, {})["top_p"] == 0.5

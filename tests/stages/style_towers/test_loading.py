@@ -48,7 +48,7 @@ def load(weights: str, style_dim: int = DIM):
 def test_sizes_follow_from_the_file(tmp_path, towers):
     loaded = load(write_file(tmp_path, towers))
     assert loaded.basis.shape == (5, DIM)
-    assert loaded.buckets == 90
+    assert loaded.config.buckets == 90
     assert loaded.note == "style.safetensors"
     np.testing.assert_allclose(loaded.basis @ loaded.basis.T, np.eye(5), atol=1e-3)
 

@@ -70,7 +70,7 @@ def test_conversion_leaves_out_arrays_of_other_networks(tmp_path):
     ("text", "shapes", "dtype", "reason"),
     [
         ("random:0", None, "float32", "random weights have no file to convert"),
-        (None, {"other/kernel": (2, 2)}, "float32", "neither a Depthformer nor a SpectroStream"),
+        (None, {"other/kernel": (2, 2)}, "float32", "neither a Depthformer, nor a frame"),
         (None, CODEC, "bfloat16", "computes in float32"),
     ],
     ids=["random", "stranger", "codec-in-bfloat16"],
@@ -107,3 +107,18 @@ def test_conversion_holds_no_copy_of_the_weights_in_memory(tmp_path):
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 0.3 * plan.data_bytes
+
+
+def test_frame_model_is_converted_without_the_codec_beside_it(tmp_path):
+    shapes = {
+        "params/depthformer/decoder/decoder_embedding/embedding/embedding": (8, 4),
+        "params/depthformer/encoder/body/encoder_ln/scale": (4,),
+        "params/soundstream/quantizer/embedding": (1, 2, 3),
+    }
+    saved(tmp_path / "a.safetensors", shapes)
+    plan = plan_conversion(open_source(str(tmp_path / "a.safetensors")), "bfloat16")
+    assert plan.network == "magenta-rt-2"
+    assert {name.rsplit("/", 1)[1]: dtype for name, dtype in plan.dtypes.items()} == {
+        "embedding": "bfloat16",
+        "scale": "float32",
+    }

@@ -25,10 +25,17 @@ from soundstage.stages.depthformer.loading import load_depthformer
 from soundstage.stages.depthformer.model import published_name
 from soundstage.stages.weights.models_folder import models_folder
 from soundstage.stages.weights.modules import parameter_arrays
-from soundstage.stages.weights.published.catalogue import read_catalogue
+from soundstage.stages.weights.published.catalogue import PublishedFile, read_catalogue
 from soundstage.stages.weights.sources import closing_source
 
-MODELS = ("depthformer-base", "depthformer-large", "spectrostream", "musiccoca")
+MODELS = (
+    "depthformer-base",
+    "depthformer-large",
+    "spectrostream",
+    "magenta-rt2-small",
+    "magenta-rt2-base",
+    "musiccoca",
+)
 # The stages in which, by their headers, the presets differ from `tiny`.
 OWN = ("embed", "quantize", "sample", "decode")
 
@@ -169,6 +176,9 @@ def test_list_shows_every_model_and_every_preset(home):
             ("base-inject", "base"),
             ("large", "large"),
         )
+    } | {
+        f"mrt2-{size}": ["spectrostream", f"magenta-rt2-{size}", "musiccoca"]
+        for size in ("small", "base")
     }
     assert listing["terms"]["weights"] == "CC-BY 4.0"
     assert all(model["path"] is None for model in listing["models"])
@@ -179,10 +189,22 @@ def test_list_shows_every_model_and_every_preset(home):
     assert listing["models"][0]["path"] == str(models_folder() / "depthformer-base.tar")
 
 
-def test_catalogue_has_no_hashes_and_sizes():
+def test_catalogue_has_no_hashes_and_sizes_but_reported_ones():
     files = [file for model in read_catalogue().models.values() for file in model.files]
-    assert len(files) == 11
+    assert len(files) == 13
     assert {(file.sha256, file.bytes) for file in files} == {("", 0)}
+    reported = [file for file in files if file.reported_bytes]
+    assert {len(file.reported_sha256) for file in reported} == {8, 64}
+    assert len(reported) == 11
+
+
+def test_file_is_compared_with_what_third_parties_report():
+    file = PublishedFile("a.bin", reported_sha256="5dd1cbc7", reported_bytes=20_000_000)
+    assert file.compared_with_reports("5dd1cbc7ff", 20_000_000) == "as third parties report it"
+    for other in (("5dd1cbc7ff", 1), ("00d1cbc7ff", 20_000_000)):
+        line = file.compared_with_reports(*other)
+        assert line.startswith("third parties report 20.0 MB, SHA-256 5dd1cbc7: compare")
+    assert PublishedFile("a.bin").compared_with_reports("00", 1) == ""
 
 
 @pytest.mark.parametrize(

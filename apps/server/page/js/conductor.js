@@ -30,7 +30,15 @@ export class Conductor extends EventTarget {
     this.steered = 0;
     this.saved = null;
     this.opened = null;
+    // Sessions behind the chunk that is described and behind the last one that arrived, and whether
+    // the stream was started from it.
+    this.coming = this.reached = null;
+    this.goingOn = false;
+    // The newest chunk that was passed to the player.
+    this.newest = -1;
     this.stale = false;
+    // Whether there was no place when the page wanted to play.
+    this.waiting = false;
     // Whether the server has confirmed a stream, which live input needs.
     this.started = false;
     link.addEventListener("message", ({ detail }) => this.hear(detail));
@@ -52,6 +60,21 @@ export class Conductor extends EventTarget {
     return [this.ready.pipeline, this.ready.note].filter(Boolean).join(": ");
   }
 
+  /** The name of the control for notes; undefined = the pipeline hears none. */
+  get notesControl() {
+    const controls = Object.entries(this.ready?.controls ?? {});
+    return controls.find(([, { kind }]) => kind === "asked notes")?.[0];
+  }
+
+  get hearsNotes() {
+    return this.notesControl !== undefined;
+  }
+
+  /** Plays notes: MIDI pitches that sound from the next chunk on; none = the model decides. */
+  playNotes(pitches) {
+    if (this.started) this.link.send({ type: "steer", controls: { [this.notesControl]: pitches } });
+  }
+
   /** The controls of the arrangement. */
   controls() {
     return controlsOf(this.store);
@@ -70,7 +93,8 @@ export class Conductor extends EventTarget {
   }
 
   /** Reads the description of a chunk. */
-  describe({ slack_s, not_understood }) {
+  describe({ slack_s, not_understood, session }) {
+    this.coming = session ?? null;
     this.slack_s = slack_s ?? this.slack_s;
     if (slack_s < 0) this.player.late(-slack_s);
     this.store.report(not_understood ?? {});
@@ -83,12 +107,13 @@ export class Conductor extends EventTarget {
 
   restart() {
     // After a reset from a clip, the old music plays until the new music is there.
-    if (!this.stale) this.player.clear();
+    if (!this.stale) this.clear();
     this.stale = false;
   }
 
   fail(message) {
     this.started = false;
+    this.reached = null; // it would fail again
     this.tell({ text: `The music stopped: ${message.reason}.`, again: true });
   }
 
@@ -104,16 +129,31 @@ export class Conductor extends EventTarget {
     // Not the arrangement: after a lost connection a cue stays unheard.
     this.sent = controlsOf(this.store.sounding);
     this.stale = false;
-    const session = this.opened ? { session: this.opened } : {};
+    // A stream that was lost goes on after the last chunk that arrived.
+    const from = this.opened ?? this.reached;
+    const session = from ? { session: from } : {};
+    this.goingOn = !this.opened && from !== null;
     // While the link is down, the session is kept for the next attempt.
-    if (this.link.send({ type: "start", controls: this.sent, ...session })) this.opened = null;
+    if (this.link.send({ type: "start", resumable: true, controls: this.sent, ...session })) this.opened = null;
     if (this.playing) this.link.send({ type: "play" });
   }
 
   full({ of, reason, retry_after_s }) {
     if (of === "prepare") return; // the music goes on; see Cue
-    this.tell({ text: `No stream is free: ${reason}. The page tries again by itself.` });
-    this.link.retry(retry_after_s);
+    this.tell({ text: `No place is free: ${reason}. The page tries again in ${Math.ceil(retry_after_s)} s.` });
+    if (of !== "play") {
+      this.link.retry(retry_after_s);
+      return;
+    }
+    this.waiting = true;
+    clearTimeout(this.asking);
+    this.asking = setTimeout(() => this.playing && this.link.send({ type: "play" }), 1000 * retry_after_s);
+  }
+
+  /** Plays after it has waited for a place. */
+  admitted() {
+    this.waiting = false;
+    this.dispatchEvent(new Event("admitted"));
   }
 
   complain({ of, reason }) {
@@ -121,7 +161,25 @@ export class Conductor extends EventTarget {
     this.saved?.reject(new Error(reason));
     this.saved = null;
     if (of === "reset") this.stale = false;
+    if (of === "start" && this.goingOn) {
+      this.startAnew(reason);
+      return;
+    }
     this.tell({ text: of === "start" ? `The server refused the stream: ${reason}.` : `The server refused the change: ${reason}.` });
+  }
+
+  /** Starts the music again, for it cannot go on: the server's pipeline is another one. */
+  startAnew(reason) {
+    this.clear();
+    this.start();
+    this.tell({ text: `The music starts again: ${reason}.` });
+  }
+
+  /** Drops the buffered music, and does not go on from it. */
+  clear() {
+    this.reached = this.coming = null;
+    this.newest = -1;
+    this.player.clear();
   }
 
   tell(detail) {
@@ -130,15 +188,21 @@ export class Conductor extends EventTarget {
 
   chunk(frame) {
     if (this.stale) return; // made before the reset
+    if (this.waiting) this.admitted();
     this.begun = true;
-    this.player.feed(readChunk(frame));
+    this.reached = this.coming;
+    const chunk = readChunk(frame);
+    // A stream that goes on elsewhere may repeat chunks that were made again before the loss.
+    chunk.again ||= chunk.chunk <= this.newest;
+    this.newest = Math.max(this.newest, chunk.chunk);
+    this.player.feed(chunk);
   }
 
   lost({ code, reason }) {
     this.started = false;
     clearTimeout(this.resting);
     this.slack_s = null;
-    this.player.clear();
+    if (!this.reached) this.clear();
     this.saved?.reject(new Error("the connection was lost"));
     this.saved = null;
     if (code === UNAUTHORIZED) {
@@ -198,6 +262,7 @@ export class Conductor extends EventTarget {
 
   async pause() {
     this.playing = false;
+    clearTimeout(this.asking);
     this.link.send({ type: "pause" });
     await this.player.want(false);
   }
@@ -205,7 +270,7 @@ export class Conductor extends EventTarget {
   /** Starts the music again. */
   reset() {
     clearTimeout(this.resting);
-    this.player.clear();
+    this.clear();
     this.stale = this.link.send({ type: "reset" });
   }
 
@@ -244,7 +309,7 @@ export class Conductor extends EventTarget {
   reopen(session) {
     this.opened = session && toBase64(session);
     this.started = false;
-    this.player.clear();
+    this.clear();
     this.link.send({ type: "stop" });
     this.start();
     this.stale = true;

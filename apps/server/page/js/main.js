@@ -12,6 +12,7 @@ import { Live } from "./live.js";
 import { Memory } from "./memory.js";
 import { Morph } from "./morph.js";
 import { download, readSession, writeSession } from "./sessions.js";
+import { Notes } from "./notes.js";
 import { Store } from "./store.js";
 import { Takes, stamp } from "./takes.js";
 import { Token } from "./token.js";
@@ -21,6 +22,7 @@ import { Health } from "./view/health.js";
 import { Lane } from "./view/lane.js";
 import { LiveRow } from "./view/live_row.js";
 import { MorphBar } from "./view/morph_bar.js";
+import { KeyboardRow } from "./view/keyboard_row.js";
 import { Notice } from "./view/notice.js";
 import { Pad } from "./view/pad.js";
 import { Painter } from "./view/painter.js";
@@ -45,6 +47,7 @@ const morph = new Morph(store);
 const notice = new Notice(part);
 // Without a stream, live input is dropped.
 const live = new Live((message) => conductor.started && link.sendNow(message));
+const notes = new Notes((pitches) => conductor.playNotes(pitches));
 const uploads = new Uploads(store, (file, name) => conductor.upload(file, name));
 
 const list = new PromptList(part("prompt-list"), store, goOn);
@@ -65,6 +68,7 @@ const transport = new Transport(part, {
 const health = new Health(part);
 new CueButtons(part, cue, morph);
 const liveRow = new LiveRow(part, live, (text) => notice.show(text));
+const keyboardRow = new KeyboardRow(part, notes, (text) => notice.show(text));
 const background = new Background(player, { toggle, playing: () => conductor.playing });
 const views = [pad, list, sampling, lane, morphBar];
 const painter = new Painter(part, { store, player, conductor, morph, theme, transport, health, views });
@@ -161,10 +165,14 @@ conductor.addEventListener("ready", () => {
   part("about").textContent = conductor.about;
   sampling.offer(knobsOf(conductor.ready.controls));
   liveRow.offer(Boolean(conductor.ready.takes?.inject));
+  notes.chunk_s = conductor.chunk_s;
+  notes.forget();
+  keyboardRow.offer(conductor.hearsNotes);
   list.canGoOn = Boolean(conductor.ready.takes?.continue);
   uploads.again();
   offer();
 });
+conductor.addEventListener("admitted", () => notice.hide());
 conductor.addEventListener("told", ({ detail }) => {
   const asks = detail.token
     ? { token: (given) => { token.keep(given); notice.hide(); link.open(); } }
@@ -190,4 +198,4 @@ painter.run();
 link.open();
 
 // For the console and for tests.
-globalThis.soundstage = { store, player, background, conductor, cue, live, morph, link, takes };
+globalThis.soundstage = { store, player, background, conductor, cue, live, morph, link, notes, takes };

@@ -96,6 +96,21 @@ def test_cue_survives_a_lost_link_unheard_and_is_prepared_again(page, cable, add
     assert np.abs(hear(page, 0.3)).max() > 0.01
 
 
+def test_music_goes_on_after_the_last_chunk_that_arrived(page, cable, address):
+    """The buffered chunks play on while the page looks for a server, here a new connection."""
+    play(page)
+    until(page, "soundstage.conductor.newest >= 1")
+    lose(page, cable)
+    reached = page.evaluate("soundstage.conductor.newest")
+    assert page.evaluate("soundstage.player.status.buffered_s") > 0
+    page.evaluate("received.length = 0")
+    find_again(page, cable, address)
+    until(page, "received.some(({ type }) => type === 'chunk')")
+    first = page.evaluate("received.find(({ type }) => type === 'chunk').chunk")
+    assert first == reached + 1
+    assert np.abs(hear(page, 0.3)).max() > 0.01
+
+
 def test_drop_during_a_lost_link_is_heard_after_reconnecting(page, cable, address):
     page.keyboard.press("c")
     move_listener(page, 0.77, 0.24)

@@ -22,18 +22,19 @@ BEGINS = """new Promise((resolve) => {
 })"""
 
 
-def test_page_waits_for_a_free_slot_and_then_plays(open_page, tmp_path_factory):
+def test_page_takes_a_slot_by_playing_and_waits_for_a_free_one(open_page, tmp_path_factory):
     log = tmp_path_factory.mktemp("serve") / "log"
     with serving(log, "--preset", "toy", "--streams", "1") as address:
-        first = open_page(address)
+        first, second = open_page(address), open_page(address)
         until(first, "soundstage.conductor.started")
-        second = open_page(address)
-        until(second, "soundstage.link.state === 'waiting'")
-        assert "No stream is free" in second.locator("#notice-text").inner_text()
+        until(second, "soundstage.conductor.started")  # looking takes no slot
+        play(first)
+        second.get_by_role("button", name="Play", exact=True).click()
+        until(second, "soundstage.conductor.waiting")
+        assert "No place is free" in second.locator("#notice-text").inner_text()
         first.close()
-        until(second, "soundstage.conductor.started")
+        until(second, "!soundstage.conductor.waiting")
         assert second.locator("#notice").is_hidden()
-        play(second)
         assert np.abs(hear(second, 0.3)).max() > 0.01
 
 

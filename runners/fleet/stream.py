@@ -1,15 +1,16 @@
-"""A client's handle on one stream of an engine; used on the engine's event loop."""
+"""A client's handle on one stream of a fleet; used on the fleet's event loop."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from soundstage.graph.plan import Graph
+from soundstage.graph.port import array_bytes
 from soundstage.graph.state import State, initial
 from soundstage.runners.engine.admission import refuse_large_session, refuse_memory
 from soundstage.runners.engine.chunk import EngineChunk
@@ -18,15 +19,18 @@ from soundstage.runners.engine.refusals import ControlRefused, Full, StreamEnded
 from soundstage.runners.engine.row import ResumePoint, StreamRow
 from soundstage.runners.engine.schedule import Schedule
 from soundstage.runners.engine.stream_controls import same_controls, steered
-from soundstage.runners.engine.workers import Workers
+from soundstage.runners.fleet.places import Places
 from soundstage.runners.sessions.injection import LiveInput, inject_control
+
+# Controls of more bytes are not sent with every chunk.
+MOST_TOKEN_BYTES = 128 << 10
 
 
 class EngineStream:
-    """One endless piece of music that an engine makes; a row of its batch.
+    """One endless piece of music; a row of the ticks of the engine that makes its chunks.
 
     It is paused at first. Iterate to get chunks: each `async for` step waits for the next chunk,
-    or for `play`. Iteration ends when the stream or the engine is closed. A stream has one reader
+    or for `play`. Iteration ends when the stream or the fleet is closed. A stream has one reader
     at a time.
 
     Only iteration waits. Changes are in force from the next chunk of this stream that is begun.
@@ -34,24 +38,22 @@ class EngineStream:
 
     def __init__(
         self,
-        graph: Graph,
-        workers: Workers,
+        places: Places,
         row: StreamRow,
         news: asyncio.Event,
-        admit: Callable[[StreamRow], None],
+        admit: Callable[[StreamRow], Awaitable[None]],
         write: Callable[[ResumePoint], bytes],
     ) -> None:
-        """Prepares the handle; `Engine.join` calls this.
+        """Prepares the handle; `Fleet.join` calls this.
 
         Args:
-            graph: what makes the music.
-            workers: make the chunks.
-            row: the stream as the workers know it.
+            places: the slots of the fleet.
+            row: the stream as the engines know it.
             news: set on the event loop when a chunk is unread or the stream has ended.
-            admit: gives another row a slot, or raises Full.
+            admit: gives a row a slot, or raises Full.
             write: makes a saved session.
         """
-        self._graph, self._workers, self._row = graph, workers, row
+        self._places, self._row = places, row
         self._news, self._admit, self._write = news, admit, write
         self._prepared_row: PreparedRow | None = None
         # Rate and channels of the live input.
@@ -78,14 +80,14 @@ class EngineStream:
         """
         row = self._open_row()
         controls = steered(self._graph, changes, row.controls)
-        with self._workers.changed:
+        with self._places.lock:
             self._refuse_memory(row, controls)
             row.controls = controls
             row.steers += 1
             if again:
-                self._workers.counts.dropped += self._make_again(row)
+                self._places.counts.dropped += self._make_again(row)
             self._end_prepared()
-            self._workers.changed.notify_all()
+            self._wake()
         return row.steers
 
     def prepare(self, changes: Mapping[str, Any]) -> None:
@@ -104,7 +106,7 @@ class EngineStream:
         """
         row = self._open_row()
         controls = steered(self._graph, changes, row.controls)
-        with self._workers.changed:
+        with self._places.lock:
             prepared = self._prepared_row
             if prepared is None or prepared.closed:
                 prepared = PreparedRow(
@@ -113,44 +115,51 @@ class EngineStream:
                     controls,
                     row.state,
                     _wake_nobody,
+                    graph=self._graph,
                     lead=row,
-                    tick_s=self._workers.tick_s,
                 )
                 self._refuse_memory(prepared, controls)
-                self._admit(prepared)
+                self._places.place(prepared)
+                self._places.open(prepared)
                 self._prepared_row = prepared
             elif not same_controls(prepared.controls, controls):
                 self._refuse_memory(prepared, controls)
                 prepared.change(controls)
-            self._workers.changed.notify_all()
+                self._places.wake(prepared)
 
     def unprepare(self) -> None:
         """Frees the slot that `prepare` took. Idempotent."""
-        with self._workers.changed:
+        with self._places.lock:
             self._end_prepared()
 
     @property
     def prepared(self) -> bool:
         """Whether the prepared change could be heard at once."""
-        with self._workers.changed:
+        with self._places.lock:
             prepared = self._prepared_row
             return prepared is not None and prepared.choose(time.monotonic()) is not None
 
-    def play(self) -> None:
-        """Makes chunks from now on; the first is needed at once.
+    async def play(self) -> None:
+        """Takes a slot, and makes chunks from now on; the first is needed at once.
 
         Raises:
+            Full: no more streams fit; the stream stays paused, and a later call may succeed.
             StreamEnded: the stream is closed.
         """
         row = self._open_row()
-        with self._workers.changed:
-            if not row.playing:
+        if row.playing:
+            return
+        await self._admit(row)
+        with self._places.lock:
+            if row.closed:  # meanwhile
+                self._places.release(row)
+            elif not row.playing:
                 row.playing = True
                 row.schedule.start(time.monotonic())
-            self._workers.changed.notify_all()
+                self._wake()
 
     def pause(self, *, hold: bool = False) -> None:
-        """Begins no further chunk; chunks that are made can be read. The stream keeps its slot.
+        """Begins no further chunk, and frees its slot; chunks that are made can be read.
 
         Args:
             hold: whether the client falls silent at once and later goes on with the chunks it has;
@@ -160,9 +169,10 @@ class EngineStream:
             StreamEnded: the stream is closed.
         """
         row = self._open_row()
-        with self._workers.changed:
+        with self._places.lock:
             if row.playing:
                 row.stop(time.monotonic(), hold)
+                self._places.release(row)
 
     def reset(self, seed: int | None = None, state: State | None = None) -> None:
         """Forgets the context: the next chunk is chunk 0 again. Unread chunks are dropped.
@@ -179,14 +189,14 @@ class EngineStream:
         row = self._open_row()
         changes = {} if seed is None else {"seed": seed}
         controls = steered(self._graph, changes, row.controls)
-        with self._workers.changed:
+        with self._places.lock:
             row.controls = controls
             if changes:
                 # The prepared chunks have the old seed.
                 self._end_prepared()
             fresh = state or initial(self._graph, row.state.streams)
-            self._workers.counts.dropped += row.reset(fresh, time.monotonic())
-            self._workers.changed.notify_all()
+            self._places.counts.dropped += row.reset(fresh, time.monotonic())
+            self._wake()
 
     def add_live_input(self, samples: np.ndarray, rate_hz: int | None = None) -> None:
         """Adds live input; a chunk is made with the samples added since the chunk before.
@@ -208,7 +218,7 @@ class EngineStream:
         if live_input is None or (rate_hz, channels) != self._live_format:
             live_input = LiveInput(self._graph.format, rate_hz, channels)
         live_input.write(samples)
-        with self._workers.changed:
+        with self._places.lock:
             row.live_input, self._live_format = live_input, (rate_hz, channels)
 
     def save(self) -> bytes:
@@ -219,10 +229,24 @@ class EngineStream:
         Raises:
             ControlRefused: the audio prompts are too large for a session.
         """
-        with self._workers.changed:
+        with self._places.lock:
             resume_point = self._row.resume_point
         refuse_large_session(resume_point.controls)
         return self._write(resume_point)
+
+    def resume_token(self) -> bytes | None:
+        """Returns a saved session with which any server of the same pipeline goes on from here.
+
+        It goes on after the last chunk that was read, to the bytes of this stream.
+
+        Returns:
+            The bytes of `save`, some 45 kB; None = the prompts are too large to be sent with every
+            chunk (`MOST_TOKEN_BYTES`).
+        """
+        with self._places.lock:
+            resume_point = self._row.resume_point
+        small = array_bytes(resume_point.controls) <= MOST_TOKEN_BYTES
+        return self._write(resume_point) if small else None
 
     def __aiter__(self) -> EngineStream:
         return self
@@ -236,11 +260,11 @@ class EngineStream:
         row = self._row
         while True:
             self._news.clear()
-            with self._workers.changed:
+            with self._places.lock:
                 chunk = row.take(time.monotonic())
                 if chunk is not None:
-                    self._workers.counts.chunks += 1
-                    self._workers.changed.notify_all()
+                    self._places.counts.chunks += 1
+                    self._wake()
                     return chunk
                 closed, error = row.closed, row.error
             if error:
@@ -252,12 +276,24 @@ class EngineStream:
     async def close(self) -> None:
         """Frees its slot at once and drops the unread chunks. Idempotent."""
         row = self._row
-        with self._workers.changed:
+        with self._places.lock:
             self._end_prepared()
             if not row.closed:
                 row.unread.clear()
-                self._workers.leave(row)
+                self._places.close(row)
         row.wake()
+
+    @property
+    def _graph(self) -> Graph:
+        """What makes the music now; a reload may change it."""
+        assert self._row.graph is not None
+        return self._row.graph
+
+    def _wake(self) -> None:
+        """Lets the engines look again at the stream, and at what is prepared beside it."""
+        self._places.wake(self._row)
+        if self._prepared_row is not None:
+            self._places.wake(self._prepared_row)
 
     def _make_again(self, row: StreamRow) -> int:
         """Rewinds, or changes over to a prepared chunk; returns how many chunks are dropped."""
@@ -267,19 +303,20 @@ class EngineStream:
             if ready is not None:
                 return row.change_over(ready.start, ready.chunk, ready.end)
         # One tick may be in progress, and then comes this stream's own.
-        return row.rewind(now_s + 2 * self._workers.tick_s)
+        tick_s = 0.0 if row.workers is None else row.workers.tick_s
+        return row.rewind(now_s + 2 * tick_s)
 
     def _refuse_memory(self, row: StreamRow, controls: Mapping[str, Any]) -> None:
         """Refuses controls with which streams would hold too much; the caller holds the lock."""
         try:
-            refuse_memory(row, controls, self._workers.groups.rows(), self._graph.format)
+            refuse_memory(row, controls, self._places.rows(), self._graph.format)
         except Full as error:
             raise ControlRefused(error.reason) from error
 
     def _end_prepared(self) -> None:
         prepared, self._prepared_row = self._prepared_row, None
         if prepared is not None and not prepared.closed:
-            self._workers.leave(prepared)
+            self._places.close(prepared)
 
     def _open_row(self) -> StreamRow:
         if self._row.closed:

@@ -1,0 +1,1 @@
+"""Many streams on one engine or several: each stream is on one engine at a time, and may move."""

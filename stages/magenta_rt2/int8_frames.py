@@ -1,0 +1,241 @@
+"""Frames one after another with weights of 8 bits; see `int8_kernels`."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from soundstage.stages.magenta_rt2.config import RESERVED
+from soundstage.stages.magenta_rt2.int8_kernels import (
+    AttentionArrays,
+    FeedForwardArrays,
+    KeyValueRing,
+    Matrix,
+    attention_block,
+    compiled,
+    ffn_block,
+    linear,
+)
+
+EPSILON = np.float32(1e-6)
+GREEDY, LEAST_SHARE = np.float32(1e-4), np.float32(1e-9)
+
+
+class Int8Arrays(NamedTuple):
+    """All arrays of a frame model.
+
+    Attributes:
+        table: float32 [ids, D], embeddings of ids times sqrt(D).
+        own: self-attention over frames.
+        conditioning: cross-attention.
+        frame_ffn: feed-forward blocks over frames.
+        adapter: [1, d, D] or, where d = D, [0, d, D].
+        levels: self-attention over levels.
+        level_ffn: feed-forward blocks over levels.
+        final_norm: float32 [2, d], scale and bias.
+        head: [L, codes, d].
+        head_bias: float32 [L, codes].
+        cap: float32 scalar array, the soft limit of logits.
+    """
+
+    table: np.ndarray
+    own: AttentionArrays
+    conditioning: AttentionArrays
+    frame_ffn: FeedForwardArrays
+    adapter: Matrix
+    levels: AttentionArrays
+    level_ffn: FeedForwardArrays
+    final_norm: np.ndarray
+    head: Matrix
+    head_bias: np.ndarray
+    cap: np.ndarray
+
+
+class Settings(NamedTuple):
+    """How codes are chosen, for every row.
+
+    Attributes:
+        temperature: float32 [B]; 0 = greedy.
+        top_k: int64 [B], in [1, codes].
+        top_p: float32 [B], 1 = no cut.
+        min_p: float32 [B], 0 = no cut.
+    """
+
+    temperature: np.ndarray
+    top_k: np.ndarray
+    top_p: np.ndarray
+    min_p: np.ndarray
+
+
+@compiled
+def choose_code(
+    logits: Any, noise: Any, temperature: Any, top_k: int, top_p: Any, min_p: Any
+) -> int:
+    """Chooses a code, as `choice.choose` does for one row without guidance."""
+    greedy = temperature <= GREEDY
+    warm, choices = logits / (np.float32(1) if greedy else temperature), logits.shape[0]
+    least, largest = np.float32(-np.inf), warm.max()
+    if not greedy and (top_k < choices or top_p < 1):
+        ranked = np.sort(warm)
+        least = ranked[choices - top_k]
+        if top_p < 1:
+            least = nucleus(ranked[choices - top_k :], max(top_p, LEAST_SHARE))
+    if min_p > 0:
+        least = max(least, largest + np.log(min_p))
+    best, code = np.float32(-np.inf), 0
+    for choice in range(choices):
+        score = warm[choice] if greedy else warm[choice] + noise[choice]
+        if warm[choice] >= least and score > best:
+            best, code = score, choice
+    return code
+
+
+@compiled
+def nucleus(ranked: Any, share: Any) -> Any:
+    """Returns the least of the largest logits that make up a share; `ranked` ascends."""
+    total, sum_so_far = np.float32(0), np.float32(0)
+    last = ranked.shape[0] - 1
+    for rank in range(last + 1):
+        total += np.exp(ranked[rank] - ranked[last])
+    for rank in range(last, -1, -1):
+        sum_so_far += np.exp(ranked[rank] - ranked[last])
+        if sum_so_far >= share * total:
+            return ranked[rank]
+    return ranked[0]
+
+
+@compiled
+def layer_norm(x: Any, scale: Any, bias: Any) -> None:
+    """Replaces the rows of x [B, D] by normed ones."""
+    rows, width = x.shape
+    for row in range(rows):
+        total = np.float32(0)
+        for index in range(width):
+            total += x[row, index]
+        mean, total = total / np.float32(width), np.float32(0)
+        for index in range(width):
+            x[row, index] -= mean
+            total += x[row, index] * x[row, index]
+        factor = np.float32(1) / np.sqrt(total / np.float32(width) + EPSILON)
+        for index in range(width):
+            x[row, index] = x[row, index] * factor * scale[index] + bias[index]
+
+
+@compiled
+def depth(arrays: Any, x: Any, noise: Any, settings: Any, codes: Any) -> None:
+    """Chooses the codes of a frame: float32 [B, D], overwritten, -> `codes`, int64 [B, L]."""
+    rows, levels = codes.shape
+    count, heads = arrays.levels.query.weights.shape[0], arrays.levels.sinks.shape[3]
+    width, size = arrays.levels.gains.shape[1], arrays.head.weights.shape[1]
+    shape, cap = (rows, count, heads, levels, width), arrays.cap[0]
+    ring = KeyValueRing(np.zeros(shape, np.float32), np.zeros(shape, np.float32))
+    logits, at = np.empty((rows, size), np.float32), np.empty(rows, np.int64)
+    y = np.empty((rows, arrays.final_norm.shape[1]), np.float32)
+    for level in range(levels):
+        if arrays.adapter.weights.shape[0]:
+            linear(arrays.adapter.weights[0], arrays.adapter.scales[0], x, y)
+        else:
+            copy(x, y)
+        for row in range(rows):
+            at[row] = level
+        for layer in range(count):
+            attention_block(y, y, True, arrays.levels, ring, layer, at, at)
+            ffn_block(y, arrays.level_ffn, layer)
+        layer_norm(y, arrays.final_norm[0], arrays.final_norm[1])
+        linear(arrays.head.weights[level], arrays.head.scales[level], y, logits)
+        for row in range(rows):
+            for code in range(size):
+                raw = logits[row, code] + arrays.head_bias[level, code]
+                logits[row, code] = cap * np.tanh(raw / cap)
+            chosen = choose_code(
+                logits[row],
+                noise[level, row],
+                settings.temperature[row],
+                settings.top_k[row],
+                settings.top_p[row],
+                settings.min_p[row],
+            )
+            codes[row, level] = chosen
+            look_up(arrays.table, RESERVED + level * size + chosen, x[row])
+
+
+@compiled
+def copy(x: Any, y: Any) -> None:
+    """Writes x [B, D] to y."""
+    for row in range(x.shape[0]):
+        for index in range(x.shape[1]):
+            y[row, index] = x[row, index]
+
+
+@compiled
+def look_up(table: Any, identity: int, x: Any) -> None:
+    """Writes a row of the table to x [D]."""
+    for index in range(x.shape[0]):
+        x[index] = table[identity, index]
+
+
+@compiled
+def mean_embedding(table: Any, ids: Any, x: Any) -> None:
+    """Writes the mean embedding of ids [B, L] to x [B, D]."""
+    rows, levels = ids.shape
+    for row in range(rows):
+        for index in range(x.shape[1]):
+            total = np.float32(0)
+            for level in range(levels):
+                total += table[ids[row, level], index]
+            x[row, index] = total / np.float32(levels)
+
+
+@compiled
+def run_steps(
+    arrays: Any,
+    ids: Any,
+    embeddings: Any,
+    place: Any,
+    first: Any,
+    own: Any,
+    conditioning: Any,
+    settings: Any,
+    noise: Any,
+    start: int,
+    end: int,
+) -> None:
+    """Runs steps as `sampler.run_frames` does.
+
+    Args:
+        arrays: `Int8Arrays`.
+        ids: int64 [past + frames, B, L]; new frames are written behind the past.
+        embeddings: float32 [past - 1 + frames, B, E].
+        place: int64 [2, B], the places in both rings of the step that reads the past's last frame.
+        first: int64 [B].
+        own: `KeyValueRing` of self-attention; overwritten, as the next.
+        conditioning: `KeyValueRing` of cross-attention.
+        settings: `Settings`.
+        noise: float32 [frames, L, B, codes].
+        start: the first step.
+        end: one more than the last step.
+    """
+    rows, levels = ids.shape[1:]
+    past, size = ids.shape[0] - noise.shape[0], arrays.head.weights.shape[1]
+    x = np.empty((rows, arrays.table.shape[1]), np.float32)
+    earlier, codes = np.empty(rows, np.int64), np.empty((rows, levels), np.int64)
+    at = np.empty((2, rows), np.int64)
+    for index in range(start, end):
+        mean_embedding(arrays.table, ids[index], x)
+        shift = index - (past - 1)
+        for row in range(rows):
+            earlier[row] = index - first[row]
+            at[0, row], at[1, row] = place[0, row] + shift, place[1, row] + shift
+        given = embeddings[index]
+        for layer in range(arrays.own.norms.shape[0]):
+            attention_block(x, given, True, arrays.own, own, layer, at[0], earlier)
+            blocks, ring = arrays.conditioning, conditioning
+            attention_block(x, given, False, blocks, ring, layer, at[1], earlier)
+            ffn_block(x, arrays.frame_ffn, layer)
+        if shift >= 0:
+            depth(arrays, x, noise[shift], settings, codes)
+            for row in range(rows):
+                for level in range(levels):
+                    identity = RESERVED + level * size + codes[row, level]
+                    ids[past + shift, row, level] = identity

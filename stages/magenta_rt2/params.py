@@ -1,0 +1,77 @@
+"""Settings of the stages of the frame model, and how it fits a music format."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, get_args
+
+from soundstage.graph.format import Format
+from soundstage.stages.magenta_rt2.config import MagentaRt2Config, Size, config_of_size
+from soundstage.stages.settings_checks import check_weights_setting
+
+if TYPE_CHECKING:
+    import jax
+
+Precision = Literal["auto", "float32", "bfloat16", "int8"]
+
+
+@dataclass(frozen=True)
+class FrameModelParams:
+    """Settings of `Condition` and `Step`.
+
+    Attributes:
+        weights: `random:SEED`, a path, or the name of a model; see
+            `stages.weights.sources.open_source`.
+        size: "tiny" (for tests), "small" or "base".
+        dtype: type of the activations; "auto" is bfloat16 on accelerators, float32 elsewhere.
+            "int8", for CPUs: `Step` rounds its weights to 8 bits, activations are float32; it
+            needs the extra `cpu`.
+
+    Raises:
+        ValueError: a value is not one of these.
+    """
+
+    weights: str
+    size: Size = "small"
+    dtype: Precision = "auto"
+
+    def __post_init__(self) -> None:
+        config_of_size(self.size)
+        if self.dtype not in get_args(Precision):
+            raise ValueError(
+                f"dtype must be one of {', '.join(get_args(Precision))}, got {self.dtype!r}"
+            )
+        check_weights_setting(self.weights)
+
+
+def fitted(params: FrameModelParams, format: Format, device: jax.Device) -> MagentaRt2Config:
+    """Returns the sizes that params name, with the type of the activations on a device.
+
+    Raises:
+        ValueError: the model does not fit the music format; lists every size that differs.
+    """
+    config = config_of_size(params.size)
+    sizes = (
+        ("codec_levels", format.codec_levels, config.levels),
+        ("codebook_size", format.codebook_size, config.codes),
+        ("style_levels", format.style_levels, config.style_levels),
+        ("condition_dim", format.condition_dim, config.encoder_dim),
+    )
+    problems = [
+        f"{name} is {value} in [format], but the model of size {params.size!r} has {needed}"
+        for name, value, needed in sizes
+        if value != needed
+    ]
+    past, needed = format.dims["context_frame"], config.reach + 1
+    if past < needed:
+        problems.append(
+            f"context_s is {format.context_s:g} in [format], which is {past} frames, but the "
+            f"model of size {params.size!r} reads {needed}: set context_s to at least "
+            f"{needed / format.frame_rate_hz:g}"
+        )
+    if params.dtype == "int8" and device.platform != "cpu":
+        problems.append(f'dtype "int8" is for CPUs, not {device.platform}: write dtype = "auto"')
+    if problems:
+        raise ValueError("; ".join(problems))
+    types = {"auto": "float32" if device.platform == "cpu" else "bfloat16", "int8": "float32"}
+    return replace(config, activation_dtype=types.get(params.dtype, params.dtype))

@@ -1,0 +1,299 @@
+"""Frames one after another: forced ones of the past, which rebuild the caches, then new ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from soundstage.stages.depthformer.layers import KeysValues
+from soundstage.stages.depthformer.sampler import words
+from soundstage.stages.magenta_rt2.choice import FrameSampling, choose
+from soundstage.stages.magenta_rt2.frame import (
+    FrameStart,
+    Heads,
+    code_ids,
+    depth_steps,
+    temporal_step,
+)
+from soundstage.stages.magenta_rt2.model import LayerCache, MagentaRt2
+from soundstage.stages.magenta_rt2.numbers import MASKED, STRENGTHS, strength_bins
+
+
+class Past(NamedTuple):
+    """All that earlier frames leave to the next ones.
+
+    Attributes:
+        context: int32 [row, past, level], the codes of the last frames, -1 = nothing yet.
+        conditions: float32 [row, past, E], the embedded conditionings that these frames were made
+            with, zeros = unknown.
+        frame: int64 [row], frames made so far.
+    """
+
+    context: np.ndarray
+    conditions: np.ndarray
+    frame: np.ndarray
+
+
+class Rows(NamedTuple):
+    """What the compiled program reads, for every row.
+
+    Attributes:
+        context: int32 [row, past, level].
+        embeddings: float32 [row, past - 1 + frames, E]; of the steps that read the past's frames,
+            then of the new ones. Zeros = unknown.
+        place: int32 [row] twice; the places in both rings of the step that reads the past's last
+            frame.
+        first: int32 [row]; the index in the past of the frame that the stream's first step reads.
+        seed: uint32 [row, 2], its high and its low word.
+        number: uint32 [frames, row, 2]; the numbers of the new frames, high and low words.
+    """
+
+    context: jax.Array
+    embeddings: jax.Array
+    place: tuple[jax.Array, jax.Array]
+    first: jax.Array
+    seed: jax.Array
+    number: jax.Array
+
+
+class _Carry(NamedTuple):
+    ids: jax.Array
+    caches: tuple[LayerCache, ...]
+    codes: jax.Array
+
+
+def frame_noise(seed: jax.Array, number: jax.Array, levels: int, codes: int) -> jax.Array:
+    """Draws the noise of a frame, which depends on (seed, frame, level) alone.
+
+    Args:
+        seed: uint32 [row, 2].
+        number: uint32 [row, 2], the frame's.
+        levels: number of levels.
+        codes: number of codes of a level.
+
+    Returns:
+        float32 [level, row, codes], standard Gumbel.
+    """
+
+    def drawn(seed: jax.Array, number: jax.Array, level: jax.Array) -> jax.Array:
+        key = jax.random.wrap_key_data(seed, impl="threefry2x32")
+        for word in (number[0], number[1], level):
+            key = jax.random.fold_in(key, word)
+        return jax.random.gumbel(key, (codes,), jnp.float32)
+
+    rows = jax.vmap(drawn, (0, 0, None))
+    return jax.vmap(rows, (None, None, 0))(seed, number, jnp.arange(levels))
+
+
+def run_frames(
+    model: MagentaRt2,
+    heads: Heads,
+    unconditioned: jax.Array,
+    rows: Rows,
+    caches: tuple[LayerCache, ...],
+    sampling: FrameSampling,
+    start: jax.Array,
+    end: jax.Array,
+) -> tuple[jax.Array, tuple[LayerCache, ...]]:
+    """Runs steps: those before the past's last frame are forced, the others choose new frames.
+
+    One loop serves both, so that caches which are rebuilt equal those of the first time, bit for
+    bit.
+
+    Args:
+        model: the network.
+        heads: its head by level.
+        unconditioned: [E], the embedding in place of an unknown one.
+        rows: of all streams.
+        caches: of the frames before `start`.
+        sampling: the settings of every row.
+        start: int32 scalar, the first step: the index in the past of the frame that it reads.
+        end: int32 scalar, one more than the last step.
+
+    Returns:
+        The new codes, int32 [row, frame, level], and the caches with all steps.
+    """
+    count, past, _ = rows.context.shape
+    frames, levels, codes = len(rows.number), model.config.levels, model.config.codes
+
+    def step(index: jax.Array, carry: _Carry) -> _Carry:
+        known = jax.lax.dynamic_index_in_dim(
+            rows.context, jnp.minimum(index, past - 1), axis=1, keepdims=False
+        )
+        ids = jnp.where(index < past, code_ids(model, known), carry.ids)
+        given = jax.lax.dynamic_index_in_dim(rows.embeddings, index, axis=1, keepdims=False)
+        unknown = jnp.all(given == 0, axis=1, keepdims=True)
+        embedding = jnp.where(unknown, unconditioned[None], given).astype(model.dtype)
+        shift = index - (past - 1)
+        begin = FrameStart(
+            ids,
+            embedding,
+            (rows.place[0] + shift, rows.place[1] + shift),
+            index - rows.first,
+        )
+        x, caches = temporal_step(model, begin, carry.caches)
+
+        def new() -> jax.Array:
+            number = jax.lax.dynamic_index_in_dim(rows.number, shift, keepdims=False)
+            noise = frame_noise(rows.seed, number, levels, codes)
+            chosen = depth_steps(model, heads, x, partial(choose, sampling=sampling), noise)
+            return chosen.codes
+
+        chosen = jax.lax.cond(shift >= 0, new, lambda: jnp.zeros((count, levels), jnp.int32))
+        place = (0, jnp.maximum(shift, 0), 0)
+        codes_so_far = jax.lax.dynamic_update_slice(carry.codes, chosen[:, None], place)
+        return _Carry(code_ids(model, chosen), caches, codes_so_far)
+
+    nothing = jnp.zeros((count, levels), jnp.int32)
+    empty = jnp.zeros((count, frames, levels), jnp.int32)
+    done = jax.lax.fori_loop(start, end, step, _Carry(nothing, caches, empty))
+    return done.codes, done.caches
+
+
+@partial(jax.jit, static_argnames="graph", donate_argnames="caches")
+def _run(
+    graph: nnx.GraphDef,
+    state: nnx.State,
+    heads: Heads,
+    unconditioned: jax.Array,
+    rows: Rows,
+    caches: tuple[LayerCache, ...],
+    sampling: FrameSampling,
+    start: jax.Array,
+    end: jax.Array,
+) -> tuple[jax.Array, tuple[LayerCache, ...]]:
+    model = nnx.merge(graph, state)
+    return run_frames(model, heads, unconditioned, rows, caches, sampling, start, end)
+
+
+class FrameSampler:
+    """`run_frames` compiled, from NumPy to NumPy; compiles once for each number of rows.
+
+    For a given number of rows, a row's codes depend on that row's arguments alone.
+
+    Args:
+        model: the network; the sampler runs on the device of its weights.
+        frames: new frames a call.
+    """
+
+    def __init__(self, model: MagentaRt2, frames: int) -> None:
+        self._model, self._frames = model, frames
+        graph, self._state = nnx.split(model)
+        self._device = next(iter(jax.tree.leaves(self._state)[0].devices()))
+        self._heads = Heads(*model.level_heads())
+        self._unconditioned = unconditioned(model)
+        self._program = partial(_run, graph)
+
+    def rebuild(self, past: Past) -> dict[str, jax.Array]:
+        """Returns the caches that earlier frames left, as new arrays by name."""
+        rows = len(past.frame)
+        silent = np.zeros((rows, self._frames, past.conditions.shape[-1]), np.float32)
+        still = np.zeros(rows, np.float32), np.zeros(rows, np.int32)
+        given = self._rows(past, silent, np.zeros(rows, np.int64))
+        start = int(given.first.min())
+        empty = jax.device_put(self._model.empty_caches(rows), self._device)
+        last = past.context.shape[1] - 1
+        return self._run(
+            given, empty, FrameSampling(*jax.device_put(still, self._device)), start, last
+        )[1]
+
+    def __call__(
+        self,
+        past: Past,
+        embedding: np.ndarray,
+        seed: np.ndarray,
+        sampling: FrameSampling,
+        memo: Mapping[str, jax.Array],
+    ) -> tuple[np.ndarray, dict[str, jax.Array]]:
+        """Makes the next frames of every row.
+
+        Args:
+            past: what the frames before left.
+            embedding: float32 [row, frame, E], the embedded conditionings of the new frames.
+            seed: int64 [row], >= 0.
+            sampling: the settings of every row.
+            memo: as `rebuild` or the call before returns it; may be overwritten.
+
+        Returns:
+            int32 [row, frame, level], and the caches behind the new frames.
+        """
+        caches = _from_memo(memo, self._model.config.temporal.layers)
+        given = self._rows(past, embedding, seed)
+        last = past.context.shape[1] - 1
+        return self._run(given, caches, sampling, last, last + self._frames)
+
+    def _run(
+        self,
+        rows: Rows,
+        caches: tuple[LayerCache, ...],
+        sampling: FrameSampling,
+        start: int,
+        end: int,
+    ) -> tuple[np.ndarray, dict[str, jax.Array]]:
+        bounds = jax.device_put((np.int32(start), np.int32(end)), self._device)
+        codes, caches = self._program(
+            self._state, self._heads, self._unconditioned, rows, caches, sampling, *bounds
+        )
+        return np.asarray(codes), _to_memo(caches)
+
+    def _rows(self, past: Past, embedding: np.ndarray, seed: np.ndarray) -> Rows:
+        config = self._model.config
+        windows = (config.window_self, config.window_cross)
+        arrays = (
+            past.context,
+            step_embeddings(past, embedding),
+            tuple((past.frame % window).astype(np.int32) for window in windows),
+            first_steps(past),
+            *frame_words(past, seed, self._frames),
+        )
+        return Rows(*jax.device_put(arrays, self._device))
+
+
+def first_steps(past: Past) -> np.ndarray:
+    """Returns the index in the past of the frame that each row's first step reads: int32 [row]."""
+    known = np.count_nonzero(past.context[:, :, 0] >= 0, axis=1)
+    return np.maximum(past.context.shape[1] - 1 - known, 0).astype(np.int32)
+
+
+def step_embeddings(past: Past, embedding: np.ndarray) -> np.ndarray:
+    """Returns the embedded conditionings of all steps: those of the past, then new ones."""
+    return np.concatenate([past.conditions[:, 1:], embedding], axis=1)
+
+
+def frame_words(past: Past, seed: np.ndarray, frames: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns `Rows.seed` and `Rows.number` of the next frames."""
+    numbers = past.frame[None] + np.arange(frames)[:, None]
+    return words(seed), words(numbers.reshape(-1)).reshape(*numbers.shape, 2)
+
+
+def unconditioned(model: MagentaRt2) -> jax.Array:
+    """Returns the embedding of a frame for which nothing is asked: float32 [E]."""
+    config = model.config
+    masked = np.full(config.numbers - len(STRENGTHS), MASKED)
+    bins = strength_bins(np.array([STRENGTHS]), config.scale_bins)[0]
+    numbers = np.concatenate([masked, bins]).astype(np.int32)[None]
+    return model.encoder(jnp.asarray(numbers))[0].astype(jnp.float32)
+
+
+def _to_memo(caches: tuple[LayerCache, ...]) -> dict[str, jax.Array]:
+    return {
+        f"{layer}_{kind}_{part}": getattr(getattr(cache, kind), part)
+        for layer, cache in enumerate(caches)
+        for kind, part in _PARTS
+    }
+
+
+def _from_memo(memo: Mapping[str, jax.Array], layers: int) -> tuple[LayerCache, ...]:
+    def pair(layer: int, kind: str) -> KeysValues:
+        return KeysValues(memo[f"{layer}_{kind}_keys"], memo[f"{layer}_{kind}_values"])
+
+    return tuple(LayerCache(pair(i, "own"), pair(i, "conditioning")) for i in range(layers))
+
+
+_PARTS = [(kind, part) for kind in ("own", "conditioning") for part in ("keys", "values")]

@@ -1,0 +1,139 @@
+"""The stage that makes the next frames."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import jax
+import numpy as np
+
+from soundstage.graph.format import Format
+from soundstage.graph.port import Port
+from soundstage.stages.magenta_rt2.choice import FrameSampling
+from soundstage.stages.magenta_rt2.loading import load_magenta_rt2
+from soundstage.stages.magenta_rt2.model import MagentaRt2
+from soundstage.stages.magenta_rt2.params import FrameModelParams, fitted
+from soundstage.stages.magenta_rt2.sampler import FrameSampler, Past
+from soundstage.stages.ports import (
+    CONDITION,
+    CONDITIONS,
+    CONTEXT,
+    FRAME_NUMBER,
+    MIN_P,
+    SEED,
+    TEMPERATURE,
+    TOKENS,
+    TOP_K,
+    TOP_P,
+)
+from soundstage.stages.weights.array_source import WeightsError
+from soundstage.stages.weights.published.missing import lacking
+from soundstage.stages.weights.sources import closing_source
+
+
+def _sampler(params: FrameModelParams, model: MagentaRt2, frames: int) -> Any:
+    if params.dtype != "int8":
+        return FrameSampler(model, frames)
+    try:
+        from soundstage.stages.magenta_rt2.int8_sampler import Int8Sampler
+    except ModuleNotFoundError as error:
+        raise WeightsError(
+            f'dtype "int8" needs {error.name}, which is not installed: in soundstage\'s source '
+            "folder, run pip install '.[cpu]', or write dtype = \"float32\""
+        ) from error
+    return Int8Sampler(model, frames)
+
+
+class Step:
+    """Makes the codes of the next frames, one after another.
+
+    The keys and values of earlier frames are the stage's memo: a function of the fed-back inputs.
+
+    Inputs:
+        embedding: float32 [row, frame, condition_dim]; as `Condition` returns it.
+        context: int32 [row, context_frame, level]; this stage's output for the chunk before, -1 =
+            nothing yet. At least as many frames as the model's windows reach, and one.
+        conditions: float32 [row, context_frame, condition_dim]; this stage's output for the chunk
+            before, 0 = unknown: nothing was asked for that frame.
+        frame: int64 [row]; this stage's output for the chunk before, 0 at first.
+        temperature: float32 [row], >= 0; 0 = greedy.
+        top_k: int32 [row], >= 0; 0 = no cut.
+        seed: int64 [row], >= 0. All randomness follows from seed, the frame's number and level.
+        top_p: float32 [row], in [0, 1]; the likeliest codes whose probabilities sum to this share
+            are considered, 1 = all. May be left unwired, like the next one.
+        min_p: float32 [row], in [0, 1]; codes less than this times as likely as the likeliest are
+            not considered, 0 = all are.
+
+    Outputs:
+        tokens: int32 [row, frame, level], in [0, codebook_size).
+        context: int32 [row, context_frame, level]; the last frames, with the new ones.
+        conditions: float32 [row, context_frame, condition_dim]; what they were made with.
+        frame: int64 [row]; frames made so far.
+
+    Raises:
+        ValueError: at construction, the model does not fit the format.
+        WeightsError: the weights cannot be used.
+
+    Source: the Magenta RealTime 2 spec, sections 4 and 6.
+    """
+
+    inputs: ClassVar[dict[str, Port]] = {
+        "embedding": CONDITION,
+        "context": CONTEXT,
+        "conditions": CONDITIONS,
+        "frame": FRAME_NUMBER,
+        "temperature": TEMPERATURE,
+        "top_k": TOP_K,
+        "seed": SEED,
+        "top_p": TOP_P,
+        "min_p": MIN_P,
+    }
+    outputs: ClassVar[dict[str, Port]] = {
+        "tokens": TOKENS,
+        "context": CONTEXT,
+        "conditions": CONDITIONS,
+        "frame": FRAME_NUMBER,
+    }
+    memo: ClassVar[tuple[str, ...]] = ("context", "conditions", "frame")
+    Params: ClassVar[type] = FrameModelParams
+    lacking = staticmethod(lacking)
+
+    def __init__(self, params: FrameModelParams, format: Format, device: jax.Device) -> None:
+        config = fitted(params, format, device)
+        with closing_source(params.weights) as source:
+            model, self.weights_digest, self.weights_note = load_magenta_rt2(config, source, device)
+        self._frames, self._device = format.dims["frame"], device
+        self._sampler = _sampler(params, model, self._frames)
+
+    def rebuild(
+        self, context: np.ndarray, conditions: np.ndarray, frame: np.ndarray
+    ) -> dict[str, jax.Array]:
+        """Returns the keys and values that the frames of the past left."""
+        return self._sampler.rebuild(Past(context, conditions, frame))
+
+    def __call__(
+        self,
+        embedding: np.ndarray,
+        context: np.ndarray,
+        conditions: np.ndarray,
+        frame: np.ndarray,
+        temperature: np.ndarray,
+        top_k: np.ndarray,
+        seed: np.ndarray,
+        top_p: np.ndarray | None = None,
+        min_p: np.ndarray | None = None,
+        *,
+        memo: Mapping[str, jax.Array],
+    ) -> tuple[dict[str, np.ndarray], dict[str, jax.Array]]:
+        """Makes one chunk of every row; compiles at the first call for a number of rows."""
+        settings = jax.device_put((temperature, top_k, top_p, min_p), self._device)
+        past = Past(context, conditions, frame)
+        tokens, kept = self._sampler(past, embedding, seed, FrameSampling(*settings), memo)
+        outputs = {
+            "tokens": tokens,
+            "context": np.concatenate([context[:, self._frames :], tokens], axis=1),
+            "conditions": np.concatenate([conditions[:, self._frames :], embedding], axis=1),
+            "frame": frame + self._frames,
+        }
+        return outputs, kept

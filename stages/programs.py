@@ -1,0 +1,240 @@
+"""Compiled functions that are found by name at the next start, instead of being traced again.
+
+Tracing a network in Python takes longer than loading its compiled program. So what tracing makes,
+a portable form of the program, is kept in the user's cache folder, under a name that all it
+depends on determines: the source code of the stages, the function and its setting, the shapes and
+dtypes of its arguments, and the versions of JAX. The compiled program behind it is kept by JAX
+(`runners.compilation`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import fields, is_dataclass
+from functools import cache, lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jaxlib
+import numpy as np
+from jax import export
+
+from soundstage.errors import OutputError
+from soundstage.files import replacing
+from soundstage.user_folders import user_cache_folder
+
+LOGGER = logging.getLogger("soundstage")
+PACKAGE = "soundstage.stages"
+# Programs that are kept in the folder, and in the memory of a process.
+KEPT_FILES, KEPT_PROGRAMS = 256, 16
+# The options of JAX that change what tracing makes.
+OPTIONS = (
+    "jax_enable_x64",
+    "jax_default_matmul_precision",
+    "jax_default_prng_impl",
+    "jax_threefry_partitionable",
+    # These refuse to trace some functions.
+    "jax_numpy_dtype_promotion",
+    "jax_numpy_rank_promotion",
+)
+DIGEST_BYTES = hashlib.sha256().digest_size
+Compiled = Callable[..., Any]
+Constant = int | float | str | bool | None
+
+
+class Program:
+    """A pure function of arrays, compiled for each shape of its arguments.
+
+    Equal programs of a process share what is compiled. Safe to call from several threads.
+
+    Args:
+        function: takes arrays, or trees of them, then constants; returns arrays in tuples, lists or
+            dicts.
+        setting: all that the function depends on beside its arguments: numbers, texts, tuples, and
+            dataclasses of them that ship with soundstage. With anything else, such as a function of
+            a user's, the program is traced at every start.
+    """
+
+    def __init__(self, function: Callable[..., Any], setting: object = None) -> None:
+        self._function = function
+        self._name = _name(function, setting)
+        self._lock = threading.Lock()
+        self._compiled: dict[tuple, Compiled] = {}
+
+    def __call__(self, *arguments: Any, constants: tuple[Constant, ...] = ()) -> Any:
+        """Runs the program; finds, or traces and compiles it at the first call for these shapes.
+
+        Args:
+            arguments: arrays, or trees of them.
+            constants: the function's last arguments; each value makes another program.
+        """
+        leaves, tree = jax.tree.flatten(arguments)
+        shapes = tuple((leaf.shape, leaf.dtype) for leaf in leaves)
+        called = (tree, shapes, constants)
+        compiled = self._compiled.get(called)
+        if compiled is None:
+            with self._lock:
+                compiled = self._compiled.get(called)
+                if compiled is None:
+                    compiled = self._find(arguments, leaves, constants)
+                    self._compiled[called] = compiled
+        return compiled(*leaves)
+
+    def lower(self, *arguments: Any, constants: tuple[Constant, ...] = ()) -> jax.stages.Lowered:
+        """Traces the program, to be compiled for a device that need not be there; keeps nothing.
+
+        Args:
+            arguments: `jax.ShapeDtypeStruct`s with shardings, or trees of them.
+            constants: as of a call.
+        """
+        return jax.jit(lambda *arrays: self._function(*arrays, *constants)).lower(*arguments)
+
+    def _find(self, arguments: tuple, leaves: list, constants: tuple[Constant, ...]) -> Compiled:
+        tree = jax.tree.structure(arguments)
+
+        def flat(*leaves: jax.Array) -> Any:
+            return self._function(*jax.tree.unflatten(tree, leaves), *constants)
+
+        platform = _platform(leaves)
+        words = [
+            f"{self._name}",
+            repr(constants),
+            *(
+                jax.tree_util.keystr(path)
+                for path, _ in jax.tree_util.tree_leaves_with_path(arguments)
+            ),
+            *(f"{leaf.dtype}{list(leaf.shape)}" for leaf in leaves),
+            platform,
+        ]
+        if not self._name:
+            return jax.jit(flat)
+        key = hashlib.sha256("\n".join([_surroundings(), *words]).encode()).hexdigest()
+        make = partial(_exported, flat, leaves, platform)
+        try:
+            return _program(key, _Maker(make))
+        except (NotImplementedError, ValueError) as error:
+            LOGGER.debug("%s is traced at every start: %s", self._name, error)
+            return jax.jit(flat)
+
+
+class _Maker:
+    """Makes a program; equal to every other, because the key beside it tells which."""
+
+    def __init__(self, make: Callable[[], bytes]) -> None:
+        self.make = make
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Maker)
+
+    def __hash__(self) -> int:
+        return 0
+
+
+@lru_cache(maxsize=KEPT_PROGRAMS)
+def _program(key: str, maker: _Maker) -> Compiled:
+    file = programs_folder() / key
+    content = _read(file)
+    if content is None:
+        content = maker.make()
+        _keep(file, content)
+    return jax.jit(export.deserialize(bytearray(content)).call)
+
+
+def _exported(flat: Callable[..., Any], leaves: Sequence[jax.Array], platform: str) -> bytes:
+    shapes = [jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in leaves]
+    return bytes(export.export(jax.jit(flat), platforms=(platform,))(*shapes).serialize())
+
+
+def programs_folder() -> Path:
+    """Returns the folder of programs, in the user's cache folder."""
+    return user_cache_folder() / "programs"
+
+
+def _read(file: Path) -> bytes | None:
+    """Returns the content of a file of programs; None = there is none, or it is damaged."""
+    try:
+        content = file.read_bytes()
+        os.utime(file)  # used now; see `_keep`
+    except OSError:
+        return None
+    digest, content = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
+    return content if hashlib.sha256(content).digest() == digest else None
+
+
+def _keep(file: Path, content: bytes) -> None:
+    """Writes a file of programs, and deletes those that were not used for longest.
+
+    Without a folder that can be written everything works, and is traced at every start.
+    """
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(file) as stream:
+            stream.write(hashlib.sha256(content).digest() + content)
+        by_age = sorted(file.parent.iterdir(), key=lambda path: path.stat().st_mtime)
+        for old in by_age[:-KEPT_FILES]:
+            old.unlink()
+    except (OSError, OutputError) as error:
+        LOGGER.debug("%s is not kept: %s", file, error)
+
+
+def shapes_on(device: jax.Device, arrays: Any) -> Any:
+    """Returns the shapes and dtypes of a tree of arrays as those of arrays on a device."""
+    sharding = jax.sharding.SingleDeviceSharding(device)
+    return jax.tree.map(
+        lambda array: jax.ShapeDtypeStruct(array.shape, array.dtype, sharding=sharding), arrays
+    )
+
+
+def _name(function: Callable[..., Any], setting: object) -> str | None:
+    """Returns the name of a function with its setting; None = it cannot be known by name."""
+    owner = getattr(function, "__self__", None)
+    if not _ships(function) or not (owner is None or _ships(type(owner))) or not _known(setting):
+        return None
+    return f"{function.__module__}.{function.__qualname__} {setting!r}"
+
+
+def _ships(code: Any) -> bool:
+    """Whether a function or class is one of the stages that ship with soundstage."""
+    return f"{code.__module__}.".startswith(f"{PACKAGE}.")
+
+
+def _known(setting: object) -> bool:
+    """Whether the `repr` of a setting tells all of it."""
+    if isinstance(setting, tuple):
+        return all(_known(part) for part in setting)
+    if is_dataclass(setting):
+        parts = [getattr(setting, field.name) for field in fields(setting)]
+        return _ships(type(setting)) and all(_known(part) for part in parts)
+    return setting is None or isinstance(setting, str | bool | int | float)
+
+
+def _platform(leaves: Sequence[Any]) -> str:
+    """Returns the platform to trace for, such as "cpu" or "cuda"."""
+    devices = (next(iter(leaf.devices())) for leaf in leaves if isinstance(leaf, jax.Array))
+    device = next(devices, None)
+    if device is None or device.platform == "gpu":  # of which there are several kinds
+        return export.default_export_platform()
+    return str(device.platform)
+
+
+def _surroundings() -> str:
+    """Returns all that every program depends on: source code, versions, and options of JAX."""
+    options = {name: jax.config.values.get(name) for name in OPTIONS}
+    versions = f"jax {jax.__version__} {jaxlib.__version__} numpy {np.__version__}"
+    return f"{_source_digest()} {versions} {options}"
+
+
+@cache
+def _source_digest() -> str:
+    """Returns the SHA-256 of the source code of all stages, as hex digits."""
+    digest = hashlib.sha256()
+    folder = Path(__file__).parent
+    for path in sorted(folder.rglob("*.py")):
+        digest.update(f"{path.relative_to(folder)}\n".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,44 @@
+"""`soundstage top` prints the engines of a running server."""
+
+import json
+
+import pytest
+from command_line import run, told
+from served import samples, say, served, speak, started
+
+from soundstage.apps.commands.top import read_figures
+from soundstage.errors import InputError
+
+
+def test_engines_of_a_server_are_printed_with_their_streams():
+    with served() as context, speak(context, "/ws/stream") as socket:
+        started(socket)
+        say(socket, type="play")
+        samples(socket)
+        address = f"http://127.0.0.1:{context.settings.port}"
+        shown = run("top", address)
+        assert shown.code == 0, shown.stderr
+        summary, header, engine = shown.stdout.splitlines()
+        assert summary.startswith("1 of 1 streams play, 8 fit; late chunks 0; moves: none")
+        assert header.split()[:4] == ["engine", "state", "streams", "fit"]
+        assert engine.split()[:4] == ["0", "ready", "1", "8"]
+        figures = json.loads(run("top", address, "--json").stdout)
+        assert figures["engine"]["0"]["streams"] == figures["streams_playing"] == 1
+
+
+def test_moves_and_an_engine_that_is_away_are_read_from_the_metrics():
+    text = (
+        "soundstage_streams 3.0\n"
+        'soundstage_engine_ready{engine="1"} 0.0\n'
+        'soundstage_moves_total{reason="lost"} 2.0\n'
+    )
+    figures = read_figures(text)
+    assert figures == {"streams": 3.0, "engine": {"1": {"ready": 0.0}}, "moves": {"lost": 2.0}}
+
+
+def test_address_that_is_no_server_is_one_line():
+    asked = run("top", "http://127.0.0.1:1")
+    assert asked.code == 1
+    assert told(asked.stderr).startswith("http://127.0.0.1:1/metrics: [Errno")
+    with pytest.raises(InputError, match="no metrics of `soundstage serve`"):
+        read_figures("up 1\n")

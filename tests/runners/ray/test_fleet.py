@@ -1,0 +1,211 @@
+"""Engines that are processes: killed, stopped and drained while streams play, to equal bytes."""
+
+import asyncio
+import os
+import signal
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from engines import Alone, play, read, row_of, sha_of
+from tone_graphs import tones
+
+from soundstage.runners.engine.refusals import StreamFailed
+from soundstage.runners.fleet import keeper
+from soundstage.runners.fleet.fleet import Fleet
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
+STREAMS, CHUNKS = 8, 6
+FAILS = 77
+# How much longer than the first start of all engines one may take to be back.
+PATIENCE = 20
+
+
+@contextmanager
+def fleet_of(graph, engines, **options):
+    """Runs a fleet of Ray actors until all its engines are ready."""
+    start_s = time.monotonic()
+    fleet = Fleet(graph, engines=engines, rows=16, runner="ray", **options)
+    asyncio.run(fleet.start())
+    while not all(engine.ready for engine in fleet.engines):
+        time.sleep(0.05)
+    fleet.patience_s = PATIENCE * (time.monotonic() - start_s)
+    try:
+        yield fleet
+    finally:
+        asyncio.run(fleet.close())
+
+
+@pytest.fixture(scope="module")
+def alone():
+    alone = Alone(tones())
+    with alone.runner:
+        yield alone
+
+
+@pytest.fixture(scope="module")
+def fleet(ray_cluster):
+    with fleet_of(tones(seconds=0.02, fails=FAILS), 2, patience_s=2.0) as fleet:
+        yield fleet
+
+
+def wait(fleet, condition):
+    until_s = time.monotonic() + fleet.patience_s
+    while not condition():
+        assert time.monotonic() < until_s
+        time.sleep(0.05)
+
+
+def all_ready(fleet):
+    return all(engine.ready for engine in fleet.engines)
+
+
+def playing(fleet, alone, act):
+    """Plays 8 streams, acts when half of each is read, and compares their bytes.
+
+    Args:
+        fleet: the fleet.
+        alone: the same music in this process.
+        act: called with the fleet.
+    """
+
+    async def scenario():
+        streams = [await fleet.join({"step": step + 1}, pace="fast") for step in range(STREAMS)]
+        for stream in streams:
+            await stream.play()
+        chunks = await asyncio.gather(*(read(stream, CHUNKS // 2) for stream in streams))
+        await asyncio.to_thread(act, fleet)
+        rest = await asyncio.gather(*(read(stream, CHUNKS // 2) for stream in streams))
+        rows = [row_of(stream) for stream in streams]
+        places = [sum(row in engine.rows() for row in rows) for engine in fleet.engines]
+        for stream in streams:
+            await stream.close()
+        for step, (first, second) in enumerate(zip(chunks, rest, strict=True)):
+            assert sha_of(first + second) == alone.sha({"step": step + 1}, (CHUNKS, {}))
+        return places
+
+    return asyncio.run(asyncio.wait_for(scenario(), fleet.patience_s + 60))
+
+
+def command(pid):
+    return Path(f"/proc/{pid}/cmdline").read_text()
+
+
+def descendants():
+    """Returns the processes that this one and its children have started."""
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue  # it has ended
+    found = {os.getpid()}
+    while more := {pid for pid, parent in parents.items() if parent in found} - found:
+        found |= more
+    return sorted(found)
+
+
+def kill(engine):
+    os.kill(engine.runner.process, signal.SIGKILL)
+
+
+def test_streams_are_spread_over_the_engines(fleet, alone):
+    assert playing(fleet, alone, lambda fleet: None) == [STREAMS // 2, STREAMS // 2]
+    ticks = [engine.counts.ticks for engine in fleet.engines]
+    assert min(ticks) >= CHUNKS * STREAMS // 2
+    assert fleet.counts().ticks == sum(ticks)
+
+
+def test_killed_engine_loses_no_stream_and_no_byte_and_comes_back(fleet, alone):
+    first, second = fleet.engines
+    before = first.runner.process
+    moved = fleet.places.moves["lost"]
+    assert playing(fleet, alone, lambda fleet: kill(first)) == [0, STREAMS]
+    assert fleet.places.moves["lost"] == moved + STREAMS // 2
+    assert first.losses == 1
+    wait(fleet, lambda: all_ready(fleet))
+    assert first.runner.process != before
+    assert second.losses == 0
+
+
+def test_engine_that_stops_and_goes_on_keeps_its_process(fleet, alone):
+    engine = fleet.engines[1]
+    process, losses = engine.runner.process, engine.losses
+
+    def stop(fleet):
+        os.kill(process, signal.SIGSTOP)
+        wait(fleet, lambda: not engine.ready)
+        os.kill(process, signal.SIGCONT)
+
+    playing(fleet, alone, stop)
+    wait(fleet, lambda: all_ready(fleet))
+    assert engine.losses == losses + 1
+    assert engine.runner.process == process
+
+
+def test_engine_that_hangs_is_replaced(fleet, alone, monkeypatch):
+    monkeypatch.setattr(keeper, "GRACE_S", 0.1)
+    engine = fleet.engines[1]
+    process = engine.runner.process
+    assert playing(fleet, alone, lambda fleet: os.kill(process, signal.SIGSTOP)) == [STREAMS, 0]
+    wait(fleet, lambda: all_ready(fleet))
+    assert engine.runner.process != process
+
+
+def test_drained_engine_hands_its_streams_on(fleet, alone):
+    def drain(fleet):
+        with fleet.places.lock:
+            assert fleet.places.drain(fleet.engines[0]) == 0
+
+    try:
+        assert playing(fleet, alone, drain) == [0, STREAMS]
+    finally:
+        fleet.engines[0].draining = False
+
+
+def test_stage_that_fails_ends_its_stream_alone(fleet, alone):
+    async def scenario():
+        good, bad = [await fleet.join({"step": step}, pace="fast") for step in (5, FAILS)]
+        await good.play()
+        await bad.play()
+        with pytest.raises(
+            StreamFailed, match="stage 'tone' failed at chunk 0: RuntimeError: a row"
+        ):
+            await anext(bad)
+        assert sha_of(await read(good, 3)) == alone.sha({"step": 5}, (3, {}))
+        await good.close()
+
+    play(scenario())
+    assert all_ready(fleet)
+
+
+def test_realtime_streams_are_not_late_when_their_engine_is_killed(ray_cluster):
+    """Chunks of 30 s, each made as soon as the one before is heard from: there is time to move."""
+
+    async def scenario(fleet):
+        streams = [await fleet.join({"step": step + 1}) for step in range(4)]
+        for stream in streams:
+            await stream.play()
+        await asyncio.gather(*(read(stream, 1) for stream in streams))
+        kill(fleet.engines[0])  # while the second chunks are made
+        second = [chunk for (chunk,) in await asyncio.gather(*(read(s, 1) for s in streams))]
+        assert [chunk.chunk for chunk in second] == [1] * 4
+        assert min(chunk.slack_s for chunk in second) > 0
+        for stream in streams:
+            await stream.close()
+
+    with fleet_of(tones(seconds=0.5, chunk_s=30.0), 2, patience_s=2.0) as fleet:
+        play(scenario(fleet))
+        assert fleet.counts().underruns == 0
+        assert fleet.places.moves["lost"] == 2
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
+def test_killed_stage_of_an_engine_of_many_processes_changes_no_byte(ray_cluster, alone):
+    placed = {"default": "cpu", "tone": {"device": "cpu", "spares": 1}}
+    with fleet_of(tones(placement=placed), 1, patience_s=2.0) as fleet:
+        victims = [pid for pid in descendants() if "StageActor" in command(pid)]
+        assert len(victims) == 3  # a spare among them
+        playing(fleet, alone, lambda fleet: os.kill(victims[0], signal.SIGKILL))
+        wait(fleet, lambda: all_ready(fleet))
