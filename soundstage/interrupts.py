@@ -33,6 +33,7 @@ class _Stop:
         wakers: of the `orderly` blocks that are open, the last one last.
         endings: of the `at_stop` blocks that are open, the last one last.
         temporary: files that are removed however a signal ends the process.
+        reload: called at SIGHUP instead of ending the process; None = SIGHUP ends it.
     """
 
     def __init__(self) -> None:
@@ -43,6 +44,7 @@ class _Stop:
         self.wakers: list[Callable[[], object]] = []
         self.endings: list[Callable[[], object]] = []
         self.temporary: set[Path] = set()
+        self.reload: Callable[[], object] | None = None
         self._writer: socket.socket | None = None
         self._terminals: list[int] = []
 
@@ -73,6 +75,9 @@ class _Stop:
 
     def _receive(self, number: int) -> None:
         """Acts on one signal: the second one ends the process at once."""
+        if number == _HANGUP and self.reload is not None:
+            self.reload()
+            return
         if number == _HANGUP:
             self._leave_terminal()
         if self.number:
@@ -207,6 +212,20 @@ def at_stop(ending: Callable[[], object]) -> Iterator[None]:
     finally:
         with _STOP.guard:
             _STOP.endings.remove(ending)
+
+
+@contextmanager
+def at_hangup(reload: Callable[[], object]) -> Iterator[None]:
+    """Has `reload` called at each SIGHUP during the block, which then ends nothing.
+
+    Args:
+        reload: called by another thread; must not block.
+    """
+    _STOP.reload = reload
+    try:
+        yield
+    finally:
+        _STOP.reload = None
 
 
 @contextmanager

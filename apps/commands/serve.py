@@ -98,6 +98,21 @@ Engines = Annotated[
         "devices of its own.",
     ),
 ]
+Batch = Annotated[
+    Literal["fit", "fixed"],
+    ENGINES.option(
+        help="On accelerators, the rows of a tick. fit: 1, 2, 4, ..., as many as want a chunk. "
+        "fixed: always as many as --streams, so that the bytes of a stream do not depend on others."
+    ),
+]
+Reload = Annotated[
+    bool,
+    ENGINES.option(
+        "--reload",
+        help="At SIGHUP, read the pipeline and its weights again: new engines start beside the old "
+        "ones, and streams whose state fits go on with them.",
+    ),
+]
 LogFormat = Annotated[
     Literal["text", "json"], typer.Option("--log-format", help="The format of log lines.")
 ]
@@ -120,6 +135,8 @@ def serve(
     runner: Runner = "local",
     ray_address: RayAddress = None,
     engines: Engines = 1,
+    batch: Batch = "fit",
+    reload: Reload = False,
     log_format: LogFormat = "text",
     quiet: Quiet = False,
 ) -> None:
@@ -154,4 +171,13 @@ def serve(
     )
     log_to_stderr(log_format, quiet)
     set_last_line("")  # the log has lines of its own
-    run(graph, settings, streams=streams, capacity=capacity, runner=where, engines=engines)
+    run(
+        graph,
+        settings,
+        streams=streams,
+        capacity=capacity,
+        runner=where,
+        engines=engines,
+        fits=batch == "fit",
+        load=choice.load if reload else None,
+    )

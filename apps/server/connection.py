@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
@@ -14,7 +15,7 @@ from soundstage.apps.server.protocols.json_controls import find_upload
 from soundstage.apps.server.protocols.websocket import Gone, Refused
 from soundstage.apps.server.settings import Limits, ServeSettings
 from soundstage.apps.server.uploads import Uploads
-from soundstage.errors import InputError, ModelError, OutputError, UsageError
+from soundstage.errors import Error, InputError, ModelError, OutputError, UsageError
 from soundstage.graph.plan import Graph
 from soundstage.graph.state import State
 from soundstage.runners.engine.chunk import EngineChunk
@@ -22,12 +23,14 @@ from soundstage.runners.engine.clip_encoder import ClipEncoder
 from soundstage.runners.engine.refusals import ControlRefused, Full, StreamEnded, StreamFailed
 from soundstage.runners.fleet.fleet import Fleet
 from soundstage.runners.fleet.metrics import PREFIX, FleetMetrics
+from soundstage.runners.fleet.reload import reload
 from soundstage.runners.fleet.stream import EngineStream
 from soundstage.runners.runner import StageFailed
 from soundstage.runners.sessions.continuation import NotContinuable
 from soundstage.runners.sessions.files import SessionFileError
 from soundstage.runners.sessions.injection import NotInjectable
 
+LOGGER = logging.getLogger("soundstage.serve")
 CONTINUE = "continue"
 # Errors that a client's request may cause; the client is answered, and the server goes on.
 CLIENT_ERRORS = (
@@ -67,7 +70,7 @@ class ServerContext:
     """
 
     def __init__(self, graph: Graph, fleet: Fleet, settings: ServeSettings) -> None:
-        self.graph, self.fleet, self.settings = graph, fleet, settings
+        self.fleet, self.settings = fleet, settings
         self.clip_encoder = ClipEncoder(graph)
         end_samples = self.clip_encoder.samples if self.clip_encoder.possible else 0
         limits = settings.limits
@@ -79,11 +82,35 @@ class ServerContext:
         self.embedding = Amount(limits.waiting, "texts to embed")
         self.continuing = Amount(limits.waiting, "clips to go on from")
         self.saving = asyncio.Lock()
+        self._reloading = asyncio.Lock()
         self.loop_time = LoopTime(limits.server_loop_share)
         self.registry = CollectorRegistry()
         self.registry.register(FleetMetrics(fleet))
         websockets = Gauge(f"{PREFIX}websockets", "Open WebSockets.", registry=self.registry)
         websockets.set_function(lambda: self.sockets)
+
+    @property
+    def graph(self) -> Graph:
+        """What makes the music now."""
+        return self.fleet.graph
+
+    async def reload(self, load: Callable[[], Graph]) -> None:
+        """Replaces the pipeline, while streams play; the log says if it cannot be used.
+
+        Args:
+            load: reads and checks the new pipeline.
+        """
+        async with self._reloading:
+            try:
+                graph = await asyncio.to_thread(load)
+                await reload(self.fleet, graph)
+            # What a pipeline's files and stages raise must not end the server.
+            except Exception as error:
+                LOGGER.error("not reloaded: %s", error, exc_info=not isinstance(error, Error))
+                return
+            encoder, self.clip_encoder = self.clip_encoder, ClipEncoder(graph)
+            await encoder.close()
+            LOGGER.info("reloaded: %s", graph.name)
 
     @property
     def limits(self) -> Limits:

@@ -8,8 +8,9 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Literal, TypeAlias
 
 import uvicorn
@@ -22,6 +23,7 @@ from soundstage.apps.server.memory import give_back_large_blocks
 from soundstage.apps.server.settings import EVERY_ADDRESS, ServeSettings
 from soundstage.graph.plan import Graph
 from soundstage.interrupts import (
+    at_hangup,
     first_signal,
     handle_signals,
     is_listening,
@@ -73,9 +75,22 @@ def log_to_stderr(format: LogFormat, quiet: bool) -> None:
 class Server(uvicorn.Server):
     """A uvicorn server that at SIGTERM waits for its streams to end, at most `drain_s`."""
 
-    def __init__(self, config: uvicorn.Config, context: ServerContext) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        context: ServerContext,
+        load: Callable[[], Graph] | None = None,
+    ) -> None:
+        """Prepares the server.
+
+        Args:
+            config: uvicorn's configuration.
+            context: the fleet and its settings.
+            load: reads the pipeline again at SIGHUP; None = SIGHUP ends the server.
+        """
         super().__init__(config)
-        self._context = context
+        self._context, self._load = context, load
+        self._reload: asyncio.Task[None] | None = None
         self._drained: asyncio.Task[None] | None = None
 
     @contextmanager
@@ -87,9 +102,16 @@ class Server(uvicorn.Server):
             return
         loop = asyncio.get_running_loop()
         handle_signals()
-        with orderly(lambda: loop.call_soon_threadsafe(self._end)):
+        with ExitStack() as opened:
+            opened.enter_context(orderly(lambda: loop.call_soon_threadsafe(self._end)))
+            if self._load is not None:
+                reload = partial(loop.call_soon_threadsafe, self._begin_reload, self._load)
+                opened.enter_context(at_hangup(reload))
             yield
         handle_signals()
+
+    def _begin_reload(self, load: Callable[[], Graph]) -> None:
+        self._reload = asyncio.get_running_loop().create_task(self._context.reload(load))
 
     def _end(self) -> None:
         if not self._context.fleet.ready:
@@ -148,9 +170,11 @@ def serve(
     settings: ServeSettings,
     *,
     engines: int = 1,
+    fits: bool = True,
     streams: int | None = None,
     capacity: int | None = None,
     runner: RunnerChoice | None = None,
+    load: Callable[[], Graph] | None = None,
 ) -> None:
     """Serves a pipeline until SIGTERM or Ctrl-C.
 
@@ -158,9 +182,11 @@ def serve(
         graph: what makes the music.
         settings: where the server listens, and which requests it accepts.
         engines: how many engines; more than one need the runner "ray".
+        fits: whether a tick on accelerators has as many rows as it needs (see `Fleet`).
         streams: the most streams that play at once; None = `MOST_STREAMS`.
         capacity: the most realtime streams; None = as many as the measurement allows.
         runner: what runs the engines; None = this process.
+        load: reads the pipeline again at SIGHUP; None = SIGHUP ends the server.
 
     Raises:
         UsageError: the certificate or its key cannot be used.
@@ -171,6 +197,7 @@ def serve(
     fleet = Fleet(
         graph,
         engines=engines,
+        fits=fits,
         rows=streams or MOST_STREAMS,
         capacity=capacity,
         runner=runner or "local",
@@ -182,7 +209,7 @@ def serve(
         errors.append(error)
         server.should_exit = True
 
-    server = Server(configured(context, start_failed), context)
+    server = Server(configured(context, start_failed), context, load)
     sockets = listen(settings.host, settings.port, settings.limits.lost_s)
     everywhere = "every address of this machine, here " * (settings.host in EVERY_ADDRESS)
     LOGGER.info("%s on %s%s", graph.name, everywhere, settings.address)

@@ -1,24 +1,29 @@
 """One engine of a fleet: a whole graph on devices of its own, which makes ticks of many rows.
 
-How rows are made, and what that costs. A tick has a fixed number of rows, `batch`, one for each
-slot of a group. A slot without a request is filled with a row that is thrown away, so a stream's
-bytes do not depend on other streams. On CPUs `batch` is 1: the bytes are those of
-`soundstage.open` on the same machine, a client waits for one row's chunk instead of all rows', and
-the machine stays busy, for two ticks overlap (one decodes while another samples). Preset `tiny` on
-2 cores, seconds per chunk and stream: 0.115 alone; six streams 0.121 one after another, 0.067 with
-two workers; a batch of eight rows 0.071 (`benchmarks/serving.py`, `benchmarks/rows.py`). On
-accelerators, where another row is nearly free, `batch` is `rows`. There a row that is thrown away
-costs as much as any row, which is why a tick waits until all its rows want a chunk.
+How rows are made, and what that costs. A tick has at most `batch` rows. Either their number is
+fixed: a slot without a request is filled with a row that is thrown away, so a stream's bytes do not
+depend on other streams. Or it fits, and is one of 1, 2, 4, ...: a tick takes the streams that need
+a chunk first and waits for no other, and the bytes are those of a tick of that size.
+
+On CPUs `batch` is 1: the bytes are those of `soundstage.open` on the same machine, a client waits
+for one row's chunk instead of all rows', and the machine stays busy, for two ticks overlap (one
+decodes while another samples). Preset `tiny` on 2 cores, seconds per chunk and stream: 0.115 alone;
+six streams 0.121 one after another, 0.067 with two workers; a batch of eight rows 0.071
+(`benchmarks/serving.py`, `benchmarks/rows.py`). On accelerators, where another row is nearly free,
+`batch` is the number of slots. There a row that is thrown away costs as much as any row, which is
+why a tick of a fixed size waits until all its rows want a chunk.
 """
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 import time
 from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
+from soundstage.graph.plan import Graph
 from soundstage.runners.engine.capacity import Capacity
 from soundstage.runners.engine.counts import EngineCounts
 from soundstage.runners.engine.groups import Groups
@@ -29,6 +34,7 @@ from soundstage.runners.engine.warmup import Warm, WarmUp
 from soundstage.runners.engine.workers import Workers
 from soundstage.runners.runner import Runner
 
+LOGGER = logging.getLogger("soundstage.serve")
 # For so long after an underrun no stream is admitted: the machine is slower than when measured.
 WATCH_S = 10.0
 
@@ -56,23 +62,30 @@ class Engine:
 
     Attributes:
         number: its number in the fleet, from 0.
+        graph: what it runs.
         counts: what has happened on it so far.
         draining: whether it gets no more streams, as it is about to close.
         losses: how often its process was lost.
     """
 
     def __init__(
-        self, number: int, warm_up: WarmUp, capacity: Capacity, lock: threading.RLock
+        self,
+        number: int,
+        graph: Graph,
+        warm_up: WarmUp,
+        capacity: Capacity,
+        lock: threading.RLock,
     ) -> None:
         """Prepares an engine; nothing is loaded before `start`.
 
         Args:
             number: its number in the fleet.
+            graph: what it runs.
             warm_up: how it is made ready.
             capacity: its limits; not measured yet.
             lock: guards the rows of all engines of a fleet.
         """
-        self.number = number
+        self.number, self.graph = number, graph
         self.counts = EngineCounts()
         self.draining = False
         self.losses = 0
@@ -105,6 +118,13 @@ class Engine:
     def batch(self) -> int:
         """The rows of its ticks; 0 = it is not warm."""
         return 0 if self._warm is None else self._warm.batch
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The numbers of rows that its ticks may have by now."""
+        if self._workers is None:
+            return ()
+        return self._workers.groups.all[0].sizes or (self.batch,)
 
     @property
     def runner(self) -> Runner:
@@ -158,7 +178,7 @@ class Engine:
             self._load.remeasure(self._load.measured.measured(warm.cost_s))
             self._workers = Workers(
                 warm.runner,
-                Groups.of(self._warm_up.rows, warm.batch),
+                Groups.of(self._warm_up.rows, warm.batch, self._warm_up.grows(warm.batch)),
                 self.counts,
                 self._load,
                 workers=self._warm_up.workers,
@@ -167,6 +187,8 @@ class Engine:
             )
             self._warm = warm
         self._workers.start()
+        if self._warm_up.grows(warm.batch):
+            threading.Thread(target=self._grow, name=f"grow-{self.number}", daemon=True).start()
 
     def refuse(self, row: StreamRow) -> None:
         """Refuses a row that does not fit here; the caller holds the lock.
@@ -219,7 +241,25 @@ class Engine:
         warm, _ = self._opened()
         assert isinstance(warm.runner, RemoteRunner)
         warm.runner.revive()
-        warm.runner.warm_up(warm.batch)
+        for size in self.sizes:
+            warm.runner.warm_up(size)
+
+    def _grow(self) -> None:
+        """Compiles the larger ticks, one size after the other, while smaller ones are made."""
+        for size in self._warm_up.sizes(self.batch)[1:]:
+            try:
+                warm, workers = self._opened()
+                seconds = self._warm_up.measure_size(warm.runner, size)
+            # Such as a device without room for so many rows: the smaller ticks go on.
+            except Exception as error:
+                if self._workers is not None:
+                    LOGGER.warning("no more than %d streams a tick: %s", self.sizes[-1], error)
+                return
+            with self._lock:
+                (group,) = workers.groups.all
+                group.sizes = (*group.sizes, size)
+                cost_s = {**self._load.measured.cost_s, size: seconds}
+                self._load.remeasure(self._load.measured.measured(cost_s))
 
     def close(self) -> None:
         """Ends its threads and frees its weights; its rows have left. Idempotent."""

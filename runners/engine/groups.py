@@ -13,18 +13,25 @@ from soundstage.runners.timing.realtime import COMFORTABLE
 
 @dataclass(eq=False)
 class Group:
-    """Slots whose rows are made in one tick; every slot has a row in the tick, even if it is free.
+    """Slots whose rows are made in one tick.
+
+    If its ticks have a fixed size, every slot has a row in each tick, even if it is free, and a
+    stream is always in the row of its slot. Otherwise a tick has as many rows as are needed for the
+    streams that want a chunk, rounded up to the next of some sizes; several ticks of such a group
+    may be in progress at once.
 
     Attributes:
         slots: by row of the tick, the stream there; None = the slot is free.
         last_controls: by slot, the controls of its last chunk; None = it never had one. A worker
             changes them without the lock: a group has at most one tick in progress.
-        busy: whether a tick of the group is in progress.
+        busy: whether a tick of the group is in progress, and another has to wait for it.
+        sizes: the numbers of rows that a tick may have, rising; empty = that of the slots.
     """
 
     slots: list[StreamRow | None]
     last_controls: list[Mapping[str, Any] | None]
     busy: bool = False
+    sizes: tuple[int, ...] = ()
 
     def rows(self) -> Iterator[StreamRow]:
         """Returns the rows in its slots."""
@@ -50,12 +57,26 @@ class Group:
         if not wanted:
             return -math.inf
         needed = [schedule.needed_s for schedule in waiting if schedule.ahead_s is not None]
+        if self.sizes:
+            return min(wanted)
         latest = min(-math.inf if need is None else need - lead_s for need in needed)
         return max(min(wanted), min(max(wanted), latest))
 
     def wanting(self, now_s: float) -> list[StreamRow]:
-        """Returns the rows for which the next tick makes a chunk."""
-        return [row for row in self.waiting() if row.schedule.wanted_s <= now_s]
+        """Returns the rows for which the next tick makes a chunk: those that need it first."""
+        wanting = [row for row in self.waiting() if row.schedule.wanted_s <= now_s]
+        if not self.sizes:
+            return wanting
+        wanting.sort(key=lambda row: (row.schedule.deadline_s, row.last_served))
+        return wanting[: self.sizes[-1]]
+
+    def slot_of(self, row: StreamRow, position: int) -> int:
+        """Returns the row of the tick in which a stream is made, the `position`-th of them."""
+        return position if self.sizes else self.slots.index(row)
+
+    def size_for(self, streams: int) -> int:
+        """Returns the number of rows of a tick for so many streams."""
+        return next((size for size in self.sizes if size >= streams), len(self.slots))
 
     def deadline_s(self) -> float:
         """Returns when the first of its rows with room needs a chunk."""
@@ -90,8 +111,16 @@ class Groups:
     all: Sequence[Group]
 
     @classmethod
-    def of(cls, rows: int, batch: int) -> Groups:
-        """Returns groups of `batch` slots each, for at least `rows` rows."""
+    def of(cls, rows: int, batch: int, fits: bool = False) -> Groups:
+        """Returns groups of `batch` slots each, for at least `rows` rows.
+
+        Args:
+            rows: the most streams.
+            batch: the rows of a tick.
+            fits: whether ticks have as many rows as they need: at first 1 (see `Group.sizes`).
+        """
+        if fits:
+            return cls((Group([None] * rows, [None] * rows, sizes=(1,)),))
         return cls(tuple(Group([None] * batch, [None] * batch) for _ in range(-(-rows // batch))))
 
     def rows(self) -> Iterator[StreamRow]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from soundstage.graph.plan import Graph
 from soundstage.graph.state import State
 from soundstage.runners.engine.chunk import EngineChunk
 from soundstage.runners.engine.schedule import Schedule
@@ -113,6 +114,7 @@ class StreamRow:
         starts: the starts of the last chunks: those made ahead, and the chunk that sounds.
         workers: those of the engine that makes its chunks; None = it has no slot.
         in_flight: the request for the chunk that is being made, wherever that is; None = none is.
+        graph: what makes its chunks; engines of another graph may be there beside it.
     """
 
     schedule: Schedule
@@ -135,6 +137,7 @@ class StreamRow:
     starts: deque[ChunkStart] = field(init=False)
     workers: Workers | None = None
     in_flight: TickRequest | None = None
+    graph: Graph | None = None
 
     def __post_init__(self) -> None:
         self.resume_point = ResumePoint(self.state, self.controls)

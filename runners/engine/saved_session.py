@@ -39,11 +39,11 @@ def open_saved(session: bytes, runner: Runner) -> tuple[State, dict[str, Any]]:
     if saved.spec == _without_folders(own):
         saved = replace(saved, spec=own)
     elif saved.spec.digest() != runner.graph.digest:
-        same = "its version of today" if saved.spec.name == own.name else repr(own.name)
-        raise SessionFileError(
-            f"{_NAME}: made by the pipeline {saved.spec.name!r}, and this server plays {same}: "
-            "start without the session"
+        theirs, ours = repr(saved.spec.name), repr(own.name)
+        made = (
+            f"another version of the pipeline {ours}" if theirs == ours else f"{theirs}, not {ours}"
         )
+        raise SessionFileError(f"{_NAME}: made by {made}: start without the session")
     state, rows = saved.restore(runner.graph, runner.weights())
     if difference := saved.made_by.difference():
         LOGGER.info("a client's session was %s", difference)

@@ -52,7 +52,7 @@ class Done:
 
 
 class Ticks:
-    """Makes the ticks of groups, always with a row for every slot.
+    """Makes the ticks of groups, always with a row for every slot, or of one of the group's sizes.
 
     A row's bytes may depend on how many rows a tick has: compilers choose other kernels for other
     shapes. So a slot without a request makes a first chunk, which is thrown away. It has the
@@ -87,13 +87,14 @@ class Ticks:
 
     def _compose(self, group: Group, requests: Sequence[TickRequest]) -> tuple[Tick, State]:
         by_slot = {request.slot: request for request in requests}
+        size = group.size_for(len(requests))
         states = [
             by_slot[slot].state if slot in by_slot else initial(self._graph, ["rests"])
-            for slot in range(len(group.slots))
+            for slot in range(size)
         ]
         controls = tuple(
             by_slot[slot].controls if slot in by_slot else last or self._defaults
-            for slot, last in enumerate(group.last_controls)
+            for slot, last in enumerate(group.last_controls[:size])
         )
         state = join(states) if len(states) > 1 else states[0]
         state = state.rename([str(slot) for slot in range(len(states))])

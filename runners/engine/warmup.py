@@ -16,6 +16,8 @@ from soundstage.runners.runner import Runner, Tick
 
 # Chunks that `rows_are_alike` compares: the second reads the feedback of the first.
 _COMPARED_CHUNKS = 2
+# The size of the ticks that are compared where ticks have several sizes.
+FIRST_COMPARED = 2
 # Each measured chunk has another index, for a stage with equal inputs answers without computing.
 _NUMBERS = count(1)
 
@@ -55,12 +57,15 @@ class WarmUp:
         rows: the most streams.
         batch: rows of a tick; None = 1 on CPUs, else `rows`.
         workers: ticks made at the same time.
+        fits: whether a tick has as many rows as it needs, 1, 2, 4, ... up to `batch`; otherwise it
+            always has `batch`.
     """
 
     open_runner: Callable[[int], Runner]
     rows: int
     batch: int | None
     workers: int
+    fits: bool = False
 
     def run(self) -> Warm:
         """Opens a runner, compiles it for ticks of `batch` rows, and measures it.
@@ -74,11 +79,32 @@ class WarmUp:
         runner = self.open_runner(2 * groups + 2)
         try:
             batch, note = self.compile(runner)
-            cost_s = _measure(runner, self.rows, batch, self.workers)
+            most = 1 if self.grows(batch) else self.rows
+            cost_s = _measure(runner, most, 1 if self.grows(batch) else batch, self.workers)
         except BaseException:
             runner.close()
             raise
         return Warm(runner, batch, cost_s, note)
+
+    def grows(self, batch: int) -> bool:
+        """Whether ticks have several sizes, of which the first is ready with the engine."""
+        return self.fits and batch > 1
+
+    def sizes(self, batch: int) -> list[int]:
+        """Returns the sizes of ticks, in the order in which they are needed."""
+        return sorted({min(2**power, batch) for power in range(batch.bit_length() + 1)})
+
+    def measure_size(self, runner: Runner, size: int) -> float:
+        """Compiles a runner for ticks of so many rows; returns how long one takes, in seconds.
+
+        Raises:
+            StageFailed: a stage fails with the pipeline's default controls.
+            ValueError: a stream's bytes depend on its row.
+        """
+        runner.warm_up(size)
+        if size == FIRST_COMPARED and not rows_are_alike(runner, size):
+            raise ValueError("a stream's bytes depend on its row of the tick")
+        return _measure(runner, 1, size, 1)[1]
 
     def compile(self, runner: Runner) -> tuple[int, str]:
         """Compiles a runner; returns the rows of a tick, and what was decided otherwise.
@@ -89,6 +115,9 @@ class WarmUp:
         batch = self.batch
         if batch is None:
             batch = 1 if runner.platforms <= {"cpu"} else self.rows
+        if self.grows(batch):
+            runner.warm_up(1)
+            return batch, ""
         runner.warm_up(batch)
         if batch == 1 or rows_are_alike(runner, batch):
             return batch, ""

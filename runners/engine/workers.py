@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from soundstage.runners.engine.chunk import EngineChunk
 from soundstage.runners.engine.counts import EngineCounts, median_of
@@ -128,7 +129,7 @@ class Workers:
             with self.changed:
                 group.busy = False
                 del self._begun_s[number]
-                self.load.end(time.monotonic(), len(group.slots) if made else 0)
+                self.load.end(time.monotonic(), group.size_for(len(requests)) if made else 0)
                 self.changed.notify_all()
 
     def _next_group(self) -> Group | None:
@@ -144,11 +145,11 @@ class Workers:
         return None
 
     def _take_requests(self, group: Group, now_s: float) -> list[TickRequest]:
-        group.busy = True
+        group.busy = not group.sizes
         requests = []
-        for row in group.wanting(now_s):
+        for position, row in enumerate(group.wanting(now_s)):
             row.last_served = self.counts.ticks
-            row.in_flight = row.request(group.slots.index(row), self._silence)
+            row.in_flight = row.request(group.slot_of(row, position), self._silence)
             requests.append(row.in_flight)
         return requests
 
@@ -170,7 +171,9 @@ class Workers:
         except Exception as error:
             if len(requests) > 1:
                 for request in requests:
-                    self._make(group, [request], time.monotonic())
+                    alone = replace(request, slot=0) if group.sizes else request
+                    alone.row.in_flight = alone
+                    self._make(group, [alone], time.monotonic())
                 return False
             with self.changed:
                 self._fail(requests[0], str(error) or type(error).__name__)

@@ -29,7 +29,7 @@ from soundstage.runners.engine.capacity import Capacity
 from soundstage.runners.engine.counts import EngineCounts
 from soundstage.runners.engine.engine import Engine, RemoteRunner
 from soundstage.runners.engine.refusals import RETRY_AFTER_S, ControlRefused, EngineLost, Full
-from soundstage.runners.engine.row import StreamRow
+from soundstage.runners.engine.row import ResumePoint, StreamRow
 from soundstage.runners.engine.saved_session import SessionWriter, open_saved
 from soundstage.runners.engine.schedule import Pace, Schedule
 from soundstage.runners.engine.stream_controls import steered
@@ -37,6 +37,7 @@ from soundstage.runners.engine.warmup import WarmUp
 from soundstage.runners.fleet.keeper import Keeper
 from soundstage.runners.fleet.opening import join_cluster, open_engine
 from soundstage.runners.fleet.places import Places
+from soundstage.runners.fleet.slots import Slots
 from soundstage.runners.fleet.stream import EngineStream
 from soundstage.runners.runner import Runner
 from soundstage.runners.sessions.embedding import embed
@@ -48,8 +49,6 @@ _DRAIN_CHECK_S = 0.05
 _KEEPER_WAIT_S = 5.0
 # How often the streams are balanced between the engines.
 BALANCE_EVERY_S = 2.0
-# Without streams, chunks are made to measure, so often at most, and for so many streams.
-MEASURE_EVERY_S, MEASURED_STREAMS = 5.0, 2
 
 
 class Fleet:
@@ -77,6 +76,7 @@ class Fleet:
         engines: int = 1,
         rows: int = 8,
         batch: int | None = None,
+        fits: bool = False,
         workers: int = 2,
         capacity: int | None = None,
         runner: RunnerChoice | RunnerKind = "local",
@@ -90,6 +90,8 @@ class Fleet:
             rows: the most streams that play at once, whatever the measurement allows.
             batch: rows of a tick; None = 1 on CPUs, else `rows`. If a stream's bytes turn out to
                 depend on its slot, `batch` is 1.
+            fits: whether ticks have 1, 2, 4, ... rows, up to `batch`, as their streams need; then
+                bytes are those of a tick of that size. Otherwise every tick has `batch` rows.
             workers: ticks that an engine makes at the same time.
             capacity: the most realtime streams; None = as many as the measurement allows.
             runner: what runs the stages of the engines; with "ray", each engine is a process.
@@ -111,18 +113,21 @@ class Fleet:
             raise ValueError("several engines need the runner 'ray'")
         self._patience_s = patience_s or graph.format.chunk_s / 2
         self._capacity = Capacity(graph.format.chunk_s, rows, {}, fixed=capacity)
+        self._next = 0
         self._options: dict[str, Any] = {
             "rows": rows,
             "batch": None if batch is None else min(batch, rows),
             "workers": workers,
+            "fits": fits,
         }
-        self.places.engines = [self._engine(number) for number in range(engines)]
+        for _ in range(engines):
+            self.add_engine(graph)
         self._open = ExitStack()
         self._keepers: list[Keeper] = []
         self._writer: SessionWriter | None = None
         self._starting = ThreadPoolExecutor(engines, thread_name_prefix="start")
         self._balancing: asyncio.Task[None] | None = None
-        self._measuring, self._measured_s = asyncio.Lock(), -math.inf
+        self._slots = Slots(self.places)
         self._draining = False
 
     @property
@@ -185,10 +190,7 @@ class Fleet:
         """
         await asyncio.to_thread(lambda: self._open.enter_context(join_cluster(self._choice)))
         handle_signals()  # Ray took them
-        loop = asyncio.get_running_loop()
-        starts = {
-            loop.run_in_executor(self._starting, self._start, engine) for engine in self.engines
-        }
+        starts = {asyncio.create_task(self.start_engine(engine)) for engine in self.engines}
         first: BaseException | None = None
         while starts and not any(engine.alive for engine in self.engines):
             done, starts = await asyncio.wait(starts, return_when=asyncio.FIRST_COMPLETED)
@@ -244,44 +246,23 @@ class Fleet:
             steered(self.graph, controls, saved_controls),
             state or initial(self.graph, ["0"]),
             partial(_wake, loop, news),
+            graph=self.graph,
         )
         with self.places.lock:
             refuse_memory(row, row.controls, self.places.rows(), self.graph.format)
             self.places.open(row)
+        return EngineStream(self.places, row, news, self._admit, self._write)
+
+    def _write(self, resume_point: ResumePoint) -> bytes:
+        """Returns the session that goes on after a chunk; any thread may call it."""
         if self._writer is None:
-            self._writer = SessionWriter(runner)
-        return EngineStream(self.graph, self.places, row, news, self._admit, self._writer.write)
+            self._writer = SessionWriter(self._runner())
+        return self._writer.write(resume_point)
 
     async def _admit(self, row: StreamRow) -> None:
-        """Gives a row a slot; if the measurement is against it, measures again first."""
+        """Gives a row a slot."""
         self._runner()
-        try:
-            with self.places.lock:
-                self.places.place(row)
-        except Full as error:
-            if not error.measured or not await self._measure_again():
-                raise
-            self._runner()
-            with self.places.lock:
-                self.places.place(row)
-
-    async def _measure_again(self) -> bool:
-        """Measures the engines, if no stream plays: those that play tell themselves.
-
-        Returns:
-            Whether a refused stream may fit now.
-        """
-        async with self._measuring:
-            if time.monotonic() - self._measured_s < MEASURE_EVERY_S:
-                return True
-            if self.playing:
-                return False
-            ready = [engine for engine in self.engines if engine.ready]
-            measures = (asyncio.to_thread(one.measure_again, MEASURED_STREAMS) for one in ready)
-            await asyncio.gather(*measures)
-            self._measured_s = time.monotonic()
-        LOGGER.info("measured again: %d realtime streams fit here", self.realtime)
-        return True
+        await self._slots.give(row)
 
     async def embed(self, controls: Mapping[str, Any]) -> np.ndarray:
         """Returns the style of prompts, from the pipeline's own embedder.
@@ -342,10 +323,34 @@ class Fleet:
             keeper.join(_KEEPER_WAIT_S)
         self._open.close()
 
-    def _engine(self, number: int) -> Engine:
-        opener = partial(open_engine, self.graph, self._choice, number, self._options["workers"])
+    def add_engine(self, graph: Graph) -> Engine:
+        """Adds an engine, which is not started yet."""
+        number, self._next = self._next, self._next + 1
+        opener = partial(open_engine, graph, self._choice, number, self._options["workers"])
         warm_up = WarmUp(opener, **self._options)
-        return Engine(number, warm_up, self._capacity, self.places.lock)
+        engine = Engine(number, graph, warm_up, self._capacity, self.places.lock)
+        self.places.engines.append(engine)
+        return engine
+
+    async def start_engine(self, engine: Engine) -> None:
+        """Starts an engine that was added.
+
+        Raises:
+            Exception: those of `runners.api.open_runner`.
+            StageFailed: a stage fails with the pipeline's default controls.
+        """
+        await asyncio.get_running_loop().run_in_executor(self._starting, self._start, engine)
+
+    def adopt(self, graph: Graph) -> None:
+        """Opens streams with another graph from now on; engines of it have to be ready."""
+        self.graph, self._writer = graph, None
+
+    async def retire(self, engine: Engine) -> None:
+        """Closes an engine whose streams have gone."""
+        with self.places.lock:
+            self.places.drain(engine)
+            self.places.engines.remove(engine)
+        await asyncio.to_thread(engine.close)
 
     def _start(self, engine: Engine) -> None:
         engine.start(self._lose)
@@ -375,7 +380,7 @@ class Fleet:
         if self._draining:
             raise Full("the engine is about to close", RETRY_AFTER_S)
         for engine in self.engines:
-            if engine.ready:
+            if engine.ready and engine.graph is self.graph:
                 return engine.runner
         raise Full("the engine is not warm yet", RETRY_AFTER_S)
 

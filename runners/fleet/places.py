@@ -18,7 +18,7 @@ from soundstage.runners.fleet.waits import Waits
 LOGGER = logging.getLogger("soundstage.serve")
 
 # Why a stream has moved to another engine.
-Reason: TypeAlias = Literal["lost", "drained", "balanced"]
+Reason: TypeAlias = Literal["lost", "drained", "balanced", "reloaded"]
 # A stream is moved for balance if the fuller engine gains so much of its time, as a part of it.
 LEAST_GAIN = 0.1
 
@@ -141,16 +141,26 @@ class Places:
         ready = [engine for engine in self.engines if engine.ready]
         if len(ready) < 2:
             return False
-        busiest, idlest = min(ready, key=Engine.spare), max(ready, key=Engine.spare)
+        busiest = min(ready, key=Engine.spare)
+        alike = [engine for engine in ready if engine.graph is busiest.graph]
+        idlest = max(alike, key=Engine.spare)
         rows = [row for row in busiest.rows() if row.realtime]
         if not rows or idlest.spare(1) - busiest.spare() < LEAST_GAIN:
             return False
         self._move(rows[-1], idlest, "balanced")
         return True
 
+    def rehome(self, row: StreamRow) -> None:
+        """Moves a row that has a slot to an engine of its graph, which has changed."""
+        if row.workers is not None:
+            self._move_all([row], "reloaded")
+
+    def _ready_for(self, row: StreamRow) -> list[Engine]:
+        return [one for one in self.engines if one.ready and one.graph is row.graph]
+
     def _engine_for(self, row: StreamRow) -> Engine:
         """Returns the engine with the most time left of those on which a row fits."""
-        ready = [engine for engine in self.engines if engine.ready]
+        ready = self._ready_for(row)
         if not ready:
             raise Full("no engine is ready", RETRY_AFTER_S)
         placed = [other for other in self.rows() if other.workers is not None]
@@ -179,7 +189,7 @@ class Places:
         """Moves rows, whether they fit or not: a late chunk is better than none."""
         moved = 0
         for row in rows:
-            ready = [engine for engine in self.engines if engine.ready]
+            ready = self._ready_for(row)
             if ready:
                 self._move(row, max(ready, key=Engine.spare), reason)
                 moved += 1

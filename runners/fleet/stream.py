@@ -38,7 +38,6 @@ class EngineStream:
 
     def __init__(
         self,
-        graph: Graph,
         places: Places,
         row: StreamRow,
         news: asyncio.Event,
@@ -48,14 +47,13 @@ class EngineStream:
         """Prepares the handle; `Fleet.join` calls this.
 
         Args:
-            graph: what makes the music.
             places: the slots of the fleet.
             row: the stream as the engines know it.
             news: set on the event loop when a chunk is unread or the stream has ended.
             admit: gives a row a slot, or raises Full.
             write: makes a saved session.
         """
-        self._graph, self._places, self._row = graph, places, row
+        self._places, self._row = places, row
         self._news, self._admit, self._write = news, admit, write
         self._prepared_row: PreparedRow | None = None
         # Rate and channels of the live input.
@@ -117,6 +115,7 @@ class EngineStream:
                     controls,
                     row.state,
                     _wake_nobody,
+                    graph=self._graph,
                     lead=row,
                 )
                 self._refuse_memory(prepared, controls)
@@ -283,6 +282,12 @@ class EngineStream:
                 row.unread.clear()
                 self._places.close(row)
         row.wake()
+
+    @property
+    def _graph(self) -> Graph:
+        """What makes the music now; a reload may change it."""
+        assert self._row.graph is not None
+        return self._row.graph
 
     def _wake(self) -> None:
         """Lets the engines look again at the stream, and at what is prepared beside it."""

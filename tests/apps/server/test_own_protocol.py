@@ -267,7 +267,7 @@ def test_session_of_another_pipeline_is_refused_and_the_client_may_start_without
         say(socket, type="start", session=session)
         refused = hear(socket, "refused")
         assert refused["of"] == "start"
-        assert "made by the pipeline 'toy-inject', and this server plays 'toy'" in refused["reason"]
+        assert "made by 'toy-inject', not 'toy': start without" in refused["reason"]
         say(socket, type="start")
         assert hear(socket)["type"] == "started"
 

@@ -6,16 +6,16 @@ from soundstage.graph.spec import parse
 ALLOW = ["small_stages", "tone_stages"]
 
 
-def tones(seconds=0.0, fails=-1, chunk_s=0.4, placement=None, **more):
+def tones(seconds=0.0, fails=-1, chunk_s=0.4, offset=0, placement=None, count="count", **more):
     """Builds a counter by `step`, and the noise of its numbers: (n + 1) * step in chunk n."""
-    count = {
+    counter = {
         "use": "small_stages:Add",
-        "inputs": {"a": "in.step", "b": {"from": "count.sum", "delay": 1, "init": 0}},
+        "inputs": {"a": "in.step", "b": {"from": f"{count}.sum", "delay": 1, "init": 0}},
     }
     tone = {
         "use": "tone_stages:Tone",
-        "params": {"seconds": seconds, "fails": fails},
-        "inputs": {"a": "count.sum"},
+        "params": {"seconds": seconds, "fails": fails, "offset": offset},
+        "inputs": {"a": f"{count}.sum"},
     }
     spec = {
         "schema": 1,
@@ -23,7 +23,7 @@ def tones(seconds=0.0, fails=-1, chunk_s=0.4, placement=None, **more):
         "format": {"chunk_s": chunk_s, "context_s": 2 * chunk_s, "sample_rate_hz": 8000},
         "inputs": {"step": 1},
         "outputs": {"audio": "tone.audio"},
-        "stage": {"count": count, "tone": tone},
+        "stage": {count: counter, "tone": tone},
         "placement": placement or {},
         **more,
     }

@@ -12,10 +12,14 @@ NUMBER = Port("int64", (), "number")
 
 @dataclass(frozen=True)
 class ToneParams:
-    """The seconds that a chunk takes, however many rows it has, and the number that fails."""
+    """The seconds that a chunk takes, however many rows it has, and the number that fails.
+
+    `offset` is added to the number of the noise.
+    """
 
     seconds: float = 0.0
     fails: int = -1
+    offset: int = 0
 
 
 class Tone:
@@ -34,5 +38,6 @@ class Tone:
         if self.params.fails in a:
             raise RuntimeError(f"a row has the number {self.params.fails}")
         time.sleep(self.params.seconds)
-        noise = [np.random.default_rng(number).random(self.shape, np.float32) for number in a]
+        numbers = a + self.params.offset
+        noise = [np.random.default_rng(number).random(self.shape, np.float32) for number in numbers]
         return {"audio": np.stack(noise) - np.float32(0.5)}
