@@ -95,11 +95,8 @@ class StartMessage(ProtocolMessage):
         description="realtime (a chunk every chunk_s) or fast (as quickly as it is read, with what "
         "the realtime streams leave)",
     )
-    buffer_chunks: float = Field(
-        1,
-        gt=0,
-        le=MOST_AHEAD,
-        description=f"a number of chunks made ahead, more than 0 and at most {MOST_AHEAD}",
+    buffer_chunks: Annotated[float, Field(gt=0, le=MOST_AHEAD)] | None = Field(
+        None, description=f"chunks made ahead, at most {MOST_AHEAD}; null = one, or 0.2 s of them"
     )
     encoding: Encoding = Field("float32", description="float32 or int16, of the samples sent")
     session: Base64 | None = Field(
