@@ -53,7 +53,7 @@ SMALL = {
     "uses_past": (r"right past \|", "--preset demo --tokens {folder}/tokens.arrow"),
 }
 # These have tests of their own, or lend the others their parts; `.ci/accelerators` runs the second.
-ELSEWHERE = {"attacks", "ahead_of_time", "demo_model", "everyday_prompts", "served_clients"}
+ELSEWHERE = {"attacks", "ahead_of_time", "demo_model", "everyday_prompts"}
 # These start a cluster, of which a process has one.
 RAY, FLEET = "ray_overhead", "fleet"
 

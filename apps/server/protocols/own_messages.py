@@ -57,8 +57,7 @@ Controls: TypeAlias = Annotated[
 ]
 CONTROLS_FIT = (
     "an object of control names and values, as `ready` lists them, or `prompts` for `texts` with "
-    "`text_weights`; `clips` are names of uploads, `styles` lists of `style_dim` numbers, "
-    "`notes` the MIDI pitches that are held"
+    "`text_weights`; `clips` are names of uploads, `styles` lists of numbers, `notes` held pitches"
 )
 Base64: TypeAlias = Annotated[
     bytes,
