@@ -23,7 +23,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from attacks import ATTACKS, Attacker, attack
-from served_clients import ServerProcess, serving
+from clients.served_clients import ServerProcess, serving
 
 PROBE_EVERY_S, PROBE_TIMEOUT_S = 0.02, 60.0
 SETTLE_S = 2.0

@@ -16,7 +16,7 @@ from statistics import median
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from served_clients import BenchmarkClient, ClientCounts, ServerProcess, serving
+from clients.served_clients import BenchmarkClient, ClientCounts, ServerProcess, serving
 
 COLUMNS = (
     "sessions",

@@ -31,7 +31,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from attacks import ATTACKS, attack, many_uploads
-from served_clients import BenchmarkClient, ClientCounts, ServerProcess, serving, visit
+from clients.served_clients import BenchmarkClient, ClientCounts, ServerProcess, serving, visit
 
 SAMPLE_S = 2.0
 COLD = "but growth was not measured: most of the run was warm-up"

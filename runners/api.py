@@ -145,7 +145,8 @@ def _local_runner(graph: Graph, choice: RunnerChoice) -> Runner:
     if problems := check_devices(graph):
         raise PipelineError(problems)
     refuse_missing_models(graph)
-    return LocalRunner(graph, choice.window or WINDOW, choice.remembered or REMEMBERED)
+    window, remembered = choice.window or WINDOW, choice.remembered or REMEMBERED
+    return LocalRunner(graph, window, remembered, choice.validate)
 
 
 def _ray_runner(graph: Graph, choice: RunnerChoice) -> Runner:

@@ -21,19 +21,24 @@ class RunnerChoice:
             runner's default.
         remembered: in this process, the number of recent outputs that a stage keeps for reuse if
             only controls feed it. Should be at least the number of streams made in turn.
+        validate: in this process, whether every stage is called twice and its outputs compared, to
+            find stages that break the contract of stages (see `Host`).
 
     Raises:
-        UsageError: an address without Ray, or a number below 1.
+        UsageError: an address without Ray, validation with Ray, or a number below 1.
     """
 
     kind: RunnerKind = "local"
     address: str | None = None
     window: int | None = None
     remembered: int | None = None
+    validate: bool = False
 
     def __post_init__(self) -> None:
         if self.address is not None and self.kind != "ray":
             raise UsageError(f"--ray-address {self.address} needs --runner ray")
+        if self.validate and self.kind != "local":
+            raise UsageError("--validate needs --runner local")
         if self.window is not None and self.window < 1:
             raise UsageError(f"--window {self.window}: must be at least 1")
         if self.remembered is not None and self.remembered < 1:

@@ -47,7 +47,13 @@ class LocalRunner:
     for a thread, do not reach one.
     """
 
-    def __init__(self, graph: Graph, window: int = WINDOW, remembered: int = REMEMBERED):
+    def __init__(
+        self,
+        graph: Graph,
+        window: int = WINDOW,
+        remembered: int = REMEMBERED,
+        validate: bool = False,
+    ):
         """Builds every stage, several at a time.
 
         Args:
@@ -55,6 +61,7 @@ class LocalRunner:
             window: ticks in flight at once, for runs whose controls are known beforehand.
             remembered: the number of recent outputs that a stage keeps if only controls feed it,
                 and of memos that one keeps which has a memo.
+            validate: whether every stage is called twice and its outputs compared.
 
         Raises:
             NoDevice: a stage is placed on a device that this machine does not have.
@@ -72,7 +79,7 @@ class LocalRunner:
         if any(device is not None for device in found):
             use_compilation_cache()  # loads JAX
         self.platforms = frozenset("cpu" if each is None else each.platform for each in found)
-        self.hosts = _build(graph, devices, remembered)
+        self.hosts = _build(graph, devices, remembered, validate)
         self._stages = {
             name: LocalStage(graph.nodes[name], hosts) for name, hosts in self.hosts.items()
         }
@@ -175,7 +182,10 @@ def default_tick(graph: Graph, streams: int) -> Tick:
 
 
 def _build(
-    graph: Graph, devices: Mapping[str, Sequence[jax.Device | None]], remembered: int
+    graph: Graph,
+    devices: Mapping[str, Sequence[jax.Device | None]],
+    remembered: int,
+    validate: bool,
 ) -> dict[str, list[Host]]:
     """Builds every stage, one for each replica, several at a time."""
     memory = dict.fromkeys(graph.nodes, REMEMBERED)
@@ -185,7 +195,7 @@ def _build(
     with ThreadPoolExecutor(thread_name_prefix="build") as builders:
         built = {
             name: [
-                builders.submit(Host, node, graph.format, device, replica, memory[name])
+                builders.submit(Host, node, graph.format, device, replica, memory[name], validate)
                 for replica, device in enumerate(devices[name])
             ]
             for name, node in graph.nodes.items()

@@ -99,6 +99,14 @@ Window = Annotated[
         show_default="2, with Ray 4",
     ),
 ]
+Validate = Annotated[
+    bool,
+    PIPELINE.option(
+        "--validate",
+        help="Call every stage twice and compare the outputs, to find one that breaks the contract "
+        "of stages. Takes twice the time.",
+    ),
+]
 Trace = Annotated[
     Path | None,
     OUTPUT.option(
@@ -120,14 +128,17 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def choose_runner(
-    runner: Runner = "local", ray_address: RayAddress = None, window: Window = None
+    runner: Runner = "local",
+    ray_address: RayAddress = None,
+    window: Window = None,
+    validate: Validate = False,
 ) -> RunnerChoice:
     """Returns the choice that a command's options make.
 
     Raises:
         UsageError: as `RunnerChoice`.
     """
-    return RunnerChoice(runner, ray_address, window)
+    return RunnerChoice(runner, ray_address, window, validate=validate)
 
 
 RunnerOptions = Annotated[RunnerChoice, OptionGroup.of(choose_runner)]

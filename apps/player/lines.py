@@ -1,4 +1,4 @@
-"""Shows a performance as lines: one for each chunk, and one for each underrun."""
+"""Shows a performance as lines: one for each chunk or each second, and one for each underrun."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from soundstage.apps.player.performer import ChunkReport
 from soundstage.runners.sessions.not_understood import WordReports
 
 LOOK_S = 0.1
+# Chunks shorter than this do not get a line each, but one for each second of music.
+SHORT_S, SECOND_S = 0.2, 1.0
 
 
 def watch_lines(say: Callable[[str], None]) -> Watch:
@@ -21,6 +23,7 @@ def watch_lines(say: Callable[[str], None]) -> Watch:
 
     def watch(performance: Performance) -> None:
         warnings = Warnings(performance)
+        untold_s = SECOND_S
         while not performance.over:
             if performance.interrupted.is_set():
                 raise KeyboardInterrupt
@@ -30,7 +33,10 @@ def watch_lines(say: Callable[[str], None]) -> Watch:
                 continue
             for line in warnings.about(report):
                 say(line)
-            say(chunk_line(report))
+            untold_s += report.chunk_s
+            if report.chunk_s >= SHORT_S or untold_s > SECOND_S or report.ran_out:
+                say(chunk_line(report))
+                untold_s = 0.0
 
     return watch
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from soundstage.graph.state import State
 from soundstage.runners.engine.row import StreamRow
 from soundstage.runners.timing.realtime import COMFORTABLE
 
@@ -24,6 +25,8 @@ class Group:
         slots: by row of the tick, the stream there; None = the slot is free.
         last_controls: by slot, the controls of its last chunk; None = it never had one. A worker
             changes them without the lock: a group has at most one tick in progress.
+        resting: by slot, the state after its last chunk that was thrown away; None = it had a
+            request since, or none was. Not used if the size of its ticks varies.
         busy: whether a tick of the group is in progress, and another has to wait for it.
         sizes: the numbers of rows that a tick may have, rising; empty = that of the slots.
     """
@@ -32,6 +35,10 @@ class Group:
     last_controls: list[Mapping[str, Any] | None]
     busy: bool = False
     sizes: tuple[int, ...] = ()
+    resting: list[State | None] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.resting = [None] * len(self.slots)
 
     def rows(self) -> Iterator[StreamRow]:
         """Returns the rows in its slots."""

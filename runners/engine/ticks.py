@@ -12,7 +12,7 @@ from soundstage.graph.port import array_bytes
 from soundstage.graph.state import State, initial, join
 from soundstage.runners.engine.groups import Group
 from soundstage.runners.engine.row import TickRequest
-from soundstage.runners.runner import Chunk, Runner, Tick
+from soundstage.runners.runner import Chunk, Runner, StageFailed, Tick
 from soundstage.runners.timing.timings import busy_s
 
 # Controls of more bytes are not kept for a slot whose stream has left.
@@ -55,9 +55,10 @@ class Ticks:
     """Makes the ticks of groups, always with a row for every slot, or of one of the group's sizes.
 
     A row's bytes may depend on how many rows a tick has: compilers choose other kernels for other
-    shapes. So a slot without a request makes a first chunk, which is thrown away. It has the
-    controls of the slot's last chunk, unless they are large, so that stages which read only
-    controls have nothing to do.
+    shapes. So a slot without a request makes music that is thrown away. It has the controls of the
+    slot's last chunk, unless they are large, so that stages which read only controls have nothing
+    to do. If all ticks have the same size, it goes on from chunk to chunk, so that stages with a
+    memo find it.
 
     Args:
         runner: makes the chunks; warm.
@@ -74,23 +75,43 @@ class Ticks:
         Raises:
             StageFailed: a stage failed for one of the rows.
         """
-        tick, state = self._compose(group, requests)
         start_s = time.monotonic()
-        (chunk,) = self._runner.stream([tick], state)
+        chunk = self._chunk(group, requests)
         runner_s = time.monotonic() - start_s
         for request in requests:
             # Only now: controls that make a stage fail would end the streams in the other slots.
             small = array_bytes(request.steady) <= LARGE_BYTES
             group.last_controls[request.slot] = request.steady if small else None
+        self._rest(group, requests, chunk)
         rows = [_row_result(chunk, request.slot) for request in requests]
         return Done(rows, chunk.seconds, busy_s(chunk), runner_s)
 
-    def _compose(self, group: Group, requests: Sequence[TickRequest]) -> tuple[Tick, State]:
+    def _chunk(self, group: Group, requests: Sequence[TickRequest]) -> Chunk:
+        try:
+            (chunk,) = self._runner.stream(*self._composed(group, requests))
+        except StageFailed:
+            if not any(group.resting):
+                raise
+            # Music that is thrown away must not end a stream: it starts again.
+            group.resting = [None] * len(group.slots)
+            (chunk,) = self._runner.stream(*self._composed(group, requests))
+        return chunk
+
+    def _rest(self, group: Group, requests: Sequence[TickRequest], chunk: Chunk) -> None:
+        """Notes where the slots without a request go on; in ticks of other sizes none does."""
+        if not group.sizes:
+            requested = {request.slot for request in requests}
+            group.resting = [
+                None if slot in requested else chunk.state.pick([slot])
+                for slot in range(len(group.slots))
+            ]
+
+    def _composed(self, group: Group, requests: Sequence[TickRequest]) -> tuple[list[Tick], State]:
         by_slot = {request.slot: request for request in requests}
         size = group.size_for(len(requests))
         states = [
-            by_slot[slot].state if slot in by_slot else initial(self._graph, ["rests"])
-            for slot in range(size)
+            by_slot[slot].state if slot in by_slot else state or initial(self._graph, ["rests"])
+            for slot, state in enumerate(group.resting[:size])
         ]
         controls = tuple(
             by_slot[slot].controls if slot in by_slot else last or self._defaults
@@ -98,7 +119,7 @@ class Ticks:
         )
         state = join(states) if len(states) > 1 else states[0]
         state = state.rename([str(slot) for slot in range(len(states))])
-        return Tick(state.streams, state.chunks, controls), state
+        return [Tick(state.streams, state.chunks, controls)], state
 
 
 def _row_result(chunk: Chunk, slot: int) -> RowResult:

@@ -41,6 +41,7 @@ from soundstage.runners.fleet.slots import Slots
 from soundstage.runners.fleet.stream import EngineStream
 from soundstage.runners.runner import Runner
 from soundstage.runners.sessions.embedding import embed
+from soundstage.runners.timing.realtime import chunks_ahead
 
 LOGGER = logging.getLogger("soundstage.serve")
 # How often `drain` checks whether streams are left.
@@ -210,7 +211,7 @@ class Fleet:
         controls: Mapping[str, Any],
         *,
         pace: Pace = "realtime",
-        buffer_chunks: float = 1,
+        buffer_chunks: float | None = None,
         session: bytes | None = None,
         state: State | None = None,
     ) -> EngineStream:
@@ -223,7 +224,7 @@ class Fleet:
                 made as quickly as they are read, with what the realtime streams leave.
             buffer_chunks: how far ahead of its need a chunk is made, in chunks; with less, changes
                 are heard sooner and the stream takes more of the machine. For a non-realtime
-                stream, the most unread chunks.
+                stream, the most unread chunks. None = one, or as many as last 0.2 s.
             session: bytes of a saved session of one stream, to go on from.
             state: where a fresh stream starts, of one row (see `runners.sessions.continuation`).
 
@@ -233,11 +234,13 @@ class Fleet:
             SessionFileError: the session is damaged or of another graph or other weights.
         """
         runner = self._runner()
+        chunk_s = self.graph.format.chunk_s
+        if buffer_chunks is None:
+            buffer_chunks = chunks_ahead(chunk_s)
         refuse_pace(pace, buffer_chunks)
         saved_controls: Mapping[str, Any] = {}
         if session is not None:
             state, saved_controls = open_saved(session, runner)
-        chunk_s = self.graph.format.chunk_s
         ahead_s = buffer_chunks * chunk_s if pace == "realtime" else None
         news, loop = asyncio.Event(), asyncio.get_running_loop()
         row = StreamRow(

@@ -6,17 +6,19 @@ import threading
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from soundstage.errors import Error, StageError
 from soundstage.graph import wire
 from soundstage.graph.format import Format
 from soundstage.graph.plan import Node
-from soundstage.graph.port import Tensor, array_bytes
+from soundstage.graph.port import Port, Tensor, array_bytes
 from soundstage.graph.wire import Layout
 from soundstage.runners.hosts.device_arrays import DeviceArrays, on_host
 from soundstage.runners.hosts.memo import MemoError, Memos
 from soundstage.runners.hosts.ownership import own
+from soundstage.runners.hosts.same_values import difference, not_finite
 from soundstage.runners.runner import StageFailed, StageNotBuilt
 from soundstage.runners.spans import Kind, Span, now_s
 
@@ -75,6 +77,7 @@ class Host:
         device: jax.Device | None,
         replica: int = 0,
         remembered: int = REMEMBERED,
+        validate: bool = False,
     ):
         """Builds the stage.
 
@@ -84,6 +87,9 @@ class Host:
             device: the stage's device; None if it uses none.
             replica: the number of this host among those of the stage, from 0, for its spans.
             remembered: the number of recent outputs to keep, and of memos.
+            validate: whether the stage is called twice, the second time with a rebuilt memo, and
+                the outputs and memos are compared and must be finite: an aid to find mistakes,
+                which takes twice the time.
 
         Raises:
             StageNotBuilt: the stage's constructor raised an error.
@@ -93,7 +99,10 @@ class Host:
         self.replica = replica
         self.dims = format.dims
         self.stage = _built(node, format, device)
+        self._validate = validate
         self.lock = threading.RLock()  # warm-up and several sessions may call at once
+        # Unequal inputs mostly differ in a small one, such as the index of the chunk.
+        self._small_first = sorted(node.inputs, key=lambda name: _size(node.inputs[name], format))
         self._outputs = Layout(node.outputs, format.dims)
         self._arrays = DeviceArrays.of(node.cls, device)
         self._recent: deque[_Call] = deque(maxlen=remembered)
@@ -133,6 +142,8 @@ class Host:
                 return Answer(values, 0.0, self._span("reuse", chunks, start_s, now_s()))
             values = self._call(inputs, chunks)
             self._check(values, chunks)
+            if self._validate:
+                self._compare(values, inputs, chunks)
             self._remember(inputs, values)
             if self._memos is not None:
                 self._memos.keep(values)
@@ -170,10 +181,30 @@ class Host:
             reason = f"its outputs cannot be encoded: {_described(error)}"
             raise StageFailed(self.node.name, chunks, reason) from error
 
+    def _compare(
+        self, values: Mapping[str, Any], inputs: Mapping[str, Any], chunks: tuple[int, ...]
+    ) -> None:
+        """Calls the stage again and compares; keeps the memo of the first call.
+
+        Raises:
+            StageFailed: a byte differs, or a number is not finite.
+        """
+        memos = self._memos
+        memo = None if memos is None else memos.newest
+        again = self._call(inputs, chunks)
+        reason = difference(values, again) or not_finite(values)
+        if memos is not None and memo is not None:
+            rebuilt, memos.newest = memos.newest or {}, memo
+            found = difference(memo, rebuilt)
+            reason = (found and f"{found}; the second call had a rebuilt memo") or reason
+        if reason:
+            raise StageFailed(self.node.name, chunks, reason)
+
     def _recall(self, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor] | None:
         for call in self._recent:
             known = call.inputs
-            for name, value in inputs.items():
+            for name in self._small_first:
+                value = inputs[name]
                 if known[name] is not value and not wire.equal(known[name], value):
                     break
             else:
@@ -213,6 +244,11 @@ class Host:
             )
             raise StageFailed(self.node.name, chunks, reason)
         return outputs
+
+
+def _size(port: Port, format: Format) -> tuple[bool, int]:
+    """Returns what sorts ports by the size of their values; ragged ones are the last."""
+    return port.ragged, prod(wire.fixed_shape(port, format.dims))
 
 
 def _built(node: Node, format: Format, device: jax.Device | None) -> Any:

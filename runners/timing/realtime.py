@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -9,6 +10,19 @@ from typing import Literal
 
 # With a smaller margin, other load on the machine causes underruns.
 COMFORTABLE = 1.25
+# Music that is kept buffered, unless it is asked for otherwise or a chunk is longer: programs and
+# networks pause about so long now and then.
+BUFFERED_S = 0.2
+
+
+def chunks_ahead(chunk_s: float, buffered_s: float = BUFFERED_S) -> int:
+    """Returns how many chunks last at least `buffered_s`; at least one.
+
+    Args:
+        chunk_s: seconds of audio in a chunk.
+        buffered_s: seconds of music to keep buffered.
+    """
+    return max(1, math.ceil(buffered_s / chunk_s - 1e-6))
 
 
 @dataclass(frozen=True)
@@ -48,7 +62,8 @@ class Verdict:
         return "plays" if self.margin >= COMFORTABLE else "barely"
 
     def __str__(self) -> str:
-        took = f"{self.chunk_s:g} s of music take {self.usual_s:.2f} s"
+        usual = f"{self.usual_s:.2f}" if self.usual_s >= 0.1 else f"{self.usual_s:.2g}"
+        took = f"{self.chunk_s:g} s of music take {usual} s"
         if self.word == "too slow":
             return f"does not play in real time: {took} ({self.margin:.2f} x real time)"
         if self.word == "barely":

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 
 from soundstage.stages.magenta_rt2.config import RESERVED
 from soundstage.stages.magenta_rt2.int8_kernels import (
     AttentionArrays,
     FeedForwardArrays,
+    KeyValueRing,
     Matrix,
-    Ring,
     attention_block,
+    compiled,
     ffn_block,
     linear,
 )
 
 EPSILON = np.float32(1e-6)
 GREEDY, LEAST_SHARE = np.float32(1e-4), np.float32(1e-9)
-_compiled = numba.njit(fastmath=True, nogil=True, cache=True)
 
 
 class Int8Arrays(NamedTuple):
@@ -69,7 +68,10 @@ class Settings(NamedTuple):
     min_p: np.ndarray
 
 
-def _choose(logits: Any, noise: Any, temperature: Any, top_k: int, top_p: Any, min_p: Any) -> int:
+@compiled
+def choose_code(
+    logits: Any, noise: Any, temperature: Any, top_k: int, top_p: Any, min_p: Any
+) -> int:
     """Chooses a code, as `choice.choose` does for one row without guidance."""
     greedy = temperature <= GREEDY
     warm, choices = logits / (np.float32(1) if greedy else temperature), logits.shape[0]
@@ -89,7 +91,8 @@ def _choose(logits: Any, noise: Any, temperature: Any, top_k: int, top_p: Any, m
     return code
 
 
-def _nucleus(ranked: Any, share: Any) -> Any:
+@compiled
+def nucleus(ranked: Any, share: Any) -> Any:
     """Returns the least of the largest logits that make up a share; `ranked` ascends."""
     total, sum_so_far = np.float32(0), np.float32(0)
     last = ranked.shape[0] - 1
@@ -102,11 +105,8 @@ def _nucleus(ranked: Any, share: Any) -> Any:
     return ranked[0]
 
 
-nucleus = _compiled(_nucleus)
-choose_code = _compiled(_choose)
-
-
-def _layer_norm(x: Any, scale: Any, bias: Any) -> None:
+@compiled
+def layer_norm(x: Any, scale: Any, bias: Any) -> None:
     """Replaces the rows of x [B, D] by normed ones."""
     rows, width = x.shape
     for row in range(rows):
@@ -122,16 +122,14 @@ def _layer_norm(x: Any, scale: Any, bias: Any) -> None:
             x[row, index] = x[row, index] * factor * scale[index] + bias[index]
 
 
-layer_norm = _compiled(_layer_norm)
-
-
-def _depth(arrays: Any, x: Any, noise: Any, settings: Any, codes: Any) -> None:
+@compiled
+def depth(arrays: Any, x: Any, noise: Any, settings: Any, codes: Any) -> None:
     """Chooses the codes of a frame: float32 [B, D], overwritten, -> `codes`, int64 [B, L]."""
     rows, levels = codes.shape
     count, heads = arrays.levels.query.weights.shape[0], arrays.levels.sinks.shape[3]
     width, size = arrays.levels.gains.shape[1], arrays.head.weights.shape[1]
     shape, cap = (rows, count, heads, levels, width), arrays.cap[0]
-    ring = Ring(np.zeros(shape, np.float32), np.zeros(shape, np.float32))
+    ring = KeyValueRing(np.zeros(shape, np.float32), np.zeros(shape, np.float32))
     logits, at = np.empty((rows, size), np.float32), np.empty(rows, np.int64)
     y = np.empty((rows, arrays.final_norm.shape[1]), np.float32)
     for level in range(levels):
@@ -162,22 +160,23 @@ def _depth(arrays: Any, x: Any, noise: Any, settings: Any, codes: Any) -> None:
             look_up(arrays.table, RESERVED + level * size + chosen, x[row])
 
 
-def _copy(x: Any, y: Any) -> None:
+@compiled
+def copy(x: Any, y: Any) -> None:
+    """Writes x [B, D] to y."""
     for row in range(x.shape[0]):
         for index in range(x.shape[1]):
             y[row, index] = x[row, index]
 
 
-def _look_up(table: Any, identity: int, x: Any) -> None:
+@compiled
+def look_up(table: Any, identity: int, x: Any) -> None:
+    """Writes a row of the table to x [D]."""
     for index in range(x.shape[0]):
         x[index] = table[identity, index]
 
 
-copy, look_up = _compiled(_copy), _compiled(_look_up)
-depth = _compiled(_depth)
-
-
-def _mean_embedding(table: Any, ids: Any, x: Any) -> None:
+@compiled
+def mean_embedding(table: Any, ids: Any, x: Any) -> None:
     """Writes the mean embedding of ids [B, L] to x [B, D]."""
     rows, levels = ids.shape
     for row in range(rows):
@@ -188,10 +187,8 @@ def _mean_embedding(table: Any, ids: Any, x: Any) -> None:
             x[row, index] = total / np.float32(levels)
 
 
-mean_embedding = _compiled(_mean_embedding)
-
-
-def _run(
+@compiled
+def run_steps(
     arrays: Any,
     ids: Any,
     embeddings: Any,
@@ -212,8 +209,8 @@ def _run(
         embeddings: float32 [past - 1 + frames, B, E].
         place: int64 [2, B], the places in both rings of the step that reads the past's last frame.
         first: int64 [B].
-        own: `Ring` of self-attention; overwritten, as the next.
-        conditioning: `Ring` of cross-attention.
+        own: `KeyValueRing` of self-attention; overwritten, as the next.
+        conditioning: `KeyValueRing` of cross-attention.
         settings: `Settings`.
         noise: float32 [frames, L, B, codes].
         start: the first step.
@@ -242,6 +239,3 @@ def _run(
                 for level in range(levels):
                     identity = RESERVED + level * size + codes[row, level]
                     ids[past + shift, row, level] = identity
-
-
-run_steps = _compiled(_run)

@@ -9,13 +9,22 @@ Letters in shapes: B rows, N layers, D width, H heads, K head width, W places of
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numba
 import numpy as np
 
 EPSILON = np.float32(1e-6)
-_compiled = numba.njit(fastmath=True, nogil=True, cache=True)
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def compiled(function: F) -> F:
+    """Compiles a function at its first call, and keeps the program on disk.
+
+    It runs without Python's lock, so that other threads compute meanwhile.
+    """
+    return cast(F, numba.njit(fastmath=True, nogil=True, cache=True)(function))
 
 
 class Matrix(NamedTuple):
@@ -70,7 +79,7 @@ class FeedForwardArrays(NamedTuple):
     norms: np.ndarray
 
 
-class Ring(NamedTuple):
+class KeyValueRing(NamedTuple):
     """The keys and values of earlier steps.
 
     Attributes:
@@ -82,7 +91,8 @@ class Ring(NamedTuple):
     values: np.ndarray
 
 
-def _linear(weights: Any, scales: Any, x: Any, y: Any) -> None:
+@compiled
+def linear(weights: Any, scales: Any, x: Any, y: Any) -> None:
     """Writes x [B, in] times int8 [out, in] to y [B, out]."""
     outputs, inputs = weights.shape
     for out in range(outputs):
@@ -93,7 +103,8 @@ def _linear(weights: Any, scales: Any, x: Any, y: Any) -> None:
             y[row, out] = total * scales[out]
 
 
-def _rms(x: Any, scale: Any, y: Any) -> None:
+@compiled
+def rms(x: Any, scale: Any, y: Any) -> None:
     """Writes the normed rows of x [B, D] to y."""
     rows, width = x.shape
     for row in range(rows):
@@ -105,7 +116,8 @@ def _rms(x: Any, scale: Any, y: Any) -> None:
             y[row, index] = x[row, index] * factor * scale[index]
 
 
-def _gelu(x: Any, bias: Any) -> None:
+@compiled
+def gelu(x: Any, bias: Any) -> None:
     """Adds a bias to x [B, F], then replaces it by gelu in its tanh form.
 
     0.5 (1 + tanh u) = 1 / (1 + exp(-2 u)); exp(t) is the 256th power of a polynomial for t / 256,
@@ -130,7 +142,8 @@ def _gelu(x: Any, bias: Any) -> None:
             x[row, index] = z / (np.float32(1) + p)
 
 
-def _add_normed(x: Any, scale: Any, y: Any) -> None:
+@compiled
+def add_normed(x: Any, scale: Any, y: Any) -> None:
     """Adds the normed rows of x [B, D] to y."""
     for row in range(x.shape[0]):
         total = np.float32(0)
@@ -141,23 +154,24 @@ def _add_normed(x: Any, scale: Any, y: Any) -> None:
             y[row, index] += x[row, index] * factor * scale[index]
 
 
-add_normed = _compiled(_add_normed)
-linear, rms, gelu = _compiled(_linear), _compiled(_rms), _compiled(_gelu)
-
-
-def _dot(a: Any, b: Any) -> Any:
+@compiled
+def dot(a: Any, b: Any) -> Any:
+    """Returns the product of a [K] and b [K]."""
     total = np.float32(0)
     for index in range(a.shape[0]):
         total += a[index] * b[index]
     return total
 
 
-def _add(share: Any, value: Any, total: Any) -> None:
+@compiled
+def add(share: Any, value: Any, total: Any) -> None:
+    """Adds share times value [K] to total [K]."""
     for index in range(total.shape[0]):
         total[index] += share * value[index]
 
 
-def _exponentials(scores: Any) -> Any:
+@compiled
+def exponentials(scores: Any) -> Any:
     """Replaces scores by their exponentials, up to a factor, and returns their sum."""
     largest, total = scores.max(), np.float32(0)
     for place in range(scores.shape[0]):
@@ -166,10 +180,8 @@ def _exponentials(scores: Any) -> Any:
     return total
 
 
-dot, add, exponentials = _compiled(_dot), _compiled(_add), _compiled(_exponentials)
-
-
-def _attend(
+@compiled
+def attend(
     query: Any,
     gains: Any,
     keys: Any,
@@ -213,10 +225,8 @@ def _attend(
         query[index] /= total
 
 
-attend = _compiled(_attend)
-
-
-def _attention_block(
+@compiled
+def attention_block(
     x: Any, source: Any, own: bool, blocks: Any, ring: Any, layer: int, place: Any, earlier: Any
 ) -> None:
     """Adds an attention block's output to x [B, D], and writes this step to its ring.
@@ -226,7 +236,7 @@ def _attention_block(
         source: float32 [B, E], of keys and values, unless `own`.
         own: whether keys and values come from x.
         blocks: `AttentionArrays`.
-        ring: `Ring`.
+        ring: `KeyValueRing`.
         layer: index.
         place: int64 [B], where this step goes; the step before is in the place before.
         earlier: int64 [B], steps that exist; negative = the row does not have this step.
@@ -267,10 +277,8 @@ def _attention_block(
     add_normed(normed, blocks.norms[layer, 1], x)
 
 
-attention_block = _compiled(_attention_block)
-
-
-def _ffn_block(x: Any, blocks: Any, layer: int) -> None:
+@compiled
+def ffn_block(x: Any, blocks: Any, layer: int) -> None:
     """Adds a feed-forward block's output to x [B, D]."""
     rows = x.shape[0]
     normed, out = np.empty_like(x), np.empty_like(x)
@@ -282,6 +290,3 @@ def _ffn_block(x: Any, blocks: Any, layer: int) -> None:
     for row in range(rows):
         add(np.float32(1), blocks.down_bias[layer], out[row])
     add_normed(out, blocks.norms[layer, 1], x)
-
-
-ffn_block = _compiled(_ffn_block)

@@ -17,8 +17,8 @@ from soundstage.stages.magenta_rt2.int8_frames import Int8Arrays, Settings, run_
 from soundstage.stages.magenta_rt2.int8_kernels import (
     AttentionArrays,
     FeedForwardArrays,
+    KeyValueRing,
     Matrix,
-    Ring,
 )
 from soundstage.stages.magenta_rt2.layers import SOFTPLUS_UNIT, AttentionBlock, FeedForward, Kernel
 from soundstage.stages.magenta_rt2.model import MagentaRt2
@@ -118,8 +118,8 @@ class Int8Sampler:
             np.ascontiguousarray(asked.swapaxes(0, 1), np.float32),
             np.ascontiguousarray(past.frame % windows[:, None], np.int64),
             first_steps(past).astype(np.int64),
-            Ring(memo["own_keys"], memo["own_values"]),
-            Ring(memo["seen_keys"], memo["seen_values"]),
+            KeyValueRing(memo["own_keys"], memo["own_values"]),
+            KeyValueRing(memo["seen_keys"], memo["seen_values"]),
             settings,
             noise,
             start,

@@ -22,7 +22,7 @@ from soundstage.stages.magenta_rt2.config import StackConfig
 SOFTPLUS_UNIT = 1.442695041
 
 
-class Places(NamedTuple):
+class CachePlaces(NamedTuple):
     """The places of a cache that a step sees, and the place that it writes.
 
     Attributes:
@@ -118,7 +118,7 @@ class SinkAttention(nnx.Module):
             self.sink_value_embeddings = nnx.Param(jnp.zeros((sinks, heads, head), jnp.float32))
 
     def __call__(
-        self, x: jax.Array, source: jax.Array, cache: KeysValues, places: Places
+        self, x: jax.Array, source: jax.Array, cache: KeysValues, places: CachePlaces
     ) -> tuple[jax.Array, KeysValues]:
         """Attends from one step to the places of a cache and to itself.
 
@@ -202,7 +202,7 @@ class AttentionBlock(nnx.Module):
         self.post_norm = RmsNorm(config.dim)
 
     def __call__(
-        self, x: jax.Array, source: jax.Array | None, cache: KeysValues, places: Places
+        self, x: jax.Array, source: jax.Array | None, cache: KeysValues, places: CachePlaces
     ) -> tuple[jax.Array, KeysValues]:
         """Returns the block's output for x, [B, D], and its cache with this step."""
         normed = self.pre_norm(x)
@@ -229,7 +229,7 @@ class FeedForward(nnx.Module):
         return x + self.post_norm(self.ffn_layer2(inner))
 
 
-def write_place(cache: jax.Array, new: jax.Array, places: Places) -> jax.Array:
+def write_place(cache: jax.Array, new: jax.Array, places: CachePlaces) -> jax.Array:
     """Writes one place of every row.
 
     Args:
@@ -246,7 +246,7 @@ def write_place(cache: jax.Array, new: jax.Array, places: Places) -> jax.Array:
     )(cache, new, places.position)
 
 
-def ring_places(step: jax.Array, earlier: jax.Array, window: int) -> Places:
+def ring_places(step: jax.Array, earlier: jax.Array, window: int) -> CachePlaces:
     """Returns the places of a cache that keeps the last steps in a ring.
 
     Args:
@@ -258,4 +258,4 @@ def ring_places(step: jax.Array, earlier: jax.Array, window: int) -> Places:
     position = step % window
     age = (position[:, None] - 1 - jnp.arange(window)[None]) % window  # 0 = the step before
     bias = jnp.where(age < earlier[:, None], 0.0, HIDDEN)
-    return Places(bias[:, None, None].astype(jnp.float32), position, earlier >= 0)
+    return CachePlaces(bias[:, None, None].astype(jnp.float32), position, earlier >= 0)

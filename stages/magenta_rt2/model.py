@@ -12,10 +12,10 @@ from soundstage.stages.depthformer.layers import HIDDEN, KeysValues
 from soundstage.stages.magenta_rt2.config import OFFSET, RESERVED, MagentaRt2Config
 from soundstage.stages.magenta_rt2.layers import (
     AttentionBlock,
+    CachePlaces,
     FeedForward,
     Kernel,
     LayerNorm,
-    Places,
     Table,
     dense,
     ring_places,
@@ -69,8 +69,8 @@ class FrameLayer(nnx.Module):
         x: jax.Array,
         embedding: jax.Array,
         cache: LayerCache,
-        own: Places,
-        conditioning: Places,
+        own: CachePlaces,
+        conditioning: CachePlaces,
     ) -> tuple[jax.Array, LayerCache]:
         """Returns the output for one frame, [B, D], and the cache with this frame."""
         x, kept = self.self_attention(x, None, cache.own, own)
@@ -86,7 +86,7 @@ class LevelLayer(nnx.Module):
         self.ffn = FeedForward(config.depth)
 
     def __call__(
-        self, x: jax.Array, cache: KeysValues, places: Places
+        self, x: jax.Array, cache: KeysValues, places: CachePlaces
     ) -> tuple[jax.Array, KeysValues]:
         """Returns the output for one level, [B, d], and the cache with this level."""
         x, cache = self.self_attention(x, None, cache, places)
@@ -202,7 +202,7 @@ class MagentaRt2(nnx.Module):
         y = x if body.depth_input_adapter is None else body.depth_input_adapter(x)
         seen = jnp.where(jnp.arange(self.config.levels) < level, 0.0, HIDDEN)
         position = jnp.full(x.shape[0], level, jnp.int32)
-        places = Places(seen[None, None, None].astype(jnp.float32), position)
+        places = CachePlaces(seen[None, None, None].astype(jnp.float32), position)
         kept = []
         for layer, cache in zip(body.layers, caches, strict=True):
             y, cache = layer(y, cache, places)

@@ -29,6 +29,10 @@ SMALL = {
     "continuation": (r"\| techno \| 120 \| 120 \|", "--preset demo --corpus {folder} --seconds 4"),
     "demo_examples": (r"10 examples", "--preset toy --seconds 2 --output {folder}/examples"),
     "depthformer_chunk": (r"real-time factor \d", "--size tiny --repeats 1"),
+    "on_gpu": (
+        r'chunk tiny, 1: .*"same_bytes_again": true',
+        "chunk --size tiny --repeats 1 --json {folder}/figures.json",
+    ),
     "pipeline": (r"x real time", "--chunks 1"),
     "rows": (r"x the throughput", "--preset toy --rows 2 --chunks 1"),
     "serving": (
@@ -40,12 +44,16 @@ SMALL = {
         r'"attacks": [1-9](.|\n)*VERDICT: passed',
         "--preset toy --minutes 0.03 --listeners 1 --attack 0.01 --most-growth 400",
     ),
+    "mrt2": (
+        r"float32 +\d+\.\d ms a frame.*RTF",
+        "--size tiny --forms float32 --frames 2 --decoder none",
+    ),
     "spectrostream_codec": (r"encode 0\.2 s", "--size tiny --frames 2 --seconds 0.2 --repeats 1"),
     "tick": (r"do no work, a tick +\d+\.\d+ ms CPU", "--ticks 20"),
     "uses_past": (r"right past \|", "--preset demo --tokens {folder}/tokens.arrow"),
 }
 # These have tests of their own, or lend the others their parts; `.ci/accelerators` runs the second.
-ELSEWHERE = {"attacks", "ahead_of_time", "demo_model", "everyday_prompts", "served_clients"}
+ELSEWHERE = {"attacks", "ahead_of_time", "demo_model", "everyday_prompts"}
 # These start a cluster, of which a process has one.
 RAY, FLEET = "clusters/ray_overhead", "fleet"
 

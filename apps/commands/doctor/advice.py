@@ -39,7 +39,8 @@ def advise(graph: Graph, machine: Machine, examination: Examination) -> Iterator
             f"{examination.verdict.rtf:.1f} x as long as the music"
         )
     if word == "barely":
-        yield "buffer more chunks for slow moments: `soundstage play --latency 3`"
+        seconds = 3 * examination.verdict.chunk_s
+        yield f"buffer more music for slow moments: `soundstage play --latency {seconds:g}`"
     if not machine.sound and not machine.players:
         yield "this machine has no sound device and no player: use `soundstage play --output`"
 

@@ -39,7 +39,7 @@ EXAMPLES = """Examples:
 
 soundstage play "warm ambient pads"
 
-soundstage play --prompt "warm pads" --prompt "jazz trio:0.5" --audio ref.wav --latency 2
+soundstage play --prompt "warm pads" --prompt "jazz trio:0.5" --audio ref.wav --latency 4
 
 soundstage play "strings" --to "aplay -q"
 
@@ -114,11 +114,12 @@ Output = Annotated[
     ),
 ]
 Latency = Annotated[
-    int,
+    float | None,
     OUTPUT.option(
-        metavar="CHUNKS",
-        help="Chunks kept buffered, 1 to 60. With more, the music survives longer slow moments, "
-        "and a change is heard later.",
+        metavar="SECONDS",
+        help="Music kept buffered, above 0, at most 120, in whole chunks. "
+        "With more, the music survives longer slow moments, and a change is heard later.",
+        show_default="a chunk, at least 0.2 s",
     ),
 ]
 Save = Annotated[
@@ -170,7 +171,7 @@ def play(
     output: Output = None,
     subtype: Subtype = None,
     cues: Cues = False,
-    latency: Latency = 1,
+    latency: Latency = None,
     save: Save = None,
     no_ui: NoUi = False,
     quiet: Quiet = False,
@@ -199,7 +200,7 @@ def play(
         controls=controls,
         choice=choice,
         duration_s=duration,
-        ahead=latency,
+        latency_s=latency,
         resume=resume,
         continue_from=continue_from,
         live_source=_live_source(inject, listen, input_device),

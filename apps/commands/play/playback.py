@@ -42,9 +42,10 @@ from soundstage.runners.sessions.injection import inject_control
 from soundstage.runners.sessions.notes import HeldNotes, notes_control, released
 from soundstage.runners.sessions.prompts import OnePrompt
 from soundstage.runners.sessions.session import Session
+from soundstage.runners.timing.realtime import BUFFERED_S, chunks_ahead
 
 FADE_S = 0.01
-MOST_AHEAD = 60
+MOST_LATENCY_S = 120.0
 
 
 class Destination(Protocol):
@@ -69,7 +70,8 @@ class PlayRequest:
         controls: values from the command line, by control; the others keep their default.
         choice: the pipeline.
         duration_s: seconds of music, above 0, at most 24 hours; None = until it is stopped.
-        ahead: chunks kept buffered, 1 to 60.
+        latency_s: seconds of music kept buffered, in whole chunks; above 0, at most 120;
+            None = one chunk, or as many as last 0.2 s.
         resume: a session file or a journal to continue.
         continue_from: an audio file to continue.
         live_source: the live input; None = none.
@@ -83,7 +85,7 @@ class PlayRequest:
     controls: Mapping[str, Any] = field(default_factory=dict)
     choice: PipelineChoice = field(default_factory=PipelineChoice)
     duration_s: float | None = None
-    ahead: int = 1
+    latency_s: float | None = None
     resume: Path | None = None
     continue_from: Path | None = None
     live_source: LiveSourceSpec | None = None
@@ -145,8 +147,11 @@ def _performance(
     """Opens the destination, and fills the ring for it."""
     graph = session.graph
     format, samples = graph.format, graph.format.dims["sample"]
-    fade_samples = max(1, min(round(FADE_S * format.sample_rate_hz), samples // 10))
-    ring = Ring((request.ahead + 2) * samples, format.channels, fade_samples)
+    latency_s = BUFFERED_S if request.latency_s is None else request.latency_s
+    ahead = chunks_ahead(format.chunk_s, latency_s)
+    ring_samples = (ahead + 2) * samples
+    fade_samples = max(1, min(round(FADE_S * format.sample_rate_hz), ring_samples // 10))
+    ring = Ring(ring_samples, format.channels, fade_samples)
     spec, destination = request.live_source, request.destination
     notes = request.note_source or (KeysSpec() if released(graph) else None)
     with (
@@ -156,7 +161,7 @@ def _performance(
     ):
         if isinstance(sink, Paced):
             sink.cues = ring.cues  # which grow while the music plays
-        performer = Performer(session, ring, request.ahead, total_samples, live_source, note_source)
+        performer = Performer(session, ring, ahead, total_samples, live_source, note_source)
         prompts = (
             PromptMix.of(request.prompts, graph)
             if request.prompts
@@ -190,8 +195,11 @@ def _refuse_inputs_as_outputs(request: PlayRequest, graph: Graph) -> None:
 def _check(request: PlayRequest, graph: Graph) -> int | None:
     """Checks everything but the music's options; returns samples to play, None = without end."""
     check_clip_options(request.continue_from, False, request.resume)
-    if not 1 <= request.ahead <= MOST_AHEAD:
-        raise InputError(f"--latency {request.ahead}: must be 1 to {MOST_AHEAD} chunks")
+    latency_s = request.latency_s
+    if latency_s is not None and not 0 < latency_s <= MOST_LATENCY_S:  # NaN compares false
+        raise InputError(
+            f"--latency {latency_s:g}: must be above 0 s, at most {MOST_LATENCY_S:g} s"
+        )
     if request.live_source is not None:
         inject_control(graph)
         request.live_source.check(graph.format)

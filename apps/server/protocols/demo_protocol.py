@@ -78,9 +78,7 @@ class DemoSession(ProtocolSession):
     async def _start(self) -> None:
         if self._sender is not None:
             raise Refused("the session has started already")
-        stream = await self._context.fleet.join(
-            random_seed(self._context.graph), pace="realtime", buffer_chunks=1
-        )
+        stream = await self._context.fleet.join(random_seed(self._context.graph), pace="realtime")
         self.send_stream(stream)
 
     def _control(self, body: Mapping[str, Any]) -> None:

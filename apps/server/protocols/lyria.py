@@ -30,6 +30,7 @@ from soundstage.graph.scalar import scalars
 from soundstage.runners.engine.chunk import EngineChunk
 from soundstage.runners.sessions.not_understood import WordReports
 from soundstage.runners.sessions.prompts import PROMPTS
+from soundstage.runners.timing.realtime import chunks_ahead
 
 SERVICE = "GenerativeService.BidiGenerateMusic"
 # A client whose base URL ends in a slash requests a path that begins with two.
@@ -51,8 +52,8 @@ CONTROLS = {
 }
 # The setting that turns the drums off, and the control for it.
 MUTE_DRUMS, DRUMS, NO_DRUMS = "muteDrums", "drums", 0.0
-# How many chunks are made, and sent, ahead of real time.
-AHEAD_CHUNKS = 2
+# The music that is made, and sent, ahead of real time, as a multiple of what is usual.
+TIMES_AHEAD = 2
 
 
 class LyriaSession(ProtocolSession):
@@ -78,8 +79,9 @@ class LyriaSession(ProtocolSession):
         fields = read_object(await self.next_message() or "")
         if not isinstance(fields.get("setup"), Mapping):
             raise Refused('the first message is {"setup": {"model": NAME}}')
+        ahead = TIMES_AHEAD * chunks_ahead(self._context.graph.format.chunk_s)
         stream = await self._context.fleet.join(
-            self._own_seed, pace="realtime", buffer_chunks=AHEAD_CHUNKS
+            self._own_seed, pace="realtime", buffer_chunks=ahead
         )
         self.send_stream(stream)
         await self._socket.send({"setupComplete": {}})

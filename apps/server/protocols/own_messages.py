@@ -57,8 +57,7 @@ Controls: TypeAlias = Annotated[
 ]
 CONTROLS_FIT = (
     "an object of control names and values, as `ready` lists them, or `prompts` for `texts` with "
-    "`text_weights`; `clips` are names of uploads, `styles` lists of `style_dim` numbers, "
-    "`notes` the MIDI pitches that are held"
+    "`text_weights`; `clips` are names of uploads, `styles` lists of numbers, `notes` held pitches"
 )
 Base64: TypeAlias = Annotated[
     bytes,
@@ -95,11 +94,8 @@ class StartMessage(ProtocolMessage):
         "realtime",
         description="realtime (a chunk every chunk_s) or fast (as quickly as the client reads)",
     )
-    buffer_chunks: float = Field(
-        1,
-        gt=0,
-        le=MOST_AHEAD,
-        description=f"a number of chunks made ahead, more than 0 and at most {MOST_AHEAD}",
+    buffer_chunks: Annotated[float, Field(gt=0, le=MOST_AHEAD)] | None = Field(
+        None, description=f"chunks made ahead, at most {MOST_AHEAD}; null = one, or 0.2 s of them"
     )
     encoding: Encoding = Field("float32", description="float32 or int16, of the samples sent")
     session: Base64 | None = Field(

@@ -35,6 +35,7 @@ from soundstage.graph.format import Format
 from soundstage.graph.scalar import scalars
 from soundstage.runners.engine.refusals import Full, StreamFailed
 from soundstage.runners.fleet.stream import EngineStream
+from soundstage.runners.timing.realtime import chunks_ahead
 
 MIME = {
     ".wav": "audio/wav",
@@ -43,8 +44,8 @@ MIME = {
     ".mp3": "audio/mpeg",
 }
 STREAMED = (".wav", ".ogg", ".mp3")
-# How many chunks are made ahead of what a client has read.
-AHEAD_CHUNKS = 2
+# The music that is made ahead of what a client has read, as a multiple of what is usual.
+TIMES_AHEAD = 2
 PART_BYTES = 1 << 16
 PROMPT, PROMPTS = "prompt", "prompts"
 # Parameters of a query that carry the token.
@@ -116,7 +117,7 @@ async def generate(context: ServerContext, request: Request) -> Response:
         controls = controls_of(fields, context.uploads, context.graph.format)
         state = await context.state_after_clip(clip)
         stream = await context.fleet.join(
-            controls, pace="fast", buffer_chunks=AHEAD_CHUNKS, state=state
+            controls, pace="fast", buffer_chunks=_ahead(context), state=state
         )
     except (Full, *CLIENT_ERRORS) as error:
         return refusal(error)
@@ -218,7 +219,8 @@ async def stream_file(context: ServerContext, request: Request) -> Response:
         return Response(media_type=MIME[suffix], headers=headers)
     try:
         controls = query_controls(request.query_params.multi_items(), scalars(context.graph))
-        stream = await context.fleet.join(controls, pace="realtime", buffer_chunks=AHEAD_CHUNKS)
+        ahead = _ahead(context)
+        stream = await context.fleet.join(controls, pace="realtime", buffer_chunks=ahead)
         await _play_or_close(stream)
     except (Full, *CLIENT_ERRORS) as error:
         return refusal(error)
@@ -314,3 +316,7 @@ def _accepted(request: Request) -> str:
     accept = request.headers.get("accept", "")
     names: Mapping[str, str] = {mime: suffix[1:] for suffix, mime in MIME.items()}
     return next((name for mime, name in names.items() if mime in accept), "wav")
+
+
+def _ahead(context: ServerContext) -> int:
+    return TIMES_AHEAD * chunks_ahead(context.graph.format.chunk_s)

@@ -185,7 +185,7 @@ def test_pipeline_that_plays_needs_advice_only_without_sound(slow):
     (sentence,) = advise(checked, machine(sound=(), no_sound="none"), plays)
     assert "--output" in sentence
     barely = replace(examination, verdict=Verdict(2.0, 1.9, 2.0))
-    assert any("--latency 3" in sentence for sentence in advise(checked, machine(), barely))
+    assert any("--latency 6" in sentence for sentence in advise(checked, machine(), barely))
 
 
 def test_report_names_stages_devices_and_advice(slow):

@@ -126,7 +126,7 @@ def test_program_that_stops_reading_ends_the_music(hum):
         (("--output", "x.aiff"), 6, "the name must end in one of"),
         (("--output", "/nowhere/x.wav"), 6, "/nowhere"),
         (("--output", "x.wav", "--to", "aplay"), 2, "--to and --output exclude each other"),
-        (("--output", "x.wav", "--latency", 0), 3, "--latency 0: must be 1 to 60 chunks"),
+        (("--output", "x.wav", "--latency", 0), 3, "--latency 0: must be above 0 s, at most 120 s"),
         (("--output", "x.wav", "--duration", 0), 3, "duration 0"),
         (("--output", "x.wav", "--top-k", -1), 3, "top_k"),
         (("--output", "x.wav", "--save", "/nowhere/s"), 6, "/nowhere"),

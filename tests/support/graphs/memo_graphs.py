@@ -1,6 +1,7 @@
 """Graphs whose stage has a memo."""
 
-from small_graphs import past
+from played_graphs import FORMAT
+from small_graphs import ALLOW, past
 
 from soundstage.graph.check import build
 from soundstage.graph.spec import parse
@@ -17,6 +18,14 @@ def tables(use="Window", feedback=None, **params):
         "outputs": {"sum": "window.sum", "past": "window.past"},
         "stage": {"window": {**stage, "inputs": {"a": "in.step", "past": state}}},
     }
+
+
+def humming_window(**params):
+    """Returns a graph of short chunks of audio behind a stage with a memo."""
+    spec = tables(**params) | {"format": FORMAT | {"context_levels": 4}}
+    spec["outputs"] = {"audio": "hum.audio"}
+    spec["stage"]["hum"] = {"use": "small_stages:Hum", "inputs": {"a": "window.sum"}}
+    return build(parse(spec), ["memo_stages", *ALLOW])
 
 
 def window(use="Window", **params):

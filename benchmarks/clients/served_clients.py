@@ -18,7 +18,7 @@ from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 STYLES = ("warm pads", "jazz trio", "techno", "string quartet")
 READY_WITHIN_S = 600.0
 # Messages that no client should get: the server has room for all, and all requests are valid.
