@@ -29,7 +29,8 @@ from accelerators.targets import TARGETS, Target, absent_device
 
 THUNKS = "*.thunk_sequence_after_thunk_passes.txt"
 # Names of the loops of `sample`, by how often they run.
-LOOPS = {(): "outside", (50,): "a frame", (50, 16): "a level step"}
+FRAMES, LEVELS = 50, 16
+LOOPS = {(): "outside", (FRAMES,): "a frame", (FRAMES, LEVELS): "a level step"}
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,9 @@ def report(traced: TracedProgram, counted: Counted, target: Target) -> None:
     for trips, launches in counted.launches.nested():
         known = tuple(each or 1 for each in trips)
         _print_launches(LOOPS.get(known, "a run of a loop"), math.prod(known), launches)
+        if known == (FRAMES,) and not launches.loops:
+            step = launches.level_steps / LEVELS
+            print(f"  of it {launches.level_steps} in {LEVELS} level steps, {step:.1f} in each")
     _print_launches("all", 1, counted.launches.whole())
     for part in traced.parts:
         print(

@@ -147,7 +147,25 @@ def _program(key: str, maker: _Maker) -> Compiled:
 
 def _exported(flat: Callable[..., Any], leaves: Sequence[jax.Array], platform: str) -> bytes:
     shapes = [jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in leaves]
-    return bytes(export.export(jax.jit(flat), platforms=(platform,))(*shapes).serialize())
+    name = export_name(platform)
+    return bytes(export.export(jax.jit(flat), platforms=(name,))(*shapes).serialize())
+
+
+def export_name(platform: str) -> str:
+    """Returns what a platform of devices is called in an exported program.
+
+    JAX calls the devices of all makers "gpu", but refuses to run a program that was exported for
+    "gpu" on any of them.
+    """
+    if platform != "gpu":
+        return platform
+    for name in ("cuda", "rocm"):
+        try:
+            jax.devices(name)
+        except RuntimeError:
+            continue
+        return name
+    return platform
 
 
 def programs_folder() -> Path:

@@ -33,6 +33,8 @@ THUNK = re.compile(r"^( *)\d+: k(\w+)")
 LABEL = re.compile(r"^ *(condition|body|true_branch|false_branch|branch_\d+):\s*$")
 COMPUTATION = re.compile(r"^(ENTRY )?%?([\w.-]+) .*\{\s*$")
 INSTRUCTION = re.compile(r"^ +(?:ROOT )?%?([\w.-]+) = (.*)$")
+# The scope of a level step in the names of operations.
+LEVEL = "/level_step/"
 TRIPS = re.compile(r'"known_trip_count":\{"n":"(\d+)"\}')
 
 
@@ -46,6 +48,8 @@ class Launches:
         in_graphs: kernels that run inside a graph.
         graphs: graphs launched.
         waits: conditionals outside graphs; the host reads a value from the device for each.
+        level_steps: how many of the kernels belong to level steps that were compiled without a
+            loop, by the optimised HLO.
         loops: the loops inside, in the order in which they run.
     """
 
@@ -54,6 +58,7 @@ class Launches:
     in_graphs: int = 0
     graphs: int = 0
     waits: int = 0
+    level_steps: int = 0
     loops: list[Launches] = field(default_factory=list)
 
     @property
@@ -67,6 +72,7 @@ class Launches:
         self.in_graphs += other.in_graphs
         self.graphs += other.graphs
         self.waits += other.waits
+        self.level_steps += other.level_steps
         self.loops += other.loops
 
     def whole(self) -> Launches:
@@ -159,7 +165,7 @@ def _take_trips(launches: Launches, loops: Launches) -> None:
             f"the listing has {len(launches.loops)} loops where the program has {len(loops.loops)}"
         )
     for ours, theirs in zip(launches.loops, loops.loops, strict=True):
-        ours.trips = theirs.trips
+        ours.trips, ours.level_steps = theirs.trips, theirs.level_steps
         _take_trips(ours, theirs)
 
 
@@ -215,6 +221,7 @@ def _of_computation(computations: dict[str, list[str]], name: str) -> Launches:
             launches.add(_of_computation(computations, _called(instruction, "to_apply")[0]))
         elif operation not in FREE and not _is_scalar(instruction):
             launches.alone += 1
+            launches.level_steps += LEVEL in instruction
     return launches
 
 

@@ -36,7 +36,7 @@ from soundstage.runners.engine.stream_controls import steered
 from soundstage.runners.engine.warmup import WarmUp
 from soundstage.runners.fleet.keeper import Keeper
 from soundstage.runners.fleet.opening import join_cluster, open_engine
-from soundstage.runners.fleet.places import Places
+from soundstage.runners.fleet.places import StreamPlaces
 from soundstage.runners.fleet.slots import Slots
 from soundstage.runners.fleet.stream import EngineStream
 from soundstage.runners.runner import Runner
@@ -108,7 +108,7 @@ class Fleet:
         if "audio" not in graph.outputs:
             raise ValueError(f"the pipeline {graph.name!r} has no output 'audio'")
         self.graph = graph
-        self.places = Places(rows, capacity)
+        self.places = StreamPlaces(rows, capacity)
         self._choice = runner if isinstance(runner, RunnerChoice) else RunnerChoice(runner)
         if engines > 1 and self._choice.kind != "ray":
             raise ValueError("several engines need the runner 'ray'")

@@ -8,7 +8,7 @@ import time
 
 from soundstage.runners.engine.engine import Engine, RemoteRunner
 from soundstage.runners.engine.refusals import EngineLost, Full
-from soundstage.runners.fleet.places import Places
+from soundstage.runners.fleet.places import StreamPlaces
 
 LOGGER = logging.getLogger("soundstage.serve")
 
@@ -30,7 +30,7 @@ class Keeper:
         patience_s: how long the process may be silent before its streams move to other engines.
     """
 
-    def __init__(self, engine: Engine, places: Places, patience_s: float) -> None:
+    def __init__(self, engine: Engine, places: StreamPlaces, patience_s: float) -> None:
         self._engine, self._places, self._patience_s = engine, places, patience_s
         self._runner = engine.runner
         self._look, self._stopping = threading.Event(), False

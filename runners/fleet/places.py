@@ -23,7 +23,7 @@ Reason: TypeAlias = Literal["lost", "drained", "balanced", "reloaded"]
 LEAST_GAIN = 0.1
 
 
-class Places:
+class StreamPlaces:
     """The slots of all engines of a fleet, and the streams that have one.
 
     A stream takes a slot when it plays and frees it when it pauses. All methods but the constructor
@@ -123,7 +123,7 @@ class Places:
         LOGGER.warning(text, engine.number, error.reason, moved, len(rows) - moved)
 
     def drain(self, engine: Engine) -> int:
-        """Places no more streams on an engine, and moves its streams.
+        """StreamPlaces no more streams on an engine, and moves its streams.
 
         Returns:
             How many streams are left there, for which there is no other engine.

@@ -9,7 +9,7 @@ import time
 
 from soundstage.runners.engine.refusals import Full
 from soundstage.runners.engine.row import StreamRow
-from soundstage.runners.fleet.places import Places
+from soundstage.runners.fleet.places import StreamPlaces
 
 LOGGER = logging.getLogger("soundstage.serve")
 # Without streams, chunks are made to measure, so often at most, and for so many streams.
@@ -23,7 +23,7 @@ class Slots:
         places: the engines.
     """
 
-    def __init__(self, places: Places) -> None:
+    def __init__(self, places: StreamPlaces) -> None:
         self._places = places
         self._measuring, self._measured_s = asyncio.Lock(), -math.inf
 

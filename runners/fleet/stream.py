@@ -19,7 +19,7 @@ from soundstage.runners.engine.refusals import ControlRefused, Full, StreamEnded
 from soundstage.runners.engine.row import ResumePoint, StreamRow
 from soundstage.runners.engine.schedule import Schedule
 from soundstage.runners.engine.stream_controls import same_controls, steered
-from soundstage.runners.fleet.places import Places
+from soundstage.runners.fleet.places import StreamPlaces
 from soundstage.runners.sessions.injection import LiveInput, inject_control
 
 # Controls of more bytes are not sent with every chunk.
@@ -38,7 +38,7 @@ class EngineStream:
 
     def __init__(
         self,
-        places: Places,
+        places: StreamPlaces,
         row: StreamRow,
         news: asyncio.Event,
         admit: Callable[[StreamRow], Awaitable[None]],

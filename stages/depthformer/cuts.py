@@ -26,12 +26,25 @@ def keep_top(logits: jax.Array, top_k: jax.Array) -> jax.Array:
     """
     choices = logits.shape[-1]
     kept = jnp.where(top_k == 0, choices, jnp.minimum(top_k, choices))
+    return jax.lax.platform_dependent(
+        logits, kept, cpu=keep_top_by_search, default=keep_top_by_rank
+    )
+
+
+def keep_top_by_search(logits: jax.Array, kept: jax.Array) -> jax.Array:
+    """Keeps the largest logits, so many as `kept` [row] says; searches the least of them."""
 
     def cut() -> jax.Array:
         return jnp.where(logits >= kth_largest(logits, kept), logits, CUT)
 
     # The search takes longer than the rest of a step's choice, and most calls need no cut.
-    return jax.lax.cond(jnp.any(kept < choices), cut, lambda: logits)
+    return jax.lax.cond(jnp.any(kept < logits.shape[-1]), cut, lambda: logits)
+
+
+def keep_top_by_rank(logits: jax.Array, kept: jax.Array) -> jax.Array:
+    """Keeps the logits that `keep_top_by_search` keeps; counts the larger ones of each."""
+    larger = _sum_of_larger(logits, jnp.ones_like(logits, jnp.int32))
+    return jnp.where(larger < kept[:, None], logits, CUT)
 
 
 def keep_nucleus(logits: jax.Array, top_p: jax.Array) -> jax.Array:
@@ -46,6 +59,13 @@ def keep_nucleus(logits: jax.Array, top_p: jax.Array) -> jax.Array:
     Returns:
         float32 [row, choices].
     """
+    return jax.lax.platform_dependent(
+        logits, top_p, cpu=keep_nucleus_by_search, default=keep_nucleus_by_rank
+    )
+
+
+def keep_nucleus_by_search(logits: jax.Array, top_p: jax.Array) -> jax.Array:
+    """Does what `keep_nucleus` does; searches the least share that stays."""
 
     def cut() -> jax.Array:
         shares = jax.nn.softmax(logits, axis=-1)
@@ -60,6 +80,14 @@ def keep_nucleus(logits: jax.Array, top_p: jax.Array) -> jax.Array:
         return jnp.where((shares >= least) | everything, logits, CUT)
 
     return jax.lax.cond(jnp.any(top_p < 1), cut, lambda: logits)
+
+
+def keep_nucleus_by_rank(logits: jax.Array, top_p: jax.Array) -> jax.Array:
+    """Does what `keep_nucleus` does; sums the larger shares of each."""
+    shares = jax.nn.softmax(logits, axis=-1)
+    goal = jnp.maximum(top_p, LEAST_SHARE)[:, None]
+    kept = (_sum_of_larger(shares, shares) < goal) | (top_p >= 1)[:, None]
+    return jnp.where(kept, logits, CUT)
 
 
 def keep_likely(logits: jax.Array, min_p: jax.Array) -> jax.Array:
@@ -114,6 +142,23 @@ def _largest_threshold(values: jax.Array, enough: Callable[[jax.Array], jax.Arra
         largest_bits = largest_bits | (digit << shift)
     bits = jnp.where(largest_bits >= sign, largest_bits ^ sign, ~largest_bits)
     return jax.lax.bitcast_convert_type(bits, jnp.float32)
+
+
+def _sum_of_larger(values: jax.Array, weights: jax.Array) -> jax.Array:
+    """Sums, for each value of a row, the weights of those that are larger.
+
+    All pairs are compared. An accelerator does that in one kernel, where the search takes more
+    than thirty, and its conditional makes a GPU wait for the host.
+
+    Args:
+        values: float32 [row, choices], not NaN.
+        weights: [row, choices].
+
+    Returns:
+        [row, choices], in the type of the weights.
+    """
+    larger = values[:, None] > values[:, :, None]  # [row, choice, choice compared with it]
+    return jnp.sum(jnp.where(larger, weights[:, None], 0), axis=-1)
 
 
 def _largest(values: jax.Array) -> jax.Array:

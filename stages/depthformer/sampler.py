@@ -37,6 +37,7 @@ class ChunkConstants(NamedTuple):
         level_bias: [1, H, L, L], relative bias of the depth decoder.
         conditions: float32 [2 * row, T, D], which the temporal decoder adds to its input; None =
             it reads none.
+        unrolled: whether the levels of a frame are compiled one after the other, without a loop.
     """
 
     sampling: Sampling
@@ -46,6 +47,7 @@ class ChunkConstants(NamedTuple):
     frame_bias: jax.Array
     level_bias: jax.Array
     conditions: jax.Array | None
+    unrolled: bool
 
 
 class FrameCarry(NamedTuple):
@@ -77,6 +79,7 @@ def sample_chunk(
     chooser: Chooser,
     prompts_at_once: int | None,
     conditions: Conditions | None = None,
+    unrolled: bool = False,
 ) -> jax.Array:
     """Samples one chunk. Source: the Depthformer spec, "Sampling".
 
@@ -92,6 +95,8 @@ def sample_chunk(
             twice the number of rows. None = all.
         conditions: of the past and of the chunk, for the rows of `prompt`, then for those of
             `unprompted`; for a network that reads the past in its decoder.
+        unrolled: whether the levels of a frame are compiled one after the other: a program that
+            takes longer to compile, and that a GPU launches once a frame instead of once a level.
 
     Returns:
         int32 [row, frames, level], the choices from the alphabet; PAD after a choice that ends
@@ -108,6 +113,7 @@ def sample_chunk(
         seen.frame_bias,
         model.decoder.depth_decoder.relpos_bias_depth(config.num_levels),
         seen.conditions,
+        unrolled,
     )
     counts = (config.num_levels, rows, alphabet.choices(model))
     start = FrameCarry(
@@ -144,13 +150,15 @@ def _sample_frame(
     step = partial(_sample_level, model, chunk, alphabet, chooser)
     start = (FrameCarry(x, empty, keys, progress.ended), jnp.zeros_like(x))
     steps = (jnp.arange(levels), noise, progress.chosen)
-    (last, total), choices = jax.lax.scan(step, start, steps)  # choices: [level, row]
+    # choices: [level, row]
+    (last, total), choices = jax.lax.scan(step, start, steps, unroll=chunk.unrolled)
     chosen = progress.chosen
     if chosen is not None:
         chosen = chosen + jax.nn.one_hot(choices, chosen.shape[-1], dtype=jnp.float32)
     return FrameCarry(total / config.temporal_levels, caches, keys, last.ended, chosen), choices
 
 
+@jax.named_scope("level_step")
 def _sample_level(
     model: Depthformer,
     chunk: ChunkConstants,
@@ -191,6 +199,7 @@ class ChunkSampler:
         frames: length of a chunk.
         alphabet: the ids that a step may choose from; None = `OwnLevel`.
         chooser: turns logits into choices; None = `Addressed`.
+        unrolled: see `sample_chunk`; None = on GPUs.
     """
 
     def __init__(
@@ -199,6 +208,7 @@ class ChunkSampler:
         frames: int,
         alphabet: Alphabet | None = None,
         chooser: Chooser | None = None,
+        unrolled: bool | None = None,
     ) -> None:
         self._graph, self._state = nnx.split(model)
         self._device = next(iter(jax.tree.leaves(self._state)[0].sharding.device_set))
@@ -206,7 +216,15 @@ class ChunkSampler:
         self._alphabet, self._chooser = alphabet or OwnLevel(), chooser or Addressed()
         # The scores of two prompts fit into a processor's cache, those of many do not.
         self._prompts_at_once = 2 if self._device.platform == "cpu" else None
-        setting = (model.config, frames, self._alphabet, self._chooser, self._prompts_at_once)
+        self._unrolled = self._device.platform == "gpu" if unrolled is None else unrolled
+        setting = (
+            model.config,
+            frames,
+            self._alphabet,
+            self._chooser,
+            self._prompts_at_once,
+            self._unrolled,
+        )
         self._run = Program(self._sample, setting)
 
     def __call__(
@@ -283,6 +301,7 @@ class ChunkSampler:
             self._chooser,
             self._prompts_at_once,
             conditions,
+            self._unrolled,
         )
 
 

@@ -29,6 +29,10 @@ SMALL = {
     "continuation": (r"\| techno \| 120 \| 120 \|", "--preset demo --corpus {folder} --seconds 4"),
     "demo_examples": (r"10 examples", "--preset toy --seconds 2 --output {folder}/examples"),
     "depthformer_chunk": (r"real-time factor \d", "--size tiny --repeats 1"),
+    "on_gpu": (
+        r'chunk tiny, 1: .*"same_bytes_again": true',
+        "chunk --size tiny --repeats 1 --json {folder}/figures.json",
+    ),
     "pipeline": (r"x real time", "--chunks 1"),
     "rows": (r"x the throughput", "--preset toy --rows 2 --chunks 1"),
     "serving": (
@@ -51,7 +55,7 @@ SMALL = {
 # These have tests of their own, or lend the others their parts; `.ci/accelerators` runs the second.
 ELSEWHERE = {"attacks", "ahead_of_time", "demo_model", "everyday_prompts"}
 # These start a cluster, of which a process has one.
-RAY, FLEET = "ray_overhead", "fleet"
+RAY, FLEET = "clusters/ray_overhead", "fleet"
 
 
 def write_corpus(folder):
@@ -94,7 +98,7 @@ def successful_exit():
 
 
 def test_every_benchmark_has_a_small_run():
-    assert {path.stem for path in BENCHMARKS.glob("*.py")} == {*SMALL, *ELSEWHERE, RAY, FLEET}
+    assert {path.stem for path in BENCHMARKS.glob("*.py")} == {*SMALL, *ELSEWHERE, FLEET}
 
 
 @pytest.mark.slow

@@ -134,3 +134,17 @@ def test_function_that_cannot_be_exported_is_traced_at_every_start(folder):
 
     assert np.asarray(Program(with_host)(np.ones(2, np.float32))).tolist() == [2, 2]
     assert not folder.exists()
+
+
+@pytest.mark.parametrize("maker", ["cuda", "rocm"])
+def test_gpus_are_named_after_their_maker_in_exported_programs(maker, monkeypatch):
+    """JAX refuses to run on CUDA what was exported for "gpu"."""
+
+    def devices(name):
+        if name != maker:
+            raise RuntimeError(f"Unknown backend {name}")
+        return ["a GPU"]
+
+    monkeypatch.setattr(jax, "devices", devices)
+    assert programs.export_name("gpu") == maker
+    assert [programs.export_name(name) for name in ("cpu", "tpu")] == ["cpu", "tpu"]

@@ -92,8 +92,7 @@ class StartMessage(ProtocolMessage):
     controls: Controls = Field({}, description=CONTROLS_FIT)
     pace: Pace = Field(
         "realtime",
-        description="realtime (a chunk every chunk_s) or fast (as quickly as it is read, with what "
-        "the realtime streams leave)",
+        description="realtime (a chunk every chunk_s) or fast (as quickly as the client reads)",
     )
     buffer_chunks: Annotated[float, Field(gt=0, le=MOST_AHEAD)] | None = Field(
         None, description=f"chunks made ahead, at most {MOST_AHEAD}; null = one, or 0.2 s of them"

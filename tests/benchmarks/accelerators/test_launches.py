@@ -44,7 +44,8 @@ HloModule jit_run, is_scheduled=true, entry_computation_layout={(f32[8]{0})->f32
 
 %frame (state: (s32[], f32[8])) -> (s32[], f32[8]) {
   %state.3 = (s32[], f32[8]{0}) parameter(0)
-  %w = f32[8]{0} custom-call(%state.3), custom_call_target="product"
+  %w = f32[8]{0} custom-call(%state.3), custom_call_target="product", \
+metadata={op_name="jit(run)/while/body/level_step/dot"}
   %start = (s32[], f32[8]{0}) tuple(%w, %w)
   ROOT %while.1 = (s32[], f32[8]{0}) while(%start), condition=%steps_left, body=%step
 }
@@ -96,6 +97,7 @@ def test_hlo_is_counted_loop_by_loop():
     # A step has its fusion, and the longer branch: numbers by themselves are no kernels.
     assert counted == [((), 0), ((50,), 1), ((50, 16), 3)]
     assert launches_of_hlo(HLO).whole().kernels == 50 * (1 + 16 * 3)
+    assert [each.level_steps for _, each in launches_of_hlo(HLO).nested()] == [0, 1, 0]
 
 
 def test_thunks_are_counted_inside_and_outside_graphs():

@@ -220,9 +220,7 @@ def test_damaged_or_foreign_sessions_are_refused(engine):
                 await opened.close()
         assert refused > 40
         async with started(toy("format.chunk_s=0.8"), rows=1) as other:
-            with pytest.raises(
-                SessionFileError, match="made by another version of the pipeline 'toy'"
-            ):
+            with pytest.raises(SessionFileError, match="made by another version of"):
                 await other.join({}, session=bytes(session))
 
     play(scenario())

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from engines import Alone, play, read, row_of, sha_of
+from engines import Alone, play, read, row_of, sha_of, until
 from tone_graphs import tones
 
 from soundstage.runners.engine.refusals import StreamFailed
@@ -192,13 +192,13 @@ def test_realtime_streams_are_not_late_when_their_engine_is_killed(ray_cluster):
         second = [chunk for (chunk,) in await asyncio.gather(*(read(s, 1) for s in streams))]
         assert [chunk.chunk for chunk in second] == [1] * 4
         assert min(chunk.slack_s for chunk in second) > 0
+        await until(lambda: fleet.places.moves["lost"] == 2)
         for stream in streams:
             await stream.close()
 
     with fleet_of(tones(seconds=0.5, chunk_s=30.0), 2, patience_s=2.0) as fleet:
         play(scenario(fleet))
         assert fleet.counts().underruns == 0
-        assert fleet.places.moves["lost"] == 2
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")

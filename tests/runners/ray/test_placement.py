@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import soundstage
@@ -160,3 +161,73 @@ def test_bundles_that_fit_alone_and_not_together_are_one_problem():
     (problem,) = missing_machines(plan.bundles, [machine, dead])
     assert problem.what == "needs 3 GPU in all, and the cluster has 2"
     assert missing_machines(plan.bundles, [machine, machine]) == []
+
+
+# ---- engines
+
+
+def engine_place(*placements, has_gpu=True):
+    pytest.importorskip("ray", reason="the extra `ray` is not installed")
+    from soundstage.runners.ray.placement import place_engine
+
+    return place_engine(soundstage.load("toy", placements=["default=cpu", *placements]), has_gpu)
+
+
+@pytest.mark.ray
+def test_engine_is_one_process_with_the_gpus_that_its_stages_name():
+    place = engine_place("sample=gpu:0", "decode=gpu:1", "crossfade=gpu:1")
+    assert place.one_process
+    assert (place.options["num_gpus"], place.bundle.resources) == (2.0, {"GPU": 2.0})
+    assert "JAX_PLATFORMS" not in place.options["runtime_env"]["env_vars"]
+
+
+@pytest.mark.ray
+def test_engine_on_processors_sees_no_gpu():
+    place = engine_place()
+    assert place.one_process
+    assert place.options["num_gpus"] == 0
+    assert place.options["runtime_env"]["env_vars"]["CUDA_VISIBLE_DEVICES"] == ""
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize(
+    "placed",
+    [
+        "sample={ device = 'gpu', node = 'llm' }",
+        "decode={ device = 'cpu', resources = { tape = 1 } }",
+        "decode={ device = 'cpu', spares = 1 }",
+        "sample={ device = 'tpu', chips = 4 }",
+    ],
+)
+def test_stages_tied_to_machines_or_with_spares_are_actors_of_their_own(placed):
+    place = engine_place(placed)
+    assert not place.one_process
+    assert (place.options["num_gpus"], place.bundle.resources) == (0.0, {})
+
+
+@pytest.mark.ray
+def test_engine_on_a_machine_of_other_versions_is_refused_in_one_line():
+    pytest.importorskip("ray", reason="the extra `ray` is not installed")
+    from soundstage.errors import ClusterError
+    from soundstage.runners.ray.engine_actor import refuse_other_versions, versions
+
+    refuse_other_versions(versions())
+    with pytest.raises(ClusterError, match=r"has jax .*, and the server has .*jax 0\.1: install"):
+        refuse_other_versions({**versions(), "jax": "0.1"})
+
+
+@pytest.mark.ray
+def test_large_arrays_are_sent_once_and_small_values_as_they_are(ray_cluster):
+    from soundstage.runners.ray.large_values import ReadValues, SentArray, SentValues
+
+    clip = np.arange(1 << 15, dtype=np.float32)
+    controls = {"clips": [clip, clip], "texts": ["bells"], "seed": 3}
+    sent, read = SentValues(), ReadValues()
+    first, second = sent.send(controls), sent.send(controls)
+    assert (first["texts"], first["seed"]) == (["bells"], 3)
+    references = {one for value in (first, second) for one in value["clips"]}
+    assert len(references) == 1
+    assert isinstance(references.pop(), SentArray)
+    again = read.read(first)
+    np.testing.assert_array_equal(again["clips"][1], clip)
+    assert again["clips"][0] is read.read(second)["clips"][0]

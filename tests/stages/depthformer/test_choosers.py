@@ -17,7 +17,7 @@ from soundstage.runners.sessions.controls import complete
 from soundstage.stages.depthformer import Sample
 from soundstage.stages.depthformer.choice import ByFunction, Greedy
 from soundstage.stages.depthformer.config import TINY
-from soundstage.stages.depthformer.cuts import keep_likely, keep_nucleus
+from soundstage.stages.depthformer.cuts import keep_likely, keep_nucleus, keep_nucleus_by_rank
 from soundstage.stages.depthformer.loading import load_depthformer
 from soundstage.stages.depthformer.sampler import ChunkSampler
 from soundstage.stages.weights.sources import open_source
@@ -81,6 +81,17 @@ def test_nucleus_keeps_the_likeliest_ties_and_at_most_everything(top_p, count):
     logits = jnp.log(jnp.asarray([[0.5, 0.2, 0.2, 0.1]]))
     kept = np.asarray(nucleus(logits, jnp.asarray([top_p], jnp.float32))) > -1e6
     assert kept[0].tolist() == [True] * count + [False] * (4 - count)
+
+
+@settings(max_examples=50, deadline=None)
+@given(LOGITS, st.floats(0, 1, width=32, allow_subnormal=False))
+def test_accelerators_keep_the_same_nucleus_but_for_rounding(logits, top_p):
+    rows = jnp.asarray([top_p, 1.0], jnp.float32)
+    searched = np.asarray(nucleus(jnp.asarray(logits), rows)) == logits
+    ranked = np.asarray(keep_nucleus_by_rank(jnp.asarray(logits), rows)) == logits
+    shares = softmax(logits.astype(np.float64))
+    larger = np.where(shares[:, None] > shares[:, :, None], shares[:, None], 0).sum(-1)
+    assert ((searched == ranked) | (np.abs(larger - np.asarray(rows)[:, None]) < 1e-5)).all()
 
 
 def test_min_p_keeps_choices_by_their_share_of_the_likeliest():

@@ -16,7 +16,12 @@ from soundstage.graph.format import Format
 from soundstage.stages.depthformer import Sample
 from soundstage.stages.depthformer.choice import Greedy
 from soundstage.stages.depthformer.config import TINY
-from soundstage.stages.depthformer.cuts import keep_top, kth_largest
+from soundstage.stages.depthformer.cuts import (
+    keep_top,
+    keep_top_by_rank,
+    keep_top_by_search,
+    kth_largest,
+)
 from soundstage.stages.depthformer.loading import load_depthformer
 from soundstage.stages.depthformer.sampler import ChunkSampler, words
 from soundstage.stages.depthformer.vocabulary import CODEC_OFFSET, MASK
@@ -61,6 +66,11 @@ def arguments(**changed):
     for name, value in changed.items():
         values[name] = np.full_like(values[name], value)
     return values
+
+
+def test_levels_without_a_loop_choose_the_same_tokens(model, sampler):
+    unrolled = ChunkSampler(model, FRAMES, unrolled=True)
+    np.testing.assert_array_equal(unrolled(**arguments()), sampler(**arguments()))
 
 
 def test_tokens_are_codes_of_any_format(sampler):
@@ -174,6 +184,24 @@ def test_kth_largest_is_the_one_that_a_sort_finds(values, k):
     largest = np.asarray(kth_largest(jnp.asarray(values), jnp.asarray(k, jnp.int32)))[:, 0]
     expected = [np.sort(row)[-n] for row, n in zip(values, k, strict=True)]
     np.testing.assert_array_equal(largest, np.asarray(expected, np.float32))
+
+
+@settings(max_examples=50)
+@given(
+    hnp.arrays(np.float32, (2, 7), elements=FLOATS), st.tuples(st.integers(1, 7), st.integers(1, 7))
+)
+def test_accelerators_keep_the_same_top_k_as_the_search(values, k):
+    logits, kept = jnp.asarray(values), jnp.asarray(k, jnp.int32)
+    searched = keep_top_by_search(logits, kept)
+    np.testing.assert_array_equal(keep_top_by_rank(logits, kept), searched)
+
+
+def test_accelerators_run_no_search():
+    arrays = jax.ShapeDtypeStruct((2, 1024), jnp.float32), jax.ShapeDtypeStruct((2,), jnp.int32)
+    traced = jax.jit(keep_top).trace(*arrays)
+    count = {name: traced.lower(lowering_platforms=(name,)).as_text() for name in ("cpu", "cuda")}
+    assert "bitcast_convert" in count["cpu"]
+    assert "bitcast_convert" not in count["cuda"]
 
 
 def test_drawn_codes_are_among_the_top_k(model):

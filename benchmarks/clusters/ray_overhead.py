@@ -1,7 +1,7 @@
 """Compares Ray with the in-process runner: overhead, pipelining, and recovery of a killed stage.
 
-    python benchmarks/ray_overhead.py --chunks 30 --kills 10
-    python benchmarks/ray_overhead.py --only pipelining --chunks 5
+    python benchmarks/clusters/ray_overhead.py --chunks 30 --kills 10
+    python benchmarks/clusters/ray_overhead.py --only pipelining --chunks 5
 
 Both runners run the same graph in this program. Stages only sleep, so that the time of a chunk
 beyond their sleep is the runner's overhead. Recovery is timed on the preset tiny, from the kill of
@@ -21,6 +21,7 @@ from typing import Any
 import jax
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).parents[2]))
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from pipeline import InstantDecode, InstantSample
