@@ -157,7 +157,7 @@ class Provenance:
         for name, file in files.items():
             facts += [] if file is None else [f"{name:<12}{_one_line(file)}"]
         facts.append("seed        " + ", ".join(map(str, self.seeds)))
-        facts += [f"{name:<12}{value:g}" for name, value in self.controls.items()]
+        facts += [f"{name:<11} {value:g}" for name, value in self.controls.items()]
         facts += [
             f"weights     {stage}: {weights.note} ({weights.digest[:12]})"
             for stage, weights in self.weights.items()

@@ -107,6 +107,11 @@ def test_record_is_one_line_of_ascii():
     assert text.isprintable()
 
 
+def test_name_of_a_control_and_its_value_are_apart():
+    record = dataclasses.replace(RECORD, controls={"top_k": 40, "style_strength": 3.0})
+    assert {"top_k       40", "style_strength 3"} <= set(record.lines())
+
+
 def test_audio_prompt_is_named_without_its_folder(tmp_path):
     path = tmp_path / "ref.wav"
     path.write_bytes(b"sound")
