@@ -226,7 +226,7 @@ def test_played_music_plays_a_midi_file_too(tmp_path, monkeypatch):
     song.tracks.append(mido.MidiTrack(notes))
     song.save("a.mid")
     words = ("--pipeline", NOTES, "--allow", *ALLOW, "--midi", "a.mid", "--duration", "0.4")
-    played = run("play", *words, "--output", "out.wav", "--no-ui", "--latency", "6")
+    played = run("play", *words, "--output", "out.wav", "--no-ui", "--latency", "0.5")
     assert played.code == 0, played.stderr
     frames = soundfile.read("out.wav")[0][960::1920, 0]
     np.testing.assert_allclose(frames, [*4 * [0.1], *6 * [-0.5]], atol=1e-4)
