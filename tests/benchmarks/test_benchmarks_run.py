@@ -127,21 +127,8 @@ def test_pipelining_with_ray_is_measured():
 @pytest.mark.slow
 def test_fleet_is_measured_and_loses_no_chunk_when_an_engine_is_killed():
     pytest.importorskip("ray", reason="the extra `ray` is not installed")
-    options = [
-        "--engines",
-        "2",
-        "--streams",
-        "2",
-        "--chunk-s",
-        "0.4",
-        "--seconds",
-        "0.05",
-        "--kills",
-        "2",
-        "--seed",
-        "2",
-    ]
-    command = (sys.executable, BENCHMARKS / f"{FLEET}.py", *options.split())
+    size = "--engines 2 --streams 2 --chunk-s 0.4 --seconds 0.05 --kills 2 --seed 2"
+    command = (sys.executable, BENCHMARKS / f"{FLEET}.py", *size.split())
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "0 streams lost, 0 chunks wrong" in done.stdout
