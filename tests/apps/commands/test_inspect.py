@@ -81,7 +81,16 @@ def test_every_command_that_imports_stages_can_be_told_which():
         for name, command in commands.items()
         if not any("--allow" in parameter.opts for parameter in command.params)
     }
-    assert without == {"plan", "diff", "verify", "presets", "models", "new-stage"}
+    assert without == {
+        "plan",
+        "diff",
+        "verify",
+        "presets",
+        "models",
+        "new-stage",
+        "health",
+        "top",
+    }
 
 
 def test_level_of_silence_is_null_in_json(tmp_path):
