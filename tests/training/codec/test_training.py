@@ -74,7 +74,7 @@ def training(corpus, run, *more):
 def trained(corpus, tmp_path_factory):
     """A run of some steps from random weights, and its exported file."""
     folder = tmp_path_factory.mktemp("trained")
-    command(*training(corpus, folder / "run", "--steps", 40))
+    command(*training(corpus, folder / "run", "--steps", 24))
     command("export", "--run", folder / "run", "--output", folder / "codec.safetensors")
     return folder / "run", folder / "codec.safetensors"
 
@@ -82,7 +82,7 @@ def trained(corpus, tmp_path_factory):
 @pytest.mark.slow
 def test_training_lowers_the_loss(trained):
     curve = read_metrics(trained[0] / "metrics.csv")["log_mel"]
-    assert np.mean(curve[-2:]) < 0.8 * curve[0]
+    assert np.mean(curve[-2:]) < 0.9 * curve[0]
 
 
 @pytest.mark.slow
