@@ -187,8 +187,9 @@ def instruments(library: ModuleType | None = None) -> list[str]:
         return list(library.get_input_names())
     except ModuleNotFoundError as error:
         raise UsageError(
-            f"MIDI keyboards need {error.name}, which is not installed: {CURE}; from Python 3.13 on, "
-            "install a compiler and ALSA's headers (libasound2-dev) and run pip install python-rtmidi"
+            f"MIDI keyboards need {error.name}, which is not installed: {CURE}; from Python 3.13 "
+            "on, install a compiler and ALSA's headers (libasound2-dev) and run pip install "
+            "python-rtmidi"
         ) from error
     # Each system's backend has errors of its own, such as a missing /dev/snd/seq.
     except Exception as error:
