@@ -254,6 +254,8 @@ class MixingDesk(App[None]):
         self._draw()
 
     def _draw(self) -> None:
+        if not self.query("#title"):  # the desk is closing
+            return
         performance, width = self._performance, max(20, self.size.width - 4)
         ring, format = performance.ring, performance.graph.format
         rate_hz = format.sample_rate_hz
