@@ -232,12 +232,10 @@ def _known(setting: object) -> bool:
 
 
 def _platform(leaves: Sequence[Any]) -> str:
-    """Returns the platform to trace for, such as "cpu" or "cuda"."""
+    """Returns the platform of the arrays' device, such as "cpu"; JAX's default without an array."""
     devices = (next(iter(leaf.devices())) for leaf in leaves if isinstance(leaf, jax.Array))
     device = next(devices, None)
-    if device is None or device.platform == "gpu":  # of which there are several kinds
-        return export.default_export_platform()
-    return str(device.platform)
+    return jax.default_backend() if device is None else str(device.platform)
 
 
 def _surroundings() -> str:

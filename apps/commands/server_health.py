@@ -42,15 +42,36 @@ def health(
 
     Certificates are not checked: one for the server's public name does not name this machine.
     """
+    address = server_address(url) + "/healthz"
+    fetch(address, timeout)
+    print(f"{address}: 200")
+
+
+def server_address(url: str | None) -> str:
+    """Returns a server's address without a slash at its end; None = that of this machine's server.
+
+    Raises:
+        InputError: there is no such server, or `url` is no address.
+    """
     address = running_server(PROCESSES) if url is None else url
     if not address.startswith(("http://", "https://")):
         raise InputError(f"{address}: give an address such as http://127.0.0.1:8080")
-    address = address.rstrip("/") + "/healthz"
+    return address.rstrip("/")
+
+
+def fetch(address: str, timeout_s: float, token: str | None = None) -> str:
+    """Returns the text at an address; certificates are not checked.
+
+    Raises:
+        CommandFailed: the server does not answer, or refuses.
+    """
     unchecked = ssl.create_default_context()
     unchecked.check_hostname, unchecked.verify_mode = False, ssl.CERT_NONE
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
-        with urllib.request.urlopen(address, timeout=timeout, context=unchecked) as answer:
-            print(f"{address}: {answer.status}")
+        request = urllib.request.Request(address, headers=headers)
+        with urllib.request.urlopen(request, timeout=timeout_s, context=unchecked) as answer:
+            return str(answer.read().decode())
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", None) or error
         print_error(f"{address}: {reason}")

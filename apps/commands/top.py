@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import ssl
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
 
 from soundstage.apps.commands.command import command
-from soundstage.apps.commands.exit_codes import CommandFailed, print_error
 from soundstage.apps.commands.options import AsJson
 from soundstage.apps.commands.serve import TOKEN_VARIABLE
-from soundstage.apps.commands.server_health import PROCESSES, running_server
+from soundstage.apps.commands.server_health import fetch, server_address
 from soundstage.errors import InputError, UsageError
 
 EXAMPLES = """Examples:
@@ -40,6 +36,7 @@ COLUMNS = (
     ("underruns_total", "late", "{:.0f}"),
     ("losses_total", "lost", "{:.0f}"),
 )
+TIMEOUT_S = 10.0
 PREFIX, ENGINE = "soundstage_", "engine_"
 
 
@@ -72,12 +69,10 @@ def top(
 
     The figures are those of its `/metrics`. Certificates are not checked, as with `health`.
     """
-    address = running_server(PROCESSES) if url is None else url
-    if not address.startswith(("http://", "https://")):
-        raise InputError(f"{address}: give an address such as http://127.0.0.1:8080")
+    address = server_address(url)
     secret = token or os.environ.get(TOKEN_VARIABLE)
     while True:
-        figures = read_figures(_fetch(f"{address.rstrip('/')}/metrics", secret))
+        figures = read_figures(fetch(f"{address}/metrics", TIMEOUT_S, secret))
         if as_json:
             print(json.dumps(figures), flush=True)
         else:
@@ -142,23 +137,3 @@ def lines_of(figures: dict[str, Any]) -> Iterator[str]:
 
 def _cells(entry: dict[str, float]) -> list[str]:
     return [form.format(entry[name]) if name in entry else "-" for name, _, form in COLUMNS]
-
-
-def _fetch(address: str, token: str | None) -> str:
-    """Returns the text at an address.
-
-    Raises:
-        CommandFailed: the server does not answer, or refuses.
-    """
-    unchecked = ssl.create_default_context()
-    unchecked.check_hostname, unchecked.verify_mode = False, ssl.CERT_NONE
-    request = urllib.request.Request(address)
-    if token:
-        request.add_header("Authorization", f"Bearer {token}")
-    try:
-        with urllib.request.urlopen(request, timeout=10, context=unchecked) as answer:
-            return str(answer.read().decode())
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", None) or error
-        print_error(f"{address}: {reason}")
-        raise CommandFailed(1) from error
