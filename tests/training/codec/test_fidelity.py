@@ -20,9 +20,10 @@ def noise(seed=0):
 
 
 def test_equal_audio_has_distance_zero():
+    # Not exactly: some versions of XLA compile the spectra of the two arguments differently.
     spectral, mel, sdr = distances(tone(), tone(), RATE)
-    assert spectral == 0
-    assert mel == 0
+    assert spectral == pytest.approx(0, abs=1e-3)
+    assert mel == pytest.approx(0, abs=1e-4)
     assert sdr > 100
 
 
