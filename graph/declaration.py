@@ -117,6 +117,11 @@ def memo_of(cls: Any) -> tuple[str, ...]:
     return tuple(getattr(cls, "memo", ()))
 
 
+def uses_device(cls: Any) -> bool:
+    """Whether a stage computes with JAX; one that does not may be built without a device."""
+    return bool(getattr(cls, "uses_device", True))
+
+
 def _method_problems(
     where: str, use: str, cls: Any, method: str, arguments: Sequence[str]
 ) -> Iterator[Problem]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from soundstage.errors import Error
+from soundstage.graph.declaration import uses_device
 from soundstage.graph.problem import Problem
 from soundstage.runners.lifetime import check_not_forked
 
 if TYPE_CHECKING:
     import jax
 
-    from soundstage.graph.plan import Graph
+    from soundstage.graph.plan import Graph, Node
     from soundstage.graph.spec import PlacementSpec
 
 
@@ -63,6 +64,11 @@ def find_devices(placement: PlacementSpec) -> list[jax.Device]:
     return [devices[replica % len(devices)] for replica in range(placement.replicas)]
 
 
+def needs_device(node: Node) -> bool:
+    """Whether a stage is built with a device of JAX: it computes with JAX, or is placed on one."""
+    return uses_device(node.cls) or node.placement.device not in ("auto", "cpu")
+
+
 def count_devices(platform: str) -> int:
     """Returns the number of devices of this machine that JAX can use: "gpu", "tpu" or "cpu"."""
     import jax
@@ -76,7 +82,7 @@ def count_devices(platform: str) -> int:
 def check_devices(graph: Graph) -> list[Problem]:
     """Returns a problem for every stage whose device this machine does not have."""
     problems = []
-    for node in graph.nodes.values():
+    for node in filter(needs_device, graph.nodes.values()):
         try:
             find_devices(node.placement)
         except NoDevice as error:

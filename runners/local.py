@@ -13,7 +13,7 @@ from soundstage.graph.plan import Graph, Node
 from soundstage.graph.port import Tensor
 from soundstage.graph.state import State
 from soundstage.runners.compilation import use_compilation_cache
-from soundstage.runners.devices import find_devices
+from soundstage.runners.devices import find_devices, needs_device
 from soundstage.runners.hosts.device_arrays import on_host
 from soundstage.runners.hosts.host import REMEMBERED, Answer, Host
 from soundstage.runners.in_flight import TicksInFlight
@@ -169,9 +169,7 @@ class LocalRunner:
 
 def _devices(node: Node) -> Sequence[jax.Device | None]:
     """Returns a device for every replica of a stage; None if it uses none, as its class says."""
-    if not getattr(node.cls, "uses_device", True) and node.placement.device in ("auto", "cpu"):
-        return [None] * node.placement.replicas
-    return find_devices(node.placement)
+    return find_devices(node.placement) if needs_device(node) else [None] * node.placement.replicas
 
 
 def default_tick(graph: Graph, streams: int) -> Tick:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from soundstage.errors import StageError
-from soundstage.graph.declaration import load_class, make_params
+from soundstage.graph.declaration import load_class, make_params, uses_device
 from soundstage.graph.format import Format
 from soundstage.graph.port import Tensor
 from soundstage.graph.problem import PipelineError
@@ -93,7 +93,7 @@ def device_arrays(stage: Any) -> DeviceArrays:
 
 
 def _device_of(cls: Any) -> Any:
-    return find_device("cpu") if getattr(cls, "uses_device", True) else None
+    return find_device("cpu") if uses_device(cls) else None
 
 
 def digests_of(requests: Sequence[CallRequest]) -> list[str]:

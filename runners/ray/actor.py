@@ -7,6 +7,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from soundstage.graph.declaration import uses_device
 from soundstage.graph.format import Format
 from soundstage.runners.compilation import use_compilation_cache
 from soundstage.runners.devices import find_device
@@ -163,7 +164,7 @@ class StageActor:
         return self._host
 
     def _device(self) -> jax.Device | None:
-        if self._platform == "cpu" and not getattr(self._wiring.node.cls, "uses_device", True):
+        if self._platform == "cpu" and not uses_device(self._wiring.node.cls):
             return None  # JAX, which takes a second and 150 MB, is not loaded
         use_compilation_cache()
         return find_device(self._platform)

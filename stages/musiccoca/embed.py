@@ -90,11 +90,12 @@ class Embed(PromptEmbedder):
 
     inputs: ClassVar[dict[str, Port]] = PROMPT_INPUTS
     outputs: ClassVar[dict[str, Port]] = {"embedding": STYLE_EMBEDDING}
+    uses_device: ClassVar[bool] = False
     Params = EmbedParams
     lacking = staticmethod(lacking)
     refusal = staticmethod(refusal)
 
-    def __init__(self, params: EmbedParams, format: Format, device: jax.Device) -> None:
+    def __init__(self, params: EmbedParams, format: Format, device: jax.Device | None) -> None:
         if format.clip_rate_hz != RATE_HZ:
             raise WeightsError(
                 f"clip_rate_hz is {format.clip_rate_hz}, but MusicCoCa needs {RATE_HZ} Hz: set "

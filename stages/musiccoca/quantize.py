@@ -54,10 +54,11 @@ class Quantize:
 
     inputs: ClassVar[dict[str, Port]] = {"embedding": STYLE_EMBEDDING}
     outputs: ClassVar[dict[str, Port]] = {"tokens": STYLE_TOKENS}
+    uses_device: ClassVar[bool] = False
     Params = QuantizeParams
     lacking = staticmethod(lacking)
 
-    def __init__(self, params: QuantizeParams, format: Format, device: jax.Device) -> None:
+    def __init__(self, params: QuantizeParams, format: Format, device: jax.Device | None) -> None:
         files = read_files(params.weights, [QUANTIZER])
         self.weights_digest, self.weights_note = files.digest, files.note
         self._levels, self._codebook_size = format.style_levels, format.codebook_size

@@ -1,22 +1,25 @@
 """The stages from prompts to style tokens: a random embedder, and the style quantizer."""
 
-from dataclasses import dataclass
-from typing import ClassVar
+from __future__ import annotations
 
-import jax
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
 import numpy as np
 
 from soundstage.graph.format import Format
 from soundstage.graph.port import Port
-from soundstage.stages import rvq
 from soundstage.stages.ports import STYLE_EMBEDDING, STYLE_TOKENS
-from soundstage.stages.programs import Program
 from soundstage.stages.style.codebooks import load_codebooks
 from soundstage.stages.style.features import TEXT_FEATURES, ClipFeatures, text_features
+from soundstage.stages.style.nearest_codes import NearestCodes
 from soundstage.stages.style.prompts import PROMPT_INPUTS, PromptEmbedder, refusal, unit
 from soundstage.stages.weights.array_source import WeightsError, arrays_digest
 from soundstage.stages.weights.published.missing import lacking
 from soundstage.stages.weights.sources import closing_source
+
+if TYPE_CHECKING:
+    import jax
 
 
 @dataclass(frozen=True)
@@ -56,11 +59,12 @@ class Embed(PromptEmbedder):
 
     inputs: ClassVar[dict[str, Port]] = PROMPT_INPUTS
     outputs: ClassVar[dict[str, Port]] = {"embedding": STYLE_EMBEDDING}
+    uses_device: ClassVar[bool] = False
     Params = EmbedParams
     lacking = staticmethod(lacking)
     refusal = staticmethod(refusal)
 
-    def __init__(self, params: EmbedParams, format: Format, device: jax.Device) -> None:
+    def __init__(self, params: EmbedParams, format: Format, device: jax.Device | None) -> None:
         if not params.weights.startswith("random:"):
             raise WeightsError(
                 f"weights = {params.weights!r}: this embedder has only random weights; write "
@@ -115,19 +119,17 @@ class Quantize:
 
     inputs: ClassVar[dict[str, Port]] = {"embedding": STYLE_EMBEDDING}
     outputs: ClassVar[dict[str, Port]] = {"tokens": STYLE_TOKENS}
+    uses_device: ClassVar[bool] = False
     Params = QuantizeParams
     lacking = staticmethod(lacking)
 
-    def __init__(self, params: QuantizeParams, format: Format, device: jax.Device) -> None:
+    def __init__(self, params: QuantizeParams, format: Format, device: jax.Device | None) -> None:
         shape = (format.style_levels, format.codebook_size, format.style_dim)
         codebooks = load_codebooks(params.weights, shape)
         self.weights_digest = codebooks.digest
         self.weights_note = codebooks.note
-        self.device = device
-        self.codebooks = jax.device_put(codebooks.codes, device)  # [level, code, style_dim]
-        self.encode = Program(rvq.encode)
+        self.nearest_codes = NearestCodes(codebooks.codes)
 
     def __call__(self, embedding: np.ndarray) -> dict[str, np.ndarray]:
         """Quantizes the embedding of every row."""
-        on_device = jax.device_put(embedding, self.device)
-        return {"tokens": np.asarray(self.encode(on_device, self.codebooks), np.int32)}
+        return {"tokens": self.nearest_codes(embedding)}

@@ -16,7 +16,8 @@ pwd.getpwuid = unknown
 """
 PLAY = """
 import soundstage
-with soundstage.open(preset="toy") as session: next(session)
+placements = ["decode=cpu:0"]  # a device of JAX, which loads JAX
+with soundstage.open("toy", placements=placements) as session: next(session)
 """
 
 

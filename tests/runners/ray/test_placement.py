@@ -23,17 +23,14 @@ rows = [{"seed": row, "prompts": [f"style {row}"]} for row in range(5)]
 def sha(preset, *placements):
     with soundstage.open(preset, rows=rows, placements=placements, lookahead=2) as session:
         if preset == "tiny" and placements:
-            places = {
-                name: [host.stage.device.id for host in hosts if hasattr(host.stage, "device")]
-                for name, hosts in session.runner.hosts.items()
-            }
-            assert places["quantize"] == [3], places
+            used = {device.id for array in jax.live_arrays() for device in array.devices()}
+            assert {1, 2} <= used, used
         digest = hashlib.sha256()
         for chunk in itertools.islice(session, 3):
             digest.update(chunk.audio.tobytes())
         return digest.hexdigest()
 
-spread = ["sample=cpu:1", "decode=cpu:2", "quantize=cpu:3"]
+spread = ["sample=cpu:1", "decode=cpu:2"]
 assert sha("tiny") == sha("tiny", *spread)
 replicas = [f"{stage}={{ device = 'cpu', replicas = 4 }}" for stage in ("sample", "decode")]
 assert sha("toy") == sha("toy", *replicas)
