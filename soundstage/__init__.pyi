@@ -1,12 +1,16 @@
 """The public names of soundstage; each is imported at its first use."""
 
 from . import testing as testing
+from .apps.client.server_session import ServerChunk as ServerChunk
+from .apps.client.server_session import ServerSession as ServerSession
+from .apps.client.server_session import connect as connect
 from .errors import ClusterError as ClusterError
 from .errors import DownloadError as DownloadError
 from .errors import Error as Error
 from .errors import InputError as InputError
 from .errors import ModelError as ModelError
 from .errors import OutputError as OutputError
+from .errors import ServerError as ServerError
 from .errors import SoundstageWarning as SoundstageWarning
 from .errors import StageError as StageError
 from .errors import UsageError as UsageError

@@ -85,3 +85,7 @@ class DownloadError(Error):
     """A download failed."""
 
     exit_code = 8
+
+
+class ServerError(Error):
+    """A server refuses a stream, has ended it, or cannot be reached."""

@@ -26,8 +26,9 @@ MAY_IMPORT = {
 MAY_ALSO = {"apps/commands/": {"training"}}
 # Folders within a room that do without others of the same room.
 APART = {
-    "apps/player/": {"apps/commands/", "apps/server/"},
-    "apps/server/": {"apps/commands/", "apps/player/"},
+    "apps/client/": {"apps/commands/", "apps/player/"},
+    "apps/player/": {"apps/client/", "apps/commands/", "apps/server/"},
+    "apps/server/": {"apps/client/", "apps/commands/", "apps/player/"},
     "runners/engine/": {"runners/traces/"},
 }
 # The front door names every room, each at its first use; `python -m soundstage` is a command line.

@@ -169,11 +169,10 @@ def expand_prompts(prompts: Sequence[Prompt], graph: Graph) -> dict[str, Any]:
             style vector cannot be used.
         InputError: a file cannot be used (see `audio.clips.read_clips`, `style_vectors`).
     """
-    _refuse_no_list(prompts)
     texts: list[Text] = []
     audio: list[Audio] = []
     styles: list[Style] = []
-    for prompt in map(_as_prompt, prompts):
+    for prompt in listed(prompts):
         if isinstance(prompt, Text):
             texts.append(Text(prompt.text, _weight(prompt.text, prompt.weight)))
         elif isinstance(prompt, Style):
@@ -188,6 +187,19 @@ def expand_prompts(prompts: Sequence[Prompt], graph: Graph) -> dict[str, Any]:
         "clip_weights": clip_weights,
         **_read_styles(styles, graph),
     }
+
+
+def listed(prompts: object) -> list[OnePrompt]:
+    """Reads a list of prompts; a bare text is read as on the command line.
+
+    Raises:
+        ControlError: it is no list, or a prompt is of another type.
+    """
+    if isinstance(prompts, np.ndarray):
+        raise ControlError("prompts is a list: write [vector]")
+    if isinstance(prompts, str | bytes | OnePrompt) or not isinstance(prompts, Iterable):
+        raise ControlError(f"prompts is a list: write [{prompts!r}]")
+    return [_as_prompt(prompt) for prompt in prompts]
 
 
 def style_name(style: Style) -> str:
@@ -250,13 +262,6 @@ def _read_styles(styles: Sequence[Style], graph: Graph) -> dict[str, Any]:
         STYLES: np.stack(vectors) if vectors else np.zeros((0, width), np.float32),
         STYLE_WEIGHTS: weights,
     }
-
-
-def _refuse_no_list(prompts: object) -> None:
-    if isinstance(prompts, np.ndarray):
-        raise ControlError("prompts is a list: write [vector]")
-    if isinstance(prompts, str | bytes | OnePrompt) or not isinstance(prompts, Iterable):
-        raise ControlError(f"prompts is a list: write [{prompts!r}]")
 
 
 def _as_prompt(prompt: Prompt) -> OnePrompt:

@@ -1,4 +1,4 @@
-"""Audio as bytes: the samples that protocols send, and the live input that ours receives."""
+"""Audio as bytes: the samples that protocols send, and the chunks that our clients receive."""
 
 from __future__ import annotations
 
@@ -7,16 +7,12 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from soundstage.apps.server.protocols.websocket import Refused
 from soundstage.runners.engine.chunk import EngineChunk
 
 Encoding: TypeAlias = Literal["float32", "int16"]
 ENCODINGS: tuple[Encoding, ...] = ("float32", "int16")
 
 MAGIC = b"shck"
-# Begins live input.
-LIVE_INPUT_MAGIC = b"shin"
-LIVE_INPUT_HEADER = struct.Struct("<4s3I")
 HEADER = struct.Struct("<4s7I")
 # Flag of a frame that replaces an earlier one of the same index.
 AGAIN = 1
@@ -56,28 +52,17 @@ def chunk_frame(chunk: EngineChunk, sample_rate_hz: int, encoding: Encoding) -> 
     return header + samples_bytes(chunk.audio, encoding)
 
 
-def read_live_input(message: bytes) -> tuple[np.ndarray, int]:
-    """Reads live input: a header of 16 bytes and samples (docs/protocol.md).
+def read_chunk_frame(message: bytes) -> np.ndarray:
+    """Reads the samples of a chunk in the encoding float32, the inverse of `chunk_frame`.
 
     Returns:
-        float32 [sample, channel], 1.0 = full scale; and their rate in Hz.
+        float32 `[sample, channel]`, 1.0 = full scale.
 
     Raises:
-        Refused: the message is not live input, or its header is not usable.
+        ValueError: the message is none.
     """
-    if len(message) < LIVE_INPUT_HEADER.size or not message.startswith(LIVE_INPUT_MAGIC):
-        magic, start = LIVE_INPUT_MAGIC.decode(), repr(message[:4])
-        raise Refused(f"a binary message is live input and begins with {magic}, not {start}")
-    _, encoding, rate_hz, channels = LIVE_INPUT_HEADER.unpack_from(message)
-    if encoding >= len(ENCODINGS) or channels not in (1, 2):
-        raise Refused(
-            f"live input has encoding 0 (float32) or 1 (int16) and 1 or 2 channels, not encoding "
-            f"{encoding} and {channels} channels"
-        )
-    dtype = "<f4" if ENCODINGS[encoding] == "float32" else "<i2"
-    rest = (len(message) - LIVE_INPUT_HEADER.size) % (np.dtype(dtype).itemsize * channels)
-    if rest:
-        raise Refused(f"the audio ends within a sample: {rest} bytes are left over")
-    values = np.frombuffer(message, dtype, offset=LIVE_INPUT_HEADER.size).reshape(-1, channels)
-    samples = values.astype(np.float32)
-    return (samples if dtype == "<f4" else samples * np.float32(1 / 32767)), rate_hz
+    header = HEADER.unpack_from(message) if len(message) >= HEADER.size else (b"", 0)
+    if header[:2] != (MAGIC, ENCODINGS.index("float32")):
+        raise ValueError("a binary message is no chunk of float32 samples")
+    audio = np.frombuffer(message, "<f4", offset=HEADER.size).astype(np.float32)
+    return audio.reshape(header[6], header[5])

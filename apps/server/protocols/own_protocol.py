@@ -14,8 +14,9 @@ from starlette.websockets import WebSocket
 
 from soundstage.apps.server.connection import CLIENT_ERRORS, ServerContext, reason_of, where_of
 from soundstage.apps.server.protocols import own_messages as messages
-from soundstage.apps.server.protocols.frames import Encoding, chunk_frame, read_live_input
+from soundstage.apps.server.protocols.frames import Encoding, chunk_frame
 from soundstage.apps.server.protocols.json_controls import controls_of
+from soundstage.apps.server.protocols.live_frames import read_live_input
 from soundstage.apps.server.protocols.protocol_session import ProtocolSession, serve_session
 from soundstage.apps.server.protocols.websocket import Refused, Socket, read_object
 from soundstage.graph.plan import Graph

@@ -10,7 +10,8 @@ import pytest
 from served import CONTROLS, hear, offline, samples, say, served, settled, speak, started
 from websockets.exceptions import ConnectionClosed
 
-from soundstage.apps.server.protocols.frames import HEADER, LIVE_INPUT_HEADER, LIVE_INPUT_MAGIC
+from soundstage.apps.server.protocols.frames import HEADER
+from soundstage.apps.server.protocols.live_frames import LIVE_INPUT_HEADER, LIVE_INPUT_MAGIC
 from soundstage.apps.server.protocols.lyria import PATHS
 from soundstage.apps.server.settings import Limits
 

@@ -12,12 +12,8 @@ import soundfile
 from served import PATIENCE_S, hear, samples, say, served, settled, speak, started
 
 import soundstage
-from soundstage.apps.server.protocols.frames import (
-    AGAIN,
-    HEADER,
-    LIVE_INPUT_HEADER,
-    LIVE_INPUT_MAGIC,
-)
+from soundstage.apps.server.protocols.frames import AGAIN, HEADER
+from soundstage.apps.server.protocols.live_frames import LIVE_INPUT_HEADER, LIVE_INPUT_MAGIC
 from soundstage.runners.engine.clip_encoder import ClipEncoder
 from soundstage.stages.weights.array_source import WeightsError
 
