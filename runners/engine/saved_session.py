@@ -20,7 +20,7 @@ from soundstage.runners.sessions.injection import silence
 
 LOGGER = logging.getLogger("soundstage.serve")
 # The name in error messages: a session that a client sends has no path.
-_NAME = Path("session")
+_NAME, _CURE = Path("session"), "start without the session"
 
 
 def open_saved(session: bytes, runner: Runner) -> tuple[State, dict[str, Any]]:
@@ -43,7 +43,9 @@ def open_saved(session: bytes, runner: Runner) -> tuple[State, dict[str, Any]]:
         made = (
             f"another version of the pipeline {ours}" if theirs == ours else f"{theirs}, not {ours}"
         )
-        raise SessionFileError(f"{_NAME}: made by {made}: start without the session")
+        raise SessionFileError(f"{_NAME}: made by {made}: {_CURE}")
+    if difference := saved.other_weights(runner.weights()):
+        raise SessionFileError(f"{_NAME}: {difference}: {_CURE}")
     state, rows = saved.restore(runner.graph, runner.weights())
     if difference := saved.made_by.difference():
         LOGGER.info("a client's session was %s", difference)

@@ -69,13 +69,8 @@ class SavedSession:
                 f"{self.path}: made by another graph (pipeline {self.spec.name!r}); resume it "
                 "without --pipeline, --preset and --set"
             )
-        for stage, saved in self.weights.items():
-            current = weights.get(stage, {"digest": "", "note": "none"})
-            if current["digest"] != saved["digest"]:
-                raise SessionFileError(
-                    f"{self.path}: stage {stage!r} had other weights ({saved['note']}) than it "
-                    f"has now ({current['note']}): restore those weights"
-                )
+        if difference := self.other_weights(weights):
+            raise SessionFileError(f"{self.path}: {difference}: restore those weights")
         dims = graph.format.dims
         ports = {name: graph.port(source) for name, source in graph.feedback().items()}
         control_ports = {name: control.port for name, control in graph.controls.items()}
@@ -91,6 +86,15 @@ class SavedSession:
         ]
         values = {name: np.asarray(value) for name, value in state.values.items()}
         return State(state.streams, state.chunks, values), rows
+
+    def other_weights(self, weights: Mapping[str, Mapping[str, str]]) -> str:
+        """Returns which stage has other weights than the session's; "" = none."""
+        for stage, saved in self.weights.items():
+            current = weights.get(stage, {"digest": "", "note": "none"})
+            if current["digest"] != saved["digest"]:
+                was, now = saved["note"], current["note"]
+                return f"stage {stage!r} had other weights ({was}) than it has now ({now})"
+        return ""
 
     def _refuse_unfit_rows(self, state: wire.Message, controls: wire.Message) -> None:
         if (state.streams, state.chunks) != (controls.streams, controls.chunks):

@@ -272,6 +272,21 @@ def test_session_of_another_pipeline_is_refused_and_the_client_may_start_without
         assert hear(socket)["type"] == "started"
 
 
+def test_session_of_a_server_with_other_weights_is_refused(client, context, monkeypatch):
+    (session,), _ = resumable(client, 1)
+    runner = context.fleet.engines[0].runner
+    ours = runner.weights()["embed"]
+    other = {"embed": {**ours, "digest": "0", "note": "others"}}
+    monkeypatch.setattr(runner, "weights", lambda: runner.__class__.weights(runner) | other)
+    with speak(context, PATH) as socket:
+        hear(socket)
+        say(socket, type="start", session=session)
+        reason = hear(socket, "refused")["reason"]
+        assert "stage 'embed' had other weights" in reason
+        assert "than it has now (others): start without the session" in reason
+    assert len(samples(client)) > 0  # the listener plays on
+
+
 def test_asyncapi_document_has_the_fields_of_the_messages(client, context):
     import urllib.request
 
