@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 from soundstage.errors import UsageError
 
 RunnerKind: TypeAlias = Literal["local", "ray"]
+MOST_ENGINES = 1024
 
 
 @dataclass(frozen=True)
@@ -43,3 +44,36 @@ class RunnerChoice:
             raise UsageError(f"--window {self.window}: must be at least 1")
         if self.remembered is not None and self.remembered < 1:
             raise UsageError(f"remembered {self.remembered}: must be at least 1")
+
+
+@dataclass(frozen=True)
+class EngineRange:
+    """The least and the most engines of a fleet.
+
+    Raises:
+        UsageError: the least is below 1 or above the most, or the most above `MOST_ENGINES`.
+    """
+
+    least: int = 1
+    most: int = 1
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.least <= self.most <= MOST_ENGINES:
+            raise UsageError(
+                f"--engines {self}: give a number from 1 to {MOST_ENGINES}, or two such as 2..8"
+            )
+
+    def __str__(self) -> str:
+        return f"{self.least}" if self.least == self.most else f"{self.least}..{self.most}"
+
+    @classmethod
+    def read(cls, text: str) -> EngineRange:
+        """Reads "4" or "2..8".
+
+        Raises:
+            UsageError: it is neither.
+        """
+        least, dots, most = text.partition("..")
+        if not (least.isdecimal() and (most if dots else least).isdecimal()):
+            raise UsageError(f"--engines {text}: give a number such as 4, or two such as 2..8")
+        return cls(int(least), int(most if dots else least))

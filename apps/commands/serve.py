@@ -13,7 +13,7 @@ from soundstage.apps.commands.options import Panel, Quiet, RayAddress, Runner
 from soundstage.apps.commands.pipeline_choice import NamedPipeline
 from soundstage.errors import UsageError
 from soundstage.interrupts import set_last_line
-from soundstage.runners.choice import RunnerChoice
+from soundstage.runners.choice import EngineRange, RunnerChoice
 
 EXAMPLES = """Examples:
 
@@ -21,7 +21,7 @@ soundstage serve
 
 soundstage serve base --port 9000 --streams 4
 
-soundstage serve base --runner ray --ray-address 10.0.0.1:6379 --engines 8
+soundstage serve base --runner ray --ray-address 10.0.0.1:6379 --engines 2..8
 
 SOUNDSTAGE_TOKEN=... soundstage serve --host 0.0.0.0 --tls-cert cert.pem --tls-key key.pem
 
@@ -90,12 +90,12 @@ Drain = Annotated[
     ),
 ]
 Engines = Annotated[
-    int,
+    str,
     ENGINES.option(
-        min=1,
-        max=1024,
+        metavar="N|MIN..MAX",
         help="With --runner ray, the number of engines, 1 to 1024: each is the whole pipeline on "
-        "devices of its own.",
+        "devices of its own. MIN..MAX: engines are added when little time is left on them, and "
+        "removed when fewer would do.",
     ),
 ]
 Batch = Annotated[
@@ -134,7 +134,7 @@ def serve(
     drain: Drain = 30.0,
     runner: Runner = "local",
     ray_address: RayAddress = None,
-    engines: Engines = 1,
+    engines: Engines = "1",
     batch: Batch = "fit",
     reload: Reload = False,
     log_format: LogFormat = "text",
@@ -146,7 +146,8 @@ def serve(
     browser. Needs `pip install '.[serve]'`.
     """
     where = RunnerChoice(runner, ray_address)
-    if engines > 1 and where.kind != "ray":
+    limits = EngineRange.read(engines)
+    if limits.most > 1 and where.kind != "ray":
         raise UsageError(f"--engines {engines} needs --runner ray; one process has one engine")
     graph = choice.load()
     try:
@@ -177,7 +178,7 @@ def serve(
         streams=streams,
         capacity=capacity,
         runner=where,
-        engines=engines,
+        engines=limits,
         fits=batch == "fit",
         load=choice.load if reload else None,
     )

@@ -125,14 +125,27 @@ def lines_of(figures: dict[str, Any]) -> Iterator[str]:
         f"{figures['capacity']:.0f} fit; late chunks {figures['underruns_total']:.0f}; "
         f"moves: {moves or 'none'}"
     )
+    least, most = figures.get("engines_least", 1.0), figures.get("engines_most", 1.0)
+    if least < most:
+        yield (
+            f"{figures['engines']:.0f} engines of {least:.0f} to {most:.0f}; "
+            f"{figures['engines_added_total']:.0f} added, "
+            f"{figures['engines_removed_total']:.0f} removed"
+        )
     header = ["engine", "state", *(column for _, column, _ in COLUMNS)]
     rows = [
-        [number, "ready" if entry["ready"] else "away", *_cells(entry)]
+        [number, _state(entry), *_cells(entry)]
         for number, entry in sorted(figures["engine"].items(), key=lambda item: int(item[0]))
     ]
     widths = [max(map(len, cells)) for cells in zip(header, *rows, strict=True)]
     for row in (header, *rows):
         yield "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
+
+
+def _state(entry: dict[str, float]) -> str:
+    if not entry.get("warm", 1.0):
+        return "starts"
+    return "ready" if entry["ready"] else "away"
 
 
 def _cells(entry: dict[str, float]) -> list[str]:

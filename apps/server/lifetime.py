@@ -30,7 +30,7 @@ from soundstage.interrupts import (
     leave_if_stopping,
     orderly,
 )
-from soundstage.runners.choice import RunnerChoice
+from soundstage.runners.choice import EngineRange, RunnerChoice
 from soundstage.runners.fleet.fleet import Fleet
 
 LogFormat: TypeAlias = Literal["text", "json"]
@@ -169,7 +169,7 @@ def serve(
     graph: Graph,
     settings: ServeSettings,
     *,
-    engines: int = 1,
+    engines: EngineRange | int = 1,
     fits: bool = True,
     streams: int | None = None,
     capacity: int | None = None,
@@ -181,7 +181,7 @@ def serve(
     Args:
         graph: what makes the music.
         settings: where the server listens, and which requests it accepts.
-        engines: how many engines; more than one need the runner "ray".
+        engines: how many engines, or the least and the most; more than one need the runner "ray".
         fits: whether a tick on accelerators has as many rows as it needs (see `Fleet`).
         streams: the most streams that play at once; None = `MOST_STREAMS`.
         capacity: the most realtime streams; None = as many as the measurement allows.

@@ -62,7 +62,7 @@ class EngineCounts:
         total = EngineCounts()
         for one in fields(self):
             mine, others = getattr(self, one.name), getattr(other, one.name)
-            value: Any = mine + others if isinstance(mine, int) else deque([*mine, *others])
+            value: Any = mine + others if isinstance(mine, int) else deque((*mine, *others))
             if isinstance(mine, dict):
                 value = {
                     name: mine.get(name, 0) + others.get(name, 0) for name in {**mine, **others}

@@ -75,6 +75,7 @@ class Engine:
         warm_up: WarmUp,
         capacity: Capacity,
         lock: threading.RLock,
+        closing: threading.Event,
     ) -> None:
         """Prepares an engine; nothing is loaded before `start`.
 
@@ -84,12 +85,13 @@ class Engine:
             warm_up: how it is made ready.
             capacity: its limits; not measured yet.
             lock: guards the rows of all engines of a fleet.
+            closing: is set by `close`, which may be called while it starts.
         """
         self.number, self.graph = number, graph
         self.counts = EngineCounts()
         self.draining = False
         self.losses = 0
-        self._warm_up, self._lock = warm_up, lock
+        self._warm_up, self._lock, self._closing = warm_up, lock, closing
         self._load = LearntLoad(capacity)
         self._warm: Warm | None = None
         self._workers: Workers | None = None
@@ -103,6 +105,11 @@ class Engine:
     def alive(self) -> bool:
         """Whether it is warm and makes ticks."""
         return self._workers is not None and self._workers.live
+
+    @property
+    def warm(self) -> bool:
+        """Whether it has started, and is not closed."""
+        return self._warm is not None
 
     @property
     def capacity(self) -> Capacity:
@@ -172,9 +179,13 @@ class Engine:
         Raises:
             Exception: those of opening the runner.
             StageFailed: a stage fails with the pipeline's default controls.
+            EngineLost: it was closed meanwhile.
         """
         warm = self._warm_up.run()
         with self._lock:
+            if self._closing.is_set():
+                warm.runner.close()
+                raise EngineLost(f"engine {self.number} was closed before it was ready")
             self._load.remeasure(self._load.measured.measured(warm.cost_s))
             self._workers = Workers(
                 warm.runner,
@@ -264,6 +275,7 @@ class Engine:
     def close(self) -> None:
         """Ends its threads and frees its weights; its rows have left. Idempotent."""
         with self._lock:
+            self._closing.set()
             self.draining = True
             warm, workers = self._warm, self._workers
             self._warm = self._workers = None

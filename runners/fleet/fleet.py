@@ -12,7 +12,6 @@ import logging
 import math
 import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from functools import partial
 from typing import Any
@@ -23,20 +22,21 @@ from soundstage.graph.control import ControlError
 from soundstage.graph.plan import Graph
 from soundstage.graph.state import State, initial
 from soundstage.interrupts import handle_signals
-from soundstage.runners.choice import RunnerChoice, RunnerKind
+from soundstage.runners.choice import EngineRange, RunnerChoice, RunnerKind
 from soundstage.runners.engine.admission import refuse_memory, refuse_pace
 from soundstage.runners.engine.capacity import Capacity
 from soundstage.runners.engine.counts import EngineCounts
-from soundstage.runners.engine.engine import Engine, RemoteRunner
+from soundstage.runners.engine.engine import Engine
 from soundstage.runners.engine.refusals import RETRY_AFTER_S, ControlRefused, EngineLost, Full
 from soundstage.runners.engine.row import ResumePoint, StreamRow
 from soundstage.runners.engine.saved_session import SessionWriter, open_saved
 from soundstage.runners.engine.schedule import Pace, Schedule
 from soundstage.runners.engine.stream_controls import steered
 from soundstage.runners.engine.warmup import WarmUp
-from soundstage.runners.fleet.keeper import Keeper
-from soundstage.runners.fleet.opening import join_cluster, open_engine
+from soundstage.runners.fleet.opening import join_cluster
 from soundstage.runners.fleet.places import StreamPlaces
+from soundstage.runners.fleet.roster import Roster, report
+from soundstage.runners.fleet.scaling import Scaler
 from soundstage.runners.fleet.slots import Slots
 from soundstage.runners.fleet.stream import EngineStream
 from soundstage.runners.runner import Runner
@@ -46,10 +46,8 @@ from soundstage.runners.timing.realtime import chunks_ahead
 LOGGER = logging.getLogger("soundstage.serve")
 # How often `drain` checks whether streams are left.
 _DRAIN_CHECK_S = 0.05
-# The longest wait at the end for a process that is being revived.
-_KEEPER_WAIT_S = 5.0
-# How often the streams are balanced between the engines.
-BALANCE_EVERY_S = 2.0
+# How often the streams are balanced between the engines, and the number of engines is considered.
+LOOK_EVERY_S = 2.0
 
 
 class Fleet:
@@ -68,13 +66,16 @@ class Fleet:
     Attributes:
         graph: what makes the music.
         places: the engines, and which of them makes the chunks of which stream.
+        roster: adds, starts and removes engines.
+        scaler: decides how many there are.
+        reloading: whether its engines are being replaced by those of another graph.
     """
 
     def __init__(
         self,
         graph: Graph,
         *,
-        engines: int = 1,
+        engines: int | EngineRange = 1,
         rows: int = 8,
         batch: int | None = None,
         fits: bool = False,
@@ -87,7 +88,8 @@ class Fleet:
 
         Args:
             graph: what makes the music; one of its outputs is "audio".
-            engines: how many engines; more than one need the runner "ray".
+            engines: how many engines, or the least and the most; more than one need the runner
+                "ray".
             rows: the most streams that play at once, whatever the measurement allows.
             batch: rows of a tick; None = 1 on CPUs, else `rows`. If a stream's bytes turn out to
                 depend on its slot, `batch` is 1.
@@ -102,34 +104,38 @@ class Fleet:
         Raises:
             ValueError: a number is below 1, the graph has no output "audio", or there are several
                 engines in this process.
+            UsageError: the number of engines is below 1.
         """
-        if min(engines, rows, workers, 1 if batch is None else batch) < 1:
-            raise ValueError("engines, rows, batch and workers are at least 1")
+        limits = EngineRange(engines, engines) if isinstance(engines, int) else engines
+        if min(rows, workers, 1 if batch is None else batch) < 1:
+            raise ValueError("rows, batch and workers are at least 1")
         if "audio" not in graph.outputs:
             raise ValueError(f"the pipeline {graph.name!r} has no output 'audio'")
         self.graph = graph
         self.places = StreamPlaces(rows, capacity)
         self._choice = runner if isinstance(runner, RunnerChoice) else RunnerChoice(runner)
-        if engines > 1 and self._choice.kind != "ray":
+        if limits.most > 1 and self._choice.kind != "ray":
             raise ValueError("several engines need the runner 'ray'")
-        self._patience_s = patience_s or graph.format.chunk_s / 2
-        self._capacity = Capacity(graph.format.chunk_s, rows, {}, fixed=capacity)
-        self._next = 0
-        self._options: dict[str, Any] = {
-            "rows": rows,
-            "batch": None if batch is None else min(batch, rows),
-            "workers": workers,
-            "fits": fits,
-        }
-        for _ in range(engines):
-            self.add_engine(graph)
+        self.roster = Roster(
+            self.places,
+            self._choice,
+            partial(
+                WarmUp, rows=rows, batch=batch and min(batch, rows), workers=workers, fits=fits
+            ),
+            workers,
+            Capacity(graph.format.chunk_s, rows, {}, fixed=capacity),
+            patience_s or graph.format.chunk_s / 2,
+            limits.most,
+        )
+        self.scaler = Scaler(self.places, self.roster, limits)
+        for _ in range(limits.least):
+            self.roster.add(graph)
         self._open = ExitStack()
-        self._keepers: list[Keeper] = []
         self._writer: SessionWriter | None = None
-        self._starting = ThreadPoolExecutor(engines, thread_name_prefix="start")
-        self._balancing: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
         self._slots = Slots(self.places)
         self._draining = False
+        self.reloading = False
 
     @property
     def engines(self) -> list[Engine]:
@@ -191,20 +197,20 @@ class Fleet:
         """
         await asyncio.to_thread(lambda: self._open.enter_context(join_cluster(self._choice)))
         handle_signals()  # Ray took them
-        starts = {asyncio.create_task(self.start_engine(engine)) for engine in self.engines}
+        starts = {self.scaler.start(engine) for engine in list(self.engines)}
         first: BaseException | None = None
         while starts and not any(engine.alive for engine in self.engines):
             done, starts = await asyncio.wait(starts, return_when=asyncio.FIRST_COMPLETED)
             for start in done:
                 first = first or start.exception()
         for start in starts:
-            start.add_done_callback(_report)
+            start.add_done_callback(report)
         if not any(engine.alive for engine in self.engines) and first is not None:
             raise first
         if first is not None:
             LOGGER.warning("an engine cannot start: %s", first)
-        if len(self.engines) > 1:
-            self._balancing = asyncio.create_task(self._balance())
+        if self.scaler.limits.most > 1:
+            self._watching = asyncio.create_task(self._watch())
 
     async def join(
         self,
@@ -308,8 +314,8 @@ class Fleet:
         Readers of streams get the chunks that are made already, and then the end of the stream.
         """
         self._draining = True
-        if self._balancing is not None:
-            self._balancing.cancel()
+        if self._watching is not None:
+            self._watching.cancel()
         with self.places.lock:
             for row in list(self.places.rows()):
                 self.places.close(row)
@@ -317,62 +323,21 @@ class Fleet:
         await asyncio.to_thread(self._close)
 
     def _close(self) -> None:
-        self._starting.shutdown(wait=False, cancel_futures=True)
-        for keeper in self._keepers:
-            keeper.stop()
-        for engine in self.engines:
-            engine.close()
-        for keeper in self._keepers:
-            keeper.join(_KEEPER_WAIT_S)
+        self.roster.close()
         self._open.close()
-
-    def add_engine(self, graph: Graph) -> Engine:
-        """Adds an engine, which is not started yet."""
-        number, self._next = self._next, self._next + 1
-        opener = partial(open_engine, graph, self._choice, number, self._options["workers"])
-        warm_up = WarmUp(opener, **self._options)
-        engine = Engine(number, graph, warm_up, self._capacity, self.places.lock)
-        self.places.engines.append(engine)
-        return engine
-
-    async def start_engine(self, engine: Engine) -> None:
-        """Starts an engine that was added.
-
-        Raises:
-            Exception: those of `runners.api.open_runner`.
-            StageFailed: a stage fails with the pipeline's default controls.
-        """
-        await asyncio.get_running_loop().run_in_executor(self._starting, self._start, engine)
 
     def adopt(self, graph: Graph) -> None:
         """Opens streams with another graph from now on; engines of it have to be ready."""
         self.graph, self._writer = graph, None
 
-    async def retire(self, engine: Engine) -> None:
-        """Closes an engine whose streams have gone."""
-        with self.places.lock:
-            self.places.drain(engine)
-            self.places.engines.remove(engine)
-        await asyncio.to_thread(engine.close)
-
-    def _start(self, engine: Engine) -> None:
-        engine.start(self._lose)
-        if isinstance(engine.runner, RemoteRunner):
-            keeper = Keeper(engine, self.places, self._patience_s)
-            self._keepers.append(keeper)
-            keeper.start()
-        LOGGER.debug("engine %d is ready", engine.number)
-
-    def _lose(self, engine: Engine, error: EngineLost) -> None:
-        self.places.lose(engine, error)
-        for keeper in self._keepers:
-            keeper.look()
-
-    async def _balance(self) -> None:
+    async def _watch(self) -> None:
+        """Balances the streams between the engines, and adds and removes engines."""
         while True:
-            await asyncio.sleep(BALANCE_EVERY_S)
+            await asyncio.sleep(LOOK_EVERY_S)
             with self.places.lock:
                 self.places.balance()
+            if not self.reloading:
+                await self.scaler.look(self.graph, time.monotonic())
 
     def _runner(self) -> Runner:
         """Returns the runner of an engine that is ready.
@@ -386,12 +351,6 @@ class Fleet:
             if engine.ready and engine.graph is self.graph:
                 return engine.runner
         raise Full("the engine is not warm yet", RETRY_AFTER_S)
-
-
-def _report(start: asyncio.Future[None]) -> None:
-    error = None if start.cancelled() else start.exception()
-    if error is not None:
-        LOGGER.warning("an engine cannot start: %s", error)
 
 
 def _wake(loop: asyncio.AbstractEventLoop, news: asyncio.Event) -> None:

@@ -31,7 +31,7 @@ class FleetMetrics(Collector):
         """Yields the metrics of this moment; a gauge without a value yet is left out."""
         counts = self._fleet.counts()
         yield from _gauges(self._fleet, counts)
-        yield from _counters(counts)
+        yield from _counters(counts, self._fleet)
         yield from _by_engine(self._fleet)
 
 
@@ -48,6 +48,8 @@ def _gauges(fleet: Fleet, counts: EngineCounts) -> Iterator[Metric]:
         ("overhead_seconds", "A tick's time beside the runner's work, per stream.", overhead_s),
         ("engines", "Engines.", len(fleet.engines)),
         ("engines_ready", "Engines that take streams.", sum(one.ready for one in fleet.engines)),
+        ("engines_least", "The least engines there may be.", fleet.scaler.limits.least),
+        ("engines_most", "The most engines there may be.", fleet.scaler.limits.most),
     )
     for name, text, value in values:
         if value is not None:
@@ -58,6 +60,7 @@ def _by_engine(fleet: Fleet) -> Iterator[Metric]:
     """Yields what differs between engines, with the label "engine"."""
     gauges: tuple[tuple[str, str, Callable[[Engine], float | None]], ...] = (
         ("ready", "1 = takes streams.", lambda one: int(one.ready)),
+        ("warm", "1 = it has started; 0 = it starts.", lambda one: int(one.warm)),
         ("streams", "Streams that have a slot there.", lambda one: len(one.rows())),
         ("capacity", "Realtime streams that fit there.", lambda one: one.capacity.realtime),
         ("spare", "The part of its time that is left.", lambda one: one.spare()),
@@ -90,7 +93,7 @@ def _rtf(counts: EngineCounts, fleet: Fleet) -> float | None:
     return None if tick_s is None else tick_s / fleet.graph.format.chunk_s
 
 
-def _counters(counts: EngineCounts) -> Iterator[Metric]:
+def _counters(counts: EngineCounts, fleet: Fleet) -> Iterator[Metric]:
     totals = (
         ("joined", "Streams that joined.", counts.joined),
         ("left", "Streams that left.", counts.left),
@@ -99,6 +102,8 @@ def _counters(counts: EngineCounts) -> Iterator[Metric]:
         ("chunks", "Chunks read by clients.", counts.chunks),
         ("underruns", "Chunks that were late.", counts.underruns),
         ("dropped", "Chunks made and thrown away.", counts.dropped),
+        ("engines_added", "Engines that were added while streams played.", fleet.scaler.added),
+        ("engines_removed", "Engines that were not needed any more.", fleet.scaler.removed),
     )
     for name, text, total in totals:
         yield CounterMetricFamily(PREFIX + name, text, total)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
@@ -27,7 +28,12 @@ def join_cluster(choice: RunnerChoice) -> AbstractContextManager[object]:
 
 
 def open_engine(
-    graph: Graph, choice: RunnerChoice, number: int, workers: int, remembered: int
+    graph: Graph,
+    choice: RunnerChoice,
+    number: int,
+    workers: int,
+    closing: threading.Event,
+    remembered: int,
 ) -> Runner:
     """Opens the runner of an engine.
 
@@ -36,6 +42,7 @@ def open_engine(
         choice: the kind of runner.
         number: the engine's number in the fleet.
         workers: ticks made at the same time.
+        closing: set when the engine is not wanted any more, which may be while it is opened.
         remembered: the number of answers that a stage keeps if only controls feed it.
 
     Raises:
@@ -46,4 +53,4 @@ def open_engine(
         return open_runner(graph, replace(choice, remembered=remembered))
     from soundstage.runners.ray.engine_runner import EngineRunner
 
-    return EngineRunner(graph, number, workers=workers, remembered=remembered)
+    return EngineRunner(graph, number, workers=workers, remembered=remembered, closing=closing)

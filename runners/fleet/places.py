@@ -34,6 +34,7 @@ class StreamPlaces:
         engines: the engines, by number; only those that are alive make ticks.
         counts: joins, refusals and reads of all streams.
         moves: how many streams have moved, by reason.
+        wanting: how often a stream was refused that another engine could serve.
     """
 
     def __init__(self, rows: int, fixed: int | None) -> None:
@@ -47,6 +48,7 @@ class StreamPlaces:
         self.engines: list[Engine] = []
         self.counts = EngineCounts()
         self.moves: Counter[Reason] = Counter()
+        self.wanting = 0
         self._most, self._fixed = rows, fixed
         self._rows: list[StreamRow] = []
         self._waits = Waits()
@@ -80,6 +82,7 @@ class StreamPlaces:
             engine = self._engine_for(row)
         except Full as error:
             self.counts.refused += 1
+            self.wanting += error.measured
             wait_s = self._waits.refuse(row, time.monotonic())
             if error.retry_after_s < RETRY_AFTER_S:  # it is known
                 wait_s = error.retry_after_s

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections import deque
 from typing import TYPE_CHECKING
@@ -98,20 +97,27 @@ async def reload(fleet: Fleet, graph: Graph) -> None:
         NotReloaded: the new pipeline cannot be used; the old one goes on.
     """
     refuse_other_format(fleet.graph, graph)
+    fleet.reloading = True
+    try:
+        await _replace_engines(fleet, graph)
+    finally:
+        fleet.reloading = False
+
+
+async def _replace_engines(fleet: Fleet, graph: Graph) -> None:
     for position, old in enumerate([one for one in fleet.engines if not one.draining]):
-        engine = fleet.add_engine(graph)
+        engine = fleet.roster.add(graph)
         try:
-            await fleet.start_engine(engine)
+            await fleet.roster.start(engine)
         # Any error of a stage's constructor or of its first chunk: the old pipeline goes on.
         except Exception as error:
-            fleet.engines.remove(engine)
-            await asyncio.to_thread(engine.close)
+            await fleet.roster.remove(engine)
             left = "the old pipeline goes on" if not position else f"{position} engine(s) have it"
             raise NotReloaded(f"{graph.name}: {error}; {left}") from error
         if not position:
             fleet.adopt(graph)
         moved, ended = _carry_all(fleet, graph, old)
-        await fleet.retire(old)
+        await fleet.roster.remove(old)
         LOGGER.info(
             "engine %d has replaced %d: %d stream(s) go on, %d ended",
             engine.number,

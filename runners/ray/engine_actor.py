@@ -11,7 +11,7 @@ from typing import Any
 
 import ray
 
-from soundstage.errors import ClusterError
+from soundstage.errors import ClusterError, Error
 from soundstage.graph.plan import Graph
 from soundstage.graph.port import Tensor
 from soundstage.graph.state import State
@@ -104,12 +104,17 @@ class EngineActor:
             Exception: those of the runner.
         """
         refuse_other_versions(setup.versions)
+        host = socket.gethostname()
         if self._runner is None:
-            self._runner = _opened(setup)
+            try:
+                self._runner = _opened(setup)
+            except Error as error:
+                error.args = (f"machine {host}: {error}", *error.args[1:])
+                raise
         return EngineReport(
             os.getpid(),
             ray.get_runtime_context().get_node_id(),
-            socket.gethostname(),
+            host,
             self._runner.weights(),
             self._runner.platforms,
         )

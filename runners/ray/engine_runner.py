@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -43,7 +44,7 @@ LOGGER = logging.getLogger("soundstage.serve")
 READY_WITHIN_S = 600.0
 # After this time without an answer, the log says what the engine waits for.
 TELL_AFTER_S = 15.0
-RETRY_S = 0.2
+CHECK_S, RETRY_S = 0.5, 0.2
 # An actor that Ray does not start again is made anew after so many attempts.
 MOST_ATTEMPTS = 25
 KILL_WITHIN_S = 20.0
@@ -56,7 +57,9 @@ class EngineRunner:
     ended, ticks raise `EngineLost` until `revive` has replaced it.
     """
 
-    def __init__(self, graph: Graph, number: int, *, workers: int, remembered: int) -> None:
+    def __init__(
+        self, graph: Graph, number: int, *, workers: int, remembered: int, closing: threading.Event
+    ) -> None:
         """Starts the engine, and builds its stages.
 
         Args:
@@ -64,15 +67,17 @@ class EngineRunner:
             number: the engine's number, for errors and the log.
             workers: ticks made at the same time.
             remembered: the number of answers that a stage keeps if only controls feed it.
+            closing: set when the engine is not wanted any more, which may be while it starts.
 
         Raises:
             ClusterError: the machine of the engine has other versions, or none was free in time.
             PipelineError: no machine of the cluster has the devices of the placement.
+            EngineLost: it is not wanted any more.
             Exception: any error of a stage's constructor, e.g. `WeightsError`.
         """
         self.graph = graph
         self.window = 1
-        self._number, self._workers = number, workers
+        self._number, self._workers, self._closing = number, workers, closing
         self._lifetime = Lifetime("runner")
         has_gpu = ray.cluster_resources().get("GPU", 0) > 0
         self._place = place_engine(graph, has_gpu)
@@ -199,16 +204,18 @@ class EngineRunner:
 
     def _open(self) -> EngineReport:
         """Builds the engine's stages; waits for a machine, and for a process that is restarted."""
-        until_s, told, attempts = time.monotonic() + READY_WITHIN_S, False, 0
+        start_s, told, attempts = time.monotonic(), False, 0
         reply = self._actor.open.remote(self._setup)
-        while time.monotonic() < until_s and not self._lifetime.closed:
+        while (waited_s := time.monotonic() - start_s) < READY_WITHIN_S:
+            if self._closing.is_set():
+                raise EngineLost(f"engine {self._number} was closed before it was ready")
             try:
-                report: EngineReport = ray.get(reply, timeout=TELL_AFTER_S)
+                report: EngineReport = ray.get(reply, timeout=CHECK_S)
                 return report
             except GetTimeoutError:
-                if not told:
+                if not told and waited_s >= TELL_AFTER_S:
                     LOGGER.warning("engine %d is not ready yet: %s", self._number, self._needs())
-                told = True
+                    told = True
             except RayTaskError as error:
                 self._raise(error)
             except RayActorError:
@@ -233,7 +240,7 @@ class EngineRunner:
         """Returns what the engine needs of the cluster, and what is free."""
         needed, free = self._place.bundle.resources, ray.available_resources()
         if not needed:
-            return "its process starts, or loads weights"
+            return "its process starts, or loads weights; the logs of its machine say more"
         amounts = ", ".join(f"{amount:g} {name}" for name, amount in needed.items())
         there = ", ".join(f"{free.get(name, 0):g} {name}" for name in needed)
         return (

@@ -6,7 +6,7 @@ import pytest
 from command_line import run, told
 from served import samples, say, served, speak, started
 
-from soundstage.apps.commands.top import read_figures
+from soundstage.apps.commands.top import lines_of, read_figures
 from soundstage.errors import InputError
 
 
@@ -34,6 +34,17 @@ def test_moves_and_an_engine_that_is_away_are_read_from_the_metrics():
     )
     figures = read_figures(text)
     assert figures == {"streams": 3.0, "engine": {"1": {"ready": 0.0}}, "moves": {"lost": 2.0}}
+
+
+def test_range_of_engines_and_one_that_starts_are_printed():
+    fleet = {"streams": 3, "streams_playing": 2, "capacity": 4, "underruns_total": 0, "moves": {}}
+    limits = {"engines": 2, "engines_least": 1, "engines_most": 8}
+    limits |= {"engines_added_total": 3, "engines_removed_total": 2}
+    engines = {"0": {"ready": 1, "warm": 1}, "4": {"ready": 0, "warm": 0}}
+    _, line, *rows = lines_of({**fleet, **limits, "engine": engines})
+    assert line == "2 engines of 1 to 8; 3 added, 2 removed"
+    assert [row.split()[1] for row in rows] == ["state", "ready", "starts"]
+    assert line not in lines_of({**fleet, **limits, "engines_most": 1, "engine": engines})
 
 
 def test_address_that_is_no_server_is_one_line():

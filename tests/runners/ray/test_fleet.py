@@ -2,18 +2,27 @@
 
 import asyncio
 import os
+import re
 import signal
+import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from engines import Alone, play, read, row_of, sha_of, until
 from tone_graphs import tones
 
-from soundstage.runners.engine.refusals import StreamFailed
+from soundstage.errors import Error
+from soundstage.runners.engine.refusals import EngineLost, StreamFailed
 from soundstage.runners.fleet import keeper
 from soundstage.runners.fleet.fleet import Fleet
+
+pytest.importorskip("ray", reason="the extra `ray` is not installed")
+from soundstage.runners.ray import engine_runner
+from soundstage.runners.ray.placement import Bundle, place_engine
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 STREAMS, CHUNKS = 8, 6
@@ -209,3 +218,78 @@ def test_killed_stage_of_an_engine_of_many_processes_changes_no_byte(ray_cluster
         assert len(victims) == 3  # a spare among them
         playing(fleet, alone, lambda fleet: os.kill(victims[0], signal.SIGKILL))
         wait(fleet, lambda: all_ready(fleet))
+
+
+def reason_of(fleet, graph):
+    """Adds an engine that cannot start, and returns why; it is removed again."""
+    engine = fleet.roster.add(graph)
+    with pytest.raises(Error) as failed:
+        asyncio.run(fleet.roster.start(engine))
+    asyncio.run(fleet.roster.remove(engine))
+    return str(failed.value)
+
+
+def test_engines_that_never_get_ready_are_one_line_each_and_others_play_on(
+    fleet, alone, tmp_path, monkeypatch, caplog
+):
+    reasons = {}
+
+    def add_all(fleet):
+        ours = engine_runner.versions()
+        with monkeypatch.context() as patch:
+            patch.setattr(engine_runner, "versions", lambda: {**ours, "jax": "0.1"})
+            reasons["version"] = reason_of(fleet, tones())
+        reasons["weights"] = reason_of(fleet, tones(weights=str(tmp_path / "weights")))
+        with monkeypatch.context() as patch:
+            patch.setattr(engine_runner, "TELL_AFTER_S", 0.0)
+            patch.setattr(engine_runner, "READY_WITHIN_S", 1.0)
+            reasons["hangs"] = reason_of(fleet, tones(hangs=3600.0))
+
+    assert playing(fleet, alone, add_all) == [STREAMS // 2, STREAMS // 2]
+    number = r"engine \d+"
+    host = re.escape(socket.gethostname())
+    assert re.fullmatch(
+        rf"{number}: the machine {host} has jax .*, and the server has .*jax 0\.1: install the "
+        "same versions on all machines",
+        reasons["version"],
+    )
+    assert re.fullmatch(
+        rf"{number}: machine {host}: .*/weights: no such weights: copy them to every machine",
+        reasons["weights"],
+    )
+    waits = "its process starts, or loads weights; the logs of its machine say more"
+    assert re.fullmatch(rf"{number} was not ready within 1 s: {waits}", reasons["hangs"])
+    told = [record.getMessage() for record in caplog.records]
+    assert any(re.fullmatch(rf"{number} is not ready yet: {waits}", line) for line in told)
+
+
+def test_engine_waits_for_a_machine_with_room_and_says_so(
+    fleet, alone, ray_cluster, monkeypatch, caplog
+):
+    cores = ray_cluster.cluster_resources()["CPU"]
+    place = replace(place_engine(tones(), False), bundle=Bundle({"CPU": cores}, {}, ["tone"]))
+    place.options["num_cpus"] = cores
+    monkeypatch.setattr(engine_runner, "place_engine", lambda *_: place)
+    monkeypatch.setattr(engine_runner, "TELL_AFTER_S", 0.0)
+    group = ray_cluster.util.placement_group([{"CPU": 1}])
+    ray_cluster.get(group.ready())
+
+    def wait_for_room(fleet):
+        engine = fleet.roster.add(tones())
+        with ThreadPoolExecutor(1) as threads:
+            starting = threads.submit(asyncio.run, fleet.roster.start(engine))
+            wait(fleet, lambda: caplog.records)
+            asyncio.run(fleet.roster.remove(engine))
+            with pytest.raises(EngineLost, match="was closed before it was ready"):
+                starting.result(fleet.patience_s)
+
+    try:
+        assert playing(fleet, alone, wait_for_room) == [STREAMS // 2, STREAMS // 2]
+    finally:
+        ray_cluster.util.remove_placement_group(group)
+    (told,) = [record.getMessage() for record in caplog.records]
+    assert re.fullmatch(
+        rf"engine \d+ is not ready yet: it needs {cores:g} CPU on one machine, and {cores - 1:g} "
+        "CPU are free in all: add machines, or use fewer engines",
+        told,
+    )

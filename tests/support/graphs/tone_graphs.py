@@ -6,15 +6,18 @@ from soundstage.graph.spec import parse
 ALLOW = ["small_stages", "tone_stages"]
 
 
-def tones(seconds=0.0, fails=-1, chunk_s=0.4, offset=0, placement=None, count="count", **more):
-    """Builds a counter by `step`, and the noise of its numbers: (n + 1) * step in chunk n."""
+def tones(chunk_s=0.4, placement=None, count="count", **params):
+    """Builds a counter by `step`, and the noise of its numbers: (n + 1) * step in chunk n.
+
+    `params` are those of the stage that makes the noise.
+    """
     counter = {
         "use": "small_stages:Add",
         "inputs": {"a": "in.step", "b": {"from": f"{count}.sum", "delay": 1, "init": 0}},
     }
     tone = {
         "use": "tone_stages:Tone",
-        "params": {"seconds": seconds, "fails": fails, "offset": offset},
+        "params": params,
         "inputs": {"a": f"{count}.sum"},
     }
     spec = {
@@ -25,6 +28,5 @@ def tones(seconds=0.0, fails=-1, chunk_s=0.4, offset=0, placement=None, count="c
         "outputs": {"audio": "tone.audio"},
         "stage": {count: counter, "tone": tone},
         "placement": placement or {},
-        **more,
     }
     return build(parse(spec), ALLOW)

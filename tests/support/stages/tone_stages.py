@@ -2,9 +2,11 @@
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
+from soundstage.errors import ModelError
 from soundstage.graph.port import Port
 
 NUMBER = Port("int64", (), "number")
@@ -14,12 +16,15 @@ NUMBER = Port("int64", (), "number")
 class ToneParams:
     """The seconds that a chunk takes, however many rows it has, and the number that fails.
 
-    `offset` is added to the number of the noise.
+    `offset` is added to the number of the noise. `weights` is a file that has to be there, and
+    `hangs` is the seconds that building the stage takes.
     """
 
     seconds: float = 0.0
     fails: int = -1
     offset: int = 0
+    weights: str = ""
+    hangs: float = 0.0
 
 
 class Tone:
@@ -32,6 +37,9 @@ class Tone:
 
     def __init__(self, params, format, device):
         self.params = params
+        time.sleep(params.hangs)
+        if params.weights and not Path(params.weights).exists():
+            raise ModelError(f"{params.weights}: no such weights: copy them to every machine")
         self.shape = (format.dims["sample"], format.dims["channel"])
 
     def __call__(self, a):
