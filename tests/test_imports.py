@@ -51,6 +51,7 @@ ONLY_IN = {
     "huggingface_hub": {"stages/weights/published/hub.py"},
     "ai_edge_litert": {"stages/musiccoca/litert.py"},
     "matplotlib": {"audio/plots.py"},
+    "opentelemetry": {"apps/server/telemetry.py"},
     "sounddevice": {"apps/player/sound_devices.py"},
     "soundfile": {"audio/compressed.py", "audio/reader.py"},
     "textual": {"apps/player/mixing_desk.py"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
@@ -14,6 +15,7 @@ from soundstage.apps.server.disk_paths import without_folders
 from soundstage.apps.server.protocols.json_controls import find_upload
 from soundstage.apps.server.protocols.websocket import Gone, Refused
 from soundstage.apps.server.settings import Limits, ServeSettings
+from soundstage.apps.server.telemetry import Telemetry
 from soundstage.apps.server.uploads import Uploads
 from soundstage.errors import Error, InputError, ModelError, OutputError, UsageError
 from soundstage.graph.plan import Graph
@@ -29,6 +31,7 @@ from soundstage.runners.runner import StageFailed
 from soundstage.runners.sessions.continuation import NotContinuable
 from soundstage.runners.sessions.files import SessionFileError
 from soundstage.runners.sessions.injection import NotInjectable
+from soundstage.runners.spans import now_s
 
 LOGGER = logging.getLogger("soundstage.serve")
 CONTINUE = "continue"
@@ -56,6 +59,7 @@ class ServerContext:
         graph: what makes the music.
         fleet: the engines that make it, and the streams on them.
         settings: the server's.
+        telemetry: gets the times of each chunk that a WebSocket gets; None = nobody does.
 
     Attributes:
         sockets: how many WebSockets are open.
@@ -69,8 +73,14 @@ class ServerContext:
         registry: the Prometheus metrics of the engines and the WebSockets.
     """
 
-    def __init__(self, graph: Graph, fleet: Fleet, settings: ServeSettings) -> None:
-        self.fleet, self.settings = fleet, settings
+    def __init__(
+        self,
+        graph: Graph,
+        fleet: Fleet,
+        settings: ServeSettings,
+        telemetry: Telemetry | None = None,
+    ) -> None:
+        self.fleet, self.settings, self.telemetry = fleet, settings, telemetry
         self.clip_encoder = ClipEncoder(graph)
         end_samples = self.clip_encoder.samples if self.clip_encoder.possible else 0
         limits = settings.limits
@@ -164,6 +174,7 @@ class StreamSender:
         stream: the stream.
         deliver: sends one chunk; the next chunk waits until it returns.
         report_failure: gets the reason, if a stage fails for the stream.
+        telemetry: gets the times of each chunk; None = nobody does.
     """
 
     def __init__(
@@ -171,8 +182,10 @@ class StreamSender:
         stream: EngineStream,
         deliver: Callable[[EngineChunk], Awaitable[None]],
         report_failure: Callable[[str], Awaitable[None]],
+        telemetry: Telemetry | None = None,
     ) -> None:
         self.stream = stream
+        self._telemetry, self._name = telemetry, secrets.token_hex(8)
         self._deliver, self._report_failure = deliver, report_failure
         self._task = asyncio.create_task(self._run())
 
@@ -191,7 +204,10 @@ class StreamSender:
     async def _run(self) -> None:
         try:
             async for chunk in self.stream:
+                start_s = now_s()
                 await self._deliver(chunk)
+                if self._telemetry is not None:
+                    self._telemetry.report(chunk, self._name, start_s, now_s())
         except StreamFailed as error:
             await self._report_failure(reason_of(error))
         except Gone:

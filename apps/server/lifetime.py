@@ -21,6 +21,7 @@ from soundstage.apps.server.connection import ServerContext
 from soundstage.apps.server.listen_sockets import Intake, Pulse, listen
 from soundstage.apps.server.memory import give_back_large_blocks
 from soundstage.apps.server.settings import EVERY_ADDRESS, ServeSettings
+from soundstage.apps.server.telemetry import open_telemetry
 from soundstage.graph.plan import Graph
 from soundstage.interrupts import (
     at_hangup,
@@ -189,11 +190,13 @@ def serve(
         load: reads the pipeline again at SIGHUP; None = SIGHUP ends the server.
 
     Raises:
-        UsageError: the certificate or its key cannot be used.
+        UsageError: the certificate or its key cannot be used, or traces are wanted and the extra
+            `otel` is not installed.
         OutputError: the port is taken, or the address is not this machine's.
         Exception: those of `Fleet.start`.
     """
     give_back_large_blocks()
+    telemetry = open_telemetry()
     fleet = Fleet(
         graph,
         engines=engines,
@@ -202,7 +205,7 @@ def serve(
         capacity=capacity,
         runner=runner or "local",
     )
-    context = ServerContext(graph, fleet, settings)
+    context = ServerContext(graph, fleet, settings, telemetry)
     errors: list[Exception] = []
 
     def start_failed(error: Exception) -> None:
@@ -214,5 +217,7 @@ def serve(
     everywhere = "every address of this machine, here " * (settings.host in EVERY_ADDRESS)
     LOGGER.info("%s on %s%s", graph.name, everywhere, settings.address)
     server.run(sockets)
+    if telemetry is not None:
+        telemetry.close()
     if errors:
         raise errors[0]

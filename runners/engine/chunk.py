@@ -8,6 +8,25 @@ from typing import Any
 
 import numpy as np
 
+from soundstage.runners.spans import Span
+
+
+@dataclass(frozen=True)
+class TickRecord:
+    """When a tick was made.
+
+    Attributes:
+        engine: the number of the engine that made it.
+        start_s: when the engine was asked for it, in seconds since the epoch.
+        end_s: when it was there.
+        spans: those of its stages.
+    """
+
+    engine: int
+    start_s: float
+    end_s: float
+    spans: tuple[Span, ...]
+
 
 @dataclass(frozen=True)
 class EngineChunk:
@@ -26,6 +45,7 @@ class EngineChunk:
         underruns: late chunks of this stream so far, this one included.
         late_stage: the stage that made it late; "queue" = it waited for the chunks of other
             streams; "" = it is not late.
+        tick: when its tick was made.
         steer: how often the stream had been steered when it was made. A player sees from this in
             which chunk a change is heard first.
         again: whether it replaces a chunk of the same index that was read before and cannot have
@@ -42,6 +62,7 @@ class EngineChunk:
     rows: int
     underruns: int
     late_stage: str
+    tick: TickRecord = field(repr=False)
     steer: int
     again: bool = False
     not_understood: Mapping[str, str] = field(default_factory=dict)

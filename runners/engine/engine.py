@@ -195,6 +195,7 @@ class Engine:
                 workers=self._warm_up.workers,
                 lock=self._lock,
                 lost=lambda error: lost(self, error),
+                number=self.number,
             )
             self._warm = warm
         self._workers.start()

@@ -13,6 +13,7 @@ from soundstage.graph.state import State, initial, join
 from soundstage.runners.engine.groups import Group
 from soundstage.runners.engine.row import TickRequest
 from soundstage.runners.runner import Chunk, Runner, StageFailed, Tick
+from soundstage.runners.spans import Span, now_s
 from soundstage.runners.timing.timings import busy_s
 
 # Controls of more bytes are not kept for a slot whose stream has left.
@@ -43,12 +44,16 @@ class Done:
         seconds: wall time by stage.
         busy_s: how long each stage worked on it.
         runner_s: how long the runner took.
+        end_s: when it was made, in seconds since the epoch.
+        spans: see `Chunk`.
     """
 
     rows: Sequence[RowResult]
     seconds: Mapping[str, float]
     busy_s: Mapping[str, float]
     runner_s: float
+    end_s: float
+    spans: tuple[Span, ...]
 
 
 class Ticks:
@@ -77,14 +82,14 @@ class Ticks:
         """
         start_s = time.monotonic()
         chunk = self._chunk(group, requests)
-        runner_s = time.monotonic() - start_s
+        runner_s, end_s = time.monotonic() - start_s, now_s()
         for request in requests:
             # Only now: controls that make a stage fail would end the streams in the other slots.
             small = array_bytes(request.steady) <= LARGE_BYTES
             group.last_controls[request.slot] = request.steady if small else None
         self._rest(group, requests, chunk)
         rows = [_row_result(chunk, request.slot) for request in requests]
-        return Done(rows, chunk.seconds, busy_s(chunk), runner_s)
+        return Done(rows, chunk.seconds, busy_s(chunk), runner_s, end_s, chunk.spans)
 
     def _chunk(self, group: Group, requests: Sequence[TickRequest]) -> Chunk:
         try:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from soundstage.runners.engine.chunk import EngineChunk
+from soundstage.runners.engine.chunk import EngineChunk, TickRecord
 from soundstage.runners.engine.counts import EngineCounts, median_of
 from soundstage.runners.engine.groups import Group, Groups
 from soundstage.runners.engine.load import LearntLoad
@@ -51,6 +51,7 @@ class Workers:
         workers: int,
         lock: threading.RLock,
         lost: Callable[[EngineLost], None],
+        number: int,
     ) -> None:
         """Prepares the threads.
 
@@ -62,6 +63,7 @@ class Workers:
             workers: how many threads, and thus ticks at the same time.
             lock: guards the rows of all engines of a fleet.
             lost: called under the lock, if the engine's process is lost in a tick.
+            number: the engine's number in the fleet.
         """
         self.changed = threading.Condition(lock)
         self.groups = groups
@@ -69,7 +71,7 @@ class Workers:
         self.load = load
         self.live = True
         self.last_late_s = float("-inf")
-        self._lost = lost
+        self._lost, self._number = lost, number
         self._ticks = Ticks(runner)
         self._silence = silence(runner.graph)
         self._lateness = Lateness(runner.graph.format.chunk_s)
@@ -213,6 +215,9 @@ class Workers:
             rows=rows,
             underruns=row.underruns,
             late_stage=late_stage,
+            tick=TickRecord(
+                self._number, result.end_s - result.runner_s, result.end_s, result.spans
+            ),
             steer=request.steers,
             again=request.chunk <= row.newest_read,
             not_understood=made.not_understood,

@@ -89,7 +89,8 @@ class ProtocolSession(ABC):
 
     def send_stream(self, stream: EngineStream) -> None:
         """Sends a stream's chunks from now on."""
-        self._sender = StreamSender(stream, self.deliver, self.report_failure)
+        telemetry = self._context.telemetry
+        self._sender = StreamSender(stream, self.deliver, self.report_failure, telemetry)
 
     async def end_stream(self) -> None:
         """Frees the stream's slot, if there is one. Idempotent."""

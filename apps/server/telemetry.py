@@ -1,0 +1,112 @@
+"""Traces of chunks for OpenTelemetry: the front, the engine and its stages, for each listener.
+
+An engine's process returns the times of its stages with each chunk, so all spans are sent from
+here, and nothing has to be installed or set up where the engines are.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Protocol, TypeAlias
+
+from soundstage.errors import UsageError
+from soundstage.runners.engine.chunk import EngineChunk
+from soundstage.version import version
+
+# The variables of OpenTelemetry that name where traces go; without either, there are none.
+ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+NAME = "soundstage"
+
+
+class OpenSpan(Protocol):
+    """A span of OpenTelemetry that has begun."""
+
+    def end(self, end_time: int) -> None:
+        """Ends it, in nanoseconds since the epoch."""
+
+
+Attributes: TypeAlias = Mapping[str, str | int | float]
+# Begins a span: its name, the span that it is a part of, its begin in nanoseconds, and its facts.
+Begin: TypeAlias = Callable[[str, OpenSpan | None, int, Attributes], OpenSpan]
+
+
+class Telemetry:
+    """Sends a trace of each chunk that a listener got.
+
+        chunk             from the begin of its tick to the end of its sending
+          tick            on an engine
+            STAGE         the stages' times: queue, transfer, compute, reuse
+          send            to the client
+
+    Args:
+        begin: begins spans.
+        close: sends what was not sent yet.
+    """
+
+    def __init__(self, begin: Begin, close: Callable[[], object]) -> None:
+        self._begin, self.close = begin, close
+
+    def report(self, chunk: EngineChunk, stream: str, start_s: float, end_s: float) -> None:
+        """Sends the trace of a chunk.
+
+        Args:
+            chunk: the chunk.
+            stream: what the traces of the listener have in common.
+            start_s: when its sending began, in seconds since the epoch.
+            end_s: when its sending ended.
+        """
+        tick = chunk.tick
+        facts: dict[str, str | int | float] = {
+            "soundstage.stream": stream,
+            "soundstage.chunk": chunk.chunk,
+            "soundstage.engine": tick.engine,
+            "soundstage.rows": chunk.rows,
+        }
+        if chunk.slack_s is not None:
+            facts["soundstage.slack_s"] = chunk.slack_s
+        whole = self._begin("chunk", None, _ns(tick.start_s), facts)
+        made = self._begin("tick", whole, _ns(tick.start_s), facts)
+        for span in tick.spans:
+            kind = {"soundstage.kind": span.kind, "soundstage.replica": span.replica}
+            self._begin(span.stage, made, _ns(span.start_s), kind).end(_ns(span.end_s))
+        made.end(_ns(tick.end_s))
+        self._begin("send", whole, _ns(start_s), facts).end(_ns(end_s))
+        whole.end(_ns(end_s))
+
+
+def open_telemetry(environment: Mapping[str, str] = os.environ) -> Telemetry | None:
+    """Sets OpenTelemetry up by its environment variables; None = they name no endpoint.
+
+    Raises:
+        UsageError: the extra `otel` is not installed.
+    """
+    endpoint = next((name for name in ENDPOINTS if environment.get(name)), None)
+    if endpoint is None:
+        return None
+    try:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.resources import Resource
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+        from opentelemetry.trace import set_span_in_context
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"{endpoint} is set, and {error.name} is not installed: in soundstage's source folder, "
+            "run pip install '.[otel]', or unset it"
+        ) from error
+    name = {} if environment.get("OTEL_SERVICE_NAME") else {"service.name": NAME}
+    provider = TracerProvider(resource=Resource.create(name))
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    spans = provider.get_tracer(NAME, version())
+
+    def begin(name: str, parent: OpenSpan | None, start_ns: int, facts: Attributes) -> OpenSpan:
+        context = None if parent is None else set_span_in_context(parent)
+        span: OpenSpan = spans.start_span(name, context, attributes=facts, start_time=start_ns)
+        return span
+
+    return Telemetry(begin, provider.shutdown)
+
+
+def _ns(seconds: float) -> int:
+    return round(seconds * 1e9)
