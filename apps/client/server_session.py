@@ -185,6 +185,8 @@ class ServerSession:
 
     def close(self) -> None:
         """Ends the stream and frees its slot. Idempotent."""
+        if self._lifetime.forked:
+            return
         self._lifetime.closed = True
         self._attempts.stop()
         self._hang_up()
@@ -223,6 +225,8 @@ class ServerSession:
                     self._changes.drop(error)
                 raise
             finally:
+                if self._lifetime.closed:  # while it connected
+                    self._hang_up()
                 with self._news:
                     self._receiving = False
                     self._news.notify_all()

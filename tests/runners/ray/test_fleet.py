@@ -16,9 +16,11 @@ from engines import Alone, play, read, row_of, sha_of, until
 from tone_graphs import tones
 
 from soundstage.errors import Error
+from soundstage.runners.choice import EngineRange
 from soundstage.runners.engine.refusals import EngineLost, StreamFailed
 from soundstage.runners.fleet import keeper
 from soundstage.runners.fleet.fleet import Fleet
+from soundstage.runners.fleet.scaling import REMOVE_AFTER_S, Scaler
 
 pytest.importorskip("ray", reason="the extra `ray` is not installed")
 from soundstage.runners.ray import engine_runner
@@ -173,6 +175,28 @@ def test_drained_engine_hands_its_streams_on(fleet, alone):
         fleet.engines[0].draining = False
 
 
+def test_engine_that_is_not_needed_is_removed_and_another_is_added_when_it_is(fleet, alone):
+    """Streams that are not realtime leave their engines free: one would do."""
+    few = Scaler(fleet.places, fleet.roster, EngineRange(1, 2))
+    graph, (first, second) = fleet.graph, fleet.engines
+
+    async def look(scaler, *times_s):
+        for now_s in times_s:
+            await scaler.look(graph, now_s)
+        await until(lambda: not scaler.starting)
+
+    def remove(fleet):
+        asyncio.run(look(few, 0.0, REMOVE_AFTER_S))
+
+    assert playing(fleet, alone, remove) == [STREAMS]
+    assert few.removed == 1
+    (left,) = fleet.engines
+    (removed,) = {first, second} - {left}
+    assert not removed.alive
+    asyncio.run(look(Scaler(fleet.places, fleet.roster, EngineRange(2, 2)), 0.0))
+    assert playing(fleet, alone, lambda fleet: None) == [STREAMS // 2, STREAMS // 2]
+
+
 def test_stage_that_fails_ends_its_stream_alone(fleet, alone):
     async def scenario():
         good, bad = [await fleet.join({"step": step}, pace="fast") for step in (5, FAILS)]
@@ -197,11 +221,12 @@ def test_realtime_streams_are_not_late_when_their_engine_is_killed(ray_cluster):
         for stream in streams:
             await stream.play()
         await asyncio.gather(*(read(stream, 1) for stream in streams))
+        there = len(fleet.engines[0].rows())  # two, or as the measured times have it
         kill(fleet.engines[0])  # while the second chunks are made
         second = [chunk for (chunk,) in await asyncio.gather(*(read(s, 1) for s in streams))]
         assert [chunk.chunk for chunk in second] == [1] * 4
         assert min(chunk.slack_s for chunk in second) > 0
-        await until(lambda: fleet.places.moves["lost"] == 2)
+        await until(lambda: fleet.places.moves["lost"] == there)
         for stream in streams:
             await stream.close()
 
