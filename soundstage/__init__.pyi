@@ -1,9 +1,9 @@
 """The public names of soundstage; each is imported at its first use."""
 
 from . import testing as testing
+from .apps.client.opening import connect as connect
 from .apps.client.server_session import ServerChunk as ServerChunk
 from .apps.client.server_session import ServerSession as ServerSession
-from .apps.client.server_session import connect as connect
 from .errors import ClusterError as ClusterError
 from .errors import DownloadError as DownloadError
 from .errors import Error as Error

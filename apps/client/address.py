@@ -18,7 +18,7 @@ class Address:
     """The address of a server.
 
     Attributes:
-        url: ws:// or wss://, with the path of soundstage's own protocol; without the token.
+        url: ws:// or wss://, with the path of soundstage's own protocol.
         token: the server's token; None = it needs none.
         trust: the certificates that are trusted; None = the URL is a ws:// URL.
     """
@@ -45,7 +45,8 @@ class Address:
         token = token or parse_qs(parts.fragment).get("token", [None])[0]
         scheme = SCHEMES[parts.scheme]
         trust = _trust(certificate) if scheme == "wss" else None
-        return cls(f"{scheme}://{parts.netloc}{path}", token, trust)
+        query = f"?{parts.query}" if parts.query else ""
+        return cls(f"{scheme}://{parts.netloc}{path}{query}", token, trust)
 
 
 def _trust(certificate: str | Path | None) -> ssl.SSLContext:

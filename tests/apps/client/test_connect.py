@@ -144,6 +144,8 @@ def test_token_is_that_of_the_link_and_a_wrong_one_is_refused_at_once():
     with served(token=TOKEN) as context:
         with connect(f"{url_of(context)}/#token={TOKEN}") as session:
             heard(session, 1)
+        with connect(f"{url_of(context)}/ws/stream?token={TOKEN}") as session:
+            heard(session, 1)
         for token in (None, "wrong"):
             with pytest.raises(ServerError, match="token"):
                 connect(url_of(context), token=token)
@@ -167,8 +169,11 @@ def test_server_that_is_away_or_is_none_is_one_line(context):
         connect(f"http://127.0.0.1:{free_port()}", give_up_s=0.2)
     with pytest.raises(ServerError, match="no soundstage server: HTTP 40"):
         connect(f"{url_of(context)}/elsewhere")
-    with pytest.raises(soundstage.InputError, match="give a URL such as"):
-        connect("localhost:8080")
+    for url, reason in (("localhost:8080", "give a URL such as"), ([], "got an empty list")):
+        with pytest.raises(soundstage.InputError, match=reason):
+            connect(url)
+    with pytest.raises(soundstage.UsageError, match="give_up_s=nan: give seconds"):
+        connect(url_of(context), give_up_s=float("nan"))
 
 
 def test_closed_session_says_so_and_ends_a_wait(context):
