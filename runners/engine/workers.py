@@ -166,7 +166,7 @@ class Workers:
         except EngineLost as error:
             with self.changed:
                 for request in requests:
-                    request.land()  # another engine makes the same chunk
+                    self._land(request)  # another engine makes the same chunk
                 self._lost(error)
             return False
         # Any error of a stage ends the streams that cause it, not the others and not the thread.

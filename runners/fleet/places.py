@@ -121,6 +121,7 @@ class StreamPlaces:
             if row.in_flight is not None and row.in_flight.workers is workers:
                 row.epoch += 1  # what arrives late is dropped
                 row.in_flight = None
+                self.wake(row)  # it may have moved before, to workers that wait for this tick
         moved = self._move_all(rows, "lost")
         text = "engine %d is lost: %s; %d stream(s) go on elsewhere, %d wait for it"
         LOGGER.warning(text, engine.number, error.reason, moved, len(rows) - moved)
