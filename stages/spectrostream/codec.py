@@ -1,7 +1,7 @@
 """The loaded codec: weights on a device, compiled functions, NumPy arrays in and out."""
 
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from typing import Generic, TypeVar
 
 import jax
@@ -13,9 +13,14 @@ from soundstage.stages import rvq
 from soundstage.stages.programs import Program, shapes_on
 from soundstage.stages.spectrostream.blocks import Upsample, upsample_by_phases
 from soundstage.stages.spectrostream.config import SpectroStreamConfig
+from soundstage.stages.spectrostream.decoder import Decoder
 from soundstage.stages.spectrostream.network import PARTS, SpectroStream, published_name
 from soundstage.stages.spectrostream.stft import Stft
-from soundstage.stages.spectrostream.streaming import MemoryLayout, decode_streaming
+from soundstage.stages.spectrostream.streaming import (
+    MemoryLayout,
+    decode_streaming,
+    streaming_decoder,
+)
 from soundstage.stages.weights.array_source import ArraySource
 from soundstage.stages.weights.modules import abstract_module, load_module
 
@@ -73,6 +78,7 @@ class Codec:
         self._device = device
         self._encoder = _Part("encoder", network.encoder)
         self._decoder = _Part("decoder", network.decoder)
+        self._network = network
         self._quantizer = _Part("quantizer", network.quantizer)
         self._stft = Stft(config.window_samples, config.hop_samples, config.fft_samples)
         self._memory = MemoryLayout(config)
@@ -87,6 +93,11 @@ class Codec:
         self._run_decoder = program(self._decode_features)
         self._run_encoder_blocks = program(self._encoder_blocks)
         self._run_decoder_blocks = program(self._decoder_blocks)
+
+    @cached_property
+    def _streaming(self) -> _Part[Decoder]:
+        decoder = self._network.decoder
+        return _Part("decoder", None if decoder is None else streaming_decoder(decoder))
 
     @property
     def sample_rate_hz(self) -> int:
@@ -218,7 +229,7 @@ class Codec:
             ValueError: a code is out of range, or there are more levels than the quantizer has.
         """
         self._check(codes)
-        states = self._quantizer.state, self._decoder.state
+        states = self._quantizer.state, self._streaming.state
         audio, kept = self._run_decode_streaming(*states, self._put(codes), self._put(memory))
         return np.asarray(audio), np.asarray(kept)
 
@@ -246,7 +257,7 @@ class Codec:
     ) -> tuple[jax.Array, jax.Array]:
         embeddings = self._dequantize(books, codes)
         return decode_streaming(
-            self._decoder.at(weights), self._stft, self._memory, embeddings, memory
+            self._streaming.at(weights), self._stft, self._memory, embeddings, memory
         )
 
     def _encode(
