@@ -19,6 +19,10 @@ PRECISION = lax.Precision.HIGHEST
 
 # A transposed convolution: (x, kernel, stride) -> [row, time * stride, bin * stride, channel].
 Upsample = Callable[[jax.Array, jax.Array, tuple[int, int]], jax.Array]
+# A convolution: (x, kernel, stride, padding), as `convolve`.
+Convolve = Callable[
+    [jax.Array, jax.Array, tuple[int, int], tuple[tuple[int, int], tuple[int, int]]], jax.Array
+]
 
 
 def convolve(
@@ -54,7 +58,8 @@ class Conv(nnx.Module):
         *,
         rngs: nnx.Rngs,
     ) -> None:
-        self.stride = stride
+        self.stride, self.taps = stride, taps
+        self.convolve: Convolve = convolve
         self.kernel, self.bias = _parameters(taps, width_in, width_out, rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -63,11 +68,11 @@ class Conv(nnx.Module):
 
     def continued(self, x: jax.Array, earlier: int) -> jax.Array:
         """Applies the convolution to the steps behind the first `earlier`, at most all it sees."""
-        (time_taps, bin_taps), (time_stride, bin_stride) = self.kernel.shape[:2], self.stride
+        (time_taps, bin_taps), (time_stride, bin_stride) = self.taps, self.stride
         past = max(time_taps - time_stride, 0) - earlier
         around = max(bin_taps - bin_stride, 0)
         padding = ((past, time_taps - 1 - past - earlier), (around // 2, around - around // 2))
-        return _with_bias(convolve(x, self.kernel[...], self.stride, padding), self.bias)
+        return _with_bias(self.convolve(x, self.kernel[...], self.stride, padding), self.bias)
 
 
 class Pointwise(nnx.Module):
@@ -95,10 +100,10 @@ class TransposedConv(nnx.Module):
     """
 
     def __init__(self, shape: UnitShape, *, upsample: "Upsample", rngs: nnx.Rngs) -> None:
-        self.stride = shape.stride
+        self.stride, self.taps = shape.stride, unit_taps(shape.stride)
         self.upsample = upsample
-        taps = unit_taps(shape.stride)
-        self.kernel, self.bias = _parameters(taps, shape.width_in, shape.width_out, rngs)
+        self.convolve: Convolve = convolve
+        self.kernel, self.bias = _parameters(self.taps, shape.width_in, shape.width_out, rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Applies the transposed convolution."""
@@ -109,8 +114,7 @@ class TransposedConv(nnx.Module):
 
         The kernel is by phases already; see `phase_kernel`.
         """
-        taps = unit_taps(self.stride)
-        y = convolve_phases(x, self.kernel[...], taps, self.stride, earlier)
+        y = convolve_phases(x, self.kernel[...], self.taps, self.stride, earlier, self.convolve)
         return _with_bias(y, self.bias)
 
 
@@ -129,7 +133,7 @@ def upsample_by_phases(x: jax.Array, kernel: jax.Array, stride: tuple[int, int])
         float32 [row, time * stride, bin * stride, out].
     """
     time_taps, bin_taps = kernel.shape[:2]
-    return convolve_phases(x, phase_kernel(kernel, stride), (time_taps, bin_taps), stride, 0)
+    return convolve_phases(x, phase_kernel(kernel, stride), (time_taps, bin_taps), stride)
 
 
 def convolve_phases(
@@ -137,7 +141,8 @@ def convolve_phases(
     phases: jax.Array,
     taps: tuple[int, int],
     stride: tuple[int, int],
-    earlier: int,
+    earlier: int = 0,
+    convolve: Convolve = convolve,
 ) -> jax.Array:
     """Computes a transposed convolution whose kernel is by phases.
 
@@ -147,6 +152,7 @@ def convolve_phases(
         taps: taps of the kernel as published, along time and along bins.
         stride: output steps per input step, along time and along bins.
         earlier: steps at the start of x that are seen, but have no outputs of their own.
+        convolve: convolves.
 
     Returns:
         float32 [row, (time - earlier) * stride, bin * stride, out].

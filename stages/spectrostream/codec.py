@@ -65,6 +65,7 @@ class Codec:
         network: the weights.
         device: where to compute; None = JAX's default.
         upsample: the function that the network was made with.
+        by_tiles: whether streaming needs fewer products; see `streaming_decoder`.
     """
 
     def __init__(
@@ -73,16 +74,17 @@ class Codec:
         network: SpectroStream,
         device: jax.Device | None = None,
         upsample: Upsample = upsample_by_phases,
+        by_tiles: bool = False,
     ) -> None:
         self.config = config
         self._device = device
         self._encoder = _Part("encoder", network.encoder)
         self._decoder = _Part("decoder", network.decoder)
-        self._network = network
+        self._network, self._by_tiles = network, by_tiles
         self._quantizer = _Part("quantizer", network.quantizer)
         self._stft = Stft(config.window_samples, config.hop_samples, config.fft_samples)
         self._memory = MemoryLayout(config)
-        program = partial(Program, setting=(config, upsample.__qualname__))
+        program = partial(Program, setting=(config, upsample.__qualname__, by_tiles))
         self._run_stft = program(self._stft_features)
         self._run_decode = program(self._decode)
         self._run_decode_streaming = program(self._decode_streaming)
@@ -97,7 +99,8 @@ class Codec:
     @cached_property
     def _streaming(self) -> _Part[Decoder]:
         decoder = self._network.decoder
-        return _Part("decoder", None if decoder is None else streaming_decoder(decoder))
+        made = None if decoder is None else streaming_decoder(decoder, self._by_tiles)
+        return _Part("decoder", made)
 
     @property
     def sample_rate_hz(self) -> int:
@@ -323,6 +326,7 @@ def load_codec(
     parts: tuple[str, ...] = PARTS,
     *,
     upsample: Upsample = upsample_by_phases,
+    by_tiles: bool = False,
 ) -> tuple[Codec, str, str]:
     """Loads a codec, or some of its parts.
 
@@ -332,6 +336,7 @@ def load_codec(
         device: where the arrays go; None = JAX's default.
         parts: which of `PARTS` to load.
         upsample: computes transposed convolutions.
+        by_tiles: whether streaming needs fewer products; see `streaming_decoder`.
 
     Returns:
         The codec, the SHA-256 of its arrays as hex digits, and a note on the source of the weights.
@@ -347,7 +352,8 @@ def load_codec(
         device,
         elsewhere=(*elsewhere, "depthformer/"),
     )
-    return Codec(config, loaded.module, device, upsample), loaded.digest, loaded.note
+    codec = Codec(config, loaded.module, device, upsample, by_tiles)
+    return codec, loaded.digest, loaded.note
 
 
 def abstract_codec(config: SpectroStreamConfig, device: jax.Device) -> Codec:

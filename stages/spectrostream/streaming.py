@@ -32,6 +32,7 @@ from soundstage.stages.spectrostream.config import SpectroStreamConfig, UnitShap
 from soundstage.stages.spectrostream.decoder import Decoder
 from soundstage.stages.spectrostream.groups import join, split
 from soundstage.stages.spectrostream.stft import Stft
+from soundstage.stages.spectrostream.winograd import TILED_TAPS, convolve_by_tiles, transform
 
 # The last inputs of one layer after another; each [row, time, bin, channel].
 Pasts: TypeAlias = list[jax.Array]
@@ -110,17 +111,27 @@ def _steps_back(unit: UnitShape) -> int:
     return -(-unit_taps(unit.stride)[0] // unit.stride[0]) - 1
 
 
-def streaming_decoder(decoder: Decoder) -> Decoder:
+def streaming_decoder(decoder: Decoder, by_tiles: bool) -> Decoder:
     """Returns a decoder for `decode_streaming`: its transposed convolutions are by phases.
 
     A frame takes about as long as the rearrangement of their kernels, which this does once. All
     other arrays are shared.
+
+    Args:
+        decoder: the network.
+        by_tiles: whether the layers that process groups of channels need fewer products, and
+            round differently; see `winograd`.
     """
-    by_phases = nnx.merge(*nnx.split(decoder))
-    for unit in [by_phases.input_layers_residual_unit, *by_phases.units]:
+    made = nnx.merge(*nnx.split(decoder))
+    for unit in made.units:
         if isinstance(unit.first, TransposedConv):
             unit.first.kernel = nnx.Param(phase_kernel(unit.first.kernel[...], unit.stride))
-    return by_phases
+    for unit in made.units[made.joint_levels :] if by_tiles else ():
+        for layer in (unit.first, unit.second):
+            if layer.kernel.shape[0] == TILED_TAPS:
+                layer.kernel = nnx.Param(transform(layer.kernel[...]))
+                layer.convolve = convolve_by_tiles
+    return made
 
 
 def decode_streaming(
