@@ -52,15 +52,15 @@ main()
 
 
 @pytest.mark.parametrize(
-    ("module", "number"),
+    ("module", "number", "preset"),
     [
-        *(("typer", number) for number in CODES),
-        ("jax", signal.SIGTERM),
-        ("soundstage.stages.toy", signal.SIGINT),
+        *(("typer", number, "toy") for number in CODES),
+        ("jax", signal.SIGTERM, "tiny"),
+        ("soundstage.stages.toy", signal.SIGINT, "toy"),
     ],
 )
-def test_signal_during_an_import_ends_the_command(tmp_path, module, number):
-    play = ("play", "pads", "--preset", "toy", "--output", "out.wav")
+def test_signal_during_an_import_ends_the_command(tmp_path, module, number, preset):
+    play = ("play", "pads", "--preset", preset, "--output", "out.wav")
     done = run(AT_IMPORT, module, int(number), *play, cwd=tmp_path)
     assert done.returncode == CODES[number], done.stderr
     assert done.stderr == "soundstage: stopped\n"

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import Annotated
 
@@ -65,6 +62,9 @@ def fetch(address: str, timeout_s: float, token: str | None = None) -> str:
     Raises:
         CommandFailed: the server does not answer, or refuses.
     """
+    import ssl
+    import urllib.request  # late: every command would wait for it
+
     unchecked = ssl.create_default_context()
     unchecked.check_hostname, unchecked.verify_mode = False, ssl.CERT_NONE
     headers = {"Authorization": f"Bearer {token}"} if token else {}

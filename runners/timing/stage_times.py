@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from graphlib import CycleError
 from itertools import pairwise
-from math import isfinite
+from math import inf, isfinite
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from soundstage.documents import DocumentError, read_json
 from soundstage.errors import InputError
 from soundstage.graph.placement import placement_problems
-from soundstage.graph.problem import PipelineError
+from soundstage.graph.problem import PipelineError, suggest
 from soundstage.graph.spec import PipelineSpec, parse
 from soundstage.runners.timing.critical_path import in_order
 from soundstage.runners.wiring import split
@@ -46,12 +46,30 @@ class Measured:
         times: the times of every stage.
         rows: the greatest number of rows of a tick.
         ticks: the number of ticks of all timelines.
+        assumed: the stages whose times were not measured but given.
     """
 
     spec: PipelineSpec
     times: Mapping[str, StageTimes]
     rows: int
     ticks: int
+    assumed: frozenset[str] = frozenset()
+
+    def with_times(self, assumed_s: Mapping[str, Mapping[int, float]]) -> Measured:
+        """Returns the same with times of other devices in place of the measured ones.
+
+        Args:
+            assumed_s: seconds of a tick by the number of rows, of some stages.
+
+        Raises:
+            InputError: a stage is not in the pipeline.
+        """
+        for name in assumed_s:
+            if name not in self.times:
+                cure = suggest(name, self.times) or f"its stages are {', '.join(self.times)}"
+                raise InputError(f"{self.spec.name} has no stage {name!r}; {cure}")
+        given = {name: StageTimes(by_rows, by_rows) for name, by_rows in assumed_s.items()}
+        return replace(self, times={**self.times, **given}, assumed=frozenset(assumed_s))
 
 
 def seconds_for(measured_s: Mapping[int, float], rows: int) -> float:
@@ -109,6 +127,30 @@ def read_times(paths: Sequence[Path]) -> Measured:
         total += max(_count(own_ticks, name) for name in spec.stage)
         rows = max(rows, *(tick.of_rows for tick in own_ticks))
     return Measured(specs[0], {name: _times(ticks[name]) for name in specs[0].stage}, rows, total)
+
+
+def read_assumed(words: Iterable[str]) -> dict[str, dict[int, float]]:
+    """Reads "STAGE=SECONDS" and "STAGE=SECONDS@ROWS" as seconds by stage and number of rows.
+
+    Raises:
+        InputError: a word has another form, or a number is not positive.
+    """
+    assumed_s: dict[str, dict[int, float]] = {}
+    for word in words:
+        name, _, value = word.partition("=")
+        seconds, at, rows = value.partition("@")
+        try:
+            number = int(rows) if at else 1
+            time_s = float(seconds)
+        except ValueError:
+            number, time_s = 0, 0.0
+        if not name or number < 1 or not 0 < time_s < inf:
+            raise InputError(
+                f"{word!r} is no time of a stage; write STAGE=SECONDS or STAGE=SECONDS@ROWS, e.g. "
+                "sample=0.185@16"
+            )
+        assumed_s.setdefault(name, {})[number] = time_s
+    return assumed_s
 
 
 @dataclass(frozen=True)

@@ -278,7 +278,12 @@ def unconditioned(model: MagentaRt2) -> jax.Array:
     masked = np.full(config.numbers - len(STRENGTHS), MASKED)
     bins = strength_bins(np.array([STRENGTHS]), config.scale_bins)[0]
     numbers = np.concatenate([masked, bins]).astype(np.int32)[None]
-    return model.encoder(jnp.asarray(numbers))[0].astype(jnp.float32)
+    graph, state = nnx.split(model.encoder)
+
+    def embedded(state: nnx.State) -> jax.Array:
+        return nnx.merge(graph, state)(jnp.asarray(numbers))[0].astype(jnp.float32)
+
+    return jax.jit(embedded)(state)  # operation by operation, the compiler would run 40 times
 
 
 def _to_memo(caches: tuple[LayerCache, ...]) -> dict[str, jax.Array]:

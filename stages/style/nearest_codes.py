@@ -29,12 +29,14 @@ class NearestCodes:
         Source: "Quantisation in numpy" in the MusicCoCa spec.
         """
         codes = np.empty((len(vectors), len(self.codebooks)), np.int32)
-        for chosen, vector in zip(codes, vectors, strict=True):
-            residual = vector
-            for level, (codebook, squares) in enumerate(
-                zip(self.codebooks, self._squares, strict=True)
-            ):
+        residuals = list(vectors)
+        # A codebook has some megabytes: all vectors use it while it is in the processor's cache.
+        for level, (codebook, squares) in enumerate(
+            zip(self.codebooks, self._squares, strict=True)
+        ):
+            for index, residual in enumerate(residuals):
                 # |residual|^2 is the same for every code, so it is left out of the distance.
-                chosen[level] = np.argmin(squares - 2 * (codebook @ residual))
-                residual = residual - codebook[chosen[level]]
+                code = np.argmin(squares - 2 * (codebook @ residual))
+                codes[index, level] = code
+                residuals[index] = residual - codebook[code]
         return codes

@@ -8,7 +8,6 @@ from soundstage.stages.weights.array_source import ArraySource, WeightsError
 from soundstage.stages.weights.models_folder import is_model_name, model_paths
 from soundstage.stages.weights.random_weights import RandomSource
 from soundstage.stages.weights.safetensors_files import SafetensorsSource
-from soundstage.stages.weights.t5x import T5xSource, is_t5x
 
 
 def open_source(text: str) -> ArraySource:
@@ -100,6 +99,8 @@ def _open_path(path: Path) -> ArraySource:
         return SafetensorsSource([path])
     if path.is_dir() and (parts := sorted(path.glob("*.safetensors"))):
         return SafetensorsSource(parts)
+    from soundstage.stages.weights.t5x import T5xSource, is_t5x  # late: TensorStore takes 40 ms
+
     if is_t5x(path):
         return T5xSource(path)
     raise WeightsError(

@@ -1,6 +1,7 @@
 """The state of a codec run before its first step."""
 
 from collections.abc import Sequence
+from contextlib import closing
 
 import jax.numpy as jnp
 import numpy as np
@@ -8,9 +9,9 @@ from flax import nnx
 
 from soundstage.stages.spectrostream.network import PARTS, SpectroStream, published_name
 from soundstage.stages.weights.modules import load_module
+from soundstage.stages.weights.random_weights import RandomSource, default_initial
 from soundstage.stages.weights.sources import closing_source
 from soundstage.training.codec.codebooks import start_books
-from soundstage.training.codec.network import new_weights
 from soundstage.training.codec.principal import analyse
 from soundstage.training.codec.principal_weights import write_decoder, write_encoder
 from soundstage.training.codec.settings import CodecTraining
@@ -47,9 +48,8 @@ def start_state(settings: CodecTraining, crops: Crops | None = None) -> CodecSta
 
 
 def _network(settings: CodecTraining) -> SpectroStream:
-    if not settings.weights:
-        return new_weights(settings.config, settings.seed)
-    with closing_source(settings.weights) as source:
+    random = closing(RandomSource(settings.seed, _without_biases))
+    with closing_source(settings.weights) if settings.weights else random as source:
         return load_module(
             lambda rngs: SpectroStream(settings.config, PARTS, upsample=upsample, rngs=rngs),
             source,
@@ -57,6 +57,11 @@ def _network(settings: CodecTraining) -> SpectroStream:
             None,
             elsewhere=("depthformer/",),
         ).module
+
+
+def _without_biases(name: str, shape: tuple[int, ...], z: np.ndarray) -> np.ndarray:
+    values = default_initial(name, shape, z)
+    return np.zeros_like(values) if name.endswith("/bias") else values
 
 
 def _make_linear(settings: CodecTraining, network: SpectroStream, crops: Crops) -> None:

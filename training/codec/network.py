@@ -8,7 +8,6 @@ from soundstage.stages.spectrostream.config import SpectroStreamConfig
 from soundstage.stages.spectrostream.decoder import Decoder
 from soundstage.stages.spectrostream.encoder import Encoder
 from soundstage.stages.spectrostream.groups import join, last_output
-from soundstage.stages.spectrostream.network import SpectroStream
 from soundstage.stages.spectrostream.stft import Stft
 from soundstage.training.codec.upsampling import upsample
 
@@ -54,8 +53,3 @@ class CodecStructure:
         parts = parts.reshape(-1, *parts.shape[-3:])  # [group * row, stft_frame, bin, channel]
         whole = join(parts, config.channel_splits)
         return whole[:, config.decoder_lookahead * config.time_stride :]
-
-
-def new_weights(config: SpectroStreamConfig, seed: int) -> SpectroStream:
-    """Makes a codec with random weights."""
-    return SpectroStream(config, upsample=upsample, rngs=nnx.Rngs(seed))

@@ -24,6 +24,7 @@ class PlacementPlan:
         proposed: the prediction for the proposal; `present` itself if none is faster.
         chunk_s: seconds of music in a chunk.
         deadline_s: the longest time between two chunks, in seconds.
+        price: what all machines cost an hour, in any currency; None = not said.
     """
 
     measured: Measured
@@ -32,6 +33,7 @@ class PlacementPlan:
     proposed: Prediction
     chunk_s: float
     deadline_s: float
+    price: float | None = None
 
     def lines(self) -> Iterator[str]:
         """Yields the report as lines of text."""
@@ -48,6 +50,8 @@ class PlacementPlan:
         met = "met" if self.proposed.tick_s <= self.deadline_s else "MISSED"
         spare_s = self.deadline_s - self.proposed.tick_s
         yield f"deadline  a chunk every {self.deadline_s:g} s: {met}, {_ms(spare_s)} to spare"
+        if (cost := self._cost(self.proposed)) is not None:
+            yield f"cost      {cost:.3g} for an hour of music, with all streams in use"
         yield from self._cautions()
         yield ""
         yield "[placement]"
@@ -104,8 +108,17 @@ class PlacementPlan:
     def _speed(self, prediction: Prediction) -> str:
         if not prediction.tick_s:
             return "too fast to measure"
-        streams = prediction.rows * self.chunk_s / prediction.tick_s
+        streams = self._streams(prediction)
         return f"{1 / prediction.tick_s:.2f} chunks/s, {streams:.1f} streams in real time"
+
+    def _streams(self, prediction: Prediction) -> float:
+        """The number of streams in real time; `tick_s` must not be 0."""
+        return prediction.rows * self.chunk_s / prediction.tick_s
+
+    def _cost(self, prediction: Prediction) -> float | None:
+        if self.price is None or not prediction.tick_s:
+            return None
+        return self.price / self._streams(prediction)
 
     def _cautions(self) -> Iterator[str]:
         """Yields the assumptions of the prediction that were not measured."""
@@ -114,7 +127,13 @@ class PlacementPlan:
                 f"caution   the present placement names {self.present.gpus} GPUs, but the machines "
                 f"have {self.machines.all_gpus}"
             )
-        known = {rows for times in self.measured.times.values() for rows in times.steady_s}
+        assumed = self.measured.assumed
+        if assumed:
+            yield f"caution   given with --time, not measured: {', '.join(sorted(assumed))}"
+        measured = {
+            name: self.measured.times[name] for name in self.measured.times.keys() - assumed
+        }
+        known = {rows for times in measured.values() for rows in times.steady_s}
         spec = self.measured.spec.model_copy(update={"placement": dict(self.proposed.placement)})
         split = any(spec.placement_of(name).replicas > 1 for name in spec.stage)
         if len(known) == 1 and (split or self.proposed.rows not in known):
@@ -132,7 +151,8 @@ class PlacementPlan:
             },
             "tick_s": tick_s,
             "chunks_per_s": 1 / tick_s if tick_s else None,
-            "streams_in_real_time": prediction.rows * self.chunk_s / tick_s if tick_s else None,
+            "streams_in_real_time": self._streams(prediction) if tick_s else None,
+            "cost_of_an_hour_of_music": self._cost(prediction),
             "steer_to_audio_s": prediction.latency_s,
             "path": list(prediction.path),
             "cycle_s": prediction.cycle_s,

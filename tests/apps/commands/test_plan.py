@@ -151,3 +151,32 @@ def test_missing_timeline_is_refused(tmp_path):
     done = run("plan", tmp_path / f"none-{os.getpid()}.json")
     assert done.code == 3
     assert "No such file" in told(done.stderr)
+
+
+def test_given_times_replace_measured_ones_and_music_has_its_price(timeline):
+    times = ("--time", "sample=5", "--time", "sample=8@4", "--time", "decode=1")
+    done = run("plan", timeline, "--gpus", 0, *times, "--rows", 2, "--price", 9, "--json")
+    assert done.code == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["stages"]["sample"] == {"steady_s": 6.0, "steered_s": 6.0}
+    assert report["stages"]["decode"] == {"steady_s": 2.0, "steered_s": 2.0}
+    streams = report["present"]["streams_in_real_time"]
+    assert streams == pytest.approx(2 * 2 / 8, rel=0.05)  # both on one processor
+    assert report["present"]["cost_of_an_hour_of_music"] == pytest.approx(9 / streams)
+    assert "given with --time, not measured: decode, sample" in report["cautions"][0]
+
+
+@pytest.mark.parametrize(
+    ("word", "reason"),
+    [
+        ("sample", "STAGE=SECONDS"),
+        ("sample=fast", "STAGE=SECONDS"),
+        ("sample=1@0", "STAGE=SECONDS"),
+        ("sample=nan", "STAGE=SECONDS"),
+        ("sampel=1", "did you mean 'sample'?"),
+    ],
+)
+def test_times_that_are_none_are_refused(timeline, word, reason):
+    done = run("plan", timeline, "--gpus", 0, "--time", word)
+    assert done.code == 3
+    assert reason in done.stderr

@@ -13,14 +13,18 @@ from typer.testing import CliRunner
 from soundstage.graph.format import Format
 from soundstage.stages.spectrostream import Decode, Encode
 from soundstage.stages.spectrostream.codec import Codec
+from soundstage.stages.spectrostream.network import SpectroStream, published_name
 from soundstage.stages.spectrostream.stage import CodecParams
+from soundstage.stages.weights.modules import load_module
+from soundstage.stages.weights.sources import open_source
 from soundstage.training.checkpoint import checkpoints
 from soundstage.training.codec.audio_batches import Batches
 from soundstage.training.codec.command import codec_app
 from soundstage.training.codec.export import codec_arrays, read_run
 from soundstage.training.codec.initial_state import start_state
-from soundstage.training.codec.network import CodecStructure, new_weights
+from soundstage.training.codec.network import CodecStructure
 from soundstage.training.codec.settings import CodecTraining
+from soundstage.training.codec.upsampling import upsample
 from soundstage.training.crops import Crops
 from soundstage.training.metrics import read_metrics
 from soundstage.training.run_settings import SettingsError, keep_settings
@@ -151,7 +155,13 @@ def test_linear_first_weights_are_far_better_than_random_ones(corpus):
 def test_training_network_computes_what_the_codec_computes(corpus):
     """The stage's forward pass is verified against the published one."""
     settings = CodecTraining(size="tiny", frames=FRAMES)
-    network, module = CodecStructure(settings.config), new_weights(settings.config, 0)
+    network = CodecStructure(settings.config)
+    module = load_module(
+        lambda rngs: SpectroStream(settings.config, upsample=upsample, rngs=rngs),
+        open_source("random:0"),
+        published_name(settings.config),
+        None,
+    ).module
     codec = Codec(settings.config, module)
     features = codec.stft(piece(3)[None, : settings.crop_samples])
     embeddings = codec.encode_features(features)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import jax
 import numpy as np
 import pytest
+from flax.nnx import merge
 from synthetic_tokens import SMALL_FORMAT, synthetic_pieces
 
 from soundstage.stages.depthformer.config import TINY
@@ -104,7 +105,6 @@ def test_training_learns_a_beat_from_its_count_and_from_the_past(known):
     step, state = make_step(loss, optimizer), start(initial.state, optimizer)
     for number in range(300):
         state, _ = step(state, examples.batch(number))
-    from flax import nnx
-
-    nats = window_surprise(nnx.merge(initial.graph, state.params), examples.batch(1000))[0]
+    surprise = jax.jit(lambda weights, batch: window_surprise(merge(initial.graph, weights), batch))
+    nats = surprise(state.params, examples.batch(1000))[0]
     assert float(nats[:, 20:].mean()) < 0.05
