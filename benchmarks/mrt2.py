@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import jax
 import numpy as np
@@ -29,7 +30,7 @@ from soundstage.stages.magenta_rt2 import Step
 from soundstage.stages.magenta_rt2.config import MagentaRt2Config, StackConfig, config_of_size
 from soundstage.stages.magenta_rt2.params import FrameModelParams
 from soundstage.stages.spectrostream import DecodeStreaming
-from soundstage.stages.spectrostream.stage import CodecParams
+from soundstage.stages.spectrostream.stage import Convolution, Size, StreamingParams
 from soundstage.stages.spectrostream.streaming import MemoryLayout
 
 FRAME_S = 0.04
@@ -87,9 +88,9 @@ class FrameRun:
         self.state = {name: outputs[name] for name in self.state}
 
 
-def decoder_run(size: str) -> Callable[[], None]:
+def decoder_run(size: Size, convolution: Convolution) -> Callable[[], None]:
     """Makes a function that decodes a frame."""
-    params = CodecParams("random:0", size)
+    params = StreamingParams("random:0", size, convolution)
     memory = MemoryLayout(params.config).size
     format = Format(chunk_s=FRAME_S, codec_levels=12, codec_memory=memory)
     stage = DecodeStreaming(params, format, jax.devices("cpu")[0])
@@ -127,7 +128,8 @@ def main() -> None:
     runs: dict[str, Callable[[], None]] = {"memory": lambda: float(memory.sum())}
     runs |= {form: FrameRun(options.size, form, config) for form in options.forms}
     if options.decoder != "none":
-        runs["decoder"] = decoder_run(options.decoder)
+        for convolution in get_args(Convolution):
+            runs[f"decoder, {convolution}"] = decoder_run(options.decoder, convolution)
     times = timed(runs, options.frames)
     speed = READ_BYTES / times.pop("memory")[:, 0].min()
     print(f"{options.size}: {frame_numbers(config) / 1e6:.0f} M weights read a frame; ", end="")
@@ -136,7 +138,7 @@ def main() -> None:
         median, least = np.median(taken[:, 0]), taken[:, 0].min()
         floor = frame_numbers(config) * BYTES[name] / speed if name in BYTES else np.nan
         print(
-            f"{name:<9} {1e3 * median:6.1f} ms a frame, least {1e3 * least:6.1f}, "
+            f"{name:<17} {1e3 * median:6.1f} ms a frame, least {1e3 * least:6.1f}, "
             f"CPU {1e3 * np.median(taken[:, 1]):6.1f}, floor {1e3 * floor:6.1f}, "
             f"RTF {FRAME_S / median:.2f}"
         )

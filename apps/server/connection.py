@@ -19,14 +19,15 @@ from soundstage.apps.server.telemetry import Telemetry
 from soundstage.apps.server.uploads import Uploads
 from soundstage.errors import Error, InputError, ModelError, OutputError, UsageError
 from soundstage.graph.plan import Graph
-from soundstage.graph.state import State
+from soundstage.graph.port import array_bytes
+from soundstage.graph.state import State, initial
 from soundstage.runners.engine.chunk import EngineChunk
 from soundstage.runners.engine.clip_encoder import ClipEncoder
 from soundstage.runners.engine.refusals import ControlRefused, Full, StreamEnded, StreamFailed
 from soundstage.runners.fleet.fleet import Fleet
 from soundstage.runners.fleet.metrics import PREFIX, FleetMetrics
 from soundstage.runners.fleet.reload import reload
-from soundstage.runners.fleet.stream import EngineStream
+from soundstage.runners.fleet.stream import MOST_TOKEN_BYTES, EngineStream
 from soundstage.runners.runner import StageFailed
 from soundstage.runners.sessions.continuation import NotContinuable
 from soundstage.runners.sessions.files import SessionFileError
@@ -126,6 +127,15 @@ class ServerContext:
     def limits(self) -> Limits:
         """The server's limits."""
         return self.settings.limits
+
+    @property
+    def message_bytes(self) -> int:
+        """The largest message of a WebSocket: a saved session of the pipeline has room in it.
+
+        A small one fits anyway. Of a larger state, what is more goes on top, in base64.
+        """
+        state = array_bytes(initial(self.graph, ["0"]).values)
+        return self.limits.message_bytes + 4 * max(0, state - MOST_TOKEN_BYTES) // 3
 
     async def state_after_clip(self, name: object) -> State | None:
         """Returns the state of a stream that goes on from an upload.

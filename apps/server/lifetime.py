@@ -154,7 +154,7 @@ def configured(context: ServerContext, start_failed: StartFailed) -> uvicorn.Con
         # Not httptools, which would be taken if it is installed and has other limits.
         http=Intake.limited(limits),
         ws=Pulse,
-        ws_max_size=limits.message_bytes,
+        ws_max_size=context.message_bytes,
         ws_ping_interval=limits.lost_s / 2,
         ws_ping_timeout=limits.lost_s / 2,
         # Compression would save 4 to 10 % of the samples and block the event loop for 10 to 35 ms

@@ -17,7 +17,8 @@ class Limits:
     """The limits of a server.
 
     Attributes:
-        message_bytes: the largest message of a WebSocket.
+        message_bytes: the largest message of a WebSocket, whose state is not large (see
+            `ServerContext.message_bytes`).
         upload_bytes: the largest body of an upload; other bodies are at most `message_bytes`.
         uploads: audio files kept at once; another one replaces the oldest.
         kept_bytes: the most bytes of decoded uploads that are kept; likewise.

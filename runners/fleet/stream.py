@@ -22,7 +22,7 @@ from soundstage.runners.engine.stream_controls import same_controls, steered
 from soundstage.runners.fleet.places import StreamPlaces
 from soundstage.runners.sessions.injection import LiveInput, inject_control
 
-# Controls of more bytes are not sent with every chunk.
+# A state and controls of more bytes are not sent with every chunk.
 MOST_TOKEN_BYTES = 128 << 10
 
 
@@ -240,13 +240,13 @@ class EngineStream:
         It goes on after the last chunk that was read, to the bytes of this stream.
 
         Returns:
-            The bytes of `save`, some 45 kB; None = the prompts are too large to be sent with every
-            chunk (`MOST_TOKEN_BYTES`).
+            The bytes of `save`, some 45 kB; None = the state and the prompts are too large to be
+            sent with every chunk (`MOST_TOKEN_BYTES`).
         """
         with self._places.lock:
             resume_point = self._row.resume_point
-        small = array_bytes(resume_point.controls) <= MOST_TOKEN_BYTES
-        return self._write(resume_point) if small else None
+        kept = array_bytes(resume_point.controls) + array_bytes(resume_point.state.values)
+        return self._write(resume_point) if kept <= MOST_TOKEN_BYTES else None
 
     def __aiter__(self) -> EngineStream:
         return self

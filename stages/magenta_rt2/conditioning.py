@@ -122,11 +122,14 @@ class Condition:
         )
 
     def __call__(self, style: np.ndarray, numbers: np.ndarray) -> dict[str, np.ndarray]:
-        """Embeds the conditionings of one chunk of every row."""
+        """Embeds each conditioning of one chunk of every row once."""
         rows, frames, _ = numbers.shape
         shown = np.where(np.arange(style.shape[1]) < self._shown, style, MASKED)
         styles = np.broadcast_to(shown[:, None], (rows, frames, style.shape[1]))
         whole = np.concatenate([styles, numbers], axis=2).astype(np.int32)
-        flat = jax.device_put(whole.reshape(rows * frames, -1), self._device)
-        embedded = np.asarray(self._embed(self._state, flat))
-        return {"embedding": embedded.reshape(rows, frames, -1)}
+        asked, places = np.unique(whole.reshape(rows * frames, -1), axis=0, return_inverse=True)
+        # One by one: the numbers of several at once differ in their last bits, and with them the
+        # states of equal streams.
+        given = jax.device_put(list(asked[:, None]), self._device)
+        embedded = np.concatenate([np.asarray(self._embed(self._state, one)) for one in given])
+        return {"embedding": embedded[places.reshape(-1)].reshape(rows, frames, -1)}

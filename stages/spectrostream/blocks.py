@@ -4,6 +4,7 @@ Arrays are [row, time, bin, channel]. Convolutions and residual units are causal
 the encoder's strided ones, which see the input up to the end of their own output step.
 """
 
+import math
 from collections.abc import Callable
 
 import jax
@@ -18,6 +19,10 @@ PRECISION = lax.Precision.HIGHEST
 
 # A transposed convolution: (x, kernel, stride) -> [row, time * stride, bin * stride, channel].
 Upsample = Callable[[jax.Array, jax.Array, tuple[int, int]], jax.Array]
+# A convolution: (x, kernel, stride, padding), as `convolve`.
+Convolve = Callable[
+    [jax.Array, jax.Array, tuple[int, int], tuple[tuple[int, int], tuple[int, int]]], jax.Array
+]
 
 
 def convolve(
@@ -53,7 +58,8 @@ class Conv(nnx.Module):
         *,
         rngs: nnx.Rngs,
     ) -> None:
-        self.stride = stride
+        self.stride, self.taps = stride, taps
+        self.convolve: Convolve = convolve
         self.kernel, self.bias = _parameters(taps, width_in, width_out, rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -62,11 +68,11 @@ class Conv(nnx.Module):
 
     def continued(self, x: jax.Array, earlier: int) -> jax.Array:
         """Applies the convolution to the steps behind the first `earlier`, at most all it sees."""
-        (time_taps, bin_taps), (time_stride, bin_stride) = self.kernel.shape[:2], self.stride
+        (time_taps, bin_taps), (time_stride, bin_stride) = self.taps, self.stride
         past = max(time_taps - time_stride, 0) - earlier
         around = max(bin_taps - bin_stride, 0)
         padding = ((past, time_taps - 1 - past - earlier), (around // 2, around - around // 2))
-        return _with_bias(convolve(x, self.kernel[...], self.stride, padding), self.bias)
+        return _with_bias(self.convolve(x, self.kernel[...], self.stride, padding), self.bias)
 
 
 class Pointwise(nnx.Module):
@@ -94,24 +100,25 @@ class TransposedConv(nnx.Module):
     """
 
     def __init__(self, shape: UnitShape, *, upsample: "Upsample", rngs: nnx.Rngs) -> None:
-        self.stride = shape.stride
+        self.stride, self.taps = shape.stride, unit_taps(shape.stride)
         self.upsample = upsample
-        taps = unit_taps(shape.stride)
-        self.kernel, self.bias = _parameters(taps, shape.width_in, shape.width_out, rngs)
+        self.convolve: Convolve = convolve
+        self.kernel, self.bias = _parameters(self.taps, shape.width_in, shape.width_out, rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Applies the transposed convolution."""
         return _with_bias(self.upsample(x, self.kernel[...], self.stride), self.bias)
 
     def continued(self, x: jax.Array, earlier: int) -> jax.Array:
-        """Applies it by phases to the steps behind the first `earlier`, at most all it sees."""
-        y = upsample_by_phases(x, self.kernel[...], self.stride, earlier)
+        """Applies it by phases to the steps behind the first `earlier`, at most all it sees.
+
+        The kernel is by phases already; see `phase_kernel`.
+        """
+        y = convolve_phases(x, self.kernel[...], self.taps, self.stride, earlier, self.convolve)
         return _with_bias(y, self.bias)
 
 
-def upsample_by_phases(
-    x: jax.Array, kernel: jax.Array, stride: tuple[int, int], earlier: int = 0
-) -> jax.Array:
+def upsample_by_phases(x: jax.Array, kernel: jax.Array, stride: tuple[int, int]) -> jax.Array:
     """Computes a transposed convolution as one ordinary convolution with a channel block per phase.
 
     Output step `q * stride + phase` is a correlation of the input around q with every stride-th
@@ -121,21 +128,42 @@ def upsample_by_phases(
         x: float32 [row, time, bin, in].
         kernel: float32 [time tap, bin tap, in, out], as published.
         stride: output steps per input step, along time and along bins.
+
+    Returns:
+        float32 [row, time * stride, bin * stride, out].
+    """
+    time_taps, bin_taps = kernel.shape[:2]
+    return convolve_phases(x, phase_kernel(kernel, stride), (time_taps, bin_taps), stride)
+
+
+def convolve_phases(
+    x: jax.Array,
+    phases: jax.Array,
+    taps: tuple[int, int],
+    stride: tuple[int, int],
+    earlier: int = 0,
+    convolve: Convolve = convolve,
+) -> jax.Array:
+    """Computes a transposed convolution whose kernel is by phases.
+
+    Args:
+        x: float32 [row, time, bin, in].
+        phases: as `phase_kernel` returns it.
+        taps: taps of the kernel as published, along time and along bins.
+        stride: output steps per input step, along time and along bins.
         earlier: steps at the start of x that are seen, but have no outputs of their own.
+        convolve: convolves.
 
     Returns:
         float32 [row, (time - earlier) * stride, bin * stride, out].
     """
     rows, times, bins, _ = x.shape
     time_stride, bin_stride = stride
-    width = kernel.shape[-1]
+    width = phases.shape[-1] // math.prod(stride)
     times -= earlier
-    time_plan = _PhasePlan(kernel.shape[0], time_stride, times, crop=0)
+    time_plan = _PhasePlan(taps[0], time_stride, times, crop=0)
     before, after = time_plan.padding
-    bin_plan = _PhasePlan(
-        kernel.shape[1], bin_stride, bins, crop=_crop(kernel.shape[1], bin_stride)
-    )
-    phases = _phase_kernel(kernel, time_plan, bin_plan)
+    bin_plan = _PhasePlan(taps[1], bin_stride, bins, crop=_crop(taps[1], bin_stride))
     y = convolve(x, phases, (1, 1), ((before - earlier, after), bin_plan.padding))
     y = y.reshape(rows, time_plan.steps, bin_plan.steps, time_stride, bin_stride, width)
     if time_stride > 1:
@@ -157,30 +185,34 @@ class _PhasePlan:
     """The plan for one axis of a transposed convolution, computed phase by phase.
 
     Attributes:
-        stride: number of phases.
-        taps: taps per phase.
-        missing: zeros in front of the kernel's taps that make all phases equally long.
         steps: number of input positions to correlate at.
         padding: zeros before and after the input.
         crop: outputs to cut in front after the phases are interleaved.
     """
 
     def __init__(self, taps: int, stride: int, length: int, crop: int) -> None:
-        self.stride = stride
-        self.taps = -(-taps // stride)
-        self.missing = self.taps * stride - taps
         skipped, self.crop = divmod(crop, stride)
         self.steps = -(-(length * stride + self.crop) // stride)
-        self.padding = (self.taps - 1 - skipped, self.steps + skipped - length)
+        self.padding = (-(-taps // stride) - 1 - skipped, self.steps + skipped - length)
 
 
-def _phase_kernel(kernel: jax.Array, time: _PhasePlan, bin_: _PhasePlan) -> jax.Array:
-    """Returns the ordinary convolution's kernel, [time tap, bin tap, in, phases * out]."""
-    _, _, width_in, width_out = kernel.shape
-    whole = jnp.pad(kernel, ((time.missing, 0), (bin_.missing, 0), (0, 0), (0, 0)))
-    split = whole.reshape(time.taps, time.stride, bin_.taps, bin_.stride, width_in, width_out)
+def phase_kernel(kernel: jax.Array, stride: tuple[int, int]) -> jax.Array:
+    """Returns the ordinary convolution's kernel: zeros in front make all phases equally long.
+
+    Args:
+        kernel: float32 [time tap, bin tap, in, out], as published.
+        stride: output steps per input step, along time and along bins.
+
+    Returns:
+        float32 [time tap of a phase, bin tap of a phase, in, phase * out].
+    """
+    *taps, width_in, width_out = kernel.shape
+    times, bins = (-(-count // step) for count, step in zip(taps, stride, strict=True))
+    missing = times * stride[0] - taps[0], bins * stride[1] - taps[1]
+    whole = jnp.pad(kernel, ((missing[0], 0), (missing[1], 0), (0, 0), (0, 0)))
+    split = whole.reshape(times, stride[0], bins, stride[1], width_in, width_out)
     by_phase = split[:, ::-1, :, ::-1].transpose(0, 2, 4, 1, 3, 5)
-    return by_phase.reshape(time.taps, bin_.taps, width_in, -1)
+    return by_phase.reshape(times, bins, width_in, -1)
 
 
 class EncoderUnit(nnx.Module):

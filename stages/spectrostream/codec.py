@@ -1,7 +1,7 @@
 """The loaded codec: weights on a device, compiled functions, NumPy arrays in and out."""
 
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from typing import Generic, TypeVar
 
 import jax
@@ -13,9 +13,14 @@ from soundstage.stages import rvq
 from soundstage.stages.programs import Program, shapes_on
 from soundstage.stages.spectrostream.blocks import Upsample, upsample_by_phases
 from soundstage.stages.spectrostream.config import SpectroStreamConfig
+from soundstage.stages.spectrostream.decoder import Decoder
 from soundstage.stages.spectrostream.network import PARTS, SpectroStream, published_name
 from soundstage.stages.spectrostream.stft import Stft
-from soundstage.stages.spectrostream.streaming import MemoryLayout, decode_streaming
+from soundstage.stages.spectrostream.streaming import (
+    MemoryLayout,
+    decode_streaming,
+    streaming_decoder,
+)
 from soundstage.stages.weights.array_source import ArraySource
 from soundstage.stages.weights.modules import abstract_module, load_module
 
@@ -60,6 +65,7 @@ class Codec:
         network: the weights.
         device: where to compute; None = JAX's default.
         upsample: the function that the network was made with.
+        by_tiles: whether streaming needs fewer products; see `streaming_decoder`.
     """
 
     def __init__(
@@ -68,15 +74,17 @@ class Codec:
         network: SpectroStream,
         device: jax.Device | None = None,
         upsample: Upsample = upsample_by_phases,
+        by_tiles: bool = False,
     ) -> None:
         self.config = config
         self._device = device
         self._encoder = _Part("encoder", network.encoder)
         self._decoder = _Part("decoder", network.decoder)
+        self._network, self._by_tiles = network, by_tiles
         self._quantizer = _Part("quantizer", network.quantizer)
         self._stft = Stft(config.window_samples, config.hop_samples, config.fft_samples)
         self._memory = MemoryLayout(config)
-        program = partial(Program, setting=(config, upsample.__qualname__))
+        program = partial(Program, setting=(config, upsample.__qualname__, by_tiles))
         self._run_stft = program(self._stft_features)
         self._run_decode = program(self._decode)
         self._run_decode_streaming = program(self._decode_streaming)
@@ -87,6 +95,12 @@ class Codec:
         self._run_decoder = program(self._decode_features)
         self._run_encoder_blocks = program(self._encoder_blocks)
         self._run_decoder_blocks = program(self._decoder_blocks)
+
+    @cached_property
+    def _streaming(self) -> _Part[Decoder]:
+        decoder = self._network.decoder
+        made = None if decoder is None else streaming_decoder(decoder, self._by_tiles)
+        return _Part("decoder", made)
 
     @property
     def sample_rate_hz(self) -> int:
@@ -218,7 +232,7 @@ class Codec:
             ValueError: a code is out of range, or there are more levels than the quantizer has.
         """
         self._check(codes)
-        states = self._quantizer.state, self._decoder.state
+        states = self._quantizer.state, self._streaming.state
         audio, kept = self._run_decode_streaming(*states, self._put(codes), self._put(memory))
         return np.asarray(audio), np.asarray(kept)
 
@@ -246,7 +260,7 @@ class Codec:
     ) -> tuple[jax.Array, jax.Array]:
         embeddings = self._dequantize(books, codes)
         return decode_streaming(
-            self._decoder.at(weights), self._stft, self._memory, embeddings, memory
+            self._streaming.at(weights), self._stft, self._memory, embeddings, memory
         )
 
     def _encode(
@@ -312,6 +326,7 @@ def load_codec(
     parts: tuple[str, ...] = PARTS,
     *,
     upsample: Upsample = upsample_by_phases,
+    by_tiles: bool = False,
 ) -> tuple[Codec, str, str]:
     """Loads a codec, or some of its parts.
 
@@ -321,6 +336,7 @@ def load_codec(
         device: where the arrays go; None = JAX's default.
         parts: which of `PARTS` to load.
         upsample: computes transposed convolutions.
+        by_tiles: whether streaming needs fewer products; see `streaming_decoder`.
 
     Returns:
         The codec, the SHA-256 of its arrays as hex digits, and a note on the source of the weights.
@@ -336,7 +352,8 @@ def load_codec(
         device,
         elsewhere=(*elsewhere, "depthformer/"),
     )
-    return Codec(config, loaded.module, device, upsample), loaded.digest, loaded.note
+    codec = Codec(config, loaded.module, device, upsample, by_tiles)
+    return codec, loaded.digest, loaded.note
 
 
 def abstract_codec(config: SpectroStreamConfig, device: jax.Device) -> Codec:

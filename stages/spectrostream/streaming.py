@@ -24,6 +24,7 @@ from soundstage.stages.spectrostream.blocks import (
     Conv,
     DecoderUnit,
     TransposedConv,
+    phase_kernel,
     repeat,
     unit_taps,
 )
@@ -31,6 +32,7 @@ from soundstage.stages.spectrostream.config import SpectroStreamConfig, UnitShap
 from soundstage.stages.spectrostream.decoder import Decoder
 from soundstage.stages.spectrostream.groups import join, split
 from soundstage.stages.spectrostream.stft import Stft
+from soundstage.stages.spectrostream.winograd import TILED_TAPS, convolve_by_tiles, transform
 
 # The last inputs of one layer after another; each [row, time, bin, channel].
 Pasts: TypeAlias = list[jax.Array]
@@ -67,7 +69,7 @@ class MemoryLayout:
 
         Returns:
             Frames decoded so far, [row]; the pasts of the inner layers, [row, ...]; the pasts of
-            the outer layers, [group * row, ...]; and the spectrum, [row, time, bin,
+            the outer layers, [row, group, ...]; and the spectrum, [row, time, bin,
             feature_channel].
         """
         rows = memory.shape[0]
@@ -80,15 +82,12 @@ class MemoryLayout:
             for cut, size, shape in zip(cuts, sizes, shapes, strict=True)
         ]
         count = len(self.inner)
-        apart = [jnp.moveaxis(part, 1, 0) for part in parts[count:-1]]
-        merged = [part.reshape(self.groups * rows, *part.shape[2:]) for part in apart]
-        return memory[:, 0], parts[:count], merged, parts[-1]
+        return memory[:, 0], parts[:count], parts[count:-1], parts[-1]
 
     def pack(self, seen: jax.Array, inner: Pasts, outer: Pasts, spectrum: jax.Array) -> jax.Array:
         """Joins the parts of a memory; the inverse of `unpack`."""
         rows = seen.shape[0]
-        apart = [part.reshape(self.groups, rows, *part.shape[1:]) for part in outer]
-        parts = [seen[:, None], *inner, *(jnp.moveaxis(part, 0, 1) for part in apart), spectrum]
+        parts = [seen[:, None], *inner, *outer, spectrum]
         return jnp.concatenate([part.reshape(rows, -1) for part in parts], axis=1)
 
 
@@ -112,6 +111,29 @@ def _steps_back(unit: UnitShape) -> int:
     return -(-unit_taps(unit.stride)[0] // unit.stride[0]) - 1
 
 
+def streaming_decoder(decoder: Decoder, by_tiles: bool) -> Decoder:
+    """Returns a decoder for `decode_streaming`: its transposed convolutions are by phases.
+
+    A frame takes about as long as the rearrangement of their kernels, which this does once. All
+    other arrays are shared.
+
+    Args:
+        decoder: the network.
+        by_tiles: whether the layers that process groups of channels need fewer products, and
+            round differently; see `winograd`.
+    """
+    made = nnx.merge(*nnx.split(decoder))
+    for unit in made.units:
+        if isinstance(unit.first, TransposedConv):
+            unit.first.kernel = nnx.Param(phase_kernel(unit.first.kernel[...], unit.stride))
+    for unit in made.units[made.joint_levels :] if by_tiles else ():
+        for layer in (unit.first, unit.second):
+            if layer.kernel.shape[0] == TILED_TAPS:
+                layer.kernel = nnx.Param(transform(layer.kernel[...]))
+                layer.convolve = convolve_by_tiles
+    return made
+
+
 def decode_streaming(
     decoder: Decoder,
     stft: Stft,
@@ -122,7 +144,7 @@ def decode_streaming(
     """Decodes the next frames of a sequence.
 
     Args:
-        decoder: the network.
+        decoder: the network, as `streaming_decoder` returns it.
         stft: turns its features into audio.
         layout: the layout of the memory.
         embeddings: float32 [row, frame, feature].
@@ -155,16 +177,18 @@ def _inner(decoder: Decoder, embeddings: jax.Array, pasts: Pasts) -> tuple[jax.A
 
 
 def _outer(decoder: Decoder, x: jax.Array, pasts: Pasts) -> tuple[jax.Array, Pasts]:
-    """Runs the layers that process groups of channels, row by row; see `groups.row_by_row`."""
+    """Runs the layers that process groups of channels, all groups of one row after another.
+
+    So a row has the same result for any number of rows; see `groups.row_by_row`.
+    """
 
     def one(row: tuple[jax.Array, Pasts]) -> tuple[jax.Array, Pasts]:
-        x, past = row[0][None], iter([part[None] for part in row[1]])
+        x, past = split(row[0][None], decoder.splits), iter(row[1])
         x, kept = _units(decoder.units[decoder.joint_levels :], x, past)
         x, last = _run_layer(decoder.base_conv_last, nnx.elu(x), next(past))
-        return x[0], [part[0] for part in [*kept, last]]
+        return join(x, decoder.splits)[0], [*kept, last]
 
-    parts, kept = lax.map(one, (split(x, decoder.splits), pasts))
-    return join(parts, decoder.splits), kept
+    return lax.map(one, (x, pasts))
 
 
 def _units(

@@ -7,7 +7,9 @@ from command_line import run
 import soundstage
 from soundstage.graph.control import ControlError
 from soundstage.graph.pipeline_file import read_tables
+from soundstage.graph.state import join
 from soundstage.presets.preset import preset_path
+from soundstage.runners.sessions.session import Session
 
 TICKS, CHANGE, SAVED = 20, 10, 15
 
@@ -29,10 +31,13 @@ def tokens(chunks):
 
 @pytest.fixture(scope="module")
 def played(tmp_path_factory):
-    """A session of ticks of one frame, whose notes change halfway; and where it was saved."""
+    """A session of ticks of one frame, whose notes change halfway; and where it was saved.
+
+    Its journal lies beside the saved session.
+    """
     path = tmp_path_factory.mktemp("mrt2") / "half.session"
     chunks, refused = [], []
-    with opened() as session:
+    with opened() as session, session.journal(path.with_suffix(".journal")) as journal:
         for tick in range(TICKS):
             if tick == CHANGE:
                 session.steer(notes=chord(60, 64, 67), drums=1)
@@ -40,6 +45,8 @@ def played(tmp_path_factory):
                 session.save(path)
                 refused = [error for error in map(session_refusal(session), BAD) if error]
             chunks.append(next(session))
+            if tick <= SAVED:
+                journal.write(chunks[-1])
     return chunks, path, refused
 
 
@@ -71,14 +78,43 @@ def test_bad_controls_are_refused_and_the_music_plays_on(played):
     assert len(chunks) == TICKS
 
 
+def bytes_of(chunks, row=0):
+    """Outputs and states of a row of some chunks."""
+    values = [[*chunk.outputs.items(), *chunk.state.values.items()] for chunk in chunks]
+    return [{name: value[row].tobytes() for name, value in chunk} for chunk in values]
+
+
 def test_resumed_session_gives_the_same_bytes(played):
     chunks, path, _ = played
     with soundstage.resume(path) as session:
         rest = [next(session) for _ in range(TICKS - SAVED)]
-    for name in ("tokens", "audio"):
-        parts = (chunks[SAVED:], rest)
-        one, other = ([chunk.outputs[name].tobytes() for chunk in part] for part in parts)
-        assert one == other
+    assert bytes_of(rest) == bytes_of(chunks[SAVED:])
+
+
+def test_journal_of_a_killed_run_goes_on_after_its_last_whole_entry(played):
+    chunks, path, _ = played
+    journal = path.with_suffix(".journal")
+    journal.write_bytes(journal.read_bytes()[:-1000])  # killed while it wrote the last one
+    with soundstage.resume(journal) as session:
+        assert session.state.chunks == (SAVED,)
+        rest = [next(session) for _ in range(TICKS - SAVED)]
+    assert bytes_of(rest) == bytes_of(chunks[SAVED:])
+
+
+def test_branches_made_together_have_the_bytes_of_each_alone(played):
+    """The batch of `soundstage branch`: rows that differ in their controls go on from one state."""
+    chunks, path, _ = played
+    with soundstage.resume(path) as session:
+        branch = session.branch(seed=9, notes=[], drums=0)
+        alone = [next(branch) for _ in range(3)]
+        both = Session(
+            session.runner,
+            [*session.controls, *session.branch(seed=9, notes=[], drums=0).controls],
+            state=join([session.state, session.state.rename(["1"])]),
+        )
+        together = [next(both) for _ in range(3)]
+    assert bytes_of(together, 0) == bytes_of(chunks[SAVED : SAVED + 3])
+    assert bytes_of(together, 1) == bytes_of(alone)
 
 
 def test_frames_do_not_depend_on_the_length_of_a_tick(played):
@@ -87,6 +123,7 @@ def test_frames_do_not_depend_on_the_length_of_a_tick(played):
         session.steer(notes=chord(60, 64, 67), drums=1)
         both = [first, next(session)]
     np.testing.assert_array_equal(tokens(both), tokens(played[0]))
+    assert bytes_of(both)[1]["step.conditions"] == bytes_of(played[0])[-1]["step.conditions"]
 
 
 def test_notes_change_the_frames_after_them_alone(played):

@@ -160,6 +160,7 @@ def test_unusable_prompts_are_filtered_and_the_others_are_used(context):
         ({"musicGenerationConfig": {"seed": 10**30}}, "seed: 1e+30 is outside the range"),
         ({"musicGenerationConfig": {"guidance": json.loads("[" * 70 + "]" * 70)}}, "64 levels"),
         ({"musicGenerationConfig": {"scale": "D_MAJOR_B_MINOR", "density": 0.3}}, "density, scale"),
+        ({"musicGenerationConfig": {"muteDrums": True, "muteBass": True}}, "muteBass, muteDrums"),
         ({"clientContent": {"weightedPrompts": []}}, "at least one"),
         ({"nothing": 1}, "a message has one of"),
     ],

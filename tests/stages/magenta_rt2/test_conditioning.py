@@ -85,3 +85,15 @@ def test_style_levels_beyond_those_shown_make_no_difference():
 
 def vars_of(format):
     return {name: getattr(format, name) for name in Format.__dataclass_fields__}
+
+
+def test_embedding_does_not_depend_on_the_other_rows_and_frames():
+    condition = Condition(FrameModelParams("random:0", "tiny"), FORMAT, jax.devices("cpu")[0])
+    draw = np.random.default_rng(0)
+    style = draw.integers(0, 1024, (5, 12)).astype(np.int32)
+    asked = draw.integers(-1, 2, (5, 4, 132)).astype(np.int32)
+    whole = condition(style, asked)["embedding"]
+    for row in range(5):
+        for frame in range(4):
+            alone = condition(style[row : row + 1], asked[row : row + 1, frame : frame + 1])
+            assert alone["embedding"].tobytes() == whole[row, frame].tobytes()

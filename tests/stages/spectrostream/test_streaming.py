@@ -10,20 +10,20 @@ from soundstage.graph.format import Format
 from soundstage.stages.spectrostream import DecodeStreaming, Encode, EncodeStreaming
 from soundstage.stages.spectrostream.codec import load_codec
 from soundstage.stages.spectrostream.config import DEMO, FULL, TINY
-from soundstage.stages.spectrostream.stage import CodecParams
+from soundstage.stages.spectrostream.stage import CodecParams, StreamingParams
 from soundstage.stages.spectrostream.streaming import MemoryLayout
 from soundstage.stages.weights.sources import open_source
 
 FORMAT = Format(chunk_s=0.24, context_s=0.48, codec_memory=MemoryLayout(TINY).size)
 CPU = jax.devices("cpu")[0]
-PARAMS = CodecParams("random:0", "tiny")
+PARAMS, STREAMING = CodecParams("random:0", "tiny"), StreamingParams("random:0", "tiny")
 FRAMES, LATE = FORMAT.dims["frame"], FORMAT.frame_samples
 CHUNKS = 20
 
 
 @pytest.fixture(scope="module")
 def decode_streaming():
-    return DecodeStreaming(PARAMS, FORMAT, CPU)
+    return DecodeStreaming(STREAMING, FORMAT, CPU)
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def test_new_stage_continues_from_a_saved_memory(decode_streaming, tokens, whole
     half = CHUNKS // 2 * FRAMES
     _, memory = play(decode_streaming, tokens[:, :half], empty_memory(3))
     kept = np.frombuffer(memory.tobytes(), np.float32).reshape(memory.shape)
-    again = DecodeStreaming(PARAMS, FORMAT, CPU)
+    again = DecodeStreaming(STREAMING, FORMAT, CPU)
     rest, _ = play(again, tokens[:, half:], kept)
     error = np.abs(rest - whole[:, half * LATE - LATE :]).max()
     assert error <= 1e-6 * np.abs(whole).max()
@@ -94,6 +94,13 @@ def test_chunks_of_one_frame_give_the_same_audio(codec, tokens, whole):
     assert error <= 1e-6 * np.abs(whole).max()
 
 
+def test_convolutions_by_tiles_give_the_same_audio_but_for_rounding(tokens, whole):
+    tiled = DecodeStreaming(StreamingParams("random:0", "tiny", "winograd"), FORMAT, CPU)
+    audio, _ = play(tiled, tokens[:1], empty_memory(1))
+    error = np.abs(audio[:, LATE:] - whole[:1]).max()
+    assert 0 < error <= 1e-5 * np.abs(whole).max()
+
+
 @pytest.mark.parametrize(("config", "size"), [(TINY, 66_401), (DEMO, 198_401), (FULL, 1_033_601)])
 def test_memory_of_every_size_has_its_length_and_repacks(config, size):
     layout = MemoryLayout(config)
@@ -105,10 +112,10 @@ def test_memory_of_every_size_has_its_length_and_repacks(config, size):
 def test_format_with_another_memory_or_delay_is_refused():
     other = dataclasses.replace(FORMAT, codec_memory=5)
     with pytest.raises(ValueError, match=r"codec_memory is 5 .* needs 66401"):
-        DecodeStreaming(PARAMS, other, CPU)
+        DecodeStreaming(STREAMING, other, CPU)
     later = dataclasses.replace(FORMAT, fade_s=0.08)
     with pytest.raises(ValueError, match=r"fade_s is 0.08 .* delays the audio by 0.04 s"):
-        DecodeStreaming(PARAMS, later, CPU)
+        DecodeStreaming(STREAMING, later, CPU)
 
 
 # ---- the encoder
