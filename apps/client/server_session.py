@@ -169,15 +169,15 @@ class ServerSession:
             path: the file; an old one is replaced.
 
         Raises:
-            UsageError: no chunk has arrived yet, or its prompts are too large to come with it.
+            UsageError: no chunk has arrived yet, or its state is too large to come with it.
             OutputError: the file cannot be written.
         """
         self._lifetime.check()
         session = self._start[SESSION]
         if session is None:
             raise UsageError(
-                f"{path}: there is nothing to save: no chunk has arrived, or the stream has audio "
-                "prompts that are too large to be sent with each chunk"
+                f"{path}: there is nothing to save: no chunk has arrived, or the stream's state or "
+                "audio prompts are too large to be sent with each chunk"
             )
         with replacing(path) as file, reporting(path):
             file.write(base64.b64decode(session))
@@ -246,8 +246,8 @@ class ServerSession:
         """Connects, starts the stream where it was, and sends the changes that no chunk has."""
         if self._begun and self._start[SESSION] is None:
             raise ServerError(
-                "the connection is lost, and the stream cannot go on: its audio prompts are too "
-                "large to come with each chunk; give them as style vectors"
+                "the connection is lost, and the stream cannot go on: its state, or its audio "
+                "prompts, are too large to come with each chunk; prompts may be style vectors"
             )
         link = _link_to(self._address)
         try:
