@@ -103,6 +103,7 @@ class Keeper:
             return
         with self._places.lock:
             self._engine.resume()
+            self._places.gather()
         LOGGER.info("engine %d is back", self._engine.number)
 
     def _answers_again(self, until_s: float) -> bool:

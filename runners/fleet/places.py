@@ -111,7 +111,7 @@ class StreamPlaces:
         """Takes all streams away from an engine whose process died or hangs.
 
         Chunks in progress there are made again elsewhere, from the same state, to the same bytes.
-        Without another engine, its streams wait until it is alive again.
+        Without another engine, its streams wait until one is ready (see `gather`).
         """
         if not engine.alive:
             return
@@ -126,8 +126,14 @@ class StreamPlaces:
         text = "engine %d is lost: %s; %d stream(s) go on elsewhere, %d wait for it"
         LOGGER.warning(text, engine.number, error.reason, moved, len(rows) - moved)
 
+    def gather(self) -> None:
+        """Moves the streams of engines that are lost or removed; called when one gets ready."""
+        alive = [engine.workers for engine in self.engines if engine.alive]
+        waiting = [one for one in self.rows() if one.workers and one.workers not in alive]
+        self._move_all(waiting, "lost")
+
     def drain(self, engine: Engine) -> int:
-        """StreamPlaces no more streams on an engine, and moves its streams.
+        """Places no more streams on an engine, and moves its streams.
 
         Returns:
             How many streams are left there, for which there is no other engine.

@@ -104,6 +104,8 @@ class Roster:
         if isinstance(engine.runner, RemoteRunner):
             self._keepers[engine] = keeper = Keeper(engine, self._places, self._patience_s)
             keeper.start()
+        with self._places.lock:
+            self._places.gather()
         LOGGER.debug("engine %d is ready", engine.number)
 
     def _lose(self, engine: Engine, error: EngineLost) -> None:

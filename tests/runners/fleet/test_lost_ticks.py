@@ -1,7 +1,8 @@
-"""A tick that never ends: its streams, which have moved to another engine, go on there."""
+"""Streams of a lost engine go on: those that had moved before, and those that wait for another."""
 
 import threading
 
+import pytest
 from engines import Alone, play, read, row_of, sha_of, started, until
 from tone_graphs import tones
 
@@ -59,3 +60,26 @@ def test_stream_that_has_moved_goes_on_when_its_former_engine_is_found_lost():
 
 def test_stream_that_has_moved_goes_on_when_its_tick_ends_with_the_process():
     on_two_engines(lambda fleet, first, ticks: ticks.over.set())
+
+
+@pytest.mark.parametrize("removed", [False, True])
+def test_stream_that_waits_for_an_engine_goes_on_with_the_next_one_that_is_ready(removed):
+    graph = tones()
+
+    async def run():
+        async with started(graph, rows=4) as fleet:
+            (first,) = fleet.engines
+            stream = await fleet.join({"step": 3}, pace="fast")
+            await stream.play()
+            chunks = await read(stream, 2)
+            with fleet.places.lock:
+                fleet.places.lose(first, EngineLost("its process died"))
+            if removed:
+                await fleet.roster.remove(first)
+            await fleet.roster.start(fleet.roster.add(graph))
+            return chunks + await read(stream, 4)
+
+    chunks = play(run())
+    alone = Alone(graph)
+    with alone.runner:
+        assert sha_of(chunks) == alone.sha({"step": 3}, (6, {}))
