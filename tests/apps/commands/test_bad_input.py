@@ -277,7 +277,7 @@ def test_every_error_has_one_base_and_a_documented_exit_code():
     warnings = {kind for kind in ours if issubclass(kind, Warning)}
     assert warnings == {errors.SoundstageWarning, *subclasses(errors.SoundstageWarning)}
     # Exceptions that end a loop or a block and are caught where it began.
-    signals = {"CommandFailed", "Gone", "ReaderGone", "_Lost", "_Untouched"}
+    signals = {"CommandFailed", "Gone", "Lost", "ReaderGone", "_Lost", "_Untouched"}
     assert {kind.__qualname__ for kind in ours - kinds - warnings} == signals
 
 

@@ -32,7 +32,9 @@ def serving(file, port, monkeypatch):
     try:
         yield server, lines
     finally:
-        server.send_signal(signal.SIGINT)
+        server.send_signal(
+            signal.SIGTERM
+        )  # SIGINT is ignored by what a shell runs in the background
         server.wait(PATIENCE_S)
         reading.join()
         server.stderr.close()
