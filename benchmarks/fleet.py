@@ -15,6 +15,7 @@ import random
 import signal
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -200,7 +201,8 @@ async def harm(fleet: Fleet, engine: object, how: int | None) -> None:
     """Kills, stops or drains an engine; a drained one is used again after a second."""
     assert hasattr(engine, "runner")
     if how is not None:
-        os.kill(engine.runner.process, how)
+        with suppress(ProcessLookupError):  # it has just died, and nobody has noticed yet
+            os.kill(engine.runner.process, how)
         return
     with fleet.places.lock:
         fleet.places.drain(engine)
