@@ -1,8 +1,8 @@
 """Commands that are shown and that CI does not run: their names, options and values exist.
 
 Blocks between ``` run (test_snippets.py). Commands in indented blocks of a document need a sound
-card, published weights, a cluster or hours, and so do most examples of help texts and docstrings:
-here they are read up to the moment in which they would begin.
+card, published weights, files of the user, a cluster or hours, and so do most examples of help
+texts and docstrings: here they are read up to the moment in which they would begin.
 """
 
 import argparse

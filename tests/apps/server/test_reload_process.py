@@ -17,7 +17,7 @@ import soundstage
 ROOT = Path(__file__).parents[3]
 SHORT = ("--set", "format.chunk_s=0.2", "--set", "format.context_s=0.4")
 MUSIC = {"prompts": ["bells"], "seed": 5}
-pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="the system has no SIGHUP")
+pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="this system has no SIGHUP")
 
 
 @contextmanager
