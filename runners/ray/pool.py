@@ -76,9 +76,9 @@ class ActorPool:
         for spare, ready in spares:
             if ready and dead:
                 slot = dead.pop()
-                self.active[slot], spare.actor = spare.actor, self.active[slot]
-                ready = False
-            spare.warm = ready
+                self.active[slot] = spare.exchange(self.active[slot])
+            else:
+                spare.warm = ready
 
 
 class _Spare:
@@ -88,6 +88,13 @@ class _Spare:
         self.actor = actor
         self.warm = False
         self._report: Reference | None = None
+
+    def exchange(self, dead: Any) -> Any:
+        """Takes a dead actor for its own, which it returns; the report that it awaits is void."""
+        actor, self.actor = self.actor, dead
+        self.warm = False
+        self._report = None
+        return actor
 
     def warm_up(self, call: Callable[[Any], Reference]) -> None:
         if self.warm:
