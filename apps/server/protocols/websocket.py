@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections import deque
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
@@ -50,6 +51,11 @@ class Socket:
         self._socket, self._limits = socket, limits
         self._received_s: deque[float] = deque()
         self._sending = asyncio.Lock()
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers of its request."""
+        return self._socket.headers
 
     async def accept(self) -> None:
         """Accepts the connection."""
