@@ -3,7 +3,8 @@
     python benchmarks/fleet.py --engines 1 2 4 8 16 --streams 16 --chunks 6
     python benchmarks/fleet.py --engines 2 --streams 4 --kills 20
     python benchmarks/fleet.py --engines 3 --streams 8 --kills 20 --kill machines
-    python benchmarks/fleet.py --engines 4 --streams 32 --reload
+    python benchmarks/fleet.py --engines 4 --streams 32 --seconds 0.5 --reload
+    python benchmarks/fleet.py --engines 8 --seconds 0.5 --listeners 256 --for-s 60
 
 The engines' stages sleep as a device computes: a tick takes as long however many rows it has. So a
 few cores show many engines. Chunks have the published size, 2 s of 48 kHz stereo. Every chunk is
@@ -23,6 +24,7 @@ from fleets.losses import kills
 from fleets.playing import join_all, listen, started
 from fleets.reloading import rolling_reload
 from fleets.sleeping import sleeping
+from fleets.sockets import sockets
 
 
 async def throughput(args: argparse.Namespace) -> None:
@@ -63,9 +65,14 @@ def main() -> None:
     parser.add_argument("--reload", action="store_true", help="replace all engines meanwhile")
     parser.add_argument("--grace-s", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--listeners", type=int, default=0, help="over sockets, of all fronts")
+    parser.add_argument("--fronts", type=int, default=1, help="they share engines and listeners")
+    parser.add_argument("--for-s", type=float, default=60.0, help="of the listeners")
     args = parser.parse_args()
     print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
-    if args.kills:
+    if args.listeners:
+        sockets(args)
+    elif args.kills:
         kills(args)
     else:
         asyncio.run(rolling_reload(args) if args.reload else throughput(args))

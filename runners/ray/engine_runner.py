@@ -188,12 +188,16 @@ class EngineRunner:
         if made.failure is not None:
             raise made.failure
         assert made.state is not None
+        outputs = made.outputs
+        # Chunks that are made ahead may keep no memory of the object store. Of several rows, the
+        # engine keeps copies, of one what it gets.
+        if len(tick.streams) == 1:
+            outputs = {name: _copy(value) for name, value in outputs.items()}
         return Chunk(
             self.graph,
             self.weights(),
             tick,
-            # Copies, so that chunks that are made ahead keep no memory of the object store.
-            {name: _copy(value) for name, value in made.outputs.items()},
+            outputs,
             made.state,
             made.seconds,
             {},

@@ -90,8 +90,8 @@ class Socket:
         try:
             async with self._sending, asyncio.timeout(self._limits.lost_s):
                 for message in messages:
-                    if isinstance(message, bytes):
-                        await self._socket.send_bytes(message)
+                    if isinstance(message, bytes | bytearray):
+                        await self._socket.send({"type": "websocket.send", "bytes": message})
                     else:
                         await self._socket.send_text(json.dumps(message, allow_nan=False))
         except TimeoutError:
