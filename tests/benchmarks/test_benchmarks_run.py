@@ -52,6 +52,8 @@ SMALL = {
     "tick": (r"do no work, a tick +\d+\.\d+ ms CPU", "--ticks 20"),
     "uses_past": (r"right past \|", "--preset demo --tokens {folder}/tokens.arrow"),
 }
+# These hear music with librosa.
+HEARD = {"beat", "continuation"}
 # These have tests of their own, or lend the others their parts; `.ci/accelerators` runs the second.
 ELSEWHERE = {"attacks", "ahead_of_time", "demo_model", "everyday_prompts"}
 # These start a cluster, of which a process has one.
@@ -87,6 +89,13 @@ def folder(tmp_path_factory):
     return folder
 
 
+@pytest.fixture
+def librosa_is_not_compiled(monkeypatch):
+    """Lets librosa's loops run in Python: compiling them takes 25 s in a new environment."""
+    numba = pytest.importorskip("numba", reason="librosa is not installed")
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", True)
+
+
 @contextmanager
 def successful_exit():
     """Takes an exit with code 0 for an end; an exit with another code stays an exception."""
@@ -102,8 +111,19 @@ def test_every_benchmark_has_a_small_run():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.usefixtures("librosa_is_not_compiled")
+@pytest.mark.parametrize("name", [name for name in SMALL if name in HEARD])
+def test_benchmark_that_hears_music_prints_its_figures(name, folder, monkeypatch, capsys):
+    run_small(name, folder, monkeypatch, capsys)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in SMALL if name not in HEARD])
 def test_benchmark_prints_its_figures(name, folder, monkeypatch, capsys):
+    run_small(name, folder, monkeypatch, capsys)
+
+
+def run_small(name, folder, monkeypatch, capsys):
     printed, arguments = SMALL[name]
     words = arguments.format(folder=folder).split()
     monkeypatch.setattr(sys, "argv", [f"benchmarks/{name}.py", *words])
