@@ -12,7 +12,7 @@ import numpy as np
 from flax import nnx
 
 from soundstage.stages.cpu.choice import or_constant, settings
-from soundstage.stages.cpu.team import Team
+from soundstage.stages.cpu.team import Member, Team
 from soundstage.stages.depthformer.choice import Addressed, Sampling
 from soundstage.stages.depthformer.conditions import Conditions
 from soundstage.stages.depthformer.config import DepthformerConfig
@@ -29,6 +29,10 @@ from soundstage.stages.depthformer.past import read_prompts
 from soundstage.stages.depthformer.sampler import words
 from soundstage.stages.programs import Program
 from soundstage.stages.row_groups import cores
+
+# From so many rows a thread on, arithmetic takes longer than reading the weights: then threads need
+# not share that, and do not wait for each other.
+GROUP_ROWS = 4
 
 
 class PackedChunkSampler:
@@ -52,8 +56,8 @@ class PackedChunkSampler:
         self._device = next(iter(jax.tree.leaves(self._state)[0].sharding.device_set))
         self._config, self._frames = model.config, frames
         self._weights = packed_weights(model, in_8_bits)
-        self._team = Team(threads or cores())
-        self._readers = ThreadPoolExecutor(threads or cores(), "readers")
+        self._count = threads or cores()
+        self._team, self._threads = Team(self._count), ThreadPoolExecutor(self._count, "packed")
         setting = (model.config, frames)
         self._read = Program(self._read_row, setting)
         self._noise = Program(self._draw_row, setting)
@@ -81,12 +85,24 @@ class PackedChunkSampler:
             settings(config.codebook_size, temperature, top_k, top_p, min_p),
             np.array(guidance, np.float32),
             or_constant(repetition, 0.0, rows),
-            np.array([config.temporal_levels]),
         )
         codes = np.zeros((rows, self._frames, config.num_levels), np.int64)
-        work = _work(config, rows)
-        self._team(lambda member: run_chunk(member, self._weights, start, choosing, work, codes))
+        self._run(start, choosing, _work(config, rows), codes)
         return codes.astype(np.int32)
+
+    def _run(self, *arrays: Any) -> None:
+        """Runs the decoders: all threads on all rows or, if these are many, each on its own."""
+        rows = len(arrays[-1])
+        if rows < GROUP_ROWS * self._count:
+            self._team(lambda member: run_chunk(member, self._weights, *arrays))
+            return
+
+        def run(group: int) -> None:
+            first, last = (rows * end // self._count for end in (group, group + 1))
+            own = jax.tree.map(lambda a: a[first * len(a) // rows : last * len(a) // rows], arrays)
+            run_chunk(Member(0, 1, np.zeros(1, np.int64)), self._weights, *own)
+
+        list(self._threads.map(run, range(self._count)))
 
     def _start(
         self,
@@ -96,15 +112,15 @@ class PackedChunkSampler:
     ) -> ChunkInputs:
         """Reads the prompts of all rows."""
         config, frames, rows = self._config, self._frames, len(tokens)
-        noise = np.empty((frames, config.num_levels, rows, config.codebook_size), np.float32)
+        noise = np.empty((rows, frames, config.num_levels, config.codebook_size), np.float32)
 
         def read(row: int) -> list[np.ndarray]:
             given = jax.device_put((tokens[row], _of_row(conditions, row)), self._device)
             address = jax.device_put([part[row : row + 1] for part in addresses], self._device)
-            noise[:, :, row] = np.asarray(self._noise(*address))[:, :, 0]
+            noise[row] = np.asarray(self._noise(*address))[:, :, 0]
             return [np.asarray(part) for part in self._read(self._state, *given)]
 
-        parts = list(self._readers.map(read, range(rows)))
+        parts = list(self._threads.map(read, range(rows)))
         joined = [_joined(part) for part in zip(*parts, strict=True)]
         mean, own_keys, own_values, keys, values, prompt_bias, frame_bias, added = joined
         own, prompt = Seen(own_keys, own_values), Seen(keys, values)

@@ -62,6 +62,7 @@ class DecoderWeights(NamedTuple):
         norm: float32 [D], the last norm's scale.
         heads: of L matrices [D, codes].
         level_bias: float32 [H, L, L], relative bias of the depth decoder.
+        read_levels: int64 [1], levels whose mean embedding the next frame reads.
     """
 
     table: np.ndarray
@@ -73,6 +74,7 @@ class DecoderWeights(NamedTuple):
     norm: np.ndarray
     heads: Matrix
     level_bias: np.ndarray
+    read_levels: np.ndarray
 
 
 class Seen(NamedTuple):
@@ -92,7 +94,7 @@ class ChunkInputs(NamedTuple):
         prompt_bias: float32 [B, S], hides padding.
         frame_bias: float32 [B, H, T, past + T], relative bias of the chunk's frames.
         conditions: float32 [B, T, D], added to the input of the chunk's frames.
-        noise: float32 [T, L, row, codes], standard Gumbel.
+        noise: float32 [row, T, L, codes], standard Gumbel.
     """
 
     mean: np.ndarray
@@ -111,13 +113,11 @@ class Choosing(NamedTuple):
         settings: of every row.
         guidance: float32 [row], >= 0.
         repetition: float32 [row], 0 = off.
-        read_levels: int64 [1], levels whose mean embedding the next frame reads.
     """
 
     settings: Settings
     guidance: np.ndarray
     repetition: np.ndarray
-    read_levels: np.ndarray
 
 
 class Work(NamedTuple):
@@ -258,7 +258,7 @@ def choose_level(
     rms(work.x, weights.norm, normed)
     multiply(member, weights.heads, level, normed, work.logits, False)
     meet(member)
-    codes, levels = work.logits.shape[1], choosing.read_levels[0]
+    codes, levels = work.logits.shape[1], weights.read_levels[0]
     guided, settings = np.empty(codes, np.float32), choosing.settings
     first, last = share(member, tokens.shape[0])
     for row in range(first, last):
@@ -269,7 +269,7 @@ def choose_level(
             guided[code] = logit - repetition * work.chosen[row, level, code]
         code = choose_code(
             guided,
-            start.noise[frame, level, row],
+            start.noise[row, frame, level],
             settings.temperature[row],
             settings.top_k[row],
             settings.top_p[row],

@@ -44,6 +44,7 @@ def packed_weights(model: Depthformer, in_8_bits: bool) -> DecoderWeights:
         _array(decoder.decoder_norm.scale),
         pack(np.asarray(model.level_heads())),
         np.array(bias[0], np.float32),
+        np.array([model.config.temporal_levels]),
     )
 
 

@@ -111,10 +111,13 @@ def test_tokens_of_a_network_that_encodes_the_past_are_those_of_xla(packed_sampl
 
 def test_tokens_of_a_row_are_the_same_beside_others_and_on_any_threads(packed_sampler, model):
     values = arguments()
-    both = packed_sampler(model, FRAMES, True, threads=2)(**values)
     single = packed_sampler(model, FRAMES, True, threads=1)
-    for row in range(ROWS):
-        np.testing.assert_array_equal(single(**of_row(values, row))[0], both[row])
+    together = packed_sampler(model, FRAMES, True, threads=2)
+    alone = [single(**of_row(values, row)) for row in range(ROWS)]
+    np.testing.assert_array_equal(together(**values), np.concatenate(alone))
+    # So many rows that each thread takes some of them.
+    many = jax.tree.map(lambda array: np.tile(array, (3, *[1] * (array.ndim - 1))), values)
+    np.testing.assert_array_equal(together(**many), np.concatenate(3 * alone))
 
 
 def sample(**params):
