@@ -172,7 +172,7 @@ class EngineRunner:
         remote: Any = ray.remote  # its types lack concurrency groups
         actor = remote(concurrency_groups={PINGS: 1, ASKS: 1})(EngineActor)
         options = {"max_concurrency": self._workers, **self._place.options}
-        return actor.options(**options).remote()
+        return actor.options(**options).remote(self._place.settings)
 
     def _make(self, tick: Tick, state: State) -> Chunk:
         self._lifetime.check()
