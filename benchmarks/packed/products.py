@@ -72,13 +72,13 @@ def main() -> None:
     kernel = draw.standard_normal((inner, outer), np.float32) / np.float32(np.sqrt(inner))
     kernels = np.repeat(kernel[None], copies, axis=0)
     forms = {"float32": packed(kernels, False), "int8": packed(kernels, True)}
-    large = np.ones((LARGE, LARGE), np.float32)
+    large = jnp.ones((LARGE, LARGE), jnp.float32)
     print(f"{copies} copies of {inner} x {outer}, us a product")
     for rows in args.rows:
         x = draw.standard_normal((rows, inner)).astype(np.float32)
         runs: dict[str, Callable[[], object]] = {
             "memory": lambda: kernels.reshape(-1).view(np.float64).sum(),
-            "arithmetic": lambda: large @ large,
+            "arithmetic": lambda: jax.block_until_ready(large @ large),
             "xla": xla_run(kernels, x),
         }
         for name, matrix in forms.items():
