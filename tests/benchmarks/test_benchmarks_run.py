@@ -30,11 +30,16 @@ SMALL = {
     "continuation": (r"\| techno \| 120 \| 120 \|", "--preset demo --corpus {folder} --seconds 4"),
     "demo_examples": (r"10 examples", "--preset toy --seconds 2 --output {folder}/examples"),
     "depthformer_chunk": (r"real-time factor \d", "--size tiny --repeats 1"),
+    "packed/depthformer_forms": (r"int8 +-?\d+\.\d ms a frame", "--size tiny --rows 1 --repeats 1"),
     "on_gpu": (
         r'chunk tiny, 1: .*"same_bytes_again": true',
         "chunk --size tiny --repeats 1 --json {folder}/figures.json",
     ),
     "pipeline": (r"x real time", "--chunks 1"),
+    "packed/products": (
+        r"int8, 1 core\(s\) +\d+ us",
+        "--shape 64 96 --rows 2 --megabytes 1 --repeats 1",
+    ),
     "rows": (r"x the throughput", "--preset toy --rows 2 --chunks 1"),
     "serving": (
         r"engine overhead",
@@ -101,7 +106,9 @@ def successful_exit():
 
 
 def test_every_benchmark_has_a_small_run():
-    assert {path.stem for path in BENCHMARKS.glob("*.py")} == {*SMALL, *ELSEWHERE, FLEET}
+    files = (*BENCHMARKS.glob("*.py"), *BENCHMARKS.glob("packed/*.py"))
+    names = {path.relative_to(BENCHMARKS).with_suffix("").as_posix() for path in files}
+    assert names == {*SMALL, *ELSEWHERE, FLEET}
 
 
 @pytest.mark.slow
