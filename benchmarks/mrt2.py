@@ -1,16 +1,16 @@
 """Times Magenta RealTime 2 frame by frame, beside the floor of the same run.
 
     python benchmarks/mrt2.py --size small --frames 40
-    python benchmarks/mrt2.py --size small --forms float32 bfloat16 int8 --decoder full
+    python benchmarks/mrt2.py --size small --forms float32 packed int8 --decoder full
 
 A step of one stream reads every weight that it uses once, those of the layers over levels once a
 level: the floor of a form is these bytes at the speed at which one core reads memory, measured in
 turns with the frames. So it is a floor for weights that no cache keeps; a form whose layers over
 levels fit into a cache may be quicker. Weights are random, one stream, ticks of one frame.
 
-Prints for every form milliseconds a frame (median and least), CPU milliseconds, the floor, and the
-real-time factor: 40 ms over the median. With --decoder, the codec's decoder too; it runs beside the
-next step, on another core.
+The form "packed" is float32 with packed products. Prints for every form milliseconds a frame
+(median and least), CPU milliseconds, the floor, and the real-time factor: 40 ms over the median.
+With --decoder, the codec's decoder too; it runs beside the next step, on another core.
 """
 
 import argparse
@@ -34,7 +34,7 @@ from soundstage.stages.spectrostream.stage import Convolution, Size, StreamingPa
 from soundstage.stages.spectrostream.streaming import MemoryLayout
 
 FRAME_S = 0.04
-BYTES = {"float32": 4, "bfloat16": 2, "int8": 1}
+BYTES = {"float32": 4, "packed": 4, "bfloat16": 2, "int8": 1}
 # Bytes that are read to measure the speed of memory: more than caches hold.
 READ_BYTES = 256 << 20
 
@@ -65,7 +65,8 @@ class FrameRun:
             context_levels=config.levels,
             condition_dim=config.encoder_dim,
         )
-        params = FrameModelParams("random:0", size, form)
+        dtype, products = ("float32", "packed") if form == "packed" else (form, "auto")
+        params = FrameModelParams("random:0", size, dtype, products)
         self.stage = Step(params, format, jax.devices("cpu")[0])
         width, past = config.encoder_dim, format.dims["context_frame"]
         self.embedding = np.random.default_rng(0).standard_normal((1, 1, width), np.float32)

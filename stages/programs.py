@@ -242,11 +242,11 @@ def _surroundings() -> str:
     """Returns all that every program depends on: source code, versions, and options of JAX."""
     options = {name: jax.config.values.get(name) for name in OPTIONS}
     versions = f"jax {jax.__version__} {jaxlib.__version__} numpy {np.__version__}"
-    return f"{_source_digest()} {versions} {options}"
+    return f"{source_digest()} {versions} {options}"
 
 
 @cache
-def _source_digest() -> str:
+def source_digest() -> str:
     """Returns the SHA-256 of the source code of all stages, as hex digits."""
     digest = hashlib.sha256()
     folder = Path(__file__).parent

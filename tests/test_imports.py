@@ -40,6 +40,7 @@ HEAVY = {
     "flax",
     "jax",
     "matplotlib",
+    "numba",
     "pyarrow",
     "ray",
     "sounddevice",
@@ -232,4 +233,4 @@ def test_the_language_of_graphs_needs_arrow_and_nothing_else_that_is_heavy():
 
 def test_music_is_made_without_what_only_files_and_pictures_need():
     script = "import soundstage\nwith soundstage.open(preset='toy') as session: next(session)\npass"
-    assert not loaded_after(script) & {"matplotlib", "ray", "sounddevice", "soundfile"}
+    assert not loaded_after(script) & {"matplotlib", "numba", "ray", "sounddevice", "soundfile"}

@@ -7,11 +7,14 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ray import cloudpickle
+
 from soundstage.graph.declaration import uses_device
 from soundstage.graph.format import Format
 from soundstage.runners.compilation import use_compilation_cache
 from soundstage.runners.devices import find_device
 from soundstage.runners.hosts.host import Host
+from soundstage.runners.ray.process_settings import ProcessSettings
 from soundstage.runners.runner import StageFailed
 from soundstage.runners.spans import Span, SpanRecorder, now_s
 from soundstage.runners.wiring import Wiring, origins
@@ -69,12 +72,27 @@ class StageActor:
     The actor has no state that matters: if its process dies, Ray restarts it with the same
     arguments, and the same request gives the same bytes again. The stage is built at its first use,
     so that an error of its constructor reaches the caller and does not restart the actor forever.
+
+    Args:
+        settings: of the process; applied first.
+        wiring: a pickled `Wiring`: the module of its stage is found by the settings.
+        format: the music format.
+        platform: the kind of device that the stage uses.
+        replica: the number of the replica, from 0.
+        remembered: the number of answers that the stage keeps if only controls feed it.
     """
 
     def __init__(
-        self, wiring: Wiring, format: Format, platform: str, replica: int, remembered: int
+        self,
+        settings: ProcessSettings,
+        wiring: bytes,
+        format: Format,
+        platform: str,
+        replica: int,
+        remembered: int,
     ) -> None:
-        self._wiring = wiring
+        settings.apply()
+        self._wiring: Wiring = cloudpickle.loads(wiring)
         self._format = format
         self._platform = platform
         self._replica = replica

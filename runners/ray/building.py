@@ -1,22 +1,53 @@
-"""Building the stages of all actors, and what is wrong where one cannot be built."""
+"""Making the actors and building their stages, and what is wrong where one cannot be built."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import ray
+from ray import cloudpickle
 from ray.exceptions import RayError, RayTaskError
+from ray.util.placement_group import PlacementGroup
 
+from soundstage.graph.plan import Graph
 from soundstage.graph.problem import PipelineError
 from soundstage.runners.devices import NoDevice
-from soundstage.runners.ray.placement import unusable_device
+from soundstage.runners.ray.actor import SHORT_CALLS, StageActor
+from soundstage.runners.ray.placement import (
+    Slot,
+    SlotPlan,
+    actor_options,
+    process_settings,
+    unusable_device,
+)
 from soundstage.runners.ray.pool import ActorPool, Reference
 from soundstage.runners.runner import StageFailed
 from soundstage.runners.spans import now_s
+from soundstage.runners.wiring import Wiring
 
 # Digest and note of a stage's weights; None = it has none.
 Weights: TypeAlias = "dict[str, str] | None"
+
+
+def make_actor(
+    graph: Graph, slot: Slot, plan: SlotPlan, group: PlacementGroup | None, remembered: int
+) -> Any:
+    """Starts the process of a replica.
+
+    Args:
+        graph: the graph.
+        slot: the replica.
+        plan: has the slot.
+        group: what is reserved for the plan's bundles.
+        remembered: the number of answers that a stage keeps if only controls feed it.
+    """
+    remote: Any = ray.remote  # its types lack concurrency groups
+    actor = remote(concurrency_groups={SHORT_CALLS: 1})(StageActor)
+    wiring = cloudpickle.dumps(Wiring.of(graph, graph.nodes[slot.stage]))
+    return actor.options(**actor_options(slot, plan, group)).remote(
+        process_settings(slot, plan), wiring, graph.format, slot.platform, slot.replica, remembered
+    )
 
 
 def build_stages(pools: Mapping[str, ActorPool], timeout_s: float) -> dict[str, dict[str, str]]:

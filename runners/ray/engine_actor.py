@@ -16,6 +16,7 @@ from soundstage.graph.plan import Graph
 from soundstage.graph.port import Tensor
 from soundstage.graph.state import State
 from soundstage.runners.ray.large_values import ReadValues
+from soundstage.runners.ray.process_settings import ProcessSettings
 from soundstage.runners.runner import Chunk, Runner, StageFailed, Tick
 from soundstage.runners.spans import Span
 from soundstage.version import version
@@ -90,9 +91,13 @@ class EngineActor:
 
     It has no state that matters: a stream's state comes with each tick and goes back with its
     chunk. If the process dies, Ray starts another one, which is built again by `open`.
+
+    Args:
+        settings: of the process; applied first.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, settings: ProcessSettings) -> None:
+        settings.apply()
         self._runner: Runner | None = None
         self._values = ReadValues()
 

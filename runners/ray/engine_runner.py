@@ -175,7 +175,7 @@ class EngineRunner:
         remote: Any = ray.remote  # its types lack concurrency groups
         actor = remote(concurrency_groups={PINGS: 1, ASKS: 1})(EngineActor)
         options = {"max_concurrency": self._workers, **self._place.options}
-        return actor.options(**options).remote()
+        return actor.options(**options).remote(self._place.settings)
 
     def _ping(self) -> Any:
         return self._actor.ping.options(concurrency_group=PINGS).remote()

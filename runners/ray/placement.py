@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import floor
@@ -18,6 +17,7 @@ from soundstage.graph.problem import PipelineError, Problem
 from soundstage.graph.spec import PlacementSpec
 from soundstage.runners.devices import count_devices
 from soundstage.runners.ray.connection import cluster
+from soundstage.runners.ray.process_settings import CPU_ONLY, ProcessSettings
 
 NODE_LABEL = "soundstage-node"
 # Ray counts resources in ten thousandths.
@@ -166,16 +166,12 @@ def unusable_device(stage: str, error: Exception) -> Problem:
 
 
 def actor_options(slot: Slot, plan: SlotPlan, group: PlacementGroup | None) -> dict[str, Any]:
-    """Returns Ray's options for the actor of a replica.
-
-    An actor without a GPU must not see one: JAX would allocate three quarters of its memory.
-    """
+    """Returns Ray's options for the actor of a replica."""
     options: dict[str, Any] = {
         "num_cpus": 0,
         "max_restarts": -1,
         # The driver repeats requests itself: Ray would print a line for every retry.
         "max_task_retries": 0,
-        "runtime_env": {"env_vars": _environment(slot, plan)},
     }
     if slot.bundle is None or group is None:
         return options
@@ -203,11 +199,13 @@ class EnginePlace:
         one_process: whether all its stages run in one process, with the devices of one machine.
         bundle: what that process takes of a machine.
         options: Ray's options for the actor of the engine.
+        settings: what the engine's process sets before anything else.
     """
 
     one_process: bool
     bundle: Bundle
     options: dict[str, Any]
+    settings: ProcessSettings
 
 
 def place_engine(graph: Graph, has_gpu: bool) -> EnginePlace:
@@ -226,9 +224,6 @@ def place_engine(graph: Graph, has_gpu: bool) -> EnginePlace:
     spread = any(one.node or one.resources or one.spares or one.chips for one in placements)
     spread = spread or any(slot.platform == "tpu" for slot in plan.slots)
     gpus = 0.0 if spread else sum(bundle.resources.get("GPU", 0.0) for bundle in plan.bundles)
-    variables = _search_path()
-    if not gpus:
-        variables |= {"JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": ""}
     resources = {"GPU": gpus} if gpus else {"CPU": _SLIVER}
     options = {
         "num_cpus": resources.get("CPU", 0.0),
@@ -236,9 +231,10 @@ def place_engine(graph: Graph, has_gpu: bool) -> EnginePlace:
         "max_restarts": -1,
         "max_task_retries": 0,
         "scheduling_strategy": "SPREAD",
-        "runtime_env": {"env_vars": variables},
     }
-    return EnginePlace(not spread, Bundle(resources, {}, list(graph.nodes)), options)
+    bundle = Bundle(resources, {}, list(graph.nodes))
+    settings = ProcessSettings.of_driver({} if gpus else CPU_ONLY)
+    return EnginePlace(not spread, bundle, options, settings)
 
 
 def _share(slot: Slot, plan: SlotPlan) -> float:
@@ -254,18 +250,16 @@ def _share(slot: Slot, plan: SlotPlan) -> float:
     return max(1, floor(_GRAIN * left / without + 1e-6)) / _GRAIN
 
 
-def _environment(slot: Slot, plan: SlotPlan) -> dict[str, str]:
-    variables = _search_path()
+def process_settings(slot: Slot, plan: SlotPlan) -> ProcessSettings:
+    """Returns what a replica's process sets before anything else.
+
+    An actor without a GPU must not see one: JAX would allocate three quarters of its memory.
+    """
     if slot.platform == "cpu":
-        variables |= {"JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": ""}
+        return ProcessSettings.of_driver(CPU_ONLY)
     if slot.platform == "gpu" and (share := _share(slot, plan)) < 1:
-        variables["XLA_PYTHON_CLIENT_MEM_FRACTION"] = f"{0.9 * share:.3f}"
-    return variables
-
-
-def _search_path() -> dict[str, str]:
-    """Returns the variable by which an actor finds a user's stages where this process does."""
-    return {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        return ProcessSettings.of_driver({"XLA_PYTHON_CLIENT_MEM_FRACTION": f"{0.9 * share:.3f}"})
+    return ProcessSettings.of_driver({})
 
 
 def _missing_resources(

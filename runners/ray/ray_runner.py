@@ -30,17 +30,16 @@ from soundstage.runners.hosts.host import REMEMBERED
 from soundstage.runners.in_flight import TicksInFlight, next_state, outputs_of
 from soundstage.runners.lifetime import Lifetime
 from soundstage.runners.local import default_tick
-from soundstage.runners.ray.actor import SHORT_CALLS, StageActor, StageCall, StageReport
-from soundstage.runners.ray.building import build_stages, last_line
+from soundstage.runners.ray.actor import SHORT_CALLS, StageCall, StageReport
+from soundstage.runners.ray.building import build_stages, last_line, make_actor
 from soundstage.runners.ray.connection import cluster
-from soundstage.runners.ray.placement import Slot, actor_options, plan_slots, reserve
+from soundstage.runners.ray.placement import Slot, plan_slots, reserve
 from soundstage.runners.ray.pool import ActorPool, Reference, are_alive
 from soundstage.runners.runner import Chunk, StageFailed, Tick
 from soundstage.runners.spans import now_s
 from soundstage.runners.wiring import (
     CONTROLS,
     MessageOrigin,
-    Wiring,
     origins,
     ports_of,
     split,
@@ -201,14 +200,9 @@ class RayRunner:
         return ActorPool([self._make_actor(slot) for slot in slots], replicas)
 
     def _make_actor(self, slot: Slot) -> Any:
-        node = self.graph.nodes[slot.stage]
-        options = actor_options(slot, self._plan, self._group)
-        wiring = Wiring.of(self.graph, node)
-        remote: Any = ray.remote  # its types lack concurrency groups
-        actor = remote(concurrency_groups={SHORT_CALLS: 1})(StageActor).options(**options)
         # After a death all ticks in flight are requested again: other actors reuse their outputs.
         remembered = max(REMEMBERED, self.settings.window)
-        return actor.remote(wiring, self.graph.format, slot.platform, slot.replica, remembered)
+        return make_actor(self.graph, slot, self._plan, self._group, remembered)
 
     @property
     def _timeout(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar
 
 import jax
 import numpy as np
@@ -15,15 +15,24 @@ from soundstage.stages.depthformer.choice import ByFunction, Choose, Chooser
 from soundstage.stages.depthformer.conditions import FREE, Conditions
 from soundstage.stages.depthformer.config import Size, config_of_size
 from soundstage.stages.depthformer.loading import load_depthformer
+from soundstage.stages.depthformer.model import Depthformer
 from soundstage.stages.depthformer.sampler import ChunkSampler
 from soundstage.stages.ports import BEATS, CHOICE_INPUTS, PROMPT, SAMPLE_INPUTS, SOUND, TOKENS
+from soundstage.stages.precision import (
+    Precision,
+    Products,
+    activation_type,
+    check_device,
+    check_precision,
+    form_note,
+    uses_packed,
+    without_numba,
+)
 from soundstage.stages.row_groups import RowGroups, cores
 from soundstage.stages.rvq import check_codes
 from soundstage.stages.settings_checks import check_weights_setting
 from soundstage.stages.weights.published.missing import lacking
 from soundstage.stages.weights.sources import closing_source
-
-ActivationType = Literal["auto", "float32", "bfloat16"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +44,11 @@ class SampleParams:
             `stages.weights.sources.open_source`.
         size: "tiny" (for tests), "demo", "base" or "large".
         dtype: type of the activations; "auto" is bfloat16 on accelerators, float32 elsewhere.
+            "int8", for CPUs: the decoders' weights are rounded to 8 bits, activations are float32;
+            it needs the extra `cpu`.
+        products: who multiplies in the decoders: "xla", or "packed", for CPUs: kernels that read
+            packed weights once for all rows, from the extra `cpu`. "auto" is "packed" with int8,
+            else "xla". They round differently.
 
     Raises:
         ValueError: a value is not one of these.
@@ -42,15 +56,29 @@ class SampleParams:
 
     weights: str
     size: Size = "base"
-    dtype: ActivationType = "auto"
+    dtype: Precision = "auto"
+    products: Products = "auto"
 
     def __post_init__(self) -> None:
         config_of_size(self.size)
-        if self.dtype not in get_args(ActivationType):
-            raise ValueError(
-                f"dtype must be one of {', '.join(get_args(ActivationType))}, got {self.dtype!r}"
-            )
+        check_precision(self.dtype, self.products)
         check_weights_setting(self.weights)
+
+
+def _sampler(
+    params: SampleParams, model: Depthformer, frames: int, chooser: Chooser | None
+) -> Callable[..., np.ndarray]:
+    if not uses_packed(params.dtype, params.products):
+        return ChunkSampler(model, frames, chooser=chooser)
+    if chooser is not None:
+        raise ValueError(
+            'packed products do not call choose: write dtype = "float32" and products = "xla"'
+        )
+    try:
+        from soundstage.stages.depthformer.packed_chunk_sampler import PackedChunkSampler
+    except ModuleNotFoundError as error:
+        raise without_numba(error) from error
+    return PackedChunkSampler(model, frames, params.dtype == "int8")
 
 
 class _Sampling:
@@ -74,16 +102,19 @@ class _Sampling:
         config = config_of_size(params.size).fitted(format)
         if bool(config.past_levels) != self._reads_past_in_decoder:
             raise ValueError(f"networks of size {params.size!r} need the stage {self._other}")
-        auto = "float32" if device.platform == "cpu" else "bfloat16"
-        config = replace(config, activation_dtype=auto if params.dtype == "auto" else params.dtype)
+        check_device(params.dtype, params.products, device.platform)
+        config = replace(config, activation_dtype=activation_type(params.dtype, device.platform))
         with closing_source(params.weights) as source:
-            model, self.weights_digest, self.weights_note = load_depthformer(config, source, device)
+            model, self.weights_digest, note = load_depthformer(config, source, device)
+        self.weights_note = note + form_note(params.dtype, params.products)
         self._frames = format.dims["frame"]
         self._codes = config.codebook_size
         chooser = None if self.choose is None else _checked(self.choose, self._codes)
-        self._sampler = ChunkSampler(model, self._frames, chooser=chooser)
-        # An accelerator computes all rows in hardly more time than one.
-        self._groups = RowGroups(cores() if device.platform == "cpu" else 1)
+        self._sampler = _sampler(params, model, self._frames, chooser)
+        # An accelerator computes all rows in hardly more time than one, and packed products share
+        # the cores among themselves.
+        alone = device.platform != "cpu" or uses_packed(params.dtype, params.products)
+        self._groups = RowGroups(1 if alone else cores())
 
     def _sampled(
         self, function: Callable[..., np.ndarray], arguments: Mapping[str, np.ndarray]

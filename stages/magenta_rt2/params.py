@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING
 
 from soundstage.graph.format import Format
 from soundstage.stages.magenta_rt2.config import MagentaRt2Config, Size, config_of_size
+from soundstage.stages.precision import (
+    Precision,
+    Products,
+    activation_type,
+    check_device,
+    check_precision,
+)
 from soundstage.stages.settings_checks import check_weights_setting
 
 if TYPE_CHECKING:
     import jax
-
-Precision = Literal["auto", "float32", "bfloat16", "int8"]
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,9 @@ class FrameModelParams:
         dtype: type of the activations; "auto" is bfloat16 on accelerators, float32 elsewhere.
             "int8", for CPUs: `Step` rounds its weights to 8 bits, activations are float32; it
             needs the extra `cpu`.
+        products: who multiplies in `Step`: "xla", or "packed", for CPUs: kernels that read packed
+            weights once for all rows, from the extra `cpu`. "auto" is "packed" with int8, else
+            "xla". They round differently.
 
     Raises:
         ValueError: a value is not one of these.
@@ -34,13 +42,11 @@ class FrameModelParams:
     weights: str
     size: Size = "small"
     dtype: Precision = "auto"
+    products: Products = "auto"
 
     def __post_init__(self) -> None:
         config_of_size(self.size)
-        if self.dtype not in get_args(Precision):
-            raise ValueError(
-                f"dtype must be one of {', '.join(get_args(Precision))}, got {self.dtype!r}"
-            )
+        check_precision(self.dtype, self.products)
         check_weights_setting(self.weights)
 
 
@@ -69,9 +75,7 @@ def fitted(params: FrameModelParams, format: Format, device: jax.Device) -> Mage
             f"model of size {params.size!r} reads {needed}: set context_s to at least "
             f"{needed / format.frame_rate_hz:g}"
         )
-    if params.dtype == "int8" and device.platform != "cpu":
-        problems.append(f'dtype "int8" is for CPUs, not {device.platform}: write dtype = "auto"')
     if problems:
         raise ValueError("; ".join(problems))
-    types = {"auto": "float32" if device.platform == "cpu" else "bfloat16", "int8": "float32"}
-    return replace(config, activation_dtype=types.get(params.dtype, params.dtype))
+    check_device(params.dtype, params.products, device.platform)
+    return replace(config, activation_dtype=activation_type(params.dtype, device.platform))

@@ -27,22 +27,19 @@ from soundstage.stages.ports import (
     TOP_K,
     TOP_P,
 )
-from soundstage.stages.weights.array_source import WeightsError
+from soundstage.stages.precision import form_note, uses_packed, without_numba
 from soundstage.stages.weights.published.missing import lacking
 from soundstage.stages.weights.sources import closing_source
 
 
 def _sampler(params: FrameModelParams, model: MagentaRt2, frames: int) -> Any:
-    if params.dtype != "int8":
+    if not uses_packed(params.dtype, params.products):
         return FrameSampler(model, frames)
     try:
-        from soundstage.stages.magenta_rt2.int8_sampler import Int8Sampler
+        from soundstage.stages.magenta_rt2.packed_frame_sampler import PackedFrameSampler
     except ModuleNotFoundError as error:
-        raise WeightsError(
-            f'dtype "int8" needs {error.name}, which is not installed: in soundstage\'s source '
-            "folder, run pip install '.[cpu]', or write dtype = \"float32\""
-        ) from error
-    return Int8Sampler(model, frames)
+        raise without_numba(error) from error
+    return PackedFrameSampler(model, frames, params.dtype == "int8")
 
 
 class Step:
@@ -102,7 +99,8 @@ class Step:
     def __init__(self, params: FrameModelParams, format: Format, device: jax.Device) -> None:
         config = fitted(params, format, device)
         with closing_source(params.weights) as source:
-            model, self.weights_digest, self.weights_note = load_magenta_rt2(config, source, device)
+            model, self.weights_digest, note = load_magenta_rt2(config, source, device)
+        self.weights_note = note + form_note(params.dtype, params.products)
         self._frames, self._device = format.dims["frame"], device
         self._sampler = _sampler(params, model, self._frames)
 

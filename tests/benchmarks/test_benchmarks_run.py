@@ -1,5 +1,6 @@
 """Every benchmark runs to its end, at a small size, and prints figures."""
 
+import os
 import re
 import runpy
 import subprocess
@@ -29,11 +30,16 @@ SMALL = {
     "continuation": (r"\| techno \| 120 \| 120 \|", "--preset demo --corpus {folder} --seconds 4"),
     "demo_examples": (r"10 examples", "--preset toy --seconds 2 --output {folder}/examples"),
     "depthformer_chunk": (r"real-time factor \d", "--size tiny --repeats 1"),
+    "packed/depthformer_forms": (r"int8 +-?\d+\.\d ms a frame", "--size tiny --rows 1 --repeats 1"),
     "on_gpu": (
         r'chunk tiny, 1: .*"same_bytes_again": true',
         "chunk --size tiny --repeats 1 --json {folder}/figures.json",
     ),
     "pipeline": (r"x real time", "--chunks 1"),
+    "packed/products": (
+        r"int8, 1 core\(s\) +\d+ us",
+        "--shape 64 96 --rows 2 --megabytes 1 --repeats 1",
+    ),
     "rows": (r"x the throughput", "--preset toy --rows 2 --chunks 1"),
     "serving": (
         r"engine overhead",
@@ -52,6 +58,8 @@ SMALL = {
     "tick": (r"do no work, a tick +\d+\.\d+ ms CPU", "--ticks 20"),
     "uses_past": (r"right past \|", "--preset demo --tokens {folder}/tokens.arrow"),
 }
+# These hear music with librosa.
+HEARD = ("beat", "continuation")
 # These have tests of their own, or lend the others their parts; `.ci/accelerators` runs the second.
 ELSEWHERE = {"attacks", "ahead_of_time", "demo_model", "everyday_prompts"}
 # These start a cluster, of which a process has one.
@@ -98,11 +106,13 @@ def successful_exit():
 
 
 def test_every_benchmark_has_a_small_run():
-    assert {path.stem for path in BENCHMARKS.glob("*.py")} == {*SMALL, *ELSEWHERE, FLEET}
+    files = (*BENCHMARKS.glob("*.py"), *BENCHMARKS.glob("packed/*.py"))
+    names = {path.relative_to(BENCHMARKS).with_suffix("").as_posix() for path in files}
+    assert names == {*SMALL, *ELSEWHERE, FLEET}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", [name for name in SMALL if name not in HEARD])
 def test_benchmark_prints_its_figures(name, folder, monkeypatch, capsys):
     printed, arguments = SMALL[name]
     words = arguments.format(folder=folder).split()
@@ -111,6 +121,24 @@ def test_benchmark_prints_its_figures(name, folder, monkeypatch, capsys):
     with successful_exit():
         runpy.run_path(str(BENCHMARKS / f"{name}.py"), run_name="__main__")
     assert re.search(printed, capsys.readouterr().out)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", HEARD)
+def test_benchmark_that_hears_music_prints_its_figures(name, folder):
+    pytest.importorskip("librosa", reason="librosa is not installed")
+    printed, arguments = SMALL[name]
+    words = arguments.format(folder=folder).split()
+    # Compiling librosa's loops takes most of the time in a new environment.
+    done = subprocess.run(
+        [sys.executable, BENCHMARKS / f"{name}.py", *words],
+        env=os.environ | {"NUMBA_OPT": "0", "NUMBA_CACHE_DIR": str(folder / "numba")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert re.search(printed, done.stdout)
 
 
 @pytest.mark.ray

@@ -3,6 +3,7 @@
 They import modules beside them: `PYTHONPATH` names the folders.
 """
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -31,9 +32,18 @@ def orphan():
             time.sleep(0.1)
 
 
+class Probe:
+    """An actor that tells which devices its process sees."""
+
+    def __init__(self, settings):
+        settings.apply()
+
+    def see(self):
+        return os.environ.get("CUDA_VISIBLE_DEVICES"), os.environ.get("JAX_PLATFORMS")
+
+
 def fake_gpus():
     """Checks the GPUs that each actor sees, in a cluster that claims two GPUs."""
-    import os
 
     import ray
     from ray.util.placement_group import remove_placement_group
@@ -41,7 +51,12 @@ def fake_gpus():
     from soundstage.graph.check import build
     from soundstage.graph.problem import PipelineError
     from soundstage.graph.spec import parse
-    from soundstage.runners.ray.placement import actor_options, plan_slots, reserve
+    from soundstage.runners.ray.placement import (
+        actor_options,
+        plan_slots,
+        process_settings,
+        reserve,
+    )
     from soundstage.runners.ray.ray_runner import RayRunner
 
     ray.init(address="local", num_gpus=2, include_dashboard=False, log_to_driver=False)
@@ -55,13 +70,10 @@ def fake_gpus():
     plan = plan_slots(build(parse(spec)).nodes.values(), has_gpu=True)
     group = reserve(plan, timeout_s=30)
 
-    class Probe:
-        def see(self):
-            return os.environ.get("CUDA_VISIBLE_DEVICES"), os.environ.get("JAX_PLATFORMS")
-
     seen = {}
     for slot in plan.slots:
-        probe = ray.remote(Probe).options(**actor_options(slot, plan, group)).remote()
+        probe = ray.remote(Probe).options(**actor_options(slot, plan, group))
+        probe = probe.remote(process_settings(slot, plan))
         seen[slot.stage] = ray.get(probe.see.remote())
     gpus = {seen[name][0] for name in ("sample", "decode")}
     assert gpus == {"0", "1"}, seen
@@ -77,7 +89,6 @@ def fake_gpus():
 
 def loopback():
     """Checks the addresses on which the processes of a new cluster listen."""
-    import os
 
     from soundstage.runners.ray.connection import cluster
 

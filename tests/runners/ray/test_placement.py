@@ -97,6 +97,13 @@ def options(plan):
     return by_stage
 
 
+def variables(plan, stage):
+    """The variables of the processes of a stage."""
+    from soundstage.runners.ray.placement import process_settings
+
+    return [process_settings(slot, plan).variables for slot in plan.slots if slot.stage == stage]
+
+
 @pytest.mark.ray
 def test_stages_on_one_gpu_share_it_and_cpu_stages_see_none():
     plan = slot_plan("sample=gpu:0", "decode=gpu:1", "crossfade=gpu:1")
@@ -105,18 +112,20 @@ def test_stages_on_one_gpu_share_it_and_cpu_stages_see_none():
     assert by_stage["sample"][0]["num_gpus"] == 1
     assert by_stage["decode"][0]["num_gpus"] == by_stage["crossfade"][0]["num_gpus"] == 0.5
     assert "num_gpus" not in by_stage["embed"][0]
-    hidden = by_stage["embed"][0]["runtime_env"]["env_vars"]
-    assert (hidden["CUDA_VISIBLE_DEVICES"], hidden["JAX_PLATFORMS"]) == ("", "cpu")
+    (hidden,) = variables(plan, "embed")
+    assert hidden == {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
 
 
 @pytest.mark.ray
 def test_three_stages_on_one_gpu_take_at_most_one_gpu():
-    by_stage = options(slot_plan("sample=gpu:0", "decode=gpu:0", "crossfade=gpu:0"))
+    plan = slot_plan("sample=gpu:0", "decode=gpu:0", "crossfade=gpu:0")
+    by_stage = options(plan)
     shares = [by_stage[name][0]["num_gpus"] for name in ("sample", "decode", "crossfade")]
     assert sum(shares) <= 1
     fractions = [
-        by_stage[name][0]["runtime_env"]["env_vars"]["XLA_PYTHON_CLIENT_MEM_FRACTION"]
+        shared["XLA_PYTHON_CLIENT_MEM_FRACTION"]
         for name in ("sample", "decode", "crossfade")
+        for shared in variables(plan, name)
     ]
     assert sum(map(float, fractions)) <= 0.91
 
@@ -175,7 +184,7 @@ def test_engine_is_one_process_with_the_gpus_that_its_stages_name():
     place = engine_place("sample=gpu:0", "decode=gpu:1", "crossfade=gpu:1")
     assert place.one_process
     assert (place.options["num_gpus"], place.bundle.resources) == (2.0, {"GPU": 2.0})
-    assert "JAX_PLATFORMS" not in place.options["runtime_env"]["env_vars"]
+    assert place.settings.variables == {}
 
 
 @pytest.mark.ray
@@ -183,9 +192,9 @@ def test_engine_on_processors_sees_no_gpu():
     place = engine_place()
     assert place.one_process
     assert place.options["num_gpus"] == 0
+    assert place.settings.variables["CUDA_VISIBLE_DEVICES"] == ""
     # Ray spreads over the machines only what takes something of them.
     assert 0 < place.options["num_cpus"] == place.bundle.resources["CPU"] <= 0.001
-    assert place.options["runtime_env"]["env_vars"]["CUDA_VISIBLE_DEVICES"] == ""
 
 
 @pytest.mark.ray

@@ -1,27 +1,28 @@
-"""The sampler of frames with weights of 8 bits, for CPUs; see `int8_kernels`."""
+"""The sampler of frames with packed weights, for CPUs; see `packed_layers`."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any
 
 import jax
 import numpy as np
 from flax import nnx
 
+from soundstage.stages.cpu.choice import Settings, settings
+from soundstage.stages.cpu.products import Matrix, Pack, packed
+from soundstage.stages.cpu.team import Member
 from soundstage.stages.magenta_rt2.choice import FrameSampling
 from soundstage.stages.magenta_rt2.config import RESERVED
-from soundstage.stages.magenta_rt2.int8_frames import Int8Arrays, Settings, run_steps
-from soundstage.stages.magenta_rt2.int8_kernels import (
+from soundstage.stages.magenta_rt2.layers import SOFTPLUS_UNIT, AttentionBlock, FeedForward, Kernel
+from soundstage.stages.magenta_rt2.model import MagentaRt2
+from soundstage.stages.magenta_rt2.packed_frames import FrameArrays, run_steps
+from soundstage.stages.magenta_rt2.packed_layers import (
     AttentionArrays,
     FeedForwardArrays,
     KeyValueRing,
-    Matrix,
 )
-from soundstage.stages.magenta_rt2.layers import SOFTPLUS_UNIT, AttentionBlock, FeedForward, Kernel
-from soundstage.stages.magenta_rt2.model import MagentaRt2
 from soundstage.stages.magenta_rt2.sampler import (
     Past,
     first_steps,
@@ -31,24 +32,23 @@ from soundstage.stages.magenta_rt2.sampler import (
     unconditioned,
 )
 
-LARGEST = 127
 
+class PackedFrameSampler:
+    """Makes frames as `FrameSampler` does, with packed weights.
 
-class Int8Sampler:
-    """Makes frames as `FrameSampler` does, with weights rounded to 8 bits, an output at a time.
-
-    Activations, keys and values, norms and choices stay float32. The rounding changes codes, as
-    bfloat16 does; the noise and the memo's form are the same. One core computes; calls from
-    several threads run side by side.
+    Activations, keys and values, norms and choices are float32; the noise is the same. Rounding
+    weights to 8 bits changes codes, as bfloat16 does. One core computes; calls from several threads
+    run side by side.
 
     Args:
         model: the network, on the CPU, in float32.
         frames: new frames a call.
+        in_8_bits: whether matrices are rounded to 8 bits with a scale an output.
     """
 
-    def __init__(self, model: MagentaRt2, frames: int) -> None:
+    def __init__(self, model: MagentaRt2, frames: int, in_8_bits: bool) -> None:
         self._config, self._frames = model.config, frames
-        self._arrays = int8_arrays(model)
+        self._arrays = frame_arrays(model, in_8_bits)
         self._unconditioned = np.asarray(unconditioned(model))
         noise = partial(frame_noise, levels=model.config.levels, codes=model.config.codes)
         self._noise = jax.jit(jax.vmap(noise, (None, 0)))
@@ -78,19 +78,16 @@ class Int8Sampler:
         memo: Mapping[str, np.ndarray],
     ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Makes the next frames of every row; see `FrameSampler`. Overwrites the memo."""
-        rows, codes = len(seed), self._config.codes
         seeds, numbers = frame_words(past, seed, self._frames)
-        noise = _own(self._noise(seeds, numbers), np.float32)
-        top_k = np.asarray(sampling.top_k, np.int64)
-        settings = Settings(
-            _own(sampling.temperature, np.float32),
-            np.where(top_k == 0, codes, np.minimum(top_k, codes)),
-            _or_constant(sampling.top_p, 1.0, rows),
-            _or_constant(sampling.min_p, 0.0, rows),
+        noise = np.array(self._noise(seeds, numbers), np.float32)
+        cuts = (
+            None if part is None else np.asarray(part) for part in (sampling.top_p, sampling.min_p)
         )
+        temperature, top_k = np.asarray(sampling.temperature), np.asarray(sampling.top_k)
+        choosing = settings(self._config.codes, temperature, top_k, *cuts)
         memo = {name: np.require(array, requirements=["W", "C"]) for name, array in memo.items()}
         last = past.context.shape[1] - 1
-        made = self._run(past, embedding, noise, settings, memo, last, last + self._frames)
+        made = self._run(past, embedding, noise, choosing, memo, last, last + self._frames)
         return made, memo
 
     def _run(
@@ -98,7 +95,7 @@ class Int8Sampler:
         past: Past,
         embedding: np.ndarray,
         noise: np.ndarray,
-        settings: Settings,
+        choosing: Settings,
         memo: Mapping[str, np.ndarray],
         start: int,
         end: int,
@@ -113,6 +110,7 @@ class Int8Sampler:
         asked = np.where(unknown, self._unconditioned, embeddings)
         windows = np.array([config.window_self, config.window_cross])
         run_steps(
+            Member(0, 1, np.zeros(1, np.int64)),
             self._arrays,
             ids,
             np.ascontiguousarray(asked.swapaxes(0, 1), np.float32),
@@ -120,7 +118,7 @@ class Int8Sampler:
             first_steps(past).astype(np.int64),
             KeyValueRing(memo["own_keys"], memo["own_values"]),
             KeyValueRing(memo["seen_keys"], memo["seen_values"]),
-            settings,
+            choosing,
             noise,
             start,
             end,
@@ -128,33 +126,24 @@ class Int8Sampler:
         return (ids[len(known) :] - starts).swapaxes(0, 1).astype(np.int32)
 
 
-def _or_constant(values: Any, otherwise: float, rows: int) -> np.ndarray:
-    if values is None:
-        return np.full(rows, otherwise, np.float32)
-    return _own(values, np.float32)
-
-
-def _own(values: Any, dtype: type) -> np.ndarray:
-    """Returns an array that may be written to: Numba compiles for read-only ones apart."""
-    return np.array(values, dtype, order="C")
-
-
-def int8_arrays(model: MagentaRt2) -> Int8Arrays:
-    """Rounds the weights of a float32 network on the CPU to 8 bits."""
+def frame_arrays(model: MagentaRt2, in_8_bits: bool) -> FrameArrays:
+    """Packs the weights of a float32 network on the CPU."""
     config, frames, levels = model.config, model.temporal_body.layers, model.depth_body
+    pack = partial(packed, in_8_bits=in_8_bits)
     kernel, bias = (np.asarray(part) for part in model.level_heads())
-    adapter = [] if levels.depth_input_adapter is None else [levels.depth_input_adapter]
-    empty = np.zeros((1, config.temporal.dim, config.depth.dim), np.float32)
-    return Int8Arrays(
+    adapter = np.zeros((1, 1), np.float32)
+    if levels.depth_input_adapter is not None:
+        adapter = _float32(levels.depth_input_adapter.kernel)
+    return FrameArrays(
         _float32(model.decoder_embedding.embedding) * np.float32(math.sqrt(config.temporal.dim)),
-        _attention([layer.self_attention for layer in frames]),
-        _attention([layer.cross_attention for layer in frames]),
-        _ffn([layer.ffn for layer in frames]),
-        rounded([_float32(kernel.kernel) for kernel in adapter] or empty[:0]),
-        _attention([layer.self_attention for layer in levels.layers]),
-        _ffn([layer.ffn for layer in levels.layers]),
+        _attention([layer.self_attention for layer in frames], pack),
+        _attention([layer.cross_attention for layer in frames], pack),
+        _ffn([layer.ffn for layer in frames], pack),
+        pack([adapter]),
+        _attention([layer.self_attention for layer in levels.layers], pack),
+        _ffn([layer.ffn for layer in levels.layers], pack),
         np.stack([_float32(levels.final_ln.scale), _float32(levels.final_ln.bias)]),
-        rounded(kernel),
+        pack(kernel),
         bias.astype(np.float32),
         np.array([config.logit_cap], np.float32),
     )
@@ -164,29 +153,16 @@ def _float32(parameter: nnx.Param) -> np.ndarray:
     return np.asarray(parameter[...], np.float32)
 
 
-def rounded(kernels: Iterable[np.ndarray]) -> Matrix:
-    """Rounds float32 matrices [in, ...] to 8 bits, an output at a time."""
-    weights, scales = [], []
-    for kernel in kernels:
-        flat = kernel.reshape(kernel.shape[0], -1).T
-        scale = np.maximum(np.abs(flat).max(axis=1) / LARGEST, np.finfo(np.float32).tiny)
-        weights.append(np.ascontiguousarray(np.round(flat / scale[:, None]), np.int8))
-        scales.append(scale.astype(np.float32))
-    if not weights:
-        return Matrix(np.zeros((0, 1, 1), np.int8), np.zeros((0, 1), np.float32))
-    return Matrix(np.stack(weights), np.stack(scales))
-
-
 def _norms(blocks: Sequence[AttentionBlock] | Sequence[FeedForward]) -> np.ndarray:
     pairs = [(block.pre_norm.scale, block.post_norm.scale) for block in blocks]
     return np.stack([np.stack([_float32(scale) for scale in pair]) for pair in pairs])
 
 
-def _attention(blocks: Sequence[AttentionBlock]) -> AttentionArrays:
+def _attention(blocks: Sequence[AttentionBlock], pack: Pack) -> AttentionArrays:
     parts = [block.attention for block in blocks]
 
     def matrix(kernels: Iterable[Kernel]) -> Matrix:
-        return rounded(_float32(kernel.kernel) for kernel in kernels)
+        return pack(_float32(kernel.kernel) for kernel in kernels)
 
     # [D, H, K] -> [H * K, D]: the sum runs over heads and their widths.
     outs = [_float32(block.output_projection.kernel) for block in blocks]
@@ -202,21 +178,21 @@ def _attention(blocks: Sequence[AttentionBlock]) -> AttentionArrays:
         matrix(part.query_projection for part in parts),
         matrix(part.key_projection for part in parts),
         matrix(part.value_projection for part in parts),
-        rounded(out.reshape(len(out), -1).T for out in outs),
+        pack(out.reshape(len(out), -1).T for out in outs),
         _norms(blocks),
         (np.stack(gains) * SOFTPLUS_UNIT / math.sqrt(width)).astype(np.float32),
         np.stack(sinks),
     )
 
 
-def _ffn(blocks: Sequence[FeedForward]) -> FeedForwardArrays:
+def _ffn(blocks: Sequence[FeedForward], pack: Pack) -> FeedForwardArrays:
     def biases(kernels: Iterable[Kernel]) -> np.ndarray:
         return np.stack([_float32(k.bias) for k in kernels if k.bias is not None])
 
     return FeedForwardArrays(
-        rounded(_float32(block.ffn_layer1.kernel) for block in blocks),
+        pack(_float32(block.ffn_layer1.kernel) for block in blocks),
         biases(block.ffn_layer1 for block in blocks),
-        rounded(_float32(block.ffn_layer2.kernel) for block in blocks),
+        pack(_float32(block.ffn_layer2.kernel) for block in blocks),
         biases(block.ffn_layer2 for block in blocks),
         _norms(blocks),
     )

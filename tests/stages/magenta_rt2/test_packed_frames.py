@@ -1,4 +1,4 @@
-"""Weights of 8 bits: the frames of a float32 model whose weights 8 bits hold exactly."""
+"""Packed weights: the frames of a float32 model whose weights 8 bits hold exactly."""
 
 import jax
 import numpy as np
@@ -19,27 +19,26 @@ PAST, WIDTH, FRAMES = 14, 24, 16
 
 @pytest.fixture(scope="module")
 def samplers():
-    """Both samplers of one model."""
+    """The samplers of one model: XLA's, of 8 bits, of float32."""
     pytest.importorskip("numba", reason="the extra `cpu` is not installed")
-    from soundstage.stages.magenta_rt2.int8_sampler import Int8Sampler
+    from soundstage.stages.magenta_rt2.packed_frame_sampler import PackedFrameSampler
 
     model = load_magenta_rt2(config_of_size("tiny"), open_source("random:0"), None)[0]
     round_weights(model)
-    return FrameSampler(model, 1), Int8Sampler(model, 1)
+    packed = [PackedFrameSampler(model, 1, in_8_bits) for in_8_bits in (True, False)]
+    return FrameSampler(model, 1), *packed
 
 
 def round_weights(model):
     """Rounds the matrices of a network to values that 8 bits and a scale an output hold."""
-    from soundstage.stages.magenta_rt2.int8_sampler import rounded
-
     for path, leaf in nnx.to_flat_state(nnx.state(model)):
         if path[-1] != "kernel" or path[0] == "encoder":
             continue
         kernel = np.asarray(leaf[...])
         first = kernel.reshape(len(kernel), -1)
         first = first.T if "output_projection" in path else first
-        weights, scales = (part[0] for part in rounded([first]))
-        whole = (weights * scales[:, None]).T
+        scales = np.abs(first).max(axis=0) / np.float32(127)
+        whole = np.round(first / scales) * scales
         whole = whole.T if "output_projection" in path else whole
         leaf.set_value(jax.numpy.asarray(whole.reshape(kernel.shape), np.float32))
 
@@ -69,11 +68,10 @@ def run(sampler, temperature, rows=1, top_p=None, min_p=None):
 
 @pytest.mark.parametrize(("temperature", "top_p", "min_p"), [(0, None, None), (1.3, 0.9, 0.02)])
 def test_codes_equal_those_of_float32(samplers, temperature, top_p, min_p):
-    (codes, _), (ours, rebuilt) = (
-        run(sampler, temperature, 1, top_p, min_p) for sampler in samplers
-    )
-    np.testing.assert_array_equal(ours, codes)
-    assert rebuilt
+    (codes, _), *packed = (run(sampler, temperature, 1, top_p, min_p) for sampler in samplers)
+    for ours, rebuilt in packed:
+        np.testing.assert_array_equal(ours, codes)
+        assert rebuilt
 
 
 def test_rows_do_not_depend_on_each_other_bit_for_bit(samplers):

@@ -1,4 +1,4 @@
-"""Frames one after another with weights of 8 bits; see `int8_kernels`."""
+"""Frames one after another with packed weights; see `packed_layers`."""
 
 from __future__ import annotations
 
@@ -6,23 +6,21 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from soundstage.stages.cpu.choice import choose_code
+from soundstage.stages.cpu.compiled import compiled
+from soundstage.stages.cpu.layers import EPSILON
+from soundstage.stages.cpu.products import Matrix, multiply
 from soundstage.stages.magenta_rt2.config import RESERVED
-from soundstage.stages.magenta_rt2.int8_kernels import (
+from soundstage.stages.magenta_rt2.packed_layers import (
     AttentionArrays,
     FeedForwardArrays,
     KeyValueRing,
-    Matrix,
     attention_block,
-    compiled,
     ffn_block,
-    linear,
 )
 
-EPSILON = np.float32(1e-6)
-GREEDY, LEAST_SHARE = np.float32(1e-4), np.float32(1e-9)
 
-
-class Int8Arrays(NamedTuple):
+class FrameArrays(NamedTuple):
     """All arrays of a frame model.
 
     Attributes:
@@ -30,11 +28,11 @@ class Int8Arrays(NamedTuple):
         own: self-attention over frames.
         conditioning: cross-attention.
         frame_ffn: feed-forward blocks over frames.
-        adapter: [1, d, D] or, where d = D, [0, d, D].
+        adapter: of one matrix [D, d]; where d = D, one that is not used.
         levels: self-attention over levels.
         level_ffn: feed-forward blocks over levels.
         final_norm: float32 [2, d], scale and bias.
-        head: [L, codes, d].
+        head: of L matrices [d, codes].
         head_bias: float32 [L, codes].
         cap: float32 scalar array, the soft limit of logits.
     """
@@ -50,59 +48,6 @@ class Int8Arrays(NamedTuple):
     head: Matrix
     head_bias: np.ndarray
     cap: np.ndarray
-
-
-class Settings(NamedTuple):
-    """How codes are chosen, for every row.
-
-    Attributes:
-        temperature: float32 [B]; 0 = greedy.
-        top_k: int64 [B], in [1, codes].
-        top_p: float32 [B], 1 = no cut.
-        min_p: float32 [B], 0 = no cut.
-    """
-
-    temperature: np.ndarray
-    top_k: np.ndarray
-    top_p: np.ndarray
-    min_p: np.ndarray
-
-
-@compiled
-def choose_code(
-    logits: Any, noise: Any, temperature: Any, top_k: int, top_p: Any, min_p: Any
-) -> int:
-    """Chooses a code, as `choice.choose` does for one row without guidance."""
-    greedy = temperature <= GREEDY
-    warm, choices = logits / (np.float32(1) if greedy else temperature), logits.shape[0]
-    least, largest = np.float32(-np.inf), warm.max()
-    if not greedy and (top_k < choices or top_p < 1):
-        ranked = np.sort(warm)
-        least = ranked[choices - top_k]
-        if top_p < 1:
-            least = nucleus(ranked[choices - top_k :], max(top_p, LEAST_SHARE))
-    if min_p > 0:
-        least = max(least, largest + np.log(min_p))
-    best, code = np.float32(-np.inf), 0
-    for choice in range(choices):
-        score = warm[choice] if greedy else warm[choice] + noise[choice]
-        if warm[choice] >= least and score > best:
-            best, code = score, choice
-    return code
-
-
-@compiled
-def nucleus(ranked: Any, share: Any) -> Any:
-    """Returns the least of the largest logits that make up a share; `ranked` ascends."""
-    total, sum_so_far = np.float32(0), np.float32(0)
-    last = ranked.shape[0] - 1
-    for rank in range(last + 1):
-        total += np.exp(ranked[rank] - ranked[last])
-    for rank in range(last, -1, -1):
-        sum_so_far += np.exp(ranked[rank] - ranked[last])
-        if sum_so_far >= share * total:
-            return ranked[rank]
-    return ranked[0]
 
 
 @compiled
@@ -123,27 +68,27 @@ def layer_norm(x: Any, scale: Any, bias: Any) -> None:
 
 
 @compiled
-def depth(arrays: Any, x: Any, noise: Any, settings: Any, codes: Any) -> None:
+def depth(member: Any, arrays: Any, x: Any, noise: Any, settings: Any, codes: Any) -> None:
     """Chooses the codes of a frame: float32 [B, D], overwritten, -> `codes`, int64 [B, L]."""
     rows, levels = codes.shape
-    count, heads = arrays.levels.query.weights.shape[0], arrays.levels.sinks.shape[3]
-    width, size = arrays.levels.gains.shape[1], arrays.head.weights.shape[1]
+    count, heads = arrays.levels.norms.shape[0], arrays.levels.sinks.shape[3]
+    width, size = arrays.levels.gains.shape[1], arrays.head_bias.shape[1]
     shape, cap = (rows, count, heads, levels, width), arrays.cap[0]
     ring = KeyValueRing(np.zeros(shape, np.float32), np.zeros(shape, np.float32))
     logits, at = np.empty((rows, size), np.float32), np.empty(rows, np.int64)
     y = np.empty((rows, arrays.final_norm.shape[1]), np.float32)
     for level in range(levels):
-        if arrays.adapter.weights.shape[0]:
-            linear(arrays.adapter.weights[0], arrays.adapter.scales[0], x, y)
+        if x.shape[1] != y.shape[1]:
+            multiply(member, arrays.adapter, 0, x, y, False)
         else:
             copy(x, y)
         for row in range(rows):
             at[row] = level
         for layer in range(count):
-            attention_block(y, y, True, arrays.levels, ring, layer, at, at)
-            ffn_block(y, arrays.level_ffn, layer)
+            attention_block(member, y, y, True, arrays.levels, ring, layer, at, at)
+            ffn_block(member, y, arrays.level_ffn, layer)
         layer_norm(y, arrays.final_norm[0], arrays.final_norm[1])
-        linear(arrays.head.weights[level], arrays.head.scales[level], y, logits)
+        multiply(member, arrays.head, level, y, logits, False)
         for row in range(rows):
             for code in range(size):
                 raw = logits[row, code] + arrays.head_bias[level, code]
@@ -189,6 +134,7 @@ def mean_embedding(table: Any, ids: Any, x: Any) -> None:
 
 @compiled
 def run_steps(
+    member: Any,
     arrays: Any,
     ids: Any,
     embeddings: Any,
@@ -204,7 +150,8 @@ def run_steps(
     """Runs steps as `sampler.run_frames` does.
 
     Args:
-        arrays: `Int8Arrays`.
+        member: the only thread of its team.
+        arrays: `FrameArrays`.
         ids: int64 [past + frames, B, L]; new frames are written behind the past.
         embeddings: float32 [past - 1 + frames, B, E].
         place: int64 [2, B], the places in both rings of the step that reads the past's last frame.
@@ -217,7 +164,7 @@ def run_steps(
         end: one more than the last step.
     """
     rows, levels = ids.shape[1:]
-    past, size = ids.shape[0] - noise.shape[0], arrays.head.weights.shape[1]
+    past, size = ids.shape[0] - noise.shape[0], arrays.head_bias.shape[1]
     x = np.empty((rows, arrays.table.shape[1]), np.float32)
     earlier, codes = np.empty(rows, np.int64), np.empty((rows, levels), np.int64)
     at = np.empty((2, rows), np.int64)
@@ -229,12 +176,12 @@ def run_steps(
             at[0, row], at[1, row] = place[0, row] + shift, place[1, row] + shift
         given = embeddings[index]
         for layer in range(arrays.own.norms.shape[0]):
-            attention_block(x, given, True, arrays.own, own, layer, at[0], earlier)
+            attention_block(member, x, given, True, arrays.own, own, layer, at[0], earlier)
             blocks, ring = arrays.conditioning, conditioning
-            attention_block(x, given, False, blocks, ring, layer, at[1], earlier)
-            ffn_block(x, arrays.frame_ffn, layer)
+            attention_block(member, x, given, False, blocks, ring, layer, at[1], earlier)
+            ffn_block(member, x, arrays.frame_ffn, layer)
         if shift >= 0:
-            depth(arrays, x, noise[shift], settings, codes)
+            depth(member, arrays, x, noise[shift], settings, codes)
             for row in range(rows):
                 for level in range(levels):
                     identity = RESERVED + level * size + codes[row, level]

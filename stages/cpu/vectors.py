@@ -1,0 +1,174 @@
+"""What Numba's language lacks, written in LLVM's: tiles of products, and waiting between threads.
+
+Vectors have the width of this processor's registers. A sum runs over the inputs in their order,
+one fused multiply-add after another, so it does not depend on that width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from llvmlite import binding, ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+INDEX, INT32, FLOAT = ir.IntType(64), ir.IntType(32), ir.FloatType()
+VECTORS = 4  # a panel is so many vectors wide
+
+
+def vector_lanes() -> int:
+    """Returns the number of float32 values in a register of this processor: 16, 8 or 4."""
+    features = binding.get_host_cpu_features()
+    if features.get("avx512f"):
+        return 16
+    return 8 if features.get("avx2") and features.get("fma") else 4
+
+
+LANES = vector_lanes()
+# Columns of a panel, and the most rows of a tile: their sums stay in registers. Processors with
+# AVX2 have 16 vector registers, the others 32.
+PANEL, TILE = VECTORS * LANES, 2 if LANES == 8 else 4
+_VECTOR = ir.VectorType(FLOAT, LANES)
+
+
+def _built_in(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Makes a function that builds code one that compiled functions call; literals stay known."""
+    return cast(Callable[..., Any], intrinsic(prefer_literal=True)(function))
+
+
+@_built_in
+def tile_product(
+    typing_context: Any,
+    rows: Any,
+    size: Any,
+    weights: Any,
+    place: Any,
+    x: Any,
+    row: Any,
+    inner: Any,
+    y: Any,
+) -> tuple[Any, Callable[..., Any]]:
+    """Multiplies some rows of x by a panel, in a compiled function.
+
+    Args:
+        typing_context: given by Numba.
+        rows: number of rows, a literal.
+        size: bytes of a weight, a literal: 4 = float32, 1 = int8.
+        weights: uint8 [byte].
+        place: where the panel, [inner, PANEL], begins, counted in weights.
+        x: float32 [row, inner].
+        row: the first row.
+        inner: inputs, > 0.
+        y: float32 [rows, PANEL]; what is written.
+    """
+    count, element = rows.literal_value, ir.IntType(8) if size.literal_value == 1 else FLOAT
+    index = types.int64
+    signature = types.void(rows, size, weights, index, x, index, index, y)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        places = (2, 4, 7)
+        data = [
+            context.make_array(signature.args[n])(context, builder, arguments[n]).data
+            for n in places
+        ]
+        weights = builder.bitcast(data[0], element.as_pointer())
+        weights = builder.gep(weights, [arguments[3]])
+        first = builder.gep(data[1], [builder.mul(arguments[5], arguments[6])])
+        sums = _sums(builder, count, weights, first, arguments[6])
+        for at, vector in enumerate(sums):
+            there = builder.gep(data[2], [INDEX(at * LANES)])
+            builder.store(vector, builder.bitcast(there, _VECTOR.as_pointer()), align=4)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+def _sums(builder: Any, rows: int, weights: Any, x: Any, inner: Any) -> list[Any]:
+    """Builds the loop over the inputs; returns the sums, `VECTORS` for each row."""
+    before = builder.block
+    loop, behind = builder.append_basic_block("inputs"), builder.append_basic_block("sums")
+    builder.branch(loop)
+    builder.position_at_end(loop)
+    at = builder.phi(INDEX)
+    at.add_incoming(INDEX(0), before)
+    totals = [builder.phi(_VECTOR) for _ in range(rows * VECTORS)]
+    columns = _columns(builder, weights, builder.mul(at, INDEX(PANEL)))
+    fused = cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(_VECTOR, [_VECTOR] * 3), f"llvm.fma.v{LANES}f32"
+    )
+    sums = []
+    for row in range(rows):
+        place = builder.add(builder.mul(inner, INDEX(row)), at)
+        value = _spread(builder, builder.load(builder.gep(x, [place])))
+        sums += [
+            builder.call(fused, [value, column, totals[row * VECTORS + n]])
+            for n, column in enumerate(columns)
+        ]
+    following = builder.add(at, INDEX(1))
+    at.add_incoming(following, loop)
+    for total, new in zip(totals, sums, strict=True):
+        total.add_incoming(ir.Constant(_VECTOR, [0.0] * LANES), before)
+        total.add_incoming(new, loop)
+    builder.cbranch(builder.icmp_signed("<", following, inner), loop, behind)
+    builder.position_at_end(behind)
+    return sums
+
+
+def _columns(builder: Any, weights: Any, place: Any) -> list[Any]:
+    """Loads the weights of an input, widened to float32."""
+    element = weights.type.pointee
+    stored = ir.VectorType(element, LANES)
+    columns = []
+    for vector in range(VECTORS):
+        there = builder.gep(weights, [builder.add(place, INDEX(vector * LANES))])
+        align = 4 if element == FLOAT else 1
+        loaded = builder.load(builder.bitcast(there, stored.as_pointer()), align=align)
+        if element != FLOAT:
+            whole = builder.sext(loaded, ir.VectorType(INT32, LANES))
+            loaded = builder.sitofp(whole, _VECTOR)
+        columns.append(loaded)
+    return columns
+
+
+def _spread(builder: Any, value: Any) -> Any:
+    empty = ir.Constant(_VECTOR, ir.Undefined)
+    single = builder.insert_element(empty, value, INT32(0))
+    zeros = ir.Constant(ir.VectorType(INT32, LANES), [0] * LANES)
+    return builder.shuffle_vector(single, empty, zeros)
+
+
+@_built_in
+def count_up(typing_context: Any, counter: Any) -> tuple[Any, Callable[..., Any]]:
+    """Adds 1 to counter, int64 [1], seen by all threads; returns its value before."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array = context.make_array(signature.args[0])(context, builder, arguments[0])
+        return builder.atomic_rmw("add", array.data, INDEX(1), "acq_rel")
+
+    return types.int64(counter), generate
+
+
+@_built_in
+def counted(typing_context: Any, counter: Any) -> tuple[Any, Callable[..., Any]]:
+    """Returns the value of counter, int64 [1], that other threads change."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array = context.make_array(signature.args[0])(context, builder, arguments[0])
+        return builder.load_atomic(array.data, "acquire", 8)
+
+    return types.int64(counter), generate
+
+
+@_built_in
+def leave_core(typing_context: Any) -> tuple[Any, Callable[..., Any]]:
+    """Lets another thread run on this core: POSIX's `sched_yield`."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        name = "sched_yield"
+        function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(INT32, []), name)
+        builder.call(function, [])
+        return context.get_dummy_value()
+
+    return types.void(), generate

@@ -1,0 +1,188 @@
+"""Sampling of a chunk's tokens with packed weights, for CPUs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from soundstage.stages.cpu.choice import or_constant, settings
+from soundstage.stages.cpu.team import Member, Team
+from soundstage.stages.depthformer.choice import Addressed, Sampling
+from soundstage.stages.depthformer.conditions import Conditions
+from soundstage.stages.depthformer.config import DepthformerConfig
+from soundstage.stages.depthformer.model import Depthformer
+from soundstage.stages.depthformer.packed_decoder import (
+    Choosing,
+    ChunkInputs,
+    Seen,
+    Work,
+    run_chunk,
+)
+from soundstage.stages.depthformer.packed_weights import packed_weights
+from soundstage.stages.depthformer.past import read_prompts
+from soundstage.stages.depthformer.sampler import words
+from soundstage.stages.programs import Program
+from soundstage.stages.row_groups import cores
+
+# From so many rows a thread on, arithmetic takes longer than reading the weights: then threads need
+# not share that, and do not wait for each other.
+GROUP_ROWS = 4
+
+
+class PackedChunkSampler:
+    """Samples chunks as `ChunkSampler` does, with decoders that read packed weights.
+
+    The prompts are read by XLA, a row at a time, with float32 weights; then threads of a team run
+    the decoders. The noise is that of `ChunkSampler`. A row's tokens depend on that row's arguments
+    alone, whatever the number of rows and of threads. Safe to call from several threads.
+
+    Args:
+        model: the network, on the CPU, in float32.
+        frames: length of a chunk.
+        in_8_bits: whether the decoders' matrices are rounded to 8 bits.
+        threads: of the team; None = one a core.
+    """
+
+    def __init__(
+        self, model: Depthformer, frames: int, in_8_bits: bool, threads: int | None = None
+    ) -> None:
+        self._graph, self._state = nnx.split(model)
+        self._device = next(iter(jax.tree.leaves(self._state)[0].sharding.device_set))
+        self._config, self._frames = model.config, frames
+        self._weights = packed_weights(model, in_8_bits)
+        self._count = threads or cores()
+        self._team, self._threads = Team(self._count), ThreadPoolExecutor(self._count, "packed")
+        setting = (model.config, frames)
+        self._read = Program(self._read_row, setting)
+        self._noise = Program(self._draw_row, setting)
+
+    def __call__(
+        self,
+        prompt: np.ndarray,
+        unprompted: np.ndarray,
+        temperature: np.ndarray,
+        top_k: np.ndarray,
+        guidance: np.ndarray,
+        seed: np.ndarray,
+        chunk: np.ndarray,
+        conditions: tuple[Conditions, Conditions] | None = None,
+        top_p: np.ndarray | None = None,
+        min_p: np.ndarray | None = None,
+        repetition: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Samples one chunk of every row; see `ChunkSampler`."""
+        rows, config = len(prompt), self._config
+        tokens = np.stack([prompt, unprompted], 1).astype(np.int32)  # [row, 2, S]
+        addresses = words(seed), words(chunk)
+        start = self._start(tokens, addresses, conditions)
+        choosing = Choosing(
+            settings(config.codebook_size, temperature, top_k, top_p, min_p),
+            np.array(guidance, np.float32),
+            or_constant(repetition, 0.0, rows),
+        )
+        codes = np.zeros((rows, self._frames, config.num_levels), np.int64)
+        self._run(start, choosing, _work(config, rows), codes)
+        return codes.astype(np.int32)
+
+    def _run(self, *arrays: Any) -> None:
+        """Runs the decoders: all threads on all rows or, if these are many, each on its own."""
+        rows = len(arrays[-1])
+        if rows < GROUP_ROWS * self._count:
+            self._team(lambda member: run_chunk(member, self._weights, *arrays))
+            return
+
+        def run(group: int) -> None:
+            first, last = (rows * end // self._count for end in (group, group + 1))
+            own = jax.tree.map(lambda a: a[first * len(a) // rows : last * len(a) // rows], arrays)
+            run_chunk(Member(0, 1, np.zeros(1, np.int64)), self._weights, *own)
+
+        list(self._threads.map(run, range(self._count)))
+
+    def _start(
+        self,
+        tokens: np.ndarray,
+        addresses: tuple[np.ndarray, np.ndarray],
+        conditions: tuple[Conditions, Conditions] | None,
+    ) -> ChunkInputs:
+        """Reads the prompts of all rows."""
+        config, frames, rows = self._config, self._frames, len(tokens)
+        noise = np.empty((rows, frames, config.num_levels, config.codebook_size), np.float32)
+
+        def read(row: int) -> list[np.ndarray]:
+            given = jax.device_put((tokens[row], _of_row(conditions, row)), self._device)
+            address = jax.device_put([part[row : row + 1] for part in addresses], self._device)
+            noise[row] = np.asarray(self._noise(*address))[:, :, 0]
+            return [np.asarray(part) for part in self._read(self._state, *given)]
+
+        parts = list(self._threads.map(read, range(rows)))
+        joined = [_joined(part) for part in zip(*parts, strict=True)]
+        mean, own_keys, own_values, keys, values, prompt_bias, frame_bias, added = joined
+        own, prompt = Seen(own_keys, own_values), Seen(keys, values)
+        return ChunkInputs(mean, own, prompt, prompt_bias, frame_bias, added, noise)
+
+    def _read_row(
+        self, state: nnx.State, tokens: jax.Array, conditions: Conditions | None
+    ) -> tuple[jax.Array, ...]:
+        """Reads the two prompts of a row, int32 [2, S]; returns `ChunkInputs` without noise."""
+        model, frames = nnx.merge(self._graph, state), self._frames
+        seen = read_prompts(model, tokens, conditions, frames, len(tokens))
+        bias = jnp.broadcast_to(seen.frame_bias, (2, *seen.frame_bias.shape[1:]))
+        added = seen.conditions
+        if added is None:
+            added = jnp.zeros((2, frames, self._config.embed_dim), jnp.float32)
+        stacks = [
+            jnp.stack([getattr(layer, part) for layer in layers], axis=1)
+            for layers in (seen.caches, seen.prompt)
+            for part in ("keys", "values")
+        ]
+        return (seen.x[:, 0], *stacks, seen.prompt_bias[:, 0, 0], bias, added)
+
+    def _draw_row(self, seed: jax.Array, chunk: jax.Array) -> jax.Array:
+        """Draws the noise of a chunk: uint32 [1, 2] twice -> float32 [T, L, 1, codes]."""
+        chooser, config = Addressed(), self._config
+        nothing = jnp.zeros(1, jnp.float32)
+        keys = chooser.start(Sampling(nothing, nothing, nothing, seed, chunk))
+
+        def drawn(frame: jax.Array) -> jax.Array:
+            return chooser.noise(keys, frame, config.num_levels, config.codebook_size)[0]
+
+        return jax.vmap(drawn)(jnp.arange(self._frames))
+
+
+def _of_row(conditions: tuple[Conditions, Conditions] | None, row: int) -> Conditions | None:
+    if conditions is None:
+        return None
+    asked, free = conditions
+    beats, sound = (asked.beats[row], free.beats[row]), (asked.sound[row], free.sound[row])
+    return Conditions(np.stack(beats), np.stack(sound))
+
+
+def _joined(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """Joins the rows' parts, [2, ...] each, as a new array."""
+    return np.concatenate(parts) if len(parts) > 1 else np.array(parts[0])
+
+
+def _work(config: DepthformerConfig, rows: int) -> Work:
+    both, inner = 2 * rows, config.num_heads * config.head_dim
+
+    def empty(*shape: int) -> np.ndarray:
+        return np.zeros(shape, np.float32)
+
+    cache: Any = both, config.num_depth_layers, config.num_heads, config.num_levels, config.head_dim
+    return Work(
+        empty(both, config.embed_dim),
+        empty(both, 3 * inner),
+        empty(both, inner),
+        empty(both, config.mlp_dim),
+        empty(both, config.mlp_dim),
+        empty(both, config.codebook_size),
+        Seen(empty(*cache), empty(*cache)),
+        empty(both, config.embed_dim),
+        empty(rows, config.num_levels, config.codebook_size),
+    )

@@ -1,0 +1,80 @@
+"""The decoders' weights, packed for `packed_decoder`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+
+import numpy as np
+from flax import nnx
+
+from soundstage.stages.cpu.products import Pack, packed
+from soundstage.stages.depthformer.decoder import DepthLayer, TemporalLayer
+from soundstage.stages.depthformer.layers import Linear, Norm
+from soundstage.stages.depthformer.model import Depthformer
+from soundstage.stages.depthformer.packed_decoder import (
+    AttentionWeights,
+    DecoderWeights,
+    MlpWeights,
+)
+
+
+def packed_weights(model: Depthformer, in_8_bits: bool) -> DecoderWeights:
+    """Packs the decoders of a float32 network on the CPU.
+
+    Args:
+        model: the network.
+        in_8_bits: whether matrices are rounded to 8 bits; embeddings, norms and biases are not.
+    """
+    decoder = model.decoder
+    frames, levels = decoder.temporal_decoder.layers, decoder.depth_decoder.depth_layers
+    bias = np.asarray(decoder.depth_decoder.relpos_bias_depth(model.config.num_levels))
+    pack = partial(packed, in_8_bits=in_8_bits)
+    return DecoderWeights(
+        _array(model.token_embedder.embedding),
+        _own_attention(frames, pack),
+        AttentionWeights(
+            pack(_kernels([layer.encoder_decoder_attention.query for layer in frames])),
+            pack(_kernels([layer.encoder_decoder_attention.out for layer in frames])),
+            _scales([layer.pre_cross_attention_layer_norm for layer in frames]),
+        ),
+        _mlp(frames, pack),
+        _own_attention(levels, pack),
+        _mlp(levels, pack),
+        _array(decoder.decoder_norm.scale),
+        pack(np.asarray(model.level_heads())),
+        np.array(bias[0], np.float32),
+        np.array([model.config.temporal_levels]),
+    )
+
+
+def _array(parameter: nnx.Param) -> np.ndarray:
+    """Returns a copy, which may be written to: Numba compiles apart for arrays that may not."""
+    return np.array(parameter[...], np.float32)
+
+
+def _kernels(parts: Iterable[Linear]) -> Iterable[np.ndarray]:
+    return (np.asarray(part.kernel[...], np.float32) for part in parts)
+
+
+def _scales(norms: Iterable[Norm]) -> np.ndarray:
+    return np.stack([_array(norm.scale) for norm in norms])
+
+
+def _own_attention(layers: Sequence[TemporalLayer | DepthLayer], pack: Pack) -> AttentionWeights:
+    parts = [layer.self_attention for layer in layers]
+    inputs = (
+        np.concatenate([*_kernels((part.query, part.key, part.value))], axis=1) for part in parts
+    )
+    norms = [layer.pre_self_attention_layer_norm for layer in layers]
+    return AttentionWeights(
+        pack(inputs), pack(_kernels([part.out for part in parts])), _scales(norms)
+    )
+
+
+def _mlp(layers: Sequence[TemporalLayer | DepthLayer], pack: Pack) -> MlpWeights:
+    gate, up, down = (
+        pack(_kernels([getattr(layer.mlp, name) for layer in layers]))
+        for name in ("wi_0", "wi_1", "wo")
+    )
+    return MlpWeights(gate, up, down, _scales([layer.pre_mlp_layer_norm for layer in layers]))

@@ -1,0 +1,67 @@
+"""In which numbers a language model of music computes, and by which products."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from soundstage.stages.weights.array_source import WeightsError
+
+Precision = Literal["auto", "float32", "bfloat16", "int8"]
+Products = Literal["auto", "xla", "packed"]
+
+
+def check_precision(dtype: Precision, products: Products) -> None:
+    """Refuses settings that are unknown or exclude each other.
+
+    Raises:
+        ValueError: names the setting, its value, and what to write instead.
+    """
+    for name, value, known in (("dtype", dtype, Precision), ("products", products, Products)):
+        if value not in get_args(known):
+            raise ValueError(f"{name} must be one of {', '.join(get_args(known))}, got {value!r}")
+    if dtype == "int8" and products == "xla":
+        raise ValueError('dtype "int8" needs packed products: write products = "auto"')
+    if dtype == "bfloat16" and products == "packed":
+        raise ValueError(
+            'products "packed" compute in float32: write dtype = "float32" or "int8", or '
+            'products = "auto"'
+        )
+
+
+def uses_packed(dtype: Precision, products: Products) -> bool:
+    """Whether products are those of `stages.cpu`, from packed weights."""
+    return dtype == "int8" or products == "packed"
+
+
+def check_device(dtype: Precision, products: Products, platform: str) -> None:
+    """Refuses packed products on an accelerator.
+
+    Raises:
+        ValueError: names the setting and what to write instead.
+    """
+    if platform != "cpu" and uses_packed(dtype, products):
+        setting = 'dtype "int8" is' if dtype == "int8" else 'products "packed" are'
+        name = "dtype" if dtype == "int8" else "products"
+        raise ValueError(f'{setting} for CPUs, not {platform}: write {name} = "auto"')
+
+
+def activation_type(dtype: Precision, platform: str) -> str:
+    """Returns the type of the activations: "float32" or "bfloat16"."""
+    if dtype in ("float32", "bfloat16"):
+        return dtype
+    return "float32" if dtype == "int8" or platform == "cpu" else "bfloat16"
+
+
+def form_note(dtype: Precision, products: Products) -> str:
+    """Returns what a note on weights says of their form; "" for XLA's products."""
+    if not uses_packed(dtype, products):
+        return ""
+    return ", rounded to 8 bits, packed" if dtype == "int8" else ", packed"
+
+
+def without_numba(error: ModuleNotFoundError) -> WeightsError:
+    """Returns the error of packed products whose compiler is not installed."""
+    return WeightsError(
+        f"packed products need {error.name}, which is not installed: in soundstage's source "
+        'folder, run pip install \'.[cpu]\', or write dtype = "float32" and products = "xla"'
+    )

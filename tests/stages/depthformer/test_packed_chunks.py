@@ -1,0 +1,167 @@
+"""Packed weights: the tokens of XLA's products, for any number of rows and threads."""
+
+import sys
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from soundstage.graph.format import Format
+from soundstage.stages.depthformer import Sample
+from soundstage.stages.depthformer.conditions import FREE, Conditions
+from soundstage.stages.depthformer.config import TINY
+from soundstage.stages.depthformer.loading import load_depthformer
+from soundstage.stages.depthformer.sampler import ChunkSampler
+from soundstage.stages.depthformer.vocabulary import PAD
+from soundstage.stages.weights.array_source import WeightsError
+from soundstage.stages.weights.sources import open_source
+
+PAST, FRAMES, LEVELS, CODES, STYLE, ROWS = 5, 3, 3, 32, 4, 3
+READS_PAST = replace(
+    TINY,
+    num_levels=LEVELS,
+    codebook_size=CODES,
+    vocab_size=128,
+    num_depth_layers=2,
+    temporal_buckets=8,
+    depth_buckets=4,
+    past_levels=2,
+)
+ENCODES_PAST = replace(READS_PAST, past_levels=0)
+FORMAT = Format(chunk_s=0.08, context_s=0.2, codec_levels=2, context_levels=2, codebook_size=32)
+CPU = jax.devices("cpu")[0]
+
+
+def arguments(conditions=True):
+    draw = np.random.default_rng(0)
+    prompt = draw.integers(2, 98, (ROWS, 2 * PAST + STYLE)).astype(np.int32)
+    prompt[1, :4] = PAD
+    unprompted = prompt.copy()
+    unprompted[:, -STYLE:] = 1
+    time = (ROWS, PAST + FRAMES)
+    asked = Conditions(
+        draw.uniform(0, 12, time).astype(np.float32), draw.random((*time, 3), np.float32)
+    )
+    free = Conditions(np.full_like(asked.beats, FREE), np.full_like(asked.sound, FREE))
+    given = {"conditions": (asked, free)} if conditions else {}
+    return {
+        "prompt": prompt,
+        "unprompted": unprompted,
+        "temperature": np.array([1.1, 0.7, 0.0], np.float32),
+        "top_k": np.array([0, 12, 3], np.int32),
+        "guidance": np.array([2.0, 0.0, 3.0], np.float32),
+        "seed": np.array([5, 6, 2**40], np.int64),
+        "chunk": np.full(ROWS, 9, np.int64),
+        **given,
+    }
+
+
+def cuts(**values):
+    return {name: np.full(ROWS, value, np.float32) for name, value in values.items()}
+
+
+def of_row(values, row):
+    """The arguments of one row."""
+    return jax.tree.map(lambda array: array[row : row + 1], values)
+
+
+def loaded(config):
+    """A network whose weights 8 bits hold exactly."""
+    model = load_depthformer(config, open_source("random:3"), None)[0]
+    for path, leaf in nnx.to_flat_state(nnx.state(model)):
+        if path[-1] == "kernel" and path[-2] != "logits_dense" and "conditions" not in path:
+            kernel = np.asarray(leaf[...])
+            scales = np.abs(kernel).max(axis=0) / np.float32(127)
+            leaf.set_value(jnp.asarray(np.round(kernel / scales) * scales))
+    return model
+
+
+@pytest.fixture(scope="module")
+def packed_sampler():
+    pytest.importorskip("numba", reason="the extra `cpu` is not installed")
+    from soundstage.stages.depthformer.packed_chunk_sampler import PackedChunkSampler
+
+    return PackedChunkSampler
+
+
+@pytest.fixture(scope="module")
+def model():
+    return loaded(READS_PAST)
+
+
+@pytest.mark.parametrize(
+    "choices", [{}, cuts(top_p=0.8, min_p=0.02, repetition=0.5)], ids=["plain", "cuts"]
+)
+def test_tokens_are_those_of_xla(packed_sampler, model, choices):
+    values = arguments() | choices
+    tokens = ChunkSampler(model, FRAMES)(**values)
+    np.testing.assert_array_equal(packed_sampler(model, FRAMES, False)(**values), tokens)
+    in_8_bits = packed_sampler(model, FRAMES, True)(**values)
+    np.testing.assert_array_equal(in_8_bits[:, 0, 0], tokens[:, 0, 0])
+
+
+def test_tokens_of_a_network_that_encodes_the_past_are_those_of_xla(packed_sampler):
+    model, values = loaded(ENCODES_PAST), arguments(conditions=False)
+    tokens = ChunkSampler(model, FRAMES)(**values)
+    np.testing.assert_array_equal(packed_sampler(model, FRAMES, False)(**values), tokens)
+
+
+def test_tokens_of_a_row_are_the_same_beside_others_and_on_any_threads(packed_sampler, model):
+    values = arguments()
+    single = packed_sampler(model, FRAMES, True, threads=1)
+    together = packed_sampler(model, FRAMES, True, threads=2)
+    alone = [single(**of_row(values, row)) for row in range(ROWS)]
+    np.testing.assert_array_equal(together(**values), np.concatenate(alone))
+    # So many rows that each thread takes some of them.
+    many = jax.tree.map(lambda array: np.tile(array, (3, *[1] * (array.ndim - 1))), values)
+    np.testing.assert_array_equal(together(**many), np.concatenate(3 * alone))
+
+
+def sample(**params):
+    return Sample(Sample.Params(weights="random:0", size="tiny", **params), FORMAT, CPU)
+
+
+def test_stage_says_which_form_of_the_weights_plays(packed_sampler):
+    stages = [sample(), sample(products="packed"), sample(dtype="int8")]
+    notes = [stage.weights_note for stage in stages]
+    assert notes[1:] == [f"{notes[0]}, packed", f"{notes[0]}, rounded to 8 bits, packed"]
+    assert len({stage.weights_digest for stage in stages}) == 1
+
+
+@pytest.mark.parametrize(
+    ("params", "cure"),
+    [
+        ({"dtype": "int8", "products": "xla"}, 'write products = "auto"'),
+        ({"dtype": "bfloat16", "products": "packed"}, 'write dtype = "float32" or "int8"'),
+        ({"products": "numba"}, "must be one of auto, xla, packed, got 'numba'"),
+    ],
+)
+def test_settings_that_exclude_each_other_are_refused_with_the_cure(params, cure):
+    with pytest.raises(ValueError, match=cure):
+        sample(**params)
+
+
+def test_packed_products_need_a_cpu_and_no_function_that_chooses():
+    class Accelerator:
+        platform = "gpu"
+
+    class Chosen(Sample):
+        choose = staticmethod(lambda logits, key: jnp.argmax(logits))
+
+    params = Sample.Params(weights="random:0", size="tiny", products="packed")
+    with pytest.raises(ValueError, match='"packed" are for CPUs, not gpu: write products = "auto"'):
+        Sample(params, FORMAT, Accelerator())
+    with pytest.raises(ValueError, match="packed products do not call choose"):
+        Chosen(params, FORMAT, CPU)
+
+
+def test_without_numba_the_error_names_it_and_the_cure(monkeypatch):
+    for name in [name for name in sys.modules if "packed_chunk" in name or "stages.cpu" in name]:
+        monkeypatch.delitem(sys.modules, name)
+    for name in ("numba", "llvmlite"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(WeightsError, match=r"need \w+, .* not installed: .*'\.\[cpu\]', or write"):
+        sample(dtype="int8")
