@@ -15,7 +15,6 @@ from fleets.playing import RAY, join_all, listen, started
 from fleets.sleeping import sleeping
 from soundstage.runners.choice import RunnerChoice
 from soundstage.runners.engine.counts import median_of
-from soundstage.runners.engine.engine import Engine
 from soundstage.runners.fleet import keeper
 from soundstage.runners.fleet.fleet import Fleet
 
@@ -65,17 +64,14 @@ class MachineVictims:
         self._stopped: list[int] = []
 
     def harm(self, fleet: Fleet) -> bool:
-        """Harms one that has a ready engine, if another has one, too.
+        """Harms one that has a ready engine; without another engine, streams wait for its return.
 
         Returns:
             Whether it did.
         """
-        ready: dict[str, list[Engine]] = {}
-        for engine in fleet.engines:
-            if engine.ready:
-                ready.setdefault(engine.runner.machine, []).append(engine)
+        ready = {engine.runner.machine for engine in fleet.engines if engine.ready}
         there = [node for node in self._cluster.worker_nodes if node.node_id in ready]
-        if len(there) < 2:
+        if not there:
             return False
         self.end_stopped()
         machine = self._draw.choice(sorted(there, key=lambda node: node.node_id))
