@@ -37,7 +37,7 @@ async def measure(
 ) -> tuple[ClientCounts, float, float]:
     """Runs clients for some seconds; returns their counts, the server's cores and the clients'."""
     counts, stop = ClientCounts(), asyncio.Event()
-    clients = [BenchmarkClient(server, number, counts) for number in range(sessions)]
+    clients = [BenchmarkClient(server.socket_address, number, counts) for number in range(sessions)]
     tasks = [asyncio.create_task(client.play(stop)) for client in clients]
     start_s, used_s, own_s = time.monotonic(), server.cpu_s(), time.process_time()
     await asyncio.sleep(seconds)

@@ -91,7 +91,8 @@ class Soak:
         """Plays for the requested minutes, or until a client or the server ends."""
         stop, args = asyncio.Event(), self._args
         clients = [
-            BenchmarkClient(self._server, n, self._counts, 15) for n in range(args.listeners)
+            BenchmarkClient(self._server.socket_address, n, self._counts, 15)
+            for n in range(args.listeners)
         ]
         tasks = [asyncio.create_task(client.play(stop)) for client in clients]
         tasks.append(asyncio.create_task(self._visit(stop)))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager, suppress
 
 from prometheus_client import CollectorRegistry, Gauge
 
@@ -15,7 +14,7 @@ from soundstage.apps.server.disk_paths import without_folders
 from soundstage.apps.server.protocols.json_controls import find_upload
 from soundstage.apps.server.protocols.websocket import Gone, Refused
 from soundstage.apps.server.settings import Limits, ServeSettings
-from soundstage.apps.server.telemetry import Telemetry
+from soundstage.apps.server.telemetry import StreamTelemetry, Telemetry, traced
 from soundstage.apps.server.uploads import Uploads
 from soundstage.errors import Error, InputError, ModelError, OutputError, UsageError
 from soundstage.graph.plan import Graph
@@ -32,7 +31,6 @@ from soundstage.runners.runner import StageFailed
 from soundstage.runners.sessions.continuation import NotContinuable
 from soundstage.runners.sessions.files import SessionFileError
 from soundstage.runners.sessions.injection import NotInjectable
-from soundstage.runners.spans import now_s
 
 LOGGER = logging.getLogger("soundstage.serve")
 CONTINUE = "continue"
@@ -60,7 +58,7 @@ class ServerContext:
         graph: what makes the music.
         fleet: the engines that make it, and the streams on them.
         settings: the server's.
-        telemetry: gets the times of each chunk that a WebSocket gets; None = nobody does.
+        telemetry: gets the times of each chunk that a client gets; None = nobody does.
 
     Attributes:
         sockets: how many WebSockets are open.
@@ -161,6 +159,10 @@ class ServerContext:
         except Full as error:
             raise Refused(error.reason, CONTINUE) from error
 
+    def telemetry_of(self, headers: Mapping[str, str]) -> StreamTelemetry | None:
+        """Returns what gets the times of a stream's chunks, by the headers of its request."""
+        return None if self.telemetry is None else self.telemetry.stream(headers)
+
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[None]:
         """Counts one WebSocket while it is open.
@@ -192,10 +194,9 @@ class StreamSender:
         stream: EngineStream,
         deliver: Callable[[EngineChunk], Awaitable[None]],
         report_failure: Callable[[str], Awaitable[None]],
-        telemetry: Telemetry | None = None,
+        telemetry: StreamTelemetry | None = None,
     ) -> None:
-        self.stream = stream
-        self._telemetry, self._name = telemetry, secrets.token_hex(8)
+        self.stream, self._telemetry = stream, telemetry
         self._deliver, self._report_failure = deliver, report_failure
         self._task = asyncio.create_task(self._run())
 
@@ -213,11 +214,9 @@ class StreamSender:
 
     async def _run(self) -> None:
         try:
-            async for chunk in self.stream:
-                start_s = now_s()
-                await self._deliver(chunk)
-                if self._telemetry is not None:
-                    self._telemetry.report(chunk, self._name, start_s, now_s())
+            async with aclosing(traced(self.stream, self._telemetry)) as chunks:
+                async for chunk in chunks:
+                    await self._deliver(chunk)
         except StreamFailed as error:
             await self._report_failure(reason_of(error))
         except Gone:

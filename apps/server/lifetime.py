@@ -171,6 +171,7 @@ def serve(
     settings: ServeSettings,
     *,
     engines: EngineRange | int = 1,
+    batch: int | None = None,
     fits: bool = True,
     streams: int | None = None,
     capacity: int | None = None,
@@ -183,7 +184,8 @@ def serve(
         graph: what makes the music.
         settings: where the server listens, and which requests it accepts.
         engines: how many engines, or the least and the most; more than one need the runner "ray".
-        fits: whether a tick on accelerators has as many rows as it needs (see `Fleet`).
+        batch: the most rows of a tick; None = 1 on CPUs, else `streams`.
+        fits: whether a tick of several rows has as many as it needs (see `Fleet`).
         streams: the most streams that play at once; None = `MOST_STREAMS`.
         capacity: the most realtime streams; None = as many as the measurement allows.
         runner: what runs the engines; None = this process.
@@ -200,6 +202,7 @@ def serve(
     fleet = Fleet(
         graph,
         engines=engines,
+        batch=batch,
         fits=fits,
         rows=streams or MOST_STREAMS,
         capacity=capacity,

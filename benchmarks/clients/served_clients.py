@@ -100,22 +100,17 @@ class ServerProcess:
 
 
 @contextmanager
-def serving(preset: str, *options: str) -> Iterator[ServerProcess]:
-    """Runs a server with room for all clients; yields it when it is ready."""
+def running(command: list[str]) -> Iterator[ServerProcess]:
+    """Runs a server; yields it when it is ready.
+
+    Args:
+        command: the command line; "PORT" in it is replaced by a free port.
+    """
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         port = sock.getsockname()[1]
-    command = [
-        sys.executable,
-        "-m",
-        "soundstage",
-        "serve",
-        preset,
-        "--port",
-        str(port),
-    ]
-    limits = ["--capacity", "1000", "--streams", "64", "--quiet"]
-    process = subprocess.Popen([*command, *limits, *options], cwd=ROOT)
+    words = [str(port) if word == "PORT" else word for word in command]
+    process = subprocess.Popen(words, cwd=ROOT)
     try:
         server = ServerProcess(process, port)
         server.wait_until_ready()
@@ -126,6 +121,15 @@ def serving(preset: str, *options: str) -> Iterator[ServerProcess]:
             process.wait(60)
         except subprocess.TimeoutExpired:
             process.kill()
+
+
+@contextmanager
+def serving(preset: str, *options: str) -> Iterator[ServerProcess]:
+    """Runs a server with room for all clients; yields it when it is ready."""
+    command = [sys.executable, "-m", "soundstage", "serve", preset, "--port", "PORT"]
+    limits = ["--capacity", "1000", "--streams", "64", "--quiet"]
+    with running([*command, *limits, *options]) as server:
+        yield server
 
 
 @dataclass
@@ -151,25 +155,25 @@ class BenchmarkClient:
     """A client that plays one stream in real time.
 
     Args:
-        server: the server.
+        address: the server's, of soundstage's own protocol.
         number: gives the style and the seed.
         counts: updated by the client.
         steer_every: chunks between two steers; 0 = never.
     """
 
     def __init__(
-        self, server: ServerProcess, number: int, counts: ClientCounts, steer_every: int = 0
+        self, address: str, number: int, counts: ClientCounts, steer_every: int = 0
     ) -> None:
-        self._server, self._number, self._counts = server, number, counts
+        self._address, self._number, self._counts = address, number, counts
         self._steer_every = steer_every
         self._next = 0
         self._played_up_to_s: float | None = None
 
     async def play(self, stop: asyncio.Event) -> None:
         """Plays until `stop` is set, the stream fails, or the server ends."""
-        async with connect(self._server.socket_address, max_size=None) as sock:
+        async with connect(self._address, max_size=None) as sock:
             chunk_s = json.loads(await sock.recv())["format"]["chunk_s"]
-            await _send(sock, type="start", encoding="int16", controls=self._controls())
+            await _send(sock, type="start", encoding="int16", controls=self.controls())
             await _send(sock, type="play")
             while not stop.is_set():
                 message = await _receive(sock)
@@ -177,10 +181,12 @@ class BenchmarkClient:
                     # The server sends nothing more.
                     self._counts.errors.append(f"client {self._number}: {message}")
                     return
+                if message["type"] == "samples":
+                    self.hear(message["data"])
                 if message["type"] == "chunk":
                     self._count(message, chunk_s)
                     if self._steer_every and self._next % self._steer_every == 0:
-                        await _send(sock, type="steer", controls=self._controls())
+                        await _send(sock, type="steer", controls=self.controls())
 
     def _count(self, message: dict[str, Any], chunk_s: float) -> None:
         counts, now_s = self._counts, time.monotonic()
@@ -196,7 +202,11 @@ class BenchmarkClient:
             counts.gaps += 1
         self._played_up_to_s = max(now_s, self._played_up_to_s or now_s) + chunk_s
 
-    def _controls(self) -> dict[str, Any]:
+    def hear(self, message: bytes) -> None:
+        """Takes the samples of a chunk, with their header."""
+
+    def controls(self) -> dict[str, Any]:
+        """Returns the controls of the next chunks."""
         style = STYLES[(self._number + self._next) % len(STYLES)]
         return {"prompts": [style], "seed": self._number}
 
@@ -223,7 +233,14 @@ async def _send(sock: ClientConnection, **message: Any) -> None:
 
 async def _receive(sock: ClientConnection) -> dict[str, Any]:
     message = await sock.recv()
-    return json.loads(message) if isinstance(message, str) else {"type": "samples"}
+    return (
+        json.loads(message)
+        if isinstance(message, str)
+        else {
+            "type": "samples",
+            "data": message,
+        }
+    )
 
 
 async def _wait_for(sock: ClientConnection, kind: str) -> None:

@@ -22,12 +22,16 @@ class Capacity:
     (the margin with which `doctor` calls a pipeline realtime). A stream with `buffer_chunks` below
     1 takes more of the machine: the chunks of all streams must be made within that shorter time.
 
+    Where ticks have as many rows as they need, streams that play at different times share no tick,
+    and a chunk may have to wait for the ticks in progress, which are those of other streams.
+
     Attributes:
         chunk_s: the length of a chunk in seconds.
         rows: the most streams, whatever the measurement allows.
         cost_s: seconds for one chunk of each of so many streams, by their number.
         margin: the least ratio of the time available to the time needed.
         fixed: the number of realtime streams admitted; None = the measurement decides.
+        waits: the most ticks in progress that a chunk waits for.
     """
 
     chunk_s: float
@@ -35,6 +39,7 @@ class Capacity:
     cost_s: Mapping[int, float]
     margin: float = COMFORTABLE
     fixed: int | None = None
+    waits: int = 0
 
     def measured(self, cost_s: Mapping[int, float]) -> Capacity:
         """Returns the capacity with other measurements."""
@@ -60,7 +65,7 @@ class Capacity:
         """Returns the part of the time that is left beside so many realtime streams; may be < 0."""
         if not self.cost_s:
             return 0.0
-        return 1.0 - self.margin * self.takes_s(realtime) / self.chunk_s
+        return 1.0 - self._needs_s(realtime) / self.chunk_s
 
     @property
     def problem(self) -> str:
@@ -88,7 +93,7 @@ class Capacity:
         """
         if self.fixed is not None:
             return streams <= self.fixed
-        return self.takes_s(streams) * self.margin <= min(ahead_s, self.chunk_s)
+        return self._needs_s(streams) <= min(ahead_s, self.chunk_s)
 
     @property
     def realtime(self) -> int:
@@ -121,14 +126,23 @@ class Capacity:
             reason = self._reason(realtime + 1, min(shortest_s, self.chunk_s))
             raise Full(reason, RETRY_AFTER_S, measured=self.fixed is None)
 
+    def _margin(self, streams: int) -> float:
+        """Returns the margin with the ticks that a chunk may wait for."""
+        return self.margin + min(max(0, streams - 1), self.waits)
+
+    def _needs_s(self, streams: int) -> float:
+        """Returns the time that so many realtime streams need, with a margin."""
+        return self.takes_s(streams) * self._margin(streams)
+
     def _reason(self, streams: int, within_s: float) -> str:
         if self.fixed is not None:
             return f"{self.fixed} realtime stream(s) are open, and no more are allowed"
         if self.problem:
             return self.problem
+        most_s = within_s / self._margin(streams)
         return (
             f"a chunk for each of {streams} realtime stream(s) would take "
-            f"{self.takes_s(streams):.2f} s and has to take at most {within_s / self.margin:.2f} s"
+            f"{self.takes_s(streams):.2f} s and has to take at most {most_s:.2f} s"
         )
 
 

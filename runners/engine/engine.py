@@ -21,6 +21,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
 from soundstage.graph.plan import Graph
@@ -95,6 +96,7 @@ class Engine:
         self._load = LearntLoad(capacity)
         self._warm: Warm | None = None
         self._workers: Workers | None = None
+        self._grown = threading.Event()
 
     @property
     def ready(self) -> bool:
@@ -186,10 +188,13 @@ class Engine:
             if self._closing.is_set():
                 warm.runner.close()
                 raise EngineLost(f"engine {self.number} was closed before it was ready")
-            self._load.remeasure(self._load.measured.measured(warm.cost_s))
+            grows = self._warm_up.grows(warm.batch)
+            # Ticks of a fixed size were measured together, with what waits for what.
+            waits = self._warm_up.workers if grows else 0
+            self._load.remeasure(replace(self._load.measured, cost_s=warm.cost_s, waits=waits))
             self._workers = Workers(
                 warm.runner,
-                Groups.of(self._warm_up.rows, warm.batch, self._warm_up.grows(warm.batch)),
+                Groups.of(self._warm_up.rows, warm.batch, grows),
                 self.counts,
                 self._load,
                 workers=self._warm_up.workers,
@@ -199,8 +204,14 @@ class Engine:
             )
             self._warm = warm
         self._workers.start()
-        if self._warm_up.grows(warm.batch):
+        if grows:
             threading.Thread(target=self._grow, name=f"grow-{self.number}", daemon=True).start()
+        else:
+            self._grown.set()
+
+    def wait_until_grown(self) -> None:
+        """Waits until all sizes of its ticks are compiled, or no larger one can be."""
+        self._grown.wait()
 
     def refuse(self, row: StreamRow) -> None:
         """Refuses a row that does not fit here; the caller holds the lock.
@@ -224,8 +235,7 @@ class Engine:
             most: the most streams to measure with.
         """
         warm, _ = self._opened()
-        rows = min(self._warm_up.rows, most)
-        cost_s = warm.measure(rows, self._warm_up.workers)
+        cost_s = self._warm_up.measure(warm.runner, warm.batch, most)
         with self._lock:
             self._load.remeasure(self._load.measured.measured_again(cost_s))
 
@@ -258,20 +268,24 @@ class Engine:
 
     def _grow(self) -> None:
         """Compiles the larger ticks, one size after the other, while smaller ones are made."""
-        for size in self._warm_up.sizes(self.batch)[1:]:
-            try:
-                warm, workers = self._opened()
-                seconds = self._warm_up.measure_size(warm.runner, size)
-            # Such as a device without room for so many rows: the smaller ticks go on.
-            except Exception as error:
-                if self._workers is not None:
-                    LOGGER.warning("no more than %d streams a tick: %s", self.sizes[-1], error)
-                return
-            with self._lock:
-                (group,) = workers.groups.all
-                group.sizes = (*group.sizes, size)
-                cost_s = {**self._load.measured.cost_s, size: seconds}
-                self._load.remeasure(self._load.measured.measured(cost_s))
+        try:
+            for size in self._warm_up.sizes(self.batch)[1:]:
+                self._add_size(size)
+        # Such as a device without room for so many rows: the smaller ticks go on.
+        except Exception as error:
+            if self._workers is not None:
+                LOGGER.warning("no more than %d streams a tick: %s", self.sizes[-1], error)
+        finally:
+            self._grown.set()
+
+    def _add_size(self, size: int) -> None:
+        warm, workers = self._opened()
+        seconds = self._warm_up.measure_size(warm.runner, size)
+        with self._lock:
+            (group,) = workers.groups.all
+            group.sizes = (*group.sizes, size)
+            cost_s = {**self._load.measured.cost_s, size: seconds}
+            self._load.remeasure(self._load.measured.measured(cost_s))
 
     def close(self) -> None:
         """Ends its threads and frees its weights; its rows have left. Idempotent."""

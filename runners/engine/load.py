@@ -16,8 +16,10 @@ class LearntLoad:
 
     A spell of work is a time in which a tick is in progress. It ends when no tick is, or when it
     has lasted for as long as a chunk. If k chunks were made in it, their time is compared with the
-    measured time of k chunks; the median ratio corrects the measurement for all numbers of streams.
-    So the capacity falls when the machine gets slower, and rises when it gets faster.
+    measured time of k chunks; if its ticks have several sizes, with the sum of their measured
+    times, as streams that play at different times share no tick. The median ratio corrects the
+    measurement for all numbers of streams. So the capacity falls when the machine gets slower, and
+    rises when it gets faster.
 
     Attributes:
         measured: the capacity as it was measured; none before the engine is warm.
@@ -26,8 +28,8 @@ class LearntLoad:
     def __init__(self, measured: Capacity) -> None:
         self.measured = measured
         self._ratios: deque[float] = deque(maxlen=RECENT)
-        self._in_progress, self._chunks, self._start_s = 0, 0, 0.0
-        self._whole = True
+        self._in_progress = 0
+        self._begin_spell(0.0)
 
     @property
     def capacity(self) -> Capacity:
@@ -49,22 +51,31 @@ class LearntLoad:
     def begin(self, now_s: float) -> None:
         """Counts a tick that begins."""
         if not self._in_progress:
-            self._start_s, self._chunks, self._whole = now_s, 0, True
+            self._begin_spell(now_s)
         self._in_progress += 1
 
-    def end(self, now_s: float, chunks: int) -> None:
+    def end(self, now_s: float, chunks: int, *, sized: bool = False) -> None:
         """Counts a tick that ends.
 
         Args:
             now_s: the time.
             chunks: the chunks that it made; 0 = it failed, and its time tells nothing.
+            sized: whether ticks have several sizes, of which each was measured.
         """
         self._in_progress -= 1
-        self._chunks += chunks
+        if sized and self.measured.cost_s:
+            self._sized_s += self.measured.takes_s(chunks)
+        else:
+            self._chunks += chunks
         self._whole &= chunks > 0
         took_s = now_s - self._start_s
         if self._in_progress and took_s < self.measured.chunk_s:
             return
         if self._whole and self.measured.cost_s:
-            self._ratios.append(took_s / self.measured.takes_s(self._chunks))
-        self._start_s, self._chunks, self._whole = now_s, 0, True
+            expected_s = self._sized_s + self.measured.takes_s(self._chunks)
+            self._ratios.append(took_s / expected_s)
+        self._begin_spell(now_s)
+
+    def _begin_spell(self, now_s: float) -> None:
+        self._start_s, self._whole = now_s, True
+        self._chunks, self._sized_s = 0, 0.0

@@ -38,15 +38,6 @@ class Warm:
     cost_s: dict[int, float]
     note: str
 
-    def measure(self, rows: int, workers: int) -> dict[int, float]:
-        """Measures the seconds for one chunk of each of so many streams again.
-
-        Args:
-            rows: the most streams.
-            workers: ticks made at the same time.
-        """
-        return _measure(self.runner, rows, self.batch, workers)
-
 
 @dataclass(frozen=True)
 class WarmUp:
@@ -79,8 +70,7 @@ class WarmUp:
         runner = self.open_runner(2 * groups + 2)
         try:
             batch, note = self.compile(runner)
-            most = 1 if self.grows(batch) else self.rows
-            cost_s = _measure(runner, most, 1 if self.grows(batch) else batch, self.workers)
+            cost_s = self.measure(runner, batch, self.rows)
         except BaseException:
             runner.close()
             raise
@@ -93,6 +83,21 @@ class WarmUp:
     def sizes(self, batch: int) -> list[int]:
         """Returns the sizes of ticks, in the order in which they are needed."""
         return sorted({min(2**power, batch) for power in range(batch.bit_length() + 1)})
+
+    def measure(self, runner: Runner, batch: int, most: int) -> dict[int, float]:
+        """Measures the seconds for one chunk of each of so many streams.
+
+        If ticks have several sizes, it measures one of one row; each larger one is measured when it
+        is compiled.
+
+        Args:
+            runner: warm.
+            batch: the most rows of a tick.
+            most: the most streams.
+        """
+        if self.grows(batch):
+            return _measure(runner, 1, 1, 1)
+        return _measure(runner, min(self.rows, most), batch, self.workers)
 
     def measure_size(self, runner: Runner, size: int) -> float:
         """Compiles a runner for ticks of so many rows; returns how long one takes, in seconds.

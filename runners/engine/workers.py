@@ -131,7 +131,8 @@ class Workers:
             with self.changed:
                 group.busy = False
                 del self._begun_s[number]
-                self.load.end(time.monotonic(), group.size_for(len(requests)) if made else 0)
+                chunks = group.size_for(len(requests)) if made else 0
+                self.load.end(time.monotonic(), chunks, sized=bool(group.sizes))
                 self.changed.notify_all()
 
     def _next_group(self) -> Group | None:

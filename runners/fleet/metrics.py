@@ -61,6 +61,11 @@ def _by_engine(fleet: Fleet) -> Iterator[Metric]:
     gauges: tuple[tuple[str, str, Callable[[Engine], float | None]], ...] = (
         ("ready", "1 = takes streams.", lambda one: int(one.ready)),
         ("warm", "1 = it has started; 0 = it starts.", lambda one: int(one.warm)),
+        (
+            "rows",
+            "The most rows that its ticks may have by now.",
+            lambda one: max(one.sizes, default=0),
+        ),
         ("streams", "Streams that have a slot there.", lambda one: len(one.rows())),
         ("capacity", "Realtime streams that fit there.", lambda one: one.capacity.realtime),
         ("spare", "The part of its time that is left.", lambda one: one.spare()),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import deque
 from typing import TYPE_CHECKING
@@ -109,6 +110,8 @@ async def _replace_engines(fleet: Fleet, graph: Graph) -> None:
         engine = fleet.roster.add(graph)
         try:
             await fleet.roster.start(engine)
+            # It is about to have the streams of a whole engine at once.
+            await asyncio.to_thread(engine.wait_until_grown)
         # Any error of a stage's constructor or of its first chunk: the old pipeline goes on.
         except Exception as error:
             await fleet.roster.remove(engine)

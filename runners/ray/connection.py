@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import ray
-from ray._private import auto_init_hook, ray_constants
+from ray._private import auto_init_hook, ray_constants, worker
 
 from soundstage.errors import ClusterError
 from soundstage.interrupts import at_stop, handle_signals
@@ -77,7 +77,9 @@ def _shut_down() -> None:
 
 
 def _connect(address: str | None, dashboard: bool) -> None:
-    # Ray's log lines on standard error would break the progress bar.
+    # Ray's log lines on standard error would break the progress bar; what its machines report, it
+    # would print to standard output.
+    worker._worker_logs_enabled = False
     try:
         if address is not None:
             _knock(address)

@@ -81,10 +81,9 @@ class EngineRunner:
         self._lifetime = Lifetime("runner")
         has_gpu = ray.cluster_resources().get("GPU", 0) > 0
         self._place = place_engine(graph, has_gpu)
-        if self._place.bundle.resources:
-            problems = missing_machines([self._place.bundle], ray.nodes())
-            if problems:
-                raise PipelineError(problems)
+        problems = missing_machines([self._place.bundle], ray.nodes())
+        if problems:
+            raise PipelineError(problems)
         self._setup = EngineSetup(graph, self._place.one_process, remembered, versions())
         self._values = SentValues()
         self._actor = self._make_actor()
@@ -135,15 +134,19 @@ class EngineRunner:
         """The id of the engine's process, on its machine."""
         return self._report.process
 
+    @property
+    def machine(self) -> str:
+        """Ray's id of the engine's machine."""
+        return self._report.node
+
     def answers(self, within_s: float) -> bool:
         """Whether the engine's process, and those of its stages, answer within a time.
 
         Raises:
             EngineLost: the engine's process died.
         """
-        reply = self._actor.ping.options(concurrency_group=PINGS).remote()
         try:
-            process, whole = ray.get(reply, timeout=within_s)
+            process, whole = ray.get(self._ping(), timeout=within_s)
         except GetTimeoutError:
             return False
         except RayError as error:
@@ -174,6 +177,9 @@ class EngineRunner:
         options = {"max_concurrency": self._workers, **self._place.options}
         return actor.options(**options).remote(self._place.settings)
 
+    def _ping(self) -> Any:
+        return self._actor.ping.options(concurrency_group=PINGS).remote()
+
     def _make(self, tick: Tick, state: State) -> Chunk:
         self._lifetime.check()
         controls = tuple(self._values.send(row) for row in tick.controls)
@@ -182,12 +188,16 @@ class EngineRunner:
         if made.failure is not None:
             raise made.failure
         assert made.state is not None
+        outputs = made.outputs
+        # Chunks that are made ahead may keep no memory of the object store. Of several rows, the
+        # engine keeps copies, of one what it gets.
+        if len(tick.streams) == 1:
+            outputs = {name: _copy(value) for name, value in outputs.items()}
         return Chunk(
             self.graph,
             self.weights(),
             tick,
-            # Copies, so that chunks that are made ahead keep no memory of the object store.
-            {name: _copy(value) for name, value in made.outputs.items()},
+            outputs,
             made.state,
             made.seconds,
             {},
@@ -205,7 +215,7 @@ class EngineRunner:
     def _open(self) -> EngineReport:
         """Builds the engine's stages; waits for a machine, and for a process that is restarted."""
         start_s, told, attempts = time.monotonic(), False, 0
-        reply = self._actor.open.remote(self._setup)
+        reply = self._ask_to_open()
         while (waited_s := time.monotonic() - start_s) < READY_WITHIN_S:
             if self._closing.is_set():
                 raise EngineLost(f"engine {self._number} was closed before it was ready")
@@ -223,7 +233,7 @@ class EngineRunner:
                 time.sleep(RETRY_S)
                 if attempts % MOST_ATTEMPTS == 0:
                     self._actor = self._make_actor()
-                reply = self._actor.open.remote(self._setup)
+                reply = self._ask_to_open()
         raise ClusterError(
             f"engine {self._number} was not ready within {READY_WITHIN_S:g} s: {self._needs()}"
         )
@@ -236,10 +246,18 @@ class EngineRunner:
             raise cause from error
         raise ClusterError(f"engine {self._number}: {last_line(error)}") from error
 
+    def _ask_to_open(self) -> Any:
+        """Asks for the engine's stages, and whether it has a process, which tells what it lacks."""
+        self._first_ping = self._ping()
+        return self._actor.open.remote(self._setup)
+
     def _needs(self) -> str:
-        """Returns what the engine needs of the cluster, and what is free."""
+        """Returns what the engine waits for: for what it needs of a machine, or for its process."""
         needed, free = self._place.bundle.resources, ray.available_resources()
-        if not needed:
+        started = bool(ray.wait([self._first_ping], timeout=0)[0])
+        # Of processors it takes next to nothing, so that one machine has it if all together do.
+        fits = needed.keys() == {"CPU"} and free.get("CPU", 0.0) >= needed["CPU"]
+        if started or fits:
             return "its process starts, or loads weights; the logs of its machine say more"
         amounts = ", ".join(f"{amount:g} {name}" for name, amount in needed.items())
         there = ", ".join(f"{free.get(name, 0):g} {name}" for name in needed)

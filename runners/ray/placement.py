@@ -22,6 +22,8 @@ from soundstage.runners.ray.process_settings import CPU_ONLY, ProcessSettings
 NODE_LABEL = "soundstage-node"
 # Ray counts resources in ten thousandths.
 _GRAIN = 10_000
+# What keeps nothing else from a machine; Ray spreads actors only if they take something.
+_SLIVER = 0.001
 
 
 @dataclass
@@ -123,8 +125,7 @@ def _bundle(
     if platform == "tpu":
         resources["TPU"] = float(placement.chips or 1)
     if labels and not resources:
-        # A bundle must have a resource; this amount keeps no other bundle from its machine.
-        resources["CPU"] = 0.001
+        resources["CPU"] = _SLIVER  # a bundle must have a resource
     if not resources:
         return None
     bundles.append(Bundle(resources, labels))
@@ -223,14 +224,14 @@ def place_engine(graph: Graph, has_gpu: bool) -> EnginePlace:
     spread = any(one.node or one.resources or one.spares or one.chips for one in placements)
     spread = spread or any(slot.platform == "tpu" for slot in plan.slots)
     gpus = 0.0 if spread else sum(bundle.resources.get("GPU", 0.0) for bundle in plan.bundles)
+    resources = {"GPU": gpus} if gpus else {"CPU": _SLIVER}
     options = {
-        "num_cpus": 0,
+        "num_cpus": resources.get("CPU", 0.0),
         "num_gpus": gpus,
         "max_restarts": -1,
         "max_task_retries": 0,
         "scheduling_strategy": "SPREAD",
     }
-    resources = {"GPU": gpus} if gpus else {}
     bundle = Bundle(resources, {}, list(graph.nodes))
     settings = ProcessSettings.of_driver({} if gpus else CPU_ONLY)
     return EnginePlace(not spread, bundle, options, settings)
@@ -349,6 +350,7 @@ def _holds(node: Mapping[str, Any], bundle: Bundle) -> bool:
 
 
 def _spelled(bundle: Bundle) -> str:
-    parts = [f"{amount:g} {name}" for name, amount in bundle.resources.items() if amount >= 0.01]
+    amounts = bundle.resources.items()
+    parts = [f"{amount:g} {name}" for name, amount in amounts if amount > _SLIVER]
     parts += [f"the label {name}={value}" for name, value in bundle.labels.items()]
-    return " and ".join(parts)
+    return " and ".join(parts) or "a processor"

@@ -6,7 +6,6 @@ They import modules beside them: `PYTHONPATH` names the folders.
 import os
 import sys
 import time
-from itertools import islice
 from pathlib import Path
 
 from running_graphs import SELF_LOOP, graph
@@ -86,30 +85,6 @@ def fake_gpus():
         RayRunner(counting({"default": "cpu", "last": "auto"}))
     except PipelineError as error:
         print(error)
-
-
-def node_removed():
-    """Removes a machine of a cluster while its stages run."""
-    import ray
-    from ray.cluster_utils import Cluster
-
-    from soundstage.runners.ray.ray_runner import RayRunner, RaySettings
-
-    head = {"num_cpus": 1, "num_gpus": 0, "include_dashboard": False}
-    cluster = Cluster(initialize_head=True, head_node_args=head)
-    node = cluster.add_node(num_cpus=1, num_gpus=0, resources={"tape": 1})
-    ray.init(address=cluster.address, log_to_driver=False)
-    placed = counting({"last": {"device": "cpu", "resources": {"tape": 1}}})
-    with RayRunner(placed, RaySettings(stage_timeout_s=120)) as runner:
-        session = Session(runner, lookahead=3)
-        chunks = list(islice(session, 6))
-        cluster.add_node(num_cpus=1, num_gpus=0, resources={"tape": 1})
-        cluster.remove_node(node, allow_graceful=False)
-        chunks += islice(session, 6)
-        assert [int(chunk.outputs["n"][0]) for chunk in chunks] == list(range(2, 14))
-    ray.shutdown()
-    cluster.shutdown()
-    print("the music continued")
 
 
 def loopback():

@@ -11,6 +11,10 @@ from soundstage.runners.engine.chunk import EngineChunk
 
 Encoding: TypeAlias = Literal["float32", "int16"]
 ENCODINGS: tuple[Encoding, ...] = ("float32", "int16")
+DTYPES = {"float32": "<f4", "int16": "<i2"}
+# Samples are converted in blocks of so many: new memory for all at once, which a server gives back
+# each time (`give_back_large_blocks`), would cost more than the rest.
+BLOCK = 1 << 14
 
 MAGIC = b"shck"
 HEADER = struct.Struct("<4s7I")
@@ -18,19 +22,30 @@ HEADER = struct.Struct("<4s7I")
 AGAIN = 1
 
 
-def samples_bytes(audio: np.ndarray, encoding: Encoding) -> bytes:
+def samples_bytes(audio: np.ndarray, encoding: Encoding, header: bytes = b"") -> bytearray:
     """Returns audio as interleaved little-endian samples.
 
     Args:
         audio: float32 [sample, channel], 1.0 = full scale; int16 is clipped there.
         encoding: "float32", or "int16" with 32767 = full scale.
+        header: goes before the samples.
     """
+    samples, dtype = audio.reshape(-1), np.dtype(DTYPES[encoding])
+    data = bytearray(len(header) + samples.size * dtype.itemsize)
+    data[: len(header)] = header
+    target = np.frombuffer(data, dtype, offset=len(header))
     if encoding == "float32":
-        return audio.astype("<f4").tobytes()
-    return np.rint(np.clip(audio, -1, 1) * 32767).astype("<i2").tobytes()
+        target[:] = samples
+        return data
+    for start in range(0, samples.size, BLOCK):
+        block = samples[start : start + BLOCK] * 32767
+        np.rint(block, out=block)
+        np.clip(block, -32767, 32767, out=block)
+        target[start : start + BLOCK] = block
+    return data
 
 
-def chunk_frame(chunk: EngineChunk, sample_rate_hz: int, encoding: Encoding) -> bytes:
+def chunk_frame(chunk: EngineChunk, sample_rate_hz: int, encoding: Encoding) -> bytearray:
     """Returns a chunk as a binary message: a header of 32 bytes and samples (docs/protocol.md).
 
     Args:
@@ -49,7 +64,7 @@ def chunk_frame(chunk: EngineChunk, sample_rate_hz: int, encoding: Encoding) -> 
         count,
         AGAIN if chunk.again else 0,
     )
-    return header + samples_bytes(chunk.audio, encoding)
+    return samples_bytes(chunk.audio, encoding, header)
 
 
 def read_chunk_frame(message: bytes) -> np.ndarray:

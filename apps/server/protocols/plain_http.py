@@ -6,8 +6,8 @@ import asyncio
 import io
 import tempfile
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
-from contextlib import ExitStack, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping
+from contextlib import ExitStack, aclosing, suppress
 from typing import Any, BinaryIO, cast
 
 import numpy as np
@@ -24,6 +24,7 @@ from soundstage.apps.server.connection import (
 )
 from soundstage.apps.server.protocols.json_controls import controls_of, is_number
 from soundstage.apps.server.protocols.websocket import Refused, read_object
+from soundstage.apps.server.telemetry import traced
 from soundstage.apps.server.uploads import TEMPORARY
 from soundstage.audio.compressed import CompressedEncoder
 from soundstage.audio.wav import WavEncoder
@@ -33,6 +34,7 @@ from soundstage.files import reporting
 from soundstage.graph.control import read_number
 from soundstage.graph.format import Format
 from soundstage.graph.scalar import scalars
+from soundstage.runners.engine.chunk import EngineChunk
 from soundstage.runners.engine.refusals import Full, StreamFailed
 from soundstage.runners.fleet.stream import EngineStream
 from soundstage.runners.timing.realtime import chunks_ahead
@@ -124,8 +126,10 @@ async def generate(context: ServerContext, request: Request) -> Response:
     try:
         file = MadeFile(context.files)
         try:
-            gone = request.is_disconnected
-            await _write(file, context.graph.format, stream, seconds, suffix, gone)
+            telemetry, gone = context.telemetry_of(request.headers), request.is_disconnected
+            async with aclosing(traced(stream, telemetry)) as chunks:
+                await stream.play()
+                await _write(file, context.graph.format, chunks, seconds, suffix, gone)
         except BaseException:
             file.close()
             raise
@@ -182,7 +186,7 @@ class MadeFile:
 async def _write(
     file: MadeFile,
     format: Format,
-    stream: EngineStream,
+    chunks: AsyncIterator[EngineChunk],
     seconds: float,
     suffix: str,
     gone: Callable[[], Awaitable[bool]],
@@ -194,10 +198,9 @@ async def _write(
         OutputError: the disk is full, or the format cannot hold the music.
     """
     left = total = round(seconds * format.sample_rate_hz)
-    await stream.play()
     with reporting(TEMPORARY):
         encoder = open_encoder(suffix, file.stream, format, total)
-        async for chunk in stream:
+        async for chunk in chunks:
             # In a thread, for compressing takes the time of many messages.
             await asyncio.to_thread(encoder.write, np.clip(chunk.audio[:left], -1, 1))
             left -= len(chunk.audio[:left])
@@ -224,7 +227,8 @@ async def stream_file(context: ServerContext, request: Request) -> Response:
         await _play_or_close(stream)
     except (Full, *CLIENT_ERRORS) as error:
         return refusal(error)
-    body = _endless(context.graph.format, stream, suffix)
+    chunks = traced(stream, context.telemetry_of(request.headers))
+    body = _endless(context.graph.format, stream, chunks, suffix)
     return StreamingResponse(body, media_type=MIME[suffix], headers=headers)
 
 
@@ -241,14 +245,17 @@ async def _play_or_close(stream: EngineStream) -> None:
         raise
 
 
-async def _endless(format: Format, stream: EngineStream, suffix: str) -> AsyncIterator[bytes]:
+async def _endless(
+    format: Format, stream: EngineStream, chunks: AsyncGenerator[EngineChunk, None], suffix: str
+) -> AsyncIterator[bytes]:
     spill = Spill()
     encoder = open_encoder(suffix, cast("BinaryIO", spill), format, None)
     try:
         with suppress(StreamFailed):
-            async for chunk in stream:
-                await asyncio.to_thread(encoder.write, np.clip(chunk.audio, -1, 1))
-                yield spill.take()
+            async with aclosing(chunks):
+                async for chunk in chunks:
+                    await asyncio.to_thread(encoder.write, np.clip(chunk.audio, -1, 1))
+                    yield spill.take()
         encoder.close()
         yield spill.take()
     finally:

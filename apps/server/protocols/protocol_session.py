@@ -89,7 +89,7 @@ class ProtocolSession(ABC):
 
     def send_stream(self, stream: EngineStream) -> None:
         """Sends a stream's chunks from now on."""
-        telemetry = self._context.telemetry
+        telemetry = self._context.telemetry_of(self._socket.headers)
         self._sender = StreamSender(stream, self.deliver, self.report_failure, telemetry)
 
     async def end_stream(self) -> None:

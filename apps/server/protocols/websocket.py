@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections import deque
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
@@ -51,6 +52,11 @@ class Socket:
         self._received_s: deque[float] = deque()
         self._sending = asyncio.Lock()
 
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers of its request."""
+        return self._socket.headers
+
     async def accept(self) -> None:
         """Accepts the connection."""
         await self._socket.accept()
@@ -84,8 +90,8 @@ class Socket:
         try:
             async with self._sending, asyncio.timeout(self._limits.lost_s):
                 for message in messages:
-                    if isinstance(message, bytes):
-                        await self._socket.send_bytes(message)
+                    if isinstance(message, bytes | bytearray):
+                        await self._socket.send({"type": "websocket.send", "bytes": message})
                     else:
                         await self._socket.send_text(json.dumps(message, allow_nan=False))
         except TimeoutError:

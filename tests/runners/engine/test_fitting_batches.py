@@ -6,7 +6,10 @@ import pytest
 from engines import Alone, play, read, sha_of, started, until
 from tone_graphs import tones
 
+from soundstage.runners.engine import warmup
+from soundstage.runners.engine.capacity import Capacity
 from soundstage.runners.engine.groups import Groups
+from soundstage.runners.engine.load import LEAST, LearntLoad
 from soundstage.runners.engine.row import StreamRow
 from soundstage.runners.engine.schedule import Schedule
 from soundstage.runners.engine.warmup import WarmUp
@@ -100,3 +103,45 @@ def test_sizes_that_a_device_has_no_room_for_are_left_out(monkeypatch):
             assert fleet.engines[0].sizes == (1, 2)
 
     play(scenario())
+
+
+def test_chunk_may_have_to_wait_for_the_ticks_in_progress():
+    """With two workers, a chunk takes three ticks at most, the last with a margin of 1.25."""
+    capacity = Capacity(2.0, 64, {1: 0.6, 64: 0.7}, waits=2)
+    assert capacity.realtime == 10  # 3.25 * (0.6 + 9 / 63 * 0.1) = 1.997
+    assert capacity.spare(1) == pytest.approx(1 - 1.25 * 0.6 / 2)  # alone, it waits for none
+    assert Capacity(2.0, 64, {1: 1.2, 64: 1.3}, waits=2).realtime == 1
+
+
+def test_ticks_of_several_sizes_are_compared_with_their_own_times():
+    """Streams that play at different times share no tick, and each tick takes as long as ever."""
+    load = LearntLoad(Capacity(2.0, 64, {1: 0.2, 64: 0.4}))
+    for spell in range(LEAST):
+        for tick in range(10):  # back to back: another one is always in progress
+            load.begin(spell * 2.0 + 0.2 * tick)
+            if tick:
+                load.end(spell * 2.0 + 0.2 * tick, 1, sized=True)
+        load.end(spell * 2.0 + 2.0, 1, sized=True)
+    assert load.learnt
+    assert load.capacity.realtime == 64
+    assert load.capacity.takes_s(64) == pytest.approx(0.4)
+
+
+def test_small_ticks_are_measured_again_with_small_ticks(monkeypatch):
+    """Their times correct those of all sizes, in proportion."""
+
+    async def scenario():
+        async with started(tones(), rows=4, batch=4, fits=True) as fleet:
+            (engine,) = fleet.engines
+            await until(lambda: engine.sizes == (1, 2, 4))
+            measured = []
+
+            def measure(runner, rows, batch, workers):
+                measured.append((rows, batch))
+                return {1: 0.1}
+
+            monkeypatch.setattr(warmup, "_measure", measure)
+            await asyncio.to_thread(engine.measure_again, 2)
+            return measured
+
+    assert play(scenario()) == [(1, 1)]

@@ -1,10 +1,14 @@
 """A new pipeline beside the old one: streams go on with it, or end with a reason, or stay."""
 
+import asyncio
+import threading
+
 import pytest
-from engines import Alone, play, read, started
+from engines import Alone, play, read, started, until
 from tone_graphs import tones
 
 from soundstage.runners.engine.refusals import StreamFailed
+from soundstage.runners.engine.warmup import WarmUp
 from soundstage.runners.fleet.reload import NotReloaded, reload
 
 OFFSET = 1000
@@ -44,6 +48,34 @@ def test_streams_go_on_with_the_new_pipeline_from_their_state():
     assert audio[first:] == after[first:8]
     assert fresh == after[:2]
     assert [chunk.audio.tobytes() for chunk in again] == after[8:]
+
+
+def test_streams_move_when_the_new_engine_has_all_sizes_of_ticks(monkeypatch):
+    """Its first is of one row, and would make the streams of a whole engine late."""
+    may_grow, measure = threading.Event(), WarmUp.measure_size
+
+    def measure_when_allowed(self, runner, size):
+        may_grow.wait()
+        return measure(self, runner, size)
+
+    async def scenario():
+        async with started(tones(), rows=4, batch=4, fits=True) as fleet:
+            (old,) = fleet.engines
+            await until(lambda: old.sizes == (1, 2, 4))
+            stream = await fleet.join({"step": 3}, pace="fast")
+            await stream.play()
+            monkeypatch.setattr(WarmUp, "measure_size", measure_when_allowed)
+            reloading = asyncio.create_task(reload(fleet, tones(offset=OFFSET)))
+            await until(lambda: fleet.engines[-1].ready and fleet.engines[-1] is not old)
+            new = fleet.engines[-1]
+            await asyncio.wait({reloading}, timeout=0.2)
+            assert (new.sizes, fleet.places.moves.total()) == ((1,), 0)
+            may_grow.set()
+            await reloading
+            assert (new.sizes, fleet.places.moves["reloaded"]) == ((1, 2, 4), 1)
+            await read(stream, 3)
+
+    play(scenario())
 
 
 def test_stream_whose_state_does_not_fit_ends_with_a_reason_and_new_ones_play():

@@ -245,6 +245,13 @@ def test_killed_stage_of_an_engine_of_many_processes_changes_no_byte(ray_cluster
         wait(fleet, lambda: all_ready(fleet))
 
 
+def placed_on(cores):
+    """Returns how an engine is placed that takes some processors of a machine."""
+    place = place_engine(tones(), False)
+    options, bundle = {**place.options, "num_cpus": cores}, Bundle({"CPU": cores}, {}, ["tone"])
+    return replace(place, options=options, bundle=bundle)
+
+
 def reason_of(fleet, graph):
     """Adds an engine that cannot start, and returns why; it is removed again."""
     engine = fleet.roster.add(graph)
@@ -291,12 +298,10 @@ def test_engines_that_never_get_ready_are_one_line_each_and_others_play_on(
 def test_engine_waits_for_a_machine_with_room_and_says_so(
     fleet, alone, ray_cluster, monkeypatch, caplog
 ):
-    cores = ray_cluster.cluster_resources()["CPU"]
-    place = replace(place_engine(tones(), False), bundle=Bundle({"CPU": cores}, {}, ["tone"]))
-    place.options["num_cpus"] = cores
-    monkeypatch.setattr(engine_runner, "place_engine", lambda *_: place)
+    cores = ray_cluster.cluster_resources()["CPU"] - 0.25
+    monkeypatch.setattr(engine_runner, "place_engine", lambda *_: placed_on(cores))
     monkeypatch.setattr(engine_runner, "TELL_AFTER_S", 0.0)
-    group = ray_cluster.util.placement_group([{"CPU": 1}])
+    group = ray_cluster.util.placement_group([{"CPU": 0.5}])
     ray_cluster.get(group.ready())
 
     def wait_for_room(fleet):
@@ -314,7 +319,14 @@ def test_engine_waits_for_a_machine_with_room_and_says_so(
         ray_cluster.util.remove_placement_group(group)
     (told,) = [record.getMessage() for record in caplog.records]
     assert re.fullmatch(
-        rf"engine \d+ is not ready yet: it needs {cores:g} CPU on one machine, and {cores - 1:g} "
-        "CPU are free in all: add machines, or use fewer engines",
+        rf"engine \d+ is not ready yet: it needs {cores:g} CPU on one machine, and [\d.]+ CPU are "
+        "free in all: add machines, or use fewer engines",
         told,
     )
+
+
+def test_engine_that_has_a_process_waits_for_no_machine(fleet, monkeypatch):
+    """It holds what it needs, of which nothing may be left free."""
+    runner = fleet.engines[0].runner
+    monkeypatch.setattr(runner, "_place", placed_on(1e6))
+    assert runner._needs().startswith("its process starts, or loads weights")

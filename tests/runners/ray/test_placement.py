@@ -193,6 +193,8 @@ def test_engine_on_processors_sees_no_gpu():
     assert place.one_process
     assert place.options["num_gpus"] == 0
     assert place.settings.variables["CUDA_VISIBLE_DEVICES"] == ""
+    # Ray spreads over the machines only what takes something of them.
+    assert 0 < place.options["num_cpus"] == place.bundle.resources["CPU"] <= 0.001
 
 
 @pytest.mark.ray
@@ -208,7 +210,17 @@ def test_engine_on_processors_sees_no_gpu():
 def test_stages_tied_to_machines_or_with_spares_are_actors_of_their_own(placed):
     place = engine_place(placed)
     assert not place.one_process
-    assert (place.options["num_gpus"], place.bundle.resources) == (0.0, {})
+    assert (place.options["num_gpus"], place.bundle.resources.keys()) == (0.0, {"CPU"})
+
+
+@pytest.mark.ray
+def test_engine_on_processors_of_which_no_machine_has_any_is_one_problem():
+    from soundstage.runners.ray.placement import missing_machines
+
+    head = {"Alive": True, "Resources": {}, "Labels": {}}
+    (problem,) = missing_machines([engine_place().bundle], [head])
+    assert problem.what == "no machine of the cluster has a processor"
+    assert missing_machines([engine_place().bundle], [head | {"Resources": {"CPU": 1.0}}]) == []
 
 
 @pytest.mark.ray
