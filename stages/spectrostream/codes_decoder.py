@@ -86,10 +86,10 @@ class DecodeFromCodes:
         return {"memory": memory}
 
     def __call__(
-        self, tokens: np.ndarray, past: np.ndarray, *, memo: Mapping[str, np.ndarray]
-    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        self, tokens: np.ndarray, past: np.ndarray, *, memo: Mapping[str, np.ndarray | jax.Array]
+    ) -> tuple[dict[str, np.ndarray], dict[str, jax.Array]]:
         """Renders one chunk of every row; compiles at the first call for a number of rows."""
-        audio, memory = self._codec.decode_streaming(tokens, memo["memory"])
+        audio, memory = self._codec.decode_next(tokens, memo["memory"])
         codes = tokens.reshape(len(tokens), -1)
         kept = np.concatenate([past[:, codes.shape[1] :], codes], axis=1)
         return {"audio": audio, "past": kept}, {"memory": memory}

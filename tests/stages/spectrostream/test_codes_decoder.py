@@ -40,7 +40,7 @@ def play(stage, tokens, frames):
     for start in range(0, tokens.shape[1], frames):
         outputs, memo = stage(tokens[:, start : start + frames], past, memo=memo)
         past = outputs["past"]
-        yield outputs["audio"], past, memo["memory"]
+        yield outputs["audio"], past, np.asarray(memo["memory"])
 
 
 @pytest.fixture(scope="module", params=[1, 4], ids=["chunks of a frame", "chunks of four"])
