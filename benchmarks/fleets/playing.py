@@ -67,8 +67,13 @@ async def listen(stream: EngineStream, step: int, first: int, chunks: int) -> No
 
 
 async def join_all(fleet: Fleet, count: int) -> list[EngineStream]:
-    """Opens streams and plays them, not in real time: as fast as the engines make them."""
-    streams = [await fleet.join({"step": step + 1}, pace="fast") for step in range(count)]
+    """Opens streams and plays them, not in real time: as fast as the engines make them.
+
+    Each may have two unread chunks, so that the next tick of all waits for no reader.
+    """
+    streams = [
+        await fleet.join({"step": step + 1}, pace="fast", buffer_chunks=2) for step in range(count)
+    ]
     for stream in streams:
         await stream.play()
     return streams
