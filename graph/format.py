@@ -30,7 +30,7 @@ class Format:
         prompt_style_levels: style levels shown to the encoder, the first of `style_levels`.
         clip_s: seconds of audio in one clip of an audio prompt.
         clip_rate_hz: sample rate of audio prompts, which are mono.
-        codec_memory: numbers that a codec in streaming mode hands from one chunk to the next.
+        codec_memory: numbers, or codes, that a codec in streaming mode hands to the next chunk.
         condition_dim: width of a frame's embedded conditioning, in models that have one.
 
     Raises:

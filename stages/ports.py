@@ -138,6 +138,7 @@ FADED_AUDIO = Port("float32", ("faded_sample", "channel"), "audio", FULL_SCALE)
 AUDIO = Port("float32", ("sample", "channel"), "audio", FULL_SCALE)
 FADE_TAIL = Port("float32", ("fade_sample", "channel"), "audio", FULL_SCALE)
 CODEC_MEMORY = Port("float32", ("codec_memory",), "codec memory", "0 = nothing yet")
+CODEC_PAST = Port("int32", ("codec_memory",), "codec memory", f"{CODE}, -1 = nothing yet")
 
 # ---- live input
 INJECTED = Port(

@@ -63,5 +63,5 @@ def without_numba(error: ModuleNotFoundError) -> WeightsError:
     """Returns the error of packed products whose compiler is not installed."""
     return WeightsError(
         f"packed products need {error.name}, which is not installed: in soundstage's source "
-        'folder, run pip install \'.[cpu]\', or write dtype = "float32" and products = "xla"'
+        'folder, run pip install \'.[cpu]\', or leave out dtype = "int8" and products = "packed"'
     )

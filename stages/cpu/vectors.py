@@ -6,6 +6,7 @@ one fused multiply-add after another, so it does not depend on that width.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -163,10 +164,10 @@ def counted(typing_context: Any, counter: Any) -> tuple[Any, Callable[..., Any]]
 
 @_built_in
 def leave_core(typing_context: Any) -> tuple[Any, Callable[..., Any]]:
-    """Lets another thread run on this core: POSIX's `sched_yield`."""
+    """Lets another thread run on this core, by a function of the system's library."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        name = "sched_yield"
+        name = "SwitchToThread" if sys.platform == "win32" else "sched_yield"
         function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(INT32, []), name)
         builder.call(function, [])
         return context.get_dummy_value()

@@ -1,5 +1,6 @@
 """SpectroStream: the 48 kHz stereo codec of Magenta RealTime, in Flax NNX."""
 
+from soundstage.stages.spectrostream.codes_decoder import DecodeFromCodes
 from soundstage.stages.spectrostream.stage import (
     Decode,
     DecodeStreaming,
@@ -11,4 +12,12 @@ from soundstage.stages.spectrostream.stage import (
 DecodeOn = DecodeStreaming
 EncodeOn = EncodeStreaming
 
-__all__ = ["Decode", "DecodeOn", "DecodeStreaming", "Encode", "EncodeOn", "EncodeStreaming"]
+__all__ = [
+    "Decode",
+    "DecodeFromCodes",
+    "DecodeOn",
+    "DecodeStreaming",
+    "Encode",
+    "EncodeOn",
+    "EncodeStreaming",
+]

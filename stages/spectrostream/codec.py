@@ -231,10 +231,17 @@ class Codec:
         Raises:
             ValueError: a code is out of range, or there are more levels than the quantizer has.
         """
+        audio, kept = self.decode_next(codes, memory)
+        return audio, np.asarray(kept)
+
+    def decode_next(
+        self, codes: np.ndarray, memory: np.ndarray | jax.Array
+    ) -> tuple[np.ndarray, jax.Array]:
+        """Decodes as `decode_streaming` does, and leaves the memory on the device."""
         self._check(codes)
         states = self._quantizer.state, self._streaming.state
         audio, kept = self._run_decode_streaming(*states, self._put(codes), self._put(memory))
-        return np.asarray(audio), np.asarray(kept)
+        return np.asarray(audio), kept
 
     def encoder_blocks(self, features: np.ndarray) -> dict[str, np.ndarray]:
         """Returns the output of every encoder block by published name; see `Encoder.blocks`."""
@@ -293,7 +300,7 @@ class Codec:
     def _shapes(self, x: np.ndarray) -> jax.ShapeDtypeStruct:
         return shapes_on(self._device or jax.devices()[0], x)
 
-    def _put(self, x: np.ndarray) -> jax.Array:
+    def _put(self, x: np.ndarray | jax.Array) -> jax.Array:
         return jax.device_put(x, self._device)
 
     def _with_channels(self, waveform: np.ndarray) -> jax.Array:

@@ -101,9 +101,15 @@ def check_format(config: SpectroStreamConfig, format: Format) -> None:
         raise ValueError("; ".join(problems))
 
 
-def _load(
+def load_stage(
     params: CodecParams, format: Format, device: jax.Device, parts: tuple[str, ...]
 ) -> tuple[Codec, str, str]:
+    """Loads parts of the codec; see `load_codec`.
+
+    Raises:
+        ValueError: the codec does not fit the format.
+        WeightsError: the weights cannot be used.
+    """
     check_format(params.config, format)
     by_tiles = isinstance(params, StreamingParams) and params.convolution == "winograd"
     with closing_source(params.weights) as source:
@@ -133,7 +139,9 @@ class Encode:
 
     def __init__(self, params: CodecParams, format: Format, device: jax.Device) -> None:
         parts = ("encoder", "quantizer")
-        self._codec, self.weights_digest, self.weights_note = _load(params, format, device, parts)
+        self._codec, self.weights_digest, self.weights_note = load_stage(
+            params, format, device, parts
+        )
         self._levels = format.codec_levels
 
     def __call__(self, audio: np.ndarray) -> dict[str, np.ndarray]:
@@ -166,7 +174,9 @@ class EncodeStreaming:
 
     def __init__(self, params: CodecParams, format: Format, device: jax.Device) -> None:
         parts = ("encoder", "quantizer")
-        self._codec, self.weights_digest, self.weights_note = _load(params, format, device, parts)
+        self._codec, self.weights_digest, self.weights_note = load_stage(
+            params, format, device, parts
+        )
         self._levels = format.codec_levels
 
     def __call__(self, audio: np.ndarray, past: np.ndarray) -> dict[str, np.ndarray]:
@@ -202,7 +212,9 @@ class Decode:
 
     def __init__(self, params: CodecParams, format: Format, device: jax.Device) -> None:
         parts = ("quantizer", "decoder")
-        self._codec, self.weights_digest, self.weights_note = _load(params, format, device, parts)
+        self._codec, self.weights_digest, self.weights_note = load_stage(
+            params, format, device, parts
+        )
         self._fade_frames = format.fade_frames
 
     def __call__(self, tokens: np.ndarray, context: np.ndarray) -> dict[str, np.ndarray]:
@@ -240,9 +252,12 @@ class DecodeStreaming:
     encoder: ClassVar[type] = Encode
 
     def __init__(self, params: StreamingParams, format: Format, device: jax.Device) -> None:
-        _check_streaming(params.config, format)
+        check_memory(format, MemoryLayout(params.config).size)
+        check_delay(params.config, format)
         parts = ("quantizer", "decoder")
-        self._codec, self.weights_digest, self.weights_note = _load(params, format, device, parts)
+        self._codec, self.weights_digest, self.weights_note = load_stage(
+            params, format, device, parts
+        )
 
     def __call__(self, tokens: np.ndarray, memory: np.ndarray) -> dict[str, np.ndarray]:
         """Renders one chunk of every row; compiles at the first call for a number of rows."""
@@ -250,12 +265,24 @@ class DecodeStreaming:
         return {"audio": audio, "memory": memory}
 
 
-def _check_streaming(config: SpectroStreamConfig, format: Format) -> None:
-    needed = MemoryLayout(config).size
+def check_memory(format: Format, needed: int) -> None:
+    """Refuses a music format with another size of the codec's memory.
+
+    Raises:
+        ValueError: has both sizes.
+    """
     if format.codec_memory != needed:
         raise ValueError(
             f"codec_memory is {format.codec_memory} in [format], but this codec needs {needed}"
         )
+
+
+def check_delay(config: SpectroStreamConfig, format: Format) -> None:
+    """Refuses a music format whose fade is not as long as the delay of a streaming decoder.
+
+    Raises:
+        ValueError: has both times.
+    """
     # Code that joins audio to the start of the music takes fade_s for the delay.
     if format.fade_frames != config.decoder_lookahead:
         raise ValueError(

@@ -106,6 +106,20 @@ def _layer_pasts(config: SpectroStreamConfig) -> tuple[list[_Shape], list[_Shape
     return inner, outer
 
 
+def frames_back(config: SpectroStreamConfig) -> int:
+    """Returns of how many of the last frames a stream's memory is a function."""
+    inner, outer = _layer_pasts(config)
+    # One after another, a layer's output depends on the steps before it that its past has.
+    rates = [1.0, 1.0]
+    for unit in config.decoder_units:
+        rates += [rates[-1], rates[-1] * unit.stride[0]]
+    rates.append(rates[-1])
+    layers = [*inner, *outer]
+    reach = sum(steps / rate for (steps, *_), rate in zip(layers, rates, strict=True))
+    overlap = -(-config.window_samples // config.hop_samples) - 1
+    return math.ceil(reach + overlap / rates[-1]) + config.decoder_lookahead
+
+
 def _steps_back(unit: UnitShape) -> int:
     """Returns how many earlier inputs an output step of a unit's first layer depends on."""
     return -(-unit_taps(unit.stride)[0] // unit.stride[0]) - 1

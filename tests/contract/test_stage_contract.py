@@ -40,6 +40,7 @@ PARAMS: dict[str, dict[str, Any]] = {
     "stages.magenta_rt2.step:Step": {"weights": "random:0", "size": "tiny"},
     "stages.musiccoca.embed:Embed": {"weights": MUSICCOCA, "mapper": True},
     "stages.musiccoca.quantize:Quantize": {"weights": MUSICCOCA},
+    "stages.spectrostream.codes_decoder:DecodeFromCodes": {"weights": "random:0", "size": "tiny"},
     "stages.spectrostream.stage:Decode": {"weights": "random:0", "size": "tiny"},
     "stages.spectrostream.stage:DecodeStreaming": {"weights": "random:0", "size": "tiny"},
     "stages.spectrostream.stage:Encode": {"weights": "random:0", "size": "tiny"},
@@ -51,15 +52,21 @@ PARAMS: dict[str, dict[str, Any]] = {
 }
 # Formats of stages that do not fit `FORMAT`.
 BANDS = replace(FORMAT, fade_s=0.08, codec_memory=memory_size(MEASURES))
-FORMATS = {
-    f"stages.bandcodec.stage:{name}": BANDS
-    for name in ("DecodeStreaming", "Encode", "EncodeStreaming")
-} | {
-    f"stages.magenta_rt2.{name}": replace(
-        FORMAT, context_s=0.56, codec_levels=12, context_levels=12, condition_dim=24
-    )
-    for name in ("conditioning:Condition", "step:Step")
-}
+FORMATS = (
+    {
+        f"stages.bandcodec.stage:{name}": BANDS
+        for name in ("DecodeStreaming", "Encode", "EncodeStreaming")
+    }
+    | {
+        "stages.spectrostream.codes_decoder:DecodeFromCodes": replace(FORMAT, codec_memory=64 * 16),
+    }
+    | {
+        f"stages.magenta_rt2.{name}": replace(
+            FORMAT, context_s=0.56, codec_levels=12, context_levels=12, condition_dim=24
+        )
+        for name in ("conditioning:Condition", "step:Step")
+    }
+)
 # Stages that need a library of an extra.
 LIBRARIES = {
     "stages.musiccoca.embed:Embed": "ai_edge_litert",
