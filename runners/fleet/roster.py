@@ -6,7 +6,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from functools import partial
 
@@ -22,8 +22,8 @@ from soundstage.runners.fleet.places import StreamPlaces
 from soundstage.runners.runner import Runner
 
 LOGGER = logging.getLogger("soundstage.serve")
-# The longest wait at the end for a process that is being revived.
-_KEEPER_WAIT_S = 5.0
+# The longest wait at the end for a process that is started or revived.
+_LAST_WAIT_S = 5.0
 
 
 class Roster:
@@ -56,6 +56,7 @@ class Roster:
         self._keepers: dict[Engine, Keeper] = {}
         # One more: a reload starts an engine beside the others.
         self._starts = ThreadPoolExecutor(most + 1, thread_name_prefix="start")
+        self._starting: set[Future[None]] = set()
 
     def add(self, graph: Graph) -> Engine:
         """Adds an engine, which is not started yet."""
@@ -74,7 +75,10 @@ class Roster:
             Exception: those of `runners.api.open_runner`.
             StageFailed: a stage fails with the pipeline's default controls.
         """
-        await asyncio.get_running_loop().run_in_executor(self._starts, self._start, engine)
+        start = self._starts.submit(self._start, engine)
+        self._starting.add(start)
+        start.add_done_callback(self._starting.discard)
+        await asyncio.wrap_future(start)
 
     async def remove(self, engine: Engine) -> None:
         """Closes an engine; its streams go on with others."""
@@ -96,8 +100,10 @@ class Roster:
             keeper.stop()
         for engine in self._places.engines:
             engine.close()
+        # A thread that asks Ray for something after its shutdown would end this process.
+        wait(list(self._starting), _LAST_WAIT_S)
         for keeper in keepers:
-            keeper.join(_KEEPER_WAIT_S)
+            keeper.join(_LAST_WAIT_S)
 
     def _start(self, engine: Engine) -> None:
         engine.start(self._lose)

@@ -1,12 +1,15 @@
 """Streams of a lost engine go on: those that had moved before, and those that wait for another."""
 
+import asyncio
 import threading
+import time
 
 import pytest
 from engines import Alone, play, read, row_of, sha_of, started, until
 from tone_graphs import tones
 
 from soundstage.runners.engine.refusals import EngineLost
+from soundstage.runners.fleet import roster
 
 
 class HangingTicks:
@@ -83,3 +86,26 @@ def test_stream_that_waits_for_an_engine_goes_on_with_the_next_one_that_is_ready
     alone = Alone(graph)
     with alone.runner:
         assert sha_of(chunks) == alone.sha({"step": 3}, (6, {}))
+
+
+def test_closing_waits_for_an_engine_that_starts(monkeypatch):
+    """Its thread would ask Ray after the end of the connection, which ends the process."""
+    opens, ended = threading.Event(), []
+
+    def opening(graph, choice, number, workers, closing, remembered):
+        opens.set()
+        closing.wait()
+        time.sleep(0.1)
+        ended.append(number)
+        raise EngineLost("it was closed before it was ready")
+
+    async def run():
+        async with started(tones(), rows=4) as fleet:
+            monkeypatch.setattr(roster, "open_engine", opening)
+            start = asyncio.create_task(fleet.roster.start(fleet.roster.add(fleet.graph)))
+            await until(opens.is_set)
+        assert ended == [1]
+        with pytest.raises(EngineLost):
+            await start
+
+    play(run())
