@@ -5,6 +5,7 @@ where the commands keep theirs, so that tests compile each once. Hypothesis give
 as it takes: a busy machine makes no test fail.
 """
 
+import logging
 import resource
 import signal
 from collections import Counter
@@ -51,6 +52,17 @@ def programs_are_dropped():
     if pages * resource.getpagesize() > MOST_BYTES:
         programs._program.cache_clear()
         jax.clear_caches()
+
+
+@pytest.fixture(autouse=True)
+def logs_of_the_server_are_as_before():
+    """Undoes what a `serve` within a test changes: where the log goes, and from which level on."""
+    logs = [logging.getLogger(name) for name in ("soundstage.serve", "uvicorn.error")]
+    before = [(log.handlers, log.propagate, log.level) for log in logs]
+    yield
+    for log, (handlers, propagate, level) in zip(logs, before, strict=True):
+        log.handlers, log.propagate = handlers, propagate
+        log.setLevel(level)
 
 
 @pytest.fixture(scope="session")

@@ -137,7 +137,7 @@ def open_telemetry(environment: Mapping[str, str] = os.environ) -> Telemetry | N
         from opentelemetry.sdk.resources import Resource
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
-        from opentelemetry.trace import get_current_span, set_span_in_context
+        from opentelemetry.trace import Span, get_current_span, set_span_in_context
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
     except ModuleNotFoundError as error:
         raise UsageError(
@@ -150,7 +150,7 @@ def open_telemetry(environment: Mapping[str, str] = os.environ) -> Telemetry | N
     spans, propagator = provider.get_tracer(NAME, version()), TraceContextTextMapPropagator()
 
     def begin(name: str, parent: OpenSpan | None, start_ns: int, facts: Attributes) -> OpenSpan:
-        context = None if parent is None else set_span_in_context(parent)
+        context = set_span_in_context(parent) if isinstance(parent, Span) else None
         span: OpenSpan = spans.start_span(name, context, attributes=facts, start_time=start_ns)
         return span
 
