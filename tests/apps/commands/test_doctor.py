@@ -1,6 +1,7 @@
 """`soundstage doctor`: verdict and advice follow from the measurements."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -133,7 +134,8 @@ def test_without_a_gpu_the_heaviest_stage_is_named(slow):
     first, last = advice(slow)
     assert first.startswith("the stage slow takes ")
     assert "a GPU is faster, and this machine has none" in first
-    assert "2.0 x as long" in last
+    # A chunk sleeps twice its length; a busy machine only adds to that.
+    assert float(re.search(r"takes ([0-9.]+) x as long as the music", last)[1]) >= 2.0
 
 
 def test_gpu_that_jax_does_not_see_is_named_with_its_cure(slow):
