@@ -13,6 +13,7 @@ COPY soundstage soundstage
 COPY graph graph
 COPY presets presets
 COPY audio audio
+COPY kernels kernels
 COPY stages stages
 COPY runners runners
 COPY verification verification

@@ -29,7 +29,7 @@ def check_precision(dtype: Precision, products: Products) -> None:
 
 
 def uses_packed(dtype: Precision, products: Products) -> bool:
-    """Whether products are those of `stages.cpu`, from packed weights."""
+    """Whether products are those of `kernels`, from packed weights."""
     return dtype == "int8" or products == "packed"
 
 

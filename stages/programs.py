@@ -2,9 +2,9 @@
 
 Tracing a network in Python takes longer than loading its compiled program. So what tracing makes,
 a portable form of the program, is kept in the user's cache folder, under a name that all it
-depends on determines: the source code of the stages, the function and its setting, the shapes and
-dtypes of its arguments, and the versions of JAX. The compiled program behind it is kept by JAX
-(`runners.compilation`).
+depends on determines: the source code of stages and kernels, the function and its setting, the
+shapes and dtypes of its arguments, and the versions of JAX. The compiled program behind it is kept
+by JAX (`runners.compilation`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import fields, is_dataclass
-from functools import cache, lru_cache, partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from jax import export
 
 from soundstage.errors import OutputError
 from soundstage.files import replacing
+from soundstage.source_code import source_digest
 from soundstage.user_folders import user_cache_folder
 
 LOGGER = logging.getLogger("soundstage")
@@ -243,14 +244,3 @@ def _surroundings() -> str:
     options = {name: jax.config.values.get(name) for name in OPTIONS}
     versions = f"jax {jax.__version__} {jaxlib.__version__} numpy {np.__version__}"
     return f"{source_digest()} {versions} {options}"
-
-
-@cache
-def source_digest() -> str:
-    """Returns the SHA-256 of the source code of all stages, as hex digits."""
-    digest = hashlib.sha256()
-    folder = Path(__file__).parent
-    for path in sorted(folder.rglob("*.py")):
-        digest.update(f"{path.relative_to(folder)}\n".encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()

@@ -15,12 +15,22 @@ MAY_IMPORT = {
     "graph": {"soundstage"},
     "presets": {"soundstage", "graph"},
     "audio": {"soundstage", "graph"},
-    "stages": {"soundstage", "graph", "presets", "audio"},
+    "kernels": {"soundstage"},
+    "stages": {"soundstage", "graph", "presets", "audio", "kernels"},
     "runners": {"soundstage", "graph", "presets", "audio"},
-    "verification": {"soundstage", "graph", "presets", "audio", "stages"},
-    "testing": {"soundstage", "graph", "presets", "audio", "stages", "runners"},
-    "apps": {"soundstage", "graph", "presets", "audio", "stages", "runners", "verification"},
-    "training": {"soundstage", "graph", "presets", "audio", "stages", "runners"},
+    "verification": {"soundstage", "graph", "presets", "audio", "kernels", "stages"},
+    "testing": {"soundstage", "graph", "presets", "audio", "kernels", "stages", "runners"},
+    "apps": {
+        "soundstage",
+        "graph",
+        "presets",
+        "audio",
+        "kernels",
+        "stages",
+        "runners",
+        "verification",
+    },
+    "training": {"soundstage", "graph", "presets", "audio", "kernels", "stages", "runners"},
 }
 # Folders within a room that may import a room which the rest of it may not.
 MAY_ALSO = {"apps/commands/": {"training"}}
@@ -63,6 +73,7 @@ WITHOUT = {
     "graph": {"jax", "flax", "ray", "soundfile"},
     "presets": {"jax", "flax", "ray", "soundfile", "pyarrow", "numpy"},
     "audio": {"jax", "flax", "ray"},
+    "kernels": {"jax", "flax", "ray", "soundfile", "pyarrow"},
     "stages": {"pyarrow", "ray", "soundfile", "matplotlib"},
     "runners": {"soundfile", "matplotlib", "sounddevice", "starlette"},
 }

@@ -13,7 +13,18 @@ ROOT = Path(__file__).parents[1]
 SETUPTOOLS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
 FOLDERS = SETUPTOOLS["package-dir"]
 # What a user may have beside a script of theirs.
-NAMES = ("apps", "audio", "graph", "presets", "runners", "stages", "testing", "tests", "training")
+NAMES = (
+    "apps",
+    "audio",
+    "graph",
+    "kernels",
+    "presets",
+    "runners",
+    "stages",
+    "testing",
+    "tests",
+    "training",
+)
 PLAY = """
 import soundstage
 

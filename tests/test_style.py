@@ -54,6 +54,7 @@ ROOMS = (
     "graph",
     "presets",
     "audio",
+    "kernels",
     "stages",
     "runners",
     "verification",

@@ -24,8 +24,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from packed.depthformer_forms import timed
 
-from soundstage.stages.cpu.products import Matrix, multiply, packed
-from soundstage.stages.cpu.team import Member, Team, meet
+from soundstage.kernels.products import Matrix, multiply, packed
+from soundstage.kernels.team import Member, Team, meet
 from soundstage.stages.row_groups import cores
 
 LARGE = 2048  # width of the product that measures arithmetic

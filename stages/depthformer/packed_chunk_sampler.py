@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from soundstage.stages.cpu.choice import or_constant, settings
-from soundstage.stages.cpu.team import Member, Team
+from soundstage.kernels.choice import or_constant, settings
+from soundstage.kernels.team import Member, Team
 from soundstage.stages.depthformer.choice import Addressed, Sampling
 from soundstage.stages.depthformer.conditions import Conditions
 from soundstage.stages.depthformer.config import DepthformerConfig

@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from soundstage.stages.cpu.choice import Settings, choose_code
-from soundstage.stages.cpu.compiled import compiled
-from soundstage.stages.cpu.layers import attend, gate, rms
-from soundstage.stages.cpu.products import Matrix, multiply, panel_share
-from soundstage.stages.cpu.team import meet, share
-from soundstage.stages.cpu.vectors import PANEL
+from soundstage.kernels.choice import Settings, choose_code
+from soundstage.kernels.compiled import compiled
+from soundstage.kernels.layers import attend, gate, rms
+from soundstage.kernels.products import Matrix, multiply, panel_share
+from soundstage.kernels.team import meet, share
+from soundstage.kernels.vectors import PANEL
 from soundstage.stages.depthformer.vocabulary import CODEC_OFFSET
 
 

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 from flax import nnx
 
-from soundstage.stages.cpu.products import Pack, packed
+from soundstage.kernels.products import Pack, packed
 from soundstage.stages.depthformer.decoder import DepthLayer, TemporalLayer
 from soundstage.stages.depthformer.layers import Linear, Norm
 from soundstage.stages.depthformer.model import Depthformer

@@ -10,9 +10,9 @@ import jax
 import numpy as np
 from flax import nnx
 
-from soundstage.stages.cpu.choice import Settings, settings
-from soundstage.stages.cpu.products import Matrix, Pack, packed
-from soundstage.stages.cpu.team import Member
+from soundstage.kernels.choice import Settings, settings
+from soundstage.kernels.products import Matrix, Pack, packed
+from soundstage.kernels.team import Member
 from soundstage.stages.magenta_rt2.choice import FrameSampling
 from soundstage.stages.magenta_rt2.config import RESERVED
 from soundstage.stages.magenta_rt2.layers import SOFTPLUS_UNIT, AttentionBlock, FeedForward, Kernel

@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from soundstage.stages.cpu.choice import choose_code
-from soundstage.stages.cpu.compiled import compiled
-from soundstage.stages.cpu.layers import EPSILON
-from soundstage.stages.cpu.products import Matrix, multiply
+from soundstage.kernels.choice import choose_code
+from soundstage.kernels.compiled import compiled
+from soundstage.kernels.layers import EPSILON
+from soundstage.kernels.products import Matrix, multiply
 from soundstage.stages.magenta_rt2.config import RESERVED
 from soundstage.stages.magenta_rt2.packed_layers import (
     AttentionArrays,

@@ -1,4 +1,4 @@
-"""The frame model's layers with packed weights, compiled by Numba; see `stages.cpu`.
+"""The frame model's layers with packed weights, compiled by Numba; see `kernels`.
 
 A row's numbers do not depend on the other rows, bit for bit.
 
@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from soundstage.stages.cpu.compiled import compiled
-from soundstage.stages.cpu.layers import EPSILON, exponentials, gelu, rms
-from soundstage.stages.cpu.products import Matrix, multiply
+from soundstage.kernels.compiled import compiled
+from soundstage.kernels.layers import EPSILON, exponentials, gelu, rms
+from soundstage.kernels.products import Matrix, multiply
 
 
 class AttentionArrays(NamedTuple):

@@ -155,7 +155,9 @@ def test_packed_products_need_a_cpu_and_no_function_that_chooses():
 
 
 def test_without_numba_the_error_names_it_and_the_cure(monkeypatch):
-    for name in [name for name in sys.modules if "packed_chunk" in name or "stages.cpu" in name]:
+    for name in [
+        name for name in sys.modules if "packed_chunk" in name or "soundstage.kernels" in name
+    ]:
         monkeypatch.delitem(sys.modules, name)
     for name in ("numba", "llvmlite"):
         monkeypatch.setitem(sys.modules, name, None)

@@ -7,8 +7,8 @@ import pytest
 
 pytest.importorskip("numba", reason="the extra `cpu` is not installed")
 
-from soundstage.stages.cpu.products import multiply, packed
-from soundstage.stages.cpu.team import Team
+from soundstage.kernels.products import multiply, packed
+from soundstage.kernels.team import Team
 
 INNER, OUTER, ROWS = 37, 150, 16
 

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from soundstage.stages.cpu.compiled import compiled
-from soundstage.stages.cpu.team import share
-from soundstage.stages.cpu.vectors import PANEL, TILE, tile_product
+from soundstage.kernels.compiled import compiled
+from soundstage.kernels.team import share
+from soundstage.kernels.vectors import PANEL, TILE, tile_product
 
 LARGEST = 127
 

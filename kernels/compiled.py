@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 
 import numba
 
-from soundstage.stages.programs import source_digest
+from soundstage.source_code import source_digest
 from soundstage.user_folders import user_cache_folder
 
 F = TypeVar("F", bound=Callable[..., Any])

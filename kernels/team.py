@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from soundstage.stages.cpu.compiled import compiled
-from soundstage.stages.cpu.vectors import count_up, counted, leave_core
+from soundstage.kernels.compiled import compiled
+from soundstage.kernels.vectors import count_up, counted, leave_core
 
 # Looks at the others' counter before a thread that waits leaves its core, about 10 us.
 LOOKS = 4000

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from soundstage.stages.cpu.compiled import compiled
-from soundstage.stages.cpu.layers import exponential
+from soundstage.kernels.compiled import compiled
+from soundstage.kernels.layers import exponential
 
 # Less than any logit.
 CUT = np.float32(-1e30)

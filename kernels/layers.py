@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from soundstage.stages.cpu.compiled import compiled
+from soundstage.kernels.compiled import compiled
 
 EPSILON = np.float32(1e-6)
 LOG2_E, LN_2_HIGH, LN_2_LOW = (
