@@ -61,8 +61,10 @@ class TracedProgram:
     music_s: float
 
 
-def trace_sample(size: Size, rows: int, dtype: str, device: jax.Device) -> TracedProgram:
-    """Traces `sample`: one chunk, guided, with top k."""
+def trace_sample(
+    size: Size, rows: int, dtype: str, device: jax.Device, fused: bool = False
+) -> TracedProgram:
+    """Traces `sample`: one chunk, guided, with top k; `fused` for steps of few kernels."""
     form = Format()
     config = replace(config_of_size(size), activation_dtype=dtype)
     model = abstract_depthformer(config, device)
@@ -76,7 +78,7 @@ def trace_sample(size: Size, rows: int, dtype: str, device: jax.Device) -> Trace
     arguments |= {"prompt": prompt, "unprompted": vocabulary.unprompted(prompt)}
     if config.past_levels:
         arguments["conditions"] = (_free(rows, form), _free(rows, form))
-    sampler = ChunkSampler(model, dims["frame"])
+    sampler = ChunkSampler(model, dims["frame"], fused=fused)
     lowered = sampler.lower(arguments)
     parts = _sample_parts(config, model, 2 * rows, form)
     return TracedProgram(lowered, parts, dtype, rows * form.chunk_s)
