@@ -54,7 +54,7 @@ def test_narrower_vectors_give_the_same_bytes():
         return
     with_avx2 = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx2,+fma"}
     assert printed(**with_avx2) == (8, here)
-    # As on ARM, but for the names of the instructions.
+    # As wide as on ARM.
     assert printed(NUMBA_CPU_NAME="haswell", NUMBA_CPU_FEATURES="+fma") == (4, here)
 
 
