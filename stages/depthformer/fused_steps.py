@@ -11,6 +11,7 @@ from soundstage.kernels import fused
 from soundstage.stages.depthformer.config import DepthformerConfig
 from soundstage.stages.depthformer.decoder import DepthDecoder, TemporalDecoder
 from soundstage.stages.depthformer.layers import Attention, KeysValues, Linear, Mlp, Norm
+from soundstage.stages.depthformer.steps import DecoderSteps
 
 
 def check_widths(config: DepthformerConfig) -> None:
@@ -26,7 +27,7 @@ def check_widths(config: DepthformerConfig) -> None:
 
 
 @dataclass(frozen=True)
-class FusedSteps:
+class FusedSteps(DecoderSteps):
     """Steps of few kernels, for GPUs: five a depth layer, eight a temporal layer.
 
     Attributes:
