@@ -27,7 +27,7 @@ import jax
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from accelerators.launches import Launches, launches_of_hlo, launches_of_thunks
-from accelerators.programs import TRACES, TracedProgram, trace_sample
+from accelerators.programs import TRACES, TracedProgram, trace_sample, trace_step
 from accelerators.targets import TARGETS, Target, absent_device
 
 # Of Magenta RealTime v1, its codec, and Magenta RealTime 2.
@@ -124,7 +124,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--rows", type=int, nargs="+", default=[1])
     parser.add_argument("--program", choices=tuple(TRACES), nargs="+", default=["sample"])
     parser.add_argument("--dtype", choices=("bfloat16", "float32"), default="bfloat16")
-    parser.add_argument("--fused", action="store_true", help="steps of `sample` by few kernels")
+    parser.add_argument("--fused", action="store_true", help="`sample` and `step` by few kernels")
     parser.add_argument("--in-graph-us", type=float, help="least time of a kernel in a graph")
     parser.add_argument("--alone-us", type=float, help="least time of a kernel by itself")
     return parser.parse_args(words)
@@ -139,7 +139,8 @@ def main() -> None:
         target = replace(target, alone_us=args.alone_us)
     if args.fused and not target.is_gpu:
         raise SystemExit("--fused is for GPUs: use --target h100")
-    traces = TRACES | ({"sample": partial(trace_sample, fused=True)} if args.fused else {})
+    fused = {"sample": trace_sample, "step": trace_step} if args.fused else {}
+    traces = TRACES | {name: partial(trace, fused=True) for name, trace in fused.items()}
     device = absent_device(target)
     for program in args.program:
         for rows in args.rows:

@@ -153,8 +153,10 @@ class Arrays:
         return sum(math.prod(x.shape) * x.dtype.itemsize for x in self.shapes.values())
 
 
-def trace_step(size: str, rows: int, dtype: str, device: jax.Device) -> TracedProgram:
-    """Traces `step` of Magenta RealTime 2: one frame, with top k."""
+def trace_step(
+    size: str, rows: int, dtype: str, device: jax.Device, fused: bool = False
+) -> TracedProgram:
+    """Traces `step` of Magenta RealTime 2: one frame, with top k; `fused` for few kernels."""
     config = replace(sizes.config_of_size(size), activation_dtype=dtype)
     model = abstract_magenta_rt2(config, device)
     arrays = Arrays.of(model)
@@ -179,7 +181,8 @@ def trace_step(size: str, rows: int, dtype: str, device: jax.Device) -> TracedPr
             2 * rows * (levels.numbers + head),
         ),
     ]
-    return TracedProgram(lower_frames(model, rows, 1, device), parts, dtype, rows * FRAME_S)
+    lowered = lower_frames(model, rows, 1, device, fused)
+    return TracedProgram(lowered, parts, dtype, rows * FRAME_S)
 
 
 def trace_decode(size: Size, rows: int, dtype: str, device: jax.Device) -> TracedProgram:

@@ -1,4 +1,4 @@
-"""A step of each decoder by the kernels of `kernels.fused`: the same numbers, rounded elsewhere."""
+"""A step of each decoder by fused kernels: the numbers of its modules, rounded elsewhere."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
-from soundstage.kernels import fused
+from soundstage.kernels import fused, fused_attention
 from soundstage.stages.depthformer.config import DepthformerConfig
 from soundstage.stages.depthformer.decoder import DepthDecoder, TemporalDecoder
 from soundstage.stages.depthformer.layers import Attention, KeysValues, Linear, Mlp, Norm
@@ -112,7 +112,7 @@ class _Stream:
             [_kernel(part, norm) for part in parts],
             interpret=self._interpret,
         )
-        mixed, keys, values = fused.attend_and_keep(
+        mixed, keys, values = fused_attention.attend_and_keep(
             query, key, value, *cache, bias[:, :, 0], position, interpret=self._interpret
         )
         self._add(mixed, attention.out, norm)
@@ -128,7 +128,7 @@ class _Stream:
             [_kernel(attention.query, norm)],
             interpret=self._interpret,
         )
-        mixed = fused.attend(query, *seen, bias[:, :, 0], interpret=self._interpret)
+        mixed = fused_attention.attend(query, *seen, bias[:, :, 0], interpret=self._interpret)
         self._add(mixed, attention.out, norm)
 
     def add_mlp(self, norm: Norm, mlp: Mlp) -> None:

@@ -24,6 +24,7 @@ from soundstage.stages.magenta_rt2.frame import (
 )
 from soundstage.stages.magenta_rt2.model import LayerCache, MagentaRt2
 from soundstage.stages.magenta_rt2.numbers import MASKED, STRENGTHS, strength_bins
+from soundstage.stages.magenta_rt2.steps import BY_MODULES, FrameSteps
 from soundstage.stages.programs import shapes_on
 
 
@@ -102,7 +103,7 @@ def run_frames(
     sampling: FrameSampling,
     start: jax.Array,
     end: jax.Array,
-    unrolled: bool = False,
+    steps: FrameSteps = BY_MODULES,
 ) -> tuple[jax.Array, tuple[LayerCache, ...]]:
     """Runs steps: those before the past's last frame are forced, the others choose new frames.
 
@@ -118,7 +119,7 @@ def run_frames(
         sampling: the settings of every row.
         start: int32 scalar, the first step: the index in the past of the frame that it reads.
         end: int32 scalar, one more than the last step.
-        unrolled: see `depth_steps`.
+        steps: how the layers make a step.
 
     Returns:
         The new codes, int32 [row, frame, level], and the caches with all steps.
@@ -141,13 +142,13 @@ def run_frames(
             (rows.place[0] + shift, rows.place[1] + shift),
             index - rows.first,
         )
-        x, caches = temporal_step(model, begin, carry.caches)
+        x, caches = temporal_step(model, begin, carry.caches, steps)
 
         def new() -> jax.Array:
             number = jax.lax.dynamic_index_in_dim(rows.number, shift, keepdims=False)
             noise = frame_noise(rows.seed, number, levels, codes)
             choosing = partial(choose, sampling=sampling)
-            return depth_steps(model, heads, x, choosing, noise, unrolled).codes
+            return depth_steps(model, heads, x, choosing, noise, steps).codes
 
         chosen = jax.lax.cond(shift >= 0, new, lambda: jnp.zeros((count, levels), jnp.int32))
         place = (0, jnp.maximum(shift, 0), 0)
@@ -160,10 +161,10 @@ def run_frames(
     return done.codes, done.caches
 
 
-@partial(jax.jit, static_argnames=("graph", "unrolled"), donate_argnames="caches")
+@partial(jax.jit, static_argnames=("graph", "steps"), donate_argnames="caches")
 def _run(
     graph: nnx.GraphDef,
-    unrolled: bool,
+    steps: FrameSteps,
     state: nnx.State,
     heads: Heads,
     unconditioned: jax.Array,
@@ -174,11 +175,21 @@ def _run(
     end: jax.Array,
 ) -> tuple[jax.Array, tuple[LayerCache, ...]]:
     model = nnx.merge(graph, state)
-    return run_frames(model, heads, unconditioned, rows, caches, sampling, start, end, unrolled)
+    return run_frames(model, heads, unconditioned, rows, caches, sampling, start, end, steps)
+
+
+def _steps(config: MagentaRt2Config, device: jax.Device, fused: bool) -> FrameSteps:
+    on_gpu = device.platform == "gpu"
+    if not fused:
+        return FrameSteps(unrolled=on_gpu)
+    from soundstage.stages.magenta_rt2.fused_steps import FusedFrameSteps, check_widths  # Pallas
+
+    check_widths(config)
+    return FusedFrameSteps(unrolled=on_gpu, interpret=not on_gpu)
 
 
 def lower_frames(
-    model: MagentaRt2, rows: int, frames: int, device: jax.Device
+    model: MagentaRt2, rows: int, frames: int, device: jax.Device, fused: bool = False
 ) -> jax.stages.Lowered:
     """Traces what `FrameSampler` runs, with top k, to be compiled for an absent device.
 
@@ -187,6 +198,7 @@ def lower_frames(
         rows: number of streams.
         frames: new frames a call.
         device: the device, which need not be there.
+        fused: see `FrameSampler`.
     """
     config = model.config
     graph, state = nnx.split(model)
@@ -206,8 +218,8 @@ def lower_frames(
         np.int32(0),
         np.int32(0),
     )
-    unrolled = device.platform == "gpu"
-    return _run.lower(graph, unrolled, state, *shapes_on(device, arrays))
+    steps = _steps(config, device, fused)
+    return _run.lower(graph, steps, state, *shapes_on(device, arrays))
 
 
 class FrameSampler:
@@ -218,15 +230,19 @@ class FrameSampler:
     Args:
         model: the network; the sampler runs on the device of its weights.
         frames: new frames a call.
+        fused: whether steps are made of few kernels, for GPUs; see `fused_steps`.
+
+    Raises:
+        ValueError: fused kernels cannot divide a width of the network.
     """
 
-    def __init__(self, model: MagentaRt2, frames: int) -> None:
+    def __init__(self, model: MagentaRt2, frames: int, fused: bool = False) -> None:
         self._model, self._frames = model, frames
         graph, self._state = nnx.split(model)
         self._device = next(iter(jax.tree.leaves(self._state)[0].devices()))
         self._heads = Heads(*model.level_heads())
         self._unconditioned = unconditioned(model)
-        self._program = partial(_run, graph, self._device.platform == "gpu")
+        self._program = partial(_run, graph, _steps(model.config, self._device, fused))
 
     def rebuild(self, past: Past) -> dict[str, jax.Array]:
         """Returns the caches that earlier frames left, as new arrays by name."""

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from soundstage.kernels import fused
+from soundstage.kernels import fused, fused_attention
 
 ROWS, WIDTH, OUTPUTS = 16, 48, 32
 USED, HEADS, TIME, HEAD = 3, 2, 13, 16
@@ -65,7 +65,7 @@ def test_attention_to_what_is_known_hides_by_the_bias(dtype):
     query, keys, values = arrays(dtype, (ROWS, HEADS * HEAD), cache, cache)
     hidden = jnp.arange(TIME)[None] < jnp.array([[0], [4], [9]])  # another start for each row
     bias = jnp.where(hidden, -1e10, 0.0).astype(dtype)[:, None]
-    mixed = fused.attend(query, keys, values, bias, interpret=True)
+    mixed = fused_attention.attend(query, keys, values, bias, interpret=True)
     close(mixed[:USED], attention(query, keys, values, bias), dtype)
 
 
@@ -77,7 +77,7 @@ def test_new_position_is_kept_and_those_after_it_may_hold_anything(dtype, positi
     )
     later = (jnp.arange(TIME) >= position)[None, None, :, None]
     known = [jnp.where(later, jnp.nan, array) for array in (keys, values)]
-    mixed, *kept = fused.attend_and_keep(
+    mixed, *kept = fused_attention.attend_and_keep(
         query, key, value, *known, bias, jnp.int32(position), interpret=True
     )
     for found, new, before in zip(kept, (key, value), (keys, values), strict=True):
