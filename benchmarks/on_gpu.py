@@ -80,6 +80,32 @@ def parity(args: argparse.Namespace) -> dict[str, Any]:
     return found
 
 
+def fused(args: argparse.Namespace) -> dict[str, Any]:
+    """Compares tokens of fused steps with those of XLA's, in float32, one row.
+
+    `base`, and on a processor, where fused steps are interpreted, two frames of `tiny`.
+    """
+    import jax
+    import numpy as np
+    from depthformer_chunk import prompts
+
+    from soundstage.graph.format import Format
+    from soundstage.stages.depthformer.config import BASE, TINY
+    from soundstage.stages.depthformer.loading import load_depthformer
+    from soundstage.stages.depthformer.sampler import ChunkSampler
+    from soundstage.stages.weights.sources import open_source
+
+    device, form = jax.devices()[0], Format()
+    config, frames = (BASE, 12) if device.platform == "gpu" else (TINY, 2)
+    model = load_depthformer(config, open_source("random:0"), device)[0]
+    prompt, unprompted = prompts(1, form)
+    same = {"temperature": 1.1, "top_k": 40, "guidance": 5.0, "seed": 7, "chunk": 0}
+    inputs = {name: np.full(1, value) for name, value in same.items()}
+    inputs |= {"prompt": prompt, "unprompted": unprompted}
+    tokens = [ChunkSampler(model, frames, fused=each)(**inputs) for each in (False, True)]
+    return {"frames": frames, "equal_tokens": float((tokens[0] == tokens[1]).mean())}
+
+
 def chunk(args: argparse.Namespace) -> dict[str, Any]:
     """Times one chunk of the Depthformer, guided, with top k, for each number of rows."""
     import jax
@@ -94,7 +120,10 @@ def chunk(args: argparse.Namespace) -> dict[str, Any]:
     device, form = jax.devices()[0], Format()
     on_beat = bool(config_of_size(args.size).past_levels)
     stage = SampleOnBeat if on_beat else Sample
-    sample = stage(SampleParams("random:0", args.size, args.dtype), form, device)
+    if args.products == "fused" and device.platform != "gpu":
+        return {"not run": "fused products are for GPUs"}
+    params = SampleParams("random:0", args.size, args.dtype, args.products)
+    sample = stage(params, form, device)
     found = {}
     for rows in args.rows:
         prompt, unprompted = prompts(rows, form)
@@ -253,7 +282,8 @@ def _peak_gb(device: Any) -> float:
 
 
 STEPS = {
-    step.__name__: step for step in (machine, parity, chunk, decode, pipeline, start, shared, first)
+    step.__name__: step
+    for step in (machine, parity, fused, chunk, decode, pipeline, start, shared, first)
 }
 
 
@@ -293,9 +323,10 @@ def _cell(value: Any) -> str:
 
 def key(args: argparse.Namespace) -> str:
     """Returns the name of a step's figures in the file."""
-    if args.step in ("machine", "parity"):
+    if args.step in ("machine", "parity", "fused"):
         return args.step
-    return f"{args.step} {args.size}, {' '.join(map(str, args.rows))}"
+    products = "" if args.products == "auto" else f" {args.products}"
+    return f"{args.step}{products} {args.size}, {' '.join(map(str, args.rows))}"
 
 
 def kept(args: argparse.Namespace) -> dict[str, Any]:
@@ -324,6 +355,7 @@ def main() -> None:
     parser.add_argument("--size", choices=tuple(CODECS), default="base")
     parser.add_argument("--rows", type=int, nargs="+", default=[1])
     parser.add_argument("--dtype", choices=("auto", "bfloat16", "float32"), default="auto")
+    parser.add_argument("--products", choices=("auto", "fused"), default="auto")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--chunks", type=int, default=5)
     args = parser.parse_args()

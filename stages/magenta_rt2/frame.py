@@ -79,7 +79,12 @@ def temporal_step(
 
 
 def depth_steps(
-    model: MagentaRt2, heads: Heads, x: jax.Array, choose: Choose, noise: jax.Array
+    model: MagentaRt2,
+    heads: Heads,
+    x: jax.Array,
+    choose: Choose,
+    noise: jax.Array,
+    unrolled: bool = False,
 ) -> FrameLevels:
     """Chooses the codes of a frame, level by level.
 
@@ -89,6 +94,8 @@ def depth_steps(
         x: [B, D], the temporal output.
         choose: chooses the code of a level.
         noise: [L, ...], what `choose` gets, level by level.
+        unrolled: whether the levels are compiled one after the other, without a loop, which a GPU
+            launches at once.
     """
     rows, levels, codes = x.shape[0], model.config.levels, model.config.codes
 
@@ -101,5 +108,7 @@ def depth_steps(
         return (x, caches), (code, logits, y)
 
     given = (jnp.arange(levels), heads.kernel, heads.bias, noise)
-    _, (chosen, logits, normed) = jax.lax.scan(step, (x, model.empty_levels(rows)), given)
+    _, (chosen, logits, normed) = jax.lax.scan(
+        step, (x, model.empty_levels(rows)), given, unroll=unrolled
+    )
     return FrameLevels(chosen.T, logits, normed)

@@ -47,6 +47,8 @@ class FrameModelParams:
     def __post_init__(self) -> None:
         config_of_size(self.size)
         check_precision(self.dtype, self.products)
+        if self.products == "fused":
+            raise ValueError('`Step` has no fused products: write products = "auto"')
         check_weights_setting(self.weights)
 
 
