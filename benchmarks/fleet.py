@@ -5,11 +5,11 @@
     python benchmarks/fleet.py --engines 3 --streams 8 --kills 20 --kill machines
     python benchmarks/fleet.py --engines 4 --streams 32 --seconds 0.5 --reload
     python benchmarks/fleet.py --engines 8 --seconds 0.5 --listeners 256 --for-s 60
-    benchmarks/fleets/growing.sh --engines 3 --seconds 0.9
 
 The engines' stages sleep as a device computes: a tick takes as long however many rows it has. So a
 few cores show many engines. Chunks have the published size, 2 s of 48 kHz stereo. Every chunk is
 checked: a stream that lost or repeated a chunk, or got another's, ends the program with an error.
+`fleets/growing.sh` runs it with `--grow`, on a cluster that grows and shrinks with its listeners.
 """
 
 import argparse
