@@ -56,7 +56,7 @@ class FusedSteps(DecoderSteps):
         prompt_bias: jax.Array,
     ) -> tuple[jax.Array, list[KeysValues]]:
         """Computes one frame; arguments and results are those of `TemporalDecoder`'s call."""
-        stream, new_caches = _Stream(x, self.interpret), []
+        stream, new_caches = _ResidualStream(x, self.interpret), []
         for layer, cache, seen in zip(decoder.layers, caches, prompt, strict=True):
             norm = layer.pre_self_attention_layer_norm
             cache = stream.attend_to_itself(norm, layer.self_attention, cache, position, bias)
@@ -75,7 +75,7 @@ class FusedSteps(DecoderSteps):
         bias: jax.Array,
     ) -> tuple[jax.Array, list[KeysValues]]:
         """Computes one level; arguments and results are those of `DepthDecoder`'s call."""
-        stream, new_caches = _Stream(x, self.interpret), []
+        stream, new_caches = _ResidualStream(x, self.interpret), []
         for layer, cache in zip(decoder.depth_layers, caches, strict=True):
             norm = layer.pre_self_attention_layer_norm
             cache = stream.attend_to_itself(norm, layer.self_attention, cache, position, bias)
@@ -84,7 +84,7 @@ class FusedSteps(DecoderSteps):
         return stream.result(), new_caches
 
 
-class _Stream:
+class _ResidualStream:
     """The residual stream of one step, to which the parts of layers are added one by one."""
 
     def __init__(self, x: jax.Array, interpret: bool) -> None:

@@ -62,7 +62,7 @@ class FusedFrameSteps(FrameSteps):
         config = model.config
         own = ring_places(places[0], earlier, config.window_self)
         seen = ring_places(places[1], earlier, config.window_cross)
-        stream, source = _Stream(x, self.interpret), _padded(embedding)
+        stream, source = _BlockStream(x, self.interpret), _padded(embedding)
         kept = []
         for layer, cache in zip(model.temporal_body.layers, caches, strict=True):
             block = stream.attend(layer.self_attention, None, cache.own, own)
@@ -78,14 +78,14 @@ class FusedFrameSteps(FrameSteps):
         body = model.depth_body
         y = x if body.depth_input_adapter is None else body.depth_input_adapter(x)
         places = model.level_places(len(x), level)
-        stream, kept = _Stream(y, self.interpret), []
+        stream, kept = _BlockStream(y, self.interpret), []
         for layer, cache in zip(body.layers, caches, strict=True):
             kept.append(stream.attend(layer.self_attention, None, cache, places))
             stream.feed_forward(layer.ffn)
         return body.final_ln(stream.result()), kept
 
 
-class _Stream:
+class _BlockStream:
     """The residual stream of one step, [R, D], to which the blocks of layers are added."""
 
     def __init__(self, x: jax.Array, interpret: bool) -> None:
