@@ -21,7 +21,7 @@ from flax import nnx
 from jax import lax
 
 from soundstage.stages.precision import without_numba
-from soundstage.stages.row_groups import cores
+from soundstage.stages.row_groups import live_threads
 from soundstage.stages.spectrostream.blocks import (
     Conv,
     DecoderUnit,
@@ -42,8 +42,6 @@ if TYPE_CHECKING:
 # How the decoder convolves: "direct" (exact); "winograd", with fewer products; "int16", in 16-bit
 # integers, see `integer_decoder`.
 Convolution = Literal["direct", "winograd", "int16"]
-# The most threads that decode a stream in integers: more would wait for each other.
-MOST_THREADS = 4
 # The last inputs of one layer after another; each [row, time, bin, channel].
 Pasts: TypeAlias = list[jax.Array]
 _Shape: TypeAlias = tuple[int, int, int]
@@ -184,9 +182,7 @@ def streaming_decoder(decoder: Decoder, by_tiles: bool) -> Decoder:
 def integer_decoder(
     decoder: Decoder, config: SpectroStreamConfig, stft: Stft, device: jax.Device | None
 ) -> IntegerDecoder:
-    """Returns a decoder that convolves in integers, on half of the cores.
-
-    The other half is left to the model whose codes it decodes.
+    """Returns a decoder that convolves in integers.
 
     Raises:
         WeightsError: the extra `cpu` is not installed.
@@ -196,8 +192,7 @@ def integer_decoder(
     except ModuleNotFoundError as error:
         what = "convolutions in 16-bit integers"
         raise without_numba(error, what, 'convolution = "int16"') from error
-    threads = min(MOST_THREADS, max(1, cores() // 2))
-    return IntegerDecoder(decoder, config, stft, device, threads)
+    return IntegerDecoder(decoder, config, stft, device, live_threads())
 
 
 def decode_streaming(
