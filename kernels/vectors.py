@@ -42,12 +42,12 @@ PANEL, TILE = VECTORS * LANES, 2 if LANES == 8 else 4
 _VECTOR = ir.VectorType(FLOAT, LANES)
 
 
-def _built_in(function: Callable[..., Any]) -> Callable[..., Any]:
+def built_in(function: Callable[..., Any]) -> Callable[..., Any]:
     """Makes a function that builds code one that compiled functions call; literals stay known."""
     return cast(Callable[..., Any], intrinsic(prefer_literal=True)(function))
 
 
-@_built_in
+@built_in
 def tile_product(
     typing_context: Any,
     rows: Any,
@@ -110,7 +110,7 @@ def _sums(builder: Any, rows: int, weights: Any, x: Any, inner: Any) -> list[Any
     sums = []
     for row in range(rows):
         place = builder.add(builder.mul(inner, INDEX(row)), at)
-        value = _spread(builder, builder.load(builder.gep(x, [place])))
+        value = spread(builder, builder.load(builder.gep(x, [place])))
         sums += [
             builder.call(fused, [value, column, totals[row * VECTORS + n]])
             for n, column in enumerate(columns)
@@ -141,14 +141,15 @@ def _columns(builder: Any, weights: Any, place: Any) -> list[Any]:
     return columns
 
 
-def _spread(builder: Any, value: Any) -> Any:
-    empty = ir.Constant(_VECTOR, ir.Undefined)
+def spread(builder: Any, value: Any) -> Any:
+    """Returns a vector of `LANES` times the same value."""
+    empty = ir.Constant(ir.VectorType(value.type, LANES), ir.Undefined)
     single = builder.insert_element(empty, value, INT32(0))
     zeros = ir.Constant(ir.VectorType(INT32, LANES), [0] * LANES)
     return builder.shuffle_vector(single, empty, zeros)
 
 
-@_built_in
+@built_in
 def count_up(typing_context: Any, counter: Any) -> tuple[Any, Callable[..., Any]]:
     """Adds 1 to counter, int64 [1], seen by all threads; returns its value before."""
 
@@ -159,7 +160,7 @@ def count_up(typing_context: Any, counter: Any) -> tuple[Any, Callable[..., Any]
     return types.int64(counter), generate
 
 
-@_built_in
+@built_in
 def counted(typing_context: Any, counter: Any) -> tuple[Any, Callable[..., Any]]:
     """Returns the value of counter, int64 [1], that other threads change."""
 
@@ -170,7 +171,7 @@ def counted(typing_context: Any, counter: Any) -> tuple[Any, Callable[..., Any]]
     return types.int64(counter), generate
 
 
-@_built_in
+@built_in
 def leave_core(typing_context: Any) -> tuple[Any, Callable[..., Any]]:
     """Lets another thread run on this core, by a function of the system's library."""
 

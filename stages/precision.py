@@ -63,9 +63,19 @@ def form_note(dtype: Precision, products: Products) -> str:
     return ", rounded to 8 bits, packed" if dtype == "int8" else ", packed"
 
 
-def without_numba(error: ModuleNotFoundError) -> WeightsError:
-    """Returns the error of packed products whose compiler is not installed."""
+def without_numba(
+    error: ModuleNotFoundError,
+    what: str = "packed products",
+    settings: str = 'dtype = "int8" and products = "packed"',
+) -> WeightsError:
+    """Returns the error of kernels whose compiler is not installed.
+
+    Args:
+        error: names the missing module.
+        what: what needs it.
+        settings: that ask for it.
+    """
     return WeightsError(
-        f"packed products need {error.name}, which is not installed: in soundstage's source "
-        'folder, run pip install \'.[cpu]\', or leave out dtype = "int8" and products = "packed"'
+        f"{what} need {error.name}, which is not installed: in soundstage's source folder, run pip "
+        f"install '.[cpu]', or leave out {settings}"
     )

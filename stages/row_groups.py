@@ -16,6 +16,15 @@ def cores() -> int:
     return (len(affinity(0)) if affinity is not None else os.cpu_count()) or 1
 
 
+def live_threads() -> int:
+    """Returns the threads of a stage of live music: half of the cores, at most 4.
+
+    The model and the decoder of its codes run side by side. More threads than cores would wait for
+    each other, and more than 4 do where layers are small.
+    """
+    return min(4, max(1, cores() // 2))
+
+
 class RowGroups:
     """Calls a function on groups of rows, each group in its own thread.
 

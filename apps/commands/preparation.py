@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from soundstage.graph.control import ControlError
+from soundstage.graph.declaration import memo_of
 from soundstage.graph.plan import Graph
 from soundstage.graph.state import State
 from soundstage.progress import Progress
@@ -98,16 +99,18 @@ def open_session(
         saved: the session to continue; None = a new one.
         changes: controls from the command line, by name.
         runner: makes the chunks.
-        lookahead: chunks made ahead of the next one to be returned (see `Session`).
+        lookahead: chunks made ahead of the next one to be returned (see `Session`). Steering keeps
+            them if a stage has a memo: to rebuild it takes longer than a chunk lasts.
         state: where a new stream starts; None = at the graph's initial state.
 
     Raises:
         ControlError: a control is out of range, or the saved session has several streams.
         SessionFileError: the session was made by another graph or with other weights.
     """
+    kept = any(memo_of(node.cls) for node in runner.graph.nodes.values())
     if saved is None:
-        return Session(runner, [changes], state=state, lookahead=lookahead)
-    session = Session.resume(runner, saved, lookahead=lookahead)
+        return Session(runner, [changes], state=state, lookahead=lookahead, keep_ahead=kept)
+    session = Session.resume(runner, saved, lookahead=lookahead, keep_ahead=kept)
     if len(session.controls) > 1:
         raise ControlError(
             f"{saved.path}: holds {len(session.controls)} streams and only one can be played; "

@@ -277,7 +277,8 @@ class Performer:
         key_to_sound_s = None
         if pressed_s is not None:
             # The codec looks one fade's length ahead.
-            buffered_s = slack_samples / rate_hz + self._format.fade_s
+            ahead_s = self._session.delayed_chunks * self._format.chunk_s
+            buffered_s = slack_samples / rate_hz + ahead_s + self._format.fade_s
             key_to_sound_s = time.perf_counter() - pressed_s + buffered_s
         self.reports.put(
             ChunkReport(

@@ -57,6 +57,7 @@ class Session:
         *,
         state: State | None = None,
         lookahead: int = 0,
+        keep_ahead: bool = False,
         owns_runner: bool = False,
     ):
         """Opens a session on a runner.
@@ -67,7 +68,9 @@ class Session:
                 short for the prompt controls (see `soundstage.open`).
             state: the state to continue from; None = the initial state.
             lookahead: chunks made ahead of the requested one, so that stages overlap. Steering
-                discards them: use 0 for live playing.
+                discards them: use 0 for live playing, or `keep_ahead`.
+            keep_ahead: whether steering keeps the chunks made ahead: a change is heard so many
+                chunks later, and no memo has to be rebuilt.
             owns_runner: whether closing the session closes the runner.
 
         Raises:
@@ -86,6 +89,7 @@ class Session:
         if len(self._state.streams) != len(rows):
             raise ControlError(f"the state has {len(self._state.streams)} rows, not {len(rows)}")
         self._lookahead = lookahead
+        self._keep_ahead = keep_ahead
         self._owns_runner = owns_runner
         self._chunks: Iterator[Chunk] | None = None
         self._unclaimed: deque[Chunk] = deque()  # made for waits that were cancelled
@@ -99,6 +103,11 @@ class Session:
     def state(self) -> State:
         """The state after the last chunk."""
         return self._state
+
+    @property
+    def delayed_chunks(self) -> int:
+        """The number of chunks that are made ahead and kept when controls change."""
+        return self._lookahead if self._keep_ahead else 0
 
     @property
     def controls(self) -> tuple[Mapping[str, Any], ...]:
@@ -125,7 +134,7 @@ class Session:
                 return self._unclaimed.popleft()
             with self._changing:
                 steered, self._steered = self._steered, False
-            if steered:
+            if steered and not self._keep_ahead:
                 self._stop_looking_ahead()
             if self._chunks is None:
                 self._chunks = self.runner.stream(self._ticks(), self._state, self._lookahead)
@@ -256,7 +265,8 @@ class Session:
         """
         state, old = self._now()
         rows = [self._complete(controls, row) for row in old]
-        return Session(self.runner, rows, state=state, lookahead=self._lookahead)
+        ahead, kept = self._lookahead, self._keep_ahead
+        return Session(self.runner, rows, state=state, lookahead=ahead, keep_ahead=kept)
 
     def save(self, path: str | Path) -> None:
         """Saves the session to a file for `resume`, completely or not at all.
@@ -292,7 +302,13 @@ class Session:
 
     @classmethod
     def resume(
-        cls, runner: Runner, saved: SavedSession, *, lookahead: int = 0, owns_runner: bool = False
+        cls,
+        runner: Runner,
+        saved: SavedSession,
+        *,
+        lookahead: int = 0,
+        keep_ahead: bool = False,
+        owns_runner: bool = False,
     ) -> Session:
         """Opens a saved session; the bytes that follow are those of a session without a break.
 
@@ -303,6 +319,7 @@ class Session:
             runner: the runner of the ticks, of the session's graph.
             saved: the contents of a session file or a journal.
             lookahead: chunks made ahead of the requested one.
+            keep_ahead: whether steering keeps them.
             owns_runner: whether closing the session closes the runner.
 
         Raises:
@@ -310,7 +327,14 @@ class Session:
         """
         state, rows = saved.restore(runner.graph, runner.weights())
         saved.made_by.warn(saved.path)
-        return cls(runner, rows, state=state, lookahead=lookahead, owns_runner=owns_runner)
+        return cls(
+            runner,
+            rows,
+            state=state,
+            lookahead=lookahead,
+            keep_ahead=keep_ahead,
+            owns_runner=owns_runner,
+        )
 
     def close(self) -> None:
         """Stops looking ahead; closes the runner if the session owns it. Idempotent."""

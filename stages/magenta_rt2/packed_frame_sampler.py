@@ -12,9 +12,9 @@ from flax import nnx
 
 from soundstage.kernels.choice import Settings, settings
 from soundstage.kernels.products import Matrix, Pack, packed
-from soundstage.kernels.team import Member
+from soundstage.kernels.team import Team
 from soundstage.stages.magenta_rt2.choice import FrameSampling
-from soundstage.stages.magenta_rt2.config import RESERVED
+from soundstage.stages.magenta_rt2.config import RESERVED, StackConfig
 from soundstage.stages.magenta_rt2.layers import SOFTPLUS_UNIT, AttentionBlock, FeedForward, Kernel
 from soundstage.stages.magenta_rt2.model import MagentaRt2
 from soundstage.stages.magenta_rt2.packed_frames import FrameArrays, run_steps
@@ -22,6 +22,7 @@ from soundstage.stages.magenta_rt2.packed_layers import (
     AttentionArrays,
     FeedForwardArrays,
     KeyValueRing,
+    SharedArrays,
 )
 from soundstage.stages.magenta_rt2.sampler import (
     Past,
@@ -31,22 +32,27 @@ from soundstage.stages.magenta_rt2.sampler import (
     step_embeddings,
     unconditioned,
 )
+from soundstage.stages.row_groups import live_threads
 
 
 class PackedFrameSampler:
     """Makes frames as `FrameSampler` does, with packed weights.
 
     Activations, keys and values, norms and choices are float32; the noise is the same. Rounding
-    weights to 8 bits changes codes, as bfloat16 does. One core computes; calls from several threads
-    run side by side.
+    weights to 8 bits changes codes, as bfloat16 does. The codes do not depend on the number of
+    threads. Safe to call from several threads; calls run one after another.
 
     Args:
         model: the network, on the CPU, in float32.
         frames: new frames a call.
         in_8_bits: whether matrices are rounded to 8 bits with a scale an output.
+        threads: of the team; None = as many as `live_threads` returns.
     """
 
-    def __init__(self, model: MagentaRt2, frames: int, in_8_bits: bool) -> None:
+    def __init__(
+        self, model: MagentaRt2, frames: int, in_8_bits: bool, threads: int | None = None
+    ) -> None:
+        self._team = Team(threads or live_threads())
         self._config, self._frames = model.config, frames
         self._arrays = frame_arrays(model, in_8_bits)
         self._unconditioned = np.asarray(unconditioned(model))
@@ -109,8 +115,8 @@ class PackedFrameSampler:
         unknown = ~embeddings.any(axis=2, keepdims=True)
         asked = np.where(unknown, self._unconditioned, embeddings)
         windows = np.array([config.window_self, config.window_cross])
-        run_steps(
-            Member(0, 1, np.zeros(1, np.int64)),
+        arguments = (
+            self._shared(len(past.frame)),
             self._arrays,
             ids,
             np.ascontiguousarray(asked.swapaxes(0, 1), np.float32),
@@ -123,7 +129,19 @@ class PackedFrameSampler:
             start,
             end,
         )
+        self._team(lambda member: run_steps(member, *arguments))
         return (ids[len(known) :] - starts).swapaxes(0, 1).astype(np.int32)
+
+    def _shared(self, rows: int) -> tuple[SharedArrays, SharedArrays]:
+        """Returns what the team writes, for the layers over frames and those over levels."""
+        config = self._config
+        return _shared(config.temporal, rows, 0), _shared(config.depth, rows, config.codes)
+
+
+def _shared(stack: StackConfig, rows: int, codes: int) -> SharedArrays:
+    query, key, value = np.empty((3, rows, stack.heads * stack.head), np.float32)
+    inner, out = (np.empty((rows, width), np.float32) for width in (stack.ffn, stack.dim))
+    return SharedArrays(query, key, value, inner, out, np.empty((rows, codes), np.float32))
 
 
 def frame_arrays(model: MagentaRt2, in_8_bits: bool) -> FrameArrays:

@@ -10,6 +10,7 @@ from soundstage.kernels.choice import choose_code
 from soundstage.kernels.compiled import compiled
 from soundstage.kernels.layers import EPSILON
 from soundstage.kernels.products import Matrix, multiply
+from soundstage.kernels.team import meet
 from soundstage.stages.magenta_rt2.config import RESERVED
 from soundstage.stages.magenta_rt2.packed_layers import (
     AttentionArrays,
@@ -17,6 +18,7 @@ from soundstage.stages.magenta_rt2.packed_layers import (
     KeyValueRing,
     attention_block,
     ffn_block,
+    own_columns,
 )
 
 
@@ -68,31 +70,41 @@ def layer_norm(x: Any, scale: Any, bias: Any) -> None:
 
 
 @compiled
-def depth(member: Any, arrays: Any, x: Any, noise: Any, settings: Any, codes: Any) -> None:
-    """Chooses the codes of a frame: float32 [B, D], overwritten, -> `codes`, int64 [B, L]."""
+def depth(
+    member: Any, shared: Any, arrays: Any, x: Any, noise: Any, settings: Any, codes: Any
+) -> None:
+    """Chooses the codes of a frame: float32 [B, D], overwritten, -> `codes`, int64 [B, L].
+
+    Each thread has an x and codes of its own.
+    """
     rows, levels = codes.shape
     count, heads = arrays.levels.norms.shape[0], arrays.levels.sinks.shape[3]
     width, size = arrays.levels.gains.shape[1], arrays.head_bias.shape[1]
     shape, cap = (rows, count, heads, levels, width), arrays.cap[0]
     ring = KeyValueRing(np.zeros(shape, np.float32), np.zeros(shape, np.float32))
-    logits, at = np.empty((rows, size), np.float32), np.empty(rows, np.int64)
+    logits, at = shared.logits, np.empty(rows, np.int64)
+    first, last = own_columns(member, arrays.head)
     y = np.empty((rows, arrays.final_norm.shape[1]), np.float32)
     for level in range(levels):
         if x.shape[1] != y.shape[1]:
-            multiply(member, arrays.adapter, 0, x, y, False)
+            multiply(member, arrays.adapter, 0, x, shared.out, False)
+            meet(member)
+            copy(shared.out, y)
         else:
             copy(x, y)
         for row in range(rows):
             at[row] = level
         for layer in range(count):
-            attention_block(member, y, y, True, arrays.levels, ring, layer, at, at)
-            ffn_block(member, y, arrays.level_ffn, layer)
+            attention_block(member, shared, y, y, True, arrays.levels, ring, layer, at, at)
+            ffn_block(member, shared, y, arrays.level_ffn, layer)
         layer_norm(y, arrays.final_norm[0], arrays.final_norm[1])
         multiply(member, arrays.head, level, y, logits, False)
         for row in range(rows):
-            for code in range(size):
+            for code in range(first, last):
                 raw = logits[row, code] + arrays.head_bias[level, code]
                 logits[row, code] = cap * np.tanh(raw / cap)
+        meet(member)
+        for row in range(rows):
             chosen = choose_code(
                 logits[row],
                 noise[level, row],
@@ -135,6 +147,7 @@ def mean_embedding(table: Any, ids: Any, x: Any) -> None:
 @compiled
 def run_steps(
     member: Any,
+    shared: Any,
     arrays: Any,
     ids: Any,
     embeddings: Any,
@@ -150,7 +163,8 @@ def run_steps(
     """Runs steps as `sampler.run_frames` does.
 
     Args:
-        member: the only thread of its team.
+        member: this thread.
+        shared: two `SharedArrays`, of the layers over frames and of those over levels.
         arrays: `FrameArrays`.
         ids: int64 [past + frames, B, L]; new frames are written behind the past.
         embeddings: float32 [past - 1 + frames, B, E].
@@ -167,7 +181,7 @@ def run_steps(
     past, size = ids.shape[0] - noise.shape[0], arrays.head_bias.shape[1]
     x = np.empty((rows, arrays.table.shape[1]), np.float32)
     earlier, codes = np.empty(rows, np.int64), np.empty((rows, levels), np.int64)
-    at = np.empty((2, rows), np.int64)
+    at, outs = np.empty((2, rows), np.int64), shared[0]
     for index in range(start, end):
         mean_embedding(arrays.table, ids[index], x)
         shift = index - (past - 1)
@@ -176,12 +190,12 @@ def run_steps(
             at[0, row], at[1, row] = place[0, row] + shift, place[1, row] + shift
         given = embeddings[index]
         for layer in range(arrays.own.norms.shape[0]):
-            attention_block(member, x, given, True, arrays.own, own, layer, at[0], earlier)
+            attention_block(member, outs, x, given, True, arrays.own, own, layer, at[0], earlier)
             blocks, ring = arrays.conditioning, conditioning
-            attention_block(member, x, given, False, blocks, ring, layer, at[1], earlier)
-            ffn_block(member, x, arrays.frame_ffn, layer)
+            attention_block(member, outs, x, given, False, blocks, ring, layer, at[1], earlier)
+            ffn_block(member, outs, x, arrays.frame_ffn, layer)
         if shift >= 0:
-            depth(member, arrays, x, noise[shift], settings, codes)
+            depth(member, shared[1], arrays, x, noise[shift], settings, codes)
             for row in range(rows):
                 for level in range(levels):
                     identity = RESERVED + level * size + codes[row, level]

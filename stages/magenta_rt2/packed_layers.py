@@ -1,6 +1,8 @@
 """The frame model's layers with packed weights, compiled by Numba; see `kernels`.
 
-A row's numbers do not depend on the other rows, bit for bit.
+A row's numbers do not depend on the other rows, bit for bit, nor on the number of threads. Threads
+of a team share the columns of products and the heads of attention; what is cheap, such as norms,
+each computes for itself.
 
 Letters in shapes: B rows, N layers, D width, H heads, K head width, W places of a ring.
 """
@@ -13,7 +15,9 @@ import numpy as np
 
 from soundstage.kernels.compiled import compiled
 from soundstage.kernels.layers import EPSILON, exponentials, gelu, rms
-from soundstage.kernels.products import Matrix, multiply
+from soundstage.kernels.products import Matrix, multiply, panel_share
+from soundstage.kernels.team import meet, share
+from soundstage.kernels.vectors import PANEL
 
 
 class AttentionArrays(NamedTuple):
@@ -68,6 +72,33 @@ class KeyValueRing(NamedTuple):
     values: np.ndarray
 
 
+class SharedArrays(NamedTuple):
+    """What the threads of a team write together: the outputs of the products of one stack.
+
+    Attributes:
+        query: float32 [B, H * K].
+        key: float32 [B, H * K].
+        value: float32 [B, H * K].
+        inner: float32 [B, F].
+        out: float32 [B, D].
+        logits: float32 [B, codes].
+    """
+
+    query: np.ndarray
+    key: np.ndarray
+    value: np.ndarray
+    inner: np.ndarray
+    out: np.ndarray
+    logits: np.ndarray
+
+
+@compiled
+def own_columns(member: Any, matrix: Any) -> tuple[int, int]:
+    """Returns the first column of a product that this thread computes, and one after its last."""
+    first, last = panel_share(member, matrix)
+    return first * PANEL, min(last * PANEL, matrix.sizes[1])
+
+
 @compiled
 def add_bias_and_gelu(x: Any, bias: Any) -> None:
     """Adds a bias [F] to x [F], then replaces it by its gelu."""
@@ -97,10 +128,10 @@ def dot(a: Any, b: Any) -> Any:
 
 
 @compiled
-def add(share: Any, value: Any, total: Any) -> None:
-    """Adds share times value [K] to total [K]."""
+def add(factor: Any, value: Any, total: Any) -> None:
+    """Adds factor times value [K] to total [K]."""
     for index in range(total.shape[0]):
-        total[index] += share * value[index]
+        total[index] += factor * value[index]
 
 
 @compiled
@@ -151,6 +182,7 @@ def attend(
 @compiled
 def attention_block(
     member: Any,
+    shared: Any,
     x: Any,
     source: Any,
     own: bool,
@@ -163,8 +195,9 @@ def attention_block(
     """Adds an attention block's output to x [B, D], and writes this step to its ring.
 
     Args:
-        member: the only thread of its team.
-        x: float32 [B, D].
+        member: this thread.
+        shared: `SharedArrays`.
+        x: float32 [B, D], this thread's own.
         source: float32 [B, E], of keys and values, unless `own`.
         own: whether keys and values come from x.
         blocks: `AttentionArrays`.
@@ -173,53 +206,67 @@ def attention_block(
         place: int64 [B], where this step goes; the step before is in the place before.
         earlier: int64 [B], steps that exist; negative = the row does not have this step.
     """
-    rows, heads, width = x.shape[0], ring.keys.shape[2], ring.keys.shape[4]
-    window = ring.keys.shape[3]
-    normed, order = np.empty_like(x), np.empty(window, np.int64)
+    normed = np.empty_like(x)
     rms(x, blocks.norms[layer, 0], normed)
     given = normed if own else source
-    query = np.empty((rows, heads * width), np.float32)
-    key, value = np.empty_like(query), np.empty_like(query)
-    multiply(member, blocks.query, layer, normed, query, False)
-    multiply(member, blocks.key, layer, given, key, False)
-    multiply(member, blocks.value, layer, given, value, False)
+    multiply(member, blocks.query, layer, normed, shared.query, False)
+    multiply(member, blocks.key, layer, given, shared.key, False)
+    multiply(member, blocks.value, layer, given, shared.value, False)
+    meet(member)
+    attend_from_heads(member, shared, blocks, ring, layer, place, earlier)
+    meet(member)
+    multiply(member, blocks.out, layer, shared.query, shared.out, False)
+    meet(member)
+    add_normed(shared.out, blocks.norms[layer, 1], x)
+
+
+@compiled
+def attend_from_heads(
+    member: Any, shared: Any, blocks: Any, ring: Any, layer: int, place: Any, earlier: Any
+) -> None:
+    """Attends from this thread's heads, and writes their keys and values to the ring."""
+    rows, _, heads, window, width = ring.keys.shape
+    first, last = share(member, heads)
+    order = np.empty(window, np.int64)
     for row in range(rows):
         exists, at = earlier[row] >= 0, place[row] % window
         seen = min(max(earlier[row], 0), window)
         for step in range(window):
             order[step] = (at - 1 - step) % window
-        for head in range(heads):
+        for head in range(first, last):
             part = slice(head * width, (head + 1) * width)
             keys, values = ring.keys[row, layer, head], ring.values[row, layer, head]
+            key, value = shared.key[row, part], shared.value[row, part]
             attend(
-                query[row, part],
+                shared.query[row, part],
                 blocks.gains[layer],
                 keys,
                 values,
                 order,
-                key[row, part],
-                value[row, part],
+                key,
+                value,
                 blocks.sinks[layer, :, :, head],
                 seen,
             )
             for index in range(width):
-                keys[at, index] = key[row, head * width + index] if exists else np.float32(0)
-                values[at, index] = value[row, head * width + index] if exists else np.float32(0)
-    multiply(member, blocks.out, layer, query, normed, False)
-    add_normed(normed, blocks.norms[layer, 1], x)
+                keys[at, index] = key[index] if exists else np.float32(0)
+                values[at, index] = value[index] if exists else np.float32(0)
 
 
 @compiled
-def ffn_block(member: Any, x: Any, blocks: Any, layer: int) -> None:
-    """Adds a feed-forward block's output to x [B, D]."""
+def ffn_block(member: Any, shared: Any, x: Any, blocks: Any, layer: int) -> None:
+    """Adds a feed-forward block's output to x [B, D], this thread's own."""
     rows = x.shape[0]
-    normed, out = np.empty_like(x), np.empty_like(x)
+    normed = np.empty_like(x)
     rms(x, blocks.norms[layer, 0], normed)
-    inner = np.empty((rows, blocks.up_bias.shape[1]), np.float32)
-    multiply(member, blocks.up, layer, normed, inner, False)
+    multiply(member, blocks.up, layer, normed, shared.inner, False)
+    first, last = own_columns(member, blocks.up)
     for row in range(rows):
-        add_bias_and_gelu(inner[row], blocks.up_bias[layer])
-    multiply(member, blocks.down, layer, inner, out, False)
+        add_bias_and_gelu(shared.inner[row, first:last], blocks.up_bias[layer, first:last])
+    meet(member)
+    multiply(member, blocks.down, layer, shared.inner, shared.out, False)
+    meet(member)
+    normed[:] = shared.out
     for row in range(rows):
-        add(np.float32(1), blocks.down_bias[layer], out[row])
-    add_normed(out, blocks.norms[layer, 1], x)
+        add(np.float32(1), blocks.down_bias[layer], normed[row])
+    add_normed(normed, blocks.norms[layer, 1], x)

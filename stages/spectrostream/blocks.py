@@ -161,27 +161,22 @@ def convolve_phases(
     time_stride, bin_stride = stride
     width = phases.shape[-1] // math.prod(stride)
     times -= earlier
-    time_plan = _PhasePlan(taps[0], time_stride, times, crop=0)
+    time_plan = PhasePlan(taps[0], time_stride, times, crop=0)
     before, after = time_plan.padding
-    bin_plan = _PhasePlan(taps[1], bin_stride, bins, crop=_crop(taps[1], bin_stride))
-    y = convolve(x, phases, (1, 1), ((before - earlier, after), bin_plan.padding))
-    y = y.reshape(rows, time_plan.steps, bin_plan.steps, time_stride, bin_stride, width)
+    plan = bin_plan(taps[1], bin_stride, bins)
+    y = convolve(x, phases, (1, 1), ((before - earlier, after), plan.padding))
+    y = y.reshape(rows, time_plan.steps, plan.steps, time_stride, bin_stride, width)
     if time_stride > 1:
         y = jnp.swapaxes(y, 2, 3)
-    y = y.reshape(rows, time_plan.steps * time_stride, bin_plan.steps * bin_stride, width)
+    y = y.reshape(rows, time_plan.steps * time_stride, plan.steps * bin_stride, width)
     return y[
         :,
         time_plan.crop : time_plan.crop + times * time_stride,
-        bin_plan.crop : bin_plan.crop + bins * bin_stride,
+        plan.crop : plan.crop + bins * bin_stride,
     ]
 
 
-def _crop(taps: int, stride: int) -> int:
-    """Returns how many output steps to cut in front of a frequency axis to centre it."""
-    return taps - 1 - -(-(taps + stride - 2) // 2)
-
-
-class _PhasePlan:
+class PhasePlan:
     """The plan for one axis of a transposed convolution, computed phase by phase.
 
     Attributes:
@@ -194,6 +189,11 @@ class _PhasePlan:
         skipped, self.crop = divmod(crop, stride)
         self.steps = -(-(length * stride + self.crop) // stride)
         self.padding = (-(-taps // stride) - 1 - skipped, self.steps + skipped - length)
+
+
+def bin_plan(taps: int, stride: int, bins: int) -> PhasePlan:
+    """Returns the plan for bins, whose outputs are centred."""
+    return PhasePlan(taps, stride, bins, crop=taps - 1 - -(-(taps + stride - 2) // 2))
 
 
 def phase_kernel(kernel: jax.Array, stride: tuple[int, int]) -> jax.Array:

@@ -1,5 +1,7 @@
 """The loaded codec: weights on a device, compiled functions, NumPy arrays in and out."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from functools import cached_property, lru_cache, partial
 from typing import Generic, TypeVar
@@ -17,8 +19,10 @@ from soundstage.stages.spectrostream.decoder import Decoder
 from soundstage.stages.spectrostream.network import PARTS, SpectroStream, published_name
 from soundstage.stages.spectrostream.stft import Stft
 from soundstage.stages.spectrostream.streaming import (
+    Convolution,
     MemoryLayout,
     decode_streaming,
+    integer_decoder,
     streaming_decoder,
 )
 from soundstage.stages.weights.array_source import ArraySource
@@ -65,7 +69,7 @@ class Codec:
         network: the weights.
         device: where to compute; None = JAX's default.
         upsample: the function that the network was made with.
-        by_tiles: whether streaming needs fewer products; see `streaming_decoder`.
+        convolution: how streaming convolves; see `streaming.Convolution`.
     """
 
     def __init__(
@@ -74,17 +78,20 @@ class Codec:
         network: SpectroStream,
         device: jax.Device | None = None,
         upsample: Upsample = upsample_by_phases,
-        by_tiles: bool = False,
+        convolution: Convolution = "direct",
     ) -> None:
         self.config = config
         self._device = device
         self._encoder = _Part("encoder", network.encoder)
         self._decoder = _Part("decoder", network.decoder)
-        self._network, self._by_tiles = network, by_tiles
+        self._network, self._convolution = network, convolution
         self._quantizer = _Part("quantizer", network.quantizer)
         self._stft = Stft(config.window_samples, config.hop_samples, config.fft_samples)
         self._memory = MemoryLayout(config)
-        program = partial(Program, setting=(config, upsample.__qualname__, by_tiles))
+        self._integers = None
+        if convolution == "int16" and network.decoder is not None:
+            self._integers = integer_decoder(network.decoder, config, self._stft, device)
+        program = partial(Program, setting=(config, upsample.__qualname__, convolution))
         self._run_stft = program(self._stft_features)
         self._run_decode = program(self._decode)
         self._run_decode_streaming = program(self._decode_streaming)
@@ -99,7 +106,9 @@ class Codec:
     @cached_property
     def _streaming(self) -> _Part[Decoder]:
         decoder = self._network.decoder
-        made = None if decoder is None else streaming_decoder(decoder, self._by_tiles)
+        made = (
+            None if decoder is None else streaming_decoder(decoder, self._convolution == "winograd")
+        )
         return _Part("decoder", made)
 
     @property
@@ -231,14 +240,16 @@ class Codec:
         Raises:
             ValueError: a code is out of range, or there are more levels than the quantizer has.
         """
-        audio, kept = self.decode_next(codes, memory)
+        audio, kept = self.decode_next(codes, memory.copy() if self._integers else memory)
         return audio, np.asarray(kept)
 
     def decode_next(
         self, codes: np.ndarray, memory: np.ndarray | jax.Array
-    ) -> tuple[np.ndarray, jax.Array]:
-        """Decodes as `decode_streaming` does, and leaves the memory on the device."""
+    ) -> tuple[np.ndarray, np.ndarray | jax.Array]:
+        """Decodes as `decode_streaming` does, leaves the memory where it is, may overwrite it."""
         self._check(codes)
+        if self._integers is not None:
+            return self._integers(self.dequantize(codes), memory)
         states = self._quantizer.state, self._streaming.state
         audio, kept = self._run_decode_streaming(*states, self._put(codes), self._put(memory))
         return np.asarray(audio), kept
@@ -333,7 +344,7 @@ def load_codec(
     parts: tuple[str, ...] = PARTS,
     *,
     upsample: Upsample = upsample_by_phases,
-    by_tiles: bool = False,
+    convolution: Convolution = "direct",
 ) -> tuple[Codec, str, str]:
     """Loads a codec, or some of its parts.
 
@@ -343,7 +354,7 @@ def load_codec(
         device: where the arrays go; None = JAX's default.
         parts: which of `PARTS` to load.
         upsample: computes transposed convolutions.
-        by_tiles: whether streaming needs fewer products; see `streaming_decoder`.
+        convolution: how streaming convolves; see `streaming.Convolution`.
 
     Returns:
         The codec, the SHA-256 of its arrays as hex digits, and a note on the source of the weights.
@@ -359,7 +370,7 @@ def load_codec(
         device,
         elsewhere=(*elsewhere, "depthformer/"),
     )
-    codec = Codec(config, loaded.module, device, upsample, by_tiles)
+    codec = Codec(config, loaded.module, device, upsample, convolution)
     return codec, loaded.digest, loaded.note
 
 

@@ -87,7 +87,7 @@ class DecodeFromCodes:
 
     def __call__(
         self, tokens: np.ndarray, past: np.ndarray, *, memo: Mapping[str, np.ndarray | jax.Array]
-    ) -> tuple[dict[str, np.ndarray], dict[str, jax.Array]]:
+    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray | jax.Array]]:
         """Renders one chunk of every row; compiles at the first call for a number of rows."""
         audio, memory = self._codec.decode_next(tokens, memo["memory"])
         codes = tokens.reshape(len(tokens), -1)

@@ -13,13 +13,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax import lax
 
+from soundstage.stages.precision import without_numba
+from soundstage.stages.row_groups import live_threads
 from soundstage.stages.spectrostream.blocks import (
     Conv,
     DecoderUnit,
@@ -34,6 +36,12 @@ from soundstage.stages.spectrostream.groups import join, split
 from soundstage.stages.spectrostream.stft import Stft
 from soundstage.stages.spectrostream.winograd import TILED_TAPS, convolve_by_tiles, transform
 
+if TYPE_CHECKING:
+    from soundstage.stages.spectrostream.integer_decoder import IntegerDecoder
+
+# How the decoder convolves: "direct" (exact); "winograd", with fewer products; "int16", in 16-bit
+# integers, see `integer_decoder`.
+Convolution = Literal["direct", "winograd", "int16"]
 # The last inputs of one layer after another; each [row, time, bin, channel].
 Pasts: TypeAlias = list[jax.Array]
 _Shape: TypeAlias = tuple[int, int, int]
@@ -57,7 +65,7 @@ class MemoryLayout:
     """
 
     def __init__(self, config: SpectroStreamConfig) -> None:
-        self.groups = config.channel_splits
+        self.groups, self._config = config.channel_splits, config
         self.inner, self.outer = _layer_pasts(config)
         overlap = -(-config.window_samples // config.hop_samples) - 1
         self.spectrum = (overlap, config.bins, config.feature_channels)
@@ -89,6 +97,29 @@ class MemoryLayout:
         rows = seen.shape[0]
         parts = [seen[:, None], *inner, *outer, spectrum]
         return jnp.concatenate([part.reshape(rows, -1) for part in parts], axis=1)
+
+    def render(
+        self, stft: Stft, features: jax.Array, seen: jax.Array, spectrum: jax.Array
+    ) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """Turns features into audio.
+
+        Args:
+            stft: the transform.
+            features: float32 [row, stft_frame, bin, feature_channel], of whole frames.
+            seen: frames decoded so far, [row]; see `unpack`.
+            spectrum: float32 [row, time, bin, feature_channel].
+
+        Returns:
+            Audio, float32 [row, sample, channel]; and the next `seen` and `spectrum`.
+        """
+        stride, lookahead = self._config.time_stride, self._config.decoder_lookahead
+        arrived = seen[:, None] * stride + jnp.arange(features.shape[1], dtype=seen.dtype)[None]
+        valid = arrived >= lookahead * stride  # [row, stft_frame]
+        features = jnp.where(valid[:, :, None, None], features, 0.0)
+        whole = jnp.concatenate([spectrum, features], axis=1)
+        audio = stft.inverse(whole)[:, spectrum.shape[1] * stft.hop_samples :]
+        seen = jnp.minimum(seen + features.shape[1] // stride, lookahead)
+        return audio, seen, _last(whole, spectrum)
 
 
 def _layer_pasts(config: SpectroStreamConfig) -> tuple[list[_Shape], list[_Shape]]:
@@ -148,6 +179,22 @@ def streaming_decoder(decoder: Decoder, by_tiles: bool) -> Decoder:
     return made
 
 
+def integer_decoder(
+    decoder: Decoder, config: SpectroStreamConfig, stft: Stft, device: jax.Device | None
+) -> IntegerDecoder:
+    """Returns a decoder that convolves in integers.
+
+    Raises:
+        WeightsError: the extra `cpu` is not installed.
+    """
+    try:
+        from soundstage.stages.spectrostream.integer_decoder import IntegerDecoder
+    except ModuleNotFoundError as error:
+        what = "convolutions in 16-bit integers"
+        raise without_numba(error, what, 'convolution = "int16"') from error
+    return IntegerDecoder(decoder, config, stft, device, live_threads())
+
+
 def decode_streaming(
     decoder: Decoder,
     stft: Stft,
@@ -171,15 +218,8 @@ def decode_streaming(
     seen, inner, outer, spectrum = layout.unpack(memory)
     x, inner = _inner(decoder, embeddings, inner)
     features, outer = _outer(decoder, x, outer)
-    stride = features.shape[1] // embeddings.shape[1]
-    lookahead = decoder.lookahead_stft_frames // stride
-    arrived = seen[:, None] * stride + jnp.arange(features.shape[1], dtype=seen.dtype)[None]
-    valid = arrived >= lookahead * stride  # [row, stft_frame]
-    features = jnp.where(valid[:, :, None, None], features, 0.0)
-    whole = jnp.concatenate([spectrum, features], axis=1)
-    audio = stft.inverse(whole)[:, spectrum.shape[1] * stft.hop_samples :]
-    seen = jnp.minimum(seen + embeddings.shape[1], lookahead)
-    return audio, layout.pack(seen, inner, outer, _last(whole, spectrum))
+    audio, seen, spectrum = layout.render(stft, features, seen, spectrum)
+    return audio, layout.pack(seen, inner, outer, spectrum)
 
 
 def _inner(decoder: Decoder, embeddings: jax.Array, pasts: Pasts) -> tuple[jax.Array, Pasts]:

@@ -54,6 +54,10 @@ SMALL = {
         r"float32 +\d+\.\d ms a frame.*RTF",
         "--size tiny --forms float32 --frames 2 --decoder none",
     ),
+    "packed/mrt2_together": (
+        r"\d chunks, \d+ late; .* key to sound \d+ ms",
+        "--size tiny --dtype auto --convolutions direct --minutes 0.02 --most-late 999",
+    ),
     "spectrostream_codec": (r"encode 0\.2 s", "--size tiny --frames 2 --seconds 0.2 --repeats 1"),
     "tick": (r"do no work, a tick +\d+\.\d+ ms CPU", "--ticks 20"),
     "uses_past": (r"right past \|", "--preset demo --tokens {folder}/tokens.arrow"),

@@ -51,6 +51,15 @@ def test_steering_changes_no_sum(runner, lookahead):
     assert sums(session, 4) == [[7], [12], [16], [20]]
 
 
+def test_steering_that_keeps_chunks_made_ahead_rebuilds_nothing(runner, log):
+    session = Session(runner, lookahead=1, keep_ahead=True)
+    assert sums(session, 2) == [[1], [2]]
+    session.steer(step=5)
+    assert sums(session, 4) == [[3], [8], [12], [16]]  # a chunk later than without
+    assert session.delayed_chunks == 1
+    assert rebuilt(log) == 1
+
+
 def test_sessions_in_turn_keep_their_memos(runner, log):
     sessions = [Session(runner, [row]) for row in ROWS]
     for tick in range(1, 4):

@@ -25,7 +25,7 @@ def samplers():
 
     model = load_magenta_rt2(config_of_size("tiny"), open_source("random:0"), None)[0]
     round_weights(model)
-    packed = [PackedFrameSampler(model, 1, in_8_bits) for in_8_bits in (True, False)]
+    packed = [PackedFrameSampler(model, 1, in_8_bits, 1) for in_8_bits in (True, False)]
     return FrameSampler(model, 1), *packed
 
 
@@ -43,7 +43,7 @@ def round_weights(model):
         leaf.set_value(jax.numpy.asarray(whole.reshape(kernel.shape), np.float32))
 
 
-def run(sampler, temperature, rows=1, top_p=None, min_p=None):
+def run(sampler, temperature, rows=1, top_p=None, min_p=None, frames=FRAMES):
     """The codes of some frames, and whether the last memo equals a rebuilt one."""
     past = Past(
         np.full((rows, PAST, 12), -1, np.int32),
@@ -54,7 +54,7 @@ def run(sampler, temperature, rows=1, top_p=None, min_p=None):
     settings = (np.full(rows, temperature, np.float32), np.full(rows, 40, np.int32), *cuts)
     sampling = FrameSampling(*jax.device_put(settings))
     memo, codes = sampler.rebuild(past), []
-    for frame in range(FRAMES):
+    for frame in range(frames):
         drawn = np.random.default_rng(frame).standard_normal((1, 1, WIDTH)).astype(np.float32)
         new, memo = sampler(past, np.repeat(drawn, rows, 0), np.arange(rows), sampling, memo)
         context = np.concatenate([past.context[:, 1:], new], axis=1)
@@ -89,3 +89,13 @@ def test_stage_of_8_bits_needs_a_cpu():
 
     with pytest.raises(ValueError, match='dtype "int8" is for CPUs, not gpu'):
         Step(params, format, Accelerator())
+
+
+def test_any_number_of_threads_gives_the_same_bytes(samplers):
+    from soundstage.stages.magenta_rt2.packed_frame_sampler import PackedFrameSampler
+
+    model = load_magenta_rt2(config_of_size("tiny"), open_source("random:0"), None)[0]
+    one, three = (run(PackedFrameSampler(model, 1, True, n), 1.3, frames=4) for n in (1, 3))
+    np.testing.assert_array_equal(three[0], one[0])
+    assert one[1]
+    assert three[1]
