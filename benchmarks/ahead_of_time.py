@@ -2,6 +2,8 @@
 
     pip install '.[aot]'
     python benchmarks/ahead_of_time.py --target h100 --size large --rows 1 16
+    python benchmarks/ahead_of_time.py --target h100 --size large --fused
+    python benchmarks/ahead_of_time.py --target h100 --size small --rows 1 16 --program step
     python benchmarks/ahead_of_time.py --target v5e --size base --program decode
 
 Everything is computed from what the compiler wrote; nothing is measured. The bound is a time that
@@ -17,6 +19,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -24,9 +27,11 @@ import jax
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from accelerators.launches import Launches, launches_of_hlo, launches_of_thunks
-from accelerators.programs import TRACES, TracedProgram
+from accelerators.programs import TRACES, TracedProgram, trace_sample, trace_step
 from accelerators.targets import TARGETS, Target, absent_device
 
+# Of Magenta RealTime v1, its codec, and Magenta RealTime 2.
+SIZES = ("tiny", "demo", "small", "base", "large")
 THUNKS = "*.thunk_sequence_after_thunk_passes.txt"
 # Names of the loops of `sample`, by how often they run.
 FRAMES, LEVELS = 50, 16
@@ -115,10 +120,11 @@ def _print_launches(name: str, runs: int, launches: Launches) -> None:
 def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--target", choices=tuple(TARGETS), required=True)
-    parser.add_argument("--size", choices=("tiny", "demo", "base", "large"), default="large")
+    parser.add_argument("--size", choices=SIZES, default="large")
     parser.add_argument("--rows", type=int, nargs="+", default=[1])
     parser.add_argument("--program", choices=tuple(TRACES), nargs="+", default=["sample"])
     parser.add_argument("--dtype", choices=("bfloat16", "float32"), default="bfloat16")
+    parser.add_argument("--fused", action="store_true", help="`sample` and `step` by few kernels")
     parser.add_argument("--in-graph-us", type=float, help="least time of a kernel in a graph")
     parser.add_argument("--alone-us", type=float, help="least time of a kernel by itself")
     return parser.parse_args(words)
@@ -131,10 +137,17 @@ def main() -> None:
         target = replace(target, in_graph_us=args.in_graph_us)
     if args.alone_us is not None:
         target = replace(target, alone_us=args.alone_us)
+    if args.fused and not target.is_gpu:
+        raise SystemExit("--fused is for GPUs: use --target h100")
+    fused = {"sample": trace_sample, "step": trace_step} if args.fused else {}
+    traces = TRACES | {name: partial(trace, fused=True) for name, trace in fused.items()}
     device = absent_device(target)
     for program in args.program:
         for rows in args.rows:
-            traced = TRACES[program](args.size, rows, args.dtype, device)
+            try:
+                traced = traces[program](args.size, rows, args.dtype, device)
+            except ValueError as error:  # a size of another model
+                raise SystemExit(f"{program}: {error}") from error
             kind = f"{device.device_kind}, which is not there: compiled, not measured"
             print(f"{program}, {args.size}, {traced.dtype}, {rows} row(s), for {kind}", flush=True)
             report(traced, compiled(traced, target), target)

@@ -15,14 +15,12 @@ import argparse
 import json
 import os
 import platform
-import resource
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Mapping
 from functools import partial
 from importlib.util import find_spec
 from itertools import islice
@@ -30,6 +28,8 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from gpu.figures import keep, kept, key, peak_gb, tables
 
 ROOT = Path(__file__).parents[1]
 GOLDEN = ROOT / "tests" / "golden"
@@ -80,6 +80,32 @@ def parity(args: argparse.Namespace) -> dict[str, Any]:
     return found
 
 
+def fused(args: argparse.Namespace) -> dict[str, Any]:
+    """Compares tokens of fused steps with those of XLA's, in float32, one row.
+
+    `base`, and on a processor, where fused steps are interpreted, two frames of `tiny`.
+    """
+    import jax
+    import numpy as np
+    from depthformer_chunk import prompts
+
+    from soundstage.graph.format import Format
+    from soundstage.stages.depthformer.config import BASE, TINY
+    from soundstage.stages.depthformer.loading import load_depthformer
+    from soundstage.stages.depthformer.sampler import ChunkSampler
+    from soundstage.stages.weights.sources import open_source
+
+    device, form = jax.devices()[0], Format()
+    config, frames = (BASE, 12) if device.platform == "gpu" else (TINY, 2)
+    model = load_depthformer(config, open_source("random:0"), device)[0]
+    prompt, unprompted = prompts(1, form)
+    same = {"temperature": 1.1, "top_k": 40, "guidance": 5.0, "seed": 7, "chunk": 0}
+    inputs = {name: np.full(1, value) for name, value in same.items()}
+    inputs |= {"prompt": prompt, "unprompted": unprompted}
+    tokens = [ChunkSampler(model, frames, fused=each)(**inputs) for each in (False, True)]
+    return {"frames": frames, "equal_tokens": float((tokens[0] == tokens[1]).mean())}
+
+
 def chunk(args: argparse.Namespace) -> dict[str, Any]:
     """Times one chunk of the Depthformer, guided, with top k, for each number of rows."""
     import jax
@@ -94,7 +120,10 @@ def chunk(args: argparse.Namespace) -> dict[str, Any]:
     device, form = jax.devices()[0], Format()
     on_beat = bool(config_of_size(args.size).past_levels)
     stage = SampleOnBeat if on_beat else Sample
-    sample = stage(SampleParams("random:0", args.size, args.dtype), form, device)
+    if args.products == "fused" and device.platform != "gpu":
+        return {"not run": "fused products are for GPUs"}
+    params = SampleParams("random:0", args.size, args.dtype, args.products)
+    sample = stage(params, form, device)
     found = {}
     for rows in args.rows:
         prompt, unprompted = prompts(rows, form)
@@ -113,9 +142,48 @@ def chunk(args: argparse.Namespace) -> dict[str, Any]:
             "chunk_s": taken_s,
             "times_real_time": rows * form.chunk_s / taken_s,
             "first_s": first_s,
-            "peak_gb": _peak_gb(device),
+            "peak_gb": peak_gb(device),
             "same_bytes_again": bool(np.array_equal(first, run()["tokens"])),
         }
+        keep(args, found)
+    return found
+
+
+def frames(args: argparse.Namespace) -> dict[str, Any]:
+    """Times ticks of one frame of Magenta RealTime 2's `step` for each number of streams.
+
+    `small`, and on a processor `tiny`.
+    """
+    import jax
+    import numpy as np
+
+    from soundstage.graph.check import build
+    from soundstage.runners.api import read_spec
+    from soundstage.stages.magenta_rt2 import Step
+    from soundstage.stages.magenta_rt2.params import FrameModelParams
+
+    device, found = jax.devices()[0], {}
+    on_gpu = device.platform == "gpu"
+    if args.products == "fused" and not on_gpu:
+        return {"not run": "fused products are for GPUs"}
+    form = build(read_spec("mrt2-small" if on_gpu else "mrt2-tiny")).format
+    size: Any = "small" if on_gpu else "tiny"
+    step = Step(FrameModelParams("random:0", size, products=args.products), form, device)
+    for rows in args.rows:
+        inputs = {
+            name: np.zeros((rows, *(form.dims[dim] for dim in port.shape)), port.dtype)
+            for name, port in Step.inputs.items()
+            if name not in ("top_p", "min_p")
+        }
+        inputs["context"] = inputs["context"] - 1
+        memo = step.rebuild(**{name: inputs[name] for name in Step.memo})
+        taken_s = []
+        for _ in range(20 * args.repeats):
+            start = time.perf_counter()
+            outputs, memo = step(**inputs, memo=memo)
+            taken_s.append(time.perf_counter() - start)
+            inputs |= {name: outputs[name] for name in Step.memo}
+        found[str(rows)] = {"frame_s": float(np.median(taken_s)), "peak_gb": peak_gb(device)}
         keep(args, found)
     return found
 
@@ -145,7 +213,7 @@ def decode(args: argparse.Namespace) -> dict[str, Any]:
         found[str(rows)] = {
             "decode_chunk_s": decoded_s,
             "encode_10_s_s": encoded_s,
-            "peak_gb": _peak_gb(device),
+            "peak_gb": peak_gb(device),
             "same_bytes_again": bool(np.array_equal(decoding(), decoding())),
         }
         keep(args, found)
@@ -245,76 +313,10 @@ def first(args: argparse.Namespace) -> dict[str, Any]:
         return {"samples": int(next(session).outputs["audio"].shape[1])}
 
 
-def _peak_gb(device: Any) -> float:
-    stats = device.memory_stats()
-    if stats:
-        return stats["peak_bytes_in_use"] / 1e9
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # the process, on a CPU
-
-
 STEPS = {
-    step.__name__: step for step in (machine, parity, chunk, decode, pipeline, start, shared, first)
+    step.__name__: step
+    for step in (machine, parity, fused, chunk, frames, decode, pipeline, start, shared, first)
 }
-
-
-def tables(figures: Mapping[str, Any]) -> str:
-    """Returns the figures as Markdown."""
-    lines: list[str] = []
-    for key, found in figures.items():
-        lines += [f"### {key}", "", *_table(found), ""]
-    return "\n".join(lines)
-
-
-def _table(found: Any) -> list[str]:
-    """Returns a table with one line for each entry; entries that are dicts get columns."""
-    if not isinstance(found, Mapping):
-        return [str(found)]
-    flat = {name: _flat(each) for name, each in found.items()}
-    columns = list(dict.fromkeys(column for each in flat.values() for column in each))
-    head = ["| | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
-    return head + [
-        f"| {name} | " + " | ".join(_cell(each.get(column, "")) for column in columns) + " |"
-        for name, each in flat.items()
-    ]
-
-
-def _flat(value: Any, before: str = "") -> dict[str, Any]:
-    if not isinstance(value, Mapping):
-        return {before or "value": value}
-    flat: dict[str, Any] = {}
-    for name, each in value.items():
-        flat |= _flat(each, f"{before} {name}".strip())
-    return flat
-
-
-def _cell(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def key(args: argparse.Namespace) -> str:
-    """Returns the name of a step's figures in the file."""
-    if args.step in ("machine", "parity"):
-        return args.step
-    return f"{args.step} {args.size}, {' '.join(map(str, args.rows))}"
-
-
-def kept(args: argparse.Namespace) -> dict[str, Any]:
-    """Returns what the step has found before it failed."""
-    return _figures(args.json).get(key(args), {})
-
-
-def _figures(path: Path | None) -> dict[str, Any]:
-    return json.loads(path.read_text()) if path and path.exists() else {}
-
-
-def keep(args: argparse.Namespace, found: Any) -> None:
-    """Writes what a step has found so far into the file, beside the figures of other steps."""
-    if args.json is None:
-        return
-    figures = _figures(args.json)
-    whole = args.json.with_suffix(".new")
-    whole.write_text(json.dumps(figures | {key(args): found}, indent=1) + "\n")
-    whole.replace(args.json)
 
 
 def main() -> None:
@@ -324,6 +326,7 @@ def main() -> None:
     parser.add_argument("--size", choices=tuple(CODECS), default="base")
     parser.add_argument("--rows", type=int, nargs="+", default=[1])
     parser.add_argument("--dtype", choices=("auto", "bfloat16", "float32"), default="auto")
+    parser.add_argument("--products", choices=("auto", "fused"), default="auto")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--chunks", type=int, default=5)
     args = parser.parse_args()

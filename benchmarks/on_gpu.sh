@@ -58,7 +58,12 @@ step() {
 same=(--repeats "$repeats" --chunks "$chunks")
 step 60 machine
 step 240 parity
+step 120 fused
 for size in "${sizes[@]}"; do step 200 chunk --size "$size" --rows $rows "${same[@]}"; done
+step 150 chunk --size "${sizes[0]}" --rows $whole --products fused "${same[@]}"
+for products in auto fused; do
+    step 90 frames --rows $whole --products $products "${same[@]}"
+done
 step 120 decode --size "${sizes[0]}" --rows $whole "${same[@]}"
 step 150 pipeline --size "${sizes[0]}" --rows $whole "${same[@]}"
 step 150 start --size "${sizes[0]}"

@@ -14,7 +14,7 @@ from soundstage.source_code import source_digest
 from soundstage.user_folders import user_cache_folder
 
 F = TypeVar("F", bound=Callable[..., Any])
-# Versions of the source code whose programs are kept.
+# Versions of a module's source code whose programs are kept.
 KEPT_VERSIONS = 4
 
 
@@ -24,7 +24,7 @@ def compiled(function: F) -> F:
     It runs without Python's lock, so that other threads compute meanwhile.
     """
     config: Any = numba.config
-    before, config.CACHE_DIR = config.CACHE_DIR, str(kernels_folder())
+    before, config.CACHE_DIR = config.CACHE_DIR, str(kernels_folder(function.__module__))
     try:
         compiler = numba.njit(fastmath=True, nogil=True, cache=True, error_model="numpy")
         return cast(F, compiler(function))
@@ -33,13 +33,16 @@ def compiled(function: F) -> F:
 
 
 @cache
-def kernels_folder() -> Path:
-    """Returns the folder of this version's programs, in the user's cache folder; deletes old ones.
+def kernels_folder(module: str) -> Path:
+    """Returns the folder of a module's programs in the user's cache folder; deletes old ones.
 
     Numba compiles a function again if its own file changes, but not if a function that it calls
     does. If the folder cannot be written, Numba looks for another one.
+
+    Args:
+        module: the module's full name.
     """
-    folder = user_cache_folder() / "kernels" / source_digest()[:16]
+    folder = user_cache_folder() / "kernels" / module / source_digest(module)[:16]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         folder.touch()

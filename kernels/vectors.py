@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, cast
 
+import numba
 from llvmlite import binding, ir
 from numba import types
 from numba.core import cgutils
@@ -19,12 +20,24 @@ INDEX, INT32, FLOAT = ir.IntType(64), ir.IntType(32), ir.FloatType()
 VECTORS = 4  # a panel is so many vectors wide
 
 
+def processor_features() -> set[str]:
+    """Returns the features of the processor, such as "+avx2".
+
+    The processor is this one, or that of Numba's own variables NUMBA_CPU_NAME and
+    NUMBA_CPU_FEATURES.
+    """
+    settings: Any = numba.config
+    given: str | None = settings.CPU_FEATURES
+    here = binding.get_host_cpu_features().flatten() if given is None else given
+    return set(here.split(","))
+
+
 def vector_lanes() -> int:
-    """Returns the number of float32 values in a register of this processor: 16, 8 or 4."""
-    features = binding.get_host_cpu_features()
-    if features.get("avx512f"):
+    """Returns the number of float32 values in a register: 16, 8 or 4."""
+    features = processor_features()
+    if "+avx512f" in features:
         return 16
-    return 8 if features.get("avx2") and features.get("fma") else 4
+    return 8 if {"+avx2", "+fma"} <= features else 4
 
 
 LANES = vector_lanes()

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 from soundstage.stages.weights.array_source import WeightsError
 
 Precision = Literal["auto", "float32", "bfloat16", "int8"]
-Products = Literal["auto", "xla", "packed"]
+Products = Literal["auto", "xla", "packed", "fused"]
 
 
 def check_precision(dtype: Precision, products: Products) -> None:
@@ -19,7 +19,7 @@ def check_precision(dtype: Precision, products: Products) -> None:
     for name, value, known in (("dtype", dtype, Precision), ("products", products, Products)):
         if value not in get_args(known):
             raise ValueError(f"{name} must be one of {', '.join(get_args(known))}, got {value!r}")
-    if dtype == "int8" and products == "xla":
+    if dtype == "int8" and products in ("xla", "fused"):
         raise ValueError('dtype "int8" needs packed products: write products = "auto"')
     if dtype == "bfloat16" and products == "packed":
         raise ValueError(
@@ -34,11 +34,13 @@ def uses_packed(dtype: Precision, products: Products) -> bool:
 
 
 def check_device(dtype: Precision, products: Products, platform: str) -> None:
-    """Refuses packed products on an accelerator.
+    """Refuses packed products on an accelerator, and fused ones on anything but a GPU.
 
     Raises:
         ValueError: names the setting and what to write instead.
     """
+    if platform != "gpu" and products == "fused":
+        raise ValueError(f'products "fused" are for GPUs, not {platform}: write products = "auto"')
     if platform != "cpu" and uses_packed(dtype, products):
         setting = 'dtype "int8" is' if dtype == "int8" else 'products "packed" are'
         name = "dtype" if dtype == "int8" else "products"
@@ -54,6 +56,8 @@ def activation_type(dtype: Precision, platform: str) -> str:
 
 def form_note(dtype: Precision, products: Products) -> str:
     """Returns what a note on weights says of their form; "" for XLA's products."""
+    if products == "fused":
+        return ", fused products"
     if not uses_packed(dtype, products):
         return ""
     return ", rounded to 8 bits, packed" if dtype == "int8" else ", packed"

@@ -2,9 +2,9 @@
 
 Tracing a network in Python takes longer than loading its compiled program. So what tracing makes,
 a portable form of the program, is kept in the user's cache folder, under a name that all it
-depends on determines: the source code of stages and kernels, the function and its setting, the
-shapes and dtypes of its arguments, and the versions of JAX. The compiled program behind it is kept
-by JAX (`runners.compilation`).
+depends on determines: the source code of the function's module and of all that it imports of stages
+and kernels, the function and its setting, the shapes and dtypes of its arguments, and the versions
+of JAX. The compiled program behind it is kept by JAX (`runners.compilation`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import hashlib
 import logging
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -43,6 +43,8 @@ OPTIONS = (
     "jax_numpy_dtype_promotion",
     "jax_numpy_rank_promotion",
 )
+# JAX may change what these calls mean from version to version; a program's name has its version.
+UNSTABLE = (export.DisabledSafetyCheck.custom_call("__gpu$xla.gpu.triton"),)
 DIGEST_BYTES = hashlib.sha256().digest_size
 Compiled = Callable[..., Any]
 Constant = int | float | str | bool | None
@@ -64,6 +66,7 @@ class Program:
     def __init__(self, function: Callable[..., Any], setting: object = None) -> None:
         self._function = function
         self._name = _name(function, setting)
+        self._modules = _modules(function, setting)
         self._lock = threading.Lock()
         self._compiled: dict[tuple, Compiled] = {}
 
@@ -114,7 +117,9 @@ class Program:
         ]
         if not self._name:
             return jax.jit(flat)
-        key = hashlib.sha256("\n".join([_surroundings(), *words]).encode()).hexdigest()
+        key = hashlib.sha256(
+            "\n".join([_surroundings(), source_digest(*self._modules), *words]).encode()
+        ).hexdigest()
         make = partial(_exported, flat, leaves, platform)
         try:
             return _program(key, _Maker(make))
@@ -149,7 +154,8 @@ def _program(key: str, maker: _Maker) -> Compiled:
 def _exported(flat: Callable[..., Any], leaves: Sequence[jax.Array], platform: str) -> bytes:
     shapes = [jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in leaves]
     name = export_name(platform)
-    return bytes(export.export(jax.jit(flat), platforms=(name,))(*shapes).serialize())
+    exported = export.export(jax.jit(flat), platforms=(name,), disabled_checks=UNSTABLE)
+    return bytes(exported(*shapes).serialize())
 
 
 def export_name(platform: str) -> str:
@@ -217,6 +223,21 @@ def _name(function: Callable[..., Any], setting: object) -> str | None:
     return f"{function.__module__}.{function.__qualname__} {setting!r}"
 
 
+def _modules(function: Callable[..., Any], setting: object) -> tuple[str, ...]:
+    """Returns the modules that the function and its setting come from, in order of their names."""
+    owner = getattr(function, "__self__", None)
+    return tuple(sorted({function.__module__, type(owner).__module__, *_of_setting(setting)}))
+
+
+def _of_setting(setting: object) -> Iterator[str]:
+    parts = setting if isinstance(setting, tuple) else ()
+    if is_dataclass(setting):
+        yield type(setting).__module__
+        parts = tuple(getattr(setting, field.name) for field in fields(setting))
+    for part in parts:
+        yield from _of_setting(part)
+
+
 def _ships(code: Any) -> bool:
     """Whether a function or class is one of the stages that ship with soundstage."""
     return f"{code.__module__}.".startswith(f"{PACKAGE}.")
@@ -240,7 +261,7 @@ def _platform(leaves: Sequence[Any]) -> str:
 
 
 def _surroundings() -> str:
-    """Returns all that every program depends on: source code, versions, and options of JAX."""
+    """Returns what every program depends on: versions, and options of JAX."""
     options = {name: jax.config.values.get(name) for name in OPTIONS}
     versions = f"jax {jax.__version__} {jaxlib.__version__} numpy {np.__version__}"
-    return f"{source_digest()} {versions} {options}"
+    return f"{versions} {options}"

@@ -73,7 +73,7 @@ WITHOUT = {
     "graph": {"jax", "flax", "ray", "soundfile"},
     "presets": {"jax", "flax", "ray", "soundfile", "pyarrow", "numpy"},
     "audio": {"jax", "flax", "ray"},
-    "kernels": {"jax", "flax", "ray", "soundfile", "pyarrow"},
+    "kernels": {"flax", "ray", "soundfile", "pyarrow"},
     "stages": {"pyarrow", "ray", "soundfile", "matplotlib"},
     "runners": {"soundfile", "matplotlib", "sounddevice", "starlette"},
 }

@@ -4,6 +4,7 @@ import ast
 import re
 import tokenize
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -12,7 +13,6 @@ SOURCES = {
     for path in sorted(ROOT.rglob("*.py"))
     if not path.relative_to(ROOT).parts[0].startswith((".", "build", "dist"))
 }
-TREES = {name: ast.parse(path.read_text("utf-8")) for name, path in SOURCES.items()}
 PACKAGES = [name for name in SOURCES if not name.startswith(("tests/", "benchmarks/"))]
 
 FILE_LINES, FUNCTION_LINES = 400, 40
@@ -68,9 +68,15 @@ FLAT_FILES = 20
 DATA = "training/corpus/genres"
 
 
+@cache
+def tree(name):
+    """A file's syntax; files are parsed in the process that runs these tests alone."""
+    return ast.parse(SOURCES[name].read_text("utf-8"))
+
+
 def functions(name):
     kinds = ast.FunctionDef | ast.AsyncFunctionDef
-    return [node for node in ast.walk(TREES[name]) if isinstance(node, kinds)]
+    return [node for node in ast.walk(tree(name)) if isinstance(node, kinds)]
 
 
 def code_lines(function):
@@ -85,7 +91,7 @@ def code_lines(function):
 def assigned(name):
     """The names a module assigns at its top."""
     targets = []
-    for node in TREES[name].body:
+    for node in tree(name).body:
         targets += node.targets if isinstance(node, ast.Assign) else []
         targets += [node.target] if isinstance(node, ast.AnnAssign) else []
     parts = [part for target in targets for part in ast.walk(target)]
@@ -126,7 +132,7 @@ def test_stages_and_graphs_take_no_keywords_of_any_name():
 def test_modules_hold_constants_types_and_functions_and_change_none():
     variables, changed = set(), set()
     for name in PACKAGES:
-        names, nodes = assigned(name), list(ast.walk(TREES[name]))
+        names, nodes = assigned(name), list(ast.walk(tree(name)))
         variables |= {f"{name}:{n}" for n in names if not CONSTANT_OR_TYPE.fullmatch(n)}
         changed |= {f"{name}:{n}" for n in names & {written(node) for node in nodes}}
         changed |= {f"{name}:{node.names}" for node in nodes if isinstance(node, ast.Global)}
@@ -164,10 +170,7 @@ def test_no_folder_holds_more_modules_than_can_be_surveyed():
 
 def test_a_class_name_means_one_thing():
     places = Counter(
-        node.name
-        for name in PACKAGES
-        for node in TREES[name].body
-        if isinstance(node, ast.ClassDef)
+        node.name for name in PACKAGES for node in tree(name).body if isinstance(node, ast.ClassDef)
     )
     assert {name for name, count in places.items() if count > 1} == SAME_PART
 

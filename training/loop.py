@@ -38,6 +38,8 @@ class Budget:
         minutes: most minutes of training, counted alike; None = no limit.
         checkpoint_s: seconds between checkpoints.
         log_steps: steps between rows of the metrics file.
+        pause: the step at which `train` returns before the budget is spent, for a validation; None
+            = it does not.
 
     Raises:
         ValueError: there is no limit, or a value is not above 0.
@@ -47,6 +49,7 @@ class Budget:
     minutes: float | None = None
     checkpoint_s: float = 60.0
     log_steps: int = 10
+    pause: int | None = None
 
     def __post_init__(self) -> None:
         if self.steps is None and self.minutes is None:
@@ -60,6 +63,10 @@ class Budget:
         return (self.steps is not None and position.step >= self.steps) or (
             self.minutes is not None and position.seconds >= 60 * self.minutes
         )
+
+    def pauses(self, position: Position) -> bool:
+        """Returns whether `train` returns at this position."""
+        return self.spent(position) or (self.pause is not None and position.step >= self.pause)
 
     def share(self, position: Position) -> float:
         """Returns the share of the budget that is spent at a position."""
@@ -78,7 +85,7 @@ def train(
     seed: int,
     progress: TrainingProgress,
 ) -> tuple[S, Position]:
-    """Trains from the run's last checkpoint until the budget is spent or a signal arrives.
+    """Trains from the run's last checkpoint until the budget pauses or is spent, or a signal.
 
     SIGINT and SIGTERM end the loop after the current step, with a checkpoint. A run killed at
     any other moment resumes from its last checkpoint and gives the same bytes as an uninterrupted
@@ -112,7 +119,7 @@ def train(
         progress,
     ):
         loop = _Loop(position, budget, run, metrics, progress)
-        while not (budget.spent(loop.position) or stop.is_set()):
+        while not (budget.pauses(loop.position) or stop.is_set()):
             state, scalars = step(state, next(upcoming))
             loop.after_step(state, scalars)
         loop.checkpoint(state)

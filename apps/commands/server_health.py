@@ -74,6 +74,9 @@ def fetch(address: str, timeout_s: float, token: str | None = None) -> str:
             return str(answer.read().decode())
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", None) or error
+        if getattr(error, "code", None) == 401:
+            needs = "the token is not this server's" if token else "this server needs its token"
+            reason = f"{needs}: give it with --token or SOUNDSTAGE_TOKEN"
         print_error(f"{address}: {reason}")
         raise CommandFailed(1) from error
 

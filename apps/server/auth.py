@@ -30,6 +30,7 @@ OPEN_FOLDERS = ("/css/", "/js/", "/icon.svg")
 # Close codes of a WebSocket, from the range for applications.
 UNAUTHORIZED, FORBIDDEN = 4401, 4403
 NO_TOKEN = "this server needs its token: Authorization: Bearer TOKEN, or ?token=TOKEN"
+WRONG_TOKEN = "the token is not this server's"
 # Characters of a name or an origin in an answer: the close frame has room for 123 bytes in all.
 LONGEST_SHOWN = 80
 LOG_EVERY_S, MOST_REASONS = 60.0, 100
@@ -89,7 +90,8 @@ class Guard:
         if self._token is None or _is_harmless(scope["path"]) or _has_token(request, self._token):
             await self._app(scope, receive, send)
         else:
-            await _refuse(scope, receive, send, 401, NO_TOKEN)
+            reason = WRONG_TOKEN if _tokens(request) else NO_TOKEN
+            await _refuse(scope, receive, send, 401, reason)
 
     def _refusal(self, request: HTTPConnection) -> str:
         """Returns why a request may not pass, whatever its token; "" = it may."""

@@ -12,18 +12,24 @@ import asyncio
 import errno
 import json
 import socket
+import struct
 import time
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.frames import CloseCode, Frame
+from websockets.frames import CloseCode, Frame, Opcode
+from websockets.protocol import State
 
 from soundstage.apps.server.budget import LoopTime
 from soundstage.apps.server.protocols.websocket import TOO_MANY
 from soundstage.apps.server.settings import Limits
 from soundstage.errors import OutputError
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGISendEvent
 
 BACKLOG = 2048
 # Keepalive probes on an idle connection before it counts as lost.
@@ -34,6 +40,10 @@ MOST_UNSENT_BYTES = 256 * 1024
 MOST_READ_BYTES = 16 * 1024
 MOST_FRAGMENTS = 1_000
 TOO_BIG = 1009  # a close code of RFC 6455
+# Messages from so many bytes on, such as the samples of a chunk, are not copied into a frame. The
+# head of such a frame (RFC 6455, 5.2): the last one of its message, and its length in 64 bits.
+LARGE_MESSAGE = 1 << 16
+HEAD, LAST, LENGTH_64 = struct.Struct("!BBQ"), 0x80, 127
 TOO_MANY_HEAD = (
     "HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 5\r\n"
     "content-type: application/json\r\ncontent-length: {}\r\n\r\n"
@@ -53,6 +63,17 @@ class Pulse(WebSocketsSansIOProtocol):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._loop_time = LoopTime(Limits.loop_share)
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Sends a message; a large one as it is, where the library would copy it twice."""
+        data = message.get("bytes") if message["type"] == "websocket.send" else None
+        if data is None or len(data) < LARGE_MESSAGE:
+            return await super().send(message)
+        await self.writable.wait()
+        if self.disconnected or self.close_sent or self.conn.state is not State.OPEN:
+            raise ClientDisconnected()
+        self.transport.write(HEAD.pack(LAST | Opcode.BINARY, LENGTH_64, len(data)))
+        self.transport.write(data)
 
     def data_received(self, data: bytes) -> None:
         """Takes data from the client as a heartbeat; frames may not take too much time."""

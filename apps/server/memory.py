@@ -1,4 +1,4 @@
-"""Memory that a server gives back to the system as soon as it is free."""
+"""Memory that a server gives back to the system when it is free, or uses again for chunks."""
 
 from __future__ import annotations
 
@@ -7,18 +7,23 @@ import sys
 
 # Parameters of glibc's mallopt.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _MOST_ARENAS = -1, -3, -8
-# Smaller than the samples of a chunk, of an upload or of a saved session.
-LARGE_BYTES = 1 << 18
+# Blocks of so many bytes, such as a chunk's samples that wait to be sent, an upload or a saved
+# session, are given back when they are freed. Smaller ones are used again: the message of a chunk
+# in 16 bits lives for a moment, and new memory, which the system maps page by page, would take
+# longer than the rest of its making.
+LARGE_BYTES = 1 << 19
+# Free memory at the end of a heap is given back from so many bytes on.
+FREE_BYTES = 16 << 20
 # Heaps that threads share. By default there are eight for each core, and each keeps its own gaps.
 ARENAS = 2
 
 
 def give_back_large_blocks() -> bool:
-    """Makes the allocator of the process give blocks of 256 kB and more back when they are freed.
+    """Makes the allocator of the process give blocks of 512 kB and more back when they are freed.
 
     Otherwise glibc keeps blocks of up to 32 MB, once one was freed, for later ones of that size;
     each of a server's many threads keeps its own, and smaller blocks between them hold them.
-    Threads share `ARENAS` heaps for smaller blocks.
+    Threads share `ARENAS` heaps for smaller blocks, at the end of which `FREE_BYTES` may be free.
 
     Returns:
         Whether it does: other systems than Linux with glibc are left as they are.
@@ -28,5 +33,5 @@ def give_back_large_blocks() -> bool:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
         return False
-    settings = {_MMAP_THRESHOLD: LARGE_BYTES, _TRIM_THRESHOLD: LARGE_BYTES, _MOST_ARENAS: ARENAS}
+    settings = {_MMAP_THRESHOLD: LARGE_BYTES, _TRIM_THRESHOLD: FREE_BYTES, _MOST_ARENAS: ARENAS}
     return all(mallopt(name, value) for name, value in settings.items())

@@ -21,10 +21,15 @@ from soundstage.stages.depthformer.loading import abstract_depthformer
 from soundstage.stages.depthformer.model import Depthformer
 from soundstage.stages.depthformer.sampler import ChunkSampler
 from soundstage.stages.depthformer.vocabulary import Vocabulary
+from soundstage.stages.magenta_rt2 import config as sizes
+from soundstage.stages.magenta_rt2.loading import abstract_magenta_rt2
+from soundstage.stages.magenta_rt2.sampler import lower_frames
 from soundstage.stages.spectrostream.codec import abstract_codec
 from soundstage.stages.spectrostream.config import DEMO, FULL, TINY
 
-CODECS = {"tiny": TINY, "demo": DEMO, "base": FULL, "large": FULL}
+# Seconds of a frame of Magenta RealTime 2.
+FRAME_S = 0.04
+CODECS = {"tiny": TINY, "small": FULL, "demo": DEMO, "base": FULL, "large": FULL}
 
 
 @dataclass(frozen=True)
@@ -61,8 +66,10 @@ class TracedProgram:
     music_s: float
 
 
-def trace_sample(size: Size, rows: int, dtype: str, device: jax.Device) -> TracedProgram:
-    """Traces `sample`: one chunk, guided, with top k."""
+def trace_sample(
+    size: Size, rows: int, dtype: str, device: jax.Device, fused: bool = False
+) -> TracedProgram:
+    """Traces `sample`: one chunk, guided, with top k; `fused` for steps of few kernels."""
     form = Format()
     config = replace(config_of_size(size), activation_dtype=dtype)
     model = abstract_depthformer(config, device)
@@ -76,7 +83,7 @@ def trace_sample(size: Size, rows: int, dtype: str, device: jax.Device) -> Trace
     arguments |= {"prompt": prompt, "unprompted": vocabulary.unprompted(prompt)}
     if config.past_levels:
         arguments["conditions"] = (_free(rows, form), _free(rows, form))
-    sampler = ChunkSampler(model, dims["frame"])
+    sampler = ChunkSampler(model, dims["frame"], fused=fused)
     lowered = sampler.lower(arguments)
     parts = _sample_parts(config, model, 2 * rows, form)
     return TracedProgram(lowered, parts, dtype, rows * form.chunk_s)
@@ -146,6 +153,38 @@ class Arrays:
         return sum(math.prod(x.shape) * x.dtype.itemsize for x in self.shapes.values())
 
 
+def trace_step(
+    size: str, rows: int, dtype: str, device: jax.Device, fused: bool = False
+) -> TracedProgram:
+    """Traces `step` of Magenta RealTime 2: one frame, with top k; `fused` for few kernels."""
+    config = replace(sizes.config_of_size(size), activation_dtype=dtype)
+    model = abstract_magenta_rt2(config, device)
+    arrays = Arrays.of(model)
+    layers, levels = arrays.named("temporal_body/"), arrays.named("depth_body/(?!to_logits)")
+    head = config.depth.dim * config.codes
+    # Keys and values of earlier frames.
+    temporal = config.temporal
+    places = temporal.layers * temporal.heads * temporal.head
+    seen = 2 * rows * places * (config.window_self + config.window_cross)
+    item = jnp.dtype(dtype).itemsize
+    parts = [
+        Part(
+            "the layers over frames",
+            1,
+            layers.bytes + item * seen,
+            2 * (rows * layers.numbers + seen),
+        ),
+        Part(
+            "a level step",
+            config.levels,
+            levels.bytes + item * head,
+            2 * rows * (levels.numbers + head),
+        ),
+    ]
+    lowered = lower_frames(model, rows, 1, device, fused)
+    return TracedProgram(lowered, parts, dtype, rows * FRAME_S)
+
+
 def trace_decode(size: Size, rows: int, dtype: str, device: jax.Device) -> TracedProgram:
     """Traces `decode` of SpectroStream, always float32: a chunk and the frame before it."""
     form, config = Format(), CODECS[size]
@@ -174,4 +213,9 @@ def _argument_bytes(lowered: jax.stages.Lowered) -> int:
     return sum(math.prod(each.shape) * np.dtype(each.dtype).itemsize for each in arguments)
 
 
-TRACES = {"sample": trace_sample, "decode": trace_decode, "encode": trace_encode}
+TRACES = {
+    "sample": trace_sample,
+    "step": trace_step,
+    "decode": trace_decode,
+    "encode": trace_encode,
+}

@@ -177,7 +177,10 @@ class BenchmarkClient:
             await _send(sock, type="play")
             while not stop.is_set():
                 message = await _receive(sock)
-                if message["type"] in ERRORS:
+                if message["type"] == "full" and self.waits(message["retry_after_s"]):
+                    await asyncio.sleep(message["retry_after_s"])
+                    await _send(sock, type="play")
+                elif message["type"] in ERRORS:
                     # The server sends nothing more.
                     self._counts.errors.append(f"client {self._number}: {message}")
                     return
@@ -201,6 +204,10 @@ class BenchmarkClient:
         if self._played_up_to_s is not None and now_s > self._played_up_to_s:
             counts.gaps += 1
         self._played_up_to_s = max(now_s, self._played_up_to_s or now_s) + chunk_s
+
+    def waits(self, retry_after_s: float) -> bool:
+        """Returns whether it asks again after this time, as no slot is free now."""
+        return False
 
     def hear(self, message: bytes) -> None:
         """Takes the samples of a chunk, with their header."""

@@ -47,8 +47,9 @@ class Scaler:
 
     One is added if a listener was refused for want of time, if the next would be, or if less than
     `LEAST_SPARE` is left; one that starts counts as free already. One that cannot start is removed,
-    and another is tried after `PAUSE_S` if it is still needed. One is removed if `MOST_SPARE` is
-    left without it for `REMOVE_AFTER_S`: its streams move to others first.
+    and another is tried after `PAUSE_S` if it is still needed. The newest is removed if
+    `MOST_SPARE` is left without one for `REMOVE_AFTER_S`: its streams move to others first. So
+    machines that were there from the start keep their engines, and those added later may go.
 
     Args:
         places: the engines and their streams.
@@ -150,7 +151,7 @@ class Scaler:
             ready = [one for one in self._places.engines if one.ready]
             if len(ready) < 2:
                 return
-            engine = min(ready, key=lambda one: len(one.rows()))
+            engine = max(ready, key=lambda one: one.number)
         LOGGER.info("engine %d is removed: the others have time enough", engine.number)
         self.removed += 1
         await self._roster.remove(engine)

@@ -103,24 +103,40 @@ def _knock(address: str) -> None:
 
     Raises:
         OSError: nothing does.
+        ValueError: the address has no port.
     """
     host, _, port = address.rpartition(":")
+    if address != "auto" and not (host and port):
+        raise ValueError("an address is HOST:PORT, such as FIRST:6379, or auto")
     if host and port.isdecimal() and "//" not in host:
         socket.create_connection((host.strip("[]"), int(port)), KNOCK_WITHIN_S).close()
 
 
 def _failed(address: str | None, error: Exception) -> str:
+    """Returns why there is no connection, and the cure."""
     lines = (str(error).strip() or type(error).__name__).splitlines()
-    # "Version mismatch: The cluster was started with:" tells nothing without the lines after it.
-    first = " ".join(map(str.strip, lines)) if lines[0].startswith("Version mismatch") else lines[0]
     if address is None:
         cure = "where the machine is busy, try again; or run without --runner ray"
-        return f"no local Ray cluster could start: {first}; {cure}"
-    cure = (
-        "start one with `ray start --head`, use the cluster's token (docs/scaling.md), or leave "
-        "--ray-address out"
-    )
-    return f"no Ray cluster at {address}: {first}; {cure}"
+        return f"no local Ray cluster could start: {lines[0]}; {cure}"
+    if lines[0].startswith("Version mismatch"):
+        # "Version mismatch: The cluster was started with:" tells nothing without the lines after.
+        versions = " ".join(map(str.strip, lines))
+        return f"{address}: {versions}; install the same versions on all machines"
+    # Ray keeps its own AuthenticationError as a text.
+    if any("InvalidAuthToken" in str(one) for one in _causes(error)):
+        return (
+            f"the Ray cluster at {address} refuses this process: it needs the cluster's token, in "
+            "~/.ray/auth_token or RAY_AUTH_TOKEN, and RAY_AUTH_MODE=token (docs/scaling.md)"
+        )
+    cure = "start one with `ray start --head`, or leave --ray-address out"
+    return f"no Ray cluster at {address}: {lines[0]}; {cure}"
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yields an error and what it was raised from or after."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 @contextmanager

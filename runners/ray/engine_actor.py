@@ -35,12 +35,14 @@ class EngineSetup:
         one_process: whether all stages run in the engine's process; otherwise each is an actor.
         remembered: the number of answers that a stage keeps if only controls feed it.
         versions: those of the libraries that decide about bytes, where the engine is asked for.
+        ready_within_s: the longest time until it is built; Ray may have to start machines first.
     """
 
     graph: Graph
     one_process: bool
     remembered: int
     versions: Mapping[str, str]
+    ready_within_s: float
 
 
 @dataclass(frozen=True)
@@ -179,9 +181,9 @@ def _opened(setup: EngineSetup) -> Runner:
         from soundstage.runners.choice import RunnerChoice
 
         return open_runner(setup.graph, RunnerChoice(remembered=setup.remembered))
-    from soundstage.runners.ray.ray_runner import RayRunner
+    from soundstage.runners.ray.ray_runner import RayRunner, RaySettings
 
-    return RayRunner(setup.graph)
+    return RayRunner(setup.graph, RaySettings(placement_timeout_s=setup.ready_within_s))
 
 
 def _made(chunk: Chunk) -> MadeTick:

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import numpy as np
 import ray
 from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskError
+from ray.util import placement_group_table
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from soundstage.errors import ClusterError
@@ -35,7 +36,7 @@ from soundstage.runners.ray.engine_actor import (
     versions,
 )
 from soundstage.runners.ray.large_values import SentValues
-from soundstage.runners.ray.placement import missing_machines, place_engine
+from soundstage.runners.ray.placement import missing_machines, place_engine, total
 from soundstage.runners.runner import Chunk, StageFailed, Tick
 
 LOGGER = logging.getLogger("soundstage.serve")
@@ -81,10 +82,11 @@ class EngineRunner:
         self._lifetime = Lifetime("runner")
         has_gpu = ray.cluster_resources().get("GPU", 0) > 0
         self._place = place_engine(graph, has_gpu)
-        problems = missing_machines([self._place.bundle], ray.nodes())
+        problems = missing_machines(self._place.bundles, ray.nodes())
         if problems:
             raise PipelineError(problems)
-        self._setup = EngineSetup(graph, self._place.one_process, remembered, versions())
+        one_process = self._place.one_process
+        self._setup = EngineSetup(graph, one_process, remembered, versions(), READY_WITHIN_S)
         self._values = SentValues()
         self._actor = self._make_actor()
         try:
@@ -252,18 +254,21 @@ class EngineRunner:
         return self._actor.open.remote(self._setup)
 
     def _needs(self) -> str:
-        """Returns what the engine waits for: for what it needs of a machine, or for its process."""
-        needed, free = self._place.bundle.resources, ray.available_resources()
+        """Returns what the engine waits for: for what it needs of machines, or for its process."""
+        needed, free = total(self._place.bundles), ray.available_resources()
         started = bool(ray.wait([self._first_ping], timeout=0)[0])
+        if not self._place.one_process:
+            started = started and not _reserves()
         # Of processors it takes next to nothing, so that one machine has it if all together do.
         fits = needed.keys() == {"CPU"} and free.get("CPU", 0.0) >= needed["CPU"]
         if started or fits:
             return "its process starts, or loads weights; the logs of its machine say more"
         amounts = ", ".join(f"{amount:g} {name}" for name, amount in needed.items())
         there = ", ".join(f"{free.get(name, 0):g} {name}" for name in needed)
+        where = " on one machine" if self._place.one_process else ""
         return (
-            f"it needs {amounts} on one machine, and {there} are free in all: add machines, or use "
-            "fewer engines"
+            f"it needs {amounts}{where}, and {there} are free in all: add machines, or use fewer "
+            "engines"
         )
 
     def _end_process(self) -> None:
@@ -276,6 +281,11 @@ class EngineRunner:
         except (RayError, GetTimeoutError) as error:
             # Its machine is gone.
             LOGGER.debug("engine %d: %s", self._number, last_line(error))
+
+
+def _reserves() -> bool:
+    """Returns whether an engine waits for devices that Ray is to reserve for its stages."""
+    return any(group["state"] == "PENDING" for group in placement_group_table().values())
 
 
 def _died(error: RayError) -> EngineLost:

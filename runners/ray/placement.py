@@ -197,13 +197,13 @@ class EnginePlace:
 
     Attributes:
         one_process: whether all its stages run in one process, with the devices of one machine.
-        bundle: what that process takes of a machine.
+        bundles: what that process takes of a machine, or its stages' processes of several.
         options: Ray's options for the actor of the engine.
         settings: what the engine's process sets before anything else.
     """
 
     one_process: bool
-    bundle: Bundle
+    bundles: tuple[Bundle, ...]
     options: dict[str, Any]
     settings: ProcessSettings
 
@@ -234,7 +234,8 @@ def place_engine(graph: Graph, has_gpu: bool) -> EnginePlace:
     }
     bundle = Bundle(resources, {}, list(graph.nodes))
     settings = ProcessSettings.of_driver({} if gpus else CPU_ONLY)
-    return EnginePlace(not spread, bundle, options, settings)
+    bundles = plan.bundles if spread and plan.bundles else (bundle,)
+    return EnginePlace(not spread, bundles, options, settings)
 
 
 def _share(slot: Slot, plan: SlotPlan) -> float:
@@ -268,9 +269,8 @@ def _missing_resources(
     """Returns the reasons why the bundles cannot be reserved."""
     if problems := missing_machines(bundles, nodes):
         return problems
-    total = _total(bundle.resources for bundle in bundles)
-    free = ray.available_resources()
-    amounts = [f"{amount:g} {name} ({free.get(name, 0):g} free)" for name, amount in total.items()]
+    needed, free = total(bundles), ray.available_resources()
+    amounts = [f"{amount:g} {name} ({free.get(name, 0):g} free)" for name, amount in needed.items()]
     what = f"not available within {timeout_s:g} s: {', '.join(amounts)} in all"
     return [Problem("placement", what, "use fewer replicas, or wait for free resources")]
 
@@ -295,8 +295,8 @@ def missing_machines(
         problems.append(Problem(f"placement of {stages}", what, cure))
     if problems:
         return problems
-    needed = _total(bundle.resources for bundle in bundles)
-    there = _total(node["Resources"] for node in alive)
+    needed = total(bundles)
+    there = _sum(node["Resources"] for node in alive)
     return [
         Problem(
             "placement",
@@ -308,12 +308,17 @@ def missing_machines(
     ]
 
 
-def _total(amounts: Iterable[Mapping[str, float]]) -> dict[str, float]:
-    total: dict[str, float] = {}
+def total(bundles: Iterable[Bundle]) -> dict[str, float]:
+    """Returns the resources of bundles together."""
+    return _sum(bundle.resources for bundle in bundles)
+
+
+def _sum(amounts: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    together: dict[str, float] = {}
     for resources in amounts:
         for name, amount in resources.items():
-            total[name] = total.get(name, 0.0) + amount
-    return total
+            together[name] = together.get(name, 0.0) + amount
+    return together
 
 
 def check_cluster(nodes: Iterable[Node], address: str | None) -> list[Problem]:

@@ -203,6 +203,8 @@ def read_session_from(file: pa.NativeFile, path: Path) -> SavedSession:
             raise SessionFileError(f"{path}: this Arrow file is not a session of this version")
         (batch,) = stream
         (payload,) = batch.to_pylist()
+    except SessionFileError:
+        raise
     except (pa.ArrowException, OSError, ValueError) as error:
         raise SessionFileError(f"{path}: cannot read it as a session: {_first(error)}") from error
     if None in payload.values():

@@ -1,6 +1,6 @@
 """Sampling of a chunk's tokens: frame by frame, and inside a frame level by level."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -18,9 +18,11 @@ from soundstage.stages.depthformer.choice import (
     guided,
 )
 from soundstage.stages.depthformer.conditions import Conditions
-from soundstage.stages.depthformer.layers import KeysValues, empty_cache
+from soundstage.stages.depthformer.config import DepthformerConfig
+from soundstage.stages.depthformer.layers import KeysValues
 from soundstage.stages.depthformer.model import Depthformer
 from soundstage.stages.depthformer.past import read_prompts
+from soundstage.stages.depthformer.steps import BY_MODULES, DecoderSteps
 from soundstage.stages.depthformer.vocabulary import PAD
 from soundstage.stages.programs import Program, shapes_on
 
@@ -34,10 +36,11 @@ class ChunkConstants(NamedTuple):
         prompt: keys and values of the encoded prompts, one entry a layer, of 2 * row rows.
         prompt_bias: [2 * row, 1, 1, S], hides padding.
         frame_bias: [1 or 2 * row, H, T, past + T], relative bias of the temporal decoder.
-        level_bias: [1, H, L, L], relative bias of the depth decoder.
+        level_bias: [1, H, 1, L] for each level, relative bias of the depth decoder.
         conditions: float32 [2 * row, T, D], which the temporal decoder adds to its input; None =
             it reads none.
         unrolled: whether the levels of a frame are compiled one after the other, without a loop.
+        steps: how the decoders make a step.
     """
 
     sampling: Sampling
@@ -45,9 +48,10 @@ class ChunkConstants(NamedTuple):
     prompt: list[KeysValues]
     prompt_bias: jax.Array
     frame_bias: jax.Array
-    level_bias: jax.Array
+    level_bias: jax.Array | list[jax.Array]
     conditions: jax.Array | None
     unrolled: bool
+    steps: DecoderSteps
 
 
 class FrameCarry(NamedTuple):
@@ -69,6 +73,10 @@ class FrameCarry(NamedTuple):
     chosen: jax.Array | None = None
 
 
+# Of the levels before in the same frame: what they pass on, and the sum of their embeddings.
+LevelCarry = tuple[FrameCarry, jax.Array]
+
+
 def sample_chunk(
     model: Depthformer,
     prompt: jax.Array,
@@ -80,6 +88,7 @@ def sample_chunk(
     prompts_at_once: int | None,
     conditions: Conditions | None = None,
     unrolled: bool = False,
+    steps: DecoderSteps = BY_MODULES,
 ) -> jax.Array:
     """Samples one chunk. Source: the Depthformer spec, "Sampling".
 
@@ -97,6 +106,7 @@ def sample_chunk(
             `unprompted`; for a network that reads the past in its decoder.
         unrolled: whether the levels of a frame are compiled one after the other: a program that
             takes longer to compile, and that a GPU launches once a frame instead of once a level.
+        steps: how the decoders make a step.
 
     Returns:
         int32 [row, frames, level], the choices from the alphabet; PAD after a choice that ends
@@ -105,15 +115,18 @@ def sample_chunk(
     rows, config = prompt.shape[0], model.config
     tokens = jnp.concatenate([prompt, unprompted])
     seen = read_prompts(model, tokens, conditions, frames, prompts_at_once or len(tokens))
+    level_bias = model.decoder.depth_decoder.relpos_bias_depth(config.num_levels)
+    level_bias = level_bias.transpose(2, 0, 1, 3)[:, :, :, None]  # [L, 1, H, 1, L]
     chunk = ChunkConstants(
         sampling,
         alphabet.heads(model),
         seen.prompt,
         seen.prompt_bias,
         seen.frame_bias,
-        model.decoder.depth_decoder.relpos_bias_depth(config.num_levels),
+        list(level_bias) if unrolled else level_bias,
         seen.conditions,
         unrolled,
+        steps,
     )
     counts = (config.num_levels, rows, alphabet.choices(model))
     start = FrameCarry(
@@ -141,21 +154,41 @@ def _sample_frame(
     x = progress.x
     if chunk.conditions is not None:
         x = x + jax.lax.dynamic_slice_in_dim(chunk.conditions, frame, 1, axis=1)
-    x, caches = model.decoder.temporal_decoder(
-        x, progress.caches, past + frame, bias, chunk.prompt, chunk.prompt_bias
-    )
+    decoder, seen = model.decoder.temporal_decoder, (chunk.prompt, chunk.prompt_bias)
+    x, caches = chunk.steps.decode_frame(decoder, x, progress.caches, past + frame, bias, *seen)
     config, levels = model.config, model.config.num_levels
-    empty = empty_cache(config, x.shape[0], config.num_depth_layers, levels)
+    empty = chunk.steps.empty_levels(config, len(x))
     noise, keys = chooser.noise(progress.keys, frame, levels, alphabet.choices(model))
     step = partial(_sample_level, model, chunk, alphabet, chooser)
     start = (FrameCarry(x, empty, keys, progress.ended), jnp.zeros_like(x))
-    steps = (jnp.arange(levels), noise, progress.chosen)
     # choices: [level, row]
-    (last, total), choices = jax.lax.scan(step, start, steps, unroll=chunk.unrolled)
+    (last, total), choices = _each_level(step, start, chunk, noise, progress.chosen)
     chosen = progress.chosen
     if chosen is not None:
         chosen = chosen + jax.nn.one_hot(choices, chosen.shape[-1], dtype=jnp.float32)
     return FrameCarry(total / config.temporal_levels, caches, keys, last.ended, chosen), choices
+
+
+def _each_level(
+    step: Callable[..., tuple[LevelCarry, jax.Array]],
+    carry: LevelCarry,
+    chunk: ChunkConstants,
+    noise: jax.Array,
+    chosen: jax.Array | None,
+) -> tuple[LevelCarry, jax.Array]:
+    """Steps through the levels of a frame. Returns the choices, [level, row]."""
+    levels = len(noise)
+    if not chunk.unrolled:
+        steps = (jnp.arange(levels), chunk.level_bias, noise, chosen)
+        return jax.lax.scan(step, carry, steps)
+    choices = []
+    for level in range(levels):
+        counts = None if chosen is None else chosen[level]
+        # The level is a constant here; a GPU computes that of a scan in a kernel of its own.
+        known = (np.int32(level), chunk.level_bias[level], noise[level], counts)
+        carry, choice = step(carry, known)
+        choices.append(choice)
+    return carry, jnp.stack(choices)
 
 
 @jax.named_scope("level_step")
@@ -164,12 +197,13 @@ def _sample_level(
     chunk: ChunkConstants,
     alphabet: Alphabet,
     chooser: Chooser,
-    carry: tuple[FrameCarry, jax.Array],
-    step: tuple[jax.Array, jax.Array, jax.Array | None],
-) -> tuple[tuple[FrameCarry, jax.Array], jax.Array]:
-    (progress, total), (level, noise, chosen) = carry, step
-    bias = jax.lax.dynamic_slice_in_dim(chunk.level_bias, level, 1, axis=2)
-    x, caches = model.decoder.depth_decoder(progress.x, progress.caches, level, bias)
+    carry: LevelCarry,
+    step: tuple[jax.Array, jax.Array, jax.Array, jax.Array | None],
+) -> tuple[LevelCarry, jax.Array]:
+    (progress, total), (level, bias, noise, chosen) = carry, step
+    x, caches = chunk.steps.decode_level(
+        model.decoder.depth_decoder, progress.x, progress.caches, level, bias
+    )
     normed = model.decoder.decoder_norm(x)[:, 0].astype(jnp.float32)  # [2 * row, D]
     logits = guided(alphabet.logits(chunk.heads, normed, level), chunk.sampling.guidance)
     if chosen is not None and chunk.sampling.repetition is not None:
@@ -200,6 +234,10 @@ class ChunkSampler:
         alphabet: the ids that a step may choose from; None = `OwnLevel`.
         chooser: turns logits into choices; None = `Addressed`.
         unrolled: see `sample_chunk`; None = on GPUs.
+        fused: whether steps are made of few kernels, for GPUs; see `fused_steps`.
+
+    Raises:
+        ValueError: fused kernels cannot divide a width of the network.
     """
 
     def __init__(
@@ -209,6 +247,7 @@ class ChunkSampler:
         alphabet: Alphabet | None = None,
         chooser: Chooser | None = None,
         unrolled: bool | None = None,
+        fused: bool = False,
     ) -> None:
         self._graph, self._state = nnx.split(model)
         self._device = next(iter(jax.tree.leaves(self._state)[0].sharding.device_set))
@@ -216,7 +255,9 @@ class ChunkSampler:
         self._alphabet, self._chooser = alphabet or OwnLevel(), chooser or Addressed()
         # The scores of two prompts fit into a processor's cache, those of many do not.
         self._prompts_at_once = 2 if self._device.platform == "cpu" else None
-        self._unrolled = self._device.platform == "gpu" if unrolled is None else unrolled
+        on_gpu = self._device.platform == "gpu"
+        self._unrolled = on_gpu if unrolled is None else unrolled
+        self._steps = _fused_steps(model.config, not on_gpu) if fused else BY_MODULES
         setting = (
             model.config,
             frames,
@@ -224,6 +265,7 @@ class ChunkSampler:
             self._chooser,
             self._prompts_at_once,
             self._unrolled,
+            self._steps,
         )
         self._run = Program(self._sample, setting)
 
@@ -302,7 +344,15 @@ class ChunkSampler:
             self._prompts_at_once,
             conditions,
             self._unrolled,
+            self._steps,
         )
+
+
+def _fused_steps(config: DepthformerConfig, interpret: bool) -> DecoderSteps:
+    from soundstage.stages.depthformer.fused_steps import FusedSteps, check_widths  # Pallas: late
+
+    check_widths(config)
+    return FusedSteps(interpret)
 
 
 def _arguments(

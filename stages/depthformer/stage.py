@@ -46,9 +46,10 @@ class SampleParams:
         dtype: type of the activations; "auto" is bfloat16 on accelerators, float32 elsewhere.
             "int8", for CPUs: the decoders' weights are rounded to 8 bits, activations are float32;
             it needs the extra `cpu`.
-        products: who multiplies in the decoders: "xla", or "packed", for CPUs: kernels that read
-            packed weights once for all rows, from the extra `cpu`. "auto" is "packed" with int8,
-            else "xla". They round differently.
+        products: who multiplies in the decoders: "xla", "packed", or "fused". "packed", for CPUs:
+            kernels that read packed weights once for all rows, from the extra `cpu`. "fused", for
+            GPUs: half as many kernels, each of which reads its weights once. "auto" is "packed"
+            with int8, else "xla". They round differently.
 
     Raises:
         ValueError: a value is not one of these.
@@ -69,7 +70,7 @@ def _sampler(
     params: SampleParams, model: Depthformer, frames: int, chooser: Chooser | None
 ) -> Callable[..., np.ndarray]:
     if not uses_packed(params.dtype, params.products):
-        return ChunkSampler(model, frames, chooser=chooser)
+        return ChunkSampler(model, frames, chooser=chooser, fused=params.products == "fused")
     if chooser is not None:
         raise ValueError(
             'packed products do not call choose: write dtype = "float32" and products = "xla"'

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from soundstage.stages.magenta_rt2.config import RESERVED
 from soundstage.stages.magenta_rt2.model import LayerCache, MagentaRt2
+from soundstage.stages.magenta_rt2.steps import BY_MODULES, FrameSteps
 
 # Chooses the code of a level: (logits float32 [B, codes], this level's part of the noise) ->
 # int32 [B].
@@ -71,15 +72,23 @@ def frame_input(model: MagentaRt2, ids: jax.Array) -> jax.Array:
 
 
 def temporal_step(
-    model: MagentaRt2, start: FrameStart, caches: tuple[LayerCache, ...]
+    model: MagentaRt2,
+    start: FrameStart,
+    caches: tuple[LayerCache, ...],
+    steps: FrameSteps = BY_MODULES,
 ) -> tuple[jax.Array, tuple[LayerCache, ...]]:
     """Runs the layers over frames; returns [B, D], and the caches with this frame."""
     x = frame_input(model, start.ids)
-    return model.temporal(x, start.embedding, caches, start.places, start.earlier)
+    return steps.temporal(model, x, start.embedding, caches, start.places, start.earlier)
 
 
 def depth_steps(
-    model: MagentaRt2, heads: Heads, x: jax.Array, choose: Choose, noise: jax.Array
+    model: MagentaRt2,
+    heads: Heads,
+    x: jax.Array,
+    choose: Choose,
+    noise: jax.Array,
+    steps: FrameSteps = BY_MODULES,
 ) -> FrameLevels:
     """Chooses the codes of a frame, level by level.
 
@@ -89,17 +98,20 @@ def depth_steps(
         x: [B, D], the temporal output.
         choose: chooses the code of a level.
         noise: [L, ...], what `choose` gets, level by level.
+        steps: how the layers make a step.
     """
     rows, levels, codes = x.shape[0], model.config.levels, model.config.codes
 
     def step(carry: tuple, given: tuple) -> tuple[tuple, tuple]:
         (x, caches), (level, kernel, bias, own_noise) = carry, given
-        y, caches = model.depth(x, caches, level)
+        y, caches = steps.depth(model, x, caches, level)
         logits = model.level_logits(y, kernel, bias)
         code = choose(logits, own_noise)
         x = model.embed(RESERVED + level * codes + code)
         return (x, caches), (code, logits, y)
 
     given = (jnp.arange(levels), heads.kernel, heads.bias, noise)
-    _, (chosen, logits, normed) = jax.lax.scan(step, (x, model.empty_levels(rows)), given)
+    _, (chosen, logits, normed) = jax.lax.scan(
+        step, (x, model.empty_levels(rows)), given, unroll=steps.unrolled
+    )
     return FrameLevels(chosen.T, logits, normed)

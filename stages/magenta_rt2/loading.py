@@ -15,7 +15,7 @@ from soundstage.stages.magenta_rt2.config import MagentaRt2Config, sizes
 from soundstage.stages.magenta_rt2.model import Conditioning, MagentaRt2
 from soundstage.stages.magenta_rt2.names import TABLE, kept_in_float32, published_name
 from soundstage.stages.weights.array_source import ArraySource, WeightsError
-from soundstage.stages.weights.modules import Loaded, load_module
+from soundstage.stages.weights.modules import Loaded, abstract_module, load_module
 from soundstage.stages.weights.random_weights import default_initial
 
 # The codec's arrays, which published files hold beside the frame model's.
@@ -58,6 +58,17 @@ def load_magenta_rt2(
         in_float32=kept_in_float32(names or ()),
     )
     return loaded.module, loaded.digest, loaded.note
+
+
+def abstract_magenta_rt2(config: MagentaRt2Config, device: jax.Device) -> MagentaRt2:
+    """Returns a frame model with the shapes of its arrays on a device, which need not be there."""
+    return abstract_module(
+        lambda rngs: MagentaRt2(config),
+        published_name,
+        device,
+        jnp.dtype(config.activation_dtype),
+        in_float32=kept_in_float32(()),
+    )
 
 
 class _Conditioning(nnx.Module):

@@ -185,6 +185,12 @@ class MagentaRt2(nnx.Module):
         zeros = jnp.zeros((rows, depth.heads, self.config.levels, depth.head), self.dtype)
         return [KeysValues(zeros, zeros) for _ in self.depth_body.layers]
 
+    def level_places(self, rows: int, level: jax.Array) -> CachePlaces:
+        """Returns the places of the caches of a level, int32 scalar: it sees those before it."""
+        seen = jnp.where(jnp.arange(self.config.levels) < level, 0.0, HIDDEN)
+        position = jnp.full(rows, level, jnp.int32)
+        return CachePlaces(seen[None, None, None].astype(jnp.float32), position)
+
     def depth(
         self, x: jax.Array, caches: list[KeysValues], level: jax.Array
     ) -> tuple[jax.Array, list[KeysValues]]:
@@ -200,9 +206,7 @@ class MagentaRt2(nnx.Module):
         """
         body = self.depth_body
         y = x if body.depth_input_adapter is None else body.depth_input_adapter(x)
-        seen = jnp.where(jnp.arange(self.config.levels) < level, 0.0, HIDDEN)
-        position = jnp.full(x.shape[0], level, jnp.int32)
-        places = CachePlaces(seen[None, None, None].astype(jnp.float32), position)
+        places = self.level_places(len(x), level)
         kept = []
         for layer, cache in zip(body.layers, caches, strict=True):
             y, cache = layer(y, cache, places)

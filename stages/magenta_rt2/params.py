@@ -31,9 +31,10 @@ class FrameModelParams:
         dtype: type of the activations; "auto" is bfloat16 on accelerators, float32 elsewhere.
             "int8", for CPUs: `Step` rounds its weights to 8 bits, activations are float32; it
             needs the extra `cpu`.
-        products: who multiplies in `Step`: "xla", or "packed", for CPUs: kernels that read packed
-            weights once for all rows, from the extra `cpu`. "auto" is "packed" with int8, else
-            "xla". They round differently.
+        products: who multiplies in `Step`: "xla", "packed", or "fused". "packed", for CPUs:
+            kernels that read packed weights once for all rows, from the extra `cpu`. "fused", for
+            GPUs: half as many kernels, each of which reads its weights once. "auto" is "packed"
+            with int8, else "xla". They round differently.
 
     Raises:
         ValueError: a value is not one of these.

@@ -14,6 +14,7 @@ from flax import nnx
 from soundstage.stages.depthformer.layers import KeysValues
 from soundstage.stages.depthformer.sampler import words
 from soundstage.stages.magenta_rt2.choice import FrameSampling, choose
+from soundstage.stages.magenta_rt2.config import MagentaRt2Config
 from soundstage.stages.magenta_rt2.frame import (
     FrameStart,
     Heads,
@@ -23,6 +24,8 @@ from soundstage.stages.magenta_rt2.frame import (
 )
 from soundstage.stages.magenta_rt2.model import LayerCache, MagentaRt2
 from soundstage.stages.magenta_rt2.numbers import MASKED, STRENGTHS, strength_bins
+from soundstage.stages.magenta_rt2.steps import BY_MODULES, FrameSteps
+from soundstage.stages.programs import shapes_on
 
 
 class Past(NamedTuple):
@@ -100,6 +103,7 @@ def run_frames(
     sampling: FrameSampling,
     start: jax.Array,
     end: jax.Array,
+    steps: FrameSteps = BY_MODULES,
 ) -> tuple[jax.Array, tuple[LayerCache, ...]]:
     """Runs steps: those before the past's last frame are forced, the others choose new frames.
 
@@ -115,6 +119,7 @@ def run_frames(
         sampling: the settings of every row.
         start: int32 scalar, the first step: the index in the past of the frame that it reads.
         end: int32 scalar, one more than the last step.
+        steps: how the layers make a step.
 
     Returns:
         The new codes, int32 [row, frame, level], and the caches with all steps.
@@ -137,13 +142,13 @@ def run_frames(
             (rows.place[0] + shift, rows.place[1] + shift),
             index - rows.first,
         )
-        x, caches = temporal_step(model, begin, carry.caches)
+        x, caches = temporal_step(model, begin, carry.caches, steps)
 
         def new() -> jax.Array:
             number = jax.lax.dynamic_index_in_dim(rows.number, shift, keepdims=False)
             noise = frame_noise(rows.seed, number, levels, codes)
-            chosen = depth_steps(model, heads, x, partial(choose, sampling=sampling), noise)
-            return chosen.codes
+            choosing = partial(choose, sampling=sampling)
+            return depth_steps(model, heads, x, choosing, noise, steps).codes
 
         chosen = jax.lax.cond(shift >= 0, new, lambda: jnp.zeros((count, levels), jnp.int32))
         place = (0, jnp.maximum(shift, 0), 0)
@@ -156,9 +161,10 @@ def run_frames(
     return done.codes, done.caches
 
 
-@partial(jax.jit, static_argnames="graph", donate_argnames="caches")
+@partial(jax.jit, static_argnames=("graph", "steps"), donate_argnames="caches")
 def _run(
     graph: nnx.GraphDef,
+    steps: FrameSteps,
     state: nnx.State,
     heads: Heads,
     unconditioned: jax.Array,
@@ -169,7 +175,51 @@ def _run(
     end: jax.Array,
 ) -> tuple[jax.Array, tuple[LayerCache, ...]]:
     model = nnx.merge(graph, state)
-    return run_frames(model, heads, unconditioned, rows, caches, sampling, start, end)
+    return run_frames(model, heads, unconditioned, rows, caches, sampling, start, end, steps)
+
+
+def _steps(config: MagentaRt2Config, device: jax.Device, fused: bool) -> FrameSteps:
+    on_gpu = device.platform == "gpu"
+    if not fused:
+        return FrameSteps(unrolled=on_gpu)
+    from soundstage.stages.magenta_rt2.fused_steps import FusedFrameSteps, check_widths  # Pallas
+
+    check_widths(config)
+    return FusedFrameSteps(unrolled=on_gpu, interpret=not on_gpu)
+
+
+def lower_frames(
+    model: MagentaRt2, rows: int, frames: int, device: jax.Device, fused: bool = False
+) -> jax.stages.Lowered:
+    """Traces what `FrameSampler` runs, with top k, to be compiled for an absent device.
+
+    Args:
+        model: the shapes of the network's weights, as `abstract_magenta_rt2` returns them.
+        rows: number of streams.
+        frames: new frames a call.
+        device: the device, which need not be there.
+        fused: see `FrameSampler`.
+    """
+    config = model.config
+    graph, state = nnx.split(model)
+    past = Past(
+        np.zeros((rows, config.reach + 1, config.levels), np.int32),
+        np.zeros((rows, config.reach + 1, config.encoder_dim), np.float32),
+        np.zeros(rows, np.int64),
+    )
+    embedding = np.zeros((rows, frames, config.encoder_dim), np.float32)
+    heads = jax.eval_shape(lambda state: Heads(*nnx.merge(graph, state).level_heads()), state)
+    arrays = (
+        heads,
+        np.zeros(config.encoder_dim, np.float32),
+        Rows(*_host_rows(config, past, embedding, np.zeros(rows, np.int64))),
+        jax.eval_shape(lambda: model.empty_caches(rows)),
+        FrameSampling(jnp.zeros(rows, jnp.float32), jnp.zeros(rows, jnp.int32)),
+        np.int32(0),
+        np.int32(0),
+    )
+    steps = _steps(config, device, fused)
+    return _run.lower(graph, steps, state, *shapes_on(device, arrays))
 
 
 class FrameSampler:
@@ -180,15 +230,19 @@ class FrameSampler:
     Args:
         model: the network; the sampler runs on the device of its weights.
         frames: new frames a call.
+        fused: whether steps are made of few kernels, for GPUs; see `fused_steps`.
+
+    Raises:
+        ValueError: fused kernels cannot divide a width of the network.
     """
 
-    def __init__(self, model: MagentaRt2, frames: int) -> None:
+    def __init__(self, model: MagentaRt2, frames: int, fused: bool = False) -> None:
         self._model, self._frames = model, frames
         graph, self._state = nnx.split(model)
         self._device = next(iter(jax.tree.leaves(self._state)[0].devices()))
         self._heads = Heads(*model.level_heads())
         self._unconditioned = unconditioned(model)
-        self._program = partial(_run, graph)
+        self._program = partial(_run, graph, _steps(model.config, self._device, fused))
 
     def rebuild(self, past: Past) -> dict[str, jax.Array]:
         """Returns the caches that earlier frames left, as new arrays by name."""
@@ -243,16 +297,22 @@ class FrameSampler:
         return np.asarray(codes), _to_memo(caches)
 
     def _rows(self, past: Past, embedding: np.ndarray, seed: np.ndarray) -> Rows:
-        config = self._model.config
-        windows = (config.window_self, config.window_cross)
-        arrays = (
-            past.context,
-            step_embeddings(past, embedding),
-            tuple((past.frame % window).astype(np.int32) for window in windows),
-            first_steps(past),
-            *frame_words(past, seed, self._frames),
-        )
-        return Rows(*jax.device_put(arrays, self._device))
+        rows = _host_rows(self._model.config, past, embedding, seed)
+        return Rows(*jax.device_put(rows, self._device))
+
+
+def _host_rows(
+    config: MagentaRt2Config, past: Past, embedding: np.ndarray, seed: np.ndarray
+) -> tuple:
+    """Returns the values of `Rows` for the next frames, on the host."""
+    windows = (config.window_self, config.window_cross)
+    return (
+        past.context,
+        step_embeddings(past, embedding),
+        tuple((past.frame % window).astype(np.int32) for window in windows),
+        first_steps(past),
+        *frame_words(past, seed, embedding.shape[1]),
+    )
 
 
 def first_steps(past: Past) -> np.ndarray:

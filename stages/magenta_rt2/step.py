@@ -34,7 +34,7 @@ from soundstage.stages.weights.sources import closing_source
 
 def _sampler(params: FrameModelParams, model: MagentaRt2, frames: int) -> Any:
     if not uses_packed(params.dtype, params.products):
-        return FrameSampler(model, frames)
+        return FrameSampler(model, frames, fused=params.products == "fused")
     try:
         from soundstage.stages.magenta_rt2.packed_frame_sampler import PackedFrameSampler
     except ModuleNotFoundError as error:

@@ -1,5 +1,8 @@
 """Products with packed weights: right, and the same bytes for any number of rows and threads."""
 
+import os
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,6 +14,48 @@ from soundstage.kernels.products import multiply, packed
 from soundstage.kernels.team import Team
 
 INNER, OUTER, ROWS = 37, 150, 16
+
+
+# Prints the digest of products of weights of both forms, and how wide the vectors were.
+PRINT_PRODUCTS = """
+import hashlib
+import numpy as np
+from soundstage.kernels.products import multiply, packed
+from soundstage.kernels.team import Team
+from soundstage.kernels.vectors import LANES
+
+draw, digest = np.random.default_rng(0), hashlib.sha256()
+kernel, x = (draw.standard_normal(shape, np.float32) for shape in ((37, 150), (5, 37)))
+for in_8_bits in (False, True):
+    y = np.zeros((5, 150), np.float32)
+    Team(1)(lambda member: multiply(member, packed([kernel], in_8_bits), 0, x, y, False))
+    assert np.abs(y - x @ kernel).max() < (0.3 if in_8_bits else 1e-4)
+    digest.update(y)
+print(LANES, digest.hexdigest())
+"""
+
+
+def printed(**variables):
+    done = subprocess.run(
+        [sys.executable, "-c", PRINT_PRODUCTS],
+        env=os.environ | variables,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lanes, digest = done.stdout.split()
+    return int(lanes), digest
+
+
+def test_narrower_vectors_give_the_same_bytes():
+    widest, here = printed()
+    if os.uname().machine != "x86_64":
+        assert widest == 4
+        return
+    with_avx2 = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx2,+fma"}
+    assert printed(**with_avx2) == (8, here)
+    # As wide as on ARM.
+    assert printed(NUMBA_CPU_NAME="haswell", NUMBA_CPU_FEATURES="+fma") == (4, here)
 
 
 @pytest.fixture(scope="module")

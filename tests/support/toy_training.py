@@ -31,11 +31,12 @@ def batch(step):
     return x, np.sin(x.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-def run_toy(run, steps, checkpoint_s=60.0, batches=batch):
+def run_toy(run, steps, checkpoint_s=60.0, batches=batch, pause=None, progress=None):
     state = start(jax.tree.map(jnp.copy, weights()), PARAMS)
-    budget = Budget(steps=steps, checkpoint_s=checkpoint_s, log_steps=5)
+    budget = Budget(steps=steps, checkpoint_s=checkpoint_s, log_steps=5, pause=pause)
     step = make_step(loss, PARAMS)
-    return train(state, step, batches, budget, run, seed=SEED, progress=SilentProgress())
+    shown = progress or SilentProgress()
+    return train(state, step, batches, budget, run, seed=SEED, progress=shown)
 
 
 if __name__ == "__main__":

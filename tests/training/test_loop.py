@@ -52,6 +52,25 @@ def test_run_in_parts_equals_an_uninterrupted_run(tmp_path, unbroken):
     assert_same_run(state, tmp_path, unbroken)
 
 
+class Shares(SilentProgress):
+    """Keeps the shares of the budget that it is asked to show."""
+
+    def __init__(self):
+        self.shown = []
+
+    def show(self, position, share, metrics):
+        self.shown.append(share)
+
+
+def test_pause_ends_a_part_and_progress_is_that_of_the_whole_run(tmp_path):
+    shares = Shares()
+    _, position = run_toy(tmp_path, 40, pause=20, progress=shares)
+    assert position.step == 20
+    assert max(shares.shown) <= 0.5
+    _, position = run_toy(tmp_path, 40, pause=80, progress=shares)
+    assert position.step == 40
+
+
 def test_finished_run_writes_no_checkpoint(tmp_path):
     run_toy(tmp_path, 20)
     before = [(p, p.stat().st_mtime_ns) for p in checkpoints(tmp_path / "checkpoints")]

@@ -127,7 +127,7 @@ def fit(
         _validate(validator, state, Position(0, seed), run)
     while not stopped:
         stop = _next_stop(done, params.validate_steps, budget)
-        part = replace(budget, steps=stop)
+        part = replace(budget, pause=stop)
         state, position = train(
             state, step, recipe.batch, part, run, seed=seed, progress=progress()
         )

@@ -119,7 +119,8 @@ def test_branch_without_a_prompt_is_refused(saved, tmp_path):
 
 def test_file_that_is_not_a_session_is_refused(tmp_path):
     (tmp_path / "junk.session").write_bytes(b"what is this" * 99)
-    for name, why in [("junk.session", "not a session file"), ("none.session", "No such file")]:
+    lines = ["junk.session: this is not a session file", "No such file"]
+    for name, why in zip(["junk.session", "none.session"], lines, strict=True):
         done = branch(tmp_path / name, tmp_path / "out")
         assert done.code == 3
         assert why in told(done.stderr)

@@ -6,8 +6,9 @@ import pytest
 from command_line import run, told
 from served import samples, say, served, speak, started
 
+import soundstage
 from soundstage.apps.commands.top import lines_of, read_figures
-from soundstage.errors import InputError
+from soundstage.errors import InputError, ServerError
 
 
 def test_engines_of_a_server_are_printed_with_their_streams():
@@ -53,3 +54,16 @@ def test_address_that_is_no_server_is_one_line():
     assert told(asked.stderr).startswith("http://127.0.0.1:1/metrics: [Errno")
     with pytest.raises(InputError, match="no metrics of `soundstage serve`"):
         read_figures("up 1\n")
+
+
+def test_missing_or_wrong_token_is_a_line_that_says_where_to_give_it(monkeypatch):
+    monkeypatch.delenv("SOUNDSTAGE_TOKEN", raising=False)
+    with served(token="a long enough token") as context:
+        address = f"http://127.0.0.1:{context.settings.port}"
+        lines = [told(run("top", address, *given).stderr) for given in ((), ("--token", "other"))]
+        assert run("top", address, "--token", "a long enough token").code == 0
+        with pytest.raises(ServerError, match="the token is not this server's"):
+            soundstage.connect(f"{address}/#token=other")
+    cure = "give it with --token or SOUNDSTAGE_TOKEN"
+    assert lines[0] == f"{address}/metrics: this server needs its token: {cure}"
+    assert lines[1] == f"{address}/metrics: the token is not this server's: {cure}"

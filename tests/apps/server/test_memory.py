@@ -1,5 +1,6 @@
-"""Freed memory goes back to the system, although small blocks lie between large ones."""
+"""Freed memory goes back to the system, or is used again for the next chunks."""
 
+import mmap
 import subprocess
 import sys
 
@@ -27,16 +28,41 @@ large.clear()
 print(resident_kb() - before)
 """
 
+# Fills as many messages of chunks as are sent in a minute; prints how many pages that mapped.
+USED_AGAIN = """
+import resource
+import sys
+import numpy as np
+from soundstage.apps.server.memory import give_back_large_blocks
 
-def kept_kb(mode):
-    command = [sys.executable, "-c", FREED, mode]
+def mapped():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+assert give_back_large_blocks()
+before = mapped()
+for _ in range(30):
+    np.ones(int(sys.argv[1]), np.uint8)
+print(mapped() - before)
+"""
+
+
+def printed(program, argument):
+    command = [sys.executable, "-c", program, argument]
     return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems keep memory in other ways")
 def test_freed_blocks_are_not_kept():
-    assert kept_kb("served") < 10_000
-    assert kept_kb("plain") > 50_000
+    assert printed(FREED, "served") < 10_000
+    assert printed(FREED, "plain") > 50_000
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems keep memory in other ways")
+def test_memory_of_a_sent_chunk_is_used_for_the_next():
+    bytes_16 = 96_000 * 2 * 2
+    once = bytes_16 // mmap.PAGESIZE
+    assert printed(USED_AGAIN, str(bytes_16)) < 3 * once
+    assert printed(USED_AGAIN, str(4 * bytes_16)) > 30 * once
 
 
 def test_other_systems_are_left_as_they_are(monkeypatch):

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from served import CONTROLS, hear, offline, samples, say, served, settled, speak, started
 from websockets.exceptions import ConnectionClosedError
-from websockets.frames import CloseCode
+from websockets.frames import CloseCode, Frame
 from wires import PATIENCE_S
 from worded_graphs import worded
 
 import soundstage
+from soundstage.apps.server.listen_sockets import LARGE_MESSAGE
 from soundstage.apps.server.protocols.frames import HEADER, MAGIC
 from soundstage.apps.server.protocols.own_messages import CLIENT_MESSAGES, read_message
 from soundstage.apps.server.protocols.websocket import Refused
@@ -55,6 +56,19 @@ def test_chunks_are_the_bytes_of_a_local_session(client, context):
     assert [chunk for chunk, _, _ in frames] == [0, 1, 2, 3]
     audio = np.concatenate([audio for _, _, audio in frames])
     np.testing.assert_array_equal(audio, offline(4))
+
+
+def test_samples_of_a_chunk_are_sent_without_a_copy(client, monkeypatch):
+    copied, serialize = [], Frame.serialize
+
+    def count(frame, **options):
+        copied.append(len(frame.data))
+        return serialize(frame, **options)
+
+    started(client)
+    monkeypatch.setattr(Frame, "serialize", count)
+    say(client, type="play")
+    assert len(samples(client)) > LARGE_MESSAGE > max(copied)
 
 
 def test_int16_is_the_same_music_rounded(client, context):

@@ -93,7 +93,7 @@ def test_engines_come_and_go_with_the_listeners_whose_bytes_stay(graph):
             for place in (5, 3, 1):
                 await listeners[place].close()
             assert await look(10.0) == 3
-            removed = min(fleet.engines, key=lambda one: len(one.rows()))
+            removed = max(fleet.engines, key=lambda one: one.number)
             moves, ticks = len(removed.rows()), fleet.counts().ticks
             assert await look(10.0 + REMOVE_AFTER_S) == 2
             assert removed not in fleet.engines

@@ -7,48 +7,55 @@ pytest.importorskip("ray", reason="the extra `ray` is not installed")
 OVERLOADED = Exception("The current node timed out during startup.\nThe GCS may be overloaded.")
 
 
-@pytest.mark.parametrize(
-    ("address", "cure"),
-    [(None, "the machine is busy, try again"), ("10.0.0.1:6379", "the cluster's token")],
+VERSIONS = RuntimeError(
+    "Version mismatch: The cluster was started with:\n    Ray: 2.9\n    Python: 3.12.1\n"
+    "This process on node 10.0.0.2 was started with:\n    Ray: 2.60\n    Python: 3.11.7\n"
 )
-def test_cluster_that_does_not_start_is_an_error_in_one_line(address, cure, monkeypatch):
+TOKEN = ConnectionError("Failed to connect to Ray cluster at 10.0.0.1:6379")
+TOKEN.__cause__ = RuntimeError(
+    "Failed to connect to GCS. Last connection error: Traceback ...\n"
+    "ray.exceptions.AuthenticationError: RPC error: InvalidAuthToken: Authentication token is ..."
+)
+AT = "10.0.0.1:6379"
+
+
+@pytest.mark.parametrize(
+    ("address", "error", "line"),
+    [
+        (None, OVERLOADED, r"node timed out during startup.*the machine is busy, try again"),
+        (AT, OVERLOADED, rf"no Ray cluster at {AT}: .*startup.; start one with `ray start --head`"),
+        (AT, VERSIONS, r"3\.12\.1 .*3\.11\.7; install the same versions on all machines"),
+        (AT, TOKEN, rf"cluster at {AT} refuses .*the cluster's token, .*RAY_AUTH_MODE=token"),
+    ],
+    ids=["local", "busy", "versions", "token"],
+)
+def test_cluster_that_cannot_be_used_is_an_error_in_one_line(address, error, line, monkeypatch):
     from soundstage.runners.ray import connection
 
     def fail(**options):
-        raise OVERLOADED
+        raise error
 
     monkeypatch.setattr(connection.ray, "is_initialized", lambda: False)
     monkeypatch.setattr(connection.ray, "init", fail)
     monkeypatch.setattr(connection, "_knock", lambda address: None)
-    with pytest.raises(connection.ClusterError, match="node timed out during startup") as failed:
+    with pytest.raises(connection.ClusterError, match=line) as failed:
         with connection.cluster(address):
             pass
     assert failed.value.exit_code == 4
-    assert cure in str(failed.value)
     assert "\n" not in str(failed.value)
 
 
-def test_address_where_nothing_listens_is_an_error_at_once(monkeypatch):
+@pytest.mark.parametrize(
+    ("address", "line"),
+    [
+        ("127.0.0.1:1", r"no Ray cluster at 127.0.0.1:1: .*refused"),
+        ("127.0.0.1", r"no Ray cluster at 127.0.0.1: an address is HOST:PORT, .* or auto"),
+    ],
+)
+def test_address_where_nothing_listens_is_an_error_at_once(address, line, monkeypatch):
     from soundstage.runners.ray import connection
 
     monkeypatch.setattr(connection.ray, "is_initialized", lambda: False)
-    with pytest.raises(connection.ClusterError, match=r"no Ray cluster at 127.0.0.1:1: .*refused"):
-        with connection.cluster("127.0.0.1:1"):
-            pass
-
-
-def test_cluster_of_another_version_is_one_line_with_both_versions(monkeypatch):
-    from soundstage.runners.ray import connection
-
-    def fail(**options):
-        raise RuntimeError(
-            "Version mismatch: The cluster was started with:\n    Ray: 2.9\n    Python: 3.12.1\n"
-            "This process on node 10.0.0.2 was started with:\n    Ray: 2.60\n    Python: 3.11.7\n"
-        )
-
-    monkeypatch.setattr(connection.ray, "is_initialized", lambda: False)
-    monkeypatch.setattr(connection.ray, "init", fail)
-    monkeypatch.setattr(connection, "_knock", lambda address: None)
-    with pytest.raises(connection.ClusterError, match=r"Python: 3\.12\.1 .*Python: 3\.11\.7"):
-        with connection.cluster("10.0.0.1:6379"):
+    with pytest.raises(connection.ClusterError, match=line):
+        with connection.cluster(address):
             pass

@@ -23,7 +23,8 @@ from soundstage.runners.fleet.fleet import Fleet
 from soundstage.runners.fleet.scaling import REMOVE_AFTER_S, Scaler
 
 pytest.importorskip("ray", reason="the extra `ray` is not installed")
-from soundstage.runners.ray import engine_runner
+from soundstage.runners.ray import engine_actor, engine_runner, ray_runner
+from soundstage.runners.ray.engine_actor import EngineSetup
 from soundstage.runners.ray.placement import Bundle, place_engine
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
@@ -249,7 +250,7 @@ def placed_on(cores):
     """Returns how an engine is placed that takes some processors of a machine."""
     place = place_engine(tones(), False)
     options, bundle = {**place.options, "num_cpus": cores}, Bundle({"CPU": cores}, {}, ["tone"])
-    return replace(place, options=options, bundle=bundle)
+    return replace(place, options=options, bundles=(bundle,))
 
 
 def reason_of(fleet, graph):
@@ -295,34 +296,45 @@ def test_engines_that_never_get_ready_are_one_line_each_and_others_play_on(
     assert any(re.fullmatch(rf"{number} is not ready yet: {waits}", line) for line in told)
 
 
-def test_engine_waits_for_a_machine_with_room_and_says_so(
-    fleet, alone, ray_cluster, monkeypatch, caplog
+@pytest.mark.parametrize("where", [" on one machine", ""], ids=["one process", "many"])
+def test_engine_waits_for_machines_with_room_and_says_so(
+    where, fleet, alone, ray_cluster, monkeypatch, caplog
 ):
     cores = ray_cluster.cluster_resources()["CPU"] - 0.25
-    monkeypatch.setattr(engine_runner, "place_engine", lambda *_: placed_on(cores))
     monkeypatch.setattr(engine_runner, "TELL_AFTER_S", 0.0)
+    graph = tones()
+    if where:
+        monkeypatch.setattr(engine_runner, "place_engine", lambda *_: placed_on(cores))
+    else:
+        graph = tones(placement={"tone": {"device": "cpu", "resources": {"CPU": cores}}})
     group = ray_cluster.util.placement_group([{"CPU": 0.5}])
     ray_cluster.get(group.ready())
 
     def wait_for_room(fleet):
-        engine = fleet.roster.add(tones())
+        engine = fleet.roster.add(graph)
+        needs = re.compile(
+            rf"engine \d+ is not ready yet: it needs {cores:g} CPU{where}, and [\d.]+ CPU are free "
+            "in all: add machines, or use fewer engines"
+        )
         with ThreadPoolExecutor(1) as threads:
             starting = threads.submit(asyncio.run, fleet.roster.start(engine))
             wait(fleet, lambda: caplog.records)
             asyncio.run(fleet.roster.remove(engine))
             with pytest.raises(EngineLost, match="was closed before it was ready"):
                 starting.result(fleet.patience_s)
+        (told,) = [record.getMessage() for record in caplog.records]
+        assert needs.fullmatch(told)
 
     try:
         assert playing(fleet, alone, wait_for_room) == [STREAMS // 2, STREAMS // 2]
     finally:
         ray_cluster.util.remove_placement_group(group)
-    (told,) = [record.getMessage() for record in caplog.records]
-    assert re.fullmatch(
-        rf"engine \d+ is not ready yet: it needs {cores:g} CPU on one machine, and [\d.]+ CPU are "
-        "free in all: add machines, or use fewer engines",
-        told,
-    )
+
+
+def test_stages_of_an_engine_wait_for_machines_as_long_as_the_engine(monkeypatch):
+    monkeypatch.setattr(ray_runner, "RayRunner", lambda graph, settings: settings)
+    setup = EngineSetup(tones(), False, 1, {}, engine_runner.READY_WITHIN_S)
+    assert engine_actor._opened(setup).placement_timeout_s == 600
 
 
 def test_engine_that_has_a_process_waits_for_no_machine(fleet, monkeypatch):

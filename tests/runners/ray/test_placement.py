@@ -183,7 +183,7 @@ def engine_place(*placements, has_gpu=True):
 def test_engine_is_one_process_with_the_gpus_that_its_stages_name():
     place = engine_place("sample=gpu:0", "decode=gpu:1", "crossfade=gpu:1")
     assert place.one_process
-    assert (place.options["num_gpus"], place.bundle.resources) == (2.0, {"GPU": 2.0})
+    assert (place.options["num_gpus"], place.bundles[0].resources) == (2.0, {"GPU": 2.0})
     assert place.settings.variables == {}
 
 
@@ -194,23 +194,24 @@ def test_engine_on_processors_sees_no_gpu():
     assert place.options["num_gpus"] == 0
     assert place.settings.variables["CUDA_VISIBLE_DEVICES"] == ""
     # Ray spreads over the machines only what takes something of them.
-    assert 0 < place.options["num_cpus"] == place.bundle.resources["CPU"] <= 0.001
+    assert 0 < place.options["num_cpus"] == place.bundles[0].resources["CPU"] <= 0.001
 
 
 @pytest.mark.ray
 @pytest.mark.parametrize(
-    "placed",
+    ("placed", "needed"),
     [
-        "sample={ device = 'gpu', node = 'llm' }",
-        "decode={ device = 'cpu', resources = { tape = 1 } }",
-        "decode={ device = 'cpu', spares = 1 }",
-        "sample={ device = 'tpu', chips = 4 }",
+        ("sample={ device = 'gpu', node = 'llm' }", {"GPU": 1.0}),
+        ("decode={ device = 'cpu', resources = { tape = 1 } }", {"tape": 1.0}),
+        ("decode={ device = 'cpu', spares = 1 }", {"CPU": 0.001}),
+        ("sample={ device = 'tpu', chips = 4 }", {"TPU": 4.0}),
     ],
 )
-def test_stages_tied_to_machines_or_with_spares_are_actors_of_their_own(placed):
+def test_stages_tied_to_machines_or_with_spares_are_actors_of_their_own(placed, needed):
     place = engine_place(placed)
     assert not place.one_process
-    assert (place.options["num_gpus"], place.bundle.resources.keys()) == (0.0, {"CPU"})
+    assert (place.options["num_gpus"], place.options["num_cpus"]) == (0.0, 0.001)
+    assert [bundle.resources for bundle in place.bundles] == [needed]
 
 
 @pytest.mark.ray
@@ -218,9 +219,9 @@ def test_engine_on_processors_of_which_no_machine_has_any_is_one_problem():
     from soundstage.runners.ray.placement import missing_machines
 
     head = {"Alive": True, "Resources": {}, "Labels": {}}
-    (problem,) = missing_machines([engine_place().bundle], [head])
+    (problem,) = missing_machines(engine_place().bundles, [head])
     assert problem.what == "no machine of the cluster has a processor"
-    assert missing_machines([engine_place().bundle], [head | {"Resources": {"CPU": 1.0}}]) == []
+    assert missing_machines(engine_place().bundles, [head | {"Resources": {"CPU": 1.0}}]) == []
 
 
 @pytest.mark.ray

@@ -132,7 +132,7 @@ def test_stage_says_which_form_of_the_weights_plays(packed_sampler):
     [
         ({"dtype": "int8", "products": "xla"}, 'write products = "auto"'),
         ({"dtype": "bfloat16", "products": "packed"}, 'write dtype = "float32" or "int8"'),
-        ({"products": "numba"}, "must be one of auto, xla, packed, got 'numba'"),
+        ({"products": "numba"}, "must be one of auto, xla, packed, fused, got 'numba'"),
     ],
 )
 def test_settings_that_exclude_each_other_are_refused_with_the_cure(params, cure):

@@ -1,0 +1,1 @@
+"""What measurements on a GPU share."""

@@ -1,0 +1,245 @@
+"""Products of few rows with what stands before and behind them, as one kernel each, for GPUs.
+
+A step of a decoder multiplies few rows by large weights. On a GPU it takes the time to read the
+weights and to launch its kernels, and XLA makes eleven kernels of a layer of the Depthformer. With
+those of this module and of `fused_attention` it is five: norm with queries, keys and values;
+attention with its cache; an output product with its sum; norm with a gated product; the last
+product with its sum. They are written in Pallas and compiled by Triton. On a processor they are
+interpreted, for tests.
+
+Letters in shapes: R rows, padded to `padded_rows`; D and N widths, multiples of 16. The matrices of
+a call have the type in which activations are rounded: float32 or bfloat16. Sums are float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.experimental import pallas as pl
+from jax.experimental.pallas import triton
+
+# The least sides of a product on tensor cores.
+TILE = 16
+# Numbers of a sum that one turn of a loop adds.
+MOST_TERMS = 128
+EPSILON = 1e-6
+HIGHEST = jax.lax.Precision.HIGHEST
+# Makes a kernel's outputs of its products and their biases.
+Finish = Callable[[list[jax.Array]], list[jax.Array]]
+
+
+def padded_rows(rows: int) -> int:
+    """Returns how many rows the functions of this module want for so many."""
+    return max(TILE, 1 << (rows - 1).bit_length())
+
+
+def check_width(name: str, width: int) -> None:
+    """Refuses a width that these kernels cannot divide.
+
+    Raises:
+        ValueError: names the width.
+    """
+    if width % TILE:
+        raise ValueError(f"{name} = {width} is no multiple of {TILE}, which fused products need")
+
+
+def norm_products(
+    x: jax.Array, scale: jax.Array, kernels: Sequence[jax.Array], *, interpret: bool = False
+) -> list[jax.Array]:
+    """Normalises rows by their root mean square, and multiplies them by matrices.
+
+    Args:
+        x: float32 or the matrices' type [R, D].
+        scale: [D], of the norm.
+        kernels: matrices [D, N].
+        interpret: whether the kernel is interpreted, on a processor.
+
+    Returns:
+        [R, N] for each matrix, in its type.
+    """
+    return _norm_products(x, scale, kernels, (), len(kernels), _as_they_are, interpret)
+
+
+def norm_gated(
+    x: jax.Array, scale: jax.Array, gate: jax.Array, value: jax.Array, *, interpret: bool = False
+) -> jax.Array:
+    """Normalises rows, and returns `gelu(x gate) * (x value)`, gelu in its tanh form.
+
+    Args:
+        x: float32 or the matrices' type [R, D].
+        scale: [D], of the norm.
+        gate: [D, N].
+        value: [D, N].
+        interpret: whether the kernel is interpreted, on a processor.
+
+    Returns:
+        [R, N] in the matrices' type.
+    """
+    return _norm_products(x, scale, (gate, value), (), 1, _gated, interpret)[0]
+
+
+def norm_gelu(
+    x: jax.Array, scale: jax.Array, kernel: jax.Array, bias: jax.Array, *, interpret: bool = False
+) -> jax.Array:
+    """Normalises rows, and returns `gelu(x kernel + bias)`, gelu in its tanh form.
+
+    Args:
+        x: float32 or the matrix's type [R, D].
+        scale: [D], of the norm.
+        kernel: [D, N].
+        bias: [N].
+        interpret: whether the kernel is interpreted, on a processor.
+
+    Returns:
+        [R, N] in the matrix's type.
+    """
+    return _norm_products(x, scale, (kernel,), (bias,), 1, _gelu_with_bias, interpret)[0]
+
+
+def product_sum(
+    x: jax.Array, kernel: jax.Array, summand: jax.Array, *, interpret: bool = False
+) -> jax.Array:
+    """Returns `summand + x kernel`; the product is rounded to the kernel's type first.
+
+    Args:
+        x: [R, N] in the kernel's type.
+        kernel: [N, D].
+        summand: float32 [R, D].
+        interpret: whether the kernel is interpreted, on a processor.
+
+    Returns:
+        float32 [R, D].
+    """
+    rows, inner = x.shape
+    outer = kernel.shape[1]
+    tile = pl.BlockSpec((rows, TILE), lambda column: (0, column))
+    return pl.pallas_call(
+        partial(_product_sum_kernel, terms=_terms(inner)),
+        out_shape=jax.ShapeDtypeStruct((rows, outer), jnp.float32),
+        grid=(outer // TILE,),
+        in_specs=[_whole(x), pl.BlockSpec((inner, TILE), lambda column: (0, column)), tile],
+        out_specs=tile,
+        interpret=interpret,
+        compiler_params=pipelined(),
+        name="product_sum",
+    )(x, kernel, summand)
+
+
+def _norm_products(
+    x: jax.Array,
+    scale: jax.Array,
+    kernels: Sequence[jax.Array],
+    biases: Sequence[jax.Array],
+    outputs: int,
+    finish: Finish,
+    interpret: bool,
+) -> list[jax.Array]:
+    rows, inner = x.shape
+    outer, dtype = kernels[0].shape[1], kernels[0].dtype
+    columns = [pl.BlockSpec((inner, TILE), lambda column: (0, column)) for _ in kernels]
+    of_biases = [pl.BlockSpec((TILE,), lambda column: (column,)) for _ in biases]
+    kernel = partial(
+        _norm_products_kernel,
+        matrices=len(kernels),
+        biases=len(biases),
+        terms=_terms(inner),
+        finish=finish,
+    )
+    return pl.pallas_call(
+        kernel,
+        out_shape=[jax.ShapeDtypeStruct((rows, outer), dtype)] * outputs,
+        grid=(outer // TILE,),
+        in_specs=[_whole(x), _whole(scale), *columns, *of_biases],
+        out_specs=[pl.BlockSpec((rows, TILE), lambda column: (0, column))] * outputs,
+        interpret=interpret,
+        compiler_params=pipelined(),
+        name="norm_products",
+    )(x, scale, *kernels, *biases)
+
+
+def _norm_products_kernel(
+    x_ref: Any,
+    scale_ref: Any,
+    *refs: Any,
+    matrices: int,
+    biases: int,
+    terms: int,
+    finish: Finish,
+) -> None:
+    rows, inner = x_ref.shape
+    kernels, outputs = refs[:matrices], refs[matrices + biases :]
+    dtype = kernels[0].dtype
+
+    def squares(turn: jax.Array, total: jax.Array) -> jax.Array:
+        part = x_ref[:, pl.ds(turn * terms, terms)].astype(jnp.float32)
+        return total + jnp.sum(part * part, axis=1)
+
+    total = jax.lax.fori_loop(0, inner // terms, squares, jnp.zeros(rows, jnp.float32))
+    factor = jax.lax.rsqrt(total / inner + EPSILON)[:, None]
+
+    def products(turn: jax.Array, sums: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
+        these = pl.ds(turn * terms, terms)
+        normed = (x_ref[:, these].astype(jnp.float32) * factor).astype(dtype)
+        normed = normed * scale_ref[these].astype(dtype)[None]
+        return tuple(
+            total + _dot(normed, kernel[these, :])
+            for total, kernel in zip(sums, kernels, strict=True)
+        )
+
+    start = tuple(jnp.zeros((rows, TILE), jnp.float32) for _ in kernels)
+    sums = jax.lax.fori_loop(0, inner // terms, products, start)
+    found = [each.astype(dtype) for each in sums]
+    found += [bias[...].astype(dtype) for bias in refs[matrices : matrices + biases]]
+    for output, result in zip(outputs, finish(found), strict=True):
+        output[...] = result
+
+
+def _as_they_are(products: list[jax.Array]) -> list[jax.Array]:
+    return products
+
+
+def _gated(products: list[jax.Array]) -> list[jax.Array]:
+    gate, value = products
+    gelu = jax.nn.gelu(gate.astype(jnp.float32), approximate=True)
+    return [gelu.astype(value.dtype) * value]
+
+
+def _gelu_with_bias(found: list[jax.Array]) -> list[jax.Array]:
+    product, bias = found
+    inner = (product + bias[None]).astype(jnp.float32)
+    return [jax.nn.gelu(inner, approximate=True).astype(product.dtype)]
+
+
+def _product_sum_kernel(
+    x_ref: Any, kernel_ref: Any, summand_ref: Any, output: Any, *, terms: int
+) -> None:
+    rows, inner = x_ref.shape
+
+    def products(turn: jax.Array, total: jax.Array) -> jax.Array:
+        these = pl.ds(turn * terms, terms)
+        return total + _dot(x_ref[:, these], kernel_ref[these, :])
+
+    total = jax.lax.fori_loop(0, inner // terms, products, jnp.zeros((rows, TILE), jnp.float32))
+    output[...] = summand_ref[...] + total.astype(kernel_ref.dtype).astype(jnp.float32)
+
+
+def _dot(a: jax.Array, b: jax.Array) -> jax.Array:
+    return jnp.dot(a, b, preferred_element_type=jnp.float32, precision=HIGHEST)
+
+
+def _terms(inner: int) -> int:
+    """Returns the largest power of two that divides a width, up to `MOST_TERMS`."""
+    return min(inner & -inner, MOST_TERMS)
+
+
+def _whole(array: jax.Array) -> pl.BlockSpec:
+    return pl.BlockSpec(array.shape, lambda column: (0,) * array.ndim)
+
+
+def pipelined() -> triton.CompilerParams:
+    """Returns how Triton compiles these kernels; the numbers were not tuned on a GPU."""
+    return triton.CompilerParams(num_warps=4, num_stages=3)

@@ -1,0 +1,152 @@
+"""A step of each decoder by fused kernels: the numbers of its modules, rounded elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+
+from soundstage.kernels import fused, fused_attention
+from soundstage.stages.depthformer.config import DepthformerConfig
+from soundstage.stages.depthformer.decoder import DepthDecoder, TemporalDecoder
+from soundstage.stages.depthformer.layers import Attention, KeysValues, Linear, Mlp, Norm
+from soundstage.stages.depthformer.steps import DecoderSteps
+
+
+def check_widths(config: DepthformerConfig) -> None:
+    """Refuses sizes that these kernels cannot divide.
+
+    Raises:
+        ValueError: names the size.
+    """
+    for name in ("embed_dim", "head_dim", "mlp_dim"):
+        fused.check_width(name, getattr(config, name))
+    if config.head_dim & (config.head_dim - 1):
+        raise ValueError(f"head_dim = {config.head_dim} must be a power of 2 for fused products")
+
+
+@dataclass(frozen=True)
+class FusedSteps(DecoderSteps):
+    """Steps of few kernels, for GPUs: five a depth layer, eight a temporal layer.
+
+    Attributes:
+        interpret: whether the kernels are interpreted, on a processor.
+    """
+
+    interpret: bool
+
+    def empty_levels(self, config: DepthformerConfig, rows: int) -> list[KeysValues]:
+        """Returns caches that hold anything: nothing is read before it is written."""
+        shape = (rows, config.num_heads, config.num_levels, config.head_dim)
+
+        def empty() -> jax.Array:
+            return jax.lax.empty(shape, jnp.dtype(config.activation_dtype))
+
+        return [KeysValues(empty(), empty()) for _ in range(config.num_depth_layers)]
+
+    def decode_frame(
+        self,
+        decoder: TemporalDecoder,
+        x: jax.Array,
+        caches: list[KeysValues],
+        position: jax.Array,
+        bias: jax.Array,
+        prompt: list[KeysValues],
+        prompt_bias: jax.Array,
+    ) -> tuple[jax.Array, list[KeysValues]]:
+        """Computes one frame; arguments and results are those of `TemporalDecoder`'s call."""
+        stream, new_caches = _ResidualStream(x, self.interpret), []
+        for layer, cache, seen in zip(decoder.layers, caches, prompt, strict=True):
+            norm = layer.pre_self_attention_layer_norm
+            cache = stream.attend_to_itself(norm, layer.self_attention, cache, position, bias)
+            norm = layer.pre_cross_attention_layer_norm
+            stream.attend_to(norm, layer.encoder_decoder_attention, seen, prompt_bias)
+            stream.add_mlp(layer.pre_mlp_layer_norm, layer.mlp)
+            new_caches.append(cache)
+        return stream.result(), new_caches
+
+    def decode_level(
+        self,
+        decoder: DepthDecoder,
+        x: jax.Array,
+        caches: list[KeysValues],
+        position: jax.Array,
+        bias: jax.Array,
+    ) -> tuple[jax.Array, list[KeysValues]]:
+        """Computes one level; arguments and results are those of `DepthDecoder`'s call."""
+        stream, new_caches = _ResidualStream(x, self.interpret), []
+        for layer, cache in zip(decoder.depth_layers, caches, strict=True):
+            norm = layer.pre_self_attention_layer_norm
+            cache = stream.attend_to_itself(norm, layer.self_attention, cache, position, bias)
+            stream.add_mlp(layer.pre_mlp_layer_norm, layer.mlp)
+            new_caches.append(cache)
+        return stream.result(), new_caches
+
+
+class _ResidualStream:
+    """The residual stream of one step, to which the parts of layers are added one by one."""
+
+    def __init__(self, x: jax.Array, interpret: bool) -> None:
+        self._rows, self._interpret = len(x), interpret
+        more = fused.padded_rows(self._rows) - self._rows
+        self._x = jnp.pad(x[:, 0].astype(jnp.float32), ((0, more), (0, 0)))
+
+    def result(self) -> jax.Array:
+        """Returns the rows that are used: float32 [B, 1, D]."""
+        return self._x[: self._rows, None]
+
+    def attend_to_itself(
+        self,
+        norm: Norm,
+        attention: Attention,
+        cache: KeysValues,
+        position: jax.Array,
+        bias: jax.Array,
+    ) -> KeysValues:
+        """Adds causal self-attention, and returns the cache with this position added."""
+        parts = (attention.query, attention.key, attention.value)
+        query, key, value = fused.norm_products(
+            self._x,
+            norm.scale[...],
+            [_kernel(part, norm) for part in parts],
+            interpret=self._interpret,
+        )
+        mixed, keys, values = fused_attention.attend_and_keep(
+            query, key, value, *cache, bias[:, :, 0], position, interpret=self._interpret
+        )
+        self._add(mixed, attention.out, norm)
+        return KeysValues(keys, values)
+
+    def attend_to(
+        self, norm: Norm, attention: Attention, seen: KeysValues, bias: jax.Array
+    ) -> None:
+        """Adds attention to keys and values that stay as they are."""
+        (query,) = fused.norm_products(
+            self._x,
+            norm.scale[...],
+            [_kernel(attention.query, norm)],
+            interpret=self._interpret,
+        )
+        mixed = fused_attention.attend(query, *seen, bias[:, :, 0], interpret=self._interpret)
+        self._add(mixed, attention.out, norm)
+
+    def add_mlp(self, norm: Norm, mlp: Mlp) -> None:
+        """Adds a gated MLP."""
+        gated = fused.norm_gated(
+            self._x,
+            norm.scale[...],
+            _kernel(mlp.wi_0, norm),
+            _kernel(mlp.wi_1, norm),
+            interpret=self._interpret,
+        )
+        self._add(gated, mlp.wo, norm)
+
+    def _add(self, x: jax.Array, linear: Linear, norm: Norm) -> None:
+        kernel = _kernel(linear, norm)
+        self._x = fused.product_sum(x, kernel, self._x, interpret=self._interpret)
+
+
+def _kernel(linear: Linear, norm: Norm) -> jax.Array:
+    """Returns a matrix in the type of the activations."""
+    return linear.kernel[...].astype(norm.dtype)
