@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from llvmlite import binding, ir
+from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
@@ -21,6 +21,7 @@ from soundstage.kernels.vectors import (
     PANEL,
     VECTORS,
     built_in,
+    processor_features,
     spread,
 )
 
@@ -266,8 +267,8 @@ class _Rounding:
 
 def _add_products(builder: Any, total: Any, value: Any, weights: Any) -> Any:
     """Adds the products of pairs of integers: int32 [LANES] x 3, weights as [LANES, 2]."""
-    features = binding.get_host_cpu_features()
-    chosen = (one for name, one in _INSTRUCTIONS.get(LANES, {}).items() if features.get(name))
+    features, known = processor_features(), _INSTRUCTIONS.get(LANES, {})
+    chosen = (one for name, one in known.items() if f"+{name}" in features)
     name, adds = next(chosen, ("", False))
     if adds:
         given = builder.bitcast(weights, _WIDE)

@@ -20,8 +20,8 @@ INDEX, INT32, FLOAT = ir.IntType(64), ir.IntType(32), ir.FloatType()
 VECTORS = 4  # a panel is so many vectors wide
 
 
-def vector_lanes() -> int:
-    """Returns the number of float32 values in a register: 16, 8 or 4.
+def processor_features() -> set[str]:
+    """Returns the features of the processor, such as "+avx2".
 
     The processor is this one, or that of Numba's own variables NUMBA_CPU_NAME and
     NUMBA_CPU_FEATURES.
@@ -29,7 +29,12 @@ def vector_lanes() -> int:
     settings: Any = numba.config
     given: str | None = settings.CPU_FEATURES
     here = binding.get_host_cpu_features().flatten() if given is None else given
-    features = set(here.split(","))
+    return set(here.split(","))
+
+
+def vector_lanes() -> int:
+    """Returns the number of float32 values in a register: 16, 8 or 4."""
+    features = processor_features()
     if "+avx512f" in features:
         return 16
     return 8 if {"+avx2", "+fma"} <= features else 4

@@ -1,5 +1,9 @@
 """Convolutions in 16-bit integers: exact sums, and the same bytes for any number of threads."""
 
+import hashlib
+import os
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -55,9 +59,8 @@ def outputs(layer, x, added, threads=1, elu=False):
     return values[-len(y) :].reshape(OUTPUTS, -1)[:, :OUTER], memory
 
 
-@pytest.fixture(scope="module", params=[5, 64, 128, 300])
-def made(request):
-    inner, draw = request.param, np.random.default_rng(0)
+def example(inner):
+    draw = np.random.default_rng(0)
     kernel, x, bias, added = (
         draw.standard_normal(shape).astype(np.float32)
         for shape in ((TAPS, inner, OUTER), (POSITIONS, inner), OUTER, ADDED)
@@ -65,6 +68,22 @@ def made(request):
     starts = draw.integers(0, 800, OUTPUTS)
     layer = convolution(kernel, bias, starts)
     return SimpleNamespace(kernel=kernel, x=x, bias=bias, added=added, starts=starts, layer=layer)
+
+
+def digest():
+    """The SHA-256 of the outputs of two examples, of which one has padded inputs."""
+    made = [example(inner) for inner in (5, 300)]
+    parts = [outputs(one.layer, one.x, one.added)[0] for one in made]
+    return hashlib.sha256(np.concatenate(parts).tobytes()).hexdigest()
+
+
+def print_digest():
+    print(digest())
+
+
+@pytest.fixture(scope="module", params=[5, 64, 128, 300])
+def made(request):
+    return example(request.param)
 
 
 def rounded(x):
@@ -103,6 +122,26 @@ def test_largest_products_of_a_block_do_not_overflow():
     x = np.full((POSITIONS, 2 * BLOCK), -3, np.float32)
     y, _ = outputs(layer, x, np.zeros(ADDED, np.float32))
     np.testing.assert_allclose(y, -3.0 * TAPS * 2 * BLOCK, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"NUMBA_CPU_FEATURES": "+avx2,+fma"},
+        {"NUMBA_CPU_FEATURES": "+fma"},  # vectors as wide as on ARM, and no instruction for pairs
+    ],
+    ids=["8 lanes", "4 lanes"],
+)
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="names instructions of x86")
+def test_narrower_vectors_give_the_same_bytes(variables):
+    done = subprocess.run(
+        [sys.executable, "-c", f"import runpy; runpy.run_path({__file__!r})['print_digest']()"],
+        env=os.environ | {"NUMBA_CPU_NAME": "haswell"} | variables,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == digest()
 
 
 def test_silence_stays_silent_and_inputs_pass_the_exponential_unit(made):
