@@ -2,6 +2,7 @@
 
     python benchmarks/fleet.py --engines 1 2 4 8 16 --streams 16 --chunks 6
     python benchmarks/fleet.py --engines 2 --streams 4 --kills 20
+    python benchmarks/fleet.py --engines 3 --streams 8 --kills 20 --kill stages
     python benchmarks/fleet.py --engines 3 --streams 8 --kills 20 --kill machines
     python benchmarks/fleet.py --engines 4 --streams 32 --seconds 0.5 --reload
     python benchmarks/fleet.py --engines 8 --seconds 0.5 --listeners 256 --for-s 60
@@ -79,7 +80,7 @@ def arguments() -> argparse.Namespace:
     what.add_argument("--reload", action="store_true", help="replace all engines meanwhile")
     what.add_argument("--listeners", type=above_0, help="over sockets, of all fronts")
     what.add_argument("--grow", action="store_true", help="by fleets/growing.sh")
-    parser.add_argument("--kill", choices=["engines", "machines"], default="engines")
+    parser.add_argument("--kill", choices=["engines", "stages", "machines"], default="engines")
     parser.add_argument("--grace-s", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--fronts", type=above_0, default=1, help="they share the others")

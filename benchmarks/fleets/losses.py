@@ -1,4 +1,4 @@
-"""Engines and machines that are killed, stopped and drained at random while streams play."""
+"""Engines, their stages and machines, killed, stopped and drained at random while streams play."""
 
 import argparse
 import asyncio
@@ -50,6 +50,25 @@ class EngineVictims:
         with fleet.places.lock:
             fleet.places.drain(engine)
         asyncio.get_running_loop().call_later(1.0, setattr, engine, "draining", False)
+        return True
+
+
+class StageVictims:
+    """Processes of single stages, of which one at a time is killed or stopped."""
+
+    def __init__(self, draw: random.Random) -> None:
+        self._draw = draw
+
+    def harm(self, fleet: Fleet) -> bool:
+        """Harms one of them, unless only one engine is ready: streams would wait for its return.
+
+        Returns:
+            Whether it did.
+        """
+        if sum(engine.ready for engine in fleet.engines) < 2:
+            return False
+        process = self._draw.choice([one for one in descendants(os.getpid()) if is_stage(one)])
+        send([process], self._draw.choice(KINDS))
         return True
 
 
@@ -109,11 +128,18 @@ def descendants(process: int) -> list[int]:
     return sorted(found - {process})
 
 
+def is_stage(process: int) -> bool:
+    """Returns whether a process is that of one stage."""
+    with suppress(OSError):
+        return b"StageActor" in Path(f"/proc/{process}/cmdline").read_bytes()
+    return False
+
+
 @contextmanager
 def victims_of(kind: str, draw: random.Random, machines: int):
     """Yields what is harmed, and the runner of a fleet that has it."""
-    if kind == "engines":
-        yield EngineVictims(draw), RAY
+    if kind != "machines":
+        yield {"engines": EngineVictims, "stages": StageVictims}[kind](draw), RAY
         return
     head = {"num_cpus": 0, "include_dashboard": False, "_system_config": SOON}
     cluster = Cluster(initialize_head=True, head_node_args=head)
@@ -145,10 +171,13 @@ async def play_while_harmed(fleet: Fleet, args: argparse.Namespace, victims, dra
 
 
 def kills(args: argparse.Namespace) -> None:
-    """Kills and stops engines or machines at random while streams play."""
+    """Kills and stops engines, stages or machines at random while streams play."""
     keeper.GRACE_S = args.grace_s
     draw, engines = random.Random(args.seed), max(2, args.engines[0])
-    graph = sleeping(args.seconds, args.chunk_s)
+    # A stage with a resource is an actor of its own, and all stages of its engine are.
+    placement = {"audio": {"device": "cpu", "resources": {"CPU": 0.01}}}
+    placement = placement if args.kill == "stages" else {}
+    graph = sleeping(args.seconds, args.chunk_s, placement=placement)
 
     async def run(victims, runner: RunnerChoice) -> None:
         fleet = await started(graph, engines, args.streams, runner)

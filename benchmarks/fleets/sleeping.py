@@ -1,7 +1,9 @@
 """A pipeline that sleeps as a device computes, and whose audio tells which chunk of which it is."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -63,7 +65,9 @@ def value_of(number: np.ndarray) -> np.ndarray:
     return (number % SCALE / SCALE).astype(np.float32)
 
 
-def sleeping(seconds: float, chunk_s: float, offset: int = 0) -> Graph:
+def sleeping(
+    seconds: float, chunk_s: float, offset: int = 0, placement: Mapping[str, Any] | None = None
+) -> Graph:
     """Builds a counter and an audio stage that sleeps."""
     past = {"from": "count.number", "delay": 1, "init": 0}
     stages = {
@@ -81,5 +85,6 @@ def sleeping(seconds: float, chunk_s: float, offset: int = 0) -> Graph:
         "inputs": {"step": 1},
         "outputs": {"audio": "audio.audio"},
         "stage": stages,
+        "placement": dict(placement or {}),
     }
     return build(parse(spec), ["fleets"])

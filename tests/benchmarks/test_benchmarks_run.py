@@ -174,3 +174,12 @@ def test_fleet_is_measured_and_loses_no_chunk(name):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert re.search(printed, done.stdout)
+
+
+@pytest.mark.ray
+def test_numbers_that_would_measure_something_else_are_refused():
+    pytest.importorskip("ray", reason="the extra `ray` is not installed")
+    command = (sys.executable, BENCHMARKS / f"{FLEET}.py", "--listeners", "0")
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "argument --listeners: expected a number from 1, got '0'" in done.stderr
