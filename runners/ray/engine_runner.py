@@ -272,13 +272,20 @@ class EngineRunner:
         )
 
     def _end_process(self) -> None:
-        """Ends the engine's process, if it is still there: one that hangs hears no request."""
+        """Ends the engine's process, if it is still there: one that hangs hears no request.
+
+        Waits until it has ended, unless the engine is closed meanwhile.
+        """
         strategy = NodeAffinitySchedulingStrategy(self._report.node, soft=False)
         remote: Any = ray.remote
         kill = remote(_kill).options(num_cpus=0, scheduling_strategy=strategy, max_retries=0)
+        reply, until_s = kill.remote(self._report.process), time.monotonic() + KILL_WITHIN_S
         try:
-            ray.get(kill.remote(self._report.process), timeout=KILL_WITHIN_S)
-        except (RayError, GetTimeoutError) as error:
+            while not self._closing.is_set() and time.monotonic() < until_s:
+                if ray.wait([reply], timeout=CHECK_S)[0]:
+                    ray.get(reply)
+                    return
+        except RayError as error:
             # Its machine is gone.
             LOGGER.debug("engine %d: %s", self._number, last_line(error))
 

@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import socket
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -335,6 +336,16 @@ def test_stages_of_an_engine_wait_for_machines_as_long_as_the_engine(monkeypatch
     monkeypatch.setattr(ray_runner, "RayRunner", lambda graph, settings: settings)
     setup = EngineSetup(tones(), False, 1, {}, engine_runner.READY_WITHIN_S)
     assert engine_actor._opened(setup).placement_timeout_s == 600
+
+
+def test_engine_that_is_closed_does_not_wait_for_a_process_to_end(fleet, monkeypatch):
+    """A call of Ray after its shutdown would end this process."""
+    runner, closing = fleet.engines[0].runner, threading.Event()
+    closing.set()
+    monkeypatch.setattr(engine_runner, "_kill", lambda process: None)
+    monkeypatch.setattr(runner, "_closing", closing)
+    monkeypatch.setattr(engine_runner.ray, "wait", lambda *_, **__: pytest.fail("it waits"))
+    runner._end_process()
 
 
 def test_engine_that_has_a_process_waits_for_no_machine(fleet, monkeypatch):
