@@ -70,7 +70,8 @@ class Session:
             lookahead: chunks made ahead of the requested one, so that stages overlap. Steering
                 discards them: use 0 for live playing, or `keep_ahead`.
             keep_ahead: whether steering keeps the chunks made ahead: a change is heard so many
-                chunks later, and no memo has to be rebuilt.
+                chunks later, and no memo has to be rebuilt. A session that is saved between goes on
+                with the change at once.
             owns_runner: whether closing the session closes the runner.
 
         Raises:

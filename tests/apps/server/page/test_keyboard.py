@@ -1,11 +1,15 @@
 """The page's keyboard: clicks, letters and MIDI instruments are heard by the stream."""
 
+import json
 import os
+import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from browsing import hear, launched, opening, play, ready, serving, until
 from note_graphs import ALLOW, NOTES
+from wires import PATIENCE_S
 
 pytestmark = pytest.mark.slow
 
@@ -79,3 +83,30 @@ def test_instrument_plays_and_its_notes_end_when_it_is_unplugged(page):
     page.evaluate(UNPLUG)
     hears(page, -0.5)
     assert page.locator("#midi-text").inner_text() == "No MIDI instrument"
+
+
+def test_keys_steer_magenta_realtime_2(tmp_path):
+    served = serving(tmp_path / "log", "--preset", "mrt2-tiny")
+    with served as address, launched() as studio, opening(studio) as open_page:
+        page, sent, received = open_page(address), [], []
+
+        def listen(link):
+            link.on("framesent", lambda frame: sent.append(frame))
+            link.on("framereceived", lambda frame: received.append(frame))
+
+        page.on("websocket", listen)
+        page.reload()
+        play(ready(page))
+        assert np.abs(hear(page, 0.2)).max() > 0
+        page.get_by_label("Note 64").hover()
+        page.mouse.down()
+        latest = time.monotonic() + PATIENCE_S
+        asked = []
+        while not asked or not any('"steered"' in str(frame) for frame in received):
+            assert time.monotonic() < latest, (asked, received[-3:])
+            page.wait_for_timeout(50)
+            frames = [json.loads(frame) for frame in sent if isinstance(frame, str)]
+            controls = [frame.get("controls") or {} for frame in frames]
+            asked = [changes["notes"] for changes in controls if changes.get("notes")]
+        page.mouse.up()
+    assert 64 in np.ravel(asked[0])
