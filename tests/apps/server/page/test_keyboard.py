@@ -30,14 +30,21 @@ UNPLUG = """() => {
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory):
+def studio():
+    """A browser; a process has one at a time."""
+    with launched() as studio:
+        yield studio
+
+
+@pytest.fixture(scope="module")
+def page(studio, tmp_path_factory):
     """The page of a pipeline that plays its notes as constants."""
     log = tmp_path_factory.mktemp("serve") / "log"
     before = os.environ.get("PYTHONPATH", "")
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("PYTHONPATH", f"{STAGES}{os.pathsep}{before}")
         options = ("--pipeline", str(NOTES), "--allow", *ALLOW)
-        with serving(log, *options) as address, launched() as studio, opening(studio) as open_page:
+        with serving(log, *options) as address, opening(studio) as open_page:
             page = ready(open_page(address))
             play(page)
             yield page
@@ -85,9 +92,9 @@ def test_instrument_plays_and_its_notes_end_when_it_is_unplugged(page):
     assert page.locator("#midi-text").inner_text() == "No MIDI instrument"
 
 
-def test_keys_steer_magenta_realtime_2(tmp_path):
+def test_keys_steer_magenta_realtime_2(studio, tmp_path):
     served = serving(tmp_path / "log", "--preset", "mrt2-tiny")
-    with served as address, launched() as studio, opening(studio) as open_page:
+    with served as address, opening(studio) as open_page:
         page, sent, received = open_page(address), [], []
 
         def listen(link):
