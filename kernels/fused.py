@@ -30,6 +30,8 @@ EPSILON = 1e-6
 HIGHEST = jax.lax.Precision.HIGHEST
 # Makes a kernel's outputs of its products and their biases.
 Finish = Callable[[list[jax.Array]], list[jax.Array]]
+# Reads some rows of a program's columns of a matrix, by a slice of Pallas: [terms, TILE].
+Reader = Callable[[Any], jax.Array]
 
 
 def padded_rows(rows: int) -> int:
@@ -98,6 +100,46 @@ def norm_gelu(
         [R, N] in the matrix's type.
     """
     return _norm_products(x, scale, (kernel,), (bias,), 1, _gelu_with_bias, interpret)[0]
+
+
+def norm_logits(
+    x: jax.Array,
+    scale: jax.Array,
+    heads: jax.Array,
+    level: jax.Array,
+    rounded: jnp.dtype,
+    *,
+    interpret: bool = False,
+) -> jax.Array:
+    """Normalises rows, rounds them, and multiplies them by the matrix of a level.
+
+    Args:
+        x: float32 or the rounded type [R, D].
+        scale: [D], of the norm.
+        heads: [L, D, N]; the other levels are not read.
+        level: int32 [].
+        rounded: the type to which normalised rows are rounded before the product.
+        interpret: whether the kernel is interpreted, on a processor.
+
+    Returns:
+        [R, N] in the heads' type.
+    """
+    rows, (_, inner, outer) = len(x), heads.shape
+    return pl.pallas_call(
+        partial(_norm_logits_kernel, terms=_terms(inner), rounded=rounded),
+        out_shape=jax.ShapeDtypeStruct((rows, outer), heads.dtype),
+        grid=(outer // TILE,),
+        in_specs=[
+            pl.BlockSpec((1,), lambda column: (0,)),
+            _whole(x),
+            _whole(scale),
+            pl.BlockSpec((len(heads), inner, TILE), lambda column: (0, 0, column)),
+        ],
+        out_specs=pl.BlockSpec((rows, TILE), lambda column: (0, column)),
+        interpret=interpret,
+        compiler_params=pipelined(),
+        name="norm_logits",
+    )(jnp.reshape(level, 1).astype(jnp.int32), x, scale, heads)
 
 
 def product_sum(
@@ -170,9 +212,47 @@ def _norm_products_kernel(
     terms: int,
     finish: Finish,
 ) -> None:
-    rows, inner = x_ref.shape
     kernels, outputs = refs[:matrices], refs[matrices + biases :]
     dtype = kernels[0].dtype
+    readers = [partial(_columns, kernel) for kernel in kernels]
+    found = [each.astype(dtype) for each in _sums(x_ref, scale_ref, readers, terms, dtype)]
+    found += [bias[...].astype(dtype) for bias in refs[matrices : matrices + biases]]
+    for output, result in zip(outputs, finish(found), strict=True):
+        output[...] = result
+
+
+def _norm_logits_kernel(
+    level_ref: Any,
+    x_ref: Any,
+    scale_ref: Any,
+    heads_ref: Any,
+    output: Any,
+    *,
+    terms: int,
+    rounded: jnp.dtype,
+) -> None:
+    reader = partial(_columns_of_level, heads_ref, level_ref[0])
+    (total,) = _sums(x_ref, scale_ref, [reader], terms, rounded)
+    output[...] = total.astype(output.dtype)
+
+
+def _columns(kernel_ref: Any, these: Any) -> jax.Array:
+    return kernel_ref[these, :]
+
+
+def _columns_of_level(heads_ref: Any, level: jax.Array, these: Any) -> jax.Array:
+    return heads_ref[level, these, :]
+
+
+def _sums(
+    x_ref: Any,
+    scale_ref: Any,
+    readers: Sequence[Reader],
+    terms: int,
+    rounded: jnp.dtype,
+) -> tuple[jax.Array, ...]:
+    """Returns products of normalised rows by matrices, float32 [R, TILE] for each reader."""
+    rows, inner = x_ref.shape
 
     def squares(turn: jax.Array, total: jax.Array) -> jax.Array:
         part = x_ref[:, pl.ds(turn * terms, terms)].astype(jnp.float32)
@@ -183,19 +263,16 @@ def _norm_products_kernel(
 
     def products(turn: jax.Array, sums: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
         these = pl.ds(turn * terms, terms)
-        normed = (x_ref[:, these].astype(jnp.float32) * factor).astype(dtype)
-        normed = normed * scale_ref[these].astype(dtype)[None]
+        normed = (x_ref[:, these].astype(jnp.float32) * factor).astype(rounded)
+        normed = normed * scale_ref[these].astype(rounded)[None]
+        parts = [reader(these) for reader in readers]
         return tuple(
-            total + _dot(normed, kernel[these, :])
-            for total, kernel in zip(sums, kernels, strict=True)
+            total + _dot(normed.astype(part.dtype), part)
+            for total, part in zip(sums, parts, strict=True)
         )
 
-    start = tuple(jnp.zeros((rows, TILE), jnp.float32) for _ in kernels)
-    sums = jax.lax.fori_loop(0, inner // terms, products, start)
-    found = [each.astype(dtype) for each in sums]
-    found += [bias[...].astype(dtype) for bias in refs[matrices : matrices + biases]]
-    for output, result in zip(outputs, finish(found), strict=True):
-        output[...] = result
+    start = tuple(jnp.zeros((rows, TILE), jnp.float32) for _ in readers)
+    return jax.lax.fori_loop(0, inner // terms, products, start)
 
 
 def _as_they_are(products: list[jax.Array]) -> list[jax.Array]:

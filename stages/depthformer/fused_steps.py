@@ -7,11 +7,13 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
-from soundstage.kernels import fused, fused_attention
+from soundstage.kernels import fused, fused_attention, fused_choice
+from soundstage.stages.depthformer.choice import Addressed, OwnLevel
 from soundstage.stages.depthformer.config import DepthformerConfig
 from soundstage.stages.depthformer.decoder import DepthDecoder, TemporalDecoder
 from soundstage.stages.depthformer.layers import Attention, KeysValues, Linear, Mlp, Norm
-from soundstage.stages.depthformer.steps import DecoderSteps
+from soundstage.stages.depthformer.steps import DecoderSteps, LevelChoice, LevelInput
+from soundstage.stages.depthformer.vocabulary import CODEC_OFFSET
 
 
 def check_widths(config: DepthformerConfig) -> None:
@@ -28,7 +30,7 @@ def check_widths(config: DepthformerConfig) -> None:
 
 @dataclass(frozen=True)
 class FusedSteps(DecoderSteps):
-    """Steps of few kernels, for GPUs: five a depth layer, eight a temporal layer.
+    """Steps of few kernels, for GPUs: five a depth layer, eight a temporal layer, two a choice.
 
     Attributes:
         interpret: whether the kernels are interpreted, on a processor.
@@ -56,7 +58,7 @@ class FusedSteps(DecoderSteps):
         prompt_bias: jax.Array,
     ) -> tuple[jax.Array, list[KeysValues]]:
         """Computes one frame; arguments and results are those of `TemporalDecoder`'s call."""
-        stream, new_caches = _ResidualStream(x, self.interpret), []
+        stream, new_caches = _ResidualStream(x, len(x), self.interpret), []
         for layer, cache, seen in zip(decoder.layers, caches, prompt, strict=True):
             norm = layer.pre_self_attention_layer_norm
             cache = stream.attend_to_itself(norm, layer.self_attention, cache, position, bias)
@@ -75,7 +77,7 @@ class FusedSteps(DecoderSteps):
         bias: jax.Array,
     ) -> tuple[jax.Array, list[KeysValues]]:
         """Computes one level; arguments and results are those of `DepthDecoder`'s call."""
-        stream, new_caches = _ResidualStream(x, self.interpret), []
+        stream, new_caches = _ResidualStream(x, len(caches[0].keys), self.interpret), []
         for layer, cache in zip(decoder.depth_layers, caches, strict=True):
             norm = layer.pre_self_attention_layer_norm
             cache = stream.attend_to_itself(norm, layer.self_attention, cache, position, bias)
@@ -83,18 +85,74 @@ class FusedSteps(DecoderSteps):
             new_caches.append(cache)
         return stream.result(), new_caches
 
+    def choose(
+        self, how: LevelChoice, x: jax.Array, ended: jax.Array, given: LevelInput
+    ) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """Chooses the codes of a level; arguments and results are those of `LevelChoice`'s call.
+
+        Two kernels choose as `Addressed` does, from the codes of the level. What else there may be
+        is left to XLA.
+        """
+        config, rows = how.model.config, 2 * len(ended)
+        own = type(how.chooser) is Addressed and type(how.alphabet) is OwnLevel
+        if not own or not fused_choice.can_choose(config.codebook_size):
+            choice, ended, embedded = how(x[:rows], ended, given)
+            return choice, ended, _padded(embedded)
+        norm, sampling = how.model.decoder.decoder_norm, how.sampling
+        logits = fused.norm_logits(
+            x[:, 0],
+            norm.scale[...],
+            how.heads,
+            given.level,
+            norm.dtype,
+            interpret=self.interpret,
+        )
+        embedder = how.model.token_embedder
+        choice, embedded = fused_choice.choose_and_embed(
+            logits,
+            how.noise,
+            given.level,
+            fused_choice.ChoiceSettings(
+                sampling.temperature,
+                sampling.top_k,
+                [sampling.guidance],
+                sampling.top_p,
+                sampling.min_p,
+            ),
+            fused_choice.CodeEmbedding(
+                embedder.embedding[...],
+                CODEC_OFFSET,
+                embedder.dtype,
+                jnp.dtype(jnp.float32),
+            ),
+            how.penalty(given),
+            interpret=self.interpret,
+        )
+        return choice, ended, embedded[:, None]
+
+
+def _padded(x: jax.Array) -> jax.Array:
+    """Appends rows of zeros, as many as the kernels want."""
+    return jnp.pad(x, ((0, fused.padded_rows(len(x)) - len(x)), (0, 0), (0, 0)))
+
 
 class _ResidualStream:
-    """The residual stream of one step, to which the parts of layers are added one by one."""
+    """The residual stream of one step, to which the parts of layers are added one by one.
 
-    def __init__(self, x: jax.Array, interpret: bool) -> None:
-        self._rows, self._interpret = len(x), interpret
-        more = fused.padded_rows(self._rows) - self._rows
-        self._x = jnp.pad(x[:, 0].astype(jnp.float32), ((0, more), (0, 0)))
+    Args:
+        x: float32 [B or R, 1, D].
+        rows: B, how many of its rows are used.
+        interpret: whether the kernels are interpreted, on a processor.
+    """
+
+    def __init__(self, x: jax.Array, rows: int, interpret: bool) -> None:
+        self._interpret = interpret
+        x = x.astype(jnp.float32)
+        self._x = (_padded(x) if len(x) == rows else x)[:, 0]
 
     def result(self) -> jax.Array:
-        """Returns the rows that are used: float32 [B, 1, D]."""
-        return self._x[: self._rows, None]
+        """Returns all rows, of which those from B on hold anything: float32 [R, 1, D]."""
+        return self._x[:, None]
 
     def attend_to_itself(
         self,

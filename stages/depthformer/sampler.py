@@ -9,21 +9,18 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from soundstage.stages.depthformer.choice import (
-    Addressed,
-    Alphabet,
-    Chooser,
-    OwnLevel,
-    Sampling,
-    guided,
-)
+from soundstage.stages.depthformer.choice import Addressed, Alphabet, Chooser, OwnLevel, Sampling
 from soundstage.stages.depthformer.conditions import Conditions
 from soundstage.stages.depthformer.config import DepthformerConfig
 from soundstage.stages.depthformer.layers import KeysValues
 from soundstage.stages.depthformer.model import Depthformer
 from soundstage.stages.depthformer.past import read_prompts
-from soundstage.stages.depthformer.steps import BY_MODULES, DecoderSteps
-from soundstage.stages.depthformer.vocabulary import PAD
+from soundstage.stages.depthformer.steps import (
+    BY_MODULES,
+    DecoderSteps,
+    LevelChoice,
+    LevelInput,
+)
 from soundstage.stages.programs import Program, shapes_on
 
 
@@ -58,7 +55,8 @@ class FrameCarry(NamedTuple):
     """The values that one frame passes to the next.
 
     Attributes:
-        x: float32 [2 * row, 1, D], the mean embedding of the frame before.
+        x: float32 [2 * row, 1, D], the mean embedding of the frame before; between levels, the
+            input of the next, which may have more rows (see `DecoderSteps`).
         caches: keys and values of the frames before, one entry a temporal layer.
         keys: one random key a row.
         ended: bool [row], whether the row has chosen the end.
@@ -157,10 +155,11 @@ def _sample_frame(
     decoder, seen = model.decoder.temporal_decoder, (chunk.prompt, chunk.prompt_bias)
     x, caches = chunk.steps.decode_frame(decoder, x, progress.caches, past + frame, bias, *seen)
     config, levels = model.config, model.config.num_levels
-    empty = chunk.steps.empty_levels(config, len(x))
+    empty = chunk.steps.empty_levels(config, len(progress.x))
     noise, keys = chooser.noise(progress.keys, frame, levels, alphabet.choices(model))
-    step = partial(_sample_level, model, chunk, alphabet, chooser)
-    start = (FrameCarry(x, empty, keys, progress.ended), jnp.zeros_like(x))
+    how = LevelChoice(model, alphabet, chunk.heads, chooser, chunk.sampling, noise)
+    step = partial(_sample_level, how, chunk.steps)
+    start = (FrameCarry(x, empty, keys, progress.ended), jnp.zeros_like(progress.x))
     # choices: [level, row]
     (last, total), choices = _each_level(step, start, chunk, noise, progress.chosen)
     chosen = progress.chosen
@@ -170,7 +169,7 @@ def _sample_frame(
 
 
 def _each_level(
-    step: Callable[..., tuple[LevelCarry, jax.Array]],
+    step: Callable[[LevelCarry, LevelInput], tuple[LevelCarry, jax.Array]],
     carry: LevelCarry,
     chunk: ChunkConstants,
     noise: jax.Array,
@@ -179,45 +178,35 @@ def _each_level(
     """Steps through the levels of a frame. Returns the choices, [level, row]."""
     levels = len(noise)
     if not chunk.unrolled:
-        steps = (jnp.arange(levels), chunk.level_bias, noise, chosen)
+        steps = LevelInput(jnp.arange(levels), jnp.asarray(chunk.level_bias), noise, chosen)
         return jax.lax.scan(step, carry, steps)
     choices = []
     for level in range(levels):
         counts = None if chosen is None else chosen[level]
         # The level is a constant here; a GPU computes that of a scan in a kernel of its own.
-        known = (np.int32(level), chunk.level_bias[level], noise[level], counts)
-        carry, choice = step(carry, known)
+        given = LevelInput(
+            jnp.asarray(level, jnp.int32), chunk.level_bias[level], noise[level], counts
+        )
+        carry, choice = step(carry, given)
         choices.append(choice)
     return carry, jnp.stack(choices)
 
 
 @jax.named_scope("level_step")
 def _sample_level(
-    model: Depthformer,
-    chunk: ChunkConstants,
-    alphabet: Alphabet,
-    chooser: Chooser,
-    carry: LevelCarry,
-    step: tuple[jax.Array, jax.Array, jax.Array, jax.Array | None],
+    how: LevelChoice, steps: DecoderSteps, carry: LevelCarry, given: LevelInput
 ) -> tuple[LevelCarry, jax.Array]:
-    (progress, total), (level, bias, noise, chosen) = carry, step
-    x, caches = chunk.steps.decode_level(
-        model.decoder.depth_decoder, progress.x, progress.caches, level, bias
+    progress, total = carry
+    x, caches = steps.decode_level(
+        how.model.decoder.depth_decoder, progress.x, progress.caches, given.level, given.bias
     )
-    normed = model.decoder.decoder_norm(x)[:, 0].astype(jnp.float32)  # [2 * row, D]
-    logits = guided(alphabet.logits(chunk.heads, normed, level), chunk.sampling.guidance)
-    if chosen is not None and chunk.sampling.repetition is not None:
-        logits = logits - chunk.sampling.repetition[:, None] * chosen
-    choice = chooser.choose(logits, chunk.sampling, noise)
-    choice = jnp.where(progress.ended, PAD, choice)
-    ended = progress.ended | alphabet.ends(choice)
-    embedded = model.embed(alphabet.ids(model, choice, level))[:, None]  # [row, 1, D]
-    x = jnp.concatenate([embedded, embedded])
-    if model.config.past_levels:
+    choice, ended, x = steps.choose(how, x, progress.ended, given)
+    config, embedded = how.model.config, x[: len(total)]
+    if config.past_levels:
         # The temporal decoder reads the mean of the first levels alone.
-        read = jnp.where(level < model.config.temporal_levels, total + x, total)
+        read = jnp.where(given.level < config.temporal_levels, total + embedded, total)
     else:
-        read = total + x
+        read = total + embedded
     return (FrameCarry(x, caches, progress.keys, ended), read), choice
 
 

@@ -38,6 +38,16 @@ def test_products_of_normalised_rows(dtype):
         close(one, normed(x, scale) @ kernel, dtype)
 
 
+def test_logits_of_a_level_are_float32_products_of_rounded_rows(dtype):
+    (x,) = arrays("float32", (ROWS, WIDTH))
+    (scale,) = arrays(dtype, (WIDTH,))
+    (heads,) = arrays("float32", (4, WIDTH, OUTPUTS))
+    rounded, level = jnp.dtype(dtype), jnp.int32(2)
+    found = fused.norm_logits(x, scale, heads, level, rounded, interpret=True)
+    assert found.dtype == "float32"
+    close(found, normed(x, scale).astype("float32") @ heads[2], dtype)
+
+
 def test_gated_product_of_normalised_rows_and_its_sum(dtype):
     (x,) = arrays("float32", (ROWS, WIDTH))
     scale, gate, value, out = arrays(

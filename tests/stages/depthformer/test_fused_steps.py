@@ -9,6 +9,7 @@ from jax import export
 
 from soundstage.graph.format import Format
 from soundstage.stages.depthformer import Sample
+from soundstage.stages.depthformer.choice import ByFunction, Greedy, WholeVocabulary
 from soundstage.stages.depthformer.conditions import FREE, Conditions
 from soundstage.stages.depthformer.config import TINY
 from soundstage.stages.depthformer.loading import load_depthformer
@@ -62,7 +63,32 @@ def test_tokens_are_those_of_xla(past_levels):
     np.testing.assert_array_equal(tokens, ChunkSampler(network, FRAMES)(**values))
 
 
-def test_program_for_a_gpu_has_five_kernels_a_depth_layer_and_eight_a_temporal_layer():
+def test_tokens_with_all_cuts_are_those_of_xla_without_a_loop_over_levels():
+    network, values = model(CONFIG), arguments(CONFIG)
+    values["top_p"] = np.array([0.9, 0.5], np.float32)
+    values["min_p"] = np.array([0.01, 0.0], np.float32)
+    values["repetition"] = np.array([0.5, 3.0], np.float32)
+    tokens = ChunkSampler(network, FRAMES, unrolled=True, fused=True)(**values)
+    np.testing.assert_array_equal(tokens, ChunkSampler(network, FRAMES)(**values))
+
+
+@pytest.mark.parametrize(
+    "choosing",
+    [
+        {"chooser": Greedy()},
+        {"alphabet": WholeVocabulary()},
+        {"chooser": ByFunction(lambda logits, key: jax.random.categorical(key, logits))},
+    ],
+    ids=["greedy", "whole vocabulary", "by function"],
+)
+def test_other_choosers_and_alphabets_choose_what_they_choose_without_fused_kernels(choosing):
+    network, values = model(CONFIG), arguments(CONFIG)
+    tokens = ChunkSampler(network, FRAMES, fused=True, **choosing)(**values)
+    expected = ChunkSampler(network, FRAMES, **choosing)(**values)
+    np.testing.assert_array_equal(tokens, expected)
+
+
+def test_program_for_a_gpu_has_five_kernels_a_depth_layer_eight_a_temporal_layer_two_a_choice():
     sampler = ChunkSampler(model(CONFIG), FRAMES, unrolled=True, fused=True)
     sampler._steps = replace(sampler._steps, interpret=False)
     shapes = jax.tree.map(
@@ -73,7 +99,7 @@ def test_program_for_a_gpu_has_five_kernels_a_depth_layer_and_eight_a_temporal_l
         jax.jit(sampler._sample), platforms=("cuda",), disabled_checks=UNSTABLE
     )
     text = exported(*shapes).mlir_module()
-    assert text.count("custom_call @__gpu$xla.gpu.triton") == 8 + LEVELS * 5
+    assert text.count("custom_call @__gpu$xla.gpu.triton") == 8 + LEVELS * (5 + 2)
 
 
 def sampler_inputs(values):
