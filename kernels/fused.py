@@ -66,6 +66,48 @@ def norm_products(
     return _norm_products(x, scale, kernels, (), len(kernels), _as_they_are, interpret)
 
 
+def norm_and_source_products(
+    x: jax.Array,
+    scale: jax.Array,
+    kernel: jax.Array,
+    source: jax.Array,
+    of_source: Sequence[jax.Array],
+    *,
+    interpret: bool = False,
+) -> list[jax.Array]:
+    """Normalises rows and multiplies them, and multiplies rows of another source as they are.
+
+    Args:
+        x: float32 or the matrices' type [R, D].
+        scale: [D], of the norm.
+        kernel: [D, N].
+        source: [R, E] in the matrices' type; E is a multiple of 16.
+        of_source: matrices [E, N].
+        interpret: whether the kernel is interpreted, on a processor.
+
+    Returns:
+        [R, N] for the normalised rows, then for each matrix of the source, in their type.
+    """
+    (rows, inner), (width, outer) = source.shape, kernel.shape
+    columns = [pl.BlockSpec((inner, TILE), lambda column: (0, column)) for _ in of_source]
+    return pl.pallas_call(
+        partial(_two_sources_kernel, terms=_terms(width), source_terms=_terms(inner)),
+        out_shape=[jax.ShapeDtypeStruct((rows, outer), kernel.dtype)] * (1 + len(of_source)),
+        grid=(outer // TILE,),
+        in_specs=[
+            _whole(x),
+            _whole(scale),
+            pl.BlockSpec((width, TILE), lambda column: (0, column)),
+            _whole(source),
+            columns,
+        ],
+        out_specs=[pl.BlockSpec((rows, TILE), lambda column: (0, column))] * (1 + len(of_source)),
+        interpret=interpret,
+        compiler_params=pipelined(),
+        name="norm_and_source_products",
+    )(x, scale, kernel, source, list(of_source))
+
+
 def norm_gated(
     x: jax.Array, scale: jax.Array, gate: jax.Array, value: jax.Array, *, interpret: bool = False
 ) -> jax.Array:
@@ -221,6 +263,23 @@ def _norm_products_kernel(
         output[...] = result
 
 
+def _two_sources_kernel(
+    x_ref: Any,
+    scale_ref: Any,
+    kernel_ref: Any,
+    source_ref: Any,
+    of_source_refs: list[Any],
+    *outputs: Any,
+    terms: int,
+    source_terms: int,
+) -> None:
+    dtype = kernel_ref.dtype
+    sums = list(_sums(x_ref, scale_ref, [partial(_columns, kernel_ref)], terms, dtype))
+    sums += [_plain_sum(source_ref, each, source_terms) for each in of_source_refs]
+    for output, total in zip(outputs, sums, strict=True):
+        output[...] = total.astype(dtype)
+
+
 def _norm_logits_kernel(
     level_ref: Any,
     x_ref: Any,
@@ -294,14 +353,19 @@ def _gelu_with_bias(found: list[jax.Array]) -> list[jax.Array]:
 def _product_sum_kernel(
     x_ref: Any, kernel_ref: Any, summand_ref: Any, output: Any, *, terms: int
 ) -> None:
+    total = _plain_sum(x_ref, kernel_ref, terms)
+    output[...] = summand_ref[...] + total.astype(kernel_ref.dtype).astype(jnp.float32)
+
+
+def _plain_sum(x_ref: Any, kernel_ref: Any, terms: int) -> jax.Array:
+    """Returns the product of rows as they are by a program's columns, float32 [R, TILE]."""
     rows, inner = x_ref.shape
 
     def products(turn: jax.Array, total: jax.Array) -> jax.Array:
         these = pl.ds(turn * terms, terms)
         return total + _dot(x_ref[:, these], kernel_ref[these, :])
 
-    total = jax.lax.fori_loop(0, inner // terms, products, jnp.zeros((rows, TILE), jnp.float32))
-    output[...] = summand_ref[...] + total.astype(kernel_ref.dtype).astype(jnp.float32)
+    return jax.lax.fori_loop(0, inner // terms, products, jnp.zeros((rows, TILE), jnp.float32))
 
 
 def _dot(a: jax.Array, b: jax.Array) -> jax.Array:

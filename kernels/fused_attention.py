@@ -116,6 +116,7 @@ def attend_in_ring(
     places: tuple[jax.Array, jax.Array],
     sinks: tuple[jax.Array, jax.Array] | None,
     *,
+    unit: float,
     interpret: bool = False,
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Attends from a new step of each row to the steps in a ring, to itself and to sinks.
@@ -124,13 +125,14 @@ def attend_in_ring(
         query: [R, H * K].
         key: [R, H * K], of the new step.
         value: [R, H * K], of the new step.
-        scale: float32 [K]; queries are multiplied by it, but for the scores of sinks.
+        scale: [K]; queries are multiplied by `unit * softplus(scale)`, but for the scores of sinks.
         keys: [B, H, T, K], the ring; one place is overwritten.
         values: [B, H, T, K], likewise.
         bias: float32 [1 or B, 1 or H, T], added to the scores of the ring.
         places: int32 [B], the place that each row overwrites, and 1 where it has such a step; 0 =
             zeros are written.
         sinks: keys and values [N, H, K] that every step sees; None = none.
+        unit: of the queries' scale.
         interpret: whether the kernel is interpreted, on a processor.
 
     Returns:
@@ -146,7 +148,12 @@ def attend_in_ring(
         pl.BlockSpec((len(each), 1, width), lambda row, head: (0, head, 0)) for each in sinks or ()
     ]
     mixed, keys, values = pl.pallas_call(
-        partial(_ring_kernel, sinks=len(sinks[0]) if sinks else 0, many_threads=not interpret),
+        partial(
+            _ring_kernel,
+            unit=unit,
+            sinks=len(sinks[0]) if sinks else 0,
+            many_threads=not interpret,
+        ),
         out_shape=[jax.ShapeDtypeStruct(like.shape, like.dtype) for like in (query, keys, values)],
         grid=(rows, heads),
         in_specs=[
@@ -236,12 +243,15 @@ def _ring_kernel(
     values_ref: Any,
     bias_ref: Any,
     *refs: Any,
+    unit: float,
     sinks: int,
     many_threads: bool,
 ) -> None:
     mixed_ref, new_keys_ref, new_values_ref = refs[-3:]
     query, key, value = query_ref[0], key_ref[...], value_ref[...]
-    scaled = (query * scale_ref[...].astype(query.dtype)).astype(jnp.float32)
+    scale = scale_ref[...].astype(jnp.float32)
+    softplus = jnp.maximum(scale, 0.0) + jnp.log1p(jnp.exp(-jnp.abs(scale)))
+    scaled = (query * (unit * softplus).astype(query.dtype)).astype(jnp.float32)
     own = jnp.sum(scaled * key[0].astype(jnp.float32))
     mixed = _Mixed(own, jnp.float32(1), value[0].astype(jnp.float32))
     for sink in range(sinks):

@@ -8,7 +8,7 @@ It is written in Pallas, as those of `kernels.fused`, and compiled by Triton; on
 interpreted, for tests.
 
 Letters in shapes: B rows that choose; G logits of a row, one more than guidance has weights; R rows
-of logits, at least G * B; C choices, a power of two; L levels; V ids; D width.
+of the next step, at least G * B; C choices, a power of two; L levels; V ids; D width.
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ class CodeEmbedding(NamedTuple):
         first: the id of code 0 of level 0; those of the next levels follow.
         rounded: the type to which an embedding is rounded first.
         dtype: the type of the result.
+        rows: R, of the result.
         scale: the number by which it is multiplied once it is rounded.
     """
 
@@ -65,6 +66,7 @@ class CodeEmbedding(NamedTuple):
     first: int
     rounded: jnp.dtype
     dtype: jnp.dtype
+    rows: int
     scale: float = 1.0
 
 
@@ -81,6 +83,7 @@ def choose_and_embed(
     embedding: CodeEmbedding,
     penalty: jax.Array | None = None,
     *,
+    cap: float | None = None,
     interpret: bool = False,
 ) -> tuple[jax.Array, jax.Array]:
     """Guides logits, divides them by the temperature, cuts, adds noise, and takes the largest.
@@ -89,28 +92,30 @@ def choose_and_embed(
     summed over its weights w.
 
     Args:
-        logits: float32 [R, C]; of all rows as asked, then of all rows for each weight of guidance.
+        logits: [at least G * B, C], of any float type; of all rows as asked, then of all rows for
+            each weight of guidance.
         noise: float32 [L, B, C], standard Gumbel, of all levels.
         level: int32 [], the level whose noise is added, and whose code is embedded.
         settings: of every row.
         embedding: of the codes.
         penalty: float32 [B, C], subtracted from the guided logits; None = nothing.
+        cap: logits are limited to it softly, before guidance; None = they are not.
         interpret: whether the kernel is interpreted, on a processor.
 
     Returns:
         The codes, int32 [B], the first one on ties, and their embeddings, [R, D]: a row's own for
         each of its G rows. Rows from G * B on hold anything.
     """
-    rows, (padded, choices) = noise.shape[1], logits.shape
+    _, rows, choices = noise.shape
     streams, width = len(settings.guidance) + 1, embedding.table.shape[1]
     one, own = pl.BlockSpec((1,), lambda row: (row,)), pl.BlockSpec((1, choices), _row_from(0))
     place = jnp.reshape(level, 1).astype(jnp.int32)
     first, rounded, scale = embedding.first, embedding.rounded, embedding.scale
     return pl.pallas_call(
-        partial(_choice_kernel, first=first, rounded=rounded, scale=scale),
+        partial(_choice_kernel, cap=cap, first=first, rounded=rounded, scale=scale),
         out_shape=[
             jax.ShapeDtypeStruct((rows,), jnp.int32),
-            jax.ShapeDtypeStruct((padded, width), embedding.dtype),
+            jax.ShapeDtypeStruct((embedding.rows, width), embedding.dtype),
         ],
         grid=(rows,),
         in_specs=[
@@ -121,7 +126,7 @@ def choose_and_embed(
             None if penalty is None else own,
             pl.BlockSpec(embedding.table.shape, lambda row: (0, 0)),
         ],
-        out_specs=[one, pl.BlockSpec((padded, width), lambda row: (0, 0))],
+        out_specs=[one, pl.BlockSpec((embedding.rows, width), lambda row: (0, 0))],
         interpret=interpret,
         compiler_params=triton.CompilerParams(num_warps=1),
         name="choose_and_embed",
@@ -142,11 +147,12 @@ def _choice_kernel(
     codes_ref: Any,
     embedded_ref: Any,
     *,
+    cap: float | None,
     first: int,
     rounded: jnp.dtype,
     scale: float,
 ) -> None:
-    asked, *others = (ref[0] for ref in logits_refs)
+    asked, *others = (_capped(ref[0].astype(jnp.float32), cap) for ref in logits_refs)
     guided = asked
     for weight_ref, other in zip(settings.guidance, others, strict=True):
         guided = guided + weight_ref[0] * (asked - other)
@@ -167,6 +173,10 @@ def _choice_kernel(
         found = (found * jnp.asarray(scale, rounded)).astype(embedded_ref.dtype)
         for stream in range(len(logits_refs)):
             embedded_ref[row + stream * pl.num_programs(0), these] = found
+
+
+def _capped(logits: jax.Array, cap: float | None) -> jax.Array:
+    return logits if cap is None else cap * jnp.tanh(logits / cap)
 
 
 def _cut(warm: jax.Array, settings: ChoiceSettings) -> jax.Array:

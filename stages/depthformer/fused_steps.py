@@ -124,6 +124,7 @@ class FusedSteps(DecoderSteps):
                 CODEC_OFFSET,
                 embedder.dtype,
                 jnp.dtype(jnp.float32),
+                len(logits),
             ),
             how.penalty(given),
             interpret=self.interpret,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax
@@ -31,6 +32,21 @@ class FrameSampling(NamedTuple):
     top_p: jax.Array | None = None
     min_p: jax.Array | None = None
     guidance: jax.Array | None = None
+
+
+@dataclass(frozen=True)
+class FrameChoice:
+    """The rule by which a stream's codes are chosen.
+
+    Attributes:
+        sampling: the settings of every row.
+    """
+
+    sampling: FrameSampling
+
+    def __call__(self, logits: jax.Array, noise: jax.Array) -> jax.Array:
+        """Chooses the code of a level; see `choose`."""
+        return choose(logits, noise, self.sampling)
 
 
 def guided(logits: jax.Array, weights: jax.Array) -> jax.Array:

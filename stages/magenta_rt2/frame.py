@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from soundstage.stages.magenta_rt2.config import RESERVED
 from soundstage.stages.magenta_rt2.model import LayerCache, MagentaRt2
-from soundstage.stages.magenta_rt2.steps import BY_MODULES, FrameSteps
-
-# Chooses the code of a level: (logits float32 [B, codes], this level's part of the noise) ->
-# int32 [B].
-Choose: TypeAlias = Callable[[jax.Array, jax.Array], jax.Array]
+from soundstage.stages.magenta_rt2.steps import BY_MODULES, Choose, FrameSteps, LevelHead
 
 
 class Heads(NamedTuple):
@@ -100,18 +95,23 @@ def depth_steps(
         noise: [L, ...], what `choose` gets, level by level.
         steps: how the layers make a step.
     """
-    rows, levels, codes = x.shape[0], model.config.levels, model.config.codes
+    rows, levels = x.shape[0], model.config.levels
 
-    def step(carry: tuple, given: tuple) -> tuple[tuple, tuple]:
-        (x, caches), (level, kernel, bias, own_noise) = carry, given
-        y, caches = steps.depth(model, x, caches, level)
-        logits = model.level_logits(y, kernel, bias)
-        code = choose(logits, own_noise)
-        x = model.embed(RESERVED + level * codes + code)
+    def step(carry: tuple, head: LevelHead) -> tuple[tuple, tuple]:
+        x, caches = carry
+        y, caches = steps.depth(model, x, caches, head.level)
+        logits, code, x = steps.choose(model, y, head, choose, noise)
         return (x, caches), (code, logits, y)
 
-    given = (jnp.arange(levels), heads.kernel, heads.bias, noise)
-    _, (chosen, logits, normed) = jax.lax.scan(
-        step, (x, model.empty_levels(rows)), given, unroll=steps.unrolled
-    )
+    start = (x, model.empty_levels(rows))
+    if steps.constant_levels:
+        results = []
+        for level in range(levels):
+            own = (heads.kernel[level], heads.bias[level], noise[level])
+            start, result = step(start, LevelHead(jnp.asarray(level, jnp.int32), *own))
+            results.append(result)
+        chosen, logits, normed = map(jnp.stack, zip(*results, strict=True))
+    else:
+        given = LevelHead(jnp.arange(levels), heads.kernel, heads.bias, noise)
+        _, (chosen, logits, normed) = jax.lax.scan(step, start, given, unroll=steps.unrolled)
     return FrameLevels(chosen.T, logits, normed)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 
-from soundstage.kernels import fused, fused_attention
+from soundstage.kernels import fused, fused_attention, fused_choice
 from soundstage.stages.depthformer.layers import KeysValues
-from soundstage.stages.magenta_rt2.config import MagentaRt2Config
+from soundstage.stages.magenta_rt2.choice import GUIDED_ROWS, FrameChoice, FrameSampling
+from soundstage.stages.magenta_rt2.config import RESERVED, MagentaRt2Config
 from soundstage.stages.magenta_rt2.layers import (
     SOFTPLUS_UNIT,
     AttentionBlock,
@@ -22,7 +24,7 @@ from soundstage.stages.magenta_rt2.layers import (
     ring_places,
 )
 from soundstage.stages.magenta_rt2.model import LayerCache, MagentaRt2
-from soundstage.stages.magenta_rt2.steps import FrameSteps
+from soundstage.stages.magenta_rt2.steps import Choose, FrameSteps, LevelHead
 
 
 def check_widths(config: MagentaRt2Config) -> None:
@@ -31,6 +33,7 @@ def check_widths(config: MagentaRt2Config) -> None:
     Raises:
         ValueError: names the size.
     """
+    fused.check_width("encoder_dim", config.encoder_dim)
     for name, stack in (("temporal", config.temporal), ("depth", config.depth)):
         fused.check_width(f"{name}.dim", stack.dim)
         fused.check_width(f"{name}.ffn", stack.ffn)
@@ -48,6 +51,7 @@ class FusedFrameSteps(FrameSteps):
     """
 
     interpret: bool = False
+    constant_levels: ClassVar[bool] = True
 
     def temporal(
         self,
@@ -62,7 +66,8 @@ class FusedFrameSteps(FrameSteps):
         config = model.config
         own = ring_places(places[0], earlier, config.window_self)
         seen = ring_places(places[1], earlier, config.window_cross)
-        stream, source = _BlockStream(x, self.interpret), _padded(embedding)
+        stream = _BlockStream(x, len(x), self.interpret)
+        source = _padded(embedding, len(x))
         kept = []
         for layer, cache in zip(model.temporal_body.layers, caches, strict=True):
             block = stream.attend(layer.self_attention, None, cache.own, own)
@@ -74,23 +79,56 @@ class FusedFrameSteps(FrameSteps):
     def depth(
         self, model: MagentaRt2, x: jax.Array, caches: list[KeysValues], level: jax.Array
     ) -> tuple[jax.Array, list[KeysValues]]:
-        """Runs the layers over levels for one level."""
-        body = model.depth_body
+        """Runs the layers over levels for one level; x may have more rows than the caches."""
+        body, rows = model.depth_body, len(caches[0].keys)
         y = x if body.depth_input_adapter is None else body.depth_input_adapter(x)
-        places = model.level_places(len(x), level)
-        stream, kept = _BlockStream(y, self.interpret), []
+        places = model.level_places(rows, level)
+        stream, kept = _BlockStream(y, rows, self.interpret), []
         for layer, cache in zip(body.layers, caches, strict=True):
             kept.append(stream.attend(layer.self_attention, None, cache, places))
             stream.feed_forward(layer.ffn)
         return body.final_ln(stream.result()), kept
 
+    def choose(
+        self, model: MagentaRt2, y: jax.Array, head: LevelHead, choose: Choose, noise: jax.Array
+    ) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """Chooses the code of a level, by one kernel behind the head; appends rows."""
+        config = model.config
+        if not isinstance(choose, FrameChoice) or not fused_choice.can_choose(config.codes):
+            return super().choose(model, y, head, choose, noise)
+        raw = dense(y, head.kernel, head.bias)
+        code, embedded = fused_choice.choose_and_embed(
+            raw,
+            noise,
+            head.level,
+            _settings(choose.sampling),
+            fused_choice.CodeEmbedding(
+                model.decoder_embedding.embedding[...],
+                RESERVED,
+                model.dtype,
+                model.dtype,
+                fused.padded_rows(len(y)),
+                math.sqrt(config.temporal.dim),
+            ),
+            cap=config.logit_cap,
+            interpret=self.interpret,
+        )
+        code = code if choose.sampling.guidance is None else jnp.tile(code, GUIDED_ROWS)
+        return model.capped(raw), code, embedded
+
 
 class _BlockStream:
-    """The residual stream of one step, [R, D], to which the blocks of layers are added."""
+    """The residual stream of one step, [R, D], to which the blocks of layers are added.
 
-    def __init__(self, x: jax.Array, interpret: bool) -> None:
-        self._rows, self._interpret = len(x), interpret
-        self._x = _padded(x)
+    Args:
+        x: [B or R, D].
+        rows: B, how many of its rows are used.
+        interpret: whether the kernels are interpreted, on a processor.
+    """
+
+    def __init__(self, x: jax.Array, rows: int, interpret: bool) -> None:
+        self._rows, self._interpret = rows, interpret
+        self._x = _padded(x, rows)
 
     def result(self) -> jax.Array:
         """Returns the rows that are used, [B, D]."""
@@ -112,35 +150,41 @@ class _BlockStream:
             places: of the cache.
         """
         attention = block.attention
-        own = [attention.query_projection]
-        if source is None:
-            own += [attention.key_projection, attention.value_projection]
-        products = fused.norm_products(
-            self._x,
-            block.pre_norm.scale[...],
-            [self._matrix(each) for each in own],
-            interpret=self._interpret,
-        )
-        if source is not None:
-            others = (attention.key_projection, attention.value_projection)
-            products = [*products, *(dense(source, each.kernel[...]) for each in others)]
-        query, key, value = products
+        query, key, value = self._projections(block, source)
         mixed, keys, values = fused_attention.attend_in_ring(
             query,
             key,
             value,
-            _query_scale(attention.per_dim_scale[...]),
+            attention.per_dim_scale[...],
             cache.keys,
             cache.values,
             places.bias[:, :, 0],
             (places.position, _exists(places)),
             _sinks(attention),
+            unit=SOFTPLUS_UNIT / math.sqrt(cache.keys.shape[-1]),
             interpret=self._interpret,
         )
         kernel = block.output_projection.kernel[...]
         out = dense(mixed, kernel.reshape(kernel.shape[0], -1).T)
         self._x = self._x + block.post_norm(out)
         return KeysValues(keys, values)
+
+    def _projections(self, block: AttentionBlock, source: jax.Array | None) -> list[jax.Array]:
+        attention, scale = block.attention, block.pre_norm.scale[...]
+        query, key, value = (
+            self._matrix(each)
+            for each in (
+                attention.query_projection,
+                attention.key_projection,
+                attention.value_projection,
+            )
+        )
+        if source is None:
+            three = [query, key, value]
+            return fused.norm_products(self._x, scale, three, interpret=self._interpret)
+        return fused.norm_and_source_products(
+            self._x, scale, query, source, [key, value], interpret=self._interpret
+        )
 
     def feed_forward(self, ffn: FeedForward) -> None:
         """Adds a feed-forward block."""
@@ -161,13 +205,20 @@ class _BlockStream:
         return array.reshape(array.shape[0], -1).astype(self._x.dtype)
 
 
-def _padded(x: jax.Array) -> jax.Array:
-    return jnp.pad(x, ((0, fused.padded_rows(len(x)) - len(x)), (0, 0)))
+def _padded(x: jax.Array, rows: int) -> jax.Array:
+    """Appends rows of zeros to [B, D], as many as the kernels want; [R, D] has them already."""
+    more = fused.padded_rows(rows) - rows
+    return jnp.pad(x, ((0, more), (0, 0))) if len(x) == rows else x
 
 
-def _query_scale(per_dim_scale: jax.Array) -> jax.Array:
-    scale = jax.nn.softplus(per_dim_scale.astype(jnp.float32))
-    return SOFTPLUS_UNIT / math.sqrt(len(per_dim_scale)) * scale
+def _settings(sampling: FrameSampling) -> fused_choice.ChoiceSettings:
+    return fused_choice.ChoiceSettings(
+        sampling.temperature,
+        sampling.top_k,
+        [] if sampling.guidance is None else list(sampling.guidance),
+        sampling.top_p,
+        sampling.min_p,
+    )
 
 
 def _exists(places: CachePlaces) -> jax.Array:

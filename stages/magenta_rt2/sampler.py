@@ -13,7 +13,7 @@ from flax import nnx
 
 from soundstage.stages.depthformer.layers import KeysValues
 from soundstage.stages.depthformer.sampler import words
-from soundstage.stages.magenta_rt2.choice import FrameSampling, choose
+from soundstage.stages.magenta_rt2.choice import FrameChoice, FrameSampling
 from soundstage.stages.magenta_rt2.config import MagentaRt2Config
 from soundstage.stages.magenta_rt2.frame import (
     FrameStart,
@@ -147,8 +147,7 @@ def run_frames(
         def new() -> jax.Array:
             number = jax.lax.dynamic_index_in_dim(rows.number, shift, keepdims=False)
             noise = frame_noise(rows.seed, number, levels, codes)
-            choosing = partial(choose, sampling=sampling)
-            return depth_steps(model, heads, x, choosing, noise, steps).codes
+            return depth_steps(model, heads, x, FrameChoice(sampling), noise, steps).codes
 
         chosen = jax.lax.cond(shift >= 0, new, lambda: jnp.zeros((count, levels), jnp.int32))
         place = (0, jnp.maximum(shift, 0), 0)

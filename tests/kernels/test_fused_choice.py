@@ -25,6 +25,7 @@ TABLE = CodeEmbedding(
     FIRST,
     jnp.dtype("float32"),
     jnp.dtype("float32"),
+    PADDED,
 )
 
 
