@@ -20,23 +20,29 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax.experimental import pallas as pl
-from jax.experimental.pallas import triton
 
-# The least sides of a product on tensor cores.
-TILE = 16
-# Numbers of a sum that one turn of a loop adds.
-MOST_TERMS = 128
-EPSILON = 1e-6
-HIGHEST = jax.lax.Precision.HIGHEST
+from soundstage.kernels.fused_tiles import (
+    TILE,
+    normed_sums,
+    pipelined,
+    plain_sum,
+    read_columns,
+    terms_of,
+    whole,
+)
+
 # Makes a kernel's outputs of its products and their biases.
 Finish = Callable[[list[jax.Array]], list[jax.Array]]
-# Reads some rows of a program's columns of a matrix, by a slice of Pallas: [terms, TILE].
-Reader = Callable[[Any], jax.Array]
 
 
 def padded_rows(rows: int) -> int:
     """Returns how many rows the functions of this module want for so many."""
     return max(TILE, 1 << (rows - 1).bit_length())
+
+
+def divides(width: int) -> bool:
+    """Returns whether these kernels can divide a width."""
+    return width % TILE == 0
 
 
 def check_width(name: str, width: int) -> None:
@@ -45,7 +51,7 @@ def check_width(name: str, width: int) -> None:
     Raises:
         ValueError: names the width.
     """
-    if width % TILE:
+    if not divides(width):
         raise ValueError(f"{name} = {width} is no multiple of {TILE}, which fused products need")
 
 
@@ -91,14 +97,14 @@ def norm_and_source_products(
     (rows, inner), (width, outer) = source.shape, kernel.shape
     columns = [pl.BlockSpec((inner, TILE), lambda column: (0, column)) for _ in of_source]
     return pl.pallas_call(
-        partial(_two_sources_kernel, terms=_terms(width), source_terms=_terms(inner)),
+        partial(_two_sources_kernel, terms=terms_of(width), source_terms=terms_of(inner)),
         out_shape=[jax.ShapeDtypeStruct((rows, outer), kernel.dtype)] * (1 + len(of_source)),
         grid=(outer // TILE,),
         in_specs=[
-            _whole(x),
-            _whole(scale),
+            whole(x),
+            whole(scale),
             pl.BlockSpec((width, TILE), lambda column: (0, column)),
-            _whole(source),
+            whole(source),
             columns,
         ],
         out_specs=[pl.BlockSpec((rows, TILE), lambda column: (0, column))] * (1 + len(of_source)),
@@ -168,13 +174,13 @@ def norm_logits(
     """
     rows, (_, inner, outer) = len(x), heads.shape
     return pl.pallas_call(
-        partial(_norm_logits_kernel, terms=_terms(inner), rounded=rounded),
+        partial(_norm_logits_kernel, terms=terms_of(inner), rounded=rounded),
         out_shape=jax.ShapeDtypeStruct((rows, outer), heads.dtype),
         grid=(outer // TILE,),
         in_specs=[
             pl.BlockSpec((1,), lambda column: (0,)),
-            _whole(x),
-            _whole(scale),
+            whole(x),
+            whole(scale),
             pl.BlockSpec((len(heads), inner, TILE), lambda column: (0, 0, column)),
         ],
         out_specs=pl.BlockSpec((rows, TILE), lambda column: (0, column)),
@@ -182,6 +188,31 @@ def norm_logits(
         compiler_params=pipelined(),
         name="norm_logits",
     )(jnp.reshape(level, 1).astype(jnp.int32), x, scale, heads)
+
+
+def product(x: jax.Array, kernel: jax.Array, *, interpret: bool = False) -> jax.Array:
+    """Returns `x kernel`.
+
+    Args:
+        x: [R, N] in the kernel's type.
+        kernel: [N, D].
+        interpret: whether the kernel is interpreted, on a processor.
+
+    Returns:
+        [R, D] in the kernel's type.
+    """
+    rows, inner = x.shape
+    outer = kernel.shape[1]
+    return pl.pallas_call(
+        partial(_product_kernel, terms=terms_of(inner)),
+        out_shape=jax.ShapeDtypeStruct((rows, outer), kernel.dtype),
+        grid=(outer // TILE,),
+        in_specs=[whole(x), pl.BlockSpec((inner, TILE), lambda column: (0, column))],
+        out_specs=pl.BlockSpec((rows, TILE), lambda column: (0, column)),
+        interpret=interpret,
+        compiler_params=pipelined(),
+        name="product",
+    )(x, kernel)
 
 
 def product_sum(
@@ -202,10 +233,10 @@ def product_sum(
     outer = kernel.shape[1]
     tile = pl.BlockSpec((rows, TILE), lambda column: (0, column))
     return pl.pallas_call(
-        partial(_product_sum_kernel, terms=_terms(inner)),
+        partial(_product_sum_kernel, terms=terms_of(inner)),
         out_shape=jax.ShapeDtypeStruct((rows, outer), jnp.float32),
         grid=(outer // TILE,),
-        in_specs=[_whole(x), pl.BlockSpec((inner, TILE), lambda column: (0, column)), tile],
+        in_specs=[whole(x), pl.BlockSpec((inner, TILE), lambda column: (0, column)), tile],
         out_specs=tile,
         interpret=interpret,
         compiler_params=pipelined(),
@@ -230,14 +261,14 @@ def _norm_products(
         _norm_products_kernel,
         matrices=len(kernels),
         biases=len(biases),
-        terms=_terms(inner),
+        terms=terms_of(inner),
         finish=finish,
     )
     return pl.pallas_call(
         kernel,
         out_shape=[jax.ShapeDtypeStruct((rows, outer), dtype)] * outputs,
         grid=(outer // TILE,),
-        in_specs=[_whole(x), _whole(scale), *columns, *of_biases],
+        in_specs=[whole(x), whole(scale), *columns, *of_biases],
         out_specs=[pl.BlockSpec((rows, TILE), lambda column: (0, column))] * outputs,
         interpret=interpret,
         compiler_params=pipelined(),
@@ -256,8 +287,8 @@ def _norm_products_kernel(
 ) -> None:
     kernels, outputs = refs[:matrices], refs[matrices + biases :]
     dtype = kernels[0].dtype
-    readers = [partial(_columns, kernel) for kernel in kernels]
-    found = [each.astype(dtype) for each in _sums(x_ref, scale_ref, readers, terms, dtype)]
+    readers = [partial(read_columns, kernel) for kernel in kernels]
+    found = [each.astype(dtype) for each in normed_sums(x_ref, scale_ref, readers, terms, dtype)]
     found += [bias[...].astype(dtype) for bias in refs[matrices : matrices + biases]]
     for output, result in zip(outputs, finish(found), strict=True):
         output[...] = result
@@ -274,8 +305,8 @@ def _two_sources_kernel(
     source_terms: int,
 ) -> None:
     dtype = kernel_ref.dtype
-    sums = list(_sums(x_ref, scale_ref, [partial(_columns, kernel_ref)], terms, dtype))
-    sums += [_plain_sum(source_ref, each, source_terms) for each in of_source_refs]
+    sums = list(normed_sums(x_ref, scale_ref, [partial(read_columns, kernel_ref)], terms, dtype))
+    sums += [plain_sum(source_ref, each, source_terms) for each in of_source_refs]
     for output, total in zip(outputs, sums, strict=True):
         output[...] = total.astype(dtype)
 
@@ -291,47 +322,12 @@ def _norm_logits_kernel(
     rounded: jnp.dtype,
 ) -> None:
     reader = partial(_columns_of_level, heads_ref, level_ref[0])
-    (total,) = _sums(x_ref, scale_ref, [reader], terms, rounded)
+    (total,) = normed_sums(x_ref, scale_ref, [reader], terms, rounded)
     output[...] = total.astype(output.dtype)
-
-
-def _columns(kernel_ref: Any, these: Any) -> jax.Array:
-    return kernel_ref[these, :]
 
 
 def _columns_of_level(heads_ref: Any, level: jax.Array, these: Any) -> jax.Array:
     return heads_ref[level, these, :]
-
-
-def _sums(
-    x_ref: Any,
-    scale_ref: Any,
-    readers: Sequence[Reader],
-    terms: int,
-    rounded: jnp.dtype,
-) -> tuple[jax.Array, ...]:
-    """Returns products of normalised rows by matrices, float32 [R, TILE] for each reader."""
-    rows, inner = x_ref.shape
-
-    def squares(turn: jax.Array, total: jax.Array) -> jax.Array:
-        part = x_ref[:, pl.ds(turn * terms, terms)].astype(jnp.float32)
-        return total + jnp.sum(part * part, axis=1)
-
-    total = jax.lax.fori_loop(0, inner // terms, squares, jnp.zeros(rows, jnp.float32))
-    factor = jax.lax.rsqrt(total / inner + EPSILON)[:, None]
-
-    def products(turn: jax.Array, sums: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
-        these = pl.ds(turn * terms, terms)
-        normed = (x_ref[:, these].astype(jnp.float32) * factor).astype(rounded)
-        normed = normed * scale_ref[these].astype(rounded)[None]
-        parts = [reader(these) for reader in readers]
-        return tuple(
-            total + _dot(normed.astype(part.dtype), part)
-            for total, part in zip(sums, parts, strict=True)
-        )
-
-    start = tuple(jnp.zeros((rows, TILE), jnp.float32) for _ in readers)
-    return jax.lax.fori_loop(0, inner // terms, products, start)
 
 
 def _as_they_are(products: list[jax.Array]) -> list[jax.Array]:
@@ -350,37 +346,12 @@ def _gelu_with_bias(found: list[jax.Array]) -> list[jax.Array]:
     return [jax.nn.gelu(inner, approximate=True).astype(product.dtype)]
 
 
+def _product_kernel(x_ref: Any, kernel_ref: Any, output: Any, *, terms: int) -> None:
+    output[...] = plain_sum(x_ref, kernel_ref, terms).astype(output.dtype)
+
+
 def _product_sum_kernel(
     x_ref: Any, kernel_ref: Any, summand_ref: Any, output: Any, *, terms: int
 ) -> None:
-    total = _plain_sum(x_ref, kernel_ref, terms)
+    total = plain_sum(x_ref, kernel_ref, terms)
     output[...] = summand_ref[...] + total.astype(kernel_ref.dtype).astype(jnp.float32)
-
-
-def _plain_sum(x_ref: Any, kernel_ref: Any, terms: int) -> jax.Array:
-    """Returns the product of rows as they are by a program's columns, float32 [R, TILE]."""
-    rows, inner = x_ref.shape
-
-    def products(turn: jax.Array, total: jax.Array) -> jax.Array:
-        these = pl.ds(turn * terms, terms)
-        return total + _dot(x_ref[:, these], kernel_ref[these, :])
-
-    return jax.lax.fori_loop(0, inner // terms, products, jnp.zeros((rows, TILE), jnp.float32))
-
-
-def _dot(a: jax.Array, b: jax.Array) -> jax.Array:
-    return jnp.dot(a, b, preferred_element_type=jnp.float32, precision=HIGHEST)
-
-
-def _terms(inner: int) -> int:
-    """Returns the largest power of two that divides a width, up to `MOST_TERMS`."""
-    return min(inner & -inner, MOST_TERMS)
-
-
-def _whole(array: jax.Array) -> pl.BlockSpec:
-    return pl.BlockSpec(array.shape, lambda column: (0,) * array.ndim)
-
-
-def pipelined() -> triton.CompilerParams:
-    """Returns how Triton compiles these kernels; the numbers were not tuned on a GPU."""
-    return triton.CompilerParams(num_warps=4, num_stages=3)

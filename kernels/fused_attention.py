@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton
 
-from soundstage.kernels.fused import pipelined
+from soundstage.kernels.fused_tiles import pipelined
 
 # Positions that are read at once.
 MOST_POSITIONS = 128
@@ -112,7 +112,7 @@ def attend_in_ring(
     scale: jax.Array,
     keys: jax.Array,
     values: jax.Array,
-    bias: jax.Array,
+    bias: jax.Array | None,
     places: tuple[jax.Array, jax.Array],
     sinks: tuple[jax.Array, jax.Array] | None,
     *,
@@ -128,7 +128,8 @@ def attend_in_ring(
         scale: [K]; queries are multiplied by `unit * softplus(scale)`, but for the scores of sinks.
         keys: [B, H, T, K], the ring; one place is overwritten.
         values: [B, H, T, K], likewise.
-        bias: float32 [1 or B, 1 or H, T], added to the scores of the ring.
+        bias: float32 [1 or B, 1 or H, T], added to the scores of the ring; None = the places before
+            the new one are seen, and those from it on may hold anything.
         places: int32 [B], the place that each row overwrites, and 1 where it has such a step; 0 =
             zeros are written.
         sinks: keys and values [N, H, K] that every step sees; None = none.
@@ -164,7 +165,7 @@ def attend_in_ring(
             one,
             whole_scale,
             *cache,
-            _bias_of_head(bias),
+            None if bias is None else _bias_of_head(bias),
             *of_sinks,
         ],
         out_specs=[one, *cache],
@@ -258,9 +259,10 @@ def _ring_kernel(
         sink_key, sink_value = (ref[sink, 0].astype(query.dtype) for ref in refs[:2])
         score = jnp.sum(query.astype(jnp.float32) * sink_key.astype(jnp.float32))
         mixed = mixed.with_position(score, sink_value.astype(jnp.float32))
-    mixed = _mix(scaled, keys_ref, values_ref, bias_ref, None, mixed)
-    mixed_ref[...] = mixed.result().astype(mixed_ref.dtype)
     place, exists = place_ref[0], exists_ref[0] > 0
+    before = place if bias_ref is None else None
+    mixed = _mix(scaled, keys_ref, values_ref, bias_ref, before, mixed)
+    mixed_ref[...] = mixed.result().astype(mixed_ref.dtype)
     if many_threads:
         triton.debug_barrier()  # all threads have read the place before one writes it
     new_keys_ref[0, 0, pl.ds(place, 1), :] = jnp.where(exists, key, jnp.zeros_like(key))
@@ -288,7 +290,9 @@ def _mix(
         if before is not None:
             wanted = wanted & (index < before)
         keys = keys_ref[0, 0, these, :].astype(jnp.float32)
-        scores = jnp.sum(keys * query[None], axis=1) + bias_ref[0, 0, these].astype(jnp.float32)
+        scores = jnp.sum(keys * query[None], axis=1)
+        if bias_ref is not None:
+            scores = scores + bias_ref[0, 0, these].astype(jnp.float32)
         scores = jnp.where(wanted, scores, NO_SCORE)
         highest = jnp.maximum(mixed.highest, jnp.max(scores))
         weights = jnp.where(wanted, jnp.exp(scores - highest), 0.0)

@@ -103,7 +103,7 @@ def depth_steps(
         logits, code, x = steps.choose(model, y, head, choose, noise)
         return (x, caches), (code, logits, y)
 
-    start = (x, model.empty_levels(rows))
+    start = (x, steps.empty_levels(model, rows))
     if steps.constant_levels:
         results = []
         for level in range(levels):

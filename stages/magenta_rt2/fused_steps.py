@@ -33,7 +33,6 @@ def check_widths(config: MagentaRt2Config) -> None:
     Raises:
         ValueError: names the size.
     """
-    fused.check_width("encoder_dim", config.encoder_dim)
     for name, stack in (("temporal", config.temporal), ("depth", config.depth)):
         fused.check_width(f"{name}.dim", stack.dim)
         fused.check_width(f"{name}.ffn", stack.ffn)
@@ -76,16 +75,29 @@ class FusedFrameSteps(FrameSteps):
             kept.append(LayerCache(block, other))
         return stream.result(), tuple(kept)
 
+    def empty_levels(self, model: MagentaRt2, rows: int) -> list[KeysValues]:
+        """Returns caches that hold anything: nothing is read before it is written."""
+        depth = model.config.depth
+        shape = (rows, depth.heads, model.config.levels, depth.head)
+
+        def empty() -> jax.Array:
+            return jax.lax.empty(shape, model.dtype)
+
+        return [KeysValues(empty(), empty()) for _ in model.depth_body.layers]
+
     def depth(
         self, model: MagentaRt2, x: jax.Array, caches: list[KeysValues], level: jax.Array
     ) -> tuple[jax.Array, list[KeysValues]]:
         """Runs the layers over levels for one level; x may have more rows than the caches."""
         body, rows = model.depth_body, len(caches[0].keys)
-        y = x if body.depth_input_adapter is None else body.depth_input_adapter(x)
-        places = model.level_places(rows, level)
+        y = _padded(x, rows)
+        if body.depth_input_adapter is not None:
+            adapter = body.depth_input_adapter.kernel[...].astype(y.dtype)
+            y = fused.product(y, adapter, interpret=self.interpret)
         stream, kept = _BlockStream(y, rows, self.interpret), []
+        position = jnp.full(rows, level, jnp.int32)
         for layer, cache in zip(body.layers, caches, strict=True):
-            kept.append(stream.attend(layer.self_attention, None, cache, places))
+            kept.append(stream.attend_before(layer.self_attention, cache, position))
             stream.feed_forward(layer.ffn)
         return body.final_ln(stream.result()), kept
 
@@ -149,6 +161,30 @@ class _BlockStream:
             cache: [B, H, S, K].
             places: of the cache.
         """
+        ring = (places.position, _exists(places))
+        return self._attend(block, source, cache, places.bias[:, :, 0], ring)
+
+    def attend_before(
+        self, block: AttentionBlock, cache: KeysValues, position: jax.Array
+    ) -> KeysValues:
+        """Adds an attention block, and returns its cache with this step.
+
+        Args:
+            block: the block, whose keys and values come from the stream.
+            cache: [B, H, S, K]; places from the new one on may hold anything.
+            position: int32 [B], the new place.
+        """
+        ring = (position, jnp.ones_like(position))
+        return self._attend(block, None, cache, None, ring)
+
+    def _attend(
+        self,
+        block: AttentionBlock,
+        source: jax.Array | None,
+        cache: KeysValues,
+        bias: jax.Array | None,
+        ring: tuple[jax.Array, jax.Array],
+    ) -> KeysValues:
         attention = block.attention
         query, key, value = self._projections(block, source)
         mixed, keys, values = fused_attention.attend_in_ring(
@@ -158,8 +194,8 @@ class _BlockStream:
             attention.per_dim_scale[...],
             cache.keys,
             cache.values,
-            places.bias[:, :, 0],
-            (places.position, _exists(places)),
+            bias,
+            ring,
             _sinks(attention),
             unit=SOFTPLUS_UNIT / math.sqrt(cache.keys.shape[-1]),
             interpret=self._interpret,
@@ -182,6 +218,9 @@ class _BlockStream:
         if source is None:
             three = [query, key, value]
             return fused.norm_products(self._x, scale, three, interpret=self._interpret)
+        if not fused.divides(source.shape[1]):
+            (query,) = fused.norm_products(self._x, scale, [query], interpret=self._interpret)
+            return [query, dense(source, key), dense(source, value)]
         return fused.norm_and_source_products(
             self._x, scale, query, source, [key, value], interpret=self._interpret
         )

@@ -59,6 +59,10 @@ class FrameSteps:
         """Runs the layers over frames; arguments and results are those of `MagentaRt2.temporal`."""
         return model.temporal(x, embedding, caches, places, earlier)
 
+    def empty_levels(self, model: MagentaRt2, rows: int) -> list[KeysValues]:
+        """Returns the caches of the layers over levels, at the start of a frame."""
+        return model.empty_levels(rows)
+
     def depth(
         self, model: MagentaRt2, x: jax.Array, caches: list[KeysValues], level: jax.Array
     ) -> tuple[jax.Array, list[KeysValues]]:

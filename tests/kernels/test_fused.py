@@ -38,6 +38,25 @@ def test_products_of_normalised_rows(dtype):
         close(one, normed(x, scale) @ kernel, dtype)
 
 
+def test_products_of_normalised_rows_and_of_another_source(dtype):
+    (x,) = arrays("float32", (ROWS, WIDTH))
+    scale, kernel, source, *others = arrays(
+        dtype, (WIDTH,), (WIDTH, OUTPUTS), (ROWS, 32), (32, OUTPUTS), (32, OUTPUTS)
+    )
+    query, *found = fused.norm_and_source_products(x, scale, kernel, source, others, interpret=True)
+    close(query, normed(x, scale) @ kernel, dtype)
+    for one, other in zip(found, others, strict=True):
+        assert one.dtype == dtype
+        close(one, source @ other, dtype)
+
+
+def test_product_of_rows_as_they_are(dtype):
+    x, kernel = arrays(dtype, (ROWS, WIDTH), (WIDTH, OUTPUTS))
+    found = fused.product(x, kernel, interpret=True)
+    assert found.dtype == dtype
+    close(found, x @ kernel, dtype)
+
+
 def test_logits_of_a_level_are_float32_products_of_rounded_rows(dtype):
     (x,) = arrays("float32", (ROWS, WIDTH))
     (scale,) = arrays(dtype, (WIDTH,))
@@ -96,6 +115,23 @@ def test_new_position_is_kept_and_those_after_it_may_hold_anything(dtype, positi
         np.testing.assert_array_equal(found[:, :, :position], before[:, :, :position])
     seen = [array[:, :, : position + 1] for array in kept]
     close(mixed[:USED], attention(query, *seen, bias[:, :, : position + 1]), dtype)
+
+
+@pytest.mark.parametrize("position", [0, 7])
+def test_ring_without_bias_sees_the_places_before_the_new_one(dtype, position):
+    row, cache = (ROWS, HEADS * HEAD), (USED, HEADS, TIME, HEAD)
+    query, key, value, keys, values, scale = arrays(dtype, row, row, row, cache, cache, (HEAD,))
+    later = (jnp.arange(TIME) >= position)[None, None, :, None]
+    known = [jnp.where(later, jnp.nan, array) for array in (keys, values)]
+    ring = jnp.full(USED, position, jnp.int32), jnp.ones(USED, jnp.int32)
+    mixed, *kept = fused_attention.attend_in_ring(
+        query, key, value, scale, *known, None, ring, None, unit=1.5, interpret=True
+    )
+    factor = 1.5 * jax.nn.softplus(scale.astype("float32")).astype(dtype)
+    seen = [array[:, :, : position + 1] for array in kept]
+    scaled = query * jnp.tile(factor.astype(dtype), HEADS)[None]
+    nothing = jnp.zeros((1, 1, position + 1))
+    close(mixed[:USED], attention(scaled, *seen, nothing), dtype)
 
 
 def test_width_that_no_tile_divides_is_refused(dtype):
