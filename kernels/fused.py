@@ -40,18 +40,13 @@ def padded_rows(rows: int) -> int:
     return max(TILE, 1 << (rows - 1).bit_length())
 
 
-def divides(width: int) -> bool:
-    """Returns whether these kernels can divide a width."""
-    return width % TILE == 0
-
-
 def check_width(name: str, width: int) -> None:
     """Refuses a width that these kernels cannot divide.
 
     Raises:
         ValueError: names the width.
     """
-    if not divides(width):
+    if width % TILE:
         raise ValueError(f"{name} = {width} is no multiple of {TILE}, which fused products need")
 
 

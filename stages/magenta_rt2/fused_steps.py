@@ -39,6 +39,7 @@ def check_widths(config: MagentaRt2Config) -> None:
         fused.check_width(f"{name}.head", stack.head)
         if stack.head & (stack.head - 1):
             raise ValueError(f"{name}.head = {stack.head} must be a power of 2 for fused products")
+    fused.check_width("encoder_dim", config.encoder_dim)
 
 
 @dataclass(frozen=True)
@@ -218,9 +219,6 @@ class _BlockStream:
         if source is None:
             three = [query, key, value]
             return fused.norm_products(self._x, scale, three, interpret=self._interpret)
-        if not fused.divides(source.shape[1]):
-            (query,) = fused.norm_products(self._x, scale, [query], interpret=self._interpret)
-            return [query, dense(source, key), dense(source, value)]
         return fused.norm_and_source_products(
             self._x, scale, query, source, [key, value], interpret=self._interpret
         )
