@@ -5,7 +5,7 @@ weights and to launch its kernels, and XLA makes eleven kernels of a layer of th
 those of this module and of `fused_attention` it is five: norm with queries, keys and values;
 attention with its cache; an output product with its sum; norm with a gated product; the last
 product with its sum. They are written in Pallas and compiled by Triton. On a processor they are
-interpreted, for tests.
+interpreted, for tests. `fused_tiles` holds what programs of several kernels share.
 
 Letters in shapes: R rows, padded to `padded_rows`; D and N widths, multiples of 16. The matrices of
 a call have the type in which activations are rounded: float32 or bfloat16. Sums are float32.
