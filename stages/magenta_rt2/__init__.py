@@ -8,7 +8,6 @@ from soundstage.stages.magenta_rt2.step import Step
 __all__ = ["Notes", "Step"]
 # What `check` says to pipeline files and saved sessions that name a stage of before.
 REPLACED: Mapping[str, str] = {
-    "Condition": "`Step` embeds the conditioning itself since its state has numbers in place of "
-    "vectors: wire style and numbers to it, as the presets do; sessions saved before cannot be "
-    "resumed"
+    "Condition": "`Step` embeds the conditioning itself: wire its inputs style and numbers as the "
+    "presets do, and delete this stage and condition_dim; sessions saved with it cannot be resumed",
 }

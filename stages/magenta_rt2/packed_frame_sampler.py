@@ -70,7 +70,9 @@ class PackedFrameSampler:
         start, last = int(first_steps(past).min()), past.context.shape[1] - 1
         shape = (self._frames, config.levels, rows, config.codes)
         still = Settings(*(np.zeros(rows, dtype) for dtype in ("f4", "i8", "f4", "f4")))
-        self._run(past, embeddings[:, start:], np.zeros(shape, np.float32), still, memo, start, last)
+        self._run(
+            past, embeddings[:, start:], np.zeros(shape, np.float32), still, memo, start, last
+        )
         return memo
 
     def __call__(
