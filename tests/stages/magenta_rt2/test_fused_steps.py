@@ -31,12 +31,12 @@ def model(**changed):
 
 
 def past():
-    """One stream in its middle, and one that has three frames."""
+    """One stream in its middle, and one that has three frames; and what they were made with."""
     draw, length = np.random.default_rng(0), CONFIG.reach + 1
     context = draw.integers(0, CONFIG.codes, (ROWS, length, CONFIG.levels)).astype(np.int32)
     context[1, :-3] = -1
-    shape = (ROWS, length, CONFIG.encoder_dim)
-    return Past(context, draw.standard_normal(shape, np.float32), np.array([9, 3]))
+    before = draw.standard_normal((ROWS, length - 1, CONFIG.encoder_dim), np.float32)
+    return Past(context, np.array([9, 3])), before
 
 
 def test_codes_and_caches_are_those_of_xla():
@@ -45,9 +45,10 @@ def test_codes_and_caches_are_those_of_xla():
     network, made = model(), []
     for fused in (False, True):
         sampler = FrameSampler(network, FRAMES, fused=fused)
-        memo = sampler.rebuild(past())
+        known, before = past()
+        memo = sampler.rebuild(known, before)
         seeds = np.array([5, 6])
-        made.append(sampler(past(), embedding.astype(np.float32), seeds, settings, memo))
+        made.append(sampler(known, embedding.astype(np.float32), seeds, settings, memo))
     (codes, caches), (fused_codes, fused_caches) = made
     np.testing.assert_array_equal(fused_codes, codes)
     for name, cache in caches.items():
