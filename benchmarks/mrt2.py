@@ -63,23 +63,26 @@ class FrameRun:
             context_s=(config.reach + 1) * FRAME_S,
             codec_levels=config.levels,
             context_levels=config.levels,
-            condition_dim=config.encoder_dim,
         )
         dtype, products = ("float32", "packed") if form == "packed" else (form, "auto")
         params = FrameModelParams("random:0", size, dtype, products)
         self.stage = Step(params, format, jax.devices("cpu")[0])
-        width, past = config.encoder_dim, format.dims["context_frame"]
-        self.embedding = np.random.default_rng(0).standard_normal((1, 1, width), np.float32)
+        past, size = format.dims["context_frame"], format.dims["condition_byte"]
+        draw = np.random.default_rng(0)
+        self.asked = {
+            "style": draw.integers(0, config.style_codes, (1, config.style_levels), np.int32),
+            "numbers": draw.integers(-1, 2, (1, 1, config.control_numbers), np.int32),
+        }
         self.state = {
             "context": np.full((1, past, config.levels), -1, np.int32),
-            "conditions": np.zeros((1, past, width), np.float32),
+            "conditions": np.zeros((1, past, size), np.uint8),
             "frame": np.zeros(1, np.int64),
         }
         self.memo = self.stage.rebuild(**self.state)
 
     def __call__(self) -> None:
         outputs, self.memo = self.stage(
-            embedding=self.embedding,
+            **self.asked,
             temperature=np.full(1, 1.3, np.float32),
             top_k=np.full(1, 40, np.int32),
             seed=np.zeros(1, np.int64),

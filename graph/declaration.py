@@ -41,7 +41,8 @@ def load_class(where: str, use: str, allow: tuple[str, ...]) -> tuple[Any, list[
         return None, [Problem(where, f"cannot import {module_name!r}: {reason}")]
     cls = getattr(module, class_name, None)
     if cls is None:
-        cure = suggest(class_name, _stage_names(module))
+        replaced = getattr(module, "REPLACED", {})
+        cure = replaced.get(class_name) or suggest(class_name, _stage_names(module))
         return None, [Problem(where, f"{module_name} has no class {class_name!r}", cure)]
     try:
         problems = declaration_problems(where, use, cls)

@@ -31,7 +31,6 @@ class Format:
         clip_s: seconds of audio in one clip of an audio prompt.
         clip_rate_hz: sample rate of audio prompts, which are mono.
         codec_memory: numbers, or codes, that a codec in streaming mode hands to the next chunk.
-        condition_dim: width of a frame's embedded conditioning, in models that have one.
 
     Raises:
         ValueError: a length is not a whole number of frames or samples, or a depth exceeds the
@@ -53,7 +52,6 @@ class Format:
     clip_s: float = 10.0
     clip_rate_hz: int = 16_000
     codec_memory: int = 1_033_601
-    condition_dim: int = 256
 
     def __post_init__(self) -> None:
         problems = self._problems()
@@ -194,6 +192,7 @@ class Format:
             "sound_number": 3,
             "pitch": 128,
             "control_number": 132,
+            "condition_byte": 67,
             "prompt_token": context_frame * self.context_levels + self.prompt_style_levels,
             "sample": frame * self.frame_samples,
             "fade_sample": self.fade_frames * self.frame_samples,
@@ -201,5 +200,4 @@ class Format:
             "channel": self.channels,
             "clip_sample": round(self.clip_s * self.clip_rate_hz),
             "codec_memory": self.codec_memory,
-            "condition_dim": self.condition_dim,
         }

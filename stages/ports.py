@@ -127,9 +127,8 @@ DRUMS_STRENGTH = _strength("drums", "How closely the music follows the drums swi
 CONTROL_NUMBERS = Port(
     "int32", ("frame", "control_number"), "conditioning", "notes, drums, strengths; -1 = masked"
 )
-CONDITION = Port("float32", ("frame", "condition_dim"), "embedded conditioning")
 CONDITIONS = Port(
-    "float32", ("context_frame", "condition_dim"), "embedded conditioning", "0 = unknown"
+    "uint8", ("context_frame", "condition_byte"), "packed conditioning", "0 = unknown"
 )
 FRAME_NUMBER = Port("int64", (), "frame number", ">= 0", minimum=0)
 

@@ -154,6 +154,7 @@ _KINDS: Mapping[str, _MakeKind] = {
     "style token": _style,
     "codec token": _code,
     "vocabulary id": _prompt,
+    "conditioning": _whole(-1, 2),
     "audio": _sound,
     "codec memory": _sound,
     "live audio": _sound,

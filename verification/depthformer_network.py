@@ -252,7 +252,9 @@ def _scores(logits: jax.Array, keys: jax.Array, draw: Draw, row: int) -> jax.Arr
         return logits
     warm = logits / draw.temperature
     if draw.top_k:
-        least = jax.lax.top_k(warm, draw.top_k)[0][:, -1:]
+        # Without the barrier XLA takes the last of the largest for a reason to sort all of them.
+        largest, _ = jax.lax.optimization_barrier(jax.lax.top_k(warm, draw.top_k))
+        least = largest[:, -1:]
         warm = jnp.where(warm >= least, warm, -1e7)
 
     def noise(key: jax.Array) -> jax.Array:

@@ -42,7 +42,7 @@ FRAME_S, WARM_FRAMES = 0.04, 8
 RANDOM = (
     "embed.use=stages.style:Embed",
     "quantize.use=stages.style:Quantize",
-    *(f"{name}.params.weights=random:0" for name in ("embed", "quantize", "condition", "step")),
+    *(f"{name}.params.weights=random:0" for name in ("embed", "quantize", "step")),
     "decode.params.weights=random:0",
 )
 PRESS_S, FADE_SAMPLES = 2.0, 100

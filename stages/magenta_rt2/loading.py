@@ -9,13 +9,12 @@ from collections.abc import Mapping
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 
 from soundstage.stages.magenta_rt2.config import MagentaRt2Config, sizes
-from soundstage.stages.magenta_rt2.model import Conditioning, MagentaRt2
+from soundstage.stages.magenta_rt2.model import MagentaRt2
 from soundstage.stages.magenta_rt2.names import TABLE, kept_in_float32, published_name
 from soundstage.stages.weights.array_source import ArraySource, WeightsError
-from soundstage.stages.weights.modules import Loaded, abstract_module, load_module
+from soundstage.stages.weights.modules import abstract_module, load_module
 from soundstage.stages.weights.random_weights import default_initial
 
 # The codec's arrays, which published files hold beside the frame model's.
@@ -68,32 +67,6 @@ def abstract_magenta_rt2(config: MagentaRt2Config, device: jax.Device) -> Magent
         device,
         jnp.dtype(config.activation_dtype),
         in_float32=kept_in_float32(()),
-    )
-
-
-class _Conditioning(nnx.Module):
-    """The frame model without its decoder, under the same names."""
-
-    def __init__(self, config: MagentaRt2Config) -> None:
-        self.encoder = Conditioning(config)
-
-
-def load_conditioning(
-    config: MagentaRt2Config, source: ArraySource, device: jax.Device | None
-) -> Loaded[_Conditioning]:
-    """Loads the part of a frame model that embeds conditionings; see `load_magenta_rt2`."""
-    names = source.names()
-    if names is not None:
-        _check_model(source.note, config, names)
-    return load_module(
-        lambda rngs: _Conditioning(config),
-        source,
-        published_name,
-        device,
-        jnp.dtype(config.activation_dtype),
-        initial=initial_values,
-        elsewhere=(*CODEC, "depthformer/decoder/"),
-        in_float32=kept_in_float32(names or ()),
     )
 
 

@@ -29,7 +29,6 @@ from soundstage.stages.magenta_rt2.sampler import (
     first_steps,
     frame_noise,
     frame_words,
-    step_embeddings,
     unconditioned,
 )
 from soundstage.stages.row_groups import live_threads
@@ -59,8 +58,8 @@ class PackedFrameSampler:
         noise = partial(frame_noise, levels=model.config.levels, codes=model.config.codes)
         self._noise = jax.jit(jax.vmap(noise, (None, 0)))
 
-    def rebuild(self, past: Past) -> dict[str, np.ndarray]:
-        """Returns the keys and values that earlier frames left, by name."""
+    def rebuild(self, past: Past, embeddings: np.ndarray) -> dict[str, np.ndarray]:
+        """Returns the keys and values that earlier frames left, by name; see `FrameSampler`."""
         rows, config = len(past.frame), self._config
         heads, width = config.temporal.heads, config.temporal.head
         memo = {
@@ -68,17 +67,18 @@ class PackedFrameSampler:
             for kind, window in (("own", config.window_self), ("seen", config.window_cross))
             for part in ("keys", "values")
         }
-        silent = np.zeros((rows, self._frames, config.encoder_dim), np.float32)
         start, last = int(first_steps(past).min()), past.context.shape[1] - 1
         shape = (self._frames, config.levels, rows, config.codes)
         still = Settings(*(np.zeros(rows, dtype) for dtype in ("f4", "i8", "f4", "f4")))
-        self._run(past, silent, np.zeros(shape, np.float32), still, memo, start, last)
+        self._run(
+            past, embeddings[:, start:], np.zeros(shape, np.float32), still, memo, start, last
+        )
         return memo
 
     def __call__(
         self,
         past: Past,
-        embedding: np.ndarray,
+        embeddings: np.ndarray,
         seed: np.ndarray,
         sampling: FrameSampling,
         memo: Mapping[str, np.ndarray],
@@ -93,13 +93,13 @@ class PackedFrameSampler:
         choosing = settings(self._config.codes, temperature, top_k, *cuts)
         memo = {name: np.require(array, requirements=["W", "C"]) for name, array in memo.items()}
         last = past.context.shape[1] - 1
-        made = self._run(past, embedding, noise, choosing, memo, last, last + self._frames)
+        made = self._run(past, embeddings, noise, choosing, memo, last, last + self._frames)
         return made, memo
 
     def _run(
         self,
         past: Past,
-        embedding: np.ndarray,
+        embeddings: np.ndarray,
         noise: np.ndarray,
         choosing: Settings,
         memo: Mapping[str, np.ndarray],
@@ -111,15 +111,14 @@ class PackedFrameSampler:
         known = np.where(past.context < 0, 0, past.context + starts).swapaxes(0, 1)
         ids = np.concatenate([known, np.zeros((self._frames, *known.shape[1:]), np.int64)])
         ids = np.ascontiguousarray(ids, np.int64)
-        embeddings = step_embeddings(past, embedding)
         unknown = ~embeddings.any(axis=2, keepdims=True)
-        asked = np.where(unknown, self._unconditioned, embeddings)
+        given = np.where(unknown, self._unconditioned, embeddings).swapaxes(0, 1)
         windows = np.array([config.window_self, config.window_cross])
         arguments = (
             self._shared(len(past.frame)),
             self._arrays,
             ids,
-            np.ascontiguousarray(asked.swapaxes(0, 1), np.float32),
+            np.ascontiguousarray(given, np.float32),
             np.ascontiguousarray(past.frame % windows[:, None], np.int64),
             first_steps(past).astype(np.int64),
             KeyValueRing(memo["own_keys"], memo["own_values"]),

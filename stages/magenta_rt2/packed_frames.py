@@ -167,7 +167,7 @@ def run_steps(
         shared: two `SharedArrays`, of the layers over frames and of those over levels.
         arrays: `FrameArrays`.
         ids: int64 [past + frames, B, L]; new frames are written behind the past.
-        embeddings: float32 [past - 1 + frames, B, E].
+        embeddings: float32 [end - start, B, E].
         place: int64 [2, B], the places in both rings of the step that reads the past's last frame.
         first: int64 [B].
         own: `KeyValueRing` of self-attention; overwritten, as the next.
@@ -188,7 +188,7 @@ def run_steps(
         for row in range(rows):
             earlier[row] = index - first[row]
             at[0, row], at[1, row] = place[0, row] + shift, place[1, row] + shift
-        given = embeddings[index]
+        given = embeddings[index - start]
         for layer in range(arrays.own.norms.shape[0]):
             attention_block(member, outs, x, given, True, arrays.own, own, layer, at[0], earlier)
             blocks, ring = arrays.conditioning, conditioning

@@ -1,4 +1,4 @@
-"""Settings of the stages of the frame model, and how it fits a music format."""
+"""Settings of the stage of the frame model, and how it fits a music format."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FrameModelParams:
-    """Settings of `Condition` and `Step`.
+    """Settings of `Step`.
 
     Attributes:
         weights: `random:SEED`, a path, or the name of a model; see
             `stages.weights.sources.open_source`.
         size: "tiny" (for tests), "small" or "base".
         dtype: type of the activations; "auto" is bfloat16 on accelerators, float32 elsewhere.
-            "int8", for CPUs: `Step` rounds its weights to 8 bits, activations are float32; it
-            needs the extra `cpu`.
-        products: who multiplies in `Step`: "xla", "packed", or "fused". "packed", for CPUs:
+            "int8", for CPUs: weights are rounded to 8 bits, activations are float32; it needs the
+            extra `cpu`.
+        products: who multiplies: "xla", "packed", or "fused". "packed", for CPUs:
             kernels that read packed weights once for all rows, from the extra `cpu`. "fused", for
             GPUs: half as many kernels, each of which reads its weights once. "auto" is "packed"
             with int8, else "xla". They round differently.
@@ -62,7 +62,6 @@ def fitted(params: FrameModelParams, format: Format, device: jax.Device) -> Mage
         ("codec_levels", format.codec_levels, config.levels),
         ("codebook_size", format.codebook_size, config.codes),
         ("style_levels", format.style_levels, config.style_levels),
-        ("condition_dim", format.condition_dim, config.encoder_dim),
     )
     problems = [
         f"{name} is {value} in [format], but the model of size {params.size!r} has {needed}"

@@ -29,17 +29,14 @@ from soundstage.stages.programs import shapes_on
 
 
 class Past(NamedTuple):
-    """All that earlier frames leave to the next ones.
+    """What earlier frames leave to the next ones, beside their conditionings.
 
     Attributes:
         context: int32 [row, past, level], the codes of the last frames, -1 = nothing yet.
-        conditions: float32 [row, past, E], the embedded conditionings that these frames were made
-            with, zeros = unknown.
         frame: int64 [row], frames made so far.
     """
 
     context: np.ndarray
-    conditions: np.ndarray
     frame: np.ndarray
 
 
@@ -203,15 +200,14 @@ def lower_frames(
     graph, state = nnx.split(model)
     past = Past(
         np.zeros((rows, config.reach + 1, config.levels), np.int32),
-        np.zeros((rows, config.reach + 1, config.encoder_dim), np.float32),
         np.zeros(rows, np.int64),
     )
-    embedding = np.zeros((rows, frames, config.encoder_dim), np.float32)
+    embeddings = np.zeros((rows, config.reach + frames, config.encoder_dim), np.float32)
     heads = jax.eval_shape(lambda state: Heads(*nnx.merge(graph, state).level_heads()), state)
     arrays = (
         heads,
         np.zeros(config.encoder_dim, np.float32),
-        Rows(*_host_rows(config, past, embedding, np.zeros(rows, np.int64))),
+        Rows(*_host_rows(config, past, embeddings, np.zeros(rows, np.int64))),
         jax.eval_shape(lambda: model.empty_caches(rows)),
         FrameSampling(jnp.zeros(rows, jnp.float32), jnp.zeros(rows, jnp.int32)),
         np.int32(0),
@@ -243,12 +239,18 @@ class FrameSampler:
         self._unconditioned = unconditioned(model)
         self._program = partial(_run, graph, _steps(model.config, self._device, fused))
 
-    def rebuild(self, past: Past) -> dict[str, jax.Array]:
-        """Returns the caches that earlier frames left, as new arrays by name."""
+    def rebuild(self, past: Past, embeddings: np.ndarray) -> dict[str, jax.Array]:
+        """Returns the caches that earlier frames left, as new arrays by name.
+
+        Args:
+            past: what the frames before left.
+            embeddings: float32 [row, past - 1, E], the embedded conditionings of the past's frames
+                but for the first, zeros = unknown.
+        """
         rows = len(past.frame)
-        silent = np.zeros((rows, self._frames, past.conditions.shape[-1]), np.float32)
         still = np.zeros(rows, np.float32), np.zeros(rows, np.int32)
-        given = self._rows(past, silent, np.zeros(rows, np.int64))
+        steps = step_embeddings(past, embeddings, self._frames, 0)
+        given = self._rows(past, steps, np.zeros(rows, np.int64))
         start = int(given.first.min())
         empty = jax.device_put(self._model.empty_caches(rows), self._device)
         last = past.context.shape[1] - 1
@@ -259,7 +261,7 @@ class FrameSampler:
     def __call__(
         self,
         past: Past,
-        embedding: np.ndarray,
+        embeddings: np.ndarray,
         seed: np.ndarray,
         sampling: FrameSampling,
         memo: Mapping[str, jax.Array],
@@ -268,7 +270,7 @@ class FrameSampler:
 
         Args:
             past: what the frames before left.
-            embedding: float32 [row, frame, E], the embedded conditionings of the new frames.
+            embeddings: float32 [row, frame, E], the embedded conditionings of the new frames.
             seed: int64 [row], >= 0.
             sampling: the settings of every row.
             memo: as `rebuild` or the call before returns it; may be overwritten.
@@ -277,8 +279,8 @@ class FrameSampler:
             int32 [row, frame, level], and the caches behind the new frames.
         """
         caches = _from_memo(memo, self._model.config.temporal.layers)
-        given = self._rows(past, embedding, seed)
         last = past.context.shape[1] - 1
+        given = self._rows(past, step_embeddings(past, embeddings, self._frames, last), seed)
         return self._run(given, caches, sampling, last, last + self._frames)
 
     def _run(
@@ -295,22 +297,23 @@ class FrameSampler:
         )
         return np.asarray(codes), _to_memo(caches)
 
-    def _rows(self, past: Past, embedding: np.ndarray, seed: np.ndarray) -> Rows:
-        rows = _host_rows(self._model.config, past, embedding, seed)
+    def _rows(self, past: Past, embeddings: np.ndarray, seed: np.ndarray) -> Rows:
+        rows = _host_rows(self._model.config, past, embeddings, seed)
         return Rows(*jax.device_put(rows, self._device))
 
 
 def _host_rows(
-    config: MagentaRt2Config, past: Past, embedding: np.ndarray, seed: np.ndarray
+    config: MagentaRt2Config, past: Past, embeddings: np.ndarray, seed: np.ndarray
 ) -> tuple:
     """Returns the values of `Rows` for the next frames, on the host."""
     windows = (config.window_self, config.window_cross)
+    frames = embeddings.shape[1] - past.context.shape[1] + 1
     return (
         past.context,
-        step_embeddings(past, embedding),
+        embeddings,
         tuple((past.frame % window).astype(np.int32) for window in windows),
         first_steps(past),
-        *frame_words(past, seed, embedding.shape[1]),
+        *frame_words(past, seed, frames),
     )
 
 
@@ -320,9 +323,22 @@ def first_steps(past: Past) -> np.ndarray:
     return np.maximum(past.context.shape[1] - 1 - known, 0).astype(np.int32)
 
 
-def step_embeddings(past: Past, embedding: np.ndarray) -> np.ndarray:
-    """Returns the embedded conditionings of all steps: those of the past, then new ones."""
-    return np.concatenate([past.conditions[:, 1:], embedding], axis=1)
+def step_embeddings(past: Past, embeddings: np.ndarray, frames: int, first: int) -> np.ndarray:
+    """Returns the embedded conditionings of all steps: zeros but for steps from the first on.
+
+    Args:
+        past: what the frames before left.
+        embeddings: float32 [row, any, E], of the steps that run.
+        frames: new frames of a call.
+        first: the step of the first of them.
+
+    Returns:
+        float32 [row, past - 1 + frames, E].
+    """
+    rows, count, width = embeddings.shape
+    steps = np.zeros((rows, past.context.shape[1] - 1 + frames, width), np.float32)
+    steps[:, first : first + count] = embeddings
+    return steps
 
 
 def frame_words(past: Past, seed: np.ndarray, frames: int) -> tuple[np.ndarray, np.ndarray]:

@@ -11,17 +11,20 @@ import numpy as np
 from soundstage.graph.format import Format
 from soundstage.graph.port import Port
 from soundstage.stages.magenta_rt2.choice import FrameSampling
+from soundstage.stages.magenta_rt2.condition_embedder import ConditionEmbedder
 from soundstage.stages.magenta_rt2.loading import load_magenta_rt2
 from soundstage.stages.magenta_rt2.model import MagentaRt2
+from soundstage.stages.magenta_rt2.numbers import MASKED
 from soundstage.stages.magenta_rt2.params import FrameModelParams, fitted
 from soundstage.stages.magenta_rt2.sampler import FrameSampler, Past
 from soundstage.stages.ports import (
-    CONDITION,
     CONDITIONS,
     CONTEXT,
+    CONTROL_NUMBERS,
     FRAME_NUMBER,
     MIN_P,
     SEED,
+    STYLE_TOKENS,
     TEMPERATURE,
     TOKENS,
     TOP_K,
@@ -30,6 +33,10 @@ from soundstage.stages.ports import (
 from soundstage.stages.precision import form_note, uses_packed, without_numba
 from soundstage.stages.weights.published.missing import lacking
 from soundstage.stages.weights.sources import closing_source
+
+# The memo's array beside the keys and values: the embedding of the last conditioning, so that one
+# that stays the same is not embedded in every tick.
+LAST = "last_embedding"
 
 
 def _sampler(params: FrameModelParams, model: MagentaRt2, frames: int) -> Any:
@@ -48,10 +55,12 @@ class Step:
     The keys and values of earlier frames are the stage's memo: a function of the fed-back inputs.
 
     Inputs:
-        embedding: float32 [row, frame, condition_dim]; as `Condition` returns it.
+        style: int32 [row, style_level]; the first `prompt_style_levels` are used, the others
+            masked.
+        numbers: int32 [row, frame, control_number]; as `Notes` returns them.
         context: int32 [row, context_frame, level]; this stage's output for the chunk before, -1 =
             nothing yet. At least as many frames as the model's windows reach, and one.
-        conditions: float32 [row, context_frame, condition_dim]; this stage's output for the chunk
+        conditions: uint8 [row, context_frame, condition_byte]; this stage's output for the chunk
             before, 0 = unknown: nothing was asked for that frame.
         frame: int64 [row]; this stage's output for the chunk before, 0 at first.
         temperature: float32 [row], >= 0; 0 = greedy.
@@ -65,18 +74,21 @@ class Step:
     Outputs:
         tokens: int32 [row, frame, level], in [0, codebook_size).
         context: int32 [row, context_frame, level]; the last frames, with the new ones.
-        conditions: float32 [row, context_frame, condition_dim]; what they were made with.
+        conditions: uint8 [row, context_frame, condition_byte]; the style and the numbers that they
+            were made with, packed.
         frame: int64 [row]; frames made so far.
 
     Raises:
-        ValueError: at construction, the model does not fit the format.
+        ValueError: at construction, the model does not fit the format; in a call, a style token or
+            a number is outside its range.
         WeightsError: the weights cannot be used.
 
-    Source: the Magenta RealTime 2 spec, sections 4 and 6.
+    Source: the Magenta RealTime 2 spec, sections 3, 4 and 6.
     """
 
     inputs: ClassVar[dict[str, Port]] = {
-        "embedding": CONDITION,
+        "style": STYLE_TOKENS,
+        "numbers": CONTROL_NUMBERS,
         "context": CONTEXT,
         "conditions": CONDITIONS,
         "frame": FRAME_NUMBER,
@@ -102,17 +114,22 @@ class Step:
             model, self.weights_digest, note = load_magenta_rt2(config, source, device)
         self.weights_note = note + form_note(params.dtype, params.products)
         self._frames, self._device = format.dims["frame"], device
+        self._shown = np.arange(format.style_levels) < format.prompt_style_levels
+        self._embedder = ConditionEmbedder(model)
         self._sampler = _sampler(params, model, self._frames)
 
     def rebuild(
         self, context: np.ndarray, conditions: np.ndarray, frame: np.ndarray
     ) -> dict[str, jax.Array]:
-        """Returns the keys and values that the frames of the past left."""
-        return self._sampler.rebuild(Past(context, conditions, frame))
+        """Returns the keys and values that the frames of the past left, and `LAST`."""
+        embeddings = self._embedder(conditions[:, 1:], {})
+        kept = self._sampler.rebuild(Past(context, frame), embeddings)
+        return {**kept, LAST: embeddings[:, -1]}
 
     def __call__(
         self,
-        embedding: np.ndarray,
+        style: np.ndarray,
+        numbers: np.ndarray,
         context: np.ndarray,
         conditions: np.ndarray,
         frame: np.ndarray,
@@ -126,12 +143,25 @@ class Step:
     ) -> tuple[dict[str, np.ndarray], dict[str, jax.Array]]:
         """Makes one chunk of every row; compiles at the first call for a number of rows."""
         settings = jax.device_put((temperature, top_k, top_p, min_p), self._device)
-        past = Past(context, conditions, frame)
-        tokens, kept = self._sampler(past, embedding, seed, FrameSampling(*settings), memo)
+        asked = self._packed(style, numbers)
+        known = {
+            before.tobytes(): embedding
+            for before, embedding in zip(conditions[:, -1], memo[LAST], strict=True)
+        }
+        embeddings = self._embedder(asked, known)
+        caches = {name: array for name, array in memo.items() if name != LAST}
+        past = Past(context, frame)
+        tokens, kept = self._sampler(past, embeddings, seed, FrameSampling(*settings), caches)
         outputs = {
             "tokens": tokens,
             "context": np.concatenate([context[:, self._frames :], tokens], axis=1),
-            "conditions": np.concatenate([conditions[:, self._frames :], embedding], axis=1),
+            "conditions": np.concatenate([conditions[:, self._frames :], asked], axis=1),
             "frame": frame + self._frames,
         }
-        return outputs, kept
+        return outputs, {**kept, LAST: embeddings[:, -1]}
+
+    def _packed(self, style: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+        """Packs the conditioning of each new frame: uint8 [row, frame, condition_byte]."""
+        shown = np.where(self._shown, style, MASKED)[:, None]
+        styles = np.broadcast_to(shown, (*numbers.shape[:2], style.shape[1]))
+        return self._embedder.bytes.pack(np.concatenate([styles, numbers], axis=2))

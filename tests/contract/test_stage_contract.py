@@ -36,7 +36,6 @@ PARAMS: dict[str, dict[str, Any]] = {
     "stages.crossfade:Crossfade": {"ramp": "linear"},
     "stages.depthformer.stage:Sample": {"weights": "random:0", "size": "tiny"},
     "stages.depthformer.stage:SampleOnBeat": {"weights": "random:0", "size": "demo"},
-    "stages.magenta_rt2.conditioning:Condition": {"weights": "random:0", "size": "tiny"},
     "stages.magenta_rt2.step:Step": {"weights": "random:0", "size": "tiny"},
     "stages.musiccoca.embed:Embed": {"weights": MUSICCOCA, "mapper": True},
     "stages.musiccoca.quantize:Quantize": {"weights": MUSICCOCA},
@@ -61,10 +60,9 @@ FORMATS = (
         "stages.spectrostream.codes_decoder:DecodeFromCodes": replace(FORMAT, codec_memory=64 * 16),
     }
     | {
-        f"stages.magenta_rt2.{name}": replace(
-            FORMAT, context_s=0.56, codec_levels=12, context_levels=12, condition_dim=24
-        )
-        for name in ("conditioning:Condition", "step:Step")
+        "stages.magenta_rt2.step:Step": replace(
+            FORMAT, context_s=0.56, codec_levels=12, context_levels=12
+        ),
     }
 )
 # Stages that need a library of an extra.

@@ -55,7 +55,7 @@ def test_the_default_is_the_published_format():
         "window_frame": 300,
         "pitch": 128,
         "control_number": 132,
-        "condition_dim": 256,
+        "condition_byte": 67,
         "tempo_number": 3,
         "sound_number": 3,
         "prompt_token": 1006,

@@ -7,8 +7,10 @@ from command_line import run
 import soundstage
 from soundstage.graph.control import ControlError
 from soundstage.graph.pipeline_file import read_tables
-from soundstage.graph.state import join
+from soundstage.graph.port import array_bytes
+from soundstage.graph.state import initial, join
 from soundstage.presets.preset import preset_path
+from soundstage.runners.fleet.stream import MOST_TOKEN_BYTES
 from soundstage.runners.sessions.session import Session
 
 TICKS, CHANGE, SAVED = 20, 10, 15
@@ -156,6 +158,12 @@ def test_presets_differ_in_sizes_and_weights_alone():
     wiring = [{name: stage["inputs"] for name, stage in table["stage"].items()} for table in tables]
     assert wiring[0] == wiring[1] == wiring[2]
     assert tables[0]["inputs"] == tables[1]["inputs"] == tables[2]["inputs"]
+
+
+@pytest.mark.parametrize(("size", "most"), [("tiny", 10_000), ("small", 61_000), ("base", 62_000)])
+def test_state_is_small_enough_to_be_sent_with_every_chunk(size, most):
+    state = array_bytes(initial(soundstage.load(f"mrt2-{size}"), ["0"]).values)
+    assert state < most < MOST_TOKEN_BYTES / 2
 
 
 @pytest.mark.parametrize("size", ["small", "base"])

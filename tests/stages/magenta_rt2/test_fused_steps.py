@@ -34,12 +34,12 @@ def model(**changed):
 
 
 def past():
-    """One stream in its middle, and one that has three frames."""
+    """One stream in its middle, and one that has three frames; and what they were made with."""
     draw, length = np.random.default_rng(0), CONFIG.reach + 1
     context = draw.integers(0, CONFIG.codes, (ROWS, length, CONFIG.levels)).astype(np.int32)
     context[1, :-3] = -1
-    shape = (ROWS, length, CONFIG.encoder_dim)
-    return Past(context, draw.standard_normal(shape, np.float32), np.array([9, 3]))
+    before = draw.standard_normal((ROWS, length - 1, CONFIG.encoder_dim), np.float32)
+    return Past(context, np.array([9, 3])), before
 
 
 PLAIN = FrameSampling(np.array([1.0, 0.8], np.float32), np.array([0, 20], np.int32))
@@ -51,13 +51,14 @@ GUIDED = PLAIN._replace(guidance=np.array([[2.0, 1.0], [0.5, 0.0]], np.float32))
 
 @pytest.mark.parametrize("settings", [PLAIN, CUTS], ids=["top k", "all cuts"])
 def test_codes_and_caches_are_those_of_xla(settings):
-    network, earlier, made = model(), past(), []
+    network, made = model(), []
     embedding = np.random.default_rng(1).standard_normal((ROWS, FRAMES, CONFIG.encoder_dim))
     for fused in (False, True):
         sampler = FrameSampler(network, FRAMES, fused=fused)
-        memo = sampler.rebuild(earlier)
+        known, before = past()
+        memo = sampler.rebuild(known, before)
         seeds = np.array([5, 6])
-        made.append(sampler(earlier, embedding.astype(np.float32), seeds, settings, memo))
+        made.append(sampler(known, embedding.astype(np.float32), seeds, settings, memo))
     (codes, caches), (fused_codes, fused_caches) = made
     np.testing.assert_array_equal(fused_codes, codes)
     for name, cache in caches.items():

@@ -45,23 +45,20 @@ def round_weights(model):
 
 def run(sampler, temperature, rows=1, top_p=None, min_p=None, frames=FRAMES):
     """The codes of some frames, and whether the last memo equals a rebuilt one."""
-    past = Past(
-        np.full((rows, PAST, 12), -1, np.int32),
-        np.zeros((rows, PAST, WIDTH), np.float32),
-        np.zeros(rows, np.int64),
-    )
+    past = Past(np.full((rows, PAST, 12), -1, np.int32), np.zeros(rows, np.int64))
+    before = np.zeros((rows, PAST - 1, WIDTH), np.float32)
     cuts = [None if cut is None else np.full(rows, cut, np.float32) for cut in (top_p, min_p)]
     settings = (np.full(rows, temperature, np.float32), np.full(rows, 40, np.int32), *cuts)
     sampling = FrameSampling(*jax.device_put(settings))
-    memo, codes = sampler.rebuild(past), []
+    memo, codes = sampler.rebuild(past, before), []
     for frame in range(frames):
         drawn = np.random.default_rng(frame).standard_normal((1, 1, WIDTH)).astype(np.float32)
-        new, memo = sampler(past, np.repeat(drawn, rows, 0), np.arange(rows), sampling, memo)
-        context = np.concatenate([past.context[:, 1:], new], axis=1)
-        conditions = np.concatenate([past.conditions[:, 1:], np.repeat(drawn, rows, 0)], axis=1)
-        past = Past(context, conditions, past.frame + 1)
+        asked = np.repeat(drawn, rows, 0)
+        new, memo = sampler(past, asked, np.arange(rows), sampling, memo)
+        past = Past(np.concatenate([past.context[:, 1:], new], axis=1), past.frame + 1)
+        before = np.concatenate([before[:, 1:], asked], axis=1)
         codes.append(new)
-    again = sampler.rebuild(past)
+    again = sampler.rebuild(past, before)
     rebuilt = all(np.array_equal(again[name], memo[name]) for name in memo)
     return np.concatenate(codes, axis=1), rebuilt
 
@@ -82,7 +79,7 @@ def test_rows_do_not_depend_on_each_other_bit_for_bit(samplers):
 
 def test_stage_of_8_bits_needs_a_cpu():
     params = FrameModelParams("random:0", "tiny", "int8")
-    format = Format(chunk_s=0.04, context_s=0.56, codec_levels=12, condition_dim=WIDTH)
+    format = Format(chunk_s=0.04, context_s=0.56, codec_levels=12)
 
     class Accelerator:
         platform = "gpu"

@@ -1,5 +1,7 @@
 """The step: chunks of any length make the same frames, and the memo follows from the state."""
 
+from dataclasses import replace
+
 import jax
 import numpy as np
 import pytest
@@ -9,7 +11,8 @@ from soundstage.stages.magenta_rt2 import Step
 from soundstage.stages.magenta_rt2.params import FrameModelParams
 from soundstage.stages.magenta_rt2.sampler import frame_noise
 
-PAST, WIDTH = 14, 24
+PAST, BYTES = 14, 67
+STYLE = np.arange(12, dtype=np.int32)
 
 
 def format_of(frames):
@@ -18,7 +21,6 @@ def format_of(frames):
         context_s=0.04 * PAST,
         codec_levels=12,
         context_levels=12,
-        condition_dim=WIDTH,
     )
 
 
@@ -31,16 +33,17 @@ class Stream:
         self.frames, self.rows, self.temperature = frames, rows, temperature
         self.state = {
             "context": np.full((rows, PAST, 12), -1, np.int32),
-            "conditions": np.zeros((rows, PAST, WIDTH), np.float32),
+            "conditions": np.zeros((rows, PAST, BYTES), np.uint8),
             "frame": np.zeros(rows, np.int64),
         }
         self.memo = self.step.rebuild(**self.state)
 
     def next(self):
         start = int(self.state["frame"][0])
-        asked = [condition(start + index) for index in range(self.frames)]
+        asked = [numbers(start + index) for index in range(self.frames)]
         outputs, self.memo = self.step(
-            embedding=np.stack([np.stack(asked)] * self.rows),
+            style=np.stack([STYLE] * self.rows),
+            numbers=np.stack([np.stack(asked)] * self.rows),
             temperature=np.full(self.rows, self.temperature, np.float32),
             top_k=np.full(self.rows, 40, np.int32),
             seed=np.arange(self.rows),
@@ -51,10 +54,9 @@ class Stream:
         return outputs["tokens"]
 
 
-def condition(frame):
-    """An embedding that changes now and then."""
-    drawn = np.random.default_rng(frame // 5).standard_normal(WIDTH)
-    return drawn.astype(np.float32)
+def numbers(frame):
+    """What is asked, which changes now and then, also within a tick."""
+    return np.random.default_rng(frame // 5).integers(-1, 2, 132).astype(np.int32)
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +81,35 @@ def test_frames_do_not_depend_on_the_length_of_a_tick(one_by_one):
     assert (codes[1] != codes[0]).mean() > 0.9
 
 
+def test_conditioning_that_stays_the_same_is_embedded_once(monkeypatch):
+    stream, embedded = Stream(1, rows=2), []
+    embed = stream.step._embedder._embed
+
+    def counted(state, one):
+        embedded.append(np.asarray(one))
+        return embed(state, one)
+
+    monkeypatch.setattr(stream.step._embedder, "_embed", counted)
+    for _ in range(12):
+        stream.next()
+    assert len(embedded) == 3
+    for index, asked in enumerate(embedded):
+        np.testing.assert_array_equal(asked[0, 12:], numbers(5 * index))
+
+
+def test_style_levels_beyond_those_shown_are_kept_as_masked():
+    params = FrameModelParams("random:0", "tiny")
+    made = []
+    for shown in (6, 12):
+        form = replace(format_of(1), prompt_style_levels=shown)
+        step = Step(params, form, jax.devices("cpu")[0])
+        others = np.where(np.arange(12) < 6, STYLE, 1000).astype(np.int32)
+        asked = numbers(0)[None, None]
+        made.append([step._packed(style[None], asked) for style in (STYLE, others)])
+    assert np.array_equal(*made[0])
+    assert not np.array_equal(*made[1])
+
+
 def test_codes_are_of_all_sorts_and_in_range(one_by_one):
     codes = one_by_one[0]
     assert codes.min() >= 0
@@ -97,5 +128,5 @@ def test_noise_depends_on_seed_frame_and_level_alone():
 
 def test_format_that_does_not_fit_the_model_is_refused():
     params = FrameModelParams("random:0", "small")
-    with pytest.raises(ValueError, match=r"condition_dim is 24.*set context_s to at least 19.72"):
+    with pytest.raises(ValueError, match=r"reads 493: set context_s to at least 19.72"):
         Step(params, format_of(1), jax.devices("cpu")[0])

@@ -1,17 +1,13 @@
-"""Notes, drums and strengths as the numbers that condition a frame, and the style beside them."""
+"""Notes, drums and strengths as the numbers that condition a frame."""
 
-import jax
 import numpy as np
 import pytest
 
 from soundstage.graph.format import Format
-from soundstage.stages.magenta_rt2 import Condition, Notes
+from soundstage.stages.magenta_rt2 import Notes
 from soundstage.stages.magenta_rt2.numbers import strength_bins
-from soundstage.stages.magenta_rt2.params import FrameModelParams
 
-FORMAT = Format(
-    chunk_s=0.16, codec_levels=12, context_levels=12, prompt_style_levels=12, condition_dim=24
-)
+FORMAT = Format(chunk_s=0.16)
 FREE = np.full((1, 128), -1, np.int32)
 
 
@@ -69,31 +65,3 @@ def test_last_row_of_notes_holds_for_the_frames_after_it():
 def test_strengths_become_bins_half_to_even(strength, bins):
     given = np.full((1, 3), strength, np.float32)
     assert tuple(strength_bins(given, (41, 41, 9))[0]) == bins
-
-
-def test_style_levels_beyond_those_shown_make_no_difference():
-    six = Format(**(vars_of(FORMAT) | {"prompt_style_levels": 6}))
-    params, device = FrameModelParams("random:0", "tiny"), jax.devices("cpu")[0]
-    asked = numbers(roll(3))["numbers"]
-    style = np.arange(12, dtype=np.int32)[None]
-    other = np.where(np.arange(12) < 6, style, 1000).astype(np.int32)
-    for format, same in ((six, True), (FORMAT, False)):
-        condition = Condition(params, format, device)
-        both = [condition(tokens, asked)["embedding"] for tokens in (style, other)]
-        assert np.array_equal(*both) == same
-
-
-def vars_of(format):
-    return {name: getattr(format, name) for name in Format.__dataclass_fields__}
-
-
-def test_embedding_does_not_depend_on_the_other_rows_and_frames():
-    condition = Condition(FrameModelParams("random:0", "tiny"), FORMAT, jax.devices("cpu")[0])
-    draw = np.random.default_rng(0)
-    style = draw.integers(0, 1024, (5, 12)).astype(np.int32)
-    asked = draw.integers(-1, 2, (5, 4, 132)).astype(np.int32)
-    whole = condition(style, asked)["embedding"]
-    for row in range(5):
-        for frame in range(4):
-            alone = condition(style[row : row + 1], asked[row : row + 1, frame : frame + 1])
-            assert alone["embedding"].tobytes() == whole[row, frame].tobytes()

@@ -1,4 +1,4 @@
-"""The stages that turn a player's controls into the conditioning of every frame."""
+"""The stage that writes a player's controls as the numbers that condition every frame."""
 
 from __future__ import annotations
 
@@ -6,15 +6,11 @@ from typing import ClassVar
 
 import jax
 import numpy as np
-from flax import nnx
 
 from soundstage.graph.format import Format
 from soundstage.graph.port import Port
-from soundstage.stages.magenta_rt2.loading import load_conditioning
-from soundstage.stages.magenta_rt2.numbers import MASKED, note_states, strength_bins
-from soundstage.stages.magenta_rt2.params import FrameModelParams, fitted
+from soundstage.stages.magenta_rt2.numbers import note_states, strength_bins
 from soundstage.stages.ports import (
-    CONDITION,
     CONTROL_NUMBERS,
     DRUMS_STRENGTH,
     LAST_NOTES,
@@ -22,10 +18,7 @@ from soundstage.stages.ports import (
     NOTES,
     NOTES_STRENGTH,
     STYLE_STRENGTH,
-    STYLE_TOKENS,
 )
-from soundstage.stages.weights.published.missing import lacking
-from soundstage.stages.weights.sources import closing_source
 
 SCALE_BINS = (41, 41, 9)
 
@@ -85,51 +78,3 @@ class Notes:
         every = np.repeat(once[:, None], self._frames, axis=1)
         numbers = np.concatenate([np.stack(states), every], axis=2).astype(np.int32)
         return {"numbers": numbers, "last": np.stack(lasts).astype(np.int32)}
-
-
-class Condition:
-    """Embeds the style and the numbers that condition a frame.
-
-    Inputs:
-        style: int32 [row, style_level]; the first `prompt_style_levels` are used, the others
-            masked.
-        numbers: int32 [row, frame, control_number]; as `Notes` returns them.
-
-    Outputs:
-        embedding: float32 [row, frame, condition_dim].
-
-    Raises:
-        ValueError: at construction, the model does not fit the format.
-        WeightsError: the weights cannot be used.
-
-    Source: the Magenta RealTime 2 spec, section 3.
-    """
-
-    inputs: ClassVar[dict[str, Port]] = {"style": STYLE_TOKENS, "numbers": CONTROL_NUMBERS}
-    outputs: ClassVar[dict[str, Port]] = {"embedding": CONDITION}
-    Params: ClassVar[type] = FrameModelParams
-    lacking = staticmethod(lacking)
-
-    def __init__(self, params: FrameModelParams, format: Format, device: jax.Device) -> None:
-        config = fitted(params, format, device)
-        with closing_source(params.weights) as source:
-            loaded = load_conditioning(config, source, device)
-        self.weights_digest, self.weights_note = loaded.digest, loaded.note
-        self._shown, self._device = format.prompt_style_levels, device
-        graph, self._state = nnx.split(loaded.module)
-        self._embed = jax.jit(
-            lambda state, numbers: nnx.merge(graph, state).encoder(numbers).astype(np.float32)
-        )
-
-    def __call__(self, style: np.ndarray, numbers: np.ndarray) -> dict[str, np.ndarray]:
-        """Embeds each conditioning of one chunk of every row once."""
-        rows, frames, _ = numbers.shape
-        shown = np.where(np.arange(style.shape[1]) < self._shown, style, MASKED)
-        styles = np.broadcast_to(shown[:, None], (rows, frames, style.shape[1]))
-        whole = np.concatenate([styles, numbers], axis=2).astype(np.int32)
-        asked, places = np.unique(whole.reshape(rows * frames, -1), axis=0, return_inverse=True)
-        # One by one: the numbers of several at once differ in their last bits, and with them the
-        # states of equal streams.
-        given = jax.device_put(list(asked[:, None]), self._device)
-        embedded = np.concatenate([np.asarray(self._embed(self._state, one)) for one in given])
-        return {"embedding": embedded[places.reshape(-1)].reshape(rows, frames, -1)}
