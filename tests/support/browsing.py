@@ -74,11 +74,14 @@ def launched(*flags: str) -> Iterator:
 
 @contextmanager
 def opening(browser) -> Iterator:
-    """Yields a function that opens a page in a new context; a script error fails the test."""
+    """Yields a function that opens a page in a new context; a script error fails the test.
+
+    A page moves less by default, as without a GPU its drawings take half a core.
+    """
     contexts, errors = [], []
 
-    def open_page(at, **options):
-        contexts.append(browser.new_context(**options))
+    def open_page(at, reduced_motion="reduce", **options):
+        contexts.append(browser.new_context(reduced_motion=reduced_motion, **options))
         contexts[-1].set_default_timeout(1000 * PATIENCE_S)
         page = contexts[-1].new_page()
         page.on("pageerror", lambda error: errors.append(str(error)))

@@ -202,3 +202,26 @@ def test_phone_shows_the_page_without_horizontal_scrolling(open_page):
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert page.get_by_role("button", name="Play", exact=True).is_visible()
     assert page.locator("#pad").bounding_box()["width"] > 300
+
+
+def test_page_is_drawn_less_often_for_those_who_want_less_motion(open_page):
+    # How often a canvas moves left while a second of music plays.
+    count = """() => {
+      globalThis.drawings = 0;
+      const draw = CanvasRenderingContext2D.prototype.drawImage;
+      CanvasRenderingContext2D.prototype.drawImage = function (...all) {
+        drawings += 1;
+        draw.apply(this, all);
+      };
+    }"""
+    drawings = {}
+    for motion in ("no-preference", "reduce"):
+        page = ready(open_page(reduced_motion=motion))
+        page.evaluate(count)
+        play(page)
+        hear(page, 1.0)
+        page.evaluate("drawings = 0")
+        hear(page, 1.0)
+        drawings[motion] = page.evaluate("drawings")
+        page.keyboard.press("Space")
+    assert 0 < drawings["reduce"] < 0.7 * drawings["no-preference"]
