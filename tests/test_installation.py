@@ -72,10 +72,3 @@ def test_public_hosts_run_the_scripts_of_this_repository():
         rows = rows["include"] if isinstance(rows, dict) else rows
         names = {row.get("name") or row["NAME"] for row in rows}
         assert names == {"oldest", "newest-3.12", "newest-3.13"}
-
-
-def test_pre_commit_runs_lint_and_types_of_ci():
-    (local,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text("utf-8"))["repos"]
-    hooked = {hook["entry"].removesuffix(" --fix") for hook in local["hooks"]}
-    checked = re.findall(r"^(ruff .*|mypy)$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
-    assert hooked == {line.removesuffix(" .").replace(" --check", "") for line in checked}
