@@ -21,6 +21,7 @@ from soundstage.apps.client.values import message_of, values_of
 from soundstage.errors import Error, ServerError, UsageError
 from soundstage.files import replacing, reporting
 from soundstage.graph.control import ControlError
+from soundstage.runners.engine.session_token import unpack
 from soundstage.runners.lifetime import Lifetime
 
 if TYPE_CHECKING:
@@ -180,7 +181,7 @@ class ServerSession:
                 "audio prompts are too large to be sent with each chunk"
             )
         with replacing(path) as file, reporting(path):
-            file.write(base64.b64decode(session))
+            file.write(unpack(base64.b64decode(session)))
 
     def close(self) -> None:
         """Ends the stream and frees its slot. Idempotent."""

@@ -12,6 +12,7 @@ import pyarrow as pa
 from soundstage.graph.spec import PipelineSpec
 from soundstage.graph.state import State
 from soundstage.runners.engine.row import ResumePoint
+from soundstage.runners.engine.session_token import unpack
 from soundstage.runners.engine.stream_controls import steered
 from soundstage.runners.file_header import header_metadata
 from soundstage.runners.runner import Runner
@@ -24,7 +25,7 @@ _NAME, _CURE = Path("session"), "start without the session"
 
 
 def open_saved(session: bytes, runner: Runner) -> tuple[State, dict[str, Any]]:
-    """Opens a saved session of one stream.
+    """Opens a saved session of one stream, or the token of one that came with a chunk.
 
     Returns:
         Its state, one row, and its controls, with live input silent.
@@ -34,7 +35,11 @@ def open_saved(session: bytes, runner: Runner) -> tuple[State, dict[str, Any]]:
             weights.
         ControlRefused: it holds controls that no stream may have.
     """
-    saved = read_session_from(pa.BufferReader(session), _NAME)
+    try:
+        content = unpack(session)
+    except ValueError as error:
+        raise SessionFileError(f"{_NAME}: the data is damaged: {error}") from error
+    saved = read_session_from(pa.BufferReader(content), _NAME)
     own = runner.graph.spec
     if saved.spec == _without_folders(own):
         saved = replace(saved, spec=own)

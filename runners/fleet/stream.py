@@ -18,6 +18,7 @@ from soundstage.runners.engine.prepared import PreparedRow
 from soundstage.runners.engine.refusals import ControlRefused, Full, StreamEnded, StreamFailed
 from soundstage.runners.engine.row import ResumePoint, StreamRow
 from soundstage.runners.engine.schedule import Schedule
+from soundstage.runners.engine.session_token import pack
 from soundstage.runners.engine.stream_controls import same_controls, steered
 from soundstage.runners.fleet.places import StreamPlaces
 from soundstage.runners.sessions.injection import LiveInput, inject_control
@@ -235,18 +236,18 @@ class EngineStream:
         return self._write(resume_point)
 
     def resume_token(self) -> bytes | None:
-        """Returns a saved session with which any server of the same pipeline goes on from here.
+        """Returns a packed session with which any server of the same pipeline goes on from here.
 
         It goes on after the last chunk that was read, to the bytes of this stream.
 
         Returns:
-            The bytes of `save`, some 45 kB; None = the state and the prompts are too large to be
-            sent with every chunk (`MOST_TOKEN_BYTES`).
+            What `session_token.unpack` turns into the bytes of `save`; None = the state and the
+            prompts are too large to be sent with every chunk (`MOST_TOKEN_BYTES`).
         """
         with self._places.lock:
             resume_point = self._row.resume_point
         kept = array_bytes(resume_point.controls) + array_bytes(resume_point.state.values)
-        return self._write(resume_point) if kept <= MOST_TOKEN_BYTES else None
+        return pack(self._write(resume_point)) if kept <= MOST_TOKEN_BYTES else None
 
     def __aiter__(self) -> EngineStream:
         return self

@@ -302,7 +302,7 @@ class ChunkMessage(ServerMessage):
     )
     session: str | None = Field(
         default=None,
-        description="of a resumable stream: a session that goes on after the chunk; null = too big",
+        description="of a resumable stream: a `start` with it goes on from here; null = too big",
         json_schema_extra={"contentEncoding": "base64"},
     )
 
