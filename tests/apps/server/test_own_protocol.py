@@ -160,6 +160,8 @@ def test_saved_session_goes_on_after_the_last_chunk(context):
         ('{"type": "start", "session": "!"}', "base64"),
         ('{"type": "start", "session": "é"}', "base64"),
         ('{"type": "start", "session": "AAAA"}', "session"),
+        # A packed session that says that it is 4 GB long.
+        ('{"type": "start", "session": "U1NUMf////8="}', "4294967295 bytes; at most"),
         ('{"type": "start", "controls": {"styles": [1, 2]}}', "styles: expected a list of lists"),
         ('{"type": "start", "controls": {"styles": [["a"]]}}', "styles: expected lists of numbers"),
         (
