@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -88,14 +89,15 @@ FILES = {
 }
 
 
+@cache
 def imports(path, typing_too=True):
     """The full names of the modules that a file imports anywhere, those for type checkers too."""
     tree, found = ast.parse(path.read_text("utf-8")), set()
     for node in ast.walk(tree):
         if (
-            isinstance(node, ast.If)
+            not typing_too
+            and isinstance(node, ast.If)
             and ast.unparse(node.test) == "TYPE_CHECKING"
-            and not typing_too
         ):
             node.body = [ast.Pass()]
     for node in ast.walk(tree):

@@ -143,6 +143,8 @@ def test_modules_hold_constants_types_and_functions_and_change_none():
 def test_no_complaint_of_a_checker_is_silenced():
     silenced = set()
     for name, path in SOURCES.items():
+        if not SILENCE.search(path.read_text("utf-8")):
+            continue  # reading a file's tokens takes long
         with tokenize.open(path) as file:
             tokens = list(tokenize.generate_tokens(file.readline))
         comments = [token for token in tokens if token.type == tokenize.COMMENT]

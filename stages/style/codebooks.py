@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -26,7 +27,7 @@ class Codebooks:
     """The codebooks of the style quantizer, loaded.
 
     Attributes:
-        codes: float32 [level, code, style_dim].
+        codes: float32 [level, code, style_dim]; read-only if they are random.
         digest: SHA-256, as hex digits, over the names and float32 values of the stored arrays.
         note: the source, in words for a report.
     """
@@ -53,19 +54,29 @@ def load_codebooks(weights: str, shape: tuple[int, int, int]) -> Codebooks:
     """
     with closing_source(weights) as source:
         if isinstance(source, RandomSource):
-            source = RandomSource(source.seed, initial_codes)
-        names = source.names()
-        if names is not None and {CODES, BASIS} <= set(names) and not set(NAMES) & set(names):
+            return _random_codebooks(source.seed, shape)
+        names = source.names() or {}
+        if {CODES, BASIS} <= set(names) and not set(NAMES) & set(names):
             return _factored(source, names, shape)
-        present = NAMES[:1] if names is None else tuple(name for name in NAMES if name in names)
+        present = tuple(name for name in NAMES if name in names)
         if len(present) != 1:
             raise WeightsError(
                 f"{source.note}: style codebooks are one array called {' or '.join(NAMES)}, or "
                 f"{CODES} and {BASIS}; this file has "
-                f"{', '.join(present or sorted(names or ())) or 'none'}"
+                f"{', '.join(present or sorted(names)) or 'none'}"
             )
         codes = _read(source, present[0], shape)
         return Codebooks(codes, arrays_digest({present[0]: codes}), source.note)
+
+
+# To draw them takes most of the time in which a small pipeline is opened, and the pipelines that a
+# process opens mostly have the same.
+@lru_cache(maxsize=1)
+def _random_codebooks(seed: int, shape: tuple[int, int, int]) -> Codebooks:
+    source = RandomSource(seed, initial_codes)
+    codes = source.read(NAMES[0], shape)
+    codes.flags.writeable = False
+    return Codebooks(codes, arrays_digest({NAMES[0]: codes}), source.note)
 
 
 def _factored(

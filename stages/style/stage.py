@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -20,6 +21,34 @@ from soundstage.stages.weights.sources import closing_source
 
 if TYPE_CHECKING:
     import jax
+
+
+@dataclass(frozen=True)
+class _Projections:
+    """Random projections of a text's and of a clip's features, both read-only.
+
+    Attributes:
+        text: float32 [feature, style_dim].
+        clip: float32 [feature, style_dim].
+        digest: SHA-256, as hex digits, over both.
+        note: the source, in words for a report.
+    """
+
+    text: np.ndarray
+    clip: np.ndarray
+    digest: str
+    note: str
+
+
+# As for the codebooks: a process mostly opens pipelines with the same.
+@lru_cache(maxsize=1)
+def _projections(weights: str, clip_features: int, style_dim: int) -> _Projections:
+    with closing_source(weights) as source:
+        text = source.read("text/kernel", (TEXT_FEATURES, style_dim))
+        clip = source.read("clip/kernel", (clip_features, style_dim))
+        text.flags.writeable = clip.flags.writeable = False
+        digest = arrays_digest({"clip/kernel": clip, "text/kernel": text})
+        return _Projections(text, clip, digest, source.note)
 
 
 @dataclass(frozen=True)
@@ -71,13 +100,9 @@ class Embed(PromptEmbedder):
                 "random:SEED, or use another embedder"
             )
         self.clip_features = ClipFeatures(format.clip_rate_hz)
-        with closing_source(params.weights) as source:
-            text = source.read("text/kernel", (TEXT_FEATURES, format.style_dim))
-            clip = source.read("clip/kernel", (self.clip_features.size, format.style_dim))
-            self.weights_note = source.note
-        self.text_projection = text  # [feature, style_dim]
-        self.clip_projection = clip  # [feature, style_dim]
-        self.weights_digest = arrays_digest({"clip/kernel": clip, "text/kernel": text})
+        projections = _projections(params.weights, self.clip_features.size, format.style_dim)
+        self.text_projection, self.clip_projection = projections.text, projections.clip
+        self.weights_digest, self.weights_note = projections.digest, projections.note
 
     def embed_text(self, text: str) -> np.ndarray:
         """Embeds one text as float32 [style_dim], at length 1."""
