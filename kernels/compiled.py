@@ -1,54 +1,36 @@
-"""How functions of this folder are compiled, and where the programs are kept."""
+"""How functions of this folder are compiled."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
-from functools import cache
-from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
 
-from soundstage.source_code import source_digest
-from soundstage.user_folders import user_cache_folder
+from soundstage.kernels.kept_programs import KeptPrograms, kernels_folder
 
 F = TypeVar("F", bound=Callable[..., Any])
-# Versions of a module's source code whose programs are kept.
-KEPT_VERSIONS = 4
 
 
 def compiled(function: F) -> F:
     """Compiles a function at its first call, and keeps the program on disk.
 
-    It runs without Python's lock, so that other threads compute meanwhile.
+    Without a folder that can be written, Numba looks for one itself. The function runs without
+    Python's lock, so that other threads compute meanwhile.
     """
+    folder = kernels_folder(function.__module__)
+    settings = {
+        # Versions of Numba that know only their own locators keep the programs below this folder.
+        "CACHE_DIR": str(folder),
+        "CACHE_LOCATOR_CLASSES": f"{KeptPrograms.__module__}.{KeptPrograms.__qualname__}",
+    }
     config: Any = numba.config
-    before, config.CACHE_DIR = config.CACHE_DIR, str(kernels_folder(function.__module__))
+    known = {name: getattr(config, name) for name in settings if folder and hasattr(config, name)}
     try:
+        for name in known:
+            setattr(config, name, settings[name])
         compiler = numba.njit(fastmath=True, nogil=True, cache=True, error_model="numpy")
         return cast(F, compiler(function))
     finally:
-        config.CACHE_DIR = before
-
-
-@cache
-def kernels_folder(module: str) -> Path:
-    """Returns the folder of a module's programs in the user's cache folder; deletes old ones.
-
-    Numba compiles a function again if its own file changes, but not if a function that it calls
-    does. If the folder cannot be written, Numba looks for another one.
-
-    Args:
-        module: the module's full name.
-    """
-    folder = user_cache_folder() / "kernels" / module / source_digest(module)[:16]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        folder.touch()
-        versions = sorted(folder.parent.iterdir(), key=lambda path: path.stat().st_mtime)
-    except OSError:
-        return folder
-    for old in versions[:-KEPT_VERSIONS]:
-        shutil.rmtree(old, ignore_errors=True)
-    return folder
+        for name, before in known.items():
+            setattr(config, name, before)
