@@ -54,8 +54,11 @@ STATE = """JSON.stringify({
 
 
 def chromium():
-    """Returns the path of Chromium on this machine, or None."""
-    names = ("chromium", "chromium-browser", "google-chrome")
+    """Returns the path of Chromium on this machine, or None.
+
+    The first has no windows, tabs and menus, which otherwise are drawn although nobody sees them.
+    """
+    names = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
     return next((path for path in map(shutil.which, names) if path), None)
 
 
