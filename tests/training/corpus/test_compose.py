@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections import Counter
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -27,8 +28,14 @@ def plain_brief(seed, genre):
     return replace(plan_brief(seed, genre), swing=GENRES[genre].swing, **plain)
 
 
+@cache
+def plain_piece(seed, genre):
+    brief = plain_brief(seed, genre)
+    return brief, compose(brief, PIECE_S)
+
+
 def pieces(genre, seeds=SEEDS):
-    return [(brief, compose(brief, PIECE_S)) for brief in (plain_brief(s, genre) for s in seeds)]
+    return [plain_piece(seed, genre) for seed in seeds]
 
 
 def notes_per_s(score):
