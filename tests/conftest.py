@@ -1,4 +1,4 @@
-"""Fixtures for all tests: one Ray cluster, empty folders for models, a hub.
+"""Fixtures for all tests: a Ray cluster, empty folders for models, a hub.
 
 JAX raises an error at every implicit promotion of a rank or a dtype, and keeps compiled programs
 where the commands keep theirs, so that tests compile each once. Hypothesis gives an example as long
@@ -81,8 +81,9 @@ def logs_of_the_server_are_as_before():
         log.setLevel(level)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def ray_cluster():
+    """A cluster for the tests of a file: at rest it still takes four hundredths of a core."""
     pytest.importorskip("ray", reason="the extra `ray` is not installed")
     import ray
 

@@ -113,11 +113,12 @@ def test_music_of_a_run_killed_seven_times_is_unbroken(tmp_path):
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_music_of_a_killed_and_resumed_ray_run_is_unbroken(tmp_path):
-    pytest.importorskip("ray", reason="the extra `ray` is not installed")
+def test_music_of_a_killed_and_resumed_ray_run_is_unbroken(ray_cluster, tmp_path):
+    address = ray_cluster.get_runtime_context().gcs_address
     draw = np.random.default_rng()
     moments = [(float(draw.uniform(0, 1.0)), 1)]
-    kept = kill_and_go_on(tmp_path / "set.journal", moments, "--runner", "ray")
+    runner = ("--runner", "ray", "--ray-address", address)
+    kept = kill_and_go_on(tmp_path / "set.journal", moments, *runner)
     assert_unbroken(kept, tmp_path)
 
 
