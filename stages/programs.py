@@ -16,6 +16,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from functools import lru_cache, partial
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,8 @@ from soundstage.user_folders import user_cache_folder
 
 LOGGER = logging.getLogger("soundstage")
 PACKAGE = "soundstage.stages"
-# Programs that are kept in the folder, and in the memory of a process.
-KEPT_FILES, KEPT_PROGRAMS = 256, 16
+# Bytes of programs that are kept in the folder, and programs that are in the memory of a process.
+KEPT_BYTES, KEPT_PROGRAMS = 512 << 20, 16
 # The options of JAX that change what tracing makes.
 OPTIONS = (
     "jax_enable_x64",
@@ -194,15 +195,20 @@ def _read(file: Path) -> bytes | None:
 def _keep(file: Path, content: bytes) -> None:
     """Writes a file of programs, and deletes those that were not used for longest.
 
+    Their bytes are what counts: a set of tests has many hundreds of small ones.
+
     Without a folder that can be written everything works, and is traced at every start.
     """
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with replacing(file) as stream:
             stream.write(hashlib.sha256(content).digest() + content)
-        by_age = sorted(file.parent.iterdir(), key=lambda path: path.stat().st_mtime)
-        for old in by_age[:-KEPT_FILES]:
-            old.unlink()
+        facts = {path: path.stat() for path in file.parent.iterdir()}
+        newest = sorted(facts, key=lambda path: facts[path].st_mtime_ns, reverse=True)
+        sizes = accumulate(facts[path].st_size for path in newest)
+        for path, size in zip(newest, sizes, strict=True):
+            if size > KEPT_BYTES and path != file:
+                path.unlink()
     except (OSError, OutputError) as error:
         LOGGER.debug("%s is not kept: %s", file, error)
 

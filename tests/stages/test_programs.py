@@ -113,10 +113,16 @@ def test_folder_that_cannot_be_written_costs_time_only(folder):
 
 
 def test_files_that_were_not_used_for_longest_are_deleted(folder, monkeypatch):
-    monkeypatch.setattr(programs, "KEPT_FILES", 2)
-    for width in (1, 2, 3):
+    def used(width):
+        start_again()
         Program(scaled)(weights(2), np.ones(width, np.float32))
-    assert len(list(folder.iterdir())) == 2
+        return max(folder.iterdir(), key=lambda path: path.stat().st_mtime_ns)
+
+    first, second = used(1), used(2)
+    assert used(1) == first != second
+    monkeypatch.setattr(programs, "KEPT_BYTES", 5 * first.stat().st_size // 2)
+    third = used(3)
+    assert set(folder.iterdir()) == {first, third}
 
 
 def test_code_and_settings_of_users_are_never_stored(folder, monkeypatch):
