@@ -76,9 +76,9 @@ def most_bytes():
     return [MOST_BYTES]
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(autouse=True)
 def memory_is_limited(most_bytes):
-    """Forgets compiled programs after a file if they hold much memory; they stay on the disk."""
+    """Forgets compiled programs after a test if they hold much memory; they stay on the disk."""
     yield
     if resident_bytes() > most_bytes[0]:
         return_freed_memory()
@@ -86,7 +86,7 @@ def memory_is_limited(most_bytes):
         programs._program.cache_clear()
         jax.clear_caches()
         return_freed_memory()
-        # What is left belongs to others: to forget after each file would compile all again.
+        # What is left belongs to others: to forget after each test would compile all again.
         most_bytes[0] = max(MOST_BYTES, resident_bytes() + GROWTH_BYTES)
 
 
