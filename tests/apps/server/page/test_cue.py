@@ -55,26 +55,51 @@ def await_past(page, chunk):
     until(page, "soundstage.player.status.played_s > mark + 0.5")
 
 
+def replacing(open_page, address, change):
+    """Plays, and makes a change, on new pages until a chunk comes in time to replace one.
+
+    On a very busy machine a chunk that is made again may come when the one before is played.
+
+    Returns:
+        The page, and what was replaced.
+    """
+    for _ in range(10):
+        page = playing(open_page, address)
+        change(page)
+        page.evaluate("globalThis.mark = soundstage.player.status.chunk")
+        replaced = "changed.some((change) => change.written)"
+        until(page, f"{replaced} || soundstage.player.status.chunk > mark + 3")
+        if page.evaluate(replaced):
+            return page, page.evaluate("changed.find((change) => change.written)")
+        page.close()
+    raise AssertionError("no chunk came in time")
+
+
+def both(page, chunk):
+    """Returns the samples of a chunk as it was first, and of the one that replaced it."""
+    of_index = f"(each) => each.chunk === {chunk}"
+    return (
+        stereo(page, f"[came.find({of_index} && !each.again).samples]"),
+        stereo(page, f"[came.find({of_index} && each.again).samples]"),
+    )
+
+
 def test_cue_is_unheard_and_drop_is_heard_within_a_chunk(open_page, network):
-    page = playing(open_page, network)
-    page.keyboard.press("c")
-    page.evaluate("soundstage.store.move('listener', 0.77, 0.24)")
-    until(page, "soundstage.cue.state === 'made'")
-    assert page.locator(".point.listener.pending").is_visible()
-    assert page.evaluate("came.every((chunk) => !chunk.again)")
-    assert page.evaluate("soundstage.conductor.changes().text_weights.length") == 3
-    page.keyboard.press("d")
-    until(page, "changed.some((change) => change.written)")
-    first = page.evaluate("changed.find((change) => change.written)")
+    def cue_and_drop(page):
+        page.keyboard.press("c")
+        page.evaluate("soundstage.store.move('listener', 0.77, 0.24)")
+        until(page, "soundstage.cue.state === 'made'")
+        assert page.locator(".point.listener.pending").is_visible()
+        assert page.evaluate("came.every((chunk) => !chunk.again)")
+        assert page.evaluate("soundstage.conductor.changes().text_weights.length") == 3
+        page.keyboard.press("d")
+
+    page, first = replacing(open_page, network, cue_and_drop)
     # In the chunk that sounds, or in the next one: in both cases less than a chunk away.
     assert 0 <= first["chunk"] - first["sounding"] <= 1
     assert (first["from"] > 0) == (first["chunk"] == first["sounding"])
     await_past(page, first["chunk"])
-    of_index = f"chunk.chunk === {first['chunk']}"
-    old, new = (
-        stereo(page, f"[came.find((chunk) => {of_index} && {flag}chunk.again).samples]")
-        for flag in ("!", "")
-    )
+    old, new = both(page, first["chunk"])
     played = stereo(page, "played")
     begins = first["from"] + (CHANGE_FRAMES if first["from"] else 0)
     at = where(new[begins:], played)
@@ -132,16 +157,10 @@ def test_opened_session_is_heard_despite_a_cue(open_page, address, tmp_path):
 
 
 def test_moved_prompt_is_heard_sooner_as_other_music_of_the_same_seed(open_page, network):
-    page = playing(open_page, network)
-    page.evaluate("soundstage.store.move('listener', 0.77, 0.24)")
-    until(page, "changed.some((change) => change.written)")
-    change = page.evaluate("changed.find((change) => change.written)")
-    of_index = f"chunk.chunk === {change['chunk']}"
+    move = "soundstage.store.move('listener', 0.77, 0.24)"
+    page, change = replacing(open_page, network, lambda page: page.evaluate(move))
     await_past(page, change["chunk"])
-    old, new = (
-        stereo(page, f"[came.find((chunk) => {of_index} && {flag}chunk.again).samples]")
-        for flag in ("!", "")
-    )
+    old, new = both(page, change["chunk"])
     assert np.abs(new - old).max() > 0.01
     begins = change["from"] + (CHANGE_FRAMES if change["from"] else 0)
     assert where(new[begins:], stereo(page, "played")) is not None
