@@ -105,6 +105,18 @@ Batch = Annotated[
         "fixed: always as many as --streams, so that the bytes of a stream do not depend on others."
     ),
 ]
+Window = Annotated[
+    int | None,
+    ENGINES.option(
+        metavar="N",
+        min=1,
+        max=2,
+        help="Chunks of a real-time stream in flight at once, 1 or 2. With 2, the next chunk is "
+        "begun as soon as it is wanted, even if the last one is still being made, where ticks have "
+        "one row; the audio is the same. Ray engines have 1.",
+        show_default="2, with Ray 1",
+    ),
+]
 Reload = Annotated[
     bool,
     ENGINES.option(
@@ -136,6 +148,7 @@ def serve(
     ray_address: RayAddress = None,
     engines: Engines = "1",
     batch: Batch = "fit",
+    window: Window = None,
     reload: Reload = False,
     log_format: LogFormat = "text",
     quiet: Quiet = False,
@@ -145,10 +158,12 @@ def serve(
     Many listeners share one pipeline; each has a stream of its own. Open the printed address in a
     browser. Needs `pip install '.[serve]'`.
     """
-    where = RunnerChoice(runner, ray_address)
+    where = RunnerChoice(runner, ray_address, window)
     limits = EngineRange.read(engines)
     if limits.most > 1 and where.kind != "ray":
         raise UsageError(f"--engines {engines} needs --runner ray; one process has one engine")
+    if window == 2 and where.kind == "ray":
+        raise UsageError("--window 2 needs --runner local; with Ray, a stream has 1 chunk in flight")
     graph = choice.load()
     try:
         from soundstage.apps.server.lifetime import log_to_stderr

@@ -40,6 +40,17 @@ class Schedule:
         return self.needed_s - self.ahead_s
 
     @property
+    def after_next_wanted_s(self) -> float:
+        """When the chunk after the next one is to be made at the earliest.
+
+        Infinity = not before the next one is made, as of a first chunk and of a non-realtime
+        stream.
+        """
+        if self.ahead_s is None or self.needed_s is None:
+            return math.inf
+        return self.wanted_s + self.chunk_s
+
+    @property
     def deadline_s(self) -> float:
         """The time that tells how urgent the next chunk is; infinity = not at all.
 
