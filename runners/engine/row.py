@@ -74,8 +74,11 @@ class TickRequest:
 
     def land(self) -> None:
         """Ends the wait for the chunk: it has arrived, or never will."""
-        if self.row.in_flight is self:
-            self.row.in_flight = self.follower
+        row, before = self.row, self.follows
+        if row.in_flight is self:
+            row.in_flight = self.follower
+        elif before is not None and before.follower is self:
+            before.follower = None  # it was dropped, and that one is still being made
 
 
 @dataclass(frozen=True, eq=False)

@@ -195,6 +195,7 @@ class Workers:
                     self._make(group, [alone], time.monotonic())
                 return False
             with self.changed:
+                self._await_turn(requests[0])
                 self._fail(requests[0], str(error) or type(error).__name__)
             return False
         with self.changed:
@@ -290,7 +291,6 @@ class Workers:
     def _fail(self, request: TickRequest, reason: str) -> None:
         """Ends the stream of a request, unless it has ended or was reset meanwhile."""
         row = request.row
-        self._await_turn(request)
         self._land(request)
         if not request.awaited:
             return
