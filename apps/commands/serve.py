@@ -159,11 +159,7 @@ def serve(
     browser. Needs `pip install '.[serve]'`.
     """
     where = RunnerChoice(runner, ray_address, window)
-    limits = EngineRange.read(engines)
-    if limits.most > 1 and where.kind != "ray":
-        raise UsageError(f"--engines {engines} needs --runner ray; one process has one engine")
-    if window == 2 and where.kind == "ray":
-        raise UsageError("--window 2 needs --runner local; with Ray, a stream has 1 chunk in flight")
+    limits = _read_engines(where, engines)
     graph = choice.load()
     try:
         from soundstage.apps.server.lifetime import log_to_stderr
@@ -197,3 +193,20 @@ def serve(
         fits=batch == "fit",
         load=choice.load if reload else None,
     )
+
+
+def _read_engines(runner: RunnerChoice, engines: str) -> EngineRange:
+    """Returns the numbers of engines.
+
+    Raises:
+        UsageError: the text is none, or the runner cannot do what is asked for.
+    """
+    limits = EngineRange.read(engines)
+    if limits.most > 1 and runner.kind != "ray":
+        raise UsageError(f"--engines {engines} needs --runner ray; one process has one engine")
+    if (runner.window or 1) > 1 and runner.kind == "ray":
+        raise UsageError(
+            f"--window {runner.window} needs --runner local; a Ray engine makes the chunks of a "
+            "stream one after another"
+        )
+    return limits

@@ -10,12 +10,9 @@ import pytest
 from engines import Alone, is_idle, play, read, row_of, sha_of, started, until
 from tone_graphs import tones
 
-import soundstage
 from soundstage.runners.api import load
 from soundstage.runners.choice import RunnerChoice
 from soundstage.runners.engine.refusals import EngineLost, StreamFailed
-from soundstage.runners.engine.row import StreamRow
-from soundstage.runners.engine.schedule import Schedule
 
 # So long that no chunk is late while a test holds it.
 CHUNK_S = 30.0
@@ -105,7 +102,7 @@ def bytes_of(*parts, graph=None):
         return alone.sha(ONE, *parts)
 
 
-def test_next_chunk_begins_while_a_stage_of_the_last_one_is_held():
+def test_next_chunk_begins_while_a_stage_of_the_last_is_held():
     async def scenario():
         async with held() as one:
             chunks = await one.overlap()
@@ -145,49 +142,7 @@ def test_chunk_waits_for_the_last_one_otherwise(window, options):
     play(scenario())
 
 
-@pytest.mark.parametrize(("max_unread", "unread", "follows"), [(1, 0, True), (1, 1, False)])
-def test_one_chunk_ahead_allows_two_in_flight_while_none_is_unread(max_unread, unread, follows):
-    row = StreamRow(Schedule(2.0, 2.0), max_unread, {}, state_of_chunk_0(), lambda: None)
-    row.playing = True
-    row.in_flight = row.request(0, {})
-    row.in_flight.begun = object()
-    row.unread.extend([(None, None)] * unread)
-    assert (row.followable is row.in_flight) is follows
-
-
-def state_of_chunk_0():
-    return soundstage.graph.state.initial(tones(), ["0"])
-
-
-def test_live_input_of_a_following_chunk_is_that_after_the_last_ones():
-    class Samples:
-        def __init__(self):
-            self.taken = 0
-
-        def take(self):
-            self.taken += 1
-            return np.full(1, self.taken)
-
-    silent = {"live": np.zeros(1)}
-    row = StreamRow(Schedule(2.0, 2.0), 3, {"step": 1}, state_of_chunk_0(), lambda: None)
-    row.playing, row.live_input = True, Samples()
-    row.in_flight = row.request(0, silent)
-    row.in_flight.begun = object()
-    after = row.request_after(row.followable, 0, silent)
-    assert (row.in_flight.controls["live"], after.controls["live"]) == (1, 2)
-    assert (row.in_flight.chunk, after.chunk) == (0, 1)
-    assert "live" not in after.steady
-
-
-def test_following_chunk_is_wanted_a_chunk_later():
-    times = Schedule(2.0, 6.0)
-    assert times.after_next_wanted_s == float("inf")  # the first chunk is needed at once
-    times.advance(10.0)
-    assert (times.wanted_s, times.after_next_wanted_s) == (6.0, 8.0)
-    assert Schedule(2.0, None, 12.0).after_next_wanted_s == float("inf")
-
-
-def test_steer_while_two_chunks_are_in_flight_is_in_force_from_the_third():
+def test_steer_with_two_chunks_in_flight_holds_from_the_third():
     async def scenario():
         async with held() as one:
             chunks = await one.overlap()
@@ -233,7 +188,7 @@ async def dropped(row):
     await until(lambda: begun._pending.cancelled)
 
 
-def test_stream_that_leaves_with_two_chunks_in_flight_frees_its_slot():
+def test_stream_that_leaves_with_two_in_flight_frees_its_slot():
     async def scenario():
         async with held() as one:
             await one.overlap()
@@ -266,7 +221,7 @@ def test_both_chunks_in_flight_arrive_after_a_pause():
     assert play(scenario()) == bytes_of((5, {}))
 
 
-def test_session_saved_with_two_chunks_in_flight_goes_on_with_the_same_bytes(tmp_path):
+def test_session_saved_with_two_chunks_in_flight_goes_on_alike():
     async def scenario():
         async with held() as one:
             chunks = await one.overlap()
@@ -283,7 +238,7 @@ def test_session_saved_with_two_chunks_in_flight_goes_on_with_the_same_bytes(tmp
 
 @pytest.mark.parametrize(("number", "read_before"), [(2, 0), (3, 1)], ids=["first", "second"])
 @pytest.mark.parametrize("reason", ["fails", "not finite"])
-def test_chunk_that_fails_ends_the_stream_after_the_chunks_before_it(number, read_before, reason):
+def test_failing_chunk_ends_the_stream_after_those_before_it(number, read_before, reason):
     def fail(stage):
         def call(**inputs):
             audio = stage(**inputs)["audio"]
@@ -312,7 +267,7 @@ def test_chunk_that_fails_ends_the_stream_after_the_chunks_before_it(number, rea
 
 
 @pytest.mark.parametrize("lost", [False, True], ids=["drained", "lost"])
-def test_stream_moves_to_another_engine_with_two_chunks_in_flight(lost):
+def test_stream_moves_to_another_engine_with_two_in_flight(lost):
     async def scenario():
         async with held() as one:
             chunks = await one.overlap()
