@@ -27,7 +27,7 @@ MOST_IN_FLIGHT = 2
 class TickRequest:
     """A row's request for the next tick; the row may change while the tick is made.
 
-    Changed under the fleet's lock: `state` of a request that follows another, `begun`, `follower`.
+    `state` and the attributes after `workers` change under the fleet's lock.
 
     Attributes:
         row: the row.
@@ -39,10 +39,10 @@ class TickRequest:
         state: the state before the chunk, with the chunk's index; without values while the chunk
             before is being made.
         workers: those that make it, even if the row moves to another engine meanwhile.
-        follows: the request for the chunk before, which was in flight when this was requested;
-            None = none was.
-        begun: the tick, if another one can follow it; None = none can, or it is not begun yet.
-        follower: the request for the chunk after, begun while this one is in flight.
+        follows: the request for the chunk before, while that one is in flight; None = none is.
+        after: the tick of `follows`, until this one's is begun.
+        begun: the tick, while another one can follow it.
+        follower: the request for the chunk after, made while this one is in flight.
     """
 
     row: StreamRow
@@ -54,6 +54,7 @@ class TickRequest:
     state: State
     workers: Workers | None
     follows: TickRequest | None = None
+    after: BegunTick | None = None
     begun: BegunTick | None = None
     follower: TickRequest | None = None
 
@@ -79,6 +80,8 @@ class TickRequest:
             row.in_flight = self.follower
         elif before is not None and before.follower is self:
             before.follower = None  # it was dropped, and that one is still being made
+        # A request that has landed keeps no tick, and no request before it.
+        self.follows = self.begun = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,7 +215,7 @@ class StreamRow:
         """
         state = State(before.state.streams, (before.chunk + 1,), {})
         request = self._request(slot, state, silent)
-        request.follows, before.follower = before, request
+        request.follows, request.after, before.follower = before, before.begun, request
         return request
 
     def arrive(self, request: TickRequest, now_s: float) -> float | None:
@@ -232,6 +235,7 @@ class StreamRow:
         self.state = state
         if request.follower is not None:
             request.follower.state = state
+            request.follower = None
         self.unread.append((chunk, ResumePoint(state, request.steady)))
         self.wake()
 

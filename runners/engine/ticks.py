@@ -98,9 +98,8 @@ class Ticks:
 
         It goes on from the request's state, or from the tick in flight that the request follows.
         """
-        follows = request.follows
-        if follows is not None and follows.begun is not None:
-            return follows.begun.follow(Tick(_ALONE, (request.chunk,), (request.controls,)))
+        if request.after is not None:
+            return request.after.follow(Tick(_ALONE, (request.chunk,), (request.controls,)))
         assert self._overlapping is not None
         state = request.state.rename(_ALONE)
         return self._overlapping.begin(Tick(_ALONE, state.chunks, (request.controls,)), state)

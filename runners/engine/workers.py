@@ -211,11 +211,13 @@ class Workers:
         """
         begun = self._ticks.begin(request)
         with self.changed:
-            request.begun = begun
+            request.begun, request.after = begun, None
             if request.row.realtime:
                 self.changed.notify_all()  # another thread may begin the next one
             self._await_turn(request)
             dropped = request.follows is not None and not request.awaited
+            if not dropped:
+                request.follows = None  # it has landed
         if dropped:
             begun.cancel()
         return self._ticks.end(group, request, begun, start_s)

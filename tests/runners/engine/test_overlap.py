@@ -3,10 +3,12 @@
 import asyncio
 import threading
 import time
+import weakref
 from contextlib import asynccontextmanager
 
 import numpy as np
 import pytest
+from command_line import run, told
 from engines import Alone, is_idle, play, read, row_of, sha_of, started, until
 from tone_graphs import tones
 
@@ -110,10 +112,13 @@ def test_next_chunk_begins_while_a_stage_of_the_last_is_held():
             assert (request.chunk, request.follower.chunk) == (1, 2)
             # No third chunk: it would have to wait for the first of the two.
             assert row_of(one.stream).followable is None
+            tick = weakref.ref(request.begun)
+            del request
             one.tone.release()
             chunks += await read(one.stream, 4)
             assert [chunk.chunk for chunk in chunks] == list(range(5))
             assert one.fleet.counts().dropped == 0
+            assert tick() is None
             return sha_of(chunks)
 
     assert play(scenario()) == bytes_of((5, {}))
@@ -306,6 +311,12 @@ def test_closing_waits_for_two_chunks_in_flight():
 
 async def dropped_or_closed(one):
     await until(lambda: row_of(one.stream).closed)
+
+
+def test_command_line_refuses_other_windows():
+    done = run("serve", "toy", "--runner", "ray", "--window", "2")
+    assert (done.code, "--window 2 needs --runner local" in told(done.stderr)) == (2, True)
+    assert run("serve", "toy", "--window", "3").code == 2
 
 
 def test_frames_of_a_network_that_overlap_have_their_bytes():
