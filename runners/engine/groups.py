@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 from soundstage.graph.state import State
@@ -184,13 +185,15 @@ class Groups:
         urgent = [group for group, start_s in idle if start_s <= now_s and _is_realtime(group)]
         if urgent:
             return Choice(min(urgent, key=Group.deadline_s))
-        later = [(row.schedule, group) for group in self.all for row in group.following()]
-        following = [one for one in later if one[0].after_next_wanted_s <= now_s]
+        later = [
+            (row.schedule.after_next_wanted_s(tick_s), row.schedule.deadline_s, group)
+            for group in self.all
+            for row in group.following()
+        ]
+        following = [(deadline_s, group) for at_s, deadline_s, group in later if at_s <= now_s]
         if following:
-            _, group = min(following, key=lambda one: one[0].deadline_s)
-            return Choice(group, follows=True)
-        starts_s = [start_s for _, start_s in idle]
-        starts_s += [schedule.after_next_wanted_s for schedule, _ in later]
+            return Choice(min(following, key=itemgetter(0))[1], follows=True)
+        starts_s = [start_s for _, start_s in idle] + [start_s for start_s, _, _ in later]
         wait_s = min((start_s - now_s for start_s in starts_s if start_s > now_s), default=math.inf)
         others = [group for group, start_s in idle if start_s < math.inf and _has_fast(group)]
         if not others or (realtime and self._would_delay(realtime, now_s + lead_s)):

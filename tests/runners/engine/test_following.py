@@ -86,9 +86,11 @@ def test_chunk_that_follows_has_the_next_live_input():
     assert "live" not in after.steady
 
 
-def test_following_chunk_is_wanted_a_chunk_later():
+def test_chunk_that_follows_is_wanted_a_chunk_later_or_before_it_would_be_late():
     times = Schedule(2.0, 6.0)
-    assert times.after_next_wanted_s == float("inf")  # the first chunk is needed at once
+    assert times.after_next_wanted_s(1.0) == float("inf")  # the first chunk is needed at once
     times.advance(10.0)
-    assert (times.wanted_s, times.after_next_wanted_s) == (6.0, 8.0)
-    assert Schedule(2.0, None, 12.0).after_next_wanted_s == float("inf")
+    assert (times.wanted_s, times.after_next_wanted_s(4.0)) == (6.0, 8.0)
+    assert Schedule(2.0, None, 12.0).after_next_wanted_s(1.0) == float("inf")
+    short = Schedule(2.0, 2.0, 12.0)
+    assert [short.after_next_wanted_s(tick_s) for tick_s in (1.6, 2.0, 9.0)] == [12.0, 11.5, 10.0]
