@@ -19,7 +19,7 @@ class RunnerChoice:
         kind: "local" = this process; "ray" = actors (needs the extra `ray`).
         address: a running Ray cluster, "auto" or "host:port"; None starts one on this machine.
         window: ticks in flight at once, for runs whose controls are known beforehand; None = the
-            runner's default.
+            runner's default. In a fleet, the most chunks of one stream in flight: 1, or 2 if more.
         remembered: in this process, the number of recent outputs that a stage keeps for reuse if
             only controls feed it. Should be at least the number of streams made in turn.
         validate: in this process, whether every stage is called twice and its outputs compared, to

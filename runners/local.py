@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -98,7 +99,11 @@ class LocalRunner:
     ) -> Iterator[Chunk]:
         """Makes one chunk a tick; see `Runner.stream`."""
         in_flight: TicksInFlight[LocalTick] = TicksInFlight(self.graph, state)
-        return in_flight.run(ticks, lookahead, self._submit, self._finish, LocalTick.cancel)
+        return in_flight.run(ticks, lookahead, self._submit, self._first_chunk, LocalTick.cancel)
+
+    def begin(self, tick: Tick, state: State) -> BegunLocalTick:
+        """Begins a tick; see `OverlappingRunner.begin`."""
+        return BegunLocalTick(self._submit(tick, state), self._submit, self._finish)
 
     def ask(self, stage: str, controls: Mapping[str, Any]) -> Mapping[str, Tensor]:
         """Runs one stage alone for one row of controls; see `Runner.ask`."""
@@ -141,12 +146,14 @@ class LocalRunner:
         self._threads.submit(pending)
         return pending
 
-    def _finish(self, in_flight: TicksInFlight[LocalTick]) -> Chunk:
-        """Waits for every stage of the first tick in flight."""
-        first = in_flight.pending[0]
-        first.ended.wait()
-        tick = first.tick
-        answers = {name: [task.result for task in tasks] for name, tasks in first.tasks.items()}
+    def _first_chunk(self, in_flight: TicksInFlight[LocalTick]) -> Chunk:
+        return self._finish(in_flight.pending[0])
+
+    def _finish(self, pending: LocalTick) -> Chunk:
+        """Waits for every stage of a tick."""
+        pending.ended.wait()
+        tick = pending.tick
+        answers = {name: [task.result for task in tasks] for name, tasks in pending.tasks.items()}
         parts = {name: [answer.values for answer in each] for name, each in answers.items()}
         state = {
             name: read(parts[source.stage], source.port) for name, source in self._state.feedback
@@ -162,9 +169,30 @@ class LocalRunner:
             on_host(outputs),
             State(tick.streams, tuple(chunk + 1 for chunk in tick.chunks), HostValues(state)),
             {name: max(answer.seconds for answer in each) for name, each in answers.items()},
-            LocalMessages(self.graph, tick, first.controls, parts),
-            tuple(spans_of(first)),
+            LocalMessages(self.graph, tick, pending.controls, parts),
+            tuple(spans_of(pending)),
         )
+
+
+@dataclass(frozen=True, eq=False)
+class BegunLocalTick:
+    """A tick in flight that another one may follow; see `BegunTick`."""
+
+    _pending: LocalTick
+    _submit: Callable[[Tick, LocalTick], LocalTick]
+    _finish: Callable[[LocalTick], Chunk]
+
+    def follow(self, tick: Tick) -> BegunLocalTick:
+        """Begins the next tick of the same streams."""
+        return BegunLocalTick(self._submit(tick, self._pending), self._submit, self._finish)
+
+    def chunk(self) -> Chunk:
+        """Waits for every stage, and returns the chunk."""
+        return self._finish(self._pending)
+
+    def cancel(self) -> None:
+        """Drops the calls of stages that have not started."""
+        self._pending.cancel()
 
 
 def _devices(node: Node) -> Sequence[jax.Device | None]:

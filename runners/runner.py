@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -218,4 +218,50 @@ class Runner(Protocol):
 
     def close(self) -> None:
         """Frees threads, processes and weights. Idempotent."""
+        ...
+
+
+class BegunTick(Protocol):
+    """A tick that an `OverlappingRunner` has begun."""
+
+    def follow(self, tick: Tick) -> BegunTick:
+        """Begins the next tick of the same streams; each stage starts when what it reads is ready.
+
+        Args:
+            tick: the chunks after those of this tick. If this tick fails, so does that one.
+
+        Raises:
+            SessionClosed: the runner is closed.
+        """
+        ...
+
+    def chunk(self) -> Chunk:
+        """Waits for every stage, and returns the chunk; to be called once.
+
+        Raises:
+            StageFailed: a stage failed; the runner remains usable.
+            CancelledError: the tick was cancelled before every stage had started.
+        """
+        ...
+
+    def cancel(self) -> None:
+        """Drops the calls of stages that have not started."""
+        ...
+
+
+@runtime_checkable
+class OverlappingRunner(Runner, Protocol):
+    """A runner whose caller decides, while a tick is in flight, whether another one follows it."""
+
+    def begin(self, tick: Tick, state: State) -> BegunTick:
+        """Begins a tick, and returns before it is made.
+
+        Args:
+            tick: the tick.
+            state: the state before it, of the same streams.
+
+        Raises:
+            SessionClosed: the runner is closed.
+            ForkedProcess: this process is a fork of the one that opened the runner.
+        """
         ...

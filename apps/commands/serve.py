@@ -105,6 +105,18 @@ Batch = Annotated[
         "fixed: always as many as --streams, so that the bytes of a stream do not depend on others."
     ),
 ]
+Window = Annotated[
+    int | None,
+    ENGINES.option(
+        metavar="N",
+        min=1,
+        max=2,
+        help="Chunks of a real-time stream in flight at once, 1 or 2. With 2, the next chunk is "
+        "begun as soon as it is wanted, even if the last one is still being made, where ticks have "
+        "one row; the audio is the same. Ray engines have 1.",
+        show_default="2, with Ray 1",
+    ),
+]
 Reload = Annotated[
     bool,
     ENGINES.option(
@@ -136,6 +148,7 @@ def serve(
     ray_address: RayAddress = None,
     engines: Engines = "1",
     batch: Batch = "fit",
+    window: Window = None,
     reload: Reload = False,
     log_format: LogFormat = "text",
     quiet: Quiet = False,
@@ -145,10 +158,8 @@ def serve(
     Many listeners share one pipeline; each has a stream of its own. Open the printed address in a
     browser. Needs `pip install '.[serve]'`.
     """
-    where = RunnerChoice(runner, ray_address)
-    limits = EngineRange.read(engines)
-    if limits.most > 1 and where.kind != "ray":
-        raise UsageError(f"--engines {engines} needs --runner ray; one process has one engine")
+    where = RunnerChoice(runner, ray_address, window)
+    limits = _read_engines(where, engines)
     graph = choice.load()
     try:
         from soundstage.apps.server.lifetime import log_to_stderr
@@ -182,3 +193,20 @@ def serve(
         fits=batch == "fit",
         load=choice.load if reload else None,
     )
+
+
+def _read_engines(runner: RunnerChoice, engines: str) -> EngineRange:
+    """Returns the numbers of engines.
+
+    Raises:
+        UsageError: the text is none, or the runner cannot do what is asked for.
+    """
+    limits = EngineRange.read(engines)
+    if limits.most > 1 and runner.kind != "ray":
+        raise UsageError(f"--engines {engines} needs --runner ray; one process has one engine")
+    if (runner.window or 1) > 1 and runner.kind == "ray":
+        raise UsageError(
+            f"--window {runner.window} needs --runner local; a Ray engine makes the chunks of a "
+            "stream one after another"
+        )
+    return limits

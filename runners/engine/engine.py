@@ -198,6 +198,7 @@ class Engine:
                 self.counts,
                 self._load,
                 workers=self._warm_up.workers,
+                window=self._warm_up.window,
                 lock=self._lock,
                 lost=lambda error: lost(self, error),
                 number=self.number,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 from soundstage.graph.state import State
@@ -27,18 +28,29 @@ class Group:
             changes them without the lock: a group has at most one tick in progress.
         resting: by slot, the state after its last chunk that was thrown away; None = it had a
             request since, or none was. Not used if the size of its ticks varies.
-        busy: whether a tick of the group is in progress, and another has to wait for it.
+        ticks: how many of its ticks are in progress.
         sizes: the numbers of rows that a tick may have, rising; empty = that of the slots.
     """
 
     slots: list[StreamRow | None]
     last_controls: list[Mapping[str, Any] | None]
-    busy: bool = False
+    ticks: int = 0
     sizes: tuple[int, ...] = ()
     resting: list[State | None] = field(init=False)
 
     def __post_init__(self) -> None:
         self.resting = [None] * len(self.slots)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a tick of the group is in progress, and other streams have to wait for it."""
+        return self.ticks > 0 and not self.sizes
+
+    def following(self) -> list[StreamRow]:
+        """Returns its row if a tick can follow the one in progress: in a group of one slot."""
+        if len(self.slots) > 1:
+            return []
+        return [row for row in self.rows() if row.followable is not None]
 
     def rows(self) -> Iterator[StreamRow]:
         """Returns the rows in its slots."""
@@ -101,10 +113,12 @@ class Choice:
     Attributes:
         group: the group to make; None = none yet.
         wait_s: how long there is nothing to do unless something changes; infinity = forever.
+        follows: whether its tick follows the one in progress.
     """
 
     group: Group | None
     wait_s: float = math.inf
+    follows: bool = False
 
 
 @dataclass(frozen=True)
@@ -157,7 +171,8 @@ class Groups:
 
         Non-realtime streams are served in turn and one at a time, while no realtime stream wants a
         chunk, and only if all realtime streams could still be served in time if all of them wanted
-        a chunk directly afterwards.
+        a chunk directly afterwards. A realtime stream whose next chunk is wanted while its last one
+        is being made comes after the other realtime streams.
 
         Args:
             now_s: the time.
@@ -170,9 +185,16 @@ class Groups:
         urgent = [group for group, start_s in idle if start_s <= now_s and _is_realtime(group)]
         if urgent:
             return Choice(min(urgent, key=Group.deadline_s))
-        wait_s = min(
-            (start_s - now_s for group, start_s in idle if start_s > now_s), default=math.inf
-        )
+        later = [
+            (row.schedule.after_next_wanted_s(tick_s), row.schedule.deadline_s, group)
+            for group in self.all
+            for row in group.following()
+        ]
+        following = [(deadline_s, group) for at_s, deadline_s, group in later if at_s <= now_s]
+        if following:
+            return Choice(min(following, key=itemgetter(0))[1], follows=True)
+        starts_s = [start_s for _, start_s in idle] + [start_s for start_s, _, _ in later]
+        wait_s = min((start_s - now_s for start_s in starts_s if start_s > now_s), default=math.inf)
         others = [group for group, start_s in idle if start_s < math.inf and _has_fast(group)]
         if not others or (realtime and self._would_delay(realtime, now_s + lead_s)):
             return Choice(None, wait_s)

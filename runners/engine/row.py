@@ -13,15 +13,21 @@ from soundstage.graph.plan import Graph
 from soundstage.graph.state import State
 from soundstage.runners.engine.chunk import EngineChunk
 from soundstage.runners.engine.schedule import Schedule
+from soundstage.runners.runner import BegunTick
 from soundstage.runners.sessions.injection import LiveInput
 
 if TYPE_CHECKING:
     from soundstage.runners.engine.workers import Workers
 
+# The most chunks of one stream in flight at once.
+MOST_IN_FLIGHT = 2
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(eq=False)
 class TickRequest:
     """A row's request for the next tick; the row may change while the tick is made.
+
+    `state` and the attributes after `workers` change under the fleet's lock.
 
     Attributes:
         row: the row.
@@ -30,8 +36,13 @@ class TickRequest:
         controls: every control's value, live input included.
         steady: the same without live input, which is the next chunk's start.
         steers: how often the stream has been steered.
-        state: the state before the chunk, with the chunk's index.
+        state: the state before the chunk, with the chunk's index; without values while the chunk
+            before is being made.
         workers: those that make it, even if the row moves to another engine meanwhile.
+        follows: the request for the chunk before, while that one is in flight; None = none is.
+        after: the tick of `follows`, until this one's is begun.
+        begun: the tick, while another one can follow it.
+        follower: the request for the chunk after, made while this one is in flight.
     """
 
     row: StreamRow
@@ -42,6 +53,10 @@ class TickRequest:
     steers: int
     state: State
     workers: Workers | None
+    follows: TickRequest | None = None
+    after: BegunTick | None = None
+    begun: BegunTick | None = None
+    follower: TickRequest | None = None
 
     @property
     def chunk(self) -> int:
@@ -53,10 +68,20 @@ class TickRequest:
         """Whether the row still wants the chunk: it is open, and not reset, rewound or moved."""
         return not self.row.closed and self.row.epoch == self.epoch
 
+    @property
+    def first_in_flight(self) -> bool:
+        """Whether the row has no earlier chunk in flight that is to arrive before this one."""
+        return not self.awaited or self.row.in_flight is self
+
     def land(self) -> None:
         """Ends the wait for the chunk: it has arrived, or never will."""
-        if self.row.in_flight is self:
-            self.row.in_flight = None
+        row, before = self.row, self.follows
+        if row.in_flight is self:
+            row.in_flight = self.follower
+        elif before is not None and before.follower is self:
+            before.follower = None  # it was dropped, and that one is still being made
+        # A request that has landed keeps no tick, and no request before it.
+        self.follows = self.begun = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,6 +139,7 @@ class StreamRow:
         starts: the starts of the last chunks: those made ahead, and the chunk that sounds.
         workers: those of the engine that makes its chunks; None = it has no slot.
         in_flight: the request for the chunk that is being made, wherever that is; None = none is.
+            The chunk after it may be in flight, too: its `follower`.
         graph: what makes its chunks; engines of another graph may be there beside it.
     """
 
@@ -153,6 +179,21 @@ class StreamRow:
         """Whether a chunk may be made, now or as soon as it is wanted."""
         return self.playing and not self.closed and len(self.unread) < self.max_unread
 
+    @property
+    def followable(self) -> TickRequest | None:
+        """The request in flight that its next request can follow at once; None = there is none.
+
+        At most `MOST_IN_FLIGHT` chunks are in flight, and only of a realtime stream. With
+        `max_unread` of 1, one chunk more than that may be unread; otherwise never.
+        """
+        before = self.in_flight
+        if before is None or before.begun is None or before.follower is not None:
+            return None
+        if not self.playing or before.workers is not self.workers or not before.awaited:
+            return None
+        has_room = len(self.unread) + 1 < max(self.max_unread, 2)
+        return before if self.realtime and has_room else None
+
     def request(self, slot: int, silent: Mapping[str, np.ndarray]) -> TickRequest:
         """Returns its request for the next tick.
 
@@ -160,12 +201,22 @@ class StreamRow:
             slot: its slot in its group.
             silent: silence for the controls that carry live input; most pipelines have none.
         """
-        live = silent if self.live_input is None else self._take_live(self.live_input, silent)
-        steady = self.controls
-        controls = {**steady, **live} if live else steady
-        return TickRequest(
-            self, slot, self.epoch, controls, steady, self.steers, self.state, self.workers
-        )
+        return self._request(slot, self.state, silent)
+
+    def request_after(
+        self, before: TickRequest, slot: int, silent: Mapping[str, np.ndarray]
+    ) -> TickRequest:
+        """Returns its request for the tick after one that is in flight.
+
+        Args:
+            before: its `followable`.
+            slot: its slot in its group.
+            silent: silence for the controls that carry live input.
+        """
+        state = State(before.state.streams, (before.chunk + 1,), {})
+        request = self._request(slot, state, silent)
+        request.follows, request.after, before.follower = before, before.begun, request
+        return request
 
     def arrive(self, request: TickRequest, now_s: float) -> float | None:
         """Records that a requested chunk is made; returns its slack (see `Schedule.advance`)."""
@@ -182,6 +233,9 @@ class StreamRow:
             state: the state after it, one row.
         """
         self.state = state
+        if request.follower is not None:
+            request.follower.state = state
+            request.follower = None
         self.unread.append((chunk, ResumePoint(state, request.steady)))
         self.wake()
 
@@ -273,11 +327,20 @@ class StreamRow:
         """How many chunks may be made again: those made ahead, and the chunk that sounds."""
         return self.max_unread + 2
 
+    def _request(self, slot: int, state: State, silent: Mapping[str, np.ndarray]) -> TickRequest:
+        chunk, live = state.chunks[0], silent
+        if self.live_input is not None:
+            live = self._take_live(self.live_input, chunk, silent)
+        steady = self.controls
+        controls = {**steady, **live} if live else steady
+        return TickRequest(
+            self, slot, self.epoch, controls, steady, self.steers, state, self.workers
+        )
+
     def _take_live(
-        self, live_input: LiveInput, silent: Mapping[str, np.ndarray]
+        self, live_input: LiveInput, chunk: int, silent: Mapping[str, np.ndarray]
     ) -> Mapping[str, np.ndarray]:
-        """Returns the next chunk's live input; if it is made again, that of the first time."""
-        chunk = self.state.chunks[0]
+        """Returns a chunk's live input; if it is made again, that of the first time."""
         if chunk not in self.live_by_chunk:
             self.live_by_chunk[chunk] = dict.fromkeys(silent, live_input.take())
             self.live_by_chunk.pop(chunk - self._remembered, None)

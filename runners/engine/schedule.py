@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from soundstage.runners.timing.realtime import COMFORTABLE
+
 # realtime: a chunk is needed every `chunk_s`. fast: non-realtime, as quickly as chunks are read.
 Pace: TypeAlias = Literal["realtime", "fast"]
 
@@ -49,6 +51,23 @@ class Schedule:
         if self.ahead_s is None:
             return math.inf
         return self.asked_s + self.ahead_s if self.needed_s is None else self.needed_s
+
+    def after_next_wanted_s(self, tick_s: float) -> float:
+        """Returns when the chunk after the next one is to be begun at the earliest.
+
+        If ticks take so long that it would be late, it is wanted earlier, at most by a chunk.
+
+        Args:
+            tick_s: how long a tick usually takes.
+
+        Returns:
+            Infinity = not before the next chunk is made: that is the first, or the stream is
+            non-realtime.
+        """
+        if self.ahead_s is None or self.needed_s is None:
+            return math.inf
+        lead_s = max(self.ahead_s, min(COMFORTABLE * tick_s, self.ahead_s + self.chunk_s))
+        return self.needed_s + self.chunk_s - lead_s
 
     def start(self, now_s: float) -> None:
         """Starts to play: at once, or where the music was held."""

@@ -12,12 +12,14 @@ from soundstage.graph.port import array_bytes
 from soundstage.graph.state import State, initial, join
 from soundstage.runners.engine.groups import Group
 from soundstage.runners.engine.row import TickRequest
-from soundstage.runners.runner import Chunk, Runner, StageFailed, Tick
+from soundstage.runners.runner import BegunTick, Chunk, OverlappingRunner, Runner, StageFailed, Tick
 from soundstage.runners.spans import Span, now_s
 from soundstage.runners.timing.timings import busy_s
 
 # Controls of more bytes are not kept for a slot whose stream has left.
 LARGE_BYTES = 1 << 20
+# The streams of a tick of one row.
+_ALONE = ("0",)
 
 
 @dataclass(frozen=True)
@@ -65,12 +67,20 @@ class Ticks:
     to do. If all ticks have the same size, it goes on from chunk to chunk, so that stages with a
     memo find it.
 
-    Args:
-        runner: makes the chunks; warm.
+    Attributes:
+        overlap: whether a tick of a group of one slot can be begun before the one before is made.
     """
 
-    def __init__(self, runner: Runner) -> None:
+    def __init__(self, runner: Runner, window: int) -> None:
+        """Makes no tick yet.
+
+        Args:
+            runner: makes the chunks; warm.
+            window: the most chunks of one stream in flight at once.
+        """
         self._runner = runner
+        self._overlapping = runner if isinstance(runner, OverlappingRunner) else None
+        self.overlap = window > 1 and self._overlapping is not None
         self._graph = runner.graph
         self._defaults = {name: c.default for name, c in runner.graph.controls.items()}
 
@@ -81,7 +91,37 @@ class Ticks:
             StageFailed: a stage failed for one of the rows.
         """
         start_s = time.monotonic()
-        chunk = self._chunk(group, requests)
+        return self._done(group, requests, self._chunk(group, requests), start_s)
+
+    def begin(self, request: TickRequest) -> BegunTick:
+        """Begins the tick of a request in a group of one slot; only if ticks can `overlap`.
+
+        It goes on from the request's state, or from the tick in flight that the request follows.
+        """
+        if request.after is not None:
+            return request.after.follow(Tick(_ALONE, (request.chunk,), (request.controls,)))
+        assert self._overlapping is not None
+        state = request.state.rename(_ALONE)
+        return self._overlapping.begin(Tick(_ALONE, state.chunks, (request.controls,)), state)
+
+    def end(self, group: Group, request: TickRequest, begun: BegunTick, start_s: float) -> Done:
+        """Waits for a tick that was begun.
+
+        Args:
+            group: the group of the request.
+            request: the request.
+            begun: what `begin` returned for it.
+            start_s: when it was begun.
+
+        Raises:
+            StageFailed: a stage failed.
+            CancelledError: the tick was cancelled.
+        """
+        return self._done(group, [request], begun.chunk(), start_s)
+
+    def _done(
+        self, group: Group, requests: Sequence[TickRequest], chunk: Chunk, start_s: float
+    ) -> Done:
         runner_s, end_s = time.monotonic() - start_s, now_s()
         for request in requests:
             # Only now: controls that make a stage fail would end the streams in the other slots.

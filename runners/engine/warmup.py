@@ -11,6 +11,7 @@ import numpy as np
 
 from soundstage.graph.state import State, initial
 from soundstage.runners.engine.capacity import measure
+from soundstage.runners.engine.row import MOST_IN_FLIGHT
 from soundstage.runners.local import default_tick
 from soundstage.runners.runner import Runner, Tick
 
@@ -48,6 +49,7 @@ class WarmUp:
         rows: the most streams.
         batch: rows of a tick; None = 1 on CPUs, else `rows`.
         workers: ticks made at the same time.
+        window: the most chunks of one stream in flight at once, 1 or `MOST_IN_FLIGHT`.
         fits: whether a tick has as many rows as it needs, 1, 2, 4, ... up to `batch`; otherwise it
             always has `batch`.
     """
@@ -57,6 +59,7 @@ class WarmUp:
     batch: int | None
     workers: int
     fits: bool = False
+    window: int = MOST_IN_FLIGHT
 
     def run(self) -> Warm:
         """Opens a runner, compiles it for ticks of `batch` rows, and measures it.

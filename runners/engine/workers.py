@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from soundstage.runners.engine.chunk import EngineChunk, TickRecord
 from soundstage.runners.engine.counts import EngineCounts, median_of
-from soundstage.runners.engine.groups import Group, Groups
+from soundstage.runners.engine.groups import Choice, Group, Groups
 from soundstage.runners.engine.load import LearntLoad
 from soundstage.runners.engine.refusals import EngineLost
 from soundstage.runners.engine.row import StreamRow, TickRequest
@@ -30,7 +30,9 @@ class Workers:
     """Threads that make the chunks of an engine's rows; each makes one tick at a time.
 
     Ticks of different groups are independent, so one can be in the decoder while another is in
-    the transformer: two workers keep both busy, more only add waiting.
+    the transformer: two workers keep both busy, more only add waiting. If a realtime stream wants
+    its next chunk before its last one is made, the two overlap likewise: the next one's stages
+    start as soon as what they read is ready.
 
     Attributes:
         changed: the fleet's lock; notified when a worker of this engine may have something to do.
@@ -49,6 +51,7 @@ class Workers:
         load: LearntLoad,
         *,
         workers: int,
+        window: int,
         lock: threading.RLock,
         lost: Callable[[EngineLost], None],
         number: int,
@@ -61,6 +64,7 @@ class Workers:
             counts: updated under the lock.
             load: updated under the lock.
             workers: how many threads, and thus ticks at the same time.
+            window: the most chunks of one stream in flight at once.
             lock: guards the rows of all engines of a fleet.
             lost: called under the lock, if the engine's process is lost in a tick.
             number: the engine's number in the fleet.
@@ -72,7 +76,7 @@ class Workers:
         self.live = True
         self.last_late_s = float("-inf")
         self._lost, self._number = lost, number
-        self._ticks = Ticks(runner)
+        self._ticks = Ticks(runner, window)
         self._silence = silence(runner.graph)
         self._lateness = Lateness(runner.graph.format.chunk_s)
         self._stopping = False
@@ -121,40 +125,49 @@ class Workers:
     def _run(self, number: int) -> None:
         while True:
             with self.changed:
-                group = self._next_group()
+                choice = self._next_choice()
+                group = choice.group
                 if group is None:
                     return
                 start_s = self._begun_s[number] = time.monotonic()
-                requests = self._take_requests(group, start_s)
+                requests = self._take_requests(group, choice.follows, start_s)
                 self.load.begin(start_s)
             made = self._make(group, requests, start_s)
             with self.changed:
-                group.busy = False
+                group.ticks -= 1
                 del self._begun_s[number]
                 chunks = group.size_for(len(requests)) if made else 0
                 self.load.end(time.monotonic(), chunks, sized=bool(group.sizes))
                 self.changed.notify_all()
 
-    def _next_group(self) -> Group | None:
-        """Waits until a group's tick is to be made; None = the engine stops."""
+    def _next_choice(self) -> Choice:
+        """Waits until a group's tick is to be made; without a group the engine stops."""
         while not self._stopping:
             if not self.live:
                 self.changed.wait()
                 continue
             choice = self.groups.choose(time.monotonic(), self.tick_s)
             if choice.group is not None:
-                return choice.group
+                return choice
             self.changed.wait(min(choice.wait_s, threading.TIMEOUT_MAX))
-        return None
+        return Choice(None)
 
-    def _take_requests(self, group: Group, now_s: float) -> list[TickRequest]:
-        group.busy = not group.sizes
+    def _take_requests(self, group: Group, follows: bool, now_s: float) -> list[TickRequest]:
+        group.ticks += 1
+        if follows:
+            return [self._follow(row) for row in group.following()]
         requests = []
         for position, row in enumerate(group.wanting(now_s)):
             row.last_served = self.counts.ticks
             row.in_flight = row.request(group.slot_of(row, position), self._silence)
             requests.append(row.in_flight)
         return requests
+
+    def _follow(self, row: StreamRow) -> TickRequest:
+        row.last_served = self.counts.ticks
+        before = row.followable
+        assert before is not None  # `Groups.choose` has seen it, under the same lock
+        return row.request_after(before, before.slot, self._silence)
 
     def _make(self, group: Group, requests: Sequence[TickRequest], start_s: float) -> bool:
         """Makes a tick; if it fails, makes each row alone to find those that fail.
@@ -163,7 +176,10 @@ class Workers:
             Whether its time tells how long a tick takes.
         """
         try:
-            result = self._ticks.make(group, requests)
+            if self._ticks.overlap and len(group.slots) == 1:
+                result = self._make_overlapping(group, requests[0], start_s)
+            else:
+                result = self._ticks.make(group, requests)
         except EngineLost as error:
             with self.changed:
                 for request in requests:
@@ -179,11 +195,37 @@ class Workers:
                     self._make(group, [alone], time.monotonic())
                 return False
             with self.changed:
+                self._await_turn(requests[0])
                 self._fail(requests[0], str(error) or type(error).__name__)
             return False
         with self.changed:
             self._deliver(requests, result, start_s)
         return True
+
+    def _make_overlapping(self, group: Group, request: TickRequest, start_s: float) -> Done:
+        """Makes a tick that another one may follow; drops it if the chunk is not awaited any more.
+
+        Raises:
+            StageFailed: a stage failed for it, or for the tick that it follows.
+            CancelledError: it was dropped.
+        """
+        begun = self._ticks.begin(request)
+        with self.changed:
+            request.begun, request.after = begun, None
+            if request.row.realtime:
+                self.changed.notify_all()  # another thread may begin the next one
+            self._await_turn(request)
+            dropped = request.follows is not None and not request.awaited
+            if not dropped:
+                request.follows = None  # it has landed
+        if dropped:
+            begun.cancel()
+        return self._ticks.end(group, request, begun, start_s)
+
+    def _await_turn(self, request: TickRequest) -> None:
+        """Waits until the chunk that a request follows has been delivered; holds the lock."""
+        while not request.first_in_flight:
+            self.changed.wait()
 
     def _deliver(self, requests: Sequence[TickRequest], result: Done, start_s: float) -> None:
         now_s = time.monotonic()

@@ -28,7 +28,7 @@ from soundstage.runners.engine.capacity import Capacity
 from soundstage.runners.engine.counts import EngineCounts
 from soundstage.runners.engine.engine import Engine
 from soundstage.runners.engine.refusals import RETRY_AFTER_S, ControlRefused, EngineLost, Full
-from soundstage.runners.engine.row import ResumePoint, StreamRow
+from soundstage.runners.engine.row import MOST_IN_FLIGHT, ResumePoint, StreamRow
 from soundstage.runners.engine.saved_session import SessionWriter, open_saved
 from soundstage.runners.engine.schedule import Pace, Schedule
 from soundstage.runners.engine.stream_controls import steered
@@ -120,7 +120,12 @@ class Fleet:
             self.places,
             self._choice,
             partial(
-                WarmUp, rows=rows, batch=batch and min(batch, rows), workers=workers, fits=fits
+                WarmUp,
+                rows=rows,
+                batch=batch and min(batch, rows),
+                workers=workers,
+                fits=fits,
+                window=min(self._choice.window or MOST_IN_FLIGHT, MOST_IN_FLIGHT),
             ),
             workers,
             Capacity(graph.format.chunk_s, rows, {}, fixed=capacity),

@@ -1,6 +1,7 @@
 """The in-process runner, on graphs of `small_stages`."""
 
 import threading
+from concurrent.futures import CancelledError
 from itertools import islice
 from pathlib import Path
 
@@ -9,8 +10,9 @@ import pytest
 from running_graphs import LOOP_OF_TWO, SELF_LOOP, TWO_FEED_ONE, graph
 from small_graphs import past
 
+from soundstage.graph.state import State, initial
 from soundstage.runners.local import LocalRunner
-from soundstage.runners.runner import StageFailed
+from soundstage.runners.runner import StageFailed, Tick
 from soundstage.runners.sessions.session import Session
 
 
@@ -160,6 +162,38 @@ def test_sessions_in_several_threads_do_not_affect_each_other():
         for step in range(6):
             alone = islice(Session(runner, [{"step": step}]), 20)
             assert played[step] == [chunk.outputs["n"][0] for chunk in alone]
+
+
+def ticks(count):
+    return [Tick(("0",), (chunk,), ({"step": 2},)) for chunk in range(count)]
+
+
+def test_tick_that_follows_one_in_flight_has_the_bytes_of_a_stream():
+    first, *others = ticks(6)
+    with LocalRunner(graph(LOOP_OF_TWO, {"n": "there.sum"}, {"step": 2})) as runner:
+        begun = [runner.begin(first, initial(runner.graph, ["0"]))]
+        for tick in others:
+            begun.append(begun[-1].follow(tick))
+        chunks = [one.chunk() for one in begun]
+        streamed = list(runner.stream(ticks(6)))
+    assert [chunk.outputs["n"] for chunk in chunks] == [chunk.outputs["n"] for chunk in streamed]
+    assert [chunk.state.chunks for chunk in chunks] == [(chunk + 1,) for chunk in range(6)]
+
+
+def test_tick_that_follows_a_failed_one_fails_and_a_cancelled_one_is_dropped():
+    with LocalRunner(graph(TRAP, {"n": "after.sum"})) as runner:
+        tick = Tick(("0",), (3,), ({},))
+        state = State(("0",), (3,), initial(runner.graph, ["0"]).values)
+        failed = runner.begin(tick, state)
+        after = failed.follow(Tick(("0",), (4,), ({},)))
+        for one in (failed, after):
+            with pytest.raises(StageFailed, match="'trap' failed at chunk 3"):
+                one.chunk()
+        with runner.hosts["index"][0].lock:
+            dropped = runner.begin(Tick(("0",), (5,), ({},)), state)
+            dropped.cancel()
+        with pytest.raises(CancelledError):
+            dropped.chunk()
 
 
 def test_closed_session_cancels_its_ticks(tmp_path):

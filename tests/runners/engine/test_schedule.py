@@ -121,9 +121,9 @@ def test_non_realtime_streams_take_turns_between_realtime_ones():
     rows[1].last_served = 5
     choice, next_rows = chosen(groups)
     assert next_rows == [rows[2]]
-    choice.group.busy = True
+    choice.group.ticks = 1
     assert chosen(groups)[0].group is None  # one at a time beside a realtime stream
-    choice.group.busy = False
+    choice.group.ticks = 0
     rows[0].schedule.needed_s = 12.5
     rows[0].schedule.ahead_s = 0.5
     assert chosen(groups)[1] == [rows[2]]

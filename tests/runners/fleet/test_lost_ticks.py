@@ -15,6 +15,8 @@ from soundstage.runners.fleet import roster
 class HangingTicks:
     """Stands in for the ticks of an engine whose process hangs."""
 
+    overlap = False
+
     def __init__(self):
         self.over = threading.Event()
 
