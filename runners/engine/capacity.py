@@ -10,8 +10,8 @@ from soundstage.runners.engine.refusals import RETRY_AFTER_S, Full
 from soundstage.runners.timing.realtime import COMFORTABLE
 from soundstage.runners.timing.stage_times import seconds_for
 
-# How often a number of streams is tried.
-_ATTEMPTS = 3
+# How often a number of streams is tried, at least; short chunks are tried for as long as this.
+_ATTEMPTS, _TRIED_S = 3, 0.5
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,8 @@ class Capacity:
         margin: the least ratio of the time available to the time needed.
         fixed: the number of realtime streams admitted; None = the measurement decides.
         waits: the most ticks in progress that a chunk waits for.
+        alone_s: seconds from chunk to chunk of a stream that is alone, where each is begun before
+            the last one is made; None = not measured.
     """
 
     chunk_s: float
@@ -40,6 +42,7 @@ class Capacity:
     margin: float = COMFORTABLE
     fixed: int | None = None
     waits: int = 0
+    alone_s: float | None = None
 
     def measured(self, cost_s: Mapping[int, float]) -> Capacity:
         """Returns the capacity with other measurements."""
@@ -59,7 +62,8 @@ class Capacity:
 
     def scaled(self, factor: float) -> Capacity:
         """Returns the capacity of a machine on which every chunk takes `factor` as long."""
-        return self.measured({n: seconds * factor for n, seconds in self.cost_s.items()})
+        scaled = self.measured({n: seconds * factor for n, seconds in self.cost_s.items()})
+        return replace(scaled, alone_s=None if self.alone_s is None else self.alone_s * factor)
 
     def spare(self, realtime: int) -> float:
         """Returns the part of the time that is left beside so many realtime streams; may be < 0."""
@@ -93,7 +97,8 @@ class Capacity:
         """
         if self.fixed is not None:
             return streams <= self.fixed
-        return self._needs_s(streams) <= min(ahead_s, self.chunk_s)
+        needs_s = self._needs_s(streams, overlap=ahead_s >= self.chunk_s)
+        return needs_s <= min(ahead_s, self.chunk_s)
 
     @property
     def realtime(self) -> int:
@@ -130,9 +135,12 @@ class Capacity:
         """Returns the margin with the ticks that a chunk may wait for."""
         return self.margin + min(max(0, streams - 1), self.waits)
 
-    def _needs_s(self, streams: int) -> float:
+    def _needs_s(self, streams: int, *, overlap: bool = True) -> float:
         """Returns the time that so many realtime streams need, with a margin."""
-        return self.takes_s(streams) * self._margin(streams)
+        takes_s = self.takes_s(streams)
+        if overlap and streams == 1 and self.alone_s is not None:
+            takes_s = min(takes_s, self.alone_s)
+        return takes_s * self._margin(streams)
 
     def _reason(self, streams: int, within_s: float) -> str:
         if self.fixed is not None:
@@ -146,22 +154,26 @@ class Capacity:
         )
 
 
-def measure(make: Callable[[int], None], rows: int, chunk_s: float) -> dict[int, float]:
+def measure(
+    make: Callable[[int], None], rows: int, chunk_s: float, longest_s: float | None = None
+) -> dict[int, float]:
     """Measures the seconds for one chunk of each of so many streams.
 
     Args:
         make: makes one chunk of each of so many streams.
         rows: the most streams.
         chunk_s: a number of streams that takes longer than this is the last to be measured.
+        longest_s: a first attempt that takes longer than this is the only one; None = `chunk_s`.
 
     Returns:
-        For 1, 2, 4, ... and `rows` streams, the median of three attempts (the first attempt, if it
-        takes longer than `chunk_s`).
+        For 1, 2, 4, ... and `rows` streams, the median of all attempts, or the only one.
     """
+    longest_s = chunk_s if longest_s is None else longest_s
+    attempts = max(_ATTEMPTS, round(_TRIED_S / chunk_s))
     cost_s: dict[int, float] = {}
     for streams in sorted({min(2**power, rows) for power in range(rows.bit_length() + 1)}):
         attempts_s: list[float] = []
-        while len(attempts_s) < _ATTEMPTS and (not attempts_s or attempts_s[0] <= chunk_s):
+        while len(attempts_s) < attempts and (not attempts_s or attempts_s[0] <= longest_s):
             start_s = time.monotonic()
             make(streams)
             attempts_s.append(time.monotonic() - start_s)

@@ -191,7 +191,8 @@ class Engine:
             grows = self._warm_up.grows(warm.batch)
             # Ticks of a fixed size were measured together, with what waits for what.
             waits = self._warm_up.workers if grows else 0
-            self._load.remeasure(replace(self._load.measured, cost_s=warm.cost_s, waits=waits))
+            measured = replace(self._load.measured, cost_s=warm.cost_s, waits=waits)
+            self._load.remeasure(replace(measured, alone_s=warm.alone_s))
             self._workers = Workers(
                 warm.runner,
                 Groups.of(self._warm_up.rows, warm.batch, grows),
@@ -237,8 +238,10 @@ class Engine:
         """
         warm, _ = self._opened()
         cost_s = self._warm_up.measure(warm.runner, warm.batch, most)
+        alone_s = self._warm_up.alone_s(warm.runner, warm.batch, cost_s[1])
         with self._lock:
-            self._load.remeasure(self._load.measured.measured_again(cost_s))
+            measured = self._load.measured.measured_again(cost_s)
+            self._load.remeasure(replace(measured, alone_s=alone_s))
 
     def suspend(self) -> list[StreamRow]:
         """Begins no more ticks and gives up those in progress; the caller holds the lock.

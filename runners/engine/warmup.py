@@ -13,13 +13,16 @@ from soundstage.graph.state import State, initial
 from soundstage.runners.engine.capacity import measure
 from soundstage.runners.engine.row import MOST_IN_FLIGHT
 from soundstage.runners.local import default_tick
-from soundstage.runners.runner import Runner, Tick
+from soundstage.runners.runner import OverlappingRunner, Runner, Tick
+from soundstage.runners.timing.realtime import COMFORTABLE
 
 # Chunks that `rows_are_alike` compares: the second reads the feedback of the first.
 _COMPARED_CHUNKS = 2
 # The size of the ticks that are compared where ticks have several sizes.
 FIRST_COMPARED = 2
-# Each measured chunk has another index, for a stage with equal inputs answers without computing.
+# The control that makes streams different.
+SEED = "seed"
+# Each measured stream has another seed, and each of their chunks another index.
 _NUMBERS = count(1)
 
 
@@ -32,12 +35,14 @@ class Warm:
         batch: rows of every tick.
         cost_s: seconds for one chunk of each of so many streams, by their number.
         note: what was decided otherwise than asked for; "" = nothing.
+        alone_s: see `WarmUp.alone_s`.
     """
 
     runner: Runner
     batch: int
     cost_s: dict[int, float]
     note: str
+    alone_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -74,10 +79,11 @@ class WarmUp:
         try:
             batch, note = self.compile(runner)
             cost_s = self.measure(runner, batch, self.rows)
+            alone_s = self.alone_s(runner, batch, cost_s[1])
         except BaseException:
             runner.close()
             raise
-        return Warm(runner, batch, cost_s, note)
+        return Warm(runner, batch, cost_s, note, alone_s)
 
     def grows(self, batch: int) -> bool:
         """Whether ticks have several sizes, of which the first is ready with the engine."""
@@ -101,6 +107,24 @@ class WarmUp:
         if self.grows(batch):
             return _measure(runner, 1, 1, 1)
         return _measure(runner, min(self.rows, most), batch, self.workers)
+
+    def alone_s(self, runner: Runner, batch: int, takes_s: float) -> float | None:
+        """Measures a stream that is alone, if only chunks that overlap may be in time.
+
+        Args:
+            runner: warm.
+            batch: the most rows of a tick.
+            takes_s: how long a chunk of one stream takes, in seconds.
+
+        Returns:
+            Seconds from chunk to chunk; None = chunks are in time without, cannot be in time, or do
+            not overlap.
+        """
+        chunk_s = runner.graph.format.chunk_s
+        if batch > 1 or self.window == 1 or not isinstance(runner, OverlappingRunner):
+            return None
+        needed = chunk_s / COMFORTABLE < takes_s <= MOST_IN_FLIGHT * chunk_s
+        return measure_alone(runner) if needed else None
 
     def measure_size(self, runner: Runner, size: int) -> float:
         """Compiles a runner for ticks of so many rows; returns how long one takes, in seconds.
@@ -158,6 +182,9 @@ def rows_are_alike(runner: Runner, batch: int) -> bool:
 def _measure(runner: Runner, rows: int, batch: int, workers: int) -> dict[int, float]:
     """Measures the seconds for one chunk of each of so many streams; compiles nothing.
 
+    If the pipeline has seeds, each stream has one of its own, and goes on from chunk to chunk: a
+    stage that has had the same inputs before answers at once, as one that reads no index might.
+
     Args:
         runner: warm for ticks of `batch` rows.
         rows: the most streams.
@@ -168,13 +195,15 @@ def _measure(runner: Runner, rows: int, batch: int, workers: int) -> dict[int, f
         Seconds by the number of streams (see `capacity.measure`).
     """
     tick = default_tick(runner.graph, batch)
-    values = initial(runner.graph, tick.streams).values
+    ticks = [_seeded(tick) for _ in range(-(-rows // batch))]
+    values = [initial(runner.graph, tick.streams).values] * len(ticks)
 
-    def make_one(_: int) -> None:
-        chunks = (next(_NUMBERS),) * batch
-        state = State(tick.streams, chunks, values)
-        for _chunk in runner.stream([replace(tick, chunks=chunks)], state):
-            pass
+    def make_one(group: int) -> None:
+        state = State(tick.streams, (next(_NUMBERS),) * batch, values[group])
+        for chunk in runner.stream([replace(ticks[group], chunks=state.chunks)], state):
+            # Without seeds it would make the listeners' own chunks.
+            if SEED in tick.controls[0]:
+                values[group] = chunk.state.values
 
     with ThreadPoolExecutor(workers, thread_name_prefix="measure") as threads:
 
@@ -182,3 +211,35 @@ def _measure(runner: Runner, rows: int, batch: int, workers: int) -> dict[int, f
             list(threads.map(make_one, range(-(-streams // batch))))
 
         return measure(make, rows, runner.graph.format.chunk_s)
+
+
+def measure_alone(runner: OverlappingRunner) -> float:
+    """Measures the seconds from chunk to chunk of one stream, each begun before the last is made.
+
+    Args:
+        runner: warm for ticks of one row.
+    """
+    tick = _seeded(default_tick(runner.graph, 1))
+
+    def numbered() -> Tick:
+        return replace(tick, chunks=(next(_NUMBERS),))
+
+    begun = runner.begin(numbered(), initial(runner.graph, tick.streams))
+
+    def make(_: int) -> None:
+        nonlocal begun
+        last, begun = begun, begun.follow(numbered())
+        last.chunk()
+
+    chunk_s = runner.graph.format.chunk_s
+    # The first one overlaps with none before it.
+    seconds = measure(make, 1, chunk_s, longest_s=MOST_IN_FLIGHT * chunk_s)[1]
+    begun.cancel()
+    return seconds
+
+
+def _seeded(tick: Tick) -> Tick:
+    """Returns a tick with a seed in each row that no other measured stream has, if it has seeds."""
+    if SEED not in tick.controls[0]:
+        return tick
+    return replace(tick, controls=tuple({**row, SEED: next(_NUMBERS)} for row in tick.controls))

@@ -173,8 +173,9 @@ class Workers:
         """Makes a tick; if it fails, makes each row alone to find those that fail.
 
         Returns:
-            Whether its time tells how long a tick takes.
+            Whether its time tells how long a tick takes: one that overlaps with another waits.
         """
+        overlaps = requests[0].follows is not None
         try:
             if self._ticks.overlap and len(group.slots) == 1:
                 result = self._make_overlapping(group, requests[0], start_s)
@@ -199,8 +200,9 @@ class Workers:
                 self._fail(requests[0], str(error) or type(error).__name__)
             return False
         with self.changed:
+            overlaps = overlaps or requests[0].follower is not None
             self._deliver(requests, result, start_s)
-        return True
+        return not overlaps
 
     def _make_overlapping(self, group: Group, request: TickRequest, start_s: float) -> Done:
         """Makes a tick that another one may follow; drops it if the chunk is not awaited any more.

@@ -189,17 +189,32 @@ def test_fixed_capacity_overrides_the_measurement():
         capacity.refuse(2, 2, 2.0, math.inf)
 
 
+def test_stream_that_is_alone_fits_if_its_chunks_overlap():
+    capacity = Capacity(2.0, 8, {1: 1.9, 2: 3.6}, alone_s=1.5)
+    assert (capacity.realtime, capacity.problem) == (1, "")
+    assert capacity.spare(1) == pytest.approx(1 - 1.5 * 1.25 / 2)
+    # A chunk that has to be made within half its length cannot be begun before the last is made.
+    assert not Capacity(2.0, 8, {1: 0.9}, alone_s=0.7).fits(1, 1.0)
+    assert capacity.scaled(1.1).realtime == 0
+
+
 def test_measurement_ends_where_chunks_take_too_long():
     calls = []
 
     def make(streams):
         calls.append(streams)
-        time.sleep(0.03 * streams)
+        time.sleep(0.06 * streams)
 
-    cost_s = measure(make, 6, 0.1)
+    cost_s = measure(make, 6, 0.2)
     assert calls == [1, 1, 1, 2, 2, 2, 4]
     assert list(cost_s) == [1, 2, 4]
-    assert cost_s[4] > 0.1 > cost_s[1] > 0.03
+    assert cost_s[4] > 0.2 > cost_s[1] > 0.06
+
+
+def test_short_chunks_are_measured_more_often():
+    calls = []
+    cost_s = measure(calls.append, 1, 0.04)
+    assert (calls, list(cost_s)) == ([1] * 12, [1])
 
 
 # ---- a running engine
