@@ -49,7 +49,7 @@ def pytest_collection_modifyitems(items):
 def pytest_collection_finish(session):
     """Takes what is there for the whole run out of the search for garbage.
 
-    It took a twentieth of the tests' time: JAX searches at every turn, too.
+    The search took a thirtieth of the tests' time, as JAX searches at every turn, too.
     """
     gc.collect()
     gc.freeze()
