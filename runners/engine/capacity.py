@@ -10,7 +10,7 @@ from soundstage.runners.engine.refusals import RETRY_AFTER_S, Full
 from soundstage.runners.timing.realtime import COMFORTABLE
 from soundstage.runners.timing.stage_times import seconds_for
 
-# How often a number of streams is tried, at least; short chunks are tried for as long as this.
+# A number of streams is tried so often at least, and as often as chunks fit into this time.
 _ATTEMPTS, _TRIED_S = 3, 0.5
 
 

@@ -300,17 +300,13 @@ def test_closing_waits_for_two_chunks_in_flight():
         async with held() as one:
             await one.overlap()
             close = asyncio.create_task(one.fleet.close())
-            await dropped_or_closed(one)
+            await until(lambda: row_of(one.stream).closed)
             one.tone.release()
             await close
             with pytest.raises(StopAsyncIteration):
                 await read(one.stream, 1)
 
     play(scenario())
-
-
-async def dropped_or_closed(one):
-    await until(lambda: row_of(one.stream).closed)
 
 
 def test_command_line_refuses_other_windows():

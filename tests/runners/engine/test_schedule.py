@@ -213,7 +213,7 @@ def test_measurement_ends_where_chunks_take_too_long():
 
 def test_short_chunks_are_measured_more_often():
     calls = []
-    cost_s = measure(calls.append, 1, 0.04)
+    cost_s = measure(calls.append, 1, 0.04, longest_s=60.0)
     assert (calls, list(cost_s)) == ([1] * 12, [1])
 
 
