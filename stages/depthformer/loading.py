@@ -51,7 +51,7 @@ def load_depthformer(
         depth_buckets=_buckets(shapes, DEPTH_BIAS, config.depth_buckets),
     )
     loaded = load_module(
-        _network(config),
+        depthformer_maker(config),
         unfolded(source, config),
         published_name,
         device,
@@ -65,11 +65,14 @@ def load_depthformer(
 def abstract_depthformer(config: DepthformerConfig, device: jax.Device) -> Depthformer:
     """Returns a Depthformer with the shapes of its arrays on a device, which need not be there."""
     dtype = jnp.dtype(config.activation_dtype)
-    return abstract_module(_network(config), published_name, device, dtype, in_float32=(HEAD,))
+    return abstract_module(
+        depthformer_maker(config), published_name, device, dtype, in_float32=(HEAD,)
+    )
 
 
 @lru_cache(maxsize=8)
-def _network(config: DepthformerConfig) -> Callable[[nnx.Rngs], Depthformer]:
+def depthformer_maker(config: DepthformerConfig) -> Callable[[nnx.Rngs], Depthformer]:
+    """Returns what builds a Depthformer: one object for equal sizes, see `structure`."""
     return lambda rngs: Depthformer(config, rngs)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import nnx
 
 from soundstage.stages.magenta_rt2.config import MagentaRt2Config, sizes
 from soundstage.stages.magenta_rt2.model import MagentaRt2
@@ -47,7 +49,7 @@ def load_magenta_rt2(
     if names is not None:
         _check_model(source.note, config, names)
     loaded = load_module(
-        lambda rngs: MagentaRt2(config),
+        magenta_rt2_maker(config),
         source,
         published_name,
         device,
@@ -62,12 +64,18 @@ def load_magenta_rt2(
 def abstract_magenta_rt2(config: MagentaRt2Config, device: jax.Device) -> MagentaRt2:
     """Returns a frame model with the shapes of its arrays on a device, which need not be there."""
     return abstract_module(
-        lambda rngs: MagentaRt2(config),
+        magenta_rt2_maker(config),
         published_name,
         device,
         jnp.dtype(config.activation_dtype),
         in_float32=kept_in_float32(()),
     )
+
+
+@lru_cache(maxsize=8)
+def magenta_rt2_maker(config: MagentaRt2Config) -> Callable[[nnx.Rngs], MagentaRt2]:
+    """Returns what builds a frame model: one object for equal sizes, see `structure`."""
+    return lambda rngs: MagentaRt2(config)
 
 
 def initial_values(name: str, shape: tuple[int, ...], z: np.ndarray) -> np.ndarray:

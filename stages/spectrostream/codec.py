@@ -364,7 +364,7 @@ def load_codec(
     """
     elsewhere = tuple(f"{part}/" for part in PARTS if part not in parts)
     loaded = load_module(
-        _network(config, parts, upsample),
+        codec_maker(config, parts, upsample),
         source,
         published_name(config),
         device,
@@ -376,12 +376,13 @@ def load_codec(
 
 def abstract_codec(config: SpectroStreamConfig, device: jax.Device) -> Codec:
     """Returns a codec with the shapes of its arrays on a device, which need not be there."""
-    make = _network(config, PARTS, upsample_by_phases)
+    make = codec_maker(config, PARTS, upsample_by_phases)
     return Codec(config, abstract_module(make, published_name(config), device), device)
 
 
 @lru_cache(maxsize=8)
-def _network(
+def codec_maker(
     config: SpectroStreamConfig, parts: tuple[str, ...], upsample: Upsample
 ) -> Callable[[nnx.Rngs], SpectroStream]:
+    """Returns what builds a codec's network: one object for equal arguments, see `structure`."""
     return lambda rngs: SpectroStream(config, parts, upsample=upsample, rngs=rngs)

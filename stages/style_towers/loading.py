@@ -67,7 +67,7 @@ def load_towers(weights: str, style_dim: int, device: jax.Device) -> Towers:
         if not np.isfinite(basis.sum(dtype=np.float64)):
             raise WeightsError(f"{source.note}: {BASIS} holds NaN or infinity")
         loaded = load_module(
-            _network(config),
+            towers_maker(config),
             source,
             lambda path: path,
             device,
@@ -79,7 +79,8 @@ def load_towers(weights: str, style_dim: int, device: jax.Device) -> Towers:
 
 
 @lru_cache(maxsize=8)
-def _network(config: TowersConfig) -> Callable[[nnx.Rngs], StyleTowers]:
+def towers_maker(config: TowersConfig) -> Callable[[nnx.Rngs], StyleTowers]:
+    """Returns what builds style towers: one object for equal sizes, see `structure`."""
     return lambda rngs: StyleTowers(config, rngs)
 
 

@@ -81,7 +81,7 @@ def load_module(
     """
     if initial is not None and isinstance(source, RandomSource):
         source = RandomSource(source.seed, initial)
-    graph, state = _structure(make)
+    graph, state = structure(make)
     paths = _paths_by_name(state, published_name)
     _check_complete(source, paths, elsewhere)
     digest = hashlib.sha256()
@@ -108,7 +108,7 @@ def abstract_module(
     The device may be one that a program is compiled for without being there. The arguments are
     those of `load_module`.
     """
-    graph, state = _structure(make)
+    graph, state = structure(make)
     sharding = jax.sharding.SingleDeviceSharding(device)
     filled = {}
     for name, (path, leaf) in _paths_by_name(state, published_name).items():
@@ -118,8 +118,17 @@ def abstract_module(
 
 
 @lru_cache(maxsize=KEPT_STRUCTURES)
-def _structure(make: Callable[[nnx.Rngs], nnx.Module]) -> tuple[nnx.GraphDef, nnx.State]:
-    """Returns a network's structure and its arrays' shapes, which tracing its constructor tells."""
+def structure(make: Callable[[nnx.Rngs], nnx.Module]) -> tuple[nnx.GraphDef, nnx.State]:
+    """Returns a network's structure and its arrays' shapes, which tracing its constructor tells.
+
+    Args:
+        make: builds the network. What it gives is kept for further calls with the same function
+            object.
+
+    Returns:
+        What `nnx.split` returns, with a `jax.ShapeDtypeStruct` in place of each array. Callers must
+        not change the state.
+    """
     return nnx.split(nnx.eval_shape(lambda: make(_OneKey(0))))
 
 

@@ -17,11 +17,14 @@ from safetensors.numpy import save
 
 from soundstage.graph.format import Format
 from soundstage.stages.depthformer.config import TINY as TRANSFORMER
-from soundstage.stages.depthformer.model import Depthformer
+from soundstage.stages.depthformer.loading import depthformer_maker
 from soundstage.stages.depthformer.model import published_name as transformer_name
+from soundstage.stages.spectrostream.blocks import upsample_by_phases
+from soundstage.stages.spectrostream.codec import codec_maker
 from soundstage.stages.spectrostream.config import TINY as CODEC
-from soundstage.stages.spectrostream.network import SpectroStream
+from soundstage.stages.spectrostream.network import PARTS
 from soundstage.stages.spectrostream.network import published_name as codec_name
+from soundstage.stages.weights.modules import structure
 from soundstage.stages.weights.published.catalogue import read_catalogue
 from soundstage.stages.weights.random_weights import RandomSource
 
@@ -72,10 +75,10 @@ def archive(arrays: dict[str, np.ndarray], rows: int = 12_000) -> bytes:
         return packed.getvalue()
 
 
-def random_arrays(make: Callable[[], nnx.Module], name: Callable[[str], str], seed: int):
+def random_arrays(make: Callable[[nnx.Rngs], nnx.Module], name: Callable[[str], str], seed: int):
     """Returns random arrays for a network without building it."""
     source, arrays = RandomSource(seed), {}
-    for path, leaf in nnx.to_flat_state(nnx.state(nnx.eval_shape(make))):
+    for path, leaf in nnx.to_flat_state(structure(make)[1]):
         bare = name("/".join(map(str, path)))
         arrays[bare] = source.read(bare, tuple(leaf.shape))
     return arrays
@@ -84,12 +87,12 @@ def random_arrays(make: Callable[[], nnx.Module], name: Callable[[str], str], se
 @cache
 def transformer(seed: int) -> dict[str, np.ndarray]:
     config = TRANSFORMER.fitted(Format())
-    return random_arrays(lambda: Depthformer(config, nnx.Rngs(0)), transformer_name, seed)
+    return random_arrays(depthformer_maker(config), transformer_name, seed)
 
 
 @cache
 def codec() -> dict[str, np.ndarray]:
-    return random_arrays(lambda: SpectroStream(CODEC, rngs=nnx.Rngs(0)), codec_name(CODEC), 1)
+    return random_arrays(codec_maker(CODEC, PARTS, upsample_by_phases), codec_name(CODEC), 1)
 
 
 def parts(arrays: dict[str, np.ndarray]) -> dict[str, bytes]:

@@ -96,11 +96,12 @@ def shapes_of(size):
     from flax import nnx
 
     from soundstage.stages.magenta_rt2.config import config_of_size
-    from soundstage.stages.magenta_rt2.model import MagentaRt2
+    from soundstage.stages.magenta_rt2.loading import magenta_rt2_maker
     from soundstage.stages.magenta_rt2.names import published_name
+    from soundstage.stages.weights.modules import structure
 
-    network = nnx.eval_shape(lambda: MagentaRt2(config_of_size(size)))
+    _, state = structure(magenta_rt2_maker(config_of_size(size)))
     return {
         published_name("/".join(map(str, path))): tuple(leaf.shape)
-        for path, leaf in nnx.to_flat_state(nnx.state(network))
+        for path, leaf in nnx.to_flat_state(state)
     }

@@ -7,12 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from soundstage.stages.spectrostream.network import Quantizer, SpectroStream, published_name
-from soundstage.stages.weights.modules import parameter_arrays, save_safetensors
+from soundstage.stages.spectrostream.codec import codec_maker
+from soundstage.stages.spectrostream.network import PARTS, Quantizer, published_name
+from soundstage.stages.weights.modules import parameter_arrays, save_safetensors, structure
 from soundstage.training.checkpoint import Position, restore_run
 from soundstage.training.codec.initial_state import start_state
 from soundstage.training.codec.settings import FILE, CodecTraining
 from soundstage.training.codec.step import CodecState
+from soundstage.training.codec.upsampling import upsample
 from soundstage.training.half_precision import as_float16
 from soundstage.training.run_settings import read_settings
 
@@ -30,7 +32,7 @@ def read_run(run: Path) -> tuple[CodecTraining, CodecState, Position]:
 
 def codec_arrays(settings: CodecTraining, state: CodecState) -> dict[str, np.ndarray]:
     """Returns the best weights of a run (averaged if kept) by published name, float32."""
-    abstract = nnx.eval_shape(lambda: SpectroStream(settings.config, rngs=nnx.Rngs(0)))
+    abstract = nnx.merge(*structure(codec_maker(settings.config, PARTS, upsample)))
     whole = {**state.best, "quantizer": _quantizer(settings, state)}
     # Copied, so that the update does not change the state that training continues with.
     nnx.update(abstract, nnx.State(jax.tree.map(jnp.copy, whole)))

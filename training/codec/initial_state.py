@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from soundstage.stages.spectrostream.codec import codec_maker
 from soundstage.stages.spectrostream.network import PARTS, SpectroStream, published_name
 from soundstage.stages.weights.modules import load_module
 from soundstage.stages.weights.random_weights import RandomSource, default_initial
@@ -51,7 +52,7 @@ def _network(settings: CodecTraining) -> SpectroStream:
     random = closing(RandomSource(settings.seed, _without_biases))
     with closing_source(settings.weights) if settings.weights else random as source:
         return load_module(
-            lambda rngs: SpectroStream(settings.config, PARTS, upsample=upsample, rngs=rngs),
+            codec_maker(settings.config, PARTS, upsample),
             source,
             published_name(settings.config),
             None,

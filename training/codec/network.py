@@ -4,11 +4,14 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from soundstage.stages.spectrostream.codec import codec_maker
 from soundstage.stages.spectrostream.config import SpectroStreamConfig
 from soundstage.stages.spectrostream.decoder import Decoder
 from soundstage.stages.spectrostream.encoder import Encoder
 from soundstage.stages.spectrostream.groups import join, last_output
+from soundstage.stages.spectrostream.network import PARTS
 from soundstage.stages.spectrostream.stft import Stft
+from soundstage.stages.weights.modules import structure
 from soundstage.training.codec.upsampling import upsample
 
 
@@ -22,14 +25,9 @@ class CodecStructure:
     def __init__(self, config: SpectroStreamConfig) -> None:
         self.config = config
         self._stft = Stft(config.window_samples, config.hop_samples, config.fft_samples)
-        encoder, decoder = nnx.eval_shape(
-            lambda: (
-                Encoder(config, rngs=nnx.Rngs(0)),
-                Decoder(config, upsample=upsample, rngs=nnx.Rngs(0)),
-            )
-        )
-        self._encoder = nnx.split(encoder)[0]
-        self._decoder = nnx.split(decoder)[0]
+        network = nnx.merge(*structure(codec_maker(config, PARTS, upsample)))
+        self._encoder = nnx.split(network.encoder)[0]
+        self._decoder = nnx.split(network.decoder)[0]
 
     def features(self, audio: jax.Array) -> jax.Array:
         """Returns spectra, float32 [row, stft_frame, bin, feature_channel], of float32 audio."""

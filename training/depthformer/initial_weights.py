@@ -8,10 +8,10 @@ import numpy as np
 from flax import nnx
 
 from soundstage.stages.depthformer.config import DepthformerConfig
-from soundstage.stages.depthformer.loading import load_depthformer
-from soundstage.stages.depthformer.model import Depthformer
+from soundstage.stages.depthformer.loading import depthformer_maker, load_depthformer
 from soundstage.stages.depthformer.vocabulary import CODEC_OFFSET, Vocabulary
 from soundstage.stages.weights.array_source import WeightsError
+from soundstage.stages.weights.modules import structure
 from soundstage.stages.weights.sources import closing_source
 
 CODEC_CODEBOOKS = "quantizer/embedding"
@@ -60,7 +60,7 @@ def load_initial(
             replace(config, activation_dtype="float32"), source, device
         )
     config = replace(model.config, activation_dtype=config.activation_dtype)
-    graph = nnx.split(nnx.eval_shape(lambda: Depthformer(config, nnx.Rngs(0))))[0]
+    graph, _ = structure(depthformer_maker(config))
     return InitialWeights(config, graph, nnx.state(model), note)
 
 

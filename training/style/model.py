@@ -9,7 +9,9 @@ import numpy as np
 from flax import nnx
 
 from soundstage.stages.style_towers.config import TowersConfig
+from soundstage.stages.style_towers.loading import towers_maker
 from soundstage.stages.style_towers.network import StyleTowers
+from soundstage.stages.weights.modules import structure
 from soundstage.training.style.loss import CONTRADICTION, contradiction, losses
 from soundstage.training.style.spectrograms import augmented
 from soundstage.training.style.style_batches import StyleBatch
@@ -38,7 +40,7 @@ class Model:
 
     def __init__(self, config: TowersConfig) -> None:
         self.config = config
-        self.graph, _ = nnx.split(nnx.eval_shape(lambda: StyleTowers(config, nnx.Rngs(0))))
+        self.graph, _ = structure(towers_maker(config))
         self._text = jax.jit(lambda towers, *ids: self.module(towers).text(*ids))
         self._audio = jax.jit(lambda towers, log_mels: self.module(towers).audio(log_mels))
 

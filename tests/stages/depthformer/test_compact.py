@@ -17,11 +17,11 @@ from soundstage.stages.depthformer.compact import (
     compacted,
 )
 from soundstage.stages.depthformer.config import DEMO, TINY
-from soundstage.stages.depthformer.loading import load_depthformer
-from soundstage.stages.depthformer.model import Depthformer, published_name
+from soundstage.stages.depthformer.loading import depthformer_maker, load_depthformer
+from soundstage.stages.depthformer.model import published_name
 from soundstage.stages.depthformer.vocabulary import Vocabulary
 from soundstage.stages.weights.array_source import WeightsError
-from soundstage.stages.weights.modules import parameter_arrays
+from soundstage.stages.weights.modules import parameter_arrays, structure
 from soundstage.stages.weights.safetensors_files import write_safetensors
 from soundstage.stages.weights.sources import open_source
 
@@ -97,9 +97,9 @@ def test_compact_file_for_another_size_or_format_is_refused(whole, compact_file,
 
 def test_demo_in_float16_takes_less_than_26_megabytes():
     vocabulary = Vocabulary.of(Format())
-    abstract = nnx.eval_shape(lambda: Depthformer(DEMO.fitted(Format()), nnx.Rngs(0)))
+    _, state = structure(depthformer_maker(DEMO.fitted(Format())))
     arrays = {
         published_name("/".join(map(str, path))): np.broadcast_to(np.float16(0), leaf.shape)
-        for path, leaf in nnx.to_flat_state(nnx.state(abstract))
+        for path, leaf in nnx.to_flat_state(state)
     }
     assert sum(array.nbytes for array in compacted(arrays, vocabulary).values()) < 26e6

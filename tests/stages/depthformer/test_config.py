@@ -16,11 +16,13 @@ from soundstage.stages.depthformer.config import (
     DepthformerConfig,
     config_of_size,
 )
-from soundstage.stages.depthformer.model import Depthformer, published_name
+from soundstage.stages.depthformer.loading import depthformer_maker
+from soundstage.stages.depthformer.model import published_name
+from soundstage.stages.weights.modules import structure
 
 
 def shapes(config):
-    state = nnx.state(nnx.eval_shape(lambda: Depthformer(config, nnx.Rngs(0))))
+    _, state = structure(depthformer_maker(config))
     return {
         published_name("/".join(map(str, path))): leaf.shape
         for path, leaf in nnx.to_flat_state(state)

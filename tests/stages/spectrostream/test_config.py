@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from soundstage.stages.spectrostream.blocks import upsample_by_phases
+from soundstage.stages.spectrostream.codec import codec_maker
 from soundstage.stages.spectrostream.config import FULL, TINY, SpectroStreamConfig
-from soundstage.stages.spectrostream.network import PARTS, SpectroStream, published_name
+from soundstage.stages.spectrostream.network import PARTS, published_name
+from soundstage.stages.weights.modules import structure
 
 WRITTEN = {
     "model": "spectrostream",
@@ -31,9 +34,9 @@ WRITTEN = {
 
 
 def shapes_by_name(config, parts=PARTS):
-    network = nnx.eval_shape(lambda: SpectroStream(config, parts, rngs=nnx.Rngs(0)))
+    _, state = structure(codec_maker(config, parts, upsample_by_phases))
     name = published_name(config)
-    flat = nnx.to_flat_state(nnx.state(network))
+    flat = nnx.to_flat_state(state)
     return {name("/".join(str(part) for part in path)): leaf.shape for path, leaf in flat}
 
 

@@ -14,7 +14,12 @@ from safetensors.numpy import save_file
 
 from soundstage.stages.weights import sources
 from soundstage.stages.weights.array_source import WeightsError
-from soundstage.stages.weights.modules import load_module, parameter_arrays, save_safetensors
+from soundstage.stages.weights.modules import (
+    load_module,
+    parameter_arrays,
+    save_safetensors,
+    structure,
+)
 from soundstage.stages.weights.sources import open_source
 
 WIDTH, LAYERS = 8, 3
@@ -52,6 +57,21 @@ def test_saved_network_loads_with_the_same_bytes_and_digest(tmp_path):
     for name, array in parameter_arrays(again.module, published).items():
         np.testing.assert_array_equal(array, arrays()[name], strict=True)
     assert [file.name for file in tmp_path.iterdir()] == ["net.safetensors"]
+
+
+def test_structure_is_traced_once_and_shared_without_arrays():
+    made = []
+
+    def make(rngs):
+        made.append(rngs)
+        return Net(rngs)
+
+    _, state = structure(make)
+    first, again = (load_module(make, open_source("random:0"), published, None) for _ in range(2))
+    assert len(made) == 1
+    assert all(isinstance(leaf, jax.ShapeDtypeStruct) for leaf in jax.tree.leaves(state))
+    first.module.layers[0].kernel[...] = jnp.zeros((WIDTH, WIDTH))
+    assert again.module.layers[0].kernel[...].any()
 
 
 def test_published_names_join_attributes_and_list_indices():
