@@ -56,7 +56,7 @@ def loosened(notes: list[Note], spread_beats: float, seed: int, part: int) -> tu
     for note in notes:
         key = round(note.start, 3)
         if key not in shifts:
-            shifts[key] = float(np.clip(rng.normal(0.0, 1.0), -2.0, 2.0)) * spread_beats
+            shifts[key] = min(max(rng.normal(0.0, 1.0), -2.0), 2.0) * spread_beats
         moved.append(replace(note, start=max(0.0, note.start + shifts[key])))
     return _without_overlaps(sorted(moved, key=lambda note: (note.start, note.pitch)))
 

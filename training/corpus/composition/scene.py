@@ -54,10 +54,10 @@ def velocity(base: float, energy: float, accent: float, rng: np.random.Generator
         rng: draws the differences.
     """
     value = base * (0.78 + 0.22 * energy) + accent + rng.normal(0.0, 3.0)
-    return int(np.clip(round(value), 12, 127))
+    return min(max(round(value), 12), 127)
 
 
 def choose_by_density(count: int, density: float, rng: np.random.Generator) -> int:
     """Draws an index into a list ordered from sparse to busy, near the position of `density`."""
     position = density * (count - 1) + rng.normal(0.0, 0.35)
-    return int(np.clip(round(position), 0, count - 1))
+    return min(max(round(position), 0), count - 1)
