@@ -208,14 +208,19 @@ def _original_keys(seed: int, steps: int) -> np.ndarray:
 
     Source: the Depthformer numerics spec, "Random numbers".
     """
+    return np.asarray(_used_keys(np.array([0, seed], np.uint32), steps))
 
+
+@partial(jax.jit, static_argnames="steps")
+def _used_keys(first: jax.Array, steps: int) -> jax.Array:
     def step(key: jax.Array, _: None) -> tuple[jax.Array, jax.Array]:
         use, following = jax.random.split(key)
         return following, use
 
-    first = jax.random.wrap_key_data(jnp.array([0, seed], jnp.uint32), impl="threefry2x32")
-    _, used = jax.lax.scan(step, first, None, length=steps)
-    return np.asarray(jax.random.key_data(used))
+    _, used = jax.lax.scan(
+        step, jax.random.wrap_key_data(first, impl="threefry2x32"), None, length=steps
+    )
+    return jax.random.key_data(used)
 
 
 @partial(jax.jit, static_argnames=("draw", "row"))

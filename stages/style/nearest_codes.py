@@ -15,7 +15,9 @@ class NearestCodes:
 
     def __init__(self, codebooks: np.ndarray) -> None:
         self.codebooks = codebooks
-        self._squares = np.square(codebooks).sum(axis=-1)  # [level, code]
+        # A level at a time, which stays in the processor's cache.
+        squares = [np.square(codebook).sum(axis=-1) for codebook in codebooks]
+        self._squares = np.stack(squares)  # [level, code]
 
     def __call__(self, vectors: np.ndarray) -> np.ndarray:
         """Quantizes vectors.
