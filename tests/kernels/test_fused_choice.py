@@ -1,5 +1,8 @@
 """The fused choice of a code, interpreted on a processor, is the choice of the plain functions."""
 
+from functools import partial
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -37,10 +40,17 @@ def drawn(seed, ties=False):
     return np.float32(np.round(logits) if ties else logits), np.float32(noise)
 
 
-def chosen(logits, noise, settings, table=TABLE, penalty=None):
+@partial(jax.jit, static_argnames=("rounded", "scale"))
+def chosen(logits, noise, settings, penalty=None, rounded=TABLE.rounded, scale=1.0):
+    table = TABLE._replace(rounded=rounded, dtype=rounded, scale=scale)
     return choose_and_embed(
         logits, noise, jnp.int32(LEVEL), settings, table, penalty, interpret=True
     )
+
+
+@jax.jit
+def chosen_plainly(logits, sampling, noise):
+    return sampled(guided(logits, sampling.guidance), sampling, noise)
 
 
 @pytest.mark.parametrize("ties", [False, True], ids=["all differ", "many are equal"])
@@ -50,7 +60,7 @@ def test_codes_are_those_of_guidance_cuts_and_noise(top_p, min_p, ties):
     for seed in range(4):
         logits, noise = drawn(seed, ties)
         sampling = Sampling(TEMPERATURE, TOP_K, GUIDANCE, None, None, top_p, min_p)
-        expected = sampled(guided(logits[: 2 * ROWS], GUIDANCE), sampling, noise[LEVEL])
+        expected = chosen_plainly(logits[: 2 * ROWS], sampling, noise[LEVEL])
         settings = ChoiceSettings(TEMPERATURE, TOP_K, [GUIDANCE], top_p, min_p)
         codes, embedded = chosen(logits, noise, settings)
         np.testing.assert_array_equal(codes, expected)
@@ -88,8 +98,7 @@ def test_embeddings_are_rounded_and_scaled_in_the_rounded_type():
     logits, noise = drawn(8)
     rounded = jnp.dtype("bfloat16")
     greedy = ChoiceSettings(np.zeros(ROWS, np.float32), np.zeros(ROWS, np.int32), [])
-    table = TABLE._replace(rounded=rounded, dtype=rounded, scale=7.25)
-    codes, embedded = chosen(logits, noise, greedy, table)
+    codes, embedded = chosen(logits, noise, greedy, rounded=rounded, scale=7.25)
     rows = TABLE.table[FIRST + LEVEL * CHOICES + codes].astype(rounded)
     assert embedded.dtype == rounded
     np.testing.assert_array_equal(embedded[:ROWS], rows * jnp.asarray(7.25, rounded))

@@ -1,5 +1,7 @@
 """The building blocks of the codec's networks, against their definitions."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -25,6 +27,7 @@ def noise(seed, *shape):
     return jnp.asarray(np.random.default_rng(seed).standard_normal(shape), jnp.float32)
 
 
+@partial(jax.jit, static_argnames="stride")
 def upsample_by_zeros(x, kernel, stride):
     """The definition: insert zeros between the steps, then correlate with all taps."""
     (time_taps, bin_taps), (time_stride, bin_stride) = kernel.shape[:2], stride
@@ -39,6 +42,10 @@ def upsample_by_zeros(x, kernel, stride):
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
         precision=lax.Precision.HIGHEST,
     )
+
+
+upsample = partial(jax.jit, static_argnames="stride")(upsample_by_phases)
+compute = nnx.jit(lambda module, x: module(x))
 
 
 def upsample_by_scattering(x, kernel, stride):
@@ -67,7 +74,7 @@ def test_phases_equal_inserted_zeros(seed, stride, sizes, widths):
     x = noise(seed, *sizes, widths[0])
     kernel = noise(seed + 1, *unit_taps(stride), *widths)
     expected = upsample_by_zeros(x, kernel, stride)
-    result = upsample_by_phases(x, kernel, stride)
+    result = upsample(x, kernel, stride)
     np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-5)
 
 
@@ -75,7 +82,7 @@ def test_phases_equal_inserted_zeros(seed, stride, sizes, widths):
 def test_phases_equal_the_scatter_form(stride):
     x, kernel = noise(2, 1, 3, 4, 2), noise(3, *unit_taps(stride), 2, 3)
     expected = upsample_by_scattering(np.asarray(x, np.float64), kernel, stride)
-    np.testing.assert_allclose(upsample_by_phases(x, kernel, stride), expected, atol=1e-5)
+    np.testing.assert_allclose(upsample(x, kernel, stride), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +91,7 @@ def test_phases_equal_the_scatter_form(stride):
 def test_phases_of_unequal_numbers_of_taps_equal_inserted_zeros(taps, stride):
     x, kernel = noise(4, 2, 4, 5, 3), noise(5, *taps, 3, 2)
     expected = upsample_by_zeros(x, kernel, stride)
-    np.testing.assert_allclose(upsample_by_phases(x, kernel, stride), expected, atol=1e-5)
+    np.testing.assert_allclose(upsample(x, kernel, stride), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +107,7 @@ def test_convolution_pads_as_the_spec_says(taps, stride, times, bins):
     conv = Conv(2, 3, taps, stride, rngs=nnx.Rngs(0))
     conv.bias.set_value(noise(9, 3))
     x = noise(1, 1, times, bins, 2)
-    result = np.asarray(conv(x))
+    result = np.asarray(compute(conv, x))
     before_time = max(taps[0] - stride[0], 0)
     before_bin = max(taps[1] - stride[1], 0) // 2
     padded = np.pad(np.asarray(x, np.float64), ((0, 0), (before_time, 8), (before_bin, 8), (0, 0)))
@@ -119,9 +126,10 @@ def test_decoder_unit_is_causal(stride):
     x = noise(0, 1, 6, 4, 3)
     changed = x.at[:, 4:].add(1.0)
     steps = 4 * stride[0]
-    assert unit(x).shape == (1, 6 * stride[0], 4 * stride[1], 2)
-    np.testing.assert_allclose(unit(x)[:, :steps], unit(changed)[:, :steps], atol=1e-6)
-    assert not np.allclose(unit(x)[:, steps:], unit(changed)[:, steps:])
+    result, other = np.asarray(compute(unit, x)), np.asarray(compute(unit, changed))
+    assert result.shape == (1, 6 * stride[0], 4 * stride[1], 2)
+    np.testing.assert_allclose(result[:, :steps], other[:, :steps], atol=1e-6)
+    assert not np.allclose(result[:, steps:], other[:, steps:])
 
 
 @pytest.mark.parametrize("times", [1, 4, 5])
@@ -132,7 +140,7 @@ def test_encoder_unit_counts_a_missing_step_as_zero(times):
     x = noise(0, 1, times, 4, 2)
     whole = np.pad(np.asarray(x), ((0, 0), (0, times % 2), (0, 0), (0, 0)))
     expected = whole.reshape(1, -1, 2, 2, 2, 2).mean(axis=(2, 4))
-    np.testing.assert_allclose(unit(x), expected, atol=1e-6)
+    np.testing.assert_allclose(compute(unit, x), expected, atol=1e-6)
 
 
 def test_shortcut_repeats_its_nearest_neighbour():
@@ -141,7 +149,9 @@ def test_shortcut_repeats_its_nearest_neighbour():
     )
     nnx.update(unit, jax.tree.map(jnp.zeros_like, nnx.state(unit)))
     x = noise(0, 1, 2, 3, 2)
-    np.testing.assert_array_equal(unit(x), np.asarray(x).repeat(2, axis=1).repeat(3, axis=2))
+    np.testing.assert_array_equal(
+        compute(unit, x), np.asarray(x).repeat(2, axis=1).repeat(3, axis=2)
+    )
 
 
 def test_bias_of_a_transposed_convolution_is_added_once():
