@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from copy import copy
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import jax
@@ -18,6 +18,9 @@ from soundstage.stages.depthformer.model import Depthformer
 from soundstage.stages.depthformer.sampler import ChunkSampler
 from soundstage.stages.depthformer.vocabulary import CODEC_OFFSET
 from soundstage.stages.weights.array_source import ArraySource
+
+# Compiled functions of networks that stay in memory: there are four of each network.
+KEPT_FUNCTIONS = 16
 
 
 class Draw(NamedTuple):
@@ -60,10 +63,10 @@ class RecordedDepthformer:
         self.config = model.config
         self.head = np.asarray(model.decoder.logits_dense.kernel[...])  # [width, vocabulary]
         graph, self._state = nnx.split(model)
-        self._encode = _compiled(graph, lambda model, tokens: model.encode(tokens))
+        self._encode = _compiled(graph, Depthformer.encode)
         self._forced = _compiled(graph, _forced)
-        self._logsumexp = _compiled(graph, lambda model, normed: model.logsumexp(normed))
-        self._own = _compiled(graph, lambda model, normed: model.own_level_logits(normed))
+        self._logsumexp = _compiled(graph, Depthformer.logsumexp)
+        self._own = _compiled(graph, Depthformer.own_level_logits)
 
     @classmethod
     def load(cls, config: DepthformerConfig, source: ArraySource) -> "RecordedDepthformer":
@@ -193,8 +196,12 @@ class RecordedDepthformer:
             raise ValueError(f"{name} must be in [0, {self.config.vocab_size})")
 
 
+@lru_cache(maxsize=KEPT_FUNCTIONS)
 def _compiled(graph: nnx.GraphDef, function: Callable) -> Callable:
-    """Compiles `function(model, ...)` as a function of the model's state."""
+    """Compiles `function(model, ...)` as a function of the model's state.
+
+    Networks of equal structure share what is compiled: a recording is checked with several.
+    """
     return jax.jit(lambda state, *arrays: function(nnx.merge(graph, state), *arrays))
 
 
