@@ -33,7 +33,7 @@ from soundstage.user_folders import user_cache_folder
 LOGGER = logging.getLogger("soundstage")
 PACKAGE = "soundstage.stages"
 # Bytes of programs that are kept in the folder, and programs that are in the memory of a process.
-KEPT_BYTES, KEPT_PROGRAMS = 512 << 20, 16
+KEPT_BYTES, KEPT_PROGRAMS = 512 << 20, 64
 # The options of JAX that change what tracing makes.
 OPTIONS = (
     "jax_enable_x64",
