@@ -22,7 +22,7 @@ from hypothesis import HealthCheck, settings
 from soundstage.runners.compilation import use_compilation_cache
 from soundstage.stages import programs
 
-STATM = Path("/proc/self/statm")
+STATM, PAGE_BYTES = Path("/proc/self/statm"), resource.getpagesize()
 # The memory of a process above which programs are forgotten, and how much it may grow then.
 MOST_BYTES, GROWTH_BYTES = 1.5e9, 0.3e9
 
@@ -72,9 +72,11 @@ def pytest_xdist_auto_num_workers(config):
 
 def resident_bytes():
     """Returns the memory of this process, 0 where the system does not tell."""
-    # The second number is of resident pages.
-    pages = int(STATM.read_text().split()[1]) if STATM.exists() else 0
-    return pages * resource.getpagesize()
+    try:
+        with open(STATM, "rb") as file:
+            return int(file.read().split()[1]) * PAGE_BYTES  # the second number: resident pages
+    except FileNotFoundError:
+        return 0
 
 
 def return_freed_memory():

@@ -1,5 +1,6 @@
 """Residual vector quantization: properties of `encode`, `decode` and the checks."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ from soundstage.stages import rvq
 
 few = settings(max_examples=25)
 seeds = st.integers(0, 2**32 - 1)
+# Compiled once for each shape, not traced in each example.
+encode, decode = jax.jit(rvq.encode), jax.jit(rvq.decode)
 
 
 def random_codebooks(seed, levels=3, codes=7, dim=5):
@@ -32,8 +35,8 @@ def separable_codebooks(seed, levels=3, codes=7, dim=5):
 def test_separable_codes_survive_decoding_and_encoding(seed, levels):
     codebooks = separable_codebooks(seed)[:levels]
     codes = np.random.default_rng(seed).integers(0, 7, (4, 2, levels)).astype(np.int32)
-    embeddings = rvq.decode(jnp.asarray(codes), jnp.asarray(codebooks))
-    np.testing.assert_array_equal(rvq.encode(embeddings, jnp.asarray(codebooks)), codes)
+    embeddings = decode(jnp.asarray(codes), jnp.asarray(codebooks))
+    np.testing.assert_array_equal(encode(embeddings, jnp.asarray(codebooks)), codes)
 
 
 @given(seeds, st.integers(1, 3))
@@ -41,8 +44,8 @@ def test_separable_codes_survive_decoding_and_encoding(seed, levels):
 def test_first_levels_do_not_depend_on_later_ones(seed, levels):
     codebooks = random_codebooks(seed)
     embeddings = np.random.default_rng(seed).standard_normal((6, 5)).astype(np.float32)
-    whole = rvq.encode(embeddings, codebooks)
-    np.testing.assert_array_equal(rvq.encode(embeddings, codebooks[:levels]), whole[:, :levels])
+    whole = encode(embeddings, codebooks)
+    np.testing.assert_array_equal(encode(embeddings, codebooks[:levels]), whole[:, :levels])
 
 
 @given(seeds)
@@ -50,7 +53,7 @@ def test_first_levels_do_not_depend_on_later_ones(seed, levels):
 def test_every_level_picks_the_nearest_code(seed):
     codebooks = random_codebooks(seed)
     embeddings = np.random.default_rng(seed).standard_normal((6, 5)).astype(np.float32)
-    codes = np.asarray(rvq.encode(embeddings, codebooks))
+    codes = np.asarray(encode(embeddings, codebooks))
     residual = embeddings.astype(np.float64)
     for level, book in enumerate(codebooks.astype(np.float64)):
         distances = np.square(residual[:, None] - book[None]).sum(axis=-1)
@@ -67,33 +70,33 @@ def test_decoding_is_the_float32_sum_in_level_order(seed, levels):
     total = codebooks[0][codes[..., 0]]
     for level in range(1, levels):
         total = total + codebooks[level][codes[..., level]]
-    np.testing.assert_array_equal(rvq.decode(codes, jnp.asarray(codebooks)), total)
+    np.testing.assert_array_equal(decode(codes, jnp.asarray(codebooks)), total)
 
 
 def test_lowest_of_equally_near_codes_is_picked():
     codebooks = np.array([[[2.0], [1.0], [-1.0], [1.0]]], np.float32)
-    codes = rvq.encode(np.array([[0.0], [1.0]], np.float32), codebooks)
+    codes = encode(np.array([[0.0], [1.0]], np.float32), codebooks)
     np.testing.assert_array_equal(codes, [[1], [1]])
 
 
 def test_any_number_of_leading_axes_is_accepted():
     codebooks = random_codebooks(0)
     embeddings = np.random.default_rng(1).standard_normal((2, 3, 4, 5)).astype(np.float32)
-    codes = rvq.encode(embeddings, codebooks)
+    codes = encode(embeddings, codebooks)
     assert codes.shape == (2, 3, 4, 3)
     assert codes.dtype == jnp.int32
-    np.testing.assert_array_equal(rvq.encode(embeddings[1, 2, 3], codebooks), codes[1, 2, 3])
+    np.testing.assert_array_equal(encode(embeddings[1, 2, 3], codebooks), codes[1, 2, 3])
 
 
 @pytest.mark.parametrize("levels", [0, 4])
 def test_decode_with_no_or_too_many_levels_is_refused(levels):
     with pytest.raises(ValueError, match=f"{levels} levels, but the quantizer has 1 to 3"):
-        rvq.decode(jnp.zeros((1, levels), jnp.int32), jnp.asarray(random_codebooks(0)))
+        decode(jnp.zeros((1, levels), jnp.int32), jnp.asarray(random_codebooks(0)))
 
 
 def test_embeddings_of_another_width_are_refused():
     with pytest.raises(ValueError, match="width 4, but the codebooks have 5"):
-        rvq.encode(jnp.zeros((1, 4)), jnp.asarray(random_codebooks(0)))
+        encode(jnp.zeros((1, 4)), jnp.asarray(random_codebooks(0)))
 
 
 @given(seeds, st.sampled_from([-1, 7, 2**31 - 1, -(2**31)]))
