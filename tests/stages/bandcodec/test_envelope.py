@@ -1,5 +1,6 @@
 """The fast envelope: attacks as sharp as coded, everything else as it was."""
 
+import jax
 import numpy as np
 
 from soundstage.stages.bandcodec.envelope import REACH_SLOTS, Envelope
@@ -8,13 +9,13 @@ from soundstage.stages.bandcodec.measures import MEASURES
 
 SLOT, SLOTS = MEASURES.slot_samples, 64
 AUDIO = np.random.default_rng(0).standard_normal((2, (SLOTS + 1) * SLOT)).astype(np.float32) / 10
-SHAPE = Envelope(MEASURES)
+SHAPE, FEATURES = jax.jit(Envelope(MEASURES)), jax.jit(FrameFeatures(MEASURES))
 
 
 def coded(audio: np.ndarray) -> np.ndarray:
     """The envelope of audio, float32 [slot, slot band], continued beyond both ends."""
     padded = np.pad(audio, ((0, 0), (0, -audio.shape[1] % MEASURES.frame_samples)))
-    features = np.asarray(FrameFeatures(MEASURES)(np.roll(padded, -SLOT // 2, axis=1).T))
+    features = np.asarray(FEATURES(np.roll(padded, -SLOT // 2, axis=1).T))
     slots = features[:, -sum(MEASURES.parts[3:]) :].reshape(-1, MEASURES.slot_bands)
     return np.pad(slots[:SLOTS] / MEASURES.slot_gain, ((REACH_SLOTS,) * 2, (0, 0)), "edge")
 

@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 
 from soundstage.stages import rvq
-from soundstage.training.codec.codebooks import follow, perplexity, quantize, start_books
+from soundstage.training.codec.codebooks import follow, perplexity, start_books
+from soundstage.training.codec.codebooks import quantize as traced_quantize
 from soundstage.training.codec.kmeans import fit_codebooks
 
 LEVELS, CODES, WIDTH = 3, 8, 4
+# Compiled once for each shape, not operation by operation.
+quantize, encode, decode = map(jax.jit, (traced_quantize, rvq.encode, rvq.decode))
 
 
 def vectors(seed, count):
@@ -32,9 +35,9 @@ def no_draw():
 
 def test_codes_are_those_of_rvq_and_sums_are_their_decoding():
     quantized = quantize(vectors(1, 20), books())
-    np.testing.assert_array_equal(quantized.codes, rvq.encode(vectors(1, 20), books()))
+    np.testing.assert_array_equal(quantized.codes, encode(vectors(1, 20), books()))
     for level in range(LEVELS):
-        decoded = rvq.decode(quantized.codes[:, : level + 1], books())
+        decoded = decode(quantized.codes[:, : level + 1], books())
         np.testing.assert_allclose(quantized.sums[level], decoded, atol=1e-6)
     np.testing.assert_allclose(quantized.residuals[0], vectors(1, 20))
     np.testing.assert_allclose(
