@@ -220,7 +220,7 @@ def _fitted(checkpoint: Path, name: str, array: np.ndarray, like: Any) -> Any:
             f"{checkpoint}: {name} is {array.dtype} {array.shape}, but the state needs "
             f"{like.dtype} {np.shape(like)}; use the settings the run was started with"
         )
-    return array if isinstance(like, np.ndarray) else jnp.asarray(array)
+    return array if isinstance(like, np.ndarray) else jax.device_put(array)
 
 
 def _flush(path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 # (params, batch) -> the loss, and metrics to log: all float32 scalars.
@@ -98,9 +99,11 @@ def _schedule(params: OptimizerParams) -> optax.Schedule:
 
 def start(weights: Any, params: OptimizerParams) -> TrainState:
     """Makes the state before the first step."""
-    optimizer = make_optimizer(params).init(weights)
+    # All numbers of the first state are 0. `init` would compile a program for each shape.
+    shapes = jax.eval_shape(make_optimizer(params).init, weights)
+    optimizer = jax.tree.map(lambda leaf: jax.device_put(np.zeros(leaf.shape, leaf.dtype)), shapes)
     # A copy: a step donates the buffers of params while the average still needs its own.
-    average = jax.tree.map(jnp.copy, weights) if params.average_decay else None
+    average = jax.device_put(weights, may_alias=False) if params.average_decay else None
     return TrainState(weights, optimizer, average, jnp.int32(0))
 
 

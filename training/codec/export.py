@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
@@ -35,7 +34,7 @@ def codec_arrays(settings: CodecTraining, state: CodecState) -> dict[str, np.nda
     abstract = nnx.merge(*structure(codec_maker(settings.config, PARTS, upsample)))
     whole = {**state.best, "quantizer": _quantizer(settings, state)}
     # Copied, so that the update does not change the state that training continues with.
-    nnx.update(abstract, nnx.State(jax.tree.map(jnp.copy, whole)))
+    nnx.update(abstract, nnx.State(jax.device_put(whole, may_alias=False)))
     return parameter_arrays(abstract, published_name(settings.config))
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from contextlib import closing
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 from flax import nnx
 
@@ -74,7 +74,8 @@ def _make_linear(settings: CodecTraining, network: SpectroStream, crops: Crops) 
     write_encoder(settings.config, analysis, arrays)
     write_decoder(settings.config, analysis, arrays)
     written = {
-        path: leaf.replace(jnp.asarray(arrays[_name(path)], jnp.float32)) for path, leaf in flat
+        path: leaf.replace(jax.device_put(arrays[_name(path)].astype(np.float32)))
+        for path, leaf in flat
     }
     nnx.update(network, nnx.from_flat_state(written))
 
