@@ -10,6 +10,7 @@ import pytest
 import tensorstore
 from safetensors.numpy import load_file, save_file
 
+from soundstage.stages import programs
 from soundstage.verification.checks import verify
 from soundstage.verification.recording import VerifyError
 
@@ -73,6 +74,14 @@ def test_networks_agree_with_recordings_of_the_specs_by_hand(clean, name):
     assert len(compared(report)) >= {"depthformer": 14, "spectrostream": 39}[name]
     inputs = {row.note for row in report.rows if row.status == "not checked"}
     assert inputs == {"an input"}
+
+
+def test_second_check_in_a_process_loads_no_program_again():
+    for _ in range(2):
+        before = programs._program.cache_info().misses
+        for name in ("depthformer", "spectrostream"):
+            verify(GOLDEN / name)
+    assert programs._program.cache_info().misses == before
 
 
 @pytest.mark.slow
