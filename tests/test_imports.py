@@ -89,34 +89,39 @@ FILES = {
 }
 
 
+def statements(node, for_checkers=False):
+    """Each statement within a node, and whether it is for type checkers alone."""
+    typing = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    for block in ("body", "handlers", "orelse", "finalbody", "cases"):
+        hidden = for_checkers or (typing and block == "body")
+        for inner in getattr(node, block, ()):
+            yield inner, hidden
+            yield from statements(inner, hidden)
+
+
 @cache
-def imports(path, typing_too=True):
-    """The full names of the modules that a file imports anywhere, those for type checkers too."""
-    tree, found = ast.parse(path.read_text("utf-8")), set()
-    for node in ast.walk(tree):
-        if (
-            not typing_too
-            and isinstance(node, ast.If)
-            and ast.unparse(node.test) == "TYPE_CHECKING"
-        ):
-            node.body = [ast.Pass()]
-    for node in ast.walk(tree):
+def imports(path):
+    """The full names of the modules that a file imports: anywhere, and when it runs."""
+    anywhere, running = set(), set()
+    for node, for_checkers in statements(ast.parse(path.read_text("utf-8"))):
+        found = set()
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            found = {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: imports by full name"
-            found.add(node.module)
-            found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return found
+            found = {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        anywhere |= found
+        running |= set() if for_checkers else found
+    return anywhere, running
 
 
 def libraries(name):
-    return {module.partition(".")[0] for module in imports(FILES[name], typing_too=False)}
+    return {module.partition(".")[0] for module in imports(FILES[name])[1]}
 
 
 def rooms(name):
     """The rooms that a file imports."""
-    modules = {module for module in imports(FILES[name]) if module.startswith("soundstage.")}
+    modules = {module for module in imports(FILES[name])[0] if module.startswith("soundstage.")}
     found = {module.split(".")[1] for module in modules}
     return {room if room in MAY_IMPORT else "soundstage" for room in found}
 
@@ -185,7 +190,7 @@ def test_rooms_import_only_what_the_table_allows(room):
 @pytest.mark.parametrize("folder", APART)
 def test_folders_of_a_room_do_without_these_others(folder):
     names = [name for name in FILES if name.startswith(folder)]
-    paths = {name: {m.replace(".", "/") + "/" for m in imports(FILES[name])} for name in names}
+    paths = {name: {m.replace(".", "/") + "/" for m in imports(FILES[name])[0]} for name in names}
     strangers = tuple(f"soundstage/{other}" for other in APART[folder])
     found = {name: {p for p in paths[name] if p.startswith(strangers)} for name in names}
     assert {name: modules for name, modules in found.items() if modules} == {}
@@ -224,7 +229,7 @@ def test_no_module_goes_by_a_short_name():
         for path in (ROOT / folder).rglob("*.py")
     ]
     found = {
-        str(path): short & {module.partition(".")[0] for module in imports(path)}
+        str(path): short & {module.partition(".")[0] for module in imports(path)[0]}
         for path in everywhere
     }
     assert {name: modules for name, modules in found.items() if modules} == {}
