@@ -121,15 +121,16 @@ def ray_cluster():
     pytest.importorskip("ray", reason="the extra `ray` is not installed")
     import ray
 
-    from soundstage.runners.ray.connection import LOOPBACK
+    from soundstage.runners.ray.connection import LOOPBACK, without_onlookers
 
-    ray.init(
-        address="local",  # not another cluster on this machine
-        num_gpus=0,  # so that "auto" is the CPU on every machine
-        include_dashboard=False,
-        log_to_driver=False,
-        _node_ip_address=LOOPBACK,
-    )
+    with without_onlookers():
+        ray.init(
+            address="local",  # not another cluster on this machine
+            num_gpus=0,  # so that "auto" is the CPU on every machine
+            include_dashboard=False,
+            log_to_driver=False,
+            _node_ip_address=LOOPBACK,
+        )
     yield ray
     ray.shutdown()
 
