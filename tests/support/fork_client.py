@@ -1,0 +1,59 @@
+"""What stands for `soundstage` and `python` in PATH: asks the fork server to run a command.
+
+Starts with the standard library only, which takes 20 ms. This process ends as the command ends, and
+forwards signals to it; if it is killed itself, the server kills the command.
+"""
+
+import marshal
+import os
+import signal
+import socket
+import sys
+
+# Signals that a command handles or dies of. The others end this process, and so the command.
+FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+SIZE_BYTES = 8
+# The server's answer to a command that needs a process of its own; else it is an exit code.
+RUN_ALONE = b"alone"
+
+
+def run(address: str, arguments: list[str]) -> None:
+    """Runs `python ARGUMENTS` in a process that the server forks, and ends as it does.
+
+    Args:
+        address: the path of the server's socket.
+        arguments: the command line after `python`.
+
+    Raises:
+        SystemExit: the server has ended.
+    """
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(address)
+        ignored = [each for each in FORWARDED if signal.getsignal(each) == signal.SIG_IGN]
+        for number in set(FORWARDED) - set(ignored):
+            signal.signal(number, lambda number, frame: connection.send(bytes([number])))
+        try:
+            _ask(connection, arguments, [int(each) for each in ignored])
+        except OSError as error:
+            sys.exit(f"fork_client: {error}")
+        answer = connection.recv(SIZE_BYTES)
+    for number in set(FORWARDED) - set(ignored):
+        signal.signal(number, signal.SIG_DFL)
+    if answer == RUN_ALONE:
+        os.execv(sys.executable, [sys.executable, *arguments])
+    if not answer:
+        sys.exit("fork_client: the server has ended")
+    code = int(answer)
+    if code < 0:
+        os.kill(os.getpid(), -code)
+    os._exit(code)
+
+
+def _ask(connection: socket.socket, arguments: list[str], ignored: list[int]) -> None:
+    umask = os.umask(0)
+    os.umask(umask)
+    request = (arguments, os.getcwd(), dict(os.environb), umask, ignored)
+    message = marshal.dumps(request)
+    size = len(message).to_bytes(SIZE_BYTES, sys.byteorder)
+    socket.send_fds(connection, [size], [0, 1, 2])
+    connection.sendall(message)
