@@ -4,6 +4,7 @@ Starts with the standard library only, which takes 20 ms. This process ends as t
 forwards signals to it; if it is killed itself, the server kills the command.
 """
 
+import contextlib
 import marshal
 import os
 import signal
@@ -27,29 +28,47 @@ def run(address: str, arguments: list[str]) -> None:
     Raises:
         SystemExit: the server has ended.
     """
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(address)
-        ignored = [each for each in FORWARDED if signal.getsignal(each) == signal.SIG_IGN]
-        for number in set(FORWARDED) - set(ignored):
-            signal.signal(number, lambda number, frame: connection.send(bytes([number])))
-        try:
-            _ask(connection, arguments, [int(each) for each in ignored])
-        except OSError as error:
-            sys.exit(f"fork_client: {error}")
-        answer = connection.recv(SIZE_BYTES)
-    for number in set(FORWARDED) - set(ignored):
-        signal.signal(number, signal.SIG_DFL)
+    answer = _ask(address, arguments) if _has_streams() else RUN_ALONE
     if answer == RUN_ALONE:
         os.execv(sys.executable, [sys.executable, *arguments])
     if not answer:
         sys.exit("fork_client: the server has ended")
     code = int(answer)
     if code < 0:
+        with contextlib.suppress(OSError):  # SIGKILL has no handler
+            signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
     os._exit(code)
 
 
-def _ask(connection: socket.socket, arguments: list[str], ignored: list[int]) -> None:
+def _has_streams() -> bool:
+    """Whether no standard stream is closed."""
+    try:
+        for number in range(3):
+            os.fstat(number)
+    except OSError:
+        return False
+    return True
+
+
+def _ask(address: str, arguments: list[str]) -> bytes:
+    """Returns the server's answer, which comes at the end of the command."""
+    ignored = [each for each in FORWARDED if signal.getsignal(each) == signal.SIG_IGN]
+    heeded = set(FORWARDED) - set(ignored)
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(address)
+        signal.pthread_sigmask(signal.SIG_BLOCK, heeded)  # the request comes before all signals
+        _send(connection, arguments, [int(each) for each in ignored])
+        for number in heeded:
+            signal.signal(number, lambda number, frame: connection.send(bytes([number])))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, heeded)
+        answer = connection.recv(SIZE_BYTES)
+        for number in heeded:
+            signal.signal(number, signal.SIG_DFL)
+    return answer
+
+
+def _send(connection: socket.socket, arguments: list[str], ignored: list[int]) -> None:
     umask = os.umask(0)
     os.umask(umask)
     request = (arguments, os.getcwd(), dict(os.environb), umask, ignored)

@@ -2,9 +2,9 @@
 
 `python fork_server.py DESCRIPTOR` serves a listening UNIX socket until its standard input ends. A
 command in a forked process is as one in a new process: it has the standard streams, the folder, the
-environment, the signals and the mask of files of `fork_client`, which asked for it. What it cannot
-have, such as another environment when libraries are imported, `fork_client` gets from a new process.
-Limits of resources and the controlling terminal are those of the server.
+environment, the signals and the umask of `fork_client`, which asked for it. `fork_client` starts a
+new process for a command that needs another environment while libraries are imported. Limits of
+resources and the controlling terminal are those of the server.
 """
 
 import atexit
@@ -49,8 +49,8 @@ MODULES = (
 )
 PRESETS = ("toy", "toy-inject", "tiny", "demo", "mrt2-tiny")
 
-# A command with other values of all other variables runs in a new process: libraries read variables
-# when they are imported.
+# Variables that a command may have otherwise than the server. Where another one differs, it gets a
+# new process: libraries read variables when they are imported.
 FREE_VARIABLES = {
     b"_",
     b"JE_ARROW_MALLOC_CONF",
@@ -62,6 +62,9 @@ FREE_VARIABLES = {
     b"SHLVL",
 }
 FREE_PREFIXES = (b"PIP_", b"RAY_", b"SOUNDSTAGE_")
+
+# Arguments of Python that stand for code which is no file.
+CODE = ("-c", "-")
 
 # Seconds for a client to send its request, which it does at once.
 PATIENCE_S = 30
@@ -150,12 +153,15 @@ class Server:
     def can_fork(self, request: Request) -> bool:
         """Whether the command would do the same in a new process."""
         first = next(iter(request.arguments), "-i")
-        paths = _paths(os.fsdecode(request.environment.get(b"PYTHONPATH", b"")), request.folder)
+        if first.startswith("-") and first not in CODE:
+            return False
+        python_path = os.fsdecode(request.environment.get(b"PYTHONPATH", b""))
+        start = _start(first, request.folder) or request.folder
+        paths = {*_paths(python_path, request.folder), start}
         return (
-            (first in ("-c", "-") or not first.startswith("-"))
-            and _fixed(request.environment) == self.fixed
-            and self.own_paths <= set(paths)
-            and not _hides_a_module([path for path in paths if path not in self.own_paths])
+            _fixed(request.environment) == self.fixed
+            and self.own_paths <= paths
+            and not _hides_a_module(paths - self.own_paths)
         )
 
     def _forward(self, connection: socket.socket) -> None:
@@ -206,9 +212,8 @@ class Server:
         first = request.arguments[0]
         sys.argv = request.arguments[1:] if first == "-c" else list(request.arguments)
         sys.argv[0] = first
-        start = "" if first in ("-c", "-") else str(Path(first).resolve().parent)
         paths = [*_paths(os.environ.get("PYTHONPATH", "")), *self.common_paths]
-        sys.path[:] = [start, *dict.fromkeys(paths)]
+        sys.path[:] = [_start(first, request.folder), *dict.fromkeys(paths)]
         importlib.invalidate_caches()
         sys.modules["numpy"].random.seed()  # the server's state would be the same for all commands
 
@@ -230,6 +235,7 @@ def refuse_threads() -> None:
 def run_main(arguments: list[str]) -> None:
     """Runs the main module of a command line in this process, as `python ARGUMENTS` does."""
     main = types.ModuleType("__main__")
+    main.__annotations__ = {}
     sys.modules["__main__"] = main
     match arguments[0]:
         case "-c":
@@ -238,7 +244,8 @@ def run_main(arguments: list[str]) -> None:
             name, code = "<stdin>", sys.stdin.buffer.read()
         case script:
             name, code = os.path.abspath(script), Path(script).read_bytes()
-            main.__file__ = name
+    if arguments[0] != "-c":
+        main.__file__ = name
     try:
         exec(compile(code, name, "exec"), main.__dict__)
     except SystemExit as end:
@@ -264,6 +271,11 @@ def leave() -> None:
         os._exit(_codes[0])
 
 
+def _start(first: str, folder: str) -> str:
+    """Returns what comes first in `sys.path`, given the first argument of Python."""
+    return "" if first in CODE else os.path.dirname(os.path.realpath(os.path.join(folder, first)))
+
+
 def _paths(python_path: str, folder: str = "") -> list[str]:
     """Returns the folders of PYTHONPATH as Python puts them into `sys.path`."""
     folder = folder or os.getcwd()
@@ -275,10 +287,14 @@ def _fixed(environment: Iterable[bytes]) -> dict[bytes, bytes]:
     return {name: environment[name] for name in names}
 
 
-def _hides_a_module(paths: list[str]) -> bool:
+def _hides_a_module(paths: Iterable[str]) -> bool:
     """Whether a module that the server has imported would come from one of `paths` instead."""
-    existing = [path for path in map(Path, paths) if path.is_dir()]
-    names = {each.name.partition(".")[0] for path in existing for each in path.iterdir()}
+    files = [
+        file
+        for path in paths
+        for file in (*Path(path).glob("*.py"), *Path(path).glob("*/__init__.py"))
+    ]
+    names = {file.parent.name if file.name == "__init__.py" else file.stem for file in files}
     return bool(names & set(sys.modules))
 
 
@@ -291,9 +307,20 @@ def _receive(connection: socket.socket) -> Request:
 
 def _stream(number: int, like: io.TextIOWrapper) -> io.TextIOWrapper:
     """Returns a standard stream of this process as Python opens it at its start."""
-    binary = open(number, "wb" if number else "rb", closefd=False)
-    lines = number == 2 or binary.isatty()
-    return io.TextIOWrapper(binary, like.encoding, like.errors, line_buffering=lines)
+    binary = raw = io.FileIO(number, "w" if number else "r", closefd=False)
+    raw.name = like.name
+    is_buffered = not isinstance(like.buffer, io.FileIO)  # PYTHONUNBUFFERED is not set
+    if is_buffered:
+        binary = io.BufferedWriter(raw) if number else io.BufferedReader(raw)
+    text = io.TextIOWrapper(
+        binary,
+        like.encoding,
+        like.errors,
+        line_buffering=is_buffered and (number == 2 or raw.isatty()),
+        write_through=like.write_through,
+    )
+    text.mode = raw.mode[0]
+    return text
 
 
 def _import() -> None:

@@ -76,8 +76,6 @@ def _start_server(address: str) -> subprocess.Popen[bytes]:
 
 
 def _write_shim(path: Path, script: str, address: str) -> None:
-    text = SHIM.format(
-        python=sys.executable, support=str(SUPPORT), address=address, script=script
-    )
+    text = SHIM.format(python=sys.executable, support=str(SUPPORT), address=address, script=script)
     path.write_text(text)
     path.chmod(0o755)
