@@ -22,13 +22,15 @@ from hypothesis import HealthCheck, settings
 from soundstage.runners.compilation import use_compilation_cache
 from soundstage.stages import programs
 
-STATM, PAGE_BYTES = Path("/proc/self/statm"), resource.getpagesize()
+STATM = Path("/proc/self/statm")
 # The memory of a process above which programs are forgotten, and how much it may grow then.
-MOST_BYTES, GROWTH_BYTES = 1.5e9, 0.3e9
+MOST_BYTES, GROWTH_BYTES = 1.25e9, 0.2e9
 
 # Threads of NumPy's linear algebra wait busily, which costs each process that a test starts a tenth
 # of a second.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# The search for garbage takes an eighth of the time in which tests are found.
+gc.set_threshold(50_000, 20, 20)
 use_compilation_cache()
 # What is started with nohup ignores SIGHUP, and so would the commands under test.
 if hasattr(signal, "SIGHUP"):
@@ -52,13 +54,9 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_collection_finish(session):
-    """Takes what is there for the whole run out of the search for garbage.
-
-    The search took a thirtieth of the tests' time, as JAX searches at every turn, too.
-    """
+    """Takes what is there for the whole run out of the search for garbage."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
 
 
 def pytest_xdist_auto_num_workers(config):
@@ -70,13 +68,15 @@ def pytest_xdist_auto_num_workers(config):
     return math.ceil(1.25 * cores)
 
 
-def resident_bytes():
-    """Returns the memory of this process, 0 where the system does not tell."""
-    try:
-        with open(STATM, "rb") as file:
-            return int(file.read().split()[1]) * PAGE_BYTES  # the second number: resident pages
-    except FileNotFoundError:
+def own_bytes():
+    """Returns the memory of this process alone, 0 where the system does not tell.
+
+    Ray's store of objects is shared, and forgotten programs do not make it smaller.
+    """
+    if not STATM.exists():
         return 0
+    _, resident, shared, *_ = map(int, STATM.read_text().split())
+    return (resident - shared) * resource.getpagesize()
 
 
 def return_freed_memory():
@@ -96,14 +96,14 @@ def most_bytes():
 def memory_is_limited(most_bytes):
     """Forgets compiled programs after a test if they hold much memory; they stay on the disk."""
     yield
-    if resident_bytes() > most_bytes[0]:
+    if own_bytes() > most_bytes[0]:
         return_freed_memory()
-    if resident_bytes() > most_bytes[0]:
+    if own_bytes() > most_bytes[0]:
         programs._program.cache_clear()
         jax.clear_caches()
         return_freed_memory()
         # What is left belongs to others: to forget after each test would compile all again.
-        most_bytes[0] = max(MOST_BYTES, resident_bytes() + GROWTH_BYTES)
+        most_bytes[0] = max(MOST_BYTES, own_bytes() + GROWTH_BYTES)
 
 
 @pytest.fixture(autouse=True)
@@ -123,15 +123,16 @@ def ray_cluster():
     pytest.importorskip("ray", reason="the extra `ray` is not installed")
     import ray
 
-    from soundstage.runners.ray.connection import LOOPBACK
+    from soundstage.runners.ray.connection import LOOPBACK, without_onlookers
 
-    ray.init(
-        address="local",  # not another cluster on this machine
-        num_gpus=0,  # so that "auto" is the CPU on every machine
-        include_dashboard=False,
-        log_to_driver=False,
-        _node_ip_address=LOOPBACK,
-    )
+    with without_onlookers():
+        ray.init(
+            address="local",  # not another cluster on this machine
+            num_gpus=0,  # so that "auto" is the CPU on every machine
+            include_dashboard=False,
+            log_to_driver=False,
+            _node_ip_address=LOOPBACK,
+        )
     yield ray
     ray.shutdown()
 

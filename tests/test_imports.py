@@ -54,6 +54,7 @@ HEAVY = {
     "numba",
     "pyarrow",
     "ray",
+    "scipy",
     "sounddevice",
     "soundfile",
     "textual",
@@ -252,3 +253,8 @@ def test_the_language_of_graphs_needs_arrow_and_nothing_else_that_is_heavy():
 def test_music_is_made_without_what_only_files_and_pictures_need():
     script = "import soundstage\nwith soundstage.open(preset='toy') as session: next(session)\npass"
     assert not loaded_after(script) & {"matplotlib", "numba", "ray", "sounddevice", "soundfile"}
+
+
+def test_a_server_starts_without_what_only_some_clients_need():
+    loaded = loaded_after("import soundstage.apps.server.lifetime")
+    assert not loaded & {"jax", "matplotlib", "numba", "ray", "scipy"}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from scipy.optimize import nnls
 
 from soundstage.apps.server.protocols.websocket import Refused
 from soundstage.graph.plan import Graph
@@ -29,8 +30,11 @@ class PromptStyles:
     def __init__(self) -> None:
         self._embeddings: OrderedDict[str, np.ndarray] = OrderedDict()
 
-    def remember(self, text: str, embedding: np.ndarray) -> None:
+    async def remember(self, text: str, embedding: np.ndarray) -> None:
         """Keeps a text's embedding, float32 [style_dim]; drops the oldest above `MOST_TEXTS`."""
+        if not self._embeddings:
+            # A third of a second, which neither a server's start nor its streams have to wait for.
+            await asyncio.to_thread(_solver)
         self._embeddings[text] = embedding.astype(np.float64)
         self._embeddings.move_to_end(text)
         while len(self._embeddings) > MOST_TEXTS:
@@ -62,7 +66,7 @@ class PromptStyles:
         if not self._embeddings:
             return []
         names = list(self._embeddings)
-        shares, distance = nnls(np.stack(list(self._embeddings.values()), axis=1), vector)
+        shares, distance = _solver()(np.stack(list(self._embeddings.values()), axis=1), vector)
         if distance > FARTHEST * max(float(np.linalg.norm(vector)), 1e-6):
             return []
         total = shares.sum()
@@ -71,6 +75,12 @@ class PromptStyles:
             for name, share in zip(names, shares, strict=True)
             if share > LEAST_SHARE * total
         ]
+
+
+def _solver() -> Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, float]]:
+    from scipy.optimize import nnls
+
+    return nnls
 
 
 def _vector(style: object, width: int) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -10,7 +11,8 @@ from soundstage.runners.engine.refusals import RETRY_AFTER_S, Full
 from soundstage.runners.timing.realtime import COMFORTABLE
 from soundstage.runners.timing.stage_times import seconds_for
 
-# A number of streams is tried so often at least, and as often as chunks fit into this time.
+# One stream is tried so often at least, and as often as chunks fit into this time. More streams are
+# tried less often, as each attempt makes more chunks: a server waits for this before it is ready.
 _ATTEMPTS, _TRIED_S = 3, 0.5
 
 
@@ -169,9 +171,10 @@ def measure(
         For 1, 2, 4, ... and `rows` streams, the median of all attempts, or the only one.
     """
     longest_s = chunk_s if longest_s is None else longest_s
-    attempts = max(_ATTEMPTS, round(_TRIED_S / chunk_s))
+    chunks = max(_ATTEMPTS, round(_TRIED_S / chunk_s))
     cost_s: dict[int, float] = {}
     for streams in sorted({min(2**power, rows) for power in range(rows.bit_length() + 1)}):
+        attempts = math.ceil(chunks / streams)
         attempts_s: list[float] = []
         while len(attempts_s) < attempts and (not attempts_s or attempts_s[0] <= longest_s):
             start_s = time.monotonic()

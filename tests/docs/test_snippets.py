@@ -1,7 +1,8 @@
 """Every snippet of a document runs, in the order of the document, in a folder of its own.
 
 `.ci/run` itself runs the two commands of README.md that install soundstage. A package that a
-document makes, `pip install ./NAME`, is installed into that folder.
+document makes, `pip install ./NAME`, is installed into that folder. README.md has new processes for
+its commands, as a reader's shell; the other documents have forked ones, see `forking`.
 """
 
 import os
@@ -12,6 +13,7 @@ import sysconfig
 from pathlib import Path
 
 import pytest
+from forking import can_fork, forked_commands
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [
@@ -20,6 +22,7 @@ DOCUMENTS = [
     ROOT / "CONTRIBUTING.md",
     *sorted((ROOT / "docs").glob("*.md")),
 ]
+SCRIPTS = Path(sys.executable).parent
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?://)([^)#]+)")
 
@@ -35,12 +38,15 @@ def snippets(document):
             yield language, code
 
 
-def environment(folder):
-    """The environment of a snippet; pip installs into a folder of its own."""
+def environment(folder, commands):
+    """The environment of a snippet; pip installs into a folder of its own.
+
+    `commands` is a folder that comes first in PATH.
+    """
     prefix = folder / "installed"
     site = sysconfig.get_path("purelib", vars={"base": prefix, "platbase": prefix})
     return os.environ | {
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+        "PATH": os.pathsep.join([str(commands), str(SCRIPTS), os.environ["PATH"]]),
         "PYTHONPATH": os.pathsep.join(filter(None, [site, os.environ.get("PYTHONPATH")])),
         "PIP_PREFIX": str(prefix),
         "PIP_NO_DEPS": "1",
@@ -53,9 +59,20 @@ def command(language, code):
     )
 
 
+@pytest.fixture(scope="module")
+def forks():
+    """A folder with commands that run in forked processes, or in new ones if that cannot be."""
+    if not can_fork():
+        yield SCRIPTS
+        return
+    with forked_commands() as folder:
+        yield folder
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
-def test_every_snippet_runs(document, tmp_path):
+def test_every_snippet_runs(document, tmp_path, forks):
+    commands = SCRIPTS if document.name == "README.md" else forks
     for name in ("pipeline.toml", "presets"):
         (tmp_path / name).symlink_to(ROOT / name)
     for language, code in snippets(document):
@@ -65,7 +82,7 @@ def test_every_snippet_runs(document, tmp_path):
         done = subprocess.run(
             command(language, code),
             cwd=tmp_path,
-            env=environment(tmp_path),
+            env=environment(tmp_path, commands),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

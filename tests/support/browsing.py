@@ -151,7 +151,7 @@ def until(page, expression):
     latest = time.monotonic() + PATIENCE_S
     while not page.evaluate(f"Boolean({expression})"):
         assert time.monotonic() < latest, f"{expression}: {page.evaluate(STATE)}"
-        time.sleep(0.02)
+        time.sleep(0.05)
 
 
 def ready(page):

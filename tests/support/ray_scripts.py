@@ -11,6 +11,7 @@ from pathlib import Path
 from running_graphs import SELF_LOOP, graph
 
 import soundstage
+from soundstage.runners.ray.connection import without_onlookers
 from soundstage.runners.sessions.session import Session
 
 # Two stages with a feedback edge: each process of a stage costs seconds to start.
@@ -42,6 +43,7 @@ class Probe:
         return os.environ.get("CUDA_VISIBLE_DEVICES"), os.environ.get("JAX_PLATFORMS")
 
 
+@without_onlookers()
 def fake_gpus():
     """Checks the GPUs that each actor sees, in a cluster that claims two GPUs."""
 
@@ -90,6 +92,8 @@ def fake_gpus():
 def loopback():
     """Checks the addresses on which the processes of a new cluster listen."""
 
+    from ray._private import worker
+
     from soundstage.runners.ray.connection import cluster
 
     def sockets():
@@ -108,12 +112,15 @@ def loopback():
     with cluster():
         mine = sockets()
         tables = [Path(f"/proc/net/{table}").read_text() for table in ("tcp", "tcp6")]
+        started = set(worker.global_worker.node.all_processes)
     lines = [line.split() for table in tables for line in table.splitlines()]
     addresses = {line[1].partition(":")[0] for line in lines if line[3] == "0A" and line[9] in mine}
     # 127.0.0.1 in the kernel's notation, as IPv4 and as IPv6.
     assert addresses, "no listening socket was found"
     assert addresses <= {"0100007F", "0000000000000000FFFF00000100007F"}, addresses
-    print("only loopback addresses are open")
+    assert {"gcs_server", "raylet"} <= started, started
+    assert not started & {"monitor", "log_monitor", "dashboard"}, started
+    print("only loopback addresses are open, and nothing runs that nobody asks")
 
 
 def misfits():

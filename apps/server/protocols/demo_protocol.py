@@ -150,5 +150,5 @@ async def style(context: ServerContext, styles: PromptStyles, request: Request) 
             embedding = await context.fleet.embed({PROMPTS: [text]})
     except (Full, ControlRefused, StageFailed) as error:
         return refusal(error)
-    styles.remember(text, embedding)
+    await styles.remember(text, embedding)
     return JSONResponse([float(value) for value in np.asarray(embedding, np.float32)])

@@ -206,7 +206,7 @@ def test_measurement_ends_where_chunks_take_too_long():
         time.sleep(0.06 * streams)
 
     cost_s = measure(make, 6, 0.2)
-    assert calls == [1, 1, 1, 2, 2, 2, 4]
+    assert calls == [1, 1, 1, 2, 2, 4]
     assert list(cost_s) == [1, 2, 4]
     assert cost_s[4] > 0.2 > cost_s[1] > 0.06
 
@@ -215,6 +215,12 @@ def test_short_chunks_are_measured_more_often():
     calls = []
     cost_s = measure(calls.append, 1, 0.04, longest_s=60.0)
     assert (calls, list(cost_s)) == ([1] * 12, [1])
+
+
+def test_each_number_of_streams_is_measured_over_several_chunks():
+    calls = []
+    measure(calls.append, 6, 60.0)
+    assert calls == [1, 1, 1, 2, 2, 4, 6]
 
 
 # ---- a running engine

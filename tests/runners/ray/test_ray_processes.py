@@ -57,10 +57,10 @@ def test_killed_driver_leaves_no_process():
 
 
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="reads /proc")
-def test_local_cluster_listens_on_loopback_only():
+def test_local_cluster_listens_on_loopback_only_and_runs_no_more_than_it_needs():
     process = run(SCRIPTS, "loopback")
     assert process.returncode == 0, process.stderr
-    assert "only loopback addresses are open" in process.stdout
+    assert "only loopback addresses are open, and nothing runs that nobody asks" in process.stdout
 
 
 def test_actor_sees_its_own_gpu_and_a_cpu_stage_sees_none():
