@@ -66,7 +66,9 @@ def commands():
 def settings(commands, tmp_path):
     """What subprocess.run gets for a command that finds the folder of `commands` in PATH."""
     path = os.pathsep.join([str(commands), str(Path(sys.executable).parent), os.environ["PATH"]])
-    environment = os.environ | {"PATH": path, "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": "lib"}
+    # The folders of the server's own, without which a command gets a new process.
+    folders = os.pathsep.join(filter(None, ["lib", os.environ.get("PYTHONPATH")]))
+    environment = os.environ | {"PATH": path, "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": folders}
     return {"cwd": tmp_path, "env": environment}
 
 
@@ -164,7 +166,7 @@ def test_package_in_pythonpath_is_found_however_new(settings):
         path = settings["cwd"] / folder
         path.mkdir()
         (path / f"fresh_{folder}.py").write_text(f"print('{folder}')")
-        line = f"export PYTHONPATH={folder}; python -c '{code}'"
+        line = f"export PYTHONPATH={folder}:${{PYTHONPATH#lib}}; python -c '{code}'"
         assert run(["bash", "-c", line], settings).stdout == f"{folder}\nTrue\n"
 
 
@@ -216,7 +218,7 @@ while True:
 
 
 def test_command_dies_of_a_signal_that_it_does_not_handle(settings):
-    code = "import time; print('ready', flush=True); time.sleep(600)"
+    code = f"import time; print('ready', flush=True); time.sleep({PATIENCE_S})"
     with subprocess.Popen(["python", "-c", code], stdout=subprocess.PIPE, **settings) as process:
         assert process.stdout.readline() == b"ready\n"
         process.terminate()
@@ -224,7 +226,7 @@ def test_command_dies_of_a_signal_that_it_does_not_handle(settings):
 
 
 def test_command_is_killed_with_the_process_that_stands_for_it(settings):
-    code = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
+    code = f"import os, time; print(os.getpid(), flush=True); time.sleep({PATIENCE_S})"
     with subprocess.Popen(["python", "-c", code], stdout=subprocess.PIPE, **settings) as process:
         number = int(process.stdout.readline())
         assert number != process.pid
@@ -272,7 +274,7 @@ while time.process_time() < 0.5:
     pass
 {FORKED}
 print(os.getpid(), flush=True)
-time.sleep(600)
+time.sleep({PATIENCE_S})
 """
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
     with forked_commands() as folder:
