@@ -197,6 +197,12 @@ def test_file_that_hides_an_imported_module_gets_a_new_process(settings):
     assert run(["python", "-c", code], settings).stdout == "True\nFalse\n"
 
 
+def test_prompt_of_an_active_environment_needs_no_new_process(settings):
+    """`activate` exports it, and a shell without a terminal removes it."""
+    settings["env"]["PS1"] = "(.venv) $ "
+    assert run(["python", "-c", FORKED], settings).stdout == "True\n"
+
+
 def test_closed_standard_input_gets_a_new_process(settings):
     done = run(["bash", "-c", f"python -c '{FORKED}' <&-"], settings)
     assert done.stdout == "False\n"

@@ -54,6 +54,7 @@ FREE_VARIABLES = {
     b"JE_ARROW_MALLOC_CONF",
     b"OLDPWD",
     b"PATH",
+    b"PS1",
     b"PWD",
     b"PYTEST_CURRENT_TEST",
     b"PYTHONPATH",
