@@ -51,9 +51,9 @@ def seconds(run: Callable[[], object], repeats: int) -> float:
     return float(np.median(times))
 
 
-def measure_device(device: jax.Device, dtype: str) -> DeviceSpeed:
-    """Measures the sum of 512 MiB and the product of 2048 x 2048 matrices."""
-    long = jax.device_put(np.ones(2**27, np.float32), device)
+def measure_device(device: jax.Device, dtype: str, mebibytes: int = 512) -> DeviceSpeed:
+    """Measures the sum of so many bytes and the product of 2048 x 2048 matrices."""
+    long = jax.device_put(np.ones(mebibytes * 2**18, np.float32), device)
     square = jax.device_put(np.ones((2048, 2048), np.float32), device).astype(dtype)
     add = jax.jit(jnp.sum)
     multiply = jax.jit(lambda x: jnp.matmul(x, x, precision="highest"))
@@ -133,7 +133,7 @@ def main() -> None:
     device, format = jax.devices()[0], Format()
     frames, batch = format.dims["frame"], 2 * args.rows
     config = replace(config_of_size(args.size), activation_dtype=args.dtype)
-    speed = measure_device(device, args.dtype)
+    speed = measure_device(device, args.dtype, 8 if args.size == "tiny" else 512)
 
     start = time.perf_counter()
     model, _, _ = load_depthformer(config, open_source("random:0"), device)

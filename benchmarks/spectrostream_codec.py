@@ -32,7 +32,8 @@ from soundstage.stages.spectrostream.config import DEMO, FULL, TINY, SpectroStre
 from soundstage.stages.spectrostream.streaming import MemoryLayout
 from soundstage.stages.weights.sources import open_source
 
-SQUARE = 4096
+# The width of the matrices whose product measures the device, by size; tiny is for trying this.
+SQUARES = {"tiny": 512, "demo": 4096, "full": 4096}
 SIZES = {"tiny": TINY, "demo": DEMO, "full": FULL}
 
 
@@ -70,9 +71,9 @@ def times_in_turn(
     return {name: (min(taken), float(np.median(taken))) for name, taken in times.items()}
 
 
-def matrix_product(device: jax.Device) -> Callable[[], jax.Array]:
-    """Makes a function that multiplies two float32 matrices of `SQUARE` x `SQUARE`."""
-    square = jax.device_put(np.ones((SQUARE, SQUARE), np.float32), device)
+def matrix_product(device: jax.Device, width: int) -> Callable[[], jax.Array]:
+    """Makes a function that multiplies two float32 matrices of `width` x `width`."""
+    square = jax.device_put(np.ones((width, width), np.float32), device)
     multiply = jax.jit(lambda x: jnp.matmul(x, x, precision="highest"))
     return lambda: multiply(square)
 
@@ -153,7 +154,7 @@ def report(
     seen = args.frames + config.decoder_lookahead
     decoding = args.rows * decoder_operations(config, seen)
     encoding = args.rows * encoder_operations(config, stft_frames)
-    speed = 2 * SQUARE**3 / times["multiply"][0]
+    speed = 2 * SQUARES[args.size] ** 3 / times["multiply"][0]
     decoded_s = args.rows * args.frames * config.frame_samples / config.sample_rate_hz
     print(f"this device multiplies at {speed / 1e9:.0f} GFLOP/s")
     print(f"{'':32}{'GFLOP':>8}{'floor, s':>10}{'best, s':>10}{'median, s':>10}{'real time':>12}")
@@ -193,7 +194,7 @@ def main() -> None:
     shape = (args.rows, round(args.seconds * config.sample_rate_hz), config.channels)
     audio = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
     runs: dict[str, Callable[[], object]] = {
-        "multiply": matrix_product(device),
+        "multiply": matrix_product(device, SQUARES[args.size]),
         "decode": lambda: codec.decode(codes, past_lookahead=True),
         "encode": lambda: codec.encode(audio, codes.shape[-1]),
     }

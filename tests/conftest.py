@@ -24,7 +24,7 @@ from soundstage.stages import programs
 
 STATM = Path("/proc/self/statm")
 # The memory of a process above which programs are forgotten, and how much it may grow then.
-MOST_BYTES, GROWTH_BYTES = 1.05e9, 0.2e9
+MOST_BYTES, GROWTH_BYTES = 0.95e9, 0.15e9
 
 # Threads of NumPy's linear algebra wait busily, which costs each process that a test starts a tenth
 # of a second.
