@@ -130,6 +130,7 @@ def ray_cluster():
         ray.init(
             address="local",  # not another cluster on this machine
             num_gpus=0,  # so that "auto" is the CPU on every machine
+            object_store_memory=200_000_000,  # pages that were used once stay in memory
             include_dashboard=False,
             log_to_driver=False,
             _node_ip_address=LOOPBACK,
