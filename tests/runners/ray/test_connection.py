@@ -1,4 +1,4 @@
-"""Clusters that do not start."""
+"""Clusters that do not start, and what those that do start leave out."""
 
 import pytest
 
@@ -59,3 +59,15 @@ def test_address_where_nothing_listens_is_an_error_at_once(address, line, monkey
     with pytest.raises(connection.ClusterError, match=line):
         with connection.cluster(address):
             pass
+
+
+def test_node_is_as_before_once_its_cluster_has_started(monkeypatch):
+    from soundstage.runners.ray import connection
+
+    node = connection.node.Node
+    monkeypatch.delattr(node, "start_monitor")  # as in a version of Ray that has none
+    before = node.start_log_monitor
+    with connection.without_onlookers():
+        assert node.start_log_monitor is not before
+        assert not hasattr(node, "start_monitor")
+    assert node.start_log_monitor is before
