@@ -51,7 +51,7 @@ def seconds(run: Callable[[], object], repeats: int) -> float:
     return float(np.median(times))
 
 
-def measure_device(device: jax.Device, dtype: str, mebibytes: int = 512) -> DeviceSpeed:
+def measure_device(device: jax.Device, dtype: str, mebibytes: int) -> DeviceSpeed:
     """Measures the sum of so many bytes and the product of 2048 x 2048 matrices."""
     long = jax.device_put(np.ones(mebibytes * 2**18, np.float32), device)
     square = jax.device_put(np.ones((2048, 2048), np.float32), device).astype(dtype)

@@ -151,6 +151,7 @@ def time_overhead(rows: int, chunks: int, format: Format) -> None:
     own = [{"seed": row} for row in range(rows)]
     with soundstage.open(rows=own, settings=settings, allow=["pipeline"]) as session:
         seconds, size = chunk_seconds(session, chunks)
+    # A run of one chunk only shows that this works, and can do with little memory.
     floor = size / copy_rate(256 if chunks > 1 else 8)
     worst, typical = seconds.max(), float(np.median(seconds))
     share = typical / (rows * format.chunk_s)

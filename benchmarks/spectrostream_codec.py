@@ -32,7 +32,8 @@ from soundstage.stages.spectrostream.config import DEMO, FULL, TINY, SpectroStre
 from soundstage.stages.spectrostream.streaming import MemoryLayout
 from soundstage.stages.weights.sources import open_source
 
-# The width of the matrices whose product measures the device, by size; tiny is for trying this.
+# The width of the matrices whose product measures the device, by size. At size
+# tiny this program is only tried, and needs no exact floor.
 SQUARES = {"tiny": 512, "demo": 4096, "full": 4096}
 SIZES = {"tiny": TINY, "demo": DEMO, "full": FULL}
 

@@ -29,7 +29,7 @@ MOST_BYTES, GROWTH_BYTES = 0.95e9, 0.15e9
 # Threads of NumPy's linear algebra wait busily, which costs each process that a test starts a tenth
 # of a second.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-# The search for garbage takes an eighth of the time in which tests are found.
+# Python's search for garbage took an eighth of the time in which pytest collects the tests.
 gc.set_threshold(50_000, 20, 20)
 use_compilation_cache()
 # What is started with nohup ignores SIGHUP, and so would the commands under test.
@@ -124,9 +124,9 @@ def ray_cluster():
     pytest.importorskip("ray", reason="the extra `ray` is not installed")
     import ray
 
-    from soundstage.runners.ray.connection import LOOPBACK, without_onlookers
+    from soundstage.runners.ray.connection import LOOPBACK, without_extra_processes
 
-    with without_onlookers():
+    with without_extra_processes():
         ray.init(
             address="local",  # not another cluster on this machine
             num_gpus=0,  # so that "auto" is the CPU on every machine

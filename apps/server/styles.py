@@ -33,7 +33,7 @@ class PromptStyles:
     async def remember(self, text: str, embedding: np.ndarray) -> None:
         """Keeps a text's embedding, float32 [style_dim]; drops the oldest above `MOST_TEXTS`."""
         if not self._embeddings:
-            # A third of a second, which neither a server's start nor its streams have to wait for.
+            # SciPy takes 0.3 s to import: not at the start, and not in the event loop.
             await asyncio.to_thread(_solver)
         self._embeddings[text] = embedding.astype(np.float64)
         self._embeddings.move_to_end(text)

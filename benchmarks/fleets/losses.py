@@ -17,7 +17,7 @@ from soundstage.runners.choice import RunnerChoice
 from soundstage.runners.engine.counts import median_of
 from soundstage.runners.fleet import keeper
 from soundstage.runners.fleet.fleet import Fleet
-from soundstage.runners.ray.connection import without_onlookers
+from soundstage.runners.ray.connection import without_extra_processes
 
 # Ray's head is to notice within a second or so that a machine is gone, not within 15 s.
 SOON = {
@@ -143,11 +143,11 @@ def victims_of(kind: str, draw: random.Random, machines: int):
         yield {"engines": EngineVictims, "stages": StageVictims}[kind](draw), RAY
         return
     head = {"num_cpus": 0, "include_dashboard": False, "_system_config": SOON}
-    with without_onlookers():
+    with without_extra_processes():
         cluster = Cluster(initialize_head=True, head_node_args=head)
     victims = MachineVictims(draw, cluster)
     try:
-        with without_onlookers():
+        with without_extra_processes():
             for _ in range(machines):
                 cluster.add_node(num_cpus=1)
         yield victims, RunnerChoice("ray", cluster.address)

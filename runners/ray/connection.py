@@ -20,7 +20,7 @@ LOOPBACK = "127.0.0.1"
 SHUT_DOWN_WITHIN_S = 5.0
 KNOCK_WITHIN_S = 10.0
 # Methods of Ray's node that start what prints logs, adds machines, and answers queries over HTTP.
-ONLOOKERS = ("start_log_monitor", "start_monitor", "start_api_server")
+EXTRA_STARTS = ("start_log_monitor", "start_monitor", "start_api_server")
 
 
 @contextmanager
@@ -87,7 +87,7 @@ def _connect(address: str | None, dashboard: bool) -> None:
             _knock(address)
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
         else:
-            with _kept_on_loopback(), nullcontext() if dashboard else without_onlookers():
+            with _kept_on_loopback(), nullcontext() if dashboard else without_extra_processes():
                 ray.init(
                     address="local",
                     include_dashboard=dashboard,
@@ -142,7 +142,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 @contextmanager
-def without_onlookers() -> Iterator[None]:
+def without_extra_processes() -> Iterator[None]:
     """Keeps Ray from starting, with a local cluster, processes that nothing here asks.
 
     They take a third of the cluster's time to start. Ray has no setting for that.
@@ -151,7 +151,7 @@ def without_onlookers() -> Iterator[None]:
     def leave_out(_: object, **settings: object) -> None: ...
 
     # Another version of Ray may not have all of them.
-    before = {name: getattr(node.Node, name) for name in ONLOOKERS if hasattr(node.Node, name)}
+    before = {name: getattr(node.Node, name) for name in EXTRA_STARTS if hasattr(node.Node, name)}
     for name in before:
         setattr(node.Node, name, leave_out)
     try:

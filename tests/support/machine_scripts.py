@@ -20,7 +20,7 @@ from tone_graphs import tones
 from soundstage.runners.choice import RunnerChoice
 from soundstage.runners.fleet.fleet import Fleet
 from soundstage.runners.ray import engine_runner
-from soundstage.runners.ray.connection import without_onlookers
+from soundstage.runners.ray.connection import without_extra_processes
 from soundstage.runners.ray.ray_runner import RayRunner, RaySettings
 from soundstage.runners.sessions.session import Session
 
@@ -123,7 +123,7 @@ def lose_a_machine_of_engines(cluster):
 
 if __name__ == "__main__":
     head = {"num_cpus": 1, "num_gpus": 0, "include_dashboard": False, "_system_config": SOON}
-    with without_onlookers():
+    with without_extra_processes():
         of_two = Cluster(initialize_head=True, head_node_args=head)
         lose_a_machine_of_stages(of_two)
         lose_a_machine_of_engines(of_two)

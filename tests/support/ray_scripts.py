@@ -11,7 +11,7 @@ from pathlib import Path
 from running_graphs import SELF_LOOP, graph
 
 import soundstage
-from soundstage.runners.ray.connection import without_onlookers
+from soundstage.runners.ray.connection import without_extra_processes
 from soundstage.runners.sessions.session import Session
 
 # Two stages with a feedback edge: each process of a stage costs seconds to start.
@@ -43,7 +43,7 @@ class Probe:
         return os.environ.get("CUDA_VISIBLE_DEVICES"), os.environ.get("JAX_PLATFORMS")
 
 
-@without_onlookers()
+@without_extra_processes()
 def fake_gpus():
     """Checks the GPUs that each actor sees, in a cluster that claims two GPUs."""
 

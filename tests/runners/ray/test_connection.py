@@ -67,7 +67,7 @@ def test_node_is_as_before_once_its_cluster_has_started(monkeypatch):
     node = connection.node.Node
     monkeypatch.delattr(node, "start_monitor")  # as in a version of Ray that has none
     before = node.start_log_monitor
-    with connection.without_onlookers():
+    with connection.without_extra_processes():
         assert node.start_log_monitor is not before
         assert not hasattr(node, "start_monitor")
     assert node.start_log_monitor is before
