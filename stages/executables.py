@@ -1,0 +1,159 @@
+"""Portable programs, compiled for the processor that calls them, and kept as what that makes.
+
+JAX finds what a portable program was compiled to only when it has translated it for its compiler,
+which takes longer than loading the result. So on CPUs the result itself is kept beside the portable
+program. It runs the same machine code as JAX would, and so gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import platform
+import secrets
+import threading
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jax
+import jaxlib
+from jax import export
+from jaxlib import xla_client
+
+from soundstage.stages.program_files import keep, read
+from soundstage.stages.row_groups import cores
+
+LOGGER = logging.getLogger("soundstage")
+# What the descriptions of a processor call its instructions: on x86-64, and on 64-bit ARM.
+INSTRUCTIONS = ("flags", "Features")
+# The end of the name of a file with machine code.
+SUFFIX = ".compiled"
+# Environment variables that change what the compiler makes.
+VARIABLES = ("XLA_FLAGS",)
+
+
+class Executable:
+    """A portable program that is compiled for each device that it is called on.
+
+    Args:
+        content: the program, as `jax.export` serializes it.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        self._exported = export.deserialize(bytearray(content))
+        self._digest = hashlib.sha256(content).hexdigest()
+        self._by_jax = jax.jit(self._exported.call)
+        self._loaded: dict[int, _Loaded | None] = {}
+        self._lock = threading.Lock()
+        arrays = (*self._exported.in_avals, *self._exported.out_avals)
+        self._plain = not any(jax.dtypes.issubdtype(a.dtype, jax.dtypes.extended) for a in arrays)
+
+    def __call__(self, *leaves: Any) -> Any:
+        """Runs the program.
+
+        Args:
+            leaves: its arrays, of JAX or NumPy.
+
+        Returns:
+            What the function returned that was exported.
+        """
+        device = _processor(leaves) if self._plain else None
+        loaded = None if device is None else self._on(device)
+        return self._by_jax(*leaves) if loaded is None else loaded(leaves)
+
+    def _on(self, device: jax.Device) -> _Loaded | None:
+        """Returns the program for a device; None = this version of JAX cannot keep or load it."""
+        if device.id not in self._loaded:
+            with self._lock:
+                if device.id not in self._loaded:
+                    self._loaded[device.id] = self._load(device)
+        return self._loaded[device.id]
+
+    def _load(self, device: jax.Device) -> _Loaded | None:
+        words = (self._digest, str(device.id), _processor_words(), *_versions())
+        key = hashlib.sha256("\n".join(words).encode()).hexdigest() + SUFFIX
+        content = read(key)
+        try:
+            if content is not None:
+                try:
+                    return _Loaded(content, device, self._exported.out_tree)
+                except jax.errors.JaxRuntimeError as error:
+                    LOGGER.debug("program %s is compiled again: %s", key, error)
+            content = self._compiled(device)
+            loaded = _Loaded(content, device, self._exported.out_tree)
+        except (AttributeError, TypeError, jax.errors.JaxRuntimeError) as error:
+            # None of these names is promised by JAX.
+            LOGGER.debug("compiled programs are left to JAX: %s", error)
+            return None
+        keep(key, content)
+        return loaded
+
+    def _compiled(self, device: jax.Device) -> bytes:
+        sharding = jax.sharding.SingleDeviceSharding(device)
+        shapes = [
+            jax.ShapeDtypeStruct(array.shape, array.dtype, sharding=sharding)
+            for array in self._exported.in_avals
+        ]
+        exported = self._exported
+
+        def program(*leaves: jax.Array) -> Any:
+            return exported.call(*leaves)
+
+        # What JAX finds in its own cache of compiled programs cannot be serialized once more, so it
+        # must find nothing there: it looks for names, too.
+        program.__name__ = f"program_{secrets.token_hex(8)}"
+        # A caller of the compiled program must know which arguments it takes: all.
+        lowered = jax.jit(program, keep_unused=True).lower(*shapes)
+        code: Any = lowered.compile().runtime_executable()
+        return bytes(code.serialize())
+
+
+class _Loaded:
+    """Machine code in memory.
+
+    Raises:
+        JaxRuntimeError: it is damaged, or for another machine.
+    """
+
+    def __init__(self, content: bytes, device: jax.Device, tree: Any) -> None:
+        devices = xla_client.DeviceList((device,))
+        self._code = device.client.deserialize_executable(content, devices, None)
+        self._device, self._tree = device, tree
+
+    def __call__(self, leaves: Sequence[Any]) -> Any:
+        arrays = [
+            leaf if isinstance(leaf, jax.Array) else jax.device_put(leaf, self._device)
+            for leaf in leaves
+        ]
+        results = self._code.execute_sharded(arrays).disassemble_into_single_device_arrays()
+        return jax.tree.unflatten(self._tree, [shards[0] for shards in results])
+
+
+def _processor(leaves: Sequence[Any]) -> jax.Device | None:
+    """Returns the CPU that holds all arrays; None = they are elsewhere, or only being traced."""
+    if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
+        return None
+    shardings = {leaf.sharding for leaf in leaves if isinstance(leaf, jax.Array)}
+    devices: set[jax.Device] = set().union(*(sharding.device_set for sharding in shardings))
+    if len(devices) != 1:
+        return None
+    (device,) = devices
+    return device if device.platform == "cpu" else None
+
+
+def _versions() -> tuple[str, ...]:
+    return (jax.__version__, jaxlib.__version__, *(os.environ.get(name, "") for name in VARIABLES))
+
+
+@cache
+def _processor_words() -> str:
+    """Returns what machine code depends on: the kind of processor, its instructions, its cores."""
+    words = [platform.system(), platform.machine(), platform.processor(), str(cores())]
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    wanted = ("model name", *INSTRUCTIONS)
+    words += sorted({line for line in lines if line.partition(":")[0].strip() in wanted})
+    return "\n".join(words)

@@ -1,0 +1,35 @@
+"""The folder of programs keeps what was used last, and gives back what it was given or nothing."""
+
+import pytest
+
+from soundstage.stages import program_files
+from soundstage.stages.program_files import DIGEST_BYTES, keep, programs_folder, read
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """An empty folder of programs."""
+    monkeypatch.setattr(program_files, "user_cache_folder", lambda: tmp_path)
+    return programs_folder()
+
+
+def test_file_is_read_back(folder):
+    assert read("a") is None
+    keep("a", b"content")
+    assert read("a") == b"content"
+
+
+@pytest.mark.parametrize("damage", [b"", b"x", b"another content" * 9])
+def test_damaged_file_is_none(folder, damage):
+    keep("a", b"content")
+    folder.joinpath("a").write_bytes(damage)
+    assert read("a") is None
+
+
+def test_files_that_were_not_used_for_longest_are_deleted(folder, monkeypatch):
+    keep("first", b"1234")
+    keep("second", b"1234")
+    assert read("first") == b"1234"
+    monkeypatch.setattr(program_files, "KEPT_BYTES", 5 * (DIGEST_BYTES + 4) // 2)
+    keep("third", b"1234")
+    assert {file.name for file in folder.iterdir()} == {"first", "third"}
