@@ -136,10 +136,10 @@ def main() -> None:
     speed = measure_device(device, args.dtype, 8 if args.size == "tiny" else 512)
 
     start = time.perf_counter()
-    model, _, _ = load_depthformer(config, open_source("random:0"), device)
+    network, _, _ = load_depthformer(config, open_source("random:0"), device)
     load_s = time.perf_counter() - start
     prompt, unprompted = prompts(args.rows, format)
-    sampler = ChunkSampler(model, frames)
+    sampler = ChunkSampler(network, frames)
     same = {"temperature": 1.1, "top_k": 40, "guidance": 5.0, "seed": 7, "chunk": 0}
     controls = {name: np.full(args.rows, value) for name, value in same.items()}
     start = time.perf_counter()
@@ -148,7 +148,7 @@ def main() -> None:
     chunk_s = seconds(lambda: sampler(prompt, unprompted, **controls), args.repeats)
     peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     both = np.concatenate([prompt, unprompted])
-    encoder_s = time_encoder(model, both, device, args.repeats)
+    encoder_s = time_encoder(network.module, both, device, args.repeats)
 
     encoder_floor = encoder_operations(config, batch, both.shape[1]) / speed.operations_per_s
     work = config, batch, both.shape[1], frames

@@ -97,12 +97,12 @@ def fused(args: argparse.Namespace) -> dict[str, Any]:
 
     device, form = jax.devices()[0], Format()
     config, frames = (BASE, 12) if device.platform == "gpu" else (TINY, 2)
-    model = load_depthformer(config, open_source("random:0"), device)[0]
+    network = load_depthformer(config, open_source("random:0"), device)[0]
     prompt, unprompted = prompts(1, form)
     same = {"temperature": 1.1, "top_k": 40, "guidance": 5.0, "seed": 7, "chunk": 0}
     inputs = {name: np.full(1, value) for name, value in same.items()}
     inputs |= {"prompt": prompt, "unprompted": unprompted}
-    tokens = [ChunkSampler(model, frames, fused=each)(**inputs) for each in (False, True)]
+    tokens = [ChunkSampler(network, frames, fused=each)(**inputs) for each in (False, True)]
     return {"frames": frames, "equal_tokens": float((tokens[0] == tokens[1]).mean())}
 
 

@@ -54,7 +54,7 @@ def load_network(graph: Graph, weights: str | None) -> Depthformer:
     params = sample_node(graph).params
     config = replace(config_of_size(params.size).fitted(graph.format), activation_dtype="float32")
     with closing_source(weights or params.weights) as source:
-        return load_depthformer(config, source, None)[0]
+        return load_depthformer(config, source, None)[0].module
 
 
 def chunk_surprise(

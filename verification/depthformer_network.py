@@ -18,6 +18,7 @@ from soundstage.stages.depthformer.model import Depthformer
 from soundstage.stages.depthformer.sampler import ChunkSampler
 from soundstage.stages.depthformer.vocabulary import CODEC_OFFSET
 from soundstage.stages.weights.array_source import ArraySource
+from soundstage.stages.weights.modules import network_of
 
 # Compiled functions of networks that stay in memory: there are four of each network.
 KEPT_FUNCTIONS = 16
@@ -71,7 +72,7 @@ class RecordedDepthformer:
     @classmethod
     def load(cls, config: DepthformerConfig, source: ArraySource) -> "RecordedDepthformer":
         """Loads a network from a source of arrays."""
-        return cls(load_depthformer(config, source, None)[0])
+        return cls(load_depthformer(config, source, None)[0].module)
 
     def encode(self, tokens: np.ndarray) -> np.ndarray:
         """Encodes prompts: int [row, S] -> float32 [row, S, width]."""
@@ -156,7 +157,7 @@ class RecordedDepthformer:
         self._check_tokens("encoder tokens", prompts)
         alphabet = OwnLevel() if own else WholeVocabulary()
         zeros = np.zeros(len(prompts), np.int64)
-        decode = ChunkSampler(self.model, frames, alphabet, Greedy())
+        decode = ChunkSampler(network_of(self.model, self.config), frames, alphabet, Greedy())
         tokens = decode(prompts, others, zeros, zeros, weights, zeros, zeros)
         if own:
             tokens = tokens + CODEC_OFFSET + self.config.codebook_size * np.arange(tokens.shape[-1])

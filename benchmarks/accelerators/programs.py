@@ -72,7 +72,7 @@ def trace_sample(
     """Traces `sample`: one chunk, guided, with top k; `fused` for steps of few kernels."""
     form = Format()
     config = replace(config_of_size(size), activation_dtype=dtype)
-    model = abstract_depthformer(config, device)
+    network = abstract_depthformer(config, device)
     draw, dims = np.random.default_rng(0), form.dims
     past = (rows, dims["context_frame"], form.codec_levels)
     style = draw.integers(0, form.codebook_size, (rows, form.style_levels))
@@ -83,9 +83,9 @@ def trace_sample(
     arguments |= {"prompt": prompt, "unprompted": vocabulary.unprompted(prompt)}
     if config.past_levels:
         arguments["conditions"] = (_free(rows, form), _free(rows, form))
-    sampler = ChunkSampler(model, dims["frame"], fused=fused)
+    sampler = ChunkSampler(network, dims["frame"], fused=fused)
     lowered = sampler.lower(arguments)
-    parts = _sample_parts(config, model, 2 * rows, form)
+    parts = _sample_parts(config, network.module, 2 * rows, form)
     return TracedProgram(lowered, parts, dtype, rows * form.chunk_s)
 
 

@@ -111,10 +111,10 @@ def compare_batches(preset: str, rows: int, repeats: int) -> None:
             f"batch {ratio[0]:.2f} x (CPU {ratio[1]:.2f}), XLA runs {against[0]:.2f} x (CPU "
             f"{against[1]:.2f}); {100 * equal:.1f} % of the tokens are XLA's"
         )
-    model = load_depthformer(
+    network = load_depthformer(
         config_of_size(params["size"]).fitted(graph.format), open_source(params["weights"]), device
     )[0]
-    print(deviation(model, inputs, tokens["xla", rows]))
+    print(deviation(network.module, inputs, tokens["xla", rows]))
 
 
 def describe(taken: np.ndarray) -> str:
@@ -190,7 +190,7 @@ def round_decoders(model: Depthformer) -> None:
 def compare_frames(size: str, rows: int, repeats: int) -> None:
     """Prints the time of a frame beside its floor."""
     format = Format()
-    model = load_depthformer(config_of_size(size), open_source("random:0"), None)[0]
+    network = load_depthformer(config_of_size(size), open_source("random:0"), None)[0]
     asked, without = (part[:, -PROMPT_TOKENS:] for part in prompts(rows, format))
     values = {"temperature": 1.1, "top_k": 40, "guidance": 5.0, "seed": 7, "chunk": 0}
     controls = {name: np.full(rows, value) for name, value in values.items()}
@@ -201,15 +201,15 @@ def compare_frames(size: str, rows: int, repeats: int) -> None:
         }
         for frames in FRAMES:
             samplers = {
-                "xla": ChunkSampler(model, frames),
-                "packed": PackedChunkSampler(model, frames, False),
-                "int8": PackedChunkSampler(model, frames, True),
+                "xla": ChunkSampler(network, frames),
+                "packed": PackedChunkSampler(network, frames, False),
+                "int8": PackedChunkSampler(network, frames, True),
             }
             for form, sampler in samplers.items():
                 runs[form, frames] = lambda sampler=sampler: sampler(asked, without, **controls)
         times = timed(runs, repeats)
     speed = memory.nbytes / times.pop("memory")[:, 0].min()
-    whole = decoder_bytes(model.config, 2 * rows, PROMPT_TOKENS, 1)
+    whole = decoder_bytes(network.config, 2 * rows, PROMPT_TOKENS, 1)
     print(f"{size}, {rows} row(s) guided: all cores read {speed / 1e9:.1f} GB/s")
     for form in FORMS:
         first, last = (times[form, frames].min(0) for frames in FRAMES)

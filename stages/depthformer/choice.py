@@ -1,16 +1,20 @@
 """How a step chooses its token: guidance, temperature, cuts, and addressed randomness."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 import jax
 import jax.numpy as jnp
 
+from soundstage.stages.attention import matmul
 from soundstage.stages.depthformer.cuts import keep_likely, keep_nucleus, keep_top
-from soundstage.stages.depthformer.layers import matmul
-from soundstage.stages.depthformer.model import Depthformer
 from soundstage.stages.depthformer.vocabulary import CODEC_OFFSET, MASK
+
+if TYPE_CHECKING:
+    from soundstage.stages.depthformer.model import Depthformer
 
 # At this temperature and below, the most likely token is chosen.
 GREEDY = 1e-4

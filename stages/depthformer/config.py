@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
+import jax.numpy as jnp
+
 from soundstage.graph.format import Format
+from soundstage.stages.attention import KeysValues
 from soundstage.stages.depthformer.vocabulary import CODEC_OFFSET, Vocabulary
 
 Size = Literal["tiny", "demo", "base", "large"]
@@ -81,6 +84,12 @@ class DepthformerConfig:
     def temporal_levels(self) -> int:
         """Levels of a frame whose mean embedding the temporal decoder reads."""
         return self.past_levels or self.num_levels
+
+    def empty_caches(self, rows: int, layers: int, time: int) -> list[KeysValues]:
+        """Returns caches for `time` positions of so many layers, filled with zeros."""
+        shape = (rows, self.num_heads, time, self.head_dim)
+        zeros = jnp.zeros(shape, self.activation_dtype)
+        return [KeysValues(zeros, zeros) for _ in range(layers)]
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "DepthformerConfig":

@@ -4,17 +4,10 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from soundstage.stages.attention import KeysValues, extend_cache
 from soundstage.stages.depthformer.conditions import Conditions, feature_count, features
 from soundstage.stages.depthformer.config import DepthformerConfig
-from soundstage.stages.depthformer.layers import (
-    Attention,
-    KeysValues,
-    Linear,
-    Mlp,
-    Norm,
-    RelativeBias,
-    extend_cache,
-)
+from soundstage.stages.depthformer.layers import Attention, Linear, Mlp, Norm, RelativeBias
 
 
 class TemporalLayer(nnx.Module):

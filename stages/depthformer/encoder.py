@@ -5,8 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from soundstage.stages.attention import hide_padding
 from soundstage.stages.depthformer.config import DepthformerConfig
-from soundstage.stages.depthformer.layers import Attention, Mlp, Norm, hide_padding
+from soundstage.stages.depthformer.layers import Attention, Mlp, Norm
 
 
 def sinusoids(time: int, width: int) -> np.ndarray:

@@ -8,10 +8,11 @@ import jax
 import jax.numpy as jnp
 
 from soundstage.kernels import fused, fused_attention, fused_choice
+from soundstage.stages.attention import KeysValues
 from soundstage.stages.depthformer.choice import Addressed, OwnLevel
 from soundstage.stages.depthformer.config import DepthformerConfig
 from soundstage.stages.depthformer.decoder import DepthDecoder, TemporalDecoder
-from soundstage.stages.depthformer.layers import Attention, KeysValues, Linear, Mlp, Norm
+from soundstage.stages.depthformer.layers import Attention, Linear, Mlp, Norm
 from soundstage.stages.depthformer.steps import DecoderSteps, LevelChoice, LevelInput
 from soundstage.stages.depthformer.vocabulary import CODEC_OFFSET
 

@@ -6,35 +6,16 @@ H heads, K head width, V vocabulary. Source of every numeric rule: the Depthform
 """
 
 import math
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from soundstage.stages.attention import HIDDEN, KeysValues, matmul
 from soundstage.stages.depthformer.config import DepthformerConfig
 
-# Added to the scores of hidden positions.
-HIDDEN = -1e10
 EPSILON = 1e-6
-
-
-class KeysValues(NamedTuple):
-    """The keys and values that attention reads, with time third, the fastest layout for decoding.
-
-    Attributes:
-        keys: [B, H, time, K] in the activation type.
-        values: [B, H, time, K] in the activation type.
-    """
-
-    keys: jax.Array
-    values: jax.Array
-
-
-def matmul(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Multiplies [..., in] by [in, out] in the type of x, in full float32 on accelerators too."""
-    return jnp.matmul(x, kernel.astype(x.dtype), precision=jax.lax.Precision.HIGHEST)
 
 
 class Linear(nnx.Module):
@@ -117,27 +98,6 @@ class Attention(nnx.Module):
     def _split(self, x: jax.Array) -> jax.Array:
         B, T, _ = x.shape
         return x.reshape(B, T, self.heads, -1).transpose(0, 2, 1, 3)  # [B, H, T, K]
-
-
-def hide_padding(tokens: jax.Array, dtype: jnp.dtype) -> jax.Array:
-    """Returns a bias [B, 1, 1, S] that hides the PAD among ids [B, S]."""
-    return jnp.where(tokens == 0, HIDDEN, 0.0).astype(dtype)[:, None, None]
-
-
-def empty_cache(config: DepthformerConfig, rows: int, layers: int, time: int) -> list[KeysValues]:
-    """Returns caches for `time` positions of every layer, filled with zeros."""
-    shape = (rows, config.num_heads, time, config.head_dim)
-    zeros = jnp.zeros(shape, config.activation_dtype)
-    return [KeysValues(zeros, zeros) for _ in range(layers)]
-
-
-def extend_cache(cache: KeysValues, new: KeysValues, position: int | jax.Array) -> KeysValues:
-    """Returns the cache with `new` written from `position` on."""
-    start = (0, 0, position, 0)
-    return KeysValues(
-        jax.lax.dynamic_update_slice(cache.keys, new.keys, start),
-        jax.lax.dynamic_update_slice(cache.values, new.values, start),
-    )
 
 
 class RelativeBias(nnx.Module):

@@ -1,21 +1,28 @@
 """Loading of a Depthformer."""
 
+from __future__ import annotations
+
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 
 from soundstage.stages.depthformer.compact import unfolded
 from soundstage.stages.depthformer.config import DepthformerConfig
-from soundstage.stages.depthformer.model import Depthformer, published_name
 from soundstage.stages.weights.array_source import ArraySource
-from soundstage.stages.weights.modules import abstract_module, load_module
+from soundstage.stages.weights.networks import Blueprint, Network, abstract_arrays, load_network
 from soundstage.stages.weights.random_weights import Initial, default_initial
+
+if TYPE_CHECKING:
+    from flax import nnx
+
+    from soundstage.stages.depthformer.model import Depthformer
 
 TEMPORAL_BIAS = "decoder/decoder/temporal_decoder/relpos_bias/rel_embedding"
 HEAD = "decoder/logits_dense/kernel"
@@ -24,8 +31,8 @@ DEPTH_BIAS = "decoder/decoder/depth_decoder/relpos_bias_depth/rel_embedding"
 
 def load_depthformer(
     config: DepthformerConfig, source: ArraySource, device: jax.Device | None
-) -> tuple[Depthformer, str, str]:
-    """Builds a Depthformer and loads its weights, array by array.
+) -> tuple[Network[Depthformer], str, str]:
+    """Loads the weights of a Depthformer, array by array.
 
     With bfloat16 activations every array but the head, which is used in float32, is kept in
     bfloat16. The result is the same, because the cast at each use would round the array in the
@@ -50,8 +57,8 @@ def load_depthformer(
         temporal_buckets=_buckets(shapes, TEMPORAL_BIAS, config.temporal_buckets),
         depth_buckets=_buckets(shapes, DEPTH_BIAS, config.depth_buckets),
     )
-    loaded = load_module(
-        depthformer_maker(config),
+    loaded = load_network(
+        _blueprint(config),
         unfolded(source, config),
         published_name,
         device,
@@ -59,21 +66,40 @@ def load_depthformer(
         initial=initial_values(config),
         in_float32=(HEAD,),
     )
-    return loaded.module, loaded.digest, loaded.note
+    return loaded.network, loaded.digest, loaded.note
 
 
-def abstract_depthformer(config: DepthformerConfig, device: jax.Device) -> Depthformer:
+def abstract_depthformer(config: DepthformerConfig, device: jax.Device) -> Network[Depthformer]:
     """Returns a Depthformer with the shapes of its arrays on a device, which need not be there."""
-    dtype = jnp.dtype(config.activation_dtype)
-    return abstract_module(
-        depthformer_maker(config), published_name, device, dtype, in_float32=(HEAD,)
-    )
+    blueprint, dtype = _blueprint(config), jnp.dtype(config.activation_dtype)
+    arrays = abstract_arrays(blueprint.shapes(), published_name, device, dtype, (HEAD,))
+    return Network(config, arrays, blueprint.around)
+
+
+def _blueprint(config: DepthformerConfig) -> Blueprint[Depthformer]:
+    place = "soundstage.stages.depthformer.model"
+    return Blueprint(place, config, partial(depthformer_maker, config))
 
 
 @lru_cache(maxsize=8)
 def depthformer_maker(config: DepthformerConfig) -> Callable[[nnx.Rngs], Depthformer]:
     """Returns what builds a Depthformer: one object for equal sizes, see `structure`."""
+    from soundstage.stages.depthformer.model import Depthformer  # Flax: late
+
     return lambda rngs: Depthformer(config, rngs)
+
+
+def published_name(path: str) -> str:
+    """Returns the published name of a parameter.
+
+    Args:
+        path: attribute names and list indices, joined by slashes.
+
+    Returns:
+        The name, as listed in the Depthformer spec.
+    """
+    name = re.sub(r"layers/(\d+)", r"layers_\1", path)
+    return re.sub(r"^decoder/(temporal|depth)_decoder/", r"decoder/\g<0>", name)
 
 
 def initial_values(config: DepthformerConfig) -> Initial:

@@ -1,17 +1,16 @@
 """The Depthformer: the network and its teacher-forced pass."""
 
-import re
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from soundstage.stages.attention import HIDDEN, hide_padding, matmul
 from soundstage.stages.depthformer.conditions import Conditions
 from soundstage.stages.depthformer.config import DepthformerConfig
 from soundstage.stages.depthformer.decoder import Decoder
 from soundstage.stages.depthformer.encoder import Encoder
-from soundstage.stages.depthformer.layers import HIDDEN, empty_cache, hide_padding, matmul
 from soundstage.stages.depthformer.vocabulary import BOS, CODEC_OFFSET
 
 
@@ -45,7 +44,7 @@ class TokenEmbedder(nnx.Module):
 class Depthformer(nnx.Module):
     """Magenta RealTime v1's language model of music. Source: the Depthformer spec.
 
-    Attributes are named as the published arrays are; see `published_name`.
+    Attributes are named as the published arrays are; see `loading.published_name`.
 
     Args:
         config: the sizes.
@@ -95,7 +94,7 @@ class Depthformer(nnx.Module):
         earlier = self.embed(targets[:, :, :-1])  # [B, T, L - 1, D]
         x = jnp.concatenate([temporal[:, :, None], earlier], axis=2).reshape(B * T, L, -1)
         decoder = self.decoder.depth_decoder
-        caches = empty_cache(self.config, B * T, self.config.num_depth_layers, L)
+        caches = self.config.empty_caches(B * T, self.config.num_depth_layers, L)
         x, _ = decoder(x, caches, 0, decoder.relpos_bias_depth(L))
         normed = self.decoder.decoder_norm(x)
         return x.reshape(B, T, L, -1), normed.reshape(B, T, L, -1)
@@ -123,7 +122,7 @@ class Depthformer(nnx.Module):
         B, T, _ = targets.shape
         decoder = self.decoder.temporal_decoder
         x = self.behind(targets) + decoder.embed_conditions(conditions)
-        caches = empty_cache(self.config, B, self.config.num_temporal_layers, T)
+        caches = self.config.empty_caches(B, self.config.num_temporal_layers, T)
         bias, style_bias = decoder.relpos_bias(T), hide_padding(style, encoded.dtype)
         if hidden is not None:
             bias = bias + self.hide_frames(targets, hidden, bias.dtype)
@@ -155,7 +154,7 @@ class Depthformer(nnx.Module):
         B, T, _ = targets.shape
         x = self.behind(targets)
         decoder = self.decoder.temporal_decoder
-        caches = empty_cache(self.config, B, self.config.num_temporal_layers, T)
+        caches = self.config.empty_caches(B, self.config.num_temporal_layers, T)
         hidden = hide_padding(prompt, encoded.dtype)
         x, _ = decoder(x, caches, 0, decoder.relpos_bias(T), decoder.look_at(encoded), hidden)
         return x
@@ -208,16 +207,3 @@ class Depthformer(nnx.Module):
             return jax.nn.logsumexp(self.logits(x), axis=-1)
 
         return jax.lax.map(one_frame, normed.swapaxes(0, 1)).swapaxes(0, 1)
-
-
-def published_name(path: str) -> str:
-    """Returns the published name of a parameter.
-
-    Args:
-        path: attribute names and list indices, joined by slashes.
-
-    Returns:
-        The name, as listed in the Depthformer spec.
-    """
-    name = re.sub(r"layers/(\d+)", r"layers_\1", path)
-    return re.sub(r"^decoder/(temporal|depth)_decoder/", r"decoder/\g<0>", name)

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 
 from soundstage.kernels.choice import or_constant, settings
 from soundstage.kernels.team import Member, Team
 from soundstage.stages.depthformer.choice import Addressed, Sampling
 from soundstage.stages.depthformer.conditions import Conditions
 from soundstage.stages.depthformer.config import DepthformerConfig
-from soundstage.stages.depthformer.model import Depthformer
 from soundstage.stages.depthformer.packed_decoder import (
     Choosing,
     ChunkInputs,
@@ -29,6 +27,10 @@ from soundstage.stages.depthformer.past import read_prompts
 from soundstage.stages.depthformer.sampler import words
 from soundstage.stages.programs import Program
 from soundstage.stages.row_groups import cores
+from soundstage.stages.weights.networks import Network
+
+if TYPE_CHECKING:
+    from soundstage.stages.depthformer.model import Depthformer
 
 # From so many rows a thread on, arithmetic takes longer than reading the weights: then threads need
 # not share that, and do not wait for each other.
@@ -43,22 +45,26 @@ class PackedChunkSampler:
     alone, whatever the number of rows and of threads. Safe to call from several threads.
 
     Args:
-        model: the network, on the CPU, in float32.
+        network: the network, on the CPU, in float32.
         frames: length of a chunk.
         in_8_bits: whether the decoders' matrices are rounded to 8 bits.
         threads: of the team; None = one a core.
     """
 
     def __init__(
-        self, model: Depthformer, frames: int, in_8_bits: bool, threads: int | None = None
+        self,
+        network: Network[Depthformer],
+        frames: int,
+        in_8_bits: bool,
+        threads: int | None = None,
     ) -> None:
-        self._graph, self._state = nnx.split(model)
-        self._device = next(iter(jax.tree.leaves(self._state)[0].sharding.device_set))
-        self._config, self._frames = model.config, frames
-        self._weights = packed_weights(model, in_8_bits)
+        self._network = network
+        self._device = next(iter(jax.tree.leaves(network.arrays)[0].sharding.device_set))
+        self._config, self._frames = network.config, frames
+        self._weights = packed_weights(network.module, in_8_bits)
         self._count = threads or cores()
         self._team, self._threads = Team(self._count), ThreadPoolExecutor(self._count, "packed")
-        setting = (model.config, frames)
+        setting = (network.config, frames)
         self._read = Program(self._read_row, setting)
         self._noise = Program(self._draw_row, setting)
 
@@ -118,7 +124,7 @@ class PackedChunkSampler:
             given = jax.device_put((tokens[row], _of_row(conditions, row)), self._device)
             address = jax.device_put([part[row : row + 1] for part in addresses], self._device)
             noise[row] = np.asarray(self._noise(*address))[:, :, 0]
-            return [np.asarray(part) for part in self._read(self._state, *given)]
+            return [np.asarray(part) for part in self._read(self._network.arrays, *given)]
 
         parts = list(self._threads.map(read, range(rows)))
         joined = [_joined(part) for part in zip(*parts, strict=True)]
@@ -127,10 +133,10 @@ class PackedChunkSampler:
         return ChunkInputs(mean, own, prompt, prompt_bias, frame_bias, added, noise)
 
     def _read_row(
-        self, state: nnx.State, tokens: jax.Array, conditions: Conditions | None
+        self, arrays: Mapping[str, jax.Array], tokens: jax.Array, conditions: Conditions | None
     ) -> tuple[jax.Array, ...]:
         """Reads the two prompts of a row, int32 [2, S]; returns `ChunkInputs` without noise."""
-        model, frames = nnx.merge(self._graph, state), self._frames
+        model, frames = self._network.around(arrays), self._frames
         seen = read_prompts(model, tokens, conditions, frames, len(tokens))
         bias = jnp.broadcast_to(seen.frame_bias, (2, *seen.frame_bias.shape[1:]))
         added = seen.conditions

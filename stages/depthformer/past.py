@@ -1,14 +1,18 @@
 """Reading of prompts before a chunk is sampled: by the encoder, and by the temporal decoder."""
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from soundstage.stages.attention import KeysValues, hide_padding
 from soundstage.stages.depthformer.conditions import Conditions
-from soundstage.stages.depthformer.layers import KeysValues, empty_cache, hide_padding
-from soundstage.stages.depthformer.model import Depthformer
 from soundstage.stages.depthformer.vocabulary import PAD
+
+if TYPE_CHECKING:
+    from soundstage.stages.depthformer.model import Depthformer
 
 
 class ReadPrompts(NamedTuple):
@@ -54,7 +58,7 @@ def read_prompts(
         prompt = _look_at(model, tokens, at_once)
         return ReadPrompts(
             model.first_frame(len(tokens)),
-            empty_cache(config, len(tokens), config.num_temporal_layers, frames),
+            config.empty_caches(len(tokens), config.num_temporal_layers, frames),
             prompt,
             hide_padding(tokens, prompt[0].keys.dtype),
             decoder.relpos_bias(frames),
@@ -70,7 +74,7 @@ def read_prompts(
     hidden = model.hide_frames(ids, PAD, prompt_bias.dtype)
     bias = decoder.relpos_bias(total) + jnp.pad(hidden, ((0, 0), (0, 0), (0, 0), (0, frames)))
     inputs = model.behind(jnp.pad(ids, ((0, 0), (0, 1), (0, 0))))  # [B, past + 1, D]
-    caches = empty_cache(config, B, config.num_temporal_layers, total)
+    caches = config.empty_caches(B, config.num_temporal_layers, total)
     _, caches = decoder(
         inputs[:, :past] + added[:, :past], caches, 0, bias[:, :, :past], prompt, prompt_bias
     )

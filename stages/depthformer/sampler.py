@@ -1,19 +1,19 @@
 """Sampling of a chunk's tokens: frame by frame, and inside a frame level by level."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 
+from soundstage.stages.attention import KeysValues
 from soundstage.stages.depthformer.choice import Addressed, Alphabet, Chooser, OwnLevel, Sampling
 from soundstage.stages.depthformer.conditions import Conditions
 from soundstage.stages.depthformer.config import DepthformerConfig
-from soundstage.stages.depthformer.layers import KeysValues
-from soundstage.stages.depthformer.model import Depthformer
 from soundstage.stages.depthformer.past import read_prompts
 from soundstage.stages.depthformer.steps import (
     BY_MODULES,
@@ -22,6 +22,10 @@ from soundstage.stages.depthformer.steps import (
     LevelInput,
 )
 from soundstage.stages.programs import Program, shapes_on
+from soundstage.stages.weights.networks import Network
+
+if TYPE_CHECKING:
+    from soundstage.stages.depthformer.model import Depthformer
 
 
 class ChunkConstants(NamedTuple):
@@ -217,7 +221,7 @@ class ChunkSampler:
     from several threads.
 
     Args:
-        model: the network; the sampler runs on the device of its weights. With the shapes of
+        network: the network; the sampler runs on the device of its weights. With the shapes of
             weights alone (`abstract_depthformer`) it can only be lowered.
         frames: length of a chunk.
         alphabet: the ids that a step may choose from; None = `OwnLevel`.
@@ -231,24 +235,24 @@ class ChunkSampler:
 
     def __init__(
         self,
-        model: Depthformer,
+        network: Network[Depthformer],
         frames: int,
         alphabet: Alphabet | None = None,
         chooser: Chooser | None = None,
         unrolled: bool | None = None,
         fused: bool = False,
     ) -> None:
-        self._graph, self._state = nnx.split(model)
-        self._device = next(iter(jax.tree.leaves(self._state)[0].sharding.device_set))
+        self._network = network
+        self._device = next(iter(jax.tree.leaves(network.arrays)[0].sharding.device_set))
         self._frames = frames
         self._alphabet, self._chooser = alphabet or OwnLevel(), chooser or Addressed()
         # The scores of two prompts fit into a processor's cache, those of many do not.
         self._prompts_at_once = 2 if self._device.platform == "cpu" else None
         on_gpu = self._device.platform == "gpu"
         self._unrolled = on_gpu if unrolled is None else unrolled
-        self._steps = _fused_steps(model.config, not on_gpu) if fused else BY_MODULES
+        self._steps = _fused_steps(network.config, not on_gpu) if fused else BY_MODULES
         setting = (
-            model.config,
+            network.config,
             frames,
             self._alphabet,
             self._chooser,
@@ -306,24 +310,24 @@ class ChunkSampler:
         )
         prompts, unprompted_ones, settings, both = jax.device_put(arguments, self._device)
         sampling = Sampling(*settings)
-        return np.asarray(self._run(self._state, prompts, unprompted_ones, sampling, both))
+        return np.asarray(self._run(self._network.arrays, prompts, unprompted_ones, sampling, both))
 
     def lower(self, arguments: Mapping[str, Any]) -> jax.stages.Lowered:
         """Traces what a call with these arguments runs, to be compiled for an absent device."""
         shapes = shapes_on(self._device, _arguments(**arguments))
         prompts, unprompted, settings, both = shapes
-        return self._run.lower(self._state, prompts, unprompted, Sampling(*settings), both)
+        return self._run.lower(self._network.arrays, prompts, unprompted, Sampling(*settings), both)
 
     def _sample(
         self,
-        state: nnx.State,
+        arrays: Mapping[str, jax.Array],
         prompt: jax.Array,
         unprompted: jax.Array,
         sampling: Sampling,
         conditions: Conditions | None,
     ) -> jax.Array:
         return sample_chunk(
-            nnx.merge(self._graph, state),
+            self._network.around(arrays),
             prompt,
             unprompted,
             sampling,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import jax
 import numpy as np
@@ -15,7 +15,6 @@ from soundstage.stages.depthformer.choice import ByFunction, Choose, Chooser
 from soundstage.stages.depthformer.conditions import FREE, Conditions
 from soundstage.stages.depthformer.config import Size, config_of_size
 from soundstage.stages.depthformer.loading import load_depthformer
-from soundstage.stages.depthformer.model import Depthformer
 from soundstage.stages.depthformer.sampler import ChunkSampler
 from soundstage.stages.ports import BEATS, CHOICE_INPUTS, PROMPT, SAMPLE_INPUTS, SOUND, TOKENS
 from soundstage.stages.precision import (
@@ -31,8 +30,12 @@ from soundstage.stages.precision import (
 from soundstage.stages.row_groups import RowGroups, cores
 from soundstage.stages.rvq import check_codes
 from soundstage.stages.settings_checks import check_weights_setting
+from soundstage.stages.weights.networks import Network
 from soundstage.stages.weights.published.missing import lacking
 from soundstage.stages.weights.sources import closing_source
+
+if TYPE_CHECKING:
+    from soundstage.stages.depthformer.model import Depthformer
 
 
 @dataclass(frozen=True)
@@ -67,10 +70,10 @@ class SampleParams:
 
 
 def _sampler(
-    params: SampleParams, model: Depthformer, frames: int, chooser: Chooser | None
+    params: SampleParams, network: Network[Depthformer], frames: int, chooser: Chooser | None
 ) -> Callable[..., np.ndarray]:
     if not uses_packed(params.dtype, params.products):
-        return ChunkSampler(model, frames, chooser=chooser, fused=params.products == "fused")
+        return ChunkSampler(network, frames, chooser=chooser, fused=params.products == "fused")
     if chooser is not None:
         raise ValueError(
             'packed products do not call choose: write dtype = "float32" and products = "xla"'
@@ -79,7 +82,7 @@ def _sampler(
         from soundstage.stages.depthformer.packed_chunk_sampler import PackedChunkSampler
     except ModuleNotFoundError as error:
         raise without_numba(error) from error
-    return PackedChunkSampler(model, frames, params.dtype == "int8")
+    return PackedChunkSampler(network, frames, params.dtype == "int8")
 
 
 class _Sampling:
@@ -106,12 +109,12 @@ class _Sampling:
         check_device(params.dtype, params.products, device.platform)
         config = replace(config, activation_dtype=activation_type(params.dtype, device.platform))
         with closing_source(params.weights) as source:
-            model, self.weights_digest, note = load_depthformer(config, source, device)
+            network, self.weights_digest, note = load_depthformer(config, source, device)
         self.weights_note = note + form_note(params.dtype, params.products)
         self._frames = format.dims["frame"]
         self._codes = config.codebook_size
         chooser = None if self.choose is None else _checked(self.choose, self._codes)
-        self._sampler = _sampler(params, model, self._frames, chooser)
+        self._sampler = _sampler(params, network, self._frames, chooser)
         # An accelerator computes all rows in hardly more time than one, and packed products share
         # the cores among themselves.
         alone = device.platform != "cpu" or uses_packed(params.dtype, params.products)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from soundstage.stages.attention import KeysValues
 from soundstage.stages.depthformer.choice import Alphabet, Chooser, Sampling, guided
 from soundstage.stages.depthformer.config import DepthformerConfig
-from soundstage.stages.depthformer.decoder import DepthDecoder, TemporalDecoder
-from soundstage.stages.depthformer.layers import KeysValues, empty_cache
-from soundstage.stages.depthformer.model import Depthformer
 from soundstage.stages.depthformer.vocabulary import PAD
+
+if TYPE_CHECKING:
+    from soundstage.stages.depthformer.decoder import DepthDecoder, TemporalDecoder
+    from soundstage.stages.depthformer.model import Depthformer
 
 
 class LevelInput(NamedTuple):
@@ -92,7 +94,7 @@ class DecoderSteps:
 
     def empty_levels(self, config: DepthformerConfig, rows: int) -> list[KeysValues]:
         """Returns caches for the levels of one frame, one entry a layer of the `DepthDecoder`."""
-        return empty_cache(config, rows, config.num_depth_layers, config.num_levels)
+        return config.empty_caches(rows, config.num_depth_layers, config.num_levels)
 
     def decode_frame(
         self,

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from soundstage.kernels import fused, fused_attention, fused_choice
-from soundstage.stages.depthformer.layers import KeysValues
+from soundstage.stages.attention import KeysValues
 from soundstage.stages.magenta_rt2.choice import GUIDED_ROWS, FrameChoice, FrameSampling
 from soundstage.stages.magenta_rt2.config import RESERVED, MagentaRt2Config
 from soundstage.stages.magenta_rt2.layers import (

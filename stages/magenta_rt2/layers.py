@@ -15,7 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from soundstage.stages.depthformer.layers import EPSILON, HIDDEN, KeysValues, matmul
+from soundstage.stages.attention import HIDDEN, KeysValues, matmul
+from soundstage.stages.depthformer.layers import EPSILON
 from soundstage.stages.magenta_rt2.config import StackConfig
 
 # Softplus of the initial scale, 0, times this is 1.

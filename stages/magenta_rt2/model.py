@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from soundstage.stages.depthformer.layers import HIDDEN, KeysValues
+from soundstage.stages.attention import HIDDEN, KeysValues
 from soundstage.stages.magenta_rt2.config import OFFSET, RESERVED, MagentaRt2Config
 from soundstage.stages.magenta_rt2.layers import (
     AttentionBlock,

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from soundstage.stages.depthformer.layers import KeysValues
+from soundstage.stages.attention import KeysValues
 from soundstage.stages.depthformer.sampler import words
 from soundstage.stages.magenta_rt2.choice import FrameChoice, FrameSampling
 from soundstage.stages.magenta_rt2.config import MagentaRt2Config

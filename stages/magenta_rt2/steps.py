@@ -8,7 +8,7 @@ from typing import ClassVar, NamedTuple, TypeAlias
 
 import jax
 
-from soundstage.stages.depthformer.layers import KeysValues
+from soundstage.stages.attention import KeysValues
 from soundstage.stages.magenta_rt2.config import RESERVED
 from soundstage.stages.magenta_rt2.model import LayerCache, MagentaRt2
 

@@ -1,22 +1,28 @@
 """Loading of the style towers from a file or a seed."""
 
+from __future__ import annotations
+
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
-from flax import nnx
 
 from soundstage.stages.style_towers.config import TINY, TowersConfig, config_of
-from soundstage.stages.style_towers.network import StyleTowers
 from soundstage.stages.style_towers.text import HashedWords, SentencePieces, Vocabulary
 from soundstage.stages.weights.array_source import ArraySource, WeightsError, arrays_digest
-from soundstage.stages.weights.modules import load_module
+from soundstage.stages.weights.networks import Blueprint, Network, load_network
 from soundstage.stages.weights.random_weights import RandomSource
 from soundstage.stages.weights.safetensors_files import SafetensorsSource
 from soundstage.stages.weights.sources import closing_source
+
+if TYPE_CHECKING:
+    from flax import nnx
+
+    from soundstage.stages.style_towers.network import StyleTowers
 
 BASIS = "basis/kernel"
 VOCABULARY = "text/vocabulary"
@@ -27,7 +33,7 @@ class Towers:
     """A loaded style model.
 
     Attributes:
-        module: both towers.
+        network: both towers.
         vocabulary: splits texts into subwords.
         config: the sizes of the towers.
         basis: float32 [rank, style_dim], orthogonal rows of length 1 unless random.
@@ -35,7 +41,7 @@ class Towers:
         note: the source, in words for a report.
     """
 
-    module: StyleTowers
+    network: Network[StyleTowers]
     vocabulary: Vocabulary
     config: TowersConfig
     basis: np.ndarray
@@ -66,8 +72,9 @@ def load_towers(weights: str, style_dim: int, device: jax.Device) -> Towers:
         basis = source.read(BASIS, (config.rank, style_dim))
         if not np.isfinite(basis.sum(dtype=np.float64)):
             raise WeightsError(f"{source.note}: {BASIS} holds NaN or infinity")
-        loaded = load_module(
-            towers_maker(config),
+        place = "soundstage.stages.style_towers.network"
+        loaded = load_network(
+            Blueprint(place, config, partial(towers_maker, config)),
             source,
             lambda path: path,
             device,
@@ -75,12 +82,14 @@ def load_towers(weights: str, style_dim: int, device: jax.Device) -> Towers:
         )
     parts = (bytes.fromhex(loaded.digest), bytes.fromhex(arrays_digest({BASIS: basis})), model)
     digest = hashlib.sha256(b"".join(parts)).hexdigest()
-    return Towers(loaded.module, vocabulary, config, basis, digest, loaded.note)
+    return Towers(loaded.network, vocabulary, config, basis, digest, loaded.note)
 
 
 @lru_cache(maxsize=8)
 def towers_maker(config: TowersConfig) -> Callable[[nnx.Rngs], StyleTowers]:
     """Returns what builds style towers: one object for equal sizes, see `structure`."""
+    from soundstage.stages.style_towers.network import StyleTowers  # Flax: late
+
     return lambda rngs: StyleTowers(config, rngs)
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import jax
 import numpy as np
-from flax import nnx
 
 from soundstage.graph.format import Format
 from soundstage.graph.port import Port, Tensor
@@ -34,9 +33,6 @@ from soundstage.stages.style_towers.text import text_ids
 from soundstage.stages.weights.published.missing import lacking
 from soundstage.stages.words import describe, understand
 from soundstage.stages.words.lexicon import load_lexicon
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)
@@ -104,7 +100,7 @@ class Embed(PromptEmbedder):
         )
         self.basis = towers.basis  # [rank, style_dim]
         self.device = device
-        self._graph, self.state = nnx.split(towers.module)
+        self.network = towers.network
         self._run_text = Program(self._text_vector, towers.config)
         self._run_audio = Program(self._audio_vector, towers.config)
 
@@ -156,18 +152,20 @@ class Embed(PromptEmbedder):
     def embed_description(self, text: str) -> np.ndarray:
         """Embeds a text as it stands, without the lexicon, as float32 [style_dim], at length 1."""
         ids = jax.device_put(tuple(self.text_ids([text])), self.device)
-        return self._widen(self._run_text(self.state, *ids))
+        return self._widen(self._run_text(self.network.arrays, *ids))
 
     def embed_clip(self, clip: np.ndarray) -> np.ndarray:
         """Embeds one clip, float32 [clip_sample], as float32 [style_dim], at length 1."""
         log_mel = jax.device_put(self.clip_features.log_mel(clip)[None], self.device)
-        return self._widen(self._run_audio(self.state, log_mel))
+        return self._widen(self._run_audio(self.network.arrays, log_mel))
 
-    def _text_vector(self, state: nnx.State, pieces: jax.Array, grams: jax.Array) -> jax.Array:
-        return nnx.merge(self._graph, state).text(pieces, grams)[0]
+    def _text_vector(
+        self, arrays: Mapping[str, jax.Array], pieces: jax.Array, grams: jax.Array
+    ) -> jax.Array:
+        return self.network.around(arrays).text(pieces, grams)[0]
 
-    def _audio_vector(self, state: nnx.State, log_mel: jax.Array) -> jax.Array:
-        return nnx.merge(self._graph, state).audio(log_mel)[0]
+    def _audio_vector(self, arrays: Mapping[str, jax.Array], log_mel: jax.Array) -> jax.Array:
+        return self.network.around(arrays).audio(log_mel)[0]
 
     def _widen(self, vector: jax.Array) -> np.ndarray:
         # The sum has a fixed order. The basis is rounded in its file, so the length is not quite 1.

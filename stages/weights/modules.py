@@ -1,28 +1,27 @@
-"""Loads weights into networks, and takes them out again to save them."""
+"""Networks as modules of Flax: loads weights into them, and takes them out again to save them."""
 
-import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from soundstage.stages.weights.array_source import (
-    ArraySource,
-    WeightsError,
-    check_finite,
-    check_shape,
+from soundstage.stages.weights.array_source import ArraySource
+from soundstage.stages.weights.networks import (
+    Network,
+    abstract_arrays,
+    load_arrays,
+    paths_by_name,
 )
-from soundstage.stages.weights.random_weights import Initial, RandomSource
+from soundstage.stages.weights.random_weights import Initial
 from soundstage.stages.weights.safetensors_files import write_safetensors
 
 M = TypeVar("M", bound=nnx.Module)
-SHOWN_NAMES = 5
 KEPT_STRUCTURES = 8
 
 
@@ -68,9 +67,8 @@ def load_module(
         make: builds the network; called once, abstractly. Its structure is kept for further loads
             with the same function object.
         source: the arrays; stays open.
-        published_name: turns a parameter's path, attribute names and list indices joined by
-            slashes (`layers/0/mlp/wi_0/kernel`), into its published bare name.
-        device: the device that holds the network; None = JAX's default.
+        published_name: turns a parameter's path into its published bare name.
+        device: the device that holds the arrays; None = JAX's default.
         dtype: the arrays' type on the device.
         initial: scaling of random weights instead of `default_initial`; unused for files.
         elsewhere: prefixes of the names in the source that belong to other networks.
@@ -79,21 +77,17 @@ def load_module(
     Raises:
         WeightsError: an array is missing, left over, of another shape, not finite or unreadable.
     """
-    if initial is not None and isinstance(source, RandomSource):
-        source = RandomSource(source.seed, initial)
-    graph, state = structure(make)
-    paths = _paths_by_name(state, published_name)
-    _check_complete(source, paths, elsewhere)
-    digest = hashlib.sha256()
-
-    def put(name: str, array: np.ndarray) -> jax.Array:
-        # Rounded on the host, so that the device never holds more than the final arrays.
-        kept = jnp.float32 if name in in_float32 else dtype
-        return jax.device_put(array.astype(kept, copy=False), device)
-
-    filled = _filled(paths, source, digest, put)
-    module = nnx.merge(graph, nnx.from_flat_state(dict(filled)))
-    return Loaded(module, digest.hexdigest(), source.note)
+    arrays, digest = load_arrays(
+        module_shapes(make),
+        source,
+        published_name,
+        device,
+        dtype,
+        initial=initial,
+        elsewhere=elsewhere,
+        in_float32=in_float32,
+    )
+    return Loaded(with_arrays(make, arrays), digest, source.note)
 
 
 def abstract_module(
@@ -108,13 +102,8 @@ def abstract_module(
     The device may be one that a program is compiled for without being there. The arguments are
     those of `load_module`.
     """
-    graph, state = structure(make)
-    sharding = jax.sharding.SingleDeviceSharding(device)
-    filled = {}
-    for name, (path, leaf) in _paths_by_name(state, published_name).items():
-        kept = jnp.float32 if name in in_float32 else dtype
-        filled[path] = leaf.replace(jax.ShapeDtypeStruct(leaf.shape, kept, sharding=sharding))
-    return nnx.merge(graph, nnx.from_flat_state(filled))
+    arrays = abstract_arrays(module_shapes(make), published_name, device, dtype, in_float32)
+    return with_arrays(make, arrays)
 
 
 @lru_cache(maxsize=KEPT_STRUCTURES)
@@ -132,69 +121,53 @@ def structure(make: Callable[[nnx.Rngs], nnx.Module]) -> tuple[nnx.GraphDef, nnx
     return nnx.split(nnx.eval_shape(lambda: make(_OneKey(0))))
 
 
-def _filled(
-    paths: Mapping[str, tuple[tuple, nnx.Variable]],
-    source: ArraySource,
-    digest: "hashlib._Hash",
-    put: Callable[[str, np.ndarray], jax.Array],
-) -> Iterator[tuple[tuple, nnx.Variable]]:
-    """Yields one filled variable after the other, by name: the digest depends on the order."""
-    for name in sorted(paths):
-        path, leaf = paths[name]
-        array = source.read(name, tuple(leaf.shape))
-        check_shape(source.note, name, array.shape, tuple(leaf.shape))
-        check_finite(source.note, name, array)
-        digest.update(name.encode())
-        digest.update(array.reshape(-1).data)
-        yield path, leaf.replace(put(name, array))
+def module_shapes(make: Callable[[nnx.Rngs], nnx.Module]) -> dict[str, tuple[int, ...]]:
+    """Returns the shapes of a network's arrays by path: attributes and indices, with slashes.
+
+    Raises:
+        TypeError: one is no `nnx.Param`.
+    """
+    return {path: tuple(leaf.shape) for path, (_, leaf) in _leaves(structure(make)[1]).items()}
 
 
-def _paths_by_name(
-    state: nnx.State, published_name: Callable[[str], str]
-) -> dict[str, tuple[tuple, nnx.Variable]]:
-    paths: dict[str, tuple[tuple, nnx.Variable]] = {}
-    for path, leaf in nnx.to_flat_state(state):
-        name = published_name("/".join(str(part) for part in path))
+def with_arrays(make: Callable[[nnx.Rngs], M], arrays: Mapping[str, Any]) -> M:
+    """Returns a network with arrays by path; see `module_shapes`."""
+    graph, state = structure(make)
+    filled = {key: leaf.replace(arrays[path]) for path, (key, leaf) in _leaves(state).items()}
+    return nnx.merge(graph, nnx.from_flat_state(filled))
+
+
+def network_of(module: M, config: Any) -> Network[M]:
+    """Returns a network with the arrays of a module, and its sizes."""
+    graph, state = nnx.split(module)
+    leaves = _leaves(state)
+
+    def around(arrays: Mapping[str, jax.Array]) -> M:
+        filled = {key: leaf.replace(arrays[path]) for path, (key, leaf) in leaves.items()}
+        return nnx.merge(graph, nnx.from_flat_state(filled))
+
+    arrays = {path: leaf.get_value() for path, (_, leaf) in leaves.items()}
+    return Network(config, arrays, around)
+
+
+def _leaves(state: nnx.State) -> dict[str, tuple[tuple, nnx.Variable]]:
+    """Returns the keys and the variables of a state by path."""
+    leaves = {}
+    for key, leaf in nnx.to_flat_state(state):
         if not issubclass(type(leaf), nnx.Param):
-            raise TypeError(f"{path} is a {type(leaf).__name__}: only nnx.Param can be loaded")
-        if name in paths:
-            raise TypeError(f"{path} and {paths[name][0]} share the published name {name}")
-        paths[name] = (path, leaf)
-    return paths
-
-
-def _check_complete(source: ArraySource, needed: Iterable[str], elsewhere: tuple[str, ...]) -> None:
-    names = source.names()
-    if names is None:
-        return
-    missing = sorted(set(needed) - set(names))
-    extra = sorted(name for name in set(names) - set(needed) if not name.startswith(elsewhere))
-    problems = []
-    if missing:
-        problems.append(f"lacks {_summary(missing)}")
-    if extra:
-        problems.append(f"has {_summary(extra)}, which this network does not know")
-    if problems:
-        raise WeightsError(
-            f"{source.note}: {' and '.join(problems)}; use the weights that belong to the network "
-            "and size chosen"
-        )
-
-
-def _summary(names: list[str]) -> str:
-    shown = ", ".join(names[:SHOWN_NAMES])
-    more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
-    return f"{len(names)} array{'s' if len(names) > 1 else ''} ({shown}{more})"
+            raise TypeError(f"{key} is a {type(leaf).__name__}: only nnx.Param can be loaded")
+        leaves["/".join(str(part) for part in key)] = (key, leaf)
+    return leaves
 
 
 def parameter_arrays(
     module: nnx.Module, published_name: Callable[[str], str]
 ) -> dict[str, np.ndarray]:
     """Returns the arrays of a network by published name, as float32."""
-    paths = _paths_by_name(nnx.state(module), published_name)
+    leaves = _leaves(nnx.state(module))
     return {
-        name: np.asarray(jax.device_get(leaf[...])).astype(np.float32)
-        for name, (_, leaf) in paths.items()
+        name: np.asarray(jax.device_get(leaves[path][1][...])).astype(np.float32)
+        for name, path in paths_by_name(leaves, published_name).items()
     }
 
 

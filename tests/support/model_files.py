@@ -18,7 +18,7 @@ from safetensors.numpy import save
 from soundstage.graph.format import Format
 from soundstage.stages.depthformer.config import TINY as TRANSFORMER
 from soundstage.stages.depthformer.loading import depthformer_maker
-from soundstage.stages.depthformer.model import published_name as transformer_name
+from soundstage.stages.depthformer.loading import published_name as transformer_name
 from soundstage.stages.spectrostream.blocks import upsample_by_phases
 from soundstage.stages.spectrostream.codec import codec_maker
 from soundstage.stages.spectrostream.config import TINY as CODEC

@@ -6,7 +6,7 @@ from pathlib import Path
 from flax import nnx
 
 from soundstage.stages.depthformer.compact import compacted
-from soundstage.stages.depthformer.model import published_name
+from soundstage.stages.depthformer.loading import published_name
 from soundstage.stages.depthformer.vocabulary import Vocabulary
 from soundstage.stages.weights.modules import parameter_arrays, save_safetensors
 from soundstage.training.half_precision import as_float16

@@ -56,12 +56,12 @@ def load_initial(
         WeightsError: the weights cannot be used.
     """
     with closing_source(weights) as source:
-        model, _, note = load_depthformer(
+        network, _, note = load_depthformer(
             replace(config, activation_dtype="float32"), source, device
         )
-    config = replace(model.config, activation_dtype=config.activation_dtype)
+    config = replace(network.config, activation_dtype=config.activation_dtype)
     graph, _ = structure(depthformer_maker(config))
-    return InitialWeights(config, graph, nnx.state(model), note)
+    return InitialWeights(config, graph, nnx.state(network.module), note)
 
 
 def with_quiet_encoder(state: nnx.State) -> nnx.State:

@@ -17,8 +17,11 @@ from soundstage.stages.depthformer.compact import (
     compacted,
 )
 from soundstage.stages.depthformer.config import DEMO, TINY
-from soundstage.stages.depthformer.loading import depthformer_maker, load_depthformer
-from soundstage.stages.depthformer.model import published_name
+from soundstage.stages.depthformer.loading import (
+    depthformer_maker,
+    load_depthformer,
+    published_name,
+)
 from soundstage.stages.depthformer.vocabulary import Vocabulary
 from soundstage.stages.weights.array_source import WeightsError
 from soundstage.stages.weights.modules import parameter_arrays, structure

@@ -16,8 +16,7 @@ from soundstage.stages.depthformer.config import (
     DepthformerConfig,
     config_of_size,
 )
-from soundstage.stages.depthformer.loading import depthformer_maker
-from soundstage.stages.depthformer.model import published_name
+from soundstage.stages.depthformer.loading import depthformer_maker, published_name
 from soundstage.stages.weights.modules import structure
 
 

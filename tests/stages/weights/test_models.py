@@ -21,8 +21,7 @@ from soundstage.graph.format import Format
 from soundstage.graph.pipeline_file import read_tables
 from soundstage.presets.preset import preset_path
 from soundstage.stages.depthformer.config import TINY
-from soundstage.stages.depthformer.loading import load_depthformer
-from soundstage.stages.depthformer.model import published_name
+from soundstage.stages.depthformer.loading import load_depthformer, published_name
 from soundstage.stages.weights.models_folder import models_folder
 from soundstage.stages.weights.modules import parameter_arrays
 from soundstage.stages.weights.published.catalogue import PublishedFile, read_catalogue
