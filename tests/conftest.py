@@ -19,8 +19,8 @@ import jax
 import pytest
 from hypothesis import HealthCheck, settings
 
+from soundstage.kernels import programs
 from soundstage.runners.compilation import use_compilation_cache
-from soundstage.stages import programs
 
 STATM = Path("/proc/self/statm")
 # The memory of a process above which programs are forgotten, and how much it may grow then.

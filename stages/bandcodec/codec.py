@@ -7,13 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from soundstage.kernels.programs import Program
 from soundstage.stages import rvq
 from soundstage.stages.bandcodec.features import FrameFeatures
 from soundstage.stages.bandcodec.measures import Measures
 from soundstage.stages.bandcodec.rendering import RenderedSpectra, Rendering
 from soundstage.stages.bandcodec.synthesis import Synthesis
 from soundstage.stages.bandcodec.weights import BandCodecWeights, read_weights
-from soundstage.stages.programs import Program
 from soundstage.stages.row_groups import cores
 from soundstage.stages.weights.array_source import ArraySource
 

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from soundstage.kernels.choice import or_constant, settings
+from soundstage.kernels.programs import Program
 from soundstage.kernels.team import Member, Team
 from soundstage.stages.depthformer.choice import Addressed, Sampling
 from soundstage.stages.depthformer.conditions import Conditions
@@ -25,7 +26,6 @@ from soundstage.stages.depthformer.packed_decoder import (
 from soundstage.stages.depthformer.packed_weights import packed_weights
 from soundstage.stages.depthformer.past import read_prompts
 from soundstage.stages.depthformer.sampler import words
-from soundstage.stages.programs import Program
 from soundstage.stages.row_groups import cores
 from soundstage.stages.weights.networks import Network
 

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from soundstage.kernels.programs import Program, shapes_on
 from soundstage.stages.attention import KeysValues
 from soundstage.stages.depthformer.choice import Addressed, Alphabet, Chooser, OwnLevel, Sampling
 from soundstage.stages.depthformer.conditions import Conditions
@@ -21,7 +22,6 @@ from soundstage.stages.depthformer.steps import (
     LevelChoice,
     LevelInput,
 )
-from soundstage.stages.programs import Program, shapes_on
 from soundstage.stages.weights.networks import Network
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from soundstage.kernels.programs import shapes_on
 from soundstage.stages.attention import KeysValues
 from soundstage.stages.depthformer.sampler import words
 from soundstage.stages.magenta_rt2.choice import FrameChoice, FrameSampling
@@ -25,7 +26,6 @@ from soundstage.stages.magenta_rt2.frame import (
 from soundstage.stages.magenta_rt2.model import LayerCache, MagentaRt2
 from soundstage.stages.magenta_rt2.numbers import MASKED, STRENGTHS, strength_bins
 from soundstage.stages.magenta_rt2.steps import BY_MODULES, FrameSteps
-from soundstage.stages.programs import shapes_on
 
 
 class Past(NamedTuple):

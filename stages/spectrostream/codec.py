@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from soundstage.kernels.programs import Program, shapes_on
 from soundstage.stages import rvq
-from soundstage.stages.programs import Program, shapes_on
 from soundstage.stages.spectrostream.blocks import Upsample, upsample_by_phases
 from soundstage.stages.spectrostream.config import SpectroStreamConfig
 from soundstage.stages.spectrostream.decoder import Decoder

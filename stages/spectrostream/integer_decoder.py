@@ -25,8 +25,8 @@ from soundstage.kernels.convolutions import (
     rounded_weights,
     run_convolutions,
 )
+from soundstage.kernels.programs import Program
 from soundstage.kernels.team import Member, Team, meet, share
-from soundstage.stages.programs import Program
 from soundstage.stages.spectrostream.blocks import (
     Conv,
     DecoderUnit,

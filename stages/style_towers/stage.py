@@ -12,8 +12,8 @@ import numpy as np
 
 from soundstage.graph.format import Format
 from soundstage.graph.port import Port, Tensor
+from soundstage.kernels.programs import Program
 from soundstage.stages.ports import ASKED_SOUND, ASKED_TEMPO, NOT_UNDERSTOOD, STYLE_EMBEDDING
-from soundstage.stages.programs import Program
 from soundstage.stages.style.features import ClipFeatures
 from soundstage.stages.style.prompts import (
     NO_NUMBERS,

@@ -1,7 +1,7 @@
 """Networks that are loaded as arrays, without Flax.
 
 Importing Flax takes a tenth of the time from the command to the first sound. Nothing needs it while
-programs are found by name (`stages.programs`): a network is its arrays then, and the shapes that
+programs are found by name (`kernels.programs`): a network is its arrays then, and the shapes that
 they must have are kept in the folder of programs.
 """
 
@@ -18,8 +18,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from soundstage.kernels.program_files import keep, read
 from soundstage.source_code import source_digest
-from soundstage.stages.program_files import keep, read
 from soundstage.stages.weights.array_source import (
     ArraySource,
     WeightsError,

@@ -30,9 +30,9 @@ def test_program_from_shapes_samples_what_the_sampler_samples():
 
 def test_weights_in_bfloat16_keep_their_head_in_float32():
     model = abstract_depthformer(replace(SMALL, activation_dtype="bfloat16"), DEVICE)
-    dtypes = {leaf.get_value().dtype.name for _, leaf in nnx.to_flat_state(nnx.state(model))}
+    dtypes = {leaf.get_value().dtype.name for _, leaf in nnx.to_flat_state(nnx.state(model.module))}
     assert dtypes == {"bfloat16", "float32"}
-    assert model.decoder.logits_dense.kernel.get_value().dtype == np.float32
+    assert model.module.decoder.logits_dense.kernel.get_value().dtype == np.float32
 
 
 def test_work_of_a_chunk_agrees_with_the_floor_of_the_benchmark():

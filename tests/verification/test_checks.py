@@ -10,7 +10,7 @@ import pytest
 import tensorstore
 from safetensors.numpy import load_file, save_file
 
-from soundstage.stages import programs
+from soundstage.kernels import programs
 from soundstage.verification.checks import verify
 from soundstage.verification.recording import VerifyError
 

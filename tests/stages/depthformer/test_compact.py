@@ -35,8 +35,8 @@ VOCABULARY = Vocabulary.of(FORMAT)
 
 @pytest.fixture(scope="module")
 def whole():
-    model, _, _ = load_depthformer(CONFIG, open_source("random:5"), None)
-    return parameter_arrays(model, published_name)
+    network, _, _ = load_depthformer(CONFIG, open_source("random:5"), None)
+    return parameter_arrays(network.module, published_name)
 
 
 @pytest.fixture
@@ -47,8 +47,8 @@ def compact_file(tmp_path, whole):
 
 
 def test_compact_file_is_read_with_zeros_in_unused_rows(whole, compact_file):
-    model, _, note = load_depthformer(CONFIG, open_source(str(compact_file)), None)
-    unfolded = parameter_arrays(model, published_name)
+    network, _, note = load_depthformer(CONFIG, open_source(str(compact_file)), None)
+    unfolded = parameter_arrays(network.module, published_name)
     assert note == "compact.safetensors"
     prompt = VOCABULARY.pack(np.full((1024, 1, 4), -1), np.tile(np.arange(1024)[:, None], 3))
     every_code = np.tile(np.arange(1024)[:, None], 4)

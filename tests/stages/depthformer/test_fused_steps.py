@@ -8,6 +8,7 @@ import pytest
 from jax import export
 
 from soundstage.graph.format import Format
+from soundstage.kernels.programs import UNSTABLE
 from soundstage.stages.depthformer import Sample
 from soundstage.stages.depthformer.choice import ByFunction, Greedy, WholeVocabulary
 from soundstage.stages.depthformer.conditions import FREE, Conditions
@@ -15,7 +16,6 @@ from soundstage.stages.depthformer.config import TINY
 from soundstage.stages.depthformer.loading import load_depthformer
 from soundstage.stages.depthformer.sampler import ChunkSampler
 from soundstage.stages.depthformer.vocabulary import PAD
-from soundstage.stages.programs import UNSTABLE
 from soundstage.stages.weights.sources import open_source
 
 PAST, FRAMES, LEVELS, CODES, STYLE, ROWS = 5, 2, 2, 32, 4, 2
@@ -93,7 +93,7 @@ def test_program_for_a_gpu_has_five_kernels_a_depth_layer_eight_a_temporal_layer
     sampler._steps = replace(sampler._steps, interpret=False)
     shapes = jax.tree.map(
         lambda array: jax.ShapeDtypeStruct(array.shape, array.dtype),
-        (sampler._state, *sampler_inputs(arguments(CONFIG))),
+        (sampler._network.arrays, *sampler_inputs(arguments(CONFIG))),
     )
     exported = export.export(
         jax.jit(sampler._sample), platforms=("cuda",), disabled_checks=UNSTABLE

@@ -17,6 +17,7 @@ from soundstage.stages.depthformer.loading import load_depthformer
 from soundstage.stages.depthformer.sampler import ChunkSampler
 from soundstage.stages.depthformer.vocabulary import PAD
 from soundstage.stages.weights.array_source import WeightsError
+from soundstage.stages.weights.modules import network_of
 from soundstage.stages.weights.sources import open_source
 
 PAST, FRAMES, LEVELS, CODES, STYLE, ROWS = 5, 3, 3, 32, 4, 3
@@ -69,13 +70,13 @@ def of_row(values, row):
 
 def loaded(config):
     """A network whose weights 8 bits hold exactly."""
-    model = load_depthformer(config, open_source("random:3"), None)[0]
+    model = load_depthformer(config, open_source("random:3"), None)[0].module
     for path, leaf in nnx.to_flat_state(nnx.state(model)):
         if path[-1] == "kernel" and path[-2] != "logits_dense" and "conditions" not in path:
             kernel = np.asarray(leaf[...])
             scales = np.abs(kernel).max(axis=0) / np.float32(127)
             leaf.set_value(jnp.asarray(np.round(kernel / scales) * scales))
-    return model
+    return network_of(model, model.config)
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from soundstage.stages.depthformer.loading import load_depthformer
 from soundstage.stages.depthformer.sampler import ChunkSampler
 from soundstage.stages.depthformer.stage import SampleParams
 from soundstage.stages.depthformer.vocabulary import CODEC_OFFSET, MASK, PAD
+from soundstage.stages.weights.modules import network_of
 from soundstage.stages.weights.sources import open_source
 
 PAST, FRAMES, LEVELS, PAST_LEVELS, CODES, STYLE = 6, 4, 3, 2, 32, 3
@@ -34,7 +35,7 @@ ROWS = 2
 
 @pytest.fixture(scope="module")
 def model():
-    return load_depthformer(CONFIG, open_source("random:3"), None)[0]
+    return load_depthformer(CONFIG, open_source("random:3"), None)[0].module
 
 
 @nnx.jit
@@ -69,7 +70,7 @@ def prompts(past: np.ndarray) -> np.ndarray:
 
 def sample(model, prompt, given: Conditions) -> np.ndarray:
     one = np.ones(ROWS, np.float32)
-    sampler = ChunkSampler(model, FRAMES, chooser=Greedy())
+    sampler = ChunkSampler(network_of(model, model.config), FRAMES, chooser=Greedy())
     return sampler(prompt, prompt, one, 0 * one, 0 * one, one, one, (given, given))
 
 

@@ -20,6 +20,7 @@ from soundstage.stages.depthformer.choice import (
 from soundstage.stages.depthformer.config import DepthformerConfig
 from soundstage.stages.depthformer.loading import load_depthformer
 from soundstage.stages.depthformer.sampler import ChunkSampler
+from soundstage.stages.weights.modules import network_of
 from soundstage.stages.weights.sources import closing_source
 
 RECORDING = Path(__file__).parents[4] / "shared" / "reference" / "depthformer"
@@ -42,7 +43,7 @@ def recorded():
 def model():
     config = DepthformerConfig.from_json(json.loads((RECORDING / "config.json").read_text()))
     with closing_source(str(RECORDING / "weights.safetensors")) as source:
-        return load_depthformer(config, source, None)[0]
+        return load_depthformer(config, source, None)[0].module
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +125,7 @@ def test_forced_logits_agree_with_the_recording(model, forced, recorded):
 
 def decode(model, tokens, guidance, alphabet, chooser, *, frames=50, seed=0, warm=(0.0, 0)):
     rows = len(tokens) // 2 if guidance else len(tokens)
-    sampler = ChunkSampler(model, frames, alphabet, chooser)
+    sampler = ChunkSampler(network_of(model, model.config), frames, alphabet, chooser)
     temperature, top_k = warm
     return sampler(
         tokens[:rows],
@@ -158,7 +159,7 @@ def test_sampling_with_top_k_draws_the_recorded_tokens(model, recorded):
     # One call with two rows; the original made each row in a run of its own.
     tokens = recorded["encoder_tokens"], recorded["encoder_tokens_fresh"]
     both = np.stack([tokens[0][0], tokens[1][0], tokens[0][1], tokens[1][1]])
-    result = ChunkSampler(model, 10, WHOLE, OriginalNoise())(
+    result = ChunkSampler(network_of(model, model.config), 10, WHOLE, OriginalNoise())(
         both[:2],
         both[2:],
         np.full(2, 1.1, np.float32),

@@ -25,6 +25,7 @@ from soundstage.stages.depthformer.cuts import (
 from soundstage.stages.depthformer.loading import load_depthformer
 from soundstage.stages.depthformer.sampler import ChunkSampler, words
 from soundstage.stages.depthformer.vocabulary import CODEC_OFFSET, MASK
+from soundstage.stages.weights.modules import network_of
 from soundstage.stages.weights.sources import open_source
 
 FRAMES, LEVELS, CODES = 4, 3, 32
@@ -42,12 +43,12 @@ ROWS = 3
 
 @pytest.fixture(scope="module")
 def model():
-    return load_depthformer(CONFIG, open_source("random:3"), None)[0]
+    return load_depthformer(CONFIG, open_source("random:3"), None)[0].module
 
 
 @pytest.fixture(scope="module")
 def sampler(model):
-    return ChunkSampler(model, FRAMES)
+    return ChunkSampler(network_of(model, model.config), FRAMES)
 
 
 def arguments(**changed):
@@ -69,7 +70,7 @@ def arguments(**changed):
 
 
 def test_levels_without_a_loop_choose_the_same_tokens(model, sampler):
-    unrolled = ChunkSampler(model, FRAMES, unrolled=True)
+    unrolled = ChunkSampler(network_of(model, model.config), FRAMES, unrolled=True)
     np.testing.assert_array_equal(unrolled(**arguments()), sampler(**arguments()))
 
 
@@ -85,7 +86,7 @@ def test_tokens_are_codes_of_any_format(sampler):
 def test_the_same_arguments_give_the_same_bytes(model, sampler):
     tokens = sampler(**arguments()).tobytes()
     assert sampler(**arguments()).tobytes() == tokens
-    assert ChunkSampler(model, FRAMES)(**arguments()).tobytes() == tokens
+    assert ChunkSampler(network_of(model, model.config), FRAMES)(**arguments()).tobytes() == tokens
 
 
 @pytest.mark.parametrize(
@@ -137,7 +138,7 @@ def test_words_are_the_high_and_low_halves_of_a_number():
 
 
 def test_temperature_zero_top_one_and_greedy_agree(model, sampler):
-    greedy = ChunkSampler(model, FRAMES, chooser=Greedy())(**arguments())
+    greedy = ChunkSampler(network_of(model, model.config), FRAMES, chooser=Greedy())(**arguments())
     np.testing.assert_array_equal(sampler(**arguments(temperature=0.0)), greedy)
     np.testing.assert_array_equal(sampler(**arguments(top_k=1)), greedy)
     assert (sampler(**arguments()) != greedy).any()
@@ -159,7 +160,7 @@ def test_guidance_with_equal_prompts_changes_no_greedy_token(model):
     # (1 + w) p - w p is p up to rounding, which changes no greedy token of this model.
     values = arguments(guidance=0.0)
     values["unprompted"] = values["prompt"]
-    sampler = ChunkSampler(model, FRAMES, chooser=Greedy())
+    sampler = ChunkSampler(network_of(model, model.config), FRAMES, chooser=Greedy())
     off = sampler(**values)
     values["guidance"] = np.full(ROWS, 3.0, np.float32)
     np.testing.assert_array_equal(sampler(**values), off)
@@ -208,7 +209,7 @@ def test_accelerators_run_no_search():
 def test_drawn_codes_are_among_the_top_k(model):
     """Every drawn code is among the k best of the teacher-forced, guided logits."""
     values = arguments(temperature=2.0, top_k=2)
-    tokens = ChunkSampler(model, FRAMES)(**values)
+    tokens = ChunkSampler(network_of(model, model.config), FRAMES)(**values)
     logits = guided_logits(model, values, tokens)
     rank = (logits > np.take_along_axis(logits, tokens[..., None], -1)).sum(-1)
     assert set(np.unique(rank)) == {0, 1}
@@ -233,7 +234,7 @@ def guided_logits(model, values, tokens):
 
 def test_stepwise_decoding_agrees_with_one_full_pass(model):
     values = arguments(temperature=0.0)
-    tokens = ChunkSampler(model, FRAMES)(**values)
+    tokens = ChunkSampler(network_of(model, model.config), FRAMES)(**values)
     logits = guided_logits(model, values, tokens)
     chosen = np.take_along_axis(logits, tokens[..., None], -1)[..., 0]
     np.testing.assert_allclose(chosen, logits.max(-1), atol=1e-4)
@@ -270,9 +271,10 @@ def test_full_pass_has_a_gradient_for_every_weight(model):
 
 
 def test_bfloat16_keeps_the_head_in_float32_and_stays_close(model):
-    rounded, digest, note = load_depthformer(
+    network, digest, note = load_depthformer(
         replace(CONFIG, activation_dtype="bfloat16"), open_source("random:3"), None
     )
+    rounded = network.module
     assert rounded.decoder.logits_dense.kernel[...].dtype == jnp.float32
     assert rounded.token_embedder.embedding[...].dtype == jnp.bfloat16
     assert digest == load_depthformer(CONFIG, open_source("random:3"), None)[1]
@@ -281,7 +283,7 @@ def test_bfloat16_keeps_the_head_in_float32_and_stays_close(model):
     coarse = rounded.encode(prompt)
     assert coarse.dtype == jnp.bfloat16
     np.testing.assert_allclose(coarse.astype(jnp.float32), model.encode(prompt), atol=0.15)
-    tokens = ChunkSampler(rounded, FRAMES)(**arguments())
+    tokens = ChunkSampler(network, FRAMES)(**arguments())
     assert tokens.shape == (ROWS, FRAMES, LEVELS)
 
 

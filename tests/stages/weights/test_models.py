@@ -87,7 +87,7 @@ def test_weights_converted_to_bfloat16_load_the_same_network(models):
     for _ in range(2):
         with closing_source("depthformer-base") as source:
             network, *_ = load_depthformer(config, source, None)
-            loaded.append(parameter_arrays(network, published_name))
+            loaded.append(parameter_arrays(network.module, published_name))
         if len(loaded) == 1:
             assert run(*convert, "--dtype", "bfloat16").code == 0
     archive_bytes = (models_folder() / "depthformer-base.tar").stat().st_size

@@ -113,7 +113,7 @@ def test_exported_network_has_the_surprise_of_the_trained_one(learned, tmp_path)
     batch = Examples(PIECES, FORMAT, PARAMS.examples, 5).batch(0)
     graph = initial().graph
     measure = jax.jit(lambda state: surprise(nnx.merge(graph, state), batch))
-    trained, exported = measure(result.state), measure(nnx.state(load(path)))
+    trained, exported = measure(result.state), measure(nnx.state(load(path).module))
     np.testing.assert_allclose(exported, trained, atol=0.02)
 
 

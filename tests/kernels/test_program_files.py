@@ -2,8 +2,8 @@
 
 import pytest
 
-from soundstage.stages import program_files
-from soundstage.stages.program_files import DIGEST_BYTES, keep, programs_folder, read
+from soundstage.kernels import program_files
+from soundstage.kernels.program_files import DIGEST_BYTES, keep, programs_folder, read
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from jax import export
 
-from soundstage.stages import executables, program_files
-from soundstage.stages.executables import SUFFIX, Executable
-from soundstage.stages.program_files import keep, programs_folder
+from soundstage.kernels import executables, program_files
+from soundstage.kernels.executables import SUFFIX, Executable
+from soundstage.kernels.program_files import keep, programs_folder
 
 
 def function(x, weights):

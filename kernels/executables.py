@@ -23,8 +23,7 @@ import jaxlib
 from jax import export
 from jaxlib import xla_client
 
-from soundstage.stages.program_files import keep, read
-from soundstage.stages.row_groups import cores
+from soundstage.kernels.program_files import keep, read
 
 LOGGER = logging.getLogger("soundstage")
 # What the descriptions of a processor call its instructions: on x86-64, and on 64-bit ARM.
@@ -150,8 +149,8 @@ def _versions() -> tuple[str, ...]:
 
 @cache
 def _processor_words() -> str:
-    """Returns what machine code depends on: the kind of processor, its instructions, its cores."""
-    words = [platform.system(), platform.machine(), platform.processor(), str(cores())]
+    """Returns what machine code depends on: the kind of processor, its instructions."""
+    words = [platform.system(), platform.machine(), platform.processor()]
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     wanted = ("model name", *INSTRUCTIONS)

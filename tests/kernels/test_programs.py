@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from soundstage.stages import programs
+from soundstage.kernels import programs
+from soundstage.kernels.programs import Program, programs_folder
 from soundstage.stages.depthformer.choice import Addressed, ByFunction
 from soundstage.stages.depthformer.config import config_of_size
-from soundstage.stages.programs import Program, programs_folder
 
 TRACED = []
 
