@@ -4,20 +4,18 @@ Tracing a network in Python takes longer than loading its compiled program. So w
 a portable form of the program, is kept in the user's cache folder, under a name that all it
 depends on determines: the source code of the function's module and of all that it imports of stages
 and kernels, the function and its setting, the shapes and dtypes of its arguments, and the versions
-of JAX. The compiled program behind it is kept by JAX (`runners.compilation`).
+of JAX. What it is compiled to is kept, too (`kernels.executables`), on GPUs by JAX alone
+(`runners.compilation`).
 """
 
 from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from functools import lru_cache, partial
-from itertools import accumulate
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -25,15 +23,14 @@ import jaxlib
 import numpy as np
 from jax import export
 
-from soundstage.errors import OutputError
-from soundstage.files import replacing
+from soundstage.kernels.executables import Executable
+from soundstage.kernels.program_files import keep, read
 from soundstage.source_code import source_digest
-from soundstage.user_folders import user_cache_folder
 
 LOGGER = logging.getLogger("soundstage")
 PACKAGE = "soundstage.stages"
-# Bytes of programs that are kept in the folder, and programs that are in the memory of a process.
-KEPT_BYTES, KEPT_PROGRAMS = 512 << 20, 64
+# Programs that are in the memory of a process.
+KEPT_PROGRAMS = 64
 # The options of JAX that change what tracing makes.
 OPTIONS = (
     "jax_enable_x64",
@@ -46,7 +43,6 @@ OPTIONS = (
 )
 # JAX may change what these calls mean from version to version; a program's name has its version.
 UNSTABLE = (export.DisabledSafetyCheck.custom_call("__gpu$xla.gpu.triton"),)
-DIGEST_BYTES = hashlib.sha256().digest_size
 Compiled = Callable[..., Any]
 Constant = int | float | str | bool | None
 
@@ -144,12 +140,11 @@ class _Maker:
 
 @lru_cache(maxsize=KEPT_PROGRAMS)
 def _program(key: str, maker: _Maker) -> Compiled:
-    file = programs_folder() / key
-    content = _read(file)
+    content = read(key)
     if content is None:
         content = maker.make()
-        _keep(file, content)
-    return jax.jit(export.deserialize(bytearray(content)).call)
+        keep(key, content)
+    return Executable(content)
 
 
 def _exported(flat: Callable[..., Any], leaves: Sequence[jax.Array], platform: str) -> bytes:
@@ -174,43 +169,6 @@ def export_name(platform: str) -> str:
             continue
         return name
     return platform
-
-
-def programs_folder() -> Path:
-    """Returns the folder of programs, in the user's cache folder."""
-    return user_cache_folder() / "programs"
-
-
-def _read(file: Path) -> bytes | None:
-    """Returns the content of a file of programs; None = there is none, or it is damaged."""
-    try:
-        content = file.read_bytes()
-        os.utime(file)  # used now; see `_keep`
-    except OSError:
-        return None
-    digest, content = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
-    return content if hashlib.sha256(content).digest() == digest else None
-
-
-def _keep(file: Path, content: bytes) -> None:
-    """Writes a file of programs, and deletes those that were not used for longest.
-
-    Their bytes are what counts: a set of tests has many hundreds of small ones.
-
-    Without a folder that can be written everything works, and is traced at every start.
-    """
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(file) as stream:
-            stream.write(hashlib.sha256(content).digest() + content)
-        facts = {path: path.stat() for path in file.parent.iterdir()}
-        newest = sorted(facts, key=lambda path: facts[path].st_mtime_ns, reverse=True)
-        sizes = accumulate(facts[path].st_size for path in newest)
-        for path, size in zip(newest, sizes, strict=True):
-            if size > KEPT_BYTES and path != file:
-                path.unlink()
-    except (OSError, OutputError) as error:
-        LOGGER.debug("%s is not kept: %s", file, error)
 
 
 def shapes_on(device: jax.Device, arrays: Any) -> Any:

@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from soundstage.kernels import programs
-from soundstage.kernels.programs import Program, programs_folder
+from soundstage.kernels import program_files, programs
+from soundstage.kernels.program_files import programs_folder
+from soundstage.kernels.programs import Program
 from soundstage.stages.depthformer.choice import Addressed, ByFunction
 from soundstage.stages.depthformer.config import config_of_size
 
@@ -34,7 +35,7 @@ class Sizes:
 def folder(tmp_path, monkeypatch):
     """An empty folder of programs, for functions of this file."""
     monkeypatch.setattr(programs, "PACKAGE", __name__)
-    monkeypatch.setattr(programs, "user_cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(program_files, "user_cache_folder", lambda: tmp_path)
     programs._program.cache_clear()
     TRACED.clear()
     return programs_folder()
@@ -42,6 +43,11 @@ def folder(tmp_path, monkeypatch):
 
 def weights(scale, offset=None):
     return {"scale": jnp.float32(scale), "offset": offset}
+
+
+def portable(folder):
+    """The files of portable programs; the compiled ones are beside them."""
+    return [file for file in folder.iterdir() if not file.suffix]
 
 
 def start_again():
@@ -81,21 +87,21 @@ def test_whatever_a_program_depends_on_makes_another_one(folder, other):
     setting, tree, x, constants = other
     Program(scaled, Sizes(3))(weights(2), np.ones(3, np.float32))
     Program(scaled, setting)(tree, x, constants=constants)
-    assert len(TRACED) == len(list(folder.iterdir())) == 2
+    assert len(TRACED) == len(portable(folder)) == 2
 
 
 def test_changed_source_code_makes_another_program(folder, monkeypatch):
     Program(scaled)(weights(2), np.ones(3, np.float32))
     monkeypatch.setattr(programs, "source_digest", lambda *modules: "another")
     Program(scaled)(weights(2), np.ones(3, np.float32))
-    assert len(list(folder.iterdir())) == 2
+    assert len(portable(folder)) == 2
 
 
 @pytest.mark.parametrize("damage", [b"", b"x", b"another content" * 9])
 def test_damaged_file_is_made_again(folder, damage):
     program = Program(scaled)
     program(weights(2), np.ones(3, np.float32))
-    (file,) = folder.iterdir()
+    (file,) = portable(folder)
     file.write_bytes(damage)
     start_again()
     result = Program(scaled)(weights(2), np.ones(3, np.float32))
@@ -110,19 +116,6 @@ def test_folder_that_cannot_be_written_costs_time_only(folder):
     folder.parent.joinpath("programs").write_text("a file where the folder should be")
     result = Program(scaled)(weights(2), np.ones(3, np.float32))
     assert np.asarray(result["scaled"][0]).tolist() == [4, 4, 4]
-
-
-def test_files_that_were_not_used_for_longest_are_deleted(folder, monkeypatch):
-    def used(width):
-        start_again()
-        Program(scaled)(weights(2), np.ones(width, np.float32))
-        return max(folder.iterdir(), key=lambda path: path.stat().st_mtime_ns)
-
-    first, second = used(1), used(2)
-    assert used(1) == first != second
-    monkeypatch.setattr(programs, "KEPT_BYTES", 5 * first.stat().st_size // 2)
-    third = used(3)
-    assert set(folder.iterdir()) == {first, third}
 
 
 def test_code_and_settings_of_users_are_never_stored(folder, monkeypatch):
