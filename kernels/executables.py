@@ -23,6 +23,7 @@ import jaxlib
 from jax import export
 from jaxlib import xla_client
 
+from soundstage.kernels.ahead import LOADED_AHEAD
 from soundstage.kernels.program_files import keep, read
 
 LOGGER = logging.getLogger("soundstage")
@@ -45,7 +46,7 @@ class Executable:
         self._exported = export.deserialize(bytearray(content))
         self._digest = hashlib.sha256(content).hexdigest()
         self._by_jax = jax.jit(self._exported.call)
-        self._loaded: dict[int, _Loaded | None] = {}
+        self._loaded: dict[int, MachineCode | None] = {}
         self._lock = threading.Lock()
         arrays = (*self._exported.in_avals, *self._exported.out_avals)
         self._plain = not any(jax.dtypes.issubdtype(a.dtype, jax.dtypes.extended) for a in arrays)
@@ -60,10 +61,12 @@ class Executable:
             What the function returned that was exported.
         """
         device = _processor(leaves) if self._plain else None
-        loaded = None if device is None else self._on(device)
-        return self._by_jax(*leaves) if loaded is None else loaded(leaves)
+        code = None if device is None else self._on(device)
+        if code is None:
+            return self._by_jax(*leaves)
+        return jax.tree.unflatten(self._exported.out_tree, code(leaves))
 
-    def _on(self, device: jax.Device) -> _Loaded | None:
+    def _on(self, device: jax.Device) -> MachineCode | None:
         """Returns the program for a device; None = this version of JAX cannot keep or load it."""
         if device.id not in self._loaded:
             with self._lock:
@@ -71,24 +74,27 @@ class Executable:
                     self._loaded[device.id] = self._load(device)
         return self._loaded[device.id]
 
-    def _load(self, device: jax.Device) -> _Loaded | None:
+    def _load(self, device: jax.Device) -> MachineCode | None:
         words = (self._digest, str(device.id), _processor_words(), *_versions())
         key = hashlib.sha256("\n".join(words).encode()).hexdigest() + SUFFIX
+        code = LOADED_AHEAD.take(key, device)
+        if code is not None:
+            return code
         content = read(key)
         try:
             if content is not None:
                 try:
-                    return _Loaded(content, device, self._exported.out_tree)
+                    return MachineCode(content, device)
                 except jax.errors.JaxRuntimeError as error:
                     LOGGER.debug("program %s is compiled again: %s", key, error)
             content = self._compiled(device)
-            loaded = _Loaded(content, device, self._exported.out_tree)
+            code = MachineCode(content, device)
         except (AttributeError, TypeError, jax.errors.JaxRuntimeError) as error:
             # None of these names is promised by JAX.
             LOGGER.debug("compiled programs are left to JAX: %s", error)
             return None
         keep(key, content)
-        return loaded
+        return code
 
     def _compiled(self, device: jax.Device) -> bytes:
         sharding = jax.sharding.SingleDeviceSharding(device)
@@ -110,25 +116,30 @@ class Executable:
         return bytes(code.serialize())
 
 
-class _Loaded:
-    """Machine code in memory.
+class MachineCode:
+    """A compiled program in memory.
+
+    Args:
+        content: what XLA serialized.
+        device: where it will run: the device that it was compiled for.
 
     Raises:
         JaxRuntimeError: it is damaged, or for another machine.
     """
 
-    def __init__(self, content: bytes, device: jax.Device, tree: Any) -> None:
+    def __init__(self, content: bytes, device: jax.Device) -> None:
         devices = xla_client.DeviceList((device,))
         self._code = device.client.deserialize_executable(content, devices, None)
-        self._device, self._tree = device, tree
+        self._device = device
 
-    def __call__(self, leaves: Sequence[Any]) -> Any:
+    def __call__(self, leaves: Sequence[Any]) -> list[jax.Array]:
+        """Runs the program: arrays to arrays."""
         arrays = [
             leaf if isinstance(leaf, jax.Array) else jax.device_put(leaf, self._device)
             for leaf in leaves
         ]
         results = self._code.execute_sharded(arrays).disassemble_into_single_device_arrays()
-        return jax.tree.unflatten(self._tree, [shards[0] for shards in results])
+        return [shards[0] for shards in results]
 
 
 def _processor(leaves: Sequence[Any]) -> jax.Device | None:

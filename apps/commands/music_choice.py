@@ -18,7 +18,9 @@ from soundstage.graph.check import build
 from soundstage.graph.overrides import apply
 from soundstage.graph.plan import Graph
 from soundstage.graph.problem import PipelineError, Problem
-from soundstage.graph.spec import parse
+from soundstage.graph.spec import PipelineSpec, parse
+from soundstage.kernels.ahead import LOADED_AHEAD
+from soundstage.runners.choice import RunnerKind
 from soundstage.runners.sessions.controls import complete
 from soundstage.runners.sessions.files import SavedSession, SessionFileError
 from soundstage.runners.sessions.journal_file import read_saved
@@ -33,6 +35,7 @@ def find_music(
     choice: PipelineChoice,
     resume: Path | None,
     continue_from: Path | None = None,
+    runner: RunnerKind = "local",
 ) -> tuple[Graph, SavedSession | None, dict[str, Any]]:
     """Finds the graph, the session that it continues and the controls; loads no weights.
 
@@ -42,6 +45,7 @@ def find_music(
         choice: the pipeline; with `resume`, only its placements and allowed modules apply.
         resume: a session file or a journal to continue; None = a new stream.
         continue_from: an audio file to continue, which is the prompt if there is no other.
+        runner: where the stages will run. In this process, compiled programs begin to be loaded.
 
     Returns:
         The graph; the saved session or None; the controls, with `prompts` as the controls that they
@@ -54,7 +58,10 @@ def find_music(
     """
     _refuse_unused_settings(choice, resume)
     saved = read_saved(resume) if resume is not None else None
-    graph = choice.load() if saved is None else _resumed_graph(saved, choice)
+    spec = choice.read() if saved is None else _resumed_spec(saved, choice)
+    if runner == "local":
+        LOADED_AHEAD.begin(spec.digest())
+    graph = build(spec, choice.allow)
     check_audio_output(graph)
     changes = {**controls, **prompt_controls(prompts, graph)}
     if continue_from is not None:
@@ -72,13 +79,13 @@ def _refuse_unused_settings(choice: PipelineChoice, resume: Path | None) -> None
         )
 
 
-def _resumed_graph(saved: SavedSession, choice: PipelineChoice) -> Graph:
+def _resumed_spec(saved: SavedSession, choice: PipelineChoice) -> PipelineSpec:
     if choice.names_a_graph and choice.read().digest() != saved.spec.digest():
         raise SessionFileError(
             f"{saved.path}: made by another graph (pipeline {saved.spec.name!r}); leave out "
             "--preset, --pipeline and --set: the session holds its own pipeline"
         )
-    return build(parse(apply(saved.spec.as_dict(), (), choice.placements)), choice.allow)
+    return parse(apply(saved.spec.as_dict(), (), choice.placements))
 
 
 def check_audio_output(graph: Graph) -> None:

@@ -12,6 +12,7 @@ from soundstage.graph.control import ControlError
 from soundstage.graph.declaration import memo_of
 from soundstage.graph.plan import Graph
 from soundstage.graph.state import State
+from soundstage.kernels.ahead import LOADED_AHEAD
 from soundstage.progress import Progress
 from soundstage.runners.api import open_runner
 from soundstage.runners.choice import RunnerChoice
@@ -66,8 +67,12 @@ class Preparation:
         loading = f"loading {len(graph.nodes)} stages"
         with self._progress.step(loading), self._stopwatch.measure("loading"):
             runner = open_runner(graph, choice)
-        with closing(runner):
-            yield runner
+        try:
+            with closing(runner):
+                yield runner
+        finally:  # music without an end is ended by a signal
+            if choice.kind == "local":
+                LOADED_AHEAD.keep(graph.spec.digest())
 
     def compile(self, runner: Runner, sizes: Iterable[int] = (1,)) -> None:
         """Compiles the stages for batches of these sizes.
