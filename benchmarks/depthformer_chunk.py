@@ -33,8 +33,9 @@ from soundstage.stages.depthformer.sampler import ChunkSampler
 from soundstage.stages.depthformer.vocabulary import Vocabulary
 from soundstage.stages.weights.sources import open_source
 
-# Operations of a product of 2048 x 2048 matrices.
-PRODUCT = 2.0 * 2048**3
+# The width of the matrices whose product is timed in turns with the encoder, by size. It takes a
+# second, so that the load of a moment does not decide. Other sizes need no exact floor.
+SQUARES = {"base": 4096, "large": 4096}
 
 
 @dataclass(frozen=True)
@@ -61,12 +62,12 @@ def measure_device(device: jax.Device, dtype: str, mebibytes: int) -> DeviceSpee
     long = jax.device_put(np.ones(mebibytes * 2**18, np.float32), device)
     add = jax.jit(jnp.sum)
     read_s = seconds(lambda: add(long), 7)
-    return DeviceSpeed(long.nbytes / read_s, PRODUCT / seconds(product(device, dtype), 7))
+    return DeviceSpeed(long.nbytes / read_s, 2 * 2048**3 / seconds(product(device, dtype, 2048), 7))
 
 
-def product(device: jax.Device, dtype: str) -> Callable[[], jax.Array]:
-    """Makes a function that multiplies two matrices of 2048 x 2048."""
-    square = jax.device_put(np.ones((2048, 2048), np.float32), device).astype(dtype)
+def product(device: jax.Device, dtype: str, width: int) -> Callable[[], jax.Array]:
+    """Makes a function that multiplies two matrices of `width` x `width`."""
+    square = jax.device_put(np.ones((width, width), np.float32), device).astype(dtype)
     multiply = jax.jit(lambda x: jnp.matmul(x, x, precision="highest"))
     return lambda: multiply(square)
 
@@ -136,13 +137,13 @@ def encoder(model: Depthformer, tokens: np.ndarray, device: jax.Device) -> Calla
 
 
 def time_encoder(
-    model: Depthformer, tokens: np.ndarray, device: jax.Device, n: int
+    model: Depthformer, tokens: np.ndarray, device: jax.Device, width: int, n: int
 ) -> dict[str, float]:
-    """Times the encoder, one with attention for all heads at once, and a large matrix product.
+    """Times the encoder, one with attention for all heads at once, and a matrix product.
 
     In turns, so that other load slows the floor as much as the encoder; returns median seconds.
     """
-    runs = {"multiply": product(device, model.config.activation_dtype)}
+    runs = {"multiply": product(device, model.config.activation_dtype, width)}
     runs["encoder"] = encoder(model, tokens, device)
     most, layers.SCORES_AT_ONCE = layers.SCORES_AT_ONCE, sys.maxsize
     runs["at once"] = encoder(model, tokens, device)
@@ -189,10 +190,11 @@ def main() -> None:
     chunk_s = seconds(lambda: sampler(prompt, unprompted, **controls), args.repeats)
     peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     both = np.concatenate([prompt, unprompted])
-    times = time_encoder(model, both, device, args.repeats)
-    encoder_s = times["encoder"]
+    width = SQUARES.get(args.size, 512)
+    times = time_encoder(model, both, device, width, args.repeats)
+    encoder_s, operation_s = times["encoder"], times["multiply"] / (2 * width**3)
 
-    encoder_floor = encoder_operations(config, batch, both.shape[1]) * times["multiply"] / PRODUCT
+    encoder_floor = encoder_operations(config, batch, both.shape[1]) * operation_s
     decoder_floor = decoder_seconds(speed, config, batch, both.shape[1], frames)
     steps = frames * config.num_levels
     print(f"Depthformer {args.size}, {args.dtype}, {args.rows} row(s) guided, on {device}")

@@ -129,7 +129,8 @@ def attend(query: jax.Array, seen: KeysValues, bias: jax.Array) -> jax.Array:
         [B, H, T, K]. On a CPU the form depends on the number of scores of a row, not on B.
     """
     _, H, T, _ = query.shape
-    if H * T * seen.keys.shape[2] <= SCORES_AT_ONCE:
+    # In bfloat16, XLA's program for all heads rounds less often than the one for single heads.
+    if H * T * seen.keys.shape[2] <= SCORES_AT_ONCE or query.dtype != jnp.float32:
         return attend_at_once(query, seen, bias)
     return jax.lax.platform_dependent(
         query, seen, bias, cpu=attend_by_heads, default=attend_at_once

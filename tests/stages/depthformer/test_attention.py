@@ -48,13 +48,19 @@ def test_attention_by_heads_is_the_mean_by_softmax(shape):
 
 
 @pytest.mark.parametrize(
-    ("platform", "most", "loops"), [("cpu", 1, 1), ("cpu", H * T * TIME, 0), ("cuda", 1, 0)]
+    ("platform", "dtype", "most", "loops"),
+    [
+        ("cpu", "float32", 1, 1),
+        ("cpu", "float32", H * T * TIME, 0),
+        ("cpu", "bfloat16", 1, 0),
+        ("cuda", "float32", 1, 0),
+    ],
 )
-def test_only_cpus_loop_over_heads_and_only_for_many_scores(monkeypatch, platform, most, loops):
+def test_cpus_loop_over_heads_for_many_scores(monkeypatch, platform, dtype, most, loops):
     monkeypatch.setattr(layers, "SCORES_AT_ONCE", most)
-    traced = jax.jit(lambda *arguments: attend(*arguments)).trace(
-        QUERY, SEEN, hidden_bias(B, 1, 1, TIME)
-    )
+    arguments = QUERY, SEEN, hidden_bias(B, 1, 1, TIME)
+    arguments = jax.tree.map(lambda x: x.astype(dtype), arguments)
+    traced = jax.jit(lambda *arguments: attend(*arguments)).trace(*arguments)
     program = traced.lower(lowering_platforms=(platform,)).as_text()
     assert program.count("stablehlo.while") == loops
 
