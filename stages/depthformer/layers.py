@@ -16,6 +16,8 @@ from soundstage.stages.attention import HIDDEN, KeysValues, matmul
 from soundstage.stages.depthformer.config import DepthformerConfig
 
 EPSILON = 1e-6
+# The most scores of a row, [H, T, time], that CPUs compute for all heads at once.
+SCORES_AT_ONCE = 1 << 22
 
 
 class Linear(nnx.Module):
@@ -87,17 +89,49 @@ class Attention(nnx.Module):
         Returns:
             [B, T, D].
         """
-        highest = jax.lax.Precision.HIGHEST
-        query = self._split(self.query(x))
-        scores = jnp.einsum("bhtk,bhsk->bhts", query, seen.keys, precision=highest)
-        weights = jax.nn.softmax(scores + bias, axis=-1)
-        mixed = jnp.einsum("bhts,bhsk->bhtk", weights, seen.values, precision=highest)
+        mixed = attend(self._split(self.query(x)), seen, bias)
         B, H, T, K = mixed.shape
         return self.out(mixed.transpose(0, 2, 1, 3).reshape(B, T, H * K))
 
     def _split(self, x: jax.Array) -> jax.Array:
         B, T, _ = x.shape
         return x.reshape(B, T, self.heads, -1).transpose(0, 2, 1, 3)  # [B, H, T, K]
+
+
+def attend(query: jax.Array, seen: KeysValues, bias: jax.Array) -> jax.Array:
+    """Returns the mean of the values, weighted by the softmax of the scores.
+
+    Args:
+        query: [B, H, T, K].
+        seen: keys and values of `time` positions.
+        bias: broadcastable to [B, H, T, time], added to the scores.
+
+    Returns:
+        [B, H, T, K]. On a CPU the form depends on the number of scores of a row, not on B.
+    """
+    _, H, T, _ = query.shape
+    # In bfloat16, XLA's program for all heads rounds less often than the one for single heads.
+    if H * T * seen.keys.shape[2] <= SCORES_AT_ONCE or query.dtype != jnp.float32:
+        return attend_at_once(query, seen, bias)
+    return jax.lax.platform_dependent(
+        query, seen, bias, cpu=attend_by_heads, default=attend_at_once
+    )
+
+
+def attend_at_once(query: jax.Array, seen: KeysValues, bias: jax.Array) -> jax.Array:
+    """Does what `attend` does, for all heads at once."""
+    highest = jax.lax.Precision.HIGHEST
+    scores = jnp.einsum("bhtk,bhsk->bhts", query, seen.keys, precision=highest)
+    weights = jax.nn.softmax(scores + bias, axis=-1)
+    return jnp.einsum("bhts,bhsk->bhtk", weights, seen.values, precision=highest)
+
+
+def attend_by_heads(query: jax.Array, seen: KeysValues, bias: jax.Array) -> jax.Array:
+    """Does what `attend` does, one head after another: its scores stay in the caches."""
+    B, _, T, time = bias.shape
+    bias = jnp.broadcast_to(bias, (B, query.shape[1], T, time))
+    heads = jax.tree.map(lambda part: jnp.swapaxes(part, 0, 1)[:, :, None], (query, seen, bias))
+    return jnp.swapaxes(jax.lax.map(lambda head: attend_at_once(*head), heads)[:, :, 0], 0, 1)
 
 
 class RelativeBias(nnx.Module):
