@@ -1,6 +1,5 @@
 """Every benchmark runs to its end, at a small size, and prints figures."""
 
-import os
 import re
 import runpy
 import subprocess
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from librosa_programs import compile_librosa
 from synthetic_tokens import synthetic_facts, synthetic_pieces
 
 from soundstage.graph.format import Format
@@ -115,26 +115,12 @@ def test_every_benchmark_has_a_small_run():
     assert names == {*SMALL, *ELSEWHERE, FLEET}
 
 
-@pytest.fixture(scope="module")
-def heard():
-    """Compiles librosa's loops in half the time, for music that is heard once.
-
-    Only librosa's: Numba does not tell apart what it keeps at each level.
-    """
-    pytest.importorskip("librosa", reason="librosa is not installed")
-    import numba
-    from evaluation.measures.rhythm import tempo_bpm
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(numba.config, "OPT", type(numba.config.OPT)(0))
-        tempo_bpm(np.random.default_rng(0).random((96_000, 2), np.float32), 48_000)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SMALL)
-def test_benchmark_prints_its_figures(name, folder, monkeypatch, capsys, request):
+def test_benchmark_prints_its_figures(name, folder, monkeypatch, capsys):
     if name in HEARD:
-        request.getfixturevalue("heard")
+        pytest.importorskip("librosa", reason="librosa is not installed")
+        compile_librosa()
     printed, arguments = SMALL[name]
     words = arguments.format(folder=folder).split()
     monkeypatch.setattr(sys, "argv", [f"benchmarks/{name}.py", *words])
