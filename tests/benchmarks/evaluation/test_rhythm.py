@@ -3,8 +3,14 @@
 import numpy as np
 import pytest
 from evaluation.measures.rhythm import pulse_clarity, same_tempo, tempo_bpm
+from librosa_programs import LibrosaPrograms, compile_librosa
 
 RATE_HZ = 48_000
+
+
+@pytest.fixture(scope="module", autouse=True)
+def librosa_is_compiled():
+    compile_librosa()
 
 
 def clicks(bpm: float, seconds: float = 12.0) -> np.ndarray:
@@ -38,3 +44,16 @@ def test_octaves_of_a_tempo_are_the_same_and_others_are_not():
     assert not same_tempo(120, 126)
     assert not same_tempo(120, 80)
     assert not same_tempo(120, 0)
+
+
+def test_compiled_loops_are_found_by_the_content_of_their_file(tmp_path, monkeypatch):
+    monkeypatch.setattr("librosa_programs.user_cache_folder", lambda: tmp_path / "cache")
+    places = {}
+    for name, content in (("here", "a = 1"), ("there", "a = 1"), ("changed", "a = 2")):
+        (tmp_path / name).mkdir()
+        file = tmp_path / name / "beat.py"
+        file.write_text(content)
+        locator = LibrosaPrograms.from_function(clicks, str(file))
+        places[name] = (locator.get_cache_path(), locator.get_source_stamp())
+    assert places["here"] == places["there"]
+    assert places["changed"][0] != places["here"][0]
