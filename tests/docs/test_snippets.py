@@ -1,9 +1,8 @@
 """Every snippet of a document runs, in the order of the document, in a folder of its own.
 
 `.ci/run` itself runs the two commands of README.md that install soundstage. A package that a
-document makes, `pip install ./NAME`, is installed into that folder. The first commands of README.md
-and its Python program have new processes, as in a reader's shell; all others have forked ones, see
-`forking`.
+document makes, `pip install ./NAME`, is installed into that folder. README.md has new processes for
+its commands, as a reader's shell; the other documents have forked ones, see `forking`.
 """
 
 import os
@@ -25,8 +24,6 @@ DOCUMENTS = [
 ]
 SCRIPTS = Path(sys.executable).parent
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-# The snippets of README.md, after those that install, whose commands are new processes.
-NEW_PROCESSES = 2
 LINK = re.compile(r"\]\((?!https?://)([^)#]+)")
 
 
@@ -75,17 +72,17 @@ def forks():
 @pytest.mark.slow
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
 def test_every_snippet_runs(document, tmp_path, forks):
+    commands = SCRIPTS if document.name == "README.md" else forks
     for name in ("pipeline.toml", "presets"):
         (tmp_path / name).symlink_to(ROOT / name)
-    for number, (language, code) in enumerate(snippets(document)):
-        is_new = document == DOCUMENTS[0] and (number < NEW_PROCESSES or language == "python")
+    for language, code in snippets(document):
         assert language in ("bash", "python"), (
             f"{document.name}: a snippet in {language or 'nothing'}"
         )
         done = subprocess.run(
             command(language, code),
             cwd=tmp_path,
-            env=environment(tmp_path, SCRIPTS if is_new else forks),
+            env=environment(tmp_path, commands),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
