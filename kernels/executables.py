@@ -11,6 +11,7 @@ import hashlib
 import logging
 import os
 import platform
+import re
 import secrets
 import threading
 from collections.abc import Sequence
@@ -24,27 +25,40 @@ from jax import export
 from jaxlib import xla_client
 
 from soundstage.kernels.ahead import LOADED_AHEAD
-from soundstage.kernels.program_files import keep, read
+from soundstage.kernels.program_files import DIGEST_BYTES, keep, read
 
 LOGGER = logging.getLogger("soundstage")
 # What the descriptions of a processor call its instructions: on x86-64, and on 64-bit ARM.
 INSTRUCTIONS = ("flags", "Features")
 # The end of the name of a file with machine code.
 SUFFIX = ".compiled"
+# Where the parts of a program come from: names of files, and numbers of lines.
+PLACES = re.compile(r"^#loc.*\n| ?loc\((?:#loc\d*|\"[^\"]*\")\)", re.MULTILINE)
 # Environment variables that change what the compiler makes.
 VARIABLES = ("XLA_FLAGS",)
+
+
+def portable(exported: export.Exported) -> bytes:
+    """Returns a program in the form that `Executable` reads.
+
+    The bytes of an exported program tell files and lines of its source code. So a digest of what
+    is computed comes first: a change of a comment compiles nothing again.
+    """
+    text = PLACES.sub("", exported.mlir_module())
+    digest = hashlib.sha256(text.encode()).digest()
+    return digest + bytes(exported.serialize())
 
 
 class Executable:
     """A portable program that is compiled for each device that it is called on.
 
     Args:
-        content: the program, as `jax.export` serializes it.
+        content: what `portable` returned.
     """
 
     def __init__(self, content: bytes) -> None:
-        self._exported = export.deserialize(bytearray(content))
-        self._digest = hashlib.sha256(content).hexdigest()
+        self._exported = export.deserialize(bytearray(content[DIGEST_BYTES:]))
+        self._digest = content[:DIGEST_BYTES].hex()
         self._by_jax = jax.jit(self._exported.call)
         self._loaded: dict[int, MachineCode | None] = {}
         self._lock = threading.Lock()

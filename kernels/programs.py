@@ -23,12 +23,14 @@ import jaxlib
 import numpy as np
 from jax import export
 
-from soundstage.kernels.executables import Executable
+from soundstage.kernels.executables import Executable, portable
 from soundstage.kernels.program_files import keep, read
 from soundstage.source_code import source_digest
 
 LOGGER = logging.getLogger("soundstage")
 PACKAGE = "soundstage.stages"
+# The form of the files: another one for each change of what `portable` writes.
+FORM = "digest and program"
 # Programs that are in the memory of a process.
 KEPT_PROGRAMS = 64
 # The options of JAX that change what tracing makes.
@@ -151,7 +153,7 @@ def _exported(flat: Callable[..., Any], leaves: Sequence[jax.Array], platform: s
     shapes = [jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in leaves]
     name = export_name(platform)
     exported = export.export(jax.jit(flat), platforms=(name,), disabled_checks=UNSTABLE)
-    return bytes(exported(*shapes).serialize())
+    return portable(exported(*shapes))
 
 
 def export_name(platform: str) -> str:
@@ -227,5 +229,5 @@ def _platform(leaves: Sequence[Any]) -> str:
 def _surroundings() -> str:
     """Returns what every program depends on: versions, and options of JAX."""
     options = {name: jax.config.values.get(name) for name in OPTIONS}
-    versions = f"jax {jax.__version__} {jaxlib.__version__} numpy {np.__version__}"
+    versions = f"{FORM} jax {jax.__version__} {jaxlib.__version__} numpy {np.__version__}"
     return f"{versions} {options}"

@@ -58,6 +58,7 @@ SMALL = {
         r"\d chunks, \d+ late; .* key to sound \d+ ms",
         "--size tiny --dtype auto --convolutions direct --minutes 0.02 --most-late 999",
     ),
+    "commands/start": (r"this version \| \d+\.\d\d s", "--preset toy --seconds 0.2 --turns 1"),
     "spectrostream_codec": (r"encode 0\.2 s", "--size tiny --frames 2 --seconds 0.2 --repeats 1"),
     "tick": (r"do no work, a tick +\d+\.\d+ ms CPU", "--ticks 20"),
     "uses_past": (r"right past \|", "--preset demo --tokens {folder}/tokens.arrow"),
@@ -110,7 +111,9 @@ def successful_exit():
 
 
 def test_every_benchmark_has_a_small_run():
-    files = (*BENCHMARKS.glob("*.py"), *BENCHMARKS.glob("packed/*.py"))
+    files = [
+        file for room in ("", "packed/", "commands/") for file in BENCHMARKS.glob(f"{room}*.py")
+    ]
     names = {path.relative_to(BENCHMARKS).with_suffix("").as_posix() for path in files}
     assert names == {*SMALL, *ELSEWHERE, FLEET}
 

@@ -7,13 +7,12 @@ from jax import export
 
 from soundstage.kernels import executables, program_files
 from soundstage.kernels.ahead import LoadedAhead
-from soundstage.kernels.executables import Executable, MachineCode
+from soundstage.kernels.executables import Executable, MachineCode, portable
 from soundstage.kernels.program_files import programs_folder
 
 SHAPE = jax.ShapeDtypeStruct((3,), jnp.float32)
 DOUBLE, TRIPLE = (
-    bytes(export.export(jax.jit(lambda x, times=times: times * x))(SHAPE).serialize())
-    for times in (2, 3)
+    portable(export.export(jax.jit(lambda x, times=times: times * x))(SHAPE)) for times in (2, 3)
 )
 X = jnp.arange(3, dtype=jnp.float32)
 

@@ -7,7 +7,7 @@ import pytest
 from jax import export
 
 from soundstage.kernels import executables, program_files
-from soundstage.kernels.executables import SUFFIX, Executable
+from soundstage.kernels.executables import SUFFIX, Executable, portable
 from soundstage.kernels.program_files import keep, programs_folder
 
 
@@ -18,7 +18,7 @@ def function(x, weights):
 
 
 SHAPE = jax.ShapeDtypeStruct((5,), jnp.float32)
-CONTENT = bytes(export.export(jax.jit(function))(SHAPE, SHAPE).serialize())
+CONTENT = portable(export.export(jax.jit(function))(SHAPE, SHAPE))
 X = jnp.arange(5, dtype=jnp.float32)
 WEIGHTS = jnp.linspace(0.0, 1.0, 5)
 
@@ -48,6 +48,21 @@ def test_second_start_compiles_nothing(compiled):
     for _ in range(2):
         assert is_right(Executable(CONTENT)(X, WEIGHTS))
     assert len(compiled) == len(kept()) == 1
+
+
+def test_program_of_changed_source_code_that_computes_the_same_is_not_compiled_again(compiled):
+    def the_same(x, weights):
+        # This function has other lines.
+        both = jnp.concatenate([jnp.tanh(x) * weights, x + 1.0])
+
+        return {"sum": both.sum(), "parts": (both, (x * 7).astype(jnp.int32))}
+
+    the_same.__name__ = function.__name__
+    Executable(CONTENT)(X, WEIGHTS)
+    content = portable(export.export(jax.jit(the_same))(SHAPE, SHAPE))
+    assert content != CONTENT
+    assert is_right(Executable(content)(X, WEIGHTS))
+    assert len(compiled) == 1
 
 
 def test_program_is_compiled_again_where_jax_has_it_in_its_own_cache(compiled):
@@ -92,7 +107,7 @@ def test_random_keys_are_left_to_jax(compiled):
 
     key = jax.random.key(5)
     shape = jax.ShapeDtypeStruct(key.shape, key.dtype)
-    content = bytes(export.export(jax.jit(drawn))(shape).serialize())
+    content = portable(export.export(jax.jit(drawn))(shape))
     assert Executable(content)(key) == drawn(key)
     assert not compiled
 
