@@ -30,7 +30,7 @@ from soundstage.source_code import source_digest
 LOGGER = logging.getLogger("soundstage")
 PACKAGE = "soundstage.stages"
 # The form of the files: another one for each change of what `portable` writes.
-FORM = "digest and program"
+FORM = "digest and program, compressed"
 # Programs that are in the memory of a process.
 KEPT_PROGRAMS = 64
 # The options of JAX that change what tracing makes.

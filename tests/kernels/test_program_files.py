@@ -1,9 +1,11 @@
 """The folder of programs keeps what was used last, and gives back what it was given or nothing."""
 
+import hashlib
+
 import pytest
 
 from soundstage.kernels import program_files
-from soundstage.kernels.program_files import DIGEST_BYTES, keep, programs_folder, read
+from soundstage.kernels.program_files import keep, programs_folder, read
 
 
 @pytest.fixture
@@ -15,8 +17,10 @@ def folder(tmp_path, monkeypatch):
 
 def test_file_is_read_back(folder):
     assert read("a") is None
-    keep("a", b"content")
-    assert read("a") == b"content"
+    for content in (b"content", b"", b"repeated" * 1000):
+        keep("a", content)
+        assert read("a") == content
+    assert folder.joinpath("a").stat().st_size < 200
 
 
 @pytest.mark.parametrize("damage", [b"", b"x", b"another content" * 9])
@@ -26,10 +30,17 @@ def test_damaged_file_is_none(folder, damage):
     assert read("a") is None
 
 
+def test_file_of_a_version_that_did_not_compress_is_none(folder):
+    keep("a", b"content")
+    folder.joinpath("a").write_bytes(hashlib.sha256(b"content").digest() + b"content")
+    assert read("a") is None
+
+
 def test_files_that_were_not_used_for_longest_are_deleted(folder, monkeypatch):
     keep("first", b"1234")
     keep("second", b"1234")
     assert read("first") == b"1234"
-    monkeypatch.setattr(program_files, "KEPT_BYTES", 5 * (DIGEST_BYTES + 4) // 2)
+    size = folder.joinpath("first").stat().st_size
+    monkeypatch.setattr(program_files, "KEPT_BYTES", 5 * size // 2)
     keep("third", b"1234")
     assert {file.name for file in folder.iterdir()} == {"first", "third"}
