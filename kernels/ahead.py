@@ -78,7 +78,7 @@ def _load(coming: Mapping[str, Future[MachineCode | None]], device: Any) -> None
     for name, future in coming.items():
         content = read(name)
         try:
-            future.set_result(None if content is None else MachineCode(content, device))
+            future.set_result(None if content is None else MachineCode.load(content, device))
         # Whoever needs the program tries again, and finds out why it cannot be loaded.
         except Exception:
             future.set_result(None)

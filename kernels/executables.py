@@ -98,19 +98,19 @@ class Executable:
         try:
             if content is not None:
                 try:
-                    return MachineCode(content, device)
+                    return MachineCode.load(content, device)
                 except jax.errors.JaxRuntimeError as error:
                     LOGGER.debug("program %s is compiled again: %s", key, error)
-            content = self._compiled(device)
-            code = MachineCode(content, device)
+            compiled = self._compiled(device)
+            content = bytes(compiled.serialize())
         except (AttributeError, TypeError, jax.errors.JaxRuntimeError) as error:
             # None of these names is promised by JAX.
             LOGGER.debug("compiled programs are left to JAX: %s", error)
             return None
         keep(key, content)
-        return code
+        return MachineCode(compiled, device)
 
-    def _compiled(self, device: jax.Device) -> bytes:
+    def _compiled(self, device: jax.Device) -> Any:
         sharding = jax.sharding.SingleDeviceSharding(device)
         shapes = [
             jax.ShapeDtypeStruct(array.shape, array.dtype, sharding=sharding)
@@ -126,25 +126,29 @@ class Executable:
         program.__name__ = f"program_{secrets.token_hex(8)}"
         # A caller of the compiled program must know which arguments it takes: all.
         lowered = jax.jit(program, keep_unused=True).lower(*shapes)
-        code: Any = lowered.compile().runtime_executable()
-        return bytes(code.serialize())
+        return lowered.compile().runtime_executable()
 
 
 class MachineCode:
     """A compiled program in memory.
 
     Args:
-        content: what XLA serialized.
-        device: where it will run: the device that it was compiled for.
-
-    Raises:
-        JaxRuntimeError: it is damaged, or for another machine.
+        code: what XLA compiled or loaded.
+        device: where it runs: the device that it was compiled for.
     """
 
-    def __init__(self, content: bytes, device: jax.Device) -> None:
+    def __init__(self, code: Any, device: jax.Device) -> None:
+        self._code, self._device = code, device
+
+    @classmethod
+    def load(cls, content: bytes, device: jax.Device) -> MachineCode:
+        """Loads what XLA serialized.
+
+        Raises:
+            JaxRuntimeError: it is damaged, or for another machine.
+        """
         devices = xla_client.DeviceList((device,))
-        self._code = device.client.deserialize_executable(content, devices, None)
-        self._device = device
+        return cls(device.client.deserialize_executable(content, devices, None), device)
 
     def __call__(self, leaves: Sequence[Any]) -> list[jax.Array]:
         """Runs the program: arrays to arrays."""
