@@ -30,12 +30,19 @@ from soundstage.kernels.program_files import DIGEST_BYTES, keep, read
 LOGGER = logging.getLogger("soundstage")
 # What the descriptions of a processor call its instructions: on x86-64, and on 64-bit ARM.
 INSTRUCTIONS = ("flags", "Features")
+# What a version of JAX raises that lacks one of the names that none promises, or cannot load.
+UNPROMISED = (AttributeError, TypeError, jax.errors.JaxRuntimeError)
 # The end of the name of a file with machine code.
 SUFFIX = ".compiled"
 # Where the parts of a program come from: names of files, and numbers of lines.
 PLACES = re.compile(r"^#loc.*\n| ?loc\((?:#loc\d*|\"[^\"]*\")\)", re.MULTILINE)
 # Environment variables that change what the compiler makes.
 VARIABLES = ("XLA_FLAGS",)
+
+
+def can_keep() -> bool:
+    """Whether this version of JAX gives compiled programs out, which it does not promise."""
+    return hasattr(getattr(xla_client, "LoadedExecutable", None), "serialize")
 
 
 def portable(exported: export.Exported) -> bytes:
@@ -74,7 +81,7 @@ class Executable:
         Returns:
             What the function returned that was exported.
         """
-        device = _processor(leaves) if self._plain else None
+        device = _processor(leaves) if self._plain and can_keep() else None
         code = None if device is None else self._on(device)
         if code is None:
             return self._by_jax(*leaves)
@@ -97,15 +104,14 @@ class Executable:
         content = read(key)
         try:
             if content is not None:
-                try:
-                    return MachineCode.load(content, device)
-                except jax.errors.JaxRuntimeError as error:
-                    LOGGER.debug("program %s is compiled again: %s", key, error)
+                return MachineCode.load(content, device)
+        except UNPROMISED as error:
+            LOGGER.debug("program %s is compiled again: %s", key, error)
+        try:
             compiled = self._compiled(device)
             content = bytes(compiled.serialize())
-        except (AttributeError, TypeError, jax.errors.JaxRuntimeError) as error:
-            # None of these names is promised by JAX.
-            LOGGER.debug("compiled programs are left to JAX: %s", error)
+        except UNPROMISED as error:
+            LOGGER.debug("program %s is left to JAX: %s", key, error)
             return None
         keep(key, content)
         return MachineCode(compiled, device)

@@ -113,6 +113,12 @@ def test_random_keys_are_left_to_jax(compiled):
 
 
 def test_version_of_jax_without_this_interface_works_as_before(compiled, monkeypatch):
+    monkeypatch.setattr(executables, "can_keep", lambda: False)
+    assert is_right(Executable(CONTENT)(X, WEIGHTS))
+    assert not compiled
+
+
+def test_program_that_cannot_be_compiled_beforehand_is_left_to_jax(compiled, monkeypatch):
     monkeypatch.setattr(Executable, "_compiled", lambda *_: object())  # has no `serialize`
     assert is_right(Executable(CONTENT)(X, WEIGHTS))
     assert not kept()
