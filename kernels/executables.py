@@ -52,6 +52,9 @@ def portable(exported: export.Exported) -> bytes:
     is computed comes first: a change of a comment compiles nothing again.
     """
     text = PLACES.sub("", exported.mlir_module())
+    if len(exported.module_kept_var_idx) < len(exported.in_avals):
+        # The program takes arguments, too, that its text does not read and so does not have.
+        text += f"{exported.in_avals} {exported.module_kept_var_idx}"
     digest = hashlib.sha256(text.encode()).digest()
     return digest + bytes(exported.serialize())
 

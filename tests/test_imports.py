@@ -255,6 +255,14 @@ def test_music_is_made_without_what_only_files_and_pictures_need():
     assert not loaded_after(script) & {"matplotlib", "numba", "ray", "sounddevice", "soundfile"}
 
 
+def test_a_network_whose_programs_are_kept_is_run_without_flax_and_scipy():
+    script = (
+        "import soundstage\nwith soundstage.open(preset='demo') as session: next(session)\npass"
+    )
+    loaded_after(script)  # traces what is not kept yet
+    assert not loaded_after(script) & {"flax", "scipy"}
+
+
 def test_a_server_starts_without_what_only_some_clients_need():
     loaded = loaded_after("import soundstage.apps.server.lifetime")
     assert not loaded & {"jax", "matplotlib", "numba", "ray", "scipy"}
