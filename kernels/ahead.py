@@ -1,8 +1,8 @@
 """Loads compiled programs while the rest of a command is imported and its stages are built.
 
-Which programs a pipeline calls is known when it calls them. So the names of those that a command
-called are kept for the next command with the same pipeline. Loading needs no Python, and runs
-beside imports on another core. Names that do not fit any more cost the time of loading them.
+Nobody knows which programs a pipeline calls before it calls them. So the names of those that a
+command called are kept for the next command with the same pipeline. Loading runs no Python, so
+another core can do it during imports. Names that no longer fit cost the time of loading them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ class LoadedAhead:
         self._coming: dict[str, Future[MachineCode | None]] = {}
 
     def begin(self, pipeline: str) -> None:
-        """Begins to load what the last command with a pipeline used; needs JAX if that is anything.
+        """Begins to load what the last command with a pipeline used.
+
+        Imports JAX, unless there is nothing to load.
 
         Args:
             pipeline: the digest of the pipeline.

@@ -1,8 +1,8 @@
-"""Portable programs, compiled for the processor that calls them, and kept as what that makes.
+"""Programs as machine code: compiled once for a processor, kept, and loaded at later starts.
 
-JAX finds what a portable program was compiled to only when it has translated it for its compiler,
-which takes longer than loading the result. So on CPUs the result itself is kept beside the portable
-program. It runs the same machine code as JAX would, and so gives the same bytes.
+JAX finds what a portable program was compiled to only after it has translated the program for its
+compiler, which takes longer than loading the result. So on CPUs the result itself is kept beside
+the portable program. It is the machine code that JAX would run, and so gives the same bytes.
 """
 
 from __future__ import annotations
@@ -30,14 +30,15 @@ from soundstage.kernels.program_files import DIGEST_BYTES, keep, read
 LOGGER = logging.getLogger("soundstage")
 # What the descriptions of a processor call its instructions: on x86-64, and on 64-bit ARM.
 INSTRUCTIONS = ("flags", "Features")
-# What a version of JAX raises that lacks one of the names that none promises, or cannot load.
+# What is raised where a version of JAX lacks one of the names used here, which none promises, and
+# where it cannot load or compile a program.
 UNPROMISED = (AttributeError, TypeError, jax.errors.JaxRuntimeError)
 # The end of the name of a file with machine code.
 SUFFIX = ".compiled"
 # Where the parts of a program come from: names of files, and numbers of lines.
 PLACES = re.compile(r"^#loc.*\n| ?loc\((?:#loc\d*|\"[^\"]*\")\)", re.MULTILINE)
 # Environment variables that change what the compiler makes.
-VARIABLES = ("XLA_FLAGS",)
+VARIABLES = ("XLA_FLAGS", "JAX_DISABLE_MOST_OPTIMIZATIONS", "JAX_OPTIMIZATION_LEVEL")
 
 
 def can_keep() -> bool:
@@ -53,7 +54,7 @@ def portable(exported: export.Exported) -> bytes:
     """
     text = PLACES.sub("", exported.mlir_module())
     if len(exported.module_kept_var_idx) < len(exported.in_avals):
-        # The program takes arguments, too, that its text does not read and so does not have.
+        # The text lacks the arguments that it does not read; a caller passes them all the same.
         text += f"{exported.in_avals} {exported.module_kept_var_idx}"
     digest = hashlib.sha256(text.encode()).digest()
     return digest + bytes(exported.serialize())
@@ -133,7 +134,7 @@ class Executable:
         # What JAX finds in its own cache of compiled programs cannot be serialized once more, so it
         # must find nothing there: it looks for names, too.
         program.__name__ = f"program_{secrets.token_hex(8)}"
-        # A caller of the compiled program must know which arguments it takes: all.
+        # So that the compiled program takes all arguments, those that it does not read, too.
         lowered = jax.jit(program, keep_unused=True).lower(*shapes)
         return lowered.compile().runtime_executable()
 
@@ -182,12 +183,13 @@ def _processor(leaves: Sequence[Any]) -> jax.Device | None:
 
 
 def _versions() -> tuple[str, ...]:
-    return (jax.__version__, jaxlib.__version__, *(os.environ.get(name, "") for name in VARIABLES))
+    chosen = [f"{name}={os.environ[name]}" for name in VARIABLES if os.environ.get(name)]
+    return (jax.__version__, jaxlib.__version__, " ".join(chosen))
 
 
 @cache
 def _processor_words() -> str:
-    """Returns what machine code depends on: the kind of processor, its instructions."""
+    """Returns what machine code depends on: the kind of processor and its instructions."""
     words = [platform.system(), platform.machine(), platform.processor()]
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []

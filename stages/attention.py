@@ -1,6 +1,6 @@
 """What attention passes from step to step in all language models: keys, values, hidden positions.
 
-Apart from the layers, so that a sampler whose compiled program is known needs no Flax. Letters in
+They stand apart from the layers, so that a sampler whose program is kept needs no Flax. Letters in
 shapes: B rows, T time, H heads, K head width, S prompt tokens.
 """
 

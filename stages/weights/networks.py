@@ -1,8 +1,8 @@
 """Networks that are loaded as arrays, without Flax.
 
-Importing Flax takes a tenth of the time from the command to the first sound. Nothing needs it while
-programs are found by name (`kernels.programs`): a network is its arrays then, and the shapes that
-they must have are kept in the folder of programs.
+Importing Flax takes a tenth of the time from the command to the first sound. Only tracing needs it,
+and programs that are kept (`kernels.programs`) are not traced: for them a network is its arrays,
+and the shapes that these must have are kept, too.
 """
 
 from __future__ import annotations
