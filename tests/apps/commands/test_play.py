@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -90,7 +91,10 @@ def test_pipeline_that_is_too_slow_is_reported_with_its_stage(tmp_path):
     warning = done.stderr.splitlines()[0]
     assert "does not play in real time" in warning
     assert "soundstage doctor" in warning
-    assert "slow took 0.5" in lines_of(done.stderr, "underrun before chunk")[-1]
+    # 0.52 s; more if the machine is busy.
+    took = re.search(r"slow took (\d\.\d+) s", lines_of(done.stderr, "underrun before chunk")[-1])
+    assert took is not None
+    assert float(took[1]) >= 1.3 * CHUNK_S
     assert "underrun(s)" in done.stderr
 
 
