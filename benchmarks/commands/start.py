@@ -65,6 +65,8 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=10)
     parser.add_argument("--beside", type=Path, help="a checkout of another version")
     args = parser.parse_args()
+    if args.turns < 1:
+        parser.error(f"--turns must be at least 1, got {args.turns}")
     checkouts = {"this version": HERE}
     if args.beside is not None:
         checkouts["the other one"] = args.beside.resolve()
