@@ -3,6 +3,9 @@
 Nobody knows which programs a pipeline calls before it calls them. So the names of those that a
 command called are kept for the next command with the same pipeline. Loading runs no Python, so
 another core can do it during imports. Names that no longer fit cost the time of loading them.
+
+Only a command that is the first of its process does so. Others in that process find in memory what
+was loaded before: which programs a new process would load, they cannot tell.
 """
 
 from __future__ import annotations
@@ -23,22 +26,27 @@ DEVICE = 0
 
 
 class LoadedAhead:
-    """The compiled programs that a process has used, and those that are being loaded for it."""
+    """The compiled programs that are loaded for the first command of a process."""
 
     def __init__(self) -> None:
-        self._used: dict[str, None] = {}
+        self._pipeline: str | None = None
+        # The names of the programs that were called, in order; None = the command has ended.
+        self._called: dict[str, None] | None = {}
         self._coming: dict[str, Future[MachineCode | None]] = {}
 
     def begin(self, pipeline: str) -> None:
-        """Begins to load what the last command with a pipeline used.
+        """Begins to load what the last command with a pipeline called.
 
-        Imports JAX, unless there is nothing to load.
+        Imports JAX, unless there is nothing to load. Does nothing in a process that has begun with
+        a pipeline or called programs before.
 
         Args:
             pipeline: the digest of the pipeline.
         """
-        kept = (read(_name(pipeline)) or b"").decode().split()
-        names = [name for name in kept if name not in self._used]
+        if self._pipeline is not None or self._called != {}:
+            return
+        self._pipeline = pipeline
+        names = (read(_name(pipeline)) or b"").decode().split()
         if not names:
             return
         import jax  # not in the thread: the caller would wait for it at its own imports
@@ -60,13 +68,24 @@ class LoadedAhead:
         """
         if device.id != DEVICE:
             return None
-        self._used[name] = None
+        if self._called is not None:
+            self._called[name] = None
         coming = self._coming.pop(name, None)
         return None if coming is None else coming.result()
 
-    def keep(self, pipeline: str) -> None:
-        """Keeps the names of the programs that this process has used, for `begin`."""
-        names = "\n".join(self._used).encode()
+    def end(self, pipeline: str) -> None:
+        """Keeps the names of the programs that the command has called, for the next `begin`.
+
+        Frees those that were loaded and not called. Does nothing for a pipeline that this process
+        did not begin with, and nothing again.
+
+        Args:
+            pipeline: the digest of the pipeline.
+        """
+        if self._pipeline != pipeline or self._called is None:
+            return
+        names = "\n".join(self._called).encode()
+        self._called, self._coming = None, {}
         if names and names != read(_name(pipeline)):
             keep(_name(pipeline), names)
 

@@ -72,7 +72,7 @@ class Preparation:
                 yield runner
         finally:  # music without an end is ended by a signal
             if choice.kind == "local":
-                LOADED_AHEAD.keep(graph.spec.digest())
+                LOADED_AHEAD.end(graph.spec.digest())
 
     def compile(self, runner: Runner, sizes: Iterable[int] = (1,)) -> None:
         """Compiles the stages for batches of these sizes.

@@ -55,7 +55,7 @@ def test_programs_of_the_last_command_are_loaded_before_they_are_called(loads, n
     first = new_process()
     first.begin("a pipeline")
     Executable(DOUBLE)(X)
-    first.keep("a pipeline")
+    first.end("a pipeline")
     second = new_process()
     second.begin("a pipeline")
     waited(second)
@@ -66,8 +66,9 @@ def test_programs_of_the_last_command_are_loaded_before_they_are_called(loads, n
 
 def test_program_that_is_called_while_it_is_loaded_is_waited_for(loads, new_process):
     first = new_process()
+    first.begin("a pipeline")
     Executable(DOUBLE)(X)
-    first.keep("a pipeline")
+    first.end("a pipeline")
     new_process().begin("a pipeline")
     assert Executable(DOUBLE)(X).tolist() == [0, 2, 4]
     assert len(loads) == 1
@@ -75,25 +76,58 @@ def test_program_that_is_called_while_it_is_loaded_is_waited_for(loads, new_proc
 
 def test_another_pipeline_and_another_program_load_what_they_need(loads, new_process):
     first = new_process()
+    first.begin("a pipeline")
     Executable(DOUBLE)(X)
-    first.keep("a pipeline")
+    first.end("a pipeline")
+    other = new_process()
+    other.begin("another pipeline")
+    assert not other._coming
     second = new_process()
-    second.begin("another pipeline")
-    assert not second._coming
     second.begin("a pipeline")
     assert Executable(TRIPLE)(X).tolist() == [0, 3, 6]
-    second.keep("a pipeline")
+    second.end("a pipeline")
+    assert not second._coming
     third = new_process()
     third.begin("a pipeline")
     assert len(third._coming) == 1
     waited(third)
 
 
+def test_only_the_first_command_of_a_process_tells_what_a_new_process_needs(loads, new_process):
+    process = new_process()
+    process.begin("a pipeline")
+    Executable(DOUBLE)(X)
+    process.end("a pipeline")
+    process.begin("another pipeline")
+    Executable(TRIPLE)(X)
+    process.end("another pipeline")
+    process.end("a pipeline")
+    other = new_process()
+    other.begin("another pipeline")
+    assert not other._coming
+    again = new_process()
+    again.begin("a pipeline")
+    assert len(again._coming) == 1
+    waited(again)
+
+
+def test_process_that_has_called_programs_before_tells_nothing(loads, new_process):
+    process = new_process()
+    Executable(DOUBLE)(X)
+    process.begin("a pipeline")
+    Executable(TRIPLE)(X)
+    process.end("a pipeline")
+    new = new_process()
+    new.begin("a pipeline")
+    assert not new._coming
+
+
 def test_file_that_is_gone_or_damaged_is_made_again(loads, new_process):
     first = new_process()
+    first.begin("a pipeline")
     Executable(DOUBLE)(X)
     Executable(TRIPLE)(X)
-    first.keep("a pipeline")
+    first.end("a pipeline")
     gone, damaged = programs_folder().glob("*.compiled")
     gone.unlink()
     program_files.keep(damaged.name, b"no machine code")
@@ -103,5 +137,7 @@ def test_file_that_is_gone_or_damaged_is_made_again(loads, new_process):
 
 
 def test_without_a_program_nothing_is_kept(loads, new_process):
-    new_process().keep("a pipeline")
+    process = new_process()
+    process.begin("a pipeline")
+    process.end("a pipeline")
     assert not programs_folder().exists()
