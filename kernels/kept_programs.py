@@ -26,20 +26,22 @@ class KeptPrograms:
     Args:
         function: the function, of a module of this package.
         file: the module's file.
+        digest: of the source code that its programs are made from.
         folder: where its programs are kept.
     """
 
-    def __init__(self, function: Callable[..., Any], file: str, folder: Path) -> None:
+    def __init__(self, function: Callable[..., Any], file: str, digest: str, folder: Path) -> None:
         self._py_file = file  # by this name, as Numba's warnings quote it
-        self._digest = source_digest(function.__module__)
+        self._digest = digest
         self._line = function.__code__.co_firstlineno
         self._folder = folder
 
     @classmethod
     def from_function(cls, function: Callable[..., Any], file: str) -> KeptPrograms | None:
         """Returns the locator of a function; None = its folder cannot be written."""
-        folder = kernels_folder(function.__module__)
-        return None if folder is None else cls(function, file, folder)
+        module = function.__module__
+        folder = kernels_folder(module)
+        return None if folder is None else cls(function, file, source_digest(module), folder)
 
     def ensure_cache_path(self) -> None:
         """Makes the folder, should it have been deleted.

@@ -16,7 +16,7 @@ import numpy as np
 from soundstage.stages.depthformer.compact import unfolded
 from soundstage.stages.depthformer.config import DepthformerConfig
 from soundstage.stages.weights.array_source import ArraySource
-from soundstage.stages.weights.networks import Blueprint, Network, abstract_arrays, load_network
+from soundstage.stages.weights.networks import Blueprint, Network, abstract_network, load_network
 from soundstage.stages.weights.random_weights import Initial, default_initial
 
 if TYPE_CHECKING:
@@ -71,14 +71,13 @@ def load_depthformer(
 
 def abstract_depthformer(config: DepthformerConfig, device: jax.Device) -> Network[Depthformer]:
     """Returns a Depthformer with the shapes of its arrays on a device, which need not be there."""
-    blueprint, dtype = _blueprint(config), jnp.dtype(config.activation_dtype)
-    arrays = abstract_arrays(blueprint.shapes(), published_name, device, dtype, (HEAD,))
-    return Network(config, arrays, blueprint.around)
+    dtype = jnp.dtype(config.activation_dtype)
+    return abstract_network(_blueprint(config), published_name, device, dtype, (HEAD,))
 
 
 def _blueprint(config: DepthformerConfig) -> Blueprint[Depthformer]:
     place = "soundstage.stages.depthformer.model"
-    return Blueprint(place, config, partial(depthformer_maker, config))
+    return Blueprint(partial(depthformer_maker, config), config, place)
 
 
 @lru_cache(maxsize=8)

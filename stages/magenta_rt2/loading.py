@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +16,7 @@ from soundstage.stages.magenta_rt2.config import MagentaRt2Config, sizes
 from soundstage.stages.magenta_rt2.model import MagentaRt2
 from soundstage.stages.magenta_rt2.names import TABLE, kept_in_float32, published_name
 from soundstage.stages.weights.array_source import ArraySource, WeightsError
-from soundstage.stages.weights.modules import abstract_module, load_module
+from soundstage.stages.weights.networks import Blueprint, abstract_network, load_network
 from soundstage.stages.weights.random_weights import default_initial
 
 # The codec's arrays, which published files hold beside the frame model's.
@@ -48,8 +48,8 @@ def load_magenta_rt2(
     names = source.names()
     if names is not None:
         _check_model(source.note, config, names)
-    loaded = load_module(
-        magenta_rt2_maker(config),
+    loaded = load_network(
+        _blueprint(config),
         source,
         published_name,
         device,
@@ -58,18 +58,17 @@ def load_magenta_rt2(
         elsewhere=CODEC,
         in_float32=kept_in_float32(names or ()),
     )
-    return loaded.module, loaded.digest, loaded.note
+    return loaded.network.module, loaded.digest, loaded.note
 
 
 def abstract_magenta_rt2(config: MagentaRt2Config, device: jax.Device) -> MagentaRt2:
     """Returns a frame model with the shapes of its arrays on a device, which need not be there."""
-    return abstract_module(
-        magenta_rt2_maker(config),
-        published_name,
-        device,
-        jnp.dtype(config.activation_dtype),
-        in_float32=kept_in_float32(()),
-    )
+    dtype, in_float32 = jnp.dtype(config.activation_dtype), kept_in_float32(())
+    return abstract_network(_blueprint(config), published_name, device, dtype, in_float32).module
+
+
+def _blueprint(config: MagentaRt2Config) -> Blueprint[MagentaRt2]:
+    return Blueprint(partial(magenta_rt2_maker, config))
 
 
 @lru_cache(maxsize=8)

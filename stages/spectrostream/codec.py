@@ -26,7 +26,7 @@ from soundstage.stages.spectrostream.streaming import (
     streaming_decoder,
 )
 from soundstage.stages.weights.array_source import ArraySource
-from soundstage.stages.weights.modules import abstract_module, load_module
+from soundstage.stages.weights.networks import Blueprint, abstract_network, load_network
 
 M = TypeVar("M", bound=nnx.Module)
 
@@ -363,21 +363,29 @@ def load_codec(
         WeightsError: arrays are missing, unknown, or have another shape.
     """
     elsewhere = tuple(f"{part}/" for part in PARTS if part not in parts)
-    loaded = load_module(
-        codec_maker(config, parts, upsample),
+    loaded = load_network(
+        codec_blueprint(config, parts, upsample),
         source,
         published_name(config),
         device,
         elsewhere=(*elsewhere, "depthformer/"),
     )
-    codec = Codec(config, loaded.module, device, upsample, convolution)
+    codec = Codec(config, loaded.network.module, device, upsample, convolution)
     return codec, loaded.digest, loaded.note
 
 
 def abstract_codec(config: SpectroStreamConfig, device: jax.Device) -> Codec:
     """Returns a codec with the shapes of its arrays on a device, which need not be there."""
-    make = codec_maker(config, PARTS, upsample_by_phases)
-    return Codec(config, abstract_module(make, published_name(config), device), device)
+    blueprint = codec_blueprint(config, PARTS, upsample_by_phases)
+    network = abstract_network(blueprint, published_name(config), device)
+    return Codec(config, network.module, device)
+
+
+def codec_blueprint(
+    config: SpectroStreamConfig, parts: tuple[str, ...], upsample: Upsample
+) -> Blueprint[SpectroStream]:
+    """Returns what a codec's network is built from."""
+    return Blueprint(partial(codec_maker, config, parts, upsample))
 
 
 @lru_cache(maxsize=8)

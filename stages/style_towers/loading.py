@@ -74,7 +74,7 @@ def load_towers(weights: str, style_dim: int, device: jax.Device) -> Towers:
             raise WeightsError(f"{source.note}: {BASIS} holds NaN or infinity")
         place = "soundstage.stages.style_towers.network"
         loaded = load_network(
-            Blueprint(place, config, partial(towers_maker, config)),
+            Blueprint(partial(towers_maker, config), config, place),
             source,
             lambda path: path,
             device,

@@ -1,24 +1,15 @@
 """Networks as modules of Flax: loads weights into them, and takes them out again to save them."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from soundstage.stages.weights.array_source import ArraySource
-from soundstage.stages.weights.networks import (
-    Network,
-    abstract_arrays,
-    load_arrays,
-    paths_by_name,
-)
-from soundstage.stages.weights.random_weights import Initial
+from soundstage.stages.weights.networks import Network, paths_by_name
 from soundstage.stages.weights.safetensors_files import write_safetensors
 
 M = TypeVar("M", bound=nnx.Module)
@@ -31,79 +22,6 @@ class _OneKey(nnx.Rngs):
     def params(self) -> jax.Array:
         """Returns the key of every array."""
         return jax.random.key(0)
-
-
-@dataclass(frozen=True)
-class Loaded(Generic[M]):
-    """A network with its weights in place.
-
-    Attributes:
-        module: the network.
-        digest: SHA-256, as hex digits, over the sorted published names and float32 bytes.
-        note: where the weights come from, for people.
-    """
-
-    module: M
-    digest: str
-    note: str
-
-
-def load_module(
-    make: Callable[[nnx.Rngs], M],
-    source: ArraySource,
-    published_name: Callable[[str], str],
-    device: jax.Device | None,
-    dtype: jnp.dtype = jnp.float32,
-    *,
-    initial: Initial | None = None,
-    elsewhere: tuple[str, ...] = (),
-    in_float32: tuple[str, ...] = (),
-) -> Loaded[M]:
-    """Builds a network and streams its weights in, array by array.
-
-    Peak memory is the weights plus one array. The network's state must be `nnx.Param`s alone.
-
-    Args:
-        make: builds the network; called once, abstractly. Its structure is kept for further loads
-            with the same function object.
-        source: the arrays; stays open.
-        published_name: turns a parameter's path into its published bare name.
-        device: the device that holds the arrays; None = JAX's default.
-        dtype: the arrays' type on the device.
-        initial: scaling of random weights instead of `default_initial`; unused for files.
-        elsewhere: prefixes of the names in the source that belong to other networks.
-        in_float32: published names of arrays that stay float32 whatever `dtype` is.
-
-    Raises:
-        WeightsError: an array is missing, left over, of another shape, not finite or unreadable.
-    """
-    arrays, digest = load_arrays(
-        module_shapes(make),
-        source,
-        published_name,
-        device,
-        dtype,
-        initial=initial,
-        elsewhere=elsewhere,
-        in_float32=in_float32,
-    )
-    return Loaded(with_arrays(make, arrays), digest, source.note)
-
-
-def abstract_module(
-    make: Callable[[nnx.Rngs], M],
-    published_name: Callable[[str], str],
-    device: jax.Device,
-    dtype: jnp.dtype = jnp.float32,
-    in_float32: tuple[str, ...] = (),
-) -> M:
-    """Builds the network that `load_module` would, with shapes for a device in place of arrays.
-
-    The device may be one that a program is compiled for without being there. The arguments are
-    those of `load_module`.
-    """
-    arrays = abstract_arrays(module_shapes(make), published_name, device, dtype, in_float32)
-    return with_arrays(make, arrays)
 
 
 @lru_cache(maxsize=KEPT_STRUCTURES)

@@ -62,15 +62,16 @@ class Blueprint(Generic[M]):
     """What a network is built from.
 
     Attributes:
-        place: the full name of the Python module that has the network's class.
-        config: the sizes; together with the source code, its `repr` determines all shapes.
         maker: loads Flax, and returns what builds the network: one object for equal sizes, see
-            `modules.structure`.
+            `modules.structure`. The network's state must be `nnx.Param`s alone.
+        config: the sizes, for the network's users.
+        place: the full name of the Python module that has the network's class, if its source code
+            and `repr(config)` determine all shapes: they are kept then. None = they are traced.
     """
 
-    place: str
-    config: Any
     maker: Callable[[], Callable[[nnx.Rngs], M]]
+    config: Any = None
+    place: str | None = None
 
     def around(self, arrays: Mapping[str, jax.Array]) -> M:
         """Returns the module with arrays, by path."""
@@ -82,17 +83,22 @@ class Blueprint(Generic[M]):
 
     def shapes(self) -> Shapes:
         """Returns the shapes of the arrays, by path: kept ones, or those that a trace tells."""
+        if self.place is None:
+            return self._traced_shapes()
         words = ("shapes", self.place, source_digest(self.place), repr(self.config))
         name = hashlib.sha256("\n".join(words).encode()).hexdigest()
         content = read(name)
         if content is None:
-            from soundstage.stages.weights.modules import module_shapes
-
-            maker: Any = self.maker()
-            shapes = module_shapes(maker)
+            shapes = self._traced_shapes()
             keep(name, json.dumps(shapes).encode())
             return shapes
         return {path: tuple(shape) for path, shape in json.loads(content).items()}
+
+    def _traced_shapes(self) -> Shapes:
+        from soundstage.stages.weights.modules import module_shapes
+
+        maker: Any = self.maker()
+        return module_shapes(maker)
 
 
 @dataclass(frozen=True)
@@ -138,51 +144,9 @@ def load_network(
     Raises:
         WeightsError: an array is missing, left over, of another shape, not finite or unreadable.
     """
-    arrays, digest = load_arrays(
-        blueprint.shapes(),
-        source,
-        published_name,
-        device,
-        dtype,
-        initial=initial,
-        elsewhere=elsewhere,
-        in_float32=in_float32,
-    )
-    network = Network(blueprint.config, arrays, blueprint.around)
-    return LoadedNetwork(network, digest, source.note)
-
-
-def load_arrays(
-    shapes: Shapes,
-    source: ArraySource,
-    published_name: Callable[[str], str],
-    device: jax.Device | None,
-    dtype: jnp.dtype,
-    *,
-    initial: Initial | None,
-    elsewhere: tuple[str, ...],
-    in_float32: tuple[str, ...],
-) -> tuple[dict[str, jax.Array], str]:
-    """Loads arrays, one after the other.
-
-    Args:
-        shapes: by path, the shapes that the arrays must have.
-        source: the arrays; stays open.
-        published_name: turns a parameter's path into its published bare name.
-        device: the device that holds the arrays; None = JAX's default.
-        dtype: the arrays' type on the device.
-        initial: scaling of random weights instead of `default_initial`; unused for files.
-        elsewhere: prefixes of the names in the source that belong to other networks.
-        in_float32: published names of arrays that stay float32 whatever `dtype` is.
-
-    Returns:
-        The arrays by path, and their digest, see `LoadedNetwork`.
-
-    Raises:
-        WeightsError: see `load_network`.
-    """
     if initial is not None and isinstance(source, RandomSource):
         source = RandomSource(source.seed, initial)
+    shapes = blueprint.shapes()
     paths = paths_by_name(shapes, published_name)
     _check_complete(source, paths, elsewhere)
     digest = hashlib.sha256()
@@ -197,26 +161,29 @@ def load_arrays(
         # Rounded on the host, so that the device never holds more than the final arrays.
         kept: Any = jnp.float32 if name in in_float32 else dtype
         arrays[paths[name]] = jax.device_put(np.asarray(array).astype(kept, copy=False), device)
-    return arrays, digest.hexdigest()
+    network = Network(blueprint.config, arrays, blueprint.around)
+    return LoadedNetwork(network, digest.hexdigest(), source.note)
 
 
-def abstract_arrays(
-    shapes: Shapes,
+def abstract_network(
+    blueprint: Blueprint[M],
     published_name: Callable[[str], str],
     device: jax.Device,
     dtype: jnp.dtype = jnp.float32,
     in_float32: tuple[str, ...] = (),
-) -> dict[str, Any]:
-    """Returns by path what `load_arrays` would, with shapes for a device in place of arrays.
+) -> Network[M]:
+    """Returns the network that `load_network` would, with shapes for a device in place of arrays.
 
-    The device may be one that a program is compiled for without being there.
+    The device may be one that a program is compiled for without being there. The arguments are
+    those of `load_network`.
     """
     sharding = jax.sharding.SingleDeviceSharding(device)
-    arrays = {}
+    shapes = blueprint.shapes()
+    arrays: dict[str, Any] = {}
     for name, path in paths_by_name(shapes, published_name).items():
         kept: Any = jnp.float32 if name in in_float32 else dtype
         arrays[path] = jax.ShapeDtypeStruct(shapes[path], kept, sharding=sharding)
-    return arrays
+    return Network(blueprint.config, arrays, blueprint.around)
 
 
 def paths_by_name(paths: Iterable[str], published_name: Callable[[str], str]) -> dict[str, str]:

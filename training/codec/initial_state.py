@@ -7,9 +7,9 @@ import jax
 import numpy as np
 from flax import nnx
 
-from soundstage.stages.spectrostream.codec import codec_maker
+from soundstage.stages.spectrostream.codec import codec_blueprint
 from soundstage.stages.spectrostream.network import PARTS, SpectroStream, published_name
-from soundstage.stages.weights.modules import load_module
+from soundstage.stages.weights.networks import load_network
 from soundstage.stages.weights.random_weights import RandomSource, default_initial
 from soundstage.stages.weights.sources import closing_source
 from soundstage.training.codec.codebooks import start_books
@@ -51,13 +51,13 @@ def start_state(settings: CodecTraining, crops: Crops | None = None) -> CodecSta
 def _network(settings: CodecTraining) -> SpectroStream:
     random = closing(RandomSource(settings.seed, _without_biases))
     with closing_source(settings.weights) if settings.weights else random as source:
-        return load_module(
-            codec_maker(settings.config, PARTS, upsample),
+        return load_network(
+            codec_blueprint(settings.config, PARTS, upsample),
             source,
             published_name(settings.config),
             None,
             elsewhere=("depthformer/",),
-        ).module
+        ).network.module
 
 
 def _without_biases(name: str, shape: tuple[int, ...], z: np.ndarray) -> np.ndarray:

@@ -15,11 +15,11 @@ from safetensors.numpy import save_file
 from soundstage.stages.weights import sources
 from soundstage.stages.weights.array_source import WeightsError
 from soundstage.stages.weights.modules import (
-    load_module,
     parameter_arrays,
     save_safetensors,
     structure,
 )
+from soundstage.stages.weights.networks import Blueprint, load_network
 from soundstage.stages.weights.sources import open_source
 
 WIDTH, LAYERS = 8, 3
@@ -31,30 +31,33 @@ class Net(nnx.Module):
         self.norm = nnx.RMSNorm(width, rngs=rngs)
 
 
+NET = Blueprint(lambda: Net)
+
+
 def published(path):
     return "net/" + path.replace("layers/", "layers_")
 
 
 def random_net(text="random:0"):
-    return load_module(Net, open_source(text), published, None)
+    return load_network(NET, open_source(text), published, None)
 
 
 def arrays(seed=0):
-    return parameter_arrays(random_net(f"random:{seed}").module, published)
+    return parameter_arrays(random_net(f"random:{seed}").network.module, published)
 
 
 def load_file(path, **options):
-    return load_module(Net, open_source(str(path)), published, None, **options)
+    return load_network(NET, open_source(str(path)), published, None, **options)
 
 
 def test_saved_network_loads_with_the_same_bytes_and_digest(tmp_path):
     first = random_net()
     path = tmp_path / "net.safetensors"
-    save_safetensors(parameter_arrays(first.module, published), path, {"made by": "a test"})
+    save_safetensors(parameter_arrays(first.network.module, published), path, {"made by": "a test"})
     again = load_file(path)
     assert again.digest == first.digest
     assert again.note == "net.safetensors"
-    for name, array in parameter_arrays(again.module, published).items():
+    for name, array in parameter_arrays(again.network.module, published).items():
         np.testing.assert_array_equal(array, arrays()[name], strict=True)
     assert [file.name for file in tmp_path.iterdir()] == ["net.safetensors"]
 
@@ -67,11 +70,14 @@ def test_structure_is_traced_once_and_shared_without_arrays():
         return Net(rngs)
 
     _, state = structure(make)
-    first, again = (load_module(make, open_source("random:0"), published, None) for _ in range(2))
+    blueprint = Blueprint(lambda: make)
+    first, again = (
+        load_network(blueprint, open_source("random:0"), published, None) for _ in range(2)
+    )
     assert len(made) == 1
     assert all(isinstance(leaf, jax.ShapeDtypeStruct) for leaf in jax.tree.leaves(state))
-    first.module.layers[0].kernel[...] = jnp.zeros((WIDTH, WIDTH))
-    assert again.module.layers[0].kernel[...].any()
+    first.network.module.layers[0].kernel[...] = jnp.zeros((WIDTH, WIDTH))
+    assert again.network.module.layers[0].kernel[...].any()
 
 
 def test_published_names_join_attributes_and_list_indices():
@@ -107,14 +113,16 @@ def test_random_weights_have_the_documented_scales():
 
 
 def test_random_weights_use_the_networks_own_scale():
-    loaded = load_module(
-        Net,
+    loaded = load_network(
+        NET,
         open_source("random:0"),
         published,
         None,
         initial=lambda name, shape, z: np.full(shape, 2.0, np.float32),
     )
-    assert all((array == 2).all() for array in parameter_arrays(loaded.module, published).values())
+    assert all(
+        (array == 2).all() for array in parameter_arrays(loaded.network.module, published).values()
+    )
 
 
 @pytest.mark.parametrize("text", ["random:", "random:-1", "random:x", "random:1.5"])
@@ -154,15 +162,15 @@ def test_array_in_two_files_must_have_equal_values(tmp_path):
 def test_half_precision_arrays_are_widened_to_float32(tmp_path, dtype):
     stored = {name: array.astype(dtype) for name, array in arrays().items()}
     save_file(stored, tmp_path / "half.safetensors")
-    loaded = parameter_arrays(load_file(tmp_path / "half.safetensors").module, published)
+    loaded = parameter_arrays(load_file(tmp_path / "half.safetensors").network.module, published)
     for name, array in loaded.items():
         assert array.dtype == np.float32
         np.testing.assert_array_equal(array, stored[name].astype(np.float32))
 
 
 def test_loaded_arrays_have_the_type_and_device_asked_for():
-    loaded = load_module(Net, open_source("random:0"), published, jax.devices()[0], jnp.bfloat16)
-    leaves = jax.tree.leaves(nnx.state(loaded.module))
+    loaded = load_network(NET, open_source("random:0"), published, jax.devices()[0], jnp.bfloat16)
+    leaves = jax.tree.leaves(nnx.state(loaded.network.module))
     assert {leaf.dtype for leaf in leaves} == {jnp.dtype(jnp.bfloat16)}
     assert {next(iter(leaf.devices())) for leaf in leaves} == {jax.devices()[0]}
     assert loaded.digest == random_net().digest
@@ -258,11 +266,12 @@ def test_loading_never_holds_two_copies_in_host_memory(tmp_path):
         return Net(rngs, width, layers)
 
     path = tmp_path / "big.safetensors"
-    big = load_module(make, open_source("random:0"), published, None).module
+    blueprint = Blueprint(lambda: make)
+    big = load_network(blueprint, open_source("random:0"), published, None).network.module
     save_safetensors(parameter_arrays(big, published), path, {})
     for text in ("random:0", str(path)):
         tracemalloc.start()
-        loaded = load_module(make, open_source(text), published, None)
+        loaded = load_network(blueprint, open_source(text), published, None)
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         # Arrays made by NumPy are traced, arrays copied by XLA are not: either way the peak stays
@@ -274,7 +283,7 @@ def test_loading_never_holds_two_copies_in_host_memory(tmp_path):
 def test_shipped_weights_are_found_by_name(tmp_path):
     path = tmp_path / "demo-net.safetensors"
     save_safetensors(arrays(), path, {})
-    loaded = load_module(Net, sources.open_shipped("demo-net", tmp_path), published, None)
+    loaded = load_network(NET, sources.open_shipped("demo-net", tmp_path), published, None)
     assert loaded.digest == random_net().digest
     with pytest.raises(WeightsError, match=r"package:other: .* it has package:demo-net"):
         sources.open_shipped("other", tmp_path)

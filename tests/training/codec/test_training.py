@@ -1,6 +1,7 @@
 """Training, freezing and export of a codec that trains in seconds."""
 
 import json
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +16,7 @@ from soundstage.stages.spectrostream import Decode, Encode
 from soundstage.stages.spectrostream.codec import Codec
 from soundstage.stages.spectrostream.network import SpectroStream, published_name
 from soundstage.stages.spectrostream.stage import CodecParams
-from soundstage.stages.weights.modules import load_module
+from soundstage.stages.weights.networks import Blueprint, load_network
 from soundstage.stages.weights.sources import open_source
 from soundstage.training.checkpoint import checkpoints
 from soundstage.training.codec.audio_batches import Batches
@@ -156,12 +157,13 @@ def test_training_network_computes_what_the_codec_computes(corpus):
     """The stage's forward pass is verified against the published one."""
     settings = CodecTraining(size="tiny", frames=FRAMES)
     network = CodecStructure(settings.config)
-    module = load_module(
-        lambda rngs: SpectroStream(settings.config, upsample=upsample, rngs=rngs),
+    make = partial(SpectroStream, settings.config, upsample=upsample)
+    module = load_network(
+        Blueprint(lambda: lambda rngs: make(rngs=rngs)),
         open_source("random:0"),
         published_name(settings.config),
         None,
-    ).module
+    ).network.module
     codec = Codec(settings.config, module)
     features = codec.stft(piece(3)[None, : settings.crop_samples])
     embeddings = codec.encode_features(features)
