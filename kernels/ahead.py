@@ -1,19 +1,20 @@
 """Loads compiled programs while the rest of a command is imported and its stages are built.
 
-Nobody knows which programs a pipeline calls before it calls them. So the names of those that a
-command called are kept for the next command with the same pipeline. Loading runs no Python, so
-another core can do it during imports. Names that no longer fit cost the time of loading them.
+Nobody knows which programs a command calls before it calls them. So the names of those that it
+called are kept for the next one of its kind. Loading runs no Python, so another core can do it
+during imports. Names that no longer fit cost the time of loading them.
 
-Only a command that is the first of its process does so. Others in that process find in memory what
-was loaded before: which programs a new process would load, they cannot tell.
+Only the first command of a process does so. Others find in memory what was loaded before: which
+programs a new process would load, they cannot tell.
 """
 
 from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from soundstage.kernels.program_files import keep, read
@@ -29,26 +30,37 @@ class LoadedAhead:
     """The compiled programs that are loaded for the first command of a process."""
 
     def __init__(self) -> None:
-        self._pipeline: str | None = None
         # The names of the programs that were called, in order; None = the command has ended.
         self._called: dict[str, None] | None = {}
         self._coming: dict[str, Future[MachineCode | None]] = {}
 
-    def begin(self, pipeline: str) -> None:
-        """Begins to load what the last command with a pipeline called.
+    @contextmanager
+    def command(self, words: str) -> Iterator[None]:
+        """Begins to load what the last command of a kind called; keeps what this one calls.
 
-        Imports JAX, unless there is nothing to load. Does nothing in a process that has begun with
-        a pipeline or called programs before.
+        Imports JAX, unless there is nothing to load. Does nothing in a process that has run a
+        command or called programs before.
 
         Args:
-            pipeline: the digest of the pipeline.
+            words: tell commands that call other programs apart.
         """
-        if self._pipeline is not None or self._called != {}:
+        if self._called != {}:
+            yield
             return
-        self._pipeline = pipeline
-        names = (read(_name(pipeline)) or b"").decode().split()
-        if not names:
-            return
+        name = hashlib.sha256(f"programs of {words}".encode()).hexdigest()
+        kept = read(name)
+        if kept is not None:
+            self._begin(kept.decode().split())
+        try:
+            yield
+        finally:  # music without an end is ended by a signal
+            names = "\n".join(self._called).encode()
+            # What was loaded and not called is freed.
+            self._called, self._coming = None, {}
+            if names and names != kept:
+                keep(name, names)
+
+    def _begin(self, names: Iterable[str]) -> None:
         import jax  # not in the thread: the caller would wait for it at its own imports
 
         try:
@@ -73,22 +85,6 @@ class LoadedAhead:
         coming = self._coming.pop(name, None)
         return None if coming is None else coming.result()
 
-    def end(self, pipeline: str) -> None:
-        """Keeps the names of the programs that the command has called, for the next `begin`.
-
-        Frees those that were loaded and not called. Does nothing for a pipeline that this process
-        did not begin with, and nothing again.
-
-        Args:
-            pipeline: the digest of the pipeline.
-        """
-        if self._pipeline != pipeline or self._called is None:
-            return
-        names = "\n".join(self._called).encode()
-        self._called, self._coming = None, {}
-        if names and names != read(_name(pipeline)):
-            keep(_name(pipeline), names)
-
 
 LOADED_AHEAD = LoadedAhead()
 
@@ -103,7 +99,3 @@ def _load(coming: Mapping[str, Future[MachineCode | None]], device: Any) -> None
         # Whoever needs the program tries again, and finds out why it cannot be loaded.
         except Exception:
             future.set_result(None)
-
-
-def _name(pipeline: str) -> str:
-    return hashlib.sha256(f"programs of pipeline {pipeline}".encode()).hexdigest()

@@ -33,9 +33,12 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # Python's search for garbage took an eighth of the time in which pytest collects the tests.
 gc.set_threshold(50_000, 20, 20)
 use_compilation_cache()
-# What is started with nohup ignores SIGHUP, and so would the commands under test.
+# What is started with nohup ignores SIGHUP, and what a script starts in the background ignores
+# SIGINT. So would the commands under test.
 if hasattr(signal, "SIGHUP"):
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
@@ -95,7 +98,12 @@ def own_bytes():
 
 
 def return_freed_memory():
-    """Returns to the system what was freed: glibc keeps more than a gigabyte that XLA used."""
+    """Frees what only cycles hold, and returns it to the system.
+
+    Python seldom searches for such cycles here, and a network's arrays may be held by one. glibc
+    keeps more than a gigabyte that XLA used.
+    """
+    gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)

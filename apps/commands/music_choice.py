@@ -19,8 +19,6 @@ from soundstage.graph.overrides import apply
 from soundstage.graph.plan import Graph
 from soundstage.graph.problem import PipelineError, Problem
 from soundstage.graph.spec import PipelineSpec, parse
-from soundstage.kernels.ahead import LOADED_AHEAD
-from soundstage.runners.choice import RunnerKind
 from soundstage.runners.sessions.controls import complete
 from soundstage.runners.sessions.files import SavedSession, SessionFileError
 from soundstage.runners.sessions.journal_file import read_saved
@@ -35,7 +33,6 @@ def find_music(
     choice: PipelineChoice,
     resume: Path | None,
     continue_from: Path | None = None,
-    runner: RunnerKind = "local",
 ) -> tuple[Graph, SavedSession | None, dict[str, Any]]:
     """Finds the graph, the session that it continues and the controls; loads no weights.
 
@@ -45,7 +42,6 @@ def find_music(
         choice: the pipeline; with `resume`, only its placements and allowed modules apply.
         resume: a session file or a journal to continue; None = a new stream.
         continue_from: an audio file to continue, which is the prompt if there is no other.
-        runner: where the stages will run. In this process, compiled programs begin to be loaded.
 
     Returns:
         The graph; the saved session or None; the controls, with `prompts` as the controls that they
@@ -59,8 +55,6 @@ def find_music(
     _refuse_unused_settings(choice, resume)
     saved = read_saved(resume) if resume is not None else None
     spec = choice.read() if saved is None else _resumed_spec(saved, choice)
-    if runner == "local":
-        LOADED_AHEAD.begin(spec.digest())
     graph = build(spec, choice.allow)
     check_audio_output(graph)
     changes = {**controls, **prompt_controls(prompts, graph)}

@@ -12,7 +12,6 @@ from soundstage.graph.control import ControlError
 from soundstage.graph.declaration import memo_of
 from soundstage.graph.plan import Graph
 from soundstage.graph.state import State
-from soundstage.kernels.ahead import LOADED_AHEAD
 from soundstage.progress import Progress
 from soundstage.runners.api import open_runner
 from soundstage.runners.choice import RunnerChoice
@@ -67,12 +66,8 @@ class Preparation:
         loading = f"loading {len(graph.nodes)} stages"
         with self._progress.step(loading), self._stopwatch.measure("loading"):
             runner = open_runner(graph, choice)
-        try:
-            with closing(runner):
-                yield runner
-        finally:  # music without an end is ended by a signal
-            if choice.kind == "local":
-                LOADED_AHEAD.end(graph.spec.digest())
+        with closing(runner):
+            yield runner
 
     def compile(self, runner: Runner, sizes: Iterable[int] = (1,)) -> None:
         """Compiles the stages for batches of these sizes.

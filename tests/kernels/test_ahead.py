@@ -52,92 +52,91 @@ def waited(ahead):
 
 
 def test_programs_of_the_last_command_are_loaded_before_they_are_called(loads, new_process):
-    first = new_process()
-    first.begin("a pipeline")
-    Executable(DOUBLE)(X)
-    first.end("a pipeline")
+    with new_process().command("a pipeline"):
+        Executable(DOUBLE)(X)
     second = new_process()
-    second.begin("a pipeline")
-    waited(second)
-    assert len(loads) == 1
-    assert Executable(DOUBLE)(X).tolist() == [0, 2, 4]
-    assert len(loads) == 1
+    with second.command("a pipeline"):
+        waited(second)
+        assert len(loads) == 1
+        assert Executable(DOUBLE)(X).tolist() == [0, 2, 4]
+        assert len(loads) == 1
 
 
 def test_program_that_is_called_while_it_is_loaded_is_waited_for(loads, new_process):
-    first = new_process()
-    first.begin("a pipeline")
-    Executable(DOUBLE)(X)
-    first.end("a pipeline")
-    new_process().begin("a pipeline")
-    assert Executable(DOUBLE)(X).tolist() == [0, 2, 4]
+    with new_process().command("a pipeline"):
+        Executable(DOUBLE)(X)
+    with new_process().command("a pipeline"):
+        assert Executable(DOUBLE)(X).tolist() == [0, 2, 4]
     assert len(loads) == 1
 
 
 def test_another_pipeline_and_another_program_load_what_they_need(loads, new_process):
-    first = new_process()
-    first.begin("a pipeline")
-    Executable(DOUBLE)(X)
-    first.end("a pipeline")
+    with new_process().command("a pipeline"):
+        Executable(DOUBLE)(X)
     other = new_process()
-    other.begin("another pipeline")
-    assert not other._coming
+    with other.command("another pipeline"):
+        assert not other._coming
     second = new_process()
-    second.begin("a pipeline")
-    assert Executable(TRIPLE)(X).tolist() == [0, 3, 6]
-    second.end("a pipeline")
+    with second.command("a pipeline"):
+        assert Executable(TRIPLE)(X).tolist() == [0, 3, 6]
     assert not second._coming
     third = new_process()
-    third.begin("a pipeline")
-    assert len(third._coming) == 1
-    waited(third)
+    with third.command("a pipeline"):
+        waited(third)
+        assert len(third._coming) == 1
 
 
 def test_only_the_first_command_of_a_process_tells_what_a_new_process_needs(loads, new_process):
     process = new_process()
-    process.begin("a pipeline")
-    Executable(DOUBLE)(X)
-    process.end("a pipeline")
-    process.begin("another pipeline")
-    Executable(TRIPLE)(X)
-    process.end("another pipeline")
-    process.end("a pipeline")
-    other = new_process()
-    other.begin("another pipeline")
-    assert not other._coming
-    again = new_process()
-    again.begin("a pipeline")
-    assert len(again._coming) == 1
-    waited(again)
+    with process.command("a pipeline"):
+        Executable(DOUBLE)(X)
+    for pipeline in ("another pipeline", "a pipeline"):
+        with process.command(pipeline):
+            Executable(TRIPLE)(X)
+    for pipeline, programs in (("another pipeline", 0), ("a pipeline", 1)):
+        new = new_process()
+        with new.command(pipeline):
+            waited(new)
+            assert len(new._coming) == programs
 
 
 def test_process_that_has_called_programs_before_tells_nothing(loads, new_process):
     process = new_process()
     Executable(DOUBLE)(X)
-    process.begin("a pipeline")
-    Executable(TRIPLE)(X)
-    process.end("a pipeline")
+    with process.command("a pipeline"):
+        Executable(TRIPLE)(X)
     new = new_process()
-    new.begin("a pipeline")
-    assert not new._coming
+    with new.command("a pipeline"):
+        assert not new._coming
+
+
+def test_command_that_is_interrupted_tells_what_it_called(loads, new_process):
+    def interrupted():
+        with new_process().command("a pipeline"):
+            Executable(DOUBLE)(X)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    new = new_process()
+    with new.command("a pipeline"):
+        waited(new)
+        assert len(new._coming) == 1
 
 
 def test_file_that_is_gone_or_damaged_is_made_again(loads, new_process):
-    first = new_process()
-    first.begin("a pipeline")
-    Executable(DOUBLE)(X)
-    Executable(TRIPLE)(X)
-    first.end("a pipeline")
+    with new_process().command("a pipeline"):
+        Executable(DOUBLE)(X)
+        Executable(TRIPLE)(X)
     gone, damaged = programs_folder().glob("*.compiled")
     gone.unlink()
     program_files.keep(damaged.name, b"no machine code")
-    new_process().begin("a pipeline")
-    assert Executable(DOUBLE)(X).tolist() == [0, 2, 4]
-    assert Executable(TRIPLE)(X).tolist() == [0, 3, 6]
+    with new_process().command("a pipeline"):
+        assert Executable(DOUBLE)(X).tolist() == [0, 2, 4]
+        assert Executable(TRIPLE)(X).tolist() == [0, 3, 6]
 
 
 def test_without_a_program_nothing_is_kept(loads, new_process):
-    process = new_process()
-    process.begin("a pipeline")
-    process.end("a pipeline")
+    with new_process().command("a pipeline"):
+        pass
     assert not programs_folder().exists()

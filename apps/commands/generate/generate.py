@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from soundstage.apps.commands.command import command
+from soundstage.apps.commands.early_loading import programs_ahead
 from soundstage.apps.commands.options import (
     MUSIC,
     OUTPUT,
@@ -188,32 +189,33 @@ def generate(
     The same command makes the same bytes again. The file's tags say what made it: prompts, seed,
     controls, pipeline and weights. `soundstage inspect` prints them.
     """
-    # late, as JAX and Arrow come with it
-    from soundstage.apps.commands.generate.generation import generate as run
-    from soundstage.apps.commands.generate.request import GenerateRequest
-    from soundstage.apps.commands.standard_input import with_standard_input
-    from soundstage.progress import open_progress
-    from soundstage.runners.sessions.prompts import parse_prompts
+    with programs_ahead(choice, resume, runner):
+        # late, as JAX and Arrow come with it
+        from soundstage.apps.commands.generate.generation import generate as run
+        from soundstage.apps.commands.generate.request import GenerateRequest
+        from soundstage.apps.commands.standard_input import with_standard_input
+        from soundstage.progress import open_progress
+        from soundstage.runners.sessions.prompts import parse_prompts
 
-    request = GenerateRequest(
-        prompts=with_standard_input(
-            parse_prompts([*(prompts or []), *(prompt or [])], audio or [], style or [])
-        ),
-        duration_s=duration,
-        output=output,
-        subtype=subtype,
-        loudness_lufs=loudness,
-        controls=controls,
-        choice=choice,
-        resume=resume,
-        continue_from=continue_from,
-        keep_clip=keep_clip,
-        inject=inject,
-        midi=midi,
-        save=save,
-        journal=journal,
-        record=record,
-        timeline=trace,
-        runner=runner,
-    )
-    run(request, open_progress(quiet))
+        request = GenerateRequest(
+            prompts=with_standard_input(
+                parse_prompts([*(prompts or []), *(prompt or [])], audio or [], style or [])
+            ),
+            duration_s=duration,
+            output=output,
+            subtype=subtype,
+            loudness_lufs=loudness,
+            controls=controls,
+            choice=choice,
+            resume=resume,
+            continue_from=continue_from,
+            keep_clip=keep_clip,
+            inject=inject,
+            midi=midi,
+            save=save,
+            journal=journal,
+            record=record,
+            timeline=trace,
+            runner=runner,
+        )
+        run(request, open_progress(quiet))

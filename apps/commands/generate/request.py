@@ -160,7 +160,6 @@ def check_request(request: GenerateRequest) -> CheckedRequest:
         request.choice,
         request.resume,
         request.continue_from,
-        request.runner.kind,
     )
     _refuse_inputs_as_outputs(request, graph)
     total = total_samples(request.duration_s, graph)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from soundstage.apps.commands.command import command
+from soundstage.apps.commands.early_loading import programs_ahead
 from soundstage.apps.commands.exit_codes import print_error
 from soundstage.apps.commands.generate.generate import (
     AudioPrompt,
@@ -185,31 +186,32 @@ def play(
     if list_devices:
         _print_devices()
         return
-    # late, as JAX and Arrow come with it
-    from soundstage.apps.commands.play.playback import PlayRequest
-    from soundstage.apps.commands.play.playback import play as run
-    from soundstage.apps.commands.standard_input import with_standard_input
-    from soundstage.progress import open_progress
-    from soundstage.runners.sessions.prompts import parse_prompts
+    with programs_ahead(choice, resume, runner):
+        # late, as JAX and Arrow come with it
+        from soundstage.apps.commands.play.playback import PlayRequest
+        from soundstage.apps.commands.play.playback import play as run
+        from soundstage.apps.commands.standard_input import with_standard_input
+        from soundstage.progress import open_progress
+        from soundstage.runners.sessions.prompts import parse_prompts
 
-    request = PlayRequest(
-        prompts=with_standard_input(
-            parse_prompts([*(prompts or []), *(prompt or [])], audio or [], style or [])
-        ),
-        destination=_destination(device, to, output, subtype, cues),
-        controls=controls,
-        choice=choice,
-        duration_s=duration,
-        latency_s=latency,
-        resume=resume,
-        continue_from=continue_from,
-        live_source=_live_source(inject, listen, input_device),
-        note_source=_note_source(midi, midi_input),
-        save=save,
-        runner=runner,
-    )
-    progress = open_progress(quiet)
-    run(request, progress, _watch(progress, no_ui or quiet))
+        request = PlayRequest(
+            prompts=with_standard_input(
+                parse_prompts([*(prompts or []), *(prompt or [])], audio or [], style or [])
+            ),
+            destination=_destination(device, to, output, subtype, cues),
+            controls=controls,
+            choice=choice,
+            duration_s=duration,
+            latency_s=latency,
+            resume=resume,
+            continue_from=continue_from,
+            live_source=_live_source(inject, listen, input_device),
+            note_source=_note_source(midi, midi_input),
+            save=save,
+            runner=runner,
+        )
+        progress = open_progress(quiet)
+        run(request, progress, _watch(progress, no_ui or quiet))
 
 
 def _print_devices() -> None:

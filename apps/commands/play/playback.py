@@ -114,7 +114,6 @@ def play(request: PlayRequest, progress: Progress, watch: Watch) -> None:
             request.choice,
             request.resume,
             request.continue_from,
-            request.runner.kind,
         )
         total = _check(request, graph)
         _refuse_inputs_as_outputs(request, graph)
