@@ -14,7 +14,12 @@ import numpy as np
 
 from soundstage.stages.depthformer.config import DepthformerConfig
 from soundstage.stages.depthformer.vocabulary import CODEC_OFFSET, UNUSED, Vocabulary
-from soundstage.stages.weights.array_source import ArraySource, WeightsError, check_shape
+from soundstage.stages.weights.array_source import (
+    ArraySource,
+    WeightsError,
+    aligned_zeros,
+    check_shape,
+)
 
 EMBEDDING = "token_embedder/embedding"
 HEAD = "decoder/logits_dense/kernel"
@@ -69,7 +74,7 @@ class Unfolded:
         if name == EMBEDDING:
             return self._embedding(shape)
         if name == HEAD:
-            head = np.zeros(shape, np.float32)
+            head = aligned_zeros(shape)
             codec = slice(CODEC_OFFSET, self._last)
             head[:, codec] = self._source.read(USED_HEAD, head[:, codec].shape)
             return head
@@ -90,7 +95,7 @@ class Unfolded:
             )
         check_shape(self.note, USED_EMBEDDING, stored_shape, (stored_shape[0], shape[1]))
         used = self._source.read(USED_EMBEDDING, stored_shape)
-        rows = np.zeros(shape, np.float32)
+        rows = aligned_zeros(shape)
         rows[: self._last] = used[: self._last]
         rows[self._last + UNUSED : stored_shape[0] + UNUSED] = used[self._last :]
         return rows

@@ -1,6 +1,7 @@
 """The interface of every source of weights, and the checks that all sources share."""
 
 import hashlib
+import math
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -10,6 +11,8 @@ from soundstage.errors import Error
 
 # Containers that published files put in front of the names in the specs.
 CONTAINERS = ("params", "soundstream", "target")
+# XLA's programs for CPUs read arrays whose addresses are multiples of this.
+ALIGNMENT_BYTES = 64
 
 
 class WeightsError(Error, ValueError):
@@ -96,7 +99,17 @@ def as_float32(where: str, name: str, array: np.ndarray) -> np.ndarray:
         raise WeightsError(
             f"{where}: {name} holds {array.dtype.name}; weights are float32, bfloat16 or float16"
         )
-    return np.ascontiguousarray(array, dtype=np.float32).reshape(array.shape)
+    widened = aligned_zeros(array.shape)
+    widened[...] = array
+    return widened
+
+
+def aligned_zeros(shape: tuple[int, ...]) -> np.ndarray:
+    """Returns a float32 array of zeros that JAX uses on CPUs as it is, without a copy."""
+    size = math.prod(shape) * np.float32().itemsize
+    memory = np.zeros(size + ALIGNMENT_BYTES, np.uint8)
+    start = -memory.ctypes.data % ALIGNMENT_BYTES
+    return memory[start : start + size].view(np.float32).reshape(shape)
 
 
 def arrays_digest(arrays: Mapping[str, np.ndarray]) -> str:

@@ -3,7 +3,7 @@
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,9 @@ from soundstage.stages.weights.array_source import WeightsError, as_float32, bar
 
 # Parts of SpectroStream, each published as a file. Names in it may or may not start with the part.
 PARTS = ("encoder", "decoder", "quantizer")
+# Bytes that are read through one mapping of a file: what was read counts as memory in use until the
+# mapping ends.
+MAPPED_BYTES = 64 << 20
 
 
 class SafetensorsSource:
@@ -34,11 +37,10 @@ class SafetensorsSource:
         self.note = ", ".join(path.name for path in paths)
         self._locations: dict[str, list[tuple[Path, str]]] = {}
         self._shapes: dict[str, tuple[int, ...]] = {}
-        for path in paths:
-            with _opened(path) as file:
-                stored_names = file.keys()
-                for stored in stored_names:
-                    self._add(path, stored, tuple(file.get_slice(stored).get_shape()))
+        self._mappings = {path: _Mapping(path) for path in paths}
+        for path, mapping in self._mappings.items():
+            for stored, shape in mapping.shapes().items():
+                self._add(path, stored, shape)
 
     def _add(self, path: Path, stored: str, shape: tuple[int, ...]) -> None:
         name = bare_name(stored)
@@ -62,11 +64,14 @@ class SafetensorsSource:
             raise WeightsError(f"{self.note}: no array called {name}")
         check_shape(self.note, name, self._shapes[name], shape)
         (path, stored), *others = self._locations[name]
-        array = _get(path, stored)
+        array = self._read(path, stored)
         for other, other_stored in others:
-            if not np.array_equal(array, _get(other, other_stored)):
+            if not np.array_equal(array, self._read(other, other_stored)):
                 raise WeightsError(f"{name} differs between {path} and {other}; keep one of them")
         return array
+
+    def _read(self, path: Path, stored: str) -> np.ndarray:
+        return as_float32(str(path), stored, self._mappings[path].array(stored))
 
     def read_bytes(self, name: str) -> bytes:
         """Reads an array of uint8, [byte], as bytes.
@@ -77,8 +82,7 @@ class SafetensorsSource:
         if name not in self._locations:
             raise WeightsError(f"{self.note}: no array called {name}")
         path, stored = self._locations[name][0]
-        with _opened(path) as file:
-            array = file.get_tensor(stored)
+        array = self._mappings[path].array(stored)
         if array.dtype != np.uint8 or array.ndim != 1:
             raise WeightsError(
                 f"{path}: {stored} is {array.dtype} of shape {array.shape}, not bytes (uint8)"
@@ -86,27 +90,63 @@ class SafetensorsSource:
         return array.tobytes()
 
     def close(self) -> None:
-        """Does nothing: a file is open only while an array is read."""
+        """Closes the files."""
+        for mapping in self._mappings.values():
+            mapping.close()
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[safetensors.safe_open]:
-    try:
-        with safetensors.safe_open(path, framework="numpy") as file:
-            yield file
-    except (OSError, safetensors.SafetensorError) as error:
-        raise WeightsError(
-            f"{path}: not a complete safetensors file ({error}); fetch or convert it again"
-        ) from error
+class _Mapping:
+    """A file that is mapped into memory while its arrays are read.
 
+    Raises:
+        WeightsError: it is missing, truncated or not a safetensors file.
+    """
 
-def _get(path: Path, stored: str) -> np.ndarray:
-    # Mapped again for every array, or pages of arrays already read would count as memory in use.
-    with _opened(path) as file:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: safetensors.safe_open | None = None
+        self._ending = ExitStack()
+        self._read_bytes = 0
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Returns the shapes of all arrays by stored name."""
+        with self._errors():
+            file = self._opened()
+            names = file.keys()
+            return {name: tuple(file.get_slice(name).get_shape()) for name in names}
+
+    def array(self, stored: str) -> np.ndarray:
+        """Returns a copy of an array."""
+        with self._errors():
+            try:
+                array: np.ndarray = self._opened().get_tensor(stored)
+            except TypeError as error:
+                raise WeightsError(f"{self._path}: {stored} cannot be read ({error})") from error
+        self._read_bytes += array.nbytes
+        if self._read_bytes > MAPPED_BYTES:
+            self.close()
+        return array
+
+    def close(self) -> None:
+        """Ends the mapping; to read another array maps the file again."""
+        self._ending.close()
+        self._file, self._read_bytes = None, 0
+
+    def _opened(self) -> safetensors.safe_open:
+        if self._file is None:
+            file = safetensors.safe_open(self._path, framework="numpy")
+            self._file = self._ending.enter_context(file)
+        return self._file
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
         try:
-            return as_float32(str(path), stored, file.get_tensor(stored))
-        except TypeError as error:
-            raise WeightsError(f"{path}: {stored} cannot be read ({error})") from error
+            yield
+        except (OSError, safetensors.SafetensorError) as error:
+            raise WeightsError(
+                f"{self._path}: not a complete safetensors file ({error}); fetch or convert it "
+                "again"
+            ) from error
 
 
 def write_safetensors(

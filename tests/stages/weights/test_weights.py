@@ -12,7 +12,7 @@ from flax import nnx
 from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
-from soundstage.stages.weights import sources
+from soundstage.stages.weights import safetensors_files, sources
 from soundstage.stages.weights.array_source import WeightsError
 from soundstage.stages.weights.modules import (
     parameter_arrays,
@@ -278,6 +278,28 @@ def test_loading_never_holds_two_copies_in_host_memory(tmp_path):
         # below one whole copy and a few arrays.
         assert peak < 1.3 * total, (text, peak, total)
         del loaded
+
+
+def test_jax_takes_arrays_of_a_file_as_they_are(tmp_path):
+    save_file({"half": np.ones((3, 5), np.float16)}, tmp_path / "half.safetensors")
+    array = open_source(str(tmp_path / "half.safetensors")).read("half", (3, 5))
+    on_device = jax.device_put(array, jax.devices("cpu")[0])
+    assert on_device.unsafe_buffer_pointer() == array.ctypes.data
+
+
+@pytest.mark.parametrize(("mapped_bytes", "times"), [(1 << 20, 1), (0, len(arrays()))])
+def test_file_is_mapped_once_for_so_many_bytes(tmp_path, monkeypatch, mapped_bytes, times):
+    save_safetensors(arrays(), tmp_path / "net.safetensors", {})
+    mapped, safe_open = [], safetensors_files.safetensors.safe_open
+
+    def counted(path, framework):
+        mapped.append(path)
+        return safe_open(path, framework)
+
+    monkeypatch.setattr(safetensors_files, "MAPPED_BYTES", mapped_bytes)
+    monkeypatch.setattr(safetensors_files.safetensors, "safe_open", counted)
+    assert load_file(tmp_path / "net.safetensors").digest == random_net().digest
+    assert len(mapped) == times
 
 
 def test_shipped_weights_are_found_by_name(tmp_path):
