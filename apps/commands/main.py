@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from functools import cache, partial
 from typing import Annotated
 
 import typer
@@ -88,6 +89,10 @@ def _root(context: typer.Context, version: Version = False) -> None:
         print(context.get_help())
 
 
+# The command line as an object: building it takes longer than many a command.
+_command = cache(partial(typer.main.get_command, app))
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs one command and ends the process with its exit code.
 
@@ -108,11 +113,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _run(arguments: list[str]) -> int:
-    command = typer.main.get_command(app)
     arguments = [_present_name(each) for each in arguments]
     try:
         with errors_as_lines("--debug" in arguments), warnings_as_lines():
-            command.main(
+            _command().main(
                 arguments,
                 prog_name="soundstage",
                 standalone_mode=False,

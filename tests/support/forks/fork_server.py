@@ -210,6 +210,8 @@ def _import() -> None:
 
     for preset in PRESETS:
         soundstage.load(preset)
+    with soundstage.open("toy"):  # draws random codebooks, which a process keeps
+        pass
     gc.collect()
     gc.freeze()  # forked processes share the pages of these objects
 
