@@ -2,9 +2,9 @@
 
 import os
 import sys
-from collections.abc import Sequence
-from functools import cache, partial
-from typing import Annotated
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Annotated, Any
 
 import typer
 
@@ -89,10 +89,6 @@ def _root(context: typer.Context, version: Version = False) -> None:
         print(context.get_help())
 
 
-# The command line as an object: building it takes longer than many a command.
-_command = cache(partial(typer.main.get_command, app))
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs one command and ends the process with its exit code.
 
@@ -116,7 +112,7 @@ def _run(arguments: list[str]) -> int:
     arguments = [_present_name(each) for each in arguments]
     try:
         with errors_as_lines("--debug" in arguments), warnings_as_lines():
-            _command().main(
+            _command_line()(
                 arguments,
                 prog_name="soundstage",
                 standalone_mode=False,
@@ -125,6 +121,12 @@ def _run(arguments: list[str]) -> int:
     except CommandFailed as failure:
         return failure.code
     return 0
+
+
+@cache
+def _command_line() -> Callable[..., Any]:
+    """Returns what runs arguments: building it takes longer than many a command."""
+    return typer.main.get_command(app).main
 
 
 def _present_name(argument: str) -> str:
