@@ -98,12 +98,7 @@ def own_bytes():
 
 
 def return_freed_memory():
-    """Frees what only cycles hold, and returns it to the system.
-
-    Python seldom searches for such cycles here, and a network's arrays may be held by one. glibc
-    keeps more than a gigabyte that XLA used.
-    """
-    gc.collect()
+    """Returns to the system what was freed: glibc keeps more than a gigabyte that XLA used."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
@@ -122,8 +117,12 @@ def memory_is_limited(most_bytes):
     if own_bytes() > most_bytes[0]:
         return_freed_memory()
     if own_bytes() > most_bytes[0]:
+        gc.collect()  # a network's arrays may be held by a cycle, which is seldom searched for
+        return_freed_memory()
+    if own_bytes() > most_bytes[0]:
         programs._program.cache_clear()
         jax.clear_caches()
+        gc.collect()
         return_freed_memory()
         most_bytes[0] = math.inf
     # What is left then belongs to others: to forget after each test would compile all again.
