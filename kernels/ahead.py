@@ -80,8 +80,9 @@ class LoadedAhead:
         """
         if device.id != DEVICE:
             return None
-        if self._called is not None:
-            self._called[name] = None
+        called = self._called
+        if called is not None:
+            called[name] = None
         coming = self._coming.pop(name, None)
         return None if coming is None else coming.result()
 

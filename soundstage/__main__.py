@@ -9,8 +9,6 @@ from soundstage.standard_streams import open_missing_streams
 # New objects between two garbage collections, 700 by default. A command with the preset demo has
 # 220 000 objects, most of which stay to its end.
 OBJECTS_A_COLLECTION = 20_000
-# The threads of NumPy's linear algebra wait busily, and take a core from XLA. Results are the same.
-BLAS_THREADS = {"OPENBLAS_NUM_THREADS": "1"}
 
 
 def main() -> None:
@@ -20,8 +18,9 @@ def main() -> None:
         SystemExit: with a code from the table in `soundstage.errors`.
     """
     gc.set_threshold(OBJECTS_A_COLLECTION)
-    for name, threads in BLAS_THREADS.items():
-        os.environ.setdefault(name, threads)
+    # More threads of NumPy's linear algebra wait busily, and take a core from XLA. The results are
+    # the same.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     open_missing_streams()
     listen()
     from soundstage.apps.commands.main import main as run  # late: a signal may come meanwhile

@@ -99,6 +99,8 @@ def as_float32(where: str, name: str, array: np.ndarray) -> np.ndarray:
         raise WeightsError(
             f"{where}: {name} holds {array.dtype.name}; weights are float32, bfloat16 or float16"
         )
+    if array.dtype == np.float32:
+        return np.ascontiguousarray(array).reshape(array.shape)
     widened = aligned_zeros(array.shape)
     widened[...] = array
     return widened

@@ -98,8 +98,7 @@ class SafetensorsSource:
 class _Mapping:
     """A file that is mapped into memory while its arrays are read.
 
-    Raises:
-        WeightsError: it is missing, truncated or not a safetensors file.
+    Reading raises WeightsError if it is missing, truncated or not a safetensors file.
     """
 
     def __init__(self, path: Path) -> None:
