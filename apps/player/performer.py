@@ -116,7 +116,7 @@ class Performer:
         self._lateness = Lateness(self._format.chunk_s)
         self._walls_s: deque[float] = deque(maxlen=REMEMBERED)
         self._reported_underruns = self._reported_silent_samples = 0
-        self._steered = self._reset = False
+        self._steered = self._reset = self._compiled = False
         self._label = ""  # what the next chunk changes
         self._lock = threading.Lock()
         self._wake = threading.Event()
@@ -134,7 +134,7 @@ class Performer:
 
     @property
     def verdict(self) -> Verdict | None:
-        """Whether the last chunks were made in real time; None before the first measured one."""
+        """Whether the last chunks were made in real time; None before the second one."""
         walls_s = list(self._walls_s)
         return Verdict.of(self._format.chunk_s, walls_s) if walls_s else None
 
@@ -193,8 +193,6 @@ class Performer:
 
     def _is_chunk_due(self) -> bool:
         due = self._reset or self._ring.buffered_samples < self._ahead_samples
-        # Warming up may have made the first chunk already: then the next one is the first measured.
-        due = due or not (self._walls_s or self._full.is_set())
         return due and self._ring.room_samples >= self._chunk_samples
 
     def _idle_s(self) -> float:
@@ -240,10 +238,17 @@ class Performer:
         if self._label:
             self._ring.mark(self._label)
         self._ring.write(audio)
-        if any(chunk.seconds.values()):  # else warming up had made it already
+        self._measure(chunk, wall_s, was_full)
+        self._report(chunk, wall_s, slack_samples, pressed_s)
+
+    def _measure(self, chunk: Chunk, wall_s: float, was_full: bool) -> None:
+        """Keeps the times of a chunk, unless it is the first: programs are compiled meanwhile."""
+        if not self._compiled:
+            self._compiled = True
+            return
+        if any(chunk.seconds.values()):  # else no stage had anything to do, as after a reset
             self._walls_s.append(wall_s)
         self._lateness.add(chunk.tick.chunks[0], wall_s, busy_s(chunk), was_full)
-        self._report(chunk, wall_s, slack_samples, pressed_s)
 
     def _play_notes(self) -> float | None:
         """Asks for the notes of the next chunk; returns when the first new key was pressed."""

@@ -144,9 +144,12 @@ class Diagnosis:
 
     def _about_run(self, examination: Examination) -> Iterator[str]:
         verdict = examination.verdict
-        steps = [f"{name} {seconds:.1f} s" for name, seconds in examination.start_s.items()]
-        steps.append(f"first chunk {examination.first_s:.2f} s")
-        whole_s = sum(examination.start_s.values()) + examination.first_s
+        names = {"compiling": "first chunk with compiling"}
+        steps = [
+            f"{names.get(name, name)} {seconds:.1f} s"
+            for name, seconds in examination.start_s.items()
+        ]
+        whole_s = sum(examination.start_s.values())
         yield f"start      {', '.join(steps)}: {whole_s:.1f} s"
         worst = f"the slowest took {verdict.worst_s:.2f} s"
         yield f"chunks     {examination.measured.ticks} measured, {worst}"

@@ -123,7 +123,6 @@ def play(request: PlayRequest, progress: Progress, watch: Watch) -> None:
         # Looking ahead adds chunks that steering then discards: only on request.
         lookahead = (request.runner.window or 1) - 1
         session = open_session(saved, changes, runner, lookahead, state)
-        preparation.compile(runner)
         preparation.show_note(runner.graph)
         with ExitStack() as ending:
             with ExitStack() as saving:
@@ -167,7 +166,7 @@ def _performance(
             if request.prompts
             else PromptMix.read(performer.controls)
         )
-        with progress.step("making the first chunk"):
+        with progress.step("compiling, and making the first chunk"):
             performer.start()
             performer.wait_until_full()
         keys = note_source if isinstance(note_source, HeldNotes) else None

@@ -62,7 +62,6 @@ def performing(tables, ahead=1, total=None, rows=({},)):
     checked = graph(tables) if isinstance(tables, dict) else tables
     samples, format = checked.format.dims["sample"], checked.format
     with LocalRunner(checked) as runner, listener.open(format.sample_rate_hz, 2) as sink:
-        runner.warm_up(1)
         ring = Ring((ahead + 2) * samples, 2, FADE)
         performer = Performer(Session(runner, rows), ring, ahead, total)
         performance = Performance(
@@ -120,6 +119,14 @@ def test_slow_stage_is_named_and_its_silence_counted():
     assert any("does not play in real time" in line for line in lines)
     assert any(line.startswith("underrun before chunk") and "slow took" in line for line in lines)
     assert np.abs(np.diff(listener.heard, axis=0)).max() < 0.1
+
+
+def test_first_chunk_is_heard_at_once_and_its_time_is_not_measured():
+    with performing(hitching(0, 3 * CHUNK_S)) as (performance, listener):
+        assert performance.performer.reports.qsize() == 1
+        reports, _ = watch(performance, lambda reports: len(reports) == 4)
+    assert listener.heard.any()
+    assert reports[0].wall_s > performance.performer.verdict.worst_s
 
 
 def test_one_slow_chunk_is_one_underrun_with_its_usual_time():
