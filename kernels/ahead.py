@@ -1,11 +1,11 @@
 """Loads compiled programs while the rest of a command is imported and its stages are built.
 
-Nobody knows which programs a command calls before it calls them. So the names of those that it
-called are kept for the next one of its kind. Loading runs no Python, so another core can do it
-during imports. Names that no longer fit cost the time of loading them.
+Which programs a command calls is known only once it calls them. So their names are kept for the
+next command with the same words. Loading runs no Python, so another core can do it during imports.
+Names that no longer fit cost the time of loading them.
 
-Only the first command of a process does so. Others find in memory what was loaded before: which
-programs a new process would load, they cannot tell.
+Only the first command of a process does so. A later one finds programs in memory that were loaded
+before, so its list would lack them or name those of other commands.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ class LoadedAhead:
 
     @contextmanager
     def command(self, words: str) -> Iterator[None]:
-        """Begins to load what the last command of a kind called; keeps what this one calls.
+        """Loads what the last command with these words called; keeps the names this one calls.
 
         Imports JAX, unless there is nothing to load. Does nothing in a process that has run a
         command or called programs before.
 
         Args:
-            words: tell commands that call other programs apart.
+            words: a text that is another one for commands that call other programs.
         """
         if self._called != {}:
             yield

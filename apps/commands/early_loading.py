@@ -1,4 +1,4 @@
-"""Programs are loaded from the first moment of a command on."""
+"""Begins to load a command's compiled programs before the command imports anything else."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 def programs_ahead(
     choice: PipelineChoice, resume: Path | None, runner: RunnerChoice
 ) -> AbstractContextManager[None]:
-    """Begins to load what the last command with the same choice of a pipeline called.
+    """Begins to load the programs that the last command with the same pipeline called.
 
-    To be entered before anything else is imported: it is the imports that loading runs beside.
+    Enter it before the command's other imports, which run while programs are loaded.
 
     Args:
         choice: the pipeline.
@@ -26,9 +26,8 @@ def programs_ahead(
         runner: where the stages will run. Only those of this process have programs here.
 
     Returns:
-        A block for the whole command.
+        A context manager around the whole command.
     """
     if runner.kind != "local":
         return nullcontext()
-    files = [file.absolute() for file in (choice.pipeline, resume) if file is not None]
-    return LOADED_AHEAD.command(repr((choice, files)))
+    return LOADED_AHEAD.command(repr((choice, resume)))

@@ -125,7 +125,7 @@ def _run(arguments: list[str]) -> int:
 
 @cache
 def _command_line() -> Callable[..., Any]:
-    """Returns what runs arguments: building it takes longer than many a command."""
+    """Returns the function that runs arguments; building it takes longer than many commands."""
     return typer.main.get_command(app).main
 
 

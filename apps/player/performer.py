@@ -242,7 +242,7 @@ class Performer:
         self._report(chunk, wall_s, slack_samples, pressed_s)
 
     def _measure(self, chunk: Chunk, wall_s: float, was_full: bool) -> None:
-        """Keeps the times of a chunk, unless it is the first: programs are compiled meanwhile."""
+        """Keeps the times of a chunk, unless it is the first: its time contains compilation."""
         if not self._compiled:
             self._compiled = True
             return

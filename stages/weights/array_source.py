@@ -107,7 +107,10 @@ def as_float32(where: str, name: str, array: np.ndarray) -> np.ndarray:
 
 
 def aligned_zeros(shape: tuple[int, ...]) -> np.ndarray:
-    """Returns a float32 array of zeros that JAX uses on CPUs as it is, without a copy."""
+    """Returns a float32 array of zeros that `jax.device_put` shares on CPUs and does not copy.
+
+    So it must not be changed once it was put on a device.
+    """
     size = math.prod(shape) * np.float32().itemsize
     memory = np.zeros(size + ALIGNMENT_BYTES, np.uint8)
     start = -memory.ctypes.data % ALIGNMENT_BYTES

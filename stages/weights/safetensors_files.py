@@ -15,7 +15,7 @@ from soundstage.stages.weights.array_source import WeightsError, as_float32, bar
 
 # Parts of SpectroStream, each published as a file. Names in it may or may not start with the part.
 PARTS = ("encoder", "decoder", "quantizer")
-# Bytes that are read through one mapping of a file: what was read counts as memory in use until the
+# A file is mapped anew after so many bytes: pages that were read count as memory in use until the
 # mapping ends.
 MAPPED_BYTES = 64 << 20
 

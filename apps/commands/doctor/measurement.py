@@ -29,8 +29,8 @@ class Examination:
     Attributes:
         verdict: the verdict on all chunks but the first.
         measured: every stage's times, for the planner.
-        start_s: seconds of each step before the first chunk: loading, compiling.
-        first_s: seconds of the first chunk, whose prompts are new, after compiling.
+        start_s: seconds of each step up to the first sound: loading, compiling with a first chunk.
+        first_s: seconds of the next chunk, whose prompts are new.
         peak_bytes: the most memory that the process used.
     """
 

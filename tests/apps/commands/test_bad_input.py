@@ -2,6 +2,7 @@
 
 import importlib
 import io
+import os
 import pkgutil
 import re
 import struct
@@ -182,6 +183,21 @@ def test_output_that_cannot_be_written_is_refused(tmp_path, monkeypatch, option,
     assert done.code == 6
     assert why in told(done.stderr)
     assert [path.name for path in tmp_path.iterdir()] == ["folder.wav"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="only POSIX deletes the folder of a process")
+@pytest.mark.parametrize(
+    ("option", "code", "why"),
+    [("--pipeline", 4, "music: cannot read it"), ("--resume", 3, "music: cannot read it")],
+)
+def test_relative_file_in_a_deleted_folder_is_named(tmp_path, monkeypatch, option, code, why):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+    done = run("generate", option, "music", "--output", tmp_path / "out.wav")
+    assert done.code == code
+    assert why in told(done.stderr)
 
 
 def test_two_outputs_with_one_path_are_refused(tmp_path):

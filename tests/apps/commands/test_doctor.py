@@ -198,6 +198,13 @@ def test_report_names_stages_devices_and_advice(slow):
     assert "sound      0 speakers" in lines
 
 
+def test_start_is_loading_and_the_chunk_that_compiles(slow):
+    checked, examination = slow
+    known = replace(examination, start_s={"loading": 1.5, "compiling": 2.0}, first_s=4.0)
+    lines = list(Diagnosis(checked, machine(), {}, "", known, ()).lines())
+    assert "start      loading 1.5 s, first chunk with compiling 2.0 s: 3.5 s" in lines
+
+
 def test_size_of_a_missing_cache_is_zero(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "b").write_bytes(bytes(100))
