@@ -202,7 +202,7 @@ def round_positions(layer: Any, rows: Any, values: Any, memory: Any, elu: bool) 
         else:
             for place in range(given):
                 part[place] = source[place]
-        layer.x_scales[position] = round_inputs(part, layer.x, position * inputs, given)
+        layer.x_scales[position] = round_inputs(part, layer.x, position * inputs, given, LARGEST)
         if kept != NOWHERE:
             target = memory[kept : kept + given]
             for place in range(given):

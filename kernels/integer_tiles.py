@@ -132,7 +132,7 @@ class _Tile:
                 bias = self._floats(self._fields["bias"].data, place)
                 more = self._floats(values, builder.add(start, shift))
                 total = builder.load(self._totals[row * VECTORS + n])
-                made = builder.fadd(_fused(builder, total, scale, bias), more)
+                made = builder.fadd(fused_sum(builder, total, scale, bias), more)
                 there = builder.gep(y, [builder.add(target, shift)])
                 builder.store(made, builder.bitcast(there, _FLOATS.as_pointer()), align=4)
 
@@ -163,7 +163,7 @@ class _Tile:
                 value = spread(builder, builder.load(there, align=2))
                 for n, held in enumerate(columns):
                     part = self._sums[row * VECTORS + n]
-                    builder.store(_add_products(builder, builder.load(part), value, held), part)
+                    builder.store(add_products(builder, builder.load(part), value, held), part)
 
     def _add_sums(self, factors: list[Any]) -> None:
         """Builds the addition of the sums, times a factor for each row, to the float32 sums."""
@@ -172,11 +172,11 @@ class _Tile:
             wide = spread(builder, factor)
             for n in range(row * VECTORS, (row + 1) * VECTORS):
                 sums = builder.sitofp(builder.load(self._sums[n]), _FLOATS)
-                total = _fused(builder, sums, wide, builder.load(self._totals[n]))
+                total = fused_sum(builder, sums, wide, builder.load(self._totals[n]))
                 builder.store(total, self._totals[n])
 
 
-def _fused(builder: Any, first: Any, second: Any, third: Any) -> Any:
+def fused_sum(builder: Any, first: Any, second: Any, third: Any) -> Any:
     """Builds first * second + third, float32 [LANES] each, rounded once."""
     kind = ir.FunctionType(_FLOATS, [_FLOATS] * 3)
     function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.fma.v{LANES}f32")
@@ -185,9 +185,9 @@ def _fused(builder: Any, first: Any, second: Any, third: Any) -> Any:
 
 @built_in
 def round_inputs(
-    typing_context: Any, values: Any, x: Any, begin: Any, count: Any
+    typing_context: Any, values: Any, x: Any, begin: Any, count: Any, largest: Any
 ) -> tuple[Any, Callable[..., Any]]:
-    """Rounds the inputs of a position to integers of at most `LARGEST`, in a compiled function.
+    """Rounds the inputs of a position to integers, in a compiled function.
 
     Args:
         typing_context: given by Numba.
@@ -195,6 +195,7 @@ def round_inputs(
         x: int16 [number]; what is written.
         begin: where in x.
         count: number of inputs.
+        largest: the largest integer, a literal in [1, 32767].
 
     Returns:
         The scale of the integers, float32.
@@ -205,16 +206,17 @@ def round_inputs(
             context.make_array(signature.args[n])(context, builder, arguments[n]).data
             for n in (0, 1)
         )
-        return _Rounding(builder, data, arguments[3]).write(builder.gep(x, [arguments[2]]))
+        rounding = _Rounding(builder, data, arguments[3], largest.literal_value)
+        return rounding.write(builder.gep(x, [arguments[2]]))
 
-    return types.float32(values, x, types.int64, types.int64), generate
+    return types.float32(values, x, types.int64, types.int64, largest), generate
 
 
 class _Rounding:
     """Builds the code that rounds the inputs of a position."""
 
-    def __init__(self, builder: Any, data: Any, count: Any) -> None:
-        self._builder, self._data, self._count = builder, data, count
+    def __init__(self, builder: Any, data: Any, count: Any, most: int) -> None:
+        self._builder, self._data, self._count, self._most = builder, data, count, FLOAT(most)
         last = builder.add(count, INDEX(LANES - 1))
         self._vectors = builder.sdiv(last, INDEX(LANES))
 
@@ -223,7 +225,7 @@ class _Rounding:
         builder, name = self._builder, f"v{LANES}f32"
         largest = self._largest(name)
         some = builder.fcmp_ordered(">", largest, FLOAT(0))
-        factor = builder.select(some, builder.fdiv(FLOAT(LARGEST), largest), FLOAT(0))
+        factor = builder.select(some, builder.fdiv(self._most, largest), FLOAT(0))
         wide, kind = spread(builder, factor), ir.VectorType(INT16, LANES)
         mask_kind = ir.VectorType(ir.IntType(1), LANES)
         arguments = [kind, kind.as_pointer(), INT32, mask_kind]
@@ -235,7 +237,7 @@ class _Rounding:
             whole = builder.trunc(builder.fptosi(scaled, _WIDE), kind)
             there = builder.bitcast(builder.gep(x, [place]), kind.as_pointer())
             builder.call(store, [whole, there, INT32(2), mask])
-        return builder.fdiv(largest, FLOAT(LARGEST))
+        return builder.fdiv(largest, self._most)
 
     def _largest(self, name: str) -> Any:
         """Builds the largest magnitude."""
@@ -265,7 +267,7 @@ class _Rounding:
         return cgutils.get_or_insert_function(self._builder.module, kind, name)
 
 
-def _add_products(builder: Any, total: Any, value: Any, weights: Any) -> Any:
+def add_products(builder: Any, total: Any, value: Any, weights: Any) -> Any:
     """Adds the products of pairs of integers: int32 [LANES] x 3, weights as [LANES, 2]."""
     features, known = processor_features(), _INSTRUCTIONS.get(LANES, {})
     chosen = (one for name, one in known.items() if f"+{name}" in features)

@@ -15,10 +15,13 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from soundstage.kernels.compiled import compiled
+from soundstage.kernels.eight_bit_tiles import LARGEST, LARGEST_WEIGHT, eight_bit_tile
+from soundstage.kernels.integer_tiles import round_inputs
 from soundstage.kernels.team import share
-from soundstage.kernels.vectors import PANEL, TILE, tile_product
+from soundstage.kernels.vectors import LANES, PANEL, TILE, tile_product
 
-LARGEST = 127
+# The most rows of a tile of 8-bit weights: its sums stay in registers.
+MOST_ROWS = 2 if LANES == 8 else 6
 
 
 class Matrix(NamedTuple):
@@ -49,23 +52,32 @@ def packed(kernels: Iterable[np.ndarray], in_8_bits: bool) -> Matrix:
         in_8_bits: whether weights are rounded to 8 bits with a scale an output, of which the
             largest weight becomes 127.
     """
-    forms = [_packed(kernel.reshape(len(kernel), -1), in_8_bits) for kernel in kernels]
+    pack = _packed_in_8_bits if in_8_bits else _packed
+    forms = [pack(kernel.reshape(len(kernel), -1)) for kernel in kernels]
     weights, scales = (np.stack(parts) for parts in zip(*forms, strict=True))
     outer, size = scales.shape[1], 1 if in_8_bits else 4
     wide = -(-outer // PANEL) * PANEL
     return Matrix(weights, scales, np.array([weights.shape[1] // (wide * size), outer, size]))
 
 
-def _packed(kernel: np.ndarray, in_8_bits: bool) -> tuple[np.ndarray, np.ndarray]:
-    scale = np.ones(kernel.shape[1], np.float32)
-    if in_8_bits:
-        largest = np.abs(kernel).max(axis=0) / np.float32(LARGEST)
-        scale = np.maximum(largest, np.finfo(np.float32).tiny)
+def _packed(kernel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Packs a matrix in float32: panels [in, PANEL]."""
     inner, outer = kernel.shape
-    wide = np.zeros((inner, -(-outer // PANEL) * PANEL), np.int8 if in_8_bits else np.float32)
-    wide[:, :outer] = np.round(kernel / scale) if in_8_bits else kernel
+    wide = np.zeros((inner, -(-outer // PANEL) * PANEL), np.float32)
+    wide[:, :outer] = kernel
     panels = np.ascontiguousarray(wide.reshape(inner, -1, PANEL).swapaxes(0, 1))
-    return panels.reshape(-1).view(np.uint8), scale
+    return panels.reshape(-1).view(np.uint8), np.ones(outer, np.float32)
+
+
+def _packed_in_8_bits(kernel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Packs a matrix in 8 bits: panels [pair of inputs, PANEL, 2]; zeros make their number even."""
+    inner, outer = kernel.shape
+    largest = np.abs(kernel).max(axis=0) / np.float32(LARGEST_WEIGHT)
+    scale = np.maximum(largest, np.finfo(np.float32).tiny)
+    wide = np.zeros((inner + inner % 2, -(-outer // PANEL) * PANEL), np.int8)
+    wide[:inner, :outer] = np.round(kernel / scale)
+    pairs = wide.reshape(len(wide) // 2, 2, -1, PANEL).transpose(2, 0, 3, 1)
+    return np.ascontiguousarray(pairs).reshape(-1).view(np.uint8), scale
 
 
 @compiled
@@ -86,14 +98,18 @@ def multiply(member: Any, matrix: Any, index: int, x: Any, y: Any, add: bool) ->
         y: float32 [B, out].
         add: whether the product is added to what y holds.
     """
-    outer = matrix.sizes[1]
+    outer, in_8_bits = matrix.sizes[1], matrix.sizes[2] == 1
     first, last = panel_share(member, matrix)
-    part, scales = np.empty((TILE, PANEL), np.float32), matrix.scales[index]
+    part, scales = np.empty((MOST_ROWS, PANEL), np.float32), matrix.scales[index]
+    rounded, factors = _rounded(x, matrix.sizes[0]) if in_8_bits else _nothing()
     for panel in range(first, last):
         begin, row = panel * PANEL, 0
         end = min(begin + PANEL, outer)
         while row < x.shape[0]:
-            done = _tile(matrix, index, panel, x, row, part)
+            if in_8_bits:
+                done = _integer_tile(matrix, index, panel, rounded, factors, row, part)
+            else:
+                done = _tile(matrix, index, panel, x, row, part)
             for inside in range(done):
                 if add:
                     for column in range(begin, end):
@@ -105,24 +121,57 @@ def multiply(member: Any, matrix: Any, index: int, x: Any, y: Any, add: bool) ->
 
 
 @compiled
+def _nothing() -> tuple[Any, Any]:
+    return np.empty(0, np.int16), np.empty(0, np.float32)
+
+
+@compiled
+def _rounded(x: Any, wide: int) -> tuple[Any, Any]:
+    """Rounds rows to integers of 16 bits with a scale a row: int16 [B * wide], float32 [B]."""
+    rows, inner = x.shape
+    rounded, scales = np.zeros(rows * wide, np.int16), np.empty(rows, np.float32)
+    given = np.empty(inner + LANES, np.float32)
+    for row in range(rows):
+        for index in range(inner):
+            given[index] = x[row, index]
+        scales[row] = round_inputs(given, rounded, row * wide, inner, LARGEST)
+    return rounded, scales
+
+
+@compiled
 def _tile(matrix: Any, index: int, panel: int, x: Any, row: int, part: Any) -> int:
-    """Multiplies the next rows by a panel; returns how many they were."""
+    """Multiplies the next rows by a panel of float32; returns how many they were."""
     inner, weights, left = matrix.sizes[0], matrix.weights[index], x.shape[0] - row
     place = panel * inner * PANEL
-    if matrix.sizes[2] == 4:
-        if TILE == 4 and left >= 4:
-            tile_product(4, 4, weights, place, x, row, inner, part)
-            return 4
-        if left >= 2:
-            tile_product(2, 4, weights, place, x, row, inner, part)
-            return 2
-        tile_product(1, 4, weights, place, x, row, inner, part)
-        return 1
     if TILE == 4 and left >= 4:
-        tile_product(4, 1, weights, place, x, row, inner, part)
+        tile_product(4, weights, place, x, row, inner, part)
         return 4
     if left >= 2:
-        tile_product(2, 1, weights, place, x, row, inner, part)
+        tile_product(2, weights, place, x, row, inner, part)
         return 2
-    tile_product(1, 1, weights, place, x, row, inner, part)
+    tile_product(1, weights, place, x, row, inner, part)
     return 1
+
+
+@compiled
+def _integer_tile(
+    matrix: Any, index: int, panel: int, x: Any, scales: Any, row: int, part: Any
+) -> int:
+    """Multiplies the next rows by a panel of 8 bits; returns how many they were."""
+    inner, weights, left = matrix.sizes[0], matrix.weights[index], scales.shape[0] - row
+    place = panel * inner * PANEL
+    # Tiles of equal height, as far as they go.
+    rows = left // ((left + MOST_ROWS - 1) // MOST_ROWS)
+    if rows == 6:
+        eight_bit_tile(6, weights, place, x, row, inner, scales, part)
+    elif rows == 5:
+        eight_bit_tile(5, weights, place, x, row, inner, scales, part)
+    elif rows == 4:
+        eight_bit_tile(4, weights, place, x, row, inner, scales, part)
+    elif rows == 3:
+        eight_bit_tile(3, weights, place, x, row, inner, scales, part)
+    elif rows == 2:
+        eight_bit_tile(2, weights, place, x, row, inner, scales, part)
+    else:
+        eight_bit_tile(1, weights, place, x, row, inner, scales, part)
+    return rows

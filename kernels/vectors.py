@@ -56,7 +56,6 @@ def built_in(function: Callable[..., Any]) -> Callable[..., Any]:
 def tile_product(
     typing_context: Any,
     rows: Any,
-    size: Any,
     weights: Any,
     place: Any,
     x: Any,
@@ -69,30 +68,26 @@ def tile_product(
     Args:
         typing_context: given by Numba.
         rows: number of rows, a literal.
-        size: bytes of a weight, a literal: 4 = float32, 1 = int8.
-        weights: uint8 [byte].
+        weights: uint8 [byte], the bytes of float32.
         place: where the panel, [inner, PANEL], begins, counted in weights.
         x: float32 [row, inner].
         row: the first row.
         inner: inputs, > 0.
         y: float32 [rows, PANEL]; what is written.
     """
-    count, element = rows.literal_value, ir.IntType(8) if size.literal_value == 1 else FLOAT
-    index = types.int64
-    signature = types.void(rows, size, weights, index, x, index, index, y)
+    count, index = rows.literal_value, types.int64
+    signature = types.void(rows, weights, index, x, index, index, y)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        places = (2, 4, 7)
-        data = [
+        weights, x, y = (
             context.make_array(signature.args[n])(context, builder, arguments[n]).data
-            for n in places
-        ]
-        weights = builder.bitcast(data[0], element.as_pointer())
-        weights = builder.gep(weights, [arguments[3]])
-        first = builder.gep(data[1], [builder.mul(arguments[5], arguments[6])])
-        sums = _sums(builder, count, weights, first, arguments[6])
-        for at, vector in enumerate(sums):
-            there = builder.gep(data[2], [INDEX(at * LANES)])
+            for n in (1, 3, 6)
+        )
+        place, row, inner = arguments[2], arguments[4], arguments[5]
+        panel = builder.gep(builder.bitcast(weights, FLOAT.as_pointer()), [place])
+        first = builder.gep(x, [builder.mul(row, inner)])
+        for at, vector in enumerate(_sums(builder, count, panel, first, inner)):
+            there = builder.gep(y, [INDEX(at * LANES)])
             builder.store(vector, builder.bitcast(there, _VECTOR.as_pointer()), align=4)
         return context.get_dummy_value()
 
@@ -131,18 +126,11 @@ def _sums(builder: Any, rows: int, weights: Any, x: Any, inner: Any) -> list[Any
 
 
 def _columns(builder: Any, weights: Any, place: Any) -> list[Any]:
-    """Loads the weights of an input, widened to float32."""
-    element = weights.type.pointee
-    stored = ir.VectorType(element, LANES)
+    """Loads the weights of an input."""
     columns = []
     for vector in range(VECTORS):
         there = builder.gep(weights, [builder.add(place, INDEX(vector * LANES))])
-        align = 4 if element == FLOAT else 1
-        loaded = builder.load(builder.bitcast(there, stored.as_pointer()), align=align)
-        if element != FLOAT:
-            whole = builder.sext(loaded, ir.VectorType(INT32, LANES))
-            loaded = builder.sitofp(whole, _VECTOR)
-        columns.append(loaded)
+        columns.append(builder.load(builder.bitcast(there, _VECTOR.as_pointer()), align=4))
     return columns
 
 

@@ -73,18 +73,41 @@ def product(matrix, x, threads, before=None):
     return y
 
 
-@pytest.mark.parametrize("in_8_bits", [False, True])
-def test_products_are_those_of_the_weights(matrices, in_8_bits):
+def rounded_to(most, values, axis):
+    """The whole numbers of at most `most`, and their scale: float64."""
+    largest = np.maximum(np.abs(values).max(axis=axis, keepdims=True), np.float32(1e-30))
+    return np.rint(values * (np.float32(most) / largest)).astype(np.float64), largest / most
+
+
+def test_products_are_those_of_the_weights(matrices):
     kernel, x = matrices.kernels[1].astype(np.float64), matrices.x
-    if in_8_bits:
-        scales = np.abs(kernel).max(axis=0) / 127
-        kernel = np.round(kernel / scales) * scales
-    y = product(packed(matrices.kernels, in_8_bits), x, 1)
+    y = product(packed(matrices.kernels, False), x, 1)
     np.testing.assert_allclose(y, x @ kernel, atol=2e-5)
-    before = np.ones_like(y)
-    np.testing.assert_allclose(
-        product(packed(matrices.kernels, in_8_bits), x, 1, before), 1 + x @ kernel, atol=2e-5
-    )
+    added = product(packed(matrices.kernels, False), x, 1, np.ones_like(y))
+    np.testing.assert_allclose(added, 1 + x @ kernel, atol=2e-5)
+
+
+@pytest.mark.parametrize("inner", [INNER, 1100])
+def test_products_in_8_bits_are_those_of_whole_numbers(inner):
+    draw = np.random.default_rng(1)
+    kernel = draw.standard_normal((inner, OUTER)).astype(np.float32)
+    x = draw.standard_normal((ROWS, inner)).astype(np.float32)
+    x[1] = 0
+    weights, scales = rounded_to(127, kernel, 0)
+    given, factors = rounded_to(32767, x, 1)
+    right = (given @ weights) * factors * scales
+    matrix = packed([np.zeros_like(kernel), kernel], True)
+    y = product(matrix, x, 1)
+    np.testing.assert_allclose(y, right, rtol=1e-6, atol=1e-5)
+    np.testing.assert_allclose(y, x @ kernel, atol=0.05 * np.sqrt(inner))
+    np.testing.assert_allclose(product(matrix, x, 1, np.ones_like(y)), 1 + right, atol=1e-5)
+
+
+def test_sums_of_the_largest_whole_numbers_do_not_overflow():
+    kernel = np.full((1100, OUTER), -3.0, np.float32)
+    x = np.full((1, 1100), 2.0, np.float32)
+    y = product(packed([kernel] * 2, True), x, 1)
+    np.testing.assert_allclose(y, -6 * 1100, rtol=1e-6)
 
 
 @pytest.mark.parametrize("in_8_bits", [False, True])
@@ -103,4 +126,5 @@ def test_rounding_to_8_bits_keeps_a_scale_an_output(matrices):
     rounded = product(matrix, np.eye(INNER, dtype=np.float32), 1)
     steps = np.abs(kernel).max(axis=0) / 127
     assert (np.abs(rounded - kernel) <= 0.5001 * steps[None]).all()
-    assert 4 * matrix.weights.nbytes == packed([kernel] * 2, False).weights.nbytes
+    in_32_bits = packed([kernel] * 2, False).weights.nbytes
+    assert 4 * matrix.weights.nbytes == in_32_bits * (INNER + 1) / INNER
