@@ -57,7 +57,7 @@ def eight_bit_tile(
             for n in (1, 3, 6, 7)
         )
         row, inner = arguments[4], arguments[5]
-        tile = _Tile(builder, rows.literal_value)
+        tile = _EightBitTile(builder, rows.literal_value)
         panel = builder.gep(panel, [arguments[2]])
         tile.multiply(panel, builder.gep(given, [builder.mul(row, inner)]), inner)
         tile.write(builder.gep(factors, [row]), made)
@@ -66,7 +66,7 @@ def eight_bit_tile(
     return signature, generate
 
 
-class _Tile:
+class _EightBitTile:
     """Builds the code of a tile; its sums are variables that LLVM keeps in registers."""
 
     def __init__(self, builder: Any, rows: int) -> None:

@@ -20,7 +20,7 @@ from soundstage.kernels.integer_tiles import round_inputs
 from soundstage.kernels.team import share
 from soundstage.kernels.vectors import LANES, PANEL, TILE, tile_product
 
-# The most rows of a tile of 8-bit weights: its sums stay in registers.
+# The most rows of a tile of 8-bit weights, whose sums stay in registers; at least `TILE`.
 MOST_ROWS = 2 if LANES == 8 else 6
 
 
@@ -109,15 +109,23 @@ def multiply(member: Any, matrix: Any, index: int, x: Any, y: Any, add: bool) ->
             if in_8_bits:
                 done = _integer_tile(matrix, index, panel, rounded, factors, row, part)
             else:
-                done = _tile(matrix, index, panel, x, row, part)
+                weights, place = matrix.weights[index], panel * matrix.sizes[0] * PANEL
+                done = float_tile(weights, place, x, row, x.shape[0], matrix.sizes[0], part)
             for inside in range(done):
-                if add:
-                    for column in range(begin, end):
-                        y[row + inside, column] += part[inside, column - begin] * scales[column]
-                else:
-                    for column in range(begin, end):
-                        y[row + inside, column] = part[inside, column - begin] * scales[column]
+                write(part[inside], scales[begin:end], y[row + inside, begin:end], add)
             row += done
+
+
+@compiled
+def write(values: Any, factors: Any, y: Any, add: bool) -> None:
+    """Writes values times factors to y [out], or adds them."""
+    # Indices from 0 on: with others Numba asks whether they are negative, and loops are slow.
+    if add:
+        for index in range(y.shape[0]):
+            y[index] += values[index] * factors[index]
+    else:
+        for index in range(y.shape[0]):
+            y[index] = values[index] * factors[index]
 
 
 @compiled
@@ -139,14 +147,22 @@ def _rounded(x: Any, wide: int) -> tuple[Any, Any]:
 
 
 @compiled
-def _tile(matrix: Any, index: int, panel: int, x: Any, row: int, part: Any) -> int:
-    """Multiplies the next rows by a panel of float32; returns how many they were."""
-    inner, weights, left = matrix.sizes[0], matrix.weights[index], x.shape[0] - row
-    place = panel * inner * PANEL
-    if TILE == 4 and left >= 4:
+def float_tile(weights: Any, place: int, x: Any, row: int, rows: int, inner: int, part: Any) -> int:
+    """Multiplies the next rows by a panel of float32; returns how many they were.
+
+    Args:
+        weights: the bytes of float32.
+        place: where the panel, [inner, PANEL], begins, counted in weights.
+        x: float32 [rows, inner], contiguous.
+        row: the first of these rows.
+        rows: of x.
+        inner: inputs, > 0.
+        part: float32 [at least 4, PANEL]; what is written.
+    """
+    if TILE == 4 and rows - row >= 4:
         tile_product(4, weights, place, x, row, inner, part)
         return 4
-    if left >= 2:
+    if rows - row >= 2:
         tile_product(2, weights, place, x, row, inner, part)
         return 2
     tile_product(1, weights, place, x, row, inner, part)

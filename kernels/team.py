@@ -51,6 +51,12 @@ def share(member: Any, parts: int) -> tuple[int, int]:
     return parts * member.place // member.size, parts * (member.place + 1) // member.size
 
 
+@compiled
+def alone() -> Any:
+    """Returns the member of a team of one."""
+    return Member(0, 1, np.zeros(1, np.int64))
+
+
 class Team:
     """Runs compiled functions on several threads; one call at a time, the next ones wait.
 

@@ -68,7 +68,7 @@ def tile_product(
     Args:
         typing_context: given by Numba.
         rows: number of rows, a literal.
-        weights: uint8 [byte], the bytes of float32.
+        weights: an array of any shape, the bytes of float32.
         place: where the panel, [inner, PANEL], begins, counted in weights.
         x: float32 [row, inner].
         row: the first row.

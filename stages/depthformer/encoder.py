@@ -57,9 +57,12 @@ class Encoder(nnx.Module):
         Returns:
             [B, S, D] in the activation type.
         """
-        positions = sinusoids(embedded.shape[1], embedded.shape[2])
-        x = (embedded.astype(jnp.float32) + positions[None]).astype(self.dtype)
-        bias = hide_padding(tokens, self.dtype)
+        x, bias = self.at_positions(embedded), hide_padding(tokens, self.dtype)
         for layer in self.layers:
             x = layer(x, bias)
         return jnp.where((tokens == 0)[..., None], jnp.zeros_like(x), self.encoder_norm(x))
+
+    def at_positions(self, embedded: jax.Array) -> jax.Array:
+        """Adds the position encodings, [B, S, D]: the input of the first layer."""
+        positions = sinusoids(embedded.shape[1], embedded.shape[2])
+        return (embedded.astype(jnp.float32) + positions[None]).astype(self.dtype)

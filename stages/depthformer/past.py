@@ -35,6 +35,62 @@ class ReadPrompts(NamedTuple):
     conditions: jax.Array | None
 
 
+class Unread(NamedTuple):
+    """What there is before the layers read prompts.
+
+    Attributes:
+        tokens: int32 [B, S], what the encoder reads.
+        prompt_bias: [B, 1, 1, S], hides padding.
+        inputs: float32 [B, past + 1, D], the temporal decoder's inputs without conditions, up to
+            the chunk's first frame; [B, 1, D] for a network whose encoder reads the past.
+        relative_bias: [1, H, past + T, past + T] of the temporal decoder, hides the future.
+        hidden: [B, 1, 1, past], hides frames that do not exist.
+        conditions: float32 [B, past + T, D]; None for a network whose encoder reads the past.
+    """
+
+    tokens: jax.Array
+    prompt_bias: jax.Array
+    inputs: jax.Array
+    relative_bias: jax.Array
+    hidden: jax.Array
+    conditions: jax.Array | None
+
+    @property
+    def past(self) -> int:
+        """The number of earlier frames that the temporal decoder reads."""
+        return self.inputs.shape[1] - 1
+
+    def bias(self, frames: int) -> jax.Array:
+        """Returns the temporal decoder's bias: [1 or B, H, past + frames, past + frames]."""
+        if not self.past:
+            return self.relative_bias
+        return self.relative_bias + jnp.pad(self.hidden, ((0, 0), (0, 0), (0, 0), (0, frames)))
+
+
+def unread(
+    model: Depthformer, tokens: jax.Array, conditions: Conditions | None, frames: int
+) -> Unread:
+    """Prepares the reading of prompts; the arguments are those of `read_prompts`."""
+    config, B = model.config, len(tokens)
+    decoder, dtype = model.decoder.temporal_decoder, jnp.dtype(config.activation_dtype)
+    if conditions is None:
+        hidden = jnp.zeros((B, 1, 1, 0), dtype)
+        start, bias = model.first_frame(B), decoder.relpos_bias(frames)
+        return Unread(tokens, hide_padding(tokens, dtype), start, bias, hidden, None)
+    total = conditions.beats.shape[1]
+    past = total - frames
+    style = tokens[:, past * config.past_levels :]
+    ids = tokens[:, : past * config.past_levels].reshape(B, past, config.past_levels)
+    return Unread(
+        style,
+        hide_padding(style, dtype),
+        model.behind(jnp.pad(ids, ((0, 0), (0, 1), (0, 0)))),
+        decoder.relpos_bias(total),
+        model.hide_frames(ids, PAD, dtype),
+        decoder.embed_conditions(conditions),
+    )
+
+
 def read_prompts(
     model: Depthformer,
     tokens: jax.Array,
@@ -52,34 +108,31 @@ def read_prompts(
         frames: length of the chunk.
         at_once: the number of prompts to encode at once; divides B.
     """
-    config = model.config
-    decoder = model.decoder.temporal_decoder
-    if conditions is None:
-        prompt = _look_at(model, tokens, at_once)
-        return ReadPrompts(
-            model.first_frame(len(tokens)),
-            config.empty_caches(len(tokens), config.num_temporal_layers, frames),
-            prompt,
-            hide_padding(tokens, prompt[0].keys.dtype),
-            decoder.relpos_bias(frames),
-            None,
-        )
-    B, total = conditions.beats.shape
-    past = total - frames
-    style = tokens[:, past * config.past_levels :]
-    ids = tokens[:, : past * config.past_levels].reshape(B, past, config.past_levels)
-    prompt = _look_at(model, style, at_once)
-    prompt_bias = hide_padding(style, prompt[0].keys.dtype)
-    added = decoder.embed_conditions(conditions)
-    hidden = model.hide_frames(ids, PAD, prompt_bias.dtype)
-    bias = decoder.relpos_bias(total) + jnp.pad(hidden, ((0, 0), (0, 0), (0, 0), (0, frames)))
-    inputs = model.behind(jnp.pad(ids, ((0, 0), (0, 1), (0, 0))))  # [B, past + 1, D]
-    caches = config.empty_caches(B, config.num_temporal_layers, total)
-    _, caches = decoder(
-        inputs[:, :past] + added[:, :past], caches, 0, bias[:, :, :past], prompt, prompt_bias
+    given = unread(model, tokens, conditions, frames)
+    prompt, bias, added = (
+        _look_at(model, given.tokens, at_once),
+        given.bias(frames),
+        given.conditions,
+    )
+    config, past = model.config, given.past
+    caches = config.empty_caches(len(tokens), config.num_temporal_layers, past + frames)
+    if added is None:
+        return ReadPrompts(given.inputs, caches, prompt, given.prompt_bias, bias, None)
+    _, caches = model.decoder.temporal_decoder(
+        given.inputs[:, :past] + added[:, :past],
+        caches,
+        0,
+        bias[:, :, :past],
+        prompt,
+        given.prompt_bias,
     )
     return ReadPrompts(
-        inputs[:, past:], caches, prompt, prompt_bias, bias[:, :, past:], added[:, past:]
+        given.inputs[:, past:],
+        caches,
+        prompt,
+        given.prompt_bias,
+        bias[:, :, past:],
+        added[:, past:],
     )
 
 

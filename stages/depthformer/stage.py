@@ -47,12 +47,12 @@ class SampleParams:
             `stages.weights.sources.open_source`.
         size: "tiny" (for tests), "demo", "base" or "large".
         dtype: type of the activations; "auto" is bfloat16 on accelerators, float32 elsewhere.
-            "int8", for CPUs: the decoders' weights are rounded to 8 bits, activations are float32;
-            it needs the extra `cpu`.
-        products: who multiplies in the decoders: "xla", "packed", or "fused". "packed", for CPUs:
-            kernels that read packed weights once for all rows, from the extra `cpu`. "fused", for
-            GPUs: half as many kernels, each of which reads its weights once. "auto" is "packed"
-            with int8, else "xla". They round differently.
+            "int8", for CPUs: weights are rounded to 8 bits with a scale an output, and what they
+            multiply to 16 bits with a scale a position; it needs the extra `cpu`.
+        products: who multiplies in the decoders, and with int8 in the encoder, too: "xla",
+            "packed", or "fused". "packed", for CPUs: kernels that read packed weights once for all
+            rows, from the extra `cpu`. "fused", for GPUs: half as many kernels, each of which reads
+            its weights once. "auto" is "packed" with int8, else "xla". They round differently.
 
     Raises:
         ValueError: a value is not one of these.
@@ -79,7 +79,7 @@ def _sampler(
             'packed products do not call choose: write dtype = "float32" and products = "xla"'
         )
     try:
-        from soundstage.stages.depthformer.packed_chunk_sampler import PackedChunkSampler
+        from soundstage.stages.depthformer.packed.packed_chunk_sampler import PackedChunkSampler
     except ModuleNotFoundError as error:
         raise without_numba(error) from error
     return PackedChunkSampler(network, frames, params.dtype == "int8")

@@ -29,8 +29,8 @@ class FrameModelParams:
             `stages.weights.sources.open_source`.
         size: "tiny" (for tests), "small" or "base".
         dtype: type of the activations; "auto" is bfloat16 on accelerators, float32 elsewhere.
-            "int8", for CPUs: weights are rounded to 8 bits, activations are float32; it needs the
-            extra `cpu`.
+            "int8", for CPUs: weights are rounded to 8 bits with a scale an output, and what they
+            multiply to 16 bits with a scale a row; it needs the extra `cpu`.
         products: who multiplies: "xla", "packed", or "fused". "packed", for CPUs:
             kernels that read packed weights once for all rows, from the extra `cpu`. "fused", for
             GPUs: half as many kernels, each of which reads its weights once. "auto" is "packed"

@@ -1,6 +1,7 @@
 """Packed weights: the tokens of XLA's products, for any number of rows and threads."""
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import jax
@@ -82,7 +83,7 @@ def loaded(config):
 @pytest.fixture(scope="module")
 def packed_sampler():
     pytest.importorskip("numba", reason="the extra `cpu` is not installed")
-    from soundstage.stages.depthformer.packed_chunk_sampler import PackedChunkSampler
+    from soundstage.stages.depthformer.packed.packed_chunk_sampler import PackedChunkSampler
 
     return PackedChunkSampler
 
@@ -115,6 +116,69 @@ def test_tokens_of_a_row_are_the_same_beside_others_and_on_any_threads(packed_sa
     # So many rows that each thread takes some of them.
     many = jax.tree.map(lambda array: np.tile(array, (3, *[1] * (array.ndim - 1))), values)
     np.testing.assert_array_equal(together(**many), np.concatenate(3 * alone))
+
+
+@pytest.fixture
+def given(request):
+    """A network, and prompts so long that threads share their blocks: tokens, conditions."""
+    draw, config, past = np.random.default_rng(1), request.param, 70
+    style = STYLE if config.past_levels else 90
+    tokens = draw.integers(2, 98, (ROWS, 2, past * config.past_levels + style)).astype(np.int32)
+    tokens[0, :, :6] = PAD  # three frames that do not exist, or six hidden tokens
+    tokens[1, 0, -2:] = PAD
+    time = (ROWS, 2, past + FRAMES)
+    beats = draw.uniform(0, 12, time).astype(np.float32)
+    sound = draw.random((*time, 3), np.float32)
+    conditions = [
+        Conditions(beats[row], sound[row]) if config.past_levels else None for row in range(ROWS)
+    ]
+    return loaded(config), list(zip(tokens, conditions, strict=True))
+
+
+@pytest.mark.parametrize("given", [READS_PAST, ENCODES_PAST], indirect=True)
+def test_prompts_read_in_8_bits_are_those_that_xla_reads(packed_sampler, given):
+    from soundstage.stages.depthformer.packed.prompt_readers import XlaReader
+
+    model, rows = given
+    with ThreadPoolExecutor(2) as threads:
+        expected = XlaReader(model, FRAMES)(rows, threads)
+        read = eight_bit_reader(model, 1)(rows, threads)
+    for exact in ("mean", "prompt_bias", "frame_bias", "conditions"):
+        np.testing.assert_array_equal(getattr(read, exact), getattr(expected, exact))
+    # Frames that do not exist are hidden; what they are read as does not matter.
+    exists = expected.frame_bias[:, 0, -1, :-FRAMES] > -1e9
+    for part in ("keys", "values"):
+        ours, theirs = (getattr(reading.prompt, part) for reading in (read, expected))
+        np.testing.assert_allclose(ours, theirs, atol=2e-3)
+        ours, theirs = (
+            getattr(reading.own, part).transpose(0, 3, 1, 2, 4)[:, :-FRAMES][exists]
+            for reading in (read, expected)
+        )
+        np.testing.assert_allclose(ours, theirs, atol=2e-3)
+    assert exists.any() == bool(model.config.past_levels)
+    assert np.abs(expected.prompt.keys).max() > 0.1
+
+
+@pytest.mark.parametrize("given", [READS_PAST, ENCODES_PAST], indirect=True)
+def test_prompts_are_read_to_the_same_bytes_beside_others_and_on_any_threads(packed_sampler, given):
+    model, rows = given
+    with ThreadPoolExecutor(3) as threads:
+        whole = eight_bit_reader(model, 1)(rows, threads)
+        # Alone, a row has fewer prompts than there are threads, which share each.
+        alone = [eight_bit_reader(model, 3)([row], threads) for row in rows]
+    for ours, theirs in zip(
+        jax.tree.leaves(whole),
+        map(np.concatenate, zip(*map(jax.tree.leaves, alone), strict=True)),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def eight_bit_reader(model, threads):
+    from soundstage.stages.depthformer.packed.packed_weights import packed_weights
+    from soundstage.stages.depthformer.packed.prompt_readers import EightBitReader
+
+    return EightBitReader(model, FRAMES, packed_weights(model.module, True), threads)
 
 
 def sample(**params):

@@ -10,13 +10,15 @@ from flax import nnx
 
 from soundstage.kernels.products import Pack, packed
 from soundstage.stages.depthformer.decoder import DepthLayer, TemporalLayer
-from soundstage.stages.depthformer.layers import Linear, Norm
+from soundstage.stages.depthformer.encoder import EncoderLayer
+from soundstage.stages.depthformer.layers import Attention, Linear, Norm
 from soundstage.stages.depthformer.model import Depthformer
-from soundstage.stages.depthformer.packed_decoder import (
+from soundstage.stages.depthformer.packed.packed_decoder import (
     AttentionWeights,
     DecoderWeights,
     MlpWeights,
 )
+from soundstage.stages.depthformer.packed.packed_reading import ReadingWeights
 
 
 def packed_weights(model: Depthformer, in_8_bits: bool) -> DecoderWeights:
@@ -32,19 +34,43 @@ def packed_weights(model: Depthformer, in_8_bits: bool) -> DecoderWeights:
     pack = partial(packed, in_8_bits=in_8_bits)
     return DecoderWeights(
         _array(model.token_embedder.embedding),
-        _own_attention(frames, pack),
+        _own_attention(
+            [layer.self_attention for layer in frames],
+            [layer.pre_self_attention_layer_norm for layer in frames],
+            pack,
+        ),
         AttentionWeights(
             pack(_kernels([layer.encoder_decoder_attention.query for layer in frames])),
             pack(_kernels([layer.encoder_decoder_attention.out for layer in frames])),
             _scales([layer.pre_cross_attention_layer_norm for layer in frames]),
         ),
         _mlp(frames, pack),
-        _own_attention(levels, pack),
+        _own_attention(
+            [layer.self_attention for layer in levels],
+            [layer.pre_self_attention_layer_norm for layer in levels],
+            pack,
+        ),
         _mlp(levels, pack),
         _array(decoder.decoder_norm.scale),
         pack(np.asarray(model.level_heads())),
         np.array(bias[0], np.float32),
         np.array([model.config.temporal_levels]),
+    )
+
+
+def reading_weights(model: Depthformer) -> ReadingWeights:
+    """Packs in 8 bits what reads the prompts of a float32 network on the CPU."""
+    encoder, pack = model.encoder, partial(packed, in_8_bits=True)
+    parts = [layer.encoder_decoder_attention for layer in model.decoder.temporal_decoder.layers]
+    return ReadingWeights(
+        _own_attention(
+            [layer.attention for layer in encoder.layers],
+            [layer.pre_attention_layer_norm for layer in encoder.layers],
+            pack,
+        ),
+        _mlp(encoder.layers, pack),
+        _array(encoder.encoder_norm.scale),
+        pack(np.concatenate([*_kernels((part.key, part.value))], axis=1) for part in parts),
     )
 
 
@@ -61,18 +87,17 @@ def _scales(norms: Iterable[Norm]) -> np.ndarray:
     return np.stack([_array(norm.scale) for norm in norms])
 
 
-def _own_attention(layers: Sequence[TemporalLayer | DepthLayer], pack: Pack) -> AttentionWeights:
-    parts = [layer.self_attention for layer in layers]
+def _own_attention(
+    parts: Sequence[Attention], norms: Sequence[Norm], pack: Pack
+) -> AttentionWeights:
     inputs = (
         np.concatenate([*_kernels((part.query, part.key, part.value))], axis=1) for part in parts
     )
-    norms = [layer.pre_self_attention_layer_norm for layer in layers]
-    return AttentionWeights(
-        pack(inputs), pack(_kernels([part.out for part in parts])), _scales(norms)
-    )
+    out = _kernels([part.out for part in parts])
+    return AttentionWeights(pack(inputs), pack(out), _scales(norms))
 
 
-def _mlp(layers: Sequence[TemporalLayer | DepthLayer], pack: Pack) -> MlpWeights:
+def _mlp(layers: Sequence[EncoderLayer | TemporalLayer | DepthLayer], pack: Pack) -> MlpWeights:
     gate, up, down = (
         pack(_kernels([getattr(layer.mlp, name) for layer in layers]))
         for name in ("wi_0", "wi_1", "wo")

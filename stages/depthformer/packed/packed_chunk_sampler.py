@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -12,19 +11,24 @@ import numpy as np
 
 from soundstage.kernels.choice import or_constant, settings
 from soundstage.kernels.programs import Program
-from soundstage.kernels.team import Member, Team
+from soundstage.kernels.team import Team, alone
 from soundstage.stages.depthformer.choice import Addressed, Sampling
 from soundstage.stages.depthformer.conditions import Conditions
 from soundstage.stages.depthformer.config import DepthformerConfig
-from soundstage.stages.depthformer.packed_decoder import (
+from soundstage.stages.depthformer.packed.packed_decoder import (
     Choosing,
     ChunkInputs,
     Seen,
     Work,
     run_chunk,
 )
-from soundstage.stages.depthformer.packed_weights import packed_weights
-from soundstage.stages.depthformer.past import read_prompts
+from soundstage.stages.depthformer.packed.packed_weights import packed_weights
+from soundstage.stages.depthformer.packed.prompt_readers import (
+    EightBitReader,
+    PromptReader,
+    XlaReader,
+    network_device,
+)
 from soundstage.stages.depthformer.sampler import words
 from soundstage.stages.row_groups import cores
 from soundstage.stages.weights.networks import Network
@@ -40,14 +44,14 @@ GROUP_ROWS = 4
 class PackedChunkSampler:
     """Samples chunks as `ChunkSampler` does, with decoders that read packed weights.
 
-    The prompts are read by XLA, a row at a time, with float32 weights; then threads of a team run
-    the decoders. The noise is that of `ChunkSampler`. A row's tokens depend on that row's arguments
-    alone, whatever the number of rows and of threads. Safe to call from several threads.
+    A `PromptReader` reads the prompts, then threads of a team run the decoders. The noise is that
+    of `ChunkSampler`. A row's tokens depend on that row's arguments alone, whatever the number of
+    rows and of threads. Safe to call from several threads.
 
     Args:
         network: the network, on the CPU, in float32.
         frames: length of a chunk.
-        in_8_bits: whether the decoders' matrices are rounded to 8 bits.
+        in_8_bits: whether matrices are rounded to 8 bits.
         threads: of the team; None = one a core.
     """
 
@@ -59,14 +63,15 @@ class PackedChunkSampler:
         threads: int | None = None,
     ) -> None:
         self._network = network
-        self._device = next(iter(jax.tree.leaves(network.arrays)[0].sharding.device_set))
+        self._device = network_device(network)
         self._config, self._frames = network.config, frames
         self._weights = packed_weights(network.module, in_8_bits)
         self._count = threads or cores()
         self._team, self._threads = Team(self._count), ThreadPoolExecutor(self._count, "packed")
-        setting = (network.config, frames)
-        self._read = Program(self._read_row, setting)
-        self._noise = Program(self._draw_row, setting)
+        self._noise = Program(self._draw_row, (network.config, frames))
+        self._read: PromptReader = XlaReader(network, frames)
+        if in_8_bits:
+            self._read = EightBitReader(network, frames, self._weights, self._count)
 
     def __call__(
         self,
@@ -106,7 +111,7 @@ class PackedChunkSampler:
         def run(group: int) -> None:
             first, last = (rows * end // self._count for end in (group, group + 1))
             own = jax.tree.map(lambda a: a[first * len(a) // rows : last * len(a) // rows], arrays)
-            run_chunk(Member(0, 1, np.zeros(1, np.int64)), self._weights, *own)
+            run_chunk(alone(), self._weights, *own)
 
         list(self._threads.map(run, range(self._count)))
 
@@ -116,38 +121,19 @@ class PackedChunkSampler:
         addresses: tuple[np.ndarray, np.ndarray],
         conditions: tuple[Conditions, Conditions] | None,
     ) -> ChunkInputs:
-        """Reads the prompts of all rows."""
+        """Draws the noise of all rows, and reads their prompts."""
         config, frames, rows = self._config, self._frames, len(tokens)
         noise = np.empty((rows, frames, config.num_levels, config.codebook_size), np.float32)
 
-        def read(row: int) -> list[np.ndarray]:
-            given = jax.device_put((tokens[row], _of_row(conditions, row)), self._device)
+        def draw(row: int) -> None:
             address = jax.device_put([part[row : row + 1] for part in addresses], self._device)
             noise[row] = np.asarray(self._noise(*address))[:, :, 0]
-            return [np.asarray(part) for part in self._read(self._network.arrays, *given)]
 
-        parts = list(self._threads.map(read, range(rows)))
-        joined = [_joined(part) for part in zip(*parts, strict=True)]
-        mean, own_keys, own_values, keys, values, prompt_bias, frame_bias, added = joined
-        own, prompt = Seen(own_keys, own_values), Seen(keys, values)
-        return ChunkInputs(mean, own, prompt, prompt_bias, frame_bias, added, noise)
-
-    def _read_row(
-        self, arrays: Mapping[str, jax.Array], tokens: jax.Array, conditions: Conditions | None
-    ) -> tuple[jax.Array, ...]:
-        """Reads the two prompts of a row, int32 [2, S]; returns `ChunkInputs` without noise."""
-        model, frames = self._network.around(arrays), self._frames
-        seen = read_prompts(model, tokens, conditions, frames, len(tokens))
-        bias = jnp.broadcast_to(seen.frame_bias, (2, *seen.frame_bias.shape[1:]))
-        added = seen.conditions
-        if added is None:
-            added = jnp.zeros((2, frames, self._config.embed_dim), jnp.float32)
-        stacks = [
-            jnp.stack([getattr(layer, part) for layer in layers], axis=1)
-            for layers in (seen.caches, seen.prompt)
-            for part in ("keys", "values")
-        ]
-        return (seen.x[:, 0], *stacks, seen.prompt_bias[:, 0, 0], bias, added)
+        drawn = self._threads.map(draw, range(rows))
+        given = [(tokens[row], _of_row(conditions, row)) for row in range(rows)]
+        read = self._read(given, self._threads)
+        list(drawn)
+        return ChunkInputs(*read, noise)
 
     def _draw_row(self, seed: jax.Array, chunk: jax.Array) -> jax.Array:
         """Draws the noise of a chunk: uint32 [1, 2] twice -> float32 [T, L, 1, codes]."""
@@ -167,11 +153,6 @@ def _of_row(conditions: tuple[Conditions, Conditions] | None, row: int) -> Condi
     asked, free = conditions
     beats, sound = (asked.beats[row], free.beats[row]), (asked.sound[row], free.sound[row])
     return Conditions(np.stack(beats), np.stack(sound))
-
-
-def _joined(parts: Sequence[np.ndarray]) -> np.ndarray:
-    """Joins the rows' parts, [2, ...] each, as a new array."""
-    return np.concatenate(parts) if len(parts) > 1 else np.array(parts[0])
 
 
 def _work(config: DepthformerConfig, rows: int) -> Work:

@@ -1,0 +1,1 @@
+"""Depthformer with packed weights, on CPUs; needs the extra `cpu`."""
