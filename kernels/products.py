@@ -176,18 +176,14 @@ def _integer_tile(
     """Multiplies the next rows by a panel of 8 bits; returns how many they were."""
     inner, weights, left = matrix.sizes[0], matrix.weights[index], scales.shape[0] - row
     place = panel * inner * PANEL
-    # Tiles of equal height, as far as they go.
-    rows = left // ((left + MOST_ROWS - 1) // MOST_ROWS)
-    if rows == 6:
+    if MOST_ROWS == 6 and (left == 6 or left > 8):
         eight_bit_tile(6, weights, place, x, row, inner, scales, part)
-    elif rows == 5:
-        eight_bit_tile(5, weights, place, x, row, inner, scales, part)
-    elif rows == 4:
+        return 6
+    if MOST_ROWS == 6 and left >= 4:
         eight_bit_tile(4, weights, place, x, row, inner, scales, part)
-    elif rows == 3:
-        eight_bit_tile(3, weights, place, x, row, inner, scales, part)
-    elif rows == 2:
+        return 4
+    if left >= 2:
         eight_bit_tile(2, weights, place, x, row, inner, scales, part)
-    else:
-        eight_bit_tile(1, weights, place, x, row, inner, scales, part)
-    return rows
+        return 2
+    eight_bit_tile(1, weights, place, x, row, inner, scales, part)
+    return 1

@@ -9,9 +9,9 @@ float32 on the music of that chunk, teacher-forced: how often the likeliest code
 often the same noise chooses the same code, and the Kullback-Leibler divergence.
 
 With --size, weights are random, prompts are short, and a frame's time is the difference between
-chunks of 1 and 3 frames. The floor is the time to read the weights that a frame uses, each as often
-as it is used, at the speed of the same run on all cores. What whole prompts add to a chunk of 1
-frame stands behind it: the time to read 878 tokens more.
+chunks of 1 and 11 frames. The floor is the time to read the weights that a frame uses, each as
+often as it is used, at the speed of the same run on all cores. What whole prompts add to a chunk of
+1 frame stands behind it: the time to read 878 tokens more.
 
 CPU seconds stand beside wall seconds, because those depend on what else runs.
 """
@@ -55,7 +55,7 @@ FORMS: dict[str, dict[str, Any]] = {
     "packed": {"dtype": "float32", "products": "packed"},
     "int8": {"dtype": "int8"},
 }
-PROMPT_TOKENS, FRAMES, WHOLE = 128, (1, 3), "whole prompts"
+PROMPT_TOKENS, FRAMES, WHOLE = 128, (1, 11), "whole prompts"
 READ_BYTES = 256 << 20
 Runs = Mapping[Any, Callable[[], object]]
 

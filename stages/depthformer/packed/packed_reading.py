@@ -16,8 +16,13 @@ from soundstage.kernels.attention_blocks import Panels, attend_blocks, own_queri
 from soundstage.kernels.compiled import compiled
 from soundstage.kernels.layers import gate, rms
 from soundstage.kernels.products import Matrix, multiply
-from soundstage.kernels.team import alone, meet
-from soundstage.stages.depthformer.packed.packed_decoder import AttentionWeights, MlpWeights
+from soundstage.kernels.team import Member, alone, meet
+from soundstage.stages.depthformer.packed.packed_decoder import (
+    AttentionWeights,
+    DecoderWeights,
+    MlpWeights,
+    Seen,
+)
 
 
 class ReadingWeights(NamedTuple):
@@ -59,39 +64,41 @@ class ReadingWork(NamedTuple):
     panels: Panels
 
 
-@compiled
-def read_prompt(
-    member: Any,
-    weights: Any,
-    decoders: Any,
-    of_prompt: Any,
-    of_past: Any,
-    scratch: Any,
-    own: Any,
-    prompt: Any,
-    prompt_bias: Any,
-    relative_bias: Any,
-    hidden: Any,
-) -> None:
-    """Reads a prompt: encodes it, and the temporal decoder looks at that and reads the past.
+class PromptArrays(NamedTuple):
+    """What a prompt is read from and what is made of it.
 
-    Args:
-        member: this thread.
-        weights: `ReadingWeights`.
-        decoders: `DecoderWeights`.
-        of_prompt: `ReadingWork` with the encoder's inputs as x.
-        of_past: `ReadingWork` with those of the temporal decoder; without positions if the encoder
-            reads the past.
-        scratch: `Seen`, [H, S, K] each, for the encoder.
-        own: `Seen`, [N, H, at least T, K] each; what is written, of the past.
-        prompt: `Seen`, [N, H, S, K] each; what is written, of the encoder's output.
+    Attributes:
+        of_prompt: with the encoder's inputs as x.
+        of_past: with those of the temporal decoder; no positions if the encoder reads the past.
+        scratch: keys and values [H, S, K] for the encoder; overwritten.
+        own: keys and values [N, H, at least T, K] of the past; what is written.
+        prompt: keys and values [N, H, S, K] of the encoder's output; what is written.
         prompt_bias: float32 [S], hides padding.
         relative_bias: float32 [H, at least T, at least T], which hides later frames.
         hidden: float32 [T], hides frames that do not exist.
     """
+
+    of_prompt: ReadingWork
+    of_past: ReadingWork
+    scratch: Seen
+    own: Seen
+    prompt: Seen
+    prompt_bias: np.ndarray
+    relative_bias: np.ndarray
+    hidden: np.ndarray
+
+
+def read_prompt(
+    member: Member, weights: ReadingWeights, decoders: DecoderWeights, arrays: PromptArrays
+) -> None:
+    """Encodes a prompt, then the temporal decoder looks at that and reads the past.
+
+    It is not compiled: a compiler would go through all that it calls once more.
+    """
+    of_prompt, of_past, scratch, own, prompt, prompt_bias, relative_bias, hidden = arrays
     encode(member, weights, of_prompt, prompt_bias, scratch.keys, scratch.values)
     look_at(member, weights, of_prompt, prompt.keys, prompt.values)
-    if hidden.shape[0]:
+    if len(hidden):
         read_past(member, decoders, of_past, own, prompt, relative_bias, hidden, prompt_bias)
 
 

@@ -16,7 +16,11 @@ from soundstage.kernels.team import Member, Team, alone
 from soundstage.stages.depthformer.conditions import Conditions
 from soundstage.stages.depthformer.config import DepthformerConfig
 from soundstage.stages.depthformer.packed.packed_decoder import DecoderWeights, Seen
-from soundstage.stages.depthformer.packed.packed_reading import ReadingWork, read_prompt
+from soundstage.stages.depthformer.packed.packed_reading import (
+    PromptArrays,
+    ReadingWork,
+    read_prompt,
+)
 from soundstage.stages.depthformer.packed.packed_weights import reading_weights
 from soundstage.stages.depthformer.past import read_prompts, unread
 from soundstage.stages.weights.networks import Network
@@ -135,7 +139,7 @@ class EightBitReader:
         own, prompt = (_zeros(config, len(mean), time) for time in (past + self._frames, tokens))
 
         def reading(index: int) -> Callable[[Member], None]:
-            arrays = (
+            arrays = PromptArrays(
                 _work(config, encoder_inputs[index], most_keys),
                 _work(config, inputs[index], most_keys),
                 Seen(*np.zeros((2, *prompt.keys.shape[2:]), np.float32)),
@@ -145,7 +149,7 @@ class EightBitReader:
                 bias,
                 hidden[index],
             )
-            return lambda member: read_prompt(member, self._weights, self._decoders, *arrays)
+            return lambda member: read_prompt(member, self._weights, self._decoders, arrays)
 
         if len(mean) < self._count:
             for index in range(len(mean)):
