@@ -52,6 +52,17 @@ def own_queries(member: Any, count: int) -> tuple[int, int]:
 
 
 @compiled
+def split_heads(inputs: Any, part: int, first: int, last: int, target: Any) -> None:
+    """Writes some rows of a part of the inputs, [T, parts * H * K], to [H, at least T, K]."""
+    heads, width = target.shape[0], target.shape[2]
+    for row in range(first, last):
+        for head in range(heads):
+            begin = (part * heads + head) * width
+            for index in range(width):
+                target[head, row, index] = inputs[row, begin + index]
+
+
+@compiled
 def attend_blocks(
     member: Any,
     query: Any,

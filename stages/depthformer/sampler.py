@@ -243,7 +243,7 @@ class ChunkSampler:
         fused: bool = False,
     ) -> None:
         self._network = network
-        self._device = next(iter(jax.tree.leaves(network.arrays)[0].sharding.device_set))
+        self._device = network.device
         self._frames = frames
         self._alphabet, self._chooser = alphabet or OwnLevel(), chooser or Addressed()
         # The scores of two prompts fit into a processor's cache, those of many do not.

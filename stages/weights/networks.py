@@ -51,6 +51,12 @@ class Network(Generic[M]):
     arrays: dict[str, jax.Array]
     around: Callable[[Mapping[str, jax.Array]], M]
 
+    @property
+    def device(self) -> jax.Device:
+        """The device of the weights."""
+        device: jax.Device = next(iter(next(iter(self.arrays.values())).sharding.device_set))
+        return device
+
     @cached_property
     def module(self) -> M:
         """The network as a module of Flax."""

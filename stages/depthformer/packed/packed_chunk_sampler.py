@@ -27,7 +27,6 @@ from soundstage.stages.depthformer.packed.prompt_readers import (
     EightBitReader,
     PromptReader,
     XlaReader,
-    network_device,
 )
 from soundstage.stages.depthformer.sampler import words
 from soundstage.stages.row_groups import cores
@@ -63,7 +62,7 @@ class PackedChunkSampler:
         threads: int | None = None,
     ) -> None:
         self._network = network
-        self._device = network_device(network)
+        self._device = network.device
         self._config, self._frames = network.config, frames
         self._weights = packed_weights(network.module, in_8_bits)
         self._count = threads or cores()

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from soundstage.kernels.attention_blocks import Panels, attend_blocks, own_queries
+from soundstage.kernels.attention_blocks import Panels, attend_blocks, own_queries, split_heads
 from soundstage.kernels.compiled import compiled
 from soundstage.kernels.layers import gate, rms
 from soundstage.kernels.products import Matrix, multiply
@@ -188,17 +188,6 @@ def make_keys(member: Any, blocks: Any, layer: int, work: Any, keys: Any, values
     split_heads(work.inputs, 1, first, last, keys)
     split_heads(work.inputs, 2, first, last, values)
     meet(member)
-
-
-@compiled
-def split_heads(inputs: Any, part: int, first: int, last: int, target: Any) -> None:
-    """Writes some positions of a part of the inputs to [H, at least T, K]."""
-    heads, width = target.shape[0], target.shape[2]
-    for row in range(first, last):
-        for head in range(heads):
-            begin = (part * heads + head) * width
-            for index in range(width):
-                target[head, row, index] = inputs[row, begin + index]
 
 
 @compiled

@@ -70,7 +70,7 @@ class XlaReader:
 
     def __init__(self, network: Network[Depthformer], frames: int) -> None:
         self._network, self._frames = network, frames
-        self._device = network_device(network)
+        self._device = network.device
         self._run = Program(self._read_row, (network.config, frames))
 
     def __call__(self, given: Sequence[Given], threads: ThreadPoolExecutor) -> ReadRows:
@@ -118,7 +118,7 @@ class EightBitReader:
         self, network: Network[Depthformer], frames: int, decoders: DecoderWeights, count: int
     ) -> None:
         self._network, self._frames, self._config = network, frames, network.config
-        self._device, self._decoders = network_device(network), decoders
+        self._device, self._decoders = network.device, decoders
         self._weights = reading_weights(network.module)
         self._count, self._team = count, Team(count)
         self._prepare = Program(self._prepare_row, (network.config, frames))
@@ -190,11 +190,6 @@ class EightBitReader:
             given.hidden[:, 0, 0],
             added[:, past:],
         )
-
-
-def network_device(network: Network[Depthformer]) -> jax.Device:
-    """Returns the device of a network's weights."""
-    return next(iter(jax.tree.leaves(network.arrays)[0].sharding.device_set))
 
 
 def _joined(parts: Sequence[np.ndarray]) -> np.ndarray:
