@@ -132,7 +132,7 @@ class _Tile:
                 bias = self._floats(self._fields["bias"].data, place)
                 more = self._floats(values, builder.add(start, shift))
                 total = builder.load(self._totals[row * VECTORS + n])
-                made = builder.fadd(fused_sum(builder, total, scale, bias), more)
+                made = builder.fadd(_fused(builder, total, scale, bias), more)
                 there = builder.gep(y, [builder.add(target, shift)])
                 builder.store(made, builder.bitcast(there, _FLOATS.as_pointer()), align=4)
 
@@ -172,11 +172,11 @@ class _Tile:
             wide = spread(builder, factor)
             for n in range(row * VECTORS, (row + 1) * VECTORS):
                 sums = builder.sitofp(builder.load(self._sums[n]), _FLOATS)
-                total = fused_sum(builder, sums, wide, builder.load(self._totals[n]))
+                total = _fused(builder, sums, wide, builder.load(self._totals[n]))
                 builder.store(total, self._totals[n])
 
 
-def fused_sum(builder: Any, first: Any, second: Any, third: Any) -> Any:
+def _fused(builder: Any, first: Any, second: Any, third: Any) -> Any:
     """Builds first * second + third, float32 [LANES] each, rounded once."""
     kind = ir.FunctionType(_FLOATS, [_FLOATS] * 3)
     function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.fma.v{LANES}f32")

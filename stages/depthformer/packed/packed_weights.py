@@ -1,4 +1,4 @@
-"""The decoders' weights, packed for `packed_decoder`."""
+"""A network's weights, packed for `packed_decoder` and `packed_reading`."""
 
 from __future__ import annotations
 
