@@ -77,6 +77,12 @@ def pytest_collection_finish(session):
     gc.freeze()
 
 
+def pytest_sessionfinish():
+    """Searches for garbage once: pytest does it five times at the end, now without what is left."""
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_xdist_auto_num_workers(config):
     """Returns the processes for `-n auto`: tests spend a fifth of their time waiting for others."""
     if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
