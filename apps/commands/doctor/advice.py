@@ -17,6 +17,8 @@ SMALLER = {"large": ("base", "demo"), "base": ("demo",)}
 BUSY = 0.5
 # A stage that takes more than this share of a chunk's time dominates it.
 MOST = 0.5
+# One that takes more than this share may compute with numbers of fewer bits, if it can.
+MUCH = 0.2
 # Overlap is advised if a chunk then takes less than this share of its time.
 WORTHWHILE = 0.9
 
@@ -31,6 +33,7 @@ def advise(graph: Graph, machine: Machine, examination: Examination) -> Iterator
         )
     if word != "plays":
         yield from _placements(graph, machine, examination)
+        yield from _fewer_bits(graph, machine, examination)
         yield from _overlap(examination, machine)
         yield from _smaller(graph)
     if word == "too slow":
@@ -47,9 +50,16 @@ def advise(graph: Graph, machine: Machine, examination: Examination) -> Iterator
 
 def heaviest(examination: Examination) -> tuple[str, float]:
     """Returns the stage that takes longest, and its share of all stages' time."""
+    shares = _shares(examination)
+    stage = max(shares, key=shares.__getitem__)
+    return stage, shares[stage]
+
+
+def _shares(examination: Examination) -> dict[str, float]:
+    """Returns the share of all stages' time that each takes."""
     seconds = {name: seconds_for(t.steady_s, 1) for name, t in examination.measured.times.items()}
-    stage = max(seconds, key=seconds.__getitem__)
-    return stage, seconds[stage] / (sum(seconds.values()) or 1.0)
+    total = sum(seconds.values()) or 1.0
+    return {name: each / total for name, each in seconds.items()}
 
 
 def _placements(graph: Graph, machine: Machine, examination: Examination) -> Iterator[str]:
@@ -67,6 +77,26 @@ def _placements(graph: Graph, machine: Machine, examination: Examination) -> Ite
         )
     else:
         yield f"{fact}: a GPU is faster, and this machine has none"
+
+
+def _fewer_bits(graph: Graph, machine: Machine, examination: Examination) -> Iterator[str]:
+    """Advises integers for networks on a processor that take long and compute in float32."""
+    settings = []
+    for stage, share in _shares(examination).items():
+        node = graph.nodes[stage]
+        on_processor = not machine.has_accelerator or node.placement.device.startswith("cpu")
+        if share < MUCH or not on_processor:
+            continue
+        if hasattr(node.params, "products") and node.params.dtype in ("auto", "float32"):
+            settings.append(f"--set {stage}.params.dtype=int8")
+        if getattr(node.params, "convolution", "") in ("direct", "winograd"):
+            settings.append(f"--set {stage}.params.convolution=int16")
+    if settings:
+        yield (
+            "compute with numbers of fewer bits, which takes less time on a processor; the "
+            f"music takes another way: add `{' '.join(settings)}` (needs the extra `cpu`, "
+            "`pip install '.[cpu]'`)"
+        )
 
 
 def _overlap(examination: Examination, machine: Machine) -> Iterator[str]:

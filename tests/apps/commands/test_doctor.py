@@ -180,6 +180,31 @@ def test_smaller_network_is_named_if_there_is_one():
     )
 
 
+def fewer_bits(checked, seconds, **about):
+    times = {name: StageTimes({1: each}, {1: each}) for name, each in seconds.items()}
+    measured = Measured(checked.spec, times, 1, 3)
+    examination = Examination(Verdict(2.0, 7.0, 7.0), measured, {}, 7.0, 1)
+    return [s for s in advise(checked, machine(**about), examination) if "fewer bits" in s]
+
+
+def test_networks_that_take_long_on_a_processor_are_advised_to_compute_in_integers():
+    checked = soundstage.load("mrt2-tiny")
+    seconds = dict.fromkeys(checked.nodes, 0.01) | {"step": 1.0, "decode": 0.8}
+    (sentence,) = fewer_bits(checked, seconds)
+    settings = "`--set step.params.dtype=int8 --set decode.params.convolution=int16`"
+    assert settings in sentence
+    assert "`pip install '.[cpu]'`" in sentence
+    (sentence,) = fewer_bits(checked, seconds | {"decode": 0.01})
+    assert "`--set step.params.dtype=int8`" in sentence
+    assert fewer_bits(checked, seconds, devices=("gpu:0 H100", "cpu:0 cpu")) == []
+
+
+def test_networks_that_compute_in_integers_are_not_advised_to():
+    settings = ["step.params.dtype=int8", "decode.params.convolution=int16"]
+    checked = soundstage.load("mrt2-tiny", settings=settings)
+    assert fewer_bits(checked, dict.fromkeys(checked.nodes, 1.0)) == []
+
+
 def test_pipeline_that_plays_needs_advice_only_without_sound(slow):
     checked, examination = slow
     plays = replace(examination, verdict=Verdict(2.0, 0.1, 0.2))
