@@ -13,7 +13,7 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
-from soundstage.kernels.integer_tiles import INT16, add_products
+from soundstage.kernels.integer_tiles import INT16, add_pairs
 from soundstage.kernels.vectors import FLOAT, INDEX, INT32, LANES, PANEL, VECTORS, built_in, spread
 
 # Of an input and of a weight. BLOCK products of both fit an int32.
@@ -98,12 +98,7 @@ class _EightBitTile:
         with cgutils.for_range(builder, pairs, intp=INDEX) as pair:
             columns = self._columns(weights, pair.index)
             inside = builder.mul(pair.index, INDEX(2))
-            for row, start in enumerate(starts):
-                there = builder.bitcast(builder.gep(start, [inside]), INT32.as_pointer())
-                value = spread(builder, builder.load(there, align=2))
-                for n, column in enumerate(columns):
-                    part = self._sums[row * VECTORS + n]
-                    builder.store(add_products(builder, builder.load(part), value, column), part)
+            add_pairs(builder, starts, inside, columns, self._sums)
         for part, total in zip(self._sums, self._totals, strict=True):
             sums = builder.sitofp(builder.load(part), _FLOATS)
             builder.store(builder.fadd(builder.load(total), sums), total)

@@ -158,12 +158,7 @@ class _Tile:
                 columns.append(builder.load(builder.bitcast(there, _PAIRS.as_pointer()), align=2))
             builder.store(builder.add(builder.load(at), INDEX(2 * PANEL)), at)
             inside = builder.mul(pair.index, INDEX(2))
-            for row, given in enumerate(values):
-                there = builder.bitcast(builder.gep(given, [inside]), INT32.as_pointer())
-                value = spread(builder, builder.load(there, align=2))
-                for n, held in enumerate(columns):
-                    part = self._sums[row * VECTORS + n]
-                    builder.store(add_products(builder, builder.load(part), value, held), part)
+            add_pairs(builder, values, inside, columns, self._sums)
 
     def _add_sums(self, factors: list[Any]) -> None:
         """Builds the addition of the sums, times a factor for each row, to the float32 sums."""
@@ -267,7 +262,27 @@ class _Rounding:
         return cgutils.get_or_insert_function(self._builder.module, kind, name)
 
 
-def add_products(builder: Any, total: Any, value: Any, weights: Any) -> Any:
+def add_pairs(
+    builder: Any, rows: list[Any], place: Any, columns: list[Any], sums: list[Any]
+) -> None:
+    """Adds the products of a pair of inputs of every row by their weights.
+
+    Args:
+        builder: of LLVM's code.
+        rows: where each row's inputs begin, int16.
+        place: which of them are the pair, an even number.
+        columns: int16 [LANES, 2], the weights of the pair.
+        sums: int32 [LANES], where the sums of every row and column are.
+    """
+    for row, start in enumerate(rows):
+        there = builder.bitcast(builder.gep(start, [place]), INT32.as_pointer())
+        value = spread(builder, builder.load(there, align=2))
+        for n, weights in enumerate(columns):
+            part = sums[row * len(columns) + n]
+            builder.store(_add_products(builder, builder.load(part), value, weights), part)
+
+
+def _add_products(builder: Any, total: Any, value: Any, weights: Any) -> Any:
     """Adds the products of pairs of integers: int32 [LANES] x 3, weights as [LANES, 2]."""
     features, known = processor_features(), _INSTRUCTIONS.get(LANES, {})
     chosen = (one for name, one in known.items() if f"+{name}" in features)

@@ -17,7 +17,6 @@ from soundstage.stages.depthformer.conditions import Conditions
 from soundstage.stages.depthformer.config import DepthformerConfig
 from soundstage.stages.depthformer.packed.packed_decoder import (
     Choosing,
-    ChunkInputs,
     Seen,
     Work,
     run_chunk,
@@ -90,13 +89,23 @@ class PackedChunkSampler:
         rows, config = len(prompt), self._config
         tokens = np.stack([prompt, unprompted], 1).astype(np.int32)  # [row, 2, S]
         addresses = words(seed), words(chunk)
-        start = self._start(tokens, addresses, conditions)
+        codes = np.zeros((rows, self._frames, config.num_levels), np.int64)
+        noise = np.empty((*codes.shape, config.codebook_size), np.float32)
+
+        def draw(row: int) -> None:
+            address = jax.device_put([part[row : row + 1] for part in addresses], self._device)
+            noise[row] = np.asarray(self._noise(*address))[:, :, 0]
+
+        drawn = self._threads.map(draw, range(rows))
+        given = [(tokens[row], _of_row(conditions, row)) for row in range(rows)]
+        start = self._read(given, self._threads)
+        list(drawn)
         choosing = Choosing(
             settings(config.codebook_size, temperature, top_k, top_p, min_p),
             np.array(guidance, np.float32),
             or_constant(repetition, 0.0, rows),
+            noise,
         )
-        codes = np.zeros((rows, self._frames, config.num_levels), np.int64)
         self._run(start, choosing, _work(config, rows), codes)
         return codes.astype(np.int32)
 
@@ -113,26 +122,6 @@ class PackedChunkSampler:
             run_chunk(alone(), self._weights, *own)
 
         list(self._threads.map(run, range(self._count)))
-
-    def _start(
-        self,
-        tokens: np.ndarray,
-        addresses: tuple[np.ndarray, np.ndarray],
-        conditions: tuple[Conditions, Conditions] | None,
-    ) -> ChunkInputs:
-        """Draws the noise of all rows, and reads their prompts."""
-        config, frames, rows = self._config, self._frames, len(tokens)
-        noise = np.empty((rows, frames, config.num_levels, config.codebook_size), np.float32)
-
-        def draw(row: int) -> None:
-            address = jax.device_put([part[row : row + 1] for part in addresses], self._device)
-            noise[row] = np.asarray(self._noise(*address))[:, :, 0]
-
-        drawn = self._threads.map(draw, range(rows))
-        given = [(tokens[row], _of_row(conditions, row)) for row in range(rows)]
-        read = self._read(given, self._threads)
-        list(drawn)
-        return ChunkInputs(*read, noise)
 
     def _draw_row(self, seed: jax.Array, chunk: jax.Array) -> jax.Array:
         """Draws the noise of a chunk: uint32 [1, 2] twice -> float32 [T, L, 1, codes]."""

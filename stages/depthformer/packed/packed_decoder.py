@@ -94,7 +94,6 @@ class ChunkInputs(NamedTuple):
         prompt_bias: float32 [B, S], hides padding.
         frame_bias: float32 [B, H, T, past + T], relative bias of the chunk's frames.
         conditions: float32 [B, T, D], added to the input of the chunk's frames.
-        noise: float32 [row, T, L, codes], standard Gumbel.
     """
 
     mean: np.ndarray
@@ -103,7 +102,6 @@ class ChunkInputs(NamedTuple):
     prompt_bias: np.ndarray
     frame_bias: np.ndarray
     conditions: np.ndarray
-    noise: np.ndarray
 
 
 class Choosing(NamedTuple):
@@ -113,11 +111,13 @@ class Choosing(NamedTuple):
         settings: of every row.
         guidance: float32 [row], >= 0.
         repetition: float32 [row], 0 = off.
+        noise: float32 [row, T, L, codes], standard Gumbel.
     """
 
     settings: Settings
     guidance: np.ndarray
     repetition: np.ndarray
+    noise: np.ndarray
 
 
 class Work(NamedTuple):
@@ -269,7 +269,7 @@ def choose_level(
             guided[code] = logit - repetition * work.chosen[row, level, code]
         code = choose_code(
             guided,
-            start.noise[row, frame, level],
+            choosing.noise[row, frame, level],
             settings.temperature[row],
             settings.top_k[row],
             settings.top_p[row],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,11 @@ from soundstage.kernels.programs import Program
 from soundstage.kernels.team import Member, Team, alone
 from soundstage.stages.depthformer.conditions import Conditions
 from soundstage.stages.depthformer.config import DepthformerConfig
-from soundstage.stages.depthformer.packed.packed_decoder import DecoderWeights, Seen
+from soundstage.stages.depthformer.packed.packed_decoder import (
+    ChunkInputs,
+    DecoderWeights,
+    Seen,
+)
 from soundstage.stages.depthformer.packed.packed_reading import (
     PromptArrays,
     ReadingWork,
@@ -32,30 +36,10 @@ if TYPE_CHECKING:
 Given: TypeAlias = tuple[np.ndarray, Conditions | None]
 
 
-class ReadRows(NamedTuple):
-    """What the temporal decoder knows before the first frame of a chunk; B is twice the rows.
-
-    Attributes:
-        mean: float32 [B, D], the mean embedding of the frame before the chunk.
-        own: keys and values of the past, with space for the chunk.
-        prompt: keys and values of the encoder's output.
-        prompt_bias: float32 [B, S], hides padding.
-        frame_bias: float32 [B, H, T, past + T], relative bias of the chunk's frames.
-        conditions: float32 [B, T, D], added to the input of the chunk's frames.
-    """
-
-    mean: np.ndarray
-    own: Seen
-    prompt: Seen
-    prompt_bias: np.ndarray
-    frame_bias: np.ndarray
-    conditions: np.ndarray
-
-
 class PromptReader(Protocol):
     """Reads prompts."""
 
-    def __call__(self, given: Sequence[Given], threads: ThreadPoolExecutor) -> ReadRows:
+    def __call__(self, given: Sequence[Given], threads: ThreadPoolExecutor) -> ChunkInputs:
         """Reads the prompts of all rows, on some threads."""
         ...
 
@@ -73,7 +57,7 @@ class XlaReader:
         self._device = network.device
         self._run = Program(self._read_row, (network.config, frames))
 
-    def __call__(self, given: Sequence[Given], threads: ThreadPoolExecutor) -> ReadRows:
+    def __call__(self, given: Sequence[Given], threads: ThreadPoolExecutor) -> ChunkInputs:
         """Reads the prompts of all rows; see `PromptReader`."""
 
         def read(row: Given) -> list[np.ndarray]:
@@ -84,7 +68,7 @@ class XlaReader:
             _joined(part) for part in zip(*threads.map(read, given), strict=True)
         )
         own, prompt = Seen(own_keys, own_values), Seen(keys, values)
-        return ReadRows(mean, own, prompt, prompt_bias, frame_bias, added)
+        return ChunkInputs(mean, own, prompt, prompt_bias, frame_bias, added)
 
     def _read_row(
         self, arrays: Mapping[str, jax.Array], tokens: jax.Array, conditions: Conditions | None
@@ -124,7 +108,7 @@ class EightBitReader:
         self._prepare = Program(self._prepare_row, (network.config, frames))
         self._relative_bias: dict[int, np.ndarray] = {}
 
-    def __call__(self, given: Sequence[Given], threads: ThreadPoolExecutor) -> ReadRows:
+    def __call__(self, given: Sequence[Given], threads: ThreadPoolExecutor) -> ChunkInputs:
         """Reads the prompts of all rows; see `PromptReader`."""
 
         def prepare(row: Given) -> list[np.ndarray]:
@@ -158,7 +142,7 @@ class EightBitReader:
             list(threads.map(lambda index: reading(index)(alone()), range(len(mean))))
         hides = np.pad(hidden, ((0, 0), (0, self._frames)))[:, None, None]
         frame_bias = bias[None, :, past:] + hides
-        return ReadRows(mean, own, prompt, prompt_bias, frame_bias, added)
+        return ChunkInputs(mean, own, prompt, prompt_bias, frame_bias, added)
 
     def _bias(self, total: int) -> np.ndarray:
         """Returns the temporal decoder's relative bias: float32 [H, total, total]."""
