@@ -47,13 +47,18 @@ def printed(**variables):
     return int(lanes), digest
 
 
-def test_narrower_vectors_give_the_same_bytes():
+def test_other_registers_and_instructions_give_the_same_bytes():
     widest, here = printed()
     if os.uname().machine != "x86_64":
         assert widest == 4
         return
     with_avx2 = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx2,+fma"}
     assert printed(**with_avx2) == (8, here)
+    if widest == 16:
+        # Without the instruction that multiplies pairs of integers and adds both products.
+        features = "+avx2,+fma,+avx512f,+avx512bw,+avx512vl,+avx512dq"
+        without = {"NUMBA_CPU_NAME": "skylake-avx512", "NUMBA_CPU_FEATURES": features}
+        assert printed(**without) == (16, here)
     # As wide as on ARM.
     assert printed(NUMBA_CPU_NAME="haswell", NUMBA_CPU_FEATURES="+fma") == (4, here)
 
