@@ -48,6 +48,17 @@ def test_standard_output_holds_the_wav_and_nothing_else(tmp_path):
     assert not any(line.startswith(b"soundstage: ") for line in done.stderr.splitlines())
 
 
+def test_threads_of_linear_algebra_change_no_byte(tmp_path, monkeypatch):
+    written = []
+    for threads in ("1", "4"):
+        monkeypatch.setenv("OPENBLAS_NUM_THREADS", threads)
+        done = run_process(*TOY, "--duration", 3, "--output", tmp_path / f"{threads}.wav")
+        assert done.returncode == 0, done.stderr
+        written.append(soundfile.read(tmp_path / f"{threads}.wav", dtype="int16")[0])
+    assert np.abs(written[0]).max() > 1000
+    np.testing.assert_array_equal(*written)
+
+
 def test_reader_that_leaves_ends_generate_without_an_error(tmp_path):
     command = [*MODULE, *TOY, "--duration", "3600", "--output", "-"]
     player = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
