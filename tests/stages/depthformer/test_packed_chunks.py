@@ -118,13 +118,17 @@ def test_tokens_of_a_row_are_the_same_beside_others_and_on_any_threads(packed_sa
     np.testing.assert_array_equal(together(**many), np.concatenate(3 * alone))
 
 
+# The network, the frames of its past, and tokens that are not of the past. They are more than a
+# block, so that threads share them, except a short past before many other tokens.
+READ = [(READS_PAST, 70, STYLE), (ENCODES_PAST, 70, 90), (READS_PAST, 3, 150)]
+
+
 @pytest.fixture
 def given(request):
-    """A network, and prompts so long that threads share their blocks: tokens, conditions."""
-    draw, config, past = np.random.default_rng(1), request.param, 70
-    style = STYLE if config.past_levels else 90
+    """A network, and prompts of some frames and other tokens: tokens and conditions of each row."""
+    draw, (config, past, style) = np.random.default_rng(1), request.param
     tokens = draw.integers(2, 98, (ROWS, 2, past * config.past_levels + style)).astype(np.int32)
-    tokens[0, :, :6] = PAD  # three frames that do not exist, or six hidden tokens
+    tokens[0, :, : 2 * (past // 20 + 1)] = PAD  # frames that do not exist, or hidden tokens
     tokens[1, 0, -2:] = PAD
     time = (ROWS, 2, past + FRAMES)
     beats = draw.uniform(0, 12, time).astype(np.float32)
@@ -135,7 +139,7 @@ def given(request):
     return loaded(config), list(zip(tokens, conditions, strict=True))
 
 
-@pytest.mark.parametrize("given", [READS_PAST, ENCODES_PAST], indirect=True)
+@pytest.mark.parametrize("given", READ, indirect=True)
 def test_prompts_read_in_8_bits_are_those_that_xla_reads(packed_sampler, given):
     from soundstage.stages.depthformer.packed.prompt_readers import XlaReader
 
@@ -159,7 +163,7 @@ def test_prompts_read_in_8_bits_are_those_that_xla_reads(packed_sampler, given):
     assert np.abs(expected.prompt.keys).max() > 0.1
 
 
-@pytest.mark.parametrize("given", [READS_PAST, ENCODES_PAST], indirect=True)
+@pytest.mark.parametrize("given", READ, indirect=True)
 def test_prompts_are_read_to_the_same_bytes_beside_others_and_on_any_threads(packed_sampler, given):
     model, rows = given
     with ThreadPoolExecutor(3) as threads:
