@@ -1,8 +1,8 @@
-"""Products of few rows with packed weights.
+"""Products of rows with packed weights, in float32 or in integers.
 
-Weights lie in panels, the columns that fit a processor's registers: each is read once, from its
-first byte to its last, for up to 16 rows. A row's result does not depend on the other rows, bit for
-bit, nor on the thread that computes it.
+Weights lie in panels, the columns that fit a processor's registers: each is read from its first
+byte to its last. Weights of 8 bits meet rows that are rounded to 16 bits. A row's result does not
+depend on the other rows, bit for bit, nor on the thread that computes it.
 
 Letters in shapes: N matrices of one shape, B rows.
 """
@@ -30,9 +30,11 @@ class Matrix(NamedTuple):
     One type serves all forms of weights, so that programs are compiled once.
 
     Attributes:
-        weights: uint8 [N, byte], the bytes of [panel, in, PANEL] in float32 or int8.
+        weights: uint8 [N, byte], the bytes of [panel, in, PANEL] in float32, or of
+            [panel, pair of inputs, PANEL, 2] in int8.
         scales: float32 [N, out], by which outputs are multiplied.
-        sizes: int64 [3]: inputs, outputs, and the bytes of a weight.
+        sizes: int64 [3]: inputs, in int8 with the zeros that make their number even; outputs; and
+            the bytes of a weight.
     """
 
     weights: np.ndarray

@@ -78,7 +78,7 @@ def pytest_collection_finish(session):
 
 
 def pytest_sessionfinish():
-    """Searches for garbage once: pytest does it five times at the end, now without what is left."""
+    """Searches for garbage once, so that pytest's own five searches have little to go through."""
     gc.collect()
     gc.freeze()
 

@@ -87,15 +87,15 @@ def _fewer_bits(graph: Graph, machine: Machine, examination: Examination) -> Ite
         on_processor = not machine.has_accelerator or node.placement.device.startswith("cpu")
         if share < MUCH or not on_processor:
             continue
-        if hasattr(node.params, "products") and node.params.dtype in ("auto", "float32"):
+        packs = getattr(node.params, "products", "") in ("auto", "packed")
+        if packs and node.params.dtype in ("auto", "float32"):
             settings.append(f"--set {stage}.params.dtype=int8")
         if getattr(node.params, "convolution", "") in ("direct", "winograd"):
             settings.append(f"--set {stage}.params.convolution=int16")
     if settings:
         yield (
-            "compute with numbers of fewer bits, which takes less time on a processor; the "
-            f"music takes another way: add `{' '.join(settings)}` (needs the extra `cpu`, "
-            "`pip install '.[cpu]'`)"
+            "compute with numbers of fewer bits, which is faster on a processor and changes the "
+            f"music: add `{' '.join(settings)}` (needs the extra `cpu`, `pip install '.[cpu]'`)"
         )
 
 

@@ -203,6 +203,10 @@ def test_networks_that_compute_in_integers_are_not_advised_to():
     settings = ["step.params.dtype=int8", "decode.params.convolution=int16"]
     checked = soundstage.load("mrt2-tiny", settings=settings)
     assert fewer_bits(checked, dict.fromkeys(checked.nodes, 1.0)) == []
+    # `int8` is refused beside products that were chosen otherwise.
+    settings = ["step.params.products=xla", "decode.params.convolution=int16"]
+    checked = soundstage.load("mrt2-tiny", settings=settings)
+    assert fewer_bits(checked, dict.fromkeys(checked.nodes, 1.0)) == []
 
 
 def test_pipeline_that_plays_needs_advice_only_without_sound(slow):
