@@ -8,9 +8,10 @@ level: the floor of a form is these bytes at the speed at which one core reads m
 turns with the frames. So it is a floor for weights that no cache keeps; a form whose layers over
 levels fit into a cache may be quicker. Weights are random, one stream, ticks of one frame.
 
-The form "packed" is float32 with packed products. Prints for every form milliseconds a frame
-(median and least), CPU milliseconds, the floor, and the real-time factor: 40 ms over the median.
-With --decoder, the codec's decoder too; it runs beside the next step, on another core.
+The form "packed" is float32 with packed products, and "packed-bfloat16" the same with weights of
+bfloat16. Prints for every form milliseconds a frame (median and least), CPU milliseconds, the
+floor, and the real-time factor: 40 ms over the median. With --decoder, the codec's decoder too; it
+runs beside the next step, on another core.
 """
 
 import argparse
@@ -29,12 +30,20 @@ from soundstage.graph.format import Format
 from soundstage.stages.magenta_rt2 import Step
 from soundstage.stages.magenta_rt2.config import MagentaRt2Config, StackConfig, config_of_size
 from soundstage.stages.magenta_rt2.params import FrameModelParams
+from soundstage.stages.precision import Precision, Products
 from soundstage.stages.spectrostream import DecodeStreaming
 from soundstage.stages.spectrostream.stage import Convolution, Size, StreamingParams
 from soundstage.stages.spectrostream.streaming import MemoryLayout
 
 FRAME_S = 0.04
-BYTES = {"float32": 4, "packed": 4, "bfloat16": 2, "int8": 1}
+BYTES = {"float32": 4, "packed": 4, "bfloat16": 2, "packed-bfloat16": 2, "int8": 1}
+SETTINGS: dict[str, tuple[Precision, Products]] = {
+    "float32": ("float32", "auto"),
+    "packed": ("float32", "packed"),
+    "bfloat16": ("bfloat16", "auto"),
+    "packed-bfloat16": ("bfloat16", "packed"),
+    "int8": ("int8", "auto"),
+}
 # Bytes that are read to measure the speed of memory: more than caches hold.
 READ_BYTES = 256 << 20
 
@@ -64,8 +73,7 @@ class FrameRun:
             codec_levels=config.levels,
             context_levels=config.levels,
         )
-        dtype, products = ("float32", "packed") if form == "packed" else (form, "auto")
-        params = FrameModelParams("random:0", size, dtype, products)
+        params = FrameModelParams("random:0", size, *SETTINGS[form])
         self.stage = Step(params, format, jax.devices("cpu")[0])
         past, size = format.dims["context_frame"], format.dims["condition_byte"]
         draw = np.random.default_rng(0)

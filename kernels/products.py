@@ -1,8 +1,9 @@
 """Products of rows with packed weights, in float32 or in integers.
 
 Weights lie in panels, the columns that fit a processor's registers: each is read from its first
-byte to its last. Weights of 8 bits meet rows that are rounded to 16 bits. A row's result does not
-depend on the other rows, bit for bit, nor on the thread that computes it.
+byte to its last. Weights of bfloat16 are widened to float32 in registers. Those of 8 bits meet rows
+that are rounded to 16 bits. A row's result does not depend on the other rows, bit for bit, nor on
+the thread that computes it.
 
 Letters in shapes: N matrices of one shape, B rows.
 """
@@ -10,18 +11,23 @@ Letters in shapes: N matrices of one shape, B rows.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
+import jax.numpy as jnp
 import numpy as np
 
 from soundstage.kernels.compiled import compiled
 from soundstage.kernels.eight_bit_tiles import LARGEST, LARGEST_WEIGHT, eight_bit_tile
 from soundstage.kernels.integer_tiles import round_inputs
 from soundstage.kernels.team import share
-from soundstage.kernels.vectors import LANES, PANEL, TILE, tile_product
+from soundstage.kernels.vectors import LANES, PANEL, TILE, pair_halves, tile_product
 
 # The most rows of a tile of 8-bit weights, whose sums stay in registers; at least `TILE`.
 MOST_ROWS = 2 if LANES == 8 else 6
+
+# In which numbers weights are packed.
+WeightType = Literal["float32", "bfloat16", "int8"]
+BYTES: dict[WeightType, int] = {"float32": 4, "bfloat16": 2, "int8": 1}
 
 
 class Matrix(NamedTuple):
@@ -30,8 +36,8 @@ class Matrix(NamedTuple):
     One type serves all forms of weights, so that programs are compiled once.
 
     Attributes:
-        weights: uint8 [N, byte], the bytes of [panel, in, PANEL] in float32, or of
-            [panel, pair of inputs, PANEL, 2] in int8.
+        weights: uint8 [N, byte], the bytes of [panel, in, PANEL] in float32 or, as `pair_halves`
+            arranges them, in bfloat16, or of [panel, pair of inputs, PANEL, 2] in int8.
         scales: float32 [N, out], by which outputs are multiplied.
         sizes: int64 [3]: inputs, in int8 with the zeros that make their number even; outputs; and
             the bytes of a weight.
@@ -46,28 +52,33 @@ class Matrix(NamedTuple):
 Pack: TypeAlias = Callable[[Iterable[np.ndarray]], Matrix]
 
 
-def packed(kernels: Iterable[np.ndarray], in_8_bits: bool) -> Matrix:
+def packed(kernels: Iterable[np.ndarray], dtype: WeightType) -> Matrix:
     """Packs matrices.
 
     Args:
         kernels: float32 [in, ...] each; at least one.
-        in_8_bits: whether weights are rounded to 8 bits with a scale an output, of which the
-            largest weight becomes 127.
+        dtype: to which weights are rounded: "bfloat16" to the nearest; "int8" with a scale an
+            output, of which the largest weight becomes 127.
     """
-    pack = _packed_in_8_bits if in_8_bits else _packed
-    forms = [pack(kernel.reshape(len(kernel), -1)) for kernel in kernels]
+    matrices = (kernel.reshape(len(kernel), -1) for kernel in kernels)
+    if dtype == "int8":
+        forms = [_packed_in_8_bits(matrix) for matrix in matrices]
+    else:
+        forms = [_packed(matrix, dtype == "bfloat16") for matrix in matrices]
     weights, scales = (np.stack(parts) for parts in zip(*forms, strict=True))
-    outer, size = scales.shape[1], 1 if in_8_bits else 4
+    outer, size = scales.shape[1], BYTES[dtype]
     wide = -(-outer // PANEL) * PANEL
     return Matrix(weights, scales, np.array([weights.shape[1] // (wide * size), outer, size]))
 
 
-def _packed(kernel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Packs a matrix in float32: panels [in, PANEL]."""
+def _packed(kernel: np.ndarray, halves: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Packs a matrix in float32, or in its upper halves: panels [in, PANEL]."""
     inner, outer = kernel.shape
     wide = np.zeros((inner, -(-outer // PANEL) * PANEL), np.float32)
     wide[:, :outer] = kernel
     panels = np.ascontiguousarray(wide.reshape(inner, -1, PANEL).swapaxes(0, 1))
+    if halves:
+        panels = pair_halves(panels.astype(jnp.bfloat16).view(np.uint16))
     return panels.reshape(-1).view(np.uint8), np.ones(outer, np.float32)
 
 
@@ -100,18 +111,21 @@ def multiply(member: Any, matrix: Any, index: int, x: Any, y: Any, add: bool) ->
         y: float32 [B, out].
         add: whether the product is added to what y holds.
     """
-    outer, in_8_bits = matrix.sizes[1], matrix.sizes[2] == 1
+    outer, in_8_bits, in_16_bits = matrix.sizes[1], matrix.sizes[2] == 1, matrix.sizes[2] == 2
     first, last = panel_share(member, matrix)
+    weights = matrix.weights[index]
+    halves = weights.view(np.uint16)
     part, scales = np.empty((MOST_ROWS, PANEL), np.float32), matrix.scales[index]
     rounded, factors = _rounded(x, matrix.sizes[0]) if in_8_bits else _nothing()
     for panel in range(first, last):
         begin, row = panel * PANEL, 0
-        end = min(begin + PANEL, outer)
+        end, place = min(begin + PANEL, outer), matrix.sizes[0] * begin
         while row < x.shape[0]:
             if in_8_bits:
                 done = _integer_tile(matrix, index, panel, rounded, factors, row, part)
+            elif in_16_bits:
+                done = float_tile(halves, place, x, row, x.shape[0], matrix.sizes[0], part)
             else:
-                weights, place = matrix.weights[index], panel * matrix.sizes[0] * PANEL
                 done = float_tile(weights, place, x, row, x.shape[0], matrix.sizes[0], part)
             for inside in range(done):
                 write(part[inside], scales[begin:end], y[row + inside, begin:end], add)
@@ -150,10 +164,10 @@ def _rounded(x: Any, wide: int) -> tuple[Any, Any]:
 
 @compiled
 def float_tile(weights: Any, place: int, x: Any, row: int, rows: int, inner: int, part: Any) -> int:
-    """Multiplies the next rows by a panel of float32; returns how many they were.
+    """Multiplies the next rows by a panel of float32 or bfloat16; returns how many they were.
 
     Args:
-        weights: the bytes of float32.
+        weights: as `tile_product` takes them.
         place: where the panel, [inner, PANEL], begins, counted in weights.
         x: float32 [rows, inner], contiguous.
         row: the first of these rows.

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import numba
+import numpy as np
 from llvmlite import binding, ir
 from numba import types
 from numba.core import cgutils
@@ -68,7 +69,8 @@ def tile_product(
     Args:
         typing_context: given by Numba.
         rows: number of rows, a literal.
-        weights: an array of any shape, the bytes of float32.
+        weights: an array of any shape, the bytes of float32; or uint16, the upper halves of
+            float32 (bfloat16), as `pair_halves` arranges them.
         place: where the panel, [inner, PANEL], begins, counted in weights.
         x: float32 [row, inner].
         row: the first row.
@@ -76,6 +78,7 @@ def tile_product(
         y: float32 [rows, PANEL]; what is written.
     """
     count, index = rows.literal_value, types.int64
+    load = _halves if weights.dtype == types.uint16 else _columns
     signature = types.void(rows, weights, index, x, index, index, y)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -84,9 +87,11 @@ def tile_product(
             for n in (1, 3, 6)
         )
         place, row, inner = arguments[2], arguments[4], arguments[5]
-        panel = builder.gep(builder.bitcast(weights, FLOAT.as_pointer()), [place])
+        if load is _columns:
+            weights = builder.bitcast(weights, FLOAT.as_pointer())
+        panel = builder.gep(weights, [place])
         first = builder.gep(x, [builder.mul(row, inner)])
-        for at, vector in enumerate(_sums(builder, count, panel, first, inner)):
+        for at, vector in enumerate(_sums(builder, count, panel, first, inner, load)):
             there = builder.gep(y, [INDEX(at * LANES)])
             builder.store(vector, builder.bitcast(there, _VECTOR.as_pointer()), align=4)
         return context.get_dummy_value()
@@ -94,7 +99,9 @@ def tile_product(
     return signature, generate
 
 
-def _sums(builder: Any, rows: int, weights: Any, x: Any, inner: Any) -> list[Any]:
+def _sums(
+    builder: Any, rows: int, weights: Any, x: Any, inner: Any, load: Callable[..., list[Any]]
+) -> list[Any]:
     """Builds the loop over the inputs; returns the sums, `VECTORS` for each row."""
     before = builder.block
     loop, behind = builder.append_basic_block("inputs"), builder.append_basic_block("sums")
@@ -103,7 +110,7 @@ def _sums(builder: Any, rows: int, weights: Any, x: Any, inner: Any) -> list[Any
     at = builder.phi(INDEX)
     at.add_incoming(INDEX(0), before)
     totals = [builder.phi(_VECTOR) for _ in range(rows * VECTORS)]
-    columns = _columns(builder, weights, builder.mul(at, INDEX(PANEL)))
+    columns = load(builder, weights, builder.mul(at, INDEX(PANEL)))
     fused = cgutils.get_or_insert_function(
         builder.module, ir.FunctionType(_VECTOR, [_VECTOR] * 3), f"llvm.fma.v{LANES}f32"
     )
@@ -132,6 +139,27 @@ def _columns(builder: Any, weights: Any, place: Any) -> list[Any]:
         there = builder.gep(weights, [builder.add(place, INDEX(vector * LANES))])
         columns.append(builder.load(builder.bitcast(there, _VECTOR.as_pointer()), align=4))
     return columns
+
+
+def _halves(builder: Any, weights: Any, place: Any) -> list[Any]:
+    """Loads the weights of an input, of which each pair of vectors shares one of 32-bit numbers."""
+    wide, columns = ir.VectorType(INT32, LANES), []
+    shift, upper = (ir.Constant(wide, [number] * LANES) for number in (16, 0xFFFF0000))
+    for pair in range(VECTORS // 2):
+        there = builder.gep(weights, [builder.add(place, INDEX(pair * 2 * LANES))])
+        both = builder.load(builder.bitcast(there, wide.as_pointer()), align=2)
+        columns += [builder.shl(both, shift), builder.and_(both, upper)]
+    return [builder.bitcast(column, _VECTOR) for column in columns]
+
+
+def pair_halves(panels: np.ndarray) -> np.ndarray:
+    """Arranges panels of uint16 [.., PANEL] so that two vectors can be read as one.
+
+    A number of 32 bits holds a column in its lower half, and in its upper half the one that lies
+    `LANES` behind it.
+    """
+    pairs = panels.reshape(*panels.shape[:-1], VECTORS // 2, 2, LANES)
+    return np.ascontiguousarray(pairs.swapaxes(-2, -1)).reshape(panels.shape)
 
 
 def spread(builder: Any, value: Any) -> Any:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from soundstage.stages.weights.array_source import WeightsError
+
+if TYPE_CHECKING:
+    from soundstage.kernels.products import WeightType
 
 Precision = Literal["auto", "float32", "bfloat16", "int8"]
 Products = Literal["auto", "xla", "packed", "fused"]
@@ -21,11 +24,6 @@ def check_precision(dtype: Precision, products: Products) -> None:
             raise ValueError(f"{name} must be one of {', '.join(get_args(known))}, got {value!r}")
     if dtype == "int8" and products in ("xla", "fused"):
         raise ValueError('dtype "int8" needs packed products: write products = "auto"')
-    if dtype == "bfloat16" and products == "packed":
-        raise ValueError(
-            'products "packed" compute in float32: write dtype = "float32" or "int8", or '
-            'products = "auto"'
-        )
 
 
 def uses_packed(dtype: Precision, products: Products) -> bool:
@@ -47,11 +45,18 @@ def check_device(dtype: Precision, products: Products, platform: str) -> None:
         raise ValueError(f'{setting} for CPUs, not {platform}: write {name} = "auto"')
 
 
-def activation_type(dtype: Precision, platform: str) -> str:
+def packed_type(dtype: Precision) -> WeightType:
+    """Returns in which numbers weights are packed; activations are float32 with all of them."""
+    return "float32" if dtype == "auto" else dtype
+
+
+def activation_type(dtype: Precision, products: Products, platform: str) -> str:
     """Returns the type of the activations: "float32" or "bfloat16"."""
-    if dtype in ("float32", "bfloat16"):
+    if uses_packed(dtype, products):
+        return "float32"
+    if dtype != "auto":
         return dtype
-    return "float32" if dtype == "int8" or platform == "cpu" else "bfloat16"
+    return "float32" if platform == "cpu" else "bfloat16"
 
 
 def form_note(dtype: Precision, products: Products) -> str:
@@ -60,7 +65,8 @@ def form_note(dtype: Precision, products: Products) -> str:
         return ", fused products"
     if not uses_packed(dtype, products):
         return ""
-    return ", rounded to 8 bits, packed" if dtype == "int8" else ", packed"
+    rounded = {"int8": ", rounded to 8 bits", "bfloat16": ", rounded to bfloat16"}
+    return rounded.get(dtype, "") + ", packed"
 
 
 def without_numba(

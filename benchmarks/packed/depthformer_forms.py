@@ -1,12 +1,12 @@
-"""Compares the forms of a Depthformer's weights on a CPU: XLA's products, packed float32, int8.
+"""Compares the forms of a Depthformer's weights on a CPU: XLA's products, and packed weights.
 
     python benchmarks/packed/depthformer_forms.py --preset demo --rows 8 --repeats 7
     python benchmarks/packed/depthformer_forms.py --size base --rows 1 --repeats 5
 
 With --preset, the sampling stage of the preset gets the inputs of its own third chunk, in batches
-of one row and of --rows, all forms in turns. Then the logits of 8 bits are compared with those of
-float32 on the music of that chunk, teacher-forced: how often the likeliest code is the same, how
-often the same noise chooses the same code, and the Kullback-Leibler divergence.
+of one row and of --rows, all forms in turns. Then the logits of rounded weights are compared with
+those of float32 on the music of that chunk, teacher-forced: how often the likeliest code is the
+same, how often the same noise chooses the same code, and the Kullback-Leibler divergence.
 
 With --size, weights are random, prompts are short, and a frame's time is the difference between
 chunks of 1 and 11 frames. The floor is the time to read the weights that a frame uses, each as
@@ -38,6 +38,7 @@ from depthformer_chunk import decoder_bytes, prompts
 
 import soundstage
 from soundstage.graph.format import Format
+from soundstage.kernels.products import BYTES, WeightType
 from soundstage.stages.depthformer import SampleOnBeat
 from soundstage.stages.depthformer.conditions import FREE, Conditions
 from soundstage.stages.depthformer.config import config_of_size
@@ -53,6 +54,7 @@ from soundstage.stages.weights.sources import open_source
 FORMS: dict[str, dict[str, Any]] = {
     "xla": {"dtype": "float32", "products": "xla"},
     "packed": {"dtype": "float32", "products": "packed"},
+    "bfloat16": {"dtype": "bfloat16", "products": "packed"},
     "int8": {"dtype": "int8"},
 }
 PROMPT_TOKENS, FRAMES, WHOLE = 128, (1, 11), "whole prompts"
@@ -92,7 +94,7 @@ def chunk_inputs(preset: str, rows: int) -> dict[str, np.ndarray]:
 
 
 def compare_batches(preset: str, rows: int, repeats: int) -> None:
-    """Prints the time of a chunk of one row and of a batch, and how far 8 bits are from float32."""
+    """Prints the time of a chunk of one row and of a batch, and what rounded weights change."""
     graph, inputs = soundstage.load(preset), chunk_inputs(preset, rows)
     params = graph.spec.stage["sample"].params
     one = {name: value[:1] for name, value in inputs.items()}
@@ -108,14 +110,14 @@ def compare_batches(preset: str, rows: int, repeats: int) -> None:
         ratio, against = (rows * t.min(0) / batch.min(0) for t in (single, times["xla", 1]))
         equal = np.mean(tokens[form, rows] == tokens["xla", rows])
         print(
-            f"{form:7} 1 row {describe(single)}; {rows} rows {describe(batch)}; {rows} runs / "
+            f"{form:8} 1 row {describe(single)}; {rows} rows {describe(batch)}; {rows} runs / "
             f"batch {ratio[0]:.2f} x (CPU {ratio[1]:.2f}), XLA runs {against[0]:.2f} x (CPU "
             f"{against[1]:.2f}); {100 * equal:.1f} % of the tokens are XLA's"
         )
-    network = load_depthformer(
-        config_of_size(params["size"]).fitted(graph.format), open_source(params["weights"]), device
-    )[0]
-    print(deviation(network.module, inputs, tokens["xla", rows]))
+    config = config_of_size(params["size"]).fitted(graph.format)
+    for dtype in ("bfloat16", "int8"):
+        network = load_depthformer(config, open_source(params["weights"]), device)[0]
+        print(deviation(network.module, dtype, inputs, tokens["xla", rows]))
 
 
 def describe(taken: np.ndarray) -> str:
@@ -124,11 +126,13 @@ def describe(taken: np.ndarray) -> str:
     return f"{least[0]:.0f} ms (median {median[0]:.0f}), CPU {least[1]:.0f} ({median[1]:.0f})"
 
 
-def deviation(model: Depthformer, inputs: Mapping[str, np.ndarray], tokens: np.ndarray) -> str:
-    """Compares the choices of a network with those of its weights rounded to 8 bits."""
+def deviation(
+    model: Depthformer, dtype: WeightType, inputs: Mapping[str, np.ndarray], tokens: np.ndarray
+) -> str:
+    """Compares the choices of a network with those of its weights, rounded to other numbers."""
     temperature = inputs["temperature"][:, None, None, None]
     exact = guided_logits(model, inputs, tokens) / temperature
-    round_weights(model)
+    round_weights(model, dtype)
     rough = guided_logits(model, inputs, tokens) / temperature
     noise = np.random.default_rng(0).gumbel(size=exact.shape)
     shares = jax.nn.log_softmax(exact), jax.nn.log_softmax(rough)
@@ -139,7 +143,7 @@ def deviation(model: Depthformer, inputs: Mapping[str, np.ndarray], tokens: np.n
         == (rough + noise).argmax(-1),
         "divergence, nats": divergence,
     }
-    lines = ["8 bits against float32, teacher-forced, all levels and level 0:"]
+    lines = [f"{dtype} against float32, teacher-forced, all levels and level 0:"]
     lines += [
         f"  {name}: {np.mean(part):.4f}, {np.mean(part[:, :, 0]):.4f}"
         for name, part in measures.items()
@@ -178,11 +182,14 @@ def guided_logits(
     return (1 + weight) * prompted - weight * unprompted
 
 
-def round_weights(model: Depthformer) -> None:
-    """Rounds the matrices that packed samplers round, in place."""
+def round_weights(model: Depthformer, dtype: WeightType) -> None:
+    """Rounds a network's matrices in place, as "int8" rounds them, or to bfloat16."""
     for path, leaf in nnx.to_flat_state(nnx.state(model)):
         if path[-1] == "kernel" and "conditions" not in path:
             kernel = leaf[...]
+            if dtype == "bfloat16":
+                leaf.set_value(kernel.astype(jnp.bfloat16).astype(jnp.float32))
+                continue
             scales = jnp.maximum(jnp.abs(kernel).max(axis=0, keepdims=True) / 127, 1e-30)
             leaf.set_value(jnp.round(kernel / scales) * scales)
 
@@ -203,8 +210,9 @@ def compare_frames(size: str, rows: int, repeats: int) -> None:
         for frames in FRAMES:
             samplers = {
                 "xla": ChunkSampler(network, frames),
-                "packed": PackedChunkSampler(network, frames, False),
-                "int8": PackedChunkSampler(network, frames, True),
+                "packed": PackedChunkSampler(network, frames, "float32"),
+                "bfloat16": PackedChunkSampler(network, frames, "bfloat16"),
+                "int8": PackedChunkSampler(network, frames, "int8"),
             }
             for form, sampler in samplers.items():
                 runs[form, frames] = partial(sampler, *short_prompts, **controls)
@@ -218,9 +226,9 @@ def compare_frames(size: str, rows: int, repeats: int) -> None:
         first, last = (times[form, frames].min(0) for frames in FRAMES)
         frame = (last - first) / (FRAMES[1] - FRAMES[0])
         reading = times[form, WHOLE].min(0) - first
-        floor = whole / (4 if form == "int8" else 1) / speed
+        floor = whole * BYTES.get(form, 4) / 4 / speed
         print(
-            f"{form:7} {1e3 * frame[0]:.1f} ms a frame, CPU {1e3 * frame[1]:.1f}, floor "
+            f"{form:8} {1e3 * frame[0]:.1f} ms a frame, CPU {1e3 * frame[1]:.1f}, floor "
             f"{1e3 * floor:.1f}, {frame[0] / floor:.2f} x; whole prompts add {reading[0]:.2f} s, "
             f"CPU {reading[1]:.2f}"
         )

@@ -1,4 +1,4 @@
-"""Times products of few rows with large weights on a CPU: XLA's, packed float32, packed int8.
+"""Times products of few rows with large weights on a CPU: XLA's, and with packed weights.
 
     python benchmarks/packed/products.py --shape 768 2048 --rows 1 2 4 8 16
     python benchmarks/packed/products.py --shape 192 448 --megabytes 4
@@ -14,6 +14,7 @@ import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import jax
 import jax.numpy as jnp
@@ -24,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from packed.depthformer_forms import timed
 
-from soundstage.kernels.products import Matrix, multiply, packed
+from soundstage.kernels.products import Matrix, WeightType, multiply, packed
 from soundstage.kernels.team import Member, Team, meet
 from soundstage.stages.row_groups import cores
 
@@ -71,7 +72,7 @@ def main() -> None:
     draw = np.random.default_rng(0)
     kernel = draw.standard_normal((inner, outer), np.float32) / np.float32(np.sqrt(inner))
     kernels = np.repeat(kernel[None], copies, axis=0)
-    forms = {"float32": packed(kernels, False), "int8": packed(kernels, True)}
+    forms = {dtype: packed(kernels, dtype) for dtype in get_args(WeightType)}
     large = jnp.ones((LARGE, LARGE), jnp.float32)
     print(f"{copies} copies of {inner} x {outer}, us a product")
     for rows in args.rows:

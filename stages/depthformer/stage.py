@@ -24,6 +24,7 @@ from soundstage.stages.precision import (
     check_device,
     check_precision,
     form_note,
+    packed_type,
     uses_packed,
     without_numba,
 )
@@ -48,7 +49,8 @@ class SampleParams:
         size: "tiny" (for tests), "demo", "base" or "large".
         dtype: type of the activations; "auto" is bfloat16 on accelerators, float32 elsewhere.
             "int8", for CPUs: weights are rounded to 8 bits with a scale an output, and what they
-            multiply to 16 bits with a scale a position; it needs the extra `cpu`.
+            multiply to 16 bits with a scale a position; it needs the extra `cpu`. "bfloat16" with
+            packed products: the decoders' weights alone are rounded.
         products: who multiplies in the decoders, and with int8 in the encoder, too: "xla",
             "packed", or "fused". "packed", for CPUs: kernels that read packed weights once for all
             rows, from the extra `cpu`. "fused", for GPUs: half as many kernels, each of which reads
@@ -82,7 +84,7 @@ def _sampler(
         from soundstage.stages.depthformer.packed.packed_chunk_sampler import PackedChunkSampler
     except ModuleNotFoundError as error:
         raise without_numba(error) from error
-    return PackedChunkSampler(network, frames, params.dtype == "int8")
+    return PackedChunkSampler(network, frames, packed_type(params.dtype))
 
 
 class _Sampling:
@@ -107,7 +109,9 @@ class _Sampling:
         if bool(config.past_levels) != self._reads_past_in_decoder:
             raise ValueError(f"networks of size {params.size!r} need the stage {self._other}")
         check_device(params.dtype, params.products, device.platform)
-        config = replace(config, activation_dtype=activation_type(params.dtype, device.platform))
+        config = replace(
+            config, activation_dtype=activation_type(params.dtype, params.products, device.platform)
+        )
         with closing_source(params.weights) as source:
             network, self.weights_digest, note = load_depthformer(config, source, device)
         self.weights_note = note + form_note(params.dtype, params.products)

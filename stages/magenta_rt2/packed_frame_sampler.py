@@ -11,7 +11,7 @@ import numpy as np
 from flax import nnx
 
 from soundstage.kernels.choice import Settings, settings
-from soundstage.kernels.products import Matrix, Pack, packed
+from soundstage.kernels.products import Matrix, Pack, WeightType, packed
 from soundstage.kernels.team import Team
 from soundstage.stages.magenta_rt2.choice import FrameSampling
 from soundstage.stages.magenta_rt2.config import RESERVED, StackConfig
@@ -38,22 +38,22 @@ class PackedFrameSampler:
     """Makes frames as `FrameSampler` does, with packed weights.
 
     Activations, keys and values, norms and choices are float32; the noise is the same. Rounding
-    weights to 8 bits changes codes, as bfloat16 does. The codes do not depend on the number of
+    weights to 8 bits or to bfloat16 changes codes. The codes do not depend on the number of
     threads. Safe to call from several threads; calls run one after another.
 
     Args:
         model: the network, on the CPU, in float32.
         frames: new frames a call.
-        in_8_bits: whether matrices are rounded to 8 bits with a scale an output.
+        dtype: in which numbers matrices are packed.
         threads: of the team; None = as many as `live_threads` returns.
     """
 
     def __init__(
-        self, model: MagentaRt2, frames: int, in_8_bits: bool, threads: int | None = None
+        self, model: MagentaRt2, frames: int, dtype: WeightType, threads: int | None = None
     ) -> None:
         self._team = Team(threads or live_threads())
         self._config, self._frames = model.config, frames
-        self._arrays = frame_arrays(model, in_8_bits)
+        self._arrays = frame_arrays(model, dtype)
         self._unconditioned = np.asarray(unconditioned(model))
         noise = partial(frame_noise, levels=model.config.levels, codes=model.config.codes)
         self._noise = jax.jit(jax.vmap(noise, (None, 0)))
@@ -143,10 +143,10 @@ def _shared(stack: StackConfig, rows: int, codes: int) -> SharedArrays:
     return SharedArrays(query, key, value, inner, out, np.empty((rows, codes), np.float32))
 
 
-def frame_arrays(model: MagentaRt2, in_8_bits: bool) -> FrameArrays:
+def frame_arrays(model: MagentaRt2, dtype: WeightType) -> FrameArrays:
     """Packs the weights of a float32 network on the CPU."""
     config, frames, levels = model.config, model.temporal_body.layers, model.depth_body
-    pack = partial(packed, in_8_bits=in_8_bits)
+    pack = partial(packed, dtype=dtype)
     kernel, bias = (np.asarray(part) for part in model.level_heads())
     adapter = np.zeros((1, 1), np.float32)
     if levels.depth_input_adapter is not None:

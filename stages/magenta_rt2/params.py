@@ -30,7 +30,8 @@ class FrameModelParams:
         size: "tiny" (for tests), "small" or "base".
         dtype: type of the activations; "auto" is bfloat16 on accelerators, float32 elsewhere.
             "int8", for CPUs: weights are rounded to 8 bits with a scale an output, and what they
-            multiply to 16 bits with a scale a row; it needs the extra `cpu`.
+            multiply to 16 bits with a scale a row; it needs the extra `cpu`. "bfloat16" with packed
+            products: the weights alone are rounded.
         products: who multiplies: "xla", "packed", or "fused". "packed", for CPUs:
             kernels that read packed weights once for all rows, from the extra `cpu`. "fused", for
             GPUs: half as many kernels, each of which reads its weights once. "auto" is "packed"
@@ -78,4 +79,6 @@ def fitted(params: FrameModelParams, format: Format, device: jax.Device) -> Mage
     if problems:
         raise ValueError("; ".join(problems))
     check_device(params.dtype, params.products, device.platform)
-    return replace(config, activation_dtype=activation_type(params.dtype, device.platform))
+    return replace(
+        config, activation_dtype=activation_type(params.dtype, params.products, device.platform)
+    )

@@ -30,7 +30,7 @@ from soundstage.stages.ports import (
     TOP_K,
     TOP_P,
 )
-from soundstage.stages.precision import form_note, uses_packed, without_numba
+from soundstage.stages.precision import form_note, packed_type, uses_packed, without_numba
 from soundstage.stages.weights.published.missing import lacking
 from soundstage.stages.weights.sources import closing_source
 
@@ -46,7 +46,7 @@ def _sampler(params: FrameModelParams, model: MagentaRt2, frames: int) -> Any:
         from soundstage.stages.magenta_rt2.packed_frame_sampler import PackedFrameSampler
     except ModuleNotFoundError as error:
         raise without_numba(error) from error
-    return PackedFrameSampler(model, frames, params.dtype == "int8")
+    return PackedFrameSampler(model, frames, packed_type(params.dtype))
 
 
 class Step:

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from soundstage.kernels.choice import or_constant, settings
+from soundstage.kernels.products import WeightType
 from soundstage.kernels.programs import Program
 from soundstage.kernels.team import Team, alone
 from soundstage.stages.depthformer.choice import Addressed, Sampling
@@ -49,7 +50,7 @@ class PackedChunkSampler:
     Args:
         network: the network, on the CPU, in float32.
         frames: length of a chunk.
-        in_8_bits: whether matrices are rounded to 8 bits.
+        dtype: in which numbers the matrices of the decoders are packed.
         threads: of the team; None = one a core.
     """
 
@@ -57,18 +58,18 @@ class PackedChunkSampler:
         self,
         network: Network[Depthformer],
         frames: int,
-        in_8_bits: bool,
+        dtype: WeightType,
         threads: int | None = None,
     ) -> None:
         self._network = network
         self._device = network.device
         self._config, self._frames = network.config, frames
-        self._weights = packed_weights(network.module, in_8_bits)
+        self._weights = packed_weights(network.module, dtype)
         self._count = threads or cores()
         self._team, self._threads = Team(self._count), ThreadPoolExecutor(self._count, "packed")
         self._noise = Program(self._draw_row, (network.config, frames))
         self._read: PromptReader = XlaReader(network, frames)
-        if in_8_bits:
+        if dtype == "int8":
             self._read = EightBitReader(network, frames, self._weights, self._count)
 
     def __call__(

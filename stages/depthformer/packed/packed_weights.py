@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 from flax import nnx
 
-from soundstage.kernels.products import Pack, packed
+from soundstage.kernels.products import Pack, WeightType, packed
 from soundstage.stages.depthformer.decoder import DepthLayer, TemporalLayer
 from soundstage.stages.depthformer.encoder import EncoderLayer
 from soundstage.stages.depthformer.layers import Attention, Linear, Norm
@@ -21,17 +21,17 @@ from soundstage.stages.depthformer.packed.packed_decoder import (
 from soundstage.stages.depthformer.packed.packed_reading import ReadingWeights
 
 
-def packed_weights(model: Depthformer, in_8_bits: bool) -> DecoderWeights:
+def packed_weights(model: Depthformer, dtype: WeightType) -> DecoderWeights:
     """Packs the decoders of a float32 network on the CPU.
 
     Args:
         model: the network.
-        in_8_bits: whether matrices are rounded to 8 bits; embeddings, norms and biases are not.
+        dtype: in which numbers matrices are packed; embeddings, norms and biases are float32.
     """
     decoder = model.decoder
     frames, levels = decoder.temporal_decoder.layers, decoder.depth_decoder.depth_layers
     bias = np.asarray(decoder.depth_decoder.relpos_bias_depth(model.config.num_levels))
-    pack = partial(packed, in_8_bits=in_8_bits)
+    pack = partial(packed, dtype=dtype)
     return DecoderWeights(
         _array(model.token_embedder.embedding),
         _own_attention(
@@ -60,7 +60,7 @@ def packed_weights(model: Depthformer, in_8_bits: bool) -> DecoderWeights:
 
 def reading_weights(model: Depthformer) -> ReadingWeights:
     """Packs in 8 bits what reads the prompts of a float32 network on the CPU."""
-    encoder, pack = model.encoder, partial(packed, in_8_bits=True)
+    encoder, pack = model.encoder, partial(packed, dtype="int8")
     parts = [layer.encoder_decoder_attention for layer in model.decoder.temporal_decoder.layers]
     return ReadingWeights(
         _own_attention(

@@ -96,21 +96,31 @@ def model():
 def test_tokens_are_those_of_xla(packed_sampler, model):
     values = arguments()
     tokens = ChunkSampler(model, FRAMES)(**values)
-    np.testing.assert_array_equal(packed_sampler(model, FRAMES, False)(**values), tokens)
-    in_8_bits = packed_sampler(model, FRAMES, True)(**values)
+    np.testing.assert_array_equal(packed_sampler(model, FRAMES, "float32")(**values), tokens)
+    in_8_bits = packed_sampler(model, FRAMES, "int8")(**values)
     np.testing.assert_array_equal(in_8_bits[:, 0, 0], tokens[:, 0, 0])
 
 
 def test_tokens_of_a_network_that_encodes_the_past_are_those_of_xla(packed_sampler):
     model, values = loaded(ENCODES_PAST), arguments(conditions=False)
     tokens = ChunkSampler(model, FRAMES)(**values)
-    np.testing.assert_array_equal(packed_sampler(model, FRAMES, False)(**values), tokens)
+    np.testing.assert_array_equal(packed_sampler(model, FRAMES, "float32")(**values), tokens)
+
+
+def test_tokens_in_bfloat16_are_those_of_xla_with_rounded_weights(packed_sampler):
+    model = load_depthformer(READS_PAST, open_source("random:3"), None)[0].module
+    for path, leaf in nnx.to_flat_state(nnx.state(model)):
+        if path[-1] == "kernel":
+            leaf.set_value(leaf[...].astype(jnp.bfloat16).astype(jnp.float32))
+    rounded, values = network_of(model, model.config), arguments()
+    tokens = ChunkSampler(rounded, FRAMES)(**values)
+    np.testing.assert_array_equal(packed_sampler(rounded, FRAMES, "bfloat16")(**values), tokens)
 
 
 def test_tokens_of_a_row_are_the_same_beside_others_and_on_any_threads(packed_sampler, model):
     values = arguments()
-    single = packed_sampler(model, FRAMES, True, threads=1)
-    together = packed_sampler(model, FRAMES, True, threads=2)
+    single = packed_sampler(model, FRAMES, "int8", threads=1)
+    together = packed_sampler(model, FRAMES, "int8", threads=2)
     alone = [single(**of_row(values, row)) for row in range(ROWS)]
     np.testing.assert_array_equal(together(**values), np.concatenate(alone))
     # So many rows that each thread takes some of them.
@@ -182,7 +192,7 @@ def eight_bit_reader(model, threads):
     from soundstage.stages.depthformer.packed.packed_weights import packed_weights
     from soundstage.stages.depthformer.packed.prompt_readers import EightBitReader
 
-    return EightBitReader(model, FRAMES, packed_weights(model.module, True), threads)
+    return EightBitReader(model, FRAMES, packed_weights(model.module, "int8"), threads)
 
 
 def sample(**params):
@@ -190,9 +200,14 @@ def sample(**params):
 
 
 def test_stage_says_which_form_of_the_weights_plays(packed_sampler):
-    stages = [sample(), sample(products="packed"), sample(dtype="int8")]
+    forms = [{}, {"products": "packed"}, {"products": "packed", "dtype": "bfloat16"}]
+    stages = [sample(**form) for form in (*forms, {"dtype": "int8"})]
     notes = [stage.weights_note for stage in stages]
-    assert notes[1:] == [f"{notes[0]}, packed", f"{notes[0]}, rounded to 8 bits, packed"]
+    assert notes[1:] == [
+        f"{notes[0]}, packed",
+        f"{notes[0]}, rounded to bfloat16, packed",
+        f"{notes[0]}, rounded to 8 bits, packed",
+    ]
     assert len({stage.weights_digest for stage in stages}) == 1
 
 
@@ -200,7 +215,6 @@ def test_stage_says_which_form_of_the_weights_plays(packed_sampler):
     ("params", "cure"),
     [
         ({"dtype": "int8", "products": "xla"}, 'write products = "auto"'),
-        ({"dtype": "bfloat16", "products": "packed"}, 'write dtype = "float32" or "int8"'),
         ({"products": "numba"}, "must be one of auto, xla, packed, fused, got 'numba'"),
     ],
 )

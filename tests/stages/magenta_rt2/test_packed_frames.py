@@ -1,6 +1,7 @@
 """Packed weights: the frames of a float32 model whose weights 8 bits hold exactly."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
@@ -25,7 +26,7 @@ def samplers():
 
     model = load_magenta_rt2(config_of_size("tiny"), open_source("random:0"), None)[0]
     round_weights(model)
-    packed = [PackedFrameSampler(model, 1, in_8_bits, 1) for in_8_bits in (True, False)]
+    packed = [PackedFrameSampler(model, 1, dtype, 1) for dtype in ("int8", "float32")]
     return FrameSampler(model, 1), *packed
 
 
@@ -71,6 +72,18 @@ def test_codes_equal_those_of_float32(samplers, temperature, top_p, min_p):
         assert rebuilt
 
 
+def test_codes_in_bfloat16_are_those_of_float32_with_rounded_weights(samplers):
+    model = load_magenta_rt2(config_of_size("tiny"), open_source("random:0"), None)[0]
+    for path, leaf in nnx.to_flat_state(nnx.state(model)):
+        if path[-1] == "kernel" and path[0] != "encoder":
+            leaf.set_value(leaf[...].astype(jnp.bfloat16).astype(jnp.float32))
+    made = [
+        run(sampler, 1.3)[0]
+        for sampler in (FrameSampler(model, 1), type(samplers[1])(model, 1, "bfloat16", 1))
+    ]
+    np.testing.assert_array_equal(*made)
+
+
 def test_rows_do_not_depend_on_each_other_bit_for_bit(samplers):
     alone, both = (run(samplers[1], 1.3, rows)[0] for rows in (1, 2))
     np.testing.assert_array_equal(both[:1], alone)
@@ -92,7 +105,7 @@ def test_any_number_of_threads_gives_the_same_bytes(samplers):
     from soundstage.stages.magenta_rt2.packed_frame_sampler import PackedFrameSampler
 
     model = load_magenta_rt2(config_of_size("tiny"), open_source("random:0"), None)[0]
-    one, three = (run(PackedFrameSampler(model, 1, True, n), 1.3, frames=4) for n in (1, 3))
+    one, three = (run(PackedFrameSampler(model, 1, "int8", n), 1.3, frames=4) for n in (1, 3))
     np.testing.assert_array_equal(three[0], one[0])
     assert one[1]
     assert three[1]
