@@ -80,7 +80,7 @@ def _placements(graph: Graph, machine: Machine, examination: Examination) -> Ite
 
 
 def _fewer_bits(graph: Graph, machine: Machine, examination: Examination) -> Iterator[str]:
-    """Advises integers for networks on a processor that take long and compute in float32."""
+    """Advises integers for networks on a processor that take long and compute without them."""
     settings = []
     for stage, share in _shares(examination).items():
         node = graph.nodes[stage]
@@ -88,7 +88,7 @@ def _fewer_bits(graph: Graph, machine: Machine, examination: Examination) -> Ite
         if share < MUCH or not on_processor:
             continue
         packs = getattr(node.params, "products", "") in ("auto", "packed")
-        if packs and node.params.dtype in ("auto", "float32"):
+        if packs and node.params.dtype != "int8":
             settings.append(f"--set {stage}.params.dtype=int8")
         if getattr(node.params, "convolution", "") in ("direct", "winograd"):
             settings.append(f"--set {stage}.params.convolution=int16")

@@ -196,6 +196,8 @@ def test_networks_that_take_long_on_a_processor_are_advised_to_compute_in_intege
     assert "`pip install '.[cpu]'`" in sentence
     (sentence,) = fewer_bits(checked, seconds | {"decode": 0.01})
     assert "`--set step.params.dtype=int8`" in sentence
+    slow_there = soundstage.load("mrt2-tiny", settings=["step.params.dtype=bfloat16"])
+    assert fewer_bits(slow_there, seconds | {"decode": 0.01}) == [sentence]
     assert fewer_bits(checked, seconds, devices=("gpu:0 H100", "cpu:0 cpu")) == []
 
 
