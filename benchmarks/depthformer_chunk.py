@@ -1,12 +1,14 @@
 """Times one guided chunk of the Depthformer, and compares it with a measured floor.
 
     python benchmarks/depthformer_chunk.py --size base --rows 1 --dtype float32
+    python benchmarks/depthformer_chunk.py --size base --products packed
 
 The floor is the time that arithmetic and memory need at least: the encoder's operations at the
 speed of a large matrix product, and every byte that decoding must read (each layer's kernels once a
 step, the keys and values of the prompt once a frame) at the speed of a sum over a large array.
 The encoder is timed in turns with the product, and with attention for all heads at once, which CPUs
-do not compute for long prompts. Weights are random.
+do not compute for long prompts. Weights are random. With packed products, for CPUs, --dtype is that
+of the decoders' weights; all else is float32.
 """
 
 import argparse
@@ -14,8 +16,10 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
@@ -31,7 +35,12 @@ from soundstage.stages.depthformer.loading import load_depthformer
 from soundstage.stages.depthformer.model import Depthformer
 from soundstage.stages.depthformer.sampler import ChunkSampler
 from soundstage.stages.depthformer.vocabulary import Vocabulary
+from soundstage.stages.row_groups import cores
+from soundstage.stages.weights.networks import Network
 from soundstage.stages.weights.sources import open_source
+
+if TYPE_CHECKING:
+    from soundstage.kernels.products import WeightType
 
 # The width of the matrices whose product is timed in turns with the encoder, by size. It takes a
 # second, so that the load of a moment does not decide. Other sizes need no exact floor.
@@ -58,10 +67,14 @@ def seconds(run: Callable[[], object], repeats: int) -> float:
 
 
 def measure_device(device: jax.Device, dtype: str, mebibytes: int) -> DeviceSpeed:
-    """Measures the sum of so many bytes and the product of 2048 x 2048 matrices."""
-    long = jax.device_put(np.ones(mebibytes * 2**18, np.float32), device)
-    add = jax.jit(jnp.sum)
+    """Measures the sum of so many bytes, on all cores, and the product of 2048 x 2048 matrices."""
+    numbers = np.ones(mebibytes * 2**18, np.float32)
+    long, add = jax.device_put(numbers, device), jax.jit(jnp.sum)
     read_s = seconds(lambda: add(long), 7)
+    if device.platform == "cpu":  # where XLA's sum keeps one core busy
+        parts = np.array_split(numbers.view(np.float64), cores())
+        with ThreadPoolExecutor(cores()) as threads:
+            read_s = min(read_s, seconds(lambda: list(threads.map(np.sum, parts)), 7))
     return DeviceSpeed(long.nbytes / read_s, 2 * 2048**3 / seconds(product(device, dtype, 2048), 7))
 
 
@@ -80,16 +93,27 @@ def encoder_operations(config: DepthformerConfig, batch: int, prompt: int) -> fl
     return 2.0 * batch * prompt * (config.num_encoder_layers * layer + seen)
 
 
-def decoder_bytes(config: DepthformerConfig, batch: int, prompt: int, frames: int) -> float:
-    """Counts the bytes that decoding a chunk must read, without the small caches."""
+def decoder_bytes(
+    config: DepthformerConfig, batch: int, prompt: int, frames: int, packed: int | None = None
+) -> float:
+    """Counts the bytes that decoding a chunk must read, without the small caches.
+
+    Args:
+        config: sizes, and the type of the activations.
+        batch: sequences.
+        prompt: tokens.
+        frames: of the chunk.
+        packed: bytes of a packed weight; None = XLA's products.
+    """
     width = jnp.dtype(config.activation_dtype).itemsize
+    weight, head_weight = (packed, packed) if packed else (width, 4)  # XLA's head is float32
     d, inner = config.embed_dim, config.num_heads * config.head_dim
     mlp = 3 * d * config.mlp_dim
-    temporal = 6 * d * inner + mlp + 2 * batch * prompt * inner
-    depth = config.num_depth_layers * (4 * d * inner + mlp)
-    head = 4 * d * config.codebook_size  # always float32
+    temporal = weight * (6 * d * inner + mlp) + width * 2 * batch * prompt * inner
+    depth = config.num_depth_layers * (4 * d * inner + mlp) * weight
     steps = frames * config.num_levels
-    return frames * config.num_temporal_layers * temporal * width + steps * (depth * width + head)
+    head = head_weight * d * config.codebook_size
+    return frames * config.num_temporal_layers * temporal + steps * (depth + head)
 
 
 def decoder_operations(config: DepthformerConfig, batch: int, prompt: int, frames: int) -> float:
@@ -102,13 +126,11 @@ def decoder_operations(config: DepthformerConfig, batch: int, prompt: int, frame
 
 
 def decoder_seconds(
-    speed: DeviceSpeed, config: DepthformerConfig, batch: int, prompt: int, frames: int
+    speed: DeviceSpeed, work: tuple[DepthformerConfig, int, int, int], packed: int | None
 ) -> float:
-    """Returns the seconds that a device takes at least to decode a chunk."""
-    work = config, batch, prompt, frames
-    return max(
-        decoder_bytes(*work) / speed.bytes_per_s, decoder_operations(*work) / speed.operations_per_s
-    )
+    """Returns the seconds that a device takes at least to decode a chunk; see `decoder_bytes`."""
+    read_s = decoder_bytes(*work, packed) / speed.bytes_per_s
+    return max(read_s, decoder_operations(*work) / speed.operations_per_s)
 
 
 def prompts(rows: int, format: Format) -> tuple[np.ndarray, np.ndarray]:
@@ -165,41 +187,61 @@ def report(rows: list[tuple[str, float, float]]) -> None:
         print(f"{name:28}{measured:12.4g}{floor:12.4g}{measured / floor:8.2f}")
 
 
+def make_sampler(
+    network: Network[Depthformer], frames: int, packed: "WeightType | None"
+) -> Callable[..., np.ndarray]:
+    """Makes a sampler with XLA's products, or with packed weights of some type."""
+    if packed is None:
+        return ChunkSampler(network, frames)
+    # Machines with accelerators need no Numba.
+    from soundstage.stages.depthformer.packed.packed_chunk_sampler import PackedChunkSampler
+
+    return PackedChunkSampler(network, frames, packed)
+
+
+def time_chunk(sample: Callable[[], object], repeats: int) -> tuple[float, float]:
+    """Returns the seconds of the first call, which compiles, and the median of the next ones."""
+    start = time.perf_counter()
+    sample()
+    first_s = time.perf_counter() - start
+    return first_s, seconds(sample, repeats)
+
+
 def main() -> None:
+    """Reads the command line, measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", choices=("tiny", "demo", "base", "large"), default="base")
     parser.add_argument("--rows", type=int, default=1)
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
+    parser.add_argument("--products", choices=("xla", "packed"), default="xla")
     parser.add_argument("--repeats", type=int, default=3)
     args = parser.parse_args()
+    packed = args.dtype if args.products == "packed" else None
     device, format = jax.devices()[0], Format()
-    frames, batch = format.dims["frame"], 2 * args.rows
-    config = replace(config_of_size(args.size), activation_dtype=args.dtype)
-    speed = measure_device(device, args.dtype, 8 if args.size == "tiny" else 512)
+    dtype = "float32" if packed else args.dtype
+    config = replace(config_of_size(args.size), activation_dtype=dtype)
+    speed = measure_device(device, dtype, 8 if args.size == "tiny" else 512)
 
     start = time.perf_counter()
     network, _, _ = load_depthformer(config, open_source("random:0"), device)
     load_s = time.perf_counter() - start
-    prompt, unprompted = prompts(args.rows, format)
-    sampler = ChunkSampler(network, frames)
+    given = prompts(args.rows, format)
+    work = config, 2 * args.rows, given[0].shape[1], format.dims["frame"]
     same = {"temperature": 1.1, "top_k": 40, "guidance": 5.0, "seed": 7, "chunk": 0}
     controls = {name: np.full(args.rows, value) for name, value in same.items()}
-    start = time.perf_counter()
-    sampler(prompt, unprompted, **controls)
-    first_s = time.perf_counter() - start
-    chunk_s = seconds(lambda: sampler(prompt, unprompted, **controls), args.repeats)
+    sampler = make_sampler(network, work[-1], packed)
+    first_s, chunk_s = time_chunk(lambda: sampler(*given, **controls), args.repeats)
     peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    both = np.concatenate([prompt, unprompted])
     width = SQUARES.get(args.size, 512)
-    times = time_encoder(network.module, both, device, width, args.repeats)
-    encoder_s, operation_s = times["encoder"], times["multiply"] / (2 * width**3)
+    times = time_encoder(network.module, np.concatenate(given), device, width, args.repeats)
 
-    encoder_floor = encoder_operations(config, batch, both.shape[1]) * operation_s
-    decoder_floor = decoder_seconds(speed, config, batch, both.shape[1], frames)
-    steps = frames * config.num_levels
-    print(f"Depthformer {args.size}, {args.dtype}, {args.rows} row(s) guided, on {device}")
+    encoder_s, operation_s = times["encoder"], times["multiply"] / (2 * width**3)
+    encoder_floor = encoder_operations(*work[:-1]) * operation_s
+    decoder_floor = decoder_seconds(speed, work, jnp.dtype(args.dtype).itemsize if packed else None)
+    steps = work[-1] * config.num_levels
+    print(f"Depthformer {args.size}, {args.dtype}, products {args.products}, on {device}:")
     print(
-        f"this device reads {speed.bytes_per_s / 1e9:.1f} GB/s, "
+        f"{args.rows} row(s) guided; this device reads {speed.bytes_per_s / 1e9:.1f} GB/s, "
         f"multiplies at {speed.operations_per_s / 1e9:.0f} GFLOP/s"
     )
     report(

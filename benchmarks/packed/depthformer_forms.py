@@ -220,13 +220,13 @@ def compare_frames(size: str, rows: int, repeats: int) -> None:
                     runs[form, WHOLE] = partial(sampler, *whole_prompts, **controls)
         times = timed(runs, repeats)
     speed = memory.nbytes / times.pop("memory")[:, 0].min()
-    whole = decoder_bytes(network.config, 2 * rows, PROMPT_TOKENS, 1)
+    work = network.config, 2 * rows, PROMPT_TOKENS, 1
     print(f"{size}, {rows} row(s) guided: all cores read {speed / 1e9:.1f} GB/s")
     for form in FORMS:
         first, last = (times[form, frames].min(0) for frames in FRAMES)
         frame = (last - first) / (FRAMES[1] - FRAMES[0])
         reading = times[form, WHOLE].min(0) - first
-        floor = whole * BYTES.get(form, 4) / 4 / speed
+        floor = decoder_bytes(*work, BYTES.get(form, 4)) / speed
         print(
             f"{form:8} {1e3 * frame[0]:.1f} ms a frame, CPU {1e3 * frame[1]:.1f}, floor "
             f"{1e3 * floor:.1f}, {frame[0] / floor:.2f} x; whole prompts add {reading[0]:.2f} s, "
