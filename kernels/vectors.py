@@ -142,7 +142,7 @@ def _columns(builder: Any, weights: Any, place: Any) -> list[Any]:
 
 
 def _halves(builder: Any, weights: Any, place: Any) -> list[Any]:
-    """Loads the weights of an input, of which each pair of vectors shares one of 32-bit numbers."""
+    """Loads the weights of an input, two vectors at a time; see `pair_halves`."""
     wide, columns = ir.VectorType(INT32, LANES), []
     shift, upper = (ir.Constant(wide, [number] * LANES) for number in (16, 0xFFFF0000))
     for pair in range(VECTORS // 2):
