@@ -88,7 +88,8 @@ def test_signal_keeps_what_was_made_under_a_name_of_its_own(tmp_path, stop, suff
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from soundstage.apps.commands.main import main; main()"
     )
-    arguments = [*TOY, "--duration", "80000", "--output", str(tmp_path / f"out.{suffix}")]
+    # Longer than the test takes, and short enough for the free space of most disks.
+    arguments = [*TOY, "--duration", "20000", "--output", str(tmp_path / f"out.{suffix}")]
     (tmp_path / f"out.{suffix}").write_bytes(b"an older file")
     journal = tmp_path / "set.journal"
     arguments += ["--journal", str(journal)]
@@ -96,6 +97,7 @@ def test_signal_keeps_what_was_made_under_a_name_of_its_own(tmp_path, stop, suff
     deadline = time.monotonic() + 60
     partial = tmp_path / f"out.partial.{suffix}"
     while not partial.exists() or partial.stat().st_size < 100_000:
+        assert player.poll() is None, player.stderr.read().decode()
         assert time.monotonic() < deadline
         time.sleep(0.05)
     player.send_signal(stop)

@@ -283,6 +283,7 @@ def test_ctrl_c_leaves_whole_files_that_the_next_run_keeps(tmp_path):
     player = subprocess.Popen([*command, "--seeds", "0-199"], cwd=ROOT, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 60
     while not (folder / "manifest.json").exists() or len(manifest(folder)["variants"]) < 4:
+        assert player.poll() is None, player.stderr.read().decode()
         assert time.monotonic() < deadline
         time.sleep(0.02)
     player.send_signal(signal.SIGINT)
