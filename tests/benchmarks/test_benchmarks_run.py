@@ -29,7 +29,7 @@ SMALL = {
     ),
     "continuation": (r"\| techno \| 120 \| 120 \|", "--preset demo --corpus {folder} --seconds 4"),
     "demo_examples": (r"10 examples", "--preset toy --seconds 2 --output {folder}/examples"),
-    "depthformer_chunk": (r"real-time factor \d", "--size tiny --repeats 1"),
+    "depthformer_chunk": (r"real-time factor \d", "--size tiny --repeats 1 --products packed"),
     "packed/depthformer_forms": (r"int8 +-?\d+\.\d ms a frame", "--size tiny --rows 1 --repeats 1"),
     "on_gpu": (
         r'chunk tiny, 1: .*"same_bytes_again": true',
@@ -51,8 +51,8 @@ SMALL = {
         "--preset toy --minutes 0.03 --listeners 1 --attack 0.01 --most-growth 400",
     ),
     "mrt2": (
-        r"float32 +\d+\.\d ms a frame.*RTF",
-        "--size tiny --forms float32 --frames 2 --decoder none",
+        r"float32 +\d+\.\d ms a frame.*RTF(.|\n)*packed-bfloat16 +\d+\.\d ms",
+        "--size tiny --forms float32 packed-bfloat16 --frames 2 --decoder none",
     ),
     "packed/mrt2_together": (
         r"\d chunks, \d+ late; .* key to sound \d+ ms",

@@ -17,6 +17,7 @@ from soundstage.stages.depthformer.config import TINY
 from soundstage.stages.depthformer.loading import load_depthformer
 from soundstage.stages.depthformer.sampler import ChunkSampler
 from soundstage.stages.depthformer.vocabulary import PAD
+from soundstage.stages.precision import activation_type
 from soundstage.stages.weights.array_source import WeightsError
 from soundstage.stages.weights.modules import network_of
 from soundstage.stages.weights.sources import open_source
@@ -209,6 +210,22 @@ def test_stage_says_which_form_of_the_weights_plays(packed_sampler):
         f"{notes[0]}, rounded to 8 bits, packed",
     ]
     assert len({stage.weights_digest for stage in stages}) == 1
+
+
+@pytest.mark.parametrize(
+    ("dtype", "products", "platform", "activations"),
+    [
+        ("bfloat16", "packed", "cpu", "float32"),
+        ("bfloat16", "auto", "cpu", "bfloat16"),
+        ("int8", "auto", "cpu", "float32"),
+        ("auto", "packed", "cpu", "float32"),
+        ("auto", "auto", "cpu", "float32"),
+        ("auto", "fused", "gpu", "bfloat16"),
+        ("float32", "auto", "gpu", "float32"),
+    ],
+)
+def test_activations_beside_packed_weights_are_float32(dtype, products, platform, activations):
+    assert activation_type(dtype, products, platform) == activations
 
 
 @pytest.mark.parametrize(
